@@ -1,0 +1,22 @@
+"""Units: eV, Å, fs, K, u inside the package; every conversion at its border is here.
+
+ASE's internal time unit is Å sqrt(u/eV) = 10.18 fs; stress is in eV/Å³, tension positive.
+"""
+
+from ase import units as _ase
+
+FS: float = _ase.fs
+"""One femtosecond in ASE's time unit."""
+
+KB_EV_PER_K: float = _ase.kB
+"""Boltzmann's constant in eV/K."""
+
+GPA_PER_EV_PER_ANGSTROM3: float = 1.0 / _ase.GPa
+"""Multiply a stress in eV/Å³ by this to get GPa (160.2)."""
+
+MEV_PER_EV: float = 1000.0
+
+
+def compression_kbar_to_tension_ev_per_angstrom3(stress_kbar: float) -> float:
+    """Convert a stress as VASP prints it (kbar, compression positive) to ASE's convention."""
+    return -0.1 * stress_kbar * _ase.GPa
