@@ -1,0 +1,1 @@
+"""Restartable molecular dynamics under a committee: dynamics, checkpoints, trajectories, the watch, segments."""

@@ -1,0 +1,148 @@
+"""What every analysis reads: frames of a trajectory, one at a time.
+
+The analyses stream: they ask for one frame, reduce it to a few numbers and let it go, so a trajectory of
+20,000 atoms never has to fit in memory.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from interphase_flows.exceptions import AnalysisError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class FrameSource(Protocol):
+    """A trajectory that can be asked for any of its frames.
+
+    Positions are *unwrapped*: an atom that leaves the cell keeps its running coordinate, so that
+    displacements are differences. Rows of the cell are the lattice vectors a, b and c.
+    """
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms, the same in every frame."""
+
+    @property
+    def numbers(self) -> NDArray[np.integer]:
+        """Atomic numbers, (n_atoms,)."""
+
+    @property
+    def time_fs(self) -> NDArray[np.floating]:
+        """Time of each frame in fs, (n_frames,)."""
+
+    def positions(self, frame: int, /) -> NDArray[np.floating]:
+        """Return unwrapped positions in Å, (n_atoms, 3)."""
+
+    def cell(self, frame: int, /) -> NDArray[np.floating]:
+        """Return lattice vectors in Å as rows, (3, 3)."""
+
+
+@dataclass(frozen=True)
+class ArrayFrames:
+    """Frames held in memory: for short trajectories and tests.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (n_atoms,).
+    time_fs
+        Time of each frame in fs, (n_frames,).
+    all_positions
+        Unwrapped positions in Å, (n_frames, n_atoms, 3).
+    cells
+        Lattice vectors in Å: (3, 3) when constant, else (n_frames, 3, 3).
+
+    Raises
+    ------
+    AnalysisError
+        The shapes do not belong to one trajectory.
+    """
+
+    numbers: NDArray[np.integer]
+    time_fs: FloatArray
+    all_positions: FloatArray
+    cells: FloatArray
+
+    def __post_init__(self) -> None:
+        expected = (len(self.time_fs), len(self.numbers), 3)
+        if np.shape(self.all_positions) != expected:
+            raise AnalysisError(
+                f"positions have the shape {np.shape(self.all_positions)}, but {expected[0]} times and "
+                f"{expected[1]} atomic numbers need {expected}; pass (n_frames, n_atoms, 3)"
+            )
+        if np.shape(self.cells) not in {(3, 3), (expected[0], 3, 3)}:
+            raise AnalysisError(
+                f"cells have the shape {np.shape(self.cells)}; pass (3, 3), or ({expected[0]}, 3, 3) for "
+                "one per frame"
+            )
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.time_fs)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.numbers)
+
+    def positions(self, frame: int, /) -> FloatArray:
+        """Return unwrapped positions in Å, (n_atoms, 3)."""
+        return self.all_positions[frame]
+
+    def cell(self, frame: int, /) -> FloatArray:
+        """Return lattice vectors in Å as rows, (3, 3)."""
+        return self.cells if self.cells.ndim == 2 else self.cells[frame]
+
+
+def mask_of(numbers: NDArray[np.integer], symbols: Iterable[str]) -> BoolArray:
+    """Return which atoms are of the given elements, (n_atoms,).
+
+    Raises
+    ------
+    AnalysisError
+        A symbol is not a chemical element.
+    """
+    wanted = sorted(symbols)
+    unknown = [symbol for symbol in wanted if symbol not in atomic_numbers]
+    if unknown:
+        raise AnalysisError(f"{', '.join(unknown)}: not a chemical element; write symbols such as Li, P, S")
+    return np.isin(numbers, [atomic_numbers[symbol] for symbol in wanted])
+
+
+def require_frames(frames: FrameSource) -> None:
+    """Raise AnalysisError for a trajectory without frames or without atoms."""
+    if frames.n_frames == 0 or frames.n_atoms == 0:
+        raise AnalysisError(
+            f"the trajectory holds {frames.n_frames} frames of {frames.n_atoms} atoms: nothing to analyse; "
+            "check that the run wrote frames before it stopped"
+        )
+
+
+def chosen_frames(frames: FrameSource, every: int) -> list[int]:
+    """Return the indices of every n-th frame, and of the last one.
+
+    The last frame is always among them: what a run ended as is what most readers ask for.
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory is empty, or `every` is below 1.
+    """
+    require_frames(frames)
+    if every < 1:
+        raise AnalysisError(f"every = {every}: the stride between frames must be 1 or more")
+    indices = list(range(0, frames.n_frames, every))
+    return indices if indices[-1] == frames.n_frames - 1 else [*indices, frames.n_frames - 1]

@@ -1,0 +1,193 @@
+"""The schema of a campaign file: every key that may be written, its type, range and default."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from interphase_flows.potentials.spec import CommitteeSpec
+
+Positive = Annotated[float, Field(gt=0.0)]
+Temperature = Annotated[float, Field(gt=0.0, le=5000.0)]
+TimestepFs = Annotated[float, Field(gt=0.0, le=5.0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReferenceSpec(_Spec):
+    """What labels come from. ``chgnet`` is a surrogate: for trying things out, never to be called DFT."""
+
+    method: Literal["chgnet"] = "chgnet"
+
+
+class GateSpec(_Spec):
+    """Limits beyond which a label never trains."""
+
+    max_force_ev_per_angstrom: Positive = 30.0
+    min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
+    energy_window_ev_per_atom: Positive = 2.0
+
+
+class CrystalSpec(_Spec):
+    """Strained and rattled crystals of every phase."""
+
+    n_per_phase: CountOrNone = 8
+    max_strain: Annotated[float, Field(ge=0.0, le=0.2)] = 0.04
+    rattle_angstrom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.12
+    min_atoms: Count = 12
+
+
+class AmorphousSpec(_Spec):
+    """Amorphous cells on the composition line from electrode to electrolyte, melted and quenched.
+
+    ``electrode_fractions`` are fractions of atoms that come from the electrode; 24/45 is the
+    composition at which Li7P3S11 reacts fully with lithium.
+    """
+
+    electrode_fractions: list[Annotated[float, Field(ge=0.0, le=1.0)]] = [0.07, 0.53]
+    n_per_fraction: CountOrNone = 2
+    n_atoms: Annotated[int, Field(ge=8)] = 45
+    melt_temperature_K: Temperature = 1500.0
+    quench_temperature_K: Temperature = 300.0
+    melt_steps: Count = 25
+    quench_steps: Count = 25
+    timestep_fs: TimestepFs = 2.0
+    snapshot_interval_steps: Count = 5
+
+
+class InterfaceSnapshotSpec(_Spec):
+    """Short reactive dynamics of interfaces with the reference method; one trajectory is one origin."""
+
+    temperatures_K: list[Temperature] = [300.0, 500.0, 700.0]
+    n_steps: Count = 60
+    timestep_fs: TimestepFs = 2.0
+    snapshot_interval_steps: Count = 5
+
+
+class InterfaceSpec(_Spec):
+    """Interfaces of electrode and electrolyte; ``laptop`` is the smallest cell with whole anions."""
+
+    size: Literal["laptop", "coherent"] = "laptop"
+    gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
+    max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.05
+    max_atoms: Annotated[int, Field(ge=20)] = 90
+    snapshots: InterfaceSnapshotSpec = InterfaceSnapshotSpec()
+
+
+class StructuresSpec(_Spec):
+    """The initial structures."""
+
+    crystals: CrystalSpec = CrystalSpec()
+    amorphous: AmorphousSpec = AmorphousSpec()
+    interfaces: InterfaceSpec = InterfaceSpec()
+
+
+class DynamicsSpec(_Spec):
+    """Langevin dynamics at constant volume."""
+
+    temperature_K: Temperature = 300.0
+    timestep_fs: TimestepFs = 2.0
+    friction_per_ps: Positive = 10.0
+
+
+class ExplorationSpec(_Spec):
+    """Molecular dynamics that looks for what the committee does not know.
+
+    ``audit`` walkers are explored like the others, but their frames only ever test.
+    """
+
+    dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
+    n_interface_walkers: Count = 2
+    n_amorphous_walkers: CountOrNone = 1
+    n_audit_walkers: Count = 1
+    steps_per_iteration: Count = 200
+    frame_interval_steps: Count = 10
+    watch_interval_steps: Count = 10
+    checkpoint_interval_steps: Count = 50
+    runaway_temperature_factor: Annotated[float, Field(gt=1.0)] = 3.0
+    min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+
+
+class LearningSpec(_Spec):
+    """The loop: how much an iteration may spend and when to stop.
+
+    Thresholds are expected errors of the worst force in a frame; every iteration calibrates the
+    committee's standard deviation against them.
+    """
+
+    min_iterations: CountOrNone = 0
+    max_iterations: Count = 10
+    labels_per_iteration: Count = 20
+    audit_labels_per_iteration: Count = 6
+    max_labels: Count = 2000
+    select_force_error_ev_per_angstrom: Positive = 0.5
+    stop_force_error_ev_per_angstrom: Positive = 1.5
+    target_force_mae_mev_per_angstrom: Positive = 100.0
+    target_fraction_above_select: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    validation_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    test_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> "LearningSpec":
+        if self.stop_force_error_ev_per_angstrom <= self.select_force_error_ev_per_angstrom:
+            raise ValueError(
+                "stop_force_error_ev_per_angstrom must be larger than select_force_error_ev_per_angstrom: "
+                "a frame is collected before it halts a segment"
+            )
+        if self.min_iterations > self.max_iterations:
+            raise ValueError("min_iterations must not exceed max_iterations")
+        return self
+
+
+class ProductionSpec(_Spec):
+    """Replicas of the interface with the released committee, each a chain of restartable segments."""
+
+    dynamics: DynamicsSpec = DynamicsSpec()
+    n_replicas: Count = 3
+    n_segments: Count = 2
+    steps_per_segment: Count = 500
+    frame_interval_steps: Count = 10
+    watch_interval_steps: Count = 20
+    checkpoint_interval_steps: Count = 100
+    equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
+
+
+class AnalysisSpec(_Spec):
+    """What is measured on the production trajectories."""
+
+    bin_width_angstrom: Positive = 1.0
+    anion_centre_elements: list[str] = ["P"]
+    ligand_elements: list[str] = ["S"]
+    centre_ligand_cutoff_angstrom: Positive = 2.6
+    centre_centre_cutoff_angstrom: Positive = 2.6
+
+
+class Campaign(_Spec):
+    """Everything from an electrode and an electrolyte to a report."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 1
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
+    structure_files: dict[str, str] = {}
+    reference: ReferenceSpec = ReferenceSpec()
+    gates: GateSpec = GateSpec()
+    structures: StructuresSpec = StructuresSpec()
+    committee: CommitteeSpec = CommitteeSpec()
+    exploration: ExplorationSpec = ExplorationSpec()
+    learning: LearningSpec = LearningSpec()
+    production: ProductionSpec = ProductionSpec()
+    analysis: AnalysisSpec = AnalysisSpec()
+
+    @model_validator(mode="after")
+    def _ends_are_phases(self) -> "Campaign":
+        for role in ("electrode", "electrolyte"):
+            name = getattr(self, role)
+            if name not in self.phases:
+                raise ValueError(f"{role} {name!r} is not among phases {self.phases}: add it there")
+        return self

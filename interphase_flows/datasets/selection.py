@@ -1,0 +1,100 @@
+"""Choose what to label: uncertain, not twice the same, and diverse.
+
+Descriptors are sorted-distance histograms (a smeared radial distribution per pair of elements),
+averaged over atoms: cheap, invariant, and enough to tell siblings apart.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from numpy.typing import NDArray
+
+
+def frame_descriptor(
+    atoms: Atoms, elements: Sequence[str], cutoff_angstrom: float = 6.0, n_bins: int = 24
+) -> NDArray[np.float64]:
+    """Return a smeared radial distribution per pair of elements and atom, (n_pairs * n_bins,).
+
+    Invariant under translation, rotation, permutation and the choice of the periodic cell.
+    """
+    i, j, d = neighbor_list("ijd", atoms, cutoff_angstrom)
+    symbols = np.asarray(atoms.symbols)
+    edges = np.linspace(0.0, cutoff_angstrom, n_bins + 1)
+    parts = []
+    for a, b in combinations_with_replacement(sorted(elements), 2):
+        pair = ((symbols[i] == a) & (symbols[j] == b)) | ((symbols[i] == b) & (symbols[j] == a))
+        weight = 1.0 / np.maximum(d[pair], 0.5) ** 2  # a shell weighs the same near and far
+        parts.append(np.histogram(d[pair], bins=edges, weights=weight)[0] / len(atoms))
+    return np.concatenate(parts)
+
+
+def farthest_points(
+    descriptors: NDArray[np.float64],
+    n: int,
+    taken: NDArray[np.float64] | None = None,
+    scores: NDArray[np.float64] | None = None,
+    min_distance: float = 0.0,
+) -> list[int]:
+    """Choose rows, each the farthest from those chosen before (Gonzalez 1985), weighted by a score.
+
+    Parameters
+    ----------
+    descriptors
+        Candidates, (n_candidates, n_features).
+    n
+        Largest number to choose.
+    taken
+        Rows that are in the data set already, (n_taken, n_features).
+    scores
+        Weight of each candidate, (n_candidates,); the committee's uncertainty.
+    min_distance
+        Candidates nearer than this to a chosen or taken row are siblings and are left out.
+
+    Returns
+    -------
+    list of int
+        In the order of choice; ties go to the smaller index.
+    """
+    count = len(descriptors)
+    weight = np.ones(count) if scores is None else np.asarray(scores, dtype=float)
+    nearest = np.full(count, np.inf)
+    if taken is not None and len(taken):
+        for row in taken:
+            nearest = np.minimum(nearest, np.linalg.norm(descriptors - row, axis=1))
+    chosen: list[int] = []
+    while len(chosen) < min(n, count):
+        allowed = nearest > min_distance
+        allowed[chosen] = False
+        if not allowed.any():
+            break
+        merit = np.where(allowed, weight * np.where(np.isinf(nearest), 1.0, nearest), -np.inf)
+        index = int(np.argmax(merit))
+        chosen.append(index)
+        nearest = np.minimum(nearest, np.linalg.norm(descriptors - descriptors[index], axis=1))
+    return chosen
+
+
+def share_quota(groups: Sequence[str], order: Sequence[int], n: int) -> list[int]:
+    """Take up to ``n`` of an ordered choice in turn from each group, so that none is left out.
+
+    Parameters
+    ----------
+    groups
+        Group of every candidate.
+    order
+        Indices of candidates, best first.
+    n
+        How many to take.
+    """
+    queues: dict[str, list[int]] = {}
+    for index in order:
+        queues.setdefault(groups[index], []).append(index)
+    taken: list[int] = []
+    while len(taken) < n and any(queues.values()):
+        for queue in queues.values():
+            if queue and len(taken) < n:
+                taken.append(queue.pop(0))
+    return taken

@@ -1,0 +1,140 @@
+"""The job that turns labels into an immutable data set."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import GateSpec, LearningSpec
+from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
+from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.datasets.splits import split_origins
+from interphase_flows.documents.records import SPLITS, DatasetDoc, LabelBatch, LabelDoc, MethodIdentity, Split
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.once import once, recall
+from interphase_flows.keys import content_key
+from interphase_flows.references.registry import reference_method
+from interphase_flows.storage.workspace import current_workspace
+
+KIND = "datasets"
+
+
+@dataclass
+class DatasetMaker(Maker):
+    """Assemble accepted labels, with those of a parent, into a data set split by origin.
+
+    Parameters
+    ----------
+    method
+        Reference method; labels of another one are refused.
+    gates
+        The window of energies is judged here, where there is something to compare with.
+    learning
+        Fractions of validation and test.
+    cutoff_angstrom
+        Of the potential, for the baseline's mean number of neighbours.
+    """
+
+    name: str = "dataset"
+    method: str = "chgnet"
+    gates: GateSpec = field(default_factory=GateSpec)
+    learning: LearningSpec = field(default_factory=LearningSpec)
+    cutoff_angstrom: float = 5.0
+
+    @job(output_schema=DatasetDoc)
+    def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
+        """Add a batch to a parent; the baseline is the parent's, or fitted here if there is none."""
+        identity = reference_method(self.method).identity
+        inherited: list[Atoms] = []
+        if parent is not None:
+            if parent.method.key != identity.key:
+                raise InputError(
+                    f"data set {parent.key} has labels of {parent.method.name} ({parent.method.key}), the campaign "
+                    f"now asks for {identity.name} ({identity.key}); energies of two methods never meet: start "
+                    "another campaign"
+                )
+            inherited = read_extxyz(current_workspace().artifacts.get(parent.artifact))
+        known = {frame.info["label_key"] for frame in inherited}
+        new_keys = sorted(set(batch.accepted) - known)
+        fixed: dict[str, Split] = dict(parent.split_of_origin) if parent else {}
+        fixed |= _sides_by_role(batch.origins.values(), fixed)
+        split_of_origin = split_origins(
+            batch.origins.values(), fixed, seed, self.learning.validation_fraction, self.learning.test_fraction
+        )
+        key = content_key(
+            KIND,
+            method=identity.key,
+            parent=parent.key if parent else None,
+            labels={k: batch.origins[k] for k in new_keys},
+            split=split_of_origin,
+            gates=self.gates,
+            cutoff_angstrom=None if parent else self.cutoff_angstrom,
+        )
+        return once(
+            KIND, key, DatasetDoc, lambda: self._assemble(key, identity, new_keys, batch, inherited, split_of_origin, parent)
+        )
+
+    def _assemble(
+        self,
+        key: str,
+        identity: MethodIdentity,
+        new_keys: Sequence[str],
+        batch: LabelBatch,
+        inherited: list[Atoms],
+        split_of_origin: dict[str, Split],
+        parent: DatasetDoc | None,
+    ) -> DatasetDoc:
+        frames = list(inherited)
+        for label_key in new_keys:
+            label = recall("labels", label_key, LabelDoc)
+            if label is None:
+                raise InputError(f"label {label_key} is named by a job but not in the ledger; resume the campaign")
+            origin = batch.origins[label_key]
+            frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
+        notes = self._drop_outliers(frames)
+        frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
+        train = frames_of_split(frames, "train")
+        if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
+            raise InputError(
+                f"the data set would have {len(train)} training frames and an empty side of the split; ask for "
+                "more interfaces (structures.interfaces.snapshots.temperatures_K, at least three)"
+            )
+        return DatasetDoc(
+            key=key,
+            parent_key=parent.key if parent else None,
+            method=identity,
+            n_frames={side: len(frames_of_split(frames, side)) for side in SPLITS},
+            split_of_origin=split_of_origin,
+            baseline=parent.baseline if parent else fit_baseline(train, self.cutoff_angstrom),
+            artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"),
+            notes=notes,
+        )
+
+    def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
+        """Take frames whose energy is out of line with their composition out of the list, on record."""
+        elements = sorted({symbol for frame in frames for symbol in frame.symbols})
+        outliers = Gates(**self.gates.model_dump()).energy_outliers(
+            composition_matrix(frames, elements), np.array([f.get_potential_energy() for f in frames])
+        )
+        notes = []
+        for index in np.flatnonzero(outliers)[::-1]:
+            frame = frames.pop(int(index))
+            reason = f"energy per atom is over {self.gates.energy_window_ev_per_atom} eV from the fit of its composition"
+            current_workspace().ledger.record_failure(
+                "labels", frame.info["label_key"], "energy_window", {"explanation": reason}
+            )
+            notes.append(f"label {frame.info['label_key']} ({frame.info['origin']}) left out: {reason}")
+        return notes
+
+
+def _sides_by_role(origins: Iterable[str], fixed: dict[str, Split]) -> dict[str, Split]:
+    """Walkers' frames train, audit walkers' frames test, whatever the fractions say."""
+    roles: dict[str, Split] = {"explore": "train", "audit": "test"}
+    return {
+        origin: roles[origin.split("/")[0]]
+        for origin in origins
+        if origin not in fixed and origin.split("/")[0] in roles
+    }

@@ -1,0 +1,144 @@
+"""Jobs that label structures with the reference method."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ase import Atoms
+from jobflow import Flow, Maker, Response, job
+
+from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.documents.records import LabelBatch, LabelDoc, StructureEntry, StructureSetDoc
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.keys import content_key
+from interphase_flows.progress import emit
+from interphase_flows.references.labelling import ReferenceMethod
+from interphase_flows.references.registry import reference_method
+from interphase_flows.storage.workspace import current_workspace
+
+KIND = "labels"
+
+
+def label_key(structure_key: str, method_key: str) -> str:
+    """Return the content key of a label: what was labelled, and by what."""
+    return content_key(KIND, structure=structure_key, method=method_key)
+
+
+def label_structure(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
+    """Label one structure; whatever goes wrong becomes a rejected label with its reason."""
+    identity = method.identity
+    document = LabelDoc(
+        key=label_key(entry.key, identity.key),
+        structure_key=entry.key,
+        origin=entry.origin,
+        formula=entry.formula,
+        method_name=identity.name,
+        method_key=identity.key,
+        is_surrogate=identity.is_surrogate,
+        status="rejected",
+        numbers=atoms.numbers.tolist(),
+        cell=atoms.cell.tolist(),
+        positions=atoms.positions.tolist(),
+    )
+
+    def rejected(rejection: Rejection) -> LabelDoc:
+        return document.model_copy(update={"reason": rejection.reason, "explanation": rejection.explanation})
+
+    before = gates.before(atoms)
+    if before:
+        return rejected(before)
+    started = time.monotonic()
+    try:
+        raw = method.label(atoms)
+    except ReferenceMethodError as error:
+        return rejected(Rejection("reference_method_failed", str(error)))
+    after = gates.after(atoms, raw.energy_ev, raw.forces_ev_per_angstrom, raw.stress_ev_per_angstrom3)
+    if after:
+        return rejected(after)
+    return document.model_copy(
+        update={
+            "status": "accepted",
+            "energy_ev": raw.energy_ev,
+            "forces_ev_per_angstrom": raw.forces_ev_per_angstrom.tolist(),
+            "stress_ev_per_angstrom3": raw.stress_ev_per_angstrom3.tolist(),
+            "wall_time_s": time.monotonic() - started,
+        }
+    )
+
+
+@dataclass
+class LabelMaker(Maker):
+    """Label a few structures of a set, one after the other.
+
+    Parameters
+    ----------
+    method
+        Reference method.
+    gates
+        Limits beyond which a label never trains.
+    """
+
+    name: str = "label"
+    method: str = "chgnet"
+    gates: GateSpec = field(default_factory=GateSpec)
+
+    @job(output_schema=LabelBatch)
+    def make(self, structures: StructureSetDoc, indices: Sequence[int]) -> LabelBatch:
+        """Return which labels were accepted and which rejected; each is a document of its own."""
+        settings = current_workspace().settings
+        method = reference_method(self.method, settings.device, settings.n_threads)
+        gates = Gates(**self.gates.model_dump())
+        frames = load_set(structures)
+        batch = LabelBatch(accepted=[], rejected=[], origins={})
+        for done, index in enumerate(indices, start=1):
+            atoms, entry = frames[index], structures.entries[index]
+            key = label_key(entry.key, method.identity.key)
+            label = once(KIND, key, LabelDoc, lambda a=atoms, e=entry: label_structure(method, gates, a, e))
+            (batch.accepted if label.status == "accepted" else batch.rejected).append(key)
+            batch.origins[key] = entry.origin
+            emit("labels", done, len(indices), entry.formula)
+        return batch
+
+
+@dataclass
+class LabelSetMaker(Maker):
+    """Label a whole set: as many jobs as the set, when it is known, turns out to need.
+
+    Parameters
+    ----------
+    label_maker
+        Makes one job.
+    labels_per_job
+        Cheap labels are packed, dear ones get a job each.
+    """
+
+    name: str = "label set"
+    label_maker: LabelMaker = field(default_factory=LabelMaker)
+    labels_per_job: int = 25
+
+    @job
+    def make(self, structures: StructureSetDoc) -> Response | LabelBatch:
+        """Replace this job by the labelling jobs and one that gathers them."""
+        n = len(structures.entries)
+        if n == 0:
+            return LabelBatch(accepted=[], rejected=[], origins={})
+        jobs = [
+            self.label_maker.make(structures, list(range(start, min(start + self.labels_per_job, n))))
+            for start in range(0, n, self.labels_per_job)
+        ]
+        gather = gather_labels([each.output for each in jobs])
+        return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{n} labels"))
+
+
+@job(output_schema=LabelBatch)
+def gather_labels(batches: Sequence[LabelBatch]) -> LabelBatch:
+    """Join what labelling jobs handed on."""
+    joined = LabelBatch(accepted=[], rejected=[], origins={})
+    for batch in batches:
+        joined.accepted += batch.accepted
+        joined.rejected += batch.rejected
+        joined.origins |= batch.origins
+    return joined

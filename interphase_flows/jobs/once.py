@@ -1,0 +1,64 @@
+"""Do expensive work once: look it up by its key, else compute it, else continue it.
+
+Every job's body goes through :func:`once`.  Resuming a campaign, a job launched twice and two
+campaigns that share labels are then the same thing: the key is found, and nothing is done again.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from interphase_flows.documents.artifact import ArtifactRef
+from interphase_flows.documents.records import Document
+from interphase_flows.exceptions import CorruptArtifactError
+from interphase_flows.storage.workspace import current_workspace
+
+D = TypeVar("D", bound=Document)
+
+
+def artifact_refs(value: object) -> Iterator[ArtifactRef]:
+    """Yield every artifact that a document refers to, however deep."""
+    if isinstance(value, ArtifactRef):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from artifact_refs(getattr(value, name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from artifact_refs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from artifact_refs(item)
+
+
+def recall(kind: str, key: str, schema: type[D]) -> D | None:
+    """Return the stored document of a key, if it is there and its artifacts are whole.
+
+    A document whose artifact is damaged is taken out of the ledger, with the reason on record, so
+    that the work is done again from its last checkpoint.
+    """
+    workspace = current_workspace()
+    stored = workspace.ledger.get(kind, key)
+    if stored is None:
+        return None
+    document = schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+    try:
+        for ref in artifact_refs(document):
+            workspace.artifacts.get(ref)
+    except CorruptArtifactError as error:
+        workspace.ledger.invalidate(kind, key, reason=str(error))
+        return None
+    return document
+
+
+def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
+    """Return the document of a key, computing and recording it if it is not there.
+
+    If another process recorded the same key meanwhile, its document wins and is returned.
+    """
+    found = recall(kind, key, schema)
+    if found is not None:
+        return found
+    stored = current_workspace().ledger.put(kind, key, compute())
+    return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})

@@ -1,0 +1,203 @@
+"""The job that advances a run of molecular dynamics by one segment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import DynamicsSpec
+from interphase_flows.documents.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
+from interphase_flows.exceptions import DynamicsError
+from interphase_flows.jobs.models import load_committee
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.keys import content_key
+from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.segment import run_segment
+from interphase_flows.md.watch import CommitteeWatch
+from interphase_flows.progress import emit
+from interphase_flows.storage.workspace import current_workspace
+
+KIND = "segments"
+BROKEN = ("close_contact", "runaway_temperature", "not_finite", "failed")
+
+
+@dataclass
+class SegmentMaker(Maker):
+    """Advance a molecular-dynamics run by one segment.
+
+    A segment ends after ``n_steps``, or as soon as the watch says so; either way it leaves a
+    checkpoint that resumes the run, and a run that breaks becomes a document, not an error.
+
+    Parameters
+    ----------
+    dynamics
+        Thermostat and time step.
+    n_steps
+        Largest number of steps in a segment.
+    frame_interval_steps, watch_interval_steps, checkpoint_interval_steps
+        Spacing of stored frames, of looks by the whole committee, and of checkpoints.
+    stops_when_uncertain
+        Whether the committee's ``stop`` level ends the segment; production only records it.
+    runaway_temperature_factor, min_distance_fraction
+        When a run counts as broken.
+    equilibration_fs
+        Left out of the mean temperature.
+    """
+
+    name: str = "MD segment"
+    dynamics: DynamicsSpec = field(default_factory=DynamicsSpec)
+    n_steps: int = 50_000
+    frame_interval_steps: int = 50
+    watch_interval_steps: int = 20
+    checkpoint_interval_steps: int = 1000
+    stops_when_uncertain: bool = True
+    runaway_temperature_factor: float = 3.0
+    min_distance_fraction: float = 0.5
+    equilibration_fs: float = 0.0
+
+    @job(output_schema=SegmentDoc)
+    def make(
+        self,
+        walker: Walker,
+        starts: StructureSetDoc,
+        committee: CommitteeDoc,
+        role: Literal["explore", "audit", "production"],
+        previous: SegmentDoc | None = None,
+    ) -> SegmentDoc:
+        """Advance from a structure of a set, or from where the walker or its previous segment stopped."""
+        if previous is not None:
+            walker = walker.model_copy(
+                update={"continue_from": previous.continue_from, "last_step": previous.last_step}
+            )
+        watch = CommitteeWatch(
+            interval_steps=self.watch_interval_steps,
+            select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
+            stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom
+            if self.stops_when_uncertain
+            else None,
+            close_contact_fraction=self.min_distance_fraction,
+            max_temperature_factor=self.runaway_temperature_factor,
+            candidate_window_steps=self.watch_interval_steps,
+        )
+        key = content_key(
+            KIND,
+            start=walker.continue_from.sha256 if walker.continue_from else starts.entries[walker.index].key,
+            run_id=walker.run_id,
+            seed=walker.seed,
+            committee=committee.key,
+            dynamics=self.dynamics,
+            n_steps=self.n_steps,
+            frame_interval_steps=self.frame_interval_steps,
+            watch=watch,
+            broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
+        )
+        return once(KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, role, previous, watch))
+
+    def _advance(
+        self,
+        key: str,
+        walker: Walker,
+        starts: StructureSetDoc,
+        committee: CommitteeDoc,
+        role: Literal["explore", "audit", "production"],
+        previous: SegmentDoc | None,
+        watch: CommitteeWatch,
+    ) -> SegmentDoc:
+        workspace = current_workspace()
+        start = load_set(starts)[walker.index]
+        document = SegmentDoc(
+            key=key,
+            run_id=walker.run_id,
+            role=role,
+            seed=walker.seed,
+            committee_key=committee.key,
+            stop_reason="failed",
+            first_step=walker.last_step,
+            last_step=walker.last_step,
+            n_atoms=len(start),
+            timestep_fs=self.dynamics.timestep_fs,
+            temperature_target_k=self.dynamics.temperature_K,
+            temperature_mean_k=None,
+            temperature_std_k=None,
+            continue_from=walker.continue_from,
+            trajectory=None,
+            candidates=None,
+            n_candidates=0,
+            uncertainty_steps=[],
+            uncertainty_ev_per_angstrom=[],
+            wall_time_s=0.0,
+        )
+        if role == "production" and previous is not None and previous.stop_reason in BROKEN:
+            return document.model_copy(
+                update={
+                    "stop_reason": previous.stop_reason,
+                    "explanation": f"not started: segment {previous.key} of this run ended with {previous.stop_reason}",
+                }
+            )
+        state: Checkpoint | None = None
+        if walker.continue_from is not None:
+            state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
+        label = f"{role} {walker.run_id}"
+        folder = workspace.work_folder(KIND, key)
+        try:
+            result = run_segment(
+                start if state is None else state,
+                load_committee([workspace.artifacts.get(model.checkpoint) for model in committee.models]),
+                LangevinNVT(**self.dynamics.model_dump()),
+                self.n_steps,
+                walker.seed,
+                folder,
+                watch,
+                self.frame_interval_steps,
+                self.checkpoint_interval_steps,
+                on_progress=lambda step, n_steps, info: emit(label, step, n_steps, str(info)),
+            )
+        except DynamicsError as error:
+            workspace.ledger.record_failure(KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id})
+            return document.model_copy(update={"explanation": str(error)})
+        resume_from = result.last_good_checkpoint if result.stop_reason in BROKEN else result.final_checkpoint
+        temperatures = result.temperatures_after(self.equilibration_fs)
+        return document.model_copy(
+            update={
+                "stop_reason": result.stop_reason,
+                "explanation": result.stop_detail,
+                "last_step": result.first_step + result.n_steps_done,
+                "temperature_mean_k": temperatures[0],
+                "temperature_std_k": temperatures[1],
+                "continue_from": workspace.artifacts.put_file(resume_from, "checkpoints", ".npz"),
+                "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
+                "candidates": workspace.artifacts.put_file(result.candidates_file, "candidates", ".zip")
+                if result.candidates_file
+                else None,
+                "n_candidates": result.n_candidates,
+                "uncertainty_steps": result.uncertainty_steps,
+                "uncertainty_ev_per_angstrom": result.uncertainty_ev_per_angstrom,
+                "wall_time_s": result.wall_time_s,
+                "notes": result.notes,
+            }
+        )
+
+
+def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
+    """Return walkers where their segments left them; a broken run goes on from its last good checkpoint.
+
+    A walker whose first steps already broke has no checkpoint and starts over, with another seed.
+    """
+    result = []
+    by_run = {segment.run_id: segment for segment in segments if segment is not None}
+    for walker in walkers:
+        segment = by_run.get(walker.run_id)
+        if segment is None:
+            result.append(walker)
+        elif segment.stop_reason in BROKEN and segment.continue_from == walker.continue_from:
+            result.append(walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1}))
+        else:
+            result.append(
+                walker.model_copy(
+                    update={"continue_from": segment.continue_from, "last_step": segment.last_step}
+                )
+            )
+    return result

@@ -1,0 +1,40 @@
+"""Store and load sets of structures."""
+
+from collections.abc import Sequence
+
+from ase import Atoms
+
+from interphase_flows.documents.records import StructureEntry, StructureSetDoc
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.sets import pack_structures, unpack_structures
+
+
+def store_set(
+    key: str,
+    name: str,
+    frames: Sequence[Atoms],
+    origins: Sequence[str],
+    details: dict[str, dict[str, float | int | str]] | None = None,
+    notes: Sequence[str] = (),
+) -> StructureSetDoc:
+    """Write a set of structures as an artifact and return its document (not yet in the ledger)."""
+    artifact = current_workspace().artifacts.put_bytes(pack_structures(frames), "structures", ".npz")
+    entries = [
+        StructureEntry(
+            key=structure_key(frame), origin=origin, formula=frame.get_chemical_formula(), n_atoms=len(frame)
+        )
+        for frame, origin in zip(frames, origins, strict=True)
+    ]
+    return StructureSetDoc(
+        key=key, name=name, artifact=artifact, entries=entries, details=details or {}, notes=list(notes)
+    )
+
+
+def load_set(document: StructureSetDoc) -> list[Atoms]:
+    """Return the structures of a set; each knows its ``origin`` and ``structure_key``."""
+    path = current_workspace().artifacts.get(document.artifact)
+    frames = unpack_structures(path.read_bytes())
+    for frame, entry in zip(frames, document.entries, strict=True):
+        frame.info.update(origin=entry.origin, structure_key=entry.key)
+    return frames

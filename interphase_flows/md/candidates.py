@@ -1,0 +1,110 @@
+"""Candidates for labelling: the most uncertain frames of a segment, kept on disk so that a kill does not lose them.
+
+Frames near in time are alike, so each window of steps keeps one; of the windows, the most uncertain are kept.
+A candidate's file is deleted only when none of the kept checkpoints names it any more.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from interphase_flows.exceptions import CorruptArtifactError
+from interphase_flows.md.checkpoint import pack_arrays, write_file_durably
+
+
+@dataclass
+class Candidate:
+    """A frame worth a label.
+
+    Parameters
+    ----------
+    step
+        Step of the run.
+    uncertainty_ev_per_angstrom
+        Largest committee standard deviation of a force.
+    atoms
+        The frame, unwrapped, with ``force_std_ev_per_angstrom`` and the start's arrays per atom.
+    """
+
+    step: int
+    uncertainty_ev_per_angstrom: float
+    atoms: Atoms
+
+
+class CandidateFolder:
+    """The candidates of one segment.
+
+    Parameters
+    ----------
+    folder
+        Where their files are.
+    max_candidates
+        Largest number kept.
+    window_steps
+        At most one candidate per window of this many steps.
+    kept
+        Uncertainty by step, from a checkpoint; frames on disk that it does not name are forgotten.
+    """
+
+    def __init__(
+        self, folder: Path, max_candidates: int, window_steps: int, kept: dict[int, float] | None = None
+    ) -> None:
+        self.folder = folder
+        self.max_candidates = max_candidates
+        self.window_steps = window_steps
+        self.kept: dict[int, float] = dict(kept or {})
+
+    def offer(self, step: int, uncertainty_ev_per_angstrom: float, atoms: Atoms, force_std: np.ndarray) -> None:
+        """Keep a frame if it is the most uncertain of its window, and its window is among the most uncertain."""
+        window = step // self.window_steps
+        rival = next((s for s in self.kept if s // self.window_steps == window), None)
+        if rival is not None and self.kept[rival] >= uncertainty_ev_per_angstrom:
+            return
+        if rival is None and len(self.kept) >= self.max_candidates:
+            rival = min(self.kept, key=lambda s: (self.kept[s], -s))
+            if self.kept[rival] >= uncertainty_ev_per_angstrom:
+                return
+        if rival is not None:
+            del self.kept[rival]
+        self.kept[step] = uncertainty_ev_per_angstrom
+        arrays = {f"per_atom/{name}": values for name, values in atoms.arrays.items()}
+        arrays |= {"per_atom/force_std_ev_per_angstrom": force_std, "cell": atoms.cell.array, "pbc": atoms.pbc}
+        write_file_durably(self._path(step), pack_arrays(arrays))
+
+    def sweep(self, named_elsewhere: Iterable[int]) -> None:
+        """Delete frames that are neither kept nor named by another checkpoint that may yet be used."""
+        needed = {self._path(step) for step in (*self.kept, *named_elsewhere)}
+        for path in self.folder.glob("*.npz"):
+            if path not in needed:
+                path.unlink()
+
+    def load(self) -> list[Candidate]:
+        """Return the candidates in order of time."""
+        return [Candidate(step, self.kept[step], self._read(step)) for step in sorted(self.kept)]
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"candidate-{step:012d}.npz"
+
+    def _read(self, step: int) -> Atoms:
+        path = self._path(step)
+        try:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise CorruptArtifactError(
+                f"Candidate {path} cannot be read ({error}): empty the segment's folder and run it again."
+            ) from error
+        atoms = Atoms(
+            numbers=arrays.pop("per_atom/numbers"),
+            positions=arrays.pop("per_atom/positions"),
+            cell=arrays.pop("cell"),
+            pbc=arrays.pop("pbc"),
+        )
+        for name, values in arrays.items():
+            atoms.set_array(name.removeprefix("per_atom/"), values)
+        return atoms

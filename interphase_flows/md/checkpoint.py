@@ -1,0 +1,230 @@
+"""Checkpoints: everything that continues a run to the last bit, in one file that proves itself whole.
+
+A checkpoint is a zip of .npy arrays (``numpy.load`` opens it) with the SHA-256 of its content inside. It is
+written beside, synced and renamed, and the one before it is kept: whenever a kill arrives, a whole one remains.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.md.dynamics import hold_centre_of_mass
+
+_KEPT = 2
+_NAME = re.compile(r"checkpoint-(\d+)\.npz")
+_STATE_ARRAYS = ("positions", "momenta", "cell", "numbers", "masses", "pbc")
+_HASH = "sha256"
+
+
+@dataclass
+class Checkpoint:
+    """A run between two steps.
+
+    Parameters
+    ----------
+    positions, momenta
+        (n_atoms, 3), unwrapped, in Å and in ASE's unit of momentum.
+    cell
+        (3, 3), rows are vectors, in Å.
+    numbers, masses
+        (n_atoms,): atomic numbers, and masses in u.
+    pbc
+        (3,).
+    step, time_fs
+        Steps and time since the run (not the segment) began.
+    n_frames
+        Frames of this segment's trajectory that are on disk.
+    generator_state
+        ``bit_generator.state`` of the random generator.
+    per_atom
+        Arrays carried along unchanged, such as ``side`` (electrode or electrolyte), (n_atoms, ...).
+    records
+        What has been observed in this segment so far: uncertainty and temperature by step.
+    metadata
+        JSON: the segment's identity, its clock, its candidates, how it ended.
+    """
+
+    positions: np.ndarray
+    momenta: np.ndarray
+    cell: np.ndarray
+    numbers: np.ndarray
+    masses: np.ndarray
+    pbc: np.ndarray
+    step: int
+    time_fs: float
+    n_frames: int
+    generator_state: dict[str, Any]
+    per_atom: dict[str, np.ndarray] = field(default_factory=dict)
+    records: dict[str, np.ndarray] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def atoms(self) -> Atoms:
+        """Return the atoms with their momenta, the centre of mass held, without a calculator."""
+        atoms = Atoms(
+            numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc, masses=self.masses
+        )
+        # Written past the constraint: projecting momenta a second time could change their last bit.
+        atoms.set_array("momenta", self.momenta.copy(), float, (3,))
+        for name, values in self.per_atom.items():
+            atoms.set_array(name, values)
+        hold_centre_of_mass(atoms)
+        return atoms
+
+    def generator(self) -> np.random.Generator:
+        """Return the random generator at the next number it would have drawn."""
+        bit_generator = getattr(np.random, self.generator_state["bit_generator"])()
+        bit_generator.state = self.generator_state
+        return np.random.Generator(bit_generator)
+
+    def state_sha256(self) -> str:
+        """Hash what determines the future (state, step, random stream), not what was observed on the way."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _STATE_ARRAYS}
+        arrays |= {f"per_atom/{name}": values for name, values in self.per_atom.items()}
+        head = {"step": self.step, "time_fs": self.time_fs, "generator_state": self.generator_state}
+        return _digest(arrays, json.dumps(head, sort_keys=True))
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint, then drop all but the newest two in its folder.
+
+    Parameters
+    ----------
+    path
+        The segment's folder, or a file in it; in a folder the file is ``checkpoint-<step>.npz``.
+    """
+    if path.suffix != ".npz":
+        path = path / f"checkpoint-{checkpoint.step:012d}.npz"
+    arrays = {name: np.asarray(getattr(checkpoint, name)) for name in _STATE_ARRAYS}
+    arrays |= {f"per_atom/{name}": np.asarray(values) for name, values in checkpoint.per_atom.items()}
+    arrays |= {f"records/{name}": np.asarray(values) for name, values in checkpoint.records.items()}
+    head = json.dumps(
+        {
+            "step": checkpoint.step,
+            "time_fs": checkpoint.time_fs,
+            "n_frames": checkpoint.n_frames,
+            "generator_state": checkpoint.generator_state,
+            "metadata": checkpoint.metadata,
+        },
+        sort_keys=True,
+    )
+    stored = arrays | {"head": np.array(head), _HASH: np.array(_digest(arrays, head))}
+    write_file_durably(path, pack_arrays(stored))
+    for old in checkpoint_paths(path.parent)[_KEPT:]:
+        old.unlink()
+    return path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint and verify its hash.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If the file is cut short, or its content is not what was written.
+    StorageError
+        If there is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        head = str(arrays.pop("head"))
+        expected = str(arrays.pop(_HASH))
+    except FileNotFoundError as error:
+        raise StorageError(f"There is no checkpoint {path}: start the run from a structure.") from error
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
+        raise CorruptArtifactError(f"Checkpoint {path} cannot be read ({error}): use the one before.") from error
+    if _digest(arrays, head) != expected:
+        raise CorruptArtifactError(f"Checkpoint {path} is not what was written: use the one before.")
+    groups: dict[str, dict[str, np.ndarray]] = {"per_atom": {}, "records": {}}
+    for name in [name for name in arrays if "/" in name]:
+        group, key = name.split("/", 1)
+        groups[group][key] = arrays.pop(name)
+    return Checkpoint(**arrays, **groups, **json.loads(head))
+
+
+def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] | None:
+    """Read the newest whole checkpoint of a folder, and sweep files a kill left half-written.
+
+    Returns
+    -------
+    tuple or None
+        The checkpoint, its path, and notes on damaged ones passed over; None when the folder holds none.
+
+    Raises
+    ------
+    CorruptArtifactError
+        If there are checkpoints and none is whole.
+    """
+    if not folder.is_dir():
+        return None
+    for half_written in folder.glob("*.partial"):
+        half_written.unlink()
+    notes: list[str] = []
+    for path in checkpoint_paths(folder):
+        try:
+            return read_checkpoint(path), path, notes
+        except CorruptArtifactError as error:
+            notes.append(f"fell back: {error}")
+            # Out of the way, so that it is not counted among the two that are kept.
+            path.rename(path.with_suffix(".corrupt"))
+    if notes:
+        raise CorruptArtifactError(f"No checkpoint in {folder} is whole: empty the folder to start again.")
+    return None
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """Return the checkpoints of a folder, newest first."""
+    found = [(int(match[1]), path) for path in folder.glob("*.npz") if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def write_file_durably(path: Path, content: bytes) -> None:
+    """Write beside, sync, rename, sync the folder: after a kill or a power cut the file is old or new, not half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with beside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)
+    sync_path(path.parent)
+
+
+def sync_path(path: Path) -> None:
+    """Force a file or a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return an .npz as bytes that depend on the arrays alone (``numpy.savez`` puts the time of day in)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(arrays):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(arrays[name]), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+    return buffer.getvalue()
+
+
+def _digest(arrays: dict[str, np.ndarray], head: str) -> str:
+    """Hash names, types, shapes and bytes."""
+    sha256 = hashlib.sha256(head.encode())
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        sha256.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        sha256.update(values.tobytes())
+    return sha256.hexdigest()

@@ -1,0 +1,96 @@
+"""The equations of motion: Langevin dynamics with the centre of mass at rest.
+
+::
+
+    m dv = F dt - m γ v dt + sqrt(2 m γ kB T) dW
+
+====  =========================  ========
+γ     ``friction_per_ps``        1/ps
+T     ``temperature_K``          K
+dt    ``timestep_fs``            fs
+====  =========================  ========
+
+Integrator: E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), eq. 23, as in ASE. Its state
+between two steps is positions, momenta and the random generator, which is why these three restart it exactly.
+"""
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixCom
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import thermalize_momenta
+from pydantic import BaseModel, ConfigDict, Field
+
+from interphase_flows.exceptions import DynamicsError
+from interphase_flows.units import FS, KB_EV_PER_K
+
+
+class LangevinNVT(BaseModel):
+    """Langevin dynamics at constant number, volume and temperature.
+
+    Parameters
+    ----------
+    temperature_K
+        Temperature of the heat bath, in K.
+    timestep_fs
+        Time step, in fs; 1 to 2 for lithium compounds without hydrogen.
+    friction_per_ps
+        Friction γ, in 1/ps. Ten thermalizes within 0.1 ps; diffusion in solids hardly feels it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature_K: float = Field(gt=0)
+    timestep_fs: float = Field(default=1.0, gt=0, le=10)
+    friction_per_ps: float = Field(default=10.0, gt=0)
+
+    def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
+        """Draw momenta from Maxwell and Boltzmann's distribution, in place, with the centre of mass at rest."""
+        thermalize_momenta(atoms, self.temperature_K, rng=generator)
+
+    def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
+        """Bind the integrator to ``atoms``; each ``step()`` advances positions and momenta by one time step.
+
+        ASE's own ``fixcm=True`` does not sample NVT; the constraint put on by :func:`hold_centre_of_mass` does.
+        """
+        return Langevin(
+            atoms,
+            timestep=self.timestep_fs * FS,
+            temperature_K=self.temperature_K,
+            friction=self.friction_per_ps / (1000.0 * FS),
+            fixcm=False,
+            rng=generator,
+        )
+
+
+def hold_centre_of_mass(atoms: Atoms) -> None:
+    """Put the only constraint a run may have on ``atoms``, in place.
+
+    Raises
+    ------
+    DynamicsError
+        If there are fewer than two atoms, or constraints of another kind, which a checkpoint would not restore.
+    """
+    if len(atoms) < 2:
+        raise DynamicsError(f"A run needs at least two atoms, the start has {len(atoms)}.")
+    foreign = [type(c).__name__ for c in atoms.constraints if type(c) is not FixCom]
+    if foreign:
+        raise DynamicsError(
+            f"The start has constraints ({', '.join(foreign)}) that a checkpoint cannot restore: "
+            "remove them with atoms.set_constraint()."
+        )
+    atoms.set_constraint(FixCom())
+
+
+def kinetic_temperature_K(momenta: np.ndarray, masses: np.ndarray) -> float:
+    """Return T = 2 K / ((3N - 3) kB) in K.
+
+    Parameters
+    ----------
+    momenta
+        (n_atoms, 3), in ASE's unit (sqrt(u eV)).
+    masses
+        (n_atoms,), in u.
+    """
+    twice_kinetic_eV = float(np.einsum("ij,ij,i->", momenta, momenta, 1.0 / masses))
+    return twice_kinetic_eV / ((3 * len(masses) - 3) * KB_EV_PER_K)

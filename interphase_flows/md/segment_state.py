@@ -1,0 +1,204 @@
+"""What a segment carries from step to step, and how it goes to disk and comes back."""
+
+import json
+import shutil
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from interphase_flows.md.candidates import CandidateFolder
+from interphase_flows.md.checkpoint import (
+    Checkpoint,
+    checkpoint_paths,
+    read_checkpoint,
+    write_checkpoint,
+)
+from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass
+from interphase_flows.md.trajectory_writer import TrajectoryWriter
+from interphase_flows.md.watch import CommitteeWatch, Observation
+
+_OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
+
+
+class SegmentState:
+    """Atoms in motion with all that is remembered about them.
+
+    Built by :meth:`begin` or :meth:`resume`; :meth:`save` writes frames first, then the checkpoint that counts them.
+    """
+
+    def __init__(
+        self, folder: Path, atoms: Atoms, generator: np.random.Generator, step: int, metadata: dict[str, Any]
+    ) -> None:
+        self.folder = folder
+        self.atoms = atoms
+        self.generator = generator
+        self.step = step
+        self.metadata = metadata
+        self.records: dict[str, list[float]] = {"step": [], "uncertainty_ev_per_angstrom": [], "temperature_K": []}
+        self.trajectory: TrajectoryWriter
+        self.candidates: CandidateFolder
+        self._wall_began_s = time.monotonic() - metadata["wall_time_s"]
+
+    @classmethod
+    def begin(
+        cls,
+        start: Atoms | Checkpoint,
+        dynamics: LangevinNVT,
+        watch: CommitteeWatch,
+        seed: int | None,
+        folder: Path,
+        identity: str,
+        keep_force_std: bool,
+    ) -> "SegmentState":
+        """Begin a segment from a structure, or where an earlier segment left off; what the folder held is removed."""
+        if isinstance(start, Checkpoint):
+            atoms, generator, step = start.atoms(), start.generator(), start.step
+            clock = start.metadata.get("clock") or {"step": step, "time_fs": start.time_fs, "timestep_fs": 0.0}
+            if clock["timestep_fs"] != dynamics.timestep_fs:
+                clock = {"step": step, "time_fs": start.time_fs, "timestep_fs": dynamics.timestep_fs}
+        else:
+            atoms, generator, step = _bare(start), np.random.default_rng(seed), 0
+            dynamics.draw_momenta(atoms, generator)
+            clock = {"step": 0, "time_fs": 0.0, "timestep_fs": dynamics.timestep_fs}
+        metadata = {
+            "segment": identity,
+            "first_step": step,
+            "clock": clock,
+            "candidates": {},
+            "ended": None,
+            "wall_time_s": 0.0,
+        }
+        _empty(folder)
+        state = cls(folder, atoms, generator, step, metadata)
+        state.trajectory = TrajectoryWriter(folder / "trajectory", atoms, keep_force_std=keep_force_std)
+        state.candidates = CandidateFolder(
+            folder / "candidates", watch.max_candidates, watch.candidate_window_steps
+        )
+        return state
+
+    @classmethod
+    def resume(cls, checkpoint: Checkpoint, folder: Path, watch: CommitteeWatch) -> "SegmentState":
+        """Take a segment up again at its own checkpoint; later frames and candidates are forgotten.
+
+        Raises
+        ------
+        StorageError
+            If the trajectory lacks frames that the checkpoint names.
+        """
+        state = cls(folder, checkpoint.atoms(), checkpoint.generator(), checkpoint.step, checkpoint.metadata)
+        state.records = {name: values.tolist() for name, values in checkpoint.records.items()}
+        state.trajectory = TrajectoryWriter.reopen(folder / "trajectory", checkpoint.n_frames)
+        state.candidates = CandidateFolder(
+            folder / "candidates",
+            watch.max_candidates,
+            watch.candidate_window_steps,
+            named_candidates(checkpoint),
+        )
+        return state
+
+    @property
+    def first_step(self) -> int:
+        """Step of the run at which the segment began."""
+        return int(self.metadata["first_step"])
+
+    @property
+    def time_fs(self) -> float:
+        """Time since the run began, in fs; a product, not a sum, so that it does not depend on how often it stopped."""
+        clock = self.metadata["clock"]
+        return float(clock["time_fs"] + (self.step - clock["step"]) * clock["timestep_fs"])
+
+    def record(self, observation: Observation, temperature_K: float) -> None:
+        """Remember what the watch saw, and the frame itself if it is worth a label."""
+        self.records["step"].append(self.step)
+        self.records["uncertainty_ev_per_angstrom"].append(observation.uncertainty_ev_per_angstrom)
+        self.records["temperature_K"].append(temperature_K)
+        if observation.selected:
+            self.candidates.offer(
+                self.step,
+                observation.uncertainty_ev_per_angstrom,
+                self.atoms,
+                observation.force_std_ev_per_angstrom,
+            )
+
+    def save(self, ended: dict[str, Any] | None = None) -> Path:
+        """Put frames, then a checkpoint of this step on disk; ``ended`` says how the segment ended, if it has."""
+        self.trajectory.flush()
+        atoms = self.atoms
+        checkpoint = Checkpoint(
+            positions=atoms.get_positions(),
+            momenta=atoms.get_momenta(),
+            cell=atoms.cell.array.copy(),
+            numbers=atoms.numbers.copy(),
+            masses=atoms.get_masses(),
+            pbc=atoms.pbc.copy(),
+            step=self.step,
+            time_fs=self.time_fs,
+            n_frames=self.trajectory.n_frames,
+            generator_state=dict(self.generator.bit_generator.state),
+            per_atom={name: values.copy() for name, values in atoms.arrays.items() if name not in _OWN_ARRAYS},
+        )
+        return self._write(checkpoint, ended)
+
+    def end_at_last_checkpoint(self, ended: dict[str, Any]) -> Path:
+        """End a broken segment at the checkpoint before the break: later frames go, what was observed stays."""
+        path = checkpoint_paths(self.folder)[0]
+        checkpoint = read_checkpoint(path)
+        self.trajectory.truncate(checkpoint.n_frames)
+        return self._write(checkpoint, ended)
+
+    def _write(self, checkpoint: Checkpoint, ended: dict[str, Any] | None) -> Path:
+        checkpoint.records = {
+            "step": np.array(self.records["step"], dtype=np.int64),
+            "uncertainty_ev_per_angstrom": np.array(self.records["uncertainty_ev_per_angstrom"], dtype=float),
+            "temperature_K": np.array(self.records["temperature_K"], dtype=float),
+        }
+        before = {step for path in checkpoint_paths(self.folder)[:1] for step in _candidates_of(path)}
+        checkpoint.metadata = self.metadata | {
+            "candidates": {str(step): value for step, value in self.candidates.kept.items()},
+            "ended": ended,
+            "wall_time_s": time.monotonic() - self._wall_began_s,
+        }
+        path = write_checkpoint(self.folder, checkpoint)
+        self.candidates.sweep(before)
+        return path
+
+
+def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
+    """Hash of what a segment starts from and how it runs; the committee is the caller's to identify."""
+    if isinstance(start, Checkpoint):
+        origin = start.state_sha256()
+    else:
+        bytes_ = [start.positions, start.numbers, start.cell.array, start.pbc, start.get_masses()]
+        origin = sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in bytes_)).hexdigest()
+    return sha256(json.dumps([origin, *settings], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def named_candidates(checkpoint: Checkpoint) -> dict[int, float]:
+    """Return the uncertainty in eV/Å of each candidate a checkpoint names, by step."""
+    return {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
+
+
+def _candidates_of(path: Path) -> dict[int, float]:
+    return named_candidates(read_checkpoint(path))
+
+
+def _bare(start: Atoms) -> Atoms:
+    """Copy a structure with its masses spelled out and the centre of mass held, without momenta."""
+    atoms = start.copy()
+    hold_centre_of_mass(atoms)
+    atoms.set_masses(atoms.get_masses())
+    return atoms
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier attempt at this segment left."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for pattern in ("checkpoint-*", "trajectory.zarr.zip*", "*.partial"):
+        for path in folder.glob(pattern):
+            path.unlink()
+    for name in ("trajectory", "candidates"):
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -1,0 +1,239 @@
+"""Reading trajectories: a folder still being written, or one packed file; frames by number, or in a stream of blocks.
+
+The layout is written by :class:`TrajectoryWriter`; see :data:`PER_FRAME` and :data:`PER_FRAME_AND_ATOM` for fields.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+import numpy as np
+import zarr
+from ase import Atoms
+from zarr.errors import BaseZarrError
+from zarr.storage import LocalStore, ZipStore
+
+from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.md.trajectory_writer import FORMAT, PER_FRAME, TrajectoryWriter, pack
+
+__all__ = ["Block", "Trajectory", "TrajectoryWriter", "pack"]
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, EOFError, BaseZarrError)
+
+
+@dataclass
+class Block:
+    """Consecutive frames.
+
+    Parameters
+    ----------
+    first_frame
+        Number of the first one.
+    positions
+        (n, n_atoms, 3), unwrapped, in Å.
+    cell
+        (n, 3, 3), rows are vectors, in Å.
+    time_fs, step, temperature_K, potential_energy_eV, uncertainty_ev_per_angstrom
+        (n,).
+    """
+
+    first_frame: int
+    positions: np.ndarray
+    cell: np.ndarray
+    time_fs: np.ndarray
+    step: np.ndarray
+    temperature_K: np.ndarray
+    potential_energy_eV: np.ndarray
+    uncertainty_ev_per_angstrom: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+class Trajectory:
+    """A trajectory on disk, opened for reading; nothing but what is asked for is held in memory.
+
+    Parameters
+    ----------
+    path
+        Folder or packed file.
+
+    Raises
+    ------
+    StorageError
+        If there is nothing at ``path``.
+    CorruptArtifactError
+        If it is no trajectory, cut short, or damaged; also later, when a damaged block is read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise StorageError(f"There is no trajectory {self.path}: fetch it from the artifacts again.")
+        try:
+            self._store = (
+                LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
+            )
+            self._root = zarr.open_group(self._store, mode="r")
+        except _DAMAGE as error:
+            raise self._corrupt(error) from error
+        if self._root.attrs.get("format") != FORMAT:
+            raise CorruptArtifactError(f"{self.path} is not a trajectory of format '{FORMAT}': check the path.")
+        self._arrays: dict[str, Any] = {}
+        # A folder being written may hold arrays of different lengths; the shortest counts.
+        self.n_frames = min(int(self._array(name).shape[0]) for name in (*PER_FRAME, "displacement"))
+        self.reference_positions: np.ndarray = self._read("reference_positions", slice(None))
+        self.pbc: np.ndarray = np.array(self._root.attrs["pbc"], dtype=bool)
+        self.per_atom: dict[str, np.ndarray] = self._read_per_atom()
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms."""
+        return len(self.reference_positions)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Atomic numbers, (n_atoms,)."""
+        return self.per_atom["numbers"]
+
+    @property
+    def masses(self) -> np.ndarray:
+        """Masses in u, (n_atoms,)."""
+        return self.per_atom["masses"]
+
+    @property
+    def side(self) -> np.ndarray | None:
+        """Where each atom came from, (n_atoms,), if the start said so."""
+        return self.per_atom.get("side")
+
+    @property
+    def cell(self) -> np.ndarray:
+        """Cells in Å, (n_frames, 3, 3), rows are vectors."""
+        return self._frames("cell")
+
+    @property
+    def time_fs(self) -> np.ndarray:
+        """Times since the run began, (n_frames,), in fs."""
+        return self._frames("time_fs")
+
+    @property
+    def step(self) -> np.ndarray:
+        """Steps since the run began, (n_frames,)."""
+        return self._frames("step")
+
+    @property
+    def temperature_K(self) -> np.ndarray:
+        """Kinetic temperatures, (n_frames,), in K."""
+        return self._frames("temperature_K")
+
+    @property
+    def potential_energy_eV(self) -> np.ndarray:
+        """Potential energies of the first member, (n_frames,), in eV."""
+        return self._frames("potential_energy_eV")
+
+    @property
+    def uncertainty_ev_per_angstrom(self) -> np.ndarray:
+        """Largest committee standard deviation of a force, (n_frames,), in eV/Å; NaN where not evaluated."""
+        return self._frames("uncertainty_ev_per_angstrom")
+
+    @property
+    def force_std_ev_per_angstrom(self) -> np.ndarray | None:
+        """Committee standard deviations, (n_frames, n_atoms), in eV/Å, if they were kept."""
+        return self._frames("force_std_ev_per_angstrom") if "force_std_ev_per_angstrom" in self._root else None
+
+    def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
+        """Return displacements since the segment's start in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""
+        index = slice(*index.indices(self.n_frames)) if isinstance(index, slice) else self._frame(index)
+        values = self._read("displacement", index)
+        if np.isnan(values).any():
+            raise CorruptArtifactError(
+                f"Trajectory {self.path} lacks a block of positions at frame {index}: fetch it again."
+            )
+        return values
+
+    def positions(self, index: int | slice = slice(None)) -> np.ndarray:
+        """Return unwrapped positions in Å, float64, (n_atoms, 3) of one frame or (n, n_atoms, 3) of a slice."""
+        return self.reference_positions + self.displacements(index)
+
+    def iter_blocks(self, n_frames: int = 100, *, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Stream frames ``start`` to ``stop`` in blocks of at most ``n_frames``, one block in memory at a time."""
+        last = self.n_frames if stop is None else min(stop, self.n_frames)
+        scalars = {name: self._frames(name) for name in PER_FRAME}
+        for first in range(start, last, n_frames):
+            frames = slice(first, min(first + n_frames, last))
+            yield Block(first, self.positions(frames), **{name: v[frames] for name, v in scalars.items()})
+
+    def atoms(self, index: int) -> Atoms:
+        """Return one frame as atoms, unwrapped, with its step, time and energy in ``info``."""
+        frame = self._frame(index)
+        atoms = Atoms(
+            numbers=self.numbers,
+            positions=self.positions(frame),
+            cell=self._read("cell", frame),
+            pbc=self.pbc,
+            masses=self.masses,
+        )
+        for name, values in self.per_atom.items():
+            if name not in ("numbers", "masses"):
+                atoms.set_array(name, values)
+        for name in ("step", "time_fs", "potential_energy_eV", "uncertainty_ev_per_angstrom"):
+            atoms.info[name] = self._read(name, frame).item()
+        return atoms
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def __enter__(self) -> "Trajectory":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    def _frame(self, index: int) -> int:
+        if not -self.n_frames <= index < self.n_frames:
+            raise IndexError(f"Frame {index} of {self.path}, which has {self.n_frames}.")
+        return index % self.n_frames
+
+    def _frames(self, name: str) -> np.ndarray:
+        return self._read(name, slice(0, self.n_frames))
+
+    def _array(self, name: str) -> Any:
+        try:
+            if name not in self._arrays:
+                self._arrays[name] = self._root[name]
+            return self._arrays[name]
+        except _DAMAGE as error:
+            raise self._corrupt(error) from error
+
+    def _read(self, name: str, index: int | slice) -> np.ndarray:
+        array = self._array(name)
+        try:
+            return np.asarray(array[index])
+        except _DAMAGE as error:
+            raise self._corrupt(error) from error
+
+    def _read_per_atom(self) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        try:
+            for name, array in sorted(cast(zarr.Group, self._root["atoms"]).arrays()):
+                values = np.asarray(array[:])
+                words = array.attrs.get("words")
+                found[name] = np.array(json.loads(str(words)))[values] if words is not None else values
+        except _DAMAGE as error:
+            raise self._corrupt(error) from error
+        return found
+
+    def _corrupt(self, error: BaseException) -> CorruptArtifactError:
+        return CorruptArtifactError(
+            f"Trajectory {self.path} is cut short or damaged ({type(error).__name__}: {error}): fetch it again."
+        )

@@ -1,0 +1,218 @@
+"""Writing trajectories: blocks of frames appended to a zarr v3 folder, then packed into one file.
+
+Positions are kept as float32 displacements from float64 positions at the segment's start: displacements stay small,
+so rounding stays below 1e-5 Å where float32 positions would carry up to 1e-3 Å of it into every mean-squared sum.
+"""
+
+import json
+import shutil
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from ase import Atoms
+from zarr.codecs import BloscCodec
+
+from interphase_flows.exceptions import StorageError
+from interphase_flows.md.checkpoint import sync_path
+
+FORMAT = "interphase_flows trajectory 1"
+PER_FRAME: dict[str, tuple[str, tuple[int, ...], float]] = {
+    # name: (type, shape of one frame, fill value)
+    "cell": ("float64", (3, 3), np.nan),  # Å, rows are vectors
+    "time_fs": ("float64", (), np.nan),
+    "step": ("int64", (), -1),
+    "temperature_K": ("float64", (), np.nan),  # kinetic
+    "potential_energy_eV": ("float64", (), np.nan),
+    "uncertainty_ev_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
+}
+PER_FRAME_AND_ATOM: dict[str, tuple[str, tuple[int, ...], float]] = {
+    "displacement": ("float32", (3,), np.nan),  # Å, from reference_positions
+    "force_std_ev_per_angstrom": ("float32", (), np.nan),  # only if asked for
+}
+_BLOCK_BYTES = 2_000_000
+_SCALAR_BLOCK = 4096
+
+
+class TrajectoryWriter:
+    """Append frames to a trajectory folder.
+
+    Frames wait in memory until :meth:`flush`, which puts them on disk whole; a checkpoint that names their count
+    is written after it, so a checkpoint never promises frames that are not there.
+
+    Parameters
+    ----------
+    folder
+        Folder to create; what a kill before the first checkpoint left in it is removed.
+    start
+        Atoms at the segment's start: the reference of the displacements. All arrays per atom are kept.
+    keep_force_std
+        Whether frames carry every atom's committee standard deviation.
+    """
+
+    def __init__(self, folder: Path, start: Atoms, *, keep_force_std: bool = False) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        root = zarr.create_group(folder, zarr_format=3, attributes={"format": FORMAT, "pbc": start.pbc.tolist()})
+        per_atom = {"numbers": start.numbers, "masses": start.get_masses()}
+        per_atom |= {k: v for k, v in start.arrays.items() if k not in ("positions", "momenta", "masses", "numbers")}
+        root.create_array("reference_positions", data=start.positions, chunks=start.positions.shape)
+        atoms_group = root.create_group("atoms")
+        for name in sorted(per_atom):
+            _create_per_atom(atoms_group, name, np.asarray(per_atom[name]))
+        n_atoms = len(start)
+        _create(root, PER_FRAME, (), _SCALAR_BLOCK)
+        kept = {k: v for k, v in PER_FRAME_AND_ATOM.items() if keep_force_std or k == "displacement"}
+        # About 2 MB a block: large enough to compress well, small enough to read a few frames of 20,000 atoms.
+        _create(root, kept, (n_atoms,), int(np.clip(_BLOCK_BYTES // (12 * n_atoms), 8, 1024)))
+        self._open(folder, root)
+
+    @classmethod
+    def reopen(cls, folder: Path, n_frames: int) -> "TrajectoryWriter":
+        """Continue a trajectory after a kill, from the first ``n_frames`` frames, which a checkpoint names.
+
+        Raises
+        ------
+        StorageError
+            If the folder is no trajectory, or holds fewer frames.
+        """
+        try:
+            root = zarr.open_group(folder, mode="r+")
+        except (OSError, ValueError, KeyError) as error:
+            raise StorageError(f"{folder} is no trajectory ({error}): empty the segment's folder.") from error
+        for half_written in folder.rglob("*.partial"):
+            half_written.unlink()
+        writer = cls.__new__(cls)
+        writer._open(folder, root)
+        on_disk = min(array.shape[0] for array in writer._arrays.values())
+        if on_disk < n_frames:
+            raise StorageError(
+                f"Trajectory {folder} holds {on_disk} frames, its checkpoint names {n_frames}: "
+                "empty the segment's folder to start it again."
+            )
+        writer.truncate(n_frames)
+        return writer
+
+    def _open(self, folder: Path, root: zarr.Group) -> None:
+        self.folder = folder
+        named = [name for name in (*PER_FRAME, *PER_FRAME_AND_ATOM) if name in root]
+        self._arrays: dict[str, Any] = {name: root[name] for name in named}
+        self._reference = np.asarray(root["reference_positions"][:])  # type: ignore[index]
+        self._pending: dict[str, list[Any]] = {name: [] for name in named}
+        self._flushed = int(self._arrays["step"].shape[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Frames appended so far, on disk or waiting."""
+        return self._flushed + len(self._pending["step"])
+
+    def append(
+        self,
+        atoms: Atoms,
+        *,
+        step: int,
+        time_fs: float,
+        temperature_K: float,
+        potential_energy_eV: float,
+        force_std_ev_per_angstrom: np.ndarray | None = None,
+    ) -> None:
+        """Add a frame: positions and cell from ``atoms``, the uncertainty from the atoms' standard deviations."""
+        std = np.full(len(atoms), np.nan) if force_std_ev_per_angstrom is None else force_std_ev_per_angstrom
+        frame = {
+            "cell": atoms.cell.array.copy(),
+            "time_fs": time_fs,
+            "step": step,
+            "temperature_K": temperature_K,
+            "potential_energy_eV": potential_energy_eV,
+            "uncertainty_ev_per_angstrom": float(std.max()),
+            "displacement": (atoms.positions - self._reference).astype(np.float32),
+            "force_std_ev_per_angstrom": std.astype(np.float32),
+        }
+        for name, waiting in self._pending.items():
+            waiting.append(frame[name])
+
+    def flush(self) -> None:
+        """Put the waiting frames on disk, synced."""
+        if not self._pending["step"]:
+            return
+        total = self.n_frames
+        began_s = time.time()
+        for name, array in self._arrays.items():
+            # A kill between these leaves arrays of different lengths; reopen() cuts them to the checkpoint's.
+            array.resize((total, *array.shape[1:]))
+            array[self._flushed : total] = np.stack(self._pending[name])
+            self._pending[name] = []
+        self._flushed = total
+        for path in self.folder.rglob("*"):
+            # One second of margin for file systems with coarse clocks.
+            if path.is_dir() or path.stat().st_mtime >= began_s - 1.0:
+                sync_path(path)
+
+    def truncate(self, n_frames: int) -> None:
+        """Drop all frames after the first ``n_frames``, and what waits in memory."""
+        for name, array in self._arrays.items():
+            self._pending[name] = []
+            if array.shape[0] == n_frames:
+                continue
+            block = array.chunks[0]
+            whole = n_frames - n_frames % block
+            tail = array[whole:n_frames]
+            # The last block is rewritten, so that the file's bytes do not tell of the frames that were dropped.
+            array.resize((whole, *array.shape[1:]))
+            array.resize((n_frames, *array.shape[1:]))
+            if n_frames > whole:
+                array[whole:n_frames] = tail
+        self._flushed = n_frames
+
+
+def pack(folder: Path, path: Path) -> Path:
+    """Pack a trajectory folder into one file that zarr reads as it is; equal frames give equal bytes.
+
+    Parameters
+    ----------
+    folder
+        A flushed trajectory.
+    path
+        File to write, ``.zarr.zip`` by custom; written beside and renamed.
+    """
+    members = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".partial")
+    if not members:
+        raise StorageError(f"There is no trajectory in {folder} to pack: write and flush one first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".partial")
+    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+        for member in members:
+            # ZipInfo without a date is 1980: the file depends on its content alone.
+            archive.writestr(zipfile.ZipInfo(member.relative_to(folder).as_posix()), member.read_bytes())
+    sync_path(beside)
+    beside.replace(path)
+    sync_path(path.parent)
+    return path
+
+
+def _create(
+    root: zarr.Group, fields: dict[str, tuple[str, tuple[int, ...], float]], atoms: tuple[int, ...], block: int
+) -> None:
+    for name, (dtype, shape, fill) in fields.items():
+        frame = (*atoms, *shape)
+        root.create_array(
+            name,
+            shape=(0, *frame),
+            chunks=(block, *frame),
+            dtype=dtype,
+            fill_value=fill,
+            compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),
+        )
+
+
+def _create_per_atom(group: zarr.Group, name: str, values: np.ndarray) -> None:
+    """Store an array per atom; words (such as a side's) as codes with their meaning beside them."""
+    if values.dtype.kind in "US":
+        words, codes = np.unique(values.astype(str), return_inverse=True)
+        array = group.create_array(name, data=codes.astype(np.int32), chunks=codes.shape)
+        array.attrs["words"] = json.dumps(words.tolist())
+    else:
+        group.create_array(name, data=values, chunks=values.shape)

@@ -1,0 +1,115 @@
+"""Lightning callbacks of a training: checkpoints that survive a kill, and a warm start."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from interphase_flows.progress import emit
+
+KEPT_EPOCHS = 2
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _save_atomically(trainer: Trainer, path: Path) -> None:
+    """Write beside, sync, record the hash, rename: a kill leaves the old file or the new one."""
+    beside = path.with_suffix(".partial")
+    trainer.save_checkpoint(beside)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    path.with_suffix(".sha256").write_text(sha256_of(beside))
+    beside.replace(path)
+
+
+def intact_checkpoints(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the epoch checkpoints whose hash is right, newest first, and a note on each other one."""
+    intact, notes = [], []
+    for path in sorted(folder.glob("epoch-*.ckpt"), reverse=True):
+        recorded = path.with_suffix(".sha256")
+        if recorded.exists() and recorded.read_text() == sha256_of(path):
+            intact.append(path)
+        else:
+            notes.append(f"{path.name} is damaged (its hash is not the recorded one): fell back to the one before")
+    return intact, notes
+
+
+class EpochCheckpoint(Callback):
+    """Keep the last two epochs and the best one, each with its hash.
+
+    Lightning's own callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is
+    used again, which a resumed training always does; here a repeated epoch replaces its file.
+
+    Parameters
+    ----------
+    folder
+        Where the checkpoints go.
+    monitor
+        Validation metric; the epoch with its smallest value is the model that is released.
+    label
+        What progress calls this training.
+    """
+
+    def __init__(self, folder: str, monitor: str, label: str = "train") -> None:
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.label = label
+        self.best_value = float("inf")
+        self.best_epoch = -1
+        self.history: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training must know of the epochs before it."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what the interrupted training knew."""
+        self.best_value = state_dict["best_value"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.history = list(state_dict["history"])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the epoch: the best first, then the last, so that a repeat replaces both."""
+        value = float(trainer.callback_metrics[self.monitor])
+        epoch = trainer.current_epoch
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val0")}
+        self.history.append({"epoch": epoch, **metrics})
+        if value < self.best_value:
+            self.best_value, self.best_epoch = value, epoch
+            _save_atomically(trainer, self.folder / "best.ckpt")
+        _save_atomically(trainer, self.folder / f"epoch-{epoch:05d}.ckpt")
+        for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT_EPOCHS]:
+            old.unlink()
+            old.with_suffix(".sha256").unlink(missing_ok=True)
+        emit(self.label, epoch + 1, trainer.max_epochs or 0, f"validation loss {value:.4g}")
+
+
+class WarmStart(Callback):
+    """Start from the weights of another checkpoint (its exponential moving average).
+
+    NequIP's own ``ModelFromCheckpoint`` writes the parent's absolute path into every descendant,
+    which then cannot be loaded elsewhere; here only the weights are taken.  A training that
+    resumes from its own checkpoint is past epoch 0 and is left alone.
+    """
+
+    def __init__(self, parent_checkpoint: str) -> None:
+        self.parent_checkpoint = parent_checkpoint
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Copy the parent's weights into the model and into its moving average."""
+        if trainer.current_epoch > 0 or trainer.global_step > 0:
+            return
+        state = torch.load(self.parent_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+        ema = pl_module.ema
+        with torch.no_grad():
+            for index, parameter in enumerate(pl_module.model.parameters()):
+                weight = state[f"ema.ema_weight_{index}"]
+                parameter.copy_(weight)
+                ema.ema_weights[index].copy_(weight)

@@ -1,0 +1,157 @@
+"""The configuration that NequIP's own trainer runs (Hydra ``_target_`` form), from our specs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+
+MONITOR = "val0_epoch/weighted_sum"
+
+
+def model_config(
+    spec: NequIPSpec,
+    elements: Sequence[str],
+    energy_shifts_ev: dict[str, float],
+    forces_rms_ev_per_angstrom: dict[str, float],
+    mean_n_neighbours: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the model section.
+
+    Every statistic is a number here, never taken anew from the training set of an iteration: the
+    energies of isolated species are fitted once for the campaign, so weights can be handed on.
+    A ZBL repulsion holds atoms apart where there are no data (Ziegler, Biersack, Littmark 1985).
+    """
+    return {
+        "_target_": "nequip.model.NequIPGNNModel",
+        "seed": seed,
+        "model_dtype": "float32",
+        "type_names": list(elements),
+        "r_max": spec.cutoff_angstrom,
+        "num_bessels": spec.n_radial_basis,
+        "bessel_trainable": False,
+        "polynomial_cutoff_p": 6,
+        "num_layers": spec.n_layers,
+        "l_max": spec.l_max,
+        "parity": spec.parity,
+        "num_features": spec.n_features,
+        "radial_mlp_depth": spec.radial_mlp_depth,
+        "radial_mlp_width": spec.radial_mlp_width,
+        "avg_num_neighbors": mean_n_neighbours,
+        "per_type_energy_scales": forces_rms_ev_per_angstrom,
+        "per_type_energy_shifts": energy_shifts_ev,
+        "per_type_energy_scales_trainable": False,
+        "per_type_energy_shifts_trainable": False,
+        "pair_potential": {
+            "_target_": "nequip.nn.pair_potential.ZBL",
+            "units": "metal",
+            "chemical_species": list(elements),
+        },
+    }
+
+
+def training_config(
+    model: dict[str, Any],
+    training: TrainingSpec,
+    elements: Sequence[str],
+    train_file: Path,
+    validation_file: Path,
+    folder: Path,
+    parent_checkpoint: Path | None,
+    data_seed: int,
+    device: str,
+    label: str,
+) -> dict[str, Any]:
+    """Return the whole configuration of one training run by ``nequip.scripts.train``."""
+    transforms = [
+        {"_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper", "model_type_names": list(elements)},
+        {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": model["r_max"]},
+    ]
+
+    def loader(batch_size: int, shuffle: bool) -> dict[str, Any]:
+        return {
+            "_target_": "torch.utils.data.DataLoader",
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "num_workers": 0,
+        }
+
+    metrics = {
+        "_target_": "nequip.train.EnergyForceStressMetrics",
+        "coeffs": {"per_atom_energy_rmse": 2.0, "forces_rmse": 1.0, "stress_rmse": None, "stress_mae": None},
+    }
+    warm = parent_checkpoint is not None
+    epochs = training.warm_start_epochs if warm else training.max_epochs
+    callbacks: list[dict[str, Any]] = [
+        {
+            "_target_": "interphase_flows.potentials.callbacks.EpochCheckpoint",
+            "folder": str(folder),
+            "monitor": MONITOR,
+            "label": label,
+        }
+    ]
+    if warm:
+        callbacks.append(
+            {
+                "_target_": "interphase_flows.potentials.callbacks.WarmStart",
+                "parent_checkpoint": str(parent_checkpoint),
+            }
+        )
+    return {
+        "run": ["train"],
+        "data": {
+            "_target_": "interphase_flows.potentials.datamodule.ResumableASEDataModule",
+            "seed": data_seed,
+            "train_file_path": str(train_file),
+            "val_file_path": str(validation_file),
+            "transforms": transforms,
+            "ase_args": {"format": "extxyz"},
+            "train_dataloader": loader(training.batch_size, shuffle=True),
+            "val_dataloader": loader(16, shuffle=False),
+        },
+        "trainer": {
+            "_target_": "lightning.Trainer",
+            "accelerator": "cpu" if device == "cpu" else "gpu",
+            "devices": 1,
+            "max_epochs": epochs,
+            "num_sanity_val_steps": 0,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "enable_checkpointing": False,
+            "logger": False,
+            "callbacks": callbacks,
+        },
+        "training_module": {
+            "_target_": "nequip.train.EMALightningModule",
+            "ema_decay": training.ema_decay,
+            "loss": {
+                "_target_": "nequip.train.EnergyForceStressLoss",
+                "per_atom_energy": True,
+                "coeffs": {
+                    "total_energy": training.energy_weight,
+                    "forces": training.forces_weight,
+                    "stress": training.stress_weight,
+                },
+            },
+            "val_metrics": metrics,
+            "train_metrics": metrics,
+            "test_metrics": metrics,
+            "optimizer": {
+                "_target_": "torch.optim.Adam",
+                "lr": training.warm_start_learning_rate if warm else training.learning_rate,
+                "amsgrad": True,
+            },
+            "lr_scheduler": {
+                "scheduler": {
+                    "_target_": "torch.optim.lr_scheduler.CosineAnnealingLR",
+                    "T_max": epochs,
+                    "eta_min": 2e-4,
+                },
+                "interval": "epoch",
+                "frequency": 1,
+            },
+            "model": model,
+        },
+        "global_options": {"allow_tf32": False},
+    }

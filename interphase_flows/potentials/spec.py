@@ -1,0 +1,53 @@
+"""What a potential is and how it is trained: the numbers a campaign file may set."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NequIPSpec(_Spec):
+    """Architecture of a NequIP potential (Batzner et al., Nat. Commun. 13, 2453 (2022)).
+
+    The defaults are the smallest model that survives a reactive lithium interface on a laptop
+    (about 9,000 parameters).
+    """
+
+    cutoff_angstrom: Annotated[float, Field(gt=2.0, le=12.0)] = 5.0
+    n_layers: Annotated[int, Field(ge=1, le=8)] = 2
+    l_max: Annotated[int, Field(ge=0, le=4)] = 1
+    parity: bool = False
+    n_features: Annotated[int, Field(ge=4, le=256)] = 16
+    n_radial_basis: Annotated[int, Field(ge=4, le=32)] = 8
+    radial_mlp_depth: Annotated[int, Field(ge=1, le=4)] = 1
+    radial_mlp_width: Annotated[int, Field(ge=8, le=256)] = 32
+
+
+class TrainingSpec(_Spec):
+    """How a member of the committee is trained.
+
+    ``max_epochs`` is for a member that starts from nothing, ``warm_start_epochs`` for one that
+    starts from the weights of the iteration before.  The loss is a weighted sum of mean squared
+    errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶).
+    """
+
+    max_epochs: Annotated[int, Field(ge=1)] = 100
+    warm_start_epochs: Annotated[int, Field(ge=1)] = 40
+    batch_size: Annotated[int, Field(ge=1)] = 5
+    learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.02
+    warm_start_learning_rate: Annotated[float, Field(gt=0.0, le=0.1)] = 0.01
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    energy_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    forces_weight: Annotated[float, Field(gt=0.0)] = 1.0
+    stress_weight: Annotated[float, Field(ge=0.0)] = 10.0
+
+
+class CommitteeSpec(_Spec):
+    """A committee: potentials that differ by seed alone."""
+
+    n_members: Annotated[int, Field(ge=2, le=16)] = 3
+    model: NequIPSpec = NequIPSpec()
+    training: TrainingSpec = TrainingSpec()

@@ -1,0 +1,154 @@
+"""Train one member of a committee with NequIP's own trainer; resume it where it was killed."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+from interphase_flows.exceptions import TrainingError
+from interphase_flows.potentials.callbacks import intact_checkpoints
+from interphase_flows.potentials.config import model_config, training_config
+from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+
+
+@dataclass
+class TrainedMember:
+    """A trained potential and how its training went.
+
+    ``checkpoint`` holds the epoch with the smallest validation loss; ``history`` is one dictionary
+    per epoch, as NequIP names its metrics (eV, eV/Å, eV/Å³).
+    """
+
+    checkpoint: Path
+    n_epochs: int
+    best_epoch: int
+    best_validation_loss: float
+    wall_time_s: float
+    resumed_from_epoch: int | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def quiet_training(n_threads: int) -> Iterator[None]:
+    """Fix the number of threads and keep Lightning's chatter out of the terminal.
+
+    Sums depend on the number of threads in their last bits, so a training repeats exactly only
+    with the same number.
+    """
+    threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "nequip")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    torch.set_num_threads(n_threads)
+    try:
+        with warnings.catch_warnings():
+            # Lightning advises more loader workers and log steps: for data sets of this size neither helps
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            warnings.filterwarnings("ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning)
+            yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.set_default_dtype(dtype_before)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def train_member(
+    spec: NequIPSpec,
+    training: TrainingSpec,
+    elements: Sequence[str],
+    energy_shifts_ev: dict[str, float],
+    forces_rms_ev_per_angstrom: dict[str, float],
+    mean_n_neighbours: float,
+    train_file: Path,
+    validation_file: Path,
+    folder: Path,
+    model_seed: int,
+    data_seed: int,
+    parent_checkpoint: Path | None = None,
+    n_threads: int = 1,
+    device: str = "cpu",
+    label: str = "train",
+) -> TrainedMember:
+    """Train until ``max_epochs`` (``warm_start_epochs`` with a parent), from wherever ``folder`` stands.
+
+    Parameters
+    ----------
+    elements
+        Chemical symbols that the potential knows.
+    energy_shifts_ev, forces_rms_ev_per_angstrom, mean_n_neighbours
+        Fixed statistics of the campaign's first data set.
+    train_file, validation_file
+        extxyz files with energy (eV), forces (eV/Å), stress (eV/Å³, tension positive).
+    folder
+        Work folder; checkpoints in it are continued, damaged ones skipped and noted.
+    parent_checkpoint
+        Weights to start from.
+
+    Raises
+    ------
+    TrainingError
+        The training failed or its loss is not finite.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = model_config(
+        spec, elements, energy_shifts_ev, forces_rms_ev_per_angstrom, mean_n_neighbours, model_seed
+    )
+    config = training_config(
+        model, training, elements, train_file, validation_file, folder, parent_checkpoint, data_seed, device, label
+    )
+    intact, notes = intact_checkpoints(folder)
+    resumed_from = None
+    if intact:
+        config["ckpt_path"] = str(intact[0])
+        resumed_from = int(intact[0].stem.removeprefix("epoch-")) + 1
+    started = time.monotonic()
+    with quiet_training(n_threads):
+        try:
+            _run_nequip(config, folder)
+        except (RuntimeError, ValueError, KeyError, AssertionError) as error:
+            raise TrainingError(
+                f"training {label} in {folder} failed: {error}. The data are in {train_file.name}; "
+                "look for labels out of range, then resume the campaign."
+            ) from error
+    best, last = folder / "best.ckpt", intact_checkpoints(folder)[0]
+    if not best.exists() or not last:
+        raise TrainingError(
+            f"training {label} in {folder} ended without a checkpoint: its validation loss was never finite; "
+            "lower committee.training.learning_rate"
+        )
+    state = torch.load(last[0], map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
+    return TrainedMember(
+        checkpoint=best,
+        n_epochs=len(state["history"]),
+        best_epoch=state["best_epoch"],
+        best_validation_loss=state["best_value"],
+        wall_time_s=time.monotonic() - started,
+        resumed_from_epoch=resumed_from,
+        history=state["history"],
+        notes=notes,
+    )
+
+
+def _run_nequip(config: dict[str, Any], folder: Path) -> None:
+    """Run ``nequip-train`` in this process: seven seconds of imports less per member."""
+    from nequip.scripts.train import main
+
+    hydra_config = OmegaConf.structured({"hydra": HydraConf()})
+    with open_dict(hydra_config):
+        hydra_config.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(hydra_config)
+    # the resolver of an earlier training in this process would refuse to be registered again
+    OmegaConf.clear_resolver("training_data_stats")
+    main.__wrapped__(OmegaConf.create(config))

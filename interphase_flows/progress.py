@@ -1,0 +1,28 @@
+"""What long work says of itself while it runs.
+
+Work calls :func:`emit`; whoever shows progress (the command line, a log) listens.  Nothing is
+stored, and with no listener nothing happens.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Listener = Callable[[str, int, int, str], None]
+
+_listeners: list[Listener] = []
+
+
+def emit(stage: str, done: int, total: int, detail: str = "") -> None:
+    """Tell the listeners that ``done`` of ``total`` units of a stage are finished."""
+    for listener in _listeners:
+        listener(stage, done, total, detail)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call a listener at every :func:`emit` inside the block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)

@@ -1,0 +1,207 @@
+"""Files by content: a file's name is its hash, so storing it twice changes nothing and reading it checks it.
+
+The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``; a file that fails its hash is moved to
+``<root>/quarantine/``, so that computing it again can put it back.
+"""
+
+import hashlib
+import io
+import secrets
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from interphase_flows.documents.artifact import ArtifactRef
+from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.storage.atomic import atomic_path
+
+__all__ = ["ArtifactStore"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+class ArtifactStore:
+    """Content-addressed files under one root.
+
+    Parameters
+    ----------
+    root_url
+        A folder, or any URL of fsspec: ``file:///scratch/artifacts``, ``memory://artifacts``, ``s3://bucket/x``
+        (which needs ``pip install s3fs``).
+    cache_folder
+        Where files of a remote root are downloaded to; ``None`` is enough for a folder.
+
+    Raises
+    ------
+    StorageError
+        If no file system answers to the URL, or a remote root comes without a cache folder.
+    """
+
+    def __init__(self, root_url: str | Path, cache_folder: str | Path | None = None):
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(str(root_url))
+        except (ValueError, ImportError) as error:
+            raise StorageError(
+                f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Use a folder, or an fsspec URL whose "
+                "package is installed (s3:// needs `pip install s3fs`)"
+            ) from error
+        self.is_local = isinstance(self._fs, LocalFileSystem)
+        if not self.is_local and cache_folder is None:
+            raise StorageError(f"artifacts_url: {str(root_url)!r} is remote and needs a cache_folder to download to")
+        self.root_url = str(root_url)
+        self.cache_folder = None if cache_folder is None else Path(cache_folder)
+        # path -> (mtime_ns, size) of files this process has already hashed
+        self._verified: dict[Path, tuple[int, int]] = {}
+
+    def put_file(self, path: str | Path, kind: str, suffix: str | None = None) -> ArtifactRef:
+        """Store a copy of a file.
+
+        Parameters
+        ----------
+        path
+            The file; it stays where it is.
+        kind
+            What it is: ``models``, ``trajectories``, ...
+        suffix
+            Extension of the stored file, with its dot; that of ``path`` if None.
+
+        Returns
+        -------
+        ArtifactRef
+            What a document keeps of it.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be read, changes meanwhile, or the root cannot be written.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise StorageError(f"{path}: no such file to store as one of {kind!r}")
+        with path.open("rb") as source:
+            sha256, size_bytes = _digest(source)
+        ref = _reference(kind, sha256, size_bytes, path.suffix if suffix is None else suffix)
+        if not self.contains(ref):
+            with path.open("rb") as source:
+                self._write(ref, source)
+        return ref
+
+    def put_bytes(self, data: bytes, kind: str, suffix: str = "") -> ArtifactRef:
+        """Store bytes; as :meth:`put_file`."""
+        ref = _reference(kind, hashlib.sha256(data).hexdigest(), len(data), suffix)
+        if not self.contains(ref):
+            self._write(ref, io.BytesIO(data))
+        return ref
+
+    def contains(self, ref: ArtifactRef) -> bool:
+        """Whether the file is there and sound; a damaged one is moved to the quarantine."""
+        try:
+            self.get(ref)
+        except CorruptArtifactError:
+            return False
+        return True
+
+    def get(self, ref: ArtifactRef) -> Path:
+        """A local path of the file, checked against its hash.
+
+        Returns
+        -------
+        Path
+            In the root itself, or in the cache folder for a remote root. Not to be written to.
+
+        Raises
+        ------
+        CorruptArtifactError
+            If the file is absent or damaged. It is then out of the way: computing it again stores it again.
+        """
+        local = self.local_path(ref)
+        if not self.is_local and not (local.exists() and self._is_sound(local, ref)):
+            self._download(ref, local)
+        if not local.exists():
+            raise CorruptArtifactError(
+                f"{local}: the artifact of {ref.kind!r} is missing. Restore it from a backup, or resume the campaign: "
+                "it is computed again"
+            )
+        if not self._is_sound(local, ref):
+            raise self._quarantined(ref)
+        return local
+
+    def local_path(self, ref: ArtifactRef) -> Path:
+        """Where :meth:`get` finds or puts the file, whether it is there or not."""
+        folder = Path(self._root) if self.is_local else self.cache_folder
+        assert folder is not None
+        return folder / _relative_path(ref)
+
+    def _remote_path(self, ref: ArtifactRef) -> str:
+        return f"{self._root.rstrip('/')}/{_relative_path(ref)}"
+
+    def _write(self, ref: ArtifactRef, source: BinaryIO) -> None:
+        # An object store takes a whole object or none; on a remote folder, get() finds what was cut off.
+        with atomic_path(self.local_path(ref)) as temporary:
+            with temporary.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK_BYTES)
+            with temporary.open("rb") as written:
+                if _digest(written)[0] != ref.sha256:
+                    raise StorageError(f"{ref.kind}: the file changed while it was stored; store it when it is whole")
+            if not self.is_local:
+                remote = self._remote_path(ref)
+                self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
+                self._fs.put_file(str(temporary), remote)
+
+    def _download(self, ref: ArtifactRef, local: Path) -> None:
+        local.unlink(missing_ok=True)
+        remote = self._remote_path(ref)
+        if self._fs.exists(remote):
+            with atomic_path(local) as temporary:
+                self._fs.get_file(remote, str(temporary))
+
+    def _is_sound(self, path: Path, ref: ArtifactRef) -> bool:
+        stat = path.stat()
+        if stat.st_size != ref.size_bytes:
+            return False
+        if self._verified.get(path) != (stat.st_mtime_ns, stat.st_size):
+            with path.open("rb") as handle:
+                if _digest(handle)[0] != ref.sha256:
+                    return False
+            self._verified[path] = (stat.st_mtime_ns, stat.st_size)
+        return True
+
+    def _quarantined(self, ref: ArtifactRef) -> CorruptArtifactError:
+        """Move the damaged file aside and say so."""
+        found = self._remote_path(ref)
+        aside = f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
+        self._fs.makedirs(aside.rsplit("/", 1)[0], exist_ok=True)
+        self._fs.mv(found, aside)
+        if not self.is_local:
+            self.local_path(ref).unlink(missing_ok=True)
+        return CorruptArtifactError(
+            f"{found}: damaged (its bytes do not have the hash {ref.sha256[:12]}... on record); moved to {aside}. "
+            "Resume the campaign: it is computed again"
+        )
+
+
+def _reference(kind: str, sha256: str, size_bytes: int, suffix: str) -> ArtifactRef:
+    try:
+        return ArtifactRef(kind=kind, sha256=sha256, size_bytes=size_bytes, suffix=suffix)
+    except ValidationError as error:
+        raise StorageError(
+            f"artifact kind={kind!r}, suffix={suffix!r}: a kind is lower-case letters, digits, '-' and '_'; "
+            "a suffix starts with a dot and has no slash"
+        ) from error
+
+
+def _relative_path(ref: ArtifactRef) -> str:
+    return f"{ref.kind}/{ref.sha256[:2]}/{ref.sha256}{ref.suffix}"
+
+
+def _digest(source: BinaryIO) -> tuple[str, int]:
+    """Hash and size of what remains of a stream."""
+    digest, size_bytes = hashlib.sha256(), 0
+    while chunk := source.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size_bytes += len(chunk)
+    return digest.hexdigest(), size_bytes

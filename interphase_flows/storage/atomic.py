@@ -1,0 +1,151 @@
+"""Write files whole or not at all.
+
+A file is written beside its target, flushed to the disk, renamed over the target, and the rename is flushed
+too. A process killed at any moment leaves the old file or the new one, and at most a leftover whose name starts
+with :data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
+"""
+
+import errno
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from interphase_flows.exceptions import StorageError
+
+__all__ = [
+    "LEFTOVER_PREFIX",
+    "atomic_path",
+    "commit",
+    "explain_os_error",
+    "sweep_leftovers",
+    "temporary_beside",
+    "write_bytes_atomic",
+    "write_json_atomic",
+]
+
+# A prefix and not a suffix: writers that guess a format from the extension (numpy, ASE, torch) still see it.
+LEFTOVER_PREFIX = ".interphase-tmp-"
+
+_MENDS = {
+    errno.ENOSPC: "the disk is full; free some space, or set `root` in the settings to another disk, then resume",
+    errno.EDQUOT: "your quota is used up; free some space, or set `root` to another disk, then resume",
+    errno.EACCES: "permission denied; make the folder writable, or set `root` in the settings to one that is",
+    errno.EROFS: "the file system is read-only; set `root` in the settings to a folder that can be written",
+    errno.EIO: "the disk reports an input/output error; check the disk, then resume",
+}
+
+
+def explain_os_error(error: OSError, path: Path) -> StorageError | None:
+    """Words for an error of the disk, or None if the disk is not to blame."""
+    if error.errno not in _MENDS:
+        return None
+    return StorageError(f"{path}: could not be written: {_MENDS[error.errno]}. Nothing half-written was left.")
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh path in the folder of ``target`` (made if absent), for :func:`commit` to rename."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{LEFTOVER_PREFIX}{secrets.token_hex(6)}-{target.name}")
+
+
+def commit(temporary: Path, target: Path) -> None:
+    """Flush ``temporary``, rename it to ``target``, flush the folder."""
+    with temporary.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A path to write to, that becomes ``path`` when the block ends without an error.
+
+    Parameters
+    ----------
+    path
+        Where the file goes. Its folder is made if absent; an existing file is replaced.
+
+    Yields
+    ------
+    Path
+        A path in the same folder, with the same extension.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, read-only or broken; ``path`` is then as it was.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        temporary = temporary_beside(target)
+        yield temporary
+        commit(temporary, target)
+    except OSError as error:
+        explained = explain_os_error(error, target)
+        if explained is None:
+            raise
+        raise explained from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Write bytes, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, read-only or broken; ``path`` is then as it was.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json_atomic(path: str | Path, value: Any) -> None:
+    """Write ``value`` as JSON, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If ``value`` is no JSON (a NaN is none), or if the disk is full, read-only or broken.
+    """
+    try:
+        text = json.dumps(value, indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"{path}: not writable as JSON: {error}. Replace NaN by null, arrays by lists.") from error
+    write_bytes_atomic(path, text.encode() + b"\n")
+
+
+def sweep_leftovers(folder: str | Path, min_age_s: float = 0.0) -> list[Path]:
+    """Remove what killed writers left in ``folder`` and below.
+
+    Parameters
+    ----------
+    folder
+        Where to look; may be absent.
+    min_age_s
+        Spare files younger than this, in seconds: without a lock, another process may be writing them.
+
+    Returns
+    -------
+    list of Path
+        What was removed.
+    """
+    removed = []
+    newest = time.time() - min_age_s
+    for leftover in sorted(Path(folder).rglob(f"{LEFTOVER_PREFIX}*")):
+        if leftover.is_file() and leftover.stat().st_mtime <= newest:
+            leftover.unlink(missing_ok=True)
+            removed.append(leftover)
+    return removed

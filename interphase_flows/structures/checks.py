@@ -1,0 +1,164 @@
+"""Is this structure one that a calculation may start from? Distances, cell, finite numbers, stoichiometry."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from ase.neighborlist import neighbor_list
+
+from interphase_flows.exceptions import OverlappingAtomsError, StructureError
+
+OVERLAP_FRACTION = 0.6
+"""Two atoms overlap when closer than this fraction of the sum of their covalent radii."""
+
+SMALLEST_VOLUME_PER_ATOM_ANGSTROM3 = 1.0
+"""No condensed phase at terrestrial pressure is denser; below this a cell is a mistake of units."""
+
+PairDistances = Mapping[tuple[str, str], float]
+
+
+def pair_distances_angstrom(
+    symbols: set[str], fraction: float = OVERLAP_FRACTION
+) -> dict[tuple[str, str], float]:
+    """Smallest allowed distance of every pair of elements, in Å.
+
+    Parameters
+    ----------
+    symbols
+        Elements present.
+    fraction
+        Of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).
+
+    Returns
+    -------
+    distances
+        Keyed by pairs in alphabetical order. With 0.6: Li-Li 1.54, Li-S 1.40, P-S 1.27 Å.
+    """
+    ordered = sorted(symbols)
+    radius = {symbol: covalent_radii[chemical_symbols.index(symbol)] for symbol in ordered}
+    return {
+        (first, second): float(fraction * (radius[first] + radius[second]))
+        for n, first in enumerate(ordered)
+        for second in ordered[n:]
+    }
+
+
+def check_has_cell(atoms: Atoms, where: str = "structure") -> None:
+    """Refuse a structure without atoms, or without a cell of a plausible volume.
+
+    Raises
+    ------
+    StructureError
+        If there are no atoms, or the cell is missing, flat, or below 1 Å³ per atom.
+    """
+    if len(atoms) == 0:
+        raise StructureError(f"{where}: holds no atoms; check that the file was written completely")
+    volume = abs(float(np.linalg.det(atoms.cell.array)))
+    if np.isfinite(volume) and volume < SMALLEST_VOLUME_PER_ATOM_ANGSTROM3 * len(atoms):
+        raise StructureError(
+            f"{where}: cell of {volume:.3g} Å³ for {len(atoms)} atoms (three vectors that span "
+            "a volume are needed, in Å); give a periodic structure with its cell"
+        )
+
+
+def check_finite(atoms: Atoms, where: str = "structure") -> None:
+    """Refuse coordinates or cell vectors that are not finite numbers.
+
+    Raises
+    ------
+    StructureError
+        Naming the first atom, or the cell.
+    """
+    if not np.isfinite(atoms.cell.array).all():
+        raise StructureError(
+            f"{where}: the cell holds a number that is not finite: {atoms.cell.array.tolist()}"
+        )
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        index = int(bad[0])
+        raise StructureError(
+            f"{where}: position of atom {index} ({atoms[index].symbol}) is not finite: "
+            f"{atoms.positions[index].tolist()}; the run that wrote it diverged, take an earlier frame"
+        )
+
+
+def minimum_distance_angstrom(atoms: Atoms) -> float:
+    """Smallest distance between two atoms, or an atom and its own periodic image, in Å.
+
+    Returns
+    -------
+    distance
+        Infinite for a single atom without periodic images.
+    """
+    check_finite(atoms)
+    if len(atoms) < 2 and not atoms.pbc.any():
+        return float("inf")
+    # A short cut-off first: a list of 50,000 atoms costs a second at 2 Å and much more at 10 Å.
+    cutoff = 2.0
+    while True:
+        distances = neighbor_list("d", atoms, cutoff)
+        if len(distances):
+            return float(distances.min())
+        cutoff *= 1.6
+
+
+def check_no_overlap(
+    atoms: Atoms,
+    min_distances: PairDistances | None = None,
+    scale: float = OVERLAP_FRACTION,
+    where: str = "structure",
+) -> None:
+    """Refuse a structure in which two atoms are closer than any bond, periodic images included.
+
+    Parameters
+    ----------
+    atoms
+        Structure to check.
+    min_distances
+        Smallest allowed distance in Å per pair of elements, in either order; pairs left out, and all by
+        default, take ``scale`` times the sum of their covalent radii.
+    scale
+        Fraction of the sum of covalent radii.
+    where
+        What to call the structure in the message: a file, a generator.
+
+    Raises
+    ------
+    OverlappingAtomsError
+        Naming both atoms, their elements and their distance, of the pair that falls short by the most.
+    """
+    check_finite(atoms, where)
+    if len(atoms) == 0:
+        return
+    allowed = pair_distances_angstrom(set(atoms.get_chemical_symbols()), scale)
+    for (first, second), distance in (min_distances or {}).items():
+        pair = (first, second) if first <= second else (second, first)
+        if pair in allowed:
+            allowed[pair] = distance
+    i, j, d = neighbor_list("ijd", atoms, allowed)
+    if len(d) == 0:
+        return
+    symbols = atoms.get_chemical_symbols()
+
+    def limit(a: int, b: int) -> float:
+        return allowed[(min(symbols[a], symbols[b]), max(symbols[a], symbols[b]))]
+
+    worst = min(range(len(d)), key=lambda n: d[n] / limit(i[n], j[n]))
+    a, b = int(i[worst]), int(j[worst])
+    what = "its own periodic image" if a == b else f"atom {b} ({symbols[b]})"
+    raise OverlappingAtomsError(
+        f"{where}: atom {a} ({symbols[a]}) is {d[worst]:.3f} Å from {what}; at least {limit(a, b):.2f} Å "
+        f"are needed ({len(d) // 2 or 1} pair(s) too close). Remove duplicated atoms or check the cell."
+    )
+
+
+def same_stoichiometry(first: Atoms, second: Atoms) -> bool:
+    """Whether two structures have the same ratio of elements, exactly, whatever their size."""
+    counts = [
+        dict(zip(*np.unique(atoms.numbers, return_counts=True), strict=True)) for atoms in (first, second)
+    ]
+    if counts[0].keys() != counts[1].keys() or not counts[0]:
+        return counts[0].keys() == counts[1].keys()
+    n_first, n_second = len(first), len(second)
+    return all(int(counts[0][z]) * n_second == int(counts[1][z]) * n_first for z in counts[0])

@@ -1,0 +1,174 @@
+"""Phases of the Li-P-S system that ship with the package, and structures from a user's file."""
+
+import json
+import warnings
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ase import Atoms
+from ase.io import read
+from ase.io.formats import UnknownFileTypeError
+
+from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.checks import check_finite, check_has_cell, check_no_overlap
+
+Geometry = Literal["experimental", "settled", "relaxed"]
+
+_KEY_OF_PHASE = {
+    "Li": "Li_bcc",
+    "Li_fcc": "Li_fcc",
+    "P": "P_black",
+    "S": "S8_alpha",
+    "Li2S": "Li2S",
+    "Li3P": "Li3P",
+    "LiP": "LiP_LiAs-type",
+    "Li3PS4": "gamma-Li3PS4",
+    "Li7P3S11": "Li7P3S11_OBELiX",
+    "LiPS3": "Li2P2S6_OBELiX",
+    "Li2PS3": "Li4P2S6_OBELiX",
+}
+
+# The published coordinates of Li7P3S11 carry noise of 0.01 (fractional): 1.99 Å between Li and S.
+_DEFAULT_GEOMETRY: dict[str, Geometry] = {"Li7P3S11": "settled"}
+
+
+@cache
+def _read_data(filename: str) -> dict[str, Any]:
+    text = (resources.files("interphase_flows.structures") / "data" / filename).read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)["phases"]
+    return data
+
+
+def phase_names() -> tuple[str, ...]:
+    """Names that `load_phase` knows, formulas where one polymorph is stored."""
+    return tuple(_KEY_OF_PHASE)
+
+
+def _key(name: str) -> str:
+    try:
+        return _KEY_OF_PHASE[name]
+    except KeyError:
+        raise StructureError(
+            f"no phase is called {name!r}: choose one of {', '.join(phase_names())}, or give a file "
+            "(CIF, POSCAR, extxyz) to load_structure_file"
+        ) from None
+
+
+def phase_source(name: str) -> str:
+    """Where the geometry of a phase comes from, as a sentence to print beside a result.
+
+    Raises
+    ------
+    StructureError
+        If no phase has that name.
+    """
+    entry = _read_data("li_p_s_structures.json")[_key(name)]
+    return f"{entry['source']} {entry['note']}".strip()
+
+
+def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
+    """Crystal structure of a phase, periodic in three directions.
+
+    Parameters
+    ----------
+    name
+        A name from `phase_names`.
+    geometry
+        ``"experimental"``: cell and positions as published, or of the prototype. ``"settled"``: experimental
+        cell, positions relaxed with CHGNet (stored for Li7P3S11, Li3PS4, LiP). ``"relaxed"``: cell and
+        positions relaxed with CHGNet, which overshoots the volume of Li7P3S11 by 6.8 %. By default
+        experimental, and settled for Li7P3S11 because its published coordinates carry noise.
+
+    Returns
+    -------
+    atoms
+        In the order of the file; ``info["phase"]`` and ``info["geometry"]`` say what it is.
+
+    Raises
+    ------
+    StructureError
+        If the name or the geometry is unknown, or the geometry is not stored for this phase.
+    """
+    key = _key(name)
+    entry = _read_data("li_p_s_structures.json")[key]
+    geometry = geometry or _DEFAULT_GEOMETRY.get(name, "experimental")
+    if geometry not in get_args(Geometry):
+        raise StructureError(
+            f"geometry={geometry!r} of {name}: choose one of {', '.join(get_args(Geometry))}"
+        )
+    if geometry == "settled":
+        settled = _read_data("settled_chgnet.json")
+        if key not in settled:
+            known = [phase for phase, its_key in _KEY_OF_PHASE.items() if its_key in settled]
+            raise StructureError(
+                f"geometry='settled' is not stored for {name} (only {', '.join(known)}): use 'experimental'"
+            )
+        cell, record = entry["raw"]["matrix"], settled[key]
+    else:
+        record = entry["raw" if geometry == "experimental" else "relaxed_chgnet"]
+        cell = record["matrix"]
+    atoms = Atoms(record["species"], cell=cell, scaled_positions=record["frac"], pbc=True)
+    atoms.wrap(eps=1e-9)
+    atoms.info.update(phase=name, geometry=geometry)
+    return atoms
+
+
+def load_structure_file(path: str | Path) -> Atoms:
+    """Read one periodic structure from a user's file in any format ASE reads.
+
+    Parameters
+    ----------
+    path
+        CIF, POSCAR, extxyz and the like, with exactly one structure.
+
+    Returns
+    -------
+    atoms
+        Without calculator, periodic in three directions.
+
+    Raises
+    ------
+    StructureError
+        If the file is missing, empty, unreadable, holds several structures or partly occupied sites, or the
+        structure has no atoms, no cell, or coordinates that are not finite.
+    OverlappingAtomsError
+        If two atoms are closer than any bond.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StructureError(f"{path}: no such file; give the path of a CIF, POSCAR or extxyz file")
+    if path.stat().st_size == 0:
+        raise StructureError(f"{path}: the file is empty; export the structure again")
+    try:
+        with warnings.catch_warnings():
+            # ASE's CIF reader warns about unusual space-group settings and still reads the cell correctly.
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"ase\.")
+            frames = read(path, index=":")
+    except UnknownFileTypeError as error:
+        raise StructureError(
+            f"{path}: format not recognised ({error}); name it *.cif, *.vasp, POSCAR or *.extxyz"
+        ) from error
+    except Exception as error:  # ASE's parsers raise whatever they meet, without the file's name
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise StructureError(
+            f"{path}: cannot be read ({reason}); open it in a viewer and export it again"
+        ) from error
+    if len(frames) != 1:
+        raise StructureError(
+            f"{path}: holds {len(frames)} structures; keep the one to be used in a file of its own"
+        )
+    atoms: Atoms = frames[0]
+    where = str(path)
+    occupancy = atoms.info.get("occupancy") or {}
+    if any(abs(sum(site.values()) - 1.0) > 1e-6 or len(site) > 1 for site in occupancy.values()):
+        raise StructureError(
+            f"{path}: has partly occupied sites; give an ordered structure (every occupancy 1)"
+        )
+    check_has_cell(atoms, where)
+    check_finite(atoms, where)
+    atoms.calc = None
+    atoms.pbc = True
+    check_no_overlap(atoms, where=where)
+    return atoms

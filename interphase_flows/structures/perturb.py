@@ -1,0 +1,90 @@
+"""Crystals strained and rattled: structures near equilibrium for a first training set."""
+
+import numpy as np
+from ase import Atoms
+
+from interphase_flows.exceptions import OverlappingAtomsError, StructureError
+from interphase_flows.structures.checks import check_has_cell, check_no_overlap
+
+MAX_TRIES = 50
+
+
+def repeated(atoms: Atoms, min_atoms: int) -> Atoms:
+    """Supercell with at least `min_atoms` atoms, by repetition along the vector that is shortest."""
+    check_has_cell(atoms, "repeated")
+    repeats = np.ones(3, dtype=int)
+    lengths = atoms.cell.lengths()
+    while len(atoms) * repeats.prod() < min_atoms:
+        repeats[np.argmin(lengths * repeats)] += 1
+    return atoms.repeat(tuple(int(n) for n in repeats))
+
+
+def strained_and_rattled(
+    atoms: Atoms,
+    n: int,
+    max_strain: float,
+    rattle_angstrom: float,
+    seed: int,
+    min_atoms: int = 1,
+) -> list[Atoms]:
+    """Copies of a crystal under random strain, with Gaussian displacements of its atoms.
+
+    Each copy has its own symmetric strain, six independent components drawn uniformly from ±`max_strain` (the
+    trace, so the volume, is included), and displacements of standard deviation `rattle_angstrom` per
+    component.
+
+    Parameters
+    ----------
+    atoms
+        Periodic structure.
+    n
+        Number of copies.
+    max_strain
+        Largest absolute value of a component of the strain; below 0.3.
+    rattle_angstrom
+        Standard deviation of a displacement's component, in Å.
+    seed
+        Of the random numbers; the same seed gives the same copies, and the first k of n are those of n=k.
+    min_atoms
+        The crystal is repeated until it has as many.
+
+    Returns
+    -------
+    copies
+        `n` structures without calculator, stoichiometry unchanged, no two atoms overlapping.
+
+    Raises
+    ------
+    StructureError
+        If a parameter is out of range, or `atoms` has no cell.
+    OverlappingAtomsError
+        If 50 draws of one copy all overlap: the rattle is too large.
+    """
+    if n < 0 or not 0.0 <= max_strain < 0.3 or rattle_angstrom < 0.0:
+        raise StructureError(
+            f"strained_and_rattled: n={n}, max_strain={max_strain}, rattle_angstrom={rattle_angstrom}; "
+            "needed are n >= 0, 0 <= max_strain < 0.3 and rattle_angstrom >= 0"
+        )
+    rng = np.random.default_rng(seed)
+    crystal = repeated(atoms, min_atoms)
+    return [_one_copy(crystal, max_strain, rattle_angstrom, rng) for _ in range(n)]
+
+
+def _one_copy(crystal: Atoms, max_strain: float, rattle_angstrom: float, rng: np.random.Generator) -> Atoms:
+    rows, columns = np.triu_indices(3)
+    for _ in range(MAX_TRIES):
+        strain = np.zeros((3, 3))
+        strain[rows, columns] = strain[columns, rows] = rng.uniform(-max_strain, max_strain, 6)
+        copy = Atoms(crystal.numbers, positions=crystal.positions, cell=crystal.cell, pbc=True)
+        copy.set_cell(crystal.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        copy.positions += rng.normal(0.0, rattle_angstrom, (len(copy), 3))
+        try:
+            check_no_overlap(copy, where="strained_and_rattled")
+        except OverlappingAtomsError as error:
+            last = error
+            continue
+        return copy
+    raise OverlappingAtomsError(
+        f"strained_and_rattled: {MAX_TRIES} draws overlap with max_strain={max_strain}, "
+        f"rattle_angstrom={rattle_angstrom}; lower them. Last: {last}"
+    )

@@ -1,0 +1,136 @@
+"""Crystals seen along a lattice plane: oriented cells, and cuts that leave every anion whole."""
+
+from math import gcd
+
+import numpy as np
+from ase import Atoms
+from ase.build import make_supercell
+from pymatgen.core import Structure
+
+from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.anions import whole_anion_positions
+from interphase_flows.structures.checks import check_has_cell
+
+Miller = tuple[int, int, int]
+
+PRIMITIVE_TOLERANCE_ANGSTROM = 0.01
+"""Atoms that a lattice translation maps this closely onto others are the same atom of a smaller cell."""
+
+
+def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
+    """Primitive cell whose first two vectors span a lattice plane, with the plane's normal along z.
+
+    The first vector lies along x, the second in the xy plane (both Gauss-reduced), the third leads to the
+    next lattice plane.
+
+    Parameters
+    ----------
+    atoms
+        Crystal.
+    miller
+        Indices of the plane in the cell of `atoms`, whether primitive or not.
+
+    Raises
+    ------
+    StructureError
+        If all three indices are zero, or `atoms` has no cell.
+    """
+    if miller == (0, 0, 0):
+        raise StructureError("miller=(0, 0, 0) is no lattice plane; give three integers, not all zero")
+    check_has_cell(atoms, "oriented_cell")
+    structure = Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions())
+    reduced = structure.get_primitive_structure(tolerance=PRIMITIVE_TOLERANCE_ANGSTROM)
+    lattice = np.asarray(reduced.lattice.matrix)
+    primitive = Atoms(reduced.atomic_numbers, cell=lattice, positions=reduced.cart_coords, pbc=True)
+
+    # The same plane counted in the primitive cell: its reciprocal vector projected on the primitive vectors.
+    normal = np.linalg.inv(atoms.cell.array) @ np.array(miller, dtype=float)
+    indices = lattice @ normal
+    indices = np.rint(indices / np.abs(indices[np.abs(indices) > 1e-6]).min() * 12).astype(int)
+    indices //= gcd(*(int(n) for n in indices))
+    first, second, third = _plane_basis(indices, lattice)
+    cell = make_supercell(primitive, np.array([first, second, third]), wrap=True)
+    return _rotated_to_plane(cell)
+
+
+def _plane_basis(indices: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Integer vectors: two shortest within the plane, one to the next plane, right-handed."""
+    reach = int(np.abs(indices).max()) + 2
+    axis = np.arange(-reach, reach + 1)
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    grid = grid[np.argsort(np.linalg.norm(grid @ lattice, axis=1), kind="stable")]
+    heights = grid @ indices
+    within = grid[(heights == 0) & (grid != 0).any(axis=1)]
+    first = within[0]
+    second = next(v for v in within if np.cross(first, v).any())
+    third = grid[heights == 1][0]
+    if np.linalg.det(np.array([first, second, third]) @ lattice) < 0:
+        second = -second
+    return first, second, third
+
+
+def _rotated_to_plane(cell: Atoms) -> Atoms:
+    a, b, _ = cell.cell.array
+    x = a / np.linalg.norm(a)
+    z = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
+    rotation = np.array([x, np.cross(z, x), z]).T
+    return Atoms(cell.numbers, positions=cell.positions @ rotation, cell=cell.cell.array @ rotation, pbc=True)
+
+
+def in_plane_supercell(cell: Atoms, transformation: np.ndarray, layers: int) -> Atoms:
+    """Oriented cell repeated by a 2x2 integer matrix in the plane, and `layers` times along the third."""
+    matrix = np.zeros((3, 3), dtype=int)
+    matrix[:2, :2] = transformation
+    matrix[2, 2] = layers
+    return make_supercell(cell, matrix, wrap=True)
+
+
+def whole_anion_cuts(cell: Atoms) -> list[float]:
+    """Heights at which an oriented crystal can be cut between whole anions, flattest first.
+
+    Parameters
+    ----------
+    cell
+        From `oriented_cell`.
+
+    Returns
+    -------
+    cuts
+        Fractions of the third vector's height. A cut separates groups by the height of their centre, so
+        it never breaks an anion; the flatter of two cuts is the one over which fewer Å of anion hang.
+    """
+    height = cell.cell.array[2, 2]
+    centres = np.sort(np.unique(np.round(_group_centres(cell)[0] % height, 2)) / height)
+    gaps = np.diff(np.append(centres, centres[0] + 1.0))
+    cuts = (centres + gaps / 2)[gaps * height > 0.05] % 1.0
+    thickness = [round(float(np.ptp(slab_from_cut(cell, cut).positions[:, 2])), 3) for cut in cuts]
+    return [float(cuts[n]) for n in np.lexsort((cuts, thickness))]
+
+
+def _group_centres(cell: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    positions, labels = whole_anion_positions(cell)
+    centres = np.bincount(labels, weights=positions[:, 2]) / np.bincount(labels)
+    return centres, positions, labels
+
+
+def slab_from_cut(cell: Atoms, cut: float) -> Atoms:
+    """The crystal between two equivalent cuts, every anion whole; heights start at zero.
+
+    Parameters
+    ----------
+    cell
+        Oriented crystal, any number of layers.
+    cut
+        Height of the cut as a fraction of the height of `cell`.
+
+    Returns
+    -------
+    slab
+        The same atoms, each group moved by whole third vectors so that its centre lies above the cut. The
+        cell vectors are those of `cell`: the slab is not yet separated from its images along the third.
+    """
+    centres, positions, labels = _group_centres(cell)
+    third = cell.cell.array[2]
+    moved = positions - np.floor(centres / third[2] - cut)[labels, None] * third
+    moved[:, 2] -= moved[:, 2].min()
+    return Atoms(cell.numbers, positions=moved, cell=cell.cell, pbc=True)

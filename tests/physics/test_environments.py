@@ -1,0 +1,176 @@
+"""Anions and coordination of crystals whose answers are known, still and rattled, in any setting of the cell."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.coordination import (
+    RadialDistribution,
+    coordination_numbers,
+    first_minimum,
+    radial_distribution,
+)
+from interphase_flows.analysis.environments import (
+    NOT_AN_ANION,
+    AnionChemistry,
+    classify_environments,
+    environment_series,
+)
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.structures.library import load_phase
+
+ANIONS = {
+    "Li7P3S11": {"PS4": 2, "P2S7": 2},  # 1 : 1
+    "Li3PS4": {"PS4": 2},
+    "Li2S": {"isolated S": 4},
+    "Li3P": {"isolated P": 2},
+    "LiP": {"Pn": 2},  # two infinite helices
+    "Li2PS3": {"P2S6": 1},  # Li4P2S6, with its P-P bond
+    "LiPS3": {"P2S6 edge-sharing": 2},  # Li2P2S6, without one
+    "P": {"Pn": 1},
+    "S": {"Sn": 4},
+    "Li": {},
+}
+THERMAL_ANGSTROM = 0.08  # per direction; about what P and S do at 300 K
+
+
+def anions(atoms):
+    return classify_environments(atoms.positions, atoms.cell[:], atoms.numbers).counts()
+
+
+def scaled(expected, factor):
+    return {name: n * factor for name, n in expected.items()}
+
+
+@pytest.mark.parametrize("phase", ANIONS)
+def test_crystal_is_made_of_its_anions(phase):
+    assert anions(load_phase(phase)) == ANIONS[phase]
+
+
+@pytest.mark.parametrize("phase", ["Li7P3S11", "Li3PS4", "Li2S", "Li3P", "Li2PS3"])
+def test_thermal_crystal_is_made_of_the_same_anions(phase):
+    atoms = load_phase(phase) * (2, 2, 2)
+    for seed in range(3):
+        moved = atoms.copy()
+        moved.positions += np.random.default_rng(seed).normal(0, THERMAL_ANGSTROM, (len(atoms), 3))
+        assert anions(moved) == scaled(ANIONS[phase], 8)
+
+
+def test_anions_depend_neither_on_wrapping_nor_on_turning_nor_on_the_setting():
+    atoms = load_phase("Li7P3S11")
+    atoms.rotate(37, (1, 2, 3), rotate_cell=True)
+    atoms.positions += [100.0, -40.0, 7.0]
+    atoms.wrap()
+    assert anions(atoms) == ANIONS["Li7P3S11"]
+    skewed = atoms.copy()
+    skewed.set_cell(np.array([[1, 0, 0], [2, 1, 0], [-1, 3, 1]]) @ atoms.cell[:])
+    assert anions(skewed) == ANIONS["Li7P3S11"]
+
+
+def test_atoms_carry_the_code_of_their_anion():
+    atoms = load_phase("Li7P3S11")
+    found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers)
+    codes = found.atom_codes
+    assert (codes[atoms.numbers == 3] == NOT_AN_ANION).all()
+    ps4, p2s7 = found.labels.index("PS4"), found.labels.index("P2S7")
+    assert (codes == ps4).sum() == 2 * 5
+    assert (codes == p2s7).sum() == 2 * 9
+    assert found.n_centres.sum() == 6
+
+
+def test_a_broken_bond_leaves_a_fragment_and_an_isolated_ligand():
+    atoms = load_phase("Li3PS4")
+    lone = int(np.flatnonzero(atoms.numbers == 16)[0])
+    vectors = atoms.get_distances(lone, np.flatnonzero(atoms.numbers == 15), mic=True, vector=True)
+    nearest = vectors[np.linalg.norm(vectors, axis=1).argmin()]
+    atoms.positions[lone] -= 0.7 * nearest / np.linalg.norm(nearest)
+    counts = anions(atoms)
+    assert counts["PS4"] == 1
+    assert counts["PSx"] == 1
+    assert counts["isolated S"] == 1
+
+
+def test_other_elements_need_only_a_chemistry():
+    """Li3PS4 written as Na3SbS4: the names follow the elements."""
+    atoms = load_phase("Li3PS4")
+    atoms.numbers[atoms.numbers == 15] = 51
+    chemistry = AnionChemistry(anion_centres={"Sb"})
+    found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, chemistry)
+    assert found.counts() == {"SbS4": 2}
+    with pytest.raises(AnalysisError, match="nothing in common"):
+        AnionChemistry(anion_centres={"S"})
+
+
+def frames_of(*structures):
+    return ArrayFrames(
+        structures[0].numbers,
+        1000.0 * np.arange(len(structures)),
+        np.array([atoms.positions for atoms in structures]),
+        np.array([atoms.cell[:] for atoms in structures]),
+    )
+
+
+def test_series_gives_shares_of_centres_that_add_up():
+    atoms = load_phase("Li7P3S11")
+    series = environment_series(frames_of(atoms, atoms), keep_atom_codes=True)
+    np.testing.assert_allclose(series.centre_fraction.sum(axis=1), 1.0)
+    assert series.centre_fraction[1, series.labels.index("PS4")] == pytest.approx(1 / 3)
+    assert series.centre_fraction[1, series.labels.index("P2S7")] == pytest.approx(2 / 3)
+    assert series.atom_codes.shape == (2, 42)
+    with pytest.raises(AnalysisError, match="no P in the trajectory"):
+        environment_series(frames_of(load_phase("Li2S")))
+
+
+@pytest.mark.parametrize(
+    ("phase", "centre", "neighbour", "cutoff_angstrom", "expected"),
+    [
+        ("Li2S", "S", "Li", 3.0, 8),
+        ("Li3P", "P", "Li", 3.1, 11),
+        ("Li7P3S11", "P", "S", 2.6, 4),
+        ("Li2PS3", "P", "P", 2.6, 1),
+        ("Li2PS3", "P", "S", 2.6, 3),
+        ("LiP", "P", "P", 2.6, 2),
+        ("Li", "Li", "Li", 3.8, 14),
+    ],
+)
+def test_coordination_of_ideal_crystals(phase, centre, neighbour, cutoff_angstrom, expected):
+    atoms = load_phase(phase)
+    numbers = coordination_numbers(
+        atoms.positions,
+        atoms.cell[:],
+        atoms.numbers,
+        centre=centre,
+        neighbour=neighbour,
+        cutoff_angstrom=cutoff_angstrom,
+    )
+    np.testing.assert_array_equal(numbers, expected)
+
+
+def thermal_frames(phase, n=6):
+    still = load_phase(phase) * (2, 2, 2)
+    structures = [still.copy() for _ in range(n)]
+    for seed, atoms in enumerate(structures):
+        atoms.rattle(stdev=0.1, seed=seed)
+    return frames_of(*structures)
+
+
+def test_first_minimum_lies_between_the_shells_of_thermal_crystals():
+    rdf = radial_distribution(thermal_frames("Li7P3S11"), centre="P", neighbour="S")
+    assert 2.3 < first_minimum(rdf) < 3.3  # P-S bond 2.05 Å, next S at 3.9 Å
+    rdf = radial_distribution(thermal_frames("Li2S"), centre="S", neighbour="Li")
+    assert 2.8 < first_minimum(rdf) < 4.4  # shells at 2.47 and 4.73 Å
+
+
+def test_rdf_tends_to_one_for_uncorrelated_points():
+    cell = np.array([[12.0, 0, 0], [5.0, 11.0, 0], [-3.0, 4.0, 13.0]])
+    rng = np.random.default_rng(0)
+    positions = rng.random((20, 200, 3)) @ cell
+    frames = ArrayFrames(np.full(200, 3), np.arange(20.0), positions, cell)
+    rdf = radial_distribution(frames, centre="Li", neighbour="Li", r_max_angstrom=8.0, bin_width_angstrom=0.5)
+    np.testing.assert_allclose(rdf.g[4:], 1.0, atol=0.06)
+
+
+def test_a_range_without_a_second_shell_is_refused():
+    r = np.linspace(0.025, 3.0, 60)
+    with pytest.raises(AnalysisError, match="longer range"):
+        first_minimum(RadialDistribution("P", "S", r, np.exp(-((r - 2.05) ** 2) / 0.01)))
