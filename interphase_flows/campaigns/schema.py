@@ -174,6 +174,7 @@ class Campaign(_Spec):
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
     phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
+    hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
     structure_files: dict[str, str] = {}
     reference: ReferenceSpec = ReferenceSpec()
     gates: GateSpec = GateSpec()

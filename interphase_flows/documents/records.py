@@ -186,6 +186,7 @@ class SegmentDoc(Document):
     temperature_mean_k: float | None
     temperature_std_k: float | None
     continue_from: ArtifactRef | None
+    continue_state: str | None
     trajectory: ArtifactRef | None
     candidates: ArtifactRef | None
     n_candidates: int
@@ -200,16 +201,15 @@ class SegmentDoc(Document):
 
 
 class Walker(BaseModel):
-    """A run that goes on from iteration to iteration."""
+    """A run that goes on from iteration to iteration; ``index`` is its start in the set of starts."""
 
     run_id: str
-    role: Literal["explore", "audit"]
+    role: Literal["explore", "audit", "production"]
     seed: int
-    set_key: str
     index: int
-    temperature_k: float
     n_restarts: int = 0
     continue_from: ArtifactRef | None = None
+    continue_state: str | None = None
     last_step: int = 0
 
 
@@ -245,10 +245,14 @@ class AnalysisDoc(Document):
 
 
 class CampaignResult(BaseModel):
-    """What the last job of a campaign returns."""
+    """Which documents are the answers of a campaign."""
 
     name: str
     outcome: Literal["converged", "budget_exhausted"]
-    report: str
     dataset_key: str
     committee_key: str
+    starts_key: str
+    iteration_keys: list[str]
+    exploration_keys: list[str]
+    production_keys: list[str]
+    analysis_keys: dict[str, str]

@@ -94,6 +94,11 @@ class DatasetMaker(Maker):
                 raise InputError(f"label {label_key} is named by a job but not in the ledger; resume the campaign")
             origin = batch.origins[label_key]
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
+        if not frames:
+            raise InputError(
+                f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on; see the reasons: "
+                "interphase query labels status=rejected"
+            )
         notes = self._drop_outliers(frames)
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
         train = frames_of_split(frames, "train")

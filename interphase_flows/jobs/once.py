@@ -60,5 +60,12 @@ def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     found = recall(kind, key, schema)
     if found is not None:
         return found
-    stored = current_workspace().ledger.put(kind, key, compute())
+    ledger = current_workspace().ledger
+    try:
+        document = compute()
+    except Exception as error:
+        # whatever went wrong must be there to be queried, also when the job's own log is lost
+        ledger.record_failure(kind, key, type(error).__name__, {"explanation": str(error)})
+        raise
+    stored = ledger.put(kind, key, document)
     return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})

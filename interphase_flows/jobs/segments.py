@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
 from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import DynamicsSpec
@@ -13,6 +11,7 @@ from interphase_flows.jobs.models import load_committee
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.keys import content_key
+from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
@@ -64,13 +63,16 @@ class SegmentMaker(Maker):
         walker: Walker,
         starts: StructureSetDoc,
         committee: CommitteeDoc,
-        role: Literal["explore", "audit", "production"],
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
         """Advance from a structure of a set, or from where the walker or its previous segment stopped."""
         if previous is not None:
             walker = walker.model_copy(
-                update={"continue_from": previous.continue_from, "last_step": previous.last_step}
+                update={
+                    "continue_from": previous.continue_from,
+                    "continue_state": previous.continue_state,
+                    "last_step": previous.last_step,
+                }
             )
         watch = CommitteeWatch(
             interval_steps=self.watch_interval_steps,
@@ -84,7 +86,7 @@ class SegmentMaker(Maker):
         )
         key = content_key(
             KIND,
-            start=walker.continue_from.sha256 if walker.continue_from else starts.entries[walker.index].key,
+            start=walker.continue_state or starts.entries[walker.index].key,
             run_id=walker.run_id,
             seed=walker.seed,
             committee=committee.key,
@@ -94,7 +96,7 @@ class SegmentMaker(Maker):
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
         )
-        return once(KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, role, previous, watch))
+        return once(KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, previous, watch))
 
     def _advance(
         self,
@@ -102,7 +104,6 @@ class SegmentMaker(Maker):
         walker: Walker,
         starts: StructureSetDoc,
         committee: CommitteeDoc,
-        role: Literal["explore", "audit", "production"],
         previous: SegmentDoc | None,
         watch: CommitteeWatch,
     ) -> SegmentDoc:
@@ -111,7 +112,7 @@ class SegmentMaker(Maker):
         document = SegmentDoc(
             key=key,
             run_id=walker.run_id,
-            role=role,
+            role=walker.role,
             seed=walker.seed,
             committee_key=committee.key,
             stop_reason="failed",
@@ -123,6 +124,7 @@ class SegmentMaker(Maker):
             temperature_mean_k=None,
             temperature_std_k=None,
             continue_from=walker.continue_from,
+            continue_state=walker.continue_state,
             trajectory=None,
             candidates=None,
             n_candidates=0,
@@ -130,7 +132,7 @@ class SegmentMaker(Maker):
             uncertainty_ev_per_angstrom=[],
             wall_time_s=0.0,
         )
-        if role == "production" and previous is not None and previous.stop_reason in BROKEN:
+        if walker.role == "production" and previous is not None and previous.stop_reason in BROKEN:
             return document.model_copy(
                 update={
                     "stop_reason": previous.stop_reason,
@@ -140,7 +142,7 @@ class SegmentMaker(Maker):
         state: Checkpoint | None = None
         if walker.continue_from is not None:
             state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
-        label = f"{role} {walker.run_id}"
+        label = f"{walker.role} {walker.run_id}"
         folder = workspace.work_folder(KIND, key)
         try:
             result = run_segment(
@@ -158,23 +160,28 @@ class SegmentMaker(Maker):
         except DynamicsError as error:
             workspace.ledger.record_failure(KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id})
             return document.model_copy(update={"explanation": str(error)})
-        resume_from = result.last_good_checkpoint if result.stop_reason in BROKEN else result.final_checkpoint
-        temperatures = result.temperatures_after(self.equilibration_fs)
+        settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
+        temperatures_K = result.watch_temperature_K[settled]
+        checkpoint = result.last_good_checkpoint
         return document.model_copy(
             update={
                 "stop_reason": result.stop_reason,
-                "explanation": result.stop_detail,
-                "last_step": result.first_step + result.n_steps_done,
-                "temperature_mean_k": temperatures[0],
-                "temperature_std_k": temperatures[1],
-                "continue_from": workspace.artifacts.put_file(resume_from, "checkpoints", ".npz"),
+                "explanation": result.detail,
+                "first_step": result.first_step,
+                "last_step": result.stop_step,
+                "temperature_mean_k": float(temperatures_K.mean()) if len(temperatures_K) else None,
+                "temperature_std_k": float(temperatures_K.std()) if len(temperatures_K) else None,
+                "continue_from": workspace.artifacts.put_file(checkpoint, "checkpoints", ".npz"),
+                "continue_state": read_checkpoint(checkpoint).state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
-                "candidates": workspace.artifacts.put_file(result.candidates_file, "candidates", ".zip")
-                if result.candidates_file
+                "candidates": workspace.artifacts.put_bytes(
+                    pack_candidates(result.candidates), "candidates", ".npz"
+                )
+                if result.candidates
                 else None,
-                "n_candidates": result.n_candidates,
-                "uncertainty_steps": result.uncertainty_steps,
-                "uncertainty_ev_per_angstrom": result.uncertainty_ev_per_angstrom,
+                "n_candidates": len(result.candidates),
+                "uncertainty_steps": [int(step) for step in result.watch_step],
+                "uncertainty_ev_per_angstrom": [float(u) for u in result.uncertainty_ev_per_angstrom],
                 "wall_time_s": result.wall_time_s,
                 "notes": result.notes,
             }
@@ -192,12 +199,16 @@ def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -
         segment = by_run.get(walker.run_id)
         if segment is None:
             result.append(walker)
-        elif segment.stop_reason in BROKEN and segment.continue_from == walker.continue_from:
+        elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
             result.append(walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1}))
         else:
             result.append(
                 walker.model_copy(
-                    update={"continue_from": segment.continue_from, "last_step": segment.last_step}
+                    update={
+                        "continue_from": segment.continue_from,
+                        "continue_state": segment.continue_state,
+                        "last_step": segment.last_step,
+                    }
                 )
             )
     return result

@@ -16,7 +16,7 @@ from interphase_flows.documents.records import DatasetDoc, SegmentDoc, Structure
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.keys import content_key
-from interphase_flows.md.candidates import read_candidates
+from interphase_flows.md.candidate_archive import unpack_candidates
 from interphase_flows.md.trajectory import Trajectory
 from interphase_flows.storage.workspace import current_workspace
 
@@ -75,7 +75,7 @@ class SelectMaker(Maker):
         for segment in segments:
             if segment.candidates is None:
                 continue
-            for candidate in read_candidates(workspace.artifacts.get(segment.candidates)):
+            for candidate in unpack_candidates(workspace.artifacts.get(segment.candidates).read_bytes()):
                 if gates.before(candidate.atoms) is None:
                     candidate.atoms.info.update(
                         origin=f"explore/{segment.run_id}", uncertainty=candidate.uncertainty_ev_per_angstrom

@@ -289,3 +289,21 @@ class JoinSetsMaker(Maker):
             return store_set(key, "initial structures", frames, origins)
 
         return once(KIND, key, StructureSetDoc, compute)
+
+
+@dataclass
+class StartsMaker(Maker):
+    """Where runs begin: the interfaces, then the last (quenched) frame of every amorphous cell."""
+
+    name: str = "starts"
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, interfaces: StructureSetDoc, amorphous: Sequence[StructureSetDoc]) -> StructureSetDoc:
+        """Return one set; an interface keeps its index."""
+        key = content_key(KIND, generator="starts", sets=[interfaces.key, *(a.key for a in amorphous)])
+
+        def compute() -> StructureSetDoc:
+            frames = load_set(interfaces) + [load_set(cell)[-1] for cell in amorphous]
+            return store_set(key, "starts", frames, [f.info["origin"] for f in frames], interfaces.details)
+
+        return once(KIND, key, StructureSetDoc, compute)

@@ -1,1 +1,1 @@
-"""Restartable molecular dynamics under a committee: dynamics, checkpoints, trajectories, the watch, segments."""
+"""Restartable molecular dynamics under a committee: dynamics, checkpoints, trajectories, watch, segments."""

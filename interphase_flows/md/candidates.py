@@ -1,4 +1,4 @@
-"""Candidates for labelling: the most uncertain frames of a segment, kept on disk so that a kill does not lose them.
+"""Candidates for labelling: the most uncertain frames of a segment, on disk so that a kill cannot lose them.
 
 Frames near in time are alike, so each window of steps keeps one; of the windows, the most uncertain are kept.
 A candidate's file is deleted only when none of the kept checkpoints names it any more.
@@ -59,8 +59,10 @@ class CandidateFolder:
         self.window_steps = window_steps
         self.kept: dict[int, float] = dict(kept or {})
 
-    def offer(self, step: int, uncertainty_ev_per_angstrom: float, atoms: Atoms, force_std: np.ndarray) -> None:
-        """Keep a frame if it is the most uncertain of its window, and its window is among the most uncertain."""
+    def offer(
+        self, step: int, uncertainty_ev_per_angstrom: float, atoms: Atoms, force_std: np.ndarray
+    ) -> None:
+        """Keep a frame if it is the most uncertain of its window, and its window among the most uncertain."""
         window = step // self.window_steps
         rival = next((s for s in self.kept if s // self.window_steps == window), None)
         if rival is not None and self.kept[rival] >= uncertainty_ev_per_angstrom:
@@ -73,7 +75,11 @@ class CandidateFolder:
             del self.kept[rival]
         self.kept[step] = uncertainty_ev_per_angstrom
         arrays = {f"per_atom/{name}": values for name, values in atoms.arrays.items()}
-        arrays |= {"per_atom/force_std_ev_per_angstrom": force_std, "cell": atoms.cell.array, "pbc": atoms.pbc}
+        arrays |= {
+            "per_atom/force_std_ev_per_angstrom": force_std,
+            "cell": atoms.cell.array,
+            "pbc": atoms.pbc,
+        }
         write_file_durably(self._path(step), pack_arrays(arrays))
 
     def sweep(self, named_elsewhere: Iterable[int]) -> None:

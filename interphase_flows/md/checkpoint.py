@@ -1,7 +1,7 @@
 """Checkpoints: everything that continues a run to the last bit, in one file that proves itself whole.
 
 A checkpoint is a zip of .npy arrays (``numpy.load`` opens it) with the SHA-256 of its content inside. It is
-written beside, synced and renamed, and the one before it is kept: whenever a kill arrives, a whole one remains.
+written beside, synced and renamed, and the one before it is kept: whenever a kill comes, a whole one remains.
 """
 
 import hashlib
@@ -135,21 +135,24 @@ def read_checkpoint(path: Path) -> Checkpoint:
         If there is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         head = str(arrays.pop("head"))
         expected = str(arrays.pop(_HASH))
     except FileNotFoundError as error:
         raise StorageError(f"There is no checkpoint {path}: start the run from a structure.") from error
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise CorruptArtifactError(f"Checkpoint {path} cannot be read ({error}): use the one before.") from error
+        raise CorruptArtifactError(
+            f"Checkpoint {path} cannot be read ({error}): use the one before."
+        ) from error
     if _digest(arrays, head) != expected:
         raise CorruptArtifactError(f"Checkpoint {path} is not what was written: use the one before.")
     groups: dict[str, dict[str, np.ndarray]] = {"per_atom": {}, "records": {}}
     for name in [name for name in arrays if "/" in name]:
         group, key = name.split("/", 1)
         groups[group][key] = arrays.pop(name)
-    return Checkpoint(**arrays, **groups, **json.loads(head))
+    fields: dict[str, Any] = {**arrays, **groups, **json.loads(head)}
+    return Checkpoint(**fields)
 
 
 def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] | None:
@@ -189,7 +192,7 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def write_file_durably(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename, sync the folder: after a kill or a power cut the file is old or new, not half."""
+    """Write beside, sync, rename, sync the folder: after a power cut the file is old or new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with beside.open("wb") as stream:

@@ -29,8 +29,8 @@ class CloseContact:
 
     def __str__(self) -> str:
         return (
-            f"{self.symbols[0]}{self.pair[0]}-{self.symbols[1]}{self.pair[1]} at {self.distance_angstrom:.2f} Å, "
-            f"limit {self.limit_angstrom:.2f} Å"
+            f"{self.symbols[0]}{self.pair[0]}-{self.symbols[1]}{self.pair[1]} "
+            f"at {self.distance_angstrom:.2f} Å, limit {self.limit_angstrom:.2f} Å"
         )
 
 
@@ -62,7 +62,7 @@ def closest_contact(atoms: Atoms, covalent_fraction: float) -> CloseContact | No
 
 
 def _with_images(atoms: Atoms, reach_angstrom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of all atoms and of their periodic images within reach of the cell, and whose they are."""
+    """Return positions of all atoms and of their images within reach of the cell, and whose they are."""
     owners = np.arange(len(atoms))
     periodic = np.flatnonzero(atoms.pbc)
     if not len(periodic):

@@ -45,13 +45,13 @@ class LangevinNVT(BaseModel):
     friction_per_ps: float = Field(default=10.0, gt=0)
 
     def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
-        """Draw momenta from Maxwell and Boltzmann's distribution, in place, with the centre of mass at rest."""
+        """Draw momenta from Maxwell's distribution, in place, with the centre of mass at rest."""
         thermalize_momenta(atoms, self.temperature_K, rng=generator)
 
     def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
         """Bind the integrator to ``atoms``; each ``step()`` advances positions and momenta by one time step.
 
-        ASE's own ``fixcm=True`` does not sample NVT; the constraint put on by :func:`hold_centre_of_mass` does.
+        ASE's ``fixcm=True`` does not sample NVT; the constraint put on by :func:`hold_centre_of_mass` does.
         """
         return Langevin(
             atoms,
@@ -69,7 +69,7 @@ def hold_centre_of_mass(atoms: Atoms) -> None:
     Raises
     ------
     DynamicsError
-        If there are fewer than two atoms, or constraints of another kind, which a checkpoint would not restore.
+        If there are fewer than two atoms, or other constraints, which a checkpoint would not restore.
     """
     if len(atoms) < 2:
         raise DynamicsError(f"A run needs at least two atoms, the start has {len(atoms)}.")

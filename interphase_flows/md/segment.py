@@ -1,32 +1,29 @@
 """One segment of molecular dynamics: from a structure or a checkpoint to a checkpoint.
 
-N steps are k + (N - k) steps to the last bit, random numbers, frames and candidates included, whether a kill, the
-walltime or the end of a segment comes between. Threads change the order of sums: keep their number fixed.
+N steps are k + (N - k) steps to the last bit, random numbers, frames and candidates included, whether a kill,
+the walltime or the end of a segment comes between. Threads change the order of sums: keep their number fixed.
 """
 
 import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import DynamicsError, LockedError, StorageError
+from interphase_flows.md.advance import BROKEN, Ending, Plan, Progress, advance, look_at_start
 from interphase_flows.md.candidates import Candidate, CandidateFolder
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint, read_latest_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT, kinetic_temperature_K
+from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment_state import SegmentState, named_candidates, segment_identity
 from interphase_flows.md.trajectory_writer import pack
-from interphase_flows.md.watch import Committee, CommitteeWatch, Observation, StopReason
+from interphase_flows.md.watch import Committee, CommitteeWatch, StopReason
 
-BROKEN: frozenset[StopReason] = frozenset({"close_contact", "runaway_temperature", "not_finite"})
-"""Ends after which the last state must not be continued from; the one before the break is kept instead."""
-
-Progress = Callable[[int, int, dict[str, float]], None]
+__all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
 
 
 @dataclass
@@ -101,8 +98,8 @@ def run_segment(
     Parameters
     ----------
     start
-        A structure (momenta are drawn from ``seed``), or the checkpoint an earlier segment left (its momenta and
-        random stream go on, and its step counter with them).
+        A structure (momenta are drawn from ``seed``), or the checkpoint an earlier segment left (its
+        momenta, random stream and step counter go on).
     committee
         Potentials; the first drives the dynamics.
     dynamics
@@ -142,39 +139,37 @@ def run_segment(
     with _locked(folder):
         state, notes = _take_up(folder, identity, watch)
         if isinstance(state, Path):
-            return _result(folder, state, notes, watch)
+            return _result(state, notes)
         fresh = state is None
         if state is None:
             state = SegmentState.begin(start, dynamics, watch, seed, folder, identity, keep_force_std)
         state.atoms.calc = committee.dynamics_calculator
-        ended = None
-        if fresh:
-            ended = _look_at_start(state, committee, watch, isinstance(start, Atoms))
-            state.save()
-        last_step = state.first_step + n_steps
-        while ended is None:
-            ended = _advance(
-                state,
-                committee,
-                dynamics,
-                watch,
-                last_step,
-                frame_interval_steps,
-                checkpoint_interval_steps,
-                on_progress,
-                stop_requested,
-            )
-        if ended["stop_reason"] in BROKEN:
-            path = state.end_at_last_checkpoint(ended)
-        else:
-            path = state.save(None if ended["stop_reason"] == "walltime" else ended)
-        if ended["stop_reason"] == "walltime":
-            return _result(folder, path, notes, watch, ended)
-        return _result(folder, path, notes, watch)
+        plan = Plan(
+            committee,
+            dynamics,
+            watch,
+            state.first_step + n_steps,
+            frame_interval_steps,
+            checkpoint_interval_steps,
+            on_progress,
+            stop_requested,
+        )
+        ending = look_at_start(state, plan, is_structure=isinstance(start, Atoms)) if fresh else None
+        if ending is None:
+            if fresh:
+                state.save()
+            ending = advance(state, plan)
+        if ending.stop_reason in BROKEN:
+            return _result(state.end_at_last_checkpoint(asdict(ending)), notes)
+        if ending.stop_reason == "walltime":
+            return _result(state.save(), notes, ending)
+        return _result(state.save(asdict(ending)), notes)
 
 
-def _take_up(folder: Path, identity: str, watch: CommitteeWatch) -> tuple[SegmentState | Path | None, list[str]]:
-    """Return where this segment stands in its folder: in between, at its end (a path), or not begun (None)."""
+def _take_up(
+    folder: Path, identity: str, watch: CommitteeWatch
+) -> tuple[SegmentState | Path | None, list[str]]:
+    """Return where this segment stands in its folder: in between, ended (a path), or not begun (None)."""
     try:
         latest = read_latest_checkpoint(folder)
         if latest is None:
@@ -193,86 +188,53 @@ def _take_up(folder: Path, identity: str, watch: CommitteeWatch) -> tuple[Segmen
         return None, [f"started over: {error}"]
 
 
-def _advance(
-    state: SegmentState,
-    committee: Committee,
-    dynamics: LangevinNVT,
-    watch: CommitteeWatch,
-    last_step: int,
-    frame_interval_steps: int,
-    checkpoint_interval_steps: int,
-    on_progress: Progress | None,
-    stop_requested: Callable[[], bool] | None,
-) -> dict[str, Any]:
-    """Step until the end, and say how it came."""
-    atoms = state.atoms
-    masses = atoms.get_masses()
-    integrator = dynamics.integrator(atoms, state.generator)
-    forces = atoms.get_forces(md=True)
-    while state.step < last_step:
-        forces = integrator.step(forces)
-        state.step += 1
-        temperature_K = kinetic_temperature_K(atoms.arrays["momenta"], masses)
-        # Every step: positions made of broken forces can hang a neighbour search.
-        if not (np.isfinite(temperature_K) and np.isfinite(forces).all()):
-            return _ended(state, "not_finite", "forces or momenta of the first member are not finite")
-        limit_K = watch.temperature_limit_K(dynamics.temperature_K, state.time_fs)
-        if temperature_K > limit_K:
-            return _ended(state, "runaway_temperature", f"{temperature_K:.0f} K, limit {limit_K:.0f} K")
-        seen: Observation | None = None
-        if state.step % watch.interval_steps == 0:
-            seen = watch.observe(atoms, committee)
-            state.record(seen, temperature_K)
-            if seen.stop_reason in BROKEN:
-                return _ended(state, seen.stop_reason, seen.detail)
-        if state.step % frame_interval_steps == 0:
-            _add_frame(state, temperature_K, seen)
-        if seen is not None:
-            if on_progress is not None:
-                info = {
-                    "step": state.step,
-                    "time_fs": state.time_fs,
-                    "temperature_K": temperature_K,
-                    "uncertainty_ev_per_angstrom": seen.uncertainty_ev_per_angstrom,
-                }
-                on_progress(state.step - state.first_step, last_step - state.first_step, info)
-            if seen.stop_reason is not None:
-                return _ended(state, seen.stop_reason, seen.detail)
-            if stop_requested is not None and state.step < last_step and stop_requested():
-                return _ended(state, "walltime", "asked to stop; run it again in the same folder to go on")
-        if state.step % checkpoint_interval_steps == 0 and state.step < last_step:
-            state.save()
-    return _ended(state, "finished", "")
-
-
-def _look_at_start(
-    state: SegmentState, committee: Committee, watch: CommitteeWatch, is_structure: bool
-) -> dict[str, Any] | None:
-    """Watch and frame the start of a fresh run; a continued one was watched where it left off."""
-    forces = state.atoms.get_forces(md=True)
-    if not np.isfinite(forces).all():
-        raise DynamicsError("Forces at the start are not finite: check the structure and the committee.")
-    if not is_structure:
-        return None
-    temperature_K = kinetic_temperature_K(state.atoms.get_momenta(), state.atoms.get_masses())
-    seen = watch.observe(state.atoms, committee)
-    if seen.stop_reason in BROKEN:
-        raise DynamicsError(f"The start cannot be run: {seen.detail}. Relax it, or build it with more room.")
-    state.record(seen, temperature_K)
-    _add_frame(state, temperature_K, seen)
-    return None if seen.stop_reason is None else _ended(state, seen.stop_reason, seen.detail)
-
-
-def _add_frame(state: SegmentState, temperature_K: float, seen: Observation | None) -> None:
-    state.trajectory.append(
-        state.atoms,
-        step=state.step,
-        time_fs=state.time_fs,
-        temperature_K=temperature_K,
-        potential_energy_eV=float(state.atoms.get_potential_energy()),
-        force_std_ev_per_angstrom=None if seen is None else seen.force_std_ev_per_angstrom,
+def _result(path: Path, notes: list[str], interruption: Ending | None = None) -> SegmentResult:
+    """Put together what a segment left, from its last checkpoint; pack the trajectory if it has ended."""
+    folder, checkpoint = path.parent, read_checkpoint(path)
+    ending = interruption or Ending(**checkpoint.metadata["ended"])
+    trajectory = folder / "trajectory"
+    if interruption is None:
+        packed = folder / "trajectory.zarr.zip"
+        if not packed.exists():
+            pack(trajectory, packed)
+        shutil.rmtree(trajectory, ignore_errors=True)
+        trajectory = packed
+    named = named_candidates(checkpoint)
+    temperatures_K = checkpoint.records["temperature_K"]
+    watched = len(temperatures_K) > 0
+    first_step = int(checkpoint.metadata["first_step"])
+    n_steps_done = ending.stop_step - first_step
+    return SegmentResult(
+        stop_reason=ending.stop_reason,
+        detail=ending.detail,
+        first_step=first_step,
+        stop_step=ending.stop_step,
+        n_steps_done=n_steps_done,
+        last_good_checkpoint=path,
+        final_checkpoint=None if ending.stop_reason in BROKEN else path,
+        trajectory=trajectory,
+        n_frames=checkpoint.n_frames,
+        candidates=CandidateFolder(folder / "candidates", len(named), 1, named).load(),
+        watch_step=checkpoint.records["step"],
+        uncertainty_ev_per_angstrom=checkpoint.records["uncertainty_ev_per_angstrom"],
+        watch_temperature_K=temperatures_K,
+        mean_temperature_K=float(temperatures_K.mean()) if watched else np.nan,
+        std_temperature_K=float(temperatures_K.std()) if watched else np.nan,
+        wall_time_s=float(checkpoint.metadata["wall_time_s"]),
+        atom_steps=n_steps_done * len(checkpoint.numbers),
+        notes=notes,
     )
 
 
-def _ended(state: SegmentState, reason: StopReason, detail: str) -> dict[str, Any]:
-    return {"stop_reason": reason, "stop_step": state.step, "detail": detail}
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against a second process; a kill lets go of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "segment.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(
+                f"Another process runs the segment in {folder}: wait for it, or end it first."
+            ) from error
+        yield

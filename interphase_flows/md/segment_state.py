@@ -27,7 +27,7 @@ _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
 class SegmentState:
     """Atoms in motion with all that is remembered about them.
 
-    Built by :meth:`begin` or :meth:`resume`; :meth:`save` writes frames first, then the checkpoint that counts them.
+    Built by :meth:`begin` or :meth:`resume`; :meth:`save` writes frames, then the checkpoint counting them.
     """
 
     def __init__(
@@ -38,9 +38,14 @@ class SegmentState:
         self.generator = generator
         self.step = step
         self.metadata = metadata
-        self.records: dict[str, list[float]] = {"step": [], "uncertainty_ev_per_angstrom": [], "temperature_K": []}
+        self.records: dict[str, list[float]] = {
+            "step": [],
+            "uncertainty_ev_per_angstrom": [],
+            "temperature_K": [],
+        }
         self.trajectory: TrajectoryWriter
         self.candidates: CandidateFolder
+        self._named_before = {int(step) for step in metadata["candidates"]}
         self._wall_began_s = time.monotonic() - metadata["wall_time_s"]
 
     @classmethod
@@ -54,10 +59,14 @@ class SegmentState:
         identity: str,
         keep_force_std: bool,
     ) -> "SegmentState":
-        """Begin a segment from a structure, or where an earlier segment left off; what the folder held is removed."""
+        """Begin from a structure, or where an earlier segment left off; what the folder held is removed."""
         if isinstance(start, Checkpoint):
             atoms, generator, step = start.atoms(), start.generator(), start.step
-            clock = start.metadata.get("clock") or {"step": step, "time_fs": start.time_fs, "timestep_fs": 0.0}
+            clock = start.metadata.get("clock") or {
+                "step": step,
+                "time_fs": start.time_fs,
+                "timestep_fs": 0.0,
+            }
             if clock["timestep_fs"] != dynamics.timestep_fs:
                 clock = {"step": step, "time_fs": start.time_fs, "timestep_fs": dynamics.timestep_fs}
         else:
@@ -107,7 +116,7 @@ class SegmentState:
 
     @property
     def time_fs(self) -> float:
-        """Time since the run began, in fs; a product, not a sum, so that it does not depend on how often it stopped."""
+        """Time since the run began, in fs; a product, not a sum, so that stopping does not change it."""
         clock = self.metadata["clock"]
         return float(clock["time_fs"] + (self.step - clock["step"]) * clock["timestep_fs"])
 
@@ -125,7 +134,7 @@ class SegmentState:
             )
 
     def save(self, ended: dict[str, Any] | None = None) -> Path:
-        """Put frames, then a checkpoint of this step on disk; ``ended`` says how the segment ended, if it has."""
+        """Put frames, then a checkpoint of this step on disk; ``ended`` says how the segment ended, if so."""
         self.trajectory.flush()
         atoms = self.atoms
         checkpoint = Checkpoint(
@@ -139,12 +148,18 @@ class SegmentState:
             time_fs=self.time_fs,
             n_frames=self.trajectory.n_frames,
             generator_state=dict(self.generator.bit_generator.state),
-            per_atom={name: values.copy() for name, values in atoms.arrays.items() if name not in _OWN_ARRAYS},
+            per_atom={
+                name: values.copy() for name, values in atoms.arrays.items() if name not in _OWN_ARRAYS
+            },
         )
-        return self._write(checkpoint, ended)
+        path = self._write(checkpoint, ended)
+        # The checkpoint before this one may yet be fallen back to.
+        self.candidates.sweep(self._named_before)
+        self._named_before = set(self.candidates.kept)
+        return path
 
     def end_at_last_checkpoint(self, ended: dict[str, Any]) -> Path:
-        """End a broken segment at the checkpoint before the break: later frames go, what was observed stays."""
+        """End a broken segment at the checkpoint before the break: later frames go, observations stay."""
         path = checkpoint_paths(self.folder)[0]
         checkpoint = read_checkpoint(path)
         self.trajectory.truncate(checkpoint.n_frames)
@@ -156,15 +171,12 @@ class SegmentState:
             "uncertainty_ev_per_angstrom": np.array(self.records["uncertainty_ev_per_angstrom"], dtype=float),
             "temperature_K": np.array(self.records["temperature_K"], dtype=float),
         }
-        before = {step for path in checkpoint_paths(self.folder)[:1] for step in _candidates_of(path)}
         checkpoint.metadata = self.metadata | {
             "candidates": {str(step): value for step, value in self.candidates.kept.items()},
             "ended": ended,
             "wall_time_s": time.monotonic() - self._wall_began_s,
         }
-        path = write_checkpoint(self.folder, checkpoint)
-        self.candidates.sweep(before)
-        return path
+        return write_checkpoint(self.folder, checkpoint)
 
 
 def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
@@ -180,10 +192,6 @@ def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
 def named_candidates(checkpoint: Checkpoint) -> dict[int, float]:
     """Return the uncertainty in eV/Å of each candidate a checkpoint names, by step."""
     return {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
-
-
-def _candidates_of(path: Path) -> dict[int, float]:
-    return named_candidates(read_checkpoint(path))
 
 
 def _bare(start: Atoms) -> Atoms:

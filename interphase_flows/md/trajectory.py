@@ -1,6 +1,6 @@
-"""Reading trajectories: a folder still being written, or one packed file; frames by number, or in a stream of blocks.
+"""Reading trajectories: a folder still being written, or one packed file; frames by number, or in blocks.
 
-The layout is written by :class:`TrajectoryWriter`; see :data:`PER_FRAME` and :data:`PER_FRAME_AND_ATOM` for fields.
+The layout is :class:`TrajectoryWriter`'s; its fields are in :data:`PER_FRAME` and :data:`PER_FRAME_AND_ATOM`.
 """
 
 import json
@@ -22,7 +22,16 @@ from interphase_flows.md.trajectory_writer import FORMAT, PER_FRAME, TrajectoryW
 
 __all__ = ["Block", "Trajectory", "TrajectoryWriter", "pack"]
 
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, EOFError, BaseZarrError)
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    EOFError,
+    BaseZarrError,
+)
 
 
 @dataclass
@@ -82,7 +91,9 @@ class Trajectory:
         except _DAMAGE as error:
             raise self._corrupt(error) from error
         if self._root.attrs.get("format") != FORMAT:
-            raise CorruptArtifactError(f"{self.path} is not a trajectory of format '{FORMAT}': check the path.")
+            raise CorruptArtifactError(
+                f"{self.path} is not a trajectory of format '{FORMAT}': check the path."
+            )
         self._arrays: dict[str, Any] = {}
         # A folder being written may hold arrays of different lengths; the shortest counts.
         self.n_frames = min(int(self._array(name).shape[0]) for name in (*PER_FRAME, "displacement"))
@@ -143,7 +154,9 @@ class Trajectory:
     @property
     def force_std_ev_per_angstrom(self) -> np.ndarray | None:
         """Committee standard deviations, (n_frames, n_atoms), in eV/Å, if they were kept."""
-        return self._frames("force_std_ev_per_angstrom") if "force_std_ev_per_angstrom" in self._root else None
+        return (
+            self._frames("force_std_ev_per_angstrom") if "force_std_ev_per_angstrom" in self._root else None
+        )
 
     def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
         """Return displacements since the segment's start in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""
@@ -156,11 +169,11 @@ class Trajectory:
         return values
 
     def positions(self, index: int | slice = slice(None)) -> np.ndarray:
-        """Return unwrapped positions in Å, float64, (n_atoms, 3) of one frame or (n, n_atoms, 3) of a slice."""
+        """Return unwrapped positions in Å, float64, (n_atoms, 3) or, of a slice, (n, n_atoms, 3)."""
         return self.reference_positions + self.displacements(index)
 
     def iter_blocks(self, n_frames: int = 100, *, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Stream frames ``start`` to ``stop`` in blocks of at most ``n_frames``, one block in memory at a time."""
+        """Stream frames ``start`` to ``stop`` in blocks of at most ``n_frames``, one in memory at a time."""
         last = self.n_frames if stop is None else min(stop, self.n_frames)
         scalars = {name: self._frames(name) for name in PER_FRAME}
         for first in range(start, last, n_frames):
@@ -235,5 +248,6 @@ class Trajectory:
 
     def _corrupt(self, error: BaseException) -> CorruptArtifactError:
         return CorruptArtifactError(
-            f"Trajectory {self.path} is cut short or damaged ({type(error).__name__}: {error}): fetch it again."
+            f"Trajectory {self.path} is cut short or damaged "
+            f"({type(error).__name__}: {error}): fetch it again."
         )

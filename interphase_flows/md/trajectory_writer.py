@@ -1,7 +1,7 @@
 """Writing trajectories: blocks of frames appended to a zarr v3 folder, then packed into one file.
 
-Positions are kept as float32 displacements from float64 positions at the segment's start: displacements stay small,
-so rounding stays below 1e-5 Å where float32 positions would carry up to 1e-3 Å of it into every mean-squared sum.
+Positions are kept as float32 displacements from float64 positions at the segment's start: displacements stay
+small, so rounding stays near 1e-7 Å, and sums over many atoms lose nothing that absolute positions would.
 """
 
 import json
@@ -40,8 +40,8 @@ _SCALAR_BLOCK = 4096
 class TrajectoryWriter:
     """Append frames to a trajectory folder.
 
-    Frames wait in memory until :meth:`flush`, which puts them on disk whole; a checkpoint that names their count
-    is written after it, so a checkpoint never promises frames that are not there.
+    Frames wait in memory until :meth:`flush` puts them on disk whole; a checkpoint that names their count is
+    written after it, so a checkpoint never promises frames that are not there.
 
     Parameters
     ----------
@@ -56,9 +56,13 @@ class TrajectoryWriter:
     def __init__(self, folder: Path, start: Atoms, *, keep_force_std: bool = False) -> None:
         if folder.exists():
             shutil.rmtree(folder)
-        root = zarr.create_group(folder, zarr_format=3, attributes={"format": FORMAT, "pbc": start.pbc.tolist()})
+        root = zarr.create_group(
+            folder, zarr_format=3, attributes={"format": FORMAT, "pbc": start.pbc.tolist()}
+        )
         per_atom = {"numbers": start.numbers, "masses": start.get_masses()}
-        per_atom |= {k: v for k, v in start.arrays.items() if k not in ("positions", "momenta", "masses", "numbers")}
+        per_atom |= {
+            k: v for k, v in start.arrays.items() if k not in ("positions", "momenta", "masses", "numbers")
+        }
         root.create_array("reference_positions", data=start.positions, chunks=start.positions.shape)
         atoms_group = root.create_group("atoms")
         for name in sorted(per_atom):
@@ -66,7 +70,7 @@ class TrajectoryWriter:
         n_atoms = len(start)
         _create(root, PER_FRAME, (), _SCALAR_BLOCK)
         kept = {k: v for k, v in PER_FRAME_AND_ATOM.items() if keep_force_std or k == "displacement"}
-        # About 2 MB a block: large enough to compress well, small enough to read a few frames of 20,000 atoms.
+        # About 2 MB a block: large enough to compress well, small enough to read a few large frames.
         _create(root, kept, (n_atoms,), int(np.clip(_BLOCK_BYTES // (12 * n_atoms), 8, 1024)))
         self._open(folder, root)
 
@@ -100,7 +104,7 @@ class TrajectoryWriter:
         self.folder = folder
         named = [name for name in (*PER_FRAME, *PER_FRAME_AND_ATOM) if name in root]
         self._arrays: dict[str, Any] = {name: root[name] for name in named}
-        self._reference = np.asarray(root["reference_positions"][:])  # type: ignore[index]
+        self._reference = np.asarray(root["reference_positions"][:])
         self._pending: dict[str, list[Any]] = {name: [] for name in named}
         self._flushed = int(self._arrays["step"].shape[0])
 
@@ -119,7 +123,7 @@ class TrajectoryWriter:
         potential_energy_eV: float,
         force_std_ev_per_angstrom: np.ndarray | None = None,
     ) -> None:
-        """Add a frame: positions and cell from ``atoms``, the uncertainty from the atoms' standard deviations."""
+        """Add a frame: positions and cell of ``atoms``, the uncertainty as the largest of its atoms'."""
         std = np.full(len(atoms), np.nan) if force_std_ev_per_angstrom is None else force_std_ev_per_angstrom
         frame = {
             "cell": atoms.cell.array.copy(),
@@ -160,7 +164,7 @@ class TrajectoryWriter:
             block = array.chunks[0]
             whole = n_frames - n_frames % block
             tail = array[whole:n_frames]
-            # The last block is rewritten, so that the file's bytes do not tell of the frames that were dropped.
+            # The last block is rewritten, so that the file's bytes do not tell of frames that were dropped.
             array.resize((whole, *array.shape[1:]))
             array.resize((n_frames, *array.shape[1:]))
             if n_frames > whole:
@@ -194,7 +198,10 @@ def pack(folder: Path, path: Path) -> Path:
 
 
 def _create(
-    root: zarr.Group, fields: dict[str, tuple[str, tuple[int, ...], float]], atoms: tuple[int, ...], block: int
+    root: zarr.Group,
+    fields: dict[str, tuple[str, tuple[int, ...], float]],
+    atoms: tuple[int, ...],
+    block: int,
 ) -> None:
     for name, (dtype, shape, fill) in fields.items():
         frame = (*atoms, *shape)
@@ -204,7 +211,9 @@ def _create(
             chunks=(block, *frame),
             dtype=dtype,
             fill_value=fill,
-            compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),
+            compressors=BloscCodec(
+                cname="zstd", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize
+            ),
         )
 
 

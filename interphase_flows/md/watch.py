@@ -1,6 +1,6 @@
 """The watch: what a committee of potentials, distances and temperature say about the frame at hand.
 
-The uncertainty of an atom is the committee's standard deviation of its force, that of a frame its largest atom's:
+The uncertainty of an atom is the committee's standard deviation of its force, a frame's its largest atom's:
 
     σ_i = sqrt( 1/M Σ_k |F_ik - <F_i>|² ),    σ = max_i σ_i
 
@@ -33,7 +33,8 @@ StopReason = Literal[
 class Committee(Protocol):
     """Potentials that differ by seed; the first one drives the dynamics.
 
-    For a restart to be exact, forces must depend on the atoms alone, not on what was calculated before.
+    For a restart to be exact, forces must depend on the atoms alone, not on what was calculated before: ASE's own
+    EMT and Lennard-Jones, whose neighbour lists have a skin, differ in the last bit by their past.
     """
 
     @property
@@ -76,7 +77,7 @@ class CalculatorCommittee:
         return self.members[0]
 
     def forces_all(self, atoms: Atoms) -> np.ndarray:
-        """Return every member's forces in eV/Å, (n_members, n_atoms, 3); cached ones are not computed again."""
+        """Return every member's forces in eV/Å, (n_members, n_atoms, 3); cached ones are reused."""
         return np.stack([member.get_forces(atoms) for member in self.members])
 
 
@@ -151,8 +152,9 @@ class CommitteeWatch(BaseModel):
         select, stop = self.select_force_std_ev_per_angstrom, self.stop_force_std_ev_per_angstrom
         if select is not None and stop is not None and stop < select:
             raise ValueError(
-                f"stop_force_std_ev_per_angstrom ({stop}) is below select_force_std_ev_per_angstrom ({select}): "
-                "a segment would stop at frames not worth a label; raise it"
+                f"stop_force_std_ev_per_angstrom ({stop}) is below "
+                f"select_force_std_ev_per_angstrom ({select}): a segment would stop "
+                "at frames not worth a label; raise it"
             )
         return self
 
@@ -161,7 +163,7 @@ class CommitteeWatch(BaseModel):
         return bath_K * (self.grace_factor if time_fs < self.grace_fs else self.max_temperature_factor)
 
     def observe(self, atoms: Atoms, committee: Committee) -> Observation:
-        """Look at one frame; a broken frame outranks an uncertain one, since it must not be continued from."""
+        """Look at one frame; a broken frame outranks an uncertain one: nothing continues from it."""
         forces = committee.forces_all(atoms)
         if not np.isfinite(forces).all():
             nothing = np.full(len(atoms), np.nan)

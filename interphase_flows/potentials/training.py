@@ -46,7 +46,7 @@ def quiet_training(n_threads: int) -> Iterator[None]:
     with the same number.
     """
     threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "nequip")]
+    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric", "nequip")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

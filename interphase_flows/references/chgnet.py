@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from interphase_flows.documents.records import MethodIdentity
 from interphase_flows.exceptions import ReferenceMethodError
@@ -74,7 +75,7 @@ class _Shielded(Calculator):
             "energy": float(inner.results["energy"]),
             "free_energy": float(inner.results["energy"]),
             "forces": np.asarray(inner.results["forces"], dtype=np.float64),
-            "stress": np.asarray(inner.results["stress"], dtype=np.float64),
+            "stress": full_3x3_to_voigt_6_stress(np.asarray(inner.results["stress"], dtype=np.float64)),
         }
 
 

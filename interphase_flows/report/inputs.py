@@ -1,7 +1,7 @@
 """What a report is made of: plain numbers, arrays and words, so that it can be written from documents alone.
 
-Everything optional may be missing; the report then says what is not there. Errors are standard errors over replicas;
-``None`` or nan means that there is no interval, which the report says too.
+Everything optional may be missing; the report then says what is not there. Errors are standard errors over
+replicas; ``None`` or nan means that there is no interval, which the report says too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,7 +77,9 @@ class ParityData:
 
     def __post_init__(self) -> None:
         for name in ("energy_ev_per_atom", "force_ev_per_angstrom"):
-            reference, predicted = (np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted"))
+            reference, predicted = (
+                np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted")
+            )
             if reference != predicted:
                 raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}; pair them")
 
@@ -161,7 +163,8 @@ class SeriesBand:
     def __post_init__(self) -> None:
         if np.shape(self.mean) != (len(self.time_ps), len(self.names)):
             raise AnalysisError(
-                f"curves of shape {np.shape(self.mean)} for {len(self.time_ps)} times and {len(self.names)} names; "
+                f"curves of shape {np.shape(self.mean)} for {len(self.time_ps)} times and {len(self.names)} "
+                "names; "
                 "pass (n_times, n_curves)"
             )
 

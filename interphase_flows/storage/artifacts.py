@@ -46,12 +46,14 @@ class ArtifactStore:
             self._fs, self._root = fsspec.core.url_to_fs(str(root_url))
         except (ValueError, ImportError) as error:
             raise StorageError(
-                f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Use a folder, or an fsspec URL whose "
-                "package is installed (s3:// needs `pip install s3fs`)"
+                f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Use a folder, or an fsspec "
+                "URL whose package is installed (s3:// needs `pip install s3fs`)"
             ) from error
         self.is_local = isinstance(self._fs, LocalFileSystem)
         if not self.is_local and cache_folder is None:
-            raise StorageError(f"artifacts_url: {str(root_url)!r} is remote and needs a cache_folder to download to")
+            raise StorageError(
+                f"artifacts_url: {str(root_url)!r} is remote and needs a cache_folder to download to"
+            )
         self.root_url = str(root_url)
         self.cache_folder = None if cache_folder is None else Path(cache_folder)
         # path -> (mtime_ns, size) of files this process has already hashed
@@ -123,8 +125,8 @@ class ArtifactStore:
             self._download(ref, local)
         if not local.exists():
             raise CorruptArtifactError(
-                f"{local}: the artifact of {ref.kind!r} is missing. Restore it from a backup, or resume the campaign: "
-                "it is computed again"
+                f"{local}: the artifact of {ref.kind!r} is missing. Restore it from a backup, or resume "
+                "the campaign: it is computed again"
             )
         if not self._is_sound(local, ref):
             raise self._quarantined(ref)
@@ -146,7 +148,9 @@ class ArtifactStore:
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)
             with temporary.open("rb") as written:
                 if _digest(written)[0] != ref.sha256:
-                    raise StorageError(f"{ref.kind}: the file changed while it was stored; store it when it is whole")
+                    raise StorageError(
+                        f"{ref.kind}: the file changed while it was stored; store it when it is whole"
+                    )
             if not self.is_local:
                 remote = self._remote_path(ref)
                 self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
@@ -173,14 +177,16 @@ class ArtifactStore:
     def _quarantined(self, ref: ArtifactRef) -> CorruptArtifactError:
         """Move the damaged file aside and say so."""
         found = self._remote_path(ref)
-        aside = f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
+        aside = (
+            f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
+        )
         self._fs.makedirs(aside.rsplit("/", 1)[0], exist_ok=True)
         self._fs.mv(found, aside)
         if not self.is_local:
             self.local_path(ref).unlink(missing_ok=True)
         return CorruptArtifactError(
-            f"{found}: damaged (its bytes do not have the hash {ref.sha256[:12]}... on record); moved to {aside}. "
-            "Resume the campaign: it is computed again"
+            f"{found}: damaged (its bytes do not have the hash {ref.sha256[:12]}... on record); moved to "
+            f"{aside}. Resume the campaign: it is computed again"
         )
 
 

@@ -1,8 +1,8 @@
 """Write files whole or not at all.
 
 A file is written beside its target, flushed to the disk, renamed over the target, and the rename is flushed
-too. A process killed at any moment leaves the old file or the new one, and at most a leftover whose name starts
-with :data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
+too. A process killed at any moment leaves the old file or the new one, and at most a leftover whose name
+starts with :data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
 """
 
 import errno
@@ -32,7 +32,7 @@ __all__ = [
 LEFTOVER_PREFIX = ".interphase-tmp-"
 
 _MENDS = {
-    errno.ENOSPC: "the disk is full; free some space, or set `root` in the settings to another disk, then resume",
+    errno.ENOSPC: "the disk is full; free some space, or set `root` to another disk, then resume",
     errno.EDQUOT: "your quota is used up; free some space, or set `root` to another disk, then resume",
     errno.EACCES: "permission denied; make the folder writable, or set `root` in the settings to one that is",
     errno.EROFS: "the file system is read-only; set `root` in the settings to a folder that can be written",
@@ -44,7 +44,9 @@ def explain_os_error(error: OSError, path: Path) -> StorageError | None:
     """Words for an error of the disk, or None if the disk is not to blame."""
     if error.errno not in _MENDS:
         return None
-    return StorageError(f"{path}: could not be written: {_MENDS[error.errno]}. Nothing half-written was left.")
+    return StorageError(
+        f"{path}: could not be written: {_MENDS[error.errno]}. Nothing half-written was left."
+    )
 
 
 def temporary_beside(target: Path) -> Path:
@@ -123,7 +125,9 @@ def write_json_atomic(path: str | Path, value: Any) -> None:
     try:
         text = json.dumps(value, indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise StorageError(f"{path}: not writable as JSON: {error}. Replace NaN by null, arrays by lists.") from error
+        raise StorageError(
+            f"{path}: not writable as JSON: {error}. Replace NaN by null, arrays by lists."
+        ) from error
     write_bytes_atomic(path, text.encode() + b"\n")
 
 

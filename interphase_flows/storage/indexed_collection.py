@@ -1,7 +1,7 @@
 """Documents in memory, found by the value of a field without looking at every one of them.
 
-mongomock scans a whole collection for every query, so that n updates into N documents cost n*N. Here a few fields
-carry an index; an index answers with a superset of what matches, and mongomock filters that.
+mongomock scans a whole collection for every query, so that n updates into N documents cost n*N. Here a few
+fields carry an index; an index answers with a superset of what matches, and mongomock filters that.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -75,10 +75,10 @@ class IndexedCollection:
     """
 
     def __init__(self, name: str):
-        self.collection = mongomock.MongoClient().db[name]
+        self.collection: Any = mongomock.MongoClient().db[name]
         self._indexes: dict[str, FieldIndex] = {}
         # mongomock offers no public way to put a document without a scan; its own store is a dict by identity
-        self._documents = self.collection._store
+        self._documents: Any = self.collection._store
 
     def __len__(self) -> int:
         return len(self._documents)

@@ -21,16 +21,17 @@ def content_key(kind: str, **parts: Any) -> str:
     """Key of a result of some kind, from everything it depends on.
 
     Equal parts give equal keys in every process and on every machine; the order of keys does not matter, nor
-    whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are one number; ``True`` and 1 are
-    not). Everything else matters, to the last bit of a float: round before, where noise does not.
+    whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are one number; ``True`` and 1
+    are not). Everything else matters, to the last bit of a float: round before, where noise does not.
 
     Parameters
     ----------
     kind
         What the result is: ``labels``, ``models``, ...
     parts
-        Keys of inputs, parameters, identity of what computes. None, booleans, numbers, strings, lists, arrays,
-        mappings with string keys, pydantic models (by their fields) and dataclasses (by class name and fields).
+        Keys of inputs, parameters, identity of what computes. None, booleans, numbers, strings, lists,
+        arrays, mappings with string keys, pydantic models (by their fields) and dataclasses (by class name
+        and fields).
 
     Returns
     -------

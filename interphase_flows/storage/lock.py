@@ -20,7 +20,7 @@ __all__ = ["LOCK_NAME", "CampaignLock", "LockHolder", "lock_holder"]
 
 LOCK_NAME = "campaign.lock"
 
-# A reader holds the lock for an instant to see whether anyone else does: an owner must not be refused for that.
+# A reader holds the lock for an instant to see whether anyone else does: that must not refuse an owner.
 _TRIES = 5
 _BETWEEN_TRIES_S = 0.02
 
@@ -42,8 +42,8 @@ class LockHolder(NamedTuple):
 class CampaignLock:
     """The right to write to a campaign's folder; a context manager.
 
-    The kernel releases it when the process ends, however it ends, so a killed campaign needs no clean-up. Child
-    processes do not inherit it.
+    The kernel releases it when the process ends, however it ends, so a killed campaign needs no clean-up.
+    Child processes do not inherit it.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ class CampaignLock:
 
     Notes
     -----
-    By ``flock``. NFS (Linux 2.6.12 and later) and Lustre mounted with ``-o flock`` support it between hosts; with
-    ``-o localflock`` a second process is noticed on the same host only. Where it is not supported at all,
-    :meth:`acquire` says so instead of going on without a lock.
+    By ``flock``. NFS (Linux 2.6.12 and later) and Lustre mounted with ``-o flock`` support it between hosts;
+    with ``-o localflock`` a second process is noticed on the same host only. Where it is not supported at
+    all, :meth:`acquire` says so instead of going on without a lock.
     """
 
     def __init__(self, root: str | Path):
@@ -69,14 +69,22 @@ class CampaignLock:
         LockedError
             If another process holds it; says which, where, since when.
         StorageError
-            If the file system has no locks.
+            If the folder cannot be written, or its file system has no locks.
         """
         if self._descriptor is not None:
             raise LockedError(f"{self.path}: this lock is already held by this object; release() it first")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not any(_try_flock(descriptor, self.path, fcntl.LOCK_EX, attempt) for attempt in range(_TRIES)):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: cannot be made: {error.strerror}; set `root` in the settings to a folder you may "
+                "write to"
+            ) from error
+        try:
+            if not any(
+                _try_flock(descriptor, self.path, fcntl.LOCK_EX, attempt) for attempt in range(_TRIES)
+            ):
                 raise LockedError(
                     f"{self.path}: the campaign is held by {_read_holder(descriptor) or 'another process'}. "
                     "Wait for it to end or stop it; `interphase status` works meanwhile"

@@ -1,9 +1,9 @@
 """Documents as rows of one SQLite file: the part of :class:`SqliteStore` that touches the disk.
 
 A collection is a table with a row per document (BSON, with a checksum), and a table of values that must be
-unique. A rollback journal with ``synchronous=FULL`` makes every commit durable; it is preferred to a write-ahead
-log because that one needs memory shared by all readers, which a home folder on NFS or Lustre does not give, and
-because a copy of the one file is then a whole backup.
+unique. A rollback journal with ``synchronous=FULL`` makes every commit durable; it is preferred to a
+write-ahead log because that one needs memory shared by all readers, which a home folder on NFS or Lustre does
+not give, and because a copy of the one file is then a whole backup.
 """
 
 import os
@@ -50,8 +50,8 @@ class SqliteRows:
     def __init__(self, path: Path, collection_name: str, read_only: bool = False):
         if not _NAME.fullmatch(collection_name) or collection_name.lower().startswith("sqlite_"):
             raise StorageError(
-                f"{path}: {collection_name!r} cannot name a collection; use letters, digits, '_', '.' and '-', "
-                "starting with a letter"
+                f"{path}: {collection_name!r} cannot name a collection; use letters, digits, '_', '.' and "
+                "'-', starting with a letter"
             )
         self.path = path
         self.read_only = read_only
@@ -78,7 +78,7 @@ class SqliteRows:
         return True
 
     def _connect(self) -> sqlite3.Connection:
-        # A reader too opens for writing where it may: it must roll back the journal of a killed writer to read.
+        # A reader too opens for writing where it may: to read, it must roll back a killed writer's journal.
         writable = not self.read_only or os.access(self.path, os.W_OK)
         if not self.read_only:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,8 @@ class SqliteRows:
             connection.execute("PRAGMA journal_mode=TRUNCATE")
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table} (born INTEGER PRIMARY KEY AUTOINCREMENT, "
-                "id BLOB NOT NULL UNIQUE, revision INTEGER NOT NULL UNIQUE, crc INTEGER NOT NULL, body BLOB NOT NULL)"
+                "id BLOB NOT NULL UNIQUE, revision INTEGER NOT NULL UNIQUE, crc INTEGER NOT NULL, "
+                "body BLOB NOT NULL)"
             )
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._unique} (field TEXT NOT NULL, id BLOB NOT NULL, "
@@ -159,7 +160,9 @@ class SqliteRows:
             If another process keeps writing for half a minute.
         """
         if self.read_only:
-            raise StorageError(f"{self.path}: opened read-only; open the workspace without read_only=True to write")
+            raise StorageError(
+                f"{self.path}: opened read-only; open the workspace without read_only=True to write"
+            )
         self.open()
         self._execute("BEGIN IMMEDIATE")
         try:
@@ -184,7 +187,8 @@ class SqliteRows:
         revision = int(self._execute("PRAGMA user_version").fetchone()[0]) + 1
         self._execute(f"PRAGMA user_version = {revision}")
         self._execute(
-            f"INSERT INTO {self._table} (id, revision, crc, body) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
+            f"INSERT INTO {self._table} (id, revision, crc, body) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE "
             "SET revision = excluded.revision, crc = excluded.crc, body = excluded.body",
             (row_id, revision, zlib.crc32(body), body),
         )
@@ -193,7 +197,7 @@ class SqliteRows:
         return revision
 
     def claim(self, identity: Any, field: str, value: bytes | None) -> None:
-        """Record that a document alone has ``value`` in ``field`` (None: has none), within a :meth:`transaction`.
+        """Record that a document alone has ``value`` in ``field`` (None: has none), in a :meth:`transaction`.
 
         Raises
         ------
@@ -201,14 +205,18 @@ class SqliteRows:
             If another document has it.
         """
         if value is None:
-            self._execute(f"DELETE FROM {self._unique} WHERE field = ? AND id = ?", (field, _encode(identity)))
+            self._execute(
+                f"DELETE FROM {self._unique} WHERE field = ? AND id = ?", (field, _encode(identity))
+            )
             return
         sql = f"INSERT INTO {self._unique} (field, id, value) VALUES (?, ?, ?) "
         sql += "ON CONFLICT (field, id) DO UPDATE SET value = excluded.value"
         try:
             self._execute(sql, (field, _encode(identity), value))
         except sqlite3.IntegrityError as error:
-            raise DuplicateKeyError(f"E11000 duplicate key in {self._table}: field {field!r}", 11000) from error
+            raise DuplicateKeyError(
+                f"E11000 duplicate key in {self._table}: field {field!r}", 11000
+            ) from error
 
     def delete(self, identity: Any, unique_fields: Iterable[str]) -> None:
         """Delete a document within a :meth:`transaction`."""
@@ -245,17 +253,21 @@ class SqliteRows:
             if "malformed" in text:
                 raise self._damaged(text) from error
             raise StorageError(
-                f"{self.path}: {text}. Free some space if the disk is full, make the folder writable if it is not, "
-                "then resume; every acknowledged document is still there"
+                f"{self.path}: {text}. Free some space if the disk is full, make the folder writable if "
+                "it is not, then resume; every acknowledged document is still there"
             ) from error
         except (sqlite3.DatabaseError, BSONError) as error:
             raise self._damaged(str(error)) from error
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: the folder cannot be used: {error.strerror}; set `root` in the settings to one that can"
+            ) from error
 
     def _damaged(self, what: str) -> CorruptStoreError:
         return CorruptStoreError(
-            f"{self.path}: the document store is damaged ({what}). Restore the file from a backup; or move it and "
-            f"{self.path.name}-journal away and resume: artifacts and work folders remain, and what they hold is "
-            "not computed again from nothing"
+            f"{self.path}: the document store is damaged ({what}). Restore the file from a backup; or move "
+            f"it and {self.path.name}-journal away and resume: results are computed again, from the "
+            "checkpoints in the work folders where there are any; artifacts remain"
         )
 
 

@@ -1,8 +1,9 @@
 """An embedded maggma store: documents in memory for queries, in one SQLite file for good.
 
-It behaves as maggma's ``MemoryStore`` does, and writes through: an ``update`` or ``remove_docs`` is one transaction,
-durable when it returns, whole or absent after a crash. The cost of a write depends on what changes, not on what is
-stored. Several stores, also of several processes, may share a file: each sees what the others committed.
+It behaves as maggma's ``MemoryStore`` does, and writes through: an ``update`` or ``remove_docs`` is one
+transaction, durable when it returns, whole or absent after a crash. The cost of a write depends on what
+changes, not on what is stored. Several stores, also of several processes, may share a file: each sees what the
+others committed.
 """
 
 import threading

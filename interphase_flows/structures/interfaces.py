@@ -60,12 +60,12 @@ class InterfaceSpec:
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
     film_miller: Miller = (1, 1, 0)
-    substrate_miller: Miller = (1, 0, 0)
+    substrate_miller: Miller = (0, 0, 1)
     film_layers: int = 6
     substrate_layers: int = 1
     gap_angstrom: float = 2.2
     max_strain: float = 0.02
-    max_atoms: int = 1000
+    max_atoms: int = 500
     termination: int = 0
     seed: int = 0
 

@@ -43,10 +43,12 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
     lattice = np.asarray(reduced.lattice.matrix)
     primitive = Atoms(reduced.atomic_numbers, cell=lattice, positions=reduced.cart_coords, pbc=True)
 
-    # The same plane counted in the primitive cell: its reciprocal vector projected on the primitive vectors.
+    # The same plane counted in the primitive cell: its reciprocal vector projected on the primitive
+    # vectors. These are fractions of the given cell, with the number of primitive cells in it as
+    # denominator.
     normal = np.linalg.inv(atoms.cell.array) @ np.array(miller, dtype=float)
-    indices = lattice @ normal
-    indices = np.rint(indices / np.abs(indices[np.abs(indices) > 1e-6]).min() * 12).astype(int)
+    n_primitive = round(len(atoms) / len(primitive))
+    indices = np.rint(lattice @ normal * n_primitive).astype(int)
     indices //= gcd(*(int(n) for n in indices))
     first, second, third = _plane_basis(indices, lattice)
     cell = make_supercell(primitive, np.array([first, second, third]), wrap=True)

@@ -1,4 +1,4 @@
-"""Anions and coordination of crystals whose answers are known, still and rattled, in any setting of the cell."""
+"""Anions and coordination of crystals whose answers are known, still and thermal, in any cell setting."""
 
 import numpy as np
 import pytest

@@ -130,11 +130,9 @@ def test_two_planes_of_electrolyte_stay_whole():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("substrate_miller", "max_strain", "max_atoms"),
-    [((1, 0, 0), 0.01, 500), ((0, 0, 1), 0.02, 800), ((0, 1, 0), 0.02, 800)],
+    [((1, 0, 0), 0.01, 500), ((0, 0, 1), 0.006, 300), ((0, 1, 0), 0.02, 800)],
 )
-def test_lattice_matches_below_two_percent_exist_at_hundreds_of_atoms(
-    substrate_miller, max_strain, max_atoms
-):
+def test_lattice_matches_of_a_percent_exist_at_hundreds_of_atoms(substrate_miller, max_strain, max_atoms):
     built = build_interface(
         InterfaceSpec(substrate_miller=substrate_miller, max_strain=max_strain, max_atoms=max_atoms)
     )

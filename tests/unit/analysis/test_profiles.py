@@ -16,7 +16,7 @@ def slab_frames(shifts_fractional, n=400, seed=0):
     numbers = np.array([16] * (2 * n // 5) + [3] * (n - 2 * n // 5))
     fractions = rng.random((n, 3))
     fractions[:, 2] = np.where(numbers == 16, 0.4 * fractions[:, 2], 0.4 + 0.6 * fractions[:, 2])
-    moved = np.array([fractions + [0, 0, shift] for shift in shifts_fractional])
+    moved = np.array([fractions + np.array([0, 0, shift]) for shift in shifts_fractional])
     return ArrayFrames(numbers, 1000.0 * np.arange(len(moved)), moved @ CELL, CELL)
 
 

@@ -104,8 +104,16 @@ def test_planes_of_bcc_have_their_textbook_spacings():
     lithium = load_phase("Li")
     a = 3.5093
     spacings = {(1, 1, 0): a / 2**0.5, (1, 0, 0): a / 2, (1, 1, 1): a / 3**0.5 / 2, (2, 1, 1): a / 6**0.5}
+    spacings |= {(5, 7, 1): a / 75**0.5 / 2, (3, 5, 2): a / 38**0.5}
     for miller, spacing in spacings.items():
         assert oriented_cell(lithium, miller).cell.array[2, 2] == pytest.approx(spacing, rel=1e-6)
+
+
+def test_miller_indices_refer_to_the_cell_given():
+    lithium = load_phase("Li")
+    doubled = lithium.repeat((1, 1, 2))
+    spacing = oriented_cell(lithium, (1, 0, 1)).cell.array[2, 2]
+    assert oriented_cell(doubled, (1, 0, 2)).cell.array[2, 2] == pytest.approx(spacing)
 
 
 def test_cuts_are_ordered_from_the_flattest():

@@ -1,0 +1,254 @@
+"""Read a YAML file into a pydantic model, and tell every mistake at once, each with its line."""
+
+import difflib
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from interphase_flows.exceptions import CampaignFileError
+
+__all__ = ["load_yaml_model"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Location = tuple[int | str, ...]
+
+
+def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
+    """Read and check a file.
+
+    Parameters
+    ----------
+    path
+        A YAML file whose top is a mapping.
+    model_cls
+        What it must hold; may nest models, lists and unions.
+
+    Returns
+    -------
+    model
+        A ``model_cls``.
+
+    Raises
+    ------
+    CampaignFileError
+        If the file is missing, empty, not YAML or not valid. One line per mistake, all at once:
+        ``file:line: key.path: what is wrong; what is allowed``.
+    """
+    path = Path(path)
+    root = _compose(path, _read(path))
+    mistakes = list(_duplicates(root))
+    content = _load(path)
+    try:
+        model = model_cls.model_validate(content)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            keys, line = _locate(root, details["loc"])
+            mistakes.append((line, f"{'.'.join(keys) or 'file'}: {_explain(details, keys, model_cls)}"))
+    else:
+        if not mistakes:
+            return model
+    lines = [f"{path}:{line}: {text}" for line, text in sorted(set(mistakes))]
+    head = f"{path}: {len(lines)} mistake{'s' if len(lines) > 1 else ''}; nothing was started"
+    raise CampaignFileError("\n".join([head, *lines]))
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        nearby = sorted(p.name for p in path.parent.glob("*.y*ml"))
+        there = f"; in that folder there are: {', '.join(nearby)}" if nearby else ""
+        raise CampaignFileError(f"{path}: no such file{there}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignFileError(
+            f"{path}: cannot be read as text: {error}; it must be a file in UTF-8"
+        ) from error
+    return text
+
+
+def _compose(path: Path, text: str) -> MappingNode:
+    """The tree of the file with the lines of its keys."""
+    try:
+        root = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        raise _not_yaml(path, error) from error
+    except YAMLError as error:
+        raise CampaignFileError(f"{path}: not YAML: {error}") from error
+    if root is None:
+        raise CampaignFileError(f"{path}:1: the file is empty; it must hold `key: value` lines")
+    if not isinstance(root, MappingNode):
+        what = "a list" if isinstance(root, SequenceNode) else f"a single value, {root.value!r}"
+        raise CampaignFileError(
+            f"{path}:{_line(root)}: the file holds {what}; it must hold `key: value` lines"
+        )
+    return root
+
+
+def _load(path: Path) -> Any:
+    # duplicates are told with the other mistakes: the loader must not stop at the first
+    loader = YAML(typ="safe", pure=True)
+    loader.allow_duplicate_keys = True
+    try:
+        return loader.load(path)
+    except MarkedYAMLError as error:
+        raise _not_yaml(path, error) from error
+    except (YAMLError, ValueError) as error:
+        raise CampaignFileError(f"{path}: not YAML: {error}") from error
+
+
+def _not_yaml(path: Path, error: MarkedYAMLError) -> CampaignFileError:
+    mark = error.problem_mark or error.context_mark
+    line = 1 if mark is None else mark.line + 1
+    problem = error.problem or error.context or "cannot be read"
+    is_tab = "\\t" in problem
+    mend = (
+        "indent with spaces, not tabs"
+        if is_tab
+        else "check indentation, colons, brackets and quotes around here"
+    )
+    return CampaignFileError(f"{path}:{line}: not YAML: {problem}; {mend}")
+
+
+def _line(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _duplicates(node: Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
+    """Keys that a mapping has twice."""
+    if isinstance(node, SequenceNode):
+        for i, item in enumerate(node.value):
+            yield from _duplicates(item, (*keys, str(i)))
+    elif isinstance(node, MappingNode):
+        first: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            name = str(key_node.value)
+            path = (*keys, name)
+            if name in first and name != "<<":
+                yield _line(key_node), f"{'.'.join(path)}: given twice, first in line {first[name]}; keep one"
+            first.setdefault(name, _line(key_node))
+            yield from _duplicates(value_node, path)
+
+
+def _locate(root: Node, location: _Location) -> tuple[list[str], int]:
+    """Keys of a mistake as they stand in the file, and its line.
+
+    pydantic's locations also name members of unions and validators, which the file does not have: they are
+    left out. A missing key has the line of the block it belongs into.
+    """
+    node, line, keys = root, _line(root), []
+    for i, part in enumerate(location):
+        found = _child(node, part)
+        if found is not None:
+            key_node, node = found
+            line = _line(key_node)
+            keys.append(str(part))
+        elif i == len(location) - 1 and isinstance(node, MappingNode):
+            keys.append(str(part))
+    return keys, line
+
+
+def _child(node: Node, part: int | str) -> tuple[Node, Node] | None:
+    if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    if isinstance(node, MappingNode):
+        # the last of duplicates is the one that counts
+        for key_node, value_node in reversed(node.value):
+            if isinstance(key_node, ScalarNode) and key_node.value == str(part):
+                return key_node, value_node
+    return None
+
+
+def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel]) -> str:
+    """What is wrong, and what is allowed."""
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
+    location = details["loc"]
+    if kind == "extra_forbidden":
+        allowed = sorted({name for m in _models_at(model_cls, location[:-1]) for name in _names(m)})
+        nearest = difflib.get_close_matches(keys[-1], allowed, n=1)
+        meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+        return f"unknown key; {meant}allowed keys: {', '.join(allowed)}"
+    meaning = _description(model_cls, location)
+    if kind == "missing":
+        return f"missing; add it{meaning}"
+    if kind == "union_tag_not_found":
+        return f"missing its key {context.get('discriminator')}, which says what it is"
+    if kind == "union_tag_invalid":
+        return (
+            f"{context['discriminator']} = {context['tag']!r} is unknown; allowed: {context['expected_tags']}"
+        )
+    if kind in {"value_error", "assertion_error"}:
+        return f"{context.get('error', details['msg'])}"
+    wanted = details["msg"].removeprefix("Input should be ")
+    return f"given {_shown(given)}; must be {wanted}{meaning}"
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, dict | list):
+        return "a mapping" if isinstance(given, dict) else f"a list of {len(given)}"
+    if given is None:
+        return "nothing"
+    names = {str: "text", bool: "true/false", int: "whole number", float: "number"}
+    return f"{given!r} ({names.get(type(given), type(given).__name__)})"
+
+
+def _names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _description(model_cls: type[BaseModel], location: _Location) -> str:
+    """Description and unit of the field that a mistake is about."""
+    names = [i for i, part in enumerate(location) if isinstance(part, str)]
+    for i in reversed(names):
+        for model in _models_at(model_cls, location[:i]):
+            for name, field in model.model_fields.items():
+                if location[i] in {name, field.alias}:
+                    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+                    parts = [field.description, f"in {extra['unit']}" if "unit" in extra else None]
+                    told = ", ".join(part for part in parts if part)
+                    return f" ({told})" if told else ""
+    return ""
+
+
+def _models_at(annotation: Any, location: _Location) -> list[type[BaseModel]]:
+    """The models that a location may lead to, from an annotation."""
+    here = _members(annotation)
+    if not location:
+        return [member for member in here if isinstance(member, type) and issubclass(member, BaseModel)]
+    part, rest = location[0], location[1:]
+    found: list[type[BaseModel]] = []
+    for member in here:
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            fields = {field.alias or name: field for name, field in member.model_fields.items()}
+            if part in fields:
+                found += _models_at(fields[part].annotation, rest)
+            elif part == member.__name__ or _has_tag(member, part):
+                found += _models_at(member, rest)
+        elif get_origin(member) in {list, tuple, set, dict}:
+            for item in get_args(member):
+                found += _models_at(item, rest)
+    return found
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types of a union, without ``Annotated``."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    if origin in {Union, types.UnionType}:
+        return [member for argument in get_args(annotation) for member in _members(argument)]
+    return [annotation]
+
+
+def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
+    """Whether a discriminated union knows the model by that tag."""
+    return any(
+        get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
+        for field in model.model_fields.values()
+    )

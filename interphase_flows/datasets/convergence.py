@@ -1,0 +1,71 @@
+"""When a loop has learned enough, and when it has merely run out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from interphase_flows.campaigns.schema import LearningSpec
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one iteration showed, on dynamics that trained no member.
+
+    Parameters
+    ----------
+    iteration
+        Its number; 0 is the initial committee, which has explored nothing.
+    n_labels
+        Labels in the data set.
+    fraction_above_select
+        Of the audit walkers' frames, None if there were none.
+    fresh_force_mae_mev_per_angstrom
+        Error on the labelled random sample of those frames, None if there is none.
+    was_good_before
+        Whether the iteration before was below both targets.
+    all_walkers_finished
+        Whether every audit walker reached its last step.
+    """
+
+    iteration: int
+    n_labels: int
+    fraction_above_select: float | None
+    fresh_force_mae_mev_per_angstrom: float | None
+    was_good_before: bool
+    all_walkers_finished: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision and its reason in words."""
+
+    decision: Literal["continue", "converged", "budget_exhausted"]
+    reason: str
+
+
+def decide(learning: LearningSpec, evidence: Evidence) -> Verdict:
+    """Converged: both targets met on fresh dynamics, twice in a row.  Out of budget is another outcome."""
+    fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_mev_per_angstrom
+    if fraction is None or error is None:
+        good, found = False, "no fresh dynamics were audited yet"
+    else:
+        good = (
+            fraction <= learning.target_fraction_above_select
+            and error <= learning.target_force_mae_mev_per_angstrom
+            and evidence.all_walkers_finished
+        )
+        found = (
+            f"on fresh dynamics {fraction:.0%} of frames above the selection level (target "
+            f"{learning.target_fraction_above_select:.0%}) and a force error of {error:.0f} meV/Å (target "
+            f"{learning.target_force_mae_mev_per_angstrom:.0f})"
+        )
+        if not evidence.all_walkers_finished:
+            found += "; an audit walker was stopped"
+    if good and evidence.was_good_before and evidence.iteration >= learning.min_iterations:
+        return Verdict("converged", f"{found}, twice in a row")
+    if evidence.iteration >= learning.max_iterations:
+        return Verdict(
+            "budget_exhausted", f"{found}; learning.max_iterations = {learning.max_iterations} is reached"
+        )
+    if evidence.n_labels >= learning.max_labels:
+        return Verdict("budget_exhausted", f"{found}; learning.max_labels = {learning.max_labels} is reached")
+    return Verdict("continue", f"{found}{', once' if good else ''}")

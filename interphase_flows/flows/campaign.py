@@ -1,0 +1,64 @@
+"""The whole campaign: first data, the loop, production, answers."""
+
+from dataclasses import dataclass
+
+from jobflow import Flow, Maker, OnMissing
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.flows.active_learning import ActiveLearningMaker
+from interphase_flows.flows.initial_data import InitialDataMaker
+from interphase_flows.flows.production import ProductionMaker
+from interphase_flows.jobs.analyses import InterphaseMaker, LearningCurveMaker, ReactionMaker, RelaxMaker
+from interphase_flows.jobs.conclusions import conclude
+
+
+@dataclass
+class CampaignMaker(Maker):
+    """From an electrode and an electrolyte to a measured interphase.
+
+    Parameters
+    ----------
+    campaign
+        Everything that a campaign file says.
+    """
+
+    campaign: Campaign
+    name: str = "campaign"
+
+    def make(self) -> Flow:
+        """Return the flow; its output is a CampaignResult."""
+        spec, method = self.campaign, self.campaign.reference.method
+        initial_maker = InitialDataMaker(spec)
+        initial = initial_maker.make()
+        starts = initial.output["starts"]
+        learning = ActiveLearningMaker(spec).make(initial.output["batch"], starts, initial_maker.walkers())
+        learned = learning.output
+        production = ProductionMaker(spec).make(starts, learned["committee"])
+        relaxer = RelaxMaker(method=method, structure_files=spec.structure_files)
+        relaxations = []
+        for name in dict.fromkeys([*spec.phases, *spec.hull_phases]):
+            relaxation = relaxer.make(name)
+            relaxation.name = f"relax {name}"
+            relaxations.append(relaxation)
+        reaction = ReactionMaker().make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
+        curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
+        interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
+        conclusion = conclude(
+            spec.name,
+            learned["committee"],
+            learned["dataset"],
+            learned["iterations"],
+            learned["segments"],
+            production.output,
+            starts,
+            reaction.output,
+            curve.output,
+            interphase.output,
+        )
+        for tolerant in (reaction, interphase, conclusion):
+            tolerant.config.on_missing_references = OnMissing.NONE
+        return Flow(
+            [initial, *relaxations, reaction, learning, production, curve, interphase, conclusion],
+            output=conclusion.output,
+            name=spec.name,
+        )

@@ -1,0 +1,55 @@
+"""Replicas of the interface with the released committee."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobflow import Flow, Maker
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.documents.records import CommitteeDoc, StructureSetDoc, Walker
+from interphase_flows.jobs.segments import SegmentMaker
+
+REPLICA_SEED = 500
+
+
+@dataclass
+class ProductionMaker(Maker):
+    """Run replicas that differ by the seed of their velocities, each as a chain of restartable segments.
+
+    Parameters
+    ----------
+    campaign
+        Number, length and temperature of the replicas.
+    """
+
+    campaign: Campaign
+    name: str = "production"
+
+    def make(self, starts: StructureSetDoc, committee: CommitteeDoc) -> Flow:
+        """Return a flow whose output is the list of all segments, replica by replica."""
+        spec = self.campaign.production
+        maker = SegmentMaker(
+            dynamics=spec.dynamics,
+            n_steps=spec.steps_per_segment,
+            frame_interval_steps=spec.frame_interval_steps,
+            watch_interval_steps=spec.watch_interval_steps,
+            checkpoint_interval_steps=spec.checkpoint_interval_steps,
+            stops_when_uncertain=False,
+            equilibration_fs=spec.equilibration_fs,
+        )
+        jobs = []
+        for walker in self.replicas():
+            previous = None
+            for index in range(spec.n_segments):
+                segment = maker.make(walker, starts, committee, previous)
+                segment.name = f"production {walker.run_id} segment {index}"
+                previous = segment.output
+                jobs.append(segment)
+        return Flow(jobs, output=[j.output for j in jobs], name=self.name)
+
+    def replicas(self) -> Sequence[Walker]:
+        """Return the replicas; all begin at the first interface, at rest of nothing but their seed."""
+        return [
+            Walker(run_id=f"replica-{index}", role="production", seed=self.campaign.seed + REPLICA_SEED + index, index=0)
+            for index in range(self.campaign.production.n_replicas)
+        ]

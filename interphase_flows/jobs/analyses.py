@@ -1,0 +1,298 @@
+"""Jobs that turn phases and trajectories into answers."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jobflow import Maker, job
+
+from interphase_flows.analysis.displacement import mean_squared_displacement
+from interphase_flows.analysis.environments import AnionChemistry, environment_series
+from interphase_flows.analysis.frames import FrameSource
+from interphase_flows.analysis.profiles import composition_profile
+from interphase_flows.analysis.replicas import ReplicaBand, over_replicas
+from interphase_flows.analysis.steinhardt import bcc_fraction, deep_inside
+from interphase_flows.campaigns.schema import AnalysisSpec
+from interphase_flows.datasets.frames import frames_of_split, read_extxyz
+from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, DatasetDoc, IterationDoc, SegmentDoc
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.models import INTERFACE_FAMILIES, load_committee
+from interphase_flows.jobs.once import once, recall
+from interphase_flows.jobs.structures import phase
+from interphase_flows.keys import content_key
+from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.progress import emit
+from interphase_flows.references.registry import reference_method
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.keys import structure_key
+
+KIND = "analyses"
+BCC_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
+"""Depths tried in turn: a laptop's electrode is a few layers thick."""
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """Relax one phase with the reference method.
+
+    Parameters
+    ----------
+    method
+        Reference method.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "relax"
+    method: str = "chgnet"
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, phase_name: str) -> AnalysisDoc:
+        """Return energy (eV), volume (Å³) and composition of the relaxed cell."""
+        from interphase_flows.references.relaxation import relax
+        from interphase_flows.structures.library import load_phase
+
+        settings = current_workspace().settings
+        method = reference_method(self.method, settings.device, settings.n_threads)
+        start = (
+            phase(phase_name, self.structure_files)
+            if phase_name in self.structure_files
+            else load_phase(phase_name, geometry="relaxed")
+        )
+        key = content_key(KIND, name="relaxed phase", start=structure_key(start), method=method.identity.key)
+
+        def compute() -> AnalysisDoc:
+            relaxed = relax(start, method)
+            emit("relax phases", 1, 1, phase_name)
+            return AnalysisDoc(
+                key=key,
+                name=f"relaxed {phase_name}",
+                rests_on=[method.identity.key],
+                values={
+                    "phase": phase_name,
+                    "counts": {s: list(start.symbols).count(s) for s in sorted(set(start.symbols))},
+                    "energy_ev": relaxed.energy_ev,
+                    "volume_angstrom3": float(relaxed.atoms.get_volume()),
+                    "max_force_ev_per_angstrom": relaxed.max_force_ev_per_angstrom,
+                    "is_converged": relaxed.is_converged,
+                    "n_steps": relaxed.n_steps,
+                },
+                notes=[] if relaxed.is_converged else [f"{phase_name} did not relax below 0.05 eV/Å"],
+            )
+
+        return once(KIND, key, AnalysisDoc, compute)
+
+
+@dataclass
+class ReactionMaker(Maker):
+    """Predict the products of electrode and electrolyte from the energies of relaxed phases."""
+
+    name: str = "thermodynamics"
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
+        """Kinks of the mixing line, the full reaction and its energy."""
+        from interphase_flows.analysis.thermodynamics import predict_reaction
+
+        relaxed = [p for p in phases if p is not None]
+        key = content_key(
+            KIND, name="thermodynamics", ends=[electrode, electrolyte], phases=sorted(p.key for p in relaxed)
+        )
+
+        def compute() -> AnalysisDoc:
+            by_name = {str(p.values["phase"]): p.values for p in relaxed}
+            prediction = predict_reaction(
+                {name: (v["counts"], v["energy_ev"]) for name, v in by_name.items()},  # type: ignore[misc]
+                electrode=electrode,
+                electrolyte=electrolyte,
+                volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},  # type: ignore[misc]
+            )
+            return AnalysisDoc(
+                key=key,
+                name="thermodynamics",
+                rests_on=[p.key for p in relaxed],
+                values={
+                    "kinks": [
+                        {
+                            "x_electrode": float(kink.x_electrode),
+                            "x_electrode_exact": str(kink.x_electrode),
+                            "reaction": kink.reaction,
+                            "energy_ev_per_atom": kink.energy_ev_per_atom,
+                            "energy_ev_per_formula_unit": kink.energy_ev_per_formula_unit,
+                            "volume_change": kink.volume_change,
+                        }
+                        for kink in prediction.kinks
+                    ],
+                    "full_reaction": prediction.full.reaction if prediction.kinks else "none",
+                    "electrolyte_above_hull_ev_per_atom": prediction.electrolyte_above_hull_ev_per_atom,
+                    "stable_phases": list(prediction.stable_phases),
+                },
+                notes=[note for p in relaxed for note in p.notes],
+            )
+
+        return once(KIND, key, AnalysisDoc, compute)
+
+
+@dataclass
+class LearningCurveMaker(Maker):
+    """Judge the committee of every iteration on the same frames: all held-out frames of the interface at the end."""
+
+    name: str = "learning curve"
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> AnalysisDoc:
+        """Return the errors of each committee's first member on frames that trained none of them."""
+        committee_keys = [iteration.committee_key for iteration in iterations]
+        key = content_key(KIND, name="learning curve", dataset=dataset.key, committees=committee_keys)
+
+        def compute() -> AnalysisDoc:
+            from interphase_flows.potentials.errors import frame_errors, summarise
+
+            workspace = current_workspace()
+            frames = [
+                frame
+                for frame in frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "test")
+                if frame.info["origin"].split("/")[0] in INTERFACE_FAMILIES
+            ]
+            points: list[dict[str, object]] = []
+            for committee_key in committee_keys:
+                document = recall("committees", committee_key, CommitteeDoc)
+                if document is None:
+                    raise AnalysisError(f"committee {committee_key} is not in the ledger; resume the campaign")
+                committee = load_committee([workspace.artifacts.get(m.checkpoint) for m in document.models])
+                points.append(summarise(frame_errors(committee, frames)).model_dump())
+            return AnalysisDoc(
+                key=key,
+                name="learning curve",
+                rests_on=[dataset.key, *committee_keys],
+                values={"n_frames": len(frames), "iterations": points},
+            )
+
+        return once(KIND, key, AnalysisDoc, compute)
+
+
+@dataclass
+class InterphaseMaker(Maker):
+    """Measure the interphase in production: profiles, environments, displacement, what is left of the crystal.
+
+    Parameters
+    ----------
+    spec
+        Bin width and bond lengths.
+    """
+
+    name: str = "interphase"
+    spec: AnalysisSpec = field(default_factory=AnalysisSpec)
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, segments: Sequence[SegmentDoc | None]) -> AnalysisDoc:
+        """Reduce every replica, then reduce over replicas: mean, standard error, range."""
+        done = [s for s in segments if s is not None]
+        key = content_key(KIND, name="interphase", spec=self.spec, segments=[s.key for s in done])
+        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, done))
+
+    def _measure(self, key: str, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
+        workspace = current_workspace()
+        chemistry = AnionChemistry(
+            anion_centres=frozenset(self.spec.anion_centre_elements),
+            ligands=frozenset(self.spec.ligand_elements),
+            centre_ligand_angstrom=self.spec.centre_ligand_cutoff_angstrom,
+            centre_centre_angstrom=self.spec.centre_centre_cutoff_angstrom,
+        )
+        profiles, environments, displacements, bcc_starts, bcc_ends = [], [], [], [], []
+        notes: list[str] = []
+        run_ids = sorted({s.run_id for s in segments})
+        for done, run_id in enumerate(run_ids, start=1):
+            paths = [workspace.artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
+            if not paths:
+                notes.append(f"{run_id} has no trajectory and is not in the averages")
+                continue
+            with RunFrames(paths) as frames:
+                electrolyte = None if frames.side is None else frames.side == 1
+                profiles.append(
+                    composition_profile(
+                        frames, bin_width_angstrom=self.spec.bin_width_angstrom, reference=electrolyte
+                    )
+                )
+                environments.append(environment_series(frames, chemistry))
+                displacements.append(mean_squared_displacement(frames))
+                if frames.side is not None:
+                    electrode = frames.side == 0
+                    bcc_starts.append(_bcc(frames, electrode, 0))
+                    bcc_ends.append(_bcc(frames, electrode, frames.n_frames - 1))
+            emit("analysis", done, len(run_ids), run_id)
+        if not profiles:
+            raise AnalysisError("no replica has a frame: every production run broke at once; see interphase query segments")
+        shortest = min(len(p.time_ps) for p in profiles)
+        density = over_replicas([p.density for p in profiles])
+        fraction = over_replicas([e.centre_fraction for e in environments])
+        msd = over_replicas([d.msd_angstrom2 for d in displacements])
+        arrays: dict[str, np.ndarray] = {
+            "time_ps": profiles[0].time_ps[:shortest],
+            "bin_edges_angstrom": profiles[0].bin_edges_angstrom,
+            "elements": np.array(profiles[0].elements),
+            "environment_labels": np.array(environments[0].labels),
+            "species": np.array(displacements[0].species),
+            "displacement_time_ps": displacements[0].time_ps[:shortest],
+        }
+        for name, band in (("density", density), ("environments", fraction), ("msd", msd)):
+            arrays |= _band_arrays(name, band)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        whole = [environments[0].labels.index(name) for name in environments[0].labels[:2]]
+        return AnalysisDoc(
+            key=key,
+            name="interphase",
+            rests_on=[s.key for s in segments],
+            values={
+                "n_replicas": density.n_replicas,
+                "time_ps": float(arrays["time_ps"][-1]),
+                "whole_unit_fraction_start": float(fraction.mean[0][whole].sum()),
+                "whole_unit_fraction_end": float(fraction.mean[-1][whole].sum()),
+                "bcc_fraction_start": _estimate(bcc_starts),
+                "bcc_fraction_end": _estimate(bcc_ends),
+                "msd_end_angstrom2": {
+                    name: {"mean": float(msd.mean[-1][i]), "standard_error": _finite(msd.standard_error[-1][i])}
+                    for i, name in enumerate(displacements[0].species)
+                },
+                "environment_fraction_end": {
+                    name: {"mean": float(fraction.mean[-1][i]), "standard_error": _finite(fraction.standard_error[-1][i])}
+                    for i, name in enumerate(environments[0].labels)
+                },
+            },
+            artifact=workspace.artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
+            notes=notes,
+        )
+
+
+def _bcc(frames: FrameSource, electrode: np.ndarray, index: int) -> float:
+    """Return the bcc-like share of the electrode's inner atoms, as deep as its thickness allows."""
+    positions, cell = frames.positions(index), frames.cell(index)
+    for depth in BCC_DEPTHS_ANGSTROM:
+        inner = deep_inside(positions, cell, electrode, depth_angstrom=depth)
+        if inner.any():
+            return bcc_fraction(positions, cell, inner)
+    return bcc_fraction(positions, cell, electrode)
+
+
+def _band_arrays(name: str, band: ReplicaBand) -> dict[str, np.ndarray]:
+    return {
+        name: band.mean,
+        f"{name}_standard_error": band.standard_error,
+        f"{name}_minimum": band.minimum,
+        f"{name}_maximum": band.maximum,
+    }
+
+
+def _estimate(values: Sequence[float]) -> dict[str, float | int | None] | None:
+    if not values:
+        return None
+    band = over_replicas(values)
+    return {"value": float(band.mean), "standard_error": _finite(band.standard_error), "n_replicas": band.n_replicas}
+
+
+def _finite(value: object) -> float | None:
+    number = float(value)  # type: ignore[arg-type]
+    return number if np.isfinite(number) else None

@@ -1,0 +1,136 @@
+"""The job that ends an iteration: it weighs what was found and decides what comes next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import LearningSpec
+from interphase_flows.datasets.convergence import Evidence, decide
+from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.documents.records import (
+    CommitteeDoc,
+    DatasetDoc,
+    ErrorSummary,
+    IterationDoc,
+    LabelBatch,
+    SegmentDoc,
+)
+from interphase_flows.jobs.models import load_committee
+from interphase_flows.jobs.once import once
+from interphase_flows.keys import content_key
+from interphase_flows.progress import emit
+from interphase_flows.storage.workspace import current_workspace
+
+
+def fraction_above(segments: Sequence[SegmentDoc], level_ev_per_angstrom: float) -> float | None:
+    """Return the fraction of watched frames at or above a level, None if none was watched."""
+    seen = [u for segment in segments for u in segment.uncertainty_ev_per_angstrom]
+    return sum(u >= level_ev_per_angstrom for u in seen) / len(seen) if seen else None
+
+
+@dataclass
+class IterationMaker(Maker):
+    """Record one turn of the loop.
+
+    Parameters
+    ----------
+    learning
+        Targets and budget.
+    """
+
+    name: str = "iteration"
+    learning: LearningSpec = field(default_factory=LearningSpec)
+
+    @job(output_schema=IterationDoc)
+    def make(
+        self,
+        index: int,
+        dataset: DatasetDoc,
+        committee: CommitteeDoc,
+        explorer: CommitteeDoc | None,
+        segments: Sequence[SegmentDoc | None],
+        batch: LabelBatch,
+        history: Sequence[IterationDoc],
+    ) -> IterationDoc:
+        """Weigh the exploration (by ``explorer``), the new labels and the new committee."""
+        done = [s for s in segments if s is not None]
+        key = content_key(
+            "iterations",
+            index=index,
+            committee=committee.key,
+            dataset=dataset.key,
+            segments=[s.key for s in done],
+            labels=sorted(batch.accepted + batch.rejected),
+            learning=self.learning,
+            previous=history[-1].key if history else None,
+        )
+
+        def compute() -> IterationDoc:
+            fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
+            audited = [s for s in done if s.role == "audit"]
+            fraction = fraction_above(audited, explorer.select_force_std_ev_per_angstrom) if explorer else None
+            n_total = sum(dataset.n_frames.values())
+            verdict = decide(
+                self.learning,
+                Evidence(
+                    iteration=index,
+                    n_labels=n_total,
+                    fraction_above_select=fraction,
+                    fresh_force_mae_mev_per_angstrom=fresh.forces_mae_mev_per_angstrom if fresh else None,
+                    was_good_before=bool(history) and self._is_good(history[-1]),
+                    all_walkers_finished=all(s.stop_reason == "finished" for s in audited),
+                ),
+            )
+            return IterationDoc(
+                key=key,
+                index=index,
+                dataset_key=dataset.key,
+                committee_key=committee.key,
+                explored_with=explorer.key if explorer else None,
+                n_labels_new=len(batch.accepted),
+                n_labels_rejected=len(batch.rejected),
+                n_labels_total=n_total,
+                n_train=dataset.n_frames["train"],
+                errors=committee.errors,
+                fresh_audit_errors=fresh,
+                calibration=committee.calibration,
+                select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
+                stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom,
+                fraction_above_select=fraction,
+                stop_reasons={s.run_id: s.stop_reason for s in done},
+                decision=verdict.decision,
+                reason=verdict.reason,
+            )
+
+        document = once("iterations", key, IterationDoc, compute)
+        error = document.errors["interface"] if "interface" in document.errors else document.errors["test"]
+        emit(
+            "iteration",
+            index,
+            self.learning.max_iterations,
+            f"{document.n_labels_total} labels, held-out forces {error.forces_mae_mev_per_angstrom:.0f} meV/Å, "
+            f"energy {error.energy_mae_mev_per_atom:.0f} meV/atom: {document.decision}",
+        )
+        return document
+
+    def _is_good(self, previous: IterationDoc) -> bool:
+        return (
+            previous.fresh_audit_errors is not None
+            and previous.fraction_above_select is not None
+            and previous.fresh_audit_errors.forces_mae_mev_per_angstrom
+            <= self.learning.target_force_mae_mev_per_angstrom
+            and previous.fraction_above_select <= self.learning.target_fraction_above_select
+        )
+
+    def _fresh_audit(self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch) -> ErrorSummary | None:
+        """Return the explorer's error on the frames that were drawn, labelled and never trained on."""
+        from interphase_flows.potentials.errors import frame_errors, summarise
+
+        workspace = current_workspace()
+        fresh = {key for key in batch.accepted if batch.origins[key].startswith("audit/")}
+        frames = [f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh]
+        if not frames:
+            return None
+        committee = load_committee([workspace.artifacts.get(model.checkpoint) for model in explorer.models])
+        return summarise(frame_errors(committee, frames))

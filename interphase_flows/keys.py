@@ -1,0 +1,1 @@
+from interphase_flows.storage.keys import content_key as content_key

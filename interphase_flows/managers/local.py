@@ -1,0 +1,169 @@
+"""Run a campaign on this machine, in this process; go on with one that was interrupted."""
+
+import json
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.documents.records import CampaignResult
+from interphase_flows.exceptions import InputError, InterphaseError
+from interphase_flows.progress import emit, listening
+from interphase_flows.settings import Settings
+from interphase_flows.storage.atomic import write_json_atomic
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+PROGRESS_FILE = "progress.json"
+PROGRESS_INTERVAL_S = 1.0
+
+
+class CampaignFailedError(InterphaseError):
+    """A campaign could not reach its end; what was done is kept and a resume goes on from it."""
+
+
+def run_campaign(
+    campaign: Campaign, settings: Settings, accept_changes: bool = False
+) -> CampaignResult:
+    """Run a campaign to its end, from wherever it stands.
+
+    Everything expensive is looked up by its content key first, so this is also how an interrupted
+    campaign is resumed: nothing that is in the ledger is computed again, and what is half done
+    continues from its checkpoint.
+
+    Parameters
+    ----------
+    campaign
+        What to do.
+    settings
+        Where to keep it.
+    accept_changes
+        Go on although a campaign of this name was started with another file.
+
+    Raises
+    ------
+    LockedError
+        Another process runs this campaign.
+    InputError
+        A campaign of this name was started with another file.
+    CampaignFailedError
+        Jobs failed without which there is no result.
+    """
+    with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
+        _register(workspace, campaign, accept_changes)
+        with listening(_progress_writer(workspace)):
+            emit("start", 0, 1, "building the flow")
+            _run_flow(workspace, campaign)
+        state = workspace.ledger.get("campaigns", campaign.name) or {}
+        if "result" not in state:
+            _set_status(workspace, "failed")
+            raise CampaignFailedError(_failure_message(workspace, campaign.name))
+        _set_status(workspace, "finished")
+        return CampaignResult.model_validate(state["result"])
+
+
+def stored_campaign(settings: Settings, name: str) -> Campaign:
+    """Return the campaign that was started under a name.
+
+    Raises
+    ------
+    StorageError
+        There is none; lists those there are.
+    """
+    with open_workspace(settings, name, read_only=True) as workspace:
+        state = workspace.ledger.get("campaigns", name)
+    if state is None:
+        raise InputError(f"{settings.root / name} has no campaign document: run its campaign file instead of resuming")
+    return Campaign.model_validate(state["spec"])
+
+
+def _register(workspace: Workspace, campaign: Campaign, accept_changes: bool) -> None:
+    """Write the campaign's document, or check that this is the campaign that was started before."""
+    spec = campaign.model_dump(mode="json")
+    before = workspace.ledger.get("campaigns", campaign.name)
+    if before is not None and before["spec"] != spec and not accept_changes:
+        keys = _changed_keys(before["spec"], spec)
+        raise InputError(
+            f"a campaign named {campaign.name!r} was started in {workspace.root} with other settings "
+            f"({', '.join(keys)}): choose another name, or go on with the new ones by --accept-changes "
+            "(labels and models that are still right are used again)"
+        )
+    state = {"spec": spec, "status": "running", "started_at": _now(), "settings": _public(workspace.settings)}
+    if before is not None:
+        state["started_at"] = before.get("started_at", state["started_at"])
+        state["n_resumes"] = before.get("n_resumes", 0) + 1
+    workspace.ledger.set_state("campaigns", campaign.name, state)
+
+
+def _run_flow(workspace: Workspace, campaign: Campaign) -> None:
+    # torch and friends are loaded here and not before: a campaign that is refused is refused at once
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        from jobflow import run_locally
+
+        from interphase_flows.flows.campaign import CampaignMaker
+
+        store = workspace.job_store()
+        store.connect()
+        try:
+            run_locally(CampaignMaker(campaign).make(), store=store, log=False, root_dir=workspace.root)
+        finally:
+            store.close()
+
+
+def _set_status(workspace: Workspace, status: str) -> None:
+    state = workspace.ledger.get("campaigns", workspace.campaign) or {}
+    workspace.ledger.set_state(
+        "campaigns", workspace.campaign, state | {"status": status, "ended_at": _now()}
+    )
+
+
+def _failure_message(workspace: Workspace, name: str) -> str:
+    failures = workspace.ledger.find("failures", sort={"last_at": -1}, limit=3)
+    told = "\n".join(
+        f"  {f['failed_kind']} {f['failed_key'][:12]}: {f['reason']}: {f['details'].get('explanation', '')}"
+        for f in failures
+    )
+    return (
+        f"campaign {name} could not be finished; everything done so far is kept. The last failures:\n"
+        f"{told or '  none on record'}\nMend the cause, then: interphase resume {name}"
+    )
+
+
+def _progress_writer(workspace: Workspace) -> Callable[[str, int, int, str], None]:
+    """Return a listener that leaves the latest progress in a file, for ``status`` in another process."""
+    last = 0.0
+
+    def write(stage: str, done: int, total: int, detail: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_INTERVAL_S or done == total:
+            last = now
+            write_json_atomic(
+                workspace.root / PROGRESS_FILE,
+                {"stage": stage, "done": done, "total": total, "detail": detail, "at": _now()},
+            )
+
+    return write
+
+
+def _changed_keys(before: Any, after: Any, path: str = "") -> list[str]:
+    """Return the paths of the keys in which two specifications differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            changed
+            for key in sorted(before.keys() | after.keys())
+            for changed in _changed_keys(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if json.dumps(before) == json.dumps(after) else [path]
+
+
+def _public(settings: Settings) -> dict[str, object]:
+    """Return what may be stored of the settings: no host, no user, no secret."""
+    return {"store": settings.store.type, "n_threads": settings.n_threads, "device": settings.device}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

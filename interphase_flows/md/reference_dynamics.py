@@ -1,0 +1,94 @@
+"""Short dynamics with a reference method itself, for the first reactive structures of a campaign."""
+
+from pathlib import Path
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from interphase_flows.exceptions import DynamicsError
+from interphase_flows.md.checkpoint import Checkpoint, read_latest_checkpoint
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.segment import Progress, run_segment
+from interphase_flows.md.trajectory import Trajectory
+from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+
+
+def reference_snapshots(
+    start: Atoms | None,
+    calculator: Calculator,
+    dynamics: LangevinNVT,
+    n_steps: int,
+    snapshot_interval_steps: int,
+    seed: int,
+    folder: Path,
+    previous: Path | None = None,
+    checkpoint_interval_steps: int = 10,
+    on_progress: Progress | None = None,
+) -> list[Atoms]:
+    """Return snapshots of a segment of dynamics; it resumes like any other segment.
+
+    Parameters
+    ----------
+    start
+        A structure, or None to continue the segment in ``previous``.
+    calculator
+        Of the reference method.
+    dynamics
+        Thermostat and time step.
+    n_steps, snapshot_interval_steps, checkpoint_interval_steps
+        Length and spacings, in steps.
+    seed
+        Of momenta and thermostat.
+    folder
+        Work folder of this segment.
+    previous
+        Work folder of the segment before.
+
+    Returns
+    -------
+    list of Atoms
+        Snapshots with ``side`` if the start has it; the start itself is not among them.  A run that
+        breaks (atoms too close, runaway temperature) gives the snapshots before its break.
+
+    Raises
+    ------
+    DynamicsError
+        Neither ``start`` nor ``previous`` is given, or the start is broken.
+    """
+    watch = CommitteeWatch(
+        interval_steps=snapshot_interval_steps,
+        select_force_std_ev_per_angstrom=None,
+        stop_force_std_ev_per_angstrom=None,
+        # packings shed much heat: what the gates refuse is not labelled, so only a real explosion ends the run
+        max_temperature_factor=20.0,
+        grace_factor=50.0,
+        close_contact_fraction=0.4,
+    )
+    begin: Atoms | Checkpoint
+    if start is not None:
+        begin = start
+    else:
+        latest = read_latest_checkpoint(previous) if previous is not None else None
+        if latest is None:
+            raise DynamicsError("reference_snapshots needs a start, or the folder of a segment to continue")
+        begin = latest[0]
+    result = run_segment(
+        begin,
+        CalculatorCommittee([calculator]),
+        dynamics,
+        n_steps,
+        seed,
+        folder,
+        watch,
+        snapshot_interval_steps,
+        checkpoint_interval_steps,
+        on_progress,
+    )
+    with Trajectory(result.trajectory) as trajectory:
+        frames = [
+            trajectory.atoms(i) for i in range(trajectory.n_frames) if trajectory.step[i] > result.first_step
+        ]
+    for frame in frames:
+        frame.calc = None
+        frame.set_constraint()
+    return frames

@@ -1,0 +1,134 @@
+"""The report: one page that opens without a network, with its figures beside it.
+
+Everything is inlined: figures as base64, structures as JSON, and 3Dmol.js (Rego and Koes, Bioinformatics 31,
+1322 (2015), 10.1093/bioinformatics/btu829) as the vendored npm build. The page is written last, so a page
+that exists is complete.
+"""
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from interphase_flows.report import figures, interphase_figures
+from interphase_flows.report.headline import headline_rows, longest_time_ps, source_anchor, verdict_in_words
+from interphase_flows.report.inputs import ReportInputs
+from interphase_flows.report.quantities import duration, minus, rounded, with_error
+from interphase_flows.report.structure_scene import draw_scene, scene_of
+from interphase_flows.report.style import FigureFile, rendered, write_whole
+
+REPORT_NAME = "report.html"
+FIGURES_FOLDER = "figures"
+
+
+def write_report(inputs: ReportInputs, folder: Path) -> Path:
+    """Write ``report.html`` and ``figures/`` into a folder.
+
+    A report already there is replaced; until the new one is complete the old one stays.
+
+    Parameters
+    ----------
+    inputs
+        What to show; sections whose data are missing say so.
+    folder
+        Created when it does not exist.
+
+    Returns
+    -------
+    path
+        Of the page.
+
+    Raises
+    ------
+    AnalysisError
+        Arrays of the inputs do not belong together.
+    OSError
+        The folder cannot be written.
+    """
+    drawn = drawn_figures(inputs)
+    page = rendered_page(inputs, drawn)
+    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    for figure in drawn.values():
+        figure.write(folder / FIGURES_FOLDER)
+    write_whole(folder / REPORT_NAME, page.encode("utf-8"))
+    return folder / REPORT_NAME
+
+
+def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
+    """Draw every figure whose data are there, by name."""
+    reference = inputs.reference
+    candidates: list[tuple[str, Figure | None, str]] = [
+        (
+            "learning_curve",
+            figures.learning_curve(inputs.iterations, reference),
+            "Errors against number of labels",
+        ),
+        *(
+            (f"parity_{i.index}", figures.parity(i, reference), f"Parity plots of iteration {i.index}")
+            for i in inputs.iterations
+        ),
+        (
+            "uncertainty",
+            figures.uncertainty(inputs.replicas),
+            "Force uncertainty of production runs against time",
+        ),
+        (
+            "profile",
+            interphase_figures.profile_start_end(inputs.profile),
+            "Composition profile, start and end",
+        ),
+        (
+            "profile_map",
+            interphase_figures.profile_map(inputs.profile),
+            "Composition against height and time",
+        ),
+        ("anions", interphase_figures.anions_against_time(inputs.environments), "Anions against time"),
+        (
+            "displacement",
+            interphase_figures.displacement_against_time(inputs.displacement),
+            "Mean squared displacement against time",
+        ),
+        (
+            "kinks",
+            figures.reaction_kinks(inputs.thermodynamics, reference),
+            "Reaction energy along the mixing line",
+        ),
+        ("spending", figures.spending_bars(inputs.spending), "Wall time by stage and labels by fate"),
+        *(
+            (f"structure_{when}", draw_scene(scene_of(view)), f"Drawing of the structure: {view.title}")
+            for when, view in (("before", inputs.before), ("after", inputs.after))
+            if view is not None
+        ),
+    ]
+    return {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
+
+
+def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
+    """Return the page as text."""
+    here = resources.files("interphase_flows.report")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(rounded=rounded, duration=duration, minus=minus)
+    template = environment.from_string((here / "template.html").read_text(encoding="utf-8"))
+    views = {"before": inputs.before, "after": inputs.after}
+    scenes = {when: scene_of(view) for when, view in views.items() if view is not None}
+    viewer = (here / "3Dmol-min.js").read_text(encoding="utf-8") if scenes else ""
+    return template.render(
+        inputs=inputs,
+        drawn=drawn,
+        headline=headline_rows(inputs),
+        verdict_text=verdict_in_words(inputs),
+        longest_ps=longest_time_ps(inputs),
+        source=lambda subject: source_anchor(inputs.provenance, subject),
+        with_error=with_error,
+        scenes=scenes,
+        # "</" inside a script would end it early
+        scenes_json=Markup(
+            json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("</", "<\\/")
+        ),
+        viewer_js=Markup(viewer),
+    )

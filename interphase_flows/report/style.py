@@ -1,0 +1,111 @@
+"""One look for all figures, and how they are written.
+
+Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind readers can tell
+apart; line styles repeat the distinction. Figures are drawn without pyplot, so writing a report touches no
+global state.
+"""
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, GREY, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#8A8F98", "#222222"
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+DASHES = ("-", "--", "-.", ":")
+
+ELEMENT_COLOURS = {"Li": SKY, "Na": SKY, "P": VERMILION, "S": "#E2B800", "Cl": GREEN, "O": "#C03030"}
+ELECTRODE_COLOUR = "#6B7280"
+"""Atoms that began in the electrode."""
+
+_RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#5b6472",
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": BLACK,
+    "grid.color": "#e5e8ec",
+    "grid.linewidth": 0.7,
+    "xtick.color": "#5b6472",
+    "ytick.color": "#5b6472",
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    "figure.constrained_layout.use": True,
+    # names of clip paths follow from the drawing: the same numbers give the same file
+    "svg.hashsalt": "interphase_flows",
+}
+
+
+def element_colour(symbol: str, order: int = 0) -> str:
+    """Return the colour of an element, one of the cycle for elements without their own."""
+    return ELEMENT_COLOURS.get(symbol, CYCLE[order % len(CYCLE)])
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw everything inside in the report's style."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """A drawn figure: its files and the text to show it with."""
+
+    name: str
+    svg: bytes
+    png: bytes
+    alt: str
+
+    @property
+    def data_uri(self) -> str:
+        """The figure as the source of an ``<img>``, vector unless that would be heavy."""
+        # in base64 nothing of the SVG can clash with the page or be read as an address to load
+        kind, content = ("svg+xml", self.svg) if len(self.svg) < 600_000 else ("png", self.png)
+        return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+    def write(self, folder: Path) -> None:
+        """Write ``name.svg`` and ``name.png`` into a folder, each whole or not at all."""
+        write_whole(folder / f"{self.name}.svg", self.svg)
+        write_whole(folder / f"{self.name}.png", self.png)
+
+
+def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
+    """Turn a drawing into SVG and PNG."""
+    svg, png = BytesIO(), BytesIO()
+    with figure_style():
+        figure.savefig(svg, format="svg", metadata={"Date": None}, dpi=160)
+        figure.savefig(png, format="png", dpi=160)
+    return FigureFile(name, svg.getvalue(), png.getvalue(), alt)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside its place, sync it to disk and rename it: a reader never sees half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files private; a report is meant to be read by colleagues
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

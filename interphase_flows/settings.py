@@ -1,0 +1,215 @@
+"""Settings of this machine: where things are kept, and with how many threads work is done.
+
+They come from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML
+file: the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
+``~/.config/interphase/settings.yaml``. What is in neither has a default that suits a laptop.
+"""
+
+import difflib
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from interphase_flows.exceptions import SettingsError
+
+__all__ = ["EmbeddedSettings", "MongodbSettings", "Settings", "load_settings", "settings_file"]
+
+PASSWORD_VARIABLE = "INTERPHASE_MONGODB_PASSWORD"
+FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
+
+
+class EmbeddedSettings(BaseModel):
+    """Documents in a file per campaign: one machine, one process that writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["embedded"] = "embedded"
+
+
+class MongodbSettings(BaseModel):
+    """Documents in MongoDB: many machines, many processes.
+
+    The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
+    environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["mongodb"]
+    host: str = "localhost"
+    port: int = Field(default=27017, gt=0, lt=65536)
+    database: str = "interphase"
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    auth_source: str | None = None
+    tls: bool = False
+    uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
+
+    def resolve_password(self) -> SecretStr | None:
+        """The password, or None if there is none.
+
+        Raises
+        ------
+        SettingsError
+            If ``password_file`` is missing, or others than its owner may read it.
+        """
+        if self.password is not None:
+            return self.password
+        if self.password_file is None:
+            from_environment = os.environ.get(PASSWORD_VARIABLE)
+            return None if from_environment is None else SecretStr(from_environment)
+        path = self.password_file.expanduser()
+        if not path.is_file():
+            raise SettingsError(
+                f"store.password_file: {path}: no such file; write the password there, mode 600"
+            )
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise SettingsError(f"store.password_file: {path}: others may read it; run `chmod 600 {path}`")
+        return SecretStr(path.read_text().strip())
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Values of the settings file."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        path = settings_file()
+        return {} if path is None else _read_yaml(path)
+
+
+class Settings(BaseSettings):
+    """Settings of this machine; see :func:`load_settings`.
+
+    Attributes
+    ----------
+    root
+        Folder of all campaigns.
+    store
+        ``{type: embedded}`` or ``{type: mongodb, ...}``.
+    artifacts_url
+        Where files go, a folder or an fsspec URL; below ``root`` if None.
+    n_threads
+        Threads of one job.
+    device
+        What potentials are evaluated on.
+    campaign
+        Campaign of a job that is run by itself, by a launcher.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="INTERPHASE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    root: Path = Path("runs")
+    store: Annotated[EmbeddedSettings | MongodbSettings, Field(discriminator="type")] = EmbeddedSettings()
+    artifacts_url: str | None = None
+    n_threads: int = Field(default_factory=lambda: min(2, len(os.sched_getaffinity(0))), ge=1)
+    device: Literal["cpu", "cuda"] = "cpu"
+    campaign: str | None = None
+
+    @field_validator("root")
+    @classmethod
+    def _absolute(cls, root: Path) -> Path:
+        # jobs run in folders of their own
+        return root.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+
+def settings_file() -> Path | None:
+    """The settings file that is read, or None.
+
+    Raises
+    ------
+    SettingsError
+        If ``INTERPHASE_SETTINGS_FILE`` names a file that is not there.
+    """
+    if named := os.environ.get(FILE_VARIABLE):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(f"{FILE_VARIABLE}={named}: no such file; write it, or unset the variable")
+        return path
+    candidates = (Path("interphase.yaml"), Path("~/.config/interphase/settings.yaml").expanduser())
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Parameters
+    ----------
+    overrides
+        Values that win over the environment and the file.
+
+    Raises
+    ------
+    SettingsError
+        Listing everything that is wrong, without any value of a secret.
+    """
+    source = settings_file()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        mistakes = [_in_words(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors()]
+    except SourceError as error:
+        mistakes = [f"{error}; write JSON, or one variable per key as in INTERPHASE_STORE__TYPE=mongodb"]
+    where = f"{source} or the environment (INTERPHASE_*)" if source else "the environment (INTERPHASE_*)"
+    # not "from error": the value that is wrong may be a password
+    raise SettingsError(f"settings from {where}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
+
+
+def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    tags: dict[str, type[BaseModel]] = {"embedded": EmbeddedSettings, "mongodb": MongodbSettings}
+    tag = next((str(part) for part in location[1:2] if part in tags), None)
+    keys = [str(part) for i, part in enumerate(location) if not (i == 1 and part in tags)]
+    if kind == "extra_forbidden":
+        model: type[BaseModel] = tags[tag] if tag else Settings
+        allowed = sorted(model.model_fields)
+        nearest = difflib.get_close_matches(keys[-1], allowed, n=1)
+        meant = f"did you mean {nearest[0]!r}? " if nearest else ""
+        return f"{'.'.join(keys)}: unknown key; {meant}allowed: {', '.join(allowed)}"
+    return f"{'.'.join(keys)}: {message}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = YAML(typ="safe", pure=True).load(path)
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f":{mark.line + 1}"
+        # the line itself may hold a password: it is not repeated
+        problem = getattr(error, "problem", None) or type(error).__name__
+        raise SettingsError(
+            f"{path}{line}: not YAML: {problem}; indent with spaces, one `key: value` a line"
+        ) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: must be a mapping of `key: value`, is a {type(content).__name__}")
+    return content

@@ -1,0 +1,277 @@
+"""The ledger: what has been computed, by content key; a result is written once and never changes.
+
+One maggma store per kind of document, with a unique index on ``key``. Looking a key up before computing, and
+inserting only if absent after, is all that resuming, double-launched jobs and shared labels need.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import bson
+from maggma.stores import MemoryStore
+from maggma.stores.mongolike import MongoStore
+from pydantic import BaseModel
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from interphase_flows.exceptions import StorageError
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.ledger_entry import (
+    KINDS,
+    LEDGER_FIELDS,
+    MAX_DOCUMENT_BYTES,
+    STATE_KINDS,
+    make_entry,
+)
+from interphase_flows.storage.mongodb import change_in_mongodb, mongo_store, unreachable
+from interphase_flows.storage.sqlite_store import SqliteStore
+
+__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Ledger:
+    """Documents by kind and key.
+
+    Parameters
+    ----------
+    make_store
+        Gives the maggma store of a kind, not yet connected; called once per kind, when it is first needed.
+    campaign
+        Name written into new documents.
+    """
+
+    def __init__(self, make_store: Callable[[str], MongoStore], campaign: str | None = None):
+        self._make_store = make_store
+        self._stores: dict[str, MongoStore] = {}
+        self.campaign = campaign
+
+    @classmethod
+    def embedded(cls, path: str | Path, campaign: str | None = None, read_only: bool = False) -> "Ledger":
+        """A ledger in one SQLite file."""
+        return cls(
+            lambda kind: SqliteStore(path, kind, "key", unique_keys=["key"], read_only=read_only), campaign
+        )
+
+    @classmethod
+    def in_memory(cls, campaign: str | None = None) -> "Ledger":
+        """A ledger that ends with the process, for tests and trials."""
+        return cls(lambda kind: MemoryStore(kind, key="key"), campaign)
+
+    @classmethod
+    def in_mongodb(cls, settings: MongodbSettings, campaign: str | None = None) -> "Ledger":
+        """A ledger in MongoDB, shared by every campaign of the database."""
+        return cls(lambda kind: mongo_store(settings, f"interphase_{kind}", key="key"), campaign)
+
+    def store(self, kind: str) -> MongoStore:
+        """The connected maggma store of a kind, for queries this class does not offer.
+
+        Raises
+        ------
+        StorageError
+            If there is no such kind, or the database does not answer.
+        """
+        if kind not in KINDS:
+            raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
+        if kind not in self._stores:
+            store = self._make_store(kind)
+            try:
+                store.connect()
+                indexed = store.ensure_index("key", unique=True)
+            except PyMongoError as error:
+                raise unreachable(kind, error) from None
+            if not indexed:
+                raise StorageError(
+                    f"ledger: no unique index on 'key' of {kind!r}: the database cannot be reached, or "
+                    "documents share a key. Check `store` in the settings and that the server runs"
+                )
+            self._stores[kind] = store
+        return self._stores[kind]
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The document of that key, or None."""
+        found = self.find(kind, {"key": key}, limit=1)
+        return found[0] if found else None
+
+    def get_as(self, kind: str, key: str, model: type[_Model]) -> _Model | None:
+        """The document of that key as a pydantic model, or None; fields of the ledger only are left out."""
+        document = self.get(kind, key)
+        if document is None:
+            return None
+        own = {k: v for k, v in document.items() if k not in LEDGER_FIELDS or k in model.model_fields}
+        return model.model_validate(own)
+
+    def put(self, kind: str, key: str, document: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
+        """Write a result, unless its key is there.
+
+        Parameters
+        ----------
+        kind
+            One of :data:`KINDS` but not of :data:`STATE_KINDS`.
+        key
+            Its content key.
+        document
+            A mapping or a pydantic model.
+
+        Returns
+        -------
+        dict
+            The document that the ledger holds: this one, or the one that was there first.
+
+        Raises
+        ------
+        DocumentTooLargeError
+            If it is over 1 MB.
+        StorageError
+            If it cannot be written, or has its own idea of a field of the ledger.
+        """
+        if kind in STATE_KINDS:
+            raise StorageError(f"ledger: {kind!r} holds states that change; use set_state()")
+        existing = self.get(kind, key)
+        if existing is not None:
+            return existing
+        complete = make_entry(kind, key, self.campaign, document)
+        store = self.store(kind)
+        try:
+            if isinstance(store, SqliteStore):
+                store.insert(complete)
+            else:
+                store._collection.insert_one(dict(complete))
+        except DuplicateKeyError:
+            winner = self.get(kind, key)
+            if winner is None:
+                raise
+            return winner
+        except PyMongoError as error:
+            raise unreachable(kind, error) from None
+        return complete
+
+    def set_state(self, kind: str, key: str, document: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
+        """Write a state over the one before; ``created_at`` stays that of the first.
+
+        Raises
+        ------
+        StorageError
+            If ``kind`` is not one of :data:`STATE_KINDS`.
+        """
+        if kind not in STATE_KINDS:
+            raise StorageError(
+                f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
+            )
+        complete = make_entry(kind, key, self.campaign, document)
+        complete["updated_at"] = complete["created_at"]
+        return self._change(
+            kind, key, lambda old: complete | ({"created_at": old["created_at"]} if old else {})
+        )
+
+    def record_failure(
+        self, kind: str, key: str, reason: str, details: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write down that the result of a kind and key could not be had; a repetition counts ``tries`` up.
+
+        Parameters
+        ----------
+        kind, key
+            What failed.
+        reason
+            In a word to query by: ``max_force``, ``not_converged``.
+        details
+            Numbers and messages.
+
+        Returns
+        -------
+        dict
+            The document: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``.
+        """
+        if kind not in KINDS:
+            raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
+        failure = {"failed_kind": kind, "failed_key": key, "reason": reason, "details": dict(details or {})}
+        complete = make_entry("failures", f"{kind}:{key}", self.campaign, failure)
+        complete["last_at"] = complete["created_at"]
+
+        def repeat(old: dict[str, Any] | None) -> dict[str, Any]:
+            if old is None:
+                return complete | {"tries": 1}
+            return complete | {"tries": old["tries"] + 1, "created_at": old["created_at"]}
+
+        return self._change("failures", complete["key"], repeat)
+
+    def failure(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The failure on record of a kind and key, or None."""
+        return self.get("failures", f"{kind}:{key}")
+
+    def invalidate(self, kind: str, key: str, reason: str) -> None:
+        """Move a document to the failures, so that its result is computed again; no matter if it is absent.
+
+        Parameters
+        ----------
+        kind, key
+            Whose artifact, say, is damaged.
+        reason
+            Why, in a word.
+        """
+        document = self.get(kind, key)
+        if document is None:
+            return
+        # near the limit, the record around it would push it over
+        fits = len(bson.encode(document)) < MAX_DOCUMENT_BYTES // 2
+        kept = document if fits else {field: document.get(field) for field in LEDGER_FIELDS}
+        self.record_failure(kind, key, reason, {"invalidated": kept})
+        self.store(kind).remove_docs({"key": key})
+
+    def find(
+        self,
+        kind: str,
+        criteria: Mapping[str, Any] | None = None,
+        properties: list[str] | None = None,
+        sort: Mapping[str, int] | None = None,
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Documents that match.
+
+        Parameters
+        ----------
+        kind
+            One of :data:`KINDS`.
+        criteria
+            A filter of MongoDB; all if None.
+        properties
+            Fields to return; all if None.
+        sort
+            Fields to sort by: 1 ascending, -1 descending; oldest first if None.
+        limit
+            At most so many; 0 is all.
+        """
+        by = dict(sort or {"created_at": 1})
+        store = self.store(kind)
+        try:
+            found = list(store.query(dict(criteria or {}), properties, by, limit=limit))
+        except PyMongoError as error:
+            raise unreachable(kind, error) from None
+        for document in found:
+            document.pop("_id", None)
+        return found
+
+    def count(self, kind: str, criteria: Mapping[str, Any] | None = None) -> int:
+        """How many documents match."""
+        try:
+            return int(self.store(kind).count(dict(criteria or {})))
+        except PyMongoError as error:
+            raise unreachable(kind, error) from None
+
+    def close(self) -> None:
+        """Close the stores; the next use opens them again."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+
+    def _change(
+        self, kind: str, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
+    ) -> dict[str, Any]:
+        store = self.store(kind)
+        if isinstance(store, SqliteStore):
+            changed = store.modify({"key": key}, change)
+        else:
+            changed = change_in_mongodb(store, key, change, kind)
+        return {field: value for field, value in changed.items() if field != "_id"}

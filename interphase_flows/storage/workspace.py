@@ -1,0 +1,202 @@
+"""Where one campaign keeps everything: its ledger, artifacts, job store and folders of work.
+
+::
+
+    <root>/<campaign>/
+    ├── ledger.sqlite      results (embedded store only)
+    ├── jobs.sqlite        outputs of jobs, for jobflow (embedded store only)
+    ├── artifacts/         files, by content
+    ├── work/<kind>/<key>/ checkpoints of what is not finished
+    ├── report/
+    └── campaign.lock      who writes (embedded store only)
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.settings import MongodbSettings, Settings, load_settings
+from interphase_flows.storage.artifacts import ArtifactStore
+from interphase_flows.storage.atomic import sweep_leftovers
+from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.lock import CampaignLock
+from interphase_flows.storage.mongodb import mongo_store
+from interphase_flows.storage.sqlite_store import SqliteStore
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+__all__ = ["Workspace", "current_workspace", "open_workspace", "use_workspace"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class Workspace:
+    """Everything one campaign stores; a context manager that holds the campaign's lock.
+
+    Outside a ``with`` block it holds no lock: the way of a job that a launcher runs, and of readers.
+
+    Parameters
+    ----------
+    settings
+        Settings of this machine.
+    campaign
+        Name of the campaign: letters, digits, ``_``, ``.`` and ``-``.
+    read_only
+        Refuse to write documents, and take no lock.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be a folder.
+    """
+
+    def __init__(self, settings: Settings, campaign: str, read_only: bool = False):
+        if not _NAME.fullmatch(campaign):
+            raise InputError(
+                f"campaign name {campaign!r}: use letters, digits, '_', '.' and '-', at most 100, starting "
+                "with a letter or digit"
+            )
+        self.settings = settings
+        self.campaign = campaign
+        self.read_only = read_only
+        self.root = settings.root / campaign
+        self._lock: CampaignLock | None = None
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Results by content key."""
+        if isinstance(self.settings.store, MongodbSettings):
+            return Ledger.in_mongodb(self.settings.store, self.campaign)
+        return Ledger.embedded(self.root / "ledger.sqlite", self.campaign, self.read_only)
+
+    @cached_property
+    def artifacts(self) -> ArtifactStore:
+        """Files by content."""
+        if self.settings.artifacts_url is not None:
+            return ArtifactStore(self.settings.artifacts_url, self.root / "cache")
+        # a ledger shared by campaigns speaks of files that must then be shared too
+        is_shared = isinstance(self.settings.store, MongodbSettings)
+        return ArtifactStore((self.settings.root if is_shared else self.root) / "artifacts")
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the report goes."""
+        return self.root / "report"
+
+    def work_folder(self, kind: str, key: str) -> Path:
+        """Folder of checkpoints of the result of a kind and key; made if absent."""
+        for part in (kind, key):
+            if not _NAME.fullmatch(part):
+                raise StorageError(
+                    f"work folder {kind!r}/{key!r}: {part!r} cannot name a folder; use a content key"
+                )
+        folder = self.root / "work" / kind / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def job_store(self) -> "JobStore":
+        """jobflow's store of outputs, not yet connected; large outputs go to its store ``data``."""
+        from jobflow import JobStore  # a second to import: readers must not pay for it
+
+        if isinstance(self.settings.store, MongodbSettings):
+            jobs = mongo_store(self.settings.store, "interphase_jobs", key="uuid")
+            data = mongo_store(self.settings.store, "interphase_job_data", key="blob_uuid")
+        else:
+            path = self.root / "jobs.sqlite"
+            jobs = SqliteStore(path, "jobs", key="uuid", read_only=self.read_only)
+            data = SqliteStore(path, "data", key="blob_uuid", read_only=self.read_only)
+        return JobStore(jobs, additional_stores={"data": data})
+
+    def close(self) -> None:
+        """Close the ledger and give the lock back."""
+        self.ledger.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        is_embedded = not isinstance(self.settings.store, MongodbSettings)
+        if is_embedded and not self.read_only:
+            self._lock = CampaignLock(self.root).acquire()
+            # under the lock nobody else is writing: what is left over was left by a killed process
+            sweep_leftovers(self.root)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_current: ContextVar[Workspace | None] = ContextVar("interphase_workspace", default=None)
+_by_settings: dict[tuple[str, str], Workspace] = {}
+
+
+def open_workspace(
+    settings: Settings | None = None, campaign: str | None = None, read_only: bool = False
+) -> Workspace:
+    """The workspace of a campaign.
+
+    Parameters
+    ----------
+    settings
+        Settings of this machine; read if None.
+    campaign
+        Its name; that of the settings if None.
+    read_only
+        Refuse to write. The campaign must then exist.
+
+    Raises
+    ------
+    InputError
+        If there is no name.
+    StorageError
+        If ``read_only`` and there is no such campaign; lists those there are.
+    """
+    settings = load_settings() if settings is None else settings
+    name = campaign or settings.campaign
+    if name is None:
+        raise InputError("no campaign: name one, or set INTERPHASE_CAMPAIGN")
+    workspace = Workspace(settings, name, read_only)
+    if read_only and not isinstance(settings.store, MongodbSettings) and not workspace.root.is_dir():
+        known = sorted(p.name for p in settings.root.glob("*/") if (p / "ledger.sqlite").exists())
+        raise StorageError(
+            f"{workspace.root}: no such campaign; there are: {', '.join(known) or 'none'}. Run it "
+            "first, or set `root` in the settings"
+        )
+    return workspace
+
+
+@contextmanager
+def use_workspace(workspace: Workspace) -> Iterator[Workspace]:
+    """Make a workspace the one that jobs of this process use, within the block."""
+    token = _current.set(workspace)
+    try:
+        yield workspace
+    finally:
+        _current.reset(token)
+
+
+def current_workspace() -> Workspace:
+    """The workspace of the enclosing :func:`use_workspace`, else that of the settings.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    workspace = _current.get()
+    if workspace is not None:
+        return workspace
+    settings = load_settings()
+    identity = (settings.model_dump_json(), str(settings.campaign))
+    if identity not in _by_settings:
+        _by_settings[identity] = open_workspace(settings)
+    return _by_settings[identity]

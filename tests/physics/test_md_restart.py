@@ -1,0 +1,176 @@
+"""Molecular dynamics: a killed run is the run that was not killed, and the thermostat samples NVT."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.calculator import all_changes
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+
+from interphase_flows.md.checkpoint import read_checkpoint
+from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass, kinetic_temperature_K
+from interphase_flows.md.segment import SegmentResult, run_segment
+from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.units import KB_EV_PER_K
+
+N_KILLS = 6
+COM_TOLERANCE_ANGSTROM = 1e-9
+N_SIGMA = 4.0
+
+
+def copper() -> Atoms:
+    atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+    atoms.new_array("side", np.repeat([0, 1], 16))
+    return atoms
+
+
+class MemorylessEMT(EMT):
+    """Makes its neighbour list anew: ASE's keeps one with a skin, whose order of sums depends on the past."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, all_changes)
+
+
+class MemorylessLennardJones(LennardJones):
+    """The same for pairs."""
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        self.nl = None
+        super().calculate(atoms, properties, all_changes)
+
+
+def killable(folder: Path) -> SegmentResult:
+    """A segment of seconds, saving often, its committee an EMT and a harder one."""
+    pair = CalculatorCommittee(
+        [MemorylessEMT(), MemorylessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)]
+    )
+    return run_segment(
+        copper(),
+        pair,
+        LangevinNVT(temperature_K=600.0, timestep_fs=2.0),
+        n_steps=600,
+        seed=11,
+        folder=folder,
+        watch=CommitteeWatch(
+            interval_steps=5,
+            select_force_std_ev_per_angstrom=0.1,
+            stop_force_std_ev_per_angstrom=None,
+            candidate_window_steps=10,
+            max_candidates=5,
+        ),
+        frame_interval_steps=2,
+        checkpoint_interval_steps=7,
+    )
+
+
+def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
+    """kill -9 again and again: state, random stream, frames, observations and candidates are identical."""
+    whole = killable(tmp_path / "whole")
+    generator = np.random.default_rng()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    kills = 0
+    folder = tmp_path / "killed"
+    for _ in range(200):
+        process = subprocess.Popen([sys.executable, __file__, str(folder)], env=environment)
+        if kills < N_KILLS:
+            # Wait for the first new checkpoint, so that every life makes progress, then strike at random.
+            before = {path.name for path in folder.glob("checkpoint-*.npz")}
+            while process.poll() is None and {p.name for p in folder.glob("checkpoint-*.npz")} <= before:
+                time.sleep(0.005)
+            time.sleep(float(generator.uniform(0.0, 0.4)))
+            process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        kills += 1
+    assert kills >= 2
+    again = killable(folder)
+    one, two = read_checkpoint(whole.last_good_checkpoint), read_checkpoint(again.last_good_checkpoint)
+    assert one.state_sha256() == two.state_sha256()
+    assert one.generator_state == two.generator_state
+    assert whole.trajectory.read_bytes() == again.trajectory.read_bytes()
+    assert whole.watch_step.tolist() == again.watch_step.tolist()
+    np.testing.assert_array_equal(whole.uncertainty_ev_per_angstrom, again.uncertainty_ev_per_angstrom)
+    np.testing.assert_array_equal(whole.watch_temperature_K, again.watch_temperature_K)
+    assert [c.step for c in whole.candidates] == [c.step for c in again.candidates]
+    assert len(whole.candidates) == 5
+    for mine, theirs in zip(whole.candidates, again.candidates, strict=True):
+        np.testing.assert_array_equal(mine.atoms.positions, theirs.atoms.positions)
+
+
+class Springs(LennardJones):
+    """Every atom on a spring: kinetic and potential energy are known exactly."""
+
+    spring_ev_per_angstrom2 = 1.0
+
+    def __init__(self, origin: np.ndarray) -> None:
+        super().__init__()
+        self.origin = origin
+
+    def calculate(self, atoms=None, properties=None, system_changes=None):
+        displacement = atoms.positions - self.origin
+        self.atoms = atoms.copy()
+        self.results = {
+            "energy": 0.5 * self.spring_ev_per_angstrom2 * float((displacement**2).sum()),
+            "forces": -self.spring_ev_per_angstrom2 * displacement,
+        }
+
+
+@pytest.mark.parametrize("temperature_K", [300.0, 600.0])
+def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(temperature_K):
+    """Equipartition over 3N - 3 freedoms, kinetic and potential, with the variance that NVT has."""
+    atoms = Atoms(
+        "Li8P4S4", positions=3.0 * np.indices((4, 2, 2)).reshape(3, -1).T, cell=[12, 6, 6], pbc=True
+    )
+    hold_centre_of_mass(atoms)
+    dynamics = LangevinNVT(temperature_K=temperature_K, timestep_fs=1.0, friction_per_ps=40.0)
+    generator = np.random.default_rng(1)
+    dynamics.draw_momenta(atoms, generator)
+    atoms.calc = Springs(atoms.positions.copy())
+    integrator = dynamics.integrator(atoms, generator)
+    masses, centre = atoms.get_masses(), atoms.get_center_of_mass()
+    freedoms = 3 * len(atoms) - 3
+    forces = atoms.get_forces(md=True)
+    kinetic_K, potential_K = [], []
+    for step in range(40_000):
+        forces = integrator.step(forces)
+        if step >= 1000 and step % 10 == 0:
+            kinetic_K.append(kinetic_temperature_K(atoms.arrays["momenta"], masses))
+            potential_K.append(2 * atoms.get_potential_energy() / (freedoms * KB_EV_PER_K))
+    assert np.abs(atoms.get_center_of_mass() - centre).max() < COM_TOLERANCE_ANGSTROM
+    assert np.abs(atoms.get_momenta().sum(axis=0)).max() < 1e-9
+    for series in (kinetic_K, potential_K):
+        blocks = np.array_split(np.asarray(series), 20)
+        means = np.array([block.mean() for block in blocks])
+        error_K = means.std(ddof=1) / np.sqrt(len(means))
+        assert abs(means.mean() - temperature_K) < N_SIGMA * error_K
+        assert error_K < 0.02 * temperature_K
+    expected_std_K = temperature_K * np.sqrt(2 / freedoms)
+    assert np.std(kinetic_K) == pytest.approx(expected_std_K, rel=0.08)
+
+
+def test_drawn_momenta_have_the_temperature_and_no_drift():
+    """Over 500 draws the mean temperature is the bath's within its error."""
+    atoms = copper()
+    hold_centre_of_mass(atoms)
+    generator = np.random.default_rng(2)
+    dynamics = LangevinNVT(temperature_K=450.0)
+    drawn_K = []
+    for _ in range(500):
+        dynamics.draw_momenta(atoms, generator)
+        drawn_K.append(kinetic_temperature_K(atoms.get_momenta(), atoms.get_masses()))
+        assert np.abs(atoms.get_momenta().sum(axis=0)).max() < 1e-10
+    error_K = np.std(drawn_K) / np.sqrt(len(drawn_K))
+    assert abs(np.mean(drawn_K) - 450.0) < N_SIGMA * error_K
+    assert drawn_K[-1] == pytest.approx(atoms.get_temperature())
+
+
+if __name__ == "__main__":
+    killable(Path(sys.argv[1]))

@@ -1,0 +1,180 @@
+"""Trajectories: round trip, precision, streaming, truncation, damage."""
+
+import numpy as np
+import pytest
+import zarr
+from ase import Atoms
+from zarr.storage import ZipStore
+
+from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.md.trajectory import Trajectory, TrajectoryWriter, pack
+
+PRECISION_ANGSTROM = 2e-6  # far below the 2e-4 Å that transport needs
+N_FRAMES = 25
+
+
+def frame(start: Atoms, i: int) -> Atoms:
+    """Atoms that have drifted 30 Å from a start far from the origin."""
+    atoms = start.copy()
+    generator = np.random.default_rng(i)
+    atoms.positions += generator.uniform(-30, 30, (len(atoms), 3))
+    atoms.cell[2, 2] += 0.01 * i
+    return atoms
+
+
+def write(writer: TrajectoryWriter, start: Atoms, frames: range) -> None:
+    for i in frames:
+        std = None if i % 2 else np.linspace(0, 0.1 * i, len(start))
+        writer.append(
+            frame(start, i),
+            step=10 * i,
+            time_fs=20.0 * i,
+            temperature_K=300.0 + i,
+            potential_energy_eV=-1.0 / (i + 1),
+            force_std_ev_per_angstrom=std,
+        )
+
+
+@pytest.fixture
+def start(argon: Atoms) -> Atoms:
+    argon.positions += 500.0
+    argon.new_array("group", np.arange(32))
+    return argon
+
+
+@pytest.fixture
+def packed(start: Atoms, tmp_path):
+    writer = TrajectoryWriter(tmp_path / "open", start)
+    write(writer, start, range(N_FRAMES))
+    writer.flush()
+    return pack(tmp_path / "open", tmp_path / "t.zarr.zip")
+
+
+@pytest.mark.parametrize("form", ["folder", "file"])
+def test_round_trip(start, packed, tmp_path, form):
+    """What went in comes out: positions near exactly, all else exactly."""
+    with Trajectory(packed if form == "file" else tmp_path / "open") as trajectory:
+        assert (len(trajectory), trajectory.n_atoms) == (N_FRAMES, 32)
+        for i in (0, 7, -1):
+            expected = frame(start, i % N_FRAMES)
+            np.testing.assert_allclose(
+                trajectory.positions(i), expected.positions, atol=PRECISION_ANGSTROM, rtol=0
+            )
+            np.testing.assert_array_equal(trajectory.cell[i], expected.cell.array)
+        assert trajectory.positions(slice(3, 9, 2)).shape == (3, 32, 3)
+        assert trajectory.step.tolist() == list(range(0, 250, 10))
+        assert trajectory.time_fs[3] == 60.0
+        assert trajectory.temperature_K[3] == 303.0
+        assert trajectory.potential_energy_eV[3] == -0.25
+        assert trajectory.uncertainty_ev_per_angstrom[4] == pytest.approx(0.4)
+        assert np.isnan(trajectory.uncertainty_ev_per_angstrom[3])
+        assert trajectory.force_std_ev_per_angstrom is None
+        np.testing.assert_array_equal(trajectory.side, start.arrays["side"])
+        np.testing.assert_array_equal(trajectory.per_atom["group"], np.arange(32))
+        atoms = trajectory.atoms(4)
+        assert atoms.info["step"] == 40
+        assert atoms.arrays["side"][0] == "electrode"
+        assert atoms.pbc.all()
+        np.testing.assert_array_equal(atoms.get_masses(), start.get_masses())
+        with pytest.raises(IndexError):
+            trajectory.atoms(N_FRAMES)
+
+
+def test_per_atom_uncertainty_is_kept_on_demand(start, tmp_path):
+    writer = TrajectoryWriter(tmp_path / "open", start, keep_force_std=True)
+    write(writer, start, range(3))
+    writer.flush()
+    with Trajectory(tmp_path / "open") as trajectory:
+        std = trajectory.force_std_ev_per_angstrom
+        assert std is not None
+        np.testing.assert_allclose(std[2], np.linspace(0, 0.2, 32), atol=1e-7)
+        assert np.isnan(std[1]).all()
+
+
+def test_blocks_stream_every_frame_once(packed):
+    """Blocks of seven cover all frames in order."""
+    with Trajectory(packed) as trajectory:
+        blocks = list(trajectory.iter_blocks(7))
+        assert [len(block) for block in blocks] == [7, 7, 7, 4]
+        assert [block.first_frame for block in blocks] == [0, 7, 14, 21]
+        together = np.concatenate([block.positions for block in blocks])
+        np.testing.assert_array_equal(together, trajectory.positions())
+        assert np.concatenate([block.step for block in blocks]).tolist() == trajectory.step.tolist()
+        assert [len(block) for block in trajectory.iter_blocks(10, start=4, stop=16)] == [10, 2]
+
+
+@pytest.mark.parametrize("kept", [0, 8, 13, 20])
+def test_reopened_after_a_kill_it_is_the_same_file(start, packed, tmp_path, kept):
+    """Frames beyond the checkpoint's go, half-written files too; writing on gives the same bytes."""
+    writer = TrajectoryWriter(tmp_path / "cut", start)
+    write(writer, start, range(20))
+    writer.flush()
+    (tmp_path / "cut" / "step" / "c" / "0.abc.partial").write_bytes(b"half")
+    writer = TrajectoryWriter.reopen(tmp_path / "cut", kept)
+    assert writer.n_frames == kept
+    write(writer, start, range(kept, N_FRAMES))
+    writer.flush()
+    again = pack(tmp_path / "cut", tmp_path / "again.zarr.zip")
+    assert again.read_bytes() == packed.read_bytes()
+
+
+def test_a_dropped_end_leaves_no_trace(start, tmp_path):
+    """Written to 20 and cut to 13 is what was written to 13, byte for byte, whatever the flushes."""
+    for name, until in (("long", 20), ("short", 13)):
+        writer = TrajectoryWriter(tmp_path / name, start)
+        for i in range(until):
+            write(writer, start, range(i, i + 1))
+            if i % 3 == 0:
+                writer.flush()
+        writer.flush()
+        writer.truncate(13)
+        pack(tmp_path / name, tmp_path / f"{name}.zarr.zip")
+    assert (tmp_path / "long.zarr.zip").read_bytes() == (tmp_path / "short.zarr.zip").read_bytes()
+
+
+def test_zarr_reads_the_packed_file_without_us(packed):
+    root = zarr.open_group(ZipStore(packed, mode="r"), mode="r")
+    assert root["displacement"].shape == (N_FRAMES, 32, 3)
+
+
+def test_frames_that_a_checkpoint_names_must_be_there(start, tmp_path):
+    writer = TrajectoryWriter(tmp_path / "open", start)
+    write(writer, start, range(3))
+    writer.flush()
+    with pytest.raises(StorageError, match="holds 3 frames, its checkpoint names 5"):
+        TrajectoryWriter.reopen(tmp_path / "open", 5)
+    with pytest.raises(StorageError, match="no trajectory"):
+        TrajectoryWriter.reopen(tmp_path / "nowhere", 0)
+    with pytest.raises(StorageError, match="to pack"):
+        pack(tmp_path / "nowhere", tmp_path / "x.zarr.zip")
+
+
+def test_a_file_cut_short_is_an_error_in_words(packed):
+    packed.write_bytes(packed.read_bytes()[:-200])
+    with pytest.raises(CorruptArtifactError, match="fetch it again"):
+        Trajectory(packed)
+    with pytest.raises(StorageError, match="There is no trajectory"):
+        Trajectory(packed.with_name("missing.zarr.zip"))
+
+
+def test_a_flipped_bit_is_an_error_in_words(packed):
+    content = bytearray(packed.read_bytes())
+    content[content.index(b"displacement/c/0/0/0") + 400] ^= 1
+    packed.write_bytes(content)
+    with Trajectory(packed) as trajectory, pytest.raises(CorruptArtifactError, match="fetch it again"):
+        trajectory.positions()
+
+
+def test_a_missing_block_is_not_read_as_zeros(packed, tmp_path):
+    (tmp_path / "open" / "displacement" / "c" / "0" / "0" / "0").unlink()
+    with (
+        Trajectory(tmp_path / "open") as trajectory,
+        pytest.raises(CorruptArtifactError, match="lacks a block"),
+    ):
+        trajectory.positions(0)
+
+
+def test_another_zarr_file_is_not_a_trajectory(tmp_path):
+    zarr.create_group(tmp_path / "other")
+    with pytest.raises(CorruptArtifactError, match="not a trajectory"):
+        Trajectory(tmp_path / "other")

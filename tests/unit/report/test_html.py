@@ -1,0 +1,198 @@
+"""The page: complete, honest about errors and surrogates, and without a network."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.report.html import write_report
+from interphase_flows.report.inputs import Estimate, ReferenceMethod, StructureView
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def outside_scripts(page):
+    return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+
+
+def words(page):
+    """Return what a reader sees, without figures."""
+    text = re.sub(r"<style>.*?</style>", "", outside_scripts(page), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
+
+
+@pytest.fixture(scope="module")
+def folder(full_inputs, tmp_path_factory):
+    return write_report(full_inputs, tmp_path_factory.mktemp("report")).parent
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def bare_page(bare_inputs, tmp_path_factory):
+    return write_report(bare_inputs, tmp_path_factory.mktemp("bare")).read_text(encoding="utf-8")
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    """Every src and href is inlined or an anchor of the page."""
+    html = outside_scripts(page)
+    addresses = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", html)
+    assert addresses
+    assert all(a.startswith(("data:", "#")) for a in addresses)
+    assert not re.search(r"@import|url\s*\(", html)
+    assert "http" not in html
+
+
+def test_viewer_is_inlined_once(page):
+    assert page.count("3dmol v2") <= 1
+    assert page.count("createViewer(box") == 1
+    assert 1e6 < len(page) < 5e6
+
+
+def test_every_figure_lies_beside_the_page_as_png_and_svg(folder):
+    names = {p.stem for p in (folder / "figures").iterdir()}
+    assert {
+        "learning_curve",
+        "parity_0",
+        "parity_2",
+        "uncertainty",
+        "profile",
+        "profile_map",
+        "anions",
+    } <= names
+    assert {"displacement", "kinks", "spending", "structure_before", "structure_after"} <= names
+    for name in names:
+        assert (folder / "figures" / f"{name}.svg").read_bytes().startswith(b"<?xml")
+        assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_half_written_file_is_left(folder):
+    assert {p.name for p in folder.iterdir()} == {"report.html", "figures"}
+
+
+def test_same_inputs_give_the_same_page(full_inputs, page, tmp_path):
+    assert write_report(full_inputs, tmp_path).read_text(encoding="utf-8") == page
+
+
+def test_surrogate_is_named_wherever_its_numbers_stand(page):
+    text = words(page)
+    assert "Surrogate labels (CHGNet 0.3.0), not DFT." in text
+    assert "mean absolute error against surrogate CHGNet 0.3.0 labels" in text
+    assert "160 surrogate CHGNet 0.3.0 labels accepted" in text
+    assert "By surrogate CHGNet 0.3.0, Li7P3S11 lies 17.4 meV/atom above the hull (metastable)" in text
+    # DFT is only ever what the labels are not
+    assert all(
+        "not DFT" in s or "nothing about agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text)
+    )
+
+
+def test_dft_has_no_surrogate_banner(full_inputs, tmp_path):
+    inputs = replace(full_inputs, reference=ReferenceMethod("GPAW PBE", is_surrogate=False))
+    text = words(write_report(inputs, tmp_path).read_text(encoding="utf-8"))
+    assert "urrogate" not in text
+    assert "against GPAW PBE labels" in text
+
+
+def test_ten_picoseconds_do_not_decide_passivation(page):
+    text = words(page)
+    assert "Interphase: undecided" in text
+    assert "The longest run lasted 10 ps" in text
+    assert "cannot be decided" in text
+
+
+def test_outcome_budget_exhausted_is_not_converged(page, full_inputs, tmp_path):
+    assert "Learning: budget exhausted" in words(page)
+    assert "did not meet its own targets" in words(page)
+    converged = replace(full_inputs, outcome="converged", outcome_reason="")
+    text = words(write_report(converged, tmp_path).read_text(encoding="utf-8"))
+    assert "Learning: converged" in text
+    assert "did not meet its own targets" not in text
+
+
+def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs, tmp_path):
+    assert "41 ± 13 % (n = 3 replicas)" in words(page)
+    single = replace(
+        full_inputs, bcc_end=Estimate(0.41), environments=replace(full_inputs.environments, n_replicas=1)
+    )
+    text = words(write_report(single, tmp_path).read_text(encoding="utf-8"))
+    assert "41.0 % (n = 1, no interval)" in text
+    assert "16.5 % (n = 1, no interval)" in text
+
+
+def test_numbers_link_to_their_source(page):
+    assert 'href="#source-5"' in page
+    assert 'id="source-5"' in page
+    assert "no source given" in page  # displacements have none in these inputs
+    anchors = set(re.findall(r'href="#([\w-]+)"', outside_scripts(page)))
+    assert all(f'id="{anchor}"' in page for anchor in anchors)
+
+
+def test_missing_phases_and_notes_are_listed(page):
+    assert "Li3P7, LiP7, Li7PS6" in page
+    assert "Replica 3 was stopped by the committee" in page
+
+
+def test_unfinished_campaign_says_what_is_missing(bare_page):
+    text = words(bare_page)
+    assert "no iteration of active learning has finished" in text
+    assert "no production run has finished. The learning is running." in text
+    assert "No production run has finished, so nothing about growth or passivation can be said." in text
+    assert text.count("Missing:") == 11
+    assert "<script" not in bare_page
+
+
+def test_markup_in_names_is_text(bare_inputs, tmp_path):
+    inputs = replace(bare_inputs, campaign="<script>alert(1)</script>", notes=["a < b & c"])
+    page = write_report(inputs, tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "a &lt; b &amp; c" in page
+
+
+def test_a_failed_write_leaves_the_old_report(full_inputs, bare_inputs, tmp_path):
+    path = write_report(bare_inputs, tmp_path)
+    before = path.read_bytes()
+    broken = replace(full_inputs, before=StructureView("broken", ["Li"], np.zeros((2, 3)), np.eye(3)))
+    with pytest.raises(AnalysisError, match="1 symbols"):
+        write_report(broken, tmp_path)
+    assert path.read_bytes() == before
+
+
+def browser(folder, tmp_path, *more):
+    """Return the page's DOM after its scripts ran, with every host name unresolvable."""
+    return subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=8000", "--dump-dom", *more, (folder / "report.html").as_uri(),
+        ],
+        capture_output=True, text=True, timeout=120, check=True,
+    ).stdout  # fmt: skip
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian package: chromium)")
+@pytest.mark.parametrize("webgl", [True, False])
+def test_page_opens_in_a_browser_without_network(folder, tmp_path, webgl):
+    """With WebGL the viewers have canvases; without it the drawings stay."""
+    flags = ["--enable-unsafe-swiftshader"] if webgl else ["--disable-3d-apis"]
+    log = tmp_path / "net.json"
+    dom = outside_scripts(browser(folder, tmp_path, *flags, f"--log-net-log={log}"))
+    live = len(re.findall(r'class="view live"', dom))
+    canvases = len(re.findall(r"<canvas", dom))
+    assert (live == 2 and canvases >= 2) if webgl else live == 0
+    assert dom.count('alt="Drawing of the structure') == 2
+    # what the browser itself asks for (updates, certificates) is not the page's
+    asked = (
+        re.findall(r'"(https?://[^"]+)"', log.read_text(encoding="utf-8", errors="replace"))
+        if log.exists()
+        else []
+    )
+    assert not [url for url in asked if re.search(r"rcsb|pubchem|3dmol|jsdelivr|unpkg|cdnjs", url)]

@@ -1,0 +1,127 @@
+"""A key depends on what a result depends on, and on nothing else."""
+
+import dataclasses
+import datetime
+import enum
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+from interphase_flows.exceptions import StorageError
+from interphase_flows.storage.keys import content_key
+
+
+class Model(BaseModel):
+    x: float
+    names: list[str] = []
+
+
+@dataclasses.dataclass
+class Langevin:
+    timestep_fs: float
+
+
+@dataclasses.dataclass
+class Verlet:
+    timestep_fs: float
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class WithSet(BaseModel):
+    x: set[str]
+
+
+class WithPath(BaseModel):
+    x: list[pathlib.Path]
+
+
+def test_it_never_changes():
+    """A key on record must be found by every later version and process."""
+    assert content_key("labels", a=1, b={"c": [1.5, True, None, "é"]}) == "69cb13ed5a5a64bb42f9f12e0a81e3f4"
+    script = "from interphase_flows.storage.keys import content_key; print(content_key('k', a={'x': 1, 'y': [0.1]}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == content_key("k", a={"y": [0.1], "x": 1})
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ({"x": 1, "y": 2}, {"y": 2, "x": 1}),
+        (1, 1.0),
+        (0.0, -0.0),
+        (10**15, 1e15),
+        (np.float64(0.1), 0.1),
+        (np.int32(7), 7),
+        (np.bool_(True), True),
+        (np.array([[1.0, 2.5]]), [[1, 2.5]]),
+        ((1, 2), [1, 2]),
+        (Model(x=1), {"x": 1, "names": []}),
+        (Colour.RED, "red"),
+        (np.str_("a"), "a"),
+    ],
+)
+def test_the_same_thing_has_the_same_key(one, same):
+    """Order of keys and kinds of numbers do not matter."""
+    assert content_key("k", part=one) == content_key("k", part=same)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (True, 1),
+        (False, 0),
+        (None, "null"),
+        ("1", 1),
+        (0.1, 0.1 + 2e-17),
+        (0.1, np.nextafter(0.1, 1)),
+        ([1, 2], [2, 1]),
+        ({"x": {"y": 1}}, {"x": 1, "y": 1}),
+        ({"x": None}, {}),
+        ([[1], [2]], [[1, 2]]),
+        (Langevin(1.0), Verlet(1.0)),
+        (Langevin(1.0), Langevin(2.0)),
+        ("a", "A"),
+    ],
+)
+def test_another_thing_has_another_key(one, other):
+    """Everything else matters."""
+    if isinstance(one, float) and one == other:
+        pytest.skip("below the last bit")
+    assert content_key("k", part=one) != content_key("k", part=other)
+
+
+def test_kind_and_names_matter():
+    """A label and a model of the same inputs differ; so do two parts that swap values."""
+    assert content_key("labels", a=1) != content_key("models", a=1)
+    assert content_key("k", a=1, b=2) != content_key("k", a=2, b=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (float("nan"), "equals nothing"),
+        (np.inf, "equals nothing"),
+        ([{"x": float("nan")}], r"part\[0\]\.x"),
+        ({1, 2}, "sorted list"),
+        (pathlib.Path("a"), "hash of the file"),
+        (WithSet(x={"a"}), "sorted list"),
+        (WithPath(x=["a"]), r"part\.x\[0\].*hash of the file"),
+        ({1: 2}, "must be strings"),
+        (datetime.datetime(2024, 1, 1), "no lasting form"),
+        (b"x", "no lasting form"),
+        (1j, "no lasting form"),
+        (Langevin, "no lasting form"),
+        (object(), "no lasting form"),
+    ],
+)
+def test_what_has_no_one_form_is_refused(value, words):
+    """And the message says where it stands."""
+    with pytest.raises(StorageError, match=f"no content key: part.*{words}"):
+        content_key("k", part=value)
