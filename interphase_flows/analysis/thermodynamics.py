@@ -72,14 +72,14 @@ class ReactionPrediction:
         """
         if not self.kinks:
             raise AnalysisError(
-                f"{self.electrode} and {self.electrolyte} coexist on the hull: no reaction; check that the phases "
-                "that could form are among the energies"
+                f"{self.electrode} and {self.electrolyte} coexist on the hull: no reaction; "
+                "check that the phases that could form are among the energies"
             )
         return self.kinks[-1]
 
     @property
     def strongest(self) -> Kink:
-        """The reaction that releases most energy per atom of mixture, the driving force; raises like `full`."""
+        """The reaction releasing most energy per atom of mixture, the driving force; raises like `full`."""
         return min((self.full, *self.kinks), key=lambda kink: kink.energy_ev_per_atom)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
 from interphase_flows.exceptions import InputError, InterphaseError
+from interphase_flows.managers.status import PROGRESS_FILE
 from interphase_flows.progress import emit, listening
 from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
-PROGRESS_FILE = "progress.json"
 PROGRESS_INTERVAL_S = 1.0
 
 

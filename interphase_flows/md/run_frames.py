@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import DynamicsError
@@ -58,6 +59,14 @@ class RunFrames:
     def cell(self, frame: int, /) -> NDArray[np.float64]:
         """Return the cell in Å, rows are vectors, (3, 3)."""
         return np.asarray(self._cells[frame])
+
+    def atoms(self, frame: int) -> Atoms:
+        """Return one frame, unwrapped, with its time in ``info``."""
+        atoms = Atoms(self.numbers, self.positions(frame), cell=self.cell(frame), pbc=True)
+        atoms.info["time_fs"] = float(self.time_fs[frame])
+        if self.side is not None:
+            atoms.set_array("side", np.asarray(self.side))
+        return atoms
 
     def close(self) -> None:
         """Close the files."""

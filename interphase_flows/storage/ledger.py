@@ -80,8 +80,11 @@ class Ledger:
                 store.connect()
                 indexed = store.ensure_index("key", unique=True)
             except PyMongoError as error:
+                if store._coll is not None:
+                    store.close()
                 raise unreachable(kind, error) from None
             if not indexed:
+                store.close()
                 raise StorageError(
                     f"ledger: no unique index on 'key' of {kind!r}: the database cannot be reached, or "
                     "documents share a key. Check `store` in the settings and that the server runs"

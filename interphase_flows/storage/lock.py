@@ -78,8 +78,8 @@ class CampaignLock:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StorageError(
-                f"{self.path}: cannot be made: {error.strerror}; set `root` in the settings to a folder you may "
-                "write to"
+                f"{self.path}: cannot be made: {error.strerror}; set `root` in the settings to a folder "
+                "you may write to"
             ) from error
         try:
             if not any(

@@ -260,7 +260,8 @@ class SqliteRows:
             raise self._damaged(str(error)) from error
         except OSError as error:
             raise StorageError(
-                f"{self.path}: the folder cannot be used: {error.strerror}; set `root` in the settings to one that can"
+                f"{self.path}: the folder cannot be used: {error.strerror}; "
+                "set `root` in the settings to one that can"
             ) from error
 
     def _damaged(self, what: str) -> CorruptStoreError:

@@ -2,8 +2,8 @@
 
 It behaves as maggma's ``MemoryStore`` does, and writes through: an ``update`` or ``remove_docs`` is one
 transaction, durable when it returns, whole or absent after a crash. The cost of a write depends on what
-changes, not on what is stored. Several stores, also of several processes, may share a file: each sees what the
-others committed.
+changes, not on what is stored. Several stores, also of several processes, may share a file: each sees what
+the others committed.
 """
 
 import threading

@@ -10,7 +10,12 @@ import pytest
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.storage import atomic
-from interphase_flows.storage.atomic import atomic_path, sweep_leftovers, write_bytes_atomic, write_json_atomic
+from interphase_flows.storage.atomic import (
+    atomic_path,
+    sweep_leftovers,
+    write_bytes_atomic,
+    write_json_atomic,
+)
 
 
 def test_what_was_written_is_read(tmp_path):

@@ -35,7 +35,9 @@ def test_a_second_process_is_refused_in_words(tmp_path, other_process):
         CampaignLock(tmp_path).acquire()
     holder = lock_holder(tmp_path)
     assert holder.pid == other_process.pid
-    assert f"process {other_process.pid} on {os.uname().nodename} since {holder.started}" in str(refusal.value)
+    assert f"process {other_process.pid} on {os.uname().nodename} since {holder.started}" in str(
+        refusal.value
+    )
 
 
 def test_kill_9_releases(tmp_path, other_process):

@@ -23,7 +23,9 @@ while True:
 
 def write_and_kill(path, n_acknowledged):
     """Start a writer, kill it after some acknowledgements; returns the last one."""
-    with subprocess.Popen([sys.executable, "-c", _WRITE, str(path)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITE, str(path)], stdout=subprocess.PIPE, text=True
+    ) as process:
         last = [int(process.stdout.readline()) for _ in range(n_acknowledged)][-1]
         process.kill()
         # what it acknowledged between the last line read and its death counts too

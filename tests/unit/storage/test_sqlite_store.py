@@ -105,7 +105,13 @@ def test_queries_answer_as_memory_store_does(store, criteria):
     for one in (store, memory):
         one.update(documents)
         one.ensure_index("tags")
-    kwargs = {"criteria": criteria, "properties": ["key", "nested.z"], "sort": {"x": -1}, "skip": 1, "limit": 4}
+    kwargs = {
+        "criteria": criteria,
+        "properties": ["key", "nested.z"],
+        "sort": {"x": -1},
+        "skip": 1,
+        "limit": 4,
+    }
     assert without_id(store.query(**kwargs)) == without_id(memory.query(**kwargs))
     assert without_id(store.query(criteria)) == without_id(memory.query(criteria))
     assert store.count(criteria) == memory.count(criteria)

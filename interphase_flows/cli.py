@@ -1,0 +1,245 @@
+"""The command ``interphase``: parse, call one thing, print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from interphase_flows import __version__
+from interphase_flows.exceptions import InterphaseError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="From an electrode and a solid electrolyte to a measured interphase.\n\n"
+    "Begin with:  interphase init   (writes a campaign file)   then   interphase run campaign.yaml",
+)
+
+Root = Annotated[Path | None, typer.Option("--root", help="Folder of all campaigns.  [default: runs]")]
+Name = Annotated[
+    str | None, typer.Argument(help="Name of the campaign; may be left out if there is only one under the root.")
+]
+
+
+def _settings(root: Path | None):  # type: ignore[no-untyped-def]
+    from interphase_flows.settings import load_settings
+
+    return load_settings(**({} if root is None else {"root": root}))
+
+
+def _named(name: str | None, root: Path | None):  # type: ignore[no-untyped-def]
+    from interphase_flows.managers.status import only_campaign
+
+    settings = _settings(root)
+    return settings, name or only_campaign(settings)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
+    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> None:
+    """Write a commented campaign file and settings to start from."""
+    from interphase_flows.campaigns.templates_files import write_templates
+
+    for path in write_templates(folder, force):
+        print(f"wrote {path}")
+    print(f"next: interphase check {folder / 'campaign.yaml'}; interphase run {folder / 'campaign.yaml'} --dry-run")
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
+    root: Root = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
+    ] = False,
+) -> None:
+    """Run a campaign on this machine, to its report.
+
+    It may be stopped at any instant, also by kill -9: `interphase resume` goes on from there.
+    """
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+
+    campaign = load_yaml_model(file, Campaign)
+    if dry_run:
+        _print_plan(campaign)
+        return
+    _run(campaign, _settings(root), accept_changes)
+
+
+@app.command()
+def resume(name: Name = None, root: Root = None) -> None:
+    """Go on with a campaign that was stopped, killed or failed."""
+    from interphase_flows.managers.local import stored_campaign
+
+    settings, name = _named(name, root)
+    _run(stored_campaign(settings, name), settings, accept_changes=False)
+
+
+@app.command()
+def status(
+    name: Name = None,
+    root: Root = None,
+    json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
+) -> None:
+    """Say what a campaign has done and is doing."""
+    from interphase_flows.managers.status import campaign_status
+
+    settings, name = _named(name, root)
+    found = campaign_status(settings, name)
+    if json:
+        print(found.as_json())
+        return
+    print(f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}")
+    if found.running:
+        print(f"running: {found.running}")
+        if found.progress:
+            p = found.progress
+            print(f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}  ({p['at']})")
+    print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
+    print(f"{found.labels_rejected} labels rejected, {found.failures} failures on record")
+    if found.iterations:
+        table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
+        for line in found.iterations:
+            table.add_row(
+                str(line.index),
+                str(line.n_labels),
+                f"{line.force_mae_mev_per_angstrom:.0f}",
+                f"{line.energy_mae_mev_per_atom:.1f}",
+                line.decision,
+            )
+        Console().print(table)
+        print("errors: mean absolute, on interface frames that trained no member")
+    if found.status in ("interrupted", "failed"):
+        print(f"go on with: interphase resume {found.name}")
+    if found.report:
+        print(f"report: {found.report}")
+
+
+@app.command()
+def query(
+    kind: Annotated[
+        str, typer.Argument(help="labels, datasets, models, committees, segments, iterations, analyses, failures ...")
+    ],
+    filters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Such as: status=rejected  'energy_ev<-100'  'origin~amorphous'. All must hold."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
+    root: Root = None,
+    fields: Annotated[str | None, typer.Option(help="Fields to print, separated by commas.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many; 0 is all.")] = 20,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Labels that did not pass the gates.")] = False,
+    output: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+) -> None:
+    """Find documents of a campaign."""
+    from interphase_flows.managers.queries import query_campaign
+
+    settings, name = _named(name, root)
+    wanted = [*(filters or []), *(["status=rejected"] if rejected else [])]
+    print(query_campaign(settings, name, kind, wanted, fields.split(",") if fields else None, limit, output))
+
+
+@app.command()
+def report(name: Name = None, root: Root = None) -> None:
+    """Write the report anew from what is stored; also of a campaign that is not finished."""
+    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.storage.workspace import open_workspace
+
+    settings, name = _named(name, root)
+    with open_workspace(settings, name, read_only=True) as workspace:
+        print(write_campaign_report(workspace))
+
+
+@app.command()
+def export(
+    what: Annotated[str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")],
+    target: Annotated[Path, typer.Argument(help="File for a dataset, folder for the others.")],
+    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
+    root: Root = None,
+) -> None:
+    """Take results out, in formats that other programs read."""
+    from interphase_flows.managers.export import export_result
+
+    settings, name = _named(name, root)
+    for path in export_result(settings, name, what, target):
+        print(path)
+
+
+@app.command()
+def check(
+    file: Annotated[Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")] = None,
+    root: Root = None,
+) -> None:
+    """Does this machine have what a campaign needs?"""
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.managers.checks import check_machine
+
+    campaign = load_yaml_model(file, Campaign) if file else None
+    is_good = True
+    for result in check_machine(_settings(root), campaign):
+        is_good &= result.is_good
+        print(f"{'ok  ' if result.is_good else 'FAIL'} {result.name}: {result.told}")
+    if not is_good:
+        raise typer.Exit(1)
+
+
+def _run(campaign, settings, accept_changes: bool) -> None:  # type: ignore[no-untyped-def]
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.local import run_campaign
+    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.storage.workspace import open_workspace
+
+    with shown_progress(Console(stderr=True)):
+        result = run_campaign(campaign, settings, accept_changes)
+    with open_workspace(settings, campaign.name, read_only=True) as workspace:
+        path = write_campaign_report(workspace)
+    print(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
+    print(f"report: {path}")
+
+
+def _print_plan(campaign) -> None:  # type: ignore[no-untyped-def]
+    from interphase_flows.campaigns.plan import plan_campaign
+
+    stages = plan_campaign(campaign)
+    table = Table("stage", "amount", "cost (one core)", title=f"{campaign.name}: {campaign.description}", box=None)
+    for stage in stages:
+        table.add_row(stage.stage, stage.amount, f"{stage.cost_s / 60:.1f} min")
+    total = sum(stage.cost_s for stage in stages)
+    table.add_row("in all, at most", "", f"{total / 60:.0f} min")
+    Console().print(table)
+    print("Nothing was run. The loop ends earlier if it converges; costs are rough, from one laptop core.")
+
+
+def main() -> None:
+    """Run the command line; what goes wrong on purpose is a sentence on stderr and exit code 2."""
+    try:
+        app()
+    except InterphaseError as error:
+        sys.stderr.write(f"interphase: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interphase: stopped; nothing is lost, go on with: interphase resume\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Does this machine have what a campaign needs?  Every check answers with a sentence and, if it fails, the mend."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.exceptions import InterphaseError
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+
+PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr", "freud-analysis")
+TESTED_NEQUIP = "0.19.1"
+LEAST_FREE_GB = 2.0
+LEAST_MEMORY_GB = 4.0
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Check:
+    """The answer to one question about this machine."""
+
+    name: str
+    is_good: bool
+    told: str
+
+
+def check_machine(settings: Settings, campaign: Campaign | None = None) -> Iterator[Check]:
+    """Yield the checks one by one, the quick ones first."""
+    questions: list[Callable[[], Check]] = [
+        _packages,
+        _nequip_version,
+        lambda: _disk(settings.root),
+        _memory,
+        lambda: _root(settings.root),
+        lambda: _store(settings),
+        lambda: _artifacts(settings),
+    ]
+    for question in questions:
+        yield question()
+    if campaign is not None:
+        for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
+            yield _phase(name, campaign)
+        yield _reference(campaign.reference.method, settings)
+
+
+def _packages() -> Check:
+    missing = []
+    for name in PACKAGES:
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("packages", False, f"missing: {', '.join(missing)}; run: pip install interphase-flows")
+    return Check("packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet")))
+
+
+def _nequip_version() -> Check:
+    if importlib.util.find_spec("nequip") is None:
+        return Check("NequIP version", False, f"NequIP is missing; run: pip install nequip=={TESTED_NEQUIP}")
+    found = version("nequip")
+    mend = f"; run: pip install nequip=={TESTED_NEQUIP}"
+    return Check("NequIP version", found == TESTED_NEQUIP, f"{found}{'' if found == TESTED_NEQUIP else mend}")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _disk(root: Path) -> Check:
+    free_gb = shutil.disk_usage(_existing(root)).free / GB
+    told = f"{free_gb:.1f} GB free for {root}"
+    if free_gb < LEAST_FREE_GB:
+        return Check("disk", False, f"{told}, at least {LEAST_FREE_GB:.0f} are needed; free some, or set root")
+    return Check("disk", True, told)
+
+
+def _memory() -> Check:
+    total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
+    cores = len(os.sched_getaffinity(0))
+    told = f"{total_gb:.1f} GB, {cores} cores"
+    is_good = total_gb >= LEAST_MEMORY_GB
+    return Check("memory", is_good, told if is_good else f"{told}; the quickstart needs up to {LEAST_MEMORY_GB:.0f} GB")
+
+
+def _root(root: Path) -> Check:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        return Check("root", False, f"{root} cannot be written ({error.strerror}); set root in the settings")
+    return Check("root", True, f"{root} can be written")
+
+
+def _store(settings: Settings) -> Check:
+    workspace = Workspace(settings, "interphase-check")
+    try:
+        workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
+        workspace.ledger.store("progress").remove_docs({"key": "check"})
+    except InterphaseError as error:
+        return Check("store", False, str(error))
+    finally:
+        workspace.close()
+        if settings.store.type == "embedded":
+            shutil.rmtree(workspace.root, ignore_errors=True)
+    return Check("store", True, f"{settings.store.type}: written and read back")
+
+
+def _artifacts(settings: Settings) -> Check:
+    workspace = Workspace(settings, "interphase-check")
+    try:
+        ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
+        workspace.artifacts.get(ref)
+    except (InterphaseError, OSError) as error:
+        return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
+    finally:
+        workspace.close()
+        if settings.store.type == "embedded" and settings.artifacts_url is None:
+            shutil.rmtree(workspace.root, ignore_errors=True)
+    return Check("artifacts", True, "written, read back, hash verified")
+
+
+def _phase(name: str, campaign: Campaign) -> Check:
+    from interphase_flows.jobs.structures import phase
+
+    try:
+        atoms = phase(name, campaign.structure_files)
+    except InterphaseError as error:
+        return Check(f"phase {name}", False, str(error))
+    return Check(f"phase {name}", True, f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ each")
+
+
+def _reference(name: str, settings: Settings) -> Check:
+    from interphase_flows.references.registry import reference_method
+    from interphase_flows.structures.library import load_phase
+
+    try:
+        method = reference_method(name, settings.device, settings.n_threads)
+        raw = method.label(load_phase("Li"))
+    except (InterphaseError, OSError) as error:
+        return Check("reference method", False, str(error))
+    kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
+    return Check(
+        "reference method",
+        True,
+        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {raw.energy_ev / 2:.3f} eV/atom",
+    )

@@ -1,0 +1,110 @@
+"""What a campaign has done and is doing, without loading anything heavy."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from interphase_flows.exceptions import InputError
+from interphase_flows.settings import Settings
+from interphase_flows.storage.lock import lock_holder
+from interphase_flows.storage.workspace import Workspace, open_workspace
+
+COUNTED = ("structure_sets", "labels", "datasets", "models", "committees", "segments", "iterations", "analyses")
+PROGRESS_FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class IterationStatus:
+    """One line of the learning curve: errors in meV/Å and meV/atom on held-out interface frames."""
+
+    index: int
+    n_labels: int
+    force_mae_mev_per_angstrom: float
+    energy_mae_mev_per_atom: float
+    decision: str
+
+
+@dataclass(frozen=True)
+class CampaignStatus:
+    """Where a campaign stands."""
+
+    name: str
+    status: str
+    running: str | None
+    started_at: str
+    outcome: str | None
+    progress: dict[str, Any] | None
+    documents: dict[str, int]
+    labels_rejected: int
+    failures: int
+    iterations: list[IterationStatus]
+    report: str | None
+
+    def as_json(self) -> str:
+        """Return the status for a script."""
+        return json.dumps(asdict(self), indent=2)
+
+
+def only_campaign(settings: Settings) -> str:
+    """Return the name of the campaign under the root, if there is exactly one.
+
+    Raises
+    ------
+    InputError
+        There is none or there are several; lists them.
+    """
+    names = sorted(p.parent.name for p in settings.root.glob("*/ledger.sqlite"))
+    if len(names) != 1:
+        there = f"there are {len(names)} campaigns ({', '.join(names)}): name one" if names else "there is no campaign"
+        raise InputError(f"{settings.root}: {there}; another folder is given by --root")
+    return names[0]
+
+
+def campaign_status(settings: Settings, name: str) -> CampaignStatus:
+    """Read the status of a campaign that may be running in another process."""
+    with open_workspace(settings, name, read_only=True) as workspace:
+        state = workspace.ledger.get("campaigns", name)
+        if state is None:
+            raise InputError(f"{workspace.root} holds no campaign document; run its campaign file")
+        holder = lock_holder(workspace.root)
+        status = state["status"]
+        if status == "running" and holder is None and settings.store.type == "embedded":
+            status = "interrupted"
+        report = workspace.report_folder / "report.html"
+        return CampaignStatus(
+            name=name,
+            status=status,
+            running=str(holder) if holder else None,
+            started_at=state["started_at"],
+            outcome=(state.get("result") or {}).get("outcome"),
+            progress=_progress(workspace),
+            documents={kind: workspace.ledger.count(kind) for kind in COUNTED},
+            labels_rejected=workspace.ledger.count("labels", {"status": "rejected"}),
+            failures=workspace.ledger.count("failures"),
+            iterations=_iterations(workspace),
+            report=str(report) if report.exists() else None,
+        )
+
+
+def _iterations(workspace: Workspace) -> list[IterationStatus]:
+    fields = ["index", "n_labels_total", "errors", "decision"]
+    lines = {}
+    for document in workspace.ledger.find("iterations", properties=fields):
+        errors = document["errors"].get("interface") or document["errors"]["test"]
+        lines[document["index"]] = IterationStatus(
+            index=document["index"],
+            n_labels=document["n_labels_total"],
+            force_mae_mev_per_angstrom=errors["forces_mae_mev_per_angstrom"],
+            energy_mae_mev_per_atom=errors["energy_mae_mev_per_atom"],
+            decision=document["decision"],
+        )
+    return [lines[index] for index in sorted(lines)]
+
+
+def _progress(workspace: Workspace) -> dict[str, Any] | None:
+    path = workspace.root / PROGRESS_FILE
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    return found

@@ -1,0 +1,109 @@
+"""A campaign finds everything it stores in one place."""
+
+import pytest
+from jobflow import Flow, job, run_locally
+
+from interphase_flows.exceptions import InputError, LockedError, StorageError
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import current_workspace, open_workspace, use_workspace
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("INTERPHASE_ROOT", "INTERPHASE_CAMPAIGN", "INTERPHASE_STORE", "INTERPHASE_SETTINGS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return Settings(root=tmp_path / "runs")
+
+
+def test_everything_is_below_the_campaign(settings):
+    """Ledger, artifacts, work and report."""
+    with open_workspace(settings, "c") as workspace:
+        workspace.ledger.put("labels", "a", {"x": 1})
+        workspace.artifacts.put_bytes(b"x", "models")
+        folder = workspace.work_folder("models", "abc")
+        (folder / "last.ckpt").touch()
+        names = {path.name for path in workspace.root.iterdir()}
+    assert names >= {"ledger.sqlite", "artifacts", "work", "campaign.lock"}
+    assert folder == settings.root / "c" / "work" / "models" / "abc"
+    assert workspace.report_folder.parent == workspace.root
+
+
+def test_one_process_writes_and_others_read(settings):
+    """A reader takes no lock and sees what is written."""
+    with open_workspace(settings, "c") as writer:
+        writer.ledger.put("labels", "a", {"x": 1})
+        with pytest.raises(LockedError), open_workspace(settings, "c"):
+            pass
+        with open_workspace(settings, "c", read_only=True) as reader:
+            assert reader.ledger.count("labels") == 1
+            writer.ledger.put("labels", "b", {"x": 1})
+            assert reader.ledger.count("labels") == 2
+            assert reader.ledger.count("models") == 0
+            with pytest.raises(StorageError, match="read-only"):
+                reader.ledger.put("labels", "c", {})
+
+
+def test_leftovers_of_a_kill_are_swept_at_the_next_start(settings):
+    """Under the lock, nobody else can be writing them."""
+    leftover = settings.root / "c" / "artifacts" / ".interphase-tmp-123-model.pth"
+    leftover.parent.mkdir(parents=True)
+    leftover.touch()
+    with open_workspace(settings, "c"):
+        assert not leftover.exists()
+
+
+def test_an_absent_campaign_is_told(settings):
+    """With those there are."""
+    with open_workspace(settings, "first") as workspace:
+        workspace.ledger.put("labels", "a", {})
+    with pytest.raises(StorageError, match="no such campaign; there are: first"):
+        open_workspace(settings, "frist", read_only=True)
+    with pytest.raises(InputError, match="INTERPHASE_CAMPAIGN"):
+        open_workspace(settings)
+    with pytest.raises(InputError, match=r"campaign name '\.\./x'"):
+        open_workspace(settings, "../x")
+    with pytest.raises(StorageError, match="cannot name a folder"):
+        open_workspace(settings, "c").work_folder("models", "../../x")
+
+
+def test_jobs_find_the_workspace(settings, monkeypatch):
+    """That of the block, else that of the settings."""
+    with use_workspace(open_workspace(settings, "c")) as workspace:
+        assert current_workspace() is workspace
+    with pytest.raises(InputError):
+        current_workspace()
+    monkeypatch.setenv("INTERPHASE_ROOT", str(settings.root))
+    monkeypatch.setenv("INTERPHASE_CAMPAIGN", "d")
+    assert current_workspace().root == settings.root / "d"
+    assert current_workspace() is current_workspace()
+
+
+def test_artifacts_are_shared_with_mongodb_and_may_be_elsewhere(tmp_path):
+    """A ledger shared by campaigns needs artifacts shared by them."""
+    shared = Settings(root=tmp_path / "runs", store={"type": "mongodb"})
+    assert open_workspace(shared, "c").artifacts.root_url == str(tmp_path / "runs" / "artifacts")
+    elsewhere = Settings(root=tmp_path / "runs", artifacts_url=str(tmp_path / "files"))
+    assert open_workspace(elsewhere, "c").artifacts.root_url == str(tmp_path / "files")
+
+
+@job(data="large")
+def add(a, b):
+    return {"sum": a + b, "large": list(range(100))}
+
+
+# jobflow 0.4 still calls it
+@pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
+def test_jobflow_runs_on_the_job_store(settings):
+    """Outputs are kept, references are resolved, large outputs go to the additional store."""
+    with open_workspace(settings, "c") as workspace:
+        first = add(1, 2)
+        second = add(first.output["sum"], 3)
+        store = workspace.job_store()
+        run_locally(Flow([first, second]), store=store, ensure_success=True, log=False)
+        store.close()
+        again = type(store).from_dict(store.as_dict())
+        again.connect()
+        assert again.get_output(second.uuid, load=True) == {"sum": 6, "large": list(range(100))}
+        assert again.additional_stores["data"].count() == 2
+        again.close()

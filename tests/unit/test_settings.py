@@ -1,0 +1,154 @@
+"""Settings come from one file and the environment; mistakes are told at once, secrets never."""
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from interphase_flows.exceptions import SettingsError
+from interphase_flows.settings import EmbeddedSettings, MongodbSettings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """A machine with no settings: a home and a working folder of its own, and a bare environment."""
+    for name in [name for name in os.environ if name.startswith("INTERPHASE_")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_defaults_suit_a_laptop(machine):
+    """Nothing needs to be set."""
+    settings = load_settings()
+    assert settings.root == machine / "here" / "runs"
+    assert settings.store == EmbeddedSettings()
+    assert settings.device == "cpu"
+    assert 1 <= settings.n_threads <= 2
+    assert settings.artifacts_url is None
+
+
+def test_one_file_is_read(machine, monkeypatch):
+    """The named one, else that of the folder, else that of the user."""
+    places = [
+        machine / "home/.config/interphase/settings.yaml",
+        machine / "here/interphase.yaml",
+        machine / "named.yaml",
+    ]
+    for n, place in enumerate(places, start=1):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(f"n_threads: {n}\n")
+        if place.name == "named.yaml":
+            monkeypatch.setenv("INTERPHASE_SETTINGS_FILE", str(place))
+        assert load_settings().n_threads == n
+
+
+def test_the_environment_wins_over_the_file_and_arguments_over_both(machine, monkeypatch):
+    """Key by key, also inside the store."""
+    Path("interphase.yaml").write_text("n_threads: 1\nstore: {type: mongodb, host: a, database: d}\n")
+    monkeypatch.setenv("INTERPHASE_STORE__HOST", "b")
+    monkeypatch.setenv("INTERPHASE_ROOT", "~/r")
+    settings = load_settings(n_threads=3)
+    assert settings.n_threads == 3
+    assert (settings.store.host, settings.store.database) == ("b", "d")
+    assert settings.root == machine / "home" / "r"
+
+
+def test_all_mistakes_are_told_at_once(monkeypatch):
+    """With the file, the key, what was meant and what is allowed."""
+    Path("interphase.yaml").write_text("rot: x\nn_threads: 0\nstore: {type: mongodb, hots: a, port: 99999}\n")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings()
+    text = str(refusal.value)
+    assert text.startswith("settings from interphase.yaml or the environment")
+    assert "rot: unknown key; did you mean 'root'? allowed: artifacts_url" in text
+    assert "n_threads: Input should be greater than or equal to 1" in text
+    assert "store.hots: unknown key; did you mean 'host'?" in text
+    assert "store.port: Input should be less than 65536" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("root: [", r"interphase\.yaml:\d: not YAML"),
+        ("- a\n", "must be a mapping"),
+        ("store: {type: sqlite}\n", "store.*embedded.*mongodb"),
+        ("store: embedded\n", "store"),
+    ],
+)
+def test_a_file_that_is_none_is_told(content, words):
+    """A SettingsError, whatever is in the file."""
+    Path("interphase.yaml").write_text(content)
+    with pytest.raises(SettingsError, match=words):
+        load_settings()
+
+
+def test_a_named_file_must_exist(monkeypatch):
+    """A typing error must not silently give the defaults."""
+    monkeypatch.setenv("INTERPHASE_SETTINGS_FILE", "absent.yaml")
+    with pytest.raises(SettingsError, match=r"INTERPHASE_SETTINGS_FILE=absent\.yaml: no such file"):
+        load_settings()
+
+
+def test_json_of_the_environment_may_be_wrong(monkeypatch):
+    """Told as every other mistake."""
+    monkeypatch.setenv("INTERPHASE_STORE", "{type: mongodb, password: geheim")
+    with pytest.raises(SettingsError, match="store") as refusal:
+        load_settings()
+    assert "geheim" not in str(refusal.value)
+
+
+def test_the_password_has_three_places(tmp_path, monkeypatch):
+    """In order: settings, file, environment."""
+    file = tmp_path / "password"
+    file.write_text("from file\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("INTERPHASE_MONGODB_PASSWORD", "from environment")
+    given = MongodbSettings(type="mongodb", password="given", password_file=file)
+    assert given.resolve_password().get_secret_value() == "given"
+    from_file = MongodbSettings(type="mongodb", password_file=file)
+    assert from_file.resolve_password().get_secret_value() == "from file"
+    assert MongodbSettings(type="mongodb").resolve_password().get_secret_value() == "from environment"
+    monkeypatch.delenv("INTERPHASE_MONGODB_PASSWORD")
+    assert MongodbSettings(type="mongodb").resolve_password() is None
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_password_file_that_others_read_is_refused(tmp_path, mode):
+    """With the command that mends it."""
+    file = tmp_path / "password"
+    file.write_text("geheim")
+    file.chmod(mode)
+    with pytest.raises(SettingsError, match="chmod 600") as refusal:
+        MongodbSettings(type="mongodb", password_file=file).resolve_password()
+    assert "geheim" not in str(refusal.value)
+    with pytest.raises(SettingsError, match="no such file"):
+        MongodbSettings(type="mongodb", password_file=tmp_path / "absent").resolve_password()
+
+
+def test_secrets_are_never_shown(capsys):
+    """Not in representations, dumps, or errors; neither the password nor an address that holds it."""
+    Path("interphase.yaml").write_text(
+        "store: {type: mongodb, password: geheim, uri: 'mongodb://u:geheim@h/d', port: 1}\n"
+    )
+    settings = load_settings()
+    assert isinstance(settings.store.password, SecretStr)
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), str(settings.model_dump())):
+        assert "geheim" not in shown
+    for broken in (
+        "store: {type: mongodb, password: [geheim]}\n",
+        "store: {type: mongodb, password: geheim, port: geheim}\n",
+        "store: {type: mongodb, uri: {geheim: 1}}\n",
+        "store: {type: mongodb, password: geheim: x}\n",
+        "store:\n  password: 'geheim\n",
+    ):
+        Path("interphase.yaml").write_text(broken)
+        with pytest.raises(SettingsError) as refusal:
+            load_settings()
+        error = refusal.value
+        while error is not None:
+            assert "geheim" not in str(error)
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
