@@ -22,7 +22,8 @@ app = typer.Typer(
 
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of all campaigns.  [default: runs]")]
 Name = Annotated[
-    str | None, typer.Argument(help="Name of the campaign; may be left out if there is only one under the root.")
+    str | None,
+    typer.Argument(help="Name of the campaign; may be left out if there is only one under the root."),
 ]
 
 
@@ -58,14 +59,18 @@ def init(
 
     for path in write_templates(folder, force):
         print(f"wrote {path}")
-    print(f"next: interphase check {folder / 'campaign.yaml'}; interphase run {folder / 'campaign.yaml'} --dry-run")
+    print(
+        f"next: interphase check {folder / 'campaign.yaml'}; interphase run {folder / 'campaign.yaml'} --dry-run"
+    )
 
 
 @app.command()
 def run(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
     root: Root = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")
+    ] = False,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
     ] = False,
@@ -107,7 +112,9 @@ def status(
     if json:
         print(found.as_json())
         return
-    print(f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}")
+    print(
+        f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}"
+    )
     if found.running:
         print(f"running: {found.running}")
         if found.progress:
@@ -136,7 +143,10 @@ def status(
 @app.command()
 def query(
     kind: Annotated[
-        str, typer.Argument(help="labels, datasets, models, committees, segments, iterations, analyses, failures ...")
+        str,
+        typer.Argument(
+            help="labels, datasets, models, committees, segments, iterations, analyses, failures ..."
+        ),
     ],
     filters: Annotated[
         list[str] | None,
@@ -170,7 +180,9 @@ def report(name: Name = None, root: Root = None) -> None:
 
 @app.command()
 def export(
-    what: Annotated[str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")],
+    what: Annotated[
+        str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")
+    ],
     target: Annotated[Path, typer.Argument(help="File for a dataset, folder for the others.")],
     name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
     root: Root = None,
@@ -185,7 +197,9 @@ def export(
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")
+    ] = None,
     root: Root = None,
 ) -> None:
     """Does this machine have what a campaign needs?"""
@@ -220,7 +234,9 @@ def _print_plan(campaign) -> None:  # type: ignore[no-untyped-def]
     from interphase_flows.campaigns.plan import plan_campaign
 
     stages = plan_campaign(campaign)
-    table = Table("stage", "amount", "cost (one core)", title=f"{campaign.name}: {campaign.description}", box=None)
+    table = Table(
+        "stage", "amount", "cost (one core)", title=f"{campaign.name}: {campaign.description}", box=None
+    )
     for stage in stages:
         table.add_row(stage.stage, stage.amount, f"{stage.cost_s / 60:.1f} min")
     total = sum(stage.cost_s for stage in stages)

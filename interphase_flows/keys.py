@@ -1,1 +1,100 @@
-from interphase_flows.storage.keys import content_key as content_key
+"""Keys of results: the hash of what a result depends on, and of nothing else."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from interphase_flows.exceptions import StorageError
+
+__all__ = ["content_key"]
+
+
+def content_key(kind: str, **parts: Any) -> str:
+    """Key of a result of some kind, from everything it depends on.
+
+    Equal parts give equal keys in every process and on every machine; the order of keys does not matter, nor
+    whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are one number; ``True`` and 1
+    are not). Everything else matters, to the last bit of a float: round before, where noise does not.
+
+    Parameters
+    ----------
+    kind
+        What the result is: ``labels``, ``models``, ...
+    parts
+        Keys of inputs, parameters, identity of what computes. None, booleans, numbers, strings, lists,
+        arrays, mappings with string keys, pydantic models (by their fields) and dataclasses (by class name
+        and fields).
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    StorageError
+        For what has no one lasting form: NaN, infinities, sets, paths, times, bytes, other objects.
+    """
+    canonical = {"kind": kind, "parts": {name: _canonical(value, name) for name, value in parts.items()}}
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _canonical(value: Any, where: str) -> Any:
+    """``value`` in JSON's types, one form per meaning."""
+    match value:
+        case Enum():
+            return _canonical(value.value, where)
+        case None | bool() | str():
+            return value if value is None or isinstance(value, bool) else str(value)
+        case np.ndarray():
+            return _canonical(value.tolist(), where)
+        case np.generic():
+            return _canonical(value.item(), where)
+        case int():
+            return int(value)
+        case float():
+            if not math.isfinite(value):
+                raise _refused(where, value, "it equals nothing; leave it out, or use None")
+            # a whole float and the integer it equals are one number; so are 0.0 and -0.0
+            return int(value) if value.is_integer() else float(value)
+        case BaseModel():
+            # sets and paths lose their type in mode="json": refuse them before
+            _canonical_mapping(_fields(value), where)
+            return _canonical(value.model_dump(mode="json"), where)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            # two methods with the same parameters are two methods
+            return {"@class": type(value).__name__, **_canonical_mapping(fields, where)}
+        case Mapping():
+            return _canonical_mapping(value, where)
+        case list() | tuple():
+            return [_canonical(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        case PurePath():
+            raise _refused(where, value, "a path differs between machines; use the hash of the file")
+        case set() | frozenset():
+            raise _refused(where, value, "its order differs between processes; use a sorted list")
+    raise _refused(where, value, "it has no lasting form; use its key, or its fields")
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in type(model).model_fields}
+
+
+def _canonical_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    for key in value:
+        if not isinstance(key, str):
+            raise _refused(f"{where}[{key!r}]", key, "keys of a mapping must be strings")
+    return {str(key): _canonical(item, f"{where}.{key}") for key, item in value.items()}
+
+
+def _refused(where: str, value: Any, mend: str) -> StorageError:
+    return StorageError(f"no content key: {where} = {value!r} ({type(value).__name__}): {mend}")

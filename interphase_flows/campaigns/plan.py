@@ -36,7 +36,9 @@ def plan_campaign(campaign: Campaign) -> list[PlannedStage]:
     n_amorphous = n_cells * frames_per_cell
     n_initial = n_crystals + n_amorphous + n_snapshots
     atoms_initial = (
-        n_crystals * ATOMS_PER_PHASE_CELL + n_amorphous * s.amorphous.n_atoms + n_snapshots * n_interface_atoms
+        n_crystals * ATOMS_PER_PHASE_CELL
+        + n_amorphous * s.amorphous.n_atoms
+        + n_snapshots * n_interface_atoms
     )
     per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
     n_loop = min(learning.max_iterations * per_iteration, max(0, learning.max_labels - n_initial))
@@ -44,7 +46,9 @@ def plan_campaign(campaign: Campaign) -> list[PlannedStage]:
     spec, members = campaign.committee.training, campaign.committee.n_members
     epochs = spec.max_epochs + learning.max_iterations * spec.warm_start_epochs
     exploration = campaign.exploration
-    n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
+    n_walkers = (
+        exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
+    )
     steps_loop = learning.max_iterations * n_walkers * exploration.steps_per_iteration
     steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
 

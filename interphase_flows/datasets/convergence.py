@@ -1,9 +1,36 @@
 """When a loop has learned enough, and when it has merely run out."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from interphase_flows.campaigns.schema import LearningSpec
+
+class LoopTargets(Protocol):
+    """Targets and budget of the loop, as a campaign file sets them."""
+
+    @property
+    def min_iterations(self) -> int:
+        """Iterations before which the loop is never called converged."""
+        ...
+
+    @property
+    def max_iterations(self) -> int:
+        """Budget of iterations."""
+        ...
+
+    @property
+    def max_labels(self) -> int:
+        """Budget of labels."""
+        ...
+
+    @property
+    def target_force_mae_mev_per_angstrom(self) -> float:
+        """Largest error on the labelled random sample, in meV/Å."""
+        ...
+
+    @property
+    def target_fraction_above_select(self) -> float:
+        """Largest fraction of frames above the selection level."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +69,7 @@ class Verdict:
     reason: str
 
 
-def decide(learning: LearningSpec, evidence: Evidence) -> Verdict:
+def decide(learning: LoopTargets, evidence: Evidence) -> Verdict:
     """Converged: both targets met on fresh dynamics, twice in a row.  Out of budget is another outcome."""
     fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_mev_per_angstrom
     if fraction is None or error is None:

@@ -7,7 +7,9 @@ from ase.neighborlist import neighbor_list
 REACTION_ZONE_ANGSTROM = 4.0
 
 
-def region_of_atom(atoms: Atoms, index: int | None = None, reach_angstrom: float = REACTION_ZONE_ANGSTROM) -> str:
+def region_of_atom(
+    atoms: Atoms, index: int | None = None, reach_angstrom: float = REACTION_ZONE_ANGSTROM
+) -> str:
     """Return ``electrode``, ``electrolyte``, ``reaction zone``, or ``bulk`` for a cell without sides.
 
     Parameters

@@ -43,7 +43,9 @@ class ActiveLearningMaker(Maker):
         """Start from the initial labels; the output has ``committee``, ``dataset``, ``iterations``, ``segments``."""
         dataset = self._dataset_maker().make(batch, None, self.campaign.seed)
         dataset.name = "dataset 0"
-        return self._train_and_decide(0, dataset.output, None, None, [], batch, [], starts, walkers, [dataset], [])
+        return self._train_and_decide(
+            0, dataset.output, None, None, [], batch, [], starts, walkers, [dataset], []
+        )
 
     def next_iteration(
         self,
@@ -71,7 +73,9 @@ class ActiveLearningMaker(Maker):
             exploration.name = f"explore {walker.run_id} ({index})"
             explorations.append(exploration)
         outputs = [each.output for each in explorations]
-        selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(outputs, dataset, spec.seed + index)
+        selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(
+            outputs, dataset, spec.seed + index
+        )
         # a walker that could not be run at all is missing from the choice; the loop goes on
         selection.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker().make(selection.output)
@@ -79,7 +83,17 @@ class ActiveLearningMaker(Maker):
         selection.name, extended.name = f"select ({index})", f"dataset {index}"
         jobs = [*explorations, selection, labels, extended]
         return self._train_and_decide(
-            index, extended.output, committee, committee, outputs, labels.output, history, starts, walkers, jobs, segments
+            index,
+            extended.output,
+            committee,
+            committee,
+            outputs,
+            labels.output,
+            history,
+            starts,
+            walkers,
+            jobs,
+            segments,
         )
 
     def label_set_maker(self) -> LabelSetMaker:
@@ -125,11 +139,21 @@ class ActiveLearningMaker(Maker):
         )
         committee.name, iteration.name = f"committee {index}", f"iteration {index}"
         onward = continue_or_end(
-            self, iteration.output, dataset, committee.output, walkers, starts, history, explorations, segments
+            self,
+            iteration.output,
+            dataset,
+            committee.output,
+            walkers,
+            starts,
+            history,
+            explorations,
+            segments,
         )
         for last in (iteration, onward):
             last.config.on_missing_references = OnMissing.NONE
-        return Flow([*jobs, *trainings, committee, iteration, onward], output=onward.output, name=f"iteration {index}")
+        return Flow(
+            [*jobs, *trainings, committee, iteration, onward], output=onward.output, name=f"iteration {index}"
+        )
 
 
 @job

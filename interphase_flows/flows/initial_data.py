@@ -98,6 +98,11 @@ class InitialDataMaker(Maker):
         n_interfaces = n_snapshots + self.n_interface_walkers
         n_cells = len(structures.amorphous.electrode_fractions) * structures.amorphous.n_per_fraction
         return walkers + [
-            Walker(run_id=f"amorphous-{index}", role="explore", seed=seed + 100 + index, index=n_interfaces + index)
+            Walker(
+                run_id=f"amorphous-{index}",
+                role="explore",
+                seed=seed + 100 + index,
+                index=n_interfaces + index,
+            )
             for index in range(min(spec.n_amorphous_walkers, n_cells))
         ]

@@ -50,6 +50,11 @@ class ProductionMaker(Maker):
     def replicas(self) -> Sequence[Walker]:
         """Return the replicas; all begin at the first interface, at rest of nothing but their seed."""
         return [
-            Walker(run_id=f"replica-{index}", role="production", seed=self.campaign.seed + REPLICA_SEED + index, index=0)
+            Walker(
+                run_id=f"replica-{index}",
+                role="production",
+                seed=self.campaign.seed + REPLICA_SEED + index,
+                index=0,
+            )
             for index in range(self.campaign.production.n_replicas)
         ]

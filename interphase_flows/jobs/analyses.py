@@ -160,7 +160,9 @@ class LearningCurveMaker(Maker):
             for committee_key in committee_keys:
                 document = recall("committees", committee_key, CommitteeDoc)
                 if document is None:
-                    raise AnalysisError(f"committee {committee_key} is not in the ledger; resume the campaign")
+                    raise AnalysisError(
+                        f"committee {committee_key} is not in the ledger; resume the campaign"
+                    )
                 committee = load_committee([workspace.artifacts.get(m.checkpoint) for m in document.models])
                 points.append(summarise(frame_errors(committee, frames)).model_dump())
             return AnalysisDoc(
@@ -205,7 +207,9 @@ class InterphaseMaker(Maker):
         notes: list[str] = []
         run_ids = sorted({s.run_id for s in segments})
         for done, run_id in enumerate(run_ids, start=1):
-            paths = [workspace.artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
+            paths = [
+                workspace.artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory
+            ]
             if not paths:
                 notes.append(f"{run_id} has no trajectory and is not in the averages")
                 continue
@@ -224,7 +228,9 @@ class InterphaseMaker(Maker):
                     bcc_ends.append(_bcc(frames, electrode, frames.n_frames - 1))
             emit("analysis", done, len(run_ids), run_id)
         if not profiles:
-            raise AnalysisError("no replica has a frame: every production run broke at once; see interphase query segments")
+            raise AnalysisError(
+                "no replica has a frame: every production run broke at once; see interphase query segments"
+            )
         shortest = min(len(p.time_ps) for p in profiles)
         density = over_replicas([p.density for p in profiles])
         fraction = over_replicas([e.centre_fraction for e in environments])
@@ -254,11 +260,17 @@ class InterphaseMaker(Maker):
                 "bcc_fraction_start": _estimate(bcc_starts),
                 "bcc_fraction_end": _estimate(bcc_ends),
                 "msd_end_angstrom2": {
-                    name: {"mean": float(msd.mean[-1][i]), "standard_error": _finite(msd.standard_error[-1][i])}
+                    name: {
+                        "mean": float(msd.mean[-1][i]),
+                        "standard_error": _finite(msd.standard_error[-1][i]),
+                    }
                     for i, name in enumerate(displacements[0].species)
                 },
                 "environment_fraction_end": {
-                    name: {"mean": float(fraction.mean[-1][i]), "standard_error": _finite(fraction.standard_error[-1][i])}
+                    name: {
+                        "mean": float(fraction.mean[-1][i]),
+                        "standard_error": _finite(fraction.standard_error[-1][i]),
+                    }
                     for i, name in enumerate(environments[0].labels)
                 },
             },
@@ -290,7 +302,11 @@ def _estimate(values: Sequence[float]) -> dict[str, float | int | None] | None:
     if not values:
         return None
     band = over_replicas(values)
-    return {"value": float(band.mean), "standard_error": _finite(band.standard_error), "n_replicas": band.n_replicas}
+    return {
+        "value": float(band.mean),
+        "standard_error": _finite(band.standard_error),
+        "n_replicas": band.n_replicas,
+    }
 
 
 def _finite(value: object) -> float | None:

@@ -32,7 +32,9 @@ def conclude(
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error."""
     if not iterations:
-        raise InterphaseError(f"campaign {name}: the loop did not come to an end, so there is nothing to conclude")
+        raise InterphaseError(
+            f"campaign {name}: the loop did not come to an end, so there is nothing to conclude"
+        )
     result = CampaignResult(
         name=name,
         outcome="converged" if iterations[-1].decision == "converged" else "budget_exhausted",
@@ -53,5 +55,7 @@ def conclude(
         },
     )
     ledger = current_workspace().ledger
-    ledger.set_state("campaigns", name, (ledger.get("campaigns", name) or {}) | {"result": result.model_dump()})
+    ledger.set_state(
+        "campaigns", name, (ledger.get("campaigns", name) or {}) | {"result": result.model_dump()}
+    )
     return result

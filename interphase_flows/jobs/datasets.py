@@ -62,7 +62,11 @@ class DatasetMaker(Maker):
         fixed: dict[str, Split] = dict(parent.split_of_origin) if parent else {}
         fixed |= _sides_by_role(batch.origins.values(), fixed)
         split_of_origin = split_origins(
-            batch.origins.values(), fixed, seed, self.learning.validation_fraction, self.learning.test_fraction
+            batch.origins.values(),
+            fixed,
+            seed,
+            self.learning.validation_fraction,
+            self.learning.test_fraction,
         )
         key = content_key(
             KIND,
@@ -74,7 +78,10 @@ class DatasetMaker(Maker):
             cutoff_angstrom=None if parent else self.cutoff_angstrom,
         )
         return once(
-            KIND, key, DatasetDoc, lambda: self._assemble(key, identity, new_keys, batch, inherited, split_of_origin, parent)
+            KIND,
+            key,
+            DatasetDoc,
+            lambda: self._assemble(key, identity, new_keys, batch, inherited, split_of_origin, parent),
         )
 
     def _assemble(
@@ -91,7 +98,9 @@ class DatasetMaker(Maker):
         for label_key in new_keys:
             label = recall("labels", label_key, LabelDoc)
             if label is None:
-                raise InputError(f"label {label_key} is named by a job but not in the ledger; resume the campaign")
+                raise InputError(
+                    f"label {label_key} is named by a job but not in the ledger; resume the campaign"
+                )
             origin = batch.origins[label_key]
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
         if not frames:

@@ -69,7 +69,9 @@ class IterationMaker(Maker):
         def compute() -> IterationDoc:
             fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
             audited = [s for s in done if s.role == "audit"]
-            fraction = fraction_above(audited, explorer.select_force_std_ev_per_angstrom) if explorer else None
+            fraction = (
+                fraction_above(audited, explorer.select_force_std_ev_per_angstrom) if explorer else None
+            )
             n_total = sum(dataset.n_frames.values())
             verdict = decide(
                 self.learning,
@@ -123,13 +125,17 @@ class IterationMaker(Maker):
             and previous.fraction_above_select <= self.learning.target_fraction_above_select
         )
 
-    def _fresh_audit(self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch) -> ErrorSummary | None:
+    def _fresh_audit(
+        self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch
+    ) -> ErrorSummary | None:
         """Return the explorer's error on the frames that were drawn, labelled and never trained on."""
         from interphase_flows.potentials.errors import frame_errors, summarise
 
         workspace = current_workspace()
         fresh = {key for key in batch.accepted if batch.origins[key].startswith("audit/")}
-        frames = [f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh]
+        frames = [
+            f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh
+        ]
         if not frames:
             return None
         committee = load_committee([workspace.artifacts.get(model.checkpoint) for model in explorer.models])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ase import Atoms
 from jobflow import Flow, Maker, Response, job
@@ -96,7 +97,7 @@ class LabelMaker(Maker):
         for done, index in enumerate(indices, start=1):
             atoms, entry = frames[index], structures.entries[index]
             key = label_key(entry.key, method.identity.key)
-            label = once(KIND, key, LabelDoc, lambda a=atoms, e=entry: label_structure(method, gates, a, e))
+            label = once(KIND, key, LabelDoc, partial(label_structure, method, gates, atoms, entry))
             (batch.accepted if label.status == "accepted" else batch.rejected).append(key)
             batch.origins[key] = entry.origin
             emit("labels", done, len(indices), entry.formula)

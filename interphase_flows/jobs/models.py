@@ -12,7 +12,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
-from interphase_flows.documents.records import CommitteeDoc, DatasetDoc, ErrorSummary, ModelDoc
+from interphase_flows.documents.records import CommitteeDoc, DatasetDoc, ErrorSummary, ModelDoc, Split
 from interphase_flows.exceptions import TrainingError
 from interphase_flows.jobs.once import once
 from interphase_flows.keys import content_key
@@ -21,6 +21,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
+    from interphase_flows.potentials.errors import FrameErrors
 
 INTERFACE_FAMILIES = ("interface", "audit", "explore")
 
@@ -57,7 +58,8 @@ class TrainMaker(Maker):
         def compute() -> ModelDoc:
             folder = workspace.work_folder("models", key)
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
-            files = {side: folder / f"{side}.extxyz" for side in ("train", "validation")}
+            sides: tuple[Split, ...] = ("train", "validation")
+            files = {side: folder / f"{side}.extxyz" for side in sides}
             for side, path in files.items():
                 path.write_bytes(extxyz_bytes(frames_of_split(frames, side)))
             trained = train_member(
@@ -134,10 +136,14 @@ class CommitteeMaker(Maker):
 
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
             committee = load_committee([workspace.artifacts.get(model.checkpoint) for model in trained])
-            held_out = {side: frame_errors(committee, frames_of_split(frames, side)) for side in ("validation", "test")}
+            sides: tuple[Split, ...] = ("validation", "test")
+            held_out = {side: frame_errors(committee, frames_of_split(frames, side)) for side in sides}
             interface = [e for e in held_out["test"] if e.origin.split("/")[0] in INTERFACE_FAMILIES]
-            groups = {**held_out, "interface": interface}
-            errors: dict[str, ErrorSummary] = {name: summarise(group) for name, group in groups.items() if group}
+            groups: dict[str, list[FrameErrors]] = {str(side): group for side, group in held_out.items()}
+            groups["interface"] = interface
+            errors: dict[str, ErrorSummary] = {
+                name: summarise(group) for name, group in groups.items() if group
+            }
             every = [*held_out["validation"], *held_out["test"]]
             origins = sorted({e.origin for e in every})
             calibration = calibrate(every)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
 from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import DynamicsSpec
@@ -96,7 +97,9 @@ class SegmentMaker(Maker):
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
         )
-        return once(KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, previous, watch))
+        return once(
+            KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, previous, watch)
+        )
 
     def _advance(
         self,
@@ -158,7 +161,9 @@ class SegmentMaker(Maker):
                 on_progress=lambda step, n_steps, info: emit(label, step, n_steps, str(info)),
             )
         except DynamicsError as error:
-            workspace.ledger.record_failure(KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id})
+            workspace.ledger.record_failure(
+                KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id}
+            )
             return document.model_copy(update={"explanation": str(error)})
         settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.watch_temperature_K[settled]
@@ -200,7 +205,9 @@ def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -
         if segment is None:
             result.append(walker)
         elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
-            result.append(walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1}))
+            result.append(
+                walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})
+            )
         else:
             result.append(
                 walker.model_copy(

@@ -68,7 +68,9 @@ class SelectMaker(Maker):
 
         return once(KIND, key, StructureSetDoc, compute)
 
-    def _candidates(self, segments: Sequence[SegmentDoc], dataset: DatasetDoc) -> tuple[list[Atoms], list[str]]:
+    def _candidates(
+        self, segments: Sequence[SegmentDoc], dataset: DatasetDoc
+    ) -> tuple[list[Atoms], list[str]]:
         workspace = current_workspace()
         gates = Gates(**self.gates.model_dump())
         frames: list[Atoms] = []
@@ -115,5 +117,7 @@ class SelectMaker(Maker):
                     frame.info["origin"] = f"audit/{segment.run_id}"
                     pool.append(frame)
         n = min(self.learning.audit_labels_per_iteration, len(pool))
-        picked = np.random.default_rng(seed).choice(len(pool), size=n, replace=False) if n else []
-        return [pool[int(index)] for index in sorted(picked)]
+        picked = (
+            np.random.default_rng(seed).choice(len(pool), size=n, replace=False) if n else np.empty(0, int)
+        )
+        return [pool[int(index)] for index in np.sort(picked)]

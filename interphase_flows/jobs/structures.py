@@ -253,7 +253,9 @@ class SnapshotsMaker(Maker):
             frames = reference_snapshots(
                 start,
                 method.calculator(),
-                LangevinNVT(temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=20.0),
+                LangevinNVT(
+                    temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=20.0
+                ),
                 self.spec.n_steps,
                 self.spec.snapshot_interval_steps,
                 seed,

@@ -58,7 +58,9 @@ def _packages() -> Check:
             missing.append(name)
     if missing:
         return Check("packages", False, f"missing: {', '.join(missing)}; run: pip install interphase-flows")
-    return Check("packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet")))
+    return Check(
+        "packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet"))
+    )
 
 
 def _nequip_version() -> Check:
@@ -79,7 +81,9 @@ def _disk(root: Path) -> Check:
     free_gb = shutil.disk_usage(_existing(root)).free / GB
     told = f"{free_gb:.1f} GB free for {root}"
     if free_gb < LEAST_FREE_GB:
-        return Check("disk", False, f"{told}, at least {LEAST_FREE_GB:.0f} are needed; free some, or set root")
+        return Check(
+            "disk", False, f"{told}, at least {LEAST_FREE_GB:.0f} are needed; free some, or set root"
+        )
     return Check("disk", True, told)
 
 
@@ -88,7 +92,9 @@ def _memory() -> Check:
     cores = len(os.sched_getaffinity(0))
     told = f"{total_gb:.1f} GB, {cores} cores"
     is_good = total_gb >= LEAST_MEMORY_GB
-    return Check("memory", is_good, told if is_good else f"{told}; the quickstart needs up to {LEAST_MEMORY_GB:.0f} GB")
+    return Check(
+        "memory", is_good, told if is_good else f"{told}; the quickstart needs up to {LEAST_MEMORY_GB:.0f} GB"
+    )
 
 
 def _root(root: Path) -> Check:

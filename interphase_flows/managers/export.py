@@ -24,7 +24,9 @@ def latest_iteration(workspace: Workspace) -> IterationDoc:
     found = workspace.ledger.find("iterations", properties=["key", "index"], sort={"index": -1}, limit=1)
     document = workspace.ledger.get_as("iterations", found[0]["key"], IterationDoc) if found else None
     if document is None:
-        raise InputError(f"campaign {workspace.campaign} has no iteration yet: its first committee is not trained")
+        raise InputError(
+            f"campaign {workspace.campaign} has no iteration yet: its first committee is not trained"
+        )
     return document
 
 

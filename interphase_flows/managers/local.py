@@ -23,9 +23,7 @@ class CampaignFailedError(InterphaseError):
     """A campaign could not reach its end; what was done is kept and a resume goes on from it."""
 
 
-def run_campaign(
-    campaign: Campaign, settings: Settings, accept_changes: bool = False
-) -> CampaignResult:
+def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = False) -> CampaignResult:
     """Run a campaign to its end, from wherever it stands.
 
     Everything expensive is looked up by its content key first, so this is also how an interrupted
@@ -74,7 +72,9 @@ def stored_campaign(settings: Settings, name: str) -> Campaign:
     with open_workspace(settings, name, read_only=True) as workspace:
         state = workspace.ledger.get("campaigns", name)
     if state is None:
-        raise InputError(f"{settings.root / name} has no campaign document: run its campaign file instead of resuming")
+        raise InputError(
+            f"{settings.root / name} has no campaign document: run its campaign file instead of resuming"
+        )
     return Campaign.model_validate(state["spec"])
 
 

@@ -11,7 +11,12 @@ DEFAULT_FIELDS = {
     "labels": ["key", "status", "reason", "formula", "origin", "energy_ev", "method_name"],
     "datasets": ["key", "n_frames", "method.name", "parent_key"],
     "models": ["key", "member", "seed", "n_epochs", "best_validation_loss", "dataset_key"],
-    "committees": ["key", "dataset_key", "select_force_std_ev_per_angstrom", "stop_force_std_ev_per_angstrom"],
+    "committees": [
+        "key",
+        "dataset_key",
+        "select_force_std_ev_per_angstrom",
+        "stop_force_std_ev_per_angstrom",
+    ],
     "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_k"],
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
     "analyses": ["key", "name", "values"],

@@ -9,7 +9,16 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
-COUNTED = ("structure_sets", "labels", "datasets", "models", "committees", "segments", "iterations", "analyses")
+COUNTED = (
+    "structure_sets",
+    "labels",
+    "datasets",
+    "models",
+    "committees",
+    "segments",
+    "iterations",
+    "analyses",
+)
 PROGRESS_FILE = "progress.json"
 
 
@@ -55,7 +64,11 @@ def only_campaign(settings: Settings) -> str:
     """
     names = sorted(p.parent.name for p in settings.root.glob("*/ledger.sqlite"))
     if len(names) != 1:
-        there = f"there are {len(names)} campaigns ({', '.join(names)}): name one" if names else "there is no campaign"
+        there = (
+            f"there are {len(names)} campaigns ({', '.join(names)}): name one"
+            if names
+            else "there is no campaign"
+        )
         raise InputError(f"{settings.root}: {there}; another folder is given by --root")
     return names[0]
 

@@ -25,7 +25,9 @@ class RunFrames:
         opened = [Trajectory(path) for path in paths]
         self._parts = [part for part in opened if part.n_frames]
         if not self._parts:
-            raise DynamicsError("the run has no frames: none of its segments reached one; see their stop reasons")
+            raise DynamicsError(
+                "the run has no frames: none of its segments reached one; see their stop reasons"
+            )
         self._starts = np.cumsum([0, *(part.n_frames for part in self._parts)])
         self._cells = np.concatenate([np.asarray(part.cell) for part in self._parts])
         self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])

@@ -37,7 +37,9 @@ def intact_checkpoints(folder: Path) -> tuple[list[Path], list[str]]:
         if recorded.exists() and recorded.read_text() == sha256_of(path):
             intact.append(path)
         else:
-            notes.append(f"{path.name} is damaged (its hash is not the recorded one): fell back to the one before")
+            notes.append(
+                f"{path.name} is damaged (its hash is not the recorded one): fell back to the one before"
+            )
     return intact, notes
 
 

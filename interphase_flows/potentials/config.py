@@ -65,7 +65,10 @@ def training_config(
 ) -> dict[str, Any]:
     """Return the whole configuration of one training run by ``nequip.scripts.train``."""
     transforms = [
-        {"_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper", "model_type_names": list(elements)},
+        {
+            "_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
+            "model_type_names": list(elements),
+        },
         {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": model["r_max"]},
     ]
 

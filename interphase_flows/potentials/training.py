@@ -46,7 +46,9 @@ def quiet_training(n_threads: int) -> Iterator[None]:
     with the same number.
     """
     threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
-    loggers = [logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric", "nequip")]
+    loggers = [
+        logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric", "nequip")
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
@@ -55,7 +57,9 @@ def quiet_training(n_threads: int) -> Iterator[None]:
         with warnings.catch_warnings():
             # Lightning advises more loader workers and log steps: for data sets of this size neither helps
             warnings.filterwarnings("ignore", module=r"lightning\..*")
-            warnings.filterwarnings("ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning)
+            warnings.filterwarnings(
+                "ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning
+            )
             yield
     finally:
         torch.set_num_threads(threads_before)
@@ -106,7 +110,16 @@ def train_member(
         spec, elements, energy_shifts_ev, forces_rms_ev_per_angstrom, mean_n_neighbours, model_seed
     )
     config = training_config(
-        model, training, elements, train_file, validation_file, folder, parent_checkpoint, data_seed, device, label
+        model,
+        training,
+        elements,
+        train_file,
+        validation_file,
+        folder,
+        parent_checkpoint,
+        data_seed,
+        device,
+        label,
     )
     intact, notes = intact_checkpoints(folder)
     resumed_from = None

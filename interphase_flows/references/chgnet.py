@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,8 +21,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from interphase_flows.documents.records import MethodIdentity
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.references.labelling import RawLabel
 from interphase_flows.keys import content_key
+from interphase_flows.references.labelling import RawLabel
 
 LARGEST_ATOMIC_NUMBER = 94
 """CHGNet 0.3.0 was trained on elements up to plutonium."""
@@ -54,7 +54,7 @@ def _load_calculator(device: str) -> Calculator:
 class _Shielded(Calculator):
     """CHGNet's calculator, shielded from the global state that other torch code leaves behind."""
 
-    implemented_properties = ["energy", "forces", "stress"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
 
     def __init__(self, device: str, n_threads: int) -> None:
         super().__init__()
@@ -114,7 +114,9 @@ class CHGNetMethod:
 
     def supports(self, atoms: Atoms) -> str | None:
         """Refuse elements beyond CHGNet's training set."""
-        missing = sorted({s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER})
+        missing = sorted(
+            {s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER}
+        )
         if missing:
             return f"CHGNet knows no {', '.join(missing)} (elements up to Z = {LARGEST_ATOMIC_NUMBER})"
         return None

@@ -2,13 +2,12 @@
 
 import random
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from maggma.stores import MemoryStore
 
+from interphase_flows.keys import content_key
 from interphase_flows.storage.artifacts import ArtifactStore
-from interphase_flows.storage.keys import content_key
 from interphase_flows.storage.sqlite_store import SqliteStore
 
 scalars = (
@@ -114,14 +113,12 @@ def test_it_holds_what_a_memory_store_holds(tmp_path_factory, events):
 
 
 @few
-@given(data=st.binary(max_size=2000), at=st.integers(0, 10**6))
+@given(data=st.binary(min_size=1, max_size=2000), at=st.integers(0, 10**6))
 def test_every_flipped_bit_of_an_artifact_is_found(tmp_path_factory, data, at):
     """Wherever it is."""
     store = ArtifactStore(tmp_path_factory.mktemp("artifacts"))
     ref = store.put_bytes(data, "models")
     assert store.get(ref).read_bytes() == data
-    if not data:
-        pytest.skip("no bit to flip")
     damaged = bytearray(data)
     damaged[at % len(data)] ^= 1 << (at % 8)
     store.get(ref).write_bytes(damaged)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from interphase_flows.exceptions import StorageError
-from interphase_flows.storage.keys import content_key
+from interphase_flows.keys import content_key
 
 
 class Model(BaseModel):
@@ -46,7 +46,7 @@ def test_it_never_changes():
     """A key on record must be found by every later version and process."""
     assert content_key("labels", a=1, b={"c": [1.5, True, None, "é"]}) == "0e1bb8dcfbd8a945caccf4cfde8f71fb"
     script = (
-        "from interphase_flows.storage.keys import content_key\n"
+        "from interphase_flows.keys import content_key\n"
         "print(content_key('k', a={'x': 1, 'y': [0.1]}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -82,7 +82,6 @@ def test_the_same_thing_has_the_same_key(one, same):
         (False, 0),
         (None, "null"),
         ("1", 1),
-        (0.1, 0.1 + 2e-17),
         (0.1, np.nextafter(0.1, 1)),
         ([1, 2], [2, 1]),
         ({"x": {"y": 1}}, {"x": 1, "y": 1}),
@@ -95,8 +94,6 @@ def test_the_same_thing_has_the_same_key(one, same):
 )
 def test_another_thing_has_another_key(one, other):
     """Everything else matters."""
-    if isinstance(one, float) and one == other:
-        pytest.skip("below the last bit")
     assert content_key("k", part=one) != content_key("k", part=other)
 
 

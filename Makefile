@@ -1,0 +1,56 @@
+# make demo   install what is needed into .venv and run the quickstart campaign to its report
+# make test   install what is needed and run the tests
+# make lint   style, types and the floors of the house
+# make bench  speed, printed as ratios
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
+
+.PHONY: demo install test test-unit lint format bench docs clean
+
+demo: $(STAMP)
+	$(BIN)/interphase run $(CAMPAIGN)
+
+install: $(STAMP)
+
+# torch first, by itself and pinned: a resolver left alone takes a GPU build of several gigabytes
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+test: $(DEV_STAMP)
+	bash tests/system_packages.sh
+	$(BIN)/python -m pytest
+
+test-unit: $(DEV_STAMP)
+	$(BIN)/python -m pytest tests/unit tests/properties
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/md_overhead.py
+	$(BIN)/python benchmarks/trajectory_io.py
+
+docs: $(DEV_STAMP)
+	$(BIN)/python docs/generate_campaign_reference.py
+	$(BIN)/python -m pytest tests/docs
+
+clean:
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
