@@ -1,9 +1,9 @@
 """What our loop and the committee watch add to the bare potential: NequIP on 66 atoms (Li with P and S).
 
-Run: ``python benchmarks/md_overhead.py [--checkpoint best.ckpt] [--quick]``. Without a checkpoint the model is
-the package's small one (two layers, l_max 1, 16 features) with random weights, scaled down, and the cell is
+Run: ``python benchmarks/md_overhead.py [--checkpoint best.ckpt] [--quick]``. Without a checkpoint the model
+is the package's small one (two layers, l_max 1, 16 features) with random weights, scaled down, and the cell is
 cold, so that it holds together: the cost of a call depends on neither. Rounds alternate; medians of their
-ratios are printed, of wall time and of this process's CPU time, which other work on the machine disturbs less.
+ratios are printed, of wall time and of this process's CPU time, which other work disturbs less.
 Beginning and packing a segment count too. Goals: loop 1.10, watch of four members 1.30.
 """
 

@@ -2,7 +2,7 @@
 
 Run: ``python benchmarks/trajectory_io.py [--quick]``. Atoms of a hot solid: vibration around sites, a third
 of the atoms diffusing, 20,000 of them unless quick. Writing includes packing; reading is every position of
-every frame, from a warm page cache. ASE's formats write the momenta that atoms of a dynamics carry; ours keeps
+every frame, from a warm page cache. ASE's formats write the momenta that moving atoms carry; ours keeps
 positions, cell, time, temperature, energy and uncertainty, and momenta in checkpoints only.
 """
 

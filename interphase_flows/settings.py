@@ -100,7 +100,8 @@ class Settings(BaseSettings):
     artifacts_url
         Where files go, a folder or an fsspec URL; below ``root`` if None.
     n_threads
-        Threads of one job.
+        Threads of one job. More than one does not help a small potential (for the quickstart's, two are
+        slower), and a run repeats to the last bit only with the same number.
     device
         What potentials are evaluated on.
     campaign
@@ -119,7 +120,7 @@ class Settings(BaseSettings):
     root: Path = Path("runs")
     store: Annotated[EmbeddedSettings | MongodbSettings, Field(discriminator="type")] = EmbeddedSettings()
     artifacts_url: str | None = None
-    n_threads: int = Field(default_factory=lambda: min(2, len(os.sched_getaffinity(0))), ge=1)
+    n_threads: int = Field(default=1, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
     campaign: str | None = None
 

@@ -158,7 +158,12 @@ class SegmentMaker(Maker):
                 watch,
                 self.frame_interval_steps,
                 self.checkpoint_interval_steps,
-                on_progress=lambda step, n_steps, info: emit(label, step, n_steps, str(info)),
+                on_progress=lambda step, n_steps, info: emit(
+                    label,
+                    step,
+                    n_steps,
+                    f"{info['temperature_K']:.0f} K, uncertainty {info['uncertainty_ev_per_angstrom']:.2f} eV/Å",
+                ),
             )
         except DynamicsError as error:
             workspace.ledger.record_failure(

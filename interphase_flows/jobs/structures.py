@@ -15,6 +15,7 @@ from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
+from interphase_flows.md.segment import Progress
 from interphase_flows.progress import emit
 from interphase_flows.references.registry import reference_method
 from interphase_flows.storage.workspace import current_workspace
@@ -37,6 +38,10 @@ SNAPSHOT_CHECKPOINT_STEPS = 10
 def phase(name: str, structure_files: dict[str, str]) -> Atoms:
     """Return a phase from the user's file, if the campaign names one, else from the package."""
     return load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
+
+
+def _told(stage: str) -> Progress:
+    return lambda step, n_steps, info: emit(stage, step, n_steps, f"{info['temperature_K']:.0f} K")
 
 
 @dataclass
@@ -140,6 +145,7 @@ class AmorphousMaker(Maker):
                     workspace.work_folder(KIND, key) / f"stage-{index}",
                     previous=workspace.work_folder(KIND, key) / f"stage-{index - 1}" if index else None,
                     checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
+                    on_progress=_told(f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"),
                 )
             ]
             origin = f"amorphous/x{x_electrode:.2f}-{seed}"
@@ -261,6 +267,7 @@ class SnapshotsMaker(Maker):
                 seed,
                 workspace.work_folder(KIND, key),
                 checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
+                on_progress=_told(f"{self.method} interface at {temperature_K:.0f} K"),
             )
             origin = f"interface/snapshots-{temperature_K:.0f}K-{seed}"
             return store_set(key, origin, frames, [origin] * len(frames))

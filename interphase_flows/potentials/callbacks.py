@@ -20,27 +20,61 @@ def sha256_of(path: Path) -> str:
 
 
 def _save_atomically(trainer: Trainer, path: Path) -> None:
-    """Write beside, sync, record the hash, rename: a kill leaves the old file or the new one."""
-    beside = path.with_suffix(".partial")
+    """Write beside, sync, record the hash, rename: a kill leaves the old file or the new one, never neither.
+
+    The record keeps the hash of the file that is replaced, so that a kill between record and rename
+    leaves a file that is still known.
+    """
+    beside, record = path.with_suffix(".partial"), path.with_suffix(".sha256")
     trainer.save_checkpoint(beside)
     with beside.open("rb") as file:
         os.fsync(file.fileno())
-    path.with_suffix(".sha256").write_text(sha256_of(beside))
+    known = [sha256_of(beside), *_recorded(path)[:1]]
+    record_beside = record.with_suffix(".sha256.partial")
+    record_beside.write_text("\n".join(known))
+    record_beside.replace(record)
     beside.replace(path)
 
 
-def intact_checkpoints(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the epoch checkpoints whose hash is right, newest first, and a note on each other one."""
-    intact, notes = [], []
-    for path in sorted(folder.glob("epoch-*.ckpt"), reverse=True):
-        recorded = path.with_suffix(".sha256")
-        if recorded.exists() and recorded.read_text() == sha256_of(path):
-            intact.append(path)
-        else:
+def _recorded(path: Path) -> list[str]:
+    """Return the hashes on record for a checkpoint, the newest first."""
+    record = path.with_suffix(".sha256")
+    return record.read_text().split() if record.exists() else []
+
+
+def is_intact(path: Path) -> bool:
+    """Whether a checkpoint is there and its hash is on record."""
+    return path.exists() and sha256_of(path) in _recorded(path)
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint and its record."""
+    path.unlink(missing_ok=True)
+    path.with_suffix(".sha256").unlink(missing_ok=True)
+
+
+def take_up(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest checkpoint that a training can go on from, and a note on each damaged one.
+
+    Damaged checkpoints are removed.  Without an intact ``best.ckpt`` the training must start over:
+    the epochs that remain know its loss but not its weights.
+    """
+    notes = []
+    epochs = sorted(folder.glob("epoch-*.ckpt"), reverse=True)
+    for path in epochs:
+        if not is_intact(path):
             notes.append(
                 f"{path.name} is damaged (its hash is not the recorded one): fell back to the one before"
             )
-    return intact, notes
+            remove_checkpoint(path)
+    intact = [path for path in epochs if path.exists()]
+    best = folder / "best.ckpt"
+    if intact and not is_intact(best):
+        notes.append("best.ckpt is damaged or missing: trained again from the start")
+        for path in (best, *intact):
+            remove_checkpoint(path)
+        intact = []
+    return (intact[0] if intact else None), notes
 
 
 class EpochCheckpoint(Callback):
@@ -88,8 +122,7 @@ class EpochCheckpoint(Callback):
             _save_atomically(trainer, self.folder / "best.ckpt")
         _save_atomically(trainer, self.folder / f"epoch-{epoch:05d}.ckpt")
         for old in sorted(self.folder.glob("epoch-*.ckpt"))[:-KEPT_EPOCHS]:
-            old.unlink()
-            old.with_suffix(".sha256").unlink(missing_ok=True)
+            remove_checkpoint(old)
         emit(self.label, epoch + 1, trainer.max_epochs or 0, f"validation loss {value:.4g}")
 
 

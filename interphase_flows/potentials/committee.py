@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from nequip.data import AtomicDataDict
 from nequip.integrations.ase import NequIPCalculator
+from nequip.utils.global_dtype import _GLOBAL_DTYPE
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import TrainingError
@@ -57,6 +58,8 @@ class NequIPCommittee:
 
     def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", n_threads: int = 1) -> None:
         torch.set_num_threads(n_threads)
+        # what NequIP computes in, whatever ran in this process before: a restart must not depend on it
+        torch.set_default_dtype(_GLOBAL_DTYPE)
         self._calculators = [load_calculator(path, device) for path in checkpoints]
 
     @property

@@ -12,12 +12,18 @@ from typing import Any
 import torch
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from nequip.utils.global_dtype import _GLOBAL_DTYPE
+from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import TrainingError
-from interphase_flows.potentials.callbacks import intact_checkpoints
+from interphase_flows.potentials.callbacks import take_up
 from interphase_flows.potentials.config import model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+
+
+CHATTERERS = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric", "nequip")
+"""Loggers that tell which accelerators a machine lacks, at every training; Lightning goes by two names."""
 
 
 @dataclass
@@ -40,12 +46,18 @@ class TrainedMember:
 
 @contextmanager
 def quiet_training(n_threads: int) -> Iterator[None]:
-    """Fix the number of threads and keep Lightning's chatter out of the terminal.
+    """Fix threads and default type, and keep Lightning's chatter out of the terminal.
 
     Sums depend on the number of threads in their last bits, so a training repeats exactly only
-    with the same number.
+    with the same number.  NequIP sets torch's default type once in the life of a process; set
+    here every time, a training does not depend on what ran before it.
     """
     threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
+    with warnings.catch_warnings():
+        # torch deprecates the TorchScript options that NequIP sets; nothing a user could act on
+        warnings.simplefilter("ignore", DeprecationWarning)
+        set_global_state()
+    torch.set_default_dtype(_GLOBAL_DTYPE)
     loggers = [
         logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric", "nequip")
     ]
@@ -121,11 +133,11 @@ def train_member(
         device,
         label,
     )
-    intact, notes = intact_checkpoints(folder)
+    newest, notes = take_up(folder)
     resumed_from = None
-    if intact:
-        config["ckpt_path"] = str(intact[0])
-        resumed_from = int(intact[0].stem.removeprefix("epoch-")) + 1
+    if newest is not None:
+        config["ckpt_path"] = str(newest)
+        resumed_from = int(newest.stem.removeprefix("epoch-")) + 1
     started = time.monotonic()
     with quiet_training(n_threads):
         try:
@@ -135,13 +147,13 @@ def train_member(
                 f"training {label} in {folder} failed: {error}. The data are in {train_file.name}; "
                 "look for labels out of range, then resume the campaign."
             ) from error
-    best, last = folder / "best.ckpt", intact_checkpoints(folder)[0]
-    if not best.exists() or not last:
+    best, (last, _) = folder / "best.ckpt", take_up(folder)
+    if last is None:
         raise TrainingError(
             f"training {label} in {folder} ended without a checkpoint: its validation loss was never finite; "
             "lower committee.training.learning_rate"
         )
-    state = torch.load(last[0], map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
+    state = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
     return TrainedMember(
         checkpoint=best,
         n_epochs=len(state["history"]),

@@ -27,7 +27,7 @@ def test_defaults_suit_a_laptop(machine):
     assert settings.root == machine / "here" / "runs"
     assert settings.store == EmbeddedSettings()
     assert settings.device == "cpu"
-    assert 1 <= settings.n_threads <= 2
+    assert settings.n_threads == 1
     assert settings.artifacts_url is None
 
 

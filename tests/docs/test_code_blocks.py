@@ -1,0 +1,17 @@
+"""Every block of code in README and docs runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+WITH_PYTHON = {"tutorial.md", "add_a_reference_method.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_blocks_of_a_page_run(page: Path, run_page: Callable[[Path], int]) -> None:
+    """Python blocks share a session; shell blocks end with exit code 0."""
+    n_blocks = run_page(page)
+    assert n_blocks > 0 or page.name not in WITH_PYTHON

@@ -1,0 +1,158 @@
+"""A campaign killed anywhere ends as if it had never been."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_campaign import command, environment, interphase
+
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.ledger import KINDS
+from interphase_flows.storage.workspace import open_workspace
+
+
+N_KILLS = 10
+LONGEST_LIFE_S = 16.0
+# what tells of the way and not of the result
+INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
+
+
+def documents(root: Path, kind: str) -> dict[str, dict[str, Any]]:
+    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+        return {d["key"]: d for d in workspace.ledger.find(kind)}
+
+
+def results(root: Path, kind: str) -> dict[str, dict[str, Any]]:
+    return {key: _without(document) for key, document in documents(root, kind).items()}
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without(v) for k, v in value.items() if k not in INCIDENTAL}
+    return [_without(v) for v in value] if isinstance(value, list) else value
+
+
+def started_trainings(root: Path) -> dict[str, int]:
+    """Return the last epoch on disk of every training."""
+    epochs: dict[str, int] = {}
+    for path in root.glob("tiny/work/models/*/epoch-*.ckpt"):
+        epoch = int(path.stem.removeprefix("epoch-"))
+        epochs[path.parent.name] = max(epoch, epochs.get(path.parent.name, -1))
+    return epochs
+
+
+@pytest.fixture(scope="module")
+def killed(
+    tiny_file: Path, finished_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list]:
+    """Kill -9 of the whole process group at ten random instants; then one resume to the end."""
+    root = tmp_path_factory.mktemp("killed")
+    seed = int(os.environ.get("INTERPHASE_KILL_SEED", "20250117"))
+    dice = random.Random(seed)
+    seen: list[tuple[dict, dict]] = []
+    for kill in range(N_KILLS):
+        begins = (
+            ["run", str(tiny_file)] if not (root / "tiny" / "ledger.sqlite").exists() else ["resume", "tiny"]
+        )
+        process = subprocess.Popen(
+            command([*begins, "--root", str(root)]),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        # the first lives are long enough to leave imports behind; a kill while importing is one of the ten, too
+        life_s = dice.uniform(1.0, LONGEST_LIFE_S) if kill else LONGEST_LIFE_S
+        try:
+            process.wait(life_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if (root / "tiny" / "ledger.sqlite").exists():
+            seen.append((documents(root, "labels"), started_trainings(root)))
+    if documents(root, "campaigns").get("tiny") is None:
+        interphase("run", str(tiny_file), "--root", str(root))
+    else:
+        interphase("resume", "tiny", "--root", str(root))
+    return root, seen
+
+
+@pytest.mark.slow
+class TestKilledTenTimes:
+    def test_ends_with_the_same_iterations_and_data_set(
+        self, killed: tuple[Path, list], finished_root: Path
+    ) -> None:
+        """Dataset hashes, errors, thresholds and decisions are equal to the last bit."""
+        root, _ = killed
+        assert results(root, "iterations") == results(finished_root, "iterations")
+        assert results(root, "datasets") == results(finished_root, "datasets")
+
+    def test_has_the_same_documents(self, killed: tuple[Path, list], finished_root: Path) -> None:
+        """Ledger counts are equal for every kind that holds results."""
+        root, _ = killed
+        for kind in set(KINDS) - {"failures", "campaigns", "progress"}:
+            assert documents(root, kind).keys() == documents(finished_root, kind).keys(), kind
+
+    def test_fails_nowhere(self, killed: tuple[Path, list]) -> None:
+        """A kill is not a failure."""
+        assert documents(killed[0], "failures") == {}
+
+    def test_production_is_the_same_to_the_last_bit(
+        self, killed: tuple[Path, list], finished_root: Path
+    ) -> None:
+        """Segments end in the same state; their trajectories are the same bytes."""
+        root, _ = killed
+        ours, theirs = results(root, "segments"), results(finished_root, "segments")
+        assert {k: (s["continue_state"], s["trajectory"]) for k, s in ours.items()} == {
+            k: (s["continue_state"], s["trajectory"]) for k, s in theirs.items()
+        }
+
+    def test_computes_no_label_twice(self, killed: tuple[Path, list]) -> None:
+        """A label that was there after a kill is the same document, of the same instant, at the end."""
+        root, seen = killed
+        final = documents(root, "labels")
+        for labels, _ in seen:
+            for key, label in labels.items():
+                assert final[key]["created_at"] == label["created_at"]
+
+    def test_restarts_no_training_from_zero(self, killed: tuple[Path, list]) -> None:
+        """A training that had an epoch on disk when it was killed was continued after it."""
+        root, seen = killed
+        models = documents(root, "models")
+        interrupted = {
+            key: epoch
+            for _, trainings in seen
+            for key, epoch in trainings.items()
+            if epoch + 1 < models[key]["n_epochs"]
+        }
+        for key, epoch in interrupted.items():
+            assert models[key]["resumed_from_epoch"] is not None, f"{key} had finished epoch {epoch}"
+
+
+def test_a_second_process_is_refused_in_words(tiny_file: Path, tmp_path: Path) -> None:
+    """While one process runs a campaign, another is told which one and where."""
+    first = subprocess.Popen(
+        command(["run", str(tiny_file), "--root", str(tmp_path)]),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "tiny" / "ledger.sqlite").exists():
+            assert first.poll() is None, "the first process ended before it began"
+            assert time.monotonic() < deadline, "the first process never began"
+            time.sleep(0.1)
+        second = interphase("run", str(tiny_file), "--root", str(tmp_path), check=False)
+    finally:
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait()
+    assert second.returncode == 2
+    assert f"process {first.pid}" in second.stderr
+    assert "Traceback" not in second.stderr

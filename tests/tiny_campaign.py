@@ -1,0 +1,76 @@
+"""A tiny campaign on real parts, and the command line in a process of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+TINY = """
+name: tiny
+seed: 1
+electrode: Li
+electrolyte: Li7P3S11
+phases: [Li, Li2S, Li7P3S11]
+hull_phases: [P, S, Li3P, LiP]
+structures:
+  crystals: {n_per_phase: 2, min_atoms: 8}
+  amorphous:
+    electrode_fractions: [0.5]
+    n_per_fraction: 1
+    n_atoms: 22
+    melt_steps: 4
+    quench_steps: 4
+    snapshot_interval_steps: 2
+  interfaces:
+    max_atoms: 66
+    snapshots: {temperatures_K: [300, 400, 500], n_steps: 4, snapshot_interval_steps: 2}
+committee:
+  n_members: 2
+  model: {n_features: 4, n_layers: 1, cutoff_angstrom: 4.0}
+  training: {max_epochs: 4, warm_start_epochs: 3}
+exploration:
+  steps_per_iteration: 20
+  frame_interval_steps: 2
+  watch_interval_steps: 5
+  checkpoint_interval_steps: 5
+  n_interface_walkers: 1
+  runaway_temperature_factor: 20
+learning:
+  max_iterations: 2
+  labels_per_iteration: 3
+  audit_labels_per_iteration: 2
+  select_force_error_ev_per_angstrom: 0.1
+  stop_force_error_ev_per_angstrom: 20
+production:
+  n_replicas: 2
+  n_segments: 2
+  steps_per_segment: 10
+  frame_interval_steps: 2
+  watch_interval_steps: 5
+  checkpoint_interval_steps: 5
+"""
+
+
+def interphase(
+    *arguments: str, check: bool = True, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does, in a process of its own."""
+    return subprocess.run(
+        command(arguments),
+        capture_output=True,
+        text=True,
+        check=check,
+        env=environment(),
+        cwd=cwd,
+        timeout=600,
+    )
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "interphase_flows.cli", *arguments]
+
+
+def environment() -> dict[str, str]:
+    # one thread: sums repeat to the last bit, and tests do not fight over the cores
+    return os.environ | {"INTERPHASE_N_THREADS": "1", "OMP_NUM_THREADS": "1"}

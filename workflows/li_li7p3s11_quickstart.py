@@ -1,0 +1,29 @@
+"""The quickstart campaign in Python: equal to li_li7p3s11_quickstart.yaml, key by key."""
+
+from interphase_flows.campaigns.schema import Campaign
+
+LANGEVIN = {"timestep_fs": 2, "friction_per_ps": 20}
+
+campaign = Campaign(
+    name="li_li7p3s11_quickstart",
+    description="Li/Li7P3S11 on a laptop, labels by the CHGNet surrogate (not DFT)",
+    structures={
+        "crystals": {"n_per_phase": 6},
+        "amorphous": {"snapshot_interval_steps": 6},
+        "interfaces": {"snapshots": {"temperatures_K": [400, 600, 800, 500], "snapshot_interval_steps": 6}},
+    },
+    committee={"training": {"max_epochs": 24, "warm_start_epochs": 8}},
+    exploration={"dynamics": {"temperature_K": 500, **LANGEVIN}, "steps_per_iteration": 150},
+    learning={
+        "max_iterations": 2,
+        "labels_per_iteration": 16,
+        "stop_force_error_ev_per_angstrom": 2.0,
+    },
+    production={"dynamics": {"temperature_K": 300, **LANGEVIN}},
+)
+
+if __name__ == "__main__":
+    from interphase_flows.managers.local import run_campaign
+    from interphase_flows.settings import load_settings
+
+    print(run_campaign(campaign, load_settings()).outcome)
