@@ -185,6 +185,7 @@ class SegmentDoc(Document):
     temperature_target_k: float
     temperature_mean_k: float | None
     temperature_std_k: float | None
+    n_temperatures: int
     continue_from: ArtifactRef | None
     continue_state: str | None
     trajectory: ArtifactRef | None

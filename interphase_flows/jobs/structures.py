@@ -148,7 +148,7 @@ class AmorphousMaker(Maker):
                     on_progress=_told(f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"),
                 )
             ]
-            origin = f"amorphous/x{x_electrode:.2f}-{seed}"
+            origin = f"amorphous x={x_electrode:.2f}/{seed}"
             return store_set(key, origin, [packed, *frames], [origin] * (1 + len(frames)))
 
         return once(KIND, key, StructureSetDoc, compute)
@@ -269,7 +269,7 @@ class SnapshotsMaker(Maker):
                 checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
                 on_progress=_told(f"{self.method} interface at {temperature_K:.0f} K"),
             )
-            origin = f"interface/snapshots-{temperature_K:.0f}K-{seed}"
+            origin = f"interface/{temperature_K:.0f}K-{seed}"
             return store_set(key, origin, frames, [origin] * len(frames))
 
         return once(KIND, key, StructureSetDoc, compute)

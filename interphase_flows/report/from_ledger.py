@@ -275,8 +275,7 @@ class _Collector:
                 _hash(segments[-1]),
                 segments[-1].stop_reason,
             )
-            means = [s.temperature_mean_k for s in segments if s.temperature_mean_k is not None]
-            spreads = [s.temperature_std_k for s in segments if s.temperature_std_k is not None]
+            temperature_K, spread_K = _pooled_temperature(segments)
             steps = np.array([step for s in segments for step in s.uncertainty_steps], dtype=float)
             result.append(
                 Replica(
@@ -284,8 +283,8 @@ class _Collector:
                     seed=segments[0].seed,
                     steps=sum(s.n_steps for s in segments),
                     time_ps=segments[-1].last_step * segments[-1].timestep_fs / 1000.0,
-                    temperature_mean_K=float(np.mean(means)) if means else float("nan"),
-                    temperature_std_K=float(np.mean(spreads)) if spreads else float("nan"),
+                    temperature_mean_K=temperature_K,
+                    temperature_std_K=spread_K,
                     survived=all(s.stop_reason == "finished" for s in segments),
                     stop_reason=segments[-1].stop_reason,
                     uncertainty_time_ps=steps * segments[0].timestep_fs / 1000.0,
@@ -398,3 +397,17 @@ def _number(value: object) -> float | None:
 
 def _hash(segment: SegmentDoc) -> str:
     return segment.trajectory.sha256 if segment.trajectory else ""
+
+
+def _pooled_temperature(segments: Sequence[SegmentDoc]) -> tuple[float, float]:
+    """Return mean and standard deviation over all looks after the equilibration, in K."""
+    parts = [
+        (s.n_temperatures, s.temperature_mean_k, s.temperature_std_k)
+        for s in segments
+        if s.temperature_mean_k is not None and s.temperature_std_k is not None
+    ]
+    if not parts:
+        return float("nan"), float("nan")
+    weights, means, spreads = (np.array(column, dtype=float) for column in zip(*parts, strict=True))
+    mean = float(np.average(means, weights=weights))
+    return mean, float(np.sqrt(np.average(spreads**2 + (means - mean) ** 2, weights=weights)))

@@ -32,6 +32,8 @@ N_EPOCHS = 5
 LOSS = "val0_epoch/weighted_sum"
 SAME_FORCE_EV_PER_ANGSTROM = 1e-5
 """Single precision: a neighbour list built apart orders its sums in another way."""
+SAME_WEIGHT = 1e-8
+SAME_LOSS = 1e-5
 
 SPEC = NequIPSpec(cutoff_angstrom=CUTOFF_ANGSTROM, n_layers=1, n_features=4, radial_mlp_width=8)
 TRAINING = TrainingSpec(max_epochs=N_EPOCHS, warm_start_epochs=2, batch_size=3, ema_decay=0.5)
@@ -62,7 +64,9 @@ def all_frames() -> list[Atoms]:
     return [*labelled("Li2S", 1), *labelled("Li3P", 2)]
 
 
-def train(folder: Path, seed: int = 1, parent: Path | None = None) -> TrainedMember:
+def train(
+    folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING
+) -> TrainedMember:
     """Train on eight frames, validate on two; data files are written beside the work folder, once."""
     frames = all_frames()
     baseline = fit_baseline(frames[:8], CUTOFF_ANGSTROM)
@@ -72,7 +76,7 @@ def train(folder: Path, seed: int = 1, parent: Path | None = None) -> TrainedMem
         (folder / f"{name}.extxyz").write_bytes(extxyz_bytes(part))
     return train_member(
         SPEC,
-        TRAINING,
+        training,
         baseline.elements,
         baseline.energy_shifts_ev,
         baseline.forces_rms_ev_per_angstrom,
@@ -215,19 +219,29 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 
 
 def test_warm_start_begins_with_the_moving_average_of_the_parent(tmp_path, whole):
-    """Before its first step the child predicts exactly what the parent's released model predicts."""
-    folder, first_weights = tmp_path / "model", {}
+    """A child that takes steps of nearly nothing is its parent's moving average, in loss and in weights."""
+    standing = TRAINING.model_copy(update={"warm_start_epochs": 1, "warm_start_learning_rate": 1e-12})
+    child = train(tmp_path / "model", seed=7, parent=whole.checkpoint, training=standing)
+    assert child.n_epochs == 1
+    assert child.history[0][LOSS] == pytest.approx(whole.best_validation_loss, rel=SAME_LOSS)
+    parent, heir = tensors(whole.checkpoint), tensors(child.checkpoint)
+    averages = [name for name in parent if name.startswith("ema.ema_weight")]
+    assert len(averages) > 3
+    for name in averages:
+        torch.testing.assert_close(heir[name], parent[name], rtol=0, atol=SAME_WEIGHT)
+    raw = [name for name in parent if name.startswith("model.") and parent[name].is_floating_point()]
+    moved = [n for n in raw if n in heir and not torch.allclose(heir[n], parent[n], rtol=0, atol=SAME_WEIGHT)]
+    assert moved, "the child has the parent's raw weights: the average was not what it began with"
 
-    def look(stage: str, done: int, total: int, detail: str) -> None:
-        raise Interrupted
 
-    child_spec_epochs = TRAINING.warm_start_epochs
-    child = train(folder, seed=1, parent=whole.checkpoint)
-    assert child.n_epochs == child_spec_epochs
-    parent = torch.load(whole.checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    first_weights = {k: v for k, v in parent.items() if k.startswith("ema.ema_weight")}
-    assert first_weights
-    assert child.history[0][LOSS] < 0.5 * whole.history[0][LOSS]
+def test_a_resumed_child_does_not_fall_back_to_its_parent(tmp_path, whole):
+    """The warm start is done once: an interrupted child goes on from its own weights, to the same bits."""
+    at_once = train(tmp_path / "at once", seed=7, parent=whole.checkpoint)
+    with pytest.raises(Interrupted), interrupt_after(1):
+        train(tmp_path / "model", seed=7, parent=whole.checkpoint)
+    result = train(tmp_path / "model", seed=7, parent=whole.checkpoint)
+    assert result.resumed_from_epoch == 1
+    assert_same_training(tmp_path / "model", result, at_once)
 
 
 def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(whole, sibling):

@@ -1,0 +1,152 @@
+"""What a finished campaign leaves, asked for as a user asks."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from ase.io import read
+from tiny_campaign import interphase
+
+from interphase_flows.documents.records import CampaignResult, CommitteeDoc
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.workspace import open_workspace
+
+pytestmark = pytest.mark.slow
+
+
+def result_of(root: Path) -> CampaignResult:
+    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+        return CampaignResult.model_validate((workspace.ledger.get("campaigns", "tiny") or {})["result"])
+
+
+def test_the_loop_spawned_two_iterations_and_ran_out_of_budget(finished_root: Path) -> None:
+    """Iterations are documents; running out of budget is an outcome of its own, with a reason."""
+    rows = json.loads(
+        interphase("query", "iterations", "--root", str(finished_root), "--format", "json").stdout
+    )
+    assert [row["index"] for row in rows] == [0, 1, 2]
+    assert [row["decision"] for row in rows] == ["continue", "continue", "budget_exhausted"]
+    assert "max_iterations" in rows[-1]["reason"]
+    assert rows[-1]["n_labels_total"] > rows[0]["n_labels_total"]
+
+
+def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> None:
+    """An explored run's next segment begins at the step where the one before ended."""
+    text = interphase(
+        "query", "segments", "role=explore", "--root", str(finished_root), "--format", "json", "--limit", "0"
+    ).stdout
+    runs: dict[str, list[dict]] = {}
+    for segment in json.loads(text):
+        runs.setdefault(segment["run_id"], []).append(segment)
+    assert runs
+    for segments in runs.values():
+        first, second = sorted(segments, key=lambda s: s["first_step"])
+        assert first["last_step"] == second["first_step"] > 0
+        assert first["committee_key"] != second["committee_key"]
+
+
+def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
+    """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P at 24/45, about -0.74 eV/atom by CHGNet."""
+    text = interphase(
+        "query", "analyses", "name=thermodynamics", "--root", str(finished_root), "--format", "json"
+    ).stdout
+    values = json.loads(text)[0]["values"]
+    full = values["kinks"][-1]
+    assert full["x_electrode_exact"] == "8/15"  # 24/45 in lowest terms
+    assert values["full_reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
+    assert full["energy_ev_per_atom"] == pytest.approx(-0.74, abs=0.01)
+
+
+def test_status_answers_in_words_and_for_scripts(finished_root: Path) -> None:
+    """The only campaign under a root needs no name."""
+    text = interphase("status", "--root", str(finished_root)).stdout
+    assert "finished" in text
+    assert "report:" in text
+    found = json.loads(interphase("status", "tiny", "--root", str(finished_root), "--json").stdout)
+    assert found["documents"]["iterations"] == 3
+    assert found["running"] is None
+
+
+def test_the_report_is_one_file_that_names_the_surrogate(finished_root: Path) -> None:
+    """It opens without a network, and never calls the surrogate's labels DFT."""
+    page = (finished_root / "tiny" / "report" / "report.html").read_text()
+    assert "surrogate" in page.lower()
+    assert "budget exhausted" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    assert list((finished_root / "tiny" / "report" / "figures").glob("*.svg"))
+
+
+def test_the_data_set_is_exported_for_ase(finished_root: Path, tmp_path: Path) -> None:
+    """Energy, forces, stress, origin and split; no origin stands on two sides."""
+    target = tmp_path / "dataset.extxyz"
+    interphase("export", "dataset", str(target), "--root", str(finished_root))
+    frames = read(target, ":")
+    sides: dict[str, set[str]] = {}
+    for frame in frames:
+        assert frame.get_forces().shape == (len(frame), 3)
+        assert frame.get_stress().shape == (6,)
+        sides.setdefault(frame.info["origin"], set()).add(frame.info["split"])
+    assert {len(split) for split in sides.values()} == {1}
+    assert {side for split in sides.values() for side in split} == {"train", "validation", "test"}
+    assert all(split == {"test"} for origin, split in sides.items() if origin.startswith("audit/"))
+
+
+def test_models_and_trajectories_are_exported(finished_root: Path, tmp_path: Path) -> None:
+    """NequIP checkpoints by member; every replica as one unwrapped trajectory."""
+    interphase("export", "models", str(tmp_path / "models"), "--root", str(finished_root))
+    assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["member-0.ckpt", "member-1.ckpt"]
+    interphase("export", "trajectories", str(tmp_path / "runs"), "--root", str(finished_root))
+    frames = read(tmp_path / "runs" / "replica-0.extxyz", ":")
+    times = [frame.info["time_fs"] for frame in frames]
+    assert times == sorted(set(times))
+    assert times[-1] == pytest.approx(40.0)  # two segments of 10 steps of 2 fs
+
+
+def test_a_query_answers_as_csv(finished_root: Path) -> None:
+    """Filters, fields and formats work together."""
+    text = interphase(
+        "query",
+        "labels",
+        "origin~crystal",
+        "--fields",
+        "origin,energy_ev",
+        "--format",
+        "csv",
+        "--root",
+        str(finished_root),
+    ).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert rows
+    assert all(row["origin"].startswith("crystal/") and float(row["energy_ev"]) < 0 for row in rows)
+
+
+def test_resuming_a_finished_campaign_computes_nothing(finished_root: Path, tmp_path: Path) -> None:
+    """Every result is found by its key."""
+    root = tmp_path / "again"
+    shutil.copytree(finished_root, root)
+    before = result_of(root)
+    counts = json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"]
+    interphase("resume", "--root", str(root))
+    assert result_of(root) == before
+    assert json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"] == counts
+
+
+def test_a_damaged_model_is_made_again_and_on_record(finished_root: Path, tmp_path: Path) -> None:
+    """The hash of an artifact tells; its work is done again from its folder, and the result is the same."""
+    root = tmp_path / "damaged"
+    shutil.copytree(finished_root, root)
+    before = result_of(root)
+    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+        committee = workspace.ledger.get_as("committees", before.committee_key, CommitteeDoc)
+        assert committee is not None
+        path = workspace.artifacts.local_path(committee.models[0].checkpoint)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-100])
+    interphase("resume", "--root", str(root))
+    assert result_of(root) == before
+    failures = interphase("query", "failures", "--root", str(root), "--format", "json").stdout
+    assert "models" in {failure["failed_kind"] for failure in json.loads(failures)}

@@ -1,0 +1,57 @@
+"""A disk that fills up stops a campaign in words, and loses nothing."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_campaign import interphase
+
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.workspace import open_workspace
+
+pytestmark = pytest.mark.slow
+
+SMALL = "600k"
+LARGE = "200m"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, nearly full from the start."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SMALL}", "tmpfs", str(disk)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_named_and_a_resume_goes_on(
+    small_disk: Path, tiny_file: Path, finished_root: Path
+) -> None:
+    """The error names the file and the mend; with room, the campaign ends in the same data set."""
+    stopped = interphase("run", str(tiny_file), "--root", str(small_disk), check=False)
+    assert stopped.returncode == 2
+    assert "space" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    subprocess.run(["mount", "-o", f"remount,size={LARGE}", str(small_disk)], check=True)
+    again = (
+        ["resume", "tiny"] if (small_disk / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
+    )
+    interphase(*again, "--root", str(small_disk))
+    assert _dataset_key(small_disk) == _dataset_key(finished_root)
+
+
+def _dataset_key(root: Path) -> str:
+    with open_workspace(load_settings(root=root), "tiny", read_only=True) as workspace:
+        return str((workspace.ledger.get("campaigns", "tiny") or {})["result"]["dataset_key"])

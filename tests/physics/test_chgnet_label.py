@@ -1,0 +1,120 @@
+"""CHGNet as a reference method: its numbers are consistent, repeatable, and its own business."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from monty.json import MontyDecoder
+
+from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
+from interphase_flows.references.chgnet import CHGNetMethod
+from interphase_flows.references.relaxation import relax
+from interphase_flows.structures.library import load_phase
+
+STRESS_TOLERANCE = 0.02
+"""Relative: single precision energies and a difference over 1e-3 of strain leave about a half per cent."""
+STRAIN_STEP = 1e-3
+SYMMETRY_FORCE_EV_PER_ANGSTROM = 1e-3
+
+
+@pytest.fixture(scope="module")
+def method() -> CHGNetMethod:
+    return CHGNetMethod()
+
+
+def strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
+    result = atoms.copy()
+    result.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return result
+
+
+@pytest.fixture(scope="module")
+def stretched() -> Atoms:
+    """Li2S at +3 % in every direction: it wants to shrink, so its stress is positive (tension)."""
+    return strained(load_phase("Li2S"), 0.03 * np.eye(3))
+
+
+def test_stress_is_the_derivative_of_the_energy_by_strain_in_ev_per_cubic_angstrom(method, stretched):
+    """Voigt order, sign and unit: xx, zz and xy by central differences, within two per cent."""
+    label = method.label(strained(stretched, np.diag([0.01, 0.0, 0.0])))
+    sheared = strained(stretched, np.diag([0.01, 0.0, 0.0]))
+    for index, (i, j) in {0: (0, 0), 2: (2, 2)}.items():
+        step = np.zeros((3, 3))
+        step[i, j] = STRAIN_STEP
+        up, down = (method.label(strained(sheared, sign * step)).energy_ev for sign in (1, -1))
+        expected = (up - down) / (2 * STRAIN_STEP * sheared.get_volume())
+        assert label.stress_ev_per_angstrom3[index] == pytest.approx(expected, rel=STRESS_TOLERANCE)
+        assert expected > 0
+    step = np.zeros((3, 3))
+    step[0, 1] = step[1, 0] = 0.02
+    twisted = strained(stretched, step)
+    up, down = (method.label(strained(stretched, step * s)).energy_ev for s in (1.05, 0.95))
+    # dE = 2 σ_xy V dε_xy: both halves of the shear do work
+    expected = (up - down) / (0.1 * 0.02 * 2 * twisted.get_volume())
+    assert method.label(twisted).stress_ev_per_angstrom3[5] == pytest.approx(expected, rel=0.1)
+
+
+def test_a_crystal_at_its_symmetric_sites_feels_no_force(method):
+    """Li2S: every atom sits on a site where symmetry forbids a force."""
+    label = method.label(load_phase("Li2S"))
+    assert np.abs(label.forces_ev_per_angstrom).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
+
+
+def test_a_label_is_the_same_twice_and_whatever_type_nequip_left_behind(method, stretched):
+    """torch's default type is float64 after NequIP; a label does not know, and leaves it as it was."""
+    stretched = stretched.copy()
+    stretched.rattle(0.05, seed=1)
+    first = method.label(stretched)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        second = CHGNetMethod().label(stretched)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(before)
+    assert second.energy_ev == first.energy_ev
+    np.testing.assert_array_equal(second.forces_ev_per_angstrom, first.forces_ev_per_angstrom)
+    np.testing.assert_array_equal(second.stress_ev_per_angstrom3, first.stress_ev_per_angstrom3)
+
+
+def test_a_label_does_not_depend_on_where_in_the_cell_the_crystal_is(method, stretched):
+    """Translation, and wrapping, change the energy by no more than single precision does."""
+    moved = stretched.copy()
+    moved.translate([0.4, -3.0, 9.1])
+    tolerance_ev_per_atom = 1e-5
+    difference_ev = abs(method.label(moved).energy_ev - method.label(stretched).energy_ev)
+    assert difference_ev / len(moved) < tolerance_ev_per_atom
+
+
+def test_an_element_beyond_the_training_set_is_refused_by_name(method):
+    """Americium: the message names it."""
+    with pytest.raises(ReferenceMethodError, match="Am"):
+        method.label(Atoms("LiAm", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True))
+
+
+def test_relaxing_lowers_the_energy_and_leaves_the_start_alone(method, stretched):
+    """The stretched crystal shrinks; running out of steps is told, not an error."""
+    before = stretched.copy()
+    hasty = relax(stretched, method, max_steps=1)
+    relaxed = relax(stretched, method, max_force_ev_per_angstrom=0.1, max_steps=60)
+    assert not hasty.is_converged
+    assert relaxed.is_converged
+    assert relaxed.energy_ev < method.label(stretched).energy_ev
+    assert relaxed.atoms.get_volume() < stretched.get_volume()
+    np.testing.assert_array_equal(stretched.positions, before.positions)
+    assert stretched.calc is None
+
+
+@pytest.mark.parametrize(
+    "maker", [LabelMaker(gates=GateSpec(max_force_ev_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
+)
+def test_a_maker_is_not_changed_by_making_and_survives_its_dictionary(maker):
+    """jobflow's rule: as_dict() is the same after make(), and gives the same maker back."""
+    before = copy.deepcopy(maker.as_dict())
+    maker.make(None, *([[0]] if isinstance(maker, LabelMaker) else []))
+    assert maker.as_dict() == before
+    assert MontyDecoder().process_decoded(before) == maker
