@@ -20,7 +20,10 @@ app = typer.Typer(
     "Begin with:  interphase init   (writes a campaign file)   then   interphase run campaign.yaml",
 )
 
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of all campaigns.  [default: runs]")]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="Folder of all campaigns; by default that of the settings, or runs."),
+]
 Name = Annotated[
     str | None,
     typer.Argument(help="Name of the campaign; may be left out if there is only one under the root."),
@@ -60,7 +63,7 @@ def init(
     for path in write_templates(folder, force):
         print(f"wrote {path}")
     print(
-        f"next: interphase check {folder / 'campaign.yaml'}; interphase run {folder / 'campaign.yaml'} --dry-run"
+        f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run"
     )
 
 
@@ -81,8 +84,10 @@ def run(
     """
     from interphase_flows.campaigns.schema import Campaign
     from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.managers.preflight import check_campaign
 
-    campaign = load_yaml_model(file, Campaign)
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    check_campaign(campaign)
     if dry_run:
         _print_plan(campaign)
         return
@@ -115,6 +120,8 @@ def status(
     print(
         f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}"
     )
+    if found.missing:
+        print(f"missing: {', '.join(found.missing)}; the reasons: interphase query failures")
     if found.running:
         print(f"running: {found.running}")
         if found.progress:
@@ -163,8 +170,8 @@ def query(
     from interphase_flows.managers.queries import query_campaign
 
     settings, name = _named(name, root)
-    wanted = [*(filters or []), *(["status=rejected"] if rejected else [])]
-    print(query_campaign(settings, name, kind, wanted, fields.split(",") if fields else None, limit, output))
+    chosen = fields.split(",") if fields else None
+    print(query_campaign(settings, name, kind, filters or [], chosen, limit, output, rejected))
 
 
 @app.command()
@@ -207,7 +214,7 @@ def check(
     from interphase_flows.campaigns.yaml_file import load_yaml_model
     from interphase_flows.managers.checks import check_machine
 
-    campaign = load_yaml_model(file, Campaign) if file else None
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
     is_good = True
     for result in check_machine(_settings(root), campaign):
         is_good &= result.is_good

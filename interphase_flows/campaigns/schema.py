@@ -1,5 +1,6 @@
 """The schema of a campaign file: every key that may be written, its type, range and default."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -192,3 +193,13 @@ class Campaign(_Spec):
             if name not in self.phases:
                 raise ValueError(f"{role} {name!r} is not among phases {self.phases}: add it there")
         return self
+
+    def with_absolute_files(self, folder: Path) -> "Campaign":
+        """Return the campaign with its structure files as absolute paths, relative ones from ``folder``.
+
+        Jobs run in folders of their own, so a relative path would mean another file there.
+        """
+        files = {
+            name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()
+        }
+        return self.model_copy(update={"structure_files": files})

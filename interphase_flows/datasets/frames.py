@@ -36,16 +36,31 @@ def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | No
     return atoms
 
 
+KEY_PREFIX = "label-"
+"""In a file: readers of extxyz take a key of digits for a number, and ``12e34...`` for infinity."""
+
+
 def extxyz_bytes(frames: Sequence[Atoms]) -> bytes:
     """Return frames as extxyz, which ASE and NequIP read."""
+    marked = []
+    for frame in frames:
+        copied = frame.copy()
+        copied.calc = frame.calc
+        if "label_key" in frame.info:
+            copied.info["label_key"] = KEY_PREFIX + frame.info["label_key"]
+        marked.append(copied)
     text = io.StringIO()
-    write(text, list(frames), format="extxyz")
+    write(text, marked, format="extxyz")
     return text.getvalue().encode()
 
 
 def read_extxyz(path: Path) -> list[Atoms]:
     """Read every frame of an extxyz file."""
-    return list(read(path, index=":", format="extxyz"))
+    frames = list(read(path, index=":", format="extxyz"))
+    for frame in frames:
+        if "label_key" in frame.info:
+            frame.info["label_key"] = str(frame.info["label_key"]).removeprefix(KEY_PREFIX)
+    return frames
 
 
 def frames_of_split(frames: Iterable[Atoms], split: Split) -> list[Atoms]:

@@ -40,7 +40,8 @@ class Gates:
 
     def before(self, atoms: Atoms) -> Rejection | None:
         """Judge a structure before anything is spent on it."""
-        if len(atoms) == 0 or not np.isfinite(atoms.positions).all():
+        numbers = [atoms.positions, atoms.cell.array]
+        if len(atoms) == 0 or not all(np.isfinite(part).all() for part in numbers):
             return Rejection("not_finite", "the structure is empty or has coordinates that are not numbers")
         radii = covalent_radii[atoms.numbers]
         i, j, d = neighbor_list("ijd", atoms, cutoff=list(self.min_distance_fraction * radii))
@@ -56,14 +57,17 @@ class Gates:
     def after(
         self,
         atoms: Atoms,
-        energy_ev: float,
+        energy_ev: float | None,
         forces_ev_per_angstrom: NDArray[np.float64],
         stress_ev_per_angstrom3: NDArray[np.float64],
     ) -> Rejection | None:
         """Judge a raw label by itself."""
         forces, stress = np.asarray(forces_ev_per_angstrom), np.asarray(stress_ev_per_angstrom3)
-        if forces.shape != (len(atoms), 3) or stress.shape != (6,):
-            return Rejection("missing_property", f"forces have shape {forces.shape}, stress {stress.shape}")
+        if energy_ev is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
+            return Rejection(
+                "missing_property",
+                f"energy {energy_ev}, forces of shape {forces.shape}, stress {stress.shape}",
+            )
         if not (np.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             return Rejection("not_finite", "energy, forces or stress is not a number")
         largest = float(np.linalg.norm(forces, axis=1).max())

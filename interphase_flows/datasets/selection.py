@@ -1,7 +1,7 @@
 """Choose what to label: uncertain, not twice the same, and diverse.
 
-Descriptors are sorted-distance histograms (a smeared radial distribution per pair of elements),
-averaged over atoms: cheap, invariant, and enough to tell siblings apart.
+Descriptors are smeared radial distributions per pair of elements, averaged over atoms: cheap,
+invariant, continuous as atoms move, and enough to tell siblings apart.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,24 @@ def frame_descriptor(
 ) -> NDArray[np.float64]:
     """Return a smeared radial distribution per pair of elements and atom, (n_pairs * n_bins,).
 
-    Invariant under translation, rotation, permutation and the choice of the periodic cell.
+    Invariant under translation, rotation, permutation and the choice of the periodic cell.  A distance
+    is shared by the two bins beside it and fades out towards the cut-off, so that the last bit of a
+    coordinate never moves a whole count.
     """
     i, j, d = neighbor_list("ijd", atoms, cutoff_angstrom)
     symbols = np.asarray(atoms.symbols)
-    edges = np.linspace(0.0, cutoff_angstrom, n_bins + 1)
+    place = d / cutoff_angstrom * (n_bins - 1)  # bin n is centred at n * cutoff / (n_bins - 1)
+    below = np.minimum(place.astype(int), n_bins - 2)
+    above_share = place - below
+    # a shell weighs the same near and far; nothing jumps at the cut-off
+    weight = (1.0 - d / cutoff_angstrom) / np.maximum(d, 0.5) ** 2
     parts = []
     for a, b in combinations_with_replacement(sorted(elements), 2):
         pair = ((symbols[i] == a) & (symbols[j] == b)) | ((symbols[i] == b) & (symbols[j] == a))
-        weight = 1.0 / np.maximum(d[pair], 0.5) ** 2  # a shell weighs the same near and far
-        parts.append(np.histogram(d[pair], bins=edges, weights=weight)[0] / len(atoms))
+        bins, share, pair_weight = below[pair], above_share[pair], weight[pair]
+        near = np.bincount(bins, pair_weight * (1.0 - share), n_bins)
+        far = np.bincount(bins + 1, pair_weight * share, n_bins)
+        parts.append((near + far) / len(atoms))
     return np.concatenate(parts)
 
 

@@ -21,8 +21,8 @@ def split_origins(
 
     An origin is written ``family/name``.  Assignments made before (``fixed``) never change.  Within
     each family the new origins are ranked by a seeded hash, so the result does not depend on their
-    order; a family of three or more gives at least one origin to test and one to validation, a
-    smaller one, and any crystal (every phase must be trained on), is for training.
+    order; a family of three or more gives at least one origin to each side, a smaller one, and any
+    crystal (every phase must be trained on), is for training.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def split_origins(
             n_test = n_validation = 0
         else:
             n_test = max(1, round(test_fraction * n))
-            n_validation = max(1, round(validation_fraction * n))
+            n_test = min(n_test, n - 2)
+            n_validation = min(max(1, round(validation_fraction * n)), n - n_test - 1)
         for index, origin in enumerate(members):
             if index < n_test:
                 result[origin] = "test"

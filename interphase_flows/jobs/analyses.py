@@ -61,7 +61,13 @@ class RelaxMaker(Maker):
             if phase_name in self.structure_files
             else load_phase(phase_name, geometry="relaxed")
         )
-        key = content_key(KIND, name="relaxed phase", start=structure_key(start), method=method.identity.key)
+        key = content_key(
+            KIND,
+            name="relaxed phase",
+            phase=phase_name,
+            start=structure_key(start),
+            method=method.identity.key,
+        )
 
         def compute() -> AnalysisDoc:
             relaxed = relax(start, method)
@@ -156,6 +162,11 @@ class LearningCurveMaker(Maker):
                 for frame in frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "test")
                 if frame.info["origin"].split("/")[0] in INTERFACE_FAMILIES
             ]
+            if not frames:
+                raise AnalysisError(
+                    "no frame of the interface was held out, so there is no learning curve: ask for at least three "
+                    "structures.interfaces.snapshots.temperatures_K, or for labels of the audit"
+                )
             points: list[dict[str, object]] = []
             for committee_key in committee_keys:
                 document = recall("committees", committee_key, CommitteeDoc)
@@ -229,7 +240,8 @@ class InterphaseMaker(Maker):
             emit("analysis", done, len(run_ids), run_id)
         if not profiles:
             raise AnalysisError(
-                "no replica has a frame: every production run broke at once; see interphase query segments"
+                "no replica has a frame: no production run was made, or every one broke at once; see "
+                "interphase query failures, interphase query segments role=production"
             )
         shortest = min(len(p.time_ps) for p in profiles)
         density = over_replicas([p.density for p in profiles])

@@ -23,16 +23,23 @@ from interphase_flows.storage.workspace import current_workspace
 KIND = "labels"
 
 
-def label_key(structure_key: str, method_key: str) -> str:
-    """Return the content key of a label: what was labelled, and by what."""
-    return content_key(KIND, structure=structure_key, method=method_key)
+def label_key(structure_key: str, method_key: str, gates: Gates) -> str:
+    """Return the content key of a label: what was labelled, by what, and what it had to pass."""
+    return content_key(
+        KIND,
+        structure=structure_key,
+        method=method_key,
+        # the window of energies is judged later, where there is something to compare with
+        max_force_ev_per_angstrom=gates.max_force_ev_per_angstrom,
+        min_distance_fraction=gates.min_distance_fraction,
+    )
 
 
 def label_structure(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
     """Label one structure; whatever goes wrong becomes a rejected label with its reason."""
     identity = method.identity
     document = LabelDoc(
-        key=label_key(entry.key, identity.key),
+        key=label_key(entry.key, identity.key, gates),
         structure_key=entry.key,
         origin=entry.origin,
         formula=entry.formula,
@@ -45,13 +52,20 @@ def label_structure(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: 
         positions=atoms.positions.tolist(),
     )
 
+    started = time.monotonic()
+
     def rejected(rejection: Rejection) -> LabelDoc:
-        return document.model_copy(update={"reason": rejection.reason, "explanation": rejection.explanation})
+        return document.model_copy(
+            update={
+                "reason": rejection.reason,
+                "explanation": rejection.explanation,
+                "wall_time_s": time.monotonic() - started,
+            }
+        )
 
     before = gates.before(atoms)
     if before:
         return rejected(before)
-    started = time.monotonic()
     try:
         raw = method.label(atoms)
     except ReferenceMethodError as error:
@@ -96,7 +110,7 @@ class LabelMaker(Maker):
         batch = LabelBatch(accepted=[], rejected=[], origins={})
         for done, index in enumerate(indices, start=1):
             atoms, entry = frames[index], structures.entries[index]
-            key = label_key(entry.key, method.identity.key)
+            key = label_key(entry.key, method.identity.key, gates)
             label = once(KIND, key, LabelDoc, partial(label_structure, method, gates, atoms, entry))
             (batch.accepted if label.status == "accepted" else batch.rejected).append(key)
             batch.origins[key] = entry.origin

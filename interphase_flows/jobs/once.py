@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import Document
 from interphase_flows.exceptions import CorruptArtifactError
+from interphase_flows.progress import emit
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
@@ -47,7 +48,8 @@ def recall(kind: str, key: str, schema: type[D]) -> D | None:
         for ref in artifact_refs(document):
             workspace.artifacts.get(ref)
     except CorruptArtifactError as error:
-        workspace.ledger.invalidate(kind, key, reason=str(error))
+        workspace.ledger.invalidate(kind, key, reason="damaged_artifact")
+        emit("mend", 0, 1, f"{error} Its {kind} document is made again")
         return None
     return document
 

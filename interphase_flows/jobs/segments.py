@@ -94,6 +94,9 @@ class SegmentMaker(Maker):
             dynamics=self.dynamics,
             n_steps=self.n_steps,
             frame_interval_steps=self.frame_interval_steps,
+            # a run that breaks goes back to its last checkpoint
+            checkpoint_interval_steps=self.checkpoint_interval_steps,
+            equilibration_fs=self.equilibration_fs,
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
         )
@@ -210,7 +213,7 @@ def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -
     for walker in walkers:
         segment = by_run.get(walker.run_id)
         if segment is None:
-            result.append(walker)
+            result.append(walker)  # its job failed, on record: it is tried again with the next committee
         elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
             result.append(
                 walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
+from scipy.spatial.distance import cdist
 
 from interphase_flows.campaigns.schema import GateSpec, LearningSpec
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
@@ -90,7 +91,7 @@ class SelectMaker(Maker):
         descriptors = np.array([frame_descriptor(f, elements) for f in frames])
         taken = np.array([frame_descriptor(f, elements) for f in trained])
         scores = np.array([f.info["uncertainty"] for f in frames])
-        distances = np.linalg.norm(descriptors[:, None] - taken[None], axis=2).min(axis=1)
+        distances = cdist(descriptors, taken).min(axis=1)
         order = farthest_points(
             descriptors,
             len(frames),
@@ -111,8 +112,13 @@ class SelectMaker(Maker):
             if segment.trajectory is None:
                 continue
             with Trajectory(workspace.artifacts.get(segment.trajectory)) as trajectory:
-                frames = [trajectory.atoms(i) for i in range(trajectory.n_frames)]
-            for frame in frames[1:]:  # the first is where the run stood before this segment
+                frames = [
+                    # a fresh run's start is a frame too, and no dynamics
+                    trajectory.atoms(i)
+                    for i in range(trajectory.n_frames)
+                    if trajectory.step[i] > segment.first_step
+                ]
+            for frame in frames:
                 if gates.before(frame) is None:
                     frame.info["origin"] = f"audit/{segment.run_id}"
                     pool.append(frame)

@@ -99,8 +99,7 @@ def _memory() -> Check:
 
 def _root(root: Path) -> Check:
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
+        with tempfile.TemporaryFile(dir=_existing(root)):
             pass
     except OSError as error:
         return Check("root", False, f"{root} cannot be written ({error.strerror}); set root in the settings")
@@ -116,8 +115,7 @@ def _store(settings: Settings) -> Check:
         return Check("store", False, str(error))
     finally:
         workspace.close()
-        if settings.store.type == "embedded":
-            shutil.rmtree(workspace.root, ignore_errors=True)
+        _remove(workspace)
     return Check("store", True, f"{settings.store.type}: written and read back")
 
 
@@ -130,9 +128,17 @@ def _artifacts(settings: Settings) -> Check:
         return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
     finally:
         workspace.close()
-        if settings.store.type == "embedded" and settings.artifacts_url is None:
-            shutil.rmtree(workspace.root, ignore_errors=True)
+        if settings.artifacts_url is None:
+            _remove(workspace)
     return Check("artifacts", True, "written, read back, hash verified")
+
+
+def _remove(workspace: Workspace) -> None:
+    """Take away what the check left, and the root if there is nothing else in it."""
+    if workspace.settings.store.type == "embedded":
+        shutil.rmtree(workspace.root, ignore_errors=True)
+        if workspace.settings.root.is_dir() and not any(workspace.settings.root.iterdir()):
+            workspace.settings.root.rmdir()
 
 
 def _phase(name: str, campaign: Campaign) -> Check:

@@ -10,7 +10,8 @@ from typing import Any
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
 from interphase_flows.exceptions import InputError, InterphaseError
-from interphase_flows.managers.status import PROGRESS_FILE
+from interphase_flows.managers.preflight import check_campaign
+from interphase_flows.managers.status import PROGRESS_FILE, missing_answers
 from interphase_flows.progress import emit, listening
 from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
@@ -48,7 +49,9 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
     CampaignFailedError
         Jobs failed without which there is no result.
     """
+    check_campaign(campaign)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
         _register(workspace, campaign, accept_changes)
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")
@@ -56,8 +59,8 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         state = workspace.ledger.get("campaigns", campaign.name) or {}
         if "result" not in state:
             _set_status(workspace, "failed")
-            raise CampaignFailedError(_failure_message(workspace, campaign.name))
-        _set_status(workspace, "finished")
+            raise CampaignFailedError(_failure_message(workspace, campaign.name, began))
+        _set_status(workspace, "incomplete" if missing_answers(state["result"]) else "finished")
         return CampaignResult.model_validate(state["result"])
 
 
@@ -120,15 +123,16 @@ def _set_status(workspace: Workspace, status: str) -> None:
     )
 
 
-def _failure_message(workspace: Workspace, name: str) -> str:
-    failures = workspace.ledger.find("failures", sort={"last_at": -1}, limit=3)
+def _failure_message(workspace: Workspace, name: str, since: str) -> str:
+    failures = workspace.ledger.find("failures", {"last_at": {"$gte": since}}, sort={"last_at": 1}, limit=3)
     told = "\n".join(
         f"  {f['failed_kind']} {f['failed_key'][:12]}: {f['reason']}: {f['details'].get('explanation', '')}"
         for f in failures
     )
     return (
-        f"campaign {name} could not be finished; everything done so far is kept. The last failures:\n"
-        f"{told or '  none on record'}\nMend the cause, then: interphase resume {name}"
+        f"campaign {name} could not be finished; everything done so far is kept. What failed first:\n"
+        f"{told or '  nothing on record'}\nMend the cause, then: interphase resume {name}; if the cause is in the "
+        "campaign file: interphase run FILE --accept-changes"
     )
 
 

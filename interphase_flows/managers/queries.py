@@ -33,18 +33,33 @@ def query_campaign(
     fields: Sequence[str] | None,
     limit: int,
     output: str,
+    rejected: bool = False,
 ) -> str:
     """Return documents as a table, JSON (whole documents unless fields are named) or CSV.
+
+    ``rejected`` asks for labels that no data set took: those that failed a gate of their own, and
+    those whose energy was out of line with the others of their composition.
 
     Raises
     ------
     InputError
-        Unknown kind, malformed filter or unknown format.
+        Unknown kind, malformed filter or unknown format, or ``rejected`` for another kind than labels.
     """
+    if rejected and kind != "labels":
+        raise InputError(f"--rejected is for labels, not for {kind}; leave it out")
     writers = {"table": to_table, "json": to_json, "csv": to_csv}
     if output not in writers:
         raise InputError(f"--format {output}: choose one of {', '.join(writers)}")
     chosen = fields or (None if output == "json" else DEFAULT_FIELDS.get(kind))
     with open_workspace(settings, name, read_only=True) as workspace:
-        rows = query(workspace.ledger, kind, filters, chosen, limit)
+        rows = query(workspace.ledger, kind, filters, chosen, 0 if rejected else limit)
+        if rejected:
+            left_out = {
+                f["failed_key"]: f["reason"] for f in workspace.ledger.find("failures", {"failed_kind": kind})
+            }
+            rows = [
+                row | {"reason": row.get("reason") or left_out[row["key"]]}
+                for row in rows
+                if row.get("status") == "rejected" or row["key"] in left_out
+            ][: limit or None]
     return writers[output](rows) if rows else f"no {kind} match"

@@ -20,6 +20,7 @@ COUNTED = (
     "analyses",
 )
 PROGRESS_FILE = "progress.json"
+ANSWERS = ("thermodynamics", "learning_curve", "interphase")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class CampaignStatus:
     progress: dict[str, Any] | None
     documents: dict[str, int]
     labels_rejected: int
+    missing: list[str]
     failures: int
     iterations: list[IterationStatus]
     report: str | None
@@ -92,11 +94,18 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
             documents={kind: workspace.ledger.count(kind) for kind in COUNTED},
-            labels_rejected=workspace.ledger.count("labels", {"status": "rejected"}),
+            labels_rejected=workspace.ledger.count("labels", {"status": "rejected"})
+            + workspace.ledger.count("failures", {"failed_kind": "labels"}),
+            missing=missing_answers(state.get("result")),
             failures=workspace.ledger.count("failures"),
             iterations=_iterations(workspace),
             report=str(report) if report.exists() else None,
         )
+
+
+def missing_answers(result: dict[str, Any] | None) -> list[str]:
+    """Return the analyses that a result lacks because they failed."""
+    return [] if result is None else [name for name in ANSWERS if name not in result["analysis_keys"]]
 
 
 def _iterations(workspace: Workspace) -> list[IterationStatus]:

@@ -21,7 +21,6 @@ from interphase_flows.potentials.callbacks import take_up
 from interphase_flows.potentials.config import model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 
-
 CHATTERERS = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric", "nequip")
 """Loggers that tell which accelerators a machine lacks, at every training; Lightning goes by two names."""
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from ase.io import read
-from tiny_campaign import interphase
 
 from interphase_flows.documents.records import CampaignResult, CommitteeDoc
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
+from tiny_campaign import interphase
 
 pytestmark = pytest.mark.slow
 

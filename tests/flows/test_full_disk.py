@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_campaign import interphase
 
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
+from tiny_campaign import interphase
 
 pytestmark = pytest.mark.slow
 

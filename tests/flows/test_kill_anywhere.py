@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_campaign import command, environment, interphase
 
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.ledger import KINDS
 from interphase_flows.storage.workspace import open_workspace
-
+from tiny_campaign import command, environment, interphase
 
 N_KILLS = 10
 LONGEST_LIFE_S = 16.0
