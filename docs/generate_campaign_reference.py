@@ -51,8 +51,8 @@ MEANINGS = {
     "phases": "Phases that are trained on as crystals, and that the convex hull knows.",
     "hull_phases": "More phases, for the convex hull alone.",
     "structure_files": (
-        "File (CIF, POSCAR, extxyz) of each phase that the package does not have, by name, with its absolute "
-        "path. For crystals and the convex hull; electrode and electrolyte themselves come from the package."
+        "File (CIF, POSCAR, extxyz) of each phase that the package does not have, by name; a relative "
+        "path is from the folder of the campaign file. For crystals and the convex hull; electrode and electrolyte themselves come from the package."
     ),
     "reference.method": "What labels come from. `chgnet` is a surrogate, not DFT.",
     "gates.max_force_ev_per_angstrom": "A label with a larger force on any atom is rejected.",

@@ -63,10 +63,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A decision and its reason in words."""
+    """A decision and its reason in words; ``targets_met`` is what the next iteration asks of this one."""
 
     decision: Literal["continue", "converged", "budget_exhausted"]
     reason: str
+    targets_met: bool
 
 
 def decide(learning: LoopTargets, evidence: Evidence) -> Verdict:
@@ -88,11 +89,15 @@ def decide(learning: LoopTargets, evidence: Evidence) -> Verdict:
         if not evidence.all_walkers_finished:
             found += "; an audit walker was stopped"
     if good and evidence.was_good_before and evidence.iteration >= learning.min_iterations:
-        return Verdict("converged", f"{found}, twice in a row")
+        return Verdict("converged", f"{found}, twice in a row", good)
     if evidence.iteration >= learning.max_iterations:
         return Verdict(
-            "budget_exhausted", f"{found}; learning.max_iterations = {learning.max_iterations} is reached"
+            "budget_exhausted",
+            f"{found}; learning.max_iterations = {learning.max_iterations} is reached",
+            good,
         )
     if evidence.n_labels >= learning.max_labels:
-        return Verdict("budget_exhausted", f"{found}; learning.max_labels = {learning.max_labels} is reached")
-    return Verdict("continue", f"{found}{', once' if good else ''}")
+        return Verdict(
+            "budget_exhausted", f"{found}; learning.max_labels = {learning.max_labels} is reached", good
+        )
+    return Verdict("continue", f"{found}{', once' if good else ''}", good)

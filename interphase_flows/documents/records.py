@@ -231,6 +231,7 @@ class IterationDoc(Document):
     select_force_std_ev_per_angstrom: float
     stop_force_std_ev_per_angstrom: float
     fraction_above_select: float | None
+    targets_met: bool
     stop_reasons: dict[str, str]
     decision: Literal["continue", "converged", "budget_exhausted"]
     reason: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jobflow import Flow, Maker
 
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.datasets.splits import split_origins
 from interphase_flows.documents.records import Walker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structures import (
@@ -14,6 +15,7 @@ from interphase_flows.jobs.structures import (
     JoinSetsMaker,
     SnapshotsMaker,
     StartsMaker,
+    amorphous_origin,
 )
 
 AMORPHOUS_SEED = 100
@@ -42,14 +44,8 @@ class InitialDataMaker(Maker):
             spec.phases, spec.seed
         )
         amorphous = [
-            AmorphousMaker(spec=spec.structures.amorphous, method=method).make(
-                *ends, fraction, spec.seed + AMORPHOUS_SEED + index
-            )
-            for index, fraction in enumerate(
-                fraction
-                for fraction in spec.structures.amorphous.electrode_fractions
-                for _ in range(spec.structures.amorphous.n_per_fraction)
-            )
+            AmorphousMaker(spec=spec.structures.amorphous, method=method).make(*ends, fraction, seed)
+            for fraction, seed in self._amorphous_cells()
         ]
         temperatures_K = spec.structures.interfaces.snapshots.temperatures_K
         n_variants = len(temperatures_K) + self.n_interface_walkers
@@ -81,7 +77,8 @@ class InitialDataMaker(Maker):
         """Return the runs that explore: on interfaces, on amorphous cells, and for the audit.
 
         Every walker on an interface has a variant of its own, so that it is no sibling of a
-        trajectory on another side of the split.
+        trajectory on another side of the split.  A walker on an amorphous cell goes on from frames that
+        are labelled, so only cells whose frames train are walked from.
         """
         spec, structures = self.campaign.exploration, self.campaign.structures
         seed = self.campaign.seed + WALKER_SEED
@@ -96,13 +93,28 @@ class InitialDataMaker(Maker):
             for index in range(self.n_interface_walkers)
         ]
         n_interfaces = n_snapshots + self.n_interface_walkers
-        n_cells = len(structures.amorphous.electrode_fractions) * structures.amorphous.n_per_fraction
+        cells = self._training_cells()
         return walkers + [
             Walker(
                 run_id=f"amorphous-{index}",
                 role="explore",
                 seed=seed + 100 + index,
-                index=n_interfaces + index,
+                index=n_interfaces + cell,
             )
-            for index in range(min(spec.n_amorphous_walkers, n_cells))
+            for index, cell in enumerate(cells[: spec.n_amorphous_walkers])
         ]
+
+    def _amorphous_cells(self) -> list[tuple[float, int]]:
+        """Return the fraction of electrode and the seed of every amorphous cell."""
+        spec = self.campaign.structures.amorphous
+        fractions = [f for f in spec.electrode_fractions for _ in range(spec.n_per_fraction)]
+        return [(f, self.campaign.seed + AMORPHOUS_SEED + index) for index, f in enumerate(fractions)]
+
+    def _training_cells(self) -> list[int]:
+        """Return the amorphous cells that the split, which depends on their origins alone, gives to training."""
+        origins = [amorphous_origin(fraction, seed) for fraction, seed in self._amorphous_cells()]
+        learning = self.campaign.learning
+        sides = split_origins(
+            origins, {}, self.campaign.seed, learning.validation_fraction, learning.test_fraction
+        )
+        return [index for index, origin in enumerate(origins) if sides[origin] == "train"]

@@ -61,6 +61,7 @@ class IterationMaker(Maker):
             committee=committee.key,
             dataset=dataset.key,
             segments=[s.key for s in done],
+            n_walkers=len(segments),
             labels=sorted(batch.accepted + batch.rejected),
             learning=self.learning,
             previous=history[-1].key if history else None,
@@ -80,8 +81,10 @@ class IterationMaker(Maker):
                     n_labels=n_total,
                     fraction_above_select=fraction,
                     fresh_force_mae_mev_per_angstrom=fresh.forces_mae_mev_per_angstrom if fresh else None,
-                    was_good_before=bool(history) and self._is_good(history[-1]),
-                    all_walkers_finished=all(s.stop_reason == "finished" for s in audited),
+                    was_good_before=bool(history) and history[-1].targets_met,
+                    # a segment that is missing failed as a job, and may have been an audit
+                    all_walkers_finished=len(done) == len(segments)
+                    and all(s.stop_reason == "finished" for s in audited),
                 ),
             )
             return IterationDoc(
@@ -100,6 +103,7 @@ class IterationMaker(Maker):
                 select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
                 stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom,
                 fraction_above_select=fraction,
+                targets_met=verdict.targets_met,
                 stop_reasons={s.run_id: s.stop_reason for s in done},
                 decision=verdict.decision,
                 reason=verdict.reason,
@@ -115,15 +119,6 @@ class IterationMaker(Maker):
             f"energy {error.energy_mae_mev_per_atom:.0f} meV/atom: {document.decision}",
         )
         return document
-
-    def _is_good(self, previous: IterationDoc) -> bool:
-        return (
-            previous.fresh_audit_errors is not None
-            and previous.fraction_above_select is not None
-            and previous.fresh_audit_errors.forces_mae_mev_per_angstrom
-            <= self.learning.target_force_mae_mev_per_angstrom
-            and previous.fraction_above_select <= self.learning.target_fraction_above_select
-        )
 
     def _fresh_audit(
         self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch

@@ -177,17 +177,18 @@ class SegmentMaker(Maker):
         settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.watch_temperature_K[settled]
         checkpoint = result.last_good_checkpoint
+        last = read_checkpoint(checkpoint)  # after a break, the one before it: time counts up to there
         return document.model_copy(
             update={
                 "stop_reason": result.stop_reason,
-                "explanation": result.detail,
+                "explanation": f"at step {result.stop_step}: {result.detail}" if result.detail else "",
                 "first_step": result.first_step,
-                "last_step": result.stop_step,
+                "last_step": last.step,
                 "temperature_mean_k": float(temperatures_K.mean()) if len(temperatures_K) else None,
                 "temperature_std_k": float(temperatures_K.std()) if len(temperatures_K) else None,
                 "n_temperatures": len(temperatures_K),
                 "continue_from": workspace.artifacts.put_file(checkpoint, "checkpoints", ".npz"),
-                "continue_state": read_checkpoint(checkpoint).state_sha256(),
+                "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
                 "candidates": workspace.artifacts.put_bytes(
                     pack_candidates(result.candidates), "candidates", ".npz"

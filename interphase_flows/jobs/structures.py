@@ -44,6 +44,11 @@ def _told(stage: str) -> Progress:
     return lambda step, n_steps, info: emit(stage, step, n_steps, f"{info['temperature_K']:.0f} K")
 
 
+def amorphous_origin(x_electrode: float, seed: int) -> str:
+    """Return the origin of the frames of an amorphous cell; cells of one composition are a family."""
+    return f"amorphous x={x_electrode:.2f}/{seed}"
+
+
 @dataclass
 class CrystalsMaker(Maker):
     """Strained and rattled copies of every phase, and each phase as it is.
@@ -148,7 +153,7 @@ class AmorphousMaker(Maker):
                     on_progress=_told(f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"),
                 )
             ]
-            origin = f"amorphous x={x_electrode:.2f}/{seed}"
+            origin = amorphous_origin(x_electrode, seed)
             return store_set(key, origin, [packed, *frames], [origin] * (1 + len(frames)))
 
         return once(KIND, key, StructureSetDoc, compute)

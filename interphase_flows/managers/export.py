@@ -6,7 +6,13 @@ from pathlib import Path
 
 from ase.io import write
 
-from interphase_flows.documents.records import CommitteeDoc, DatasetDoc, IterationDoc, SegmentDoc
+from interphase_flows.documents.records import (
+    CampaignResult,
+    CommitteeDoc,
+    DatasetDoc,
+    IterationDoc,
+    SegmentDoc,
+)
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.settings import Settings
@@ -14,15 +20,23 @@ from interphase_flows.storage.workspace import Workspace, open_workspace
 
 
 def latest_iteration(workspace: Workspace) -> IterationDoc:
-    """Return the newest iteration of a campaign.
+    """Return the newest iteration of a campaign; of a finished one, that of its result.
 
     Raises
     ------
     InputError
         There is none yet.
     """
-    found = workspace.ledger.find("iterations", properties=["key", "index"], sort={"index": -1}, limit=1)
-    document = workspace.ledger.get_as("iterations", found[0]["key"], IterationDoc) if found else None
+    result = _result(workspace)
+    if result is not None:
+        key = result.iteration_keys[-1]
+    else:
+        # by time, not by index: a campaign that was changed has iterations of both its files
+        found = workspace.ledger.find(
+            "iterations", {"campaign": workspace.campaign}, ["key"], sort={"created_at": -1}, limit=1
+        )
+        key = found[0]["key"] if found else ""
+    document = workspace.ledger.get_as("iterations", key, IterationDoc)
     if document is None:
         raise InputError(
             f"campaign {workspace.campaign} has no iteration yet: its first committee is not trained"
@@ -51,8 +65,15 @@ def export_committee(workspace: Workspace, target: Path) -> list[Path]:
 
 def export_trajectories(workspace: Workspace, target: Path) -> list[Path]:
     """Write every production run as extxyz, unwrapped, with its time in fs."""
+    result = _result(workspace)
+    criteria: dict[str, object] = (
+        # one committee: a campaign that was changed has production of both its files
+        {"role": "production", "committee_key": latest_iteration(workspace).committee_key}
+        if result is None
+        else {"key": {"$in": result.production_keys}}
+    )
     runs: dict[str, list[SegmentDoc]] = {}
-    for stored in workspace.ledger.find("segments", {"role": "production"}, sort={"first_step": 1}):
+    for stored in workspace.ledger.find("segments", criteria, ["key"], sort={"first_step": 1}):
         segment = workspace.ledger.get_as("segments", stored["key"], SegmentDoc)
         if segment is not None and segment.trajectory is not None:
             runs.setdefault(segment.run_id, []).append(segment)
@@ -69,7 +90,14 @@ def export_trajectories(workspace: Workspace, target: Path) -> list[Path]:
     return written
 
 
+def _result(workspace: Workspace) -> CampaignResult | None:
+    state = workspace.ledger.get("campaigns", workspace.campaign) or {}
+    return CampaignResult.model_validate(state["result"]) if "result" in state else None
+
+
 def _copy(source: Path, target: Path) -> Path:
+    if target.is_dir():
+        raise InputError(f"{target} is a folder: name a file in it")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     return target

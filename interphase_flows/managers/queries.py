@@ -51,6 +51,8 @@ def query_campaign(
     if output not in writers:
         raise InputError(f"--format {output}: choose one of {', '.join(writers)}")
     chosen = fields or (None if output == "json" else DEFAULT_FIELDS.get(kind))
+    if rejected and chosen is not None:
+        chosen = list(dict.fromkeys([*chosen, "key", "status", "reason"]))
     with open_workspace(settings, name, read_only=True) as workspace:
         rows = query(workspace.ledger, kind, filters, chosen, 0 if rejected else limit)
         if rejected:

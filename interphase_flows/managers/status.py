@@ -86,6 +86,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         if status == "running" and holder is None and settings.store.type == "embedded":
             status = "interrupted"
         report = workspace.report_folder / "report.html"
+        own = {"campaign": name}  # a ledger in MongoDB is shared
         return CampaignStatus(
             name=name,
             status=status,
@@ -93,11 +94,11 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             started_at=state["started_at"],
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
-            documents={kind: workspace.ledger.count(kind) for kind in COUNTED},
-            labels_rejected=workspace.ledger.count("labels", {"status": "rejected"})
-            + workspace.ledger.count("failures", {"failed_kind": "labels"}),
+            documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED},
+            labels_rejected=workspace.ledger.count("labels", own | {"status": "rejected"})
+            + workspace.ledger.count("failures", own | {"failed_kind": "labels"}),
             missing=missing_answers(state.get("result")),
-            failures=workspace.ledger.count("failures"),
+            failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace),
             report=str(report) if report.exists() else None,
         )
@@ -111,7 +112,7 @@ def missing_answers(result: dict[str, Any] | None) -> list[str]:
 def _iterations(workspace: Workspace) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
     lines = {}
-    for document in workspace.ledger.find("iterations", properties=fields):
+    for document in workspace.ledger.find("iterations", {"campaign": workspace.campaign}, fields):
         errors = document["errors"].get("interface") or document["errors"]["test"]
         lines[document["index"]] = IterationStatus(
             index=document["index"],

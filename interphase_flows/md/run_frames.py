@@ -24,6 +24,9 @@ class RunFrames:
     def __init__(self, paths: Sequence[Path]) -> None:
         opened = [Trajectory(path) for path in paths]
         self._parts = [part for part in opened if part.n_frames]
+        for part in opened:
+            if not part.n_frames:
+                part.close()
         if not self._parts:
             raise DynamicsError(
                 "the run has no frames: none of its segments reached one; see their stop reasons"

@@ -71,6 +71,7 @@ class _Collector:
         self.workspace = workspace
         self.ledger = workspace.ledger
         self.state = state
+        self.own = {"campaign": workspace.campaign}  # a ledger in MongoDB is shared
         self.spec = Campaign.model_validate(state["spec"])
         self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
         self.iterations = self._iterations()
@@ -123,7 +124,8 @@ class _Collector:
             ]
             return [doc for doc in found if doc is not None]
         documents = [
-            self.ledger.get_as("iterations", d["key"], IterationDoc) for d in self.ledger.find("iterations")
+            self.ledger.get_as("iterations", d["key"], IterationDoc)
+            for d in self.ledger.find("iterations", self.own)
         ]
         by_index = {doc.index: doc for doc in documents if doc is not None}  # the newest of an index wins
         return [by_index[index] for index in sorted(by_index)]
@@ -192,10 +194,10 @@ class _Collector:
         return ReferenceMethod(f"{method.code} {method.version}", method.is_surrogate, settings)
 
     def _spending(self) -> Spending:
-        labels = self.ledger.find("labels", properties=["status", "reason", "wall_time_s"])
-        models = self.ledger.find("models", properties=["wall_time_s"])
+        labels = self.ledger.find("labels", self.own, properties=["status", "reason", "wall_time_s"])
+        models = self.ledger.find("models", self.own, properties=["wall_time_s"])
         segments = self.ledger.find(
-            "segments", properties=["role", "wall_time_s", "first_step", "last_step", "n_atoms"]
+            "segments", self.own, ["role", "wall_time_s", "first_step", "last_step", "n_atoms"]
         )
         wall: dict[str, float] = {
             "labels": sum(d["wall_time_s"] for d in labels),
@@ -380,7 +382,7 @@ class _Collector:
         notes += [note for segment in self.production for note in segment.notes]
         thermodynamics = self._analysis("thermodynamics")
         notes += list(thermodynamics.notes) if thermodynamics else []
-        failures = self.ledger.count("failures")
+        failures = self.ledger.count("failures", self.own)
         if failures:
             notes.append(f"{failures} failures are on record: interphase query failures")
         return notes
