@@ -1,10 +1,13 @@
 """Run a campaign on this machine, in this process; go on with one that was interrupted."""
 
 import json
+import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from interphase_flows.campaigns.schema import Campaign
@@ -18,6 +21,7 @@ from interphase_flows.storage.atomic import write_json_atomic
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 PROGRESS_INTERVAL_S = 1.0
+JOB_LOG = "jobs.log"
 
 
 class CampaignFailedError(InterphaseError):
@@ -111,9 +115,28 @@ def _run_flow(workspace: Workspace, campaign: Campaign) -> None:
         store = workspace.job_store()
         store.connect()
         try:
-            run_locally(CampaignMaker(campaign).make(), store=store, log=False, root_dir=workspace.root)
+            with _job_log(workspace.root / JOB_LOG):
+                run_locally(CampaignMaker(campaign).make(), store=store, log=False, root_dir=workspace.root)
         finally:
             store.close()
+
+
+@contextmanager
+def _job_log(path: Path) -> Iterator[None]:
+    """Keep what jobflow tells of its jobs, tracebacks included, in a file: a job that fails is not silent."""
+    logger, handler = logging.getLogger("jobflow"), logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+        handler.close()
 
 
 def _set_status(workspace: Workspace, status: str) -> None:
@@ -132,7 +155,8 @@ def _failure_message(workspace: Workspace, name: str, since: str) -> str:
     return (
         f"campaign {name} could not be finished; everything done so far is kept. What failed first:\n"
         f"{told or '  nothing on record'}\nMend the cause, then: interphase resume {name}; if the cause is in the "
-        "campaign file: interphase run FILE --accept-changes"
+        "campaign file: interphase run FILE --accept-changes. "
+        f"Every job's own words, tracebacks included: {workspace.root / JOB_LOG}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from interphase_flows.documents.records import Calibration, ErrorSummary
-from interphase_flows.potentials.committee import NequIPCommittee
+
+if TYPE_CHECKING:
+    from interphase_flows.potentials.committee import NequIPCommittee  # seconds to load
 
 MEV = 1000.0
 
@@ -39,7 +42,7 @@ class FrameErrors:
         return float(np.linalg.norm(self.forces_error, axis=1).max())
 
 
-def frame_errors(committee: NequIPCommittee, frames: Sequence[Atoms]) -> list[FrameErrors]:
+def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[FrameErrors]:
     """Predict labelled frames and compare."""
     result = []
     for frame in frames:

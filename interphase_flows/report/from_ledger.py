@@ -9,18 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import (
     AnalysisDoc,
-    CampaignResult,
     CommitteeDoc,
     DatasetDoc,
-    IterationDoc,
     SegmentDoc,
     StructureSetDoc,
 )
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.report.campaign_documents import CampaignDocuments
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs import (
     CompositionProfile,
@@ -63,25 +61,28 @@ def collect(workspace: Workspace) -> ReportInputs:
     state = workspace.ledger.get("campaigns", workspace.campaign)
     if state is None:
         raise InputError(f"{workspace.root} holds no campaign to report on: run its campaign file first")
-    return _Collector(workspace, state).inputs()
+    return _Collector(CampaignDocuments(workspace, state)).inputs()
 
 
 class _Collector:
-    def __init__(self, workspace: Workspace, state: Mapping[str, Any]) -> None:
-        self.workspace = workspace
-        self.ledger = workspace.ledger
-        self.state = state
-        self.own = {"campaign": workspace.campaign}  # a ledger in MongoDB is shared
-        self.spec = Campaign.model_validate(state["spec"])
-        self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
-        self.iterations = self._iterations()
-        self.production = self._production()
+    """Turns documents into sections, and cites each where it is used."""
+
+    def __init__(self, documents: CampaignDocuments) -> None:
+        self.documents = documents
+        self.workspace = documents.workspace
+        self.ledger = documents.ledger
+        self.state = documents.state
+        self.own = documents.own
+        self.spec = documents.spec
+        self.result = documents.result
+        self.iterations = documents.iterations
+        self.production = documents.production
         self.provenance: list[ProvenanceRow] = []
 
     def inputs(self) -> ReportInputs:
         dataset = self._dataset()
         starts = self._starts()
-        interphase = self._analysis("interphase")
+        interphase = self.documents.analysis("interphase")
         arrays = self._arrays(interphase)
         before, after = self._views()
         outcome, reason = self._outcome()
@@ -115,48 +116,18 @@ class _Collector:
             else "there is no production yet",
         )
 
-    # --- documents
-
-    def _iterations(self) -> list[IterationDoc]:
-        if self.result is not None:
-            found = [
-                self.ledger.get_as("iterations", key, IterationDoc) for key in self.result.iteration_keys
-            ]
-            return [doc for doc in found if doc is not None]
-        documents = [
-            self.ledger.get_as("iterations", d["key"], IterationDoc)
-            for d in self.ledger.find("iterations", self.own)
-        ]
-        by_index = {doc.index: doc for doc in documents if doc is not None}  # the newest of an index wins
-        return [by_index[index] for index in sorted(by_index)]
-
-    def _production(self) -> list[SegmentDoc]:
-        if self.result is None:
-            return []
-        found = [self.ledger.get_as("segments", key, SegmentDoc) for key in self.result.production_keys]
-        return [doc for doc in found if doc is not None]
-
     def _dataset(self) -> DatasetDoc | None:
-        if not self.iterations:
-            return None
-        dataset = self.ledger.get_as("datasets", self.iterations[-1].dataset_key, DatasetDoc)
+        dataset = self.documents.dataset
         if dataset is not None:
             note = ", ".join(f"{n} {side}" for side, n in dataset.n_frames.items())
             self._cite("labels", "datasets", dataset.key, dataset.artifact.sha256, note)
         return dataset
 
     def _starts(self) -> StructureSetDoc | None:
-        if self.result is None:
-            return None
-        starts = self.ledger.get_as("structure_sets", self.result.starts_key, StructureSetDoc)
+        starts = self.documents.starts
         if starts is not None:
             self._cite("structures", "structure_sets", starts.key, starts.artifact.sha256, starts.name)
         return starts
-
-    def _analysis(self, name: str) -> AnalysisDoc | None:
-        if self.result is None or name not in self.result.analysis_keys:
-            return None
-        return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
 
     def _cite(self, subject: str, kind: str, key: str, artifact: str = "", note: str = "") -> None:
         self.provenance.append(ProvenanceRow(subject, kind, key, artifact, note))
@@ -217,7 +188,7 @@ class _Collector:
         )
 
     def _report_iterations(self) -> list[Iteration]:
-        curve = self._analysis("learning_curve")
+        curve = self.documents.analysis("learning_curve")
         if curve is not None:
             self._cite(
                 "learning",
@@ -230,7 +201,7 @@ class _Collector:
         for number, doc in enumerate(self.iterations):
             held_out = doc.errors.get("interface", doc.errors["test"])
             errors = points[number] if number < len(points) else held_out.model_dump()
-            committee = self.ledger.get_as("committees", doc.committee_key, CommitteeDoc)
+            committee = self.documents.committee(doc.committee_key)
             self._cite(f"iteration {doc.index}", "iterations", doc.key, note=f"committee {doc.committee_key}")
             result.append(
                 Iteration(
@@ -264,9 +235,7 @@ class _Collector:
         return ParityData(energy, energy + energy_error, forces[::stride], (forces + forces_error)[::stride])
 
     def _replicas(self) -> list[Replica]:
-        committee = (
-            self.ledger.get_as("committees", self.result.committee_key, CommitteeDoc) if self.result else None
-        )
+        committee = self.documents.committee(self.result.committee_key) if self.result else None
         result = []
         for run_id in sorted({s.run_id for s in self.production}):
             segments = [s for s in self.production if s.run_id == run_id]
@@ -306,8 +275,7 @@ class _Collector:
             return {}
         for subject in ("profile", "environments", "displacement", "crystal"):
             self._cite(subject, "analyses", interphase.key, interphase.artifact.sha256)
-        with np.load(self.workspace.artifacts.get(interphase.artifact)) as archive:
-            return {name: archive[name] for name in archive.files}
+        return self.documents.arrays(interphase)
 
     def _profile(self, arrays: Mapping[str, np.ndarray]) -> CompositionProfile | None:
         if not arrays:
@@ -335,7 +303,7 @@ class _Collector:
         )
 
     def _thermodynamics(self) -> Thermodynamics | None:
-        analysis = self._analysis("thermodynamics")
+        analysis = self.documents.analysis("thermodynamics")
         if analysis is None:
             return None
         self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
@@ -380,7 +348,7 @@ class _Collector:
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
         notes += [note for segment in self.production for note in segment.notes]
-        thermodynamics = self._analysis("thermodynamics")
+        thermodynamics = self.documents.analysis("thermodynamics")
         notes += list(thermodynamics.notes) if thermodynamics else []
         failures = self.ledger.count("failures", self.own)
         if failures:

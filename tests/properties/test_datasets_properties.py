@@ -1,0 +1,220 @@
+"""Data sets: splits, selections, descriptors and gates hold for whatever comes."""
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.splits import split_origins
+
+SIDES = {"train", "validation", "test"}
+ELEMENTS = ["Li", "P", "S"]
+SAME_DESCRIPTOR = 1e-9
+"""Relative to descriptors of order one: what rotating a cell costs in double precision."""
+quick = settings(max_examples=40, deadline=None)
+
+families = st.sampled_from(["crystal", "amorphous x=0.07", "interface", "explore"])
+origins = st.builds(lambda family, n: f"{family}/{n}", families, st.integers(0, 30))
+fractions = st.floats(0.01, 0.49)
+seeds = st.integers(0, 10_000)
+
+
+# --- splits
+
+
+@quick
+@given(st.lists(origins, max_size=40), seeds, fractions, fractions, st.randoms())
+def test_sides_do_not_depend_on_order_or_repetition(found, seed, validation, test, rng):
+    """Every origin has one side, the same in any order and however often it is named."""
+    sides = split_origins(found, {}, seed, validation, test)
+    shuffled = found * 2
+    rng.shuffle(shuffled)
+    assert split_origins(shuffled, {}, seed, validation, test) == sides
+    assert sides.keys() == set(found)
+    assert set(sides.values()) <= SIDES
+
+
+@quick
+@given(st.lists(origins, max_size=30), st.lists(origins, max_size=30), seeds, fractions, fractions)
+def test_a_side_once_given_never_changes(first, second, seed, validation, test):
+    """A data set's child keeps its parent's sides, whatever comes in later and in however many steps."""
+    before = split_origins(first, {}, seed, validation, test)
+    after = split_origins(second, before, seed, validation, test)
+    assert before.items() <= after.items()
+    assert split_origins([*first, *second], after, seed, validation, test) == after
+
+
+@quick
+@given(st.lists(origins, max_size=40), seeds, fractions, fractions)
+def test_every_family_trains_and_a_large_one_is_held_out(found, seed, validation, test):
+    """Three origins or more are on all sides; fewer, and crystals, train."""
+    sides = split_origins(found, {}, seed, validation, test)
+    for family in {origin.split("/")[0] for origin in sides}:
+        members = {side for origin, side in sides.items() if origin.split("/")[0] == family}
+        n = sum(origin.split("/")[0] == family for origin in sides)
+        assert members == (SIDES if n >= 3 and family != "crystal" else {"train"})
+
+
+# --- selection
+
+points = arrays(
+    np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(-50, 50).map(float)
+)
+
+
+@quick
+@given(points, st.integers(0, 15), st.floats(0, 20))
+def test_choices_are_unique_no_more_than_asked_and_never_siblings(rows, n, min_distance):
+    """Whatever is chosen is farther from all else chosen than the limit."""
+    chosen = farthest_points(rows, n, min_distance=min_distance)
+    assert len(chosen) == len(set(chosen)) <= n
+    for position, index in enumerate(chosen):
+        for other in chosen[:position]:
+            assert np.linalg.norm(rows[index] - rows[other]) > min_distance
+
+
+@quick
+@given(seeds, st.integers(1, 12), st.integers(1, 12), st.randoms())
+def test_the_order_of_candidates_does_not_matter(seed, count, n, rng):
+    """Candidates whose scores and places differ: any permutation chooses the same set."""
+    generator = np.random.default_rng(seed)
+    rows, scores = generator.normal(size=(count, 4)), generator.uniform(0.1, 3.0, size=count)
+    taken = generator.normal(size=(3, 4))
+    order = list(range(count))
+    rng.shuffle(order)
+    chosen = farthest_points(rows, n, taken, scores)
+    again = [order[i] for i in farthest_points(rows[order], n, taken, scores[order])]
+    assert again == chosen
+
+
+@quick
+@given(st.lists(st.sampled_from("abcd"), max_size=20), st.integers(0, 25))
+def test_a_quota_is_filled_and_no_group_is_left_out(groups, n):
+    """As many as asked if there are, in the given order within a group, and shares differ by choice of supply only."""
+    order = list(range(len(groups)))
+    taken = share_quota(groups, order, n)
+    assert len(taken) == len(set(taken)) == min(n, len(groups))
+    shares = {group: sum(groups[i] == group for i in taken) for group in set(groups)}
+    for group in shares:
+        mine = [i for i in taken if groups[i] == group]
+        assert mine == sorted(mine)
+        has_more = shares[group] < groups.count(group)
+        if has_more:
+            assert shares[group] >= max(shares.values()) - 1
+
+
+# --- descriptors
+
+
+def random_atoms(seed: int) -> Atoms:
+    generator = np.random.default_rng(seed)
+    cell = 5.0 * np.eye(3) + generator.uniform(-0.8, 0.8, size=(3, 3))
+    return Atoms(
+        generator.choice(ELEMENTS, size=7), scaled_positions=generator.random((7, 3)), cell=cell, pbc=True
+    )
+
+
+@quick
+@given(seeds, st.randoms())
+def test_a_descriptor_does_not_know_names_place_orientation_or_cell(seed, rng):
+    """Permuted, moved, wrapped, rotated, in another choice of lattice vectors, or repeated: the same."""
+    atoms = random_atoms(seed)
+    expected = frame_descriptor(atoms, ELEMENTS)
+    order = list(range(len(atoms)))
+    rng.shuffle(order)
+    moved, rotated, skewed = atoms.copy(), atoms.copy(), atoms.copy()
+    moved.translate([rng.uniform(-9, 9) for _ in range(3)])
+    moved.wrap()
+    rotated.rotate(rng.uniform(0, 360), [1.0, rng.uniform(-1, 1), 2.0], rotate_cell=True)
+    skewed.set_cell(np.array([[1, 0, 0], [1, 1, 0], [-1, 2, 1]]) @ atoms.cell.array)
+    for same in (atoms[order], moved, rotated, skewed, atoms.repeat((1, 2, 1))):
+        np.testing.assert_allclose(frame_descriptor(same, ELEMENTS), expected, rtol=0, atol=SAME_DESCRIPTOR)
+
+
+# --- gates
+
+GATES = Gates()
+STRUCTURES = {
+    "Li2S": bulk("Li2S", "fluorite", a=5.7) * (1, 1, 2),
+    "Li": bulk("Li", "bcc", a=3.44, cubic=True),
+    "LiP": bulk("LiP", "rocksalt", a=5.2),
+}
+
+
+@st.composite
+def good_labels(draw):
+    """A rattled crystal and numbers of a plausible size."""
+    atoms = STRUCTURES[draw(st.sampled_from(sorted(STRUCTURES)))].copy()
+    atoms.rattle(0.1, seed=draw(seeds))
+    generator = np.random.default_rng(draw(seeds))
+    forces = generator.uniform(-5, 5, size=(len(atoms), 3))
+    return atoms, -4.0 * len(atoms), forces, generator.uniform(-0.2, 0.2, size=6)
+
+
+@quick
+@given(good_labels())
+def test_good_labels_pass(label):
+    """Before and after."""
+    atoms, energy, forces, stress = label
+    assert GATES.before(atoms) is None
+    assert GATES.after(atoms, energy, forces, stress) is None
+
+
+@quick
+@given(good_labels(), st.data())
+def test_a_planted_fault_is_caught_wherever_it_is(label, data):
+    """Any one number that is none, any one force too large, any two atoms upon each other, anything missing."""
+    atoms, energy, forces, stress = label
+    atom, axis = data.draw(st.integers(0, len(atoms) - 1)), data.draw(st.integers(0, 2))
+    bad = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    broken_forces, strong_forces, broken_stress = forces.copy(), forces.copy(), stress.copy()
+    broken_forces[atom, axis] = broken_stress[2 * axis] = bad
+    strong_forces[atom, axis] = data.draw(st.sampled_from([-1, 1])) * 30.01
+    for wrong in ((bad, forces, stress), (energy, broken_forces, stress), (energy, forces, broken_stress)):
+        assert GATES.after(atoms, *wrong).reason == "not_finite"
+    assert GATES.after(atoms, energy, strong_forces, stress).reason == "max_force"
+    for wrong in (
+        (None, forces, stress),
+        (energy, None, stress),
+        (energy, forces[1:], stress),
+        (energy, forces, stress[:5]),
+    ):
+        assert GATES.after(atoms, *wrong).reason == "missing_property"
+    other = data.draw(st.integers(0, len(atoms) - 1))
+    assume(other != atom)
+    nowhere = atoms.copy()
+    nowhere.positions[atom, axis] = bad
+    assert GATES.before(nowhere).reason == "not_finite"
+    on_top = atoms.copy()
+    lattice_vector = atoms.cell.array[data.draw(st.integers(0, 2))]
+    on_top.positions[atom] = on_top.positions[other] + lattice_vector + [0.0, 0.0, data.draw(st.floats(0, 0.6))]
+    assert GATES.before(on_top).reason == "overlapping_atoms"
+
+
+@quick
+@given(seeds, st.floats(3.0, 1e4), st.sampled_from([-1, 1]), st.integers(3, 6))
+def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_ev_per_atom, sign, per_phase):
+    """Labels of four phases with a scatter of 0.1 eV/atom, one of them off by more than the window."""
+    generator = np.random.default_rng(seed)
+    phases = np.array([[12, 0, 0], [8, 0, 4], [6, 2, 0], [7, 3, 11]], dtype=float)
+    compositions = np.repeat(phases, per_phase, axis=0)
+    n_atoms = compositions.sum(axis=1)
+    energies = compositions @ [-1.9, -5.3, -4.1] + n_atoms * generator.uniform(-0.1, 0.1, len(n_atoms))
+    assert not GATES.energy_outliers(compositions, energies).any()
+    bad = int(generator.integers(len(energies)))
+    energies[bad] += sign * off_ev_per_atom * n_atoms[bad]
+    assert np.flatnonzero(GATES.energy_outliers(compositions, energies)).tolist() == [bad]
+
+
+def test_gates_are_as_strict_as_they_are_told():
+    """The same structure and the same forces, another limit."""
+    atoms = Atoms("Li2", positions=[[0, 0, 0], [2.0, 0, 0]], cell=[9, 9, 9], pbc=True)
+    assert GATES.before(atoms) is None
+    assert Gates(min_distance_fraction=0.9).before(atoms).reason == "overlapping_atoms"
+    forces = np.array([[5.0, 0, 0], [0, 0, 0]])
+    assert GATES.after(atoms, -1.0, forces, np.zeros(6)) is None
+    assert Gates(max_force_ev_per_angstrom=4.0).after(atoms, -1.0, forces, np.zeros(6)).reason == "max_force"

@@ -1,0 +1,76 @@
+"""Labels, frames and files."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
+from interphase_flows.documents.records import LabelDoc
+from interphase_flows.exceptions import InputError
+
+FILE_DIGITS = 1e-7
+"""extxyz keeps eight decimals."""
+
+
+def label(key: str = "a" * 32, **changes) -> LabelDoc:
+    atoms = Atoms("Li2S", positions=[[0, 0, 0], [2.4, 0.1, 0], [0, 2.4, 0]], cell=[5, 5, 5], pbc=True)
+    fields = {
+        "key": key,
+        "structure_key": "b" * 32,
+        "origin": "interface/1",
+        "formula": "Li2S",
+        "method_name": "chgnet",
+        "method_key": "c" * 32,
+        "is_surrogate": True,
+        "status": "accepted",
+        "numbers": atoms.numbers.tolist(),
+        "cell": atoms.cell.tolist(),
+        "positions": atoms.positions.tolist(),
+        "energy_ev": -10.25,
+        "forces_ev_per_angstrom": [[0.1, 0.2, 0.3], [0.0, -0.2, -0.3], [-0.1, 0.0, 0.0]],
+        "stress_ev_per_angstrom3": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
+    }
+    return LabelDoc(**fields | changes)
+
+
+def test_a_label_comes_back_from_its_file(tmp_path):
+    """Energy, forces, stress in Voigt order, origin, side and key."""
+    frame = labelled_atoms(label(), "amorphous x=0.53/101", "test")
+    (tmp_path / "one.extxyz").write_bytes(extxyz_bytes([frame]))
+    (back,) = read_extxyz(tmp_path / "one.extxyz")
+    assert back.get_potential_energy() == pytest.approx(-10.25)
+    np.testing.assert_allclose(back.get_forces(), frame.get_forces(), rtol=0, atol=FILE_DIGITS)
+    np.testing.assert_allclose(back.get_stress(), frame.get_stress(), rtol=0, atol=FILE_DIGITS)
+    assert back.pbc.all()
+    for name in ("label_key", "origin", "split", "method"):
+        assert back.info[name] == frame.info[name]
+
+
+@pytest.mark.parametrize("key", ["1" * 32, "0" * 32, "12e45678901234567890123456789012", "0" * 31 + "1"])
+def test_a_key_that_looks_like_a_number_is_still_that_key(tmp_path, key):
+    """Readers of extxyz turn digits into numbers, and 12e45... into infinity; twice there and back."""
+    frames = [labelled_atoms(label(key), split="train")]
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(extxyz_bytes(frames))
+        frames = read_extxyz(tmp_path / name)
+    assert [frame.info["label_key"] for frame in frames] == [key]
+
+
+def test_writing_leaves_the_frames_alone():
+    """What is written is a copy, and the same bytes again."""
+    frame = labelled_atoms(label(), split="train")
+    assert extxyz_bytes([frame]) == extxyz_bytes([frame])
+    assert frame.info["label_key"] == "a" * 32
+
+
+def test_a_rejected_label_cannot_enter():
+    """The message has its reason."""
+    with pytest.raises(InputError, match="max_force"):
+        labelled_atoms(label(status="rejected", reason="max_force", energy_ev=None))
+
+
+def test_sides_are_told_apart():
+    """Frames of one side only."""
+    frames = [labelled_atoms(label(), split=side) for side in ("train", "test", "train")]
+    assert len(frames_of_split(frames, "train")) == 2
+    assert frames_of_split(frames, "validation") == []

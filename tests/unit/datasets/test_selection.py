@@ -1,0 +1,76 @@
+"""What is worth a label, and where in an interface it is."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+
+from interphase_flows.datasets.regions import region_of_atom
+from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
+
+SMALL_MOVE_ANGSTROM = 1e-9
+SAME_DESCRIPTOR = 1e-6
+
+
+def test_the_most_uncertain_comes_first_and_siblings_are_left_out():
+    """A line of points: 0 and 1 are twins nearer than the limit."""
+    rows = np.array([[0.0], [0.01], [5.0], [9.0]])
+    assert farthest_points(rows, 4, scores=np.array([2.0, 1.0, 1.0, 1.0]), min_distance=0.1) == [0, 3, 2]
+
+
+def test_what_is_in_the_data_set_is_not_chosen_again():
+    """A candidate equal to a trained frame is out though it scores highest."""
+    rows = np.array([[0.0], [1.0], [2.0]])
+    assert farthest_points(rows, 3, taken=np.array([[2.0]]), scores=np.array([1.0, 1.0, 100.0])) == [0, 1]
+
+
+def test_no_candidates_are_no_choice():
+    """Also none asked for."""
+    assert farthest_points(np.empty((0, 3)), 5) == []
+    assert farthest_points(np.ones((2, 3)), 0) == []
+    assert share_quota([], [], 3) == []
+
+
+def test_the_quota_takes_turns_among_groups():
+    """Three of one region do not push out the one of another."""
+    groups = ["bulk", "bulk", "bulk", "reaction zone"]
+    assert share_quota(groups, [0, 1, 2, 3], 2) == [0, 3]
+    assert share_quota(groups, [0, 1, 2, 3], 9) == [0, 3, 1, 2]
+
+
+def test_a_distance_between_two_bins_counts_in_both():
+    """The last bit of a coordinate moves the descriptor by no more than itself; perfect crystals sit on edges."""
+    for lattice_angstrom in (3.0, 3.5, 4.0, 4.5):
+        crystal = bulk("Li", "sc", a=lattice_angstrom) * (2, 2, 2)
+        moved = crystal.copy()
+        moved.set_cell(crystal.cell * (1 - SMALL_MOVE_ANGSTROM), scale_atoms=True)
+        difference = frame_descriptor(crystal, ["Li"]) - frame_descriptor(moved, ["Li"])
+        assert np.abs(difference).max() < SAME_DESCRIPTOR
+
+
+def test_a_descriptor_tells_elements_and_distances_apart():
+    """Stretching, and exchanging elements, both show."""
+    crystal = bulk("LiF", "rocksalt", a=4.0)
+    stretched, exchanged = crystal.copy(), Atoms("LiP", crystal.positions, cell=crystal.cell, pbc=True)
+    stretched.set_cell(1.05 * crystal.cell, scale_atoms=True)
+    elements = ["F", "Li", "P"]
+    for other in (stretched, exchanged):
+        assert np.linalg.norm(frame_descriptor(crystal, elements) - frame_descriptor(other, elements)) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("index", "region"),
+    [(0, "electrode"), (3, "reaction zone"), (4, "reaction zone"), (7, "electrolyte")],
+)
+def test_regions_of_an_interface(index, region):
+    """A chain of four electrode and four electrolyte atoms, 3 Å apart."""
+    chain = Atoms("Li8", positions=[[3.0 * i, 0, 0] for i in range(8)], cell=[40, 10, 10], pbc=True)
+    chain.set_array("side", np.repeat([0, 1], 4))
+    assert region_of_atom(chain, index) == region
+    chain.set_array("force_std_ev_per_angstrom", np.eye(8)[index])
+    assert region_of_atom(chain) == region
+
+
+def test_a_cell_without_sides_is_bulk():
+    """An amorphous cell has no electrode side."""
+    assert region_of_atom(bulk("Li")) == "bulk"
