@@ -20,6 +20,8 @@ app = typer.Typer(
     "Begin with:  interphase init   (writes a campaign file)   then   interphase run campaign.yaml",
 )
 
+STOPPED_BY_CTRL_C = 130
+
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="Folder of all campaigns; by default that of the settings, or runs."),
@@ -259,9 +261,10 @@ def main() -> None:
     except InterphaseError as error:
         sys.stderr.write(f"interphase: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("interphase: stopped; nothing is lost, go on with: interphase resume\n")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == STOPPED_BY_CTRL_C:  # what Typer makes of a KeyboardInterrupt, without a word
+            sys.stderr.write("interphase: stopped; nothing is lost, go on with: interphase resume\n")
+        raise
 
 
 if __name__ == "__main__":

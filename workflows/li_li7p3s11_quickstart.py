@@ -2,24 +2,33 @@
 
 from interphase_flows.campaigns.schema import Campaign
 
-LANGEVIN = {"timestep_fs": 2, "friction_per_ps": 20}
-
 campaign = Campaign(
     name="li_li7p3s11_quickstart",
     description="Li/Li7P3S11 on a laptop, labels by the CHGNet surrogate (not DFT)",
     structures={
         "crystals": {"n_per_phase": 6},
         "amorphous": {"snapshot_interval_steps": 6},
-        "interfaces": {"snapshots": {"temperatures_K": [400, 600, 800, 500], "snapshot_interval_steps": 6}},
+        "interfaces": {
+            "snapshots": {"temperatures_K": [400, 600, 800, 500], "n_steps": 72, "snapshot_interval_steps": 6}
+        },
     },
-    committee={"training": {"max_epochs": 24, "warm_start_epochs": 8}},
-    exploration={"dynamics": {"temperature_K": 500, **LANGEVIN}, "steps_per_iteration": 150},
+    committee={"training": {"max_epochs": 24, "warm_start_epochs": 12}},
+    exploration={
+        "dynamics": {"temperature_K": 500, "timestep_fs": 2, "friction_per_ps": 20},
+        "steps_per_iteration": 150,
+    },
     learning={
         "max_iterations": 2,
-        "labels_per_iteration": 16,
+        "labels_per_iteration": 24,
+        "select_force_error_ev_per_angstrom": 0.8,
         "stop_force_error_ev_per_angstrom": 2.0,
     },
-    production={"dynamics": {"temperature_K": 300, **LANGEVIN}},
+    production={
+        "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50},
+        "steps_per_segment": 750,
+        "checkpoint_interval_steps": 125,
+        "equilibration_fs": 1000,
+    },
 )
 
 if __name__ == "__main__":

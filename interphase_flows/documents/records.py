@@ -56,6 +56,7 @@ class StructureSetDoc(Document):
     artifact: ArtifactRef
     entries: list[StructureEntry]
     details: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    wall_time_s: float = 0.0
 
 
 class LabelDoc(Document):

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 from jobflow import Maker, job
@@ -123,7 +124,9 @@ class ReactionMaker(Maker):
                     "kinks": [
                         {
                             "x_electrode": float(kink.x_electrode),
-                            "x_electrode_exact": str(kink.x_electrode),
+                            "x_electrode_exact": _as_reacted(
+                                kink.x_electrode, kink.electrode_units, electrode
+                            ),
                             "reaction": kink.reaction,
                             "energy_ev_per_atom": kink.energy_ev_per_atom,
                             "energy_ev_per_formula_unit": kink.energy_ev_per_formula_unit,
@@ -139,6 +142,14 @@ class ReactionMaker(Maker):
             )
 
         return once(KIND, key, AnalysisDoc, compute)
+
+
+def _as_reacted(x_electrode: Fraction, electrode_units: Fraction, electrode: str) -> str:
+    """Write the share of the electrode's atoms as the balanced reaction has it: 24/45, not 8/15."""
+    from pymatgen.core import Composition
+
+    n_electrode = electrode_units.numerator * int(Composition(electrode).reduced_composition.num_atoms)
+    return f"{n_electrode}/{n_electrode / x_electrode}"
 
 
 @dataclass

@@ -17,8 +17,12 @@ def store_set(
     origins: Sequence[str],
     details: dict[str, dict[str, float | int | str]] | None = None,
     notes: Sequence[str] = (),
+    wall_time_s: float = 0.0,
 ) -> StructureSetDoc:
-    """Write a set of structures as an artifact and return its document (not yet in the ledger)."""
+    """Write a set of structures as an artifact and return its document (not yet in the ledger).
+
+    ``wall_time_s`` is what its dynamics cost in the process that finished it.
+    """
     artifact = current_workspace().artifacts.put_bytes(pack_structures(frames), "structures", ".npz")
     entries = [
         StructureEntry(
@@ -27,7 +31,13 @@ def store_set(
         for frame, origin in zip(frames, origins, strict=True)
     ]
     return StructureSetDoc(
-        key=key, name=name, artifact=artifact, entries=entries, details=details or {}, notes=list(notes)
+        key=key,
+        name=name,
+        artifact=artifact,
+        entries=entries,
+        details=details or {},
+        notes=list(notes),
+        wall_time_s=wall_time_s,
     )
 
 

@@ -1,5 +1,6 @@
 """Jobs that make structures: crystals, amorphous cells, interfaces, and short reference dynamics."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -128,6 +129,7 @@ class AmorphousMaker(Maker):
         )
 
         def compute() -> StructureSetDoc:
+            began = time.monotonic()
             composition = composition_on_line(x_electrode, self.spec.n_atoms, electrode, electrolyte)
             volume = estimate_volume_per_atom_angstrom3(composition, electrode, electrolyte)
             packed = soft_push_off(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
@@ -154,7 +156,13 @@ class AmorphousMaker(Maker):
                 )
             ]
             origin = amorphous_origin(x_electrode, seed)
-            return store_set(key, origin, [packed, *frames], [origin] * (1 + len(frames)))
+            return store_set(
+                key,
+                origin,
+                [packed, *frames],
+                [origin] * (1 + len(frames)),
+                wall_time_s=time.monotonic() - began,
+            )
 
         return once(KIND, key, StructureSetDoc, compute)
 
@@ -260,6 +268,7 @@ class SnapshotsMaker(Maker):
         )
 
         def compute() -> StructureSetDoc:
+            began = time.monotonic()
             start = load_set(starts)[index]
             frames = reference_snapshots(
                 start,
@@ -275,7 +284,9 @@ class SnapshotsMaker(Maker):
                 on_progress=_told(f"{self.method} interface at {temperature_K:.0f} K"),
             )
             origin = f"interface/{temperature_K:.0f}K-{seed}"
-            return store_set(key, origin, frames, [origin] * len(frames))
+            return store_set(
+                key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
+            )
 
         return once(KIND, key, StructureSetDoc, compute)
 

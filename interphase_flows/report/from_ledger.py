@@ -170,7 +170,9 @@ class _Collector:
         segments = self.ledger.find(
             "segments", self.own, ["role", "wall_time_s", "first_step", "last_step", "n_atoms"]
         )
+        sets = self.ledger.find("structure_sets", self.own, properties=["wall_time_s"])
         wall: dict[str, float] = {
+            "first structures": sum(d.get("wall_time_s", 0.0) for d in sets),
             "labels": sum(d["wall_time_s"] for d in labels),
             "training": sum(d["wall_time_s"] for d in models),
         }
@@ -350,6 +352,12 @@ class _Collector:
         notes += [note for segment in self.production for note in segment.notes]
         thermodynamics = self.documents.analysis("thermodynamics")
         notes += list(thermodynamics.notes) if thermodynamics else []
+        equilibration_ps = self.spec.production.equilibration_fs / 1000.0
+        if self.production and equilibration_ps:
+            notes.append(
+                f"mean temperatures of production leave out the first {equilibration_ps:g} ps of every run, in which "
+                "the interface sheds the heat of its first reactions"
+            )
         failures = self.ledger.count("failures", self.own)
         if failures:
             notes.append(f"{failures} failures are on record: interphase query failures")

@@ -82,7 +82,7 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
             HeadlineRow(
                 "Production runs that survived",
                 f"{alive} of {n}",
-                f"up to {longest_time_ps(inputs):.3g} ps each; a survivor never exceeded the stop threshold",
+                f"up to {longest_time_ps(inputs):.3g} ps each; a survivor reached its last step",
                 "production",
             )
         )

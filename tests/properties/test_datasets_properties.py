@@ -191,7 +191,9 @@ def test_a_planted_fault_is_caught_wherever_it_is(label, data):
     assert GATES.before(nowhere).reason == "not_finite"
     on_top = atoms.copy()
     lattice_vector = atoms.cell.array[data.draw(st.integers(0, 2))]
-    on_top.positions[atom] = on_top.positions[other] + lattice_vector + [0.0, 0.0, data.draw(st.floats(0, 0.6))]
+    on_top.positions[atom] = (
+        on_top.positions[other] + lattice_vector + [0.0, 0.0, data.draw(st.floats(0, 0.6))]
+    )
     assert GATES.before(on_top).reason == "overlapping_atoms"
 
 

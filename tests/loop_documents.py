@@ -1,0 +1,91 @@
+"""Documents of a loop, as small as they can be."""
+
+from interphase_flows.documents.artifact import ArtifactRef
+from interphase_flows.documents.records import (
+    Baseline,
+    Calibration,
+    CommitteeDoc,
+    DatasetDoc,
+    ErrorSummary,
+    MethodIdentity,
+    SegmentDoc,
+)
+
+NO_FILE = ArtifactRef(kind="parity", sha256="0" * 64, size_bytes=0)
+ERRORS = ErrorSummary(
+    n_frames=1,
+    energy_mae_mev_per_atom=1.0,
+    energy_rmse_mev_per_atom=1.0,
+    forces_mae_mev_per_angstrom=50.0,
+    forces_rmse_mev_per_angstrom=60.0,
+    stress_mae_mev_per_angstrom3=1.0,
+)
+
+
+def segment(run_id: str, **changes) -> SegmentDoc:
+    """A segment of 100 steps that finished."""
+    fields = {
+        "key": f"segment-{run_id}",
+        "run_id": run_id,
+        "role": "audit" if run_id.startswith("audit") else "explore",
+        "seed": 1,
+        "committee_key": "committee",
+        "stop_reason": "finished",
+        "first_step": 0,
+        "last_step": 100,
+        "n_atoms": 4,
+        "timestep_fs": 1.0,
+        "temperature_target_k": 300.0,
+        "temperature_mean_k": 300.0,
+        "temperature_std_k": 10.0,
+        "n_temperatures": 5,
+        "continue_from": NO_FILE,
+        "continue_state": "end",
+        "trajectory": None,
+        "candidates": None,
+        "n_candidates": 0,
+        "uncertainty_steps": [50, 100],
+        "uncertainty_ev_per_angstrom": [0.01, 0.02],
+        "wall_time_s": 1.0,
+    }
+    return SegmentDoc(**fields | changes)
+
+
+def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
+    """Of lithium and sulfur."""
+    baseline = Baseline(
+        elements=["Li", "S"],
+        energy_shifts_ev={"Li": -1.0, "S": -1.0},
+        forces_rms_ev_per_angstrom={"Li": 1.0, "S": 1.0},
+        mean_n_neighbours=10.0,
+    )
+    method = MethodIdentity(
+        name="spheres", code="ASE", version="1", is_surrogate=True, settings={}, key="spheres-1"
+    )
+    fields = {
+        "key": "dataset",
+        "parent_key": None,
+        "method": method,
+        "n_frames": {"train": 4, "validation": 1, "test": 1},
+        "split_of_origin": {},
+        "baseline": baseline,
+        "artifact": artifact,
+    }
+    return DatasetDoc(**fields | changes)
+
+
+def committee(key: str = "committee") -> CommitteeDoc:
+    """Of no members: nothing here loads it."""
+    return CommitteeDoc(
+        key=key,
+        dataset_key="dataset",
+        models=[],
+        errors={"test": ERRORS},
+        errors_by_origin={},
+        calibration=Calibration(
+            n_frames=2, rank_correlation=None, error_per_std=5.0, coverage_of_twice_expected=1.0
+        ),
+        select_force_std_ev_per_angstrom=0.1,
+        stop_force_std_ev_per_angstrom=0.3,
+        parity=NO_FILE,
+    )

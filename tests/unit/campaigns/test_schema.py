@@ -1,0 +1,117 @@
+"""What a campaign file may say."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from interphase_flows.campaigns.schema import Campaign, CrystalSpec, LearningSpec
+from interphase_flows.campaigns.templates_files import TEMPLATES, write_templates
+from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.exceptions import CampaignFileError, InputError
+from interphase_flows.managers.preflight import check_campaign
+
+
+def refused(**fields) -> str:
+    """What is told of a campaign with these fields."""
+    with pytest.raises(ValidationError) as caught:
+        Campaign.model_validate({"name": "unit"} | fields)
+    return str(caught.value)
+
+
+def test_a_name_is_enough():
+    """Everything else has a default that can be run."""
+    campaign = Campaign(name="unit")
+    check_campaign(campaign)
+    assert Campaign.model_validate(campaign.model_dump(mode="json")) == campaign
+
+
+@pytest.mark.parametrize("name", ["", "../elsewhere", "a/b", ".hidden", "x" * 81, "with space"])
+def test_a_name_is_the_name_of_a_folder(name):
+    """Nothing is written outside the root."""
+    assert "name" in refused(name=name)
+
+
+def test_an_end_that_is_no_phase_is_refused():
+    """Every phase must be trained on, the electrode first."""
+    assert "electrode 'Na' is not among phases" in refused(electrode="Na")
+
+
+def test_levels_and_iterations_must_be_in_order():
+    """A frame is collected before it halts a segment."""
+    with pytest.raises(ValidationError, match="collected before it halts"):
+        LearningSpec(select_force_error_ev_per_angstrom=2.0, stop_force_error_ev_per_angstrom=1.0)
+    with pytest.raises(ValidationError, match="min_iterations must not exceed"):
+        LearningSpec(min_iterations=9, max_iterations=2)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"seed": -1},
+        {"exploration": {"dynamics": {"temperature_K": 0}}},
+        {"exploration": {"dynamics": {"timestep_fs": 20}}},
+        {"production": {"n_replicas": 0}},
+        {"committee": {"n_members": 1}},
+        {"learning": {"test_fraction": 0.6}},
+        {"reference": {"method": "dft"}},
+        {"gates": {"max_force": 3}},
+    ],
+)
+def test_values_out_of_range_and_unknown_keys_are_refused(fields):
+    """Each is an error where it stands, not a default."""
+    (key,) = fields
+    assert key in refused(**fields)
+
+
+def test_a_campaign_cannot_be_changed_after_it_was_checked():
+    """Frozen, down to its parts."""
+    campaign = Campaign(name="unit")
+    with pytest.raises(ValidationError):
+        campaign.seed = 5
+    with pytest.raises(ValidationError):
+        campaign.learning.max_labels = 1
+
+
+def test_structure_files_are_found_from_the_campaign_files_folder():
+    """Jobs run in folders of their own: a relative path would be another file there."""
+    campaign = Campaign(name="unit", structure_files={"X": "cells/x.cif", "Y": "/abs/y.cif"})
+    assert campaign.with_absolute_files(Path("/there")).structure_files == {
+        "X": "/there/cells/x.cif",
+        "Y": "/abs/y.cif",
+    }
+
+
+def test_templates_are_campaigns(tmp_path):
+    """What `interphase init` writes can be run as it is."""
+    written = write_templates(tmp_path / "new")
+    assert [path.name for path in written] == list(TEMPLATES.values())
+    check_campaign(load_yaml_model(tmp_path / "new" / "campaign.yaml", Campaign))
+    with pytest.raises(InputError, match="already there"):
+        write_templates(tmp_path / "new")
+
+
+def test_all_mistakes_of_a_campaign_are_told_at_once():
+    """Unknown phase, file for nothing, wrong pair for the laptop's cell, too few trajectories, no pure element."""
+    campaign = Campaign.model_validate(
+        {
+            "name": "unit",
+            "electrode": "Li3P",
+            "phases": ["Li3P", "Li7P3S11", "Unobtainium"],
+            "hull_phases": ["P"],
+            "structure_files": {"Nothing": "/none.cif"},
+            "structures": {"interfaces": {"snapshots": {"temperatures_K": [300]}}},
+        }
+    )
+    with pytest.raises(CampaignFileError) as caught:
+        check_campaign(campaign)
+    told = str(caught.value)
+    for part in ("Unobtainium", "structure_files.Nothing", "laptop", "temperatures_K", "pure element Li"):
+        assert part in told
+
+
+def test_defaults_of_one_campaign_are_not_shared_with_another():
+    """A list given as a default is copied."""
+    Campaign(name="a").phases.append("X")
+    assert "X" not in Campaign(name="b").phases
+    assert CrystalSpec() == Campaign(name="c").structures.crystals

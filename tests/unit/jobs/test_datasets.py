@@ -1,0 +1,108 @@
+"""Data sets: immutable, by content, split by origin."""
+
+import pytest
+
+from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.documents.records import LabelBatch
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.jobs.structure_sets import store_set
+
+ORIGINS = ["interface/a", "interface/a", "interface/b", "interface/c", "crystal/Li2S", "crystal/Li2S"]
+
+
+def run(maker, *arguments):
+    return type(maker).make.original(maker, *arguments)
+
+
+@pytest.fixture
+def batch(workspace, spheres, crystals) -> LabelBatch:
+    """Six labels of four origins."""
+    return run(LabelMaker(method="spheres"), store_set("set", "six", crystals, ORIGINS), range(6))
+
+
+MAKER = DatasetMaker(method="spheres", cutoff_angstrom=4.0)
+
+
+def frames_of(workspace, dataset):
+    return read_extxyz(workspace.artifacts.get(dataset.artifact))
+
+
+def test_no_origin_stands_on_two_sides(workspace, batch):
+    """Siblings of a training frame never test."""
+    dataset = run(MAKER, batch, None, 1)
+    sides = {}
+    for frame in frames_of(workspace, dataset):
+        sides.setdefault(frame.info["origin"], set()).add(frame.info["split"])
+    assert all(len(side) == 1 for side in sides.values())
+    assert sides["crystal/Li2S"] == {"train"}
+    assert sum(dataset.n_frames.values()) == 6
+    assert all(dataset.n_frames.values())
+
+
+def test_the_order_of_labels_does_not_matter(workspace, batch):
+    """Same key, same bytes."""
+    one = run(MAKER, batch, None, 1)
+    turned = LabelBatch(
+        accepted=batch.accepted[::-1], rejected=[], origins=dict(reversed(batch.origins.items()))
+    )
+    assert run(MAKER, turned, None, 1) == one
+
+
+def test_a_child_keeps_sides_and_baseline_and_adds_by_role(workspace, batch, spheres, crystals):
+    """What explores trains, what audits tests, whatever the fractions say."""
+    parent = run(MAKER, batch, None, 1)
+    more = [frame.copy() for frame in crystals[:3]]
+    for frame in more:
+        frame.rattle(0.02, seed=99)
+    origins = ["explore/interface-0", "audit/audit-1", "explore/amorphous-0"]
+    found = run(LabelMaker(method="spheres"), store_set("more", "more", more, origins), range(3))
+    child = run(MAKER, found, parent, 1)
+    assert parent.split_of_origin.items() <= child.split_of_origin.items()
+    assert [child.split_of_origin[origin] for origin in origins] == ["train", "test", "train"]
+    assert child.baseline == parent.baseline
+    assert sum(child.n_frames.values()) == 9
+    assert child.parent_key == parent.key
+
+
+def test_a_label_that_is_there_is_not_added_twice(workspace, batch):
+    """An iteration that found nothing new leaves as many frames."""
+    parent = run(MAKER, batch, None, 1)
+    child = run(MAKER, batch, parent, 1)
+    assert child.n_frames == parent.n_frames
+
+
+def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spheres, crystals):
+    """The note names the label; the failure can be queried."""
+    key = batch.accepted[0]
+    label = workspace.ledger.get("labels", key)
+    workspace.ledger.store("labels").remove_docs({"key": key})
+    changed = {k: v for k, v in label.items() if k not in ("kind", "campaign", "created_at")}
+    workspace.ledger.put("labels", key, changed | {"energy_ev": 50.0})
+    dataset = run(MAKER, batch, None, 1)
+    assert sum(dataset.n_frames.values()) == 5
+    assert key in dataset.notes[0]
+    assert workspace.ledger.failure("labels", key)["reason"] == "energy_window"
+
+
+def test_energies_of_two_methods_never_meet(workspace, batch, spheres):
+    """The message names both."""
+    parent = run(MAKER, batch, None, 1)
+    spheres.version = "2"
+    with pytest.raises(InputError, match=r"spheres-1.*spheres-2"):
+        run(MAKER, batch, parent, 1)
+
+
+def test_nothing_accepted_is_an_error_that_says_where_to_look(workspace, spheres):
+    """With the command that shows the reasons."""
+    nothing = LabelBatch(accepted=[], rejected=["k"], origins={"k": "interface/a"})
+    with pytest.raises(InputError, match="status=rejected"):
+        run(MAKER, nothing, None, 1)
+
+
+def test_a_side_without_frames_is_an_error_that_says_what_to_ask_for(workspace, spheres, crystals):
+    """Two origins cannot be shared among three sides."""
+    few = store_set("few", "few", crystals[:2], ["interface/a", "interface/b"])
+    with pytest.raises(InputError, match="temperatures_K"):
+        run(MAKER, run(LabelMaker(method="spheres"), few, [0, 1]), None, 1)

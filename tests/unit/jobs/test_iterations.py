@@ -1,0 +1,70 @@
+"""The job that ends an iteration."""
+
+import pytest
+
+import loop_documents as documents
+from interphase_flows.campaigns.schema import LearningSpec
+from interphase_flows.datasets.frames import extxyz_bytes
+from interphase_flows.documents.records import LabelBatch
+from interphase_flows.jobs.iterations import IterationMaker, fraction_above
+
+NO_LABELS = LabelBatch(accepted=[], rejected=[], origins={})
+MAKER = IterationMaker(learning=LearningSpec(max_iterations=5))
+
+
+def weigh(index, segments, history=(), explorer=None, dataset=None, batch=NO_LABELS):
+    return IterationMaker.make.original(
+        MAKER,
+        index,
+        dataset or documents.dataset(),
+        documents.committee(),
+        explorer,
+        segments,
+        batch,
+        history,
+    )
+
+
+def test_the_first_committee_has_explored_nothing_and_goes_on(workspace):
+    """No fraction, no fresh error, and the reason says so."""
+    first = weigh(0, [])
+    assert (first.fraction_above_select, first.fresh_audit_errors) == (None, None)
+    assert first.decision == "continue"
+    assert "no fresh dynamics" in first.reason
+    assert not first.targets_met
+
+
+def test_only_audit_walkers_are_counted_against_the_level_of_who_explored(workspace):
+    """The explorer's threshold, not the next committee's; candidates of other walkers are biased."""
+    dataset = documents.dataset(workspace.artifacts.put_bytes(extxyz_bytes([]), "datasets", ".extxyz"))
+    explorer = documents.committee("explorer").model_copy(update={"select_force_std_ev_per_angstrom": 0.015})
+    segments = [
+        documents.segment("audit-1"),
+        documents.segment("interface-0", uncertainty_ev_per_angstrom=[9.0, 9.0]),
+    ]
+    found = weigh(1, segments, [weigh(0, [])], explorer, dataset)
+    assert found.fraction_above_select == pytest.approx(0.5)
+    assert found.stop_reasons == {"audit-1": "finished", "interface-0": "finished"}
+    assert found.explored_with == "explorer"
+
+
+def test_a_walker_that_is_missing_is_not_a_walker_that_finished(workspace):
+    """With every segment there and with one lost, two documents; the lost one is never counted as good."""
+    dataset = documents.dataset(workspace.artifacts.put_bytes(extxyz_bytes([]), "datasets", ".extxyz"))
+    history = [weigh(0, [])]
+    explorer = documents.committee("explorer")
+    whole = weigh(1, [documents.segment("audit-1")], history, explorer, dataset)
+    lacking = weigh(1, [documents.segment("audit-1"), None], history, explorer, dataset)
+    assert whole.key != lacking.key
+
+
+def test_weighing_again_gives_the_document_that_is_there(workspace):
+    """Same key, same document."""
+    assert weigh(0, []) == weigh(0, [])
+
+
+def test_a_fraction_of_nothing_is_none():
+    """Not zero: zero would count as converged."""
+    assert fraction_above([], 0.1) is None
+    assert fraction_above([documents.segment("audit-1", uncertainty_ev_per_angstrom=[])], 0.1) is None
+    assert fraction_above([documents.segment("audit-1")], 0.02) == pytest.approx(0.5)

@@ -1,0 +1,105 @@
+"""What is chosen for labelling after an exploration, from real segments of real dynamics."""
+
+import pytest
+from ase import Atoms
+
+import loop_documents as documents
+from interphase_flows.campaigns.schema import GateSpec, LearningSpec
+from interphase_flows.datasets.frames import extxyz_bytes
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import SegmentDoc
+from interphase_flows.jobs.selection import SelectMaker
+from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.md.candidate_archive import pack_candidates
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.segment import run_segment
+from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+
+N_STEPS = 40
+
+
+@pytest.fixture
+def trained(workspace, crystals):
+    """A data set of three crystals."""
+    frames = [frame.copy() for frame in crystals[:3]]
+    for frame in frames:
+        frame.info.update(split="train", origin="crystal/Li2S", label_key="k")
+    return documents.dataset(workspace.artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"))
+
+
+def explored(workspace, start: Atoms, run_id: str, spheres) -> SegmentDoc:
+    """A segment of twenty frames and a few candidates."""
+    hard, soft = spheres.calculator(), spheres.calculator()
+    soft.parameters["epsilon"] = 0.2
+    result = run_segment(
+        start * (2, 1, 1),
+        CalculatorCommittee([hard, soft]),
+        LangevinNVT(temperature_K=300.0, timestep_fs=1.0),
+        N_STEPS,
+        3,
+        workspace.work_folder("segments", run_id),
+        CommitteeWatch(
+            interval_steps=5,
+            select_force_std_ev_per_angstrom=0.0,
+            stop_force_std_ev_per_angstrom=None,
+            candidate_window_steps=5,
+            close_contact_fraction=0.2,
+            max_temperature_factor=50.0,
+            grace_factor=50.0,
+        ),
+        frame_interval_steps=2,
+    )
+    assert result.stop_reason == "finished"
+    assert len(result.candidates) > 4
+    return documents.segment(
+        run_id,
+        trajectory=workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
+        candidates=workspace.artifacts.put_bytes(pack_candidates(result.candidates), "candidates", ".npz"),
+    )
+
+
+@pytest.fixture
+def segments(workspace, crystals, spheres):
+    """One run that explored and one of the audit."""
+    return [explored(workspace, crystals[5], run_id, spheres) for run_id in ("interface-0", "audit-1")]
+
+
+def select(segments, dataset, seed=1, **learning):
+    spec = LearningSpec(**{"labels_per_iteration": 4, "audit_labels_per_iteration": 3} | learning)
+    return SelectMaker.make.original(SelectMaker(learning=spec), segments, dataset, seed)
+
+
+def test_candidates_train_and_the_audit_tests(segments, trained):
+    """Origins say so; the audit walker's candidates are never chosen for training."""
+    chosen = select(segments, trained)
+    origins = [entry.origin for entry in chosen.entries]
+    assert origins == ["explore/interface-0"] * 4 + ["audit/audit-1"] * 3
+    assert len({entry.key for entry in chosen.entries}) == 7
+    assert len(load_set(chosen)) == 7
+
+
+def test_the_audit_is_drawn_by_seed_from_dynamics_not_from_the_start(workspace, segments, trained):
+    """With more asked for than there is, every frame but the first of the run is drawn."""
+    everything = select(segments, trained, audit_labels_per_iteration=1000)
+    audit = [entry for entry in everything.entries if entry.origin.startswith("audit")]
+    assert len(audit) == N_STEPS // 2
+    keys = [{e.key for e in select(segments, trained, seed).entries[4:]} for seed in (1, 1, 2)]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_walkers_that_were_lost_and_walkers_that_found_nothing_leave_an_empty_choice(workspace, trained):
+    """The loop goes on; the note says why there is nothing."""
+    chosen = select([None, documents.segment("interface-0"), documents.segment("audit-1")], trained)
+    assert chosen.entries == []
+    assert "no frame was above the selection level" in chosen.notes[0]
+    assert load_set(chosen) == []
+    assert select([None, None], trained).entries == []
+
+
+def test_frames_that_would_not_pass_the_gates_are_not_worth_their_cost(segments, trained):
+    """With atoms asked to keep nearly the sum of their radii, what is chosen keeps it."""
+    spec, strict = GateSpec(min_distance_fraction=0.99), Gates(min_distance_fraction=0.99)
+    chosen = SelectMaker.make.original(SelectMaker(gates=spec), segments, trained, 1)
+    assert all(strict.before(frame) is None for frame in load_set(chosen))
+    before = select(segments, trained, labels_per_iteration=100, audit_labels_per_iteration=100)
+    assert len(chosen.entries) < len(before.entries)

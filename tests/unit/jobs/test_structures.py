@@ -1,0 +1,101 @@
+"""Sets of structures, and where walkers begin."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.campaigns.schema import Campaign, CrystalSpec
+from interphase_flows.datasets.splits import split_origins
+from interphase_flows.flows.initial_data import InitialDataMaker
+from interphase_flows.jobs.analyses import RelaxMaker
+from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.jobs.structures import CrystalsMaker, JoinSetsMaker, StartsMaker, amorphous_origin
+from interphase_flows.structures.library import load_phase
+
+
+def run(maker, *arguments):
+    return type(maker).make.original(maker, *arguments)
+
+
+def test_every_phase_is_there_perfect_and_strained(workspace):
+    """One origin per phase, each structure another."""
+    spec = CrystalSpec(n_per_phase=2, min_atoms=4)
+    crystals = run(CrystalsMaker(spec=spec), ["Li", "Li2S"], 1)
+    assert [entry.origin for entry in crystals.entries] == ["crystal/Li"] * 3 + ["crystal/Li2S"] * 3
+    assert len({entry.key for entry in crystals.entries}) == 6
+    assert run(CrystalsMaker(spec=spec), ["Li", "Li2S"], 1) == crystals
+    assert run(CrystalsMaker(spec=spec), ["Li", "Li2S"], 2).key != crystals.key
+
+
+def test_a_users_file_is_in_the_key_by_its_structure(workspace, tmp_path):
+    """Not by its path: a file that was changed is another crystal."""
+    path = tmp_path / "mine.extxyz"
+    keys = []
+    for scale in (1.0, 1.01, 1.0):
+        atoms = load_phase("Li2S")
+        atoms.set_cell(scale * atoms.cell, scale_atoms=True)
+        atoms.write(path)
+        maker = CrystalsMaker(spec=CrystalSpec(n_per_phase=0), structure_files={"mine": str(path)})
+        keys.append(run(maker, ["mine"], 1).key)
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_joining_keeps_each_structure_once(workspace, crystals):
+    """Of equal structures the first, with its origin."""
+    one = store_set("a", "a", crystals[:3], ["x/1"] * 3)
+    two = store_set("b", "b", crystals[2:5], ["x/2"] * 3)
+    joined = run(JoinSetsMaker(), [one, two])
+    assert [entry.origin for entry in joined.entries] == ["x/1"] * 3 + ["x/2"] * 2
+
+
+def test_starts_are_the_interfaces_and_the_last_frame_of_each_cell(workspace, crystals):
+    """An interface keeps its index; details and sides are kept, to the last bit."""
+    crystals[0].set_array("side", np.array([0, 1, 1]))
+    interfaces = store_set("i", "i", crystals[:2], ["interface/0", "interface/1"], {"interface/0": {"x": 1}})
+    cell = store_set("c", "c", crystals[2:5], ["amorphous x=0.50/1"] * 3)
+    starts = run(StartsMaker(), interfaces, [cell])
+    frames = load_set(starts)
+    assert [frame.info["origin"] for frame in frames][2] == "amorphous x=0.50/1"
+    np.testing.assert_array_equal(frames[2].positions, crystals[4].positions)
+    np.testing.assert_array_equal(frames[0].arrays["side"], [0, 1, 1])
+    assert starts.details == {"interface/0": {"x": 1}}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_walker_goes_on_from_frames_that_are_held_out(seed):
+    """A run from the last frame of a cell that tests or validates would train on its siblings."""
+    campaign = Campaign.model_validate(
+        {
+            "name": "unit",
+            "seed": seed,
+            "structures": {"amorphous": {"electrode_fractions": [0.07, 0.53], "n_per_fraction": 4}},
+            "exploration": {"n_amorphous_walkers": 8},
+        }
+    )
+    origins = [amorphous_origin(x, seed + 100 + i) for i, x in enumerate([0.07] * 4 + [0.53] * 4)]
+    sides = split_origins(origins, {}, seed, 0.15, 0.15)
+    maker = InitialDataMaker(campaign)
+    first_cell = len(campaign.structures.interfaces.snapshots.temperatures_K) + maker.n_interface_walkers
+    starts = [
+        walker.index - first_cell for walker in maker.walkers() if walker.run_id.startswith("amorphous")
+    ]
+    assert len(starts) == 4
+    assert {sides[origins[index]] for index in starts} == {"train"}
+    assert "test" in sides.values()
+
+
+def test_walkers_on_interfaces_have_a_start_of_their_own():
+    """None begins where a labelled trajectory or another walker did."""
+    campaign = Campaign(name="unit")
+    walkers = [w for w in InitialDataMaker(campaign).walkers() if not w.run_id.startswith("amorphous")]
+    n_snapshots = len(campaign.structures.interfaces.snapshots.temperatures_K)
+    assert [walker.index for walker in walkers] == list(range(n_snapshots, n_snapshots + len(walkers)))
+    assert len({walker.seed for walker in walkers}) == len(walkers)
+    assert sum(walker.role == "audit" for walker in walkers) == campaign.exploration.n_audit_walkers
+
+
+def test_two_names_of_one_structure_are_two_phases(workspace, spheres, tmp_path):
+    """Each keeps its name on the hull."""
+    path = tmp_path / "twin.extxyz"
+    load_phase("Li", geometry="relaxed").write(path)
+    maker = RelaxMaker(method="spheres", structure_files={"one": str(path), "two": str(path)})
+    assert [run(maker, name).values["phase"] for name in ("one", "two")] == ["one", "two"]
