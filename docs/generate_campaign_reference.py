@@ -52,7 +52,8 @@ MEANINGS = {
     "hull_phases": "More phases, for the convex hull alone.",
     "structure_files": (
         "File (CIF, POSCAR, extxyz) of each phase that the package does not have, by name; a relative "
-        "path is from the folder of the campaign file. For crystals and the convex hull; electrode and electrolyte themselves come from the package."
+        "path is from the folder of the campaign file. For crystals and the convex hull; electrode and "
+        "electrolyte themselves come from the package."
     ),
     "reference.method": "What labels come from. `chgnet` is a surrogate, not DFT.",
     "gates.max_force_ev_per_angstrom": "A label with a larger force on any atom is rejected.",
@@ -154,7 +155,10 @@ MEANINGS = {
     "production.frame_interval_steps": "Spacing of stored frames.",
     "production.watch_interval_steps": "Spacing of looks by the whole committee.",
     "production.checkpoint_interval_steps": "Spacing of checkpoints: the most that a kill costs.",
-    "production.equilibration_fs": "Start of a segment that is left out of its mean temperature.",
+    "production.equilibration_fs": "Start of a run that is left out of its mean temperature.",
+    "production.audit_labels_per_replica": (
+        "Frames of each replica, drawn at random and labelled afterwards, to measure the error in production."
+    ),
     "analysis.bin_width_angstrom": "Width of a bin of the profiles along the normal.",
     "analysis.anion_centre_elements": "Elements at the centre of a molecular anion.",
     "analysis.ligand_elements": "Elements bonded to such a centre.",

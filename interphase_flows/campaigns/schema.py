@@ -154,6 +154,7 @@ class ProductionSpec(_Spec):
     watch_interval_steps: Count = 20
     checkpoint_interval_steps: Count = 100
     equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
+    audit_labels_per_replica: Count = 4
 
 
 class AnalysisSpec(_Spec):

@@ -10,6 +10,9 @@ from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.jobs.analyses import InterphaseMaker, LearningCurveMaker, ReactionMaker, RelaxMaker
 from interphase_flows.jobs.conclusions import conclude
+from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
+
+AUDIT_SEED = 700
 
 
 @dataclass
@@ -43,6 +46,12 @@ class CampaignMaker(Maker):
         reaction = ReactionMaker().make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
+        drawn = DrawProductionMaker(
+            n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
+        ).make(production.output, spec.seed + AUDIT_SEED)
+        audit_labels = ActiveLearningMaker(spec).label_set_maker().make(drawn.output)
+        audit = ProductionAuditMaker().make(learned["committee"], audit_labels.output)
+        audit_labels.name = "production labels"
         conclusion = conclude(
             spec.name,
             learned["committee"],
@@ -54,11 +63,24 @@ class CampaignMaker(Maker):
             reaction.output,
             curve.output,
             interphase.output,
+            audit.output,
         )
         for tolerant in (reaction, interphase, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
         return Flow(
-            [initial, *relaxations, reaction, learning, production, curve, interphase, conclusion],
+            [
+                initial,
+                *relaxations,
+                reaction,
+                learning,
+                production,
+                curve,
+                interphase,
+                drawn,
+                audit_labels,
+                audit,
+                conclusion,
+            ],
             output=conclusion.output,
             name=spec.name,
         )

@@ -29,6 +29,7 @@ def conclude(
     thermodynamics: AnalysisDoc | None,
     learning_curve: AnalysisDoc | None,
     interphase: AnalysisDoc | None,
+    production_audit: AnalysisDoc | None,
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error."""
     if not iterations:
@@ -50,6 +51,7 @@ def conclude(
                 ("thermodynamics", thermodynamics),
                 ("learning_curve", learning_curve),
                 ("interphase", interphase),
+                ("production_audit", production_audit),
             )
             if analysis is not None
         },

@@ -20,7 +20,7 @@ COUNTED = (
     "analyses",
 )
 PROGRESS_FILE = "progress.json"
-ANSWERS = ("thermodynamics", "learning_curve", "interphase")
+ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit")
 
 
 @dataclass(frozen=True)

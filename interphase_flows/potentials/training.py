@@ -1,6 +1,7 @@
 """Train one member of a committee with NequIP's own trainer; resume it where it was killed."""
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -175,4 +176,12 @@ def _run_nequip(config: dict[str, Any], folder: Path) -> None:
     HydraConfig.instance().set_config(hydra_config)
     # the resolver of an earlier training in this process would refuse to be registered again
     OmegaConf.clear_resolver("training_data_stats")
-    main.__wrapped__(OmegaConf.create(config))
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
+    try:
+        main.__wrapped__(OmegaConf.create(config))
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            # Lightning takes Ctrl-C for itself: it ignores the next one and ends the process as if it had failed
+            signal.signal(signal.SIGINT, on_ctrl_c)
+            raise KeyboardInterrupt from ended
+        raise

@@ -84,6 +84,10 @@ class _Collector:
         starts = self._starts()
         interphase = self.documents.analysis("interphase")
         arrays = self._arrays(interphase)
+        audit = self.documents.analysis("production_audit")
+        if audit is not None:
+            note = f"{audit.values['n_frames']} random frames, labelled afterwards"
+            self._cite("production audit", "analyses", audit.key, note=note)
         before, after = self._views()
         outcome, reason = self._outcome()
         temperature = self.spec.production.dynamics.temperature_K
@@ -103,6 +107,8 @@ class _Collector:
             displacement=self._band(arrays, "msd", "species", "displacement_time_ps"),
             bcc_start=_estimate(interphase, "bcc_fraction_start"),
             bcc_end=_estimate(interphase, "bcc_fraction_end"),
+            production_force_mae_mev_per_angstrom=_estimate(audit, "forces_mae_mev_per_angstrom"),
+            production_energy_mae_mev_per_atom=_estimate(audit, "energy_mae_mev_per_atom"),
             thermodynamics=self._thermodynamics(),
             before=before,
             after=after,

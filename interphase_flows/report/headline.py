@@ -86,6 +86,20 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
                 "production",
             )
         )
+    rows += [
+        HeadlineRow(
+            f"{what} error in production",
+            with_error(found.value, found.standard_error, found.n_replicas, unit),
+            f"mean absolute error of the released potential on random production frames, labelled by {reference} "
+            "afterwards",
+            "production audit",
+        )
+        for what, unit, found in (
+            ("Force", "meV/Å", inputs.production_force_mae_mev_per_angstrom),
+            ("Energy", "meV/atom", inputs.production_energy_mae_mev_per_atom),
+        )
+        if found is not None
+    ]
     if inputs.environments is not None and len(inputs.environments.time_ps):
         rows += _anion_rows(inputs.environments)
     if inputs.displacement is not None and len(inputs.displacement.time_ps):

@@ -259,6 +259,9 @@ class ReportInputs:
     """Mean squared displacement of each species, Å²."""
     bcc_start: Estimate | None = None
     bcc_end: Estimate | None = None
+    production_force_mae_mev_per_angstrom: Estimate | None = None
+    """Of the released committee on random frames of production, labelled afterwards."""
+    production_energy_mae_mev_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
     before: StructureView | None = None
     after: StructureView | None = None

@@ -9,85 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
-from ase.calculators.calculator import all_changes
-from ase.calculators.lj import LennardJones
-from ase.calculators.singlepoint import SinglePointCalculator
 
-from interphase_flows.datasets.baseline import fit_baseline
-from interphase_flows.datasets.frames import extxyz_bytes
-from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT
-from interphase_flows.md.segment import run_segment
-from interphase_flows.md.watch import CommitteeWatch
-from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
-from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
-from interphase_flows.potentials.training import TrainedMember, train_member
+from interphase_flows.potentials.training import TrainedMember
 from interphase_flows.progress import listening
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.perturb import strained_and_rattled
+from tiny_training import N_EPOCHS, TRAINING, train
 
-CUTOFF_ANGSTROM = 4.0
-N_EPOCHS = 5
 LOSS = "val0_epoch/weighted_sum"
-SAME_FORCE_EV_PER_ANGSTROM = 1e-5
-"""Single precision: a neighbour list built apart orders its sums in another way."""
 SAME_WEIGHT = 1e-8
 SAME_LOSS = 1e-5
-
-SPEC = NequIPSpec(cutoff_angstrom=CUTOFF_ANGSTROM, n_layers=1, n_features=4, radial_mlp_width=8)
-TRAINING = TrainingSpec(max_epochs=N_EPOCHS, warm_start_epochs=2, batch_size=3, ema_decay=0.5)
-
-
-class Spheres(LennardJones):
-    """Lennard-Jones spheres of the size of the bonds in Li2S and Li3P; stateless, hence repeatable."""
-
-    def __init__(self) -> None:
-        super().__init__(sigma=2.15, epsilon=0.3, rc=CUTOFF_ANGSTROM, smooth=True)
-
-    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
-        self.nl = None
-        super().calculate(atoms, properties, all_changes)
-
-
-def labelled(phase: str, seed: int) -> list[Atoms]:
-    frames = strained_and_rattled(load_phase(phase), 5, 0.02, 0.08, seed, min_atoms=6)
-    for frame in frames:
-        frame.calc = Spheres()
-        energy, forces, stress = frame.get_potential_energy(), frame.get_forces(), frame.get_stress()
-        frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces, stress=stress)
-    return frames
-
-
-def all_frames() -> list[Atoms]:
-    """Ten rattled crystals of 6 to 8 atoms."""
-    return [*labelled("Li2S", 1), *labelled("Li3P", 2)]
-
-
-def train(
-    folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING
-) -> TrainedMember:
-    """Train on eight frames, validate on two; data files are written beside the work folder, once."""
-    frames = all_frames()
-    baseline = fit_baseline(frames[:8], CUTOFF_ANGSTROM)
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {"train": frames[:8], "validation": frames[8:]}
-    for name, part in files.items():
-        (folder / f"{name}.extxyz").write_bytes(extxyz_bytes(part))
-    return train_member(
-        SPEC,
-        training,
-        baseline.elements,
-        baseline.energy_shifts_ev,
-        baseline.forces_rms_ev_per_angstrom,
-        baseline.mean_n_neighbours,
-        folder / "train.extxyz",
-        folder / "validation.extxyz",
-        folder,
-        model_seed=seed,
-        data_seed=0,
-        parent_checkpoint=parent,
-    )
 
 
 class Interrupted(Exception):
@@ -136,12 +65,6 @@ def whole(tmp_path_factory) -> TrainedMember:
     return train(tmp_path_factory.mktemp("whole") / "model")
 
 
-@pytest.fixture(scope="module")
-def sibling(tmp_path_factory) -> TrainedMember:
-    """Another seed."""
-    return train(tmp_path_factory.mktemp("sibling") / "model", seed=2)
-
-
 def test_two_and_three_epochs_are_five(tmp_path, whole):
     """Interrupted after two epochs and resumed, a training ends with the same bits."""
     with pytest.raises(Interrupted), interrupt_after(2):
@@ -158,7 +81,7 @@ def test_killed_without_warning_it_is_the_same_training(tmp_path, whole):
     n_done = int(np.random.default_rng().integers(1, N_EPOCHS))
     process = subprocess.run(
         [sys.executable, __file__, str(folder), str(n_done)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])},
         check=False,
         capture_output=True,
     )
@@ -244,69 +167,16 @@ def test_a_resumed_child_does_not_fall_back_to_its_parent(tmp_path, whole):
     assert_same_training(tmp_path / "model", result, at_once)
 
 
-def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(whole, sibling):
-    """Another seed gives other forces; the same file the same; the committee says what each member says."""
-    atoms = all_frames()[0].copy()
-    committee = NequIPCommittee([whole.checkpoint, sibling.checkpoint, whole.checkpoint])
-    forces = committee.forces_all(atoms)
-    assert forces.shape == (3, len(atoms), 3)
-    for index, path in enumerate((whole.checkpoint, sibling.checkpoint, whole.checkpoint)):
-        calculator = load_calculator(path)
-        alone = calculator.get_forces(atoms)
-        np.testing.assert_allclose(forces[index], alone, rtol=0, atol=SAME_FORCE_EV_PER_ANGSTROM)
-    assert np.abs(forces[0] - forces[1]).max() > 100 * SAME_FORCE_EV_PER_ANGSTROM
-    energies, all_forces, stresses = committee.predict_all(atoms)
-    np.testing.assert_allclose(all_forces, forces, rtol=0, atol=SAME_FORCE_EV_PER_ANGSTROM)
-    assert energies.shape == (3,)
-    assert stresses.shape == (3, 6)
+def test_ctrl_c_in_a_training_is_ctrl_c(tmp_path):
+    """Lightning would end the process as failed and ignore the next Ctrl-C; here it reaches whoever started it."""
 
+    def press(stage: str, done: int, total: int, detail: str) -> None:
+        raise KeyboardInterrupt
 
-def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path, whole, sibling):
-    """17 steps, an interruption, and the 23 that remain are the 40 steps done at once."""
-    start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
-    watch = CommitteeWatch(
-        interval_steps=1,
-        select_force_std_ev_per_angstrom=0.0,
-        stop_force_std_ev_per_angstrom=None,
-        close_contact_fraction=0.2,
-        max_temperature_factor=50.0,
-        grace_factor=50.0,
-        max_candidates=3,
-        candidate_window_steps=10,
-    )
-
-    def segment(folder: Path, last_step: int | None = None):
-        asked = 0
-
-        def stop_requested() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked == last_step
-
-        return run_segment(
-            start,
-            NequIPCommittee([whole.checkpoint, sibling.checkpoint]),
-            LangevinNVT(temperature_K=200.0, timestep_fs=1.0),
-            n_steps=40,
-            seed=5,
-            folder=folder,
-            watch=watch,
-            frame_interval_steps=4,
-            checkpoint_interval_steps=100,
-            stop_requested=stop_requested if last_step else None,
-        )
-
-    at_once = segment(tmp_path / "at once")
-    stopped = segment(tmp_path / "in two", last_step=17)
-    assert (stopped.stop_reason, stopped.stop_step) == ("walltime", 17)
-    resumed = segment(tmp_path / "in two")
-    assert (at_once.stop_reason, at_once.stop_step) == ("finished", 40)
-    one, two = read_checkpoint(at_once.last_good_checkpoint), read_checkpoint(resumed.last_good_checkpoint)
-    assert one.state_sha256() == two.state_sha256()
-    assert one.generator_state == two.generator_state
-    assert at_once.trajectory.read_bytes() == resumed.trajectory.read_bytes()
-    np.testing.assert_array_equal(at_once.uncertainty_ev_per_angstrom, resumed.uncertainty_ev_per_angstrom)
-    assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), listening(press):
+        train(tmp_path / "model")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 if __name__ == "__main__":

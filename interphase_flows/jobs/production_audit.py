@@ -1,0 +1,141 @@
+"""Jobs that measure the released committee's error where it was used: on frames of production."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase import Atoms
+from jobflow import Maker, job
+
+from interphase_flows.analysis.replicas import over_replicas
+from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.datasets.frames import labelled_atoms
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import (
+    AnalysisDoc,
+    CommitteeDoc,
+    LabelBatch,
+    LabelDoc,
+    SegmentDoc,
+    StructureSetDoc,
+)
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.models import load_committee
+from interphase_flows.jobs.once import once, recall
+from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.keys import content_key
+from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.storage.workspace import current_workspace
+
+FAMILY = "production"
+
+
+@dataclass
+class DrawProductionMaker(Maker):
+    """Draw frames of every replica at random, whatever the committee thought of them.
+
+    Parameters
+    ----------
+    n_per_replica
+        How many of each.
+    gates
+        Frames that no label could pass are not drawn.
+    """
+
+    name: str = "draw production frames"
+    n_per_replica: int = 4
+    gates: GateSpec = field(default_factory=GateSpec)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, segments: Sequence[SegmentDoc | None], seed: int) -> StructureSetDoc:
+        """Return the drawn frames; their origin names the replica."""
+        done = [s for s in segments if s is not None]
+        key = content_key(
+            "structure_sets",
+            generator="production audit",
+            segments=[s.key for s in done],
+            n=self.n_per_replica,
+            gates=self.gates,
+            seed=seed,
+        )
+
+        def compute() -> StructureSetDoc:
+            frames = [
+                frame
+                for number, run_id in enumerate(sorted({s.run_id for s in done}))
+                for frame in self._draw([s for s in done if s.run_id == run_id], seed + number)
+            ]
+            return store_set(key, "production audit", frames, [f.info["origin"] for f in frames])
+
+        return once("structure_sets", key, StructureSetDoc, compute)
+
+    def _draw(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
+        artifacts = current_workspace().artifacts
+        paths = [artifacts.get(s.trajectory) for s in segments if s.trajectory is not None]
+        if not paths:
+            return []
+        gates = Gates(**self.gates.model_dump())
+        with RunFrames(paths) as run:
+            # the start is not a frame of dynamics
+            chosen = np.random.default_rng(seed).permutation(np.arange(1, run.n_frames))
+            frames = [run.atoms(int(index)) for index in np.sort(chosen[: self.n_per_replica])]
+        for frame in frames:
+            frame.info["origin"] = f"{FAMILY}/{segments[0].run_id}"
+        return [frame for frame in frames if gates.before(frame) is None]
+
+
+@dataclass
+class ProductionAuditMaker(Maker):
+    """Compare the committee with labels of production frames, replica by replica."""
+
+    name: str = "production audit"
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
+        """Return mean absolute errors with their standard error over replicas."""
+        key = content_key(
+            "analyses", name="production audit", committee=committee.key, labels=sorted(batch.accepted)
+        )
+        return once("analyses", key, AnalysisDoc, lambda: self._compare(key, committee, batch))
+
+    def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
+        from interphase_flows.potentials.errors import frame_errors, summarise
+
+        artifacts = current_workspace().artifacts
+        potentials = load_committee([artifacts.get(model.checkpoint) for model in committee.models])
+        by_origin: dict[str, list[Atoms]] = {}
+        for label_key in sorted(batch.accepted):
+            label = recall("labels", label_key, LabelDoc)
+            if label is not None:
+                origin = batch.origins[label_key]
+                by_origin.setdefault(origin, []).append(labelled_atoms(label, origin))
+        if not by_origin:
+            raise AnalysisError(
+                "no frame of production was labelled: see interphase query labels origin~production"
+            )
+        summaries = {
+            origin: summarise(frame_errors(potentials, frames)) for origin, frames in by_origin.items()
+        }
+        values: dict[str, object] = {
+            "n_frames": sum(s.n_frames for s in summaries.values()),
+            "by_replica": {origin: s.model_dump() for origin, s in sorted(summaries.items())},
+        }
+        for name in (
+            "forces_mae_mev_per_angstrom",
+            "forces_rmse_mev_per_angstrom",
+            "energy_mae_mev_per_atom",
+        ):
+            band = over_replicas([getattr(s, name) for s in summaries.values()])
+            error = float(band.standard_error)
+            values[name] = {
+                "value": float(band.mean),
+                "standard_error": error if np.isfinite(error) else None,
+                "n_replicas": band.n_replicas,
+            }
+        return AnalysisDoc(
+            key=key,
+            name="production audit",
+            rests_on=[committee.key, *sorted(batch.accepted)],
+            values=values,
+            notes=[f"{len(batch.rejected)} drawn frames could not be labelled"] if batch.rejected else [],
+        )

@@ -1,0 +1,104 @@
+"""Committees of trained networks: they differ by seed, and dynamics with them restart exactly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interphase_flows.exceptions import TrainingError
+from interphase_flows.md.checkpoint import read_checkpoint
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.segment import run_segment
+from interphase_flows.md.watch import CommitteeWatch
+from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
+from interphase_flows.potentials.training import TrainedMember
+from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.perturb import strained_and_rattled
+from tiny_training import all_frames, train
+
+SAME_FORCE_EV_PER_ANGSTROM = 1e-5
+"""Single precision: a neighbour list built apart orders its sums in another way."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> TrainedMember:
+    return train(tmp_path_factory.mktemp("whole") / "model")
+
+
+@pytest.fixture(scope="module")
+def sibling(tmp_path_factory) -> TrainedMember:
+    """Another seed."""
+    return train(tmp_path_factory.mktemp("sibling") / "model", seed=2)
+
+
+def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(whole, sibling):
+    """Another seed gives other forces; the same file the same; the committee says what each member says."""
+    atoms = all_frames()[0].copy()
+    committee = NequIPCommittee([whole.checkpoint, sibling.checkpoint, whole.checkpoint])
+    forces = committee.forces_all(atoms)
+    assert forces.shape == (3, len(atoms), 3)
+    for index, path in enumerate((whole.checkpoint, sibling.checkpoint, whole.checkpoint)):
+        calculator = load_calculator(path)
+        alone = calculator.get_forces(atoms)
+        np.testing.assert_allclose(forces[index], alone, rtol=0, atol=SAME_FORCE_EV_PER_ANGSTROM)
+    assert np.abs(forces[0] - forces[1]).max() > 100 * SAME_FORCE_EV_PER_ANGSTROM
+    energies, all_forces, stresses = committee.predict_all(atoms)
+    np.testing.assert_allclose(all_forces, forces, rtol=0, atol=SAME_FORCE_EV_PER_ANGSTROM)
+    assert energies.shape == (3,)
+    assert stresses.shape == (3, 6)
+
+
+def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path, whole, sibling):
+    """17 steps, an interruption, and the 23 that remain are the 40 steps done at once."""
+    start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
+    watch = CommitteeWatch(
+        interval_steps=1,
+        select_force_std_ev_per_angstrom=0.0,
+        stop_force_std_ev_per_angstrom=None,
+        close_contact_fraction=0.2,
+        max_temperature_factor=50.0,
+        grace_factor=50.0,
+        max_candidates=3,
+        candidate_window_steps=10,
+    )
+
+    def segment(folder: Path, last_step: int | None = None):
+        asked = 0
+
+        def stop_requested() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == last_step
+
+        return run_segment(
+            start,
+            NequIPCommittee([whole.checkpoint, sibling.checkpoint]),
+            LangevinNVT(temperature_K=200.0, timestep_fs=1.0),
+            n_steps=40,
+            seed=5,
+            folder=folder,
+            watch=watch,
+            frame_interval_steps=4,
+            checkpoint_interval_steps=100,
+            stop_requested=stop_requested if last_step else None,
+        )
+
+    at_once = segment(tmp_path / "at once")
+    stopped = segment(tmp_path / "in two", last_step=17)
+    assert (stopped.stop_reason, stopped.stop_step) == ("walltime", 17)
+    resumed = segment(tmp_path / "in two")
+    assert (at_once.stop_reason, at_once.stop_step) == ("finished", 40)
+    one, two = read_checkpoint(at_once.last_good_checkpoint), read_checkpoint(resumed.last_good_checkpoint)
+    assert one.state_sha256() == two.state_sha256()
+    assert one.generator_state == two.generator_state
+    assert at_once.trajectory.read_bytes() == resumed.trajectory.read_bytes()
+    np.testing.assert_array_equal(at_once.uncertainty_ev_per_angstrom, resumed.uncertainty_ev_per_angstrom)
+    assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
+
+
+def test_a_file_that_is_no_potential_is_refused_by_name(tmp_path):
+    """What is wrong and what to do."""
+    path = tmp_path / "best.ckpt"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(TrainingError, match=r"best\.ckpt cannot be loaded.*train it again"):
+        load_calculator(path)
