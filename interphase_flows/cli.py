@@ -128,7 +128,9 @@ def status(
         print(f"running: {found.running}")
         if found.progress:
             p = found.progress
-            print(f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}  ({p['at']})")
+            print(
+                f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
+            )
     print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
     print(f"{found.labels_rejected} labels rejected, {found.failures} failures on record")
     if found.iterations:

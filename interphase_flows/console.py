@@ -15,9 +15,10 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from interphase_flows.progress import listening
+from interphase_flows.progress import JOBS, listening
 
 LINE_INTERVAL_S = 15.0
+ITERATION = "iteration"
 
 
 @contextmanager
@@ -42,18 +43,22 @@ def _bars(console: Console) -> Iterator[None]:
         TextColumn("[dim]{task.fields[detail]}"),
     )
     with Progress(*columns, console=console) as progress:
-        tasks: dict[str, object] = {}
+        campaign = progress.add_task("campaign", total=None, detail="")
+        stage_task = progress.add_task("", total=None, detail="", visible=False)
+        n_jobs, news = 0, ""
 
         def show(stage: str, done: int, total: int, detail: str) -> None:
-            if stage == "iteration":
-                progress.console.print(f"[bold]iteration {done}[/bold]: {detail}")
-                return
-            if stage not in tasks:
-                # finished stages leave room for those to come
-                for old in [name for name in tasks if progress.tasks and name != stage]:
-                    progress.update(tasks.pop(old), visible=False)  # type: ignore[arg-type]
-                tasks[stage] = progress.add_task(stage, total=total, detail=detail)
-            progress.update(tasks[stage], completed=done, total=total, detail=detail)  # type: ignore[arg-type]
+            nonlocal n_jobs, news
+            if stage == JOBS:
+                n_jobs = done
+            elif stage == ITERATION:
+                news = f"iteration {done}: {detail}"
+                progress.console.print(news)
+            else:
+                progress.update(
+                    stage_task, description=stage, completed=done, total=total, detail=detail, visible=True
+                )
+            progress.update(campaign, completed=n_jobs, detail=f"jobs done; {news}".rstrip("; "))
 
         with listening(show):
             yield
@@ -65,11 +70,13 @@ def _lines() -> Iterator[None]:
 
     def show(stage: str, done: int, total: int, detail: str) -> None:
         nonlocal last, last_stage
+        if stage == JOBS:
+            return
         now = time.monotonic()
         if stage == last_stage and done < total and now - last < LINE_INTERVAL_S:
             return
         last, last_stage = now, stage
-        text = f"iteration {done}: {detail}" if stage == "iteration" else f"{stage} {done}/{total} {detail}"
+        text = f"iteration {done}: {detail}" if stage == ITERATION else f"{stage} {done}/{total} {detail}"
         sys.stderr.write(f"[{now - began:7.1f} s] {text}\n")
         sys.stderr.flush()
 

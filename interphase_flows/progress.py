@@ -7,6 +7,9 @@ stored, and with no listener nothing happens.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+JOBS = "jobs"
+"""Stage of the jobs that were finished in this process; how many there will be, nobody knows."""
+
 Listener = Callable[[str, int, int, str], None]
 
 _listeners: list[Listener] = []

@@ -46,7 +46,7 @@ production:
   n_replicas: 2
   n_segments: 2
   steps_per_segment: 10
-  frame_interval_steps: 2
+  frame_interval_steps: 5
   watch_interval_steps: 5
   checkpoint_interval_steps: 5
 """

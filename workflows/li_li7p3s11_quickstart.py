@@ -26,6 +26,8 @@ campaign = Campaign(
     production={
         "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50},
         "steps_per_segment": 750,
+        "frame_interval_steps": 15,
+        "watch_interval_steps": 15,
         "checkpoint_interval_steps": 125,
         "equilibration_fs": 1000,
     },

@@ -150,11 +150,20 @@ class ProductionSpec(_Spec):
     n_replicas: Count = 3
     n_segments: Count = 2
     steps_per_segment: Count = 500
-    frame_interval_steps: Count = 10
+    frame_interval_steps: Count = 20
     watch_interval_steps: Count = 20
     checkpoint_interval_steps: Count = 100
     equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
     audit_labels_per_replica: Count = 4
+
+    @model_validator(mode="after")
+    def _every_frame_is_watched(self) -> "ProductionSpec":
+        if self.frame_interval_steps % self.watch_interval_steps:
+            raise ValueError(
+                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of watch_interval_steps "
+                f"({self.watch_interval_steps}): every stored frame carries its uncertainty"
+            )
+        return self
 
 
 class AnalysisSpec(_Spec):

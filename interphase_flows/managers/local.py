@@ -12,10 +12,10 @@ from typing import Any
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
-from interphase_flows.exceptions import InputError, InterphaseError
+from interphase_flows.exceptions import InputError, InterphaseError, StorageError
 from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.managers.status import PROGRESS_FILE, missing_answers
-from interphase_flows.progress import emit, listening
+from interphase_flows.progress import JOBS, emit, listening
 from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
@@ -121,10 +121,32 @@ def _run_flow(workspace: Workspace, campaign: Campaign) -> None:
             store.close()
 
 
+class _JobLog(logging.FileHandler):
+    """jobflow's words in a file; it also counts the jobs that were finished, for whoever shows progress."""
+
+    n_finished = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, and count."""
+        super().emit(record)
+        if record.getMessage().startswith("Finished job"):
+            self.n_finished += 1
+            emit(JOBS, self.n_finished, self.n_finished)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Let a log that cannot be written (a full disk) not speak over the error that matters."""
+
+
 @contextmanager
 def _job_log(path: Path) -> Iterator[None]:
     """Keep what jobflow tells of its jobs, tracebacks included, in a file: a job that fails is not silent."""
-    logger, handler = logging.getLogger("jobflow"), logging.FileHandler(path, encoding="utf-8")
+    logger = logging.getLogger("jobflow")
+    try:
+        handler = _JobLog(path, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror}); make room or set root, then resume"
+        ) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -162,16 +184,26 @@ def _failure_message(workspace: Workspace, name: str, since: str) -> str:
 
 def _progress_writer(workspace: Workspace) -> Callable[[str, int, int, str], None]:
     """Return a listener that leaves the latest progress in a file, for ``status`` in another process."""
-    last = 0.0
+    last, n_jobs = 0.0, 0
 
     def write(stage: str, done: int, total: int, detail: str) -> None:
-        nonlocal last
+        nonlocal last, n_jobs
+        if stage == JOBS:
+            n_jobs = done
+            return
         now = time.monotonic()
         if now - last >= PROGRESS_INTERVAL_S or done == total:
             last = now
             write_json_atomic(
                 workspace.root / PROGRESS_FILE,
-                {"stage": stage, "done": done, "total": total, "detail": detail, "at": _now()},
+                {
+                    "stage": stage,
+                    "done": done,
+                    "total": total,
+                    "detail": detail,
+                    "jobs": n_jobs,
+                    "at": _now(),
+                },
             )
 
     return write

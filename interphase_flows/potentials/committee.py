@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
                 compile_mode="eager",
                 chemical_species_to_atom_type_map=True,
             )
-        except (RuntimeError, KeyError, ValueError, AttributeError, EOFError) as error:
+        except (RuntimeError, KeyError, ValueError, AttributeError, EOFError, UnpicklingError) as error:
             raise TrainingError(
                 f"{checkpoint} cannot be loaded as a NequIP potential ({error}); train it again with this version"
             ) from error

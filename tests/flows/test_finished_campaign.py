@@ -6,10 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.io import read
 
-from interphase_flows.documents.records import CampaignResult, CommitteeDoc
+from interphase_flows.documents.records import CampaignResult, CommitteeDoc, SegmentDoc
+from interphase_flows.md.trajectory import Trajectory
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
 from tiny_campaign import interphase
@@ -58,6 +60,30 @@ def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
     assert full["x_electrode_exact"] == "24/45"
     assert values["full_reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
     assert full["energy_ev_per_atom"] == pytest.approx(-0.74, abs=0.01)
+
+
+def test_the_error_in_production_is_measured_with_an_interval(finished_root: Path) -> None:
+    """Random frames of every replica are labelled afterwards; the interval is over replicas."""
+    text = interphase(
+        "query", "analyses", "name=production audit", "--root", str(finished_root), "--format", "json"
+    ).stdout
+    values = json.loads(text)[0]["values"]
+    assert values["n_frames"] == 8
+    assert values["forces_mae_mev_per_angstrom"]["n_replicas"] == 2
+    assert values["forces_mae_mev_per_angstrom"]["standard_error"] > 0
+    assert "Force error in production" in (finished_root / "tiny" / "report" / "report.html").read_text()
+
+
+def test_every_frame_of_production_carries_its_uncertainty(finished_root: Path) -> None:
+    """The committee's largest force standard deviation is stored with each frame."""
+    with open_workspace(load_settings(root=finished_root), "tiny", read_only=True) as workspace:
+        for key in result_of(finished_root).production_keys:
+            segment = workspace.ledger.get_as("segments", key, SegmentDoc)
+            assert segment is not None
+            assert segment.trajectory is not None
+            with Trajectory(workspace.artifacts.get(segment.trajectory)) as trajectory:
+                assert trajectory.n_frames >= 2
+                assert np.isfinite(trajectory.uncertainty_ev_per_angstrom).all()
 
 
 def test_status_answers_in_words_and_for_scripts(finished_root: Path) -> None:

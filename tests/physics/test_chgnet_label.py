@@ -55,7 +55,7 @@ def test_stress_is_the_derivative_of_the_energy_by_strain_in_ev_per_cubic_angstr
     up, down = (method.label(strained(stretched, step * s)).energy_ev for s in (1.05, 0.95))
     # dE = 2 σ_xy V dε_xy: both halves of the shear do work
     expected = (up - down) / (0.1 * 0.02 * 2 * twisted.get_volume())
-    assert method.label(twisted).stress_ev_per_angstrom3[5] == pytest.approx(expected, rel=0.1)
+    assert method.label(twisted).stress_ev_per_angstrom3[5] == pytest.approx(expected, rel=STRESS_TOLERANCE)
 
 
 def test_a_crystal_at_its_symmetric_sites_feels_no_force(method):

@@ -1,0 +1,78 @@
+"""Results for other programs, and answers on the command line."""
+
+import csv
+import io
+import json
+
+import pytest
+
+import loop_documents as documents
+from interphase_flows.exceptions import InputError
+from interphase_flows.managers.export import export_result, latest_iteration
+from interphase_flows.managers.queries import query_campaign
+
+
+@pytest.fixture
+def with_data(started):
+    """The data set of the iterations, as a file."""
+    artifact = started.artifacts.put_bytes(b"3 atoms", "datasets", ".extxyz")
+    started.ledger.put("datasets", "dataset", documents.dataset(artifact))
+    return started
+
+
+def test_a_data_set_is_copied_to_where_it_was_asked_for(settings, with_data, tmp_path):
+    """Also into folders that are not there yet, and whether the campaign is finished or not."""
+    target = tmp_path / "new" / "data.extxyz"
+    assert export_result(settings, "unit", "dataset", target) == [target]
+    assert target.read_bytes() == b"3 atoms"
+
+
+def test_a_folder_is_not_a_file(settings, with_data, tmp_path):
+    """The message says what to name."""
+    with pytest.raises(InputError, match="name a file in it"):
+        export_result(settings, "unit", "dataset", tmp_path)
+
+
+def test_the_newest_iteration_is_this_campaigns(started, add):
+    """Not another campaign's in the same database, and not the highest index of a file that was changed."""
+    assert latest_iteration(started).key == "i1"
+    add.foreign("iterations", "theirs", add.make_iteration("theirs", 9))
+    assert latest_iteration(started).key == "i1"
+    add.result("i0")
+    assert latest_iteration(started).key == "i0"
+
+
+def test_nothing_to_export_is_said(settings, started, tmp_path):
+    """What there is to choose from, and what is not there yet."""
+    with pytest.raises(InputError, match="dataset, models, trajectories"):
+        export_result(settings, "unit", "everything", tmp_path / "x")
+    with pytest.raises(InputError, match="no production trajectory"):
+        export_result(settings, "unit", "trajectories", tmp_path / "x")
+    with pytest.raises(InputError, match="not in the ledger"):
+        export_result(settings, "unit", "dataset", tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_query_answers_as_table_json_and_csv(settings, started):
+    """Filters hold, fields are those named, the limit is kept."""
+
+    def ask(output: str, filters=(), fields=None, limit=0) -> str:
+        return query_campaign(settings, "unit", "iterations", filters, fields, limit, output)
+
+    assert "n_labels_total" in ask("table")
+    assert [row["key"] for row in json.loads(ask("json"))] == ["i0", "i1"]
+    (row,) = json.loads(ask("json", ["index=1"], ["index", "decision"]))
+    assert row == {"index": 1, "decision": "continue"}
+    rows = list(csv.DictReader(io.StringIO(ask("csv", limit=1))))
+    assert [row["n_labels_total"] for row in rows] == ["10"]
+
+
+def test_a_query_that_cannot_be_answered_says_what_can(settings, started):
+    """Kind, filter, format."""
+    for kind, filters, output, part in (
+        ("atoms", [], "table", "labels"),
+        ("labels", ["status"], "table", "a filter is FIELD OPERATOR VALUE"),
+        ("labels", [], "xml", "table, json, csv"),
+    ):
+        with pytest.raises(InputError, match=part):
+            query_campaign(settings, "unit", kind, filters, None, 20, output)
