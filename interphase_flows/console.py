@@ -14,6 +14,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from interphase_flows.progress import JOBS, listening
 
@@ -36,13 +37,13 @@ def shown_progress(console: Console) -> Iterator[None]:
 def _bars(console: Console) -> Iterator[None]:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=24),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=22)),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[detail]}"),
+        TextColumn("[dim]{task.fields[detail]}", table_column=Column(no_wrap=True, ratio=1)),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, expand=True) as progress:
         campaign = progress.add_task("campaign", total=None, detail="")
         stage_task = progress.add_task("", total=None, detail="", visible=False)
         n_jobs, news = 0, ""
