@@ -118,7 +118,7 @@ def random_atoms(seed: int) -> Atoms:
     )
 
 
-@quick
+@settings(max_examples=15, deadline=None)
 @given(seeds, st.randoms())
 def test_a_descriptor_does_not_know_names_place_orientation_or_cell(seed, rng):
     """Permuted, moved, wrapped, rotated, in another choice of lattice vectors, or repeated: the same."""

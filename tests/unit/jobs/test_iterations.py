@@ -48,14 +48,37 @@ def test_only_audit_walkers_are_counted_against_the_level_of_who_explored(worksp
     assert found.explored_with == "explorer"
 
 
-def test_a_walker_that_is_missing_is_not_a_walker_that_finished(workspace):
-    """With every segment there and with one lost, two documents; the lost one is never counted as good."""
-    dataset = documents.dataset(workspace.artifacts.put_bytes(extxyz_bytes([]), "datasets", ".extxyz"))
-    history = [weigh(0, [])]
-    explorer = documents.committee("explorer")
-    whole = weigh(1, [documents.segment("audit-1")], history, explorer, dataset)
-    lacking = weigh(1, [documents.segment("audit-1"), None], history, explorer, dataset)
-    assert whole.key != lacking.key
+@pytest.fixture
+def small_error(monkeypatch):
+    """The explorer's error on fresh audit frames is below its target; no network is loaded to find out."""
+    monkeypatch.setattr(IterationMaker, "_fresh_audit", lambda *_: documents.ERRORS)
+
+
+def test_twice_in_a_row_is_converged(workspace, small_error):
+    """Once is told as once."""
+    explorer, segments = documents.committee("explorer"), [documents.segment("audit-1")]
+    once = weigh(1, segments, [weigh(0, [])], explorer)
+    assert (once.decision, once.targets_met) == ("continue", True)
+    assert weigh(2, segments, [once], explorer).decision == "converged"
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        None,
+        documents.segment("audit-2", stop_reason="uncertain"),
+        documents.segment("audit-2", stop_reason="failed"),
+    ],
+)
+def test_a_walker_that_is_missing_or_stopped_is_not_good_now_nor_as_the_time_before(
+    workspace, small_error, lost
+):
+    """One of two audit walkers did not finish: the iteration counts for nothing, and the next is the first."""
+    explorer, finished = documents.committee("explorer"), documents.segment("audit-1")
+    lacking = weigh(1, [finished, lost], [weigh(0, [])], explorer)
+    assert not lacking.targets_met
+    after = weigh(2, [finished, documents.segment("audit-2")], [lacking], explorer)
+    assert (after.decision, after.targets_met) == ("continue", True)
 
 
 def test_weighing_again_gives_the_document_that_is_there(workspace):
