@@ -32,7 +32,7 @@ test: $(DEV_STAMP)
 	$(BIN)/python -m pytest
 
 test-unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest tests/unit tests/properties
+	$(BIN)/python -m pytest tests/unit
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
