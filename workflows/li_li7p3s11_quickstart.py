@@ -13,10 +13,7 @@ campaign = Campaign(
         },
     },
     committee={"training": {"max_epochs": 24, "warm_start_epochs": 12}},
-    exploration={
-        "dynamics": {"temperature_K": 500, "timestep_fs": 2, "friction_per_ps": 20},
-        "steps_per_iteration": 150,
-    },
+    exploration={"dynamics": {"temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
         "max_iterations": 2,
         "labels_per_iteration": 24,
