@@ -6,7 +6,7 @@ said below, once per key. A key without a meaning, or a meaning without a key, s
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -33,6 +33,8 @@ UNIT_OF_SUFFIX = {
     "_mev_per_angstrom": "meV/Å",
     "_ev_per_angstrom": "eV/Å",
     "_ev_per_atom": "eV/atom",
+    "_eV_per_electron": "eV/electron",
+    "_eV": "eV",
     "_angstrom": "Å",
     "_per_ps": "1/ps",
     "temperature_K": "K",
@@ -55,7 +57,32 @@ MEANINGS = {
         "path is from the folder of the campaign file. For crystals and the convex hull; electrode and "
         "electrolyte themselves come from the package."
     ),
-    "reference.method": "What labels come from. `chgnet` is a surrogate, not DFT.",
+    "reference (chgnet).method": "CHGNet, a surrogate and not DFT. `reference: chgnet` is short for the block.",
+    "reference (gpaw).method": "Density-functional theory by GPAW. `reference: gpaw` is short for the block.",
+    "reference (gpaw).functional": "Exchange and correlation.",
+    "reference (gpaw).cutoff_eV": "Kinetic energy of the highest plane wave.",
+    "reference (gpaw).k_density_per_inverse_angstrom": "K-points along a reciprocal vector of 1 Å⁻¹, Gamma included.",
+    "reference (gpaw).gamma_above_atoms": "From this number of atoms on, Gamma alone.",
+    "reference (gpaw).smearing_eV": "Width of the Fermi-Dirac occupations, for metal and salt alike.",
+    "reference (gpaw).spin_polarized": "Two spin channels in every cell.",
+    "reference (gpaw).scf_energy_tolerance_eV_per_electron": "Change of the energy at which the cycle has converged.",
+    "reference (gpaw).scf_density_tolerance_per_electron": "Change of the density at which the cycle has converged.",
+    "reference (gpaw).max_scf_steps": "Steps of the self-consistency cycle before a label has not converged.",
+    "reference (vasp).method": "Density-functional theory by VASP, with your licence. `reference: vasp` is short for the block.",
+    "reference (vasp).functional": "Exchange and correlation.",
+    "reference (vasp).cutoff_eV": "ENCUT.",
+    "reference (vasp).k_density_per_inverse_angstrom": "K-points along a reciprocal vector of 1 Å⁻¹, Gamma included.",
+    "reference (vasp).gamma_above_atoms": "From this number of atoms on, Gamma alone.",
+    "reference (vasp).smearing_eV": "SIGMA, with ISMEAR 0, for metal and salt alike.",
+    "reference (vasp).spin_polarized": "ISPIN 2 in every cell.",
+    "reference (vasp).scf_energy_tolerance_eV": "EDIFF.",
+    "reference (vasp).real_space_projection": "LREAL Auto rather than False.",
+    "reference (vasp).potentials": "Release of the potentials (POTCAR).",
+    "reference (vasp).max_scf_steps": "NELM.",
+    "structures.dynamics_method": (
+        "What drives melts, quenches and interface snapshots: CHGNet, or the reference method itself. Labels "
+        "always come from the reference method."
+    ),
     "gates.max_force_ev_per_angstrom": "A label with a larger force on any atom is rejected.",
     "gates.min_distance_fraction": (
         "A structure with two atoms closer than this fraction of the sum of their covalent radii is rejected "
@@ -178,6 +205,11 @@ def leaves(
         )
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from leaves(field.annotation, f"{path}{name}.", default)
+        elif field.discriminator:
+            # one of several blocks, told apart by one of their keys
+            for choice in get_args(field.annotation):
+                tag = choice.model_fields[field.discriminator].default
+                yield from leaves(choice, f"{path}{name} ({tag}).", choice())
         else:
             yield f"{path}{name}", "required" if field.is_required() else default, schema[name]
 

@@ -9,6 +9,7 @@
     │   │   └── OverlappingAtomsError two atoms closer than any bond
     │   └── SettingsError             settings of this machine (stores, commands)
     ├── ReferenceMethodError          a label could not be computed
+    ├── WalltimeReachedError          time ran out; what was done is kept, and the next launch goes on
     ├── TrainingError                 a potential could not be trained
     ├── DynamicsError                 a segment of molecular dynamics cannot start or go on
     ├── StorageError                  something stored cannot be read or written
@@ -20,6 +21,9 @@
 
 A message says what is wrong, where (file, key, value), and what to do about it.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 
 class InterphaseError(Exception):
@@ -47,7 +51,36 @@ class SettingsError(InputError):
 
 
 class ReferenceMethodError(InterphaseError):
-    """A label could not be computed."""
+    """A label could not be computed.
+
+    Parameters
+    ----------
+    message
+        In words, with numbers.
+    reason
+        One word that can be queried: ``unsupported``, ``scf_not_converged``, ``out_of_memory``, ``killed``,
+        ``disk_full``, ``garbage_output``, or ``reference_method_failed`` for anything else.
+    files
+        Inputs and logs worth keeping.
+    corrections
+        What error handlers had tried, as `documents.records.Correction`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        reason: str = "reference_method_failed",
+        files: Sequence[Path] = (),
+        corrections: Sequence[object] = (),
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.files = tuple(files)
+        self.corrections = tuple(corrections)
+
+
+class WalltimeReachedError(InterphaseError):
+    """Time ran out before a result; what was done is kept, and the next launch goes on from there."""
 
 
 class TrainingError(InterphaseError):

@@ -106,6 +106,18 @@ class Settings(BaseSettings):
         What potentials are evaluated on.
     campaign
         Campaign of a job that is run by itself, by a launcher.
+    gpaw_command
+        How a label by GPAW is started: `mpirun -np 4 gpaw python` runs four processes; this Python, serially, if None.
+    vasp_command
+        How VASP is started, `mpirun vasp_std`; the environment's ``VASP_CMD`` if None.
+    vasp_parallel
+        KPAR and NCORE for this machine; they change no number.
+    memory_limit_gb
+        Address space of one process of a label; a calculation that needs more ends as a label with a reason.
+        No limit if None.
+    walltime_s
+        Seconds from the start of a command after which it keeps what it has and ends by itself; Slurm's own end
+        of a job (``SLURM_JOB_END_TIME``) if None, and none if that is not set either.
     """
 
     model_config = SettingsConfigDict(
@@ -123,6 +135,11 @@ class Settings(BaseSettings):
     n_threads: int = Field(default=1, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
     campaign: str | None = None
+    gpaw_command: str | None = None
+    vasp_command: str | None = None
+    vasp_parallel: dict[Literal["KPAR", "NCORE"], Annotated[int, Field(ge=1)]] = {}
+    memory_limit_gb: float | None = Field(default=None, gt=0)
+    walltime_s: float | None = Field(default=None, gt=0)
 
     @field_validator("root")
     @classmethod

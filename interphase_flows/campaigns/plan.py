@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from interphase_flows.campaigns.schema import Campaign
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
-LABEL_S_PER_ATOM = {"chgnet": 1.8e-3}
+LABEL_S_PER_ATOM = {"chgnet": 1.8e-3, "gpaw": 2.5, "vasp": 1.5}
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
 MD_S_PER_ATOM_STEP = 1.7e-4
 ATOMS_PER_PHASE_CELL = 24

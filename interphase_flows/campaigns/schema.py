@@ -1,11 +1,12 @@
 """The schema of a campaign file: every key that may be written, its type, range and default."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from interphase_flows.potentials.spec import CommitteeSpec
+from interphase_flows.references.spec import ChgnetSpec, GpawSpec, VaspSpec
 
 Positive = Annotated[float, Field(gt=0.0)]
 Temperature = Annotated[float, Field(gt=0.0, le=5000.0)]
@@ -18,10 +19,17 @@ class _Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ReferenceSpec(_Spec):
-    """What labels come from. ``chgnet`` is a surrogate: for trying things out, never to be called DFT."""
+def _named(value: Any) -> Any:
+    """Let ``reference: gpaw`` stand for ``reference: {method: gpaw}``."""
+    if isinstance(value, str):
+        return {"method": value}
+    return {"method": "chgnet", **value} if isinstance(value, dict) else value
 
-    method: Literal["chgnet"] = "chgnet"
+
+ReferenceSpec = Annotated[
+    Annotated[ChgnetSpec | GpawSpec | VaspSpec, Field(discriminator="method")], BeforeValidator(_named)
+]
+"""What labels come from: a method's name, or a block with its settings."""
 
 
 class GateSpec(_Spec):
@@ -79,8 +87,13 @@ class InterfaceSpec(_Spec):
 
 
 class StructuresSpec(_Spec):
-    """The initial structures."""
+    """The initial structures.
 
+    ``dynamics_method`` drives melts, quenches and interface snapshots: ``surrogate`` is CHGNet, which is cheap,
+    and its energies are thrown away; labels always come from the reference method.
+    """
+
+    dynamics_method: Literal["surrogate", "reference"] = "surrogate"
     crystals: CrystalSpec = CrystalSpec()
     amorphous: AmorphousSpec = AmorphousSpec()
     interfaces: InterfaceSpec = InterfaceSpec()
@@ -187,7 +200,7 @@ class Campaign(_Spec):
     phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
     hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
     structure_files: dict[str, str] = {}
-    reference: ReferenceSpec = ReferenceSpec()
+    reference: ReferenceSpec = ChgnetSpec()
     gates: GateSpec = GateSpec()
     structures: StructuresSpec = StructuresSpec()
     committee: CommitteeSpec = CommitteeSpec()

@@ -11,6 +11,8 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
+from interphase_flows.references.labelling import RawLabel
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -57,12 +59,11 @@ class Gates:
     def after(
         self,
         atoms: Atoms,
-        energy_ev: float | None,
-        forces_ev_per_angstrom: NDArray[np.float64],
-        stress_ev_per_angstrom3: NDArray[np.float64],
+        raw: RawLabel,
     ) -> Rejection | None:
         """Judge a raw label by itself."""
-        forces, stress = np.asarray(forces_ev_per_angstrom), np.asarray(stress_ev_per_angstrom3)
+        energy_ev = raw.energy_ev
+        forces, stress = np.asarray(raw.forces_ev_per_angstrom), np.asarray(raw.stress_ev_per_angstrom3)
         if energy_ev is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
             return Rejection(
                 "missing_property",

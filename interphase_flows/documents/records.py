@@ -38,6 +38,17 @@ class MethodIdentity(BaseModel):
     key: str
 
 
+class Correction(BaseModel):
+    """What an error handler changed in a calculation, and whether that changed the level of theory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    handler: str
+    errors: list[str]
+    actions: list[str]
+    changes_theory: bool
+
+
 class StructureEntry(BaseModel):
     """One structure of a set: where it comes from decides its side of the split."""
 
@@ -77,6 +88,10 @@ class LabelDoc(Document):
     energy_ev: float | None = None
     forces_ev_per_angstrom: list[list[float]] | None = None
     stress_ev_per_angstrom3: list[float] | None = None
+    is_scf_converged: bool | None = None
+    corrections: list[Correction] = Field(default_factory=list)
+    details: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    files: ArtifactRef | None = None
     wall_time_s: float = 0.0
 
 

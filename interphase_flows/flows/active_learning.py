@@ -99,12 +99,12 @@ class ActiveLearningMaker(Maker):
     def label_set_maker(self) -> LabelSetMaker:
         """Return the maker of labels by this campaign's reference method."""
         return LabelSetMaker(
-            label_maker=LabelMaker(method=self.campaign.reference.method, gates=self.campaign.gates)
+            label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates)
         )
 
     def _dataset_maker(self) -> DatasetMaker:
         return DatasetMaker(
-            method=self.campaign.reference.method,
+            reference=self.campaign.reference,
             gates=self.campaign.gates,
             learning=self.campaign.learning,
             cutoff_angstrom=self.campaign.committee.model.cutoff_angstrom,

@@ -30,14 +30,14 @@ class CampaignMaker(Maker):
 
     def make(self) -> Flow:
         """Return the flow; its output is a CampaignResult."""
-        spec, method = self.campaign, self.campaign.reference.method
+        spec = self.campaign
         initial_maker = InitialDataMaker(spec)
         initial = initial_maker.make()
         starts = initial.output["starts"]
         learning = ActiveLearningMaker(spec).make(initial.output["batch"], starts, initial_maker.walkers())
         learned = learning.output
         production = ProductionMaker(spec).make(starts, learned["committee"])
-        relaxer = RelaxMaker(method=method, structure_files=spec.structure_files)
+        relaxer = RelaxMaker(reference=spec.reference, structure_files=spec.structure_files)
         relaxations = []
         for name in dict.fromkeys([*spec.phases, *spec.hull_phases]):
             relaxation = relaxer.make(name)

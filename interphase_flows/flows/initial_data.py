@@ -17,6 +17,7 @@ from interphase_flows.jobs.structures import (
     StartsMaker,
     amorphous_origin,
 )
+from interphase_flows.references.registry import method_spec
 
 AMORPHOUS_SEED = 100
 SNAPSHOT_SEED = 200
@@ -38,20 +39,21 @@ class InitialDataMaker(Maker):
 
     def make(self) -> Flow:
         """Return a flow with ``batch`` (labels) and ``starts`` (structures where walkers begin)."""
-        spec, method = self.campaign, self.campaign.reference.method
+        spec = self.campaign
+        driver = spec.reference if spec.structures.dynamics_method == "reference" else method_spec("chgnet")
         ends = (spec.electrode, spec.electrolyte)
         crystals = CrystalsMaker(spec=spec.structures.crystals, structure_files=spec.structure_files).make(
             spec.phases, spec.seed
         )
         amorphous = [
-            AmorphousMaker(spec=spec.structures.amorphous, method=method).make(*ends, fraction, seed)
+            AmorphousMaker(spec=spec.structures.amorphous, driver=driver).make(*ends, fraction, seed)
             for fraction, seed in self._amorphous_cells()
         ]
         temperatures_K = spec.structures.interfaces.snapshots.temperatures_K
         n_variants = len(temperatures_K) + self.n_interface_walkers
         interfaces = InterfaceMaker(spec=spec.structures.interfaces).make(*ends, list(range(n_variants)))
         snapshots = [
-            SnapshotsMaker(spec=spec.structures.interfaces.snapshots, method=method).make(
+            SnapshotsMaker(spec=spec.structures.interfaces.snapshots, driver=driver).make(
                 interfaces.output, index, temperature_K, spec.seed + SNAPSHOT_SEED + index
             )
             for index, temperature_K in enumerate(temperatures_K)
@@ -60,7 +62,9 @@ class InitialDataMaker(Maker):
             each.name = f"{each.name} {index}"
         made = [crystals, *amorphous, *snapshots]
         joined = JoinSetsMaker().make([each.output for each in made])
-        labels = LabelSetMaker(label_maker=LabelMaker(method=method, gates=spec.gates)).make(joined.output)
+        labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
+            joined.output
+        )
         starts = StartsMaker().make(interfaces.output, [each.output for each in amorphous])
         return Flow(
             [interfaces, *made, joined, labels, starts],

@@ -25,6 +25,7 @@ from interphase_flows.keys import content_key
 from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.progress import emit
 from interphase_flows.references.registry import reference_method
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.keys import structure_key
 
@@ -39,14 +40,14 @@ class RelaxMaker(Maker):
 
     Parameters
     ----------
-    method
+    reference
         Reference method.
     structure_files
         Files of phases that the package does not have.
     """
 
     name: str = "relax"
-    method: str = "chgnet"
+    reference: MethodSpec = field(default_factory=ChgnetSpec)
     structure_files: dict[str, str] = field(default_factory=dict)
 
     @job(output_schema=AnalysisDoc)
@@ -56,7 +57,7 @@ class RelaxMaker(Maker):
         from interphase_flows.structures.library import load_phase
 
         settings = current_workspace().settings
-        method = reference_method(self.method, settings.device, settings.n_threads)
+        method = reference_method(self.reference, settings)
         start = (
             phase(phase_name, self.structure_files)
             if phase_name in self.structure_files

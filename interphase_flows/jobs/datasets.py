@@ -17,6 +17,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.once import once, recall
 from interphase_flows.keys import content_key
 from interphase_flows.references.registry import reference_method
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "datasets"
@@ -28,7 +29,7 @@ class DatasetMaker(Maker):
 
     Parameters
     ----------
-    method
+    reference
         Reference method; labels of another one are refused.
     gates
         The window of energies is judged here, where there is something to compare with.
@@ -39,7 +40,7 @@ class DatasetMaker(Maker):
     """
 
     name: str = "dataset"
-    method: str = "chgnet"
+    reference: MethodSpec = field(default_factory=ChgnetSpec)
     gates: GateSpec = field(default_factory=GateSpec)
     learning: LearningSpec = field(default_factory=LearningSpec)
     cutoff_angstrom: float = 5.0
@@ -47,7 +48,7 @@ class DatasetMaker(Maker):
     @job(output_schema=DatasetDoc)
     def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
         """Add a batch to a parent; the baseline is the parent's, or fitted here if there is none."""
-        identity = reference_method(self.method).identity
+        identity = reference_method(self.reference).identity
         inherited: list[Atoms] = []
         if parent is not None:
             if parent.method.key != identity.key:

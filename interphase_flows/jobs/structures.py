@@ -19,6 +19,7 @@ from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.md.segment import Progress
 from interphase_flows.progress import emit
 from interphase_flows.references.registry import reference_method
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures import interfaces
 from interphase_flows.structures.amorphous import (
@@ -105,19 +106,19 @@ class AmorphousMaker(Maker):
     ----------
     spec
         Size, temperatures and lengths.
-    method
-        Reference method that drives the melt and the quench.
+    driver
+        What drives the melt and the quench; its energies are not kept.
     """
 
     name: str = "amorphous"
     spec: AmorphousSpec = field(default_factory=AmorphousSpec)
-    method: str = "chgnet"
+    driver: MethodSpec = field(default_factory=ChgnetSpec)
 
     @job(output_schema=StructureSetDoc)
     def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
         """Make one cell; its frames share an origin."""
         workspace = current_workspace()
-        method = reference_method(self.method, workspace.settings.device, workspace.settings.n_threads)
+        method = reference_method(self.driver, workspace.settings)
         key = content_key(
             KIND,
             generator="amorphous",
@@ -244,19 +245,19 @@ class SnapshotsMaker(Maker):
     ----------
     spec
         Length and spacing.
-    method
-        Reference method.
+    driver
+        What drives the dynamics; its energies are not kept.
     """
 
     name: str = "interface snapshots"
     spec: InterfaceSnapshotSpec = field(default_factory=InterfaceSnapshotSpec)
-    method: str = "chgnet"
+    driver: MethodSpec = field(default_factory=ChgnetSpec)
 
     @job(output_schema=StructureSetDoc)
     def make(self, starts: StructureSetDoc, index: int, temperature_K: float, seed: int) -> StructureSetDoc:
         """Advance the structure ``index`` of a set and keep snapshots."""
         workspace = current_workspace()
-        method = reference_method(self.method, workspace.settings.device, workspace.settings.n_threads)
+        method = reference_method(self.driver, workspace.settings)
         key = content_key(
             KIND,
             generator="snapshots",
@@ -281,7 +282,7 @@ class SnapshotsMaker(Maker):
                 seed,
                 workspace.work_folder(KIND, key),
                 checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
-                on_progress=_told(f"{self.method} interface at {temperature_K:.0f} K"),
+                on_progress=_told(f"{self.driver.method} interface at {temperature_K:.0f} K"),
             )
             origin = f"interface/{temperature_K:.0f}K-{seed}"
             return store_set(

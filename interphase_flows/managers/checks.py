@@ -11,6 +11,7 @@ from pathlib import Path
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InterphaseError
+from interphase_flows.references.spec import MethodSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
@@ -46,7 +47,7 @@ def check_machine(settings: Settings, campaign: Campaign | None = None) -> Itera
     if campaign is not None:
         for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
             yield _phase(name, campaign)
-        yield _reference(campaign.reference.method, settings)
+        yield _reference(campaign.reference, settings)
 
 
 def _packages() -> Check:
@@ -151,18 +152,18 @@ def _phase(name: str, campaign: Campaign) -> Check:
     return Check(f"phase {name}", True, f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ each")
 
 
-def _reference(name: str, settings: Settings) -> Check:
+def _reference(spec: MethodSpec, settings: Settings) -> Check:
     from interphase_flows.references.registry import reference_method
     from interphase_flows.structures.library import load_phase
 
     try:
-        method = reference_method(name, settings.device, settings.n_threads)
-        raw = method.label(load_phase("Li"))
+        method = reference_method(spec, settings)
+        energy_ev = method.label(load_phase("Li")).energy_ev or 0.0
     except (InterphaseError, OSError) as error:
         return Check("reference method", False, str(error))
     kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
     return Check(
         "reference method",
         True,
-        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {raw.energy_ev / 2:.3f} eV/atom",
+        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_ev / 2:.3f} eV/atom",
     )

@@ -40,7 +40,7 @@ def _mistakes(campaign: Campaign) -> Iterator[str]:
     for name in campaign.structure_files:
         if name not in campaign.phases and name not in campaign.hull_phases:
             yield f"structure_files.{name}: no phase of that name is in phases or hull_phases; add it there"
-    method = reference_method(campaign.reference.method)
+    method = reference_method(campaign.reference)
     for name, atoms in phases.items():
         reason = method.supports(atoms)
         if reason:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -122,11 +123,11 @@ class CHGNetMethod:
             return f"CHGNet knows no {', '.join(missing)} (elements up to Z = {LARGEST_ATOMIC_NUMBER})"
         return None
 
-    def label(self, atoms: Atoms) -> RawLabel:
-        """Return energy (eV), forces (eV/Å) and stress (eV/Å³)."""
+    def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
+        """Return energy (eV), forces (eV/Å) and stress (eV/Å³); needs no folder."""
         reason = self.supports(atoms)
         if reason:
-            raise ReferenceMethodError(reason)
+            raise ReferenceMethodError(reason, "unsupported")
         calculator = self.calculator()
         try:
             calculator.calculate(atoms)

@@ -10,8 +10,6 @@ import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-from interphase_flows.references import registry
-
 SHELL_TIMEOUT_S = 300
 
 
@@ -19,7 +17,6 @@ SHELL_TIMEOUT_S = 300
 def run_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
     """Run every `python` and `shell` block of a page in an empty folder; return how many there were."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "METHODS", dict(registry.METHODS))  # a page may add a method of its own
 
     def run(page: Path) -> int:
         parsers = [PythonCodeBlockParser(), CodeBlockParser(language="shell", evaluator=_run_in_shell)]

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
 from interphase_flows.datasets.splits import split_origins
+from interphase_flows.references.labelling import RawLabel
 
 SIDES = {"train", "validation", "test"}
 ELEMENTS = ["Li", "P", "S"]
@@ -161,7 +162,7 @@ def test_good_labels_pass(label):
     """Before and after."""
     atoms, energy, forces, stress = label
     assert GATES.before(atoms) is None
-    assert GATES.after(atoms, energy, forces, stress) is None
+    assert GATES.after(atoms, RawLabel(energy, forces, stress)) is None
 
 
 @quick
@@ -175,15 +176,15 @@ def test_a_planted_fault_is_caught_wherever_it_is(label, data):
     broken_forces[atom, axis] = broken_stress[2 * axis] = bad
     strong_forces[atom, axis] = data.draw(st.sampled_from([-1, 1])) * 30.01
     for wrong in ((bad, forces, stress), (energy, broken_forces, stress), (energy, forces, broken_stress)):
-        assert GATES.after(atoms, *wrong).reason == "not_finite"
-    assert GATES.after(atoms, energy, strong_forces, stress).reason == "max_force"
+        assert GATES.after(atoms, RawLabel(*wrong)).reason == "not_finite"
+    assert GATES.after(atoms, RawLabel(energy, strong_forces, stress)).reason == "max_force"
     for wrong in (
         (None, forces, stress),
         (energy, None, stress),
         (energy, forces[1:], stress),
         (energy, forces, stress[:5]),
     ):
-        assert GATES.after(atoms, *wrong).reason == "missing_property"
+        assert GATES.after(atoms, RawLabel(*wrong)).reason == "missing_property"
     other = data.draw(st.integers(0, len(atoms) - 1))
     assume(other != atom)
     nowhere = atoms.copy()
@@ -218,5 +219,8 @@ def test_gates_are_as_strict_as_they_are_told():
     assert GATES.before(atoms) is None
     assert Gates(min_distance_fraction=0.9).before(atoms).reason == "overlapping_atoms"
     forces = np.array([[5.0, 0, 0], [0, 0, 0]])
-    assert GATES.after(atoms, -1.0, forces, np.zeros(6)) is None
-    assert Gates(max_force_ev_per_angstrom=4.0).after(atoms, -1.0, forces, np.zeros(6)).reason == "max_force"
+    assert GATES.after(atoms, RawLabel(-1.0, forces, np.zeros(6))) is None
+    assert (
+        Gates(max_force_ev_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason
+        == "max_force"
+    )

@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.datasets.gates import Gates
+from interphase_flows.references.labelling import RawLabel
 
 GATES = Gates()
 STRESS = np.zeros(6)
@@ -61,7 +62,7 @@ def test_numbers_that_are_none_are_refused_before_anything_is_spent():
 )
 def test_a_raw_label_is_judged_by_itself(energy, forces, stress, expected):
     """Every kind of bad label has its own word; the force that counts is the vector's length."""
-    assert reason(GATES.after(pair(2.4), energy, forces, stress)) == expected
+    assert reason(GATES.after(pair(2.4), RawLabel(energy, forces, stress))) == expected
 
 
 def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():

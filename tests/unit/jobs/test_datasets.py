@@ -8,6 +8,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.structure_sets import store_set
+from spheres import SpheresSpec
 
 ORIGINS = ["interface/a", "interface/a", "interface/b", "interface/c", "crystal/Li2S", "crystal/Li2S"]
 
@@ -19,10 +20,10 @@ def run(maker, *arguments):
 @pytest.fixture
 def batch(workspace, spheres, crystals) -> LabelBatch:
     """Six labels of four origins."""
-    return run(LabelMaker(method="spheres"), store_set("set", "six", crystals, ORIGINS), range(6))
+    return run(LabelMaker(reference=SpheresSpec()), store_set("set", "six", crystals, ORIGINS), range(6))
 
 
-MAKER = DatasetMaker(method="spheres", cutoff_angstrom=4.0)
+MAKER = DatasetMaker(reference=SpheresSpec(), cutoff_angstrom=4.0)
 
 
 def frames_of(workspace, dataset):
@@ -57,7 +58,7 @@ def test_a_child_keeps_sides_and_baseline_and_adds_by_role(workspace, batch, sph
     for frame in more:
         frame.rattle(0.02, seed=99)
     origins = ["explore/interface-0", "audit/audit-1", "explore/amorphous-0"]
-    found = run(LabelMaker(method="spheres"), store_set("more", "more", more, origins), range(3))
+    found = run(LabelMaker(reference=SpheresSpec()), store_set("more", "more", more, origins), range(3))
     child = run(MAKER, found, parent, 1)
     assert parent.split_of_origin.items() <= child.split_of_origin.items()
     assert [child.split_of_origin[origin] for origin in origins] == ["train", "test", "train"]
@@ -105,4 +106,4 @@ def test_a_side_without_frames_is_an_error_that_says_what_to_ask_for(workspace, 
     """Two origins cannot be shared among three sides."""
     few = store_set("few", "few", crystals[:2], ["interface/a", "interface/b"])
     with pytest.raises(InputError, match="temperatures_K"):
-        run(MAKER, run(LabelMaker(method="spheres"), few, [0, 1]), None, 1)
+        run(MAKER, run(LabelMaker(reference=SpheresSpec()), few, [0, 1]), None, 1)

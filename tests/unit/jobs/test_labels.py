@@ -10,6 +10,7 @@ from interphase_flows.documents.records import LabelBatch, LabelDoc
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels, label_key
 from interphase_flows.jobs.once import recall
 from interphase_flows.jobs.structure_sets import store_set
+from spheres import SpheresSpec
 
 
 def run(maker, *arguments):
@@ -28,7 +29,7 @@ def mixed(workspace, crystals):
 
 def test_a_label_that_fails_is_a_fact_with_its_reason(spheres, mixed):
     """The rest of the batch is labelled; nothing is spent on overlapping atoms."""
-    batch = run(LabelMaker(method="spheres"), mixed, [0, 1, 2, 3])
+    batch = run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3])
     assert (len(batch.accepted), len(batch.rejected)) == (2, 2)
     rejected = [recall("labels", key, LabelDoc) for key in batch.rejected]
     assert [label.reason for label in rejected] == ["overlapping_atoms", "reference_method_failed"]
@@ -39,17 +40,19 @@ def test_a_label_that_fails_is_a_fact_with_its_reason(spheres, mixed):
 
 def test_labelling_again_computes_nothing(spheres, mixed):
     """Rejected labels are not tried again either."""
-    first = run(LabelMaker(method="spheres"), mixed, [0, 1, 2, 3])
+    first = run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3])
     spent = spheres.n_labels
-    assert run(LabelMaker(method="spheres"), mixed, [0, 1, 2, 3]) == first
+    assert run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3]) == first
     assert spheres.n_labels == spent
 
 
 def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crystals):
     """A label that another campaign accepted is judged anew where limits are stricter."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
-    assert run(LabelMaker(method="spheres"), frames, [0]).accepted
-    strict = run(LabelMaker(method="spheres", gates=GateSpec(max_force_ev_per_angstrom=1e-6)), frames, [0])
+    assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
+    strict = run(
+        LabelMaker(reference=SpheresSpec(), gates=GateSpec(max_force_ev_per_angstrom=1e-6)), frames, [0]
+    )
     (key,) = strict.rejected
     assert recall("labels", key, LabelDoc).reason == "max_force"
 
@@ -71,7 +74,7 @@ def test_the_key_holds_what_decides_a_label_and_nothing_else():
 def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals):
     """To the last bit, through the ledger."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
-    (key,) = run(LabelMaker(method="spheres"), frames, [0]).accepted
+    (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     label, raw = recall("labels", key, LabelDoc), spheres.label(crystals[0])
     assert label.energy_ev == raw.energy_ev
     np.testing.assert_array_equal(label.forces_ev_per_angstrom, raw.forces_ev_per_angstrom)
@@ -80,7 +83,7 @@ def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals
 
 def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
     """Four structures by three are two jobs and one that gathers; none is none."""
-    response = run(LabelSetMaker(LabelMaker(method="spheres"), labels_per_job=3), mixed)
+    response = run(LabelSetMaker(LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
     assert [job.name for job in response.replace.jobs] == ["label", "label", "gather_labels"]
     assert response.replace.jobs[1].function_args[1] == [3]
     empty = store_set("empty", "empty", [], [])

@@ -11,6 +11,7 @@ from interphase_flows.jobs.analyses import RelaxMaker
 from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.jobs.structures import CrystalsMaker, JoinSetsMaker, StartsMaker, amorphous_origin
 from interphase_flows.structures.library import load_phase
+from spheres import SpheresSpec
 
 
 def run(maker, *arguments):
@@ -98,5 +99,5 @@ def test_two_names_of_one_structure_are_two_phases(workspace, spheres, tmp_path)
     """Each keeps its name on the hull."""
     path = tmp_path / "twin.extxyz"
     bulk("Li", "fcc", a=3.3).write(path)  # nearly at rest among spheres
-    maker = RelaxMaker(method="spheres", structure_files={"one": str(path), "two": str(path)})
+    maker = RelaxMaker(reference=SpheresSpec(), structure_files={"one": str(path), "two": str(path)})
     assert [run(maker, name).values["phase"] for name in ("one", "two")] == ["one", "two"]
