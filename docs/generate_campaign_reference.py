@@ -68,7 +68,7 @@ MEANINGS = {
     "reference (gpaw).scf_energy_tolerance_eV_per_electron": "Change of the energy at which the cycle has converged.",
     "reference (gpaw).scf_density_tolerance_per_electron": "Change of the density at which the cycle has converged.",
     "reference (gpaw).max_scf_steps": "Steps of the self-consistency cycle before a label has not converged.",
-    "reference (vasp).method": "Density-functional theory by VASP (your licence). `reference: vasp` is short for the block.",
+    "reference (vasp).method": "Density-functional theory by VASP (licensed). `reference: vasp` is short for the block.",
     "reference (vasp).functional": "Exchange and correlation.",
     "reference (vasp).cutoff_eV": "ENCUT.",
     "reference (vasp).k_density_per_inverse_angstrom": "K-points along a reciprocal vector of 1 Å⁻¹, Gamma included.",
