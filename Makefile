@@ -1,5 +1,5 @@
 # make demo   install what is needed into .venv and run the quickstart campaign to its report
-# make test   install what is needed and run the tests
+# make test   install what is needed, GPAW too where it can be compiled, and run the tests
 # make lint   style, types and the floors of the house
 # make bench  speed, printed as ratios
 PYTHON ?= python3.11
@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+GPAW_STAMP := $(VENV)/.installed-gpaw
+GPAW_LOG := $(VENV)/gpaw-install.log
 CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
 
 .PHONY: demo install test test-unit lint format bench docs clean
@@ -29,7 +31,14 @@ $(DEV_STAMP): $(STAMP)
 
 test: $(DEV_STAMP)
 	bash tests/system_packages.sh
+	@$(MAKE) --no-print-directory $(GPAW_STAMP)
 	$(BIN)/python -m pytest
+
+# compiled here, about a minute, where its libraries and a compiler are; without it its tests are skipped by name
+$(GPAW_STAMP): $(DEV_STAMP)
+	@if $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[gpaw]" \
+		>$(GPAW_LOG) 2>&1; then touch $@; \
+	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (pip's words: $(GPAW_LOG)); its tests are skipped"; fi
 
 test-unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest tests/unit
@@ -47,6 +56,7 @@ format: $(DEV_STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/trajectory_io.py
+	$(BIN)/python benchmarks/gpaw_label.py
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_campaign_reference.py

@@ -1,13 +1,34 @@
 #!/usr/bin/env bash
-# On Debian as root, install what the browser test needs; elsewhere that test is skipped by name, with the reason.
-set -euo pipefail
-if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then
+# On Debian as root, install what GPAW is compiled from and the browser of the report's test. Elsewhere, and where
+# that fails, say what is missing and go on: the tests that need it are skipped by name, with the reason.
+set -uo pipefail
+
+missing=()
+for package in libxc-dev libopenblas-dev libopenmpi-dev gcc; do
+  # the compiler and headers may well be there without Debian's package of them, in another distribution or a module
+  if command -v dpkg-query >/dev/null && ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed"; then
+    missing+=("$package")
+  fi
+done
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+  missing+=(chromium)
+fi
+if [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
-if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -o DPkg::Lock::Timeout=300 update -q >/dev/null
-  apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends chromium >/dev/null
-else
-  echo "no Chromium and not Debian as root: the browser test will be skipped"
+
+tests_told="the tests of GPAW (its libraries) and of the report's page (chromium) are skipped where these are needed"
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+  echo "not Debian as root, so not installed: ${missing[*]}; $tests_told"
+  exit 0
 fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+if apt-get -o DPkg::Lock::Timeout=300 update -q >"$log" 2>&1 \
+  && apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "${missing[@]}" >>"$log" 2>&1; then
+  rm -f "$log"
+else
+  tail -n 5 "$log" | sed 's/^/  /'
+  echo "apt-get could not install ${missing[*]} (its words: $log); $tests_told"
+fi
+exit 0
