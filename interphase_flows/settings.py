@@ -54,6 +54,14 @@ class MongodbSettings(BaseModel):
     tls: bool = False
     uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
 
+    @field_validator("host")
+    @classmethod
+    def _is_no_address(cls, host: str) -> str:
+        # pymongo would take an address for a host, and a host is no secret: it is shown
+        if not host or set(host) & set("/@ "):
+            raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
+        return host
+
     def resolve_password(self) -> SecretStr | None:
         """The password, or None if there is none.
 

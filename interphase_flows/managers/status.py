@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.settings import Settings
+from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.lock import lock_holder
-from interphase_flows.storage.workspace import Workspace, open_workspace
+from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 COUNTED = (
     "structure_sets",
@@ -57,21 +57,26 @@ class CampaignStatus:
 
 
 def only_campaign(settings: Settings) -> str:
-    """Return the name of the campaign under the root, if there is exactly one.
+    """Return the name of the campaign under the root, or in the database, if there is exactly one.
 
     Raises
     ------
     InputError
         There is none or there are several; lists them.
     """
-    names = sorted(p.parent.name for p in settings.root.glob("*/ledger.sqlite"))
+    names = campaign_names(settings)
     if len(names) != 1:
         there = (
             f"there are {len(names)} campaigns ({', '.join(names)}): name one"
             if names
             else "there is no campaign"
         )
-        raise InputError(f"{settings.root}: {there}; another folder is given by --root")
+        where, other = (
+            (f"database {settings.store.database!r}", "another database by store.database in the settings")
+            if isinstance(settings.store, MongodbSettings)
+            else (settings.root, "another folder is given by --root")
+        )
+        raise InputError(f"{where}: {there}; {other}")
     return names[0]
 
 
@@ -83,7 +88,8 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             raise InputError(f"{workspace.root} holds no campaign document; run its campaign file")
         holder = lock_holder(workspace.root)
         status = state["status"]
-        if status == "running" and holder is None and settings.store.type == "embedded":
+        # with MongoDB it may run on another machine, which has a folder of its own
+        if status == "running" and holder is None and workspace.is_here:
             status = "interrupted"
         report = workspace.report_folder / "report.html"
         own = {"campaign": name}  # a ledger in MongoDB is shared

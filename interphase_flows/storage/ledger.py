@@ -12,7 +12,7 @@ import bson
 from maggma.stores import MemoryStore
 from maggma.stores.mongolike import MongoStore
 from pydantic import BaseModel
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
@@ -23,7 +23,7 @@ from interphase_flows.storage.ledger_entry import (
     STATE_KINDS,
     make_entry,
 )
-from interphase_flows.storage.mongodb import change_in_mongodb, mongo_store, unreachable
+from interphase_flows.storage.mongodb import MongodbStore, change_document
 from interphase_flows.storage.sqlite_store import SqliteStore
 
 __all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger"]
@@ -62,7 +62,7 @@ class Ledger:
     @classmethod
     def in_mongodb(cls, settings: MongodbSettings, campaign: str | None = None) -> "Ledger":
         """A ledger in MongoDB, shared by every campaign of the database."""
-        return cls(lambda kind: mongo_store(settings, f"interphase_{kind}", key="key"), campaign)
+        return cls(lambda kind: MongodbStore(f"interphase_{kind}", "key", settings), campaign)
 
     def store(self, kind: str) -> MongoStore:
         """The connected maggma store of a kind, for queries this class does not offer.
@@ -76,18 +76,17 @@ class Ledger:
             raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
         if kind not in self._stores:
             store = self._make_store(kind)
+            store.connect()
             try:
-                store.connect()
                 indexed = store.ensure_index("key", unique=True)
-            except PyMongoError as error:
-                if store._coll is not None:
-                    store.close()
-                raise unreachable(kind, error) from None
+            except BaseException:
+                store.close()
+                raise
             if not indexed:
                 store.close()
                 raise StorageError(
-                    f"ledger: no unique index on 'key' of {kind!r}: the database cannot be reached, or "
-                    "documents share a key. Check `store` in the settings and that the server runs"
+                    f"ledger: no unique index on 'key' of {store.name}: documents share a key, or there is an "
+                    "index that is not unique. Drop that index, or move the collection away, then resume"
                 )
             self._stores[kind] = store
         return self._stores[kind]
@@ -137,7 +136,7 @@ class Ledger:
         complete = make_entry(kind, key, self.campaign, document)
         store = self.store(kind)
         try:
-            if isinstance(store, SqliteStore):
+            if isinstance(store, SqliteStore | MongodbStore):
                 store.insert(complete)
             else:
                 store._collection.insert_one(dict(complete))
@@ -146,8 +145,6 @@ class Ledger:
             if winner is None:
                 raise
             return winner
-        except PyMongoError as error:
-            raise unreachable(kind, error) from None
         return complete
 
     def set_state(self, kind: str, key: str, document: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
@@ -248,20 +245,14 @@ class Ledger:
         """
         by = dict(sort or {"created_at": 1})
         store = self.store(kind)
-        try:
-            found = list(store.query(dict(criteria or {}), properties, by, limit=limit))
-        except PyMongoError as error:
-            raise unreachable(kind, error) from None
+        found = list(store.query(dict(criteria or {}), properties, by, limit=limit))
         for document in found:
             document.pop("_id", None)
         return found
 
     def count(self, kind: str, criteria: Mapping[str, Any] | None = None) -> int:
         """How many documents match."""
-        try:
-            return int(self.store(kind).count(dict(criteria or {})))
-        except PyMongoError as error:
-            raise unreachable(kind, error) from None
+        return int(self.store(kind).count(dict(criteria or {})))
 
     def close(self) -> None:
         """Close the stores; the next use opens them again."""
@@ -275,6 +266,8 @@ class Ledger:
         store = self.store(kind)
         if isinstance(store, SqliteStore):
             changed = store.modify({"key": key}, change)
+        elif isinstance(store, MongodbStore):
+            changed = store.change(key, change)
         else:
-            changed = change_in_mongodb(store, key, change, kind)
+            changed = change_document(store, key, change)
         return {field: value for field, value in changed.items() if field != "_id"}

@@ -1,98 +1,290 @@
-"""Stores in MongoDB, and changing a document there that others change too."""
+"""A maggma store in MongoDB that keeps its secrets, waits for a server that restarts, and fails in words.
 
-from collections.abc import Callable
-from typing import Any
+pymongo repeats a write by itself only in a replica set. Here every operation is such that doing it twice is doing
+it once, and is repeated on any server while the connection comes and goes, within a limit.
+"""
 
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Self, TypeVar
+
+from maggma.core import Sort
 from maggma.stores.mongolike import MongoStore
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from monty.json import jsanitize
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 
-from interphase_flows.exceptions import StorageError
-from interphase_flows.settings import MongodbSettings
+from interphase_flows.exceptions import SettingsError, StorageError
+from interphase_flows.settings import MongodbSettings, load_settings
 
-__all__ = ["change_in_mongodb", "mongo_store", "unreachable"]
+__all__ = ["MongodbStore", "change_document"]
 
 _MAX_TRIES = 100
 _SERVER_TIMEOUT_MS = 10_000
+_ANSWER_TIMEOUT_MS = 60_000
+# a server that restarts, or a replica set that elects, is back within this; a job then need not fail
+_PATIENCE_S = 60.0
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+_NOT_ALLOWED = (13, 18, 8000)
+"""Unauthorized, AuthenticationFailed, and Atlas's own code for both."""
+
+_Answer = TypeVar("_Answer")
+_Sort = dict[str, Sort | int]
 
 
-def mongo_store(settings: MongodbSettings, collection_name: str, key: str) -> MongoStore:
-    """A maggma store, not yet connected.
+class MongodbStore(MongoStore):
+    """A collection of the MongoDB that the settings name.
+
+    Its serialised form holds neither address nor password: whoever reads it back connects by the settings of
+    the machine it then is on.
 
     Parameters
     ----------
-    settings
-        Where the server is.
     collection_name
         The collection.
     key
-        The field that tells documents apart.
+        The field that tells documents apart in ``update``.
+    settings
+        Where the server is; that of this machine's settings if None.
+    kwargs
+        Further arguments of maggma's ``Store``.
 
     Raises
     ------
     SettingsError
-        If the password cannot be read.
+        If the password cannot be read, or the settings name no MongoDB.
     """
-    client: dict[str, Any] = {"serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS}
-    if settings.tls:
-        client["tls"] = True
-    password = settings.resolve_password()
-    return MongoStore(
-        database=settings.database,
-        collection_name=collection_name,
-        host=settings.host,
-        port=settings.port,
-        username=settings.username,
-        password="" if password is None else password.get_secret_value(),
-        auth_source=settings.auth_source,
-        mongoclient_kwargs=client,
-        uri=None if settings.uri is None else settings.uri.get_secret_value(),
-        key=key,
-    )
+
+    def __init__(
+        self, collection_name: str, key: str = "key", settings: MongodbSettings | None = None, **kwargs: Any
+    ):
+        settings = _of_this_machine() if settings is None else settings
+        client: dict[str, Any] = {
+            "serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS,
+            "socketTimeoutMS": _ANSWER_TIMEOUT_MS,
+        }
+        if settings.tls:
+            client["tls"] = True
+        password = settings.resolve_password()
+        super().__init__(
+            database=settings.database,
+            collection_name=collection_name,
+            host=settings.host,
+            port=settings.port,
+            username=settings.username,
+            password="" if password is None else password.get_secret_value(),
+            auth_source=settings.auth_source,
+            mongoclient_kwargs=client,
+            uri=None if settings.uri is None else settings.uri.get_secret_value(),
+            key=key,
+            **kwargs,
+        )
+        self._has_answered = False
+
+    @property
+    def name(self) -> str:
+        """The database and the collection; maggma's own would be the address with its password."""
+        return f"mongodb/{self.database}/{self.collection_name}"
+
+    def __repr__(self) -> str:
+        """The name."""
+        return f"{type(self).__name__}({self.name})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What to make it from, on any machine; no address and no secret."""
+        return {
+            "@module": type(self).__module__,
+            "@class": type(self).__name__,
+            "collection_name": self.collection_name,
+            "key": self.key,
+        }
+
+    @classmethod
+    def from_dict(cls, dct: dict[str, Any]) -> Self:
+        """The store of these settings that was meant."""
+        return cls(dct["collection_name"], dct["key"])
+
+    def connect(self, force_reset: bool = False) -> None:
+        """Make a client; the server is asked by the first operation.
+
+        Raises
+        ------
+        SettingsError
+            If the address cannot be one.
+        """
+        try:
+            super().connect(force_reset)
+        except (PyMongoError, ValueError, TypeError) as error:
+            # the error's own text may repeat the address
+            key = "store.uri" if self.uri is not None else "store"
+            raise SettingsError(
+                f"{key}: not an address of a MongoDB ({type(error).__name__}); write "
+                "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX, or set "
+                "store.host, store.port and store.username"
+            ) from None
+
+    def close(self) -> None:
+        """Close the client, if there is one."""
+        if self._coll is not None:
+            super().close()
+
+    def query(
+        self,
+        criteria: dict | None = None,
+        properties: dict | list | None = None,
+        sort: _Sort | None = None,
+        hint: _Sort | None = None,
+        skip: int = 0,
+        limit: int = 0,
+        **kwargs: Any,
+    ) -> Iterator[dict]:
+        """Documents that match; read whole, so that a lost connection does not repeat any of them."""
+        ask = super().query
+        yield from self._patiently(lambda: list(ask(criteria, properties, sort, hint, skip, limit, **kwargs)))
+
+    def count(self, criteria: dict | None = None, hint: _Sort | None = None) -> int:
+        """How many documents match."""
+        ask = super().count
+        return int(self._patiently(lambda: ask(criteria, hint)))
+
+    def update(self, docs: list[dict] | dict, key: list | str | None = None) -> None:
+        """Insert documents, or replace those with the same key."""
+        write = super().update
+        self._patiently(lambda: write(docs, key))
+
+    def remove_docs(self, criteria: dict) -> None:
+        """Remove the documents that match."""
+        remove = super().remove_docs
+        self._patiently(lambda: remove(criteria))
+
+    def insert(self, document: dict[str, Any]) -> None:
+        """Insert one document, and refuse to replace any.
+
+        Raises
+        ------
+        pymongo.errors.DuplicateKeyError
+            If a unique value is taken; also if it was this document that an earlier try had left there.
+        """
+        plain = jsanitize(document, allow_bson=True, recursive_msonable=True)
+        self._patiently(lambda: self._collection.insert_one(dict(plain)))
+
+    def change(self, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> dict[str, Any]:
+        """Replace the document of a key by what ``change`` makes of it; see :func:`change_document`."""
+        return self._patiently(lambda: change_document(self, key, change))
+
+    def ensure_index(self, key: str, unique: bool | None = False) -> bool:
+        """Index a field; False if it is to be unique and documents share a value, or an index says otherwise."""
+        return self._patiently(lambda: self._has_or_makes_index(key, bool(unique)))
+
+    def _has_or_makes_index(self, key: str, unique: bool) -> bool:
+        # maggma takes any index on the field for the one that is wanted
+        for index in self._collection.index_information().values():
+            if index["key"] == [(key, 1)] and (index.get("unique", False) or not unique):
+                return True
+        try:
+            self._collection.create_index(key, unique=unique)
+        except OperationFailure as error:
+            if error.code in _NOT_ALLOWED:
+                raise
+            return False
+        return True
+
+    def _patiently(self, operation: Callable[[], _Answer]) -> _Answer:
+        """Do it, again if the connection was lost, for at most a minute.
+
+        Raises
+        ------
+        StorageError
+            If the server does not do it.
+        """
+        end = time.monotonic() + _PATIENCE_S
+        wait_s = _FIRST_WAIT_S
+        while True:
+            try:
+                answer = operation()
+            except DuplicateKeyError:
+                raise
+            except AutoReconnect as error:
+                # a server that never answered is a mistake in the settings, not one that restarts
+                if not self._has_answered or time.monotonic() + wait_s > end:
+                    raise self._in_words(error) from None
+            except PyMongoError as error:
+                raise self._in_words(error) from None
+            else:
+                self._has_answered = True
+                return answer
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _in_words(self, error: PyMongoError) -> StorageError:
+        """What went wrong and what to do; not the driver's text, which may hold the address with its password."""
+        where = "store.uri" if self.uri is not None else f"{self.host}:{self.port} (store.host, store.port)"
+        what = f"{self.collection_name} in the database {self.database!r}: MongoDB answered {type(error).__name__}"
+        if isinstance(error, AutoReconnect):
+            mend = f"no server answers at {where}: start it, or mend the address in the settings, then resume"
+        elif isinstance(error, OperationFailure) and error.code in _NOT_ALLOWED:
+            mend = (
+                "user or password are wrong, or the user may not write there: mend store.username, the password "
+                f"and store.auth_source (now {self.auth_source!r}) in the settings"
+            )
+        elif isinstance(error, ConfigurationError):
+            mend = f"mend {where} in the settings"
+        else:
+            code = f" {error.code}" if isinstance(error, OperationFailure) else ""
+            mend = f"code{code}: check `store` in the settings and the server's own log"
+        return StorageError(f"{what}; {mend}")
 
 
-def change_in_mongodb(
-    store: MongoStore,
-    key: str,
-    change: Callable[[dict[str, Any] | None], dict[str, Any]],
-    kind: str,
+def change_document(
+    store: MongoStore, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Replace the document of a key by what ``change`` makes of it.
+    """Replace the document of a key by what ``change`` makes of it, without losing another writer's change.
 
     A count ``tries`` is compared and swapped, so that no repetition is lost between two writers.
+
+    Parameters
+    ----------
+    store
+        With a unique index on ``key``.
+    key
+        Of the document.
+    change
+        Takes the document, or None if there is none, and returns the new one; may be called several times.
 
     Raises
     ------
     StorageError
-        If the server does not answer, or other writers win a hundred times.
+        If other writers win a hundred times.
     """
     collection = store._collection
-    try:
-        for _ in range(_MAX_TRIES):
-            old = collection.find_one({"key": key})
-            new = change(None if old is None else dict(old))
-            new.pop("_id", None)
-            if old is None:
-                try:
-                    collection.insert_one(dict(new))
-                except DuplicateKeyError:
-                    continue
-                return new
-            guard = {"tries": old["tries"]} if "tries" in old else {}
-            if collection.replace_one({"key": key, **guard}, new).matched_count:
-                return new
-    except PyMongoError as error:
-        raise unreachable(kind, error) from None
+    for _ in range(_MAX_TRIES):
+        old = collection.find_one({"key": key})
+        new = change(None if old is None else dict(old))
+        new.pop("_id", None)
+        if old is None:
+            try:
+                collection.insert_one(dict(new))
+            except DuplicateKeyError:
+                continue
+            return new
+        guard = {"tries": old["tries"]} if "tries" in old else {}
+        if collection.replace_one({"key": key, **guard}, new).matched_count:
+            return new
     raise StorageError(
-        f"ledger: {kind} {key}: other processes keep changing it; stop one of them, then resume"
+        f"{store.collection_name} {key}: other processes keep changing it; stop one of them, then resume"
     )
 
 
-def unreachable(kind: str, error: PyMongoError) -> StorageError:
-    """Words for a server that does not do what is asked.
-
-    The text of a driver's error may hold the address with its password: only its class is repeated.
-    """
-    return StorageError(
-        f"ledger: {kind}: MongoDB answered {type(error).__name__}. Check `store` in the settings, that the "
-        "server runs and that its user may write"
-    )
+def _of_this_machine() -> MongodbSettings:
+    store = load_settings().store
+    if not isinstance(store, MongodbSettings):
+        raise SettingsError(
+            "store.type: embedded, but a job's store is in MongoDB: set store in this machine's settings"
+        )
+    return store

@@ -8,7 +8,10 @@
     ├── artifacts/         files, by content
     ├── work/<kind>/<key>/ checkpoints of what is not finished
     ├── report/
-    └── campaign.lock      who writes (embedded store only)
+    └── campaign.lock      who runs it from here
+
+With MongoDB the ledger and the job store are in the database and the artifacts, which its documents speak of, below
+``<root>/artifacts``; both are shared by every campaign.
 """
 
 import re
@@ -25,14 +28,14 @@ from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.atomic import sweep_leftovers
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.lock import CampaignLock
-from interphase_flows.storage.mongodb import mongo_store
+from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
+from interphase_flows.storage.mongodb import MongodbStore
 from interphase_flows.storage.sqlite_store import SqliteStore
 
 if TYPE_CHECKING:
     from jobflow import JobStore
 
-__all__ = ["Workspace", "current_workspace", "open_workspace", "use_workspace"]
+__all__ = ["Workspace", "campaign_names", "current_workspace", "open_workspace", "use_workspace"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -106,8 +109,8 @@ class Workspace:
         from jobflow import JobStore  # a second to import: readers must not pay for it
 
         if isinstance(self.settings.store, MongodbSettings):
-            jobs = mongo_store(self.settings.store, "interphase_jobs", key="uuid")
-            data = mongo_store(self.settings.store, "interphase_job_data", key="blob_uuid")
+            jobs = MongodbStore("interphase_jobs", "uuid", self.settings.store)
+            data = MongodbStore("interphase_job_data", "blob_uuid", self.settings.store)
         else:
             path = self.root / "jobs.sqlite"
             jobs = SqliteStore(path, "jobs", key="uuid", read_only=self.read_only)
@@ -121,9 +124,14 @@ class Workspace:
             self._lock.release()
             self._lock = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this campaign was run from this root; with MongoDB it may have been from another."""
+        return (self.root / LOCK_NAME).exists()
+
     def __enter__(self) -> Self:
-        is_embedded = not isinstance(self.settings.store, MongodbSettings)
-        if is_embedded and not self.read_only:
+        # with MongoDB too: two processes may share a database, but not the checkpoints of one folder
+        if not self.read_only:
             self._lock = CampaignLock(self.root).acquire()
             # under the lock nobody else is writing: what is left over was left by a killed process
             sweep_leftovers(self.root)
@@ -165,13 +173,42 @@ def open_workspace(
     if name is None:
         raise InputError("no campaign: name one, or set INTERPHASE_CAMPAIGN")
     workspace = Workspace(settings, name, read_only)
-    if read_only and not isinstance(settings.store, MongodbSettings) and not workspace.root.is_dir():
-        known = sorted(p.name for p in settings.root.glob("*/") if (p / "ledger.sqlite").exists())
-        raise StorageError(
-            f"{workspace.root}: no such campaign; there are: {', '.join(known) or 'none'}. Run it "
-            "first, or set `root` in the settings"
-        )
+    if read_only:
+        _must_exist(workspace)
     return workspace
+
+
+def _must_exist(workspace: Workspace) -> None:
+    store = workspace.settings.store
+    if not isinstance(store, MongodbSettings) and workspace.root.is_dir():
+        return
+    known = campaign_names(workspace.settings)
+    if workspace.campaign in known:
+        return
+    there = f"there are: {', '.join(known) or 'none'}. Run it first, or set"
+    if isinstance(store, MongodbSettings):
+        raise StorageError(
+            f"database {store.database!r}: no such campaign: {workspace.campaign}; {there} `store.database` in the "
+            "settings"
+        )
+    raise StorageError(f"{workspace.root}: no such campaign; {there} `root` in the settings")
+
+
+def campaign_names(settings: Settings) -> list[str]:
+    """The campaigns that there are: below the root, or in the database.
+
+    Raises
+    ------
+    StorageError
+        If the database does not answer.
+    """
+    if not isinstance(settings.store, MongodbSettings):
+        return sorted(path.parent.name for path in settings.root.glob("*/ledger.sqlite"))
+    ledger = Ledger.in_mongodb(settings.store)
+    try:
+        return sorted(document["key"] for document in ledger.find("campaigns", properties=["key"]))
+    finally:
+        ledger.close()
 
 
 @contextmanager
