@@ -59,6 +59,12 @@ class GpawSpec(MethodSpec):
     scf_density_tolerance_per_electron: Positive = 1e-4
     max_scf_steps: Annotated[int, Field(ge=1)] = 150
 
+    def build(self, settings: Settings) -> "ReferenceMethod":
+        """Return GPAW."""
+        from interphase_flows.references.gpaw import GPAWMethod
+
+        return GPAWMethod(self, settings)
+
 
 class VaspSpec(MethodSpec):
     """Density-functional theory by VASP (its licence is the user's); one level for every cell.

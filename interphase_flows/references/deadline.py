@@ -1,0 +1,81 @@
+"""When this process has to end, by its own decision before somebody else's."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from interphase_flows.exceptions import SettingsError, WalltimeReachedError
+from interphase_flows.settings import Settings
+
+SLURM_VARIABLE = "SLURM_JOB_END_TIME"
+"""Unix time of the end of a Slurm job; set by Slurm 22.05 and later."""
+
+MARGIN_S = 60.0
+"""Kept for writing the density and the ledger before the end."""
+
+_IMPORTED_AT = time.time()
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """An end in Unix time, and who sets it; no end if None."""
+
+    at_unix_s: float | None
+    set_by: str = ""
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the end; infinite if there is none."""
+        return float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
+
+    def check(self, what: str = "the next calculation") -> None:
+        """Raise if there is no time left to begin something.
+
+        Raises
+        ------
+        WalltimeReachedError
+            There is none.
+        """
+        if self.remaining_s <= 0:
+            raise WalltimeReachedError(
+                f"walltime reached ({self.set_by}): {what} was not started; `interphase resume` goes on"
+            )
+
+
+def deadline(settings: Settings) -> Deadline:
+    """Return when work has to be put down.
+
+    ``walltime_s`` counts from the start of this process; if it is not set, a Slurm job ends `MARGIN_S` before
+    Slurm would end it.
+
+    Raises
+    ------
+    SettingsError
+        ``SLURM_JOB_END_TIME`` is not a number.
+    """
+    if settings.walltime_s is not None:
+        return Deadline(process_start_unix_s() + settings.walltime_s, f"walltime_s: {settings.walltime_s:g}")
+    if end := os.environ.get(SLURM_VARIABLE):
+        try:
+            return Deadline(float(end) - MARGIN_S, f"{SLURM_VARIABLE}: {end}")
+        except ValueError:
+            raise SettingsError(
+                f"{SLURM_VARIABLE}={end}: not a Unix time; unset it, or set walltime_s in the settings"
+            ) from None
+    return Deadline(None)
+
+
+def process_start_unix_s() -> float:
+    """Return when this process began, or when this module was loaded where the system does not tell."""
+    try:
+        # the name in field 2 may hold blanks and brackets: count from behind it
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        booted = next(
+            int(line.split()[1])
+            for line in Path("/proc/stat").read_text().splitlines()
+            if line.startswith("btime")
+        )
+    except (OSError, StopIteration):
+        return _IMPORTED_AT
+    return booted + int(after_name[19]) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,235 @@
+"""GPAW under custodian: the job that launches it, and handlers that apply a policy of retries."""
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job
+
+from interphase_flows.references.gpaw_files import CUSTODIAN_LOG, FAILURE, OUTPUT, RESULT
+from interphase_flows.references.gpaw_input import LabelInput
+from interphase_flows.references.gpaw_launches import (
+    Launches,
+    Outcome,
+    kernel_kills,
+    read_outcome,
+    rotate_log,
+)
+from interphase_flows.references.retries import Policy
+
+POLL_EVERY_S = 0.1
+LOOK_EVERY_N_POLLS = 20
+SECONDS_TO_END = 20.0
+"""Between SIGTERM, at which GPAW keeps its density after the step it is in, and SIGKILL."""
+
+MODULE = "interphase_flows.references.gpaw_process"
+
+
+class GpawJob(Job):
+    """Launches of one label in its folder.
+
+    Parameters
+    ----------
+    task
+        What to compute.
+    launches
+        What was tried before; kept up to date.
+    command
+        How Python is started with GPAW; this Python if None.
+    n_threads
+        Threads of the linear algebra of one process.
+    """
+
+    def __init__(self, task: LabelInput, launches: Launches, command: str | None, n_threads: int) -> None:
+        self.task, self.launches = task, launches
+        self._parameters = task.parameters
+        self._command = [sys.executable] if command is None else shlex.split(command)
+        self._n_threads = n_threads
+        self._process: subprocess.Popen[bytes] | None = None
+        self._kills_before: int | None = None
+        self._outcome: Outcome | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what custodian's log shows."""
+        return {"@module": type(self).__module__, "@class": type(self).__name__, "command": self._command}
+
+    def setup(self, directory: str = "./") -> None:
+        """Do nothing: every launch prepares itself."""
+
+    def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
+        """Start GPAW."""
+        folder = Path(directory)
+        for name in (RESULT, FAILURE):
+            (folder / name).unlink(missing_ok=True)
+        rotate_log(folder, self.launches.n_launches)
+        self.launches.n_launches += 1
+        self.launches.write(folder)
+        self.task = replace(
+            self.task,
+            parameters=self.launches.next_parameters(self._parameters),
+            start_from_density=self.launches.start_from_density,
+        )
+        self.task.write(folder)
+        self._outcome, self._kills_before = None, kernel_kills()
+        with (folder / OUTPUT).open("wb") as output:
+            # a session of its own: Ctrl-C in the terminal is answered here, by asking GPAW to keep its density
+            self._process = subprocess.Popen(
+                [*self._command, "-m", MODULE, str(folder)],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"OMP_NUM_THREADS": str(self._n_threads)},
+                start_new_session=True,
+            )
+        return self._process
+
+    def outcome(self, directory: str | Path) -> Outcome:
+        """Return how the last launch ended."""
+        if self._outcome is None:
+            status = None if self._process is None else self._process.returncode
+            now = kernel_kills()
+            kills = None if now is None or self._kills_before is None else now - self._kills_before
+            self._outcome = read_outcome(Path(directory), self.task, status, kills)
+        return self._outcome
+
+    @property
+    def is_running(self) -> bool:
+        """Whether GPAW is at work."""
+        return self._process is not None and self._process.poll() is None
+
+    def postprocess(self, directory: str = "./") -> None:
+        """Do nothing: the result is read by who asked for it."""
+
+    def terminate(self, directory: str = "./") -> None:
+        """Ask GPAW to keep its density and end; insist after a while."""
+        if self._process is None or not self.is_running:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class RetryHandler(ErrorHandler):
+    """Answers one reason by the policy's actions, one after the other."""
+
+    is_monitor = False
+    is_terminating = False
+    raises_runtime_error = False  # giving up is told by the outcome, not by custodian's exception
+
+    def __init__(self, job: GpawJob, policy: Policy, reason: str) -> None:
+        self._job, self._policy, self.reason = job, policy, reason
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what custodian's log shows."""
+        return {"@module": type(self).__module__, "@class": type(self).__name__, "reason": self.reason}
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether the launch ended for this reason."""
+        return self._job.outcome(directory).reason == self.reason
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Return the errors and the actions; None for the actions gives up."""
+        action = self._job.launches.answer(type(self).__name__, self._policy, self.reason)
+        self._job.launches.write(Path(directory))
+        return {"errors": [self.reason], "actions": None if action is None else [action.name]}
+
+
+class Lookout(ErrorHandler):
+    """Looks on while GPAW runs; ends it if it does not end itself in time."""
+
+    is_monitor = True
+    is_terminating = True
+
+    def __init__(self, job: GpawJob, is_overdue: Callable[[], bool], look: Callable[[], None]) -> None:
+        self._job, self._is_overdue, self._look = job, is_overdue, look
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what custodian's log shows."""
+        return {"@module": type(self).__module__, "@class": type(self).__name__}
+
+    def check(self, directory: str = "./") -> bool:
+        """Let who listens know; end GPAW when it is overdue."""
+        if self._job.is_running:
+            self._look()
+            if self._is_overdue():
+                self._job.terminate(directory)
+        return False
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Do nothing: check never finds an error."""
+        return {"errors": [], "actions": None}
+
+
+def run_under_custodian(
+    job: GpawJob,
+    folder: Path,
+    policy: Policy,
+    is_overdue: Callable[[], bool] = lambda: False,
+    look: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Launch GPAW, again and again as the policy says, and return how the last launch ended.
+
+    Parameters
+    ----------
+    job
+        What is launched.
+    folder
+        Everything is written there, custodian's log too; the working directory is not changed.
+    policy
+        Reason to actions.
+    is_overdue
+        Whether time is over and GPAW has to be ended from here.
+    look
+        Called now and then while GPAW runs.
+    """
+    handlers = [Lookout(job, is_overdue, look), *(RetryHandler(job, policy, reason) for reason in policy)]
+    custodian = Custodian(
+        handlers,
+        [job],
+        max_errors=1 + sum(len(actions) for actions in policy.values()),
+        polling_time_step=POLL_EVERY_S,
+        monitor_freq=LOOK_EVERY_N_POLLS,
+        terminate_on_nonzero_returncode=False,  # the outcome is read from files
+        directory=str(folder),
+    )
+    try:
+        with _quiet(folder), contextlib.suppress(CustodianError):
+            custodian.run()
+    finally:
+        job.terminate(str(folder))  # Ctrl-C, or anything else that ends us: nobody is left behind
+    return job.outcome(folder)
+
+
+@contextlib.contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    """Keep custodian's words in the folder: without a handler they would go to the terminal."""
+    logger = logging.getLogger("custodian")
+    handler = logging.FileHandler(folder / CUSTODIAN_LOG, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is told elsewhere
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="custodian")
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+        handler.close()
