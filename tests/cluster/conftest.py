@@ -1,0 +1,62 @@
+"""A server that speaks MongoDB's protocol, and a database of its own for every module of tests."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from interphase_flows.settings import MongodbSettings
+from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the server of MONGODB_URI, else of one started here."""
+    if given := os.environ.get(URI_VARIABLE):
+        yield given
+        return
+    if not is_installed():
+        pytest.skip(MISSING)
+    with MongoServer(tmp_path_factory.mktemp("mongo") / "data") as server:
+        yield server.uri
+
+
+@pytest.fixture(scope="module")
+def database(mongo_uri: str) -> Iterator[str]:
+    """Name of an empty database; dropped afterwards."""
+    name = f"interphase_test_{uuid.uuid4().hex[:12]}"
+    yield name
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    client.drop_database(name)
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def mongo(mongo_uri: str, database: str) -> MongodbSettings:
+    """Settings of a store in that database."""
+    return MongodbSettings(type="mongodb", database=database, uri=mongo_uri)
+
+
+@pytest.fixture(scope="module")
+def mongo_variables(mongo_uri: str, database: str) -> dict[str, str]:
+    """The same as variables of the environment, for a command in a process of its own."""
+    return {
+        "INTERPHASE_STORE__TYPE": "mongodb",
+        "INTERPHASE_STORE__URI": mongo_uri,
+        "INTERPHASE_STORE__DATABASE": database,
+    }
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[MongoServer]:
+    """A server that a test may kill and start again; never that of MONGODB_URI."""
+    if not is_installed():
+        pytest.skip(
+            "SecantusDB is not installed, and no other server may be killed: pip install 'SecantusDB==0.7.0b3'"
+        )
+    with MongoServer(tmp_path / "data") as server:
+        yield server

@@ -1,0 +1,122 @@
+"""The ledger in MongoDB answers as the embedded one does."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.ledger import KINDS, Ledger
+from interphase_flows.storage.queries import query
+
+pytestmark = pytest.mark.cluster
+
+# of the instant, not of the answer
+OF_TIME = {"created_at", "updated_at", "last_at"}
+
+
+def empty(ledger: Ledger) -> None:
+    for kind in KINDS:
+        ledger.store(kind).remove_docs({})
+
+
+@pytest.fixture
+def in_mongo(mongo: MongodbSettings) -> Iterator[Ledger]:
+    ledger = Ledger.in_mongodb(mongo, "c")
+    empty(ledger)
+    yield ledger
+    ledger.close()
+
+
+def timeless(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return {k: timeless(v) for k, v in answer.items() if k not in OF_TIME}
+    return [timeless(v) for v in answer] if isinstance(answer, list) else answer
+
+
+keys = st.sampled_from(["a", "b", "c", "12"])
+numbers = st.integers(-3, 3) | st.floats(-3, 3).map(lambda x: round(x, 1))
+documents = st.fixed_dictionaries(
+    {"energy_ev": numbers | st.none(), "origin": st.sampled_from(["crystal", "amorphous melt", "Interface"])},
+    optional={
+        "tags": st.lists(st.sampled_from(["x", "y"]), max_size=2),
+        "errors": st.fixed_dictionaries({"test": numbers}, optional={"interface": numbers}),
+        "formula": st.sampled_from(["Li2S", "Li3P"]),
+    },
+)
+filters = st.sampled_from(
+    [
+        [],
+        ["key=12"],
+        ["energy_ev<1"],
+        ["energy_ev>=0.5"],
+        ["energy_ev!=1"],
+        ["energy_ev=null"],
+        ["energy_ev=1"],
+        ["origin~AMORPHOUS"],
+        ["origin=crystal"],
+        ["tags=x"],
+        ["errors.test>0"],
+        ["errors.interface=null"],
+        ["formula!=Li2S", "energy_ev<=2"],
+        ["reason=not_converged"],
+        ["tries>1"],
+        ["details.force>1"],
+    ]
+)
+operations = st.lists(
+    st.tuples(st.just("put"), st.sampled_from(["labels", "models"]), keys, documents)
+    | st.tuples(st.just("set_state"), st.just("progress"), keys, documents)
+    | st.tuples(st.just("record_failure"), st.just("labels"), keys, numbers)
+    | st.tuples(st.just("invalidate"), st.sampled_from(["labels", "models"]), keys)
+    | st.tuples(st.just("get"), st.sampled_from(["labels", "progress"]), keys)
+    | st.tuples(st.just("failure"), st.just("labels"), keys)
+    | st.tuples(st.just("query"), st.sampled_from(["labels", "failures", "progress"]), filters)
+    | st.tuples(st.just("sorted"), st.just("labels"), st.sampled_from([1, -1]), st.integers(0, 2))
+    | st.tuples(st.just("count"), st.sampled_from(["labels", "failures"])),
+    max_size=14,
+)
+
+
+def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
+    """Do one operation, and return what a caller sees of it."""
+    what, kind, *arguments = operation
+    actions: dict[str, Callable[..., Any]] = {
+        "put": lambda key, document: ledger.put(kind, key, document),
+        "set_state": lambda key, document: ledger.set_state(kind, key, document),
+        "record_failure": lambda key, force: ledger.record_failure(
+            kind, key, "not_converged", {"force": force}
+        ),
+        "invalidate": lambda key: ledger.invalidate(kind, key, "damaged_artifact"),
+        "get": lambda key: ledger.get(kind, key),
+        "failure": lambda key: ledger.failure(kind, key),
+        "query": lambda words: sorted(query(ledger, kind, words), key=lambda d: d["key"]),
+        "sorted": lambda order, limit: ledger.find(
+            kind, {}, ["key", "energy_ev", "errors.test"], {"energy_ev": order, "key": 1}, limit
+        ),
+        "count": lambda: ledger.count(kind),
+    }
+    return timeless(actions[what](*arguments))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=operations)
+def test_it_answers_as_the_embedded_ledger(
+    in_mongo: Ledger, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
+) -> None:
+    """After any sequence of operations, every answer on the way is equal, and so is all that is left."""
+    empty(in_mongo)
+    embedded = Ledger.embedded(tmp_path_factory.mktemp("embedded") / "ledger.sqlite", "c")
+    for step in steps:
+        assert do(in_mongo, step) == do(embedded, step), step
+    for kind in KINDS:
+        left = [{d["key"]: timeless(d) for d in ledger.find(kind)} for ledger in (in_mongo, embedded)]
+        assert left[0] == left[1]
+    embedded.close()

@@ -1,0 +1,172 @@
+"""Many processes write to one ledger; its server is killed and comes back; what may not be stored is refused."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from interphase_flows.exceptions import DocumentTooLargeError, StorageError
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage import mongodb
+from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.mongodb import MongodbStore
+from mongo_server import MongoServer
+
+pytestmark = pytest.mark.cluster
+
+N_PROCESSES = 4
+N_KEYS = 20
+
+_RACE = """
+import sys
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.ledger import Ledger
+ledger = Ledger.in_mongodb(load_settings().store, "race")
+ledger.count("labels")
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(int(sys.argv[2])):
+    print(ledger.put("labels", f"k{i}", {"by": sys.argv[1]})["by"])
+    ledger.record_failure("labels", "f", "x")
+ledger.close()
+"""
+
+
+def test_processes_agree_on_one_document_per_key(
+    mongo: MongodbSettings, mongo_variables: dict[str, str]
+) -> None:
+    """All get the first one's document, there is one per key, and no repetition of a failure is lost."""
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RACE, str(number), str(N_KEYS)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | mongo_variables,
+        )
+        for number in range(N_PROCESSES)
+    ]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    for racer in racers:
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    answers = [racer.communicate(timeout=120)[0].split() for racer in racers]
+    ledger = Ledger.in_mongodb(mongo)
+    assert len(answers[0]) == N_KEYS
+    assert all(answer == answers[0] for answer in answers)
+    assert ledger.count("labels") == N_KEYS
+    assert ledger.failure("labels", "f")["tries"] == N_PROCESSES * N_KEYS
+    ledger.close()
+
+
+def settings_of(server: MongoServer) -> MongodbSettings:
+    return MongodbSettings(type="mongodb", port=server.port, database="restarts")
+
+
+def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: MongoServer) -> None:
+    """Writers wait for it: every put that returned is there, once."""
+    ledger = Ledger.in_mongodb(settings_of(own_server), "c")
+    ledger.put("labels", "first", {"n": -1})
+    written: list[str] = []
+    some, ended = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not ended.is_set():
+            written.append(ledger.put("labels", f"k{number}", {"n": number})["key"])
+            ledger.set_state("progress", "p", {"n": number})
+            number += 1
+            if number % 5 == 0:
+                some.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(2):
+            assert some.wait(60)
+            own_server.kill()
+            own_server.start()
+            some.clear()
+            assert some.wait(60), "no write came through after the restart"
+    finally:
+        ended.set()
+        writer.join(90)
+    assert sorted(d["key"] for d in ledger.find("labels")) == sorted(["first", *written])
+    assert ledger.get("progress", "p")["n"] == len(written) - 1
+    ledger.close()
+
+
+def test_a_server_that_stays_away_is_told(own_server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some patience: in words, with the address."""
+    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(mongodb, "_PATIENCE_S", 0.2)
+    ledger = Ledger.in_mongodb(settings_of(own_server), "c")
+    ledger.put("labels", "a", {})
+    own_server.kill()
+    for ask in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):
+        with pytest.raises(
+            StorageError, match=rf"no server answers at localhost:{own_server.port}.*then resume"
+        ):
+            ask()
+    ledger.close()
+
+
+def test_a_large_document_is_refused_in_words(mongo: MongodbSettings) -> None:
+    """Long before the database would lose it."""
+    ledger = Ledger.in_mongodb(mongo, "c")
+    with pytest.raises(DocumentTooLargeError, match=r"labels large: 1\.2 MB is over 1 MB.*forces .*artifact"):
+        ledger.put("labels", "large", {"forces": [0.5] * 80_000})
+    assert ledger.get("labels", "large") is None
+    ledger.close()
+
+
+def test_a_collection_that_may_hold_a_key_twice_is_refused(mongo: MongodbSettings, mongo_uri: str) -> None:
+    """An index that is there but not unique, or two documents of one key."""
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    client[mongo.database]["interphase_models"].create_index("key")
+    client[mongo.database]["interphase_analyses"].insert_many([{"key": "a"}, {"key": "a"}])
+    client.close()
+    ledger = Ledger.in_mongodb(mongo, "c")
+    for kind in ("models", "analyses"):
+        with pytest.raises(
+            StorageError, match=f"no unique index on 'key' of .*interphase_{kind}: .*then resume"
+        ):
+            ledger.put(kind, "b", {})
+    ledger.close()
+
+
+def test_the_index_is_unique_in_the_database_itself(mongo: MongodbSettings, mongo_uri: str) -> None:
+    """Whoever writes, by whatever program."""
+    ledger = Ledger.in_mongodb(mongo, "c")
+    ledger.put("segments", "a", {})
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    indexes = client[mongo.database]["interphase_segments"].index_information()
+    client.close()
+    ledger.close()
+    assert indexes["key_1"]["unique"] is True
+
+
+def test_a_store_that_is_sent_elsewhere_connects_by_the_settings_there(
+    mongo: MongodbSettings, mongo_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What a workflow engine would store of it names neither server nor database."""
+    store = MongodbStore("interphase_jobs", "uuid", mongo)
+    sent = store.as_dict()
+    assert not any(mongo.database in str(value) or "mongodb:" in str(value) for value in sent.values())
+    monkeypatch.chdir(tmp_path)
+    for name, value in mongo_variables.items():
+        monkeypatch.setenv(name, value)
+    arrived = MongodbStore.from_dict(sent)
+    assert arrived == store
+    arrived.connect()
+    arrived.update({"uuid": "u", "x": 1})
+    store.connect()
+    assert store.query_one({"uuid": "u"})["x"] == 1
+    arrived.close()
+    store.close()
