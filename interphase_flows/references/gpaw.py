@@ -6,14 +6,9 @@ zero smearing is kept among the label's details.
 """
 
 import contextlib
-import fcntl
 import functools
-import os
-import re
-import socket
 import tempfile
-import time
-from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,24 +19,14 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.documents.records import MethodIdentity
-from interphase_flows.exceptions import InputError, ReferenceMethodError, WalltimeReachedError
+from interphase_flows.exceptions import InputError, ReferenceMethodError
 from interphase_flows.keys import content_key
-from interphase_flows.progress import emit
-from interphase_flows.references.deadline import deadline
-from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LOG, RESULT
-from interphase_flows.references.gpaw_input import (
-    START_MAGNETIC_MOMENT_BOHR_MAGNETONS,
-    LabelInput,
-    gpaw_parameters,
-)
+from interphase_flows.references.gpaw_input import START_MAGNETIC_MOMENT_BOHR_MAGNETONS, gpaw_parameters
+from interphase_flows.references.gpaw_subprocess import GpawSubprocess
 from interphase_flows.references.labelling import RawLabel
 from interphase_flows.references.retries import GPAW_POLICY, Policy
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
-
-DENSITY_INTERVAL_S = 60.0
-OVERDUE_S = 30.0
-"""After the deadline, GPAW is ended from here if it has not ended itself."""
 
 _HOW_TO_INSTALL = (
     "GPAW is not installed: run `apt-get install -y --no-install-recommends libxc-dev libopenblas-dev "
@@ -121,100 +106,17 @@ class GPAWMethod:
         reason = self.supports(atoms)
         if reason:
             raise ReferenceMethodError(reason, "unsupported")
-        if folder is None:
-            with tempfile.TemporaryDirectory(prefix="interphase-gpaw-") as temporary:
-                raw = self._label(atoms, Path(temporary))
-                return RawLabel(**{**vars(raw), "files": ()})
-        folder = Path(folder).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return self._label(atoms, folder)
+        from interphase_flows.references.gpaw_static import GpawStaticMaker  # atomate2 takes seconds to load
 
-    def _label(self, atoms: Atoms, folder: Path) -> RawLabel:
-        from interphase_flows.references.gpaw_job import GpawJob, run_under_custodian
-        from interphase_flows.references.gpaw_launches import Launches, Outcome, read_outcome
-
-        end = deadline(self._settings)
-        task = self._task(atoms, end.at_unix_s)
-        formula, began = atoms.get_chemical_formula(), time.monotonic()
-        with _one_label_at_a_time(folder):
-            launches = Launches.of_folder(folder, task.key)
-            outcome = Outcome("none")
-            if (
-                folder / RESULT
-            ).exists():  # whoever asked before was killed between the result and the ledger
-                outcome = read_outcome(folder, task, None)
-            if outcome.result is None:
-                end.check(f"the label of {formula}")
-
-                def look() -> None:
-                    n_steps = _n_scf_steps(folder / LOG)
-                    emit(
-                        "scf",
-                        n_steps,
-                        task.parameters["maxiter"],
-                        f"{formula}, {time.monotonic() - began:.0f} s",
-                    )
-
-                job = GpawJob(task, launches, self._settings.gpaw_command, self._settings.n_threads)
-                outcome = run_under_custodian(
-                    job, folder, self._policy, lambda: end.remaining_s < -OVERDUE_S, look
-                )
-                overdue = outcome.reason == "killed" and end.remaining_s <= 0
-                if outcome.reason == "walltime" or overdue:
-                    raise WalltimeReachedError(
-                        f"walltime reached ({end.set_by}) in the label of {formula}; its density is kept, and "
-                        "`interphase resume` goes on"
-                    )
-        files = [folder / INPUT, *sorted(folder.glob("gpaw*.txt")), folder / RESULT]
-        files = [path for path in files if path.is_file()]
-        if outcome.result is None:
-            tried = f" after {launches.n_launches} launches" if launches.n_launches > 1 else ""
-            raise ReferenceMethodError(
-                f"GPAW gave no label of {formula}{tried}: {outcome.explanation}",
-                outcome.reason or "reference_method_failed",
-                files,
-                launches.records(),
-            )
-        return _raw_label(outcome.result, launches, files)
-
-    def _task(self, atoms: Atoms, deadline_unix_s: float | None) -> LabelInput:
-        return LabelInput(
-            numbers=atoms.numbers.tolist(),
-            positions_angstrom=atoms.positions.tolist(),
-            cell_angstrom=atoms.cell.tolist(),
-            spin_polarized=self.spec.spin_polarized,
-            parameters=gpaw_parameters(self.spec, len(atoms)),
-            start_from_density=True,
-            density_interval_s=DENSITY_INTERVAL_S,
-            deadline_unix_s=deadline_unix_s,
-            memory_limit_gb=self._settings.memory_limit_gb,
-            owner_pid=os.getpid(),
-            owner_host=socket.gethostname(),
-        )
-
-
-def _raw_label(result: Any, launches: Any, files: list[Path]) -> RawLabel:
-    details = (
-        "n_scf_steps",
-        "n_k_points",
-        "n_electrons",
-        "n_bands",
-        "peak_memory_gb",
-        "started_from_density",
-    )
-    return RawLabel(
-        energy_ev=float(result["free_energy_ev"]),
-        forces_ev_per_angstrom=np.array(result["forces_ev_per_angstrom"], dtype=np.float64),
-        stress_ev_per_angstrom3=np.array(result["stress_ev_per_angstrom3"], dtype=np.float64),
-        is_scf_converged=bool(result["is_scf_converged"]),
-        corrections=launches.records(),
-        details={
-            **{name: result[name] for name in details},
-            "extrapolated_energy_ev": result["extrapolated_energy_ev"],
-            "launches": launches.n_launches,
-        },
-        files=files,
-    )
+        with contextlib.ExitStack() as stack:
+            is_temporary = folder is None
+            if folder is None:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="interphase-gpaw-")))
+            calculator = GpawSubprocess(self.spec, self._settings, folder, self._policy)
+            GpawStaticMaker(spec=self.spec).using(calculator).run_ase(atoms.copy())
+            if calculator.raw is None:
+                raise ReferenceMethodError(f"atomate2 never asked GPAW for {atoms.get_chemical_formula()}")
+            return replace(calculator.raw, files=()) if is_temporary else calculator.raw
 
 
 class _FreeEnergyCalculator(Calculator):
@@ -260,20 +162,3 @@ def _elements_with_setups() -> frozenset[str]:
         raise InputError(_HOW_TO_INSTALL)
     setups = Path(found.origin).parent / "setups"
     return frozenset(path.name.removesuffix(".PBE.gz") for path in setups.glob("*.PBE.gz"))
-
-
-def _n_scf_steps(log: Path) -> int:
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return 0
-    steps = (re.match(r"\|iter: *(\d+)\|", line) for line in reversed(lines))
-    return next((int(step[1]) for step in steps if step), 0)
-
-
-@contextlib.contextmanager
-def _one_label_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait for another process that computes this label, and then find its result."""
-    with (folder / LABEL_LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,20 +124,21 @@ def main(folder: Path) -> int:
 
 def _calculate(task: LabelInput, folder: Path) -> int:
     warnings.simplefilter("ignore")  # other packages' deprecations
-    from interphase_flows.references.gpaw_static import GpawStaticMaker
-
-    maker, started_from_density = None, False
+    calculator, started_from_density = None, False
     if task.start_from_density and (folder / DENSITY).is_file():
-        maker = _maker_from_density(task, folder)
-        started_from_density = maker is not None
-    if maker is None:
-        maker = GpawStaticMaker(calculator_kwargs={**task.parameters, "txt": str(folder / LOG)})
-    calculator = maker.calculator
+        calculator = _from_density(task, folder)
+        started_from_density = calculator is not None
+    if calculator is None:
+        from gpaw import GPAW
+
+        calculator = GPAW(**task.parameters, txt=str(folder / LOG))
     watch = _ScfWatch(calculator, task, folder)
     signal.signal(signal.SIGTERM, watch.end)
     calculator.hooks["scf_step"] = watch
+    atoms = task.atoms()
     try:
-        maker.run_ase(task.atoms())
+        for name in ("free_energy", "forces", "stress"):
+            calculator.calculate_property(atoms, name)
     except BaseException as error:
         error.energies_ev = watch.energies_ev[-3:]  # type: ignore[attr-defined]
         raise
@@ -162,22 +163,28 @@ def _calculate(task: LabelInput, folder: Path) -> int:
     return 0
 
 
-def _maker_from_density(task: LabelInput, folder: Path) -> Any:
-    """Return a Maker that starts from the density, or None if that cannot be read: then it is set aside."""
-    from interphase_flows.references.gpaw_static import GpawStaticMaker
+def _from_density(task: LabelInput, folder: Path) -> Any:
+    """Return GPAW with the density it kept, or None if that cannot be read: then it is set aside.
 
-    maker = GpawStaticMaker(
-        calculator_kwargs={**task.parameters, "txt": str(folder / LOG)}, density=str(folder / DENSITY)
-    )
+    The parameters in the file hold, but for the way to the ground state.
+    """
+    from gpaw import GPAW
+
+    hooks = {name: _always(task.parameters[name]) for name in ("mixer", "maxiter")}
     try:
-        is_of_these_atoms = not maker.calculator.check_state(task.atoms())
+        calculator = GPAW(str(folder / DENSITY), txt=str(folder / LOG), object_hooks=hooks)
+        is_of_these_atoms = not calculator.check_state(task.atoms())
     except Exception:  # noqa: BLE001 - a file cut short fails anywhere in its reader
         is_of_these_atoms = False
     if is_of_these_atoms:
-        return maker
+        return calculator
     with contextlib.suppress(FileNotFoundError):  # another process of this run was faster
         os.replace(folder / DENSITY, folder / DAMAGED_DENSITY)
     return None
+
+
+def _always(value: Any) -> Callable[[Any], Any]:
+    return lambda stored: value
 
 
 def _fail(folder: Path, error: BaseException) -> int:
