@@ -54,8 +54,8 @@ MEANINGS = {
     "hull_phases": "More phases, for the convex hull alone.",
     "structure_files": (
         "File (CIF, POSCAR, extxyz) of each phase that the package does not have, by name; a relative "
-        "path is from the folder of the campaign file. For crystals and the convex hull; electrode and "
-        "electrolyte themselves come from the package."
+        "path is from the folder of the campaign file. Electrode and electrolyte may come from files too; they "
+        "are called by their formulas."
     ),
     "reference (chgnet).method": "CHGNet, a surrogate and not DFT. `reference: chgnet` is short for the block.",
     "reference (gpaw).method": "Density-functional theory by GPAW. `reference: gpaw` is short for the block.",
@@ -69,6 +69,7 @@ MEANINGS = {
     "reference (gpaw).scf_density_tolerance_per_electron": "Change of the density at which the cycle has converged.",
     "reference (gpaw).max_scf_steps": "Steps of the self-consistency cycle before a label has not converged.",
     "reference (vasp).method": "Density-functional theory by VASP (licensed). `reference: vasp` is short for the block.",
+    "reference (vasp).code_version": "VASP's version, checked in its output: `6` takes any 6.x.y, `6.4` any 6.4.y.",
     "reference (vasp).functional": "Exchange and correlation.",
     "reference (vasp).cutoff_eV": "ENCUT.",
     "reference (vasp).k_density_per_inverse_angstrom": "K-points along a reciprocal vector of 1 Å⁻¹, Gamma included.",
@@ -96,6 +97,32 @@ MEANINGS = {
     "structures.crystals.max_strain": "Largest component of the random strain.",
     "structures.crystals.rattle_angstrom": "Standard deviation of each component of a displacement.",
     "structures.crystals.min_atoms": "A crystal is repeated until it has as many atoms.",
+    "structures.max_first_labels": (
+        "Label at most so many of the first structures: the perfect crystals, one of every origin, then the most "
+        "diverse; siblings of those are left out. Empty: all."
+    ),
+    "structures.equations_of_state.n_volumes": "Isotropically scaled cells of each phase.",
+    "structures.equations_of_state.max_strain": "Largest strain of their lengths, in compression and expansion.",
+    "structures.vacancies.n_per_phase": (
+        "Supercells of each phase with one neutral vacancy; sites that symmetry tells apart are taken in turn, one "
+        "of each element first."
+    ),
+    "structures.vacancies.min_atoms": "A crystal is repeated until it has as many atoms, before one is taken out.",
+    "structures.vacancies.rattle_angstrom": "Standard deviation of each component of a displacement.",
+    "structures.slabs.n_per_phase": (
+        "Slabs of each phase, one per face, those of lowest indices first; every molecular anion stays whole."
+    ),
+    "structures.slabs.max_miller": "Largest Miller index.",
+    "structures.slabs.min_thickness_angstrom": "Thickness, rounded up to whole lattice planes.",
+    "structures.slabs.vacuum_angstrom": "Height of the vacuum.",
+    "structures.slabs.max_atoms": "Larger slabs are left out.",
+    "structures.dimers.n_distances": "Distances of each pair of elements, two atoms in an empty box. They only train.",
+    "structures.dimers.min_distance_fraction": (
+        "Shortest distance, as a fraction of the sum of the covalent radii; not below `gates.min_distance_fraction`."
+    ),
+    "structures.dimers.max_distance_fraction": "Longest distance, likewise.",
+    "structures.dimers.isolated_atoms": "An atom of each element alone in the box, too.",
+    "structures.dimers.box_angstrom": "Edge of the box.",
     "structures.amorphous.electrode_fractions": "Fractions of atoms that come from the electrode.",
     "structures.amorphous.n_per_fraction": "Cells per fraction.",
     "structures.amorphous.n_atoms": "Atoms per cell.",
@@ -112,6 +139,16 @@ MEANINGS = {
     "structures.interfaces.gap_angstrom": "Empty height between the two sides as built.",
     "structures.interfaces.max_strain": "Largest strain of the electrode.",
     "structures.interfaces.max_atoms": "Atoms of the cell, at most.",
+    "structures.interfaces.facets": (
+        "Faces of electrode and electrolyte (`110/001`, `1-10/011`) that trajectories and walkers take in turn. "
+        "Empty: the one of `size`, which for `coherent` is 110/001."
+    ),
+    "structures.interfaces.gaps_angstrom": (
+        "Gaps that they take in turn, after the faces. Empty: `gap_angstrom`."
+    ),
+    "structures.interfaces.n_as_built": (
+        "Interfaces of each pair of faces and each gap that are labelled as they were built, beside the trajectories."
+    ),
     "structures.interfaces.snapshots.temperatures_K": (
         "One short trajectory of the interface per temperature, with the reference method. Fewer than three "
         "leave a side of the split empty."
@@ -186,6 +223,15 @@ MEANINGS = {
     "production.audit_labels_per_replica": (
         "Frames of each replica, drawn at random and labelled afterwards, to measure the error in production."
     ),
+    "thermodynamics.relax_with": (
+        "What relaxes the phases of the convex hull: CHGNet, or the reference method itself, every step a label. "
+        "Energies always come from the reference method."
+    ),
+    "thermodynamics.cell": (
+        "`fixed` keeps the published cell and relaxes positions; `automatic` relaxes the cell only if the reference "
+        "method itself relaxes."
+    ),
+    "thermodynamics.max_steps": "Most steps of a relaxation.",
     "analysis.bin_width_angstrom": "Width of a bin of the profiles along the normal.",
     "analysis.anion_centre_elements": "Elements at the centre of a molecular anion.",
     "analysis.ligand_elements": "Elements bonded to such a centre.",

@@ -38,6 +38,10 @@ class GateSpec(_Spec):
     max_force_ev_per_angstrom: Positive = 30.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
     energy_window_ev_per_atom: Positive = 2.0
+    max_virial_ev_per_atom: Positive = 10.0
+    max_net_force_ev_per_angstrom: Positive = 0.05
+    max_asymmetry_ev_per_angstrom: Positive = 0.02
+    duplicate_tolerance_angstrom: Annotated[float, Field(gt=0.0, le=0.02)] = 0.002
 
 
 class CrystalSpec(_Spec):
@@ -47,6 +51,49 @@ class CrystalSpec(_Spec):
     max_strain: Annotated[float, Field(ge=0.0, le=0.2)] = 0.04
     rattle_angstrom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.12
     min_atoms: Count = 12
+
+
+class EquationOfStateSpec(_Spec):
+    """Isotropically scaled cells of every phase: how its energy and pressure depend on the volume."""
+
+    n_volumes: CountOrNone = 0
+    max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.06
+
+
+class VacancySpec(_Spec):
+    """Supercells of every phase with one atom missing: sites distinct by symmetry in turn, rattled."""
+
+    n_per_phase: CountOrNone = 0
+    min_atoms: Annotated[int, Field(ge=4)] = 32
+    rattle_angstrom: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
+
+
+class SlabSpec(_Spec):
+    """Surfaces of every phase, cut between whole molecular anions, the flattest faces first."""
+
+    n_per_phase: CountOrNone = 0
+    max_miller: Annotated[int, Field(ge=1, le=3)] = 1
+    min_thickness_angstrom: Annotated[float, Field(ge=3.0, le=60.0)] = 8.0
+    vacuum_angstrom: Annotated[float, Field(ge=6.0, le=40.0)] = 12.0
+    max_atoms: Annotated[int, Field(ge=4)] = 120
+
+
+class DimerSpec(_Spec):
+    """Two atoms in an empty box, for every pair of elements: what a potential learns of short distances.
+
+    Distances begin at ``min_distance_fraction`` of the sum of the covalent radii, which the gates must let
+    pass, and end at ``max_distance_fraction``.
+    """
+
+    n_distances: CountOrNone = 0
+    min_distance_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    max_distance_fraction: Annotated[float, Field(ge=1.0, le=3.0)] = 1.6
+    isolated_atoms: bool = False
+    box_angstrom: Annotated[float, Field(ge=6.0, le=40.0)] = 12.0
+
+
+FacePair = Annotated[str, Field(pattern=r"^(-?\d){3}/(-?\d){3}$")]
+"""Miller indices of electrode and electrolyte: ``110/001``, ``1-10/011``."""
 
 
 class AmorphousSpec(_Spec):
@@ -77,12 +124,20 @@ class InterfaceSnapshotSpec(_Spec):
 
 
 class InterfaceSpec(_Spec):
-    """Interfaces of electrode and electrolyte; ``laptop`` is the smallest cell with whole anions."""
+    """Interfaces of electrode and electrolyte; ``laptop`` is the smallest cell with whole anions.
+
+    Trajectories and walkers take the pairs of ``facets`` and ``gaps_angstrom`` in turn, facets first; an
+    empty list means the one face of ``size``, and ``gap_angstrom``.  ``n_as_built`` interfaces of each pair
+    are labelled as they were built.
+    """
 
     size: Literal["laptop", "coherent"] = "laptop"
     gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
     max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.05
     max_atoms: Annotated[int, Field(ge=20)] = 90
+    facets: list[FacePair] = []
+    gaps_angstrom: list[Annotated[float, Field(gt=1.0, le=5.0)]] = []
+    n_as_built: CountOrNone = 0
     snapshots: InterfaceSnapshotSpec = InterfaceSnapshotSpec()
 
 
@@ -90,11 +145,17 @@ class StructuresSpec(_Spec):
     """The initial structures.
 
     ``dynamics_method`` drives melts, quenches and interface snapshots: ``surrogate`` is CHGNet, which is cheap,
-    and its energies are thrown away; labels always come from the reference method.
+    and its energies are thrown away; labels always come from the reference method.  ``max_first_labels`` keeps
+    the perfect crystals and a structure of every origin, then the most diverse; the others are not paid for.
     """
 
     dynamics_method: Literal["surrogate", "reference"] = "surrogate"
+    max_first_labels: Count | None = None
     crystals: CrystalSpec = CrystalSpec()
+    equations_of_state: EquationOfStateSpec = EquationOfStateSpec()
+    vacancies: VacancySpec = VacancySpec()
+    slabs: SlabSpec = SlabSpec()
+    dimers: DimerSpec = DimerSpec()
     amorphous: AmorphousSpec = AmorphousSpec()
     interfaces: InterfaceSpec = InterfaceSpec()
 
@@ -179,6 +240,19 @@ class ProductionSpec(_Spec):
         return self
 
 
+class ThermodynamicsSpec(_Spec):
+    """Geometries of the phases whose energies make the convex hull; energies come from the reference method.
+
+    ``automatic`` relaxes the cell if geometry and energy are of one method, and keeps the published cell if
+    not: CHGNet's own volume of Li7P3S11 is 6.8 % too large, which costs more energy than the published
+    one does.
+    """
+
+    relax_with: Literal["surrogate", "reference"] = "surrogate"
+    cell: Literal["automatic", "fixed", "relaxed"] = "automatic"
+    max_steps: Count = 120
+
+
 class AnalysisSpec(_Spec):
     """What is measured on the production trajectories."""
 
@@ -207,6 +281,7 @@ class Campaign(_Spec):
     exploration: ExplorationSpec = ExplorationSpec()
     learning: LearningSpec = LearningSpec()
     production: ProductionSpec = ProductionSpec()
+    thermodynamics: ThermodynamicsSpec = ThermodynamicsSpec()
     analysis: AnalysisSpec = AnalysisSpec()
 
     @model_validator(mode="after")

@@ -8,9 +8,11 @@ from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
-from interphase_flows.jobs.analyses import InterphaseMaker, LearningCurveMaker, ReactionMaker, RelaxMaker
 from interphase_flows.jobs.conclusions import conclude
+from interphase_flows.jobs.interphase import InterphaseMaker
+from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
+from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 
 AUDIT_SEED = 700
 
@@ -31,13 +33,17 @@ class CampaignMaker(Maker):
     def make(self) -> Flow:
         """Return the flow; its output is a CampaignResult."""
         spec = self.campaign
-        initial_maker = InitialDataMaker(spec)
-        initial = initial_maker.make()
+        initial = InitialDataMaker(spec).make()
         starts = initial.output["starts"]
-        learning = ActiveLearningMaker(spec).make(initial.output["batch"], starts, initial_maker.walkers())
+        learning = ActiveLearningMaker(spec).make(initial.output["batch"], starts, initial.output["walkers"])
         learned = learning.output
         production = ProductionMaker(spec).make(starts, learned["committee"])
-        relaxer = RelaxMaker(reference=spec.reference, structure_files=spec.structure_files)
+        relaxer = RelaxMaker(
+            reference=spec.reference,
+            spec=spec.thermodynamics,
+            gates=spec.gates,
+            structure_files=spec.structure_files,
+        )
         relaxations = []
         for name in dict.fromkeys([*spec.phases, *spec.hull_phases]):
             relaxation = relaxer.make(name)

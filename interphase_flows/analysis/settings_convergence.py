@@ -1,0 +1,217 @@
+"""How far the numbers of a method's setting are from those of its most accurate one, and which setting is enough.
+
+Total energies converge slowly and nobody uses them; differences do.  Judged are the energy of the full reaction
+per atom of mixture, the energy by which displaced atoms lie above the perfect crystal (what a potential learns),
+forces and stress of the displaced crystals.
+
+Each axis (plane-wave cutoff, density of k-points) is swept alone, from the campaign's own setting.  Their errors are
+independent to first order, so the error of a pair is taken as the sum of the two absolute errors, quantity by
+quantity: an upper bound to that order.  The largest value of an axis is the yardstick and is never chosen on
+the strength of its own zero error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.exceptions import AnalysisError
+
+MEV = 1000.0
+
+
+@dataclass(frozen=True)
+class PhaseNumbers:
+    """What one setting gives for one phase.
+
+    ``forces_ev_per_angstrom`` (n_atoms, 3) and ``stress_ev_per_angstrom3`` (6,) are of the displaced crystal.
+    """
+
+    perfect_ev_per_atom: float
+    displaced_ev_per_atom: float
+    forces_ev_per_angstrom: NDArray[np.float64]
+    stress_ev_per_angstrom3: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """Largest errors that a setting may have."""
+
+    energy_mev_per_atom: float = 3.0
+    force_mev_per_angstrom: float = 15.0
+    stress_mev_per_angstrom3: float = 0.6
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise AnalysisError(f"tolerances: {name} is {value}; a tolerance must be positive")
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Absolute differences from the yardstick, by quantity.
+
+    Energies are named by reaction or phase, forces and stress (largest component) by phase.  ``missing`` names
+    phases without labels: an error that is not known is not small.
+    """
+
+    energy_mev_per_atom: dict[str, float] = field(default_factory=dict)
+    force_mev_per_angstrom: dict[str, float] = field(default_factory=dict)
+    stress_mev_per_angstrom3: dict[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    def __add__(self, other: "Deviation") -> "Deviation":
+        def both(name: str) -> dict[str, float]:
+            a, b = getattr(self, name), getattr(other, name)
+            return {key: a.get(key, 0.0) + b.get(key, 0.0) for key in {**a, **b}}
+
+        return Deviation(
+            both("energy_mev_per_atom"),
+            both("force_mev_per_angstrom"),
+            both("stress_mev_per_angstrom3"),
+            tuple(dict.fromkeys((*self.missing, *other.missing))),
+        )
+
+    @property
+    def worst(self) -> dict[str, float]:
+        """Largest error of each kind; 0 where nothing was compared."""
+        return {name: max(getattr(self, name).values(), default=0.0) for name in KINDS}
+
+    def margins(self, tolerances: Tolerances) -> dict[str, float]:
+        """What is left of each tolerance; negative where it is exceeded."""
+        return {name: getattr(tolerances, name) - worst for name, worst in self.worst.items()}
+
+    def is_within(self, tolerances: Tolerances) -> bool:
+        """Every error is known and within its tolerance."""
+        return not self.missing and all(left >= 0.0 for left in self.margins(tolerances).values())
+
+
+KINDS = ("energy_mev_per_atom", "force_mev_per_angstrom", "stress_mev_per_angstrom3")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cheapest pair of settings whose summed errors are within the tolerances."""
+
+    cutoff_ev: float
+    k_density_per_inverse_angstrom: float
+    deviation: Deviation
+
+
+def reaction_weights(
+    formulas: Mapping[str, str], electrode: str, electrolyte: str
+) -> tuple[dict[str, float], str] | None:
+    """Weights of the phases' energies per atom in the reaction energy per atom of mixture, and the reaction.
+
+    Parameters
+    ----------
+    formulas
+        Phase -> chemical formula.
+    electrode, electrolyte
+        The phases that react; all others are products.
+
+    Returns
+    -------
+    weights, reaction
+        Negative for reactants; None if these phases do not make one balanced reaction.
+    """
+    from pymatgen.analysis.reaction_calculator import Reaction, ReactionError
+    from pymatgen.core import Composition
+
+    compositions = {name: Composition(formula).reduced_composition for name, formula in formulas.items()}
+    reactants = [compositions[electrolyte], compositions[electrode]]
+    products = [c for name, c in compositions.items() if name not in (electrode, electrolyte)]
+    if not products or len(set(compositions.values())) < len(compositions):
+        return None
+    try:
+        reaction = Reaction(reactants, products)
+    except ReactionError:
+        return None
+    amounts = {name: float(reaction.get_coeff(c)) for name, c in compositions.items()}
+    if amounts[electrode] >= 0 or amounts[electrolyte] >= 0:
+        return None
+    if any(amounts[name] <= 0 for name in compositions if name not in (electrode, electrolyte)):
+        return None
+    atoms = {name: amounts[name] * compositions[name].num_atoms for name in compositions}
+    total = -(atoms[electrode] + atoms[electrolyte])
+    unit = -amounts[electrolyte]
+    terms = {name: abs(amounts[name]) / unit for name in compositions}
+
+    def side(names: Sequence[str]) -> str:
+        shown = {name: compositions[name].reduced_formula for name in names}
+        return " + ".join(shown[n] if abs(terms[n] - 1) < 1e-9 else f"{terms[n]:g} {shown[n]}" for n in names)
+
+    rest = [name for name in compositions if name not in (electrode, electrolyte)]
+    written = f"{side([electrolyte, electrode])} → {side(rest)}"
+    return {name: float(n / total) for name, n in atoms.items()}, written
+
+
+def reaction_energy_ev_per_atom(
+    numbers: Mapping[str, PhaseNumbers | None], weights: Mapping[str, float]
+) -> float | None:
+    """Return the reaction energy per atom of mixture, None if a phase is missing."""
+    found = {name: numbers.get(name) for name in weights}
+    if any(each is None for each in found.values()):
+        return None
+    return float(sum(weights[name] * each.perfect_ev_per_atom for name, each in found.items() if each))
+
+
+def deviation(
+    numbers: Mapping[str, PhaseNumbers | None],
+    yardstick: Mapping[str, PhaseNumbers | None],
+    weights: Mapping[str, float],
+) -> Deviation:
+    """Compare what a setting gives with what the yardstick gives.
+
+    Parameters
+    ----------
+    numbers, yardstick
+        Phase -> its numbers; None where a label was rejected. Phases of ``numbers`` are compared.
+    weights
+        Of :func:`reaction_weights`; empty to leave the reaction out.
+    """
+    energy: dict[str, float] = {}
+    force: dict[str, float] = {}
+    stress: dict[str, float] = {}
+    missing = []
+    for name, here in numbers.items():
+        there = yardstick.get(name)
+        if here is None or there is None:
+            missing.append(name)
+            continue
+        above = [n.displaced_ev_per_atom - n.perfect_ev_per_atom for n in (here, there)]
+        energy[f"{name}, displaced"] = MEV * abs(above[0] - above[1])
+        force[name] = MEV * float(np.abs(here.forces_ev_per_angstrom - there.forces_ev_per_angstrom).max())
+        stress[name] = MEV * float(np.abs(here.stress_ev_per_angstrom3 - there.stress_ev_per_angstrom3).max())
+    if weights:
+        reactions = [reaction_energy_ev_per_atom(n, weights) for n in (numbers, yardstick)]
+        if reactions[0] is not None and reactions[1] is not None:
+            energy["reaction"] = MEV * abs(reactions[0] - reactions[1])
+    return Deviation(energy, force, stress, tuple(missing))
+
+
+def choose(
+    by_cutoff_ev: Mapping[float, Deviation],
+    by_k_density: Mapping[float, Deviation],
+    tolerances: Tolerances,
+) -> Choice | None:
+    """Return the cheapest pair within the tolerances, None if there is none below the yardsticks.
+
+    Cost is taken as cutoff^1.5 (plane waves per cell) times density^3 (k-points), so that the choice does not hang
+    on how busy a machine was.  An axis with a single value is not judged and keeps it.
+    """
+    pairs = sorted(
+        product(_candidates(by_cutoff_ev), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3
+    )
+    for cutoff, density in pairs:
+        total = by_cutoff_ev[cutoff] + by_k_density[density]
+        if total.is_within(tolerances):
+            return Choice(cutoff, density, total)
+    return None
+
+
+def _candidates(axis: Mapping[float, Deviation]) -> list[float]:
+    values = sorted(axis)
+    return values[:-1] if len(values) > 1 else values

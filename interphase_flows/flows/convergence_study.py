@@ -1,0 +1,155 @@
+"""The convergence study: which cutoff and which density of k-points are enough for a campaign's reference method."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ase.formula import Formula
+from jobflow import Flow, Maker, OnMissing
+
+from interphase_flows.analysis.settings_convergence import Tolerances
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker, Point
+from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.references.spec import MethodSpec
+from interphase_flows.structures.library import load_phase, load_structure_file
+
+CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
+STRUCTURES_SEED = 800
+
+
+def study_phases(campaign: Campaign) -> list[str]:
+    """Return the ends of a campaign and, for every other element, its phase richest in the electrode's element.
+
+    These make the full reaction: Li, Li2S, Li3P and Li7P3S11.
+    """
+    electrode = set(Formula(campaign.electrode).count())
+    chosen = [campaign.electrode]
+    for element in sorted(set(Formula(campaign.electrolyte).count()) - electrode):
+        shares = {}
+        for name in campaign.phases:
+            try:
+                counts = Formula(name).count()
+            except ValueError:  # a user's own name for a phase is no formula
+                continue
+            if element in counts and set(counts) == electrode | {element}:
+                shares[name] = counts[element] / sum(counts.values())
+        if shares:
+            chosen.append(min(shares, key=lambda name: shares[name]))
+    return [*dict.fromkeys([*chosen, campaign.electrolyte])]
+
+
+@dataclass
+class ConvergenceStudyMaker(Maker):
+    """Sweep cutoff and k-density, each from the campaign's own setting, and choose.
+
+    Every label is looked up first: points of an earlier study, and of the campaign itself, cost nothing.
+
+    Parameters
+    ----------
+    campaign
+        Its reference method is studied, on its phases, within its gates.
+    cutoffs_ev, k_densities
+        Values of each axis; the campaign's own are added. The largest is the yardstick.
+    gamma_check_density
+        Density of the mesh against which Gamma alone is judged for large cells; None leaves that out.
+    phases
+        Those of :func:`study_phases` if empty.
+    tolerances
+        Largest errors that the chosen setting may have.
+    """
+
+    campaign: Campaign
+    cutoffs_ev: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
+    k_densities: Sequence[float] = (2.0, 3.0, 4.0)
+    gamma_check_density: float | None = None
+    phases: Sequence[str] = ()
+    tolerances: Tolerances = field(default_factory=Tolerances)
+    name: str = "convergence study"
+
+    def points(self) -> list[Point]:
+        """Return the settings to label, the campaign's own first.
+
+        Raises
+        ------
+        InputError
+            The method has no cutoff or k-points to converge.
+        """
+        spec = self.campaign.reference
+        fields = type(spec).model_fields
+        if CUTOFF not in fields or K_DENSITY not in fields:
+            raise InputError(
+                f"reference.method: {spec.method} has neither cutoff nor k-points, so there is nothing to converge; "
+                "choose gpaw or vasp"
+            )
+        own = {CUTOFF: float(getattr(spec, CUTOFF)), K_DENSITY: float(getattr(spec, K_DENSITY))}
+        for name, values in (("cutoffs", self.cutoffs_ev), ("k-densities", self.k_densities)):
+            if any(not value > 0 for value in values):
+                raise InputError(
+                    f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive"
+                )
+        sizes = self.n_atoms()
+        at_gamma = [name for name, n in sizes.items() if n >= getattr(spec, GAMMA_ABOVE, float("inf"))]
+        meshed = [name for name in sizes if name not in at_gamma]
+        every = list(sizes)
+        points = [{"axis": "own", **own, "phases": every}]
+        points += [
+            {"axis": "cutoff", **own, CUTOFF: float(value), "phases": every}
+            for value in sorted(set(self.cutoffs_ev))
+            if value != own[CUTOFF]
+        ]
+        points += [
+            {"axis": "k_density", **own, K_DENSITY: float(value), "phases": meshed}
+            for value in sorted(set(self.k_densities))
+            if value != own[K_DENSITY] and meshed
+        ]
+        if self.gamma_check_density is not None and at_gamma:
+            points.append(
+                {
+                    "axis": "gamma",
+                    **own,
+                    K_DENSITY: float(self.gamma_check_density),
+                    GAMMA_ABOVE: 1 + max(sizes.values()),
+                    "phases": at_gamma,
+                }
+            )
+        return points
+
+    def n_atoms(self) -> dict[str, int]:
+        """Return the phases of the study and the atoms of their cells."""
+        files = self.campaign.structure_files
+        names = list(self.phases) or study_phases(self.campaign)
+        return {
+            name: len(load_structure_file(files[name]) if name in files else load_phase(name))
+            for name in names
+        }
+
+    def spec_at(self, point: Point) -> MethodSpec:
+        """Return the method at a point of the study."""
+        keys = (CUTOFF, K_DENSITY, GAMMA_ABOVE)
+        return self.campaign.reference.model_copy(update={k: point[k] for k in keys if k in point})
+
+    def make(self) -> Flow:
+        """Return the flow; its output is the study's AnalysisDoc."""
+        points, campaign = self.points(), self.campaign
+        phases = list(self.n_atoms())
+        structures = ConvergenceStructuresMaker(structure_files=campaign.structure_files).make(
+            phases, campaign.seed + STRUCTURES_SEED
+        )
+        labels = []
+        for point in points:
+            maker = LabelMaker(
+                name=f"convergence {point[CUTOFF]:g} eV, {point[K_DENSITY]:g} per 1/Å",
+                reference=self.spec_at(point),
+                gates=campaign.gates,
+            )
+            indices = [2 * phases.index(name) + i for name in point["phases"] for i in (0, 1)]
+            labels.append(maker.make(structures.output, indices))
+        judged = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
+            [campaign.electrode, campaign.electrolyte],
+            structures.output,
+            points,
+            [each.output for each in labels],
+        )
+        judged.config.on_missing_references = OnMissing.NONE
+        return Flow([structures, *labels, judged], output=judged.output, name=self.name)

@@ -1,0 +1,255 @@
+"""Jobs of the convergence study: its structures, and the judgement of what their labels say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jobflow import Maker, job
+
+from interphase_flows.analysis.settings_convergence import (
+    Deviation,
+    PhaseNumbers,
+    Tolerances,
+    choose,
+    deviation,
+    reaction_energy_ev_per_atom,
+    reaction_weights,
+)
+from interphase_flows.documents.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.jobs.once import once, recall
+from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.keys import content_key
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.perturb import strained_and_rattled
+
+KIND = "analyses"
+NAME = "convergence study"
+FAMILY = "convergence"
+PERFECT, DISPLACED = "perfect", "displaced"
+MAX_STRAIN = 0.02
+RATTLE_ANGSTROM = 0.1
+
+Point = dict[str, Any]
+"""One setting of the study: ``axis`` (cutoff, k_density or gamma), ``cutoff_eV``, ``k_density_per_inverse_angstrom``,
+``phases`` that are labelled there."""
+
+
+@dataclass
+class ConvergenceStructuresMaker(Maker):
+    """Two structures of every phase: the crystal, and one strained and with displaced atoms.
+
+    Parameters
+    ----------
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "convergence structures"
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
+        """Return the perfect and the displaced crystal of each phase, in this order."""
+        frames, origins = [], []
+        for name in phases:
+            path = self.structure_files.get(name)
+            crystal = load_phase(name) if path is None else load_structure_file(path)
+            displaced = strained_and_rattled(crystal, 1, MAX_STRAIN, RATTLE_ANGSTROM, seed)
+            frames += [crystal, *displaced]
+            origins += [f"{FAMILY}/{name}/{PERFECT}", f"{FAMILY}/{name}/{DISPLACED}"]
+        key = content_key(
+            "structure_sets",
+            name="convergence",
+            structures=[structure_key(f) for f in frames],
+            origins=origins,
+        )
+        return once(
+            "structure_sets", key, StructureSetDoc, lambda: store_set(key, "convergence", frames, origins)
+        )
+
+
+@dataclass
+class ConvergenceMaker(Maker):
+    """Judge every setting against the most accurate one, and choose the cheapest that is good enough.
+
+    Parameters
+    ----------
+    reference
+        The campaign's own setting, from which each axis is swept.
+    tolerances
+        Largest errors that the chosen setting may have.
+    """
+
+    name: str = "convergence"
+    reference: MethodSpec = field(default_factory=ChgnetSpec)
+    tolerances: Tolerances = field(default_factory=Tolerances)
+
+    @job(output_schema=AnalysisDoc)
+    def make(
+        self,
+        ends: Sequence[str],
+        structures: StructureSetDoc,
+        points: Sequence[Point],
+        batches: Sequence[LabelBatch | None],
+    ) -> AnalysisDoc:
+        """Return the errors of every setting, and the choice with its margins.
+
+        Parameters
+        ----------
+        ends
+            Electrode and electrolyte.
+        structures
+            What was labelled.
+        points, batches
+            The settings, the campaign's own first, and what came of their labels.
+        """
+        labels = [_labels_of(batch) for batch in batches]
+        key = content_key(
+            KIND,
+            name=NAME,
+            reference=self.reference,
+            ends=list(ends),
+            structures=structures.key,
+            tolerances=self.tolerances,
+            points=list(points),
+            labels=[sorted(label.key for label in found.values()) for found in labels],
+        )
+        return once(KIND, key, AnalysisDoc, lambda: self._judge(key, ends, structures, points, labels))
+
+    def _judge(
+        self,
+        key: str,
+        ends: Sequence[str],
+        structures: StructureSetDoc,
+        points: Sequence[Point],
+        labels: Sequence[Mapping[str, LabelDoc]],
+    ) -> AnalysisDoc:
+        formulas = {e.origin.split("/")[1]: e.formula for e in structures.entries}
+        reaction = reaction_weights(formulas, *ends)
+        weights, written = reaction if reaction is not None else ({}, "none")
+        numbers = [_numbers(point["phases"], found) for point, found in zip(points, labels, strict=True)]
+        own = numbers[0]
+        for point, found in zip(points, numbers, strict=True):
+            # a cell at Gamma has the same mesh at every density: it was labelled once
+            if point["axis"] == "k_density":
+                found.update({name: n for name, n in own.items() if name not in found})
+        axes = {
+            axis: {point[axis_key]: i for i, point in enumerate(points) if point["axis"] in (axis, "own")}
+            for axis, axis_key in (("cutoff", "cutoff_eV"), ("k_density", "k_density_per_inverse_angstrom"))
+        }
+        deviations: dict[str, dict[float, Deviation]] = {}
+        rows: list[dict[str, object]] = []
+        for axis, indices in axes.items():
+            best = max(indices)
+            deviations[axis] = {
+                value: deviation(numbers[i], numbers[indices[best]], weights)
+                for value, i in sorted(indices.items())
+            }
+            rows += [
+                _row(points[i], axis, deviations[axis][value], value == best, numbers[i], weights, labels[i])
+                for value, i in sorted(indices.items())
+            ]
+        gamma = None
+        for point, found, labelled in zip(points, numbers, labels, strict=True):
+            if point["axis"] == "gamma":
+                gamma = deviation({name: own.get(name) for name in found}, found, {})
+                swapped = deviation(own, {**own, **found}, weights)
+                gamma.energy_mev_per_atom.update(
+                    {k: v for k, v in swapped.energy_mev_per_atom.items() if k == "reaction"}
+                )
+                rows.append(_row(point, "gamma", gamma, False, {**own, **found}, weights, labelled))
+        choice = choose(deviations["cutoff"], deviations["k_density"], self.tolerances)
+        own_cutoff, own_density = points[0]["cutoff_eV"], points[0]["k_density_per_inverse_angstrom"]
+        ours = deviations["cutoff"][own_cutoff] + deviations["k_density"][own_density]
+        rejected = [label for found in labels for label in found.values() if label.status == "rejected"]
+        notes = [f"{label.origin} was rejected by {label.method_name}: {label.reason}" for label in rejected]
+        if choice is None:
+            notes.append("no setting below the largest ones is within the tolerances; add larger ones")
+        return AnalysisDoc(
+            key=key,
+            name=NAME,
+            rests_on=[structures.key, *sorted({label.key for found in labels for label in found.values()})],
+            values={
+                "reference": self.reference.model_dump(mode="json"),
+                "electrode": ends[0],
+                "electrolyte": ends[1],
+                "n_atoms": {e.origin.split("/")[1]: e.n_atoms for e in structures.entries},
+                "reaction": written,
+                "tolerances": vars(self.tolerances),
+                "points": rows,
+                "own": _setting(own_cutoff, own_density, ours, self.tolerances),
+                "chosen": None
+                if choice is None
+                else _setting(
+                    choice.cutoff_ev, choice.k_density_per_inverse_angstrom, choice.deviation, self.tolerances
+                ),
+                "gamma": None if gamma is None else gamma.worst,
+                "wall_time_s": sum(label.wall_time_s for found in labels for label in found.values()),
+                "n_labels": sum(len(found) for found in labels),
+            },
+            notes=notes,
+        )
+
+
+def _labels_of(batch: LabelBatch | None) -> dict[str, LabelDoc]:
+    """Return the labels of a point by their origin."""
+    keys = [] if batch is None else [*batch.accepted, *batch.rejected]
+    found = [recall("labels", key, LabelDoc) for key in keys]
+    origins = {} if batch is None else batch.origins
+    return {origins[label.key]: label for label in found if label is not None}
+
+
+def _numbers(phases: Sequence[str], labels: Mapping[str, LabelDoc]) -> dict[str, PhaseNumbers | None]:
+    """Return what a point says of its phases, None of one with a label rejected or missing."""
+    result: dict[str, PhaseNumbers | None] = {}
+    for name in phases:
+        pair = [labels.get(f"{FAMILY}/{name}/{kind}") for kind in (PERFECT, DISPLACED)]
+        if any(label is None or label.energy_ev is None for label in pair):
+            result[name] = None
+            continue
+        perfect, displaced = (label for label in pair if label is not None)
+        n_atoms = len(perfect.numbers)
+        result[name] = PhaseNumbers(
+            float(perfect.energy_ev or 0.0) / n_atoms,
+            float(displaced.energy_ev or 0.0) / n_atoms,
+            np.asarray(displaced.forces_ev_per_angstrom),
+            np.asarray(displaced.stress_ev_per_angstrom3),
+        )
+    return result
+
+
+def _row(
+    point: Point,
+    axis: str,
+    found: Deviation,
+    is_yardstick: bool,
+    numbers: Mapping[str, PhaseNumbers | None],
+    weights: Mapping[str, float],
+    labels: Mapping[str, LabelDoc],
+) -> dict[str, object]:
+    return {
+        "axis": axis,
+        "cutoff_eV": point["cutoff_eV"],
+        "k_density_per_inverse_angstrom": point["k_density_per_inverse_angstrom"],
+        "is_yardstick": is_yardstick,
+        "errors": {kind: getattr(found, kind) for kind in found.worst},
+        "worst": found.worst,
+        "missing": list(found.missing),
+        "reaction_energy_ev_per_atom": reaction_energy_ev_per_atom(numbers, weights) if weights else None,
+        "wall_time_s": sum(label.wall_time_s for label in labels.values()),
+    }
+
+
+def _setting(
+    cutoff_ev: float, k_density: float, found: Deviation, tolerances: Tolerances
+) -> dict[str, object]:
+    return {
+        "cutoff_eV": cutoff_ev,
+        "k_density_per_inverse_angstrom": k_density,
+        "worst": found.worst,
+        "margins": found.margins(tolerances),
+        "is_within": found.is_within(tolerances),
+    }

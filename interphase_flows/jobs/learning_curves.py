@@ -1,0 +1,61 @@
+"""The job that judges every committee of a campaign on the same frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobflow import Maker, job
+
+from interphase_flows.datasets.frames import frames_of_split, read_extxyz
+from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, DatasetDoc, IterationDoc
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.models import INTERFACE_FAMILIES, load_committee
+from interphase_flows.jobs.once import once, recall
+from interphase_flows.keys import content_key
+from interphase_flows.storage.workspace import current_workspace
+
+KIND = "analyses"
+
+
+@dataclass
+class LearningCurveMaker(Maker):
+    """Judge the committee of every iteration on the same frames: all held-out frames of the interface at the end."""
+
+    name: str = "learning curve"
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> AnalysisDoc:
+        """Return the errors of each committee's first member on frames that trained none of them."""
+        committee_keys = [iteration.committee_key for iteration in iterations]
+        key = content_key(KIND, name="learning curve", dataset=dataset.key, committees=committee_keys)
+
+        def compute() -> AnalysisDoc:
+            from interphase_flows.potentials.errors import frame_errors, summarise
+
+            workspace = current_workspace()
+            frames = [
+                frame
+                for frame in frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "test")
+                if frame.info["origin"].split("/")[0] in INTERFACE_FAMILIES
+            ]
+            if not frames:
+                raise AnalysisError(
+                    "no frame of the interface was held out, so there is no learning curve: ask for at least three "
+                    "structures.interfaces.snapshots.temperatures_K, or for labels of the audit"
+                )
+            points: list[dict[str, object]] = []
+            for committee_key in committee_keys:
+                document = recall("committees", committee_key, CommitteeDoc)
+                if document is None:
+                    raise AnalysisError(
+                        f"committee {committee_key} is not in the ledger; resume the campaign"
+                    )
+                committee = load_committee([workspace.artifacts.get(m.checkpoint) for m in document.models])
+                points.append(summarise(frame_errors(committee, frames)).model_dump())
+            return AnalysisDoc(
+                key=key,
+                name="learning curve",
+                rests_on=[dataset.key, *committee_keys],
+                values={"n_frames": len(frames), "iterations": points},
+            )
+
+        return once(KIND, key, AnalysisDoc, compute)

@@ -1,0 +1,274 @@
+"""Jobs that give every phase its energy, and the reaction that follows from the energies.
+
+A surrogate relaxes and gives the energy at once.  Density-functional theory is dear: by default CHGNet relaxes the
+positions in the cell as published, and the reference method labels the relaxed cell, through the same
+restartable, gated labels as everything else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from ase import Atoms
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import AnalysisDoc, LabelDoc, StructureSetDoc
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.labelled_calculator import LabelledCalculator, label_entry
+from interphase_flows.jobs.labels import label_once
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.keys import content_key
+from interphase_flows.progress import emit
+from interphase_flows.references.labelling import ReferenceMethod
+from interphase_flows.references.registry import reference_method
+from interphase_flows.references.relaxation import Relaxed, relax
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.library import load_phase, load_structure_file
+
+KIND = "analyses"
+SETS = "structure_sets"
+STAGE = "relax phases"
+UNWRITTEN_MAX_STEPS = 120
+"""Steps that keys do not spell out, so that results from before they could be chosen are found."""
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """The energy of one phase by the reference method, in a relaxed geometry.
+
+    Parameters
+    ----------
+    reference
+        Reference method, which the energy comes from.
+    spec
+        What relaxes, and whether the cell does.
+    gates
+        Limits beyond which a label is no energy.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "relax"
+    reference: MethodSpec = field(default_factory=ChgnetSpec)
+    spec: ThermodynamicsSpec = field(default_factory=ThermodynamicsSpec)
+    gates: GateSpec = field(default_factory=GateSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, phase_name: str) -> AnalysisDoc:
+        """Return energy (eV), volume (Å³) and composition of the relaxed cell, and whose they are.
+
+        Raises
+        ------
+        ReferenceMethodError
+            The reference method's label of the relaxed cell was rejected; the label is on record with its reason.
+        """
+        settings = current_workspace().settings
+        method = reference_method(self.reference, settings)
+        is_own = self.spec.relax_with == "reference" or method.identity.is_surrogate
+        relaxer = method if is_own else reference_method("chgnet", settings)
+        relaxes_cell = self.spec.cell == "relaxed" or (self.spec.cell == "automatic" and is_own)
+        start = self._start(phase_name, relaxes_cell)
+        chosen: dict[str, object] = {} if relaxes_cell else {"cell": "fixed"}
+        if self.spec.max_steps != UNWRITTEN_MAX_STEPS:
+            chosen["max_steps"] = self.spec.max_steps
+        parts = {"name": "relaxed phase", "phase": phase_name, "start": structure_key(start), **chosen}
+        told: dict[str, object] = {
+            "phase": phase_name,
+            "counts": {s: list(start.symbols).count(s) for s in sorted(set(start.symbols))},
+            "cell": "relaxed" if relaxes_cell else "fixed",
+            "geometry_method": _called(relaxer),
+            "energy_method": _called(method),
+        }
+        if method.identity.is_surrogate:
+            key = content_key(KIND, method=method.identity.key, **parts)
+            return once(
+                KIND,
+                key,
+                AnalysisDoc,
+                lambda: self._relaxed_in_process(key, start, method, told, relaxes_cell),
+            )
+        gates = Gates(**self.gates.model_dump())
+        origin = f"thermodynamics/{phase_name}"
+        set_key = content_key(
+            SETS, method=relaxer.identity.key, **({"gates": gates} if is_own else {}), **parts
+        )
+        geometry = once(
+            SETS,
+            set_key,
+            StructureSetDoc,
+            lambda: self._geometry(set_key, start, relaxer, gates if is_own else None, origin, relaxes_cell),
+        )
+        (relaxed,) = load_set(geometry)
+        label = label_once(method, gates, relaxed, label_entry(relaxed, origin))
+        emit(STAGE, 1, 1, phase_name)
+        if label.status == "rejected":
+            raise ReferenceMethodError(
+                f"{phase_name} has no energy by {_called(method)}, so it is not on the hull: {label.explanation}",
+                reason=label.reason or "rejected",
+            )
+        key = content_key(KIND, geometry=geometry.key, label=label.key, **parts)
+        return once(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, told))
+
+    def _start(self, phase_name: str, relaxes_cell: bool) -> Atoms:
+        """Return where a relaxation begins: near its end, but in the cell as published if the cell is kept."""
+        if phase_name in self.structure_files:
+            return load_structure_file(self.structure_files[phase_name])
+        return load_phase(phase_name, geometry="relaxed" if relaxes_cell else None)
+
+    def _relax(self, start: Atoms, relaxer: ReferenceMethod, relaxes_cell: bool) -> Relaxed:
+        return relax(start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell)
+
+    def _relaxed_in_process(
+        self,
+        key: str,
+        start: Atoms,
+        method: ReferenceMethod,
+        told: dict[str, object],
+        relaxes_cell: bool,
+    ) -> AnalysisDoc:
+        relaxed = self._relax(start, method, relaxes_cell)
+        emit(STAGE, 1, 1, str(told["phase"]))
+        return AnalysisDoc(
+            key=key,
+            name=f"relaxed {told['phase']}",
+            rests_on=[method.identity.key],
+            values={
+                **told,
+                "energy_ev": relaxed.energy_ev,
+                "volume_angstrom3": float(relaxed.atoms.get_volume()),
+                "max_force_ev_per_angstrom": relaxed.max_force_ev_per_angstrom,
+                "is_converged": relaxed.is_converged,
+                "n_steps": relaxed.n_steps,
+            },
+            notes=[] if relaxed.is_converged else [f"{told['phase']} did not relax below 0.05 eV/Å"],
+        )
+
+    def _geometry(
+        self,
+        key: str,
+        start: Atoms,
+        relaxer: ReferenceMethod,
+        labelled_within: Gates | None,
+        origin: str,
+        relaxes_cell: bool,
+    ) -> StructureSetDoc:
+        """Relax; with the reference method itself every step is a label, found again after a kill."""
+        calculator = None if labelled_within is None else LabelledCalculator(relaxer, labelled_within, origin)
+        relaxed = relax(
+            start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell, calculator=calculator
+        )
+        name = origin.split("/", 1)[1]
+        return store_set(
+            key,
+            f"relaxed {name}",
+            [relaxed.atoms],
+            [origin],
+            details={
+                origin: {
+                    "max_force_ev_per_angstrom": relaxed.max_force_ev_per_angstrom,
+                    "n_steps": relaxed.n_steps,
+                    "is_converged": int(relaxed.is_converged),
+                }
+            },
+            notes=[] if relaxed.is_converged else [f"{name} did not relax below 0.05 eV/Å"],
+        )
+
+
+def _called(method: ReferenceMethod) -> str:
+    return f"{method.identity.code} {method.identity.version}"
+
+
+def _labelled(
+    key: str, geometry: StructureSetDoc, label: LabelDoc, relaxed: Atoms, told: dict[str, object]
+) -> AnalysisDoc:
+    (details,) = geometry.details.values()
+    forces = np.linalg.norm(np.asarray(label.forces_ev_per_angstrom), axis=1)
+    return AnalysisDoc(
+        key=key,
+        name=f"relaxed {told['phase']}",
+        rests_on=[geometry.key, label.key],
+        values={
+            **told,
+            "energy_ev": label.energy_ev,
+            "volume_angstrom3": float(relaxed.get_volume()),
+            "max_force_ev_per_angstrom": details["max_force_ev_per_angstrom"],
+            "is_converged": bool(details["is_converged"]),
+            "n_steps": details["n_steps"],
+            "label_key": label.key,
+            "label_max_force_ev_per_angstrom": float(forces.max()),
+            "label_stress_ev_per_angstrom3": label.stress_ev_per_angstrom3,
+        },
+        notes=geometry.notes,
+    )
+
+
+@dataclass
+class ReactionMaker(Maker):
+    """Predict the products of electrode and electrolyte from the energies of relaxed phases."""
+
+    name: str = "thermodynamics"
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
+        """Kinks of the mixing line, the full reaction and its energy."""
+        from interphase_flows.analysis.thermodynamics import predict_reaction
+
+        relaxed = [p for p in phases if p is not None]
+        key = content_key(
+            KIND, name="thermodynamics", ends=[electrode, electrolyte], phases=sorted(p.key for p in relaxed)
+        )
+
+        def compute() -> AnalysisDoc:
+            by_name = {str(p.values["phase"]): p.values for p in relaxed}
+            prediction = predict_reaction(
+                {name: (v["counts"], v["energy_ev"]) for name, v in by_name.items()},  # type: ignore[misc]
+                electrode=electrode,
+                electrolyte=electrolyte,
+                volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},  # type: ignore[misc]
+            )
+            return AnalysisDoc(
+                key=key,
+                name="thermodynamics",
+                rests_on=[p.key for p in relaxed],
+                values={
+                    "kinks": [
+                        {
+                            "x_electrode": float(kink.x_electrode),
+                            "x_electrode_exact": _as_reacted(
+                                kink.x_electrode, kink.electrode_units, electrode
+                            ),
+                            "reaction": kink.reaction,
+                            "energy_ev_per_atom": kink.energy_ev_per_atom,
+                            "energy_ev_per_formula_unit": kink.energy_ev_per_formula_unit,
+                            "volume_change": kink.volume_change,
+                        }
+                        for kink in prediction.kinks
+                    ],
+                    "full_reaction": prediction.full.reaction if prediction.kinks else "none",
+                    "electrolyte_above_hull_ev_per_atom": prediction.electrolyte_above_hull_ev_per_atom,
+                    "stable_phases": list(prediction.stable_phases),
+                    # documents from before do not say
+                    **{
+                        told: sorted({str(p.values[told]) for p in relaxed if told in p.values})
+                        for told in ("geometry_method", "energy_method", "cell")
+                    },
+                },
+                notes=[note for p in relaxed for note in p.notes],
+            )
+
+        return once(KIND, key, AnalysisDoc, compute)
+
+
+def _as_reacted(x_electrode: Fraction, electrode_units: Fraction, electrode: str) -> str:
+    """Write the share of the electrode's atoms as the balanced reaction has it: 24/45, not 8/15."""
+    from pymatgen.core import Composition
+
+    n_electrode = electrode_units.numerator * int(Composition(electrode).reduced_composition.num_atoms)
+    return f"{n_electrode}/{n_electrode / x_electrode}"
