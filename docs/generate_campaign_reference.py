@@ -257,7 +257,12 @@ def leaves(
                 tag = choice.model_fields[field.discriminator].default
                 yield from leaves(choice, f"{path}{name} ({tag}).", choice())
         else:
-            yield f"{path}{name}", "required" if field.is_required() else default, schema[name]
+            yield f"{path}{name}", "required" if field.is_required() else default, without_none(schema[name])
+
+
+def without_none(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what a key holds when it is not empty."""
+    return next((choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"), schema)
 
 
 def type_in_words(schema: dict[str, Any]) -> str:
@@ -308,7 +313,7 @@ def default_in_words(default: Any) -> str:
         return f"`[{', '.join(f'{item:g}' if isinstance(item, float) else str(item) for item in default)}]`"
     if isinstance(default, float):
         return f"`{default:g}`"
-    return f"`{default}`" if default not in ("", {}) else "empty"
+    return f"`{default}`" if default not in ("", {}, None) else "empty"
 
 
 def page() -> str:

@@ -1,32 +1,37 @@
 """The first structures of a campaign, labelled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
-from jobflow import Flow, Maker
+from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.documents.records import Walker
+from interphase_flows.jobs.amorphous import AmorphousMaker, amorphous_origin
+from interphase_flows.jobs.crystals import CrystalsMaker, EquationsOfStateMaker, VacanciesMaker
+from interphase_flows.jobs.first_structures import JoinSetsMaker, StartsMaker, place_walkers
+from interphase_flows.jobs.interfaces import InterfaceMaker, SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
-from interphase_flows.jobs.structures import (
-    AmorphousMaker,
-    CrystalsMaker,
-    InterfaceMaker,
-    JoinSetsMaker,
-    SnapshotsMaker,
-    StartsMaker,
-    amorphous_origin,
-)
+from interphase_flows.jobs.short_range import DimersMaker
+from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.references.registry import method_spec
 
 AMORPHOUS_SEED = 100
 SNAPSHOT_SEED = 200
 WALKER_SEED = 300
+VACANCY_SEED = 400
+AS_BUILT_VARIANT = 1000
+"""First in-plane shift of interfaces that are labelled as built; no walker starts from such a one."""
 
 
 @dataclass
 class InitialDataMaker(Maker):
-    """Crystals, amorphous cells and short reactive dynamics of interfaces, labelled by the reference method.
+    """Crystals, surfaces, dimers, amorphous cells, interfaces and their first reactions, labelled.
+
+    Every cell and every interface is a job of its own, and those that gather them go on without the ones
+    that failed.
 
     Parameters
     ----------
@@ -38,39 +43,100 @@ class InitialDataMaker(Maker):
     name: str = "initial data"
 
     def make(self) -> Flow:
-        """Return a flow with ``batch`` (labels) and ``starts`` (structures where walkers begin)."""
+        """Return a flow with ``batch`` (labels), ``starts`` (structures) and ``walkers`` (which start from them)."""
         spec = self.campaign
-        driver = spec.reference if spec.structures.dynamics_method == "reference" else method_spec("chgnet")
+        files, structures = spec.structure_files, spec.structures
+        driver = spec.reference if structures.dynamics_method == "reference" else method_spec("chgnet")
         ends = (spec.electrode, spec.electrolyte)
-        crystals = CrystalsMaker(spec=spec.structures.crystals, structure_files=spec.structure_files).make(
-            spec.phases, spec.seed
-        )
         amorphous = [
-            AmorphousMaker(spec=spec.structures.amorphous, driver=driver).make(*ends, fraction, seed)
-            for fraction, seed in self._amorphous_cells()
+            AmorphousMaker(
+                name=f"amorphous {index}", spec=structures.amorphous, driver=driver, structure_files=files
+            ).make(*ends, fraction, seed)
+            for index, (fraction, seed) in enumerate(self._amorphous_cells())
         ]
-        temperatures_K = spec.structures.interfaces.snapshots.temperatures_K
-        n_variants = len(temperatures_K) + self.n_interface_walkers
-        interfaces = InterfaceMaker(spec=spec.structures.interfaces).make(*ends, list(range(n_variants)))
+        temperatures_K = structures.interfaces.snapshots.temperatures_K
+        interfaces = self._interfaces(len(temperatures_K) + self.n_interface_walkers)
         snapshots = [
-            SnapshotsMaker(spec=spec.structures.interfaces.snapshots, driver=driver).make(
-                interfaces.output, index, temperature_K, spec.seed + SNAPSHOT_SEED + index
-            )
+            SnapshotsMaker(
+                name=f"interface snapshots {index}", spec=structures.interfaces.snapshots, driver=driver
+            ).make(interfaces[index].output, temperature_K, spec.seed + SNAPSHOT_SEED + index)
             for index, temperature_K in enumerate(temperatures_K)
         ]
-        for index, each in enumerate([*amorphous, *snapshots]):
-            each.name = f"{each.name} {index}"
-        made = [crystals, *amorphous, *snapshots]
-        joined = JoinSetsMaker().make([each.output for each in made])
+        made = [*self._static(), *amorphous, *snapshots, *self._as_built()]
+        of_interfaces, of_amorphous = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
+        starts = StartsMaker().make(of_interfaces, of_amorphous)
+        joined = JoinSetsMaker(max_structures=structures.max_first_labels).make(
+            [job.output for job in made], [job.name for job in made], starts.output
+        )
+        walkers = place_walkers(self.walkers(), of_interfaces, of_amorphous)
+        for gathering in (starts, joined, walkers):
+            gathering.config.on_missing_references = OnMissing.NONE
         labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
             joined.output
         )
-        starts = StartsMaker().make(interfaces.output, [each.output for each in amorphous])
         return Flow(
-            [interfaces, *made, joined, labels, starts],
-            output={"batch": labels.output, "starts": starts.output, "interfaces": interfaces.output},
+            [*interfaces, *made, starts, joined, walkers, labels],
+            output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},
             name=self.name,
         )
+
+    def _static(self) -> list[Job]:
+        """Return the jobs whose structures need no dynamics; what a campaign does not ask for has no job."""
+        spec, s = self.campaign, self.campaign.structures
+        files = spec.structure_files
+        jobs = [CrystalsMaker(spec=s.crystals, structure_files=files).make(spec.phases, spec.seed)]
+        if s.equations_of_state.n_volumes:
+            scaled = EquationsOfStateMaker(
+                spec=s.equations_of_state, min_atoms=s.crystals.min_atoms, structure_files=files
+            )
+            jobs.append(scaled.make(spec.phases))
+        if s.vacancies.n_per_phase:
+            defects = VacanciesMaker(spec=s.vacancies, structure_files=files)
+            jobs.append(defects.make(spec.phases, spec.seed + VACANCY_SEED))
+        if s.slabs.n_per_phase:
+            jobs.append(SlabsMaker(spec=s.slabs, structure_files=files).make(spec.phases))
+        if s.dimers.n_distances or s.dimers.isolated_atoms:
+            jobs.append(DimersMaker(spec=s.dimers, structure_files=files).make(spec.phases))
+        return jobs
+
+    def _interfaces(self, n: int) -> list[Job]:
+        """Return the jobs of the interfaces that something starts from: faces and gaps in turn."""
+        pairs = self._faces_and_gaps()
+        maker = InterfaceMaker(
+            spec=self.campaign.structures.interfaces, structure_files=self.campaign.structure_files
+        )
+        return [
+            self._interface(maker, variant, *pairs[variant % len(pairs)], name=f"interface {variant}")
+            for variant in range(n)
+        ]
+
+    def _as_built(self) -> list[Job]:
+        """Return the jobs of the interfaces that are labelled as they are built."""
+        spec = self.campaign.structures.interfaces
+        maker = InterfaceMaker(
+            spec=spec, structure_files=self.campaign.structure_files, family="as built/variant"
+        )
+        pairs = [pair for pair in self._faces_and_gaps() for _ in range(spec.n_as_built)]
+        return [
+            self._interface(
+                maker, AS_BUILT_VARIANT + index, facet, gap_angstrom, name=f"interface as built {index}"
+            )
+            for index, (facet, gap_angstrom) in enumerate(pairs)
+        ]
+
+    def _interface(
+        self, maker: InterfaceMaker, variant: int, facet: str | None, gap_angstrom: float, name: str
+    ) -> Job:
+        job = maker.make(self.campaign.electrode, self.campaign.electrolyte, variant, facet, gap_angstrom)
+        job.name = name
+        return job
+
+    def _faces_and_gaps(self) -> Sequence[tuple[str | None, float]]:
+        """Return the pairs of faces and the gaps, the faces running fastest."""
+        spec = self.campaign.structures.interfaces
+        facets: Sequence[str | None] = spec.facets or [None]
+        gaps_angstrom = spec.gaps_angstrom or [spec.gap_angstrom]
+        return [(facet, gap) for gap, facet in product(gaps_angstrom, facets)]
 
     @property
     def n_interface_walkers(self) -> int:
@@ -80,8 +146,9 @@ class InitialDataMaker(Maker):
     def walkers(self) -> list[Walker]:
         """Return the runs that explore: on interfaces, on amorphous cells, and for the audit.
 
-        Every walker on an interface has a variant of its own, so that it is no sibling of a
-        trajectory on another side of the split.  A walker on an amorphous cell goes on from frames that
+        Indices count all starts that are asked for; :func:`place_walkers` leaves out what is missing.
+        Every walker on an interface has a variant of its own, so that it is no sibling of a trajectory on
+        another side of the split.  A walker on an amorphous cell goes on from frames that
         are labelled, so only cells whose frames train are walked from.
         """
         spec, structures = self.campaign.exploration, self.campaign.structures

@@ -9,6 +9,8 @@ from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.keys import structure_key
 from interphase_flows.structures.sets import pack_structures, unpack_structures
 
+KIND = "structure_sets"
+
 
 def store_set(
     key: str,

@@ -143,7 +143,7 @@ def _remove(workspace: Workspace) -> None:
 
 
 def _phase(name: str, campaign: Campaign) -> Check:
-    from interphase_flows.jobs.structures import phase
+    from interphase_flows.structures.library import phase
 
     try:
         atoms = phase(name, campaign.structure_files)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from ase import Atoms
-from ase.formula import Formula
+from pymatgen.core import Composition
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import CampaignFileError, InterphaseError
 from interphase_flows.references.registry import reference_method
-from interphase_flows.structures.amorphous import composition_on_line
-from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
+from interphase_flows.structures.library import phase
 
 LAPTOP_PAIR = ("Li", "Li7P3S11")
 LEAST_SNAPSHOT_RUNS = 3
@@ -45,35 +45,49 @@ def _mistakes(campaign: Campaign) -> Iterator[str]:
         reason = method.supports(atoms)
         if reason:
             yield f"reference.method: {campaign.reference.method}: {reason}; needed for {name}"
-    for role in ("electrode", "electrolyte"):
-        name = getattr(campaign, role)
-        if name in campaign.structure_files:
-            yield (
-                f"structure_files.{name}: interfaces and amorphous cells are built from the package's own "
-                f"{name} in this version; take it out"
-            )
-    yield from _structure_mistakes(campaign)
-    yield from _hull_mistakes(campaign, phases)
+    if campaign.electrode in phases and campaign.electrolyte in phases:
+        ends = phases[campaign.electrode], phases[campaign.electrolyte]
+        yield from _end_mistakes(campaign, *ends)
+        yield from _structure_mistakes(campaign, *ends)
+        yield from _hull_mistakes(campaign, phases)
 
 
 def _load(name: str, structure_files: dict[str, str]) -> Atoms:
-    if name in structure_files:
-        return load_structure_file(structure_files[name])
     try:
-        return load_phase(name)
+        return phase(name, structure_files)
     except InterphaseError as error:
+        if name in structure_files:
+            raise
         raise CampaignFileError(
             f"{str(error).split(', or give a file')[0]}, or give its file under structure_files"
         ) from error
 
 
-def _structure_mistakes(campaign: Campaign) -> Iterator[str]:
+def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
+    """Electrode and electrolyte are called by their formulas, which reactions are balanced with."""
+    for role, atoms in zip(("electrode", "electrolyte"), ends, strict=True):
+        name, found = getattr(campaign, role), reduced_formula(atoms)
+        try:
+            is_same = Composition(name).reduced_formula == Composition(found).reduced_formula
+        except ValueError:
+            is_same = False
+        if not is_same:
+            yield f"{role}: {name}: its structure is {found}; call the phase by its formula"
+
+
+def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) -> Iterator[str]:
     spec, ends = campaign.structures, (campaign.electrode, campaign.electrolyte)
-    if spec.interfaces.size == "laptop" and ends != LAPTOP_PAIR:
-        yield (
-            f"structures.interfaces.size: laptop knows {LAPTOP_PAIR[0]} on {LAPTOP_PAIR[1]} only, not {ends[0]} on "
-            f"{ends[1]}; write coherent"
-        )
+    if spec.interfaces.size == "laptop":
+        if ends != LAPTOP_PAIR:
+            yield (
+                f"structures.interfaces.size: laptop knows {LAPTOP_PAIR[0]} on {LAPTOP_PAIR[1]} only, not "
+                f"{ends[0]} on {ends[1]}; write coherent"
+            )
+        for name in set(ends) & campaign.structure_files.keys():
+            yield (
+                f"structures.interfaces.size: laptop is for the package's own {name}, not for one from a file; "
+                "write coherent"
+            )
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < LEAST_SNAPSHOT_RUNS:
         yield (
@@ -83,13 +97,29 @@ def _structure_mistakes(campaign: Campaign) -> Iterator[str]:
     if spec.amorphous.n_per_fraction:
         for fraction in spec.amorphous.electrode_fractions:
             try:
-                composition_on_line(fraction, spec.amorphous.n_atoms, *ends)
+                composition_on_line(
+                    fraction, spec.amorphous.n_atoms, reduced_formula(electrode), reduced_formula(electrolyte)
+                )
             except InterphaseError as error:
                 yield f"structures.amorphous: {error}"
+    if spec.dimers.n_distances and spec.dimers.min_distance_fraction < campaign.gates.min_distance_fraction:
+        yield (
+            f"structures.dimers.min_distance_fraction: {spec.dimers.min_distance_fraction} is below "
+            f"gates.min_distance_fraction ({campaign.gates.min_distance_fraction}), which would reject them; raise it"
+        )
+    n_origins = len(campaign.phases) + n_runs
+    n_origins += len(spec.amorphous.electrode_fractions) * spec.amorphous.n_per_fraction
+    if spec.max_first_labels is not None and spec.max_first_labels < n_origins:
+        yield (
+            f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_origins} phases, cells and "
+            "trajectories, of each of which one structure is labelled at least; raise it"
+        )
 
 
 def _hull_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
-    needed = set(Formula(campaign.electrode).count()) | set(Formula(campaign.electrolyte).count())
+    needed = {
+        symbol for role in ("electrode", "electrolyte") for symbol in phases[getattr(campaign, role)].symbols
+    }
     pure = {next(iter(set(atoms.symbols))) for atoms in phases.values() if len(set(atoms.symbols)) == 1}
     for element in sorted(needed - pure):
         yield f"hull_phases: the convex hull needs the pure element {element}; add it to phases or hull_phases"

@@ -84,19 +84,31 @@ def composition_on_line(
 
 
 def estimate_volume_per_atom_angstrom3(
-    composition: Mapping[str, int], electrode: str = "Li", electrolyte: str = "Li7P3S11"
+    composition: Mapping[str, int], electrode: str | Atoms = "Li", electrolyte: str | Atoms = "Li7P3S11"
 ) -> float:
-    """Volume per atom of an *unreacted* mixture, linear between the experimental crystals, in Å³.
+    """Volume per atom of an *unreacted* mixture, linear between two crystals, in Å³.
 
-    Products are denser (Li7P3S11 + 24 Li shrinks by 26 % when fully reacted): let the cell relax, or give a
-    volume, where pressure matters.
+    Parameters
+    ----------
+    composition
+        Number of atoms per element, on the line between the two.
+    electrode, electrolyte
+        Crystals, or names of the package's phases (then in their experimental geometry).
 
     Raises
     ------
     StructureError
         If the composition is not on the line between the two phases.
+
+    Notes
+    -----
+    Products are denser (Li7P3S11 + 24 Li shrinks by 26 % when fully reacted): let the cell relax, or give a
+    volume, where pressure matters.
     """
-    ends = [load_phase(name, geometry="experimental") for name in (electrode, electrolyte)]
+    ends = [
+        load_phase(end, geometry="experimental") if isinstance(end, str) else end
+        for end in (electrode, electrolyte)
+    ]
     elements = sorted({symbol for end in ends for symbol in end.get_chemical_symbols()} | set(composition))
     fractions = np.array([[end.get_chemical_symbols().count(e) / len(end) for e in elements] for end in ends])
     total = sum(composition.values())
@@ -105,11 +117,16 @@ def estimate_volume_per_atom_angstrom3(
     x = float((target - fractions[1]) @ direction / (direction @ direction))
     if total < 1 or np.abs(fractions[1] + x * direction - target).max() > 1e-6 or not -1e-6 <= x <= 1 + 1e-6:
         raise StructureError(
-            f"composition {dict(composition)} is not on the line {electrode} - {electrolyte}: take it from "
-            "composition_on_line, or give volume_per_atom_angstrom3"
+            f"composition {dict(composition)} is not on the line {reduced_formula(ends[0])} - "
+            f"{reduced_formula(ends[1])}: take it from composition_on_line, or give volume_per_atom_angstrom3"
         )
     volumes = [end.get_volume() / len(end) for end in ends]
     return float(x * volumes[0] + (1 - x) * volumes[1])
+
+
+def reduced_formula(atoms: Atoms) -> str:
+    """Formula unit of a crystal, such as Li7P3S11."""
+    return str(atoms.get_chemical_formula(mode="hill", empirical=True))
 
 
 def random_packing(

@@ -39,9 +39,10 @@ class InterfaceSpec:
     Parameters
     ----------
     electrode, electrolyte
-        Names of phases (`interphase_flows.structures.library.phase_names`).
+        Names of phases (`interphase_flows.structures.library.phase_names`), or what to call those that are
+        handed to `build_interface`.
     film_miller, substrate_miller
-        Faces of electrode and electrolyte, in the cells of `load_phase`.
+        Faces of electrode and electrolyte, in the cells of the phases.
     film_layers, substrate_layers
         Lattice planes of each (of primitive cells: one plane of Li(110) is one atom thick, one of Li7P3S11
         about 11 Å).
@@ -115,8 +116,17 @@ class BuiltInterface:
         return np.flatnonzero(self.atoms.arrays["side"] == ELECTRODE)
 
 
-def build_interface(spec: InterfaceSpec) -> BuiltInterface:
+def build_interface(
+    spec: InterfaceSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
+) -> BuiltInterface:
     """Build the interface of lowest strain that a specification allows.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    electrode, electrolyte
+        Crystals, if not the package's own of those names.
 
     Raises
     ------
@@ -126,7 +136,7 @@ def build_interface(spec: InterfaceSpec) -> BuiltInterface:
     OverlappingAtomsError
         If the gap is so small that atoms of both sides overlap.
     """
-    film, substrate, match = best_match(spec)
+    film, substrate, match = best_match(spec, electrode, electrolyte)
     if match is None:
         raise StructureError(
             f"no match of {spec.electrode}{spec.film_miller} on {spec.electrolyte}{spec.substrate_miller} "
@@ -136,8 +146,17 @@ def build_interface(spec: InterfaceSpec) -> BuiltInterface:
     return _assemble(spec, match, film, substrate)
 
 
-def best_match(spec: InterfaceSpec) -> tuple[Atoms, Atoms, LatticeMatch | None]:
+def best_match(
+    spec: InterfaceSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
+) -> tuple[Atoms, Atoms, LatticeMatch | None]:
     """Oriented film and substrate, and their match of lowest strain within `max_atoms`, if there is one.
+
+    Parameters
+    ----------
+    spec
+        What to build.
+    electrode, electrolyte
+        Crystals, if not the package's own of those names.
 
     Raises
     ------
@@ -145,8 +164,10 @@ def best_match(spec: InterfaceSpec) -> tuple[Atoms, Atoms, LatticeMatch | None]:
         If a field of the specification is out of range.
     """
     _check_spec(spec)
-    film = oriented_cell(load_phase(spec.electrode), spec.film_miller)
-    substrate = oriented_cell(load_phase(spec.electrolyte), spec.substrate_miller)
+    film = oriented_cell(load_phase(spec.electrode) if electrode is None else electrode, spec.film_miller)
+    substrate = oriented_cell(
+        load_phase(spec.electrolyte) if electrolyte is None else electrolyte, spec.substrate_miller
+    )
     atoms_per_area = len(film) * spec.film_layers / in_plane_area_angstrom2(film)
     atoms_per_area += len(substrate) * spec.substrate_layers / in_plane_area_angstrom2(substrate)
     # The film's own area may be larger than the common one by its strain.

@@ -15,12 +15,13 @@ from interphase_flows.structures.planes import Miller
 
 LAPTOP_SUBSTRATE_FACES: tuple[Miller, ...] = ((0, 1, 1), (0, 0, 1), (1, 0, 0), (0, 1, 0))
 LAPTOP_FILM_FACES: tuple[Miller, ...] = ((1, 1, 0), (1, 0, 0), (1, 1, 1))
+LEAST_FILM_LAYERS = 3
 
 
 def laptop_specs(
     max_atoms: int = 90,
     max_strain: float = 0.05,
-    min_film_layers: int = 3,
+    min_film_layers: int = LEAST_FILM_LAYERS,
     gap_angstrom: float = 2.2,
     seed: int = 0,
 ) -> list[InterfaceSpec]:
@@ -40,14 +41,21 @@ def laptop_specs(
             max_atoms=max_atoms,
             seed=seed,
         )
-        film, substrate, match = best_match(spec)
-        if match is None:
-            continue
-        n_substrate = n_atoms_of_match(match, film, substrate, replace(spec, film_layers=0))
-        per_layer = n_atoms_of_match(match, film, substrate, spec) - n_substrate
-        layers = (max_atoms - n_substrate) * min_film_layers // per_layer
-        found.append((abs(match.principal_strain), len(found), replace(spec, film_layers=layers)))
+        filled = filled_spec(spec)
+        if filled is not None:
+            found.append((abs(filled[0]), len(found), filled[1]))
     return [spec for _, _, spec in sorted(found)]
+
+
+def filled_spec(spec: InterfaceSpec) -> tuple[float, InterfaceSpec] | None:
+    """Strain and specification with as many planes of lithium as `max_atoms` allows; None without a match."""
+    film, substrate, match = best_match(spec)
+    if match is None:
+        return None
+    n_substrate = n_atoms_of_match(match, film, substrate, replace(spec, film_layers=0))
+    per_layer = n_atoms_of_match(match, film, substrate, spec) - n_substrate
+    layers = (spec.max_atoms - n_substrate) * spec.film_layers // per_layer
+    return match.principal_strain, replace(spec, film_layers=layers)
 
 
 def laptop_interface(
@@ -56,7 +64,7 @@ def laptop_interface(
     gap_angstrom: float = 2.2,
     max_atoms: int = 90,
     max_strain: float = 0.05,
-    min_film_layers: int = 3,
+    min_film_layers: int = LEAST_FILM_LAYERS,
     termination: int = 0,
 ) -> BuiltInterface:
     """Build a small Li/Li7P3S11 interface: by default 84 atoms and 2.8 % of strain (compression) on lithium.

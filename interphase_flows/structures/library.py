@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -113,6 +114,17 @@ def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
     atoms.wrap(eps=1e-9)
     atoms.info.update(phase=name, geometry=geometry)
     return atoms
+
+
+def phase(name: str, structure_files: Mapping[str, str]) -> Atoms:
+    """Return a phase from the user's file, if there is one of that name, else from the package.
+
+    Raises
+    ------
+    StructureError
+        As `load_phase` and `load_structure_file`.
+    """
+    return load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
 
 
 def load_structure_file(path: str | Path) -> Atoms:

@@ -7,9 +7,11 @@ from ase.build import bulk
 from interphase_flows.campaigns.schema import Campaign, CrystalSpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs.analyses import RelaxMaker
+from interphase_flows.jobs.amorphous import amorphous_origin
+from interphase_flows.jobs.crystals import CrystalsMaker
+from interphase_flows.jobs.first_structures import JoinSetsMaker, StartsMaker
 from interphase_flows.jobs.structure_sets import load_set, store_set
-from interphase_flows.jobs.structures import CrystalsMaker, JoinSetsMaker, StartsMaker, amorphous_origin
+from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.structures.library import load_phase
 from spheres import SpheresSpec
 
@@ -45,21 +47,24 @@ def test_joining_keeps_each_structure_once(workspace, crystals):
     """Of equal structures the first, with its origin."""
     one = store_set("a", "a", crystals[:3], ["x/1"] * 3)
     two = store_set("b", "b", crystals[2:5], ["x/2"] * 3)
-    joined = run(JoinSetsMaker(), [one, two])
+    joined = run(JoinSetsMaker(), [one, two], ["one", "two"], one)
     assert [entry.origin for entry in joined.entries] == ["x/1"] * 3 + ["x/2"] * 2
 
 
 def test_starts_are_the_interfaces_and_the_last_frame_of_each_cell(workspace, crystals):
     """An interface keeps its index; details and sides are kept, to the last bit."""
     crystals[0].set_array("side", np.array([0, 1, 1]))
-    interfaces = store_set("i", "i", crystals[:2], ["interface/0", "interface/1"], {"interface/0": {"x": 1}})
+    interfaces = [
+        store_set(f"i{n}", "i", [crystals[n]], [f"interface/{n}"], {f"interface/{n}": {"x": n}})
+        for n in (0, 1)
+    ]
     cell = store_set("c", "c", crystals[2:5], ["amorphous x=0.50/1"] * 3)
     starts = run(StartsMaker(), interfaces, [cell])
     frames = load_set(starts)
     assert [frame.info["origin"] for frame in frames][2] == "amorphous x=0.50/1"
     np.testing.assert_array_equal(frames[2].positions, crystals[4].positions)
     np.testing.assert_array_equal(frames[0].arrays["side"], [0, 1, 1])
-    assert starts.details == {"interface/0": {"x": 1}}
+    assert starts.details == {"interface/0": {"x": 0}, "interface/1": {"x": 1}}
 
 
 @pytest.mark.parametrize("seed", range(6))

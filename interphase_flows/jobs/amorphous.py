@@ -1,0 +1,118 @@
+"""The job that makes an amorphous cell."""
+
+import time
+from dataclasses import dataclass, field
+
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import AmorphousSpec
+from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.keys import content_key
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.reference_dynamics import reference_snapshots
+from interphase_flows.md.segment import Progress
+from interphase_flows.progress import emit
+from interphase_flows.references.registry import reference_method
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.amorphous import (
+    composition_on_line,
+    estimate_volume_per_atom_angstrom3,
+    random_packing,
+    reduced_formula,
+)
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.library import phase
+from interphase_flows.structures.push_off import soft_push_off
+
+SNAPSHOT_CHECKPOINT_STEPS = 10
+
+
+def told_temperature(stage: str) -> Progress:
+    """Return what tells of dynamics under a name, with its temperature."""
+    return lambda step, n_steps, info: emit(stage, step, n_steps, f"{info['temperature_K']:.0f} K")
+
+
+def amorphous_origin(x_electrode: float, seed: int) -> str:
+    """Return the origin of the frames of an amorphous cell; cells of one composition are a family."""
+    return f"amorphous x={x_electrode:.2f}/{seed}"
+
+
+@dataclass
+class AmorphousMaker(Maker):
+    """An amorphous cell: random packing, then melt and quench with the surrogate or the reference method.
+
+    Parameters
+    ----------
+    spec
+        Size, temperatures and lengths.
+    driver
+        What drives the melt and the quench; its energies are not kept.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "amorphous"
+    spec: AmorphousSpec = field(default_factory=AmorphousSpec)
+    driver: MethodSpec = field(default_factory=ChgnetSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
+        """Make one cell; its frames share an origin."""
+        workspace = current_workspace()
+        method = reference_method(self.driver, workspace.settings)
+        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        key = content_key(
+            KIND,
+            generator="amorphous",
+            spec=self.spec.model_dump(exclude={"electrode_fractions", "n_per_fraction"}),
+            method=method.identity.key,
+            ends=[structure_key(end) for end in ends],
+            x_electrode=x_electrode,
+            seed=seed,
+        )
+
+        def compute() -> StructureSetDoc:
+            began = time.monotonic()
+            composition = composition_on_line(
+                x_electrode, self.spec.n_atoms, *(reduced_formula(end) for end in ends)
+            )
+            volume = estimate_volume_per_atom_angstrom3(composition, *ends)
+            packed = soft_push_off(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
+            stages = [
+                (self.spec.melt_temperature_K, self.spec.melt_steps),
+                (self.spec.quench_temperature_K, self.spec.quench_steps),
+            ]
+            frames = [
+                frame
+                for index, (temperature_K, n_steps) in enumerate(stages)
+                for frame in reference_snapshots(
+                    packed if index == 0 else None,
+                    method.calculator(),
+                    LangevinNVT(
+                        temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=50.0
+                    ),
+                    n_steps,
+                    self.spec.snapshot_interval_steps,
+                    seed,
+                    workspace.work_folder(KIND, key) / f"stage-{index}",
+                    previous=workspace.work_folder(KIND, key) / f"stage-{index - 1}" if index else None,
+                    checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
+                    on_progress=told_temperature(
+                        f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"
+                    ),
+                )
+            ]
+            origin = amorphous_origin(x_electrode, seed)
+            return store_set(
+                key,
+                origin,
+                [packed, *frames],
+                [origin] * (1 + len(frames)),
+                wall_time_s=time.monotonic() - began,
+            )
+
+        return once(KIND, key, StructureSetDoc, compute)

@@ -1,0 +1,161 @@
+"""Jobs that make crystals: perfect, strained, scaled, with an atom missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ase import Atoms
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import CrystalSpec, EquationOfStateSpec, VacancySpec
+from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.keys import content_key
+from interphase_flows.structures.equations_of_state import equation_of_state
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.library import phase
+from interphase_flows.structures.perturb import strained_and_rattled
+from interphase_flows.structures.vacancies import vacancies
+
+PHASE_SEED_STEP = 1000
+"""Between the seeds of two phases."""
+
+
+def phase_keys(crystals: dict[str, Atoms]) -> dict[str, str]:
+    """Keys of crystals by name: a file is in a key by its structure, not by its path."""
+    return {name: structure_key(atoms) for name, atoms in crystals.items()}
+
+
+@dataclass
+class CrystalsMaker(Maker):
+    """Strained and rattled copies of every phase, and each phase as it is.
+
+    Parameters
+    ----------
+    spec
+        How many, how far.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "crystals"
+    spec: CrystalSpec = field(default_factory=CrystalSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
+        """Make the crystals of all phases."""
+        crystals = {name: phase(name, self.structure_files) for name in phases}
+        key = content_key(
+            KIND, generator="crystals", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
+        )
+
+        def compute() -> StructureSetDoc:
+            frames, origins = [], []
+            for index, (name, crystal) in enumerate(crystals.items()):
+                perfect = strained_and_rattled(crystal, 1, 0.0, 0.0, seed, self.spec.min_atoms)
+                strained = strained_and_rattled(
+                    crystal,
+                    self.spec.n_per_phase,
+                    self.spec.max_strain,
+                    self.spec.rattle_angstrom,
+                    seed=seed + PHASE_SEED_STEP * (index + 1),
+                    min_atoms=self.spec.min_atoms,
+                )
+                frames += perfect + strained
+                origins += [f"crystal/{name}"] * (1 + len(strained))
+            return store_set(key, "crystals", frames, origins)
+
+        return once(KIND, key, StructureSetDoc, compute)
+
+
+@dataclass
+class EquationsOfStateMaker(Maker):
+    """Isotropically scaled cells of every phase.
+
+    Their family of origins is that of the crystals, so they train.
+
+    Parameters
+    ----------
+    spec
+        How many volumes, how far.
+    min_atoms
+        A crystal is repeated until it has as many.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "equations of state"
+    spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
+    min_atoms: int = 12
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str]) -> StructureSetDoc:
+        """Make the cells of all phases; nothing about them is random."""
+        crystals = {name: phase(name, self.structure_files) for name in phases}
+        key = content_key(
+            KIND,
+            generator="equations of state",
+            spec=self.spec,
+            min_atoms=self.min_atoms,
+            crystals=phase_keys(crystals),
+        )
+
+        def compute() -> StructureSetDoc:
+            frames, origins = [], []
+            details: dict[str, dict[str, float | int | str]] = {}
+            for name, crystal in crystals.items():
+                for cell in equation_of_state(
+                    crystal, self.spec.n_volumes, self.spec.max_strain, self.min_atoms
+                ):
+                    frames.append(cell)
+                    origins.append(f"crystal/{name} equation of state")
+                    details[structure_key(cell)] = {"linear_strain": float(cell.info["strain"])}
+            return store_set(key, "equations of state", frames, origins, details)
+
+        return once(KIND, key, StructureSetDoc, compute)
+
+
+@dataclass
+class VacanciesMaker(Maker):
+    """Supercells of every phase with a neutral vacancy, rattled.
+
+    Their family of origins is that of the crystals, so they train.
+
+    Parameters
+    ----------
+    spec
+        How many, and of which supercell.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "vacancies"
+    spec: VacancySpec = field(default_factory=VacancySpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
+        """Make the defects of all phases."""
+        crystals = {name: phase(name, self.structure_files) for name in phases}
+        key = content_key(
+            KIND, generator="vacancies", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
+        )
+
+        def compute() -> StructureSetDoc:
+            frames, origins, details = [], [], {}
+            for index, (name, crystal) in enumerate(crystals.items()):
+                for defect in vacancies(
+                    crystal,
+                    self.spec.n_per_phase,
+                    self.spec.min_atoms,
+                    self.spec.rattle_angstrom,
+                    seed + PHASE_SEED_STEP * (index + 1),
+                ):
+                    frames.append(defect)
+                    origins.append(f"crystal/{name} vacancies")
+                    details[structure_key(defect)] = dict(defect.info)
+            return store_set(key, "vacancies", frames, origins, details)
+
+        return once(KIND, key, StructureSetDoc, compute)

@@ -1,0 +1,173 @@
+"""Jobs that build interfaces, and let them react for a short while."""
+
+import re
+import time
+from dataclasses import dataclass, field, replace
+
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import InterfaceSnapshotSpec, InterfaceSpec
+from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.exceptions import StructureError
+from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
+from interphase_flows.keys import content_key
+from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.reference_dynamics import reference_snapshots
+from interphase_flows.references.registry import reference_method
+from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures import interfaces
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.laptop import LEAST_FILM_LAYERS, filled_spec, laptop_interface
+from interphase_flows.structures.library import phase
+from interphase_flows.structures.planes import Miller
+
+
+def millers_of(facet: str) -> tuple[Miller, Miller]:
+    """Return the faces of electrode and electrolyte of ``110/001`` or ``1-10/011``."""
+    film, substrate = ([int(n) for n in re.findall(r"-?\d", face)] for face in facet.split("/"))
+    return (film[0], film[1], film[2]), (substrate[0], substrate[1], substrate[2])
+
+
+@dataclass
+class InterfaceMaker(Maker):
+    """An interface of electrode and electrolyte with whole anions; its strain and gap are on record.
+
+    Parameters
+    ----------
+    spec
+        Size, and how much strain the electrode may take.
+    structure_files
+        Files of phases that the package does not have.
+    family
+        Of the origin; what walkers start from is no sibling of what is labelled as it was built.
+    """
+
+    name: str = "interface"
+    spec: InterfaceSpec = field(default_factory=InterfaceSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+    family: str = "interface/start"
+
+    @job(output_schema=StructureSetDoc)
+    def make(
+        self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
+    ) -> StructureSetDoc:
+        """Build one interface; its variant shifts the electrode in plane."""
+        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        key = content_key(
+            KIND,
+            generator="interface",
+            spec=self.spec.model_dump(include={"size", "max_strain", "max_atoms"}),
+            ends=[structure_key(end) for end in ends],
+            facet=facet,
+            gap_angstrom=gap_angstrom,
+            variant=variant,
+            family=self.family,
+        )
+
+        def compute() -> StructureSetDoc:
+            built = self._build(electrode, electrolyte, variant, facet, gap_angstrom)
+            origin = f"{self.family}-{variant}"
+            details: dict[str, float | int | str] = {
+                "film_strain": built.film_strain,
+                "n_broken_units": built.n_broken_units,
+                "gap_angstrom": built.gap_angstrom,
+                "area_angstrom2": built.area_angstrom2,
+                "n_atoms": built.n_atoms,
+                "film_miller": "({}{}{})".format(*built.spec.film_miller),
+                "substrate_miller": "({}{}{})".format(*built.spec.substrate_miller),
+                "termination": built.spec.termination,
+            }
+            return store_set(key, origin, [built.atoms], [origin], {origin: details})
+
+        return once(KIND, key, StructureSetDoc, compute)
+
+    def _build(
+        self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
+    ) -> interfaces.BuiltInterface:
+        spec = interfaces.InterfaceSpec(
+            electrode=electrode,
+            electrolyte=electrolyte,
+            gap_angstrom=gap_angstrom,
+            max_strain=self.spec.max_strain,
+            max_atoms=self.spec.max_atoms,
+            seed=variant,
+        )
+        if facet is not None:
+            film_miller, substrate_miller = millers_of(facet)
+            spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
+        if self.spec.size == "coherent":
+            return interfaces.build_interface(
+                spec, phase(electrode, self.structure_files), phase(electrolyte, self.structure_files)
+            )
+        if (electrode, electrolyte) != ("Li", "Li7P3S11"):
+            raise StructureError(
+                f"structures.interfaces.size: 'laptop' knows Li on Li7P3S11 only, not {electrode} on "
+                f"{electrolyte}; write 'coherent'"
+            )
+        if facet is None:
+            return laptop_interface(
+                seed=variant,
+                gap_angstrom=gap_angstrom,
+                max_atoms=self.spec.max_atoms,
+                max_strain=self.spec.max_strain,
+            )
+        filled = filled_spec(replace(spec, film_layers=LEAST_FILM_LAYERS))
+        # without a match, the spec as it is: building it says what to change
+        return interfaces.build_interface(filled[1] if filled else spec)
+
+
+@dataclass
+class SnapshotsMaker(Maker):
+    """Short reactive dynamics of one interface, by the surrogate or the reference; its frames share an origin.
+
+    Parameters
+    ----------
+    spec
+        Length and spacing.
+    driver
+        What drives the dynamics; its energies are not kept.
+    """
+
+    name: str = "interface snapshots"
+    spec: InterfaceSnapshotSpec = field(default_factory=InterfaceSnapshotSpec)
+    driver: MethodSpec = field(default_factory=ChgnetSpec)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, interface: StructureSetDoc, temperature_K: float, seed: int) -> StructureSetDoc:
+        """Advance an interface and keep snapshots."""
+        workspace = current_workspace()
+        method = reference_method(self.driver, workspace.settings)
+        key = content_key(
+            KIND,
+            generator="snapshots",
+            spec=self.spec.model_dump(exclude={"temperatures_K"}),
+            method=method.identity.key,
+            start=interface.entries[0].key,
+            temperature_K=temperature_K,
+            seed=seed,
+        )
+
+        def compute() -> StructureSetDoc:
+            began = time.monotonic()
+            frames = reference_snapshots(
+                load_set(interface)[0],
+                method.calculator(),
+                LangevinNVT(
+                    temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=20.0
+                ),
+                self.spec.n_steps,
+                self.spec.snapshot_interval_steps,
+                seed,
+                workspace.work_folder(KIND, key),
+                checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
+                on_progress=told_temperature(f"{self.driver.method} interface at {temperature_K:.0f} K"),
+            )
+            origin = f"interface/{temperature_K:.0f}K-{seed}"
+            return store_set(
+                key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
+            )
+
+        return once(KIND, key, StructureSetDoc, compute)

@@ -1,0 +1,65 @@
+"""The job that makes slabs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobflow import Maker, job
+
+from interphase_flows.campaigns.schema import SlabSpec
+from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.jobs.crystals import phase_keys
+from interphase_flows.jobs.once import once
+from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.keys import content_key
+from interphase_flows.progress import emit
+from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.library import phase
+from interphase_flows.structures.slabs import slabs
+
+
+@dataclass
+class SlabsMaker(Maker):
+    """Slabs of every phase in vacuum; the slabs of a phase share an origin.
+
+    Parameters
+    ----------
+    spec
+        How many, how thick.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "slabs"
+    spec: SlabSpec = field(default_factory=SlabSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str]) -> StructureSetDoc:
+        """Make the slabs of all phases; a phase that can not be cut so often is in the notes."""
+        crystals = {name: phase(name, self.structure_files) for name in phases}
+        key = content_key(KIND, generator="slabs", spec=self.spec, crystals=phase_keys(crystals))
+
+        def compute() -> StructureSetDoc:
+            frames, origins, details, notes = [], [], {}, []
+            for done, (name, crystal) in enumerate(crystals.items(), start=1):
+                found = slabs(
+                    crystal,
+                    self.spec.n_per_phase,
+                    self.spec.max_miller,
+                    self.spec.min_thickness_angstrom,
+                    self.spec.vacuum_angstrom,
+                    self.spec.max_atoms,
+                )
+                if len(found) < self.spec.n_per_phase:
+                    notes.append(
+                        f"{name}: {len(found)} of {self.spec.n_per_phase} slabs; no other face up to index "
+                        f"{self.spec.max_miller} can be cut within {self.spec.max_atoms} atoms"
+                    )
+                for slab in found:
+                    frames.append(slab)
+                    origins.append(f"slab/{name}")
+                    details[structure_key(slab)] = dict(slab.info)
+                emit("slabs", done, len(crystals), name)
+            return store_set(key, "slabs", frames, origins, details, notes)
+
+        return once(KIND, key, StructureSetDoc, compute)
