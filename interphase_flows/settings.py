@@ -38,7 +38,8 @@ class MongodbSettings(BaseModel):
     """Documents in MongoDB: many machines, many processes.
 
     The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
-    environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error.
+    environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
+    settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -80,7 +81,7 @@ class MongodbSettings(BaseModel):
             raise SettingsError(
                 f"store.password_file: {path}: no such file; write the password there, mode 600"
             )
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        if _others_may_read(path):
             raise SettingsError(f"store.password_file: {path}: others may read it; run `chmod 600 {path}`")
         return SecretStr(path.read_text().strip())
 
@@ -93,7 +94,11 @@ class _FileSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         path = settings_file()
-        return {} if path is None else _read_yaml(path)
+        if path is None:
+            return {}
+        content = _read_yaml(path)
+        _must_be_private(path, content)
+        return content
 
 
 class Settings(BaseSettings):
@@ -154,6 +159,16 @@ class Settings(BaseSettings):
     def _absolute(cls, root: Path) -> Path:
         # jobs run in folders of their own
         return root.expanduser().absolute()
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _is_without_password(cls, url: str | None) -> str | None:
+        # it is no secret: messages and logs show it
+        if url is not None and "://" in url and "@" in url.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError(
+                "must hold no user or password; give them the way of the file system, such as AWS_PROFILE"
+            )
+        return url
 
     @classmethod
     def settings_customise_sources(
@@ -221,6 +236,25 @@ def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
         meant = f"did you mean {nearest[0]!r}? " if nearest else ""
         return f"{'.'.join(keys)}: unknown key; {meant}allowed: {', '.join(allowed)}"
     return f"{'.'.join(keys)}: {message}"
+
+
+def _must_be_private(path: Path, content: dict[str, Any]) -> None:
+    """Refuse a file that holds a password and that others may read."""
+    store = content.get("store")
+    if not isinstance(store, dict):
+        return
+    secret = [
+        key for key in ("password", "uri") if store.get(key) and (key == "password" or "@" in str(store[key]))
+    ]
+    if secret and _others_may_read(path):
+        raise SettingsError(
+            f"{path}: holds store.{secret[0]}, and others may read it; run `chmod 600 {path}`, or keep the password "
+            "in store.password_file"
+        )
+
+
+def _others_may_read(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

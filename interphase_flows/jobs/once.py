@@ -11,11 +11,19 @@ from pydantic import BaseModel
 
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import Document
-from interphase_flows.exceptions import CorruptArtifactError
+from interphase_flows.exceptions import CorruptArtifactError, WalltimeReachedError
 from interphase_flows.progress import emit
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
+
+
+_ON_RECORD = "on record as the failure"
+
+
+def is_on_record(error: BaseException) -> bool:
+    """Whether :func:`once` has written this error down."""
+    return any(note.startswith(_ON_RECORD) for note in getattr(error, "__notes__", ()))
 
 
 def artifact_refs(value: object) -> Iterator[ArtifactRef]:
@@ -65,9 +73,12 @@ def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     ledger = current_workspace().ledger
     try:
         document = compute()
+    except WalltimeReachedError:
+        raise  # no failure: the next launch goes on
     except Exception as error:
         # whatever went wrong must be there to be queried, also when the job's own log is lost
         ledger.record_failure(kind, key, type(error).__name__, {"explanation": str(error)})
+        error.add_note(f"{_ON_RECORD} of {kind} {key}")
         raise
     stored = ledger.put(kind, key, document)
     return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})

@@ -13,11 +13,13 @@ from typing import Any
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
 from interphase_flows.exceptions import InputError, InterphaseError, StorageError
+from interphase_flows.managers.job_failures import record_job_failure
 from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.managers.status import PROGRESS_FILE, missing_answers
 from interphase_flows.progress import JOBS, emit, listening
 from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
+from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 PROGRESS_INTERVAL_S = 1.0
@@ -115,20 +117,23 @@ def _run_flow(workspace: Workspace, campaign: Campaign) -> None:
         store = workspace.job_store()
         store.connect()
         try:
-            with _job_log(workspace.root / JOB_LOG):
+            with _job_log(workspace.root / JOB_LOG, workspace.ledger):
                 run_locally(CampaignMaker(campaign).make(), store=store, log=False, root_dir=workspace.root)
         finally:
             store.close()
 
 
 class _JobLog(logging.FileHandler):
-    """jobflow's words in a file; it also counts the jobs that were finished, for whoever shows progress."""
+    """jobflow's words in a file, and failures in the ledger; it also counts the jobs that were finished."""
 
     n_finished = 0
+    ledger: Ledger | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, and count."""
         super().emit(record)
+        if self.ledger is not None:
+            record_job_failure(self.ledger, record)
         if record.getMessage().startswith("Finished job"):
             self.n_finished += 1
             emit(JOBS, self.n_finished, self.n_finished)
@@ -138,7 +143,7 @@ class _JobLog(logging.FileHandler):
 
 
 @contextmanager
-def _job_log(path: Path) -> Iterator[None]:
+def _job_log(path: Path, ledger: Ledger | None = None) -> Iterator[None]:
     """Keep what jobflow tells of its jobs, tracebacks included, in a file: a job that fails is not silent."""
     logger = logging.getLogger("jobflow")
     try:
@@ -147,6 +152,7 @@ def _job_log(path: Path) -> Iterator[None]:
         raise StorageError(
             f"{path}: cannot be written ({error.strerror}); make room or set root, then resume"
         ) from error
+    handler.ledger = ledger
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -169,9 +175,11 @@ def _set_status(workspace: Workspace, status: str) -> None:
 
 
 def _failure_message(workspace: Workspace, name: str, since: str) -> str:
-    failures = workspace.ledger.find("failures", {"last_at": {"$gte": since}}, sort={"last_at": 1}, limit=3)
+    # a database holds the failures of other campaigns, too
+    criteria = {"campaign": name, "last_at": {"$gte": since}}
+    failures = workspace.ledger.find("failures", criteria, sort={"last_at": 1}, limit=3)
     told = "\n".join(
-        f"  {f['failed_kind']} {f['failed_key'][:12]}: {f['reason']}: {f['details'].get('explanation', '')}"
+        f"  {f['failed_kind']} {_short_key(f)}: {f['reason']}: {f['details'].get('explanation', '')}"
         for f in failures
     )
     return (
@@ -180,6 +188,11 @@ def _failure_message(workspace: Workspace, name: str, since: str) -> str:
         "campaign file: interphase run FILE --accept-changes. "
         f"Every job's own words, tracebacks included: {workspace.root / JOB_LOG}"
     )
+
+
+def _short_key(failure: dict[str, Any]) -> str:
+    key: str = failure["failed_key"]
+    return key if failure["failed_kind"] == "jobs" else key[:12]
 
 
 def _progress_writer(workspace: Workspace) -> Callable[[str, int, int, str], None]:

@@ -105,7 +105,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             + workspace.ledger.count("failures", own | {"failed_kind": "labels"}),
             missing=missing_answers(state.get("result")),
             failures=workspace.ledger.count("failures", own),
-            iterations=_iterations(workspace),
+            iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
         )
 
@@ -115,10 +115,12 @@ def missing_answers(result: dict[str, Any] | None) -> list[str]:
     return [] if result is None else [name for name in ANSWERS if name not in result["analysis_keys"]]
 
 
-def _iterations(workspace: Workspace) -> list[IterationStatus]:
+def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
+    # in a shared database another campaign may have computed them first; a result names them
+    mine = {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
     lines = {}
-    for document in workspace.ledger.find("iterations", {"campaign": workspace.campaign}, fields):
+    for document in workspace.ledger.find("iterations", mine, fields):
         errors = document["errors"].get("interface") or document["errors"]["test"]
         lines[document["index"]] = IterationStatus(
             index=document["index"],

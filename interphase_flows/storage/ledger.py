@@ -173,7 +173,7 @@ class Ledger:
         Parameters
         ----------
         kind, key
-            What failed.
+            What failed: a result of that kind and key, or one of ``jobs`` before it had any.
         reason
             In a word to query by: ``max_force``, ``not_converged``.
         details
@@ -184,7 +184,7 @@ class Ledger:
         dict
             The document: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``.
         """
-        if kind not in KINDS:
+        if kind not in (*KINDS, "jobs"):
             raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
         failure = {"failed_kind": kind, "failed_key": key, "reason": reason, "details": dict(details or {})}
         complete = make_entry("failures", f"{kind}:{key}", self.campaign, failure)

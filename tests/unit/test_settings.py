@@ -129,8 +129,43 @@ def test_a_password_file_that_others_read_is_refused(tmp_path, mode):
         MongodbSettings(type="mongodb", password_file=tmp_path / "absent").resolve_password()
 
 
+@pytest.mark.parametrize(
+    "store", ["password: geheim", "uri: 'mongodb://u:geheim@h/d'", "uri: mongodb+srv://u:geheim@h"]
+)
+def test_a_settings_file_with_a_password_that_others_read_is_refused(store):
+    """With the command that mends it; an address without a user is no secret."""
+    file = Path("interphase.yaml")
+    file.write_text(f"store: {{type: mongodb, {store}}}\n")
+    file.chmod(0o640)
+    with pytest.raises(SettingsError, match=r"interphase\.yaml: holds store\..*chmod 600") as refusal:
+        load_settings()
+    assert "geheim" not in str(refusal.value)
+    file.chmod(0o600)
+    assert load_settings().store.type == "mongodb"
+    file.chmod(0o644)
+    file.write_text("store: {type: mongodb, uri: 'mongodb://h:27017/d'}\n")
+    assert load_settings().store.type == "mongodb"
+
+
+@pytest.mark.parametrize("host", ["mongodb://u:geheim@h", "u:geheim@h", "h/geheim", ""])
+def test_a_host_is_no_address(host):
+    """A host is shown; a password in it would be, too."""
+    with pytest.raises(SettingsError, match=r"store\.host: .*alone; write an address.*store\.uri") as refusal:
+        load_settings(store={"type": "mongodb", "host": host})
+    assert "geheim" not in str(refusal.value)
+
+
+def test_an_address_of_artifacts_holds_no_password():
+    """It is shown, too."""
+    with pytest.raises(SettingsError, match=r"artifacts_url: .*no user or password") as refusal:
+        load_settings(artifacts_url="ftp://u:geheim@h/artifacts")
+    assert "geheim" not in str(refusal.value)
+    assert load_settings(artifacts_url="s3://bucket/a@b").artifacts_url == "s3://bucket/a@b"
+
+
 def test_secrets_are_never_shown(capsys):
     """Not in representations, dumps, or errors; neither the password nor an address that holds it."""
+    Path("interphase.yaml").touch(mode=0o600)
     Path("interphase.yaml").write_text(
         "store: {type: mongodb, password: geheim, uri: 'mongodb://u:geheim@h/d', port: 1}\n"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import AnalysisDoc
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.once import artifact_refs, once, recall
 
 
@@ -31,6 +31,17 @@ def test_a_failure_is_on_record_and_raised_and_mended_by_success(workspace):
     assert (failure["reason"], failure["tries"]) == ("AnalysisError", 2)
     assert failure["details"]["explanation"] == "too few frames"
     assert once("analyses", "k", AnalysisDoc, lambda: document("k")).key == "k"
+
+
+def test_time_that_ran_out_is_no_failure(workspace):
+    """The next launch goes on."""
+
+    def stop() -> AnalysisDoc:
+        raise WalltimeReachedError("half done")
+
+    with pytest.raises(WalltimeReachedError):
+        once("analyses", "k", AnalysisDoc, stop)
+    assert workspace.ledger.failure("analyses", "k") is None
 
 
 def test_a_document_whose_file_is_damaged_is_computed_again_and_that_is_on_record(workspace):

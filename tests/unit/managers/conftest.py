@@ -6,7 +6,7 @@ import loop_documents as documents
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult, IterationDoc
 from interphase_flows.settings import Settings
-from interphase_flows.storage.workspace import Workspace, open_workspace
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 
 @pytest.fixture
@@ -87,3 +87,10 @@ def with_foreign_name(workspace: Workspace, kind: str, key: str, document) -> No
     workspace.ledger.campaign = "another"
     workspace.ledger.put(kind, key, document)
     workspace.ledger.campaign = "unit"
+
+
+@pytest.fixture
+def workspace(settings):
+    """The workspace that jobs of this process use."""
+    with open_workspace(settings, "unit") as workspace, use_workspace(workspace):
+        yield workspace
