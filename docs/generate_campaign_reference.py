@@ -93,6 +93,19 @@ MEANINGS = {
         "A label whose energy per atom is farther than this from the fit of its composition is left out of the "
         "data set."
     ),
+    "gates.max_virial_ev_per_atom": (
+        "A label with a larger principal stress times the volume of an atom is rejected: its stress is in other "
+        "units."
+    ),
+    "gates.max_net_force_ev_per_angstrom": (
+        "A label whose forces add up to more than this times the square root of the number of atoms is rejected."
+    ),
+    "gates.max_asymmetry_ev_per_angstrom": (
+        "A label is rejected if forces that the crystal's symmetry maps onto each other differ by more."
+    ),
+    "gates.duplicate_tolerance_angstrom": (
+        "A structure is refused if a rigid motion brings all its atoms this near to those of an earlier one."
+    ),
     "structures.crystals.n_per_phase": "Strained and rattled copies of each phase, beside the perfect crystal.",
     "structures.crystals.max_strain": "Largest component of the random strain.",
     "structures.crystals.rattle_angstrom": "Standard deviation of each component of a displacement.",

@@ -9,8 +9,11 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
+from ase.stress import voigt_6_to_full_3x3_stress
+from ase.units import GPa
 from numpy.typing import NDArray
 
+from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.references.labelling import RawLabel
 
 
@@ -34,11 +37,29 @@ class Gates:
         Smallest distance, as a fraction of the sum of covalent radii.
     energy_window_ev_per_atom
         Largest distance of the energy per atom from the campaign's fit of its composition.
+    max_virial_ev_per_atom
+        Largest principal stress times the volume of an atom.  That is the energy an atom gains per unit of
+        strain, so no solid held together by a few eV per atom goes beyond; nor does vacuum in the cell
+        change it, as it would change a limit in eV/Å³.  Labels of rattled, strained, molten and reacting
+        cells of Li, P and S have 0.07 to 2.7 eV; the same numbers in GPa would be 160 times as many, in
+        kbar 1602 times, and so even the calmest of them would be found.  A crystal at rest has next to no
+        stress in any unit.
+    max_net_force_ev_per_angstrom
+        Largest sum of all forces, divided by the square root of the number of atoms: what a grid leaves
+        behind on each atom adds up like noise, one wrong force does not.
+    max_asymmetry_ev_per_angstrom
+        Largest difference between forces that the symmetry of the crystal maps onto each other.
+    duplicate_tolerance_angstrom
+        Two structures are one if a rigid motion brings all their atoms this near to each other.
     """
 
     max_force_ev_per_angstrom: float = 30.0
     min_distance_fraction: float = 0.55
     energy_window_ev_per_atom: float = 2.0
+    max_virial_ev_per_atom: float = 10.0
+    max_net_force_ev_per_angstrom: float = 0.05
+    max_asymmetry_ev_per_angstrom: float = 0.02
+    duplicate_tolerance_angstrom: float = 0.002
 
     def before(self, atoms: Atoms) -> Rejection | None:
         """Judge a structure before anything is spent on it."""
@@ -62,6 +83,18 @@ class Gates:
         raw: RawLabel,
     ) -> Rejection | None:
         """Judge a raw label by itself."""
+        if raw.is_scf_converged is False:
+            steps = raw.details.get("n_scf_steps")
+            after = f" after {steps} steps" if steps is not None else ""
+            return Rejection(
+                "scf_not_converged", f"by the code's own output, the SCF did not converge{after}"
+            )
+        changes = [correction for correction in raw.corrections if correction.changes_theory]
+        if changes:
+            told = "; ".join(f"{c.handler} ({', '.join(c.errors)}): {', '.join(c.actions)}" for c in changes)
+            return Rejection(
+                "theory_changed", f"an error handler left the campaign's level of theory: {told}"
+            )
         energy_ev = raw.energy_ev
         forces, stress = np.asarray(raw.forces_ev_per_angstrom), np.asarray(raw.stress_ev_per_angstrom3)
         if energy_ev is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
@@ -71,10 +104,40 @@ class Gates:
             )
         if not (np.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             return Rejection("not_finite", "energy, forces or stress is not a number")
-        largest = float(np.linalg.norm(forces, axis=1).max())
+        return self._of_stress(atoms, stress) or self._of_forces(atoms, forces)
+
+    def _of_stress(self, atoms: Atoms, stress_ev_per_angstrom3: NDArray[np.float64]) -> Rejection | None:
+        principal = np.linalg.eigvalsh(voigt_6_to_full_3x3_stress(stress_ev_per_angstrom3))
+        largest = float(np.abs(principal).max())
+        virial_ev = largest * atoms.get_volume() / len(atoms)
+        if virial_ev > self.max_virial_ev_per_atom:
+            return Rejection(
+                "stress_units",
+                f"a principal stress of {largest:.3g} eV/Å³ ({largest / GPa:.0f} GPa) is {virial_ev:.1f} eV per atom "
+                f"and unit of strain, over {self.max_virial_ev_per_atom}: is it in GPa or kbar?",
+            )
+        return None
+
+    def _of_forces(self, atoms: Atoms, forces_ev_per_angstrom: NDArray[np.float64]) -> Rejection | None:
+        largest = float(np.linalg.norm(forces_ev_per_angstrom, axis=1).max())
         if largest > self.max_force_ev_per_angstrom:
             return Rejection(
                 "max_force", f"largest force {largest:.2f} eV/Å exceeds {self.max_force_ev_per_angstrom} eV/Å"
+            )
+        net = float(np.linalg.norm(forces_ev_per_angstrom.sum(axis=0)))
+        limit = self.max_net_force_ev_per_angstrom * len(atoms) ** 0.5
+        if net > limit:
+            return Rejection(
+                "net_force",
+                f"the forces add up to {net:.3f} eV/Å, over {limit:.3f} eV/Å for {len(atoms)} atoms: no cell "
+                "pulls itself away",
+            )
+        asymmetry, n_operations = largest_asymmetry(atoms, forces_ev_per_angstrom)
+        if asymmetry > self.max_asymmetry_ev_per_angstrom:
+            return Rejection(
+                "asymmetric_forces",
+                f"forces that one of {n_operations} symmetry operations maps onto each other differ by "
+                f"{asymmetry:.3f} eV/Å, over {self.max_asymmetry_ev_per_angstrom} eV/Å",
             )
         return None
 

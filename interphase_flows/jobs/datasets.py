@@ -9,6 +9,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import GateSpec, LearningSpec
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
+from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
@@ -32,7 +33,8 @@ class DatasetMaker(Maker):
     reference
         Reference method; labels of another one are refused.
     gates
-        The window of energies is judged here, where there is something to compare with.
+        The window of energies, and what repeats a frame of the parent, is judged here, where there is
+        something to compare with.
     learning
         Fractions of validation and test.
     cutoff_angstrom
@@ -107,9 +109,9 @@ class DatasetMaker(Maker):
         if not frames:
             raise InputError(
                 f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on; see the reasons: "
-                "interphase query labels status=rejected"
+                "interphase query labels --rejected"
             )
-        notes = self._drop_outliers(frames)
+        notes = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
         train = frames_of_split(frames, "train")
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
@@ -128,21 +130,38 @@ class DatasetMaker(Maker):
             notes=notes,
         )
 
+    def _drop_repeated(self, frames: list[Atoms], n_inherited: int) -> list[str]:
+        """Take new frames that repeat an older one, on whichever side of the split, out of the list, on record.
+
+        Those of the parent stay, also if they repeat each other: a data set is extended, never changed.
+        """
+        twins = find_duplicates(frames, self.gates.duplicate_tolerance_angstrom)
+        notes = []
+        for index, first in sorted(twins.items(), reverse=True):
+            if index >= n_inherited:
+                told = frames[first].info
+                reason = f"repeats label {told['label_key']} ({told['origin']}) in another orientation or order of atoms"
+                notes.append(_left_out(frames.pop(index), "duplicate", reason))
+        return notes
+
     def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
         """Take frames whose energy is out of line with their composition out of the list, on record."""
         elements = sorted({symbol for frame in frames for symbol in frame.symbols})
         outliers = Gates(**self.gates.model_dump()).energy_outliers(
             composition_matrix(frames, elements), np.array([f.get_potential_energy() for f in frames])
         )
-        notes = []
-        for index in np.flatnonzero(outliers)[::-1]:
-            frame = frames.pop(int(index))
-            reason = f"energy per atom is over {self.gates.energy_window_ev_per_atom} eV from the fit of its composition"
-            current_workspace().ledger.record_failure(
-                "labels", frame.info["label_key"], "energy_window", {"explanation": reason}
-            )
-            notes.append(f"label {frame.info['label_key']} ({frame.info['origin']}) left out: {reason}")
-        return notes
+        reason = f"energy per atom is over {self.gates.energy_window_ev_per_atom} eV from the fit of its composition"
+        return [
+            _left_out(frames.pop(int(index)), "energy_window", reason)
+            for index in np.flatnonzero(outliers)[::-1]
+        ]
+
+
+def _left_out(frame: Atoms, reason: str, explanation: str) -> str:
+    """Record why a label is not in the data set, and return a note of it."""
+    key = frame.info["label_key"]
+    current_workspace().ledger.record_failure("labels", key, reason, {"explanation": explanation})
+    return f"label {key} ({frame.info['origin']}) left out: {explanation}"
 
 
 def _sides_by_role(origins: Iterable[str], fixed: dict[str, Split]) -> dict[str, Split]:

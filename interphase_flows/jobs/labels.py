@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,25 +12,38 @@ from ase import Atoms
 from jobflow import Flow, Maker, Response, job
 
 from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.documents.artifact import ArtifactRef
-from interphase_flows.documents.records import LabelBatch, LabelDoc, StructureEntry, StructureSetDoc
+from interphase_flows.documents.records import (
+    LabelBatch,
+    LabelDoc,
+    MethodIdentity,
+    StructureEntry,
+    StructureSetDoc,
+)
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.keys import content_key
 from interphase_flows.progress import emit
+from interphase_flows.references.cost import label_size, pack_by_cost, told_duration
 from interphase_flows.references.labelling import ReferenceMethod
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.archive import SUFFIX, archive_bytes
+from interphase_flows.storage.label_costs import label_cost_model
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "labels"
 
 
-def label_key(structure_key: str, method_key: str, gates: Gates) -> str:
-    """Return the content key of a label: what was labelled, by what, and what it had to pass."""
+def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | None = None) -> str:
+    """Return the content key of a label: what was labelled, by what, and what it had to pass.
+
+    A structure that ``repeats`` another of its set (the key of that one's label) is refused under a key of its
+    own: where it comes first, in another set or campaign, it is labelled.
+    """
     return content_key(
         KIND,
         structure=structure_key,
@@ -38,6 +51,29 @@ def label_key(structure_key: str, method_key: str, gates: Gates) -> str:
         # the window of energies is judged later, where there is something to compare with
         max_force_ev_per_angstrom=gates.max_force_ev_per_angstrom,
         min_distance_fraction=gates.min_distance_fraction,
+        max_virial_ev_per_atom=gates.max_virial_ev_per_atom,
+        max_net_force_ev_per_angstrom=gates.max_net_force_ev_per_angstrom,
+        max_asymmetry_ev_per_angstrom=gates.max_asymmetry_ev_per_angstrom,
+        repeats=repeats,
+    )
+
+
+def unlabelled(
+    identity: MethodIdentity, gates: Gates, atoms: Atoms, entry: StructureEntry, repeats: str | None = None
+) -> LabelDoc:
+    """Return the label of a structure before there are any numbers: rejected, without a reason."""
+    return LabelDoc(
+        key=label_key(entry.key, identity.key, gates, repeats),
+        structure_key=entry.key,
+        origin=entry.origin,
+        formula=entry.formula,
+        method_name=identity.name,
+        method_key=identity.key,
+        is_surrogate=identity.is_surrogate,
+        status="rejected",
+        numbers=atoms.numbers.tolist(),
+        cell=atoms.cell.tolist(),
+        positions=atoms.positions.tolist(),
     )
 
 
@@ -67,21 +103,7 @@ def label_structure(
     WalltimeReachedError
         Time ran out; nothing is recorded, and the next launch goes on.
     """
-    identity = method.identity
-    document = LabelDoc(
-        key=label_key(entry.key, identity.key, gates),
-        structure_key=entry.key,
-        origin=entry.origin,
-        formula=entry.formula,
-        method_name=identity.name,
-        method_key=identity.key,
-        is_surrogate=identity.is_surrogate,
-        status="rejected",
-        numbers=atoms.numbers.tolist(),
-        cell=atoms.cell.tolist(),
-        positions=atoms.positions.tolist(),
-    )
-
+    document = unlabelled(method.identity, gates, atoms, entry)
     started = time.monotonic()
 
     def rejected(rejection: Rejection, **recorded: Any) -> LabelDoc:
@@ -166,13 +188,16 @@ class LabelMaker(Maker):
         method = reference_method(self.reference, settings)
         gates = Gates(**self.gates.model_dump())
         frames = load_set(structures)
+        model = label_cost_model(current_workspace().ledger, self.reference, method.identity.key)
         batch = LabelBatch(accepted=[], rejected=[], origins={})
-        for done, index in enumerate(indices, start=1):
+        for done, index in enumerate(indices):
             atoms, entry = frames[index], structures.entries[index]
+            expected_s = model.estimate_s(label_size(self.reference, atoms))
+            emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s)}")
             label = label_once(method, gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin
-            emit("labels", done, len(indices), entry.formula)
+        emit("labels", len(indices), len(indices))
         return batch
 
 
@@ -180,38 +205,89 @@ class LabelMaker(Maker):
 class LabelSetMaker(Maker):
     """Label a whole set: as many jobs as the set, when it is known, turns out to need.
 
+    A structure that repeats an earlier one of the set is not paid for.  Labels are packed into jobs by what they
+    should cost, cheapest first; how they are packed changes no key and no data set.
+
     Parameters
     ----------
     label_maker
         Makes one job.
     labels_per_job
-        Cheap labels are packed, dear ones get a job each.
+        Largest number of labels in a job.
+    target_s_per_job
+        As long as a job should take: cheap labels share one, a dear one is alone.
     """
 
     name: str = "label set"
     label_maker: LabelMaker = field(default_factory=LabelMaker)
     labels_per_job: int = 25
+    target_s_per_job: float = 600.0
 
     @job
     def make(self, structures: StructureSetDoc) -> Response | LabelBatch:
         """Replace this job by the labelling jobs and one that gathers them."""
-        n = len(structures.entries)
-        if n == 0:
+        if not structures.entries:
             return LabelBatch(accepted=[], rejected=[], origins={})
-        jobs = [
-            self.label_maker.make(structures, list(range(start, min(start + self.labels_per_job, n))))
-            for start in range(0, n, self.labels_per_job)
-        ]
-        gather = gather_labels([each.output for each in jobs])
-        return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{n} labels"))
+        maker = self.label_maker
+        identity = reference_method(maker.reference, current_workspace().settings).identity
+        frames = load_set(structures)
+        twins = find_duplicates(frames, maker.gates.duplicate_tolerance_angstrom)
+        repeated = refuse_duplicates(structures, frames, twins, identity, Gates(**maker.gates.model_dump()))
+        kept = [index for index in range(len(frames)) if index not in twins]
+        sizes = [label_size(maker.reference, frames[index]) for index in kept]
+        model = label_cost_model(current_workspace().ledger, maker.reference, identity.key)
+        costs_s = [model.estimate_s(size) for size in sizes]
+        packs = pack_by_cost(costs_s, self.target_s_per_job, self.labels_per_job)
+        jobs = [maker.make(structures, [kept[place] for place in pack]) for pack in packs]
+        expected = model.estimate(sizes)
+        emit(
+            "labels",
+            0,
+            len(kept),
+            f"about {told_duration(expected.cost_s)}, within a factor of {expected.factor:.1f}",
+        )
+        gather = gather_labels([repeated, *(each.output for each in jobs)])
+        return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{len(kept)} labels"))
+
+
+def refuse_duplicates(
+    structures: StructureSetDoc,
+    frames: Sequence[Atoms],
+    twins: Mapping[int, int],
+    identity: MethodIdentity,
+    gates: Gates,
+) -> LabelBatch:
+    """Record the structures of a set that repeat an earlier one as rejected labels, which cost nothing.
+
+    What is in the ledger by chance, from other sets, is not compared: the same campaign has to take
+    the same decisions whenever it is run.
+    """
+    batch = LabelBatch(accepted=[], rejected=[], origins={})
+    for index, first in sorted(twins.items()):
+        entry, original = structures.entries[index], structures.entries[first]
+        repeats = label_key(original.key, identity.key, gates)
+        blank = unlabelled(identity, gates, frames[index], entry, repeats)
+        refused = blank.model_copy(
+            update={
+                "reason": "duplicate",
+                "explanation": f"{entry.formula} number {index} of the set {structures.name!r} is number {first} "
+                f"({original.origin}, label {repeats}) in another orientation, place or order of atoms: within "
+                f"{gates.duplicate_tolerance_angstrom} Å",
+                "details": {"repeats_label": repeats},
+            }
+        )
+        label = once(KIND, refused.key, LabelDoc, partial(LabelDoc.model_validate, refused.model_dump()))
+        batch.rejected.append(label.key)
+        batch.origins[label.key] = entry.origin
+    return batch
 
 
 @job(output_schema=LabelBatch)
 def gather_labels(batches: Sequence[LabelBatch]) -> LabelBatch:
-    """Join what labelling jobs handed on."""
-    joined = LabelBatch(accepted=[], rejected=[], origins={})
-    for batch in batches:
-        joined.accepted += batch.accepted
-        joined.rejected += batch.rejected
-        joined.origins |= batch.origins
-    return joined
+    """Join what labelling jobs handed on, in an order that does not depend on how they were packed."""
+    origins = {key: origin for batch in batches for key, origin in batch.origins.items()}
+    return LabelBatch(
+        accepted=sorted({key for batch in batches for key in batch.accepted}),
+        rejected=sorted({key for batch in batches for key in batch.rejected}),
+        origins=dict(sorted(origins.items())),
+    )

@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
 from interphase_flows.datasets.splits import split_origins
@@ -136,11 +137,54 @@ def test_a_descriptor_does_not_know_names_place_orientation_or_cell(seed, rng):
         np.testing.assert_allclose(frame_descriptor(same, ELEMENTS), expected, rtol=0, atol=SAME_DESCRIPTOR)
 
 
+# --- duplicates
+
+TOLERANCE_ANGSTROM = 0.002
+
+
+def in_other_words(atoms: Atoms, rng) -> Atoms:
+    """The same structure: other order, place, lattice vectors and orientation, perhaps in a mirror."""
+    generator = np.random.default_rng(rng.randint(0, 2**31))
+    other = atoms[generator.permutation(len(atoms))]
+    choice = np.eye(3, dtype=int)
+    for _ in range(3):  # products of shears are all the choices of lattice vectors there are
+        to, by = generator.choice(3, size=2, replace=False)
+        choice[to] += int(generator.integers(-2, 3)) * choice[by]
+    other.set_cell(choice @ other.cell.array)
+    other.translate(generator.uniform(-20, 20, 3))
+    rotation, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+    other.set_cell(other.cell.array @ rotation)
+    other.positions = other.positions @ rotation
+    if rng.random() < 0.5:
+        other.wrap()
+    return other
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.sampled_from(["random", "Li2S", "Li"]), st.randoms(use_true_random=False))
+def test_a_duplicate_is_found_in_whatever_words(seed, kind, rng):
+    """Disordered cells and perfect crystals, with the noise of a file with four decimals."""
+    atoms = random_atoms(seed) if kind == "random" else STRUCTURES[kind]
+    other = in_other_words(atoms, rng)
+    other.positions += np.random.default_rng(seed).uniform(-5e-5, 5e-5, other.positions.shape)
+    assert find_duplicates([atoms, other], TOLERANCE_ANGSTROM) == {1: 0}
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.sampled_from(["random", "Li2S"]), st.randoms(use_true_random=False))
+def test_a_rattle_is_never_taken_for_a_duplicate(seed, kind, rng):
+    """0.05 Å per component, in whatever words: cells of six atoms and more."""
+    atoms = random_atoms(seed) if kind == "random" else STRUCTURES[kind]
+    rattled = atoms.copy()
+    rattled.rattle(0.05, seed=seed)
+    assert find_duplicates([atoms, in_other_words(rattled, rng)], TOLERANCE_ANGSTROM) == {}
+
+
 # --- gates
 
 GATES = Gates()
 STRUCTURES = {
-    "Li2S": bulk("Li2S", "fluorite", a=5.7) * (1, 1, 2),
+    "Li2S": bulk("SLi2", "fluorite", a=5.7) * (1, 1, 2),
     "Li": bulk("Li", "bcc", a=3.44, cubic=True),
     "LiP": bulk("LiP", "rocksalt", a=5.2),
 }
@@ -153,6 +197,7 @@ def good_labels(draw):
     atoms.rattle(0.1, seed=draw(seeds))
     generator = np.random.default_rng(draw(seeds))
     forces = generator.uniform(-5, 5, size=(len(atoms), 3))
+    forces -= forces.mean(axis=0)  # no cell pulls itself away
     return atoms, -4.0 * len(atoms), forces, generator.uniform(-0.2, 0.2, size=6)
 
 
@@ -218,7 +263,7 @@ def test_gates_are_as_strict_as_they_are_told():
     atoms = Atoms("Li2", positions=[[0, 0, 0], [2.0, 0, 0]], cell=[9, 9, 9], pbc=True)
     assert GATES.before(atoms) is None
     assert Gates(min_distance_fraction=0.9).before(atoms).reason == "overlapping_atoms"
-    forces = np.array([[5.0, 0, 0], [0, 0, 0]])
+    forces = np.array([[5.0, 0, 0], [-5.0, 0, 0]])
     assert GATES.after(atoms, RawLabel(-1.0, forces, np.zeros(6))) is None
     assert (
         Gates(max_force_ev_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason

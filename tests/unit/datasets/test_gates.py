@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.units import GPa
 
 from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import Correction
 from interphase_flows.references.labelling import RawLabel
 
 GATES = Gates()
@@ -57,12 +60,122 @@ def test_numbers_that_are_none_are_refused_before_anything_is_spent():
         (-1.0, np.zeros((2, 3)), np.zeros((3, 3)), "missing_property"),
         (-1.0, np.array([[30.1, 0, 0], [0, 0, 0]]), STRESS, "max_force"),
         (-1.0, np.array([[18.0, 18.0, 18.0], [0, 0, 0]]), STRESS, "max_force"),
-        (-1.0, np.array([[29.9, 0, 0], [0, 0, 0]]), STRESS, None),
+        (-1.0, np.array([[29.9, 0, 0], [-29.9, 0, 0]]), STRESS, None),
     ],
 )
 def test_a_raw_label_is_judged_by_itself(energy, forces, stress, expected):
     """Every kind of bad label has its own word; the force that counts is the vector's length."""
     assert reason(GATES.after(pair(2.4), RawLabel(energy, forces, stress))) == expected
+
+
+def correction(changes_theory: bool) -> Correction:
+    return Correction(
+        handler="VaspErrorHandler",
+        errors=["brmix"],
+        actions=["ENCUT 520 -> 400" if changes_theory else "ALGO Fast -> Normal"],
+        changes_theory=changes_theory,
+    )
+
+
+def good(**fields) -> RawLabel:
+    numbers = {
+        "energy_ev": -8.0,
+        "forces_ev_per_angstrom": np.zeros((2, 3)),
+        "stress_ev_per_angstrom3": STRESS,
+    }
+    return RawLabel(**(numbers | fields))
+
+
+def test_a_calculation_that_did_not_converge_is_refused_though_it_has_numbers():
+    """By the code's own word; methods without a self-consistency cycle have none to say."""
+    rejection = GATES.after(pair(2.4), good(is_scf_converged=False, details={"n_scf_steps": 60}))
+    assert reason(rejection) == "scf_not_converged"
+    assert "60 steps" in rejection.explanation
+    assert GATES.after(pair(2.4), good(is_scf_converged=True)) is None
+    assert GATES.after(pair(2.4), good(is_scf_converged=None)) is None
+
+
+def test_a_correction_that_changed_the_level_of_theory_disqualifies_and_is_named():
+    """What an error handler may change without a trace in the numbers passes."""
+    rejection = GATES.after(pair(2.4), good(corrections=[correction(False), correction(True)]))
+    assert reason(rejection) == "theory_changed"
+    assert "ENCUT 520 -> 400" in rejection.explanation
+    assert "VaspErrorHandler" in rejection.explanation
+    assert "ALGO" not in rejection.explanation
+    assert GATES.after(pair(2.4), good(corrections=[correction(False)])) is None
+
+
+# labels of CHGNet: the largest principal stress in eV/Å³, and the volume of an atom in Å³
+CALM = (0.00318, 22.8)  # interface at 300 K, the least stressed of a campaign's
+TENSE = (0.13686, 19.4)  # Li7P3S11 strained by 4 % and rattled by 0.12 Å, its largest force 25 eV/Å
+EV_PER_ANGSTROM3_IN_KBAR = 10.0 / GPa
+
+
+@pytest.mark.parametrize(("stress", "volume_per_atom"), [CALM, TENSE])
+def test_a_stress_in_gpa_or_kbar_is_told_from_one_in_ev_per_cubic_angstrom(stress, volume_per_atom):
+    """The calmest label in GPa is found; the tensest in eV/Å³ passes; vacuum in the cell changes neither."""
+    edge = (2 * volume_per_atom) ** (1 / 3)
+    dense = Atoms("LiS", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[edge] * 3, pbc=True)
+    slab = dense.copy()
+    slab.set_cell([edge, edge, 4 * edge])
+    for atoms, diluted in ((dense, stress), (slab, stress / 4)):
+        for shape in (np.array([1, 1, 1, 0, 0, 0]), np.array([0, 0, 0, 1, 0, 0])):
+            right = diluted * shape
+            assert GATES.after(atoms, good(stress_ev_per_angstrom3=right)) is None
+            for unit in (1 / GPa, EV_PER_ANGSTROM3_IN_KBAR):
+                rejection = GATES.after(atoms, good(stress_ev_per_angstrom3=right * unit))
+                assert reason(rejection) == "stress_units"
+                assert "eV/Å³" in rejection.explanation
+
+
+def test_forces_that_move_the_whole_cell_are_refused():
+    """One force of 0.5 eV/Å among 66 atoms with none; what a grid leaves on each adds up to less."""
+    atoms = Atoms(
+        "Li66", positions=np.random.default_rng(1).random((66, 3)) * 10, cell=[10, 10, 10], pbc=True
+    )
+    forces = np.zeros((66, 3))
+    forces[7, 1] = 0.5
+    assert reason(GATES.after(atoms, good(forces_ev_per_angstrom=forces))) == "net_force"
+    noise = np.random.default_rng(2).normal(0.0, 0.01, (66, 3))
+    assert GATES.after(atoms, good(forces_ev_per_angstrom=noise)) is None
+
+
+LI2S = bulk("SLi2", "fluorite", a=5.71, cubic=True)
+
+
+@pytest.mark.parametrize(
+    "atoms", [LI2S, bulk("Li", "bcc", a=3.44, cubic=True) * (2, 2, 2)], ids=["Li2S", "Li"]
+)
+def test_forces_on_special_positions_must_vanish(atoms):
+    """Two atoms that pull apart in a perfect crystal; the net force is none."""
+    forces = np.zeros((len(atoms), 3))
+    forces[0, 0], forces[1, 0] = 0.03, -0.03
+    rejection = GATES.after(atoms, good(forces_ev_per_angstrom=forces))
+    assert reason(rejection) == "asymmetric_forces"
+    assert "eV/Å" in rejection.explanation
+    assert GATES.after(atoms, good(forces_ev_per_angstrom=forces / 10)) is None
+
+
+def test_forces_that_the_symmetry_allows_pass_and_others_do_not():
+    """A layer that is displaced along z: forces along z, the same on equal atoms."""
+    atoms = LI2S.copy()
+    sulphur = atoms.numbers == 16
+    lower = sulphur & (atoms.positions[:, 2] < 1.0)
+    assert lower.sum() == 2
+    atoms.positions[lower, 2] += 0.2
+    axial = np.zeros((len(atoms), 3))
+    axial[sulphur, 2], axial[lower, 2], axial[~sulphur, 2] = 0.5, -1.0, 0.125
+    assert GATES.after(atoms, good(forces_ev_per_angstrom=axial)) is None
+    sideways = axial[:, [2, 0, 1]]
+    assert reason(GATES.after(atoms, good(forces_ev_per_angstrom=sideways))) == "asymmetric_forces"
+
+
+def test_a_cell_without_symmetry_may_have_any_forces():
+    """The same forces that a perfect crystal may not have."""
+    atoms = LI2S.copy()
+    atoms.rattle(0.05, seed=1)
+    forces = np.random.default_rng(3).normal(0.0, 1.0, (len(atoms), 3))
+    assert GATES.after(atoms, good(forces_ev_per_angstrom=forces - forces.mean(axis=0))) is None
 
 
 def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():

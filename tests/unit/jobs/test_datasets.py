@@ -87,6 +87,23 @@ def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spher
     assert workspace.ledger.failure("labels", key)["reason"] == "energy_window"
 
 
+def test_a_new_label_that_repeats_an_old_one_is_left_out_and_on_record(workspace, batch, spheres, crystals):
+    """Turned and found again by a later iteration: it would test on what was trained on, or train on it twice."""
+    parent = run(MAKER, batch, None, 1)
+    again = crystals[3][[2, 1, 0]]
+    again.rotate(30, [0, 1, 1], rotate_cell=True)
+    found = run(
+        LabelMaker(reference=SpheresSpec()), store_set("more", "more", [again], ["explore/interface-0"]), [0]
+    )
+    child = run(MAKER, found, parent, 1)
+    assert child.n_frames == parent.n_frames
+    (key,) = found.accepted
+    assert key in child.notes[0]
+    failure = workspace.ledger.failure("labels", key)
+    assert failure["reason"] == "duplicate"
+    assert batch.accepted[3] in failure["details"]["explanation"]
+
+
 def test_energies_of_two_methods_never_meet(workspace, batch, spheres):
     """The message names both."""
     parent = run(MAKER, batch, None, 1)
@@ -98,7 +115,7 @@ def test_energies_of_two_methods_never_meet(workspace, batch, spheres):
 def test_nothing_accepted_is_an_error_that_says_where_to_look(workspace, spheres):
     """With the command that shows the reasons."""
     nothing = LabelBatch(accepted=[], rejected=["k"], origins={"k": "interface/a"})
-    with pytest.raises(InputError, match="status=rejected"):
+    with pytest.raises(InputError, match="--rejected"):
         run(MAKER, nothing, None, 1)
 
 

@@ -1,8 +1,11 @@
 """Labels: bad ones are recorded facts, good ones are computed once."""
 
+import json
+
 import numpy as np
 import pytest
 from ase import Atoms
+from monty.json import jsanitize
 
 from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
@@ -66,9 +69,14 @@ def test_the_key_holds_what_decides_a_label_and_nothing_else():
         label_key("s", "other", gates),
         label_key("s", "m", Gates(max_force_ev_per_angstrom=20.0)),
         label_key("s", "m", Gates(min_distance_fraction=0.6)),
+        label_key("s", "m", Gates(max_virial_ev_per_atom=5.0)),
+        label_key("s", "m", Gates(max_net_force_ev_per_angstrom=0.1)),
+        label_key("s", "m", Gates(max_asymmetry_ev_per_angstrom=0.1)),
+        label_key("s", "m", gates, repeats="other label"),
     ]
-    assert len({key, *others}) == 5
+    assert len({key, *others}) == 9
     assert label_key("s", "m", Gates(energy_window_ev_per_atom=9.0)) == key
+    assert label_key("s", "m", Gates(duplicate_tolerance_angstrom=0.001)) == key
 
 
 def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals):
@@ -83,11 +91,70 @@ def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals
 
 def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
     """Four structures by three are two jobs and one that gathers; none is none."""
-    response = run(LabelSetMaker(LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
+    response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
     assert [job.name for job in response.replace.jobs] == ["label", "label", "gather_labels"]
-    assert response.replace.jobs[1].function_args[1] == [3]
+    packs = [job.function_args[1] for job in response.replace.jobs[:2]]
+    assert [len(pack) for pack in packs] == [3, 1]
+    assert sorted(index for pack in packs for index in pack) == [0, 1, 2, 3]
     empty = store_set("empty", "empty", [], [])
     assert run(LabelSetMaker(), empty) == LabelBatch(accepted=[], rejected=[], origins={})
+
+
+def labelled(response) -> LabelBatch:
+    """Do the jobs of a replacement, in their order."""
+    *jobs, gather = response.replace.jobs
+    done = [type(job.maker).make.original(job.maker, *job.function_args) for job in jobs]
+    return gather_labels.original([gather.function_args[0][0], *done])
+
+
+def test_a_structure_that_repeats_another_of_its_set_is_not_paid_for(spheres, workspace, crystals):
+    """Turned, moved and with its atoms in another order: refused, and the first one named; it can be queried."""
+    again = crystals[1][[2, 0, 1]]
+    again.translate([1.0, 2.0, 3.0])
+    again.rotate(40, [1, 2, 3], rotate_cell=True)
+    frames = [*crystals[:3], again]
+    twins = store_set("set", "twins", frames, [f"interface/{i}" for i in range(4)])
+    batch = labelled(run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec())), twins))
+    assert (len(batch.accepted), spheres.n_labels) == (3, 3)
+    (key,) = batch.rejected
+    refused = recall("labels", key, LabelDoc)
+    original = label_key(twins.entries[1].key, spheres.identity.key, Gates())
+    assert (refused.reason, refused.origin) == ("duplicate", "interface/3")
+    assert original in batch.accepted
+    assert original in refused.explanation
+    assert refused.details["repeats_label"] == original
+
+
+def test_a_structure_is_a_duplicate_by_its_own_set_and_not_by_what_is_in_the_ledger(
+    spheres, workspace, crystals
+):
+    """Another set, in which it stands alone, labels it; whoever ran first."""
+    maker = LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()))
+    turned = crystals[0][[1, 0, 2]]
+    both = store_set("both", "both", [crystals[0], turned], ["interface/a", "interface/b"])
+    alone = store_set("alone", "alone", [turned], ["interface/b"])
+    assert len(labelled(run(maker, both)).rejected) == 1
+    assert len(labelled(run(maker, alone)).accepted) == 1
+    assert len(labelled(run(maker, both)).rejected) == 1
+
+
+def test_the_packing_of_labels_changes_nothing_that_is_handed_on(spheres, workspace, crystals):
+    """One job or six, in whatever order: the same batch."""
+    frames = store_set("set", "six", crystals, [f"interface/{i}" for i in range(6)])
+    maker = LabelMaker(reference=SpheresSpec())
+    together = run(LabelSetMaker(label_maker=maker), frames)
+    single = run(LabelSetMaker(label_maker=maker, target_s_per_job=1e-9), frames)
+    assert (len(together.replace.jobs), len(single.replace.jobs)) == (2, 7)
+    assert labelled(together) == labelled(single)
+
+
+def test_the_job_that_refuses_and_packs_is_stored_and_read_back(spheres, workspace, crystals):
+    """What jobflow stores of the replacement is JSON; the batch of duplicates is in it."""
+    frames = [crystals[0], crystals[0][[1, 0, 2]]]
+    twins = store_set("set", "twins", frames, ["interface/a", "interface/b"])
+    gather = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec())), twins).replace.jobs[-1]
+    again = json.loads(json.dumps(jsanitize(gather.as_dict(), strict=True)))
+    assert again["function_args"][0][0]["rejected"] == gather.function_args[0][0].rejected
 
 
 def test_batches_are_joined():
