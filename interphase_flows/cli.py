@@ -97,6 +97,77 @@ def run(
 
 
 @app.command()
+def converge(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML), whose reference method is studied.")],
+    cutoffs: Annotated[
+        str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")
+    ] = "300,350,400,500",
+    k_densities: Annotated[str, typer.Option(help="K-points per 1/Å, separated by commas.")] = "2,3,4",
+    gamma_check: Annotated[
+        float | None, typer.Option(help="Judge Gamma alone, for large cells, against a mesh of this density.")
+    ] = None,
+    phases: Annotated[
+        str | None, typer.Option(help="Phases, separated by commas; those of the full reaction by default.")
+    ] = None,
+    energy_tolerance: Annotated[float, typer.Option(help="In meV/atom, of energy differences.")] = 3.0,
+    force_tolerance: Annotated[float, typer.Option(help="In meV/Å, largest component.")] = 15.0,
+    stress_tolerance: Annotated[float, typer.Option(help="In meV/Å³, largest component.")] = 0.6,
+    root: Root = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the settings and their rough cost; run nothing.")
+    ] = False,
+) -> None:
+    """Find the cutoff and k-points that a campaign's reference method needs.
+
+    It may be stopped at any instant: the same command goes on. Labels are shared with the campaign.
+    """
+    from interphase_flows.analysis.settings_convergence import Tolerances
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.convergence import (
+        StudyOptions,
+        plan_convergence_study,
+        plan_table,
+        run_convergence_study,
+    )
+    from interphase_flows.report.convergence import Convergence, choice_in_words, write_convergence_page
+    from interphase_flows.report.convergence_table import convergence_table
+    from interphase_flows.storage.workspace import open_workspace
+
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    options = StudyOptions(
+        cutoffs_ev=_numbers("--cutoffs", cutoffs),
+        k_densities=_numbers("--k-densities", k_densities),
+        gamma_check_density=gamma_check,
+        phases=tuple(name.strip() for name in phases.split(",")) if phases else (),
+        tolerances=Tolerances(energy_tolerance, force_tolerance, stress_tolerance),
+    )
+    planned = plan_convergence_study(campaign, options)
+    if dry_run:
+        Console().print(plan_table(campaign.name, planned))
+        print("Nothing was run. Costs are rough, from one laptop core; labels that are there cost nothing.")
+        return
+    settings = _settings(root)
+    with shown_progress(Console(stderr=True)):
+        study = run_convergence_study(campaign, options, settings)
+    with open_workspace(settings, campaign.name, read_only=True) as workspace:
+        path = write_convergence_page(study, workspace.report_folder)
+    Console().print(convergence_table(Convergence.of(study)))
+    for line in (*study.notes, choice_in_words(study.values), f"page: {path}"):
+        print(line)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    from interphase_flows.exceptions import InputError
+
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"{option}: {text!r}: write numbers separated by commas, such as 300,400") from None
+
+
+@app.command()
 def resume(name: Name = None, root: Root = None) -> None:
     """Go on with a campaign that was stopped, killed or failed."""
     from interphase_flows.managers.local import stored_campaign
@@ -204,6 +275,18 @@ def export(
     settings, name = _named(name, root)
     for path in export_result(settings, name, what, target):
         print(path)
+
+
+@app.command()
+def fetch(
+    material_id: Annotated[str, typer.Argument(help="Id in the Materials Project, such as mp-1153.")],
+    to: Annotated[Path, typer.Option("--to", help="File to write (CIF), for structure_files.")],
+) -> None:
+    """Write a crystal of the Materials Project to a file, with your own key (MP_API_KEY)."""
+    from interphase_flows.managers.materials_project import fetch_crystal
+
+    material = fetch_crystal(material_id, to)
+    print(f"wrote {to}: {material.get('formula_pretty', material_id)}")
 
 
 @app.command()

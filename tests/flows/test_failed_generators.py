@@ -1,0 +1,192 @@
+"""First data although generators fail: the flow goes on with what could be made, and says what is missing."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from jobflow import run_locally
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.documents.records import LabelBatch, StructureSetDoc, Walker
+from interphase_flows.exceptions import StructureError
+from interphase_flows.flows.initial_data import InitialDataMaker
+from interphase_flows.jobs import amorphous, interfaces
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+from spheres import Spheres, SpheresSpec
+
+N_SNAPSHOTS, N_WALKERS, N_AUDIT = 3, 2, 1
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    with (
+        Workspace(Settings(root=tmp_path / "runs", n_threads=1), "unit") as opened,
+        use_workspace(opened),
+    ):
+        yield opened
+
+
+@pytest.fixture
+def spheres(monkeypatch: pytest.MonkeyPatch) -> Spheres:
+    """The method that ``SpheresSpec`` stands for in this test."""
+    method = Spheres()
+    monkeypatch.setattr(SpheresSpec, "shared", method, raising=False)
+    return method
+
+
+@pytest.fixture
+def campaign(spheres) -> Campaign:
+    spec = Campaign.model_validate(
+        {
+            "name": "unit",
+            "phases": ["Li", "Li7P3S11"],
+            "structures": {
+                "dynamics_method": "reference",
+                "crystals": {"n_per_phase": 1, "min_atoms": 4},
+                "amorphous": {
+                    "electrode_fractions": [0.5],
+                    "n_per_fraction": 2,
+                    "n_atoms": 22,
+                    "melt_steps": 2,
+                    "quench_steps": 2,
+                    "snapshot_interval_steps": 2,
+                },
+                "interfaces": {
+                    "max_atoms": 66,
+                    "snapshots": {
+                        "temperatures_K": [300, 400, 500],
+                        "n_steps": 2,
+                        "snapshot_interval_steps": 2,
+                    },
+                },
+            },
+            "exploration": {"n_interface_walkers": N_WALKERS, "n_audit_walkers": N_AUDIT},
+        }
+    )
+    return spec.model_copy(update={"reference": SpheresSpec()})
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    """Make the interfaces of some in-plane shifts and the amorphous cells of some seeds fail."""
+    build, pack = interfaces.laptop_interface, amorphous.random_packing
+
+    def failing(shifts=(), seeds=()):
+        def laptop_interface(*, seed, **rest):
+            if seed in shifts:
+                raise StructureError(f"planted: interface {seed}")
+            return build(seed=seed, **rest)
+
+        def random_packing(composition, seed, **rest):
+            if seed in seeds:
+                raise StructureError(f"planted: cell {seed}")
+            return pack(composition, seed, **rest)
+
+        monkeypatch.setattr(interfaces, "laptop_interface", laptop_interface)
+        monkeypatch.setattr(amorphous, "random_packing", random_packing)
+
+    return failing
+
+
+def outputs(campaign, workspace):
+    """Run the flow; what of its output could be had."""
+    flow = InitialDataMaker(campaign).make()
+    store = workspace.job_store()
+    store.connect()
+    found = {}
+    try:
+        run_locally(flow, store=store, log=False, root_dir=workspace.root)
+        for name, reference in flow.output.items():
+            with suppress(ValueError):  # the job has no output: it failed, or was not run
+                found[name] = reference.resolve(store)
+    finally:
+        store.close()
+    return found
+
+
+def failures(workspace) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {}
+    for failure in workspace.ledger.find("failures", {}):
+        told.setdefault(failure["reason"], []).append(failure["details"]["explanation"])
+    return told
+
+
+def test_a_failed_cell_and_two_failed_interfaces_sink_nothing(campaign, workspace, plant):
+    """Their frames, their trajectory and their walker are left out; the rest is labelled."""
+    plant(shifts=(1, N_SNAPSHOTS), seeds=(101,))
+    found = outputs(campaign, workspace)
+    batch, starts = found["batch"], found["starts"]
+    assert isinstance(batch, LabelBatch)
+    assert isinstance(starts, StructureSetDoc)
+    assert [entry.origin for entry in starts.entries] == [
+        "interface/start-0",
+        "interface/start-2",
+        "interface/start-4",
+        "interface/start-5",
+        "amorphous x=0.50/102",
+    ]
+    families = {origin.split("/")[0] for origin in batch.origins.values()}
+    assert families == {"crystal", "amorphous x=0.50", "interface"}
+    assert set(batch.origins.values()) >= {"interface/300K-201", "interface/500K-203", "amorphous x=0.50/102"}
+    assert not {"interface/400K-202", "amorphous x=0.50/101"} & set(batch.origins.values())
+
+    walkers = found["walkers"]
+    assert all(isinstance(walker, Walker) for walker in walkers)
+    origin_of = {walker.run_id: starts.entries[walker.index].origin for walker in walkers}
+    assert origin_of.pop("amorphous-0", "amorphous x=0.50/102") == "amorphous x=0.50/102"
+    assert origin_of == {"interface-1": "interface/start-4", "audit-2": "interface/start-5"}
+
+    told = failures(workspace)
+    assert sorted(told["StructureError"]) == [
+        "planted: cell 101",
+        "planted: interface 1",
+        "planted: interface 3",
+    ]
+    assert all(
+        "interface snapshots 1, " in text or "amorphous 0" in text for text in told["missing_structures"]
+    )
+    (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})
+    assert joined["notes"] == ["missing: amorphous 0", "missing: interface snapshots 1"]
+
+
+def test_without_any_interface_nothing_is_labelled_and_the_reason_is_on_record(
+    campaign, workspace, plant, spheres
+):
+    """What the reference method would cost is not spent on a campaign that has no interface."""
+    plant(shifts=range(100))
+    before = spheres.n_labels
+    found = outputs(campaign, workspace)
+    assert not {"batch", "starts"} & found.keys()
+    assert spheres.n_labels == before
+    told = failures(workspace)
+    assert any("none of 6 interfaces could be built" in text for text in told["InputError"])
+    assert "planted: interface 0" in told["StructureError"]
+
+
+def test_nothing_is_missing_when_nothing_fails(campaign, workspace):
+    """The starts are those of the plan, in its order, and every walker keeps its index."""
+    found = outputs(campaign, workspace)
+    assert len(found["starts"].entries) == N_SNAPSHOTS + N_WALKERS + N_AUDIT + 2
+    assert found["walkers"] == InitialDataMaker(campaign).walkers()
+    assert failures(workspace).keys() <= {"not_converged"}
+    (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})
+    assert joined["notes"] == []
+
+
+def test_what_a_campaign_does_not_ask_for_has_no_job(campaign):
+    """The default makes crystals, amorphous cells and interfaces alone."""
+    names = {job.name for job, _ in InitialDataMaker(campaign).make().iterflow()}
+    assert not names & {"equations of state", "vacancies", "slabs", "dimers"}
+    structures = campaign.structures.model_copy(
+        update={
+            "equations_of_state": campaign.structures.equations_of_state.model_copy(update={"n_volumes": 3}),
+            "vacancies": campaign.structures.vacancies.model_copy(update={"n_per_phase": 1}),
+            "slabs": campaign.structures.slabs.model_copy(update={"n_per_phase": 1}),
+            "dimers": campaign.structures.dimers.model_copy(update={"isolated_atoms": True}),
+        }
+    )
+    more = campaign.model_copy(update={"structures": structures})
+    names = {job.name for job, _ in InitialDataMaker(more).make().iterflow()}
+    assert names >= {"equations of state", "vacancies", "slabs", "dimers"}
