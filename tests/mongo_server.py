@@ -110,6 +110,15 @@ class MongoServer:
             client.close()
         return True
 
+    def ask_for_password(self, user: str, password: str) -> None:
+        """Make a user who may do everything, and start again as a server that lets in nobody else."""
+        client: MongoClient[Any] = MongoClient(self.uri)
+        client.admin.command("createUser", user, pwd=password, roles=[{"role": "root", "db": "admin"}])
+        client.close()
+        self.stop()
+        self.with_auth = True
+        self.start()
+
     def stop(self) -> None:
         """End it by its process id, in order."""
         self._end(signal.SIGTERM)

@@ -34,4 +34,5 @@ def label_cost_model(ledger: Ledger, spec: MethodSpec, method_key: str | None = 
     sizes = [
         measured_size(d["numbers"], d.get("details") or {}, typical_size(spec, d["formula"])) for d in found
     ]
-    return LabelCostModel(spec.method, sizes, [d["wall_time_s"] for d in found])
+    times_s = [d["wall_time_s"] for d in found]
+    return LabelCostModel(spec.method, sizes, times_s, getattr(spec, "cutoff_eV", None))

@@ -5,6 +5,7 @@ it once, and is repeated on any server while the connection comes and goes, with
 """
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVar
 
@@ -119,14 +120,17 @@ class MongodbStore(MongoStore):
             If the address cannot be one.
         """
         try:
-            super().connect(force_reset)
-        except (PyMongoError, ValueError, TypeError) as error:
+            with warnings.catch_warnings():
+                # an option of the address that the driver does not understand (tls=yes) would be left out
+                warnings.simplefilter("error", UserWarning)
+                super().connect(force_reset)
+        except (PyMongoError, ValueError, TypeError, UserWarning) as error:
             # the error's own text may repeat the address
             key = "store.uri" if self.uri is not None else "store"
             raise SettingsError(
                 f"{key}: not an address of a MongoDB ({type(error).__name__}); write "
-                "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX, or set "
-                "store.host, store.port and store.username"
+                "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX and only "
+                "options that MongoDB has, or set store.host, store.port and store.username"
             ) from None
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus, urlsplit
 
 import pytest
 from pymongo import MongoClient
@@ -12,17 +13,31 @@ from pymongo import MongoClient
 from interphase_flows.settings import MongodbSettings
 from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed
 
+USER = "alice"
+# special characters, so that its form in an address is another
+PASSWORD = "tr0ub4dor:planted/3"
+
+
+@pytest.fixture(scope="session")
+def needles(mongo_uri: str) -> tuple[bytes, ...]:
+    """The password of the server, as it is and as it stands in an address: what must be found nowhere."""
+    password = urlsplit(mongo_uri).password
+    if not password:
+        pytest.skip(f"{URI_VARIABLE} has no password to search for")
+    return password.encode(), unquote_plus(password).encode()
+
 
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the server of MONGODB_URI, else of one started here."""
+    """Address of the server of MONGODB_URI, else of one started here that asks for a password."""
     if given := os.environ.get(URI_VARIABLE):
         yield given
         return
     if not is_installed():
         pytest.skip(MISSING)
     with MongoServer(tmp_path_factory.mktemp("mongo") / "data") as server:
-        yield server.uri
+        server.ask_for_password(USER, PASSWORD)
+        yield f"mongodb://{USER}:{quote_plus(PASSWORD)}@localhost:{server.port}/?authSource=admin"
 
 
 @pytest.fixture(scope="module")
