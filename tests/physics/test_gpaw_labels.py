@@ -1,0 +1,161 @@
+"""GPAW's labels, computed for real: known energies, forces that symmetry forbids, derivatives, a script's numbers.
+
+What stress is compared with.  GPAW's analytic stress is the derivative of the energy at a constant *number* of
+plane waves.  A potential learns from energies of many cells at a constant *cut-off*, so that is what the differences
+here are taken at, with the k-points of the unstrained cell.  The two derivatives differ by the Pulay stress, which
+falls with the cut-off: 0.0009 eV/Å³ for Li2S at 350 eV, 0.0003 eV/Å³ at 500 eV and above.  Against the
+stress of a crystal at equilibrium, zero, no per cent could be stated; the crystals here are compressed by 6 %,
+where stress is 0.02 (Li) to 0.08 (Li2S) eV/Å³ and the two derivatives were found within 0.7 % of each other at 500 eV.
+Energies are free energies (of smeared electrons): only of these are forces and stress derivatives.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from interphase_flows.references.labelling import RawLabel
+from interphase_flows.references.spec import GpawSpec
+from interphase_flows.settings import Settings
+from real_gpaw import (
+    bare_gpaw,
+    lithium,
+    lithium_phosphide,
+    lithium_sulfide,
+    skip_without_gpaw,
+    strained,
+)
+
+skip_without_gpaw()
+
+pytestmark = pytest.mark.slow
+
+CUTOFF_EV = 500.0
+SPEC = GpawSpec(cutoff_eV=CUTOFF_EV, k_density_per_inverse_angstrom=3.0)
+COARSE_K_DENSITY = 1.4
+COARSE_K_SPEC = GpawSpec(cutoff_eV=CUTOFF_EV, k_density_per_inverse_angstrom=COARSE_K_DENSITY)
+"""For differences: they hold with any k-points, as long as these stay the same."""
+
+CRYSTALS = {"Li": lithium(), "Li2S": lithium_sulfide(), "Li3P": lithium_phosphide()}
+CONVERGED_EV_PER_ATOM = {"Li": -1.90796, "Li2S": -3.98099, "Li3P": -3.47473}
+"""Free energies of these crystals by GPAW 26.7.0, gpaw-data 1.2.1, PBE, at 900 eV and 5 k-points per Å⁻¹."""
+ENERGY_TOLERANCE_EV_PER_ATOM = 0.010
+"""What 500 eV and 3 k-points per Å⁻¹ may differ from that; it is 0.005 for lithium, 0.003 and 0.001 for the salts."""
+
+SYMMETRY_FORCE_EV_PER_ANGSTROM = 1e-3
+STRESS_TOLERANCE = 0.02
+FORCE_TOLERANCE = 0.02
+STRAIN_STEP = 0.005
+DISPLACEMENT_ANGSTROM = 0.01
+BARE_ENERGY_TOLERANCE_EV = 1e-6
+"""Two runs of GPAW on one input on one machine; its threads are one."""
+
+
+def label(atoms: Atoms, spec: GpawSpec = SPEC) -> RawLabel:
+    return spec.build(Settings(n_threads=1)).label(atoms)
+
+
+@pytest.fixture(scope="module")
+def labels() -> dict[str, RawLabel]:
+    return {name: label(atoms) for name, atoms in CRYSTALS.items()}
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_energies_per_atom_are_those_of_a_converged_run(labels, name):
+    """Within 10 meV/atom of twice the cut-off and many more k-points; the SCF converged, by GPAW's own word."""
+    found = labels[name]
+    assert found.is_scf_converged is True
+    assert found.energy_ev / len(CRYSTALS[name]) == pytest.approx(
+        CONVERGED_EV_PER_ATOM[name], abs=ENERGY_TOLERANCE_EV_PER_ATOM
+    )
+    assert not found.corrections
+
+
+@pytest.mark.parametrize("name", CRYSTALS)
+def test_atoms_of_a_symmetric_crystal_feel_no_force(labels, name):
+    """Below 1 meV/Å, on every atom."""
+    forces = labels[name].forces_ev_per_angstrom
+    assert forces.shape == (len(CRYSTALS[name]), 3)
+    assert np.linalg.norm(forces, axis=1).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A crystal far from equilibrium and the components of stress to compare, in Voigt's order."""
+
+    atoms: Atoms
+    spec: GpawSpec
+    k_points: tuple[int, int, int]
+    components: dict[int, tuple[int, int]]
+
+
+COMPRESSED = {
+    "Li": Compressed(strained(lithium(), -0.06 * np.eye(3)), SPEC, (6, 6, 6), {2: (2, 2)}),
+    "Li2S, sheared": Compressed(
+        strained(lithium_sulfide(), np.array([[-0.06, 0.03, 0.0], [0.03, -0.06, 0.0], [0.0, 0.0, -0.05]])),
+        COARSE_K_SPEC,
+        (3, 3, 3),
+        {0: (0, 0), 2: (2, 2), 5: (0, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPRESSED)
+def test_stress_is_the_derivative_of_the_energy_by_strain(name):
+    """Within 2 %: sign (compression negative), unit (eV/Å³) and Voigt order."""
+    case = COMPRESSED[name]
+    found = label(case.atoms, case.spec)
+    volume = case.atoms.get_volume()
+    for voigt, (i, j) in case.components.items():
+        step = np.zeros((3, 3))
+        step[i, j] = step[j, i] = STRAIN_STEP
+        up, down = (
+            bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_ev
+            for sign in (1, -1)
+        )
+        works_twice = 1 if i == j else 2  # a shear strains xy and yx
+        expected = (up - down) / (2 * STRAIN_STEP * works_twice * volume)
+        assert found.stress_ev_per_angstrom3[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
+        if i == j:
+            assert expected < 0
+
+
+@pytest.fixture(scope="module")
+def rattled() -> tuple[Atoms, RawLabel]:
+    atoms = lithium_sulfide()
+    atoms.rattle(0.1, seed=1)
+    return atoms, label(atoms, COARSE_K_SPEC)
+
+
+def test_a_force_is_minus_the_derivative_of_the_energy(rattled):
+    """The largest component in a rattled crystal, within 2 %."""
+    atoms, found = rattled
+    forces = found.forces_ev_per_angstrom
+    atom, axis = np.unravel_index(np.abs(forces).argmax(), forces.shape)
+    energies_ev = []
+    for sign in (1, -1):
+        moved = atoms.copy()
+        moved.positions[atom, axis] += sign * DISPLACEMENT_ANGSTROM
+        energies_ev.append(bare_gpaw(moved, CUTOFF_EV, (3, 3, 3)).free_energy_ev)
+    expected = -(energies_ev[0] - energies_ev[1]) / (2 * DISPLACEMENT_ANGSTROM)
+    assert forces[atom, axis] == pytest.approx(expected, rel=FORCE_TOLERANCE)
+    assert abs(expected) > 0.1
+
+
+def test_a_label_has_the_numbers_of_a_bare_script(rattled):
+    """Process, custodian and files change nothing."""
+    atoms, found = rattled
+    bare = bare_gpaw(atoms, CUTOFF_EV, COARSE_K_DENSITY)
+    assert found.energy_ev == pytest.approx(bare.free_energy_ev, abs=BARE_ENERGY_TOLERANCE_EV)
+    np.testing.assert_allclose(found.forces_ev_per_angstrom, bare.forces_ev_per_angstrom, atol=1e-5)
+    np.testing.assert_allclose(found.stress_ev_per_angstrom3, bare.stress_ev_per_angstrom3, atol=1e-7)
+
+
+def test_a_metal_has_the_numbers_of_a_bare_script(labels):
+    """Smeared electrons: the label's energy is the free energy, a few meV/atom below the extrapolated one."""
+    bare = bare_gpaw(lithium(), CUTOFF_EV, 3.0)
+    found = labels["Li"]
+    assert found.energy_ev == pytest.approx(bare.free_energy_ev, abs=BARE_ENERGY_TOLERANCE_EV)
+    np.testing.assert_allclose(found.stress_ev_per_angstrom3, bare.stress_ev_per_angstrom3, atol=1e-7)
+    assert found.details["extrapolated_energy_ev"] > found.energy_ev + 0.01
