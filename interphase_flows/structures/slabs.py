@@ -22,7 +22,12 @@ from interphase_flows.structures.planes import (
     slab_from_cut,
     whole_anion_cuts,
 )
-from interphase_flows.structures.symmetry import distinct_faces, has_two_equal_surfaces, pymatgen_structure
+from interphase_flows.structures.symmetry import (
+    as_pymatgen_calls_spglib,
+    distinct_faces,
+    has_two_equal_surfaces,
+    pymatgen_structure,
+)
 
 MOLECULAR_BONDS_ANGSTROM = ANION_BONDS_ANGSTROM | {("S", "S"): 2.3}
 """Bonds that no termination may break: those of the anions, and those of the rings of sulfur."""
@@ -102,17 +107,19 @@ def _cut_by_pymatgen(
 ) -> Atoms | None:
     present = set(atoms.get_chemical_symbols())
     bonds = {pair: length for pair, length in MOLECULAR_BONDS_ANGSTROM.items() if set(pair) <= present}
-    generator = SlabGenerator(
-        pymatgen_structure(atoms), miller, min_thickness_angstrom, vacuum_angstrom, center_slab=True
-    )
-    terminations = generator.get_slabs(bonds=bonds or None, max_broken_bonds=0)
+    with as_pymatgen_calls_spglib():
+        generator = SlabGenerator(
+            pymatgen_structure(atoms), miller, min_thickness_angstrom, vacuum_angstrom, center_slab=True
+        )
+        terminations = generator.get_slabs(bonds=bonds or None, max_broken_bonds=0)
     if not terminations:
         return None
 
     def rank(slab: Slab) -> tuple[bool, int]:
         return not has_two_equal_surfaces(slab), len(slab)  # two equal surfaces have no dipole between them
 
-    best = min(terminations, key=rank).get_orthogonal_c_slab()
+    with as_pymatgen_calls_spglib():
+        best = min(terminations, key=rank).get_orthogonal_c_slab()
     return _along_z(
         Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True)
     )

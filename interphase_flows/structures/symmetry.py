@@ -18,7 +18,8 @@ SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 
 
 @contextmanager
-def _as_pymatgen_calls_spglib() -> Iterator[None]:
+def as_pymatgen_calls_spglib() -> Iterator[None]:
+    """Keep what pymatgen's calls of spglib warn of from being an error."""
     with warnings.catch_warnings():
         # pymatgen 2026.10 still calls spglib in the way that spglib 2.7 announces to end
         warnings.filterwarnings("ignore", message="Set OLD_ERROR_HANDLING", category=DeprecationWarning)
@@ -41,7 +42,7 @@ def site_orbits(atoms: Atoms) -> np.ndarray:
         If `atoms` has no cell.
     """
     check_has_cell(atoms, "site_orbits")
-    with _as_pymatgen_calls_spglib():
+    with as_pymatgen_calls_spglib():
         analyzer = SpacegroupAnalyzer(pymatgen_structure(atoms), symprec=SYMMETRY_TOLERANCE_ANGSTROM)
         return np.asarray(analyzer.get_symmetry_dataset().equivalent_atoms)
 
@@ -55,7 +56,7 @@ def distinct_faces(atoms: Atoms, max_miller: int) -> list[Miller]:
         If `atoms` has no cell.
     """
     check_has_cell(atoms, "distinct_faces")
-    with _as_pymatgen_calls_spglib():
+    with as_pymatgen_calls_spglib():
         faces = get_symmetrically_distinct_miller_indices(pymatgen_structure(atoms), max_miller)
     found = [(int(face[0]), int(face[1]), int(face[2])) for face in faces]
     return sorted(found, key=lambda face: (sum(abs(n) for n in face), [-n for n in face]))
@@ -63,5 +64,5 @@ def distinct_faces(atoms: Atoms, max_miller: int) -> list[Miller]:
 
 def has_two_equal_surfaces(slab: Slab) -> bool:
     """Whether an operation of symmetry turns a slab over: then there is no dipole between its surfaces."""
-    with _as_pymatgen_calls_spglib():
+    with as_pymatgen_calls_spglib():
         return bool(slab.is_symmetric())

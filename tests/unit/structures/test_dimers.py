@@ -1,0 +1,38 @@
+"""Atoms alone and in pairs."""
+
+import pytest
+from ase.data import covalent_radii
+
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.checks import minimum_distance_angstrom
+from interphase_flows.structures.dimers import dimers, isolated_atoms
+
+
+def test_every_pair_of_elements_at_every_distance():
+    pairs = dimers({"S", "Li", "P"}, 4, 0.7, 1.6, 12.0)
+    assert [str(pair.symbols) for pair in pairs[::4]] == ["Li2", "LiP", "LiS", "P2", "PS", "S2"]
+    for pair in pairs:
+        assert minimum_distance_angstrom(pair) == pytest.approx(pair.info["distance_angstrom"])
+    both = sum(covalent_radii[[3, 16]])
+    assert [pair.info["distance_angstrom"] for pair in pairs[8:12:3]] == pytest.approx(
+        [0.7 * both, 1.6 * both]
+    )
+
+
+def test_the_gates_let_the_default_distances_pass():
+    pairs = dimers({"S", "Li", "P"}, 4, 0.7, 1.6, 12.0)
+    assert [Gates().before(pair) for pair in pairs] == [None] * len(pairs)
+
+
+def test_an_atom_of_each_element_has_no_neighbour():
+    alone = isolated_atoms({"S", "Li"}, 12.0)
+    assert [str(atom.symbols) for atom in alone] == ["Li", "S"]
+    assert all(minimum_distance_angstrom(atom) == pytest.approx(12.0) for atom in alone)
+
+
+def test_a_box_that_is_not_empty_is_refused():
+    with pytest.raises(StructureError, match=r"box_angstrom=6\.0"):
+        dimers({"Li"}, 2, 0.7, 1.6, 6.0)
+    with pytest.raises(StructureError, match="min_distance_fraction=2"):
+        dimers({"Li"}, 2, 2.0, 1.6, 12.0)
