@@ -19,6 +19,7 @@ from monty.json import jsanitize
 from pymongo.errors import DuplicateKeyError
 
 from interphase_flows.storage.indexed_collection import IndexedCollection
+from interphase_flows.storage.sqlite_changes import SqliteChanges
 from interphase_flows.storage.sqlite_rows import SqliteRows
 
 __all__ = ["SqliteStore"]
@@ -280,14 +281,14 @@ class SqliteStore(MemoryStore):
         return narrowed
 
     @contextmanager
-    def _changes(self) -> Iterator["_Changes"]:
+    def _changes(self) -> Iterator[SqliteChanges]:
         """One transaction; what it wrote reaches the memory once it is on the disk."""
         with self._lock:
             _, rows = self._connected()
             with rows.transaction():
                 self._refresh()
                 memory, _ = self._connected()
-                changes = _Changes(memory, rows, list(self.unique_keys))
+                changes = SqliteChanges(memory, rows, list(self.unique_keys))
                 yield changes
             for identity, body in changes.bodies.items():
                 if body is None:
@@ -295,40 +296,6 @@ class SqliteStore(MemoryStore):
                 else:
                     memory.put(bson.decode(body))
             self._revision = max(self._revision, changes.revision)
-
-
-class _Changes:
-    """What one transaction writes."""
-
-    def __init__(self, memory: IndexedCollection, rows: SqliteRows, unique_keys: list[str]):
-        self.memory = memory
-        self.unique_keys = unique_keys
-        self.bodies: dict[Any, bytes | None] = {}
-        self.revision = 0
-        self._rows = rows
-
-    def write(self, document: dict) -> Any:
-        """Insert or replace; returns the identity."""
-        identity = document.setdefault("_id", bson.ObjectId())
-        body = bson.encode(document)
-        values = {field: _token(document, field) for field in self.unique_keys}
-        self.revision = self._rows.write(identity, body, values)
-        self.bodies[identity] = body
-        return identity
-
-    def delete(self, identity: Any) -> None:
-        """Remove."""
-        self._rows.delete(identity, self.unique_keys)
-        self.bodies[identity] = None
-
-    def claim_all(self, field: str) -> None:
-        """Make the values that documents have in a field unique."""
-        for document in self.memory:
-            self._rows.claim(document["_id"], field, _token(document, field))
-
-
-def _token(document: dict, field: str) -> bytes | None:
-    return bson.encode({"v": document[field]}) if field in document else None
 
 
 def _plain(document: dict) -> dict:
