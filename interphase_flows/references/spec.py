@@ -69,11 +69,12 @@ class GpawSpec(MethodSpec):
 class VaspSpec(MethodSpec):
     """Density-functional theory by VASP (its licence is the user's); one level for every cell.
 
-    ``smearing`` is VASP's Gaussian (ISMEAR 0), ``smearing_eV`` its SIGMA; ``k_density_per_inverse_angstrom`` as
-    for GPAW.
+    ``smearing_eV`` is SIGMA with Gaussian occupations (ISMEAR 0); ``k_density_per_inverse_angstrom`` as for GPAW.
+    ``code_version`` is compared with what VASP itself says: ``6`` takes any 6.x.y, ``6.4`` any 6.4.y.
     """
 
     method: Literal["vasp"] = "vasp"
+    code_version: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,2}$")] = "6"
     functional: Literal["PBE", "PBEsol", "r2SCAN"] = "PBEsol"
     cutoff_eV: Positive = 520.0
     k_density_per_inverse_angstrom: Positive = 3.0
@@ -84,6 +85,12 @@ class VaspSpec(MethodSpec):
     real_space_projection: bool = False
     potentials: Literal["PBE_54", "PBE_64"] = "PBE_54"
     max_scf_steps: Annotated[int, Field(ge=1)] = 150
+
+    def build(self, settings: Settings) -> "ReferenceMethod":
+        """Return VASP on this machine; that it and its potentials are there is asked when the first label is."""
+        from interphase_flows.references.vasp import VASPMethod
+
+        return VASPMethod(self, settings)
 
 
 METHOD_SPECS: tuple[type[MethodSpec], ...] = (ChgnetSpec, GpawSpec, VaspSpec)

@@ -1,0 +1,269 @@
+"""A label by VASP under custodian: kills, walltime, complaints; VASP's part is a stand-in that replays a record."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import StructureEntry
+from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
+from interphase_flows.jobs.labels import label_structure
+from interphase_flows.references.deadline import process_start_unix_s
+from interphase_flows.references.retries import Action
+from interphase_flows.references.spec import VaspSpec
+from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.settings import Settings
+from interphase_flows.structures.keys import structure_key
+from vasp_records import SILICON, needs_records, read_record
+
+TESTS = Path(__file__).parents[1]
+COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(str(TESTS / 'vasp_stand_in.py'))}"
+
+pytestmark = needs_records
+
+
+@pytest.fixture
+def silicon():
+    return read_record("converged").atoms
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Return a method whose VASP plays the given acts, one per launch."""
+
+    def make(*acts, spec=SILICON, policy=None, **settings):
+        monkeypatch.setenv("VASP_STAND_IN", json.dumps(acts))
+        kwargs = {} if policy is None else {"policy": policy}
+        return VASPMethod(
+            spec,
+            Settings(vasp_command=COMMAND, **settings),
+            poll_interval_s=0.02,
+            reads_potentials=False,
+            **kwargs,
+        )
+
+    return make
+
+
+def entry(atoms):
+    return StructureEntry(key=structure_key(atoms), origin="test", formula="Si2", n_atoms=len(atoms))
+
+
+def n_launches(folder):
+    return len((folder / "stand_in_launches").read_text().splitlines())
+
+
+REPLAY = {"replay": "converged"}
+
+
+def test_a_run_becomes_a_label(stand_in, silicon, tmp_path):
+    """With the numbers of the output, its logs, and nothing corrected; the working folder is left alone."""
+    before = Path.cwd()
+    label = label_structure(stand_in(REPLAY), Gates(), silicon, entry(silicon), tmp_path / "label")
+    record = read_record("converged")
+    assert (label.status, label.reason) == ("accepted", None)
+    assert label.energy_ev == record.free_energy_ev
+    assert label.is_scf_converged is True
+    assert label.corrections == []
+    assert label.details["n_electrons"] == 8
+    assert label.details["n_k_points"] == 20
+    assert Path.cwd() == before
+
+
+def test_inputs_and_logs_are_kept_but_no_potential(stand_in, silicon, tmp_path):
+    """POTCAR is licensed."""
+    raw = stand_in(REPLAY).label(silicon, tmp_path)
+    names = {path.name for path in raw.files}
+    assert {"INCAR", "KPOINTS", "POSCAR", "POTCAR.spec", "OUTCAR", "vasprun.xml", "custodian.json"} <= names
+    assert "POTCAR" not in names
+
+
+def test_a_cycle_that_did_not_converge_is_no_label_and_forces_are_in_the_order_of_the_atoms(
+    stand_in, tmp_path
+):
+    """After custodian has tried what it knows, of vanadium and oxygen interleaved; VASP gets them in groups."""
+    record = read_record("unconverged_electronic")
+    order = [0, 4, 1, 5, 6, 2, 7, 8, 9, 10, 3, 11, 12, 13]
+    atoms = record.atoms[order]
+    assert str(atoms.symbols) == "VOVO2VO4VO3"
+    raw = stand_in({"replay": "unconverged_electronic"}).label(atoms, tmp_path)
+    assert np.array_equal(raw.forces_ev_per_angstrom, record.forces[order])
+    assert raw.is_scf_converged is False
+    rejection = Gates().after(atoms, raw)
+    assert rejection is not None
+    assert rejection.reason == "scf_not_converged"
+    tried = [action for correction in raw.corrections for action in correction.actions]
+    assert "INCAR: set ALGO = Normal" in tried
+    assert n_launches(tmp_path) > 1
+
+
+def test_a_remedy_that_leaves_the_theory_alone_is_recorded_and_the_label_is_good(stand_in, silicon, tmp_path):
+    """BRMIX: custodian starts again; the label is that of the second run."""
+    complaint = {"say": " BRMIX: very serious problems", "replay": "converged"}
+    label = label_structure(stand_in(complaint, REPLAY), Gates(), silicon, entry(silicon), tmp_path)
+    assert label.status == "accepted"
+    assert [each.handler for each in label.corrections] == ["VaspErrorHandler"]
+    assert not any(each.changes_theory for each in label.corrections)
+    assert n_launches(tmp_path) == 2
+
+
+def test_a_remedy_that_changes_the_theory_disqualifies_the_label(stand_in, silicon, tmp_path):
+    """Custodian switches the real-space projection off, and VASP runs through: with other forces than asked for."""
+    complaint = {"say": " REAL_OPTLAY: internal error (1)", "replay": "converged"}
+    label = label_structure(stand_in(complaint, REPLAY), Gates(), silicon, entry(silicon), tmp_path)
+    assert (label.status, label.reason) == ("rejected", "theory_changed")
+    changing = [each for each in label.corrections if each.changes_theory]
+    assert changing[0].handler == "VaspErrorHandler"
+    assert changing[0].actions == ["INCAR: set LREAL = False"]
+    assert "LREAL = False\n" in (tmp_path / "INCAR").read_text()
+
+
+def test_an_output_of_another_level_disqualifies_the_label(stand_in, silicon, tmp_path):
+    """Whoever changed it, and wherever: VASP's own output says what was computed."""
+    spec = SILICON.model_copy(update={"cutoff_eV": 500.0})
+    label = label_structure(stand_in(REPLAY, spec=spec), Gates(), silicon, entry(silicon), tmp_path)
+    assert (label.status, label.reason) == ("rejected", "theory_changed")
+    assert label.corrections[-1].errors == ["ENCUT is 520.0, not 500.0"]
+
+
+def test_a_killed_vasp_is_started_again(stand_in, silicon, tmp_path):
+    """By a node that lost its memory, or an operator; the record says it happened."""
+    fifo = tmp_path / "announce"
+    os.mkfifo(fifo)
+    killer = subprocess.Popen(
+        [sys.executable, "-c", f"import os; os.kill(int(open({str(fifo)!r}).read()), 9)"]
+    )
+    raw = stand_in({"announce": str(fifo)}, REPLAY).label(silicon, tmp_path / "label")
+    assert killer.wait(timeout=30) == 0
+    assert raw.is_scf_converged
+    assert [each.errors for each in raw.corrections] == [["killed"]]
+    assert n_launches(tmp_path / "label") == 2
+
+
+def test_a_vasp_that_is_killed_every_time_is_given_up(stand_in, silicon, tmp_path):
+    """With the reason, the files and what was tried; the flow goes on."""
+    dying = {"say": "running", "status": 137}
+    label = label_structure(stand_in(dying), Gates(), silicon, entry(silicon), tmp_path)
+    assert (label.status, label.reason) == ("rejected", "killed")
+    assert len(label.corrections) == 2
+    assert n_launches(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        ({"replay": "converged", "cut": 0.7}, "garbage_output"),
+        ({"say": "forrtl: No space left on device", "status": 1}, "disk_full"),
+        ({"say": "insufficient virtual memory", "status": 41}, "out_of_memory"),
+        ({"say": "libmkl.so: cannot open shared object file", "status": 127}, "reference_method_failed"),
+        ({"replay": "converged", "status": 1}, "reference_method_failed"),
+    ],
+)
+def test_whatever_goes_wrong_is_a_rejected_label_with_a_reason(act, reason, stand_in, silicon, tmp_path):
+    """Output cut off, full disk, no memory, a broken installation, a failure after the last line."""
+    label = label_structure(stand_in(act), Gates(), silicon, entry(silicon), tmp_path)
+    assert (label.status, label.reason) == ("rejected", reason)
+
+
+def test_an_old_output_is_not_taken_for_a_new_one(stand_in, silicon, tmp_path):
+    """A good run of before, and a run of now that dies at once."""
+    stand_in(REPLAY).label(silicon, tmp_path)
+    with pytest.raises(ReferenceMethodError):
+        stand_in(REPLAY, {"status": 1}).label(silicon, tmp_path)
+
+
+def test_walltime_keeps_the_density_and_the_next_launch_goes_on_from_it(stand_in, silicon, tmp_path):
+    """STOPCAR in time; then ISTART 1 and ICHARG 1 in the same folder."""
+    soon_s = time.time() - process_start_unix_s() + 60.0
+    acts = ({"until_stopcar": True}, REPLAY)
+    with pytest.raises(WalltimeReachedError, match="walltime_s"):
+        stand_in(*acts, walltime_s=soon_s).label(silicon, tmp_path)
+    raw = stand_in(*acts).label(silicon, tmp_path)
+    assert raw.is_scf_converged
+    first, second = ((tmp_path / f"INCAR.launch{n}").read_text() for n in (0, 1))
+    assert "ISTART = 0\n" in first
+    assert "ICHARG = 2\n" in first
+    assert "ISTART = 1\n" in second
+    assert "ICHARG = 1\n" in second
+    assert (tmp_path / "WAVECAR").read_text() == "wave functions would be here"
+    assert not (tmp_path / "STOPCAR").exists()
+
+
+def test_nothing_is_started_after_the_end(stand_in, silicon, tmp_path):
+    """A worker that has no time left leaves the label to the next one."""
+    with pytest.raises(WalltimeReachedError):
+        stand_in(REPLAY, walltime_s=1e-3).label(silicon, tmp_path)
+    assert not (tmp_path / "stand_in_launches").exists()
+
+
+def test_kill_9_of_the_worker_ends_vasp_and_the_next_launch_has_the_folder(stand_in, silicon, tmp_path):
+    """No orphan writes beside its successor: the lock is VASP's as long as it lives."""
+    fifo, folder = tmp_path / "announce", tmp_path / "label"
+    os.mkfifo(fifo)
+    method = stand_in({"announce": str(fifo)}, REPLAY)
+    worker = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.path.insert(0, sys.argv[1])\n"
+            "from pathlib import Path\n"
+            "from vasp_records import SILICON, read_record\n"
+            "from interphase_flows.references.vasp import VASPMethod\n"
+            "from interphase_flows.settings import Settings\n"
+            "settings = Settings(vasp_command=sys.argv[2])\n"
+            "method = VASPMethod(SILICON, settings, poll_interval_s=0.02, reads_potentials=False)\n"
+            "method.label(read_record('converged').atoms, Path(sys.argv[3]))",
+            str(TESTS),
+            COMMAND,
+            str(folder),
+        ]
+    )
+    with fifo.open() as announced:
+        vasp = int(announced.read())
+    os.kill(worker.pid, signal.SIGKILL)
+    assert worker.wait(timeout=30) == -signal.SIGKILL
+    raw = method.label(silicon, folder)  # waits for the lock
+    assert raw.is_scf_converged
+    assert not Path(f"/proc/{vasp}").exists() or "Z" in Path(f"/proc/{vasp}/stat").read_text().split(")")[1]
+    assert n_launches(folder) == 2
+
+
+def test_the_calculator_speaks_of_the_same_energy_and_refuses_what_a_gate_would(stand_in, silicon):
+    """For relaxations: the free energy, and no step at another level of theory."""
+    silicon.calc = stand_in(REPLAY).calculator()
+    assert silicon.get_potential_energy() == read_record("converged").free_energy_ev
+    assert silicon.get_stress() == pytest.approx([3.0044e-4] * 3 + [0] * 3, abs=1e-7)
+    spec = SILICON.model_copy(update={"cutoff_eV": 500.0})
+    silicon.calc = stand_in(REPLAY, spec=spec).calculator()
+    with pytest.raises(ReferenceMethodError) as raised:
+        silicon.get_potential_energy()
+    assert raised.value.reason == "theory_changed"
+
+
+def test_without_vasp_it_is_a_setting_that_is_missing_and_no_label_is_rejected(
+    silicon, tmp_path, monkeypatch
+):
+    """Ten thousand structures are not to be blamed for a module that was not loaded."""
+    monkeypatch.delenv("VASP_CMD", raising=False)
+    with pytest.raises(SettingsError, match=r"VASP_CMD.*vasp_command"):
+        VASPMethod(VaspSpec(), Settings()).label(silicon, tmp_path)
+    monkeypatch.setenv("VASP_CMD", "no_such_mpirun vasp_std")
+    with pytest.raises(SettingsError, match="no_such_mpirun"):
+        VASPMethod(VaspSpec(), Settings()).label(silicon, tmp_path)
+
+
+def test_a_policy_can_give_up_at_once(stand_in, silicon, tmp_path):
+    """What is tried again is data."""
+    policy = {"killed": (), "garbage_output": (Action("once more", start="scratch"),)}
+    with pytest.raises(ReferenceMethodError) as raised:
+        stand_in({"status": 137}, policy=policy).label(silicon, tmp_path)
+    assert raised.value.corrections == ()
+    assert n_launches(tmp_path) == 1

@@ -1,0 +1,38 @@
+"""Golden inputs of VASP: `python tests/vasp_golden.py` writes them anew, after a change that was meant."""
+
+import tempfile
+from pathlib import Path
+
+from ase import Atoms
+
+from interphase_flows.references.spec import VaspSpec
+from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.settings import Settings
+from interphase_flows.structures.laptop import laptop_interface
+from interphase_flows.structures.library import load_phase
+
+GOLDEN = Path(__file__).parent / "inputs" / "vasp"
+GOLDEN_FILES = ("INCAR", "KPOINTS", "POTCAR.spec")
+NAMES = ("Li", "Li2S", "interface_66_atoms")
+
+
+def golden_atoms(name: str) -> Atoms:
+    """Return a structure of the golden inputs."""
+    if name == "interface_66_atoms":
+        return laptop_interface(max_atoms=66).atoms
+    return load_phase(name)
+
+
+def write_golden(name: str, folder: Path) -> Path:
+    """Write the inputs of a structure, at the level of theory a campaign has by default, without a licence."""
+    method = VASPMethod(VaspSpec(), Settings(), reads_potentials=False)
+    return method.write_inputs(golden_atoms(name), folder)
+
+
+if __name__ == "__main__":
+    for name in NAMES:
+        with tempfile.TemporaryDirectory() as temporary:
+            written = write_golden(name, Path(temporary))
+            (GOLDEN / name).mkdir(parents=True, exist_ok=True)
+            for file in GOLDEN_FILES:
+                (GOLDEN / name / file).write_text((written / file).read_text())

@@ -1,0 +1,89 @@
+"""Genuine outputs of VASP, where there are any, and a reader of their XML that shares nothing with the package's."""
+
+import gzip
+import lzma
+import os
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from interphase_flows.references.spec import VaspSpec
+
+VARIABLE = "INTERPHASE_VASP_RECORDS"
+
+needs_records = pytest.mark.skipif(
+    VARIABLE not in os.environ,
+    reason=f"{VARIABLE} is not set to a folder of recorded VASP outputs (custodian's test files)",
+)
+
+SILICON = VaspSpec(
+    functional="PBE",
+    code_version="6.4.2",
+    cutoff_eV=520.0,
+    k_density_per_inverse_angstrom=3.3,
+    smearing_eV=0.11151019,
+    spin_polarized=True,
+    scf_energy_tolerance_eV=1e-4,
+    real_space_projection=True,
+)
+"""The level of theory of the record ``converged``: two atoms of silicon, PBE, VASP 6.4.2."""
+
+
+def record_text(name: str) -> str:
+    """Return a record's text, `converged_vasprun.xml` and the like."""
+    folder = Path(os.environ[VARIABLE])
+    if (folder / f"{name}.gz").is_file():
+        return gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()
+    return lzma.decompress((folder / f"{name}.xz").read_bytes()).decode()
+
+
+def unpack(name: str, folder: Path) -> Path:
+    """Write a record into a folder as VASP would have."""
+    (folder / "vasprun.xml").write_text(record_text(f"{name}_vasprun.xml"))
+    if name == "converged":
+        (folder / "OUTCAR").write_text(record_text("converged_OUTCAR"))
+    return folder
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last ionic step as the file has it: eV, eV/Å, kbar (VASP's sign), Å."""
+
+    atoms: Atoms
+    free_energy_ev: float
+    sigma0_energy_ev: float
+    forces: np.ndarray
+    stress_kbar: np.ndarray
+    n_scf_steps: int
+
+
+def _rows(varray: ElementTree.Element) -> np.ndarray:
+    return np.array([[float(number) for number in row.text.split()] for row in varray.findall("v")])
+
+
+def read_record(name: str) -> Record:
+    """Read a record with the standard library."""
+    root = ElementTree.fromstring(record_text(f"{name}_vasprun.xml"))
+    last = root.findall("calculation")[-1]
+    symbols = [row.find("c").text.strip() for row in root.findall("atominfo/array[@name='atoms']/set/rc")]
+    cell = _rows(last.find("structure/crystal/varray[@name='basis']"))
+    fractions = _rows(last.find("structure/varray[@name='positions']"))
+    energies = {item.get("name"): float(item.text) for item in last.findall("energy/i")}
+    last_step = {
+        item.get("name"): float(item.text) for item in last.findall("scstep")[-1].findall("energy/i")
+    }
+    # xenon is "X" in the header of VASP 5.3
+    numbers = [atomic_numbers["Xe" if symbol == "X" else symbol] for symbol in symbols]
+    return Record(
+        atoms=Atoms(numbers, scaled_positions=fractions, cell=cell, pbc=True),
+        free_energy_ev=energies["e_fr_energy"],
+        sigma0_energy_ev=last_step["e_0_energy"],
+        forces=_rows(last.find("varray[@name='forces']")),
+        stress_kbar=_rows(last.find("varray[@name='stress']")),
+        n_scf_steps=len(last.findall("scstep")),
+    )
