@@ -26,11 +26,12 @@ MEV = 1000.0
 class PhaseNumbers:
     """What one setting gives for one phase.
 
-    ``forces_ev_per_angstrom`` (n_atoms, 3) and ``stress_ev_per_angstrom3`` (6,) are of the displaced crystal.
+    ``forces_ev_per_angstrom`` (n_atoms, 3) and ``stress_ev_per_angstrom3`` (6,) are of the displaced crystal, or of
+    the crystal itself if there is no displaced one.
     """
 
     perfect_ev_per_atom: float
-    displaced_ev_per_atom: float
+    displaced_ev_per_atom: float | None
     forces_ev_per_angstrom: NDArray[np.float64]
     stress_ev_per_angstrom3: NDArray[np.float64]
 
@@ -143,7 +144,7 @@ def reaction_weights(
         shown = {name: compositions[name].reduced_formula for name in names}
         return " + ".join(shown[n] if abs(terms[n] - 1) < 1e-9 else f"{terms[n]:g} {shown[n]}" for n in names)
 
-    rest = [name for name in compositions if name not in (electrode, electrolyte)]
+    rest = sorted(name for name in compositions if name not in (electrode, electrolyte))
     written = f"{side([electrolyte, electrode])} → {side(rest)}"
     return {name: float(n / total) for name, n in atoms.items()}, written
 
@@ -181,8 +182,10 @@ def deviation(
         if here is None or there is None:
             missing.append(name)
             continue
-        above = [n.displaced_ev_per_atom - n.perfect_ev_per_atom for n in (here, there)]
-        energy[f"{name}, displaced"] = MEV * abs(above[0] - above[1])
+        if here.displaced_ev_per_atom is not None and there.displaced_ev_per_atom is not None:
+            above = [here.displaced_ev_per_atom - here.perfect_ev_per_atom]
+            above.append(there.displaced_ev_per_atom - there.perfect_ev_per_atom)
+            energy[f"{name}, displaced"] = MEV * abs(above[0] - above[1])
         force[name] = MEV * float(np.abs(here.forces_ev_per_angstrom - there.forces_ev_per_angstrom).max())
         stress[name] = MEV * float(np.abs(here.stress_ev_per_angstrom3 - there.stress_ev_per_angstrom3).max())
     if weights:

@@ -9,10 +9,16 @@ from jobflow import Flow, Maker, OnMissing
 from interphase_flows.analysis.settings_convergence import Tolerances
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
-from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker, Point
+from interphase_flows.jobs.convergence import (
+    DISPLACED_BELOW_ATOMS,
+    ConvergenceMaker,
+    ConvergenceStructuresMaker,
+    Point,
+)
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.references.spec import MethodSpec
 from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.smallest_cells import smallest_cell
 
 CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
 STRUCTURES_SEED = 800
@@ -120,9 +126,18 @@ class ConvergenceStudyMaker(Maker):
         files = self.campaign.structure_files
         names = list(self.phases) or study_phases(self.campaign)
         return {
-            name: len(load_structure_file(files[name]) if name in files else load_phase(name))
+            name: len(smallest_cell(load_structure_file(files[name]) if name in files else load_phase(name)))
             for name in names
         }
+
+    def places(self) -> dict[str, list[int]]:
+        """Return where the structures of each phase are in the set of the study."""
+        found: dict[str, list[int]] = {}
+        start = 0
+        for name, n in self.n_atoms().items():
+            found[name] = list(range(start, start + (2 if n < DISPLACED_BELOW_ATOMS else 1)))
+            start = found[name][-1] + 1
+        return found
 
     def spec_at(self, point: Point) -> MethodSpec:
         """Return the method at a point of the study."""
@@ -131,8 +146,8 @@ class ConvergenceStudyMaker(Maker):
 
     def make(self) -> Flow:
         """Return the flow; its output is the study's AnalysisDoc."""
-        points, campaign = self.points(), self.campaign
-        phases = list(self.n_atoms())
+        points, campaign, places = self.points(), self.campaign, self.places()
+        phases = list(places)
         structures = ConvergenceStructuresMaker(structure_files=campaign.structure_files).make(
             phases, campaign.seed + STRUCTURES_SEED
         )
@@ -143,8 +158,9 @@ class ConvergenceStudyMaker(Maker):
                 reference=self.spec_at(point),
                 gates=campaign.gates,
             )
-            indices = [2 * phases.index(name) + i for name in point["phases"] for i in (0, 1)]
-            labels.append(maker.make(structures.output, indices))
+            labels.append(
+                maker.make(structures.output, [i for name in point["phases"] for i in places[name]])
+            )
         judged = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
             [campaign.electrode, campaign.electrolyte],
             structures.output,

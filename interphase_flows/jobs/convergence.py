@@ -24,11 +24,13 @@ from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.structures.keys import structure_key
 from interphase_flows.structures.library import load_phase, load_structure_file
 from interphase_flows.structures.perturb import strained_and_rattled
+from interphase_flows.structures.smallest_cells import smallest_cell
 
 KIND = "analyses"
 NAME = "convergence study"
 FAMILY = "convergence"
 PERFECT, DISPLACED = "perfect", "displaced"
+DISPLACED_BELOW_ATOMS = 40
 MAX_STRAIN = 0.02
 RATTLE_ANGSTROM = 0.1
 
@@ -39,27 +41,32 @@ Point = dict[str, Any]
 
 @dataclass
 class ConvergenceStructuresMaker(Maker):
-    """Two structures of every phase: the crystal, and one strained and with displaced atoms.
+    """The smallest cell of every phase, and one strained and with displaced atoms.
 
     Parameters
     ----------
+    displaced_below_atoms
+        A larger cell is labelled once, as it is: it has little symmetry, so its own forces do for comparison.
     structure_files
         Files of phases that the package does not have.
     """
 
     name: str = "convergence structures"
+    displaced_below_atoms: int = DISPLACED_BELOW_ATOMS
     structure_files: dict[str, str] = field(default_factory=dict)
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
-        """Return the perfect and the displaced crystal of each phase, in this order."""
+        """Return the crystal of each phase and, for a small one, its displaced copy next."""
         frames, origins = [], []
         for name in phases:
             path = self.structure_files.get(name)
-            crystal = load_phase(name) if path is None else load_structure_file(path)
-            displaced = strained_and_rattled(crystal, 1, MAX_STRAIN, RATTLE_ANGSTROM, seed)
-            frames += [crystal, *displaced]
-            origins += [f"{FAMILY}/{name}/{PERFECT}", f"{FAMILY}/{name}/{DISPLACED}"]
+            crystal = smallest_cell(load_phase(name) if path is None else load_structure_file(path))
+            frames.append(crystal)
+            origins.append(f"{FAMILY}/{name}/{PERFECT}")
+            if len(crystal) < self.displaced_below_atoms:
+                frames += strained_and_rattled(crystal, 1, MAX_STRAIN, RATTLE_ANGSTROM, seed)
+                origins.append(f"{FAMILY}/{name}/{DISPLACED}")
         key = content_key(
             "structure_sets",
             name="convergence",
@@ -206,17 +213,18 @@ def _numbers(phases: Sequence[str], labels: Mapping[str, LabelDoc]) -> dict[str,
     """Return what a point says of its phases, None of one with a label rejected or missing."""
     result: dict[str, PhaseNumbers | None] = {}
     for name in phases:
-        pair = [labels.get(f"{FAMILY}/{name}/{kind}") for kind in (PERFECT, DISPLACED)]
-        if any(label is None or label.energy_ev is None for label in pair):
+        perfect = labels.get(f"{FAMILY}/{name}/{PERFECT}")
+        displaced = labels.get(f"{FAMILY}/{name}/{DISPLACED}")
+        judged = displaced or perfect
+        if perfect is None or judged is None or perfect.energy_ev is None or judged.energy_ev is None:
             result[name] = None
             continue
-        perfect, displaced = (label for label in pair if label is not None)
         n_atoms = len(perfect.numbers)
         result[name] = PhaseNumbers(
-            float(perfect.energy_ev or 0.0) / n_atoms,
-            float(displaced.energy_ev or 0.0) / n_atoms,
-            np.asarray(displaced.forces_ev_per_angstrom),
-            np.asarray(displaced.stress_ev_per_angstrom3),
+            perfect.energy_ev / n_atoms,
+            None if displaced is None else judged.energy_ev / n_atoms,
+            np.asarray(judged.forces_ev_per_angstrom),
+            np.asarray(judged.stress_ev_per_angstrom3),
         )
     return result
 

@@ -1,0 +1,78 @@
+"""Volume, energy and stiffness of a crystal at rest, from its energies at several volumes.
+
+Birch and Murnaghan's equation of third order (Birch, Phys. Rev. 71, 809 (1947)), fitted by ASE; the form with
+V0, E0, B0 and B0' as in ASE's ``birchmurnaghan``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import units
+from ase.eos import EquationOfState, birchmurnaghan
+
+from interphase_flows.exceptions import AnalysisError
+
+LEAST_POINTS = 5
+"""Four parameters are fitted; with as many points the residual would say nothing."""
+
+
+@dataclass(frozen=True)
+class FittedCurve:
+    """A fitted equation of state.
+
+    ``rms_residual_mev_per_atom`` is the root mean square distance of the energies from the curve.
+    """
+
+    volume_angstrom3: float
+    energy_ev: float
+    bulk_modulus_gpa: float
+    bulk_modulus_derivative: float
+    rms_residual_mev_per_atom: float
+    n_points: int
+
+
+def fit_birch_murnaghan(
+    volumes_angstrom3: Sequence[float], energies_ev: Sequence[float], n_atoms: int
+) -> FittedCurve:
+    """Fit energies of one crystal against volume.
+
+    Parameters
+    ----------
+    volumes_angstrom3, energies_ev
+        Of the same cell, in any order, five at least.
+    n_atoms
+        In that cell.
+
+    Raises
+    ------
+    AnalysisError
+        There are too few points, the fit fails, or its minimum is not among the volumes: then the curve
+        would be extrapolated.
+    """
+    volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_ev, float)
+    if len(volumes) != len(energies) or len(volumes) < LEAST_POINTS:
+        raise AnalysisError(
+            f"equation of state: {len(volumes)} volumes and {len(energies)} energies; label {LEAST_POINTS} at least"
+        )
+    try:
+        fit = EquationOfState(volumes, energies, eos="birchmurnaghan")
+        volume, energy, bulk_modulus = fit.fit(warn=False)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise AnalysisError(
+            f"equation of state: no fit through {len(volumes)} points ({error}); look at the energies"
+        ) from error
+    if not volumes.min() < volume < volumes.max():
+        raise AnalysisError(
+            f"equation of state: the minimum ({volume:.2f} Å³) lies outside the volumes "
+            f"({volumes.min():.2f} to {volumes.max():.2f} Å³); label cells around it"
+        )
+    residual = energies - birchmurnaghan(volumes, *fit.eos_parameters)
+    return FittedCurve(
+        volume_angstrom3=float(volume),
+        energy_ev=float(energy),
+        bulk_modulus_gpa=float(bulk_modulus / units.GPa),
+        bulk_modulus_derivative=float(fit.eos_parameters[2]),
+        rms_residual_mev_per_atom=1000.0 * float(np.sqrt(np.mean(residual**2))) / n_atoms,
+        n_points=len(volumes),
+    )

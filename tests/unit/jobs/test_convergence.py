@@ -1,0 +1,155 @@
+"""The convergence study on a method whose errors are known."""
+
+from math import exp
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.settings_convergence import Tolerances
+from interphase_flows.campaigns.schema import Campaign, GateSpec
+from interphase_flows.exceptions import InputError, ReferenceMethodError
+from interphase_flows.flows.convergence_study import ConvergenceStudyMaker, study_phases
+from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker
+from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.references.labelling import RawLabel
+from interphase_flows.references.spec import GpawSpec, MethodSpec
+
+HALVING_EV = 50.0
+ERROR_EV_PER_S = 0.2
+
+
+class Waves:
+    """Every sulphur atom is wrong by an amount that halves with the cutoff; k-points are exact from 3 on."""
+
+    def __init__(self, spec, refuses):
+        self.spec, self.refuses = spec, refuses
+
+    @property
+    def identity(self):
+        from interphase_flows.documents.records import MethodIdentity
+
+        key = f"waves-{self.spec.cutoff_eV:g}-{self.spec.k_density_per_inverse_angstrom:g}"
+        return MethodIdentity(name="waves", code="W", version="1", is_surrogate=False, settings={}, key=key)
+
+    def label(self, atoms, folder=None):
+        if self.refuses in atoms.symbols and self.spec.cutoff_eV == 300:
+            raise ReferenceMethodError("did not converge", "scf_not_converged")
+        error = exp(-self.spec.cutoff_eV / HALVING_EV) * exp(8.0)
+        coarse = 0.004 if self.spec.k_density_per_inverse_angstrom < 3 else 0.0
+        n_sulphur = list(atoms.symbols).count("S")
+        forces = 0.0 * atoms.positions
+        forces[0, 0], forces[1 % len(atoms), 0] = error / 10, -error / 10
+        if len(atoms) == 1:
+            forces[:] = 0.0
+        return RawLabel(
+            -3.0 * len(atoms) + n_sulphur * error * ERROR_EV_PER_S + coarse * n_sulphur,
+            forces,
+            np.full(6, error / 1000),
+        )
+
+
+class WavesSpec(MethodSpec):
+    method: str = "waves"
+    cutoff_eV: float = 350.0
+    k_density_per_inverse_angstrom: float = 3.0
+    gamma_above_atoms: int = 40
+    refuses: str = "none"
+
+    def build(self, settings):
+        return Waves(self, self.refuses)
+
+
+def study(refuses="none", **options):
+    # the forces of this method know no symmetry
+    gates = GateSpec(max_asymmetry_ev_per_angstrom=100.0)
+    campaign = Campaign(name="unit", gates=gates).model_copy(update={"reference": WavesSpec(refuses=refuses)})
+    return ConvergenceStudyMaker(campaign, **options)
+
+
+def run(maker):
+    """Run the jobs of a study here and now."""
+    campaign, places = maker.campaign, maker.places()
+    structures = ConvergenceStructuresMaker.make.original(ConvergenceStructuresMaker(), list(places), 1)
+    batches = [
+        LabelMaker.make.original(
+            LabelMaker(reference=maker.spec_at(point), gates=campaign.gates),
+            structures,
+            [i for name in point["phases"] for i in places[name]],
+        )
+        for point in maker.points()
+    ]
+    judge = ConvergenceMaker(reference=campaign.reference, tolerances=maker.tolerances)
+    return ConvergenceMaker.make.original(judge, ["Li", "Li7P3S11"], structures, maker.points(), batches)
+
+
+def test_the_phases_of_a_study_make_the_full_reaction():
+    """The ends, and for every other element the phase richest in the electrode's."""
+    assert study_phases(Campaign(name="unit")) == ["Li", "Li3P", "Li2S", "Li7P3S11"]
+
+
+def test_the_campaigns_own_setting_comes_first_and_no_setting_twice():
+    """A large cell at Gamma is not labelled at every density, but against one mesh if asked."""
+    points = study(cutoffs_ev=(300, 350, 500), k_densities=(2, 3), gamma_check_density=1.5).points()
+    shown = [
+        (p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"], len(p["phases"])) for p in points
+    ]
+    assert shown == [
+        ("own", 350.0, 3.0, 4),
+        ("cutoff", 300.0, 3.0, 4),
+        ("cutoff", 500.0, 3.0, 4),
+        ("k_density", 350.0, 2.0, 3),
+        ("gamma", 350.0, 1.5, 1),
+    ]
+    maker = study(gamma_check_density=1.5)
+    assert maker.spec_at(points[-1]).gamma_above_atoms == 43
+    assert maker.places() == {"Li": [0, 1], "Li3P": [2, 3], "Li2S": [4, 5], "Li7P3S11": [6]}
+
+
+def test_a_method_without_a_cutoff_has_nothing_to_converge():
+    with pytest.raises(InputError, match="chgnet has neither cutoff nor k-points"):
+        ConvergenceStudyMaker(Campaign(name="unit")).points()
+    with pytest.raises(InputError, match=r"cutoffs: 0, 300"):
+        ConvergenceStudyMaker(Campaign(name="unit", reference=GpawSpec()), cutoffs_ev=(0, 300)).points()
+
+
+def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
+    """Energies of sulphur are off by a known amount, which the reaction keeps and differences of shape do not."""
+    document = run(
+        study(
+            cutoffs_ev=(300, 350, 400, 500),
+            k_densities=(2, 3, 4),
+            tolerances=Tolerances(3.0, 200.0, 5.0),
+        )
+    )
+    values = document.values
+    rows = {(p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"]): p for p in values["points"]}
+    # 11 S on both sides of the reaction: the error cancels
+    assert rows["cutoff", 300.0, 3.0]["errors"]["energy_mev_per_atom"]["reaction"] == pytest.approx(
+        0, abs=1e-6
+    )
+    error = exp(8.0) * (exp(-300 / HALVING_EV) - exp(-500 / HALVING_EV))
+    assert rows["cutoff", 300.0, 3.0]["worst"]["force_mev_per_angstrom"] == pytest.approx(100 * error)
+    assert rows["cutoff", 500.0, 3.0]["is_yardstick"]
+    # 300 eV: forces are off by 730 meV/Å; 350 eV: by 260; 400 eV: by 90
+    assert (values["chosen"]["cutoff_eV"], values["chosen"]["k_density_per_inverse_angstrom"]) == (400.0, 2.0)
+    assert values["chosen"]["is_within"]
+    assert not values["own"]["is_within"]
+    assert values["own"]["margins"]["force_mev_per_angstrom"] < 0
+    assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
+
+
+def test_the_study_is_computed_once(workspace):
+    """Its document and every label are found again."""
+    first = run(study(cutoffs_ev=(300, 500), k_densities=(3,)))
+    n_labels = workspace.ledger.count("labels")
+    assert run(study(cutoffs_ev=(300, 500), k_densities=(3,))) == first
+    assert workspace.ledger.count("labels") == n_labels == 21
+
+
+def test_a_rejected_label_keeps_its_setting_out_of_the_choice(workspace):
+    """And is told."""
+    document = run(study("S", cutoffs_ev=(300, 500), k_densities=(3,), tolerances=Tolerances(1e6, 1e6, 1e6)))
+    assert document.values["chosen"]["cutoff_eV"] == 350.0
+    assert any("scf_not_converged" in note for note in document.notes)
+    refused = next(p for p in document.values["points"] if p["cutoff_eV"] == 300.0)
+    assert set(refused["missing"]) == {"Li2S", "Li7P3S11"}

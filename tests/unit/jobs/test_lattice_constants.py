@@ -1,0 +1,56 @@
+"""Lattice constants from labels at several volumes."""
+
+import pytest
+from ase.build import bulk
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+
+from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
+from spheres import SpheresCalculator, SpheresSpec
+
+
+def run(maker, *arguments):
+    return type(maker).make.original(maker, *arguments)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A crystal of spheres near its rest, and one far from it."""
+    paths = {}
+    for name, a in {"near": 3.30, "far": 3.9}.items():
+        paths[name] = str(tmp_path / f"{name}.extxyz")
+        bulk("Li", "fcc", a=a).write(paths[name])
+    return paths
+
+
+def at_rest_angstrom():
+    atoms = bulk("Li", "fcc", a=3.3)
+    atoms.calc = SpheresCalculator()
+    BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=50)
+    return float(4 * atoms.get_volume()) ** (1 / 3)
+
+
+def fitted(files, names):
+    maker = ScaledCrystalsMaker(n_volumes=7, max_strain=0.03, structure_files=files)
+    scaled = run(maker, names)
+    labels = run(LabelMaker(reference=SpheresSpec()), scaled, list(range(len(scaled.entries))))
+    return run(LatticeConstantsMaker(), labels)
+
+
+def test_the_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spheres, files):
+    """Of the conventional cell, within a thousandth; every volume was labelled."""
+    phase = fitted(files, ["near"]).values["phases"]["near"]
+    assert phase["a_angstrom"] == pytest.approx(at_rest_angstrom(), rel=1e-3)
+    assert phase["c_angstrom"] is None
+    assert phase["n_points"] == workspace.ledger.count("labels") == 7
+    assert phase["stress_anisotropy_gpa"] == pytest.approx(0.0, abs=1e-6)
+    assert phase["rms_residual_mev_per_atom"] < 1.0
+
+
+def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):
+    """The others are fitted all the same."""
+    document = fitted(files, ["near", "far"])
+    assert list(document.values["phases"]) == ["near"]
+    assert len(document.notes) == 1
+    assert document.notes[0].startswith("far: equation of state")
