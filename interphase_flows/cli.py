@@ -216,7 +216,7 @@ def status(
             )
         Console().print(table)
         print("errors: mean absolute, on interface frames that trained no member")
-    if found.status in ("interrupted", "failed"):
+    if found.status in ("interrupted", "failed", "walltime reached"):
         print(f"go on with: interphase resume {found.name}")
     if found.report:
         print(f"report: {found.report}")

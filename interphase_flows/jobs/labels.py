@@ -28,6 +28,7 @@ from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.keys import content_key
 from interphase_flows.progress import emit
 from interphase_flows.references.cost import label_size, pack_by_cost, told_duration
+from interphase_flows.references.deadline import deadline
 from interphase_flows.references.labelling import ReferenceMethod
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
@@ -183,8 +184,15 @@ class LabelMaker(Maker):
 
     @job(output_schema=LabelBatch)
     def make(self, structures: StructureSetDoc, indices: Sequence[int]) -> LabelBatch:
-        """Return which labels were accepted and which rejected; each is a document of its own."""
+        """Return which labels were accepted and which rejected; each is a document of its own.
+
+        Raises
+        ------
+        WalltimeReachedError
+            Time ran out: no label is begun after it, and those that are done are on record.
+        """
         settings = current_workspace().settings
+        end = deadline(settings)
         method = reference_method(self.reference, settings)
         gates = Gates(**self.gates.model_dump())
         frames = load_set(structures)
@@ -194,6 +202,7 @@ class LabelMaker(Maker):
             atoms, entry = frames[index], structures.entries[index]
             expected_s = model.estimate_s(label_size(self.reference, atoms))
             emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s)}")
+            end.check(f"the label of {entry.formula}")
             label = label_once(method, gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin

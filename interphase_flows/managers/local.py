@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
-from interphase_flows.exceptions import InputError, InterphaseError, StorageError
+from interphase_flows.exceptions import InputError, InterphaseError, StorageError, WalltimeReachedError
 from interphase_flows.managers.job_failures import record_job_failure
 from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.managers.status import PROGRESS_FILE, missing_answers
@@ -26,8 +27,16 @@ PROGRESS_INTERVAL_S = 1.0
 JOB_LOG = "jobs.log"
 
 
+WALLTIME_REACHED = "walltime reached"
+"""Status of a campaign that put down its work in time."""
+
+
 class CampaignFailedError(InterphaseError):
     """A campaign could not reach its end; what was done is kept and a resume goes on from it."""
+
+
+class _StopAtWalltime(BaseException):
+    """Time is over for this process, and so for all the jobs that are left."""
 
 
 def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = False) -> CampaignResult:
@@ -54,6 +63,8 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         A campaign of this name was started with another file.
     CampaignFailedError
         Jobs failed without which there is no result.
+    WalltimeReachedError
+        Time ran out; nothing more was started, and a resume goes on.
     """
     check_campaign(campaign)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
@@ -61,7 +72,11 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         _register(workspace, campaign, accept_changes)
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")
-            _run_flow(workspace, campaign)
+            try:
+                _run_flow(workspace, campaign)
+            except _StopAtWalltime as stop:
+                _set_status(workspace, WALLTIME_REACHED)
+                raise WalltimeReachedError(f"{stop}: interphase resume {campaign.name}") from None
         state = workspace.ledger.get("campaigns", campaign.name) or {}
         if "result" not in state:
             _set_status(workspace, "failed")
@@ -134,6 +149,10 @@ class _JobLog(logging.FileHandler):
         super().emit(record)
         if self.ledger is not None:
             record_job_failure(self.ledger, record)
+        error = sys.exc_info()[1]
+        if isinstance(error, WalltimeReachedError) and "failed with exception" in record.getMessage():
+            # the jobs that wait for this one would go on without its labels, as if these had been rejected
+            raise _StopAtWalltime(str(error))
         if record.getMessage().startswith("Finished job"):
             self.n_finished += 1
             emit(JOBS, self.n_finished, self.n_finished)

@@ -29,7 +29,7 @@ class Deadline:
         """Seconds until the end; infinite if there is none."""
         return float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
 
-    def check(self, what: str = "the next calculation") -> None:
+    def check(self, what: str) -> None:
         """Raise if there is no time left to begin something.
 
         Raises
@@ -38,9 +38,7 @@ class Deadline:
             There is none.
         """
         if self.remaining_s <= 0:
-            raise WalltimeReachedError(
-                f"walltime reached ({self.set_by}): {what} was not started; `interphase resume` goes on"
-            )
+            raise WalltimeReachedError(f"walltime reached ({self.set_by}) before {what}; a resume goes on")
 
 
 def deadline(settings: Settings) -> Deadline:

@@ -21,7 +21,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,6 +40,10 @@ from interphase_flows.references.gpaw_input import LabelInput
 
 PR_SET_PDEATHSIG = 1
 LOOK_FOR_OWNER_EVERY_S = 1.0
+LOOK_FOR_LOCK_EVERY_S = 0.1
+ORPHAN_MAY_TAKE_S = 120.0
+"""For an orphan to finish its step and keep its density; then the next launch ends it."""
+
 STEPS_KEPT_FOR_THE_END = 2.0
 """SCF steps, in units of the longest so far, that have to fit before the deadline for another one to begin."""
 
@@ -79,7 +83,10 @@ class _ScfWatch:
         self._longest_step_s = max(self._longest_step_s, now - self._stepped_at)
         self._stepped_at = now
         reason = self._agreed()
-        if reason or now - self._kept_at >= self.task.density_interval_s:
+        is_last = (
+            context.niter >= self.task.parameters["maxiter"]
+        )  # converged or not: the next launch goes on
+        if reason or is_last or now - self._kept_at >= self.task.density_interval_s:
             self._keep_density()
         if reason:
             raise _PutDownError(reason)
@@ -221,9 +228,38 @@ def _only_one(folder: Path) -> Iterator[None]:
     if _mpi_rank() != 0:
         yield
         return
-    with (folder / PROCESS_LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (folder / PROCESS_LOCK).open("a+") as lock:
+        if not _locked_within(lock, ORPHAN_MAY_TAKE_S):
+            _kill_orphan(lock, folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(f"{socket.gethostname()} {os.getpid()}")
+        lock.flush()
         yield
+
+
+def _locked_within(lock: IO[str], seconds: float) -> bool:
+    began = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() - began > seconds:
+                return False
+            time.sleep(LOOK_FOR_LOCK_EVERY_S)
+
+
+def _kill_orphan(lock: IO[str], folder: Path) -> None:
+    """End a process of this folder that nobody waits for any more; on another machine it can only be waited for."""
+    lock.seek(0)
+    host, _, pid = lock.read().partition(" ")
+    if host != socket.gethostname() or not pid.isdigit():
+        return
+    with contextlib.suppress(OSError):
+        said = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if os.fsencode(folder) in said:  # and not another process that was given its number since
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _mpi_rank() -> int:
@@ -233,9 +269,22 @@ def _mpi_rank() -> int:
 
 
 def _limit_memory(limit_gb: float | None) -> None:
-    if limit_gb is not None:
-        limit = int(limit_gb * 1e9)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if limit_gb is None:
+        return
+    _load_linear_algebra()
+    limit = int(limit_gb * 1e9)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _load_linear_algebra() -> None:
+    """Let each OpenBLAS take its work space (up to 128 MB) now: refused it later, it asks again for ever and ever."""
+    from gpaw.utilities.blas import mmm
+    from scipy.linalg import solve_banded
+
+    a, b = np.ones((256, 256)), np.ones((256, 256))
+    mmm(1.0, a, "N", a, "N", 0.0, b)
+    solve_banded((1, 1), np.ones((3, 256)) + np.array([[0.0], [2.0], [0.0]]), np.ones(256))
+    np.linalg.eigvalsh(a @ a)
 
 
 def _die_with(task: LabelInput) -> None:

@@ -124,8 +124,8 @@ class GpawSubprocess(Calculator):
         )
         if outcome.reason == "walltime" or (outcome.reason == "killed" and end.remaining_s <= 0):
             raise WalltimeReachedError(
-                f"walltime reached ({end.set_by}) in the label of {formula}; its density is kept, and "
-                "`interphase resume` goes on"
+                f"walltime reached ({end.set_by}) in the label of {formula}; what its SCF had reached is kept, and a "
+                "resume goes on"
             )
         return outcome
 

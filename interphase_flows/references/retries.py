@@ -40,7 +40,7 @@ class Action:
 
 Policy = Mapping[str, Sequence[Action]]
 
-RESTART = Action("restart from the last density")
+RESTART = Action("restart from the last density, if one was kept")
 START_OVER = Action("start over", start="scratch")
 
 GPAW_POLICY: Policy = MappingProxyType(
