@@ -17,11 +17,12 @@ from pydantic import ValidationError
 
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.storage.atomic import atomic_path
+from interphase_flows.storage.atomic import atomic_path, write_bytes_once
 
 __all__ = ["ArtifactStore"]
 
 _CHUNK_BYTES = 1 << 20
+_IDENTITY = "identity"
 
 
 class ArtifactStore:
@@ -58,6 +59,25 @@ class ArtifactStore:
         self.cache_folder = None if cache_folder is None else Path(cache_folder)
         # path -> (mtime_ns, size) of files this process has already hashed
         self._verified: dict[Path, tuple[int, int]] = {}
+
+    def identity(self) -> str:
+        """A random name in a file of the root, which tells these artifacts from others; made if absent.
+
+        Raises
+        ------
+        StorageError
+            If the root cannot be written.
+        """
+        path = f"{self._root.rstrip('/')}/{_IDENTITY}"
+        if not self._fs.exists(path):
+            name = secrets.token_hex(16).encode()
+            self._fs.makedirs(self._root, exist_ok=True)
+            if self.is_local:
+                write_bytes_once(path, name)
+            else:
+                self._fs.pipe_file(path, name)
+        found: bytes = self._fs.cat_file(path)
+        return found.decode()
 
     def put_file(self, path: str | Path, kind: str, suffix: str | None = None) -> ArtifactRef:
         """Store a copy of a file.

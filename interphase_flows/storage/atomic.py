@@ -25,6 +25,7 @@ __all__ = [
     "sweep_leftovers",
     "temporary_beside",
     "write_bytes_atomic",
+    "write_bytes_once",
     "write_json_atomic",
 ]
 
@@ -112,6 +113,27 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_bytes_once(path: str | Path, data: bytes) -> None:
+    """Write bytes unless there is such a file; of several processes one writes, whole, and all return after it.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full, read-only or broken.
+    """
+    target = Path(path)
+    temporary = temporary_beside(target)
+    try:
+        write_bytes_atomic(temporary, data)
+        os.link(temporary, target)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise explain_os_error(error, target) or error from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json_atomic(path: str | Path, value: Any) -> None:

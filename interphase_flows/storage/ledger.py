@@ -165,6 +165,11 @@ class Ledger:
             kind, key, lambda old: complete | ({"created_at": old["created_at"]} if old else {})
         )
 
+    def claim(self, key: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a state of the kind ``progress`` unless there is one of that key; returns the one that holds."""
+        complete = make_entry("progress", key, self.campaign, document)
+        return self._change("progress", key, lambda old: old or complete)
+
     def record_failure(
         self, kind: str, key: str, reason: str, details: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

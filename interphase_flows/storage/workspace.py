@@ -88,6 +88,28 @@ class Workspace:
         is_shared = isinstance(self.settings.store, MongodbSettings)
         return ArtifactStore((self.settings.root if is_shared else self.root) / "artifacts")
 
+    def check_artifacts(self) -> None:
+        """Refuse artifacts that are not those which the documents of a shared database speak of.
+
+        To a machine that sees other files, every document would be one of a lost artifact, and be thrown away.
+
+        Raises
+        ------
+        StorageError
+            If another root was used with this database first; says which.
+        """
+        store = self.settings.store
+        if not isinstance(store, MongodbSettings):
+            return
+        mine = {"identity": self.artifacts.identity(), "root_url": self.artifacts.root_url}
+        first = self.ledger.claim("artifacts", mine)
+        if first["identity"] != mine["identity"]:
+            raise StorageError(
+                f"artifacts_url: {mine['root_url']} holds other files than the documents of database "
+                f"{store.database!r} speak of; those were first in {first['root_url']}. Set artifacts_url in the "
+                "settings to where this machine sees them, or store.database to a database of its own"
+            )
+
     @property
     def report_folder(self) -> Path:
         """Where the report goes."""
@@ -133,6 +155,11 @@ class Workspace:
         # with MongoDB too: two processes may share a database, but not the checkpoints of one folder
         if not self.read_only:
             self._lock = CampaignLock(self.root).acquire()
+            try:
+                self.check_artifacts()
+            except BaseException:
+                self.close()
+                raise
             # under the lock nobody else is writing: what is left over was left by a killed process
             sweep_leftovers(self.root)
         return self
@@ -235,5 +262,7 @@ def current_workspace() -> Workspace:
     settings = load_settings()
     identity = (settings.model_dump_json(), str(settings.campaign))
     if identity not in _by_settings:
-        _by_settings[identity] = open_workspace(settings)
+        workspace = open_workspace(settings)
+        workspace.check_artifacts()
+        _by_settings[identity] = workspace
     return _by_settings[identity]

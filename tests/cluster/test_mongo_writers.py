@@ -11,10 +11,11 @@ import pytest
 from pymongo import MongoClient
 
 from interphase_flows.exceptions import DocumentTooLargeError, StorageError
-from interphase_flows.settings import MongodbSettings
+from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.workspace import open_workspace
 from mongo_server import MongoServer
 
 pytestmark = pytest.mark.cluster
@@ -170,3 +171,23 @@ def test_a_store_that_is_sent_elsewhere_connects_by_the_settings_there(
     assert store.query_one({"uuid": "u"})["x"] == 1
     arrived.close()
     store.close()
+
+
+def test_artifacts_that_are_not_those_of_the_database_are_refused(
+    mongo: MongodbSettings, tmp_path: Path
+) -> None:
+    """A machine that does not see the files would take every document for one of a lost file."""
+    ours = Settings(root=tmp_path / "ours", store=mongo)
+    with open_workspace(ours, "c") as workspace:
+        kept = workspace.artifacts.put_bytes(b"precious", "models")
+    moved = tmp_path / "moved"
+    (tmp_path / "ours" / "artifacts").rename(moved)
+    for other in ({}, {"artifacts_url": str(tmp_path / "others")}):
+        settings = Settings(root=tmp_path / "ours", store=mongo, **other)
+        with pytest.raises(StorageError, match=r"artifacts_url: .* holds other files than the documents"):
+            open_workspace(settings, "c").__enter__()
+    # the same files in another place are the same files
+    with open_workspace(
+        Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(moved)), "c"
+    ) as workspace:
+        assert workspace.artifacts.get(kept).read_bytes() == b"precious"

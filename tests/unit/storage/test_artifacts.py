@@ -101,6 +101,12 @@ def test_nothing_else_is_left_in_the_root(tmp_path):
     assert [p for p in (tmp_path / "artifacts").rglob("*") if p.is_file()] == [store.get(ref)]
 
 
+def test_artifacts_are_told_from_others_by_their_identity(store, tmp_path):
+    """The same from wherever it is opened, another in another place."""
+    assert store.identity() == ArtifactStore(store.root_url, tmp_path / "elsewhere").identity()
+    assert store.identity() != ArtifactStore(tmp_path / "others").identity()
+
+
 def test_wrong_input_is_told(tmp_path):
     """Names that would leave the folder, files that are not there, URLs that nobody answers."""
     store = ArtifactStore(tmp_path / "artifacts")

@@ -14,6 +14,7 @@ from interphase_flows.storage.atomic import (
     atomic_path,
     sweep_leftovers,
     write_bytes_atomic,
+    write_bytes_once,
     write_json_atomic,
 )
 
@@ -78,6 +79,14 @@ def test_other_errors_of_the_block_pass_unchanged(tmp_path):
     """A file that the block does not find is the block's own business."""
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
         (tmp_path / "absent").read_text()
+
+
+def test_who_writes_once_does_not_write_over(tmp_path):
+    """The first one's bytes stay, and nothing else does."""
+    for data in (b"first", b"second"):
+        write_bytes_once(tmp_path / "sub" / "a", data)
+    assert (tmp_path / "sub" / "a").read_bytes() == b"first"
+    assert os.listdir(tmp_path / "sub") == ["a"]
 
 
 def test_nan_is_no_json(tmp_path):
