@@ -1,6 +1,5 @@
 """Jobs that build interfaces, and let them react for a short while."""
 
-import re
 import time
 from dataclasses import dataclass, field, replace
 
@@ -22,13 +21,7 @@ from interphase_flows.structures import interfaces
 from interphase_flows.structures.keys import structure_key
 from interphase_flows.structures.laptop import LEAST_FILM_LAYERS, filled_spec, laptop_interface
 from interphase_flows.structures.library import phase
-from interphase_flows.structures.planes import Miller
-
-
-def millers_of(facet: str) -> tuple[Miller, Miller]:
-    """Return the faces of electrode and electrolyte of ``110/001`` or ``1-10/011``."""
-    film, substrate = ([int(n) for n in re.findall(r"-?\d", face)] for face in facet.split("/"))
-    return (film[0], film[1], film[2]), (substrate[0], substrate[1], substrate[2])
+from interphase_flows.structures.planes import millers_of
 
 
 @dataclass

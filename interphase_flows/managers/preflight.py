@@ -10,6 +10,7 @@ from interphase_flows.exceptions import CampaignFileError, InterphaseError
 from interphase_flows.references.registry import reference_method
 from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
 from interphase_flows.structures.library import phase
+from interphase_flows.structures.planes import millers_of
 
 LAPTOP_PAIR = ("Li", "Li7P3S11")
 LEAST_SNAPSHOT_RUNS = 3
@@ -88,6 +89,9 @@ def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms
                 f"structures.interfaces.size: laptop is for the package's own {name}, not for one from a file; "
                 "write coherent"
             )
+    for facet in spec.interfaces.facets:
+        if (0, 0, 0) in millers_of(facet):
+            yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < LEAST_SNAPSHOT_RUNS:
         yield (

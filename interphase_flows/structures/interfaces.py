@@ -2,8 +2,10 @@
 
 The electrode is the film and takes all the strain; the electrolyte keeps its own lattice. Lattice matches
 come from the algorithm of Zur and McGill (J. Appl. Phys. 55, 378 (1984)) in pymatgen's `ZSLGenerator`.
-Terminations are cut here rather than by pymatgen's `CoherentInterfaceBuilder`, whose terminations of Li7P3S11
-nearly all cut P-S bonds.
+Terminations are cut here rather than by pymatgen's `CoherentInterfaceBuilder`: its matches are the same, but of its
+seven terminations of Li7P3S11 (001) and (011) six cut P-S bonds (both held by tests/physics/test_interfaces.py).
+Its `Interface.from_slabs` would put our slabs together too, but needs them as `Slab` objects with oriented unit
+cells that whole anions do not have, and does not keep the sides.
 
 The normal of an interface is the direction perpendicular to a and b; every cell built here has its vector c
 along that normal (z), so that profiles along z need no projection. Cells come from elsewhere with c inclined:

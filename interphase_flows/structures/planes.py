@@ -1,5 +1,6 @@
 """Crystals seen along a lattice plane: oriented cells, and cuts that leave every anion whole."""
 
+import re
 from math import gcd
 
 import numpy as np
@@ -15,6 +16,12 @@ Miller = tuple[int, int, int]
 
 PRIMITIVE_TOLERANCE_ANGSTROM = 0.01
 """Atoms that a lattice translation maps this closely onto others are the same atom of a smaller cell."""
+
+
+def millers_of(facet: str) -> tuple[Miller, Miller]:
+    """Return the faces of electrode and electrolyte of ``110/001`` or ``1-10/011``."""
+    film, substrate = ([int(n) for n in re.findall(r"-?\d", face)] for face in facet.split("/"))
+    return (film[0], film[1], film[2]), (substrate[0], substrate[1], substrate[2])
 
 
 def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:

@@ -1,16 +1,23 @@
 """Known answers: coordination of the crystals; interfaces with anions, strain and gap as reported."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
+from pymatgen.analysis.interfaces import CoherentInterfaceBuilder
+from pymatgen.analysis.interfaces.zsl import ZSLGenerator
+from pymatgen.io.ase import AseAtomsAdaptor
 
-from interphase_flows.structures.anions import anion_formulas
+from interphase_flows.structures.anions import anion_formulas, n_broken_anions
 from interphase_flows.structures.interfaces import BuiltInterface, InterfaceSpec, build_interface
 from interphase_flows.structures.laptop import laptop_interface, laptop_specs
 from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.matching import in_plane_area_angstrom2, lattice_matches
+from interphase_flows.structures.planes import oriented_cell
+from interphase_flows.structures.symmetry import as_pymatgen_calls_spglib, pymatgen_structure
 
 LITHIUM_LATTICE_ANGSTROM = 3.5093
 
@@ -138,3 +145,83 @@ def test_lattice_matches_of_a_percent_exist_at_hundreds_of_atoms(substrate_mille
     )
     assert built.n_atoms <= max_atoms
     check_interface(built)
+
+
+MAX_STRAIN, MAX_AREA_ANGSTROM2 = 0.05, 160.0
+
+
+@pytest.fixture(scope="module", params=[(0, 0, 1), (0, 1, 1)], ids=["001", "011"])
+def pymatgens(request) -> tuple[tuple[int, int, int], CoherentInterfaceBuilder]:
+    """pymatgen's own builder of Li(110) on a face of Li7P3S11, with the tolerances of our matches."""
+    zsl = ZSLGenerator(
+        max_area=MAX_AREA_ANGSTROM2,
+        max_area_ratio_tol=3 * MAX_STRAIN,
+        max_length_tol=1.5 * MAX_STRAIN,
+        max_angle_tol=2 * MAX_STRAIN,
+        bidirectional=True,
+    )
+    with as_pymatgen_calls_spglib():
+        builder = CoherentInterfaceBuilder(
+            pymatgen_structure(load_phase("Li7P3S11")),
+            pymatgen_structure(load_phase("Li")),
+            film_miller=(1, 1, 0),
+            substrate_miller=request.param,
+            zslgen=zsl,
+        )
+    return request.param, builder
+
+
+def area_and_strain(film: np.ndarray, substrate: np.ndarray) -> tuple[float, float]:
+    """Area in Å² and largest principal strain of two pairs of vectors, each of shape (2, 3)."""
+    stretches = np.sqrt(np.linalg.eigvals(np.linalg.solve(film @ film.T, substrate @ substrate.T)).real)
+    strain = stretches - 1
+    area = np.linalg.norm(np.cross(substrate[0], substrate[1]))
+    return round(float(area), 1), round(float(strain[np.argmax(np.abs(strain))]), 4)
+
+
+def test_our_lattice_matches_are_those_of_pymatgens_builder(pymatgens):
+    """The same areas at the same strains, whatever cell of the plane each starts from."""
+    substrate_miller, builder = pymatgens
+    theirs = {
+        area_and_strain(np.asarray(match.film_sl_vectors), np.asarray(match.substrate_sl_vectors))
+        for match in builder.zsl_matches
+    }
+    theirs = {(area, strain) for area, strain in theirs if abs(strain) <= MAX_STRAIN}
+    film = oriented_cell(load_phase("Li"), (1, 1, 0))
+    substrate = oriented_cell(load_phase("Li7P3S11"), substrate_miller)
+    ours = {
+        (
+            round(abs(np.linalg.det(match.substrate_transformation)) * in_plane_area_angstrom2(substrate), 1),
+            round(match.principal_strain, 4),
+        )
+        for match in lattice_matches(film, substrate, MAX_STRAIN, MAX_AREA_ANGSTROM2)
+    }
+    assert theirs
+    assert ours == theirs
+
+
+def test_pymatgens_terminations_break_anions_and_ours_break_none(pymatgens):
+    """Why terminations are cut here: on (001) each of pymatgen's five breaks anions, on (011) one of two."""
+    substrate_miller, builder = pymatgens
+    broken = []
+    with as_pymatgen_calls_spglib():
+        for termination in builder.terminations:
+            theirs = next(
+                builder.get_interfaces(
+                    termination=termination,
+                    gap=2.2,
+                    vacuum_over_film=2.2,
+                    film_thickness=3,
+                    substrate_thickness=1,
+                    in_layers=True,
+                )
+            )
+            n_cells = len(theirs.substrate_sites) / 42
+            expected = Counter({"PS4": round(2 * n_cells), "P2S7": round(2 * n_cells)})
+            broken.append(n_broken_anions(AseAtomsAdaptor.get_atoms(theirs), expected))
+    assert sorted(n > 0 for n in broken) == ([True] * 5 if substrate_miller == (0, 0, 1) else [False, True])
+    spec = InterfaceSpec(
+        substrate_miller=substrate_miller, film_layers=3, max_strain=MAX_STRAIN, max_atoms=200
+    )
+    for termination in range(3):
+        assert build_interface(replace(spec, termination=termination)).n_broken_units == 0

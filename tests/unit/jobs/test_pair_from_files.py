@@ -1,0 +1,120 @@
+"""Electrode and electrolyte of a user: interfaces, amorphous cells and their keys, from files."""
+
+import numpy as np
+import pytest
+from ase.io import read
+
+from interphase_flows.campaigns.schema import AmorphousSpec, Campaign, InterfaceSpec
+from interphase_flows.exceptions import CampaignFileError
+from interphase_flows.jobs.amorphous import AmorphousMaker
+from interphase_flows.jobs.interfaces import InterfaceMaker
+from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.managers.preflight import check_campaign
+from interphase_flows.structures.anions import anion_formulas
+from interphase_flows.structures.checks import check_no_overlap
+from interphase_flows.structures.planes import millers_of
+from sodium import write_pair
+from spheres import SpheresSpec
+
+SPEC = InterfaceSpec(size="coherent", max_atoms=200, max_strain=0.05)
+
+
+def run(maker, *arguments):
+    return type(maker).make.original(maker, *arguments)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return write_pair(tmp_path)
+
+
+def test_an_interface_of_the_users_pair_has_whole_anions(workspace, files):
+    """Its strain and faces are on record."""
+    made = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, "110/001", 2.4)
+    (atoms,) = load_set(made)
+    check_no_overlap(atoms)
+    assert anion_formulas(atoms).keys() == {"PS4"}
+    electrolyte = atoms[atoms.arrays["side"] == 1]
+    assert electrolyte.get_chemical_formula(empirical=True) == "Na3PS4"
+    assert set(atoms[atoms.arrays["side"] == 0].symbols) == {"Na"}
+    (details,) = made.details.values()
+    assert details["n_broken_units"] == 0
+    assert abs(details["film_strain"]) <= 0.05
+    assert (details["film_miller"], details["substrate_miller"]) == ("(110)", "(001)")
+    assert details["gap_angstrom"] == pytest.approx(2.4)
+
+
+def test_keys_are_of_the_structures_not_of_their_names_or_paths(workspace, files, tmp_path):
+    """The same crystal under another path is the same work; another crystal under the same path is not."""
+    first = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, None, 2.4)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    moved = run(
+        InterfaceMaker(spec=SPEC, structure_files=write_pair(elsewhere)), "Na", "Na3PS4", 0, None, 2.4
+    )
+    assert moved.key == first.key
+    atoms = read(files["Na"])
+    atoms.set_cell(1.01 * atoms.cell, scale_atoms=True)
+    atoms.write(files["Na"], format="vasp")
+    changed = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, None, 2.4)
+    assert changed.key != first.key
+
+
+def test_an_amorphous_cell_has_the_users_elements_and_volume(workspace, spheres, files):
+    spec = AmorphousSpec(n_atoms=24, melt_steps=2, quench_steps=2, snapshot_interval_steps=1)
+    maker = AmorphousMaker(spec=spec, driver=SpheresSpec(), structure_files=files)
+    made = run(maker, "Na", "Na3PS4", 0.5, 1)
+    packed = load_set(made)[0]
+    counts = packed.symbols.formula.count()
+    assert counts["S"] == 4 * counts["P"]
+    assert sum(counts.values()) == 24
+    n_sodium_of_electrode = counts["Na"] - 3 * counts["P"]
+    expected = n_sodium_of_electrode * 4.291**3 / 2 + (24 - n_sodium_of_electrode) * 7.0**3 / 16
+    np.testing.assert_allclose(packed.get_volume(), expected, rtol=1e-6)
+
+
+def campaign(files, **structures):
+    return Campaign.model_validate(
+        {
+            "name": "sodium",
+            "electrode": "Na",
+            "electrolyte": "Na3PS4",
+            "phases": ["Na", "Na3PS4"],
+            "hull_phases": ["P", "S"],
+            "structure_files": files,
+            "structures": {
+                "interfaces": {"size": "coherent", "max_atoms": 200},
+                "amorphous": {"n_atoms": 48, "electrode_fractions": [0.3]},
+                **structures,
+            },
+        }
+    )
+
+
+def test_a_campaign_of_the_users_pair_passes_the_checks(files):
+    check_campaign(campaign(files))
+
+
+@pytest.mark.parametrize(
+    ("structures", "told"),
+    [
+        ({"interfaces": {"size": "laptop"}}, "write coherent"),
+        ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
+        ({"max_first_labels": 3}, "max_first_labels: 3 is fewer than the 7"),
+        ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "would reject them"),
+    ],
+)
+def test_structures_that_would_fail_later_are_refused_now(files, structures, told):
+    with pytest.raises(CampaignFileError, match=told):
+        check_campaign(campaign(files, **structures))
+
+
+def test_an_end_is_called_by_its_formula(files):
+    """Reactions are balanced with it."""
+    with pytest.raises(CampaignFileError, match=r"electrolyte: Na3PS4: its structure is Na; call"):
+        check_campaign(campaign(files | {"Na3PS4": files["Na"]}))
+
+
+def test_faces_are_read_with_their_signs():
+    assert millers_of("110/001") == ((1, 1, 0), (0, 0, 1))
+    assert millers_of("1-10/0-1-1") == ((1, -1, 0), (0, -1, -1))
