@@ -33,6 +33,17 @@ SIGNALS_OF_AN_ALLOCATION = (-6, -11)
 """SIGABRT and SIGSEGV: how compiled code ends that was refused memory."""
 
 
+RECORDED = (
+    "n_scf_steps",
+    "n_k_points",
+    "n_electrons",
+    "n_bands",
+    "peak_memory_gb",
+    "started_from_density",
+)
+"""What a result tells besides the label, for its details."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a launch ended; ``reason`` is None for a label, ``walltime`` if it was put down."""
@@ -147,7 +158,10 @@ def _read_result(folder: Path, task: LabelInput) -> Outcome:
         result = json.loads((folder / RESULT).read_text())
         forces = np.asarray(result["forces_ev_per_angstrom"], dtype=float)
         stress = np.asarray(result["stress_ev_per_angstrom3"], dtype=float)
-        float(result["free_energy_ev"])
+        float(result["free_energy_ev"]), float(result["extrapolated_energy_ev"])
+        missing = [name for name in ("is_scf_converged", *RECORDED) if name not in result]
+        if missing:
+            return Outcome("garbage_output", f"{RESULT} has no {', '.join(missing)}")
         if result["key"] != task.key:
             return Outcome("garbage_output", f"{RESULT} belongs to another calculation")
     except (ValueError, KeyError, TypeError) as error:
@@ -183,7 +197,7 @@ def _of_exit_status(
         case 0:
             return Outcome("garbage_output", f"GPAW ended without {RESULT} and without {FAILURE}: {said}")
         case code if code == EXIT_STATUS_DISK_FULL:
-            return Outcome("disk_full", f"{folder}: the disk is full; free some space")
+            return Outcome("disk_full", disk_full(folder))
         case -9 | 137 if n_kernel_kills:
             return Outcome(
                 "out_of_memory", "the kernel killed GPAW because this machine's memory was used up"
@@ -196,6 +210,11 @@ def _of_exit_status(
     if "MemoryError" in said:
         return Outcome("out_of_memory", f"GPAW could not even start in the memory it has: {said}")
     return Outcome("reference_method_failed", f"GPAW ended with exit status {exit_status}: {said}")
+
+
+def disk_full(folder: Path) -> str:
+    """Return what to say of a disk without space."""
+    return f"{folder}: the disk is full; free some space"
 
 
 def _tail(path: Path) -> str:

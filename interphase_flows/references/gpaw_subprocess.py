@@ -1,6 +1,7 @@
 """GPAW as an ASE calculator that does its work in a process of its own, under custodian."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -20,7 +21,7 @@ from interphase_flows.references.deadline import Deadline, deadline
 from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LOG, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
 from interphase_flows.references.gpaw_job import GpawJob, run_under_custodian
-from interphase_flows.references.gpaw_launches import Launches, Outcome, read_outcome
+from interphase_flows.references.gpaw_launches import RECORDED, Launches, Outcome, disk_full, read_outcome
 from interphase_flows.references.labelling import RawLabel
 from interphase_flows.references.retries import GPAW_POLICY, Policy
 from interphase_flows.references.spec import GpawSpec
@@ -86,9 +87,16 @@ class GpawSubprocess(Calculator):
         self._folder.mkdir(parents=True, exist_ok=True)
         end, formula = deadline(self._settings), atoms.get_chemical_formula()
         task = self._task(atoms, end)
-        with _one_label_at_a_time(self._folder):
-            launches = Launches.of_folder(self._folder, task.key)
-            outcome = self._launch(task, launches, end, formula)
+        launches = Launches(task.key)
+        try:
+            with _one_label_at_a_time(self._folder):
+                launches = Launches.of_folder(self._folder, task.key)
+                outcome = self._launch(task, launches, end, formula)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            # what is written from here, inputs and the record of launches, found no room
+            outcome = Outcome("disk_full", disk_full(self._folder))
         files = [self._folder / INPUT, *sorted(self._folder.glob("gpaw*.txt")), self._folder / RESULT]
         files = [path for path in files if path.is_file()]
         if outcome.result is None:
@@ -146,14 +154,6 @@ class GpawSubprocess(Calculator):
 
 
 def _raw_label(result: Mapping[str, Any], launches: Launches, files: list[Path]) -> RawLabel:
-    details = (
-        "n_scf_steps",
-        "n_k_points",
-        "n_electrons",
-        "n_bands",
-        "peak_memory_gb",
-        "started_from_density",
-    )
     return RawLabel(
         energy_ev=float(result["free_energy_ev"]),
         forces_ev_per_angstrom=np.array(result["forces_ev_per_angstrom"], dtype=np.float64),
@@ -161,7 +161,7 @@ def _raw_label(result: Mapping[str, Any], launches: Launches, files: list[Path])
         is_scf_converged=bool(result["is_scf_converged"]),
         corrections=launches.records(),
         details={
-            **{name: result[name] for name in details},
+            **{name: result[name] for name in RECORDED},
             "extrapolated_energy_ev": result["extrapolated_energy_ev"],
             "launches": launches.n_launches,
         },
