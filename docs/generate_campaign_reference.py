@@ -304,7 +304,10 @@ def range_in_words(schema: dict[str, Any]) -> str:
     if "maxLength" in schema:
         parts.append(f"at most {schema['maxLength']} characters")
     if "pattern" in schema:
-        parts.append("letters, digits, `_`, `.`, `-`; a letter or digit first")
+        is_version = schema["pattern"].startswith(r"^\d")
+        parts.append(
+            "numbers and dots" if is_version else "letters, digits, `_`, `.`, `-`; a letter or digit first"
+        )
     return ", ".join(parts)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InterphaseError
-from interphase_flows.references.spec import MethodSpec
+from interphase_flows.references.spec import MethodSpec, VaspSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
@@ -47,7 +47,10 @@ def check_machine(settings: Settings, campaign: Campaign | None = None) -> Itera
     if campaign is not None:
         for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
             yield _phase(name, campaign)
-        yield _reference(campaign.reference, settings)
+        if isinstance(campaign.reference, VaspSpec):
+            yield from _vasp(campaign.reference, campaign, settings)
+        else:
+            yield _reference(campaign.reference, settings)
 
 
 def _packages() -> Check:
@@ -167,3 +170,27 @@ def _reference(spec: MethodSpec, settings: Settings) -> Check:
         True,
         f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_ev / 2:.3f} eV/atom",
     )
+
+
+def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
+    """Look for VASP and its potentials; a label would cost node hours, and a login node may not run one."""
+    from interphase_flows.references.vasp import VASPMethod
+    from interphase_flows.structures.library import phase
+
+    method = VASPMethod(spec, settings)
+    try:
+        yield Check("VASP's command", True, f"`{' '.join(method.command())}`; it was not run")
+    except InterphaseError as error:
+        yield Check("VASP's command", False, str(error))
+    try:
+        names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
+        elements = sorted(
+            {symbol for name in names for symbol in phase(name, campaign.structure_files).symbols}
+        )
+        method.check_potentials(elements)
+    except InterphaseError as error:
+        yield Check("VASP's potentials", False, str(error))
+    else:
+        yield Check(
+            "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, of the right titles"
+        )

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -36,6 +36,7 @@ from interphase_flows.references.vasp_corrections import read_corrections
 from interphase_flows.references.vasp_input import (
     INITIAL_MOMENT_BOHR,
     INPUT_FILES,
+    POTCAR_MEND,
     grouped,
     incar,
     input_set,
@@ -165,6 +166,29 @@ class VASPMethod:
                 f"VASP's command `{told}`: there is no program {command[0]!r}; {COMMAND_MEND}, and load its module"
             )
         return command
+
+    def check_potentials(self, elements: Iterable[str]) -> None:
+        """Read the potentials of elements, as a label would.
+
+        Raises
+        ------
+        SettingsError
+            One is missing, or of another release than `VaspSpec.potentials`.
+        """
+        from pymatgen.io.vasp.inputs import PmgVaspPspDirError, PotcarSingle
+
+        release = self.spec.potentials
+        for element in elements:
+            wanted = potentials(release)[element]
+            try:
+                found = PotcarSingle.from_symbol_and_functional(wanted.symbol, release)
+            except (PmgVaspPspDirError, FileNotFoundError) as error:
+                raise SettingsError(f"VASP's potentials ({release}): {error}; {POTCAR_MEND}") from error
+            title = " ".join(str(found.TITEL).split())
+            if title != wanted.title:
+                raise SettingsError(
+                    f"VASP's potential of {element} is `{title}`, and {release} has `{wanted.title}`: {POTCAR_MEND}"
+                )
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
         """Write VASP's inputs of a label into a folder, and return the folder.

@@ -1,0 +1,75 @@
+"""The campaign file at the published study's scale: planned on a machine without VASP."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from interphase_flows.campaigns.label_plan import plan_labels
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.cli import app
+from interphase_flows.managers.checks import check_machine
+from interphase_flows.settings import Settings
+
+FILE = Path(__file__).parents[2] / "workflows" / "li_li7p3s11_vasp.yaml"
+
+
+@pytest.fixture(autouse=True)
+def no_vasp(monkeypatch):
+    """As on a machine where nobody has set it up."""
+    monkeypatch.delenv("VASP_CMD", raising=False)
+    monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {})
+
+
+@pytest.fixture(scope="module")
+def campaign():
+    return load_yaml_model(FILE, Campaign)
+
+
+def test_the_dry_run_needs_no_vasp():
+    """Its plan is printed, and nothing is run."""
+    answer = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
+    assert answer.exit_code == 0, answer.output
+    assert "by vasp" in answer.output
+    assert "Nothing was run" in answer.output
+
+
+def test_the_scale_is_the_published_studys(campaign):
+    """PBEsol, about 10,000 labels, three iterations, three replicas or more, 300 K, 1 fs, 10 ns."""
+    labels = plan_labels(campaign)
+    assert campaign.reference.functional == "PBEsol"
+    assert 9500 <= len(labels.initial) + len(labels.loop) <= 10500
+    assert campaign.learning.min_iterations == campaign.learning.max_iterations == 3
+    production = campaign.production
+    assert production.n_replicas >= 3
+    assert (production.dynamics.temperature_K, production.dynamics.timestep_fs) == (300.0, 1.0)
+    assert production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs == 1e7
+
+
+def test_the_check_names_what_is_missing_and_the_mend(campaign, tmp_path):
+    """And runs nothing: a login node may not, and a label costs node hours."""
+    checks = {check.name: check for check in check_machine(Settings(root=tmp_path), campaign)}
+    assert not checks["VASP's command"].is_good
+    assert "VASP_CMD" in checks["VASP's command"].told
+    assert not checks["VASP's potentials"].is_good
+    assert "PMG_VASP_PSP_DIR" in checks["VASP's potentials"].told
+
+
+def test_a_potential_of_another_release_is_found_before_the_first_label(campaign, tmp_path, monkeypatch):
+    """The licensed files are replaced by their first lines."""
+
+    class FirstLine:
+        def __init__(self, symbol):
+            date = "06Sep2000" if symbol in ("P", "S") else "17Jan2003"
+            self.TITEL = f"PAW_PBE {symbol} {date}"
+
+    monkeypatch.setattr(
+        "pymatgen.io.vasp.inputs.PotcarSingle.from_symbol_and_functional",
+        lambda symbol, functional: FirstLine(symbol),
+    )
+    settings = Settings(root=tmp_path, vasp_command="true vasp_std")
+    checks = {check.name: check for check in check_machine(settings, campaign)}
+    assert checks["VASP's command"].is_good
+    assert "`PAW_PBE Li_sv 17Jan2003`" in checks["VASP's potentials"].told
+    assert "`PAW_PBE Li_sv 10Sep2004`" in checks["VASP's potentials"].told
