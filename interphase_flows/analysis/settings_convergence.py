@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import AnalysisError
 
 MEV = 1000.0
+STUDY_NAME = "convergence study"
+"""Name of a study's document."""
 
 
 @dataclass(frozen=True)

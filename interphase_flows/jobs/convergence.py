@@ -8,6 +8,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.analysis.settings_convergence import (
+    STUDY_NAME,
     Deviation,
     PhaseNumbers,
     Tolerances,
@@ -27,7 +28,6 @@ from interphase_flows.structures.perturb import strained_and_rattled
 from interphase_flows.structures.smallest_cells import smallest_cell
 
 KIND = "analyses"
-NAME = "convergence study"
 FAMILY = "convergence"
 PERFECT, DISPLACED = "perfect", "displaced"
 DISPLACED_BELOW_ATOMS = 40
@@ -116,7 +116,7 @@ class ConvergenceMaker(Maker):
         labels = [_labels_of(batch) for batch in batches]
         key = content_key(
             KIND,
-            name=NAME,
+            name=STUDY_NAME,
             reference=self.reference,
             ends=list(ends),
             structures=structures.key,
@@ -177,7 +177,7 @@ class ConvergenceMaker(Maker):
             notes.append("no setting below the largest ones is within the tolerances; add larger ones")
         return AnalysisDoc(
             key=key,
-            name=NAME,
+            name=STUDY_NAME,
             rests_on=[structures.key, *sorted({label.key for found in labels for label in found.values()})],
             values={
                 "reference": self.reference.model_dump(mode="json"),

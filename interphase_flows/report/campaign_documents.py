@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from interphase_flows.analysis.settings_convergence import STUDY_NAME
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import (
     AnalysisDoc,
@@ -15,7 +16,23 @@ from interphase_flows.documents.records import (
     SegmentDoc,
     StructureSetDoc,
 )
+from interphase_flows.report.inputs import ProvenanceRow
+from interphase_flows.report.labelling import FIELDS as LABEL_FIELDS
 from interphase_flows.storage.workspace import Workspace
+
+SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")
+"""Settings that a convergence study varies."""
+
+
+class Citations:
+    """The documents that a report's numbers come from, in the order of their use."""
+
+    def __init__(self) -> None:
+        self.rows: list[ProvenanceRow] = []
+
+    def cite(self, subject: str, kind: str, key: str, artifact: str = "", note: str = "") -> None:
+        """Name the document that supports a subject."""
+        self.rows.append(ProvenanceRow(subject, kind, key, artifact, note))
 
 
 class CampaignDocuments:
@@ -55,6 +72,19 @@ class CampaignDocuments:
             return None
         return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
 
+    def convergence(self) -> AnalysisDoc | None:
+        """Return the newest convergence study of the campaign's method, from whichever setting it began."""
+        wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
+        studies = self.ledger.find("analyses", self.own | {"name": STUDY_NAME}, sort={"created_at": -1})
+        for study in studies:
+            if _apart_from_swept(study["values"]["reference"]) == wanted:
+                return self.ledger.get_as("analyses", study["key"], AnalysisDoc)
+        return None
+
+    def labels(self) -> list[dict[str, Any]]:
+        """Return what a report needs of every label, oldest first."""
+        return self.ledger.find("labels", self.own, LABEL_FIELDS)
+
     def committee(self, key: str) -> CommitteeDoc | None:
         """Return a committee by its key."""
         return self.ledger.get_as("committees", key, CommitteeDoc)
@@ -84,3 +114,7 @@ class CampaignDocuments:
             return []
         found = [self.ledger.get_as("segments", key, SegmentDoc) for key in self.result.production_keys]
         return [doc for doc in found if doc is not None]
+
+
+def _apart_from_swept(reference: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in reference.items() if name not in SWEPT}

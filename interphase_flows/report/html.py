@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from interphase_flows.report import figures, interphase_figures
+from interphase_flows.report.convergence import convergence_figure, convergence_section
 from interphase_flows.report.headline import headline_rows, longest_time_ps, source_anchor, verdict_in_words
 from interphase_flows.report.inputs import ReportInputs
 from interphase_flows.report.quantities import duration, minus, rounded, with_error
@@ -96,6 +97,11 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             figures.reaction_kinks(inputs.thermodynamics, reference),
             "Reaction energy along the mixing line",
         ),
+        (
+            "convergence",
+            convergence_figure(inputs.convergence),
+            "Errors of settings against the most accurate one",
+        ),
         ("spending", figures.spending_bars(inputs.spending), "Wall time by stage and labels by fate"),
         *(
             (f"structure_{when}", draw_scene(scene_of(view)), f"Drawing of the structure: {view.title}")
@@ -123,6 +129,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         headline=headline_rows(inputs),
         verdict_text=verdict_in_words(inputs),
         longest_ps=longest_time_ps(inputs),
+        convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,

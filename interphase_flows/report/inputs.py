@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.report.convergence import Convergence
+from interphase_flows.report.labelling_inputs import Labelling
 
 FloatArray = NDArray[np.floating]
 
@@ -45,6 +47,8 @@ class ReferenceMethod:
     is_surrogate: bool
     """True for a method that stands in for DFT, such as CHGNet; the report then never says DFT of it."""
     settings: str = ""
+    table: Mapping[str, str] = field(default_factory=dict)
+    """Every setting that can change a number, by its key."""
 
     @property
     def short(self) -> str:
@@ -205,6 +209,8 @@ class Thermodynamics:
     electrolyte_above_hull_ev_per_atom: float
     missing_phases: Sequence[str] = ()
     """Known phases whose energies were not available."""
+    geometries: str = ""
+    """Whose geometries, if they are not the reference method's own: ``CHGNet 0.3.0, published cells``."""
 
 
 @dataclass(frozen=True)
@@ -250,6 +256,8 @@ class ReportInputs:
     created: str = ""
     """When, as text."""
     spending: Spending | None = None
+    labelling: Labelling | None = None
+    convergence: Convergence | None = None
     iterations: Sequence[Iteration] = ()
     replicas: Sequence[Replica] = ()
     profile: CompositionProfile | None = None
