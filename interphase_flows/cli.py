@@ -91,7 +91,7 @@ def run(
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     check_campaign(campaign)
     if dry_run:
-        _print_plan(campaign)
+        _print_plan(campaign, _settings(root))
         return
     _run(campaign, _settings(root), accept_changes)
 
@@ -168,11 +168,27 @@ def _numbers(option: str, text: str) -> list[float]:
 
 
 @app.command()
-def resume(name: Name = None, root: Root = None) -> None:
+def resume(
+    name: Name = None,
+    root: Root = None,
+    retry_rejected: Annotated[
+        str | None,
+        typer.Option(
+            "--retry-rejected",
+            help="Compute labels again that were rejected for these reasons, separated by commas, such as "
+            "out_of_memory,killed; first mend the cause (memory, walltime). What was learned without them is "
+            "learned again.",
+        ),
+    ] = None,
+) -> None:
     """Go on with a campaign that was stopped, killed or failed."""
     from interphase_flows.managers.local import stored_campaign
 
     settings, name = _named(name, root)
+    if retry_rejected:
+        from interphase_flows.managers.rejections import retry_rejected as retry
+
+        print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be computed again")
     _run(stored_campaign(settings, name), settings, accept_changes=False)
 
 
@@ -203,7 +219,14 @@ def status(
                 f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
             )
     print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
-    print(f"{found.labels_rejected} labels rejected, {found.failures} failures on record")
+    n_rejected = sum(found.labels_rejected.values())
+    told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected.items())
+    print(
+        f"{n_rejected} labels rejected{f' ({told}): see interphase query labels --rejected' if told else ''}, "
+        f"{found.failures} failures on record"
+    )
+    if found.labels_to_come:
+        print(_told_to_come(found.labels_to_come))
     if found.iterations:
         table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
         for line in found.iterations:
@@ -238,14 +261,36 @@ def query(
     root: Root = None,
     fields: Annotated[str | None, typer.Option(help="Fields to print, separated by commas.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many; 0 is all.")] = 20,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Labels that did not pass the gates.")] = False,
+    rejected: Annotated[
+        bool,
+        typer.Option("--rejected", help="Labels that never train: each with its reason and explanation."),
+    ] = False,
     output: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            "--files", help="Unpack inputs and logs of the labels found into this folder, a folder per label."
+        ),
+    ] = None,
 ) -> None:
-    """Find documents of a campaign."""
-    from interphase_flows.managers.queries import query_campaign
+    """Find documents of a campaign.
+
+    Labels that never train, and why:  interphase query labels --rejected
+
+    For one reason, or of one origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
+
+    Inputs and logs of one of them:  interphase query labels --rejected key=KEY --files folder
+    """
+    from interphase_flows.managers.queries import query_campaign, take_out_label_files
 
     settings, name = _named(name, root)
     chosen = fields.split(",") if fields else None
+    output = "json" if json else output
+    if files is not None:
+        for path in take_out_label_files(settings, name, kind, filters or [], limit, rejected, files):
+            print(path)
+        return
     print(query_campaign(settings, name, kind, filters or [], chosen, limit, output, rejected))
 
 
@@ -324,19 +369,44 @@ def _run(campaign, settings, accept_changes: bool) -> None:  # type: ignore[no-u
     print(f"report: {path}")
 
 
-def _print_plan(campaign) -> None:  # type: ignore[no-untyped-def]
-    from interphase_flows.campaigns.plan import plan_campaign
+def _told_to_come(labels) -> str:  # type: ignore[no-untyped-def]
+    from interphase_flows.references.cost import told_duration
 
-    stages = plan_campaign(campaign)
+    basis = f"fitted to {labels.n_fitted} labels" if labels.n_fitted else "before any label is done"
+    return (
+        f"labels to come: {labels.n_chosen} chosen, at most {labels.n_at_most} more; about "
+        f"{told_duration(labels.cost_s)} on one core, within a factor of {labels.cost_factor:.1f} ({basis})"
+    )
+
+
+def _print_plan(campaign, settings) -> None:  # type: ignore[no-untyped-def]
+    from interphase_flows.campaigns.plan import plan_campaign
+    from interphase_flows.managers.label_budget import known_label_costs
+    from interphase_flows.references.cost import told_duration
+
+    costs = known_label_costs(settings, campaign)
+    stages = plan_campaign(campaign, costs)
     table = Table(
-        "stage", "amount", "cost (one core)", title=f"{campaign.name}: {campaign.description}", box=None
+        "stage",
+        "amount",
+        "cost (one core)",
+        "within",
+        title=f"{campaign.name}: {campaign.description}",
+        box=None,
     )
     for stage in stages:
-        table.add_row(stage.stage, stage.amount, f"{stage.cost_s / 60:.1f} min")
-    total = sum(stage.cost_s for stage in stages)
-    table.add_row("in all, at most", "", f"{total / 60:.0f} min")
+        cost = told_duration(stage.cost_s) if stage.cost_s else "nothing"
+        table.add_row(stage.stage, stage.amount, cost, f"x {stage.cost_factor:.1f}" if stage.cost_s else "")
+    table.add_row("in all, at most", "", told_duration(sum(stage.cost_s for stage in stages)), "")
     Console().print(table)
-    print("Nothing was run. The loop ends earlier if it converges; costs are rough, from one laptop core.")
+    basis = (
+        f"costs of labels are fitted to {costs.n_labels} that are done here"
+        if costs.n_labels
+        else "no label of this method was done here yet"
+    )
+    print(
+        f"Nothing was run. The loop ends earlier if it converges; costs are rough, within the factor given; {basis}."
+    )
 
 
 def main() -> None:

@@ -1,48 +1,51 @@
 """What a campaign is going to do and what that will roughly cost, before anything runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
+from interphase_flows.references.registry import method_spec
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
-LABEL_S_PER_ATOM = {"chgnet": 1.8e-3, "gpaw": 2.5, "vasp": 1.5}
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
 MD_S_PER_ATOM_STEP = 1.7e-4
-ATOMS_PER_PHASE_CELL = 24
-ATOMS_PER_INTERFACE = 84
+COST_FACTOR = 2.0
+"""How wrong the costs of training and dynamics may be: cores differ by as much."""
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One line of the plan: what, how many, and how many seconds on one core."""
+    """One line of the plan: what, how many, how many seconds on one core, and by what factor that may be wrong."""
 
     stage: str
     amount: str
     cost_s: float
+    cost_factor: float = COST_FACTOR
 
 
-def plan_campaign(campaign: Campaign) -> list[PlannedStage]:
-    """Return the stages of a campaign; those of the loop at the most it may do."""
+def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> list[PlannedStage]:
+    """Return the stages of a campaign; those of the loop at the most it may do.
+
+    Parameters
+    ----------
+    campaign
+        Its file.
+    costs
+        Of labels by its reference method, fitted to those that are done; the prior if None.
+    """
     s, learning, production = campaign.structures, campaign.learning, campaign.production
-    label = LABEL_S_PER_ATOM[campaign.reference.method]
-    n_interface_atoms = min(s.interfaces.max_atoms, ATOMS_PER_INTERFACE)
+    costs = costs or LabelCostModel(
+        campaign.reference.method, cutoff_ev=getattr(campaign.reference, "cutoff_eV", None)
+    )
+    labels = plan_labels(campaign)
+    n_atoms_interface = n_interface_atoms(campaign)
     n_cells = len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
     n_melt = s.amorphous.melt_steps + s.amorphous.quench_steps
-    frames_per_cell = 1 + n_melt // s.amorphous.snapshot_interval_steps
     snapshots = s.interfaces.snapshots
     n_runs = len(snapshots.temperatures_K)
-    n_crystals = len(campaign.phases) * (1 + s.crystals.n_per_phase)
-    n_snapshots = n_runs * (snapshots.n_steps // snapshots.snapshot_interval_steps)
-    n_amorphous = n_cells * frames_per_cell
-    n_initial = n_crystals + n_amorphous + n_snapshots
-    atoms_initial = (
-        n_crystals * ATOMS_PER_PHASE_CELL
-        + n_amorphous * s.amorphous.n_atoms
-        + n_snapshots * n_interface_atoms
-    )
-    per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
-    n_loop = min(learning.max_iterations * per_iteration, max(0, learning.max_labels - n_initial))
-    atoms_loop = n_loop * n_interface_atoms
+    atoms_initial, atoms_loop = (sum(size.n_atoms for size in part) for part in (labels.initial, labels.loop))
     spec, members = campaign.committee.training, campaign.committee.n_members
     epochs = spec.max_epochs + learning.max_iterations * spec.warm_start_epochs
     exploration = campaign.exploration
@@ -53,17 +56,29 @@ def plan_campaign(campaign: Campaign) -> list[PlannedStage]:
     steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
 
     def md_cost(steps: int, watch_interval_steps: int) -> float:
-        per_step = n_interface_atoms * MD_S_PER_ATOM_STEP
+        per_step = n_atoms_interface * MD_S_PER_ATOM_STEP
         return steps * per_step * (1.0 + (members - 1) / watch_interval_steps)
 
-    dynamics_steps = n_cells * n_melt * s.amorphous.n_atoms + n_runs * snapshots.n_steps * n_interface_atoms
+    def labelling(stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
+        expected = costs.estimate(sizes)
+        return PlannedStage(stage, amount, expected.cost_s, expected.factor)
+
+    # each step of the first dynamics costs as much as a label by what drives it
+    is_own = s.dynamics_method == "reference"
+    driver, driver_costs = (
+        (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
+    )
+    melting = typical_size(driver, labels.mixture, s.amorphous.n_atoms)
+    reacting = typical_size(driver, labels.mixture, n_atoms_interface)
+    melt, react = driver_costs.estimate([melting]), driver_costs.estimate([reacting])
     return [
         PlannedStage(
-            "first dynamics with the reference method",
-            f"{n_cells} melt-quenches, {n_runs} interface trajectories",
-            dynamics_steps * label,
+            "first dynamics",
+            f"{n_cells} melt-quenches, {n_runs} interface trajectories by {driver.method}",
+            n_cells * n_melt * melt.cost_s + n_runs * snapshots.n_steps * react.cost_s,
+            react.factor,
         ),
-        PlannedStage("first labels", f"{n_initial} by {campaign.reference.method}", atoms_initial * label),
+        labelling("first labels", f"{len(labels.initial)} by {campaign.reference.method}", labels.initial),
         PlannedStage(
             "training",
             f"{members} members x up to {epochs} epochs in up to {1 + learning.max_iterations} rounds",
@@ -74,11 +89,15 @@ def plan_campaign(campaign: Campaign) -> list[PlannedStage]:
             f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps",
             md_cost(steps_loop, exploration.watch_interval_steps),
         ),
-        PlannedStage("labels of the loop", f"up to {n_loop}", atoms_loop * label),
+        labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
         PlannedStage(
             "production",
             f"{production.n_replicas} replicas x {production.n_segments * production.steps_per_segment} steps "
             f"({production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs / 1000:g} ps)",
             md_cost(steps_production, production.watch_interval_steps),
+        ),
+        labelling("labels of production", f"{len(labels.production)}", labels.production),
+        labelling(
+            "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]

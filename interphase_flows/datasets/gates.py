@@ -16,6 +16,12 @@ from numpy.typing import NDArray
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.references.labelling import RawLabel
 
+LEFT_OUT = ("energy_window", "duplicate")
+"""Reasons for which a data set leaves an accepted label out, by comparing it with others."""
+
+NEVER_COMPUTED = ("duplicate", "overlapping_atoms", "unsupported")
+"""Reasons for which a structure is refused before anything is spent on it."""
+
 
 @dataclass(frozen=True)
 class Rejection:

@@ -4,7 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
+from interphase_flows.managers.label_budget import LabelsToCome, labels_to_come
+from interphase_flows.managers.rejections import count_by_reason
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
@@ -36,7 +39,10 @@ class IterationStatus:
 
 @dataclass(frozen=True)
 class CampaignStatus:
-    """Where a campaign stands."""
+    """Where a campaign stands.
+
+    ``labels_rejected`` counts them by reason; ``labels_to_come`` is None once there is a result.
+    """
 
     name: str
     status: str
@@ -45,7 +51,8 @@ class CampaignStatus:
     outcome: str | None
     progress: dict[str, Any] | None
     documents: dict[str, int]
-    labels_rejected: int
+    labels_rejected: dict[str, int]
+    labels_to_come: LabelsToCome | None
     missing: list[str]
     failures: int
     iterations: list[IterationStatus]
@@ -101,9 +108,11 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
             documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED},
-            labels_rejected=workspace.ledger.count("labels", own | {"status": "rejected"})
-            + workspace.ledger.count("failures", own | {"failed_kind": "labels"}),
-            missing=missing_answers(state.get("result")),
+            labels_rejected=count_by_reason(workspace),
+            labels_to_come=None
+            if state.get("result")
+            else labels_to_come(workspace, Campaign.model_validate(state["spec"])),
+            missing=[*missing_answers(state.get("result")), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
@@ -113,6 +122,20 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
 def missing_answers(result: dict[str, Any] | None) -> list[str]:
     """Return the analyses that a result lacks because they failed."""
     return [] if result is None else [name for name in ANSWERS if name not in result["analysis_keys"]]
+
+
+def missing_structures(workspace: Workspace) -> list[str]:
+    """Return what the first structures lack because a generator failed; the last set tells."""
+    sets = workspace.ledger.find(
+        "structure_sets",
+        {"campaign": workspace.campaign, "name": "initial structures"},
+        ["notes"],
+        sort={"created_at": -1},
+        limit=1,
+    )
+    return [
+        note.removeprefix("missing: ") for each in sets for note in each["notes"] if note.startswith("missing: ")
+    ]
 
 
 def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[IterationStatus]:

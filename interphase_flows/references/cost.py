@@ -29,22 +29,36 @@ VOLUME_PER_ATOM_ANGSTROM3 = 18.0
 
 LEAST_TIME_S = 1e-3
 MIDDLING_ATOMS, MIDDLING_ELECTRONS = 40.0, 160.0
-PRIOR_WIDTHS = (0.7, 0.25, 0.2, 0.15)
-"""Of the constant (machines and settings differ by a factor of two) and of the three powers."""
+PLANE_WAVE_POWER = 1.5
+"""Plane waves go as the cut-off to this power, and time with them."""
 PRIOR_SCATTER = 0.4
 """Of the logarithm of a time: how hard two cells of a size are to converge differs by about half."""
 PRIOR_COUNT = 4.0
 """Labels that the prior's scatter counts for."""
+LOAD_SCATTER = 0.15
+"""Of the logarithm of a sum: a machine is not as fast on every day, however many labels were measured."""
 
-# Log seconds on one core, and the three powers.  GPAW, 350 eV: Li3P (8 atoms) 7 s, Li2S (12) 9 s, both with the few
-# k-points that symmetry leaves; Li7P3S11 (42, Gamma) 54 s, Li/Li7P3S11 (66, Gamma) 170 s.  CHGNet: 0.04 s for 12 atoms,
-# 0.10 s for 42, 0.19 s for 84.  VASP was not at hand: its prior is GPAW's.
-PRIORS: dict[str, tuple[float, float, float, float]] = {
-    "chgnet": (math.log(0.10), 0.7, 0.0, 0.0),
-    "gpaw": (math.log(48.0), 1.3, 0.8, 0.7),
-    "vasp": (math.log(48.0), 1.3, 0.8, 0.7),
-}
-UNKNOWN_METHOD = PRIORS["chgnet"]
+
+@dataclass(frozen=True)
+class Prior:
+    """Coefficients before any label is done, and their widths: seconds on one core and three powers.
+
+    ``cutoff_ev`` is the plane-wave cut-off of what was measured, None for a method without one.
+    """
+
+    seconds: float
+    powers: tuple[float, float, float]
+    power_widths: tuple[float, float, float]
+    cutoff_ev: float | None = None
+    log_width_of_seconds: float = 0.7  # machines, and settings beside the cut-off, differ by a factor of two
+
+
+# GPAW: Li3P (8 atoms) 7 s, Li2S (12) 9 s, both with the few k-points that symmetry leaves; Li7P3S11 (42, Gamma) 54 s,
+# Li/Li7P3S11 (66, Gamma) 170 s.  CHGNet: 0.04 s for 12 atoms, 0.10 s for 42, 0.19 s for 84; it has no electrons.
+# VASP was not at hand: its prior is GPAW's.
+CHGNET = Prior(0.10, (0.7, 0.0, 0.0), (0.25, 0.02, 0.02))
+GPAW = Prior(48.0, (1.3, 0.8, 0.7), (0.25, 0.2, 0.15), cutoff_ev=350.0)
+PRIORS = {"chgnet": CHGNET, "gpaw": GPAW, "vasp": GPAW}
 
 
 @dataclass(frozen=True)
@@ -149,12 +163,24 @@ class LabelCostModel:
         Name of the reference method, for its prior.
     sizes, times_s
         Labels that are done, and how long each took.
+    cutoff_ev
+        Plane-wave cut-off; the prior's own if None.
     """
 
-    def __init__(self, method: str, sizes: Sequence[LabelSize] = (), times_s: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        method: str,
+        sizes: Sequence[LabelSize] = (),
+        times_s: Sequence[float] = (),
+        cutoff_ev: float | None = None,
+    ) -> None:
         self.n_labels = len(sizes)
-        mean = np.array(PRIORS.get(method, UNKNOWN_METHOD))
-        precision = np.diag(np.array(PRIOR_WIDTHS) ** -2.0)
+        prior = PRIORS.get(method, CHGNET)
+        seconds = prior.seconds
+        if cutoff_ev is not None and prior.cutoff_ev is not None:
+            seconds *= (cutoff_ev / prior.cutoff_ev) ** PLANE_WAVE_POWER
+        mean = np.array([math.log(seconds), *prior.powers])
+        precision = np.diag(np.array([prior.log_width_of_seconds, *prior.power_widths]) ** -2.0)
         features = np.array([size.features for size in sizes]).reshape(-1, 4)
         logs = np.log(np.maximum(np.asarray(times_s, dtype=float), LEAST_TIME_S))
         scatter2 = PRIOR_SCATTER**2
@@ -185,6 +211,7 @@ class LabelCostModel:
         share = costs / total
         weighted: NDArray[np.float64] = share @ features
         variance = float(weighted @ self._covariance @ weighted) + self._scatter2 * float(share @ share)
+        variance += LOAD_SCATTER**2
         return CostEstimate(total, float(math.exp(math.sqrt(variance))))
 
 

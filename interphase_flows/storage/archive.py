@@ -6,6 +6,8 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from interphase_flows.storage.atomic import write_bytes_atomic
+
 SUFFIX = ".tar.gz"
 
 
@@ -25,3 +27,18 @@ def archive_bytes(files: Sequence[Path]) -> bytes:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def unpack_archive(data: bytes, folder: Path) -> list[Path]:
+    """Write the files of an archive into a folder, each whole or not at all, and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
+        for entry in archive:
+            content = archive.extractfile(entry)
+            if content is None:  # a folder or a link, of which these archives have none
+                continue
+            path = folder / Path(entry.name).name
+            write_bytes_atomic(path, content.read())
+            written.append(path)
+    return written

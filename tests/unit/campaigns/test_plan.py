@@ -2,8 +2,10 @@
 
 import pytest
 
+from interphase_flows.campaigns.label_plan import plan_labels
 from interphase_flows.campaigns.plan import plan_campaign
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.references.cost import LabelCostModel
 
 
 def plan(**fields):
@@ -13,8 +15,8 @@ def plan(**fields):
 def test_every_stage_costs_something():
     """And says how much there is of it."""
     stages = plan()
-    assert len(stages) == 6
-    assert all(stage.cost_s > 0 and stage.amount for stage in stages.values())
+    assert len(stages) == 8
+    assert all(stage.cost_s > 0 and stage.amount and stage.cost_factor > 1 for stage in stages.values())
 
 
 def test_numbers_are_those_of_the_file():
@@ -51,6 +53,51 @@ def test_the_budget_of_labels_caps_the_loop():
 def test_twice_as_much_costs_more(stage, fields):
     """The stage that grows, grows."""
     assert plan(**fields)[stage].cost_s > 1.5 * plan()[stage].cost_s
+
+
+def test_labels_done_move_the_plan_and_narrow_it():
+    """A machine ten times as slow as the prior's: labels cost about ten times as much, with less doubt."""
+    campaign = Campaign(name="unit", reference="gpaw")
+    sizes = plan_labels(campaign).initial
+    prior = LabelCostModel("gpaw")
+    slow = LabelCostModel("gpaw", sizes, [10 * prior.estimate_s(size) for size in sizes])
+
+    def first_labels(costs):
+        (stage,) = (stage for stage in plan_campaign(campaign, costs) if stage.stage == "first labels")
+        return stage
+
+    assert first_labels(slow).cost_s == pytest.approx(10 * first_labels(None).cost_s, rel=0.2)
+    assert first_labels(slow).cost_factor < first_labels(None).cost_factor
+
+
+def test_first_dynamics_cost_what_drives_them_costs():
+    """With the surrogate they are cheap, whatever labels are; with the reference method each step is a label."""
+    surrogate = plan(reference="gpaw")["first dynamics"]
+    own = plan(reference="gpaw", structures={"dynamics_method": "reference"})["first dynamics"]
+    assert "chgnet" in surrogate.amount
+    assert "gpaw" in own.amount
+    assert own.cost_s > 50 * surrogate.cost_s
+
+
+def test_every_kind_of_first_structure_is_planned_for_and_the_limit_is_kept():
+    """Volumes, vacancies and slabs of three phases; dimers of the pairs of Li, P, S and the atoms alone."""
+    structures = {
+        "crystals": {"n_per_phase": 0},
+        "equations_of_state": {"n_volumes": 5},
+        "vacancies": {"n_per_phase": 2},
+        "slabs": {"n_per_phase": 1},
+        "dimers": {"n_distances": 4, "isolated_atoms": True},
+        "amorphous": {"n_per_fraction": 0},
+        "interfaces": {"n_as_built": 1, "facets": ["110/001", "100/001"], "snapshots": {"n_steps": 4}},
+    }
+    fields = {"name": "unit", "phases": ["Li", "Li2S", "Li7P3S11"], "structures": structures}
+    campaign = Campaign.model_validate(fields)
+    sizes = plan_labels(campaign).initial
+    assert len(sizes) == 3 * (1 + 5 + 2 + 1) + 6 * 4 + 3 + 2
+    few = Campaign.model_validate(fields | {"structures": structures | {"max_first_labels": 10}})
+    kept = plan_labels(few).initial
+    assert len(kept) == 10
+    assert set(kept) <= set(sizes)
 
 
 def test_production_is_told_in_picoseconds():
