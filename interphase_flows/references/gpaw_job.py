@@ -24,6 +24,7 @@ from interphase_flows.references.gpaw_launches import (
     read_outcome,
     rotate_log,
 )
+from interphase_flows.references.memory_stall import MemoryStall
 from interphase_flows.references.retries import Policy
 
 POLL_EVERY_S = 0.1
@@ -57,6 +58,7 @@ class GpawJob(Job):
         self._process: subprocess.Popen[bytes] | None = None
         self._kills_before: int | None = None
         self._outcome: Outcome | None = None
+        self._stall: MemoryStall | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what custodian's log shows."""
@@ -91,6 +93,7 @@ class GpawJob(Job):
                 env=os.environ | {"OMP_NUM_THREADS": str(self._n_threads)},
                 start_new_session=True,
             )
+        self._stall = None if self.task.memory_limit_gb is None else MemoryStall(self._process.pid)
         return self._process
 
     def outcome(self, directory: str | Path) -> Outcome:
@@ -106,6 +109,18 @@ class GpawJob(Job):
     def is_running(self) -> bool:
         """Whether GPAW is at work."""
         return self._process is not None and self._process.poll() is None
+
+    def end_if_it_only_asks_for_memory(self) -> None:
+        """Kill a process that a limit of memory has brought to a standstill; it cannot say so itself."""
+        if self._process is None or self._stall is None or not self._stall.look():
+            return
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._outcome = Outcome(
+            "out_of_memory",
+            f"memory_limit_gb = {self.task.memory_limit_gb:g} GB was used up and GPAW asked for more without end; "
+            "raise it, or spread the label over processes by gpaw_command",
+        )
 
     def postprocess(self, directory: str = "./") -> None:
         """Do nothing: the result is read by who asked for it."""
@@ -164,6 +179,7 @@ class Lookout(ErrorHandler):
         """Let who listens know; end GPAW when it is overdue."""
         if self._job.is_running:
             self._look()
+            self._job.end_if_it_only_asks_for_memory()
             if self._is_overdue():
                 self._job.terminate(directory)
         return False

@@ -215,6 +215,8 @@ def _reason(error: BaseException | None) -> str:
             return "disk_full"
         case OSError(errno=errno.ENOMEM):
             return "out_of_memory"
+        case ImportError() if "failed to map segment" in str(error) or "annot allocate memory" in str(error):
+            return "out_of_memory"
         case None:
             return "reference_method_failed"
     if type(error).__name__ in ("KohnShamConvergenceError", "TooFewBandsError"):
@@ -278,12 +280,15 @@ def _limit_memory(limit_gb: float | None) -> None:
 
 def _load_linear_algebra() -> None:
     """Let each OpenBLAS take its work space (up to 128 MB) now: refused it later, it asks again for ever and ever."""
+    import gpaw.new.ase_interface
     from gpaw.utilities.blas import mmm
     from scipy.linalg import solve_banded
 
     a, b = np.ones((256, 256)), np.ones((256, 256))
     mmm(1.0, a, "N", a, "N", 0.0, b)
-    solve_banded((1, 1), np.ones((3, 256)) + np.array([[0.0], [2.0], [0.0]]), np.ones(256))
+    bands = np.ones((5, 256))
+    bands[2] = 9.0
+    solve_banded((2, 2), bands, np.ones(256))
     np.linalg.eigvalsh(a @ a)
 
 
@@ -291,8 +296,10 @@ def _die_with(task: LabelInput) -> None:
     """Do not outlive who started this: two processes would write to one folder after the next launch."""
     if socket.gethostname() != task.owner_host:
         return  # mpirun ends its processes on other machines
+    # under a limit of memory compiled code may never return to where SIGTERM is noticed
+    last_word = signal.SIGTERM if task.memory_limit_gb is None else signal.SIGKILL
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_word)
 
     def watch_owner() -> None:
         while Path(f"/proc/{task.owner_pid}").exists():
