@@ -86,7 +86,7 @@ class DimerSpec(_Spec):
     """
 
     n_distances: CountOrNone = 0
-    min_distance_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
+    min_distance_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.85
     max_distance_fraction: Annotated[float, Field(ge=1.0, le=3.0)] = 1.6
     isolated_atoms: bool = False
     box_angstrom: Annotated[float, Field(ge=6.0, le=40.0)] = 12.0

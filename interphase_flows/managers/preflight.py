@@ -111,6 +111,11 @@ def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms
             f"structures.dimers.min_distance_fraction: {spec.dimers.min_distance_fraction} is below "
             f"gates.min_distance_fraction ({campaign.gates.min_distance_fraction}), which would reject them; raise it"
         )
+    if spec.dimers.isolated_atoms and campaign.reference.method == "chgnet":
+        yield (
+            "structures.dimers.isolated_atoms: CHGNet was not made for an atom without neighbours, and its energies "
+            "of one mean nothing; write false, or choose another reference method"
+        )
     n_origins = len(campaign.phases) + n_runs
     n_origins += len(spec.amorphous.electrode_fractions) * spec.amorphous.n_per_fraction
     if spec.max_first_labels is not None and spec.max_first_labels < n_origins:

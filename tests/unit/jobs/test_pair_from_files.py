@@ -100,6 +100,7 @@ def test_a_campaign_of_the_users_pair_passes_the_checks(files):
     [
         ({"interfaces": {"size": "laptop"}}, "write coherent"),
         ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
+        ({"dimers": {"isolated_atoms": True}}, "CHGNet was not made for an atom"),
         ({"max_first_labels": 3}, "max_first_labels: 3 is fewer than the 7"),
         ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "would reject them"),
     ],

@@ -21,7 +21,7 @@ def test_every_pair_of_elements_at_every_distance():
 
 
 def test_the_gates_let_the_default_distances_pass():
-    pairs = dimers({"S", "Li", "P"}, 4, 0.7, 1.6, 12.0)
+    pairs = dimers({"S", "Li", "P"}, 4, 0.85, 1.6, 12.0)
     assert [Gates().before(pair) for pair in pairs] == [None] * len(pairs)
 
 
