@@ -1,0 +1,37 @@
+"""Label one crystal by GPAW into a workspace, as a job does: ``python label_one.py ROOT``."""
+
+import sys
+from pathlib import Path
+
+from interphase_flows.datasets.gates import Gates
+from interphase_flows.documents.records import LabelDoc, StructureEntry
+from interphase_flows.jobs.labels import label_key, label_once
+from interphase_flows.references.spec import GpawSpec
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+from interphase_flows.structures.keys import structure_key
+from real_gpaw import lithium_phosphide
+
+CAMPAIGN = "faults"
+ATOMS = lithium_phosphide()
+ENTRY = StructureEntry(key=structure_key(ATOMS), origin="crystal/Li3P", formula="Li3P", n_atoms=len(ATOMS))
+SPEC = GpawSpec(cutoff_eV=300.0, k_density_per_inverse_angstrom=1.5)
+"""Seconds of SCF, in nine steps."""
+
+
+def label_in(root: Path, spec: GpawSpec = SPEC, **settings: object) -> LabelDoc:
+    """Label through the ledger and the work folder of a campaign under a root."""
+    here = Settings(root=root, n_threads=1, **settings)
+    with Workspace(here, CAMPAIGN) as workspace, use_workspace(workspace):
+        return label_once(spec.build(here), Gates(), ATOMS, ENTRY)
+
+
+def folder_in(root: Path, spec: GpawSpec = SPEC) -> Path:
+    """Return the work folder of that label."""
+    method = spec.build(Settings(root=root))
+    key = label_key(ENTRY.key, method.identity.key, Gates())
+    return root / CAMPAIGN / "work" / "labels" / key
+
+
+if __name__ == "__main__":
+    label_in(Path(sys.argv[1]))
