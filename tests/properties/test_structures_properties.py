@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from interphase_flows.structures.amorphous import composition_on_line, random_packing
 from interphase_flows.structures.checks import check_no_overlap, pair_distances_angstrom, same_stoichiometry
+from interphase_flows.structures.dimers import dimers
+from interphase_flows.structures.equations_of_state import equation_of_state
 from interphase_flows.structures.keys import structure_key
 from interphase_flows.structures.laptop import laptop_interface
 from interphase_flows.structures.library import load_phase
 from interphase_flows.structures.perturb import strained_and_rattled
+from interphase_flows.structures.slabs import slabs
+from interphase_flows.structures.vacancies import distinct_sites, vacancies
 
 FLOAT_NOISE_ANGSTROM = 1e-14
 SMALLEST_CHANGE_ANGSTROM = 1e-6
@@ -112,3 +116,51 @@ def test_laptop_interfaces_are_whole_and_do_not_overlap(seed, gap, variant, term
     assert built.n_atoms <= 90
     assert same_stoichiometry(built.atoms[built.atoms.arrays["side"] == 1], load_phase("Li7P3S11"))
     check_no_overlap(built.atoms)
+
+
+@few
+@given(name=names, n=st.integers(1, 5), max_strain=st.floats(0.001, 0.1))
+def test_scaled_cells_keep_their_stoichiometry_and_grow_in_order(name, n, max_strain):
+    crystal = load_phase(name)
+    cells = equation_of_state(crystal, n, max_strain, min_atoms=8)
+    volumes = np.array([cell.get_volume() / len(cell) for cell in cells])
+    assert len(cells) == n
+    assert (np.diff(volumes) > 0).all()
+    for cell in cells:
+        assert same_stoichiometry(cell, crystal)
+        check_no_overlap(cell)
+
+
+@few
+@given(name=names, seed=seeds, n=st.integers(1, 4), rattle=st.floats(0, 0.1))
+def test_vacancies_lack_one_atom_of_a_distinct_site(name, seed, n, rattle):
+    crystal = load_phase(name)
+    sites = distinct_sites(crystal)
+    for defect in vacancies(crystal, n, 30, rattle, seed):
+        check_no_overlap(defect)
+        assert defect.info["site"] in sites
+        restored = defect + Atoms(defect.info["removed"], positions=[[0, 0, 0]])
+        assert same_stoichiometry(restored, crystal)
+
+
+@few
+@given(
+    elements=st.sets(st.sampled_from(["Li", "Na", "P", "S", "Cl", "O"]), min_size=1, max_size=4),
+    n=st.integers(1, 4),
+    shortest=st.floats(0.6, 1.0),
+    longest=st.floats(1.0, 1.8),
+)
+def test_dimers_are_never_closer_than_asked(elements, n, shortest, longest):
+    pairs = dimers(elements, n, shortest, longest, 14.0)
+    assert len(pairs) == n * len(elements) * (len(elements) + 1) // 2
+    for pair in pairs:
+        check_no_overlap(pair, scale=0.999 * shortest)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(name=st.sampled_from(["Li", "Li2S", "Li3PS4"]), thickness=st.floats(4, 12), vacuum=st.floats(8, 16))
+def test_slabs_keep_their_stoichiometry_and_never_overlap(name, thickness, vacuum):
+    crystal = load_phase(name)
+    (slab,) = slabs(crystal, 1, 1, thickness, vacuum, 200)
+    assert same_stoichiometry(slab, crystal)
+    check_no_overlap(slab)
