@@ -104,6 +104,11 @@ class DatasetMaker(Maker):
                 raise InputError(
                     f"label {label_key} is named by a job but not in the ledger; resume the campaign"
                 )
+            if label.method_key != identity.key:
+                raise InputError(
+                    f"label {label_key} is by {label.method_name} ({label.method_key}), the data set by "
+                    f"{identity.name} ({identity.key}); energies of two methods never meet: label the structures again"
+                )
             origin = batch.origins[label_key]
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
         if not frames:

@@ -124,3 +124,10 @@ def test_a_side_without_frames_is_an_error_that_says_what_to_ask_for(workspace, 
     few = store_set("few", "few", crystals[:2], ["interface/a", "interface/b"])
     with pytest.raises(InputError, match="temperatures_K"):
         run(MAKER, run(LabelMaker(reference=SpheresSpec()), few, [0, 1]), None, 1)
+
+
+def test_labels_of_another_method_are_refused_without_a_parent_too(batch, spheres):
+    """A batch by the first version of the spheres, a data set by the second."""
+    spheres.version = "2"
+    with pytest.raises(InputError, match="energies of two methods never meet"):
+        run(MAKER, batch, None, 1)
