@@ -73,6 +73,9 @@ STALE = (
 FIXED_TAGS = ("PREC", "ISMEAR", "LASPH", "ISYM")
 """Tags of the input set that no key of a campaign file changes, and that change numbers."""
 
+CANNOT_START = (126, 127)
+"""Exit status of a shell or launcher that found no program, or a program that found no library."""
+
 VASP_POLICY: Policy = MappingProxyType(
     {
         # what VASP itself complains of is custodian's; this is what happens to it from outside
@@ -253,6 +256,7 @@ class VASPMethod:
             LabelJob,
             failure_reason,
             gamma_command,
+            last_words,
             run_under_custodian,
         )
 
@@ -280,11 +284,17 @@ class VASPMethod:
         except ReferenceMethodError as error:
             complaint = f"{complaint}; {error}" if complaint else str(error)
         if was_stopped and not (result and result.is_scf_converged):
+            kept = "nothing could be kept"
             if job.exit_status == 0:
                 _keep_density(folder)
+                kept = "its density is kept"
             raise WalltimeReachedError(
-                f"walltime reached ({end.set_by}) in the label of {formula}; its density is kept, and "
-                "`interphase resume` goes on"
+                f"walltime reached ({end.set_by}) in the label of {formula}; {kept}, and `interphase resume` goes on"
+            )
+        if result is None and job.exit_status in CANNOT_START:
+            raise SettingsError(
+                f"VASP's command `{' '.join(command)}` could not be started (exit status {job.exit_status}): "
+                f"{last_words(folder)}; {COMMAND_MEND}, and load its module"
             )
         # custodian gives up on an unconverged cycle too: that is a result, and the gates reject it
         if result is None or (given_up and result.is_scf_converged):

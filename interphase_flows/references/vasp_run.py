@@ -222,3 +222,9 @@ def failure_reason(folder: Path, exit_status: int | None, has_output: bool) -> s
     if exit_status == 0 and not has_output:
         return "garbage_output"
     return "reference_method_failed"  # VASP complained of something that custodian could not mend
+
+
+def last_words(folder: Path) -> str:
+    """Return the end of what a run said."""
+    said = (_text(folder, "vasp.out") + _text(folder, "std_err.txt")).strip()
+    return said[-500:] or "it said nothing"

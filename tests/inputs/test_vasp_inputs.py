@@ -2,6 +2,7 @@
 
 import bz2
 import json
+import warnings
 from importlib.resources import files
 
 import pytest
@@ -15,6 +16,22 @@ from interphase_flows.references.vasp_potentials import potentials
 from interphase_flows.settings import Settings
 from interphase_flows.structures.library import load_phase
 from vasp_golden import GOLDEN, GOLDEN_FILES, write_golden
+
+HEADER = """ PAW_PBE {symbol} {title}
+ {electrons}
+ parameters from PSCTR are:
+   VRHFIN ={symbol}: a header for tests
+   LEXCH  = PE
+   EATOM  =    1.0 eV,    1.0 Ry
+
+   TITEL  = PAW_PBE {symbol} {title}
+   POMASS =    7.010; ZVAL   =    {electrons}    mass and valenz
+   ENMAX  =  100.000; ENMIN  =  80.000 eV
+END of PSCTR-controll parameters
+ local part
+  1.0 2.0 3.0
+End of Dataset
+"""
 
 
 @pytest.mark.parametrize("name", ["Li", "Li2S", "interface_66_atoms"])
@@ -115,3 +132,26 @@ def test_atomate2s_maker_writes_what_a_label_writes():
     }
     assert inputs.kpoints.kpts == [(6, 6, 6)]
     assert maker.run_vasp_kwargs["vasp_cmd"] == "srun vasp_std"
+
+
+def test_potentials_are_read_where_pymatgen_looks_and_only_their_names_are_kept(tmp_path, monkeypatch):
+    """The licensed file is replaced by one with a header alone, in both of the places pymatgen knows."""
+    folder = tmp_path / "psp" / "POT_GGA_PAW_PBE_54"
+    for symbol, title, electrons in (("Li_sv", "10Sep2004", 3.0), ("S", "06Sep2000", 6.0)):
+        (folder / symbol).mkdir(parents=True)
+        (folder / symbol / "POTCAR").write_text(
+            HEADER.format(symbol=symbol, title=title, electrons=electrons)
+        )
+    monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {"PMG_VASP_PSP_DIR": str(tmp_path / "psp")})
+    method = VASPMethod(VaspSpec(), Settings())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pymatgen notices that this is no potential
+        method.check_potentials(["Li", "S"])
+        with pytest.raises(SettingsError, match="PBE_54"):
+            method.check_potentials(["P"])
+        written = method.write_inputs(load_phase("Li2S"), tmp_path / "label")
+    order = (written / "POSCAR").read_text().splitlines()[5].split()
+    names = [{"Li": "Li_sv", "S": "S"}[element] for element in order]
+    assert (written / "POTCAR.spec").read_text().split() == names
+    titles = [line for line in (written / "POTCAR").read_text().splitlines() if "TITEL" in line]
+    assert [line.split()[3] for line in titles] == names

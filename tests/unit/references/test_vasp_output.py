@@ -128,6 +128,16 @@ def test_another_level_is_told(change, told, tmp_path):
 
 
 @needs_records
+def test_a_meta_gga_is_known_by_its_own_tag(tmp_path):
+    """The record is r2SCAN's; GGA says nothing then."""
+    spec = SILICON.model_copy(update={"functional": "r2SCAN", "cutoff_eV": 680.0, "code_version": "5.4.4"})
+    told = read_result(
+        unpack("static_smearing", tmp_path), read_record("static_smearing").atoms, spec
+    ).deviations
+    assert [words.split()[0] for words in told] == ["ISMEAR", "SIGMA", "KPOINTS"]
+
+
+@needs_records
 def test_a_potential_of_another_release_is_told(tmp_path):
     """The record's chlorine is of 2003, PBE_54's of 2000."""
     result = read_result(unpack("max_force", tmp_path), read_record("max_force").atoms, SILICON)
