@@ -219,10 +219,9 @@ def status(
                 f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
             )
     print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
-    n_rejected = sum(found.labels_rejected.values())
-    told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected.items())
+    told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
     print(
-        f"{n_rejected} labels rejected{f' ({told}): see interphase query labels --rejected' if told else ''}, "
+        f"{found.labels_rejected} labels rejected{f' ({told}): see interphase query labels --rejected' if told else ''}, "
         f"{found.failures} failures on record"
     )
     if found.labels_to_come:

@@ -38,6 +38,9 @@ from interphase_flows.storage.workspace import current_workspace
 
 KIND = "labels"
 
+MOST_JOBS = 1000
+"""Beyond about so many jobs in a set, jobs get longer instead of more: a queue and its database bear no more."""
+
 
 def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | None = None) -> str:
     """Return the content key of a label: what was labelled, by what, and what it had to pass.
@@ -246,7 +249,8 @@ class LabelSetMaker(Maker):
         sizes = [label_size(maker.reference, frames[index]) for index in kept]
         model = label_cost_model(current_workspace().ledger, maker.reference, identity.key)
         costs_s = [model.estimate_s(size) for size in sizes]
-        packs = pack_by_cost(costs_s, self.target_s_per_job, self.labels_per_job)
+        target_s = max(self.target_s_per_job, sum(costs_s) / MOST_JOBS)
+        packs = pack_by_cost(costs_s, target_s, self.labels_per_job)
         jobs = [maker.make(structures, [kept[place] for place in pack]) for pack in packs]
         expected = model.estimate(sizes)
         emit(

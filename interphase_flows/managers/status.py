@@ -41,7 +41,7 @@ class IterationStatus:
 class CampaignStatus:
     """Where a campaign stands.
 
-    ``labels_rejected`` counts them by reason; ``labels_to_come`` is None once there is a result.
+    ``labels_to_come`` is None once there is a result.
     """
 
     name: str
@@ -51,7 +51,8 @@ class CampaignStatus:
     outcome: str | None
     progress: dict[str, Any] | None
     documents: dict[str, int]
-    labels_rejected: dict[str, int]
+    labels_rejected: int
+    labels_rejected_by_reason: dict[str, int]
     labels_to_come: LabelsToCome | None
     missing: list[str]
     failures: int
@@ -100,6 +101,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             status = "interrupted"
         report = workspace.report_folder / "report.html"
         own = {"campaign": name}  # a ledger in MongoDB is shared
+        rejected = count_by_reason(workspace)
         return CampaignStatus(
             name=name,
             status=status,
@@ -108,7 +110,8 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
             documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED},
-            labels_rejected=count_by_reason(workspace),
+            labels_rejected=sum(rejected.values()),
+            labels_rejected_by_reason=rejected,
             labels_to_come=None
             if state.get("result")
             else labels_to_come(workspace, Campaign.model_validate(state["spec"])),

@@ -153,7 +153,9 @@ def test_a_reason_that_nothing_was_rejected_for_is_told_with_those_there_are(set
 
 def test_the_status_counts_rejections_by_reason(settings, quarantined):
     """And the failures that are no rejections are not among them."""
-    assert campaign_status(settings, "unit").labels_rejected == {
+    found = campaign_status(settings, "unit")
+    assert found.labels_rejected == 4
+    assert found.labels_rejected_by_reason == {
         "duplicate": 1,
         "energy_window": 1,
         "out_of_memory": 1,
