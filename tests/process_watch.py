@@ -51,6 +51,14 @@ def gpaw_process(folder: Path) -> int | None:
     return None
 
 
+def wait_until(has_come: Callable[[], bool], alive: Callable[[], bool] = lambda: True) -> None:
+    """Look until the moment has come, as long as what it depends on is alive; the test's time limit ends it."""
+    never = threading.Event()
+    while not has_come():
+        assert alive(), "it ended before the moment came"
+        never.wait(LOOK_EVERY_S)
+
+
 class Killer(threading.Thread):
     """While its block lasts, kill -9 every launch in a folder, each at its own instant.
 

@@ -1,0 +1,195 @@
+"""One campaign file, two reference methods: only the block ``reference`` differs, and nothing of the two ever meets.
+
+Interfaces of 66 atoms and more would take hours by GPAW; crystals and thin slabs of eight atoms go through the same
+makers: structures, labels, data set, training, committee, iteration.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from pydantic import BaseModel
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.documents.records import DatasetDoc, IterationDoc, LabelBatch, LabelDoc
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.crystals import CrystalsMaker
+from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.iterations import IterationMaker
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
+from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
+from interphase_flows.jobs.surfaces import SlabsMaker
+from interphase_flows.report.from_ledger import write_campaign_report
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+from real_gpaw import skip_without_gpaw
+
+skip_without_gpaw()
+
+pytestmark = pytest.mark.slow
+
+CAMPAIGN = """
+name: swap
+electrode: Li
+electrolyte: Li2S
+phases: [Li, Li2S, Li3P]
+structures:
+  crystals: {n_per_phase: 1, min_atoms: 2}
+  slabs: {n_per_phase: 2, min_thickness_angstrom: 3, vacuum_angstrom: 6, max_atoms: 8}
+committee:
+  n_members: 2
+  model: {n_features: 4, n_layers: 1, cutoff_angstrom: 4.0}
+  training: {max_epochs: 3}
+"""
+
+D = TypeVar("D", bound=BaseModel)
+
+REFERENCES = {
+    "chgnet": "reference: chgnet\n",
+    # coarse, for speed: what is compared is the way a campaign goes, not its numbers
+    "gpaw": "reference: {method: gpaw, cutoff_eV: 250, k_density_per_inverse_angstrom: 1, gamma_above_atoms: 12}\n",
+}
+N_STRUCTURES = 12
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What one run of the file left."""
+
+    campaign: Campaign
+    dataset: DatasetDoc
+    labels: list[LabelDoc]
+    batch: LabelBatch
+    iteration: IterationDoc
+    report: str
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory):
+    """One ledger for both, as campaigns in a database share one."""
+    settings = Settings(root=tmp_path_factory.mktemp("swap"), n_threads=1)
+    with Workspace(settings, "swap") as opened, use_workspace(opened):
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def finished(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
+    folder = tmp_path_factory.mktemp("files")
+    return {method: run(workspace, method, folder) for method in REFERENCES}
+
+
+def run(workspace: Workspace, method: str, folder: Path) -> Finished:
+    path = folder / f"{method}.yaml"
+    path.write_text(CAMPAIGN + REFERENCES[method])
+    spec = load_yaml_model(path, Campaign)
+    crystals = CrystalsMaker(spec=spec.structures.crystals).make(spec.phases, spec.seed)
+    slabs = SlabsMaker(spec=spec.structures.slabs).make(spec.phases)
+    labeller = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates))
+    labels = [labeller.make(each.output) for each in (crystals, slabs)]
+    batch = gather_labels([each.output for each in labels])
+    dataset = DatasetMaker(
+        reference=spec.reference, gates=spec.gates, cutoff_angstrom=spec.committee.model.cutoff_angstrom
+    ).make(batch.output, None, spec.seed)
+    trainer = TrainMaker(spec=spec.committee)
+    members = [trainer.make(dataset.output, k, k, None) for k in range(spec.committee.n_members)]
+    committee = CommitteeMaker().make(dataset.output, [each.output for each in members])
+    iteration = IterationMaker().make(0, dataset.output, committee.output, None, [], batch.output, [])
+    outputs = run_flow(workspace, [crystals, slabs, *labels, batch, dataset, *members, committee, iteration])
+    found = as_document(IterationDoc, outputs[iteration.uuid])
+    made = as_document(DatasetDoc, outputs[dataset.uuid])
+    joined = as_document(LabelBatch, outputs[batch.uuid])
+    keys = {*joined.accepted, *joined.rejected}
+    stored = [label for label in workspace.ledger.find("labels") if label["key"] in keys]
+    state = {
+        "spec": spec.model_dump(mode="json"),
+        "status": "running",
+        "started_at": "2026-01-01T00:00:00+00:00",
+    }
+    workspace.ledger.set_state("campaigns", "swap", state)
+    return Finished(
+        campaign=spec,
+        dataset=made,
+        labels=[as_document(LabelDoc, each) for each in stored],
+        batch=joined,
+        iteration=found,
+        report=write_campaign_report(workspace).read_text(),
+    )
+
+
+def as_document(schema: type[D], stored: dict) -> D:
+    """Read a document without what a store adds to it."""
+    return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+
+
+def run_flow(workspace: Workspace, jobs: list) -> dict:
+    """Run jobs as the local manager does, and return their outputs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jobflow's and NequIP's dependencies' own
+        from jobflow import Flow, run_locally
+
+        store = workspace.job_store()
+        store.connect()
+        run_locally(Flow(jobs), store=store, log=False, root_dir=workspace.root, ensure_success=True)
+        outputs = {job.uuid: store.get_output(job.uuid, load=True) for job in jobs}
+        store.close()
+    return outputs
+
+
+def test_one_block_of_the_file_is_all_that_differs(finished):
+    """The rest of the campaign is equal, key by key."""
+    one, other = (each.campaign.model_dump() for each in finished.values())
+    assert one.pop("reference") != other.pop("reference")
+    assert one == other
+
+
+@pytest.mark.parametrize("method", REFERENCES)
+def test_either_reaches_its_iteration(finished, method):
+    """All structures labelled, a committee trained on them, an iteration that says what comes next."""
+    run = finished[method]
+    assert len(run.labels) == N_STRUCTURES
+    assert not run.batch.rejected, [(label.formula, label.explanation) for label in run.labels]
+    assert sum(run.dataset.n_frames.values()) == N_STRUCTURES
+    assert all(run.dataset.n_frames.values())
+    assert run.iteration.dataset_key == run.dataset.key
+    assert run.iteration.errors["test"].n_frames == run.dataset.n_frames["test"]
+
+
+def test_a_data_set_knows_whose_labels_it_has(finished):
+    """Method, version and settings; one is a surrogate, the other is not."""
+    chgnet, gpaw = (finished[name].dataset.method for name in ("chgnet", "gpaw"))
+    assert (chgnet.name, chgnet.is_surrogate) == ("chgnet", True)
+    assert (gpaw.name, gpaw.is_surrogate) == ("gpaw", False)
+    assert gpaw.settings["cutoff_eV"] == 250
+    assert all(label.is_scf_converged is True for label in finished["gpaw"].labels)
+    assert all(label.is_scf_converged is None for label in finished["chgnet"].labels)
+
+
+def test_no_key_is_shared(finished):
+    """The same structures, and not one label, data set or iteration in common."""
+    one, other = finished.values()
+    assert {label.structure_key for label in one.labels} == {label.structure_key for label in other.labels}
+    assert not {label.key for label in one.labels} & {label.key for label in other.labels}
+    assert one.dataset.key != other.dataset.key
+    assert one.dataset.split_of_origin == other.dataset.split_of_origin
+    assert one.iteration.key != other.iteration.key
+
+
+@pytest.mark.parametrize(("asked", "given"), [("chgnet", "gpaw"), ("gpaw", "chgnet")])
+def test_labels_of_two_methods_never_meet(finished, workspace, asked, given):
+    """Neither as a child of the other's data set, nor as a batch of the other's labels."""
+    maker = DatasetMaker(reference=finished[asked].campaign.reference)
+    make = DatasetMaker.make.original
+    with pytest.raises(InputError, match="energies of two methods never meet"):
+        make(maker, finished[asked].batch, finished[given].dataset, 1)
+    with pytest.raises(InputError, match="energies of two methods never meet"):
+        make(maker, finished[given].batch, None, 1)
+
+
+def test_the_report_calls_a_surrogate_a_surrogate_and_nothing_else(finished):
+    """Wherever the labels are named."""
+    assert "surrogate CHGNet" in finished["chgnet"].report
+    assert "surrogate" not in finished["gpaw"].report.lower().replace("no surrogate", "")
+    assert "GPAW" in finished["gpaw"].report
