@@ -124,6 +124,8 @@ def reaction_weights(
     from pymatgen.core import Composition
 
     compositions = {name: Composition(formula).reduced_composition for name, formula in formulas.items()}
+    if not {electrode, electrolyte} <= compositions.keys():
+        return None
     reactants = [compositions[electrolyte], compositions[electrode]]
     products = [c for name, c in compositions.items() if name not in (electrode, electrolyte)]
     if not products or len(set(compositions.values())) < len(compositions):

@@ -1,0 +1,63 @@
+"""A convergence study and the energy of a phase by GPAW itself, at settings that only a test would take."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from interphase_flows.analysis.settings_convergence import Tolerances
+from interphase_flows.campaigns.schema import Campaign, GateSpec
+from interphase_flows.jobs.thermodynamics import RelaxMaker
+from interphase_flows.managers.convergence import StudyOptions, run_convergence_study
+from interphase_flows.references.spec import GpawSpec
+from interphase_flows.report.convergence import write_convergence_page
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import open_workspace, use_workspace
+from interphase_flows.structures.library import load_phase
+
+pytestmark = pytest.mark.skipif(find_spec("gpaw") is None, reason="GPAW is not installed (extra [gpaw])")
+
+COARSE = GpawSpec(cutoff_eV=200.0, k_density_per_inverse_angstrom=1.0)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    return Settings(root=tmp_path_factory.mktemp("runs"), n_threads=1)
+
+
+def test_a_study_of_lithium_finds_that_one_k_point_per_angstrom_is_too_few(settings):
+    """The metal's energies and stress move by much more with k-points than with the cutoff; nothing is done twice."""
+    campaign = Campaign(name="converge", reference=COARSE)
+    options = StudyOptions(
+        cutoffs_ev=(200.0, 300.0),
+        k_densities=(1.0, 2.0),
+        phases=("Li",),
+        tolerances=Tolerances(50.0, 50.0, 0.5),
+    )
+    study = run_convergence_study(campaign, options, settings)
+    worst = {p["axis"]: p["worst"] for p in study.values["points"] if not p["is_yardstick"]}
+    assert worst["k_density"]["stress_mev_per_angstrom3"] > 5 * worst["cutoff"]["stress_mev_per_angstrom3"]
+    assert study.values["chosen"] is None
+    assert study.values["n_labels"] == 6
+    with open_workspace(settings, "converge", read_only=True) as workspace:
+        page = write_convergence_page(study, workspace.report_folder)
+        assert {d["status"] for d in workspace.ledger.find("labels")} == {"accepted"}
+        spent = sum(d["wall_time_s"] for d in workspace.ledger.find("labels"))
+    assert "No setting below the most accurate ones" in page.read_text(encoding="utf-8")
+    again = run_convergence_study(campaign, options, settings)
+    assert (again.key, again.values["wall_time_s"]) == (study.key, pytest.approx(spent))
+
+
+def test_a_phase_is_relaxed_by_the_surrogate_and_its_energy_is_gpaws(settings):
+    """In the published cell; the document says which is whose."""
+    with open_workspace(settings, "phase") as workspace, use_workspace(workspace):
+        maker = RelaxMaker(reference=COARSE, gates=GateSpec())
+        document = RelaxMaker.make.original(maker, "Li")
+        label = workspace.ledger.get("labels", document.values["label_key"])
+    said = document.values
+    assert said["geometry_method"].startswith("CHGNet")
+    assert said["energy_method"].startswith("GPAW")
+    assert said["cell"] == "fixed"
+    assert said["volume_angstrom3"] == pytest.approx(load_phase("Li").get_volume())
+    assert said["energy_ev"] == label["energy_ev"]
+    assert label["method_name"] == "gpaw"
+    assert label["is_scf_converged"]

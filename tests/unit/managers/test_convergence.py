@@ -1,0 +1,54 @@
+"""The plan of a convergence study, and its command, before anything is labelled."""
+
+import pytest
+from typer.testing import CliRunner
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.cli import app
+from interphase_flows.exceptions import InputError
+from interphase_flows.managers.convergence import StudyOptions, plan_convergence_study
+from interphase_flows.references.spec import GpawSpec
+
+
+def test_the_plan_names_every_setting_and_dearer_ones_cost_more():
+    """The campaign's own setting first; a denser mesh and a higher cutoff take longer."""
+    campaign = Campaign(name="plan", reference=GpawSpec())
+    planned = plan_convergence_study(campaign, StudyOptions((300.0, 500.0), (2.0, 4.0), 1.5))
+    shown = [(p.cutoff_ev, p.k_density_per_inverse_angstrom, p.n_labels) for p in planned]
+    assert shown == [(350, 3, 7), (300, 3, 7), (500, 3, 7), (350, 2, 6), (350, 4, 6), (350, 1.5, 1)]
+    own, low, high, sparse, dense, mesh = (p.cost_s for p in planned)
+    assert low < own < high
+    assert sparse < dense
+    assert mesh > 0
+    assert planned[-1].what == "mesh for Li7P3S11"
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: study\nreference: gpaw\n", encoding="utf-8")
+    return path
+
+
+def test_a_dry_run_prints_the_plan_and_leaves_nothing_behind(study_file, tmp_path, monkeypatch):
+    """Settings, labels, cost; no folder of a campaign."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["converge", str(study_file), "--cutoffs", "300,400", "--dry-run"])
+    assert result.exit_code == 0, result.output
+    for words in ("300 eV", "400 eV", "Li7P3S11", "in all", "Nothing was run"):
+        assert words in result.output
+    assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--cutoffs", "high"], "--cutoffs: 'high': write numbers"),
+        (["--k-densities=-2"], "k-densities: -2; every value must be positive"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(study_file, options, told):
+    """Before anything is labelled."""
+    result = CliRunner().invoke(app, ["converge", str(study_file), "--dry-run", *options])
+    assert isinstance(result.exception, InputError)
+    assert told in str(result.exception)
