@@ -7,6 +7,7 @@
 ``{"cut": fraction}``          only so much of vasprun.xml
 ``{"until_stopcar": true}``    wait for STOPCAR, then leave WAVECAR and CHGCAR
 ``{"announce": fifo}``         write the process id to a FIFO, then wait for a signal
+``{"allocate_gb": n}``         take so much memory
 ``{"status": n}``              exit status
 """
 
@@ -32,6 +33,8 @@ def main() -> int:
     shutil.copy("INCAR", f"INCAR.launch{n_before}")
     if "say" in act:
         print(act["say"], flush=True)
+    if "allocate_gb" in act:
+        bytearray(int(act["allocate_gb"] * 1e9))
     if "announce" in act:
         Path(act["announce"]).write_text(str(os.getpid()))
         signal.pause()

@@ -119,7 +119,7 @@ class VASPMethod:
 
         atomate2 and pymatgen are not part of it: they write what this package tells them, whatever their version.
         """
-        titles = (potential.title for potential in potentials(self.spec.potentials).values())
+        titles = {element: each.title for element, each in potentials(self.spec.potentials).items()}
         tags = incar(self.spec)
         settings: dict[str, str | float | int | bool] = {
             **self.spec.model_dump(mode="json", exclude={"method", "code_version"}),
@@ -127,7 +127,8 @@ class VASPMethod:
             "energy": "free energy",
             "smearing": "Gaussian",
             "start_magnetic_moment_bohr_magnetons": INITIAL_MOMENT_BOHR if self.spec.spin_polarized else 0.0,
-            "potential_titles": "; ".join(sorted(titles)),
+            # of every element, whichever a campaign has; the details of a label spell its own out
+            "potential_titles_hash": content_key("potential titles", **titles),
         }
         version = self.spec.code_version
         return MethodIdentity(

@@ -107,6 +107,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
         n_electrons, n_bands = float(run.parameters["NELECT"]), int(run.parameters["NBANDS"])
         nelm, ediff_ev = int(run.parameters["NELM"]), float(run.parameters["EDIFF"])
         version = str(run.vasp_version)
+        titles = "; ".join(_titles(run))
     except ReferenceMethodError:
         raise
     except (
@@ -124,6 +125,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
         "n_k_points": n_k_points,
         "energy_sigma0_ev": sigma0_ev,
         "vasp_version": version,
+        "potential_titles": titles,
     }
     if text is not None and (memory := re.search(r"Maximum memory used \(kb\):\s+([\d.]+)", text)):
         details["peak_memory_gb"] = float(memory[1]) / 1e6
@@ -205,12 +207,17 @@ def _deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
         wrong.append(f"EDIFF is {told['EDIFF']}, looser than {spec.scf_energy_tolerance_eV}")
     table = potentials(spec.potentials)
     titles = [table[element].title for element in dict.fromkeys(atoms.symbols)]
-    found_titles = [" ".join(title.split()) for title in run.potcar_symbols]
+    found_titles = _titles(run)
     if found_titles != titles:
         wrong.append(f"POTCAR is {', '.join(found_titles)}, not {', '.join(titles)}")
     if not is_version(str(run.vasp_version), spec.code_version):
         wrong.append(f"VASP is {run.vasp_version}, not {spec.code_version}")
     return wrong
+
+
+def _titles(run: Any) -> list[str]:
+    """Return the titles of the potentials that were used, with single blanks."""
+    return [" ".join(title.split()) for title in run.potcar_symbols]
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -215,7 +215,9 @@ def failure_reason(folder: Path, exit_status: int | None, has_output: bool) -> s
     said = (_text(folder, "vasp.out")[-20000:] + _text(folder, "std_err.txt")[-20000:]).lower()
     if "no space left on device" in said or "disk quota exceeded" in said:
         return "disk_full"
-    if re.search(r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory", said):
+    if re.search(
+        r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory|memoryerror", said
+    ):
         return "out_of_memory"
     if exit_status in (-9, -15, 137, 143):
         return "killed"

@@ -74,6 +74,7 @@ def test_a_run_becomes_a_label(stand_in, silicon, tmp_path):
     assert label.corrections == []
     assert label.details["n_electrons"] == 8
     assert label.details["n_k_points"] == 20
+    assert label.details["potential_titles"] == "PAW_PBE Si 05Jan2001"
     assert Path.cwd() == before
 
 
@@ -170,6 +171,13 @@ def test_whatever_goes_wrong_is_a_rejected_label_with_a_reason(act, reason, stan
     """Output cut off, full disk, no memory, a crash, a failure after the last line."""
     label = label_structure(stand_in(act), Gates(), silicon, entry(silicon), tmp_path)
     assert (label.status, label.reason) == ("rejected", reason)
+
+
+def test_a_run_that_wants_more_memory_than_it_may_have_is_a_rejected_label(stand_in, silicon, tmp_path):
+    """Its own process is refused; the others of the node are not killed for it."""
+    greedy = stand_in({"allocate_gb": 8, "replay": "converged"}, memory_limit_gb=4.0)
+    label = label_structure(greedy, Gates(), silicon, entry(silicon), tmp_path)
+    assert (label.status, label.reason) == ("rejected", "out_of_memory")
 
 
 def test_an_old_output_is_not_taken_for_a_new_one(stand_in, silicon, tmp_path):

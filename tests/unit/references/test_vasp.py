@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from ase import Atoms
@@ -11,6 +12,7 @@ from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import VaspSpec
 from interphase_flows.references.vasp import VASPMethod, _keep_density, _start_from_kept
+from interphase_flows.references.vasp_potentials import potentials
 from interphase_flows.settings import Settings
 
 CHANGES = {
@@ -45,9 +47,13 @@ def test_the_machine_is_no_part_of_the_method():
     assert not here.is_surrogate
 
 
-def test_the_titles_of_the_potentials_are_part_of_the_method():
-    """A name alone says little: PBE_52's Li_sv is another."""
-    assert "PAW_PBE Li_sv 10Sep2004" in identity().settings["potential_titles"]
+def test_the_titles_of_the_potentials_are_part_of_the_method(monkeypatch):
+    """A name alone says little: there is a Li_sv in every release."""
+    before = identity()
+    table = dict(potentials("PBE_54"))
+    table["Li"] = replace(table["Li"], title="PAW_PBE Li_sv 23Jan2001")
+    monkeypatch.setattr("interphase_flows.references.vasp.potentials", lambda release: table)
+    assert identity().key != before.key
 
 
 def test_a_name_is_enough_to_have_it():
