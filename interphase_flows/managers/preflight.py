@@ -9,11 +9,15 @@ from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import CampaignFileError, InterphaseError
 from interphase_flows.references.registry import reference_method
 from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
+from interphase_flows.structures.interfaces import InterfaceSpec, best_match
+from interphase_flows.structures.laptop import LEAST_FILM_LAYERS
 from interphase_flows.structures.library import phase
 from interphase_flows.structures.planes import millers_of
 
 LAPTOP_PAIR = ("Li", "Li7P3S11")
 LEAST_SNAPSHOT_RUNS = 3
+QUICK_MATCH_ATOMS = 300
+"""Up to this size lattices are matched in a fraction of a second; beyond, the job of the interface tells."""
 
 
 def check_campaign(campaign: Campaign) -> None:
@@ -49,7 +53,7 @@ def _mistakes(campaign: Campaign) -> Iterator[str]:
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _end_mistakes(campaign, *ends)
-        yield from _structure_mistakes(campaign, *ends)
+        yield from _structure_mistakes(campaign, phases)
         yield from _hull_mistakes(campaign, phases)
 
 
@@ -76,7 +80,7 @@ def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
             yield f"{role}: {name}: its structure is {found}; call the phase by its formula"
 
 
-def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) -> Iterator[str]:
+def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
     spec, ends = campaign.structures, (campaign.electrode, campaign.electrolyte)
     if spec.interfaces.size == "laptop":
         if ends != LAPTOP_PAIR:
@@ -89,9 +93,7 @@ def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms
                 f"structures.interfaces.size: laptop is for the package's own {name}, not for one from a file; "
                 "write coherent"
             )
-    for facet in spec.interfaces.facets:
-        if (0, 0, 0) in millers_of(facet):
-            yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
+    yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < LEAST_SNAPSHOT_RUNS:
         yield (
@@ -102,7 +104,7 @@ def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms
         for fraction in spec.amorphous.electrode_fractions:
             try:
                 composition_on_line(
-                    fraction, spec.amorphous.n_atoms, reduced_formula(electrode), reduced_formula(electrolyte)
+                    fraction, spec.amorphous.n_atoms, *(reduced_formula(phases[end]) for end in ends)
                 )
             except InterphaseError as error:
                 yield f"structures.amorphous: {error}"
@@ -116,13 +118,50 @@ def _structure_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms
             "structures.dimers.isolated_atoms: CHGNet was not made for an atom without neighbours, and its energies "
             "of one mean nothing; write false, or choose another reference method"
         )
-    n_origins = len(campaign.phases) + n_runs
-    n_origins += len(spec.amorphous.electrode_fractions) * spec.amorphous.n_per_fraction
-    if spec.max_first_labels is not None and spec.max_first_labels < n_origins:
+    n_needed = _least_first_labels(campaign, phases)
+    if spec.max_first_labels is not None and spec.max_first_labels < n_needed:
         yield (
-            f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_origins} phases, cells and "
-            "trajectories, of each of which one structure is labelled at least; raise it"
+            f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_needed} that are labelled in "
+            "any case (one structure of every phase, cell and trajectory, and the dimers); raise it"
         )
+
+
+def _facet_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) -> Iterator[str]:
+    spec = campaign.structures.interfaces
+    for facet in spec.facets:
+        film_miller, substrate_miller = millers_of(facet)
+        if (0, 0, 0) in (film_miller, substrate_miller):
+            yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
+        elif spec.max_atoms <= QUICK_MATCH_ATOMS:
+            wanted = InterfaceSpec(
+                film_miller=film_miller,
+                substrate_miller=substrate_miller,
+                film_layers=LEAST_FILM_LAYERS if spec.size == "laptop" else InterfaceSpec.film_layers,
+                max_strain=spec.max_strain,
+                max_atoms=spec.max_atoms,
+            )
+            if best_match(wanted, electrode, electrolyte)[2] is None:
+                yield (
+                    f"structures.interfaces.facets: {facet}: no match within max_strain={spec.max_strain} and "
+                    f"max_atoms={spec.max_atoms}; raise either, or choose other faces"
+                )
+
+
+def _least_first_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
+    """Return how many of the first structures are never left out: one of every origin, and the short range."""
+    s = campaign.structures
+    of_phases = (s.equations_of_state.n_volumes, s.vacancies.n_per_phase, s.slabs.n_per_phase)
+    n_faces_and_gaps = max(1, len(s.interfaces.facets)) * max(1, len(s.interfaces.gaps_angstrom))
+    elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
+    n_pairs = len(elements) * (len(elements) + 1) // 2
+    return (
+        len(campaign.phases) * (1 + sum(n > 0 for n in of_phases))
+        + len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
+        + len(s.interfaces.snapshots.temperatures_K)
+        + n_faces_and_gaps * s.interfaces.n_as_built
+        + n_pairs * s.dimers.n_distances
+        + len(elements) * s.dimers.isolated_atoms
+    )
 
 
 def _hull_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:

@@ -101,7 +101,12 @@ def test_a_campaign_of_the_users_pair_passes_the_checks(files):
         ({"interfaces": {"size": "laptop"}}, "write coherent"),
         ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
         ({"dimers": {"isolated_atoms": True}}, "CHGNet was not made for an atom"),
+        (
+            {"interfaces": {"size": "coherent", "max_atoms": 30, "facets": ["110/111"]}},
+            "110/111: no match within max_strain=0.05 and max_atoms=30",
+        ),
         ({"max_first_labels": 3}, "max_first_labels: 3 is fewer than the 7"),
+        ({"max_first_labels": 20, "dimers": {"n_distances": 4}}, "20 is fewer than the 31"),
         ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "would reject them"),
     ],
 )
