@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import importlib
 import os
 import resource
 import signal
@@ -280,10 +281,12 @@ def _limit_memory(limit_gb: float | None) -> None:
 
 def _load_linear_algebra() -> None:
     """Let each OpenBLAS take its work space (up to 128 MB) now: refused it later, it asks again for ever and ever."""
-    import gpaw.new.ase_interface
     from gpaw.utilities.blas import mmm
     from scipy.linalg import solve_banded
 
+    importlib.import_module(
+        "gpaw.new.ase_interface"
+    )  # and what it needs: half an import tells less than a number
     a, b = np.ones((256, 256)), np.ones((256, 256))
     mmm(1.0, a, "N", a, "N", 0.0, b)
     bands = np.ones((5, 256))
