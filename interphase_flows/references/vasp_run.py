@@ -1,7 +1,6 @@
 """VASP under custodian: the job, its handlers, and an end before somebody else's."""
 
 import ctypes
-import os
 import re
 import resource
 import shutil
@@ -102,10 +101,8 @@ class DeadlineHandler(WalltimeHandler):
     """
 
     def __init__(self, end: Deadline, look: Callable[[], None]) -> None:
-        before = os.environ.get("CUSTODIAN_WALLTIME_START")
-        super().__init__(wall_time=None, buffer_time=STOP_BEFORE_END_S, electronic_step_stop=True)
-        if before is None:  # the parent leaves its start to the next run of this process, which has its own
-            os.environ.pop("CUSTODIAN_WALLTIME_START", None)
+        # not the parent's: it would read limits from the environment, and leave its start there for the next run
+        self.buffer_time, self.electronic_step_stop = STOP_BEFORE_END_S, True
         self._end, self._look, self.is_stopping = end, look, False
 
     def as_dict(self) -> dict[str, Any]:
