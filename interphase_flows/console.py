@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from interphase_flows.progress import JOBS, listening
+from interphase_flows.progress import JOBS, SCF, listening
 
 LINE_INTERVAL_S = 15.0
 ITERATION = "iteration"
@@ -50,6 +50,8 @@ def _bars(console: Console) -> Iterator[None]:
 
         def show(stage: str, done: int, total: int, detail: str) -> None:
             nonlocal n_jobs, news
+            if stage == SCF:
+                return
             if stage == JOBS:
                 n_jobs = done
             elif stage == ITERATION:
@@ -71,7 +73,7 @@ def _lines() -> Iterator[None]:
 
     def show(stage: str, done: int, total: int, detail: str) -> None:
         nonlocal last, last_stage
-        if stage == JOBS:
+        if stage in (JOBS, SCF):
             return
         now = time.monotonic()
         if stage == last_stage and done < total and now - last < LINE_INTERVAL_S:

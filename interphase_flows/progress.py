@@ -10,6 +10,9 @@ from contextlib import contextmanager
 JOBS = "jobs"
 """Stage of the jobs that were finished in this process; how many there will be, nobody knows."""
 
+SCF = "scf"
+"""Stage of one label's SCF steps; a listener beside it knows which label of how many, and tells both as one."""
+
 Listener = Callable[[str, int, int, str], None]
 
 _listeners: list[Listener] = []

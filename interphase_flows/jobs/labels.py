@@ -26,7 +26,7 @@ from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.keys import content_key
-from interphase_flows.progress import emit
+from interphase_flows.progress import SCF, emit, listening
 from interphase_flows.references.cost import label_size, pack_by_cost, told_duration
 from interphase_flows.references.deadline import deadline
 from interphase_flows.references.labelling import ReferenceMethod
@@ -206,11 +206,18 @@ class LabelMaker(Maker):
             expected_s = model.estimate_s(label_size(self.reference, atoms))
             emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s)}")
             end.check(f"the label of {entry.formula}")
-            label = label_once(method, gates, atoms, entry)
+            with listening(partial(_tell_scf_steps, done, len(indices))):
+                label = label_once(method, gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin
         emit("labels", len(indices), len(indices))
         return batch
+
+
+def _tell_scf_steps(n_done: int, n_labels: int, stage: str, step: int, max_steps: int, detail: str) -> None:
+    """Tell the SCF steps of a label as progress of the labels."""
+    if stage == SCF:
+        emit("labels", n_done, n_labels, f"{detail}, SCF step {step} of at most {max_steps}")
 
 
 @dataclass

@@ -17,7 +17,7 @@ from interphase_flows.exceptions import InputError, InterphaseError, StorageErro
 from interphase_flows.managers.job_failures import record_job_failure
 from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.managers.status import PROGRESS_FILE, missing_answers
-from interphase_flows.progress import JOBS, emit, listening
+from interphase_flows.progress import JOBS, SCF, emit, listening
 from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
 from interphase_flows.storage.ledger import Ledger
@@ -222,6 +222,8 @@ def _progress_writer(workspace: Workspace) -> Callable[[str, int, int, str], Non
         nonlocal last, n_jobs
         if stage == JOBS:
             n_jobs = done
+            return
+        if stage == SCF:
             return
         now = time.monotonic()
         if now - last >= PROGRESS_INTERVAL_S or done == total:

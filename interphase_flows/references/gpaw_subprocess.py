@@ -16,7 +16,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
-from interphase_flows.progress import emit
+from interphase_flows.progress import SCF, emit
 from interphase_flows.references.deadline import Deadline, deadline
 from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LOG, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
@@ -30,9 +30,6 @@ from interphase_flows.settings import Settings
 DENSITY_INTERVAL_S = 60.0
 OVERDUE_S = 30.0
 """After the deadline, GPAW is ended from here if it has not ended itself."""
-
-PROGRESS = "scf"
-"""Stage of `progress.emit`: SCF steps of the label at hand."""
 
 
 class GpawSubprocess(Calculator):
@@ -180,7 +177,7 @@ def _progress_of(log: Path, task: LabelInput, formula: str) -> Callable[[], None
             return
         if steps:
             told = f"{formula}, {time.monotonic() - began:.0f} s"
-            emit(PROGRESS, int(steps[-1]), int(task.parameters["maxiter"]), told)
+            emit(SCF, int(steps[-1]), int(task.parameters["maxiter"]), told)
 
     return look
 
