@@ -126,11 +126,12 @@ class Settings(BaseSettings):
     vasp_parallel
         KPAR and NCORE for this machine; they change no number.
     memory_limit_gb
-        Address space of one process of a label; a calculation that needs more ends as a label with a reason.
-        No limit if None.
+        Address space of one process of a label by GPAW, 0.4 of which the libraries take (work spaces of OpenBLAS) and
+        little of which is in use; a calculation that needs more ends as a label with a reason. No limit if None.
     walltime_s
-        Seconds from the start of a command after which it keeps what it has and ends by itself; Slurm's own end
-        of a job (``SLURM_JOB_END_TIME``) if None, and none if that is not set either.
+        Seconds from the start of a command after which no label is begun, and the one at hand keeps its density
+        and ends; the next `interphase resume` goes on. Slurm's own end of a job (``SLURM_JOB_END_TIME``), less a
+        minute, if None, and none if that is not set either. Training and dynamics do not look at it.
     """
 
     model_config = SettingsConfigDict(
