@@ -71,11 +71,14 @@ def convergence_figure(study: Convergence | None) -> Figure | None:
         figure = Figure(figsize=(9.6, 2.7 * len(axes_swept) + 0.5))
         panels = figure.subplots(len(axes_swept), len(KINDS), squeeze=False)
         names = list(dict.fromkeys(n for p in study.points for kind in KINDS for n in p["errors"][kind]))
+        # one colour per phase, whatever of it is judged
+        phases = list(dict.fromkeys(name.split(",")[0] for name in names))
         for row, axis in zip(panels, axes_swept, strict=True):
             key, label = AXES[axis]
             points = [p for p in study.along(axis) if not p["is_yardstick"]]
             for panel, (kind, (title, unit)) in zip(row, KINDS.items(), strict=True):
-                for number, name in enumerate(names):
+                for name in names:
+                    number = phases.index(name.split(",")[0])
                     found = [(p[key], p["errors"][kind][name]) for p in points if name in p["errors"][kind]]
                     # a cell at Gamma has no k-points to converge: it is not drawn as converged
                     if not any(error > 0 for _, error in found):
@@ -87,7 +90,7 @@ def convergence_figure(study: Convergence | None) -> Figure | None:
                         marker="o",
                         markersize=4,
                         color=CYCLE[number % len(CYCLE)],
-                        label=name,
+                        label=phases[number],
                     )
                 tolerance = study.values["tolerances"][kind]
                 panel.axhline(tolerance, color=VERMILION, linewidth=1, linestyle=(0, (4, 3)))
