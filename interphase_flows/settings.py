@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     vasp_parallel
         KPAR and NCORE for this machine; they change no number.
     memory_limit_gb
-        Address space of one process of a label by GPAW, 0.4 of which the libraries take (work spaces of OpenBLAS) and
+        Address space of one process of a label by GPAW, 0.6 of which the libraries take (work spaces of OpenBLAS) and
         little of which is in use; a calculation that needs more ends as a label with a reason. No limit if None.
     walltime_s
         Seconds from the start of a command after which no label is begun, and the one at hand keeps its density
