@@ -5,8 +5,10 @@ import io
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.cli import app
 from interphase_flows.documents.records import LabelDoc, StructureEntry, StructureSetDoc
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.label_budget import known_label_costs, labels_to_come
@@ -211,3 +213,22 @@ def test_a_plan_knows_what_labels_cost_in_another_campaign_here(settings, quaran
     """The same method, another name; with none of the method it is the prior."""
     assert known_label_costs(settings, Campaign(name="new")).n_labels == 3
     assert known_label_costs(settings, Campaign(name="new", reference="gpaw")).n_labels == 0
+
+
+def test_the_command_line_lists_unpacks_and_explains(settings, quarantined, tmp_path):
+    """`query labels --rejected`, as JSON, with the logs, and what its help teaches."""
+
+    def interphase(*arguments: str) -> str:
+        answer = CliRunner().invoke(app, [*arguments, "--root", str(settings.root)])
+        assert answer.exit_code == 0, answer.output
+        return answer.output
+
+    found = json.loads(interphase("query", "labels", "--rejected", "--json", "--fields", "key,reason"))
+    assert {"key": "large", "reason": "out_of_memory"} in found
+    target = tmp_path / "logs"
+    assert "gpaw.txt" in interphase("query", "labels", "--rejected", "key=slow", "--files", str(target))
+    assert (target / "slow" / "gpaw.txt").exists()
+    told = interphase("status", "unit")
+    assert "4 labels rejected (1 duplicate, 1 energy_window, 1 out_of_memory, 1 scf_not_converged)" in told
+    assert "labels to come: 0 chosen" in told
+    assert "--rejected key=KEY --files folder" in " ".join(interphase("query", "--help").split())
