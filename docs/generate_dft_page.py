@@ -143,6 +143,11 @@ def page(kept: Mapping[str, Any]) -> str:
     off = abs(found - PUBLISHED_REACTION_EV_PER_ATOM)
     tolerances = ", ".join(f"{values['tolerances'][kind]:g} {unit}" for kind, (_, unit) in KINDS.items())
     errors = ", ".join(f"{own['worst'][kind]:.2f} {unit}" for kind, (_, unit) in KINDS.items())
+    largest = {"cutoff": "cutoff", "k_density": "density of k-points"}
+    unjudged = "".join(
+        f" Its {largest[axis]} is the largest of the study, so how wrong it is was not judged."
+        for axis in own.get("unjudged", [])
+    )
     is_met = "within" if off <= TARGET_EV_PER_ATOM else "not within"
     cells = ", ".join(f"{name} ({n} atoms)" for name, n in values["n_atoms"].items())
     lattice = kept["lattice_constants"]["values"]["phases"]
@@ -153,7 +158,7 @@ def page(kept: Mapping[str, Any]) -> str:
         f"- {choice_in_words(values)}",
         f"- The default of `reference: gpaw`, {own['cutoff_eV']:g} eV and {own['k_density_per_inverse_angstrom']:g} "
         f"k-points per Å⁻¹, is {'within' if own['is_within'] else '**not** within'} the tolerances ({tolerances}): its "
-        f"errors are {errors}.",
+        f"errors are {errors}.{unjudged}",
         f"- {values['reaction']}: **{found:.3f} eV/atom** with the default, {best['reaction_energy_ev_per_atom']:.3f} at "
         f"{best['cutoff_eV']:g} eV, in published cells (Li7P3S11: positions relaxed with CHGNet); the published driving "
         f"force is {PUBLISHED_REACTION_EV_PER_ATOM} eV/atom, so it is {is_met} "

@@ -187,7 +187,14 @@ class ConvergenceMaker(Maker):
                 "reaction": written,
                 "tolerances": vars(self.tolerances),
                 "points": rows,
-                "own": _setting(own_cutoff, own_density, ours, self.tolerances),
+                "own": {
+                    **_setting(own_cutoff, own_density, ours, self.tolerances),
+                    "unjudged": [
+                        axis
+                        for axis, value in (("cutoff", own_cutoff), ("k_density", own_density))
+                        if value == max(deviations[axis])
+                    ],
+                },
                 "chosen": None
                 if choice is None
                 else _setting(

@@ -150,6 +150,8 @@ def test_the_choice_is_told_with_its_margins(study):
     assert "<b>350 eV, 3 k-points per Å⁻¹</b>" in section
     assert "yardstick" in section
     assert "not checked against a mesh" in section
+    study.values["own"]["unjudged"] = ["k_density"]
+    assert "its density of k-points is the largest of the study" in str(convergence_section(study))
 
 
 def test_no_choice_is_told_as_such(study):

@@ -135,6 +135,7 @@ def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
     assert values["chosen"]["is_within"]
     assert not values["own"]["is_within"]
     assert values["own"]["margins"]["force_mev_per_angstrom"] < 0
+    assert values["own"]["unjudged"] == []
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
 
 
