@@ -6,7 +6,7 @@ import pytest
 
 from interphase_flows.references.gpaw_files import DENSITY, FAILURE, LAUNCHES, OUTPUT, RESULT, write_json
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
-from interphase_flows.references.gpaw_launches import Launches, read_outcome
+from interphase_flows.references.gpaw_launches import RECORDED, Launches, read_outcome
 from interphase_flows.references.gpaw_process import EXIT_STATUS_DISK_FULL
 from interphase_flows.references.retries import GPAW_POLICY
 from interphase_flows.references.spec import GpawSpec
@@ -33,9 +33,12 @@ def task_of(memory_limit_gb=None, position=0.0):
 def result_of(task, **changes):
     whole = {
         "key": task.key,
+        "is_scf_converged": True,
         "free_energy_ev": -1.0,
+        "extrapolated_energy_ev": -0.9,
         "forces_ev_per_angstrom": [[0.0, 0.0, 0.0]],
         "stress_ev_per_angstrom3": [0.0] * 6,
+        **dict.fromkeys(RECORDED, 1),
     }
     return whole | changes
 
