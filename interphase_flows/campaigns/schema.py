@@ -244,8 +244,7 @@ class ThermodynamicsSpec(_Spec):
     """Geometries of the phases whose energies make the convex hull; energies come from the reference method.
 
     ``automatic`` relaxes the cell if geometry and energy are of one method, and keeps the published cell if
-    not: CHGNet's own volume of Li7P3S11 is 6.8 % too large, which costs more energy than the published
-    one does.
+    not: CHGNet's own volume of Li7P3S11 is 6.8 % too large (docs: settings of DFT).
     """
 
     relax_with: Literal["surrogate", "reference"] = "surrogate"
