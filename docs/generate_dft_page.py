@@ -7,6 +7,7 @@ from typing import Any
 
 from interphase_flows.report.convergence import KINDS, Convergence, choice_in_words, convergence_figure
 from interphase_flows.report.style import rendered
+from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
 HERE = Path(__file__).parent
 DATA = HERE / "data" / "gpaw_convergence.json"
@@ -158,6 +159,14 @@ def page(kept: Mapping[str, Any]) -> str:
         f" Its {largest[axis]} is the largest of the study, so how wrong it is was not judged."
         for axis in own.get("unjudged", [])
     )
+    exceeded = [KINDS[kind][0].lower() for kind, margin in own["margins"].items() if margin < 0]
+    stress_gpa = own["worst"]["stress_mev_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0
+    beyond = (
+        f" Beyond its tolerance: {', '.join(exceeded)}. The error of the stress is {stress_gpa:.2f} GPa; a campaign at "
+        "constant volume may live with it, one that relaxes cells should not."
+        if exceeded
+        else ""
+    )
     is_met = "within" if off <= TARGET_EV_PER_ATOM else "not within"
     cells = ", ".join(f"{name} ({n} atoms)" for name, n in values["n_atoms"].items())
     lattice = kept["lattice_constants"]["values"]["phases"]
@@ -168,7 +177,7 @@ def page(kept: Mapping[str, Any]) -> str:
         f"- {choice_in_words(values)}",
         f"- The default of `reference: gpaw`, {own['cutoff_eV']:g} eV and {own['k_density_per_inverse_angstrom']:g} "
         f"k-points per Å⁻¹, is {'within' if own['is_within'] else '**not** within'} the tolerances ({tolerances}): its "
-        f"errors are {errors}.{unjudged}",
+        f"errors are {errors}.{unjudged}{beyond}",
         f"- {values['reaction']}: **{found:.3f} eV/atom** with the default, {best['reaction_energy_ev_per_atom']:.3f} at "
         f"{best['cutoff_eV']:g} eV, in published cells (Li7P3S11: positions relaxed with CHGNet); the published driving "
         f"force is {PUBLISHED_REACTION_EV_PER_ATOM} eV/atom, so it is {is_met} "
