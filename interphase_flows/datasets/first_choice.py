@@ -6,12 +6,13 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.distance import cdist
 
+from interphase_flows.datasets.families import IN_A_BOX
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor
 
 SIBLING_FRACTION = 0.1
 """A structure nearer to a chosen one than this fraction of the median distance to the needed ones is a sibling."""
 
-WHOLE_FAMILIES = ("dimer", "atom")
+WHOLE_FAMILIES = IN_A_BOX
 """Kept whole: few, small, and without neighbours that a descriptor could tell apart."""
 
 

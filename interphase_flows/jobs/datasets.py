@@ -10,6 +10,7 @@ from jobflow import Maker, job
 from interphase_flows.campaigns.schema import GateSpec, LearningSpec
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 from interphase_flows.datasets.duplicates import find_duplicates
+from interphase_flows.datasets.families import is_in_a_box
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.splits import split_origins
@@ -119,6 +120,7 @@ class DatasetMaker(Maker):
         notes = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
         train = frames_of_split(frames, "train")
+        solids = [frame for frame in train if not is_in_a_box(frame)]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
             raise InputError(
                 f"the data set would have {len(train)} training frames and an empty side of the split; ask for "
@@ -130,7 +132,7 @@ class DatasetMaker(Maker):
             method=identity,
             n_frames={side: len(frames_of_split(frames, side)) for side in SPLITS},
             split_of_origin=split_of_origin,
-            baseline=parent.baseline if parent else fit_baseline(train, self.cutoff_angstrom),
+            baseline=parent.baseline if parent else fit_baseline(solids or train, self.cutoff_angstrom),
             artifact=current_workspace().artifacts.put_bytes(extxyz_bytes(frames), "datasets", ".extxyz"),
             notes=notes,
         )
@@ -151,13 +153,17 @@ class DatasetMaker(Maker):
 
     def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
         """Take frames whose energy is out of line with their composition out of the list, on record."""
-        elements = sorted({symbol for frame in frames for symbol in frame.symbols})
+        judged = [index for index, frame in enumerate(frames) if not is_in_a_box(frame)]
+        if not judged:
+            return []
+        solids = [frames[index] for index in judged]
+        elements = sorted({symbol for frame in solids for symbol in frame.symbols})
         outliers = Gates(**self.gates.model_dump()).energy_outliers(
-            composition_matrix(frames, elements), np.array([f.get_potential_energy() for f in frames])
+            composition_matrix(solids, elements), np.array([f.get_potential_energy() for f in solids])
         )
         reason = f"energy per atom is over {self.gates.energy_window_ev_per_atom} eV from the fit of its composition"
         return [
-            _left_out(frames.pop(int(index)), "energy_window", reason)
+            _left_out(frames.pop(judged[index]), "energy_window", reason)
             for index in np.flatnonzero(outliers)[::-1]
         ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
-from jobflow import Flow, Maker, Response, job
+from jobflow import Flow, Maker, OnMissing, Response, job
 
 from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.duplicates import find_duplicates
@@ -267,6 +267,8 @@ class LabelSetMaker(Maker):
             f"about {told_duration(expected.cost_s)}, within a factor of {expected.factor:.1f}",
         )
         gather = gather_labels([repeated, *(each.output for each in jobs)])
+        # a job that failed in a way nobody foresaw is a failure on record, not the end of the campaign
+        gather.config.on_missing_references = OnMissing.NONE
         return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{len(kept)} labels"))
 
 
@@ -303,11 +305,12 @@ def refuse_duplicates(
 
 
 @job(output_schema=LabelBatch)
-def gather_labels(batches: Sequence[LabelBatch]) -> LabelBatch:
+def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     """Join what labelling jobs handed on, in an order that does not depend on how they were packed."""
-    origins = {key: origin for batch in batches for key, origin in batch.origins.items()}
+    there = [batch for batch in batches if batch is not None]
+    origins = {key: origin for batch in there for key, origin in batch.origins.items()}
     return LabelBatch(
-        accepted=sorted({key for batch in batches for key in batch.accepted}),
-        rejected=sorted({key for batch in batches for key in batch.rejected}),
+        accepted=sorted({key for batch in there for key in batch.accepted}),
+        rejected=sorted({key for batch in there for key in batch.rejected}),
         origins=dict(sorted(origins.items())),
     )

@@ -1,7 +1,9 @@
 """Data sets: immutable, by content, split by origin."""
 
 import pytest
+from ase import Atoms
 
+from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.documents.records import LabelBatch
 from interphase_flows.exceptions import InputError
@@ -131,3 +133,21 @@ def test_labels_of_another_method_are_refused_without_a_parent_too(batch, sphere
     spheres.version = "2"
     with pytest.raises(InputError, match="energies of two methods never meet"):
         run(MAKER, batch, None, 1)
+
+
+def test_dimers_in_a_box_neither_leave_nor_shift_anything(workspace, spheres, crystals):
+    """Their energies are far from any solid's: the window does not judge them, the energies of elements ignore them."""
+    dimers = [
+        Atoms("LiS", [[0, 0, 0], [0, 0, d]], cell=[12.0] * 3, pbc=True) for d in (2.2, 2.4, 2.8, 3.2, 3.6)
+    ]
+    frames, origins = [*crystals, *dimers], [*ORIGINS, *["dimer/Li-S"] * len(dimers)]
+    both = run(LabelMaker(reference=SpheresSpec()), store_set("both", "both", frames, origins), range(11))
+    alone = run(LabelMaker(reference=SpheresSpec()), store_set("set", "six", crystals, ORIGINS), range(6))
+    narrow = DatasetMaker(
+        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=GateSpec(energy_window_ev_per_atom=0.2)
+    )
+    with_dimers, without = run(narrow, both, None, 1), run(narrow, alone, None, 1)
+    assert len(both.accepted) == 11
+    assert with_dimers.baseline == without.baseline
+    origins_left = [frame.info["origin"] for frame in frames_of(workspace, with_dimers)]
+    assert origins_left.count("dimer/Li-S") == 5

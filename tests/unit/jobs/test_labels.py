@@ -157,6 +157,12 @@ def test_the_job_that_refuses_and_packs_is_stored_and_read_back(spheres, workspa
     assert again["function_args"][0][0]["rejected"] == gather.function_args[0][0].rejected
 
 
+def test_a_labelling_job_that_failed_as_nobody_foresaw_sinks_nothing():
+    """The labels of the others are handed on."""
+    joined = gather_labels.original([LabelBatch(accepted=["a"], rejected=[], origins={"a": "x/1"}), None])
+    assert joined.accepted == ["a"]
+
+
 def test_batches_are_joined():
     """Keys and origins of all."""
     parts = [LabelBatch(accepted=[c], rejected=[c * 2], origins={c: "x/1", c * 2: "x/2"}) for c in "ab"]
