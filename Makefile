@@ -32,7 +32,7 @@ $(DEV_STAMP): $(STAMP)
 test: $(DEV_STAMP)
 	bash tests/system_packages.sh
 	@$(MAKE) --no-print-directory $(GPAW_STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 25
 
 # compiled here, about a minute, where its libraries and a compiler are; without it its tests are skipped by name
 $(GPAW_STAMP): $(DEV_STAMP)
