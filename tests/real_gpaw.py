@@ -1,5 +1,6 @@
 """GPAW as anybody's script calls it, crystals that it labels in seconds, and the sentence said where it is missing."""
 
+import importlib.util
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,18 @@ WITHOUT_GPAW = (
 )
 
 
-def skip_without_gpaw() -> None:
-    """Skip the module that calls this, by name, unless GPAW and its compiled part can be loaded."""
-    pytest.importorskip("gpaw.cgpaw", reason=WITHOUT_GPAW, exc_type=ImportError)
+def _is_there() -> bool:
+    try:
+        return (
+            importlib.util.find_spec("gpaw.cgpaw") is not None
+            and importlib.util.find_spec("_gpaw") is not None
+        )
+    except (ImportError, ValueError):
+        return False
+
+
+needs_gpaw = pytest.mark.skipif(not _is_there(), reason=WITHOUT_GPAW)
+"""GPAW and its compiled part; every test without them is counted, with the reason."""
 
 
 @dataclass(frozen=True)

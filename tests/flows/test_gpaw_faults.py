@@ -32,12 +32,10 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from label_one import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in
 from process_watch import Killer, after_scf_step, at_start, density_kept, gpaw_process, wait_until
-from real_gpaw import lithium, lithium_sulfide, skip_without_gpaw
+from real_gpaw import lithium, lithium_sulfide, needs_gpaw
 from tiny_campaign import environment, interphase
 
-skip_without_gpaw()
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_gpaw]
 
 ENERGY_TOLERANCE_EV = 1e-3
 """On eight atoms: two ways to one ground state end within the SCF's tolerance of each other."""

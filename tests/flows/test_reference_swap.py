@@ -25,11 +25,9 @@ from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.report.from_ledger import write_campaign_report
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
-from real_gpaw import skip_without_gpaw
+from real_gpaw import needs_gpaw
 
-skip_without_gpaw()
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_gpaw]
 
 CAMPAIGN = """
 name: swap

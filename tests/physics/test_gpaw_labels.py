@@ -23,13 +23,11 @@ from real_gpaw import (
     lithium,
     lithium_phosphide,
     lithium_sulfide,
-    skip_without_gpaw,
+    needs_gpaw,
     strained,
 )
 
-skip_without_gpaw()
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_gpaw]
 
 CUTOFF_EV = 500.0
 SPEC = GpawSpec(cutoff_eV=CUTOFF_EV, k_density_per_inverse_angstrom=3.0)
