@@ -86,12 +86,15 @@ def run(
     """
     from interphase_flows.campaigns.schema import Campaign
     from interphase_flows.campaigns.yaml_file import load_yaml_model
-    from interphase_flows.managers.preflight import check_campaign
+    from interphase_flows.managers.preflight import check_campaign, missing_on_this_machine
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
-    check_campaign(campaign)
+    check_campaign(campaign, is_run_here=not dry_run)
     if dry_run:
         _print_plan(campaign, _settings(root))
+        missing = missing_on_this_machine(campaign)
+        if missing:
+            print(f"not on this machine: {missing}")
         return
     _run(campaign, _settings(root), accept_changes)
 

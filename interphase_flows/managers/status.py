@@ -137,7 +137,10 @@ def missing_structures(workspace: Workspace) -> list[str]:
         limit=1,
     )
     return [
-        note.removeprefix("missing: ") for each in sets for note in each["notes"] if note.startswith("missing: ")
+        note.removeprefix("missing: ")
+        for each in sets
+        for note in each["notes"]
+        if note.startswith("missing: ")
     ]
 
 

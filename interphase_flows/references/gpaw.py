@@ -19,7 +19,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.documents.records import MethodIdentity
-from interphase_flows.exceptions import InputError, ReferenceMethodError
+from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.keys import content_key
 from interphase_flows.references.gpaw_input import START_MAGNETIC_MOMENT_BOHR_MAGNETONS, gpaw_parameters
 from interphase_flows.references.gpaw_subprocess import GpawSubprocess
@@ -48,7 +48,7 @@ class GPAWMethod:
 
     Raises
     ------
-    InputError
+    SettingsError
         GPAW is not installed.
     """
 
@@ -56,7 +56,7 @@ class GPAWMethod:
         try:
             self._version, self._setups_version = version("gpaw"), version("gpaw-data")
         except PackageNotFoundError:
-            raise InputError(_HOW_TO_INSTALL) from None
+            raise SettingsError(_HOW_TO_INSTALL) from None
         self.spec, self._settings, self._policy = spec, settings, policy
 
     @functools.cached_property
@@ -159,6 +159,6 @@ def _elements_with_setups() -> frozenset[str]:
     # PBE's setups serve PBEsol as well; the package is found without being imported
     found = find_spec("gpaw_data")
     if found is None or found.origin is None:
-        raise InputError(_HOW_TO_INSTALL)
+        raise SettingsError(_HOW_TO_INSTALL)
     setups = Path(found.origin).parent / "setups"
     return frozenset(path.name.removesuffix(".PBE.gz") for path in setups.glob("*.PBE.gz"))

@@ -202,7 +202,7 @@ def test_an_unknown_command_or_option_is_code_two(interphase):
 def test_ctrl_c_says_that_nothing_is_lost(interphase, monkeypatch):
     """Exit code 130, as a shell expects, and the command that goes on."""
 
-    def pressed(*_):
+    def pressed(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("interphase_flows.managers.preflight.check_campaign", pressed)
