@@ -160,12 +160,21 @@ def keep_files(files: Sequence[Path]) -> ArtifactRef | None:
 
 
 def label_once(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
-    """Look a label up, or compute it in a work folder that lasts until the label is in the ledger."""
+    """Look a label up, or compute it in a work folder that lasts until the label is in the ledger.
+
+    Raises
+    ------
+    WalltimeReachedError
+        Time ran out; also while another process computed this label.
+    """
+    workspace = current_workspace()
     key = label_key(entry.key, method.identity.key, gates)
-    folder = current_workspace().work_folder(KIND, key)
-    compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)
-    label = once(KIND, key, LabelDoc, compute)
-    shutil.rmtree(folder, ignore_errors=True)
+    end = deadline(workspace.settings)
+    # the folder is this process's until the label is on record: another one would write into what is removed here
+    with workspace.own_work_folder(KIND, key, lambda: end.check(f"the label of {entry.formula}")) as folder:
+        compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)
+        label = once(KIND, key, LabelDoc, compute)
+        shutil.rmtree(folder, ignore_errors=True)
     return label
 
 

@@ -15,7 +15,7 @@ With MongoDB the ledger and the job store are in the database and the artifacts,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -28,7 +28,7 @@ from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.atomic import sweep_leftovers
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
+from interphase_flows.storage.lock import LOCK_NAME, CampaignLock, held_alone
 from interphase_flows.storage.mongodb import MongodbStore
 from interphase_flows.storage.sqlite_store import SqliteStore
 
@@ -125,6 +125,24 @@ class Workspace:
         folder = self.root / "work" / kind / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @contextmanager
+    def own_work_folder(
+        self, kind: str, key: str, while_waiting: Callable[[], None] = lambda: None
+    ) -> Iterator[Path]:
+        """Give a work folder to one process at a time: jobs that a launcher runs twice must not meet in it.
+
+        Parameters
+        ----------
+        kind, key
+            As for :meth:`work_folder`.
+        while_waiting
+            Called now and then while another process has the folder; what it raises ends the waiting.
+        """
+        folder = self.work_folder(kind, key)
+        with held_alone(folder.with_name(f"{key}.lock"), while_waiting):
+            folder.mkdir(parents=True, exist_ok=True)  # who had it before may have removed it
+            yield folder
 
     def job_store(self) -> "JobStore":
         """jobflow's store of outputs, not yet connected; large outputs go to its store ``data``."""

@@ -10,9 +10,11 @@ from monty.json import jsanitize
 from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import LabelBatch, LabelDoc
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels, label_key
+from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels, label_key, label_once
 from interphase_flows.jobs.once import recall
 from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.references.deadline import Deadline
 from spheres import SpheresSpec
 
 
@@ -47,6 +49,25 @@ def test_labelling_again_computes_nothing(spheres, mixed):
     spent = spheres.n_labels
     assert run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3]) == first
     assert spheres.n_labels == spent
+
+
+def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, crystals, monkeypatch):
+    """A job that was launched twice waits outside, and ends at its walltime; nothing is left behind."""
+    frames = store_set("set", "one", crystals[:1], ["interface/0"])
+    maker = LabelMaker(reference=SpheresSpec())
+    key = label_key(frames.entries[0].key, spheres.identity.key, Gates())
+    monkeypatch.setattr(
+        "interphase_flows.jobs.labels.deadline", lambda settings: Deadline(0.0 if is_held else None, "a test")
+    )
+    with workspace.own_work_folder("labels", key) as folder:
+        is_held = True
+        with pytest.raises(WalltimeReachedError, match="a test"):
+            label_once(spheres, Gates(), crystals[0], frames.entries[0])
+        assert folder.is_dir()
+        assert spheres.n_labels == 0
+    is_held = False
+    assert run(maker, frames, [0]).accepted == [key]
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crystals):

@@ -94,3 +94,41 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
 def test_nobody_holds_what_is_not_there(tmp_path):
     """A campaign never started has no holder."""
     assert lock_holder(tmp_path / "absent") is None
+
+
+def test_a_held_file_is_waited_for_and_leaves_nothing(tmp_path):
+    """Whoever waits is asked whether to go on; after the block the file is gone, and free."""
+    path = tmp_path / "key.lock"
+
+    def give_up():
+        raise TimeoutError("enough")
+
+    with (
+        lock.held_alone(path),
+        pytest.raises(TimeoutError, match="enough"),
+        lock.held_alone(path, while_waiting=give_up),
+    ):
+        pytest.fail("two hold one file")
+    assert not path.exists()
+    with lock.held_alone(path, while_waiting=give_up):
+        assert path.exists()
+
+
+def test_the_lock_of_a_file_that_was_removed_keeps_nobody_out(tmp_path):
+    """Who waited for a file that its holder removed holds a new one of that name."""
+    path = tmp_path / "key.lock"
+    first = lock.held_alone(path)
+    first.__enter__()
+
+    def first_ends():
+        first.__exit__(None, None, None)
+
+    def give_up():
+        raise TimeoutError("held")
+
+    with (
+        lock.held_alone(path, while_waiting=first_ends),
+        pytest.raises(TimeoutError, match="held"),
+        lock.held_alone(path, while_waiting=give_up),
+    ):
+        pytest.fail("two hold one file")
