@@ -58,8 +58,9 @@ class ReferenceMethodError(InterphaseError):
     message
         In words, with numbers.
     reason
-        One word that can be queried: ``unsupported``, ``scf_not_converged``, ``out_of_memory``, ``killed``,
-        ``disk_full``, ``garbage_output``, or ``reference_method_failed`` for anything else.
+        One word that can be queried: ``unsupported``, ``scf_not_converged``, ``symmetry_analysis_failed``,
+        ``out_of_memory``, ``killed``, ``disk_full``, ``garbage_output``, or ``reference_method_failed`` for anything
+        else.
     files
         Inputs and logs worth keeping.
     corrections

@@ -315,8 +315,24 @@ def refuse_duplicates(
 
 @job(output_schema=LabelBatch)
 def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
-    """Join what labelling jobs handed on, in an order that does not depend on how they were packed."""
+    """Join what labelling jobs handed on, in an order that does not depend on how they were packed.
+
+    Parameters
+    ----------
+    batches
+        What was refused before any job, then what each job handed on, None where one failed.
+
+    Raises
+    ------
+    ReferenceMethodError
+        All jobs failed. What fails them all is no accident of one structure, and a loop that goes on would spend its
+        iterations on data sets without a new label.
+    """
     there = [batch for batch in batches if batch is not None]
+    if len(batches) > 1 and not any(batch is not None for batch in batches[1:]):
+        raise ReferenceMethodError(
+            f"all {len(batches) - 1} labelling jobs failed; see the reasons: interphase query failures"
+        )
     origins = {key: origin for batch in there for key, origin in batch.origins.items()}
     return LabelBatch(
         accepted=sorted({key for batch in there for key in batch.accepted}),

@@ -54,6 +54,14 @@ GPAW_POLICY: Policy = MappingProxyType(
                 parameters=(("mixer", {"name": "pulay", "beta": 0.02, "nmaxold": 24, "weight": 50.0}),),
             ),
         ),
+        # positions that are almost symmetric, as a relaxation leaves them, defeat the search for a group
+        "symmetry_analysis_failed": (
+            Action(
+                "without the point group: more k-points, the same mesh",
+                start="scratch",
+                parameters=(("symmetry", {"point_group": False}),),
+            ),
+        ),
         "killed": (RESTART, RESTART),
         "garbage_output": (START_OVER,),
         "reference_method_failed": (START_OVER,),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.references import gpaw_subprocess
@@ -21,11 +22,9 @@ from interphase_flows.references.gpaw import GPAWMethod
 from interphase_flows.references.gpaw_files import DAMAGED_DENSITY, DENSITY, LOG
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
-from real_gpaw import skip_without_gpaw
+from real_gpaw import needs_gpaw
 
-skip_without_gpaw()
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_gpaw]
 
 SPEC = GpawSpec(cutoff_eV=200.0, k_density_per_inverse_angstrom=0.5)
 ENERGY_TOLERANCE_EV = 2e-5
@@ -166,3 +165,20 @@ def _processes_of(folder: Path) -> list[int]:
         if os.fsencode(folder) in words:
             found.append(int(entry.name))
     return found
+
+
+def test_positions_that_are_almost_symmetric_still_give_a_label(tmp_path):
+    """Black phosphorus as a relaxation leaves it: GPAW finds no group that closes, and does without."""
+    lattice = [[-3.3136, 0.0, 0.0], [0.0, 0.0, -4.3763], [1.6568, -5.239, 0.0]]
+    places = [
+        [0.90147264, 0.93060854, 0.80294522],
+        [0.09852742, 0.06939143, 0.19705477],
+        [0.40147261, 0.56939147, 0.80294524],
+        [0.59852733, 0.43060856, 0.19705478],
+    ]
+    atoms = Atoms("P4", scaled_positions=places, cell=lattice, pbc=True)
+    spec = SPEC.model_copy(update={"k_density_per_inverse_angstrom": 1.0})
+    raw = GPAWMethod(spec, Settings(root=tmp_path)).label(atoms, tmp_path / "label")
+    assert [each.errors for each in raw.corrections] == [["symmetry_analysis_failed"]]
+    assert not any(each.changes_theory for each in raw.corrections)
+    assert raw.is_scf_converged
