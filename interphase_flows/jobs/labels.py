@@ -320,18 +320,19 @@ def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     Parameters
     ----------
     batches
-        What was refused before any job, then what each job handed on, None where one failed.
+        None where a job failed.
 
     Raises
     ------
     ReferenceMethodError
-        All jobs failed. What fails them all is no accident of one structure, and a loop that goes on would spend its
-        iterations on data sets without a new label.
+        Jobs failed and no label was accepted: what fails them all is no accident of one structure, and a loop that
+        goes on would spend its iterations on data sets without a new label.
     """
     there = [batch for batch in batches if batch is not None]
-    if len(batches) > 1 and not any(batch is not None for batch in batches[1:]):
+    n_lost = len(batches) - len(there)
+    if n_lost and not any(batch.accepted for batch in there):
         raise ReferenceMethodError(
-            f"all {len(batches) - 1} labelling jobs failed; see the reasons: interphase query failures"
+            f"{n_lost} labelling jobs failed and no label was accepted; see the reasons: interphase query failures"
         )
     origins = {key: origin for batch in there for key, origin in batch.origins.items()}
     return LabelBatch(

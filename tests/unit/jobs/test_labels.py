@@ -10,7 +10,7 @@ from monty.json import jsanitize
 from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import LabelBatch, LabelDoc
-from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels, label_key, label_once
 from interphase_flows.jobs.once import recall
 from interphase_flows.jobs.structure_sets import store_set
@@ -190,3 +190,11 @@ def test_batches_are_joined():
     joined = gather_labels.original(parts)
     assert (joined.accepted, joined.rejected) == (["a", "b"], ["aa", "bb"])
     assert len(joined.origins) == 4
+
+
+def test_jobs_that_all_fail_are_no_empty_batch():
+    """A code that has gone from this machine must not be taken for structures that nobody wants labelled."""
+    duplicates = LabelBatch(accepted=[], rejected=["a"], origins={"a": "x/1"})
+    with pytest.raises(ReferenceMethodError, match="2 labelling jobs failed and no label was accepted"):
+        gather_labels.original([duplicates, None, None])
+    assert gather_labels.original([duplicates]) == duplicates
