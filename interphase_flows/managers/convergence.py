@@ -1,6 +1,5 @@
 """Run the convergence study of a campaign's reference method on this machine, in the campaign's own folder."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,16 +9,14 @@ from rich.table import Table
 from interphase_flows.analysis.settings_convergence import Tolerances
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import AnalysisDoc
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
+from interphase_flows.managers.local import run_jobs
 from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.references.cost import LabelCostModel, label_size
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 from interphase_flows.structures.library import load_phase, load_structure_file
 from interphase_flows.structures.smallest_cells import smallest_cell
-
-PRIOR_CUTOFF_EV = 350.0
-"""The cutoff at which the prior of the costs was measured; plane waves, and time, go as its power of 1.5."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +58,14 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     planned = []
     for point in maker.points():
         spec = maker.spec_at(point)
-        model = LabelCostModel(spec.method)
-        factor = (point["cutoff_eV"] / PRIOR_CUTOFF_EV) ** 1.5
+        model = LabelCostModel(spec.method, cutoff_ev=point["cutoff_eV"])
         planned.append(
             PlannedPoint(
                 cutoff_ev=point["cutoff_eV"],
                 k_density_per_inverse_angstrom=point["k_density_per_inverse_angstrom"],
                 what=("mesh for " if point["axis"] == "gamma" else "") + ", ".join(point["phases"]),
                 n_labels=sum(len(places[name]) for name in point["phases"]),
-                cost_s=factor
-                * sum(
+                cost_s=sum(
                     len(places[name]) * model.estimate_s(label_size(spec, crystals[name]))
                     for name in point["phases"]
                 ),
@@ -101,24 +96,20 @@ def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: S
     ------
     LockedError
         Another process works on this campaign.
+    WalltimeReachedError
+        Time ran out; what was labelled is kept.
     AnalysisError
         The study could not be finished; what was labelled is kept.
     """
     check_campaign(campaign)
-    flow = _maker(campaign, options).make()
+    maker = _maker(campaign, options)
+    maker.points()  # refuses what cannot be studied
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            from jobflow import run_locally
-
-            store = workspace.job_store()
-            store.connect()
-            try:
-                responses = run_locally(flow, store=store, log=False, root_dir=workspace.root)
-            finally:
-                store.close()
+        try:
+            flow, responses = run_jobs(workspace, maker.make)
+        except WalltimeReachedError as stop:
+            raise WalltimeReachedError(f"{stop}: the same interphase converge again") from None
         judged = responses.get(flow.jobs[-1].uuid)
         if not judged:
             failures = workspace.ledger.find(

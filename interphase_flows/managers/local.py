@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
@@ -22,6 +22,9 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.atomic import write_json_atomic
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+if TYPE_CHECKING:
+    from jobflow import Flow, Response
 
 PROGRESS_INTERVAL_S = 1.0
 JOB_LOG = "jobs.log"
@@ -73,8 +76,8 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")
             try:
-                _run_flow(workspace, campaign)
-            except _StopAtWalltime as stop:
+                run_jobs(workspace, lambda: _campaign_flow(campaign))
+            except WalltimeReachedError as stop:
                 _set_status(workspace, WALLTIME_REACHED)
                 raise WalltimeReachedError(f"{stop}: interphase resume {campaign.name}") from None
         state = workspace.ledger.get("campaigns", campaign.name) or {}
@@ -120,22 +123,38 @@ def _register(workspace: Workspace, campaign: Campaign, accept_changes: bool) ->
     workspace.ledger.set_state("campaigns", campaign.name, state)
 
 
-def _run_flow(workspace: Workspace, campaign: Campaign) -> None:
+def run_jobs(
+    workspace: Workspace, make_flow: "Callable[[], Flow]"
+) -> "tuple[Flow, dict[str, dict[int, Response]]]":
+    """Run the jobs of a flow one after the other, their words in a file; return the flow and what they answered.
+
+    Raises
+    ------
+    WalltimeReachedError
+        Time ran out in a job; none was begun after it.
+    """
     # torch and friends are loaded here and not before: a campaign that is refused is refused at once
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         from jobflow import run_locally
 
-        from interphase_flows.flows.campaign import CampaignMaker
-
+        flow = make_flow()
         store = workspace.job_store()
         store.connect()
         try:
             with _job_log(workspace.root / JOB_LOG, workspace.ledger):
-                run_locally(CampaignMaker(campaign).make(), store=store, log=False, root_dir=workspace.root)
+                return flow, run_locally(flow, store=store, log=False, root_dir=workspace.root)
+        except _StopAtWalltime as stop:
+            raise WalltimeReachedError(str(stop)) from None
         finally:
             store.close()
+
+
+def _campaign_flow(campaign: Campaign) -> "Flow":
+    from interphase_flows.flows.campaign import CampaignMaker
+
+    return CampaignMaker(campaign).make()
 
 
 class _JobLog(logging.FileHandler):

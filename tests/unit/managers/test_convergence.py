@@ -5,9 +5,11 @@ from typer.testing import CliRunner
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.cli import app
-from interphase_flows.exceptions import InputError
-from interphase_flows.managers.convergence import StudyOptions, plan_convergence_study
+from interphase_flows.exceptions import InputError, WalltimeReachedError
+from interphase_flows.managers.convergence import StudyOptions, plan_convergence_study, run_convergence_study
 from interphase_flows.references.spec import GpawSpec
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import open_workspace
 
 
 def test_the_plan_names_every_setting_and_dearer_ones_cost_more():
@@ -52,3 +54,15 @@ def test_options_that_make_no_sense_are_refused(study_file, options, told):
     result = CliRunner().invoke(app, ["converge", str(study_file), "--dry-run", *options])
     assert isinstance(result.exception, InputError)
     assert told in str(result.exception)
+
+
+def test_a_study_whose_time_is_over_says_so_and_judges_nothing(tmp_path):
+    """Labels that were not begun are no missing phases, and no study is written down."""
+    pytest.importorskip("gpaw", reason="GPAW is not installed")
+    settings = Settings(root=tmp_path / "runs", walltime_s=1e-3)
+    campaign = Campaign(name="study", reference=GpawSpec())
+    with pytest.raises(WalltimeReachedError, match="the same interphase converge again"):
+        run_convergence_study(campaign, StudyOptions(phases=("Li",)), settings)
+    with open_workspace(settings, "study", read_only=True) as workspace:
+        assert workspace.ledger.count("analyses") == 0
+        assert workspace.ledger.count("failures") == 0
