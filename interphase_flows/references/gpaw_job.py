@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,10 @@ SECONDS_TO_END = 20.0
 """Between SIGTERM, at which GPAW keeps its density after the step it is in, and SIGKILL."""
 
 MODULE = "interphase_flows.references.gpaw_process"
+
+CANNOT_START = (126, 127)
+"""Exit status of a shell or launcher that found no program, or one that it may not run."""
+MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
 
 
 class GpawJob(Job):
@@ -104,6 +110,17 @@ class GpawJob(Job):
             kills = None if now is None or self._kills_before is None else now - self._kills_before
             self._outcome = read_outcome(Path(directory), self.task, status, kills)
         return self._outcome
+
+    def why_it_cannot_start(self, outcome: Outcome | None = None) -> str | None:
+        """Return what is wrong with the command, before it is run or by how it ended; None if it is well."""
+        told = shlex.join(self._command)
+        if shutil.which(self._command[0]) is None:
+            return f"`{told}`: there is no program {self._command[0]!r}"
+        if outcome is None or outcome.result is not None or self._process is None:
+            return None
+        if self._process.returncode in CANNOT_START or MISSING_PACKAGE.search(outcome.explanation):
+            return f"`{told}` could not be started: {outcome.explanation}"
+        return None
 
     @property
     def is_running(self) -> bool:

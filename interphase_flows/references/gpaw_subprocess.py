@@ -15,10 +15,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
+from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
 from interphase_flows.progress import SCF, emit
 from interphase_flows.references.deadline import Deadline, deadline
-from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LOG, RESULT
+from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LAUNCHES, LOG, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
 from interphase_flows.references.gpaw_job import GpawJob, run_under_custodian
 from interphase_flows.references.gpaw_launches import RECORDED, Launches, Outcome, disk_full, read_outcome
@@ -75,6 +75,8 @@ class GpawSubprocess(Calculator):
         ------
         ReferenceMethodError
             After the policy gave up, with the reason, GPAW's log, and what was tried.
+        SettingsError
+            GPAW cannot be started at all; no structure is to blame.
         WalltimeReachedError
             Time ran out; the density is kept in the folder.
         """
@@ -120,6 +122,7 @@ class GpawSubprocess(Calculator):
                 return found
         end.check(f"the label of {formula}")
         job = GpawJob(task, launches, self._settings.gpaw_command, self._settings.n_threads)
+        _check_command(job.why_it_cannot_start())
         outcome = run_under_custodian(
             job,
             self._folder,
@@ -127,6 +130,9 @@ class GpawSubprocess(Calculator):
             is_overdue=lambda: end.remaining_s < -OVERDUE_S,
             look=_progress_of(self._folder / LOG, task, formula),
         )
+        if told := job.why_it_cannot_start(outcome):
+            (self._folder / LAUNCHES).unlink(missing_ok=True)  # no launch of the structure's
+            _check_command(told)
         if outcome.reason == "walltime" or (outcome.reason == "killed" and end.remaining_s <= 0):
             raise WalltimeReachedError(
                 f"walltime reached ({end.set_by}) in the label of {formula}; what its SCF had reached is kept, and a "
@@ -147,6 +153,13 @@ class GpawSubprocess(Calculator):
             memory_limit_gb=self._settings.memory_limit_gb,
             owner_pid=os.getpid(),
             owner_host=socket.gethostname(),
+        )
+
+
+def _check_command(told: str | None) -> None:
+    if told is not None:
+        raise SettingsError(
+            f"gpaw_command: {told}; set it to a Python that has GPAW, `mpirun -np 4 gpaw python`, say"
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from interphase_flows.exceptions import InputError, ReferenceMethodError
+from interphase_flows.exceptions import InputError, ReferenceMethodError, SettingsError
 from interphase_flows.references import gpaw as gpaw_method
 from interphase_flows.references.gpaw import GPAWMethod
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
@@ -176,3 +176,20 @@ def test_the_calculator_in_this_process_speaks_of_the_same_energy_as_a_label():
     atoms.calc = GPAW(**gpaw_parameters(COARSE, len(atoms)), txt=None)
     assert energy == atoms.get_potential_energy(force_consistent=True)
     assert energy < atoms.get_potential_energy()
+
+
+@needs_gpaw
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("no-such-mpirun -np 2 python", "there is no program 'no-such-mpirun'"),
+        ("sh -c 'exit 127' --", "exit status 127"),
+        (f"{sys.executable} -S -E", "No module named"),
+    ],
+)
+def test_a_command_that_cannot_start_gpaw_is_a_setting(tmp_path, command, told):
+    """No structure is blamed, and no try of its is used up."""
+    method = GPAWMethod(COARSE, Settings(gpaw_command=command))
+    with pytest.raises(SettingsError, match=f"gpaw_command.*{told}.*set it to a Python that has GPAW"):
+        method.label(lithium(), tmp_path)
+    assert not (tmp_path / "launches.json").exists()
