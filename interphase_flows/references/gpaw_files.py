@@ -16,7 +16,6 @@ LOG = "gpaw.txt"
 DENSITY = "density.gpw"
 DAMAGED_DENSITY = "density.damaged.gpw"
 OUTPUT = "std_out.txt"
-CUSTODIAN_LOG = "custodian.log"
 LABEL_LOCK = "label.lock"
 PROCESS_LOCK = "gpaw.lock"
 

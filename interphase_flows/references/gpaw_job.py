@@ -1,7 +1,6 @@
 """GPAW under custodian: the job that launches it, and handlers that apply a policy of retries."""
 
 import contextlib
-import logging
 import os
 import re
 import shlex
@@ -9,15 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job
 
-from interphase_flows.references.gpaw_files import CUSTODIAN_LOG, FAILURE, OUTPUT, RESULT
+from interphase_flows.references.custodian_log import custodian_log
+from interphase_flows.references.gpaw_files import FAILURE, OUTPUT, RESULT
 from interphase_flows.references.gpaw_input import LabelInput
 from interphase_flows.references.gpaw_launches import (
     Launches,
@@ -239,30 +238,8 @@ def run_under_custodian(
         directory=str(folder),
     )
     try:
-        with _quiet(folder), contextlib.suppress(CustodianError):
+        with custodian_log(folder), contextlib.suppress(CustodianError):
             custodian.run()
     finally:
         job.terminate(str(folder))  # Ctrl-C, or anything else that ends us: nobody is left behind
     return job.outcome(folder)
-
-
-@contextlib.contextmanager
-def _quiet(folder: Path) -> Iterator[None]:
-    """Keep custodian's words in the folder: without a handler they would go to the terminal."""
-    logger = logging.getLogger("custodian")
-    handler = logging.FileHandler(folder / CUSTODIAN_LOG, delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is told elsewhere
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="custodian")
-            yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-        handler.close()
