@@ -72,7 +72,8 @@ class LabelInput:
     @property
     def key(self) -> str:
         """What is computed, whatever way is taken to it: a density of another key is of no use."""
-        theory = {name: value for name, value in self.parameters.items() if name not in ("mixer", "maxiter")}
+        ways = ("mixer", "maxiter", "symmetry")
+        theory = {name: value for name, value in self.parameters.items() if name not in ways}
         return content_key(
             "gpaw",
             numbers=self.numbers,

@@ -22,7 +22,7 @@ from interphase_flows.references.gpaw_files import INPUT, LABEL_LOCK, LAUNCHES, 
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
 from interphase_flows.references.gpaw_job import GpawJob, run_under_custodian
 from interphase_flows.references.gpaw_launches import RECORDED, Launches, Outcome, disk_full, read_outcome
-from interphase_flows.references.labelling import RawLabel
+from interphase_flows.references.labelling import IS_CONTINUED, RawLabel
 from interphase_flows.references.retries import GPAW_POLICY, Policy
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
@@ -86,10 +86,11 @@ class GpawSubprocess(Calculator):
         self._folder.mkdir(parents=True, exist_ok=True)
         end, formula = deadline(self._settings), atoms.get_chemical_formula()
         task = self._task(atoms, end)
-        launches = Launches(task.key)
+        launches, n_launches_before = Launches(task.key), 0
         try:
             with _one_label_at_a_time(self._folder):
                 launches = Launches.of_folder(self._folder, task.key)
+                n_launches_before = launches.n_launches
                 outcome = self._launch(task, launches, end, formula)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -106,7 +107,7 @@ class GpawSubprocess(Calculator):
                 files,
                 launches.records(),
             )
-        self.raw = _raw_label(outcome.result, launches, files)
+        self.raw = _raw_label(outcome.result, launches, n_launches_before, files)
         self.results = {
             "energy": self.raw.energy_ev,
             "free_energy": self.raw.energy_ev,
@@ -163,7 +164,9 @@ def _check_command(told: str | None) -> None:
         )
 
 
-def _raw_label(result: Mapping[str, Any], launches: Launches, files: list[Path]) -> RawLabel:
+def _raw_label(
+    result: Mapping[str, Any], launches: Launches, n_launches_before: int, files: list[Path]
+) -> RawLabel:
     return RawLabel(
         energy_ev=float(result["free_energy_ev"]),
         forces_ev_per_angstrom=np.array(result["forces_ev_per_angstrom"], dtype=np.float64),
@@ -174,6 +177,7 @@ def _raw_label(result: Mapping[str, Any], launches: Launches, files: list[Path])
             **{name: result[name] for name in RECORDED},
             "extrapolated_energy_ev": result["extrapolated_energy_ev"],
             "launches": launches.n_launches,
+            IS_CONTINUED: n_launches_before > 0,
         },
         files=files,
     )

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from interphase_flows.documents.records import Correction, MethodIdentity
 
+IS_CONTINUED = "is_continued"
+"""Detail of a label of which an earlier process, that was killed or ran out of time, did a part: its own time is not
+what a label costs."""
+
 
 @dataclass(frozen=True)
 class RawLabel:

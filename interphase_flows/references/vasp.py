@@ -28,7 +28,7 @@ from interphase_flows.exceptions import ReferenceMethodError, SettingsError, Wal
 from interphase_flows.keys import content_key
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import deadline
-from interphase_flows.references.labelling import RawLabel
+from interphase_flows.references.labelling import IS_CONTINUED, RawLabel
 from interphase_flows.references.retries import RESTART, START_OVER, Policy, correction, next_action
 from interphase_flows.references.spec import VaspSpec
 from interphase_flows.references.vasp_corrections import LOG as CUSTODIAN_LOG
@@ -266,7 +266,8 @@ class VASPMethod:
         end.check(f"the label of {formula}")
         for name in STALE:  # what an earlier launch left cannot be taken for this one's
             (folder / name).unlink(missing_ok=True)
-        self.write_inputs(atoms, folder, _start_from_kept(folder))
+        start = _start_from_kept(folder)
+        self.write_inputs(atoms, folder, start)
         if k_points(self.spec, atoms) == (1, 1, 1):
             command = gamma_command(command)
 
@@ -306,6 +307,7 @@ class VASPMethod:
                 files,
                 corrections,
             )
+        result.details[IS_CONTINUED] = 1 in start.values()
         return _raw_label(result, species_order(atoms), corrections, files)
 
 

@@ -1,6 +1,7 @@
 """What labels of a method have cost so far, as the ledger knows it."""
 
 from interphase_flows.references.cost import LabelCostModel, measured_size, typical_size
+from interphase_flows.references.labelling import IS_CONTINUED
 from interphase_flows.references.spec import MethodSpec
 from interphase_flows.storage.ledger import Ledger
 
@@ -31,6 +32,8 @@ def label_cost_model(ledger: Ledger, spec: MethodSpec, method_key: str | None = 
         sort={"created_at": -1},
         limit=MAX_LABELS_OF_FIT,
     )
+    # part of the work of a label that was continued is not in its time: minutes would be taken for milliseconds
+    found = [d for d in found if not (d.get("details") or {}).get(IS_CONTINUED)]
     sizes = [
         measured_size(d["numbers"], d.get("details") or {}, typical_size(spec, d["formula"])) for d in found
     ]

@@ -128,7 +128,9 @@ def test_a_result_that_was_not_recorded_in_time_is_not_computed_again(lithium, t
     method = GPAWMethod(SPEC, Settings())
     first = method.label(lithium, tmp_path)
     (tmp_path / LOG).unlink()
-    assert method.label(lithium, tmp_path).energy_ev == first.energy_ev
+    again = method.label(lithium, tmp_path)
+    assert again.energy_ev == first.energy_ev
+    assert (first.details["is_continued"], again.details["is_continued"]) == (False, True)
     assert not (tmp_path / LOG).exists()
 
 

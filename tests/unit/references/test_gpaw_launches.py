@@ -1,6 +1,7 @@
 """How a launch of GPAW ended, and what the next one is told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,14 @@ def test_a_result_that_is_not_this_labels_is_garbage(tmp_path, change):
     write_json(tmp_path / RESULT, result_of(task_of(), **change))
     outcome = read_outcome(tmp_path, task_of(), exit_status=0)
     assert (outcome.reason, outcome.result) == ("garbage_output", None)
+
+
+def test_a_result_reached_by_another_way_is_this_labels(tmp_path):
+    """What was changed for a retry changes no number: after a kill the result is still known for the label's."""
+    task = task_of()
+    retried = replace(task, parameters={**task.parameters, "maxiter": 9, "symmetry": {"point_group": False}})
+    write_json(tmp_path / RESULT, result_of(retried))
+    assert read_outcome(tmp_path, task, exit_status=None).result is not None
 
 
 def test_a_result_cut_short_is_garbage(tmp_path):
