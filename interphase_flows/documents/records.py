@@ -6,7 +6,7 @@ lengths in Å, times in fs, temperatures in K.  ``key`` is the content key: the 
 document was computed from, not of what came out.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,9 @@ class Document(BaseModel):
     """Base of every stored document: unknown fields are refused, so a schema cannot drift."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    # fields whose artifacts nothing is computed from: a document is as good without them
+    for_the_record: ClassVar[frozenset[str]] = frozenset()
 
     key: str
     notes: list[str] = Field(default_factory=list)
@@ -72,6 +75,8 @@ class StructureSetDoc(Document):
 
 class LabelDoc(Document):
     """Energy, forces and stress of one structure by one reference method, or why there are none."""
+
+    for_the_record = frozenset({"files"})
 
     structure_key: str
     origin: str

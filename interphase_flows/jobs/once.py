@@ -45,15 +45,17 @@ def recall(kind: str, key: str, schema: type[D]) -> D | None:
     """Return the stored document of a key, if it is there and its artifacts are whole.
 
     A document whose artifact is damaged is taken out of the ledger, with the reason on record, so
-    that the work is done again from its last checkpoint.
+    that the work is done again from its last checkpoint.  Artifacts that are kept for the record alone are not
+    looked at: hours of computing are not done again for a log.
     """
     workspace = current_workspace()
     stored = workspace.ledger.get(kind, key)
     if stored is None:
         return None
     document = schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+    needed = [getattr(document, name) for name in schema.model_fields if name not in document.for_the_record]
     try:
-        for ref in artifact_refs(document):
+        for ref in artifact_refs(needed):
             workspace.artifacts.get(ref)
     except CorruptArtifactError as error:
         workspace.ledger.invalidate(kind, key, reason="damaged_artifact")

@@ -1,6 +1,7 @@
 """Labels: bad ones are recorded facts, good ones are computed once."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,6 +50,22 @@ def test_labelling_again_computes_nothing(spheres, mixed):
     spent = spheres.n_labels
     assert run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3]) == first
     assert spheres.n_labels == spent
+
+
+def test_a_label_whose_logs_are_damaged_is_not_computed_again(
+    spheres, workspace, crystals, tmp_path, monkeypatch
+):
+    """The numbers are in the document; hours are not spent on a log."""
+    log = tmp_path / "gpaw.txt"
+    log.write_text("iter: 1")
+    labelled = spheres.label(crystals[0])
+    monkeypatch.setattr(spheres, "label", lambda atoms, folder: replace(labelled, files=[log]))
+    frames = store_set("set", "one", crystals[:1], ["interface/0"])
+    (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
+    workspace.artifacts.get(recall("labels", key, LabelDoc).files).write_bytes(b"spoiled")
+    monkeypatch.setattr(spheres, "label", lambda atoms, folder: pytest.fail("labelled twice"))
+    assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted == [key]
+    assert recall("labels", key, LabelDoc).files is not None
 
 
 def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, crystals, monkeypatch):
