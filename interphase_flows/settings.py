@@ -126,8 +126,8 @@ class Settings(BaseSettings):
     vasp_parallel
         KPAR and NCORE for this machine; they change no number.
     memory_limit_gb
-        Address space of one process of a label by GPAW, 0.6 of which the libraries take (work spaces of OpenBLAS) and
-        little of which is in use; a calculation that needs more ends as a label with a reason. No limit if None.
+        Address space of one process of a label by GPAW or VASP; a calculation that needs more ends as a label with a
+        reason. GPAW's libraries take 0.6 of it (work spaces of OpenBLAS), little of which is in use. No limit if None.
     walltime_s
         Seconds from the start of a command after which no label is begun, and the one at hand keeps its density
         and ends; the next `interphase resume` goes on. Slurm's own end of a job (``SLURM_JOB_END_TIME``), less a
