@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from jobflow import Flow, Maker
 
 from interphase_flows.campaigns.schema import GateSpec
-from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.jobs.labels import LabelMaker, gather_labels
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.structures.equations_of_state import linear_strains
+
+DENSITY = "k_density_per_inverse_angstrom"
 
 
 @dataclass
@@ -35,8 +38,24 @@ class LatticeConstantsFlowMaker(Maker):
 
     def make(self, phases: Sequence[str]) -> Flow:
         """Return the flow; its output is an AnalysisDoc."""
-        scaled = self.scaled_crystals_maker.make(phases)
-        n = len(phases) * self.scaled_crystals_maker.n_volumes
-        labels = LabelMaker(reference=self.reference, gates=self.gates).make(scaled.output, list(range(n)))
-        fitted = LatticeConstantsMaker().make(labels.output)
-        return Flow([scaled, labels, fitted], output=fitted.output, name=self.name)
+        maker = self.scaled_crystals_maker
+        scaled = maker.make(phases)
+        labels = []
+        for place, strain in enumerate(linear_strains(maker.n_volumes, maker.max_strain)):
+            of_all_phases = [place + maker.n_volumes * phase for phase in range(len(phases))]
+            labeller = LabelMaker(
+                reference=on_the_mesh_of_the_middle(self.reference, strain), gates=self.gates
+            )
+            labels.append(labeller.make(scaled.output, of_all_phases))
+        gathered = gather_labels([each.output for each in labels])
+        fitted = LatticeConstantsMaker().make(gathered.output)
+        return Flow([scaled, *labels, gathered, fitted], output=fitted.output, name=self.name)
+
+
+def on_the_mesh_of_the_middle(reference: MethodSpec, strain: float) -> MethodSpec:
+    """Return the method with the density of k-points that gives a strained cell the mesh of the unstrained one.
+
+    At one density a mesh loses a point somewhere along the curve, and the energy jumps there.
+    """
+    density = getattr(reference, DENSITY, None)
+    return reference if density is None else reference.model_copy(update={DENSITY: density * (1.0 + strain)})

@@ -2,11 +2,17 @@
 
 import pytest
 from ase.build import bulk
+from ase.calculators.calculator import kptdensity2monkhorstpack
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
+from interphase_flows.flows.lattice_constants import on_the_mesh_of_the_middle
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
+from interphase_flows.references.spec import GpawSpec
+from interphase_flows.structures.equations_of_state import equation_of_state, linear_strains
+from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.smallest_cells import smallest_cell
 from spheres import SpheresCalculator, SpheresSpec
 
 
@@ -54,3 +60,19 @@ def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):
     assert list(document.values["phases"]) == ["near"]
     assert len(document.notes) == 1
     assert document.notes[0].startswith("far: equation of state")
+
+
+@pytest.mark.parametrize("name", ["Li", "Li3P", "Li3PS4", "Li2S", "LiP"])
+@pytest.mark.parametrize("density", [3.0, 4.0])
+def test_every_volume_of_a_curve_has_the_same_mesh(name, density):
+    """At one density the mesh of Li3P loses points from 2 % on, and the curve would jump there."""
+    crystal, spec = smallest_cell(load_phase(name)), GpawSpec(k_density_per_inverse_angstrom=density)
+    meshes = {
+        tuple(
+            kptdensity2monkhorstpack(
+                cell, on_the_mesh_of_the_middle(spec, strain).k_density_per_inverse_angstrom, False
+            )
+        )
+        for strain, cell in zip(linear_strains(7, 0.03), equation_of_state(crystal, 7, 0.03), strict=True)
+    }
+    assert len(meshes) == 1
