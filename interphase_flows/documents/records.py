@@ -106,6 +106,7 @@ class LabelBatch(BaseModel):
     accepted: list[str]
     rejected: list[str]
     origins: dict[str, str]
+    n_lost_jobs: int = 0
 
 
 class Baseline(BaseModel):

@@ -118,6 +118,11 @@ class DatasetMaker(Maker):
                 "interphase query labels --rejected"
             )
         notes = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
+        if batch.n_lost_jobs:
+            notes.append(
+                f"{batch.n_lost_jobs} labelling jobs failed and their labels are missing: interphase query failures, "
+                "then interphase resume"
+            )
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
         train = frames_of_split(frames, "train")
         solids = [frame for frame in train if not is_in_a_box(frame)]

@@ -339,4 +339,5 @@ def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
         accepted=sorted({key for batch in there for key in batch.accepted}),
         rejected=sorted({key for batch in there for key in batch.rejected}),
         origins=dict(sorted(origins.items())),
+        n_lost_jobs=n_lost,
     )

@@ -39,7 +39,8 @@ def labelling(labels: Sequence[Mapping[str, Any]], spec: MethodSpec) -> Labellin
         measured_size(label["numbers"], label.get("details") or {}, typical_size(spec, label["formula"]))
         for label in accepted
     ]
-    expected = LabelCostModel(spec.method).estimate(sizes) if sizes else None
+    costs = LabelCostModel(spec.method, cutoff_ev=getattr(spec, "cutoff_eV", None))
+    expected = costs.estimate(sizes) if sizes else None
     examples: dict[str, str] = {}
     for label in rejected:
         examples.setdefault(str(label["reason"]), str(label.get("explanation") or ""))

@@ -190,3 +190,12 @@ def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():
 def test_a_single_label_has_nothing_to_be_out_of_line_with():
     """The fit goes through it."""
     assert not GATES.energy_outliers(np.array([[2.0, 1.0]]), np.array([1e3])).any()
+
+
+def test_a_short_dimer_in_a_box_is_judged_by_its_force_and_not_by_its_virial():
+    """20 eV/Å at 1.3 Å is 13 eV of virial per atom, and no sign of kbar."""
+    dimer = Atoms("P2", [[0, 0, 0], [0, 0, 1.3]], cell=[12.0] * 3, pbc=True)
+    forces = np.array([[0, 0, -20.0], [0, 0, 20.0]])
+    stress = np.array([0, 0, -20.0 * 1.3 / dimer.get_volume(), 0, 0, 0])
+    assert GATES.after(dimer, RawLabel(-5.0, forces, stress)) is None
+    assert reason(GATES.after(dimer, RawLabel(-5.0, 2 * forces, stress))) == "max_force"

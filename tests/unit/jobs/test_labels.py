@@ -199,6 +199,7 @@ def test_a_labelling_job_that_failed_as_nobody_foresaw_sinks_nothing():
     """The labels of the others are handed on."""
     joined = gather_labels.original([LabelBatch(accepted=["a"], rejected=[], origins={"a": "x/1"}), None])
     assert joined.accepted == ["a"]
+    assert joined.n_lost_jobs == 1
 
 
 def test_batches_are_joined():
