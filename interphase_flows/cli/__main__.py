@@ -1,0 +1,5 @@
+"""``python -m interphase_flows.cli``."""
+
+from interphase_flows.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The application, and what its commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interphase_flows import __version__
+
+if TYPE_CHECKING:
+    from interphase_flows.settings import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="From an electrode and a solid electrolyte to a measured interphase.\n\n"
+    "Begin with:  interphase init   (writes a campaign file)   then   interphase run campaign.yaml",
+)
+
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="Folder of all campaigns; by default that of the settings, or runs."),
+]
+Name = Annotated[
+    str | None,
+    typer.Argument(help="Name of the campaign; may be left out if there is only one under the root."),
+]
+
+
+def settings_of(root: Path | None) -> "Settings":
+    """Return the settings of this machine, with the root of the command line."""
+    from interphase_flows.settings import load_settings
+
+    return load_settings(**({} if root is None else {"root": root}))
+
+
+def named(name: str | None, root: Path | None) -> tuple["Settings", str]:
+    """Return the settings and the campaign's name, which may be left out if there is only one."""
+    from interphase_flows.managers.status import only_campaign
+
+    settings = settings_of(root)
+    return settings, name or only_campaign(settings)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit

@@ -1,0 +1,220 @@
+"""Commands that start campaigns and go on with them: init, check, run, resume, converge."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from interphase_flows.cli.application import Name, Root, app, named, settings_of
+
+if TYPE_CHECKING:
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.settings import Settings
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
+    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+) -> None:
+    """Write a commented campaign file and settings to start from."""
+    from interphase_flows.campaigns.templates_files import write_templates
+
+    for path in write_templates(folder, force):
+        print(f"wrote {path}")
+    print(
+        f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run"
+    )
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Does this machine have what a campaign needs?"""
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.managers.checks import check_machine
+
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
+    is_good = True
+    for result in check_machine(settings_of(root), campaign):
+        is_good &= result.is_good
+        print(f"{'ok  ' if result.is_good else 'FAIL'} {result.name}: {result.told}")
+    if not is_good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
+    root: Root = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")
+    ] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
+    ] = False,
+) -> None:
+    """Run a campaign on this machine, to its report.
+
+    It may be stopped at any instant, also by kill -9: `interphase resume` goes on from there.
+    """
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.managers.preflight import check_campaign, missing_on_this_machine
+
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    check_campaign(campaign, is_run_here=not dry_run)
+    if dry_run:
+        _print_plan(campaign, settings_of(root))
+        missing = missing_on_this_machine(campaign)
+        if missing:
+            print(f"not on this machine: {missing}")
+        return
+    _run(campaign, settings_of(root), accept_changes)
+
+
+@app.command()
+def resume(
+    name: Name = None,
+    root: Root = None,
+    retry_rejected: Annotated[
+        str | None,
+        typer.Option(
+            "--retry-rejected",
+            help="Compute labels again that were rejected for these reasons, separated by commas, such as "
+            "out_of_memory,killed; first mend the cause (memory, walltime). What was learned without them is "
+            "learned again.",
+        ),
+    ] = None,
+) -> None:
+    """Go on with a campaign that was stopped, killed or failed."""
+    from interphase_flows.managers.local import stored_campaign
+
+    settings, name = named(name, root)
+    if retry_rejected:
+        from interphase_flows.managers.rejections import retry_rejected as retry
+
+        print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be computed again")
+    _run(stored_campaign(settings, name), settings, accept_changes=False)
+
+
+@app.command()
+def converge(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML), whose reference method is studied.")],
+    cutoffs: Annotated[
+        str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")
+    ] = "300,350,400,500",
+    k_densities: Annotated[str, typer.Option(help="K-points per 1/Å, separated by commas.")] = "2,3,4",
+    gamma_check: Annotated[
+        float | None, typer.Option(help="Judge Gamma alone, for large cells, against a mesh of this density.")
+    ] = None,
+    phases: Annotated[
+        str | None, typer.Option(help="Phases, separated by commas; those of the full reaction by default.")
+    ] = None,
+    energy_tolerance: Annotated[float, typer.Option(help="In meV/atom, of energy differences.")] = 3.0,
+    force_tolerance: Annotated[float, typer.Option(help="In meV/Å, largest component.")] = 15.0,
+    stress_tolerance: Annotated[float, typer.Option(help="In meV/Å³, largest component.")] = 0.6,
+    root: Root = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the settings and their rough cost; run nothing.")
+    ] = False,
+) -> None:
+    """Find the cutoff and k-points that a campaign's reference method needs.
+
+    It may be stopped at any instant: the same command goes on. Labels are shared with the campaign.
+    """
+    from interphase_flows.analysis.settings_convergence import Tolerances
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.convergence import (
+        StudyOptions,
+        plan_convergence_study,
+        plan_table,
+        run_convergence_study,
+    )
+    from interphase_flows.report.convergence import Convergence, choice_in_words, write_convergence_page
+    from interphase_flows.report.convergence_table import convergence_table
+    from interphase_flows.storage.workspace import open_workspace
+
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    options = StudyOptions(
+        cutoffs_ev=_numbers("--cutoffs", cutoffs),
+        k_densities=_numbers("--k-densities", k_densities),
+        gamma_check_density=gamma_check,
+        phases=tuple(name.strip() for name in phases.split(",")) if phases else (),
+        tolerances=Tolerances(energy_tolerance, force_tolerance, stress_tolerance),
+    )
+    planned = plan_convergence_study(campaign, options)
+    if dry_run:
+        Console().print(plan_table(campaign.name, planned))
+        print("Nothing was run. Costs are rough, from one laptop core; labels that are there cost nothing.")
+        return
+    settings = settings_of(root)
+    with shown_progress(Console(stderr=True)):
+        study = run_convergence_study(campaign, options, settings)
+    with open_workspace(settings, campaign.name, read_only=True) as workspace:
+        path = write_convergence_page(study, workspace.report_folder)
+    Console().print(convergence_table(Convergence.of(study)))
+    for line in (*study.notes, choice_in_words(study.values), f"page: {path}"):
+        print(line)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    from interphase_flows.exceptions import InputError
+
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(f"{option}: {text!r}: write numbers separated by commas, such as 300,400") from None
+
+
+def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.local import run_campaign
+    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.storage.workspace import open_workspace
+
+    with shown_progress(Console(stderr=True)):
+        result = run_campaign(campaign, settings, accept_changes)
+    with open_workspace(settings, campaign.name, read_only=True) as workspace:
+        path = write_campaign_report(workspace)
+    print(f"{campaign.name}: {result.outcome.replace('_', ' ')}")
+    print(f"report: {path}")
+
+
+def _print_plan(campaign: "Campaign", settings: "Settings") -> None:
+    from interphase_flows.campaigns.plan import plan_campaign
+    from interphase_flows.managers.label_budget import known_label_costs
+    from interphase_flows.references.cost import told_duration
+
+    costs = known_label_costs(settings, campaign)
+    stages = plan_campaign(campaign, costs)
+    table = Table(
+        "stage",
+        "amount",
+        "cost (one core)",
+        "within",
+        title=f"{campaign.name}: {campaign.description}",
+        box=None,
+    )
+    for stage in stages:
+        cost = told_duration(stage.cost_s) if stage.cost_s else "nothing"
+        table.add_row(stage.stage, stage.amount, cost, f"x {stage.cost_factor:.1f}" if stage.cost_s else "")
+    table.add_row("in all, at most", "", told_duration(sum(stage.cost_s for stage in stages)), "")
+    Console().print(table)
+    basis = (
+        f"costs of labels are fitted to {costs.n_labels} that are done here"
+        if costs.n_labels
+        else "no label of this method was done here yet"
+    )
+    print(
+        f"Nothing was run. The loop ends earlier if it converges; costs are rough, within the factor given; {basis}."
+    )
