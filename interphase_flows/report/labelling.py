@@ -15,6 +15,7 @@ from interphase_flows.report.labelling_inputs import CorrectionRow, Labelling, S
 FIELDS = [
     "status",
     "reason",
+    "explanation",
     "wall_time_s",
     "corrections",
     "details",

@@ -13,7 +13,7 @@ from interphase_flows.report.convergence import (
 )
 from interphase_flows.report.html import rendered_page
 from interphase_flows.report.inputs import ReferenceMethod
-from interphase_flows.report.labelling import labelling, reference_of
+from interphase_flows.report.labelling import FIELDS, labelling, reference_of
 
 
 def label(status="accepted", reason=None, steps=12, corrections=(), **more):
@@ -165,3 +165,8 @@ def test_an_axis_with_one_value_is_not_drawn(study):
     """One row of three panels: nothing converges along a single density."""
     assert len(convergence_figure(study).axes) == 3
     assert convergence_figure(None) is None
+
+
+def test_what_is_shown_of_a_label_is_asked_of_the_ledger():
+    """A field that is not asked for would be blank on the page."""
+    assert set(label()) == set(FIELDS)
