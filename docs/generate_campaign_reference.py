@@ -62,7 +62,7 @@ MEANINGS = {
     "reference (gpaw).functional": "Exchange and correlation.",
     "reference (gpaw).cutoff_eV": "Kinetic energy of the highest plane wave.",
     "reference (gpaw).k_density_per_inverse_angstrom": "K-points along a reciprocal vector of 1 Å⁻¹, Gamma included.",
-    "reference (gpaw).gamma_above_atoms": "From this number of atoms on, Gamma alone.",
+    "reference (gpaw).gamma_above_atoms": "From this number of atoms on, Gamma alone; for cells long in every direction.",
     "reference (gpaw).smearing_eV": "Width of the Fermi-Dirac occupations, for metal and salt alike.",
     "reference (gpaw).spin_polarized": "Two spin channels in every cell.",
     "reference (gpaw).scf_energy_tolerance_eV_per_electron": "Change of the energy at which the cycle has converged.",
