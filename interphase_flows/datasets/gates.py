@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import neighbor_list
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 from numpy.typing import NDArray
@@ -73,6 +72,8 @@ class Gates:
 
     def before(self, atoms: Atoms) -> Rejection | None:
         """Judge a structure before anything is spent on it."""
+        from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+
         numbers = [atoms.positions, atoms.cell.array]
         if len(atoms) == 0 or not all(np.isfinite(part).all() for part in numbers):
             return Rejection("not_finite", "the structure is empty or has coordinates that are not numbers")

@@ -1,16 +1,19 @@
 """What a campaign has done and is doing, without loading anything heavy."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
-from interphase_flows.managers.label_budget import LabelsToCome, labels_to_come
 from interphase_flows.managers.rejections import count_by_reason
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.managers.label_budget import LabelsToCome
 
 COUNTED = (
     "structure_sets",
@@ -53,7 +56,7 @@ class CampaignStatus:
     documents: dict[str, int]
     labels_rejected: int
     labels_rejected_by_reason: dict[str, int]
-    labels_to_come: LabelsToCome | None
+    labels_to_come: "LabelsToCome | None"
     missing: list[str]
     failures: int
     iterations: list[IterationStatus]
@@ -112,9 +115,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED},
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
-            labels_to_come=None
-            if state.get("result")
-            else labels_to_come(workspace, Campaign.model_validate(state["spec"])),
+            labels_to_come=None if state.get("result") else _labels_to_come(workspace, state),
             missing=[*missing_answers(state.get("result")), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
@@ -168,3 +169,11 @@ def _progress(workspace: Workspace) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     return found
+
+
+def _labels_to_come(workspace: Workspace, state: Mapping[str, Any]) -> "LabelsToCome | None":
+    from interphase_flows.managers.label_budget import (
+        labels_to_come,  # a finished campaign does not wait for it
+    )
+
+    return labels_to_come(workspace, Campaign.model_validate(state["spec"]))

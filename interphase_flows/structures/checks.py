@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from ase.neighborlist import neighbor_list
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 
@@ -94,6 +93,8 @@ def minimum_distance_angstrom(atoms: Atoms) -> float:
     check_finite(atoms)
     if len(atoms) < 2 and not atoms.pbc.any():
         return float("inf")
+    from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+
     # A short cut-off first: a list of 50,000 atoms costs a second at 2 Å and much more at 10 Å.
     cutoff = 2.0
     while True:
@@ -136,6 +137,8 @@ def check_no_overlap(
         pair = (first, second) if first <= second else (second, first)
         if pair in allowed:
             allowed[pair] = distance
+    from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+
     i, j, d = neighbor_list("ijd", atoms, allowed)
     if len(d) == 0:
         return
