@@ -51,7 +51,7 @@ from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 settings = Settings(root=Path(sys.argv[1]).parent / "runs", n_threads=1)
-maker = LabelMaker(reference=GpawSpec(cutoff_eV=float(sys.argv[2])))
+maker = LabelMaker(reference=GpawSpec(cutoff_eV=float(sys.argv[2]), gamma_above_atoms=1))
 with Workspace(settings, "bench") as workspace, use_workspace(workspace):
     structures = store_set("set", "bench", [read(sys.argv[1])], ["interface/bench"])
     batch = LabelMaker.make.original(maker, structures, [0])
