@@ -37,13 +37,19 @@ def main() -> None:
     parser.add_argument("--cutoffs", type=numbers, default=[300.0, 350.0, 400.0, 500.0])
     parser.add_argument("--k-densities", type=numbers, default=[2.0, 3.0, 4.0])
     parser.add_argument("--gamma-check", type=float, default=None)
+    parser.add_argument("--max-label-minutes", type=float, default=None)
     parser.add_argument("--lattice-phases", default="Li,Li2S,Li3P")
     parser.add_argument("--n-volumes", type=int, default=5)
     parser.add_argument("--max-strain", type=float, default=0.03)
     given = parser.parse_args()
     campaign = load_yaml_model(given.campaign, Campaign)
     settings = load_settings(root=given.root)
-    options = StudyOptions(given.cutoffs, given.k_densities, given.gamma_check)
+    options = StudyOptions(
+        given.cutoffs,
+        given.k_densities,
+        given.gamma_check,
+        max_label_cost_s=None if given.max_label_minutes is None else 60.0 * given.max_label_minutes,
+    )
     study = run_convergence_study(campaign, options, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         maker = LatticeConstantsFlowMaker(
@@ -71,6 +77,7 @@ def main() -> None:
             "cutoffs": given.cutoffs,
             "k_densities": given.k_densities,
             "gamma_check": given.gamma_check,
+            "max_label_minutes": given.max_label_minutes,
             "lattice_phases": given.lattice_phases,
             "n_volumes": given.n_volumes,
             "max_strain": given.max_strain,

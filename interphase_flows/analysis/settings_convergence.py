@@ -199,6 +199,42 @@ def deviation(
     return Deviation(energy, force, stress, tuple(missing))
 
 
+def with_stand_ins(
+    by_density: Mapping[float, Mapping[str, PhaseNumbers | None]],
+) -> tuple[dict[float, dict[str, PhaseNumbers | None]], dict[str, PhaseNumbers | None]]:
+    """Complete the numbers of phases that were not labelled on the densest meshes, and return the yardstick.
+
+    A large cell needs fewer k-points and pays most for them.  Its densest mesh is its own yardstick.  From that
+    density on, the mesh before it stands in: the error that was measured last is carried on, never a zero.  A
+    phase with one mesh for all densities (Gamma) is the same everywhere.
+
+    Parameters
+    ----------
+    by_density
+        Density of k-points -> phase -> its numbers, None where a label was rejected.
+
+    Returns
+    -------
+    complete, yardstick
+        All phases at every density; phase -> numbers of its densest mesh.
+    """
+    complete = {density: dict(by_density[density]) for density in sorted(by_density)}
+    yardstick: dict[str, PhaseNumbers | None] = {}
+    for name in dict.fromkeys(name for numbers in complete.values() for name in numbers):
+        labelled = [density for density in complete if name in complete[density]]
+        densest = labelled[-1]
+        before = labelled[-2] if len(labelled) > 1 else densest
+        yardstick[name], stand_in = complete[densest][name], complete[before][name]
+        if densest == max(complete):
+            continue
+        for density, numbers in complete.items():
+            if density >= densest:
+                numbers[name] = stand_in
+            else:
+                numbers.setdefault(name, yardstick[name])
+    return complete, yardstick
+
+
 def choose(
     by_cutoff_ev: Mapping[float, Deviation],
     by_k_density: Mapping[float, Deviation],

@@ -121,6 +121,13 @@ def converge(
     energy_tolerance: Annotated[float, typer.Option(help="In meV/atom, of energy differences.")] = 3.0,
     force_tolerance: Annotated[float, typer.Option(help="In meV/Å, largest component.")] = 15.0,
     stress_tolerance: Annotated[float, typer.Option(help="In meV/Å³, largest component.")] = 0.6,
+    max_label_minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave a phase out of meshes denser than the campaign's on which a label of it is estimated to "
+            "cost more; its own densest mesh judges it."
+        ),
+    ] = None,
     root: Root = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the settings and their rough cost; run nothing.")
@@ -151,6 +158,7 @@ def converge(
         gamma_check_density=gamma_check,
         phases=tuple(name.strip() for name in phases.split(",")) if phases else (),
         tolerances=Tolerances(energy_tolerance, force_tolerance, stress_tolerance),
+        max_label_cost_s=None if max_label_minutes is None else 60.0 * max_label_minutes,
     )
     planned = plan_convergence_study(campaign, options)
     if dry_run:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ase import Atoms
 from ase.formula import Formula
 from jobflow import Flow, Maker, OnMissing
 
@@ -16,6 +17,7 @@ from interphase_flows.jobs.convergence import (
     Point,
 )
 from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.references.cost import LabelCostModel, label_size
 from interphase_flows.references.spec import MethodSpec
 from interphase_flows.structures.library import load_phase, load_structure_file
 from interphase_flows.structures.smallest_cells import smallest_cell
@@ -58,11 +60,16 @@ class ConvergenceStudyMaker(Maker):
     cutoffs_ev, k_densities
         Values of each axis; the campaign's own are added. The largest is the yardstick.
     gamma_check_density
-        Density of the mesh against which Gamma alone is judged for large cells; None leaves that out.
+        Density of the mesh against which Gamma alone is judged for cells that the campaign labels with Gamma.  If
+        it has a mesh for all, its largest cell is labelled with Gamma as well, and judged against its own mesh.
+        None leaves that out.
     phases
         Those of :func:`study_phases` if empty.
     tolerances
         Largest errors that the chosen setting may have.
+    max_label_cost_s
+        A phase is left out of meshes denser than the campaign's on which a label of it is estimated to cost
+        more, and judged by its own densest mesh; None labels every phase on all.
     """
 
     campaign: Campaign
@@ -71,6 +78,7 @@ class ConvergenceStudyMaker(Maker):
     gamma_check_density: float | None = None
     phases: Sequence[str] = ()
     tolerances: Tolerances = field(default_factory=Tolerances)
+    max_label_cost_s: float | None = None
     name: str = "convergence study"
 
     def points(self) -> list[Point]:
@@ -94,7 +102,8 @@ class ConvergenceStudyMaker(Maker):
                 raise InputError(
                     f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive"
                 )
-        sizes = self.n_atoms()
+        cells = self.cells()
+        sizes = {name: len(cell) for name, cell in cells.items()}
         at_gamma = [name for name, n in sizes.items() if n >= getattr(spec, GAMMA_ABOVE, float("inf"))]
         meshed = [name for name in sizes if name not in at_gamma]
         every = list(sizes)
@@ -104,11 +113,12 @@ class ConvergenceStudyMaker(Maker):
             for value in sorted(set(self.cutoffs_ev))
             if value != own[CUTOFF]
         ]
-        points += [
-            {"axis": "k_density", **own, K_DENSITY: float(value), "phases": meshed}
-            for value in sorted(set(self.k_densities))
-            if value != own[K_DENSITY] and meshed
-        ]
+        for value in sorted({float(value) for value in self.k_densities} - {own[K_DENSITY]}):
+            point = {"axis": "k_density", **own, K_DENSITY: value}
+            is_denser = value > own[K_DENSITY]
+            labelled = [n for n in meshed if not (is_denser and self._is_too_dear(cells[n], point))]
+            if labelled:
+                points.append({**point, "phases": labelled})
         if self.gamma_check_density is not None and at_gamma:
             points.append(
                 {
@@ -119,23 +129,41 @@ class ConvergenceStudyMaker(Maker):
                     "phases": at_gamma,
                 }
             )
+        elif self.gamma_check_density is not None and GAMMA_ABOVE in fields:
+            largest = max(sizes.values())
+            points.append(
+                {
+                    "axis": "gamma",
+                    **own,
+                    GAMMA_ABOVE: largest,
+                    "phases": [name for name, n in sizes.items() if n == largest],
+                }
+            )
         return points
 
-    def n_atoms(self) -> dict[str, int]:
-        """Return the phases of the study and the atoms of their cells."""
+    def cells(self) -> dict[str, Atoms]:
+        """Return the phases of the study and their smallest cells."""
         files = self.campaign.structure_files
         names = list(self.phases) or study_phases(self.campaign)
         return {
-            name: len(smallest_cell(load_structure_file(files[name]) if name in files else load_phase(name)))
+            name: smallest_cell(load_structure_file(files[name]) if name in files else load_phase(name))
             for name in names
         }
+
+    def _is_too_dear(self, cell: Atoms, point: Point) -> bool:
+        if self.max_label_cost_s is None:
+            return False
+        spec = self.spec_at(point)
+        # by the prior alone: labels that are done would move the limit, and with it the points of the study
+        model = LabelCostModel(spec.method, cutoff_ev=point[CUTOFF])
+        return model.estimate_s(label_size(spec, cell)) > self.max_label_cost_s
 
     def places(self) -> dict[str, list[int]]:
         """Return where the structures of each phase are in the set of the study."""
         found: dict[str, list[int]] = {}
         start = 0
-        for name, n in self.n_atoms().items():
-            found[name] = list(range(start, start + (2 if n < DISPLACED_BELOW_ATOMS else 1)))
+        for name, cell in self.cells().items():
+            found[name] = list(range(start, start + (2 if len(cell) < DISPLACED_BELOW_ATOMS else 1)))
             start = found[name][-1] + 1
         return found
 

@@ -16,6 +16,7 @@ from interphase_flows.analysis.settings_convergence import (
     deviation,
     reaction_energy_ev_per_atom,
     reaction_weights,
+    with_stand_ins,
 )
 from interphase_flows.documents.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
 from interphase_flows.jobs.once import once, recall
@@ -139,10 +140,6 @@ class ConvergenceMaker(Maker):
         weights, written = reaction if reaction is not None else ({}, "none")
         numbers = [_numbers(point["phases"], found) for point, found in zip(points, labels, strict=True)]
         own = numbers[0]
-        for point, found in zip(points, numbers, strict=True):
-            # a cell at Gamma has the same mesh at every density: it was labelled once
-            if point["axis"] == "k_density":
-                found.update({name: n for name, n in own.items() if name not in found})
         axes = {
             axis: {point[axis_key]: i for i, point in enumerate(points) if point["axis"] in (axis, "own")}
             for axis, axis_key in (("cutoff", "cutoff_eV"), ("k_density", "k_density_per_inverse_angstrom"))
@@ -151,13 +148,21 @@ class ConvergenceMaker(Maker):
         rows: list[dict[str, object]] = []
         for axis, indices in axes.items():
             best = max(indices)
+            by_value, yardstick = with_stand_ins({value: numbers[i] for value, i in indices.items()})
             deviations[axis] = {
-                value: deviation(numbers[i], numbers[indices[best]], weights)
-                for value, i in sorted(indices.items())
+                value: deviation(found, yardstick, weights) for value, found in by_value.items()
             }
             rows += [
-                _row(points[i], axis, deviations[axis][value], value == best, numbers[i], weights, labels[i])
-                for value, i in sorted(indices.items())
+                _row(
+                    points[indices[value]],
+                    axis,
+                    deviations[axis][value],
+                    value == best,
+                    found,
+                    weights,
+                    labels[indices[value]],
+                )
+                for value, found in by_value.items()
             ]
         gamma = None
         for point, found, labelled in zip(points, numbers, labels, strict=True):
@@ -175,6 +180,10 @@ class ConvergenceMaker(Maker):
         notes = [f"{label.origin} was rejected by {label.method_name}: {label.reason}" for label in rejected]
         if choice is None:
             notes.append("no setting below the largest ones is within the tolerances; add larger ones")
+        notes += [
+            f"{name}: labelled up to {densest:g} k-points per Å⁻¹; for denser meshes the error of the one before stands"
+            for name, densest in _densest(points, numbers).items()
+        ]
         return AnalysisDoc(
             key=key,
             name=STUDY_NAME,
@@ -206,6 +215,24 @@ class ConvergenceMaker(Maker):
             },
             notes=notes,
         )
+
+
+def _densest(
+    points: Sequence[Point], numbers: Sequence[Mapping[str, PhaseNumbers | None]]
+) -> dict[str, float]:
+    """Return the densest mesh of each phase that was labelled on several, but not on the densest of all."""
+    swept = [
+        (point["k_density_per_inverse_angstrom"], found)
+        for point, found in zip(points, numbers, strict=True)
+        if point["axis"] in ("own", "k_density")
+    ]
+    top = max(density for density, _ in swept)
+    labelled = {name: [density for density, found in swept if name in found] for name in numbers[0]}
+    return {
+        name: max(densities)
+        for name, densities in labelled.items()
+        if len(densities) > 1 and max(densities) < top
+    }
 
 
 def _labels_of(batch: LabelBatch | None) -> dict[str, LabelDoc]:

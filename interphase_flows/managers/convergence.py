@@ -15,8 +15,6 @@ from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.references.cost import LabelCostModel, label_size
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
-from interphase_flows.structures.library import load_phase, load_structure_file
-from interphase_flows.structures.smallest_cells import smallest_cell
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class StudyOptions:
     gamma_check_density: float | None = None
     phases: Sequence[str] = ()
     tolerances: Tolerances = field(default_factory=Tolerances)
+    max_label_cost_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,7 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
         The method has nothing to converge, or an option is out of range.
     """
     maker = _maker(campaign, options)
-    files, places = campaign.structure_files, maker.places()
-    crystals = {
-        name: smallest_cell(load_structure_file(files[name]) if name in files else load_phase(name))
-        for name in places
-    }
+    crystals, places = maker.cells(), maker.places()
     planned = []
     for point in maker.points():
         spec = maker.spec_at(point)
@@ -63,7 +58,7 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
             PlannedPoint(
                 cutoff_ev=point["cutoff_eV"],
                 k_density_per_inverse_angstrom=point["k_density_per_inverse_angstrom"],
-                what=("mesh for " if point["axis"] == "gamma" else "") + ", ".join(point["phases"]),
+                what=_before_the_phases(maker, point) + ", ".join(point["phases"]),
                 n_labels=sum(len(places[name]) for name in point["phases"]),
                 cost_s=sum(
                     len(places[name]) * model.estimate_s(label_size(spec, crystals[name]))
@@ -72,6 +67,13 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
             )
         )
     return planned
+
+
+def _before_the_phases(maker, point) -> str:  # type: ignore[no-untyped-def]
+    if point["axis"] != "gamma":
+        return ""
+    size = max(len(cell) for name, cell in maker.cells().items() if name in point["phases"])
+    return "Gamma for " if size >= point["gamma_above_atoms"] else "mesh for "
 
 
 def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
@@ -134,4 +136,5 @@ def _maker(campaign: Campaign, options: StudyOptions):  # type: ignore[no-untype
         gamma_check_density=options.gamma_check_density,
         phases=options.phases,
         tolerances=options.tolerances,
+        max_label_cost_s=options.max_label_cost_s,
     )

@@ -11,6 +11,7 @@ from interphase_flows.analysis.settings_convergence import (
     deviation,
     reaction_energy_ev_per_atom,
     reaction_weights,
+    with_stand_ins,
 )
 from interphase_flows.exceptions import AnalysisError
 
@@ -92,3 +93,35 @@ def test_a_yardstick_is_not_chosen_by_its_own_zero():
 def test_tolerances_are_positive():
     with pytest.raises(AnalysisError, match=r"force_mev_per_angstrom is 0"):
         Tolerances(force_mev_per_angstrom=0.0)
+
+
+def test_a_phase_left_out_of_the_densest_meshes_keeps_the_error_that_was_measured_last():
+    """Its densest mesh is its yardstick, and no density gets a zero that nobody measured."""
+    by_density = {
+        2.0: {"Li": numbers(-1.0), "Li7P3S11": numbers(-4.010)},
+        3.0: {"Li": numbers(-1.1), "Li7P3S11": numbers(-4.002)},
+        4.0: {"Li": numbers(-1.2), "Li7P3S11": numbers(-4.000)},
+        6.0: {"Li": numbers(-1.3)},
+        8.0: {"Li": numbers(-1.4)},
+    }
+    complete, yardstick = with_stand_ins(by_density)
+    assert {name: n.perfect_ev_per_atom for name, n in yardstick.items()} == {"Li": -1.4, "Li7P3S11": -4.0}
+    assert [n["Li7P3S11"].perfect_ev_per_atom for n in complete.values()] == [-4.01, *[-4.002] * 4]
+    assert [n["Li"].perfect_ev_per_atom for n in complete.values()] == [-1.0, -1.1, -1.2, -1.3, -1.4]
+    assert "Li7P3S11" not in by_density[6.0]  # what came in is as it was
+
+
+def test_a_phase_with_one_mesh_is_the_same_at_every_density():
+    """Gamma."""
+    complete, yardstick = with_stand_ins({2.0: {}, 3.0: {"cell": numbers(-4.0)}, 5.0: {}})
+    assert {n["cell"].perfect_ev_per_atom for n in complete.values()} == {-4.0}
+    assert yardstick["cell"].perfect_ev_per_atom == -4.0
+
+
+def test_a_rejected_label_stays_unknown():
+    """On the densest mesh, and where it stands in."""
+    complete, yardstick = with_stand_ins(
+        {2.0: {"cell": None}, 3.0: {"cell": None}, 4.0: {"Li": numbers(-1.0)}}
+    )
+    assert yardstick["cell"] is None
+    assert complete[4.0]["cell"] is None
