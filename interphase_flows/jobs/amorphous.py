@@ -2,18 +2,20 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import AmorphousSpec
 from interphase_flows.documents.records import StructureSetDoc
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.once import once_alone
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.md.segment import Progress
 from interphase_flows.progress import emit
+from interphase_flows.references.deadline import deadline
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
@@ -75,7 +77,9 @@ class AmorphousMaker(Maker):
             seed=seed,
         )
 
-        def compute() -> StructureSetDoc:
+        end = deadline(workspace.settings)
+
+        def compute(folder: Path) -> StructureSetDoc:
             began = time.monotonic()
             composition = composition_on_line(
                 x_electrode, self.spec.n_atoms, *(reduced_formula(end) for end in ends)
@@ -98,12 +102,13 @@ class AmorphousMaker(Maker):
                     n_steps,
                     self.spec.snapshot_interval_steps,
                     seed,
-                    workspace.work_folder(KIND, key) / f"stage-{index}",
-                    previous=workspace.work_folder(KIND, key) / f"stage-{index - 1}" if index else None,
+                    folder / f"stage-{index}",
+                    previous=folder / f"stage-{index - 1}" if index else None,
                     checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
                     on_progress=told_temperature(
                         f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"
                     ),
+                    stop_requested=lambda: end.is_over,
                 )
             ]
             origin = amorphous_origin(x_electrode, seed)
@@ -115,4 +120,4 @@ class AmorphousMaker(Maker):
                 wall_time_s=time.monotonic() - began,
             )
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return once_alone(KIND, key, StructureSetDoc, end, f"amorphous x={x_electrode:.2f}", compute)

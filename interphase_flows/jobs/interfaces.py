@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from jobflow import Maker, job
 
@@ -9,11 +10,12 @@ from interphase_flows.campaigns.schema import InterfaceSnapshotSpec, InterfaceSp
 from interphase_flows.documents.records import StructureSetDoc
 from interphase_flows.exceptions import StructureError
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.once import once, once_alone
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
+from interphase_flows.references.deadline import deadline
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
@@ -143,7 +145,9 @@ class SnapshotsMaker(Maker):
             seed=seed,
         )
 
-        def compute() -> StructureSetDoc:
+        end = deadline(workspace.settings)
+
+        def compute(folder: Path) -> StructureSetDoc:
             began = time.monotonic()
             frames = reference_snapshots(
                 load_set(interface)[0],
@@ -154,13 +158,14 @@ class SnapshotsMaker(Maker):
                 self.spec.n_steps,
                 self.spec.snapshot_interval_steps,
                 seed,
-                workspace.work_folder(KIND, key),
+                folder,
                 checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
                 on_progress=told_temperature(f"{self.driver.method} interface at {temperature_K:.0f} K"),
+                stop_requested=lambda: end.is_over,
             )
             origin = f"interface/{temperature_K:.0f}K-{seed}"
             return store_set(
                 key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
             )
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return once_alone(KIND, key, StructureSetDoc, end, f"dynamics at {temperature_K:.0f} K", compute)

@@ -14,9 +14,11 @@ from interphase_flows.campaigns.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
 from interphase_flows.documents.records import CommitteeDoc, DatasetDoc, ErrorSummary, ModelDoc, Split
 from interphase_flows.exceptions import TrainingError
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.once import once, once_alone
 from interphase_flows.keys import content_key
 from interphase_flows.potentials.spec import CommitteeSpec
+from interphase_flows.progress import listening
+from interphase_flows.references.deadline import deadline
 from interphase_flows.storage.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -55,30 +57,37 @@ class TrainMaker(Maker):
             nequip=version("nequip"),
         )
 
-        def compute() -> ModelDoc:
-            folder = workspace.work_folder("models", key)
+        end, label = deadline(workspace.settings), f"train member {member}"
+
+        def end_in_time(stage: str, epoch: int, n_epochs: int, _: str) -> None:
+            # told after every epoch, when its checkpoint is written
+            if stage == label and epoch < n_epochs:
+                end.check(f"epoch {epoch + 1} of {label}")
+
+        def compute(folder: Path) -> ModelDoc:
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
             sides: tuple[Split, ...] = ("train", "validation")
             files = {side: folder / f"{side}.extxyz" for side in sides}
             for side, path in files.items():
                 path.write_bytes(extxyz_bytes(frames_of_split(frames, side)))
-            trained = train_member(
-                self.spec.model,
-                self.spec.training,
-                dataset.baseline.elements,
-                dataset.baseline.energy_shifts_ev,
-                dataset.baseline.forces_rms_ev_per_angstrom,
-                dataset.baseline.mean_n_neighbours,
-                files["train"],
-                files["validation"],
-                folder,
-                model_seed=seed,
-                data_seed=0,  # the same order of batches for every member: they differ by their weights alone
-                parent_checkpoint=workspace.artifacts.get(parent.checkpoint) if parent else None,
-                n_threads=workspace.settings.n_threads,
-                device=workspace.settings.device,
-                label=f"train member {member}",
-            )
+            with listening(end_in_time):
+                trained = train_member(
+                    self.spec.model,
+                    self.spec.training,
+                    dataset.baseline.elements,
+                    dataset.baseline.energy_shifts_ev,
+                    dataset.baseline.forces_rms_ev_per_angstrom,
+                    dataset.baseline.mean_n_neighbours,
+                    files["train"],
+                    files["validation"],
+                    folder,
+                    model_seed=seed,
+                    data_seed=0,  # the same order of batches for every member: they differ by their weights alone
+                    parent_checkpoint=workspace.artifacts.get(parent.checkpoint) if parent else None,
+                    n_threads=workspace.settings.n_threads,
+                    device=workspace.settings.device,
+                    label=label,
+                )
             return ModelDoc(
                 key=key,
                 dataset_key=dataset.key,
@@ -97,7 +106,7 @@ class TrainMaker(Maker):
                 notes=trained.notes,
             )
 
-        return once("models", key, ModelDoc, compute)
+        return once_alone("models", key, ModelDoc, end, label, compute)
 
 
 @dataclass

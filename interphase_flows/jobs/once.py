@@ -5,6 +5,7 @@ campaigns that share labels are then the same thing: the key is found, and nothi
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import Document
 from interphase_flows.exceptions import CorruptArtifactError, WalltimeReachedError
 from interphase_flows.progress import emit
+from interphase_flows.references.deadline import Deadline
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
@@ -84,3 +86,34 @@ def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
         raise
     stored = ledger.put(kind, key, document)
     return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+
+
+def once_alone(
+    kind: str, key: str, schema: type[D], end: Deadline, what: str, compute: Callable[[Path], D]
+) -> D:
+    """Like :func:`once`, for work with checkpoints: no two processes are in its folder at a time.
+
+    A job that a launcher runs twice waits for the other one, and finds its document.
+
+    Parameters
+    ----------
+    kind, key, schema
+        As for :func:`once`.
+    end
+        When this process has to end; nothing is begun after it.
+    what
+        What would be begun, for the message.
+    compute
+        Takes the work folder.
+
+    Raises
+    ------
+    WalltimeReachedError
+        There is no time left to begin, or to wait.
+    """
+    found = recall(kind, key, schema)
+    if found is not None:
+        return found
+    end.check(what)
+    with current_workspace().own_work_folder(kind, key, lambda: end.check(what)) as folder:
+        return once(kind, key, schema, lambda: compute(folder))

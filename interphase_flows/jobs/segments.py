@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jobflow import Maker, job
 
 from interphase_flows.campaigns.schema import DynamicsSpec
 from interphase_flows.documents.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
-from interphase_flows.exceptions import DynamicsError
+from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.jobs.models import load_committee
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.once import once_alone
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.keys import content_key
 from interphase_flows.md.candidate_archive import pack_candidates
@@ -18,6 +19,7 @@ from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.watch import CommitteeWatch
 from interphase_flows.progress import emit
+from interphase_flows.references.deadline import deadline
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "segments"
@@ -100,8 +102,13 @@ class SegmentMaker(Maker):
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
         )
-        return once(
-            KIND, key, SegmentDoc, lambda: self._advance(key, walker, starts, committee, previous, watch)
+        return once_alone(
+            KIND,
+            key,
+            SegmentDoc,
+            deadline(current_workspace().settings),
+            f"a segment of {walker.role} {walker.run_id}",
+            lambda folder: self._advance(key, walker, starts, committee, previous, watch, folder),
         )
 
     def _advance(
@@ -112,6 +119,7 @@ class SegmentMaker(Maker):
         committee: CommitteeDoc,
         previous: SegmentDoc | None,
         watch: CommitteeWatch,
+        folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
         start = load_set(starts)[walker.index]
@@ -150,7 +158,7 @@ class SegmentMaker(Maker):
         if walker.continue_from is not None:
             state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
         label = f"{walker.role} {walker.run_id}"
-        folder = workspace.work_folder(KIND, key)
+        end = deadline(workspace.settings)
         try:
             result = run_segment(
                 start if state is None else state,
@@ -168,12 +176,16 @@ class SegmentMaker(Maker):
                     n_steps,
                     f"{info['temperature_K']:.0f} K, uncertainty {info['uncertainty_ev_per_angstrom']:.2f} eV/Å",
                 ),
+                stop_requested=lambda: end.is_over,
             )
         except DynamicsError as error:
             workspace.ledger.record_failure(
                 KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id}
             )
             return document.model_copy(update={"explanation": str(error)})
+        if result.stop_reason == "walltime":
+            end.check(f"the end of {label}, at step {result.stop_step}")
+            raise WalltimeReachedError(f"{label} was put down at step {result.stop_step}; a resume goes on")
         settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.watch_temperature_K[settled]
         checkpoint = result.last_good_checkpoint

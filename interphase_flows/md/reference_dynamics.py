@@ -1,11 +1,12 @@
 """Short dynamics with a reference method itself, for the first reactive structures of a campaign."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from interphase_flows.exceptions import DynamicsError
+from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.md.checkpoint import Checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import Progress, run_segment
@@ -24,6 +25,7 @@ def reference_snapshots(
     previous: Path | None = None,
     checkpoint_interval_steps: int = 10,
     on_progress: Progress | None = None,
+    stop_requested: Callable[[], bool] | None = None,
 ) -> list[Atoms]:
     """Return snapshots of a segment of dynamics; it resumes like any other segment.
 
@@ -43,6 +45,8 @@ def reference_snapshots(
         Work folder of this segment.
     previous
         Work folder of the segment before.
+    stop_requested
+        When it says yes, the segment leaves a checkpoint and ends.
 
     Returns
     -------
@@ -54,6 +58,8 @@ def reference_snapshots(
     ------
     DynamicsError
         Neither ``start`` nor ``previous`` is given, or the start is broken.
+    WalltimeReachedError
+        The segment was asked to stop; in the same folder it goes on.
     """
     watch = CommitteeWatch(
         interval_steps=snapshot_interval_steps,
@@ -83,7 +89,12 @@ def reference_snapshots(
         snapshot_interval_steps,
         checkpoint_interval_steps,
         on_progress,
+        stop_requested=stop_requested,
     )
+    if result.stop_reason == "walltime":
+        raise WalltimeReachedError(
+            f"walltime reached at step {result.stop_step} of {folder}; a resume goes on"
+        )
     with Trajectory(result.trajectory) as trajectory:
         frames = [
             trajectory.atoms(i) for i in range(trajectory.n_frames) if trajectory.step[i] > result.first_step

@@ -16,6 +16,14 @@ MARGIN_S = 60.0
 
 _IMPORTED_AT = time.time()
 
+_told_to_end: list[str] = []
+"""Who told this process to end, by a signal."""
+
+
+def end_soon(told_by: str) -> None:
+    """Bring every deadline of this process forward to now: work is put down at its next checkpoint."""
+    _told_to_end.append(told_by)
+
 
 @dataclass(frozen=True)
 class Deadline:
@@ -26,7 +34,9 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the end; infinite if there is none."""
+        """Seconds until the end; infinite if there is none, none if this process was told to end."""
+        if _told_to_end:
+            return 0.0
         return float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
 
     def check(self, what: str) -> None:
@@ -38,7 +48,13 @@ class Deadline:
             There is none.
         """
         if self.remaining_s <= 0:
-            raise WalltimeReachedError(f"walltime reached ({self.set_by}) before {what}; a resume goes on")
+            set_by = _told_to_end[0] if _told_to_end else self.set_by
+            raise WalltimeReachedError(f"walltime reached ({set_by}) before {what}; a resume goes on")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time left."""
+        return self.remaining_s <= 0
 
 
 def deadline(settings: Settings) -> Deadline:

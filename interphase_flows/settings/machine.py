@@ -1,17 +1,11 @@
-"""Settings of this machine: where things are kept, and with how many threads work is done.
-
-They come from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML
-file: the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
-``~/.config/interphase/settings.yaml``. What is in neither has a default that suits a laptop.
-"""
+"""Settings of this machine, and where they are read from."""
 
 import difflib
 import os
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
@@ -19,71 +13,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.settings.cluster import ClusterSettings
+from interphase_flows.settings.store import EmbeddedSettings, MongodbSettings, others_may_read
 
-__all__ = ["EmbeddedSettings", "MongodbSettings", "Settings", "load_settings", "settings_file"]
-
-PASSWORD_VARIABLE = "INTERPHASE_MONGODB_PASSWORD"
 FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
-
-
-class EmbeddedSettings(BaseModel):
-    """Documents in a file per campaign: one machine, one process that writes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    type: Literal["embedded"] = "embedded"
-
-
-class MongodbSettings(BaseModel):
-    """Documents in MongoDB: many machines, many processes.
-
-    The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
-    environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
-    settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    type: Literal["mongodb"]
-    host: str = "localhost"
-    port: int = Field(default=27017, gt=0, lt=65536)
-    database: str = "interphase"
-    username: str = ""
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    auth_source: str | None = None
-    tls: bool = False
-    uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
-
-    @field_validator("host")
-    @classmethod
-    def _is_no_address(cls, host: str) -> str:
-        # pymongo would take an address for a host, and a host is no secret: it is shown
-        if not host or set(host) & set("/@ "):
-            raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
-        return host
-
-    def resolve_password(self) -> SecretStr | None:
-        """The password, or None if there is none.
-
-        Raises
-        ------
-        SettingsError
-            If ``password_file`` is missing, or others than its owner may read it.
-        """
-        if self.password is not None:
-            return self.password
-        if self.password_file is None:
-            from_environment = os.environ.get(PASSWORD_VARIABLE)
-            return None if from_environment is None else SecretStr(from_environment)
-        path = self.password_file.expanduser()
-        if not path.is_file():
-            raise SettingsError(
-                f"store.password_file: {path}: no such file; write the password there, mode 600"
-            )
-        if _others_may_read(path):
-            raise SettingsError(f"store.password_file: {path}: others may read it; run `chmod 600 {path}`")
-        return SecretStr(path.read_text().strip())
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -129,9 +62,12 @@ class Settings(BaseSettings):
         Address space of one process of a label by GPAW or VASP; a calculation that needs more ends as a label with a
         reason. GPAW's libraries take 0.6 of it (work spaces of OpenBLAS), little of which is in use. No limit if None.
     walltime_s
-        Seconds from the start of a command after which no label is begun, and the one at hand keeps its density
-        and ends; the next `interphase resume` goes on. Slurm's own end of a job (``SLURM_JOB_END_TIME``), less a
-        minute, if None, and none if that is not set either. Training and dynamics do not look at it.
+        Seconds from the start of a command after which work is put down: no label, training or segment of dynamics is
+        begun, a label keeps its density, a training its last epoch, dynamics a checkpoint; the next `interphase resume`
+        goes on. Slurm's own end of a job (``SLURM_JOB_END_TIME``), less a minute, if None, and none if that is not set
+        either.
+    cluster
+        Workers of the queue: which kinds of job each takes, and what it asks of Slurm.
     """
 
     model_config = SettingsConfigDict(
@@ -154,6 +90,7 @@ class Settings(BaseSettings):
     vasp_parallel: dict[Literal["KPAR", "NCORE"], Annotated[int, Field(ge=1)]] = {}
     memory_limit_gb: float | None = Field(default=None, gt=0)
     walltime_s: float | None = Field(default=None, gt=0)
+    cluster: ClusterSettings = ClusterSettings()
 
     @field_validator("root")
     @classmethod
@@ -247,15 +184,11 @@ def _must_be_private(path: Path, content: dict[str, Any]) -> None:
     secret = [
         key for key in ("password", "uri") if store.get(key) and (key == "password" or "@" in str(store[key]))
     ]
-    if secret and _others_may_read(path):
+    if secret and others_may_read(path):
         raise SettingsError(
             f"{path}: holds store.{secret[0]}, and others may read it; run `chmod 600 {path}`, or keep the password "
             "in store.password_file"
         )
-
-
-def _others_may_read(path: Path) -> bool:
-    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

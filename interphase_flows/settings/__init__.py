@@ -1,0 +1,24 @@
+"""Settings of this machine: where things are kept, and with how many threads work is done.
+
+They come from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML
+file: the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
+``~/.config/interphase/settings.yaml``. What is in neither has a default that suits a laptop.
+"""
+
+from interphase_flows.settings.cluster import JOB_KINDS, ClusterSettings, JobKind, WorkerSettings
+from interphase_flows.settings.machine import FILE_VARIABLE, Settings, load_settings, settings_file
+from interphase_flows.settings.store import PASSWORD_VARIABLE, EmbeddedSettings, MongodbSettings
+
+__all__ = [
+    "FILE_VARIABLE",
+    "JOB_KINDS",
+    "PASSWORD_VARIABLE",
+    "ClusterSettings",
+    "EmbeddedSettings",
+    "JobKind",
+    "MongodbSettings",
+    "Settings",
+    "WorkerSettings",
+    "load_settings",
+    "settings_file",
+]

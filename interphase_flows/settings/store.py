@@ -1,0 +1,77 @@
+"""Settings of the store of documents: a file, or MongoDB and how its password is found."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from interphase_flows.exceptions import SettingsError
+
+PASSWORD_VARIABLE = "INTERPHASE_MONGODB_PASSWORD"
+
+
+class EmbeddedSettings(BaseModel):
+    """Documents in a file per campaign: one machine, one process that writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["embedded"] = "embedded"
+
+
+class MongodbSettings(BaseModel):
+    """Documents in MongoDB: many machines, many processes.
+
+    The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
+    environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
+    settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    type: Literal["mongodb"]
+    host: str = "localhost"
+    port: int = Field(default=27017, gt=0, lt=65536)
+    database: str = "interphase"
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    auth_source: str | None = None
+    tls: bool = False
+    uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
+
+    @field_validator("host")
+    @classmethod
+    def _is_no_address(cls, host: str) -> str:
+        # pymongo would take an address for a host, and a host is no secret: it is shown
+        if not host or set(host) & set("/@ "):
+            raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
+        return host
+
+    def resolve_password(self) -> SecretStr | None:
+        """The password, or None if there is none.
+
+        Raises
+        ------
+        SettingsError
+            If ``password_file`` is missing, or others than its owner may read it.
+        """
+        if self.password is not None:
+            return self.password
+        if self.password_file is None:
+            from_environment = os.environ.get(PASSWORD_VARIABLE)
+            return None if from_environment is None else SecretStr(from_environment)
+        path = self.password_file.expanduser()
+        if not path.is_file():
+            raise SettingsError(
+                f"store.password_file: {path}: no such file; write the password there, mode 600"
+            )
+        if others_may_read(path):
+            raise SettingsError(f"store.password_file: {path}: others may read it; run `chmod 600 {path}`")
+        return SecretStr(path.read_text().strip())
+
+
+def others_may_read(path: Path) -> bool:
+    """Whether users other than its owner may read a file."""
+    return bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
