@@ -10,10 +10,8 @@ from rich.table import Table
 from interphase_flows.cli.application import Name, Root, app, named
 
 if TYPE_CHECKING:
+    from interphase_flows.managers.cluster.states import ClusterStatus
     from interphase_flows.managers.label_budget import LabelsToCome
-
-if TYPE_CHECKING:
-    pass
 
 
 @app.command()
@@ -42,6 +40,8 @@ def status(
             print(
                 f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
             )
+    if found.cluster:
+        _print_cluster(found.cluster)
     print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
     told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
     print(
@@ -62,10 +62,26 @@ def status(
             )
         Console().print(table)
         print("errors: mean absolute, on interface frames that trained no member")
-    if found.status in ("interrupted", "failed", "walltime reached"):
+    if found.cluster and found.status == "failed":
+        print("go on with: interphase submit FILE (what is done is not done again)")
+    elif found.status in ("interrupted", "failed", "walltime reached"):
         print(f"go on with: interphase resume {found.name}")
     if found.report:
         print(f"report: {found.report}")
+
+
+def _print_cluster(cluster: "ClusterStatus") -> None:
+    from interphase_flows.managers.cluster.states import told_allocations
+
+    table = Table("jobs", *(next(iter(cluster.jobs.values()))), box=None)
+    for kind, row in cluster.jobs.items():
+        table.add_row(kind, *(str(n) for n in row.values()))
+    Console().print(table)
+    if cluster.failed:
+        told = ", ".join(cluster.failed[:5]) + (" ..." if len(cluster.failed) > 5 else "")
+        print(f"failed: {told}; the reasons: interphase query failures")
+    if cluster.allocations is not None:
+        print(f"allocations in Slurm's queue: {told_allocations(cluster.allocations)}")
 
 
 @app.command()

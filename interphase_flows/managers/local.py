@@ -72,7 +72,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
     check_campaign(campaign)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _register(workspace, campaign, accept_changes)
+        register_campaign(workspace, campaign, accept_changes)
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")
             try:
@@ -105,8 +105,16 @@ def stored_campaign(settings: Settings, name: str) -> Campaign:
     return Campaign.model_validate(state["spec"])
 
 
-def _register(workspace: Workspace, campaign: Campaign, accept_changes: bool) -> None:
-    """Write the campaign's document, or check that this is the campaign that was started before."""
+def register_campaign(
+    workspace: Workspace, campaign: Campaign, accept_changes: bool, status: str = "running"
+) -> None:
+    """Write the campaign's document, or check that this is the campaign that was started before.
+
+    Raises
+    ------
+    InputError
+        A campaign of this name was started with another file.
+    """
     spec = campaign.model_dump(mode="json")
     before = workspace.ledger.get("campaigns", campaign.name)
     if before is not None and before["spec"] != spec and not accept_changes:
@@ -116,7 +124,7 @@ def _register(workspace: Workspace, campaign: Campaign, accept_changes: bool) ->
             f"({', '.join(keys)}): choose another name, or go on with the new ones by --accept-changes "
             "(labels and models that are still right are used again)"
         )
-    state = {"spec": spec, "status": "running", "started_at": _now(), "settings": _public(workspace.settings)}
+    state = {"spec": spec, "status": status, "started_at": _now(), "settings": _public(workspace.settings)}
     if before is not None:
         state["started_at"] = before.get("started_at", state["started_at"])
         state["n_resumes"] = before.get("n_resumes", 0) + 1

@@ -13,6 +13,7 @@ from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 if TYPE_CHECKING:
+    from interphase_flows.managers.cluster.states import ClusterStatus
     from interphase_flows.managers.label_budget import LabelsToCome
 
 COUNTED = (
@@ -26,6 +27,8 @@ COUNTED = (
     "analyses",
 )
 PROGRESS_FILE = "progress.json"
+SUBMITTED = "submitted"
+"""Status of a campaign whose jobs FireWorks has; how it stands is then told by their states."""
 ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit")
 
 
@@ -44,7 +47,7 @@ class IterationStatus:
 class CampaignStatus:
     """Where a campaign stands.
 
-    ``labels_to_come`` is None once there is a result.
+    ``labels_to_come`` is None once there is a result; ``cluster`` unless it was submitted to FireWorks.
     """
 
     name: str
@@ -61,6 +64,7 @@ class CampaignStatus:
     failures: int
     iterations: list[IterationStatus]
     report: str | None
+    cluster: "ClusterStatus | None" = None
 
     def as_json(self) -> str:
         """Return the status for a script."""
@@ -102,6 +106,14 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         # with MongoDB it may run on another machine, which has a folder of its own
         if status == "running" and holder is None and workspace.is_here:
             status = "interrupted"
+        cluster = None
+        if status == SUBMITTED:
+            from interphase_flows.managers.cluster.states import (
+                cluster_status,  # not for those on one machine
+            )
+
+            cluster = cluster_status(settings, name)
+            status = _status_by_jobs(cluster, state.get("result"))
         report = workspace.report_folder / "report.html"
         own = {"campaign": name}  # a ledger in MongoDB is shared
         rejected = count_by_reason(workspace)
@@ -120,7 +132,17 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
+            cluster=cluster,
         )
+
+
+def _status_by_jobs(cluster: "ClusterStatus", result: dict[str, Any] | None) -> str:
+    """Return what the jobs of a submitted campaign make of it."""
+    if cluster.n_open:
+        return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
+    if result is None:
+        return "failed"
+    return "incomplete" if missing_answers(result) else "finished"
 
 
 def missing_answers(result: dict[str, Any] | None) -> list[str]:

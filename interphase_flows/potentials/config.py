@@ -117,6 +117,8 @@ def training_config(
             "_target_": "lightning.Trainer",
             "accelerator": "cpu" if device == "cpu" else "gpu",
             "devices": 1,
+            # one process, also under Slurm: Lightning would judge the allocation's tasks, and requeue it on SIGUSR1
+            "plugins": [{"_target_": "lightning.pytorch.plugins.environments.LightningEnvironment"}],
             "max_epochs": epochs,
             "num_sanity_val_steps": 0,
             "enable_progress_bar": False,

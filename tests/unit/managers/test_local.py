@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError, StorageError
-from interphase_flows.managers.local import _changed_keys, _job_log, _register, stored_campaign
+from interphase_flows.managers.local import _changed_keys, _job_log, register_campaign, stored_campaign
 
 CAMPAIGN = Campaign(name="unit")
 
@@ -21,16 +21,16 @@ def test_another_file_under_the_same_name_is_refused_key_by_key(started):
     """Unless it is meant; then the document is the new one's."""
     other = CAMPAIGN.model_copy(update={"seed": 9, "phases": ["Li", "Li7P3S11"]})
     with pytest.raises(InputError, match=r"\(phases, seed\).*--accept-changes"):
-        _register(started, other, accept_changes=False)
+        register_campaign(started, other, accept_changes=False)
     assert started.ledger.get("campaigns", "unit")["spec"]["seed"] == 1
-    _register(started, other, accept_changes=True)
+    register_campaign(started, other, accept_changes=True)
     assert started.ledger.get("campaigns", "unit")["spec"]["seed"] == 9
 
 
 def test_a_resume_keeps_the_start_and_counts_itself_and_forgets_the_old_result(started, add):
     """What was concluded before is concluded anew, or is not there."""
     add.result("i0")
-    _register(started, CAMPAIGN, accept_changes=False)
+    register_campaign(started, CAMPAIGN, accept_changes=False)
     state = started.ledger.get("campaigns", "unit")
     assert state["started_at"] == "2026-01-01T00:00:00+00:00"
     assert state["n_resumes"] == 1

@@ -1,0 +1,101 @@
+"""Commands of a cluster: submit a campaign, launch workers for its jobs, and what a worker runs."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from interphase_flows.cli.application import Root, app, settings_of
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
+    root: Root = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
+    ] = False,
+    launch: Annotated[
+        bool,
+        typer.Option(help="Ask Slurm for workers at once; --no-launch only hands the jobs to FireWorks."),
+    ] = True,
+) -> None:
+    """Hand a campaign to FireWorks, and ask Slurm for workers.
+
+    The same campaign file as for [bold]interphase run[/bold]; the settings say where MongoDB is and what workers ask
+    for. As the campaign goes on it makes new jobs: [bold]interphase launch --every 60[/bold] starts workers for them.
+    """
+    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.managers.cluster.submission import submit_campaign
+
+    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    settings = settings_of(root)
+    done = submit_campaign(campaign, settings, accept_changes)
+    again = "; what it had finished is not done again" if done.goes_on else ""
+    print(f"{done.campaign}: {done.n_jobs} jobs on the LaunchPad, and more as it learns{again}")
+    if launch:
+        _launch_once(root, dry_run=False)
+    print(f"next: interphase launch --every 60 (keeps workers coming); interphase status {done.campaign}")
+
+
+@app.command()
+def launch(
+    root: Root = None,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            help="Look again after so many seconds, until no job is ready or running; else once (cron)."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print what would be asked for, and the scripts; submit nothing."),
+    ] = False,
+) -> None:
+    """Ask Slurm for workers, as many as ready jobs need and the settings allow."""
+    from interphase_flows.managers.cluster.allocations import allocation_script
+    from interphase_flows.managers.cluster.states import n_open_jobs
+
+    settings = settings_of(root)
+    if dry_run:
+        for name in settings.cluster.workers:
+            print(f"# worker {name}\n{allocation_script(settings, name)}")
+    while True:
+        _launch_once(root, dry_run)
+        if every is None or dry_run or not n_open_jobs(settings):
+            return
+        time.sleep(every)
+
+
+@app.command()
+def work(
+    worker: Annotated[str, typer.Argument(help="Name of the worker, of cluster.workers in the settings.")],
+) -> None:
+    """Run ready jobs on this machine until there are none or time is over: what an allocation of Slurm does."""
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.cluster.allocations import launch_folder
+    from interphase_flows.managers.cluster.worker import work as work_as
+
+    settings = settings_of(None)
+    with shown_progress(Console(stderr=True)):
+        shift = work_as(settings, worker, launch_folder(settings, worker))
+    print(f"worker {worker}: {shift.n_jobs} jobs; ended because {shift.ended_because}")
+
+
+def _launch_once(root: Path | None, dry_run: bool) -> None:
+    from interphase_flows.managers.cluster.allocations import ask_for_workers
+
+    table = Table("worker", "ready jobs", "waiting", "running", "submitted", box=None)
+    for asked in ask_for_workers(settings_of(root), dry_run):
+        table.add_row(
+            asked.worker,
+            str(asked.n_ready),
+            str(asked.n_waiting),
+            str(asked.n_running),
+            ", ".join(asked.submitted) or "-",
+        )
+    Console().print(table)

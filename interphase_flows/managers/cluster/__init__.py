@@ -1,0 +1,13 @@
+"""Campaigns on a cluster: FireWorks holds the jobs, Slurm starts the workers that run them.
+
+::
+
+    submission   the campaign's flow becomes a workflow on the LaunchPad
+    routing      which kind a job is, how urgent, and which task runs it
+    launchpad    FireWorks' database, by the settings of this machine
+    allocations  asks Slurm for workers, as many as ready jobs need
+    worker       what such an allocation does: run jobs until there are none or time is over
+    firetask     one job of a campaign in a worker: its workspace, its failures, its walltime
+    states       where the jobs of a campaign stand
+    slurm        what the queue says
+"""

@@ -1,0 +1,139 @@
+"""Ask Slurm for workers: as many as the ready jobs need, within the limits of the settings."""
+
+import math
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.slurm import jobs_in_queue, run_slurm
+from interphase_flows.managers.cluster.states import job_name_prefix
+from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
+
+if TYPE_CHECKING:
+    from fireworks.core.launchpad import LaunchPad
+    from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for a worker: jobs ready for it, its allocations in the queue, and new ones (their job ids)."""
+
+    worker: str
+    n_ready: int
+    n_waiting: int
+    n_running: int
+    submitted: list[str]
+
+
+def launch_folder(settings: Settings, worker: str) -> Path:
+    """Return where the allocations of a worker have their scripts and logs."""
+    return (settings.cluster.folder or settings.root / "launches").expanduser().absolute() / worker
+
+
+def ask_for_workers(settings: Settings, dry_run: bool = False) -> list[Asked]:
+    """Look at the ready jobs and the queue once, and submit what is missing.
+
+    An allocation is asked for every ``jobs_per_allocation`` ready jobs, less those that wait in the queue; never more
+    than ``max_in_queue`` are there at a time.
+
+    Raises
+    ------
+    SettingsError
+        There is no Slurm here, or it refuses an allocation; with its words.
+    StorageError
+        The database does not answer.
+    """
+    prefix = job_name_prefix(settings)
+    queue = jobs_in_queue(prefix)
+    launchpad = open_launchpad(settings)
+    asked = []
+    try:
+        for name, worker in settings.cluster.workers.items():
+            mine = [job for job in queue if job.name == prefix + name]
+            n_waiting = sum(job.is_waiting for job in mine)
+            n_ready = _n_ready(launchpad, worker)
+            missing = math.ceil(n_ready / worker.jobs_per_allocation) - n_waiting
+            room = worker.max_in_queue - len(mine)
+            submitted = (
+                [] if dry_run else [submit_allocation(settings, name) for _ in range(min(missing, room))]
+            )
+            asked.append(Asked(name, n_ready, n_waiting, len(mine) - n_waiting, submitted))
+    finally:
+        launchpad.connection.close()
+    return asked
+
+
+def _n_ready(launchpad: "LaunchPad", worker: WorkerSettings) -> int:
+    return int(
+        launchpad.fireworks.count_documents({"state": "READY", "spec._category": {"$in": list(worker.kinds)}})
+    )
+
+
+def submit_allocation(settings: Settings, name: str) -> str:
+    """Submit one allocation of a worker, and return its job id.
+
+    Raises
+    ------
+    SettingsError
+        Slurm refuses it; with its words.
+    """
+    folder = launch_folder(settings, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "allocation.sh"
+    partial = script.with_suffix(f".{os.getpid()}")
+    partial.write_text(allocation_script(settings, name), encoding="utf-8")
+    partial.replace(script)
+    try:
+        printed = run_slurm(["sbatch", "--parsable", f"--chdir={folder}", str(script)])
+    except SettingsError as error:
+        raise SettingsError(f"cluster.workers.{name}: Slurm refuses the allocation: {error}") from None
+    return printed.strip().split(";")[0]
+
+
+def allocation_script(settings: Settings, name: str) -> str:
+    """Return the batch script of a worker."""
+    return str(queue_adapter(settings, name).get_script_str(str(launch_folder(settings, name))))
+
+
+def queue_adapter(settings: Settings, name: str) -> "CommonAdapter":
+    """Return FireWorks' queue adapter of a worker, which `qlaunch` can use as well."""
+    from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
+
+    worker = settings.cluster.workers[name]
+    options = {
+        "nodes": worker.nodes,
+        "ntasks_per_node": 1,
+        "cpus_per_task": worker.cores,
+        "walltime": worker.walltime,
+        "queue": worker.partition,
+        "account": worker.account,
+        "qos": worker.qos,
+        "gpus_per_node": worker.gpus or None,
+        "mem": None if worker.memory_gb is None else f"{math.ceil(1000 * worker.memory_gb)}M",
+        "signal": f"B:USR1@{settings.cluster.signal_before_end_s}",
+        "job_name": job_name_prefix(settings) + name,
+    }
+    environment = _environment(settings) | worker.environment
+    further = [f"#SBATCH --{option}={value}" for option, value in worker.sbatch.items()]
+    before = [f"export {variable}={shlex.quote(value)}" for variable, value in environment.items()]
+    work = [sys.executable, "-m", "interphase_flows.cli", "work", name]
+    return CommonAdapter(
+        "SLURM",
+        q_name=name,
+        # the shell gives way to the worker: Slurm's signal goes to the process of the script
+        rocket_launch=f"exec {shlex.join(work)}",
+        pre_rocket="\n".join([*further, *before, *worker.before]),
+        **{option: value for option, value in options.items() if value is not None},
+    )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Return what a worker needs to find the settings of the one who submits; never a secret."""
+    file = settings_file()
+    found = {} if file is None else {FILE_VARIABLE: str(file.absolute())}
+    return found | {"INTERPHASE_ROOT": str(settings.root), "INTERPHASE_N_THREADS": str(settings.n_threads)}

@@ -1,0 +1,86 @@
+"""One job of a campaign in a worker: it has the campaign's workspace, and what goes wrong is on record."""
+
+import contextlib
+from typing import Any
+
+from fireworks import Firework, FWAction, Workflow, explicit_serialize
+from jobflow.managers.fireworks import JobFiretask
+
+from interphase_flows.exceptions import InterphaseError, WalltimeReachedError
+from interphase_flows.jobs.once import is_on_record
+from interphase_flows.progress import emit
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+LONGEST_EXPLANATION = 10_000
+"""Characters; a driver may put a whole document into its error."""
+
+HANDOVERS = "handovers"
+"""How often a job was handed over at a walltime, in its specification."""
+
+CARRIED = (
+    "campaign",
+    "_category",
+    "_priority",
+    "_preserve_fworker",
+    "_add_launchpad_and_fw_id",
+    "_allow_fizzled_parents",
+)
+"""What a job that is handed over keeps of its specification."""
+
+_workspaces: dict[str, Workspace] = {}
+
+
+def workspace_of(campaign: str) -> Workspace:
+    """Return the workspace of a campaign in this process; its lock is not taken: keys keep jobs apart."""
+    if campaign not in _workspaces:
+        workspace = open_workspace(load_settings(), campaign)
+        workspace.check_artifacts()
+        _workspaces[campaign] = workspace
+    return _workspaces[campaign]
+
+
+@explicit_serialize
+class CampaignFiretask(JobFiretask):
+    """jobflow's task, in the workspace of the campaign.
+
+    Jobs that a job makes are routed as the first ones were.  A job whose time is over hands over to one like it,
+    which goes on from the checkpoints; jobs that wait for it then wait for that one.
+    """
+
+    required_params = ("job", "store", "campaign")
+
+    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
+        """Run the job."""
+        from interphase_flows.managers.cluster.routing import route  # which knows this class
+
+        campaign, name = self["campaign"], self["job"].name
+        workspace = workspace_of(campaign)
+        with use_workspace(workspace):
+            try:
+                action = super().run_task(fw_spec)
+            except WalltimeReachedError as stop:
+                emit("hand over", 0, 1, f"{name}: {stop}")
+                return FWAction(detours=[self._follow_up(fw_spec)], stored_data={HANDOVERS: str(stop)})
+            except Exception as error:
+                if not is_on_record(error):
+                    # a database that does not answer may be why it failed: then FireWorks' traceback has it alone
+                    with contextlib.suppress(InterphaseError):
+                        workspace.ledger.record_failure(
+                            "jobs",
+                            f"{campaign}/{name}",
+                            type(error).__name__,
+                            {"explanation": str(error)[:LONGEST_EXPLANATION]},
+                        )
+                raise
+            finally:
+                self["store"].close()  # every task brings a client of its own
+        for workflow in [*action.detours, *action.additions]:
+            route(workflow, campaign)
+        return action
+
+    def _follow_up(self, fw_spec: dict[str, Any]) -> Workflow:
+        kept = {key: value for key, value in fw_spec.items() if key in CARRIED}
+        spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1}
+        task = CampaignFiretask(job=self["job"], store=self["store"], campaign=self["campaign"])
+        return Workflow([Firework([task], spec=spec, name=self["job"].name)], name=self["job"].name)

@@ -1,0 +1,120 @@
+"""FireWorks' database, opened by the settings of this machine; no file with a password is written for it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from interphase_flows.exceptions import SettingsError, StorageError
+from interphase_flows.settings import MongodbSettings, Settings
+
+if TYPE_CHECKING:
+    from fireworks.core.launchpad import LaunchPad
+
+PING_INTERVAL_S = 30
+"""How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
+
+LOST_AFTER_S = 4 * PING_INTERVAL_S
+SERVER_TIMEOUT_MS = 10_000
+ANSWER_TIMEOUT_MS = 60_000
+CAMPAIGN_FIELD = "spec.campaign"
+
+
+def mongodb_of(settings: Settings) -> MongodbSettings:
+    """Return the settings of MongoDB, which a cluster needs.
+
+    Raises
+    ------
+    SettingsError
+        The store is a file.
+    """
+    if not isinstance(settings.store, MongodbSettings):
+        raise SettingsError(
+            "store.type: embedded is for one machine; a cluster needs MongoDB: set store to {type: mongodb, host: ..., "
+            "database: ...} in the settings, see docs/cluster.md"
+        )
+    return settings.store
+
+
+def launchpad_database(settings: Settings) -> str:
+    """Return the name of FireWorks' database."""
+    return settings.cluster.launchpad_database or f"{mongodb_of(settings).database}_fireworks"
+
+
+def open_launchpad(settings: Settings) -> "LaunchPad":
+    """Return FireWorks' database; it is made ready if it is new.
+
+    Raises
+    ------
+    SettingsError
+        The store is a file, or the password cannot be read.
+    StorageError
+        The server does not answer, or refuses; without the address.
+    """
+    store = mongodb_of(settings)
+    with _in_words(store):
+        _configure()
+        # half a second to import, and to be configured first
+        from fireworks.core.launchpad import LaunchPad
+
+        client: dict[str, Any] = {
+            "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
+            "socketTimeoutMS": ANSWER_TIMEOUT_MS,
+        }
+        if store.tls:
+            client["tls"] = True
+        common = {"name": launchpad_database(settings), "strm_lvl": "WARNING", "mongoclient_kwargs": client}
+        if store.uri is not None:
+            launchpad = LaunchPad(host=store.uri.get_secret_value(), uri_mode=True, **common)
+        else:
+            password = store.resolve_password()
+            launchpad = LaunchPad(
+                host=store.host,
+                port=store.port,
+                username=store.username or None,
+                password=None if password is None else password.get_secret_value(),
+                authsource=store.auth_source or store.database,
+                **common,
+            )
+        _make_ready(launchpad)
+    return launchpad
+
+
+def _configure() -> None:
+    """Set FireWorks' constants before its modules take them over."""
+    from fireworks import fw_config
+
+    fw_config.PING_TIME_SECS = PING_INTERVAL_S
+    fw_config.RUN_EXPIRATION_SECS = LOST_AFTER_S
+    fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
+
+
+def _make_ready(launchpad: "LaunchPad") -> None:
+    """Begin the counting of a new database; of two that begin at a time, one counts."""
+    if launchpad.fw_id_assigner.find_one({}, {"_id": 1}) is not None:
+        return
+    launchpad.fw_id_assigner.update_one(
+        {"_id": "interphase"}, {"$setOnInsert": {"next_fw_id": 1, "next_launch_id": 1}}, upsert=True
+    )
+    launchpad.user_indices = [CAMPAIGN_FIELD, "spec._category"]
+    launchpad.wf_user_indices = ["metadata.campaign"]
+    launchpad.tuneup(bkground=True)
+
+
+@contextlib.contextmanager
+def _in_words(store: MongodbSettings) -> Iterator[None]:
+    from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+
+    try:
+        yield
+    except PyMongoError as error:
+        # the driver's own text may hold the address with its password
+        where = (
+            "store.uri" if store.uri is not None else f"{store.host}:{store.port} (store.host, store.port)"
+        )
+        if isinstance(error, ConnectionFailure):
+            mend = f"no server answers at {where}: start it, or mend the address in the settings"
+        elif isinstance(error, OperationFailure):
+            mend = "user or password are wrong, or the user may not write there: mend store in the settings"
+        else:
+            mend = f"mend {where} in the settings"
+        raise StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}") from None

@@ -1,0 +1,72 @@
+"""What Slurm's queue says of our jobs, and how long it lets them run."""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interphase_flows.exceptions import SettingsError
+
+ANSWERS_WITHIN_S = 60.0
+WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
+FORMAT = "%i|%T|%j|%r|%S|%L|%N"
+
+
+@dataclass(frozen=True)
+class QueueJob:
+    """A job in Slurm's queue, in Slurm's own words."""
+
+    job_id: str
+    state: str
+    name: str
+    reason: str
+    starts_at: str
+    time_left: str
+    nodes: str
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not begun."""
+        return self.state in WAITING
+
+
+def jobs_in_queue(prefix: str) -> list[QueueJob]:
+    """Return this user's jobs in the queue whose name begins with something.
+
+    Raises
+    ------
+    SettingsError
+        There is no Slurm here, or it does not answer.
+    """
+    printed = run_slurm(["squeue", "--noheader", "--me", f"--format={FORMAT}"])
+    jobs = [
+        QueueJob(*line.split("|")) for line in printed.splitlines() if line.count("|") == FORMAT.count("|")
+    ]
+    return [job for job in jobs if job.name.startswith(prefix)]
+
+
+def run_slurm(command: Sequence[str]) -> str:
+    """Return what a command of Slurm prints.
+
+    Raises
+    ------
+    SettingsError
+        It is not there, or failed; with its words.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=ANSWERS_WITHIN_S, env=os.environ
+        )
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{command[0]}: no such command on this machine; run this where Slurm is (a login node), or run the "
+            "campaign on one machine: interphase run"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise SettingsError(
+            f"{command[0]}: Slurm did not answer within {ANSWERS_WITHIN_S:.0f} s; try later"
+        ) from None
+    if done.returncode:
+        words = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise SettingsError(f"{' '.join(command)}: {words}")
+    return done.stdout

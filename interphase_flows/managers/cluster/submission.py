@@ -1,0 +1,100 @@
+"""A campaign becomes a workflow of FireWorks."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.exceptions import InputError
+from interphase_flows.managers.cluster.launchpad import mongodb_of, open_launchpad
+from interphase_flows.managers.cluster.states import ACTIVE, firework_states
+from interphase_flows.managers.local import register_campaign
+from interphase_flows.managers.preflight import check_campaign
+from interphase_flows.managers.status import SUBMITTED, missing_answers
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fireworks.core.launchpad import LaunchPad
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was handed to FireWorks."""
+
+    campaign: str
+    n_jobs: int
+    goes_on: bool
+    """Whether there were an earlier workflow and results of it."""
+
+
+def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = False) -> Submission:
+    """Hand a campaign to FireWorks; what is in the ledger is not computed again.
+
+    Raises
+    ------
+    SettingsError
+        The store is a file, or the database does not answer.
+    InputError
+        Its jobs are on the LaunchPad already, it is finished, or one of this name was started with another file.
+    """
+    mongodb_of(settings)
+    # the reference method need not be installed where a campaign is submitted; a worker tells if it lacks it
+    check_campaign(campaign, is_run_here=False)
+    launchpad = open_launchpad(settings)
+    workspace = Workspace(settings, campaign.name)
+    try:
+        workspace.check_artifacts()
+        goes_on = _refuse_what_is_there(launchpad, workspace, accept_changes)
+        register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
+        workflow = _workflow(campaign, workspace)
+        launchpad.add_wf(workflow)
+        return Submission(campaign.name, len(workflow.fws), goes_on)
+    finally:
+        workspace.close()
+        launchpad.connection.close()
+
+
+def _refuse_what_is_there(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
+    """Refuse a campaign that is under way or done; put the workflow of a failed one away. True if there was one."""
+    name = workspace.campaign
+    state = workspace.ledger.get("campaigns", name)
+    by_state = firework_states(launchpad, name)
+    n_active = sum(n for each, n in by_state.items() if each in ACTIVE)
+    if n_active:
+        told = ", ".join(f"{n} {each.lower()}" for each, n in sorted(by_state.items()))
+        raise InputError(
+            f"campaign {name} is submitted already ({told}): see interphase status {name}; its workers are started by "
+            "interphase launch"
+        )
+    result = (state or {}).get("result")
+    if result and not missing_answers(result) and not accept_changes:
+        raise InputError(
+            f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
+            "name"
+        )
+    for firework in launchpad.fireworks.find(
+        {"spec.campaign": name, "state": {"$ne": "ARCHIVED"}}, {"fw_id": 1}
+    ):
+        if launchpad.fireworks.find_one(
+            {"fw_id": firework["fw_id"], "state": {"$ne": "ARCHIVED"}}, {"fw_id": 1}
+        ):
+            launchpad.archive_wf(firework["fw_id"])
+    return state is not None
+
+
+def _workflow(campaign: Campaign, workspace: Workspace):  # type: ignore[no-untyped-def]
+    import warnings
+
+    with warnings.catch_warnings():
+        # of jobflow's and atomate2's own imports
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        from jobflow.managers.fireworks import flow_to_workflow
+
+        from interphase_flows.flows.campaign import CampaignMaker
+        from interphase_flows.managers.cluster.routing import route
+
+        flow = CampaignMaker(campaign).make()
+        workflow = flow_to_workflow(flow, workspace.job_store(), name=campaign.name)
+        workflow.metadata["campaign"] = campaign.name
+        return route(workflow, campaign.name)

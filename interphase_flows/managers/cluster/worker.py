@@ -1,0 +1,121 @@
+"""What an allocation does: run ready jobs of its kinds, one after the other, until there are none or time is over."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from interphase_flows.exceptions import InputError
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.progress import emit
+from interphase_flows.references.deadline import deadline, end_soon
+from interphase_flows.settings import Settings, WorkerSettings
+
+if TYPE_CHECKING:
+    from fireworks.core.launchpad import LaunchPad
+
+LOOK_INTERVAL_S = 2.0
+STAGE = "worker"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What a worker did."""
+
+    n_jobs: int
+    ended_because: str
+
+
+def worker_settings(settings: Settings, name: str) -> WorkerSettings:
+    """Return the settings of a worker.
+
+    Raises
+    ------
+    InputError
+        There is none of that name; lists those there are.
+    """
+    workers = settings.cluster.workers
+    if name not in workers:
+        raise InputError(f"worker {name!r}: the settings have {', '.join(workers)} (cluster.workers)")
+    return workers[name]
+
+
+def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None) -> Shift:
+    """Run ready jobs until there are none for a while, or this process has to end.
+
+    Parameters
+    ----------
+    settings
+        Settings of this machine.
+    name
+        Of the worker, in ``cluster.workers``.
+    folder
+        Where the launches have their folders.
+    after_job
+        Called after every job.
+    """
+    worker = worker_settings(settings, name)
+    launchpad = open_launchpad(settings)
+    end = deadline(settings)
+    n_jobs, idle_since = 0, time.monotonic()
+    try:
+        with _told_by_signal():
+            while True:
+                if end.is_over:
+                    return Shift(n_jobs, "its time is over")
+                if _run_one(launchpad, worker, name, folder):
+                    n_jobs += 1
+                    after_job()
+                    idle_since = time.monotonic()
+                elif time.monotonic() - idle_since >= worker.wait_for_work_s:
+                    return Shift(n_jobs, "there is no ready job for it")
+                else:
+                    time.sleep(min(LOOK_INTERVAL_S, max(worker.wait_for_work_s, 0.1)))
+    finally:
+        launchpad.connection.close()
+
+
+def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
+    """Run one job in a folder of its own; False if there is none."""
+    from fireworks.core.fworker import FWorker
+    from fireworks.core.rocket_launcher import launch_rocket
+    from fireworks.utilities.fw_utilities import create_datestamp_dir
+
+    fworker = FWorker(name=f"{name}@{socket.gethostname()}", category=list(worker.kinds))
+    if not launchpad.run_exists(fworker):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    emit(STAGE, 0, 1, f"takes a job as {fworker.name}, process {os.getpid()}")
+    before = Path.cwd()
+    launch_folder = create_datestamp_dir(folder, launchpad.m_logger, prefix="launch_")
+    try:
+        os.chdir(launch_folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            return bool(launch_rocket(launchpad, fworker, strm_lvl="WARNING"))
+    finally:
+        os.chdir(before)
+        with contextlib.suppress(OSError):
+            Path(launch_folder).rmdir()  # stays if there is something in it
+
+
+@contextlib.contextmanager
+def _told_by_signal() -> Iterator[None]:
+    """Put work down when Slurm says that the end is near."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        end_soon("SIGUSR1, by which Slurm tells that the walltime is near")
+
+    before = signal.signal(signal.SIGUSR1, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
