@@ -4,7 +4,9 @@ import contextlib
 from typing import Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
+from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
 from jobflow.managers.fireworks import JobFiretask
+from monty.json import jsanitize
 
 from interphase_flows.exceptions import InterphaseError, WalltimeReachedError
 from interphase_flows.jobs.once import is_on_record
@@ -78,6 +80,12 @@ class CampaignFiretask(JobFiretask):
         for workflow in [*action.detours, *action.additions]:
             route(workflow, campaign)
         return action
+
+    @serialize_fw
+    @recursive_serialize
+    def to_dict(self) -> dict[str, Any]:
+        """Write the job down whole; jobflow's own way makes strings of pydantic's models."""
+        return dict(self) | {"job": jsanitize(self["job"].as_dict(), strict=True, enum_values=True)}
 
     def _follow_up(self, fw_spec: dict[str, Any]) -> Workflow:
         kept = {key: value for key, value in fw_spec.items() if key in CARRIED}

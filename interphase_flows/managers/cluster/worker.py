@@ -16,7 +16,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import deadline, end_soon
-from interphase_flows.settings import Settings, WorkerSettings
+from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
@@ -62,6 +62,7 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
         Called after every job.
     """
     worker = worker_settings(settings, name)
+    _keep_settings(settings)
     launchpad = open_launchpad(settings)
     end = deadline(settings)
     n_jobs, idle_since = 0, time.monotonic()
@@ -80,6 +81,13 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
                     time.sleep(min(LOOK_INTERVAL_S, max(worker.wait_for_work_s, 0.1)))
     finally:
         launchpad.connection.close()
+
+
+def _keep_settings(settings: Settings) -> None:
+    """Let jobs, which run in folders of their own, find the settings that this process began with."""
+    if file := settings_file():
+        os.environ[FILE_VARIABLE] = str(file.absolute())
+    os.environ["INTERPHASE_ROOT"] = str(settings.root)
 
 
 def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
