@@ -1,15 +1,22 @@
 """When this process has to end, by its own decision before somebody else's."""
 
 import os
+import re
+import subprocess
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from interphase_flows.exceptions import SettingsError, WalltimeReachedError
 from interphase_flows.settings import Settings
 
 SLURM_VARIABLE = "SLURM_JOB_END_TIME"
-"""Unix time of the end of a Slurm job; set by Slurm 22.05 and later."""
+"""Unix time of the end of a Slurm job; newer versions of Slurm set it, older ones are asked."""
+
+JOB_VARIABLE = "SLURM_JOB_ID"
+SLURM_ANSWERS_WITHIN_S = 30.0
+_TIME_LEFT = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)")
 
 MARGIN_S = 60.0
 """Kept for writing the density and the ledger before the end."""
@@ -61,7 +68,7 @@ def deadline(settings: Settings) -> Deadline:
     """Return when work has to be put down.
 
     ``walltime_s`` counts from the start of this process; if it is not set, a Slurm job ends `MARGIN_S` before
-    Slurm would end it.
+    Slurm would end it, which its environment says or its queue is asked.
 
     Raises
     ------
@@ -77,7 +84,34 @@ def deadline(settings: Settings) -> Deadline:
             raise SettingsError(
                 f"{SLURM_VARIABLE}={end}: not a Unix time; unset it, or set walltime_s in the settings"
             ) from None
+    if job_id := os.environ.get(JOB_VARIABLE):
+        asked = _asked_end_unix_s(job_id)
+        if asked is not None:
+            return Deadline(asked - MARGIN_S, f"the walltime of Slurm's job {job_id}")
     return Deadline(None)
+
+
+@cache
+def _asked_end_unix_s(job_id: str) -> float | None:
+    """Return the end of a job as Slurm tells it, None if there is none or it does not answer; asked once."""
+    command = ["squeue", "--noheader", f"--jobs={job_id}", "--format=%L"]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=SLURM_ANSWERS_WITHIN_S
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    left_s = seconds_left(done.stdout)
+    return None if left_s is None else time.time() + left_s
+
+
+def seconds_left(told: str) -> float | None:
+    """Return the seconds of a time as Slurm writes it (``1:59``, ``2-03:04:05``); None of ``UNLIMITED`` and others."""
+    found = _TIME_LEFT.fullmatch(told.strip())
+    if found is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return float(((24 * days + hours) * 60 + minutes) * 60 + seconds)
 
 
 def process_start_unix_s() -> float:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.settings.cluster import ClusterSettings
+from interphase_flows.settings.cluster import ClusterSettings, WorkerSettings
 from interphase_flows.settings.store import EmbeddedSettings, MongodbSettings, others_may_read
 
 FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
@@ -168,7 +169,7 @@ def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
     tag = next((str(part) for part in location[1:2] if part in tags), None)
     keys = [str(part) for i, part in enumerate(location) if not (i == 1 and part in tags)]
     if kind == "extra_forbidden":
-        model: type[BaseModel] = tags[tag] if tag else Settings
+        model = tags[tag] if tag else _model_at(keys)
         allowed = sorted(model.model_fields)
         nearest = difflib.get_close_matches(keys[-1], allowed, n=1)
         meant = f"did you mean {nearest[0]!r}? " if nearest else ""
@@ -189,6 +190,13 @@ def _must_be_private(path: Path, content: dict[str, Any]) -> None:
             f"{path}: holds store.{secret[0]}, and others may read it; run `chmod 600 {path}`, or keep the password "
             "in store.password_file"
         )
+
+
+def _model_at(keys: Sequence[str]) -> type[BaseModel]:
+    """Return the model whose key is unknown."""
+    if keys[:2] == ["cluster", "workers"] and len(keys) > 3:
+        return WorkerSettings
+    return ClusterSettings if keys[0] == "cluster" and len(keys) > 1 else Settings
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

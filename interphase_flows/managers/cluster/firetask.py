@@ -42,6 +42,12 @@ def workspace_of(campaign: str) -> Workspace:
     return _workspaces[campaign]
 
 
+def close_workspaces() -> None:
+    """Close what the jobs of this process had open."""
+    while _workspaces:
+        _workspaces.popitem()[1].close()
+
+
 @explicit_serialize
 class CampaignFiretask(JobFiretask):
     """jobflow's task, in the workspace of the campaign.

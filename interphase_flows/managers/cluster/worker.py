@@ -61,6 +61,8 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
     after_job
         Called after every job.
     """
+    from interphase_flows.managers.cluster.firetask import close_workspaces  # a second to import
+
     worker = worker_settings(settings, name)
     _keep_settings(settings)
     launchpad = open_launchpad(settings)
@@ -80,6 +82,7 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
                 else:
                     time.sleep(min(LOOK_INTERVAL_S, max(worker.wait_for_work_s, 0.1)))
     finally:
+        close_workspaces()
         launchpad.connection.close()
 
 

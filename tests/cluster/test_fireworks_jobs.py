@@ -1,0 +1,142 @@
+"""Jobs of a campaign in FireWorks: handed over at a walltime, failed for a reason, run exactly once."""
+
+import subprocess
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from jobflow import Flow, OnMissing
+from jobflow.managers.fireworks import flow_to_workflow
+
+from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one
+from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster import firetask
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.routing import route
+from interphase_flows.managers.cluster.states import cluster_status
+from interphase_flows.managers.cluster.worker import work
+from interphase_flows.settings import (
+    JOB_KINDS,
+    ClusterSettings,
+    MongodbSettings,
+    Settings,
+    WorkerSettings,
+    load_settings,
+)
+from interphase_flows.storage.workspace import Workspace
+from tiny_campaign import command, environment
+
+pytestmark = pytest.mark.cluster
+
+N_JOBS, N_WORKERS = 100, 4
+
+
+@pytest.fixture
+def settings(tmp_path, mongo: MongodbSettings, mongo_variables, monkeypatch):
+    """Of this process, its workers and the processes it starts."""
+    for name, value in (mongo_variables | {"INTERPHASE_ARTIFACTS_URL": str(tmp_path / "shared")}).items():
+        monkeypatch.setenv(name, value)
+    workers = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 0.5}}'
+    monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", workers)
+    monkeypatch.setenv("INTERPHASE_ROOT", str(tmp_path / "runs"))
+    # every test has a folder of its own, and artifacts with it
+    monkeypatch.setattr(Workspace, "check_artifacts", lambda self: None)
+    monkeypatch.setattr(firetask, "_workspaces", {})
+    return load_settings()
+
+
+def add(settings: Settings, flow: Flow, campaign: str) -> None:
+    launchpad = open_launchpad(settings)
+    workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
+    launchpad.add_wf(route(workflow, campaign))
+    launchpad.connection.close()
+
+
+def documents(settings: Settings, campaign: str, kind: str) -> list[dict]:
+    with closing(Workspace(settings, campaign)) as workspace:
+        return workspace.ledger.find(kind, {"campaign": campaign})
+
+
+def output_of(settings: Settings, campaign: str, uuid: str):
+    store = Workspace(settings, campaign).job_store()
+    store.connect()
+    try:
+        return store.get_output(uuid)
+    finally:
+        store.close()
+
+
+def test_a_job_whose_time_is_over_hands_over_and_those_that_wait_get_its_result(settings, tmp_path):
+    """The one that follows it is the same job."""
+    late = out_of_time_once(str(tmp_path / "marker"))
+    after = plus_one(late.output)
+    add(settings, Flow([late, after]), "handover")
+    shift = work(settings, "all", tmp_path / "launches")
+    assert shift.n_jobs == 3
+    assert output_of(settings, "handover", after.uuid) == 8
+    assert cluster_status(settings, "handover").jobs["analysis"] == {
+        "waiting": 0,
+        "ready": 0,
+        "running": 0,
+        "done": 3,
+        "failed": 0,
+    }
+    assert documents(settings, "handover", "failures") == []
+
+
+def test_a_failed_job_is_on_record_and_those_that_may_miss_it_go_on(settings, tmp_path):
+    """Its reason can be queried, and status names it."""
+    good, bad = plus_one(1), broken()
+    last = count_those_there([good.output, bad.output])
+    last.config.on_missing_references = OnMissing.NONE
+    add(settings, Flow([good, bad, last]), "failing")
+    work(settings, "all", tmp_path / "launches")
+    assert output_of(settings, "failing", last.uuid) == 1
+    assert cluster_status(settings, "failing").failed == ["broken"]
+    (failure,) = documents(settings, "failing", "failures")
+    assert failure["reason"] == "ValueError"
+    assert failure["details"]["explanation"] == "broken on purpose"
+
+
+def test_four_workers_run_a_hundred_jobs_each_exactly_once(settings, tmp_path):
+    """Whoever takes them."""
+    path = tmp_path / "lines.txt"
+    jobs = [leave_a_line(str(path), number) for number in range(N_JOBS)]
+    add(settings, Flow(jobs), "hundred")
+    # the tests' folder holds the jobs
+    variables = environment() | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "INTERPHASE_ROOT": str(settings.root),
+    }
+    with closing(Workspace(settings, "hundred")) as workspace:
+        mine = {"identity": workspace.artifacts.identity(), "root_url": "first"}
+        assert workspace.ledger.claim("artifacts", mine)["identity"] == mine["identity"]
+    workers = [
+        subprocess.Popen(
+            command(["work", "all"]),
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(N_WORKERS)
+    ]
+    printed = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * N_WORKERS, printed
+    lines = [line.split() for line in path.read_text().splitlines()]
+    assert Counter(int(number) for number, _ in lines) == dict.fromkeys(range(N_JOBS), 1)
+    assert len({pid for _, pid in lines}) > 1, "one worker did it all"
+
+
+def test_a_store_in_a_file_is_refused_with_the_mend(tmp_path):
+    """FireWorks needs a database."""
+    with pytest.raises(SettingsError, match="a cluster needs MongoDB: set store to"):
+        open_launchpad(Settings(root=tmp_path))
+
+
+def test_every_kind_has_a_worker_in_these_tests(settings):
+    """Else a job would wait for ever."""
+    assert settings.cluster == ClusterSettings(
+        workers={"all": WorkerSettings(kinds=JOB_KINDS, wait_for_work_s=0.5)}
+    )

@@ -1,0 +1,233 @@
+"""A real Slurm on this machine: munge, one controller and a few nodes on 127.0.0.1, without systemd and cgroups.
+
+Debian's slurm-wlm, started as root from a folder of its own on free ports. Everything that it starts is ended by its
+process id. There is no accounting database: what became of a job is in its completion log.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+READY_WITHIN_S = 60.0
+ENDS_WITHIN_S = 20.0
+COMMANDS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged")
+MUNGE_FOLDERS = ("/etc/munge", "/var/log/munge", "/var/lib/munge")
+
+CONFIGURATION = """
+ClusterName=interphase
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmdUser=root
+SlurmctldPort={port}
+AuthType=auth/munge
+CredType=cred/munge
+MpiDefault=none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc={folder}/jobcomp.txt
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=2000
+SchedulerType=sched/backfill
+SchedulerParameters=bf_interval=2,sched_interval=2,sched_min_interval=100000,batch_sched_delay=1,defer
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool/%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+SlurmdParameters=config_overrides
+ReturnToService=2
+SlurmdTimeout=10
+SlurmctldTimeout=10
+InactiveLimit=0
+KillWait=3
+UnkillableStepTimeout=10
+MessageTimeout=10
+MinJobAge=300
+JobRequeue=1
+GroupUpdateForce=0
+"""
+
+
+def why_not() -> str | None:
+    """Why there can be no Slurm here, or None."""
+    missing = [name for name in COMMANDS if shutil.which(name) is None]
+    if missing:
+        return f"no {missing[0]}: apt-get install slurm-wlm munge"
+    if os.geteuid() != 0:
+        return "a Slurm of one's own is started as root"
+    return None
+
+
+class SlurmCluster:
+    """Slurm with a controller and nodes in a folder; a context manager.
+
+    Parameters
+    ----------
+    folder
+        Configuration, state and logs.
+    n_nodes, cpus_per_node
+        Nodes are names only: jobs run on this machine.
+    """
+
+    def __init__(self, folder: Path, n_nodes: int = 2, cpus_per_node: int = 2):
+        self.folder = folder
+        self.nodes = [f"n{index + 1}" for index in range(n_nodes)]
+        self.cpus_per_node = cpus_per_node
+        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+
+    def start(self) -> None:
+        """Start it, and return when all nodes are idle.
+
+        Raises
+        ------
+        RuntimeError
+            They are not within a minute; with the controller's last words.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("state", *(f"spool/{node}" for node in self.nodes)):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        ports = free_ports(1 + len(self.nodes))
+        text = CONFIGURATION.format(
+            host=socket.gethostname().split(".")[0], port=ports[0], folder=self.folder
+        )
+        for node, port in zip(self.nodes, ports[1:], strict=True):
+            text += (
+                f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={port} CPUs={self.cpus_per_node} "
+                "RealMemory=8000 State=UNKNOWN\n"
+            )
+        text += f"PartitionName=debug Nodes={','.join(self.nodes)} Default=YES MaxTime=INFINITE State=UP\n"
+        (self.folder / "slurm.conf").write_text(text)
+        _start_munge()
+        self.start_controller()
+        for node in self.nodes:
+            self.start_node(node)
+        self.wait_until(
+            lambda: len(self.idle_nodes()) == len(self.nodes), READY_WITHIN_S, "nodes are not idle"
+        )
+
+    def start_controller(self) -> None:
+        self._run(["slurmctld", "-i"])
+
+    def start_node(self, node: str) -> None:
+        self._run(["slurmd", "-N", node])
+
+    def idle_nodes(self) -> list[str]:
+        done = subprocess.run(
+            ["sinfo", "-h", "-N", "-t", "idle", "-o", "%N"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
+        )
+        return done.stdout.split()
+
+    def completed(self) -> list[dict[str, str]]:
+        """What Slurm wrote down of jobs that ended: JobId, Name, JobState, ..."""
+        path = self.folder / "jobcomp.txt"
+        if not path.exists():
+            return []
+        return [
+            dict(part.split("=", 1) for part in line.split() if "=" in part)
+            for line in path.read_text().splitlines()
+        ]
+
+    def wait_until(self, is_so, within_s: float, what: str) -> None:
+        end = time.monotonic() + within_s
+        while not is_so():
+            if time.monotonic() > end:
+                log = self.folder / "slurmctld.log"
+                words = log.read_text()[-2000:] if log.exists() else "no log"
+                raise RuntimeError(f"Slurm: {what} after {within_s:.0f} s:\n{words}")
+            time.sleep(0.2)
+
+    def pid_of(self, daemon: str) -> int | None:
+        with suppress(OSError, ValueError):
+            return int((self.folder / f"{daemon}.pid").read_text())
+        return None
+
+    def end(self, daemon: str, how: signal.Signals = signal.SIGTERM) -> None:
+        """End ``slurmctld`` or ``slurmd.NODE`` by its process id."""
+        pid = self.pid_of(daemon)
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
+            for _ in range(int(ENDS_WITHIN_S / 0.1)):
+                os.kill(pid, 0)
+                time.sleep(0.1)
+            os.kill(pid, signal.SIGKILL)
+
+    def _run(self, command: Sequence[str]) -> None:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=self.environment, timeout=60
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+
+    def __enter__(self) -> "SlurmCluster":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(OSError):
+            subprocess.run(
+                ["scancel", "--me"], env=self.environment, check=False, capture_output=True, timeout=30
+            )
+        for node in self.nodes:
+            self.end(f"slurmd.{node}")
+        self.end("slurmctld")
+
+
+def free_ports(n: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(n)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Munge is one for the machine: of two test processes, one starts it."""
+    with open("/tmp/interphase-munge.lock", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _start_munge() -> None:
+    """Start munge if it does not answer; it stays, since others may use it by then."""
+    with _alone():
+        if subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode == 0:
+            return
+        for folder, mode in [("/run/munge", "0755"), *((name, "0700") for name in MUNGE_FOLDERS)]:
+            subprocess.run(["install", "-d", "-o", "munge", "-g", "munge", "-m", mode, folder], check=True)
+        key = Path("/etc/munge/munge.key")
+        if not key.exists() or not key.stat().st_size:
+            key.write_bytes(os.urandom(1024))
+            shutil.chown(key, "munge", "munge")
+            key.chmod(0o400)
+        for stale in Path("/run/munge").glob("munge.socket.2*"):
+            stale.unlink()
+        subprocess.run(["runuser", "-u", "munge", "--", shutil.which("munged") or "munged"], check=True)
+        end = time.monotonic() + READY_WITHIN_S
+        while subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode:
+            if time.monotonic() > end:
+                raise RuntimeError("munge does not answer")
+            time.sleep(0.1)
