@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from vasp_records import record_text
+from vasp_record_files import record_text
 
 
 def main() -> int:
