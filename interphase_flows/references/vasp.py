@@ -33,6 +33,13 @@ from interphase_flows.references.retries import RESTART, START_OVER, Policy, cor
 from interphase_flows.references.spec import VaspSpec
 from interphase_flows.references.vasp_corrections import LOG as CUSTODIAN_LOG
 from interphase_flows.references.vasp_corrections import read_corrections
+from interphase_flows.references.vasp_finished import (
+    LAUNCH,
+    finished_run,
+    forget_launch,
+    inputs_key,
+    record_launch,
+)
 from interphase_flows.references.vasp_input import (
     INITIAL_MOMENT_BOHR,
     INPUT_FILES,
@@ -60,6 +67,7 @@ DENSITY_FILES = ("WAVECAR", "CHGCAR")
 KEPT = "kept_density"
 LOCK = "label.lock"
 STALE = (
+    LAUNCH,  # first: without it, nobody takes the rest for a label
     *OUTPUT_FILES,
     *DENSITY_FILES,
     "STOPCAR",
@@ -236,11 +244,18 @@ class VASPMethod:
     def _label(self, atoms: Atoms, folder: Path, command: list[str]) -> RawLabel:
         retried: list[Correction] = []
         failures: Counter[str] = Counter()
+        key = inputs_key(grouped(atoms), self.spec)
         with _locked(folder) as lock:
+            found = finished_run(folder, key, grouped(atoms), self.spec)
+            if found is not None:
+                # whoever asked for this label before was killed between the end of VASP and the ledger
+                found.result.details[IS_CONTINUED] = True
+                return _raw_label(found.result, species_order(atoms), found.corrections, _kept_files(folder))
             while True:
                 try:
-                    return self._run(atoms, folder, command, lock, retried)
+                    return self._run(atoms, folder, command, lock, key, retried)
                 except ReferenceMethodError as error:
+                    forget_launch(folder)
                     action = next_action(self._policy, error.reason, failures[error.reason])
                     if action is None:
                         raise
@@ -250,7 +265,13 @@ class VASPMethod:
                     retried.append(correction(type(self).__name__, error.reason, action))
 
     def _run(
-        self, atoms: Atoms, folder: Path, command: list[str], lock: int, retried: list[Correction]
+        self,
+        atoms: Atoms,
+        folder: Path,
+        command: list[str],
+        lock: int,
+        key: str,
+        retried: list[Correction],
     ) -> RawLabel:
         # seconds to import: custodian's handlers bring pymatgen
         from interphase_flows.references.vasp_run import (
@@ -268,6 +289,7 @@ class VASPMethod:
             (folder / name).unlink(missing_ok=True)
         start = _start_from_kept(folder)
         self.write_inputs(atoms, folder, start)
+        record_launch(folder, key, retried)
         if k_points(self.spec, atoms) == (1, 1, 1):
             command = gamma_command(command)
 
@@ -278,7 +300,7 @@ class VASPMethod:
         job = LabelJob(command, lock, self._settings.memory_limit_gb)
         was_stopped, given_up = run_under_custodian(job, folder, end, self._poll_interval_s, look)
         corrections = [*retried, *read_corrections(folder, self.spec)]
-        files = [folder / name for name in (*INPUT_FILES, *OUTPUT_FILES) if (folder / name).is_file()]
+        files = _kept_files(folder)
         result: VaspResult | None = None
         complaint = given_up or ""
         try:
@@ -309,6 +331,10 @@ class VASPMethod:
             )
         result.details[IS_CONTINUED] = 1 in start.values()
         return _raw_label(result, species_order(atoms), corrections, files)
+
+
+def _kept_files(folder: Path) -> list[Path]:
+    return [folder / name for name in (*INPUT_FILES, *OUTPUT_FILES) if (folder / name).is_file()]
 
 
 def _raw_label(result: VaspResult, order: Any, corrections: list[Correction], files: list[Path]) -> RawLabel:
