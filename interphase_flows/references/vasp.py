@@ -87,6 +87,7 @@ class VASPMethod:
             **{tag: tags[tag] for tag in FIXED_TAGS},
             "energy": "free energy",
             "smearing": "Gaussian",
+            "k_point_mesh": "centred at Gamma, with the symmetry of the lattice",
             "start_magnetic_moment_bohr_magnetons": INITIAL_MOMENT_BOHR if self.spec.spin_polarized else 0.0,
             # of every element, whichever a campaign has; the details of a label spell its own out
             "potential_titles_hash": content_key("potential titles", **titles),
