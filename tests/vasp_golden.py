@@ -13,7 +13,7 @@ from interphase_flows.structures.library import load_phase
 
 GOLDEN = Path(__file__).parent / "inputs" / "vasp"
 GOLDEN_FILES = ("INCAR", "KPOINTS", "POTCAR.spec")
-NAMES = ("Li", "Li2S", "interface_66_atoms")
+NAMES = ("Li", "Li2S", "P", "interface_66_atoms")
 
 
 def golden_atoms(name: str) -> Atoms:

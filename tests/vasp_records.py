@@ -1,7 +1,5 @@
 """Genuine outputs of VASP, where there are any, and a reader of their XML that shares nothing with the package's."""
 
-import gzip
-import lzma
 import os
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
@@ -13,8 +11,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from interphase_flows.references.spec import VaspSpec
-
-VARIABLE = "INTERPHASE_VASP_RECORDS"
+from vasp_record_files import VARIABLE, record_text
 
 needs_records = pytest.mark.skipif(
     VARIABLE not in os.environ,
@@ -32,14 +29,6 @@ SILICON = VaspSpec(
     real_space_projection=True,
 )
 """The level of theory of the record ``converged``: two atoms of silicon, PBE, VASP 6.4.2."""
-
-
-def record_text(name: str) -> str:
-    """Return a record's text, `converged_vasprun.xml` and the like."""
-    folder = Path(os.environ[VARIABLE])
-    if (folder / f"{name}.gz").is_file():
-        return gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()
-    return lzma.decompress((folder / f"{name}.xz").read_bytes()).decode()
 
 
 def unpack(name: str, folder: Path) -> Path:

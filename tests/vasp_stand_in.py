@@ -7,6 +7,7 @@
 ``{"cut": fraction}``          only so much of vasprun.xml
 ``{"until_stopcar": true}``    wait for STOPCAR, then leave WAVECAR and CHGCAR
 ``{"announce": fifo}``         write the process id to a FIFO, then wait for a signal
+``{"announce_end": fifo}``     the same after the last output
 ``{"allocate_gb": n}``         take so much memory
 ``{"status": n}``              exit status
 """
@@ -19,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from vasp_records import record_text
+from vasp_record_files import record_text
 
 
 def main() -> int:
@@ -50,6 +51,9 @@ def main() -> int:
             Path("OUTCAR").write_text(record_text("converged_OUTCAR"))
         Path("OSZICAR").touch()
         shutil.copy("POSCAR", "CONTCAR")
+    if "announce_end" in act:
+        Path(act["announce_end"]).write_text(str(os.getpid()))
+        signal.pause()
     return act.get("status", 0)
 
 

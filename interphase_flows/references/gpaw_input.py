@@ -9,7 +9,8 @@ from typing import Any
 from ase import Atoms
 
 from interphase_flows.keys import content_key
-from interphase_flows.references.gpaw_files import INPUT, write_json
+from interphase_flows.references.gpaw_files import INPUT
+from interphase_flows.references.label_files import write_json
 from interphase_flows.references.spec import GpawSpec
 
 START_MAGNETIC_MOMENT_BOHR_MAGNETONS = 1.0

@@ -20,12 +20,11 @@ from interphase_flows.references.gpaw_files import (
     LAUNCHES,
     LOG,
     OUTPUT,
-    PARTIAL_PREFIX,
     RESULT,
-    write_json,
 )
 from interphase_flows.references.gpaw_input import LabelInput
 from interphase_flows.references.gpaw_process import EXIT_STATUS_DISK_FULL
+from interphase_flows.references.label_files import PARTIAL_PREFIX, write_json
 from interphase_flows.references.retries import Action, Policy, correction, next_action
 
 OUTPUT_TAIL_CHARACTERS = 1500

@@ -33,11 +33,9 @@ from interphase_flows.references.gpaw_files import (
     LOG,
     PROCESS_LOCK,
     RESULT,
-    commit,
-    partial_path,
-    write_json,
 )
 from interphase_flows.references.gpaw_input import LabelInput
+from interphase_flows.references.label_files import commit, partial_path, write_json
 
 PR_SET_PDEATHSIG = 1
 LOOK_FOR_OWNER_EVERY_S = 1.0

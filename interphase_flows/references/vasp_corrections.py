@@ -122,7 +122,7 @@ def read_corrections(folder: Path, spec: VaspSpec) -> list[Correction]:
         return []
     try:
         log = json.loads(path.read_text())
-    except ValueError:  # a killed process left half of it; its run left no label either
+    except ValueError:  # a killed process left half of it; its run is no label either (`vasp_finished`)
         return []
     corrections = []
     for run in log:

@@ -32,6 +32,8 @@ MAX_ERRORS = 5
 STOP_BEFORE_END_S = 120.0
 """VASP is asked to stop so long before the end, or three of its longest SCF steps before, if that is more."""
 
+RESULTS = ("vasprun.xml", "OUTCAR", "OSZICAR", "CONTCAR")
+
 PR_SET_PDEATHSIG = 1
 STANDARD, GAMMA = "vasp_std", "vasp_gam"
 
@@ -61,6 +63,8 @@ class LabelJob(VaspJob):
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         """Start VASP in a session of its own, that ends with this process."""
         folder = Path(directory)
+        for name in RESULTS:  # of the run that custodian did not leave at that: killed now, it has none
+            (folder / name).unlink(missing_ok=True)
         with (folder / self.output_file).open("wb") as out, (folder / self.stderr_file).open("wb") as errors:
             self._vasp_process = subprocess.Popen(
                 list(self.vasp_cmd),
@@ -196,6 +200,20 @@ def run_under_custodian(
         if job.exit_status is None:  # Ctrl-C, or anything else that ends us: nobody is left behind
             job.terminate(str(folder))
     return deadline_handler.is_stopping, given_up
+
+
+def would_be_corrected(folder: Path) -> bool:
+    """Tell whether custodian would find fault with a run that has ended, and whose cycle has converged."""
+    said = (VaspErrorHandler(), StdErrHandler())
+    if VaspFilesValidator().check(str(folder)):
+        return True
+    if not all((folder / name).is_file() for name in ("INCAR", *(each.output_filename for each in said))):
+        return True
+    try:
+        with custodian_log(folder):
+            return any(each.check(str(folder)) for each in said)
+    except Exception:  # noqa: BLE001 - a handler trips over what it reads, as it may: that is no clean end
+        return True
 
 
 def gamma_command(command: list[str]) -> list[str]:

@@ -1,8 +1,6 @@
 """A label by VASP under custodian: kills, walltime, complaints; VASP's part is a stand-in that replays a record."""
 
-import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,49 +16,15 @@ from interphase_flows.exceptions import ReferenceMethodError, SettingsError, Wal
 from interphase_flows.jobs.labels import label_structure
 from interphase_flows.references.deadline import process_start_unix_s
 from interphase_flows.references.retries import Action
-from interphase_flows.references.vasp import VASPMethod
-from interphase_flows.settings import Settings
 from interphase_flows.structures.keys import structure_key
 from vasp_records import SILICON, needs_records, read_record
-
-TESTS = Path(__file__).parents[1]
-COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(str(TESTS / 'vasp_stand_in.py'))}"
+from vasp_replayed import REPLAY, n_launches, worker_command
 
 pytestmark = needs_records
 
 
-@pytest.fixture
-def silicon():
-    return read_record("converged").atoms
-
-
-@pytest.fixture
-def stand_in(monkeypatch):
-    """Return a method whose VASP plays the given acts, one per launch."""
-
-    def make(*acts, spec=SILICON, policy=None, **settings):
-        monkeypatch.setenv("VASP_STAND_IN", json.dumps(acts))
-        kwargs = {} if policy is None else {"policy": policy}
-        return VASPMethod(
-            spec,
-            Settings(vasp_command=COMMAND, **settings),
-            poll_interval_s=0.02,
-            reads_potentials=False,
-            **kwargs,
-        )
-
-    return make
-
-
 def entry(atoms):
     return StructureEntry(key=structure_key(atoms), origin="test", formula="Si2", n_atoms=len(atoms))
-
-
-def n_launches(folder):
-    return len((folder / "stand_in_launches").read_text().splitlines())
-
-
-REPLAY = {"replay": "converged"}
 
 
 def test_a_run_becomes_a_label(stand_in, silicon, tmp_path):
@@ -181,10 +145,11 @@ def test_a_run_that_wants_more_memory_than_it_may_have_is_a_rejected_label(stand
 
 
 def test_an_old_output_is_not_taken_for_a_new_one(stand_in, silicon, tmp_path):
-    """A good run of before, and a run of now that dies at once."""
+    """A good run of before at another level, and a run of now that dies at once."""
     stand_in(REPLAY).label(silicon, tmp_path)
+    spec = SILICON.model_copy(update={"max_scf_steps": 60})
     with pytest.raises(ReferenceMethodError):
-        stand_in(REPLAY, {"status": 1}).label(silicon, tmp_path)
+        stand_in(REPLAY, {"status": 1}, spec=spec).label(silicon, tmp_path)
 
 
 def test_walltime_keeps_the_density_and_the_next_launch_goes_on_from_it(stand_in, silicon, tmp_path):
@@ -216,23 +181,7 @@ def test_kill_9_of_the_worker_ends_vasp_and_the_next_launch_has_the_folder(stand
     fifo, folder = tmp_path / "announce", tmp_path / "label"
     os.mkfifo(fifo)
     method = stand_in({"announce": str(fifo)}, REPLAY)
-    worker = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys; sys.path.insert(0, sys.argv[1])\n"
-            "from pathlib import Path\n"
-            "from vasp_records import SILICON, read_record\n"
-            "from interphase_flows.references.vasp import VASPMethod\n"
-            "from interphase_flows.settings import Settings\n"
-            "settings = Settings(vasp_command=sys.argv[2])\n"
-            "method = VASPMethod(SILICON, settings, poll_interval_s=0.02, reads_potentials=False)\n"
-            "method.label(read_record('converged').atoms, Path(sys.argv[3]))",
-            str(TESTS),
-            COMMAND,
-            str(folder),
-        ]
-    )
+    worker = subprocess.Popen(worker_command(folder))
     with fifo.open() as announced:
         vasp = int(announced.read())
     os.kill(worker.pid, signal.SIGKILL)

@@ -15,7 +15,7 @@ from interphase_flows.references.vasp_input import incar
 from interphase_flows.references.vasp_potentials import potentials
 from interphase_flows.settings import Settings
 from interphase_flows.structures.library import load_phase
-from vasp_golden import GOLDEN, GOLDEN_FILES, write_golden
+from vasp_golden import GOLDEN, GOLDEN_FILES, NAMES, write_golden
 
 HEADER = """ PAW_PBE {symbol} {title}
  {electrons}
@@ -34,9 +34,11 @@ End of Dataset
 """
 
 
-@pytest.mark.parametrize("name", ["Li", "Li2S", "interface_66_atoms"])
+@pytest.mark.parametrize("name", NAMES)
 def test_inputs_are_the_golden_ones(name, tmp_path):
-    """Metal, salt and interface, to the letter; POSCAR is the structure's, and structures have their own tests.
+    """Metal, salt, a lattice whose axes a mirror mixes, and an interface, to the letter.
+
+    POSCAR is the structure's, and structures have their own tests.
 
     After a change that was meant: write them anew with `python tests/vasp_golden.py`.
     """

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from interphase_flows.references.gpaw_files import DENSITY, FAILURE, LAUNCHES, OUTPUT, RESULT, write_json
+from interphase_flows.references.gpaw_files import DENSITY, FAILURE, LAUNCHES, OUTPUT, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
 from interphase_flows.references.gpaw_launches import RECORDED, Launches, read_outcome
 from interphase_flows.references.gpaw_process import EXIT_STATUS_DISK_FULL
+from interphase_flows.references.label_files import write_json
 from interphase_flows.references.retries import GPAW_POLICY
 from interphase_flows.references.spec import GpawSpec
 

@@ -11,7 +11,8 @@ from ase.build import bulk
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp import VASPMethod, _keep_density, _start_from_kept
+from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.references.vasp_launches import _keep_density, _start_from_kept
 from interphase_flows.references.vasp_potentials import potentials
 from interphase_flows.settings import Settings
 

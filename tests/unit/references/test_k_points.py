@@ -1,0 +1,97 @@
+"""Meshes of k-points are as symmetric as the lattice, whatever its cell."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.calculator import kptdensity2monkhorstpack
+
+from interphase_flows.datasets.symmetry import symmetry_operations
+from interphase_flows.exceptions import StructureError
+from interphase_flows.references.k_points import has_symmetry, lattice_rotations, symmetric_mesh
+from interphase_flows.references.spec import VaspSpec
+from interphase_flows.references.vasp_input import k_points
+from interphase_flows.structures.library import Geometry, load_phase, phase_names
+
+DENSITIES = np.arange(0.5, 6.0, 0.25)
+"""K-points per 1/Å, from a mesh of a few points on."""
+
+
+def shipped():
+    """Every phase in every geometry that is stored."""
+    for name in phase_names():
+        for geometry in get_args(Geometry):
+            try:
+                yield pytest.param(load_phase(name, geometry), id=f"{name}-{geometry}")
+            except StructureError:
+                continue
+
+
+def mesh(counts):
+    """Every point of a mesh centred at Gamma, as fractions of the reciprocal vectors."""
+    return np.stack(np.meshgrid(*[np.arange(n) / n for n in counts], indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def is_mapped_onto_itself(counts, rotations):
+    """Whether every rotation takes every point to a point of the mesh: point by point, and not by a criterion."""
+    points = mesh(counts)
+    for rotation in rotations:
+        on_mesh = points @ rotation * counts  # k is a row: k R is R^T k
+        if np.abs(on_mesh - np.rint(on_mesh)).max() > 1e-8:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("atoms", list(shipped()))
+def test_every_rotation_of_a_shipped_crystal_maps_its_mesh_onto_itself(atoms):
+    """VASP is run with ISYM 0: on a mesh that breaks the symmetry, forces break it, and labels are judged by that."""
+    rotations, _ = symmetry_operations(atoms)
+    for density in DENSITIES:
+        counts = k_points(VaspSpec(k_density_per_inverse_angstrom=float(density)), atoms)
+        assert is_mapped_onto_itself(counts, rotations), counts
+        assert (counts >= kptdensity2monkhorstpack(atoms, density, even=False)).all()
+
+
+def test_black_phosphorus_needs_more_points_than_its_density_asks_for():
+    """In the primitive cell of a base-centred crystal, a mirror adds the first axis to the third."""
+    phosphorus = load_phase("P")
+    rotations, _ = symmetry_operations(phosphorus)
+    assert not is_mapped_onto_itself((6, 5, 4), rotations)
+    assert symmetric_mesh(phosphorus.cell.array, (6, 5, 4)) == (6, 5, 6)
+    assert k_points(VaspSpec(), phosphorus) == (6, 5, 6)
+
+
+def test_the_criterion_is_what_happens_to_the_points():
+    """For all meshes of up to five points along an axis, of a face-centred, a hexagonal and a base-centred lattice."""
+    counts = np.stack(np.meshgrid(*[np.arange(1, 6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    for atoms in (bulk("Al"), load_phase("Li3P"), load_phase("P")):
+        rotations = lattice_rotations(atoms.cell.array)
+        assert [is_mapped_onto_itself(each, rotations) for each in counts] == has_symmetry(
+            counts, rotations
+        ).tolist()
+
+
+@pytest.mark.parametrize(
+    ("cell", "at_least", "expected"),
+    [
+        (np.diag([3.0, 4.0, 5.0]), (4, 3, 2), (4, 3, 2)),
+        ([[4, 0, 0], [-2, 2 * 3**0.5, 0], [0, 0, 7]], (4, 4, 2), (4, 4, 2)),
+        ([[0, 2, 2], [2, 0, 2], [2, 2, 0]], (5, 4, 4), (5, 5, 5)),
+        # by noise, one of two equal axes gets a point more
+        (np.diag([4.0, 4.0 + 1e-9, 30.0]), (5, 4, 1), (5, 5, 1)),
+        (np.diag([4.0, 4.1, 30.0]), (5, 4, 1), (5, 4, 1)),
+        (np.eye(3) * 10, (1, 1, 1), (1, 1, 1)),
+    ],
+)
+def test_no_more_points_are_added_than_the_lattice_asks_for(cell, at_least, expected):
+    """Orthorhombic, hexagonal, face-centred, two axes that are equal but for noise, two that differ, Gamma."""
+    assert symmetric_mesh(cell, at_least) == expected
+
+
+def test_atoms_that_left_their_sites_have_the_mesh_of_the_crystal():
+    """Frames of dynamics are compared with the crystal: the mesh is the lattice's."""
+    phosphorus = load_phase("P")
+    shaken = phosphorus.copy()
+    shaken.rattle(0.1, seed=1)
+    assert k_points(VaspSpec(), shaken) == k_points(VaspSpec(), phosphorus)

@@ -1,0 +1,44 @@
+"""VASP's method with the stand-in for its executable, for tests of what happens around a run."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.settings import Settings
+from vasp_records import SILICON
+
+COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).with_name('vasp_stand_in.py')))}"
+
+REPLAY = {"replay": "converged"}
+
+
+def replayed_method(spec=SILICON, policy=None, **settings):
+    """Return the method whose VASP plays the acts in the environment."""
+    kwargs = {} if policy is None else {"policy": policy}
+    return VASPMethod(
+        spec,
+        Settings(vasp_command=COMMAND, **settings),
+        poll_interval_s=0.02,
+        reads_potentials=False,
+        **kwargs,
+    )
+
+
+def n_launches(folder):
+    """Return how often the stand-in was started in a folder."""
+    return len((folder / "stand_in_launches").read_text().splitlines())
+
+
+WORKER = (
+    "import sys; sys.path.insert(0, sys.argv[1])\n"
+    "from pathlib import Path\n"
+    "from vasp_records import read_record\n"
+    "from vasp_replayed import replayed_method\n"
+    "replayed_method().label(read_record('converged').atoms, Path(sys.argv[2]))"
+)
+
+
+def worker_command(folder):
+    """Return the command of a process that labels the record's atoms in a folder."""
+    return [sys.executable, "-c", WORKER, str(Path(__file__).parent), str(folder)]
