@@ -2,13 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from interphase_flows.cli.application import Root, app, settings_of
+
+if TYPE_CHECKING:
+    from interphase_flows.settings import Settings
 
 
 @app.command()
@@ -83,7 +86,22 @@ def work(
     settings = settings_of(None)
     with shown_progress(Console(stderr=True)):
         shift = work_as(settings, worker, launch_folder(settings, worker))
+        _write_missing_reports(settings)
     print(f"worker {worker}: {shift.n_jobs} jobs; ended because {shift.ended_because}")
+
+
+def _write_missing_reports(settings: "Settings") -> None:
+    """Write the report of every submitted campaign that has a result and no report yet."""
+    from interphase_flows.managers.status import SUBMITTED
+    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.storage.workspace import campaign_names, open_workspace
+
+    for name in campaign_names(settings):
+        with open_workspace(settings, name, read_only=True) as workspace:
+            state = workspace.ledger.get("campaigns", name) or {}
+            is_missing = not (workspace.report_folder / "report.html").exists()
+            if state.get("status") == SUBMITTED and state.get("result") and is_missing:
+                print(f"report: {write_campaign_report(workspace)}")
 
 
 def _launch_once(root: Path | None, dry_run: bool) -> None:

@@ -103,7 +103,7 @@ def test_four_workers_run_a_hundred_jobs_each_exactly_once(settings, tmp_path):
     """Whoever takes them."""
     path = tmp_path / "lines.txt"
     jobs = [leave_a_line(str(path), number) for number in range(N_JOBS)]
-    add(settings, Flow(jobs), "hundred")
+    add(settings, Flow([*jobs, count_those_there([job.output for job in jobs])]), "hundred")
     # the tests' folder holds the jobs
     variables = environment() | {
         "PYTHONPATH": str(Path(__file__).parents[1]),

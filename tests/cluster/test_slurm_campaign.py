@@ -1,0 +1,203 @@
+"""A campaign on a real Slurm, by FireWorks and MongoDB, is the campaign of one machine."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from pymongo import MongoClient
+
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.ledger import Ledger
+from slurm_cluster import SlurmCluster, why_not
+from tiny_campaign import TINY, command, environment
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+ENDS_WITHIN_S = 800.0
+# two minutes, of which the last is left for putting work down: every worker is cut off several times
+SETTINGS = """
+root: {root}
+artifacts_url: {root}/shared
+store: {{type: mongodb, uri: "{uri}", database: {database}}}
+cluster:
+  signal_before_end_s: 60
+  workers:
+    cpu:
+      kinds: [dft, analysis]
+      walltime: "00:02:00"
+      max_in_queue: 1
+      jobs_per_allocation: 4
+      wait_for_work_s: 10
+    learn:
+      kinds: [train, md]
+      walltime: "00:02:00"
+      max_in_queue: 1
+      jobs_per_allocation: 4
+      wait_for_work_s: 10
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a campaign is run from: settings, variables of the environment, what was printed."""
+
+    root: Path
+    slurm: SlurmCluster
+    variables: dict[str, str]
+    printed: list[str]
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment() | self.variables,
+            timeout=ENDS_WITHIN_S,
+        )
+        self.printed.extend((done.stdout, done.stderr))
+        assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.logs()}"
+        return done
+
+    def logs(self) -> str:
+        found = sorted(self.root.glob("launches/*/*.error"))
+        return "\n".join(f"{path.name}:\n{path.read_text()[-1500:]}" for path in found[-3:])
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.command("status", "tiny", "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    # Slurm's paths have a limit of 108 characters, that of a socket
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("campaign") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def embedded(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ledger of the campaign on one machine."""
+    root = tmp_path_factory.mktemp("embedded")
+    done = subprocess.run(
+        command(["run", str(tiny_file), "--root", str(root)]),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+        timeout=ENDS_WITHIN_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "tiny" / "ledger.sqlite"
+
+
+@pytest.fixture(scope="module")
+def site(
+    slurm: SlurmCluster,
+    tiny_file: Path,
+    mongo_uri: str,
+    database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """The campaign submitted and run to its end; its launches asked for every two seconds."""
+    root = tmp_path_factory.mktemp("site")
+    file = root / "interphase.yaml"
+    file.touch(mode=0o600)
+    file.write_text(SETTINGS.format(root=root, uri=mongo_uri, database=database))
+    variables = {"INTERPHASE_SETTINGS_FILE": str(file), "SLURM_CONF": slurm.environment["SLURM_CONF"]}
+    place = Site(root, slurm, variables, [])
+    place.command("submit", str(tiny_file))
+    again = place.command("submit", str(tiny_file), check=False)
+    assert again.returncode == 2
+    assert "is submitted already" in again.stderr
+    place.command("launch", "--every", "2")
+    yield place
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    client.drop_database(f"{database}_fireworks")
+    client.close()
+
+
+def keys(ledger: Ledger, kind: str) -> set[str]:
+    return {document["key"] for document in ledger.find(kind, properties=["key"])}
+
+
+class TestACampaignOnSlurm:
+    def test_ends_and_every_job_is_done(self, site: Site) -> None:
+        """Status says so, by kind, and that nobody waits in the queue."""
+        status = site.status()
+        assert status["status"] == "finished", f"{status}\n{site.logs()}"
+        jobs = status["cluster"]["jobs"]
+        for kind, row in jobs.items():
+            assert row["done"] > 0, kind
+            assert row["waiting"] == row["ready"] == row["running"] == row["failed"] == 0, kind
+        assert "finished" in site.command("status", "tiny").stdout
+
+    def test_ends_with_the_results_of_one_machine(
+        self, site: Site, embedded: Path, mongo: MongodbSettings
+    ) -> None:
+        """Labels, data sets, models, segments and decisions have the same keys, whatever was cut off on the way."""
+        with (
+            closing(Ledger.in_mongodb(mongo)) as ours,
+            closing(Ledger.embedded(embedded, read_only=True)) as theirs,
+        ):
+            for kind in ("labels", "datasets", "models", "committees", "segments", "iterations", "analyses"):
+                assert keys(ours, kind) == keys(theirs, kind) != set(), kind
+            assert keys(ours, "failures") == set()
+
+    def test_puts_its_work_down_before_slurm_ends_it(self, site: Site) -> None:
+        """No allocation reached its walltime."""
+        ended = [job for job in site.slurm.completed() if job["Name"].startswith("if-")]
+        assert len(ended) > 2
+        assert {job["JobState"] for job in ended} == {"COMPLETED"}, ended
+
+    def test_has_its_report(self, site: Site) -> None:
+        """Written by the worker that found the campaign finished."""
+        assert "Li7P3S11" in (site.root / "tiny" / "report" / "report.html").read_text()
+
+    def test_is_not_done_again(self, site: Site, tiny_file: Path) -> None:
+        """Submitting a finished campaign is refused in words."""
+        done = site.command("submit", str(tiny_file), check=False)
+        assert done.returncode == 2
+        assert "campaign tiny is finished" in done.stderr
+
+    def test_leaves_its_password_nowhere(
+        self, site: Site, mongo_uri: str, database: str, needles: tuple[bytes, ...]
+    ) -> None:
+        """Not in either database, scripts, logs, artifacts, reports or what was printed; only in the settings file."""
+        client: MongoClient[Any] = MongoClient(mongo_uri)
+        dump = b"".join(
+            bson.encode(document)
+            for name in (database, f"{database}_fireworks")
+            for collection in client[name].list_collection_names()
+            for document in client[name][collection].find()
+        )
+        client.close()
+        files = {
+            path: path.read_bytes()
+            for folder in (site.root, site.slurm.folder)
+            for path in folder.rglob("*")
+            if path.is_file() and path != site.root / "interphase.yaml"
+        }
+        assert len(files) > 20
+        printed = "".join(site.printed).encode()
+        for needle in needles:
+            assert needle not in dump
+            assert needle not in printed
+            assert [str(path) for path, content in files.items() if needle in content] == []
+        assert os.stat(site.root / "interphase.yaml").st_mode & 0o077 == 0
