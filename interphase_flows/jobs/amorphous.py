@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import AmorphousSpec
+from interphase_flows.campaigns.structures import AmorphousSpec
 from interphase_flows.documents.records import StructureSetDoc
 from interphase_flows.jobs.once import once_alone
 from interphase_flows.jobs.structure_sets import KIND, store_set

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import DynamicsSpec
+from interphase_flows.campaigns.exploration import DynamicsSpec
 from interphase_flows.documents.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
 from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.jobs.models import load_committee

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from interphase_flows.campaigns.schema import Campaign, CrystalSpec, LearningSpec
+from interphase_flows.campaigns.schema import Campaign, LearningSpec
+from interphase_flows.campaigns.structures import CrystalSpec
 from interphase_flows.campaigns.templates_files import TEMPLATES, write_templates
 from interphase_flows.campaigns.yaml_file import load_yaml_model
 from interphase_flows.exceptions import CampaignFileError, InputError
