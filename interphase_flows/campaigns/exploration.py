@@ -62,7 +62,7 @@ class ExplorationSpec(Spec):
     """Molecular dynamics that looks for what the committee does not know.
 
     ``audit`` walkers are explored like the others, but their frames only ever test.  Walkers that melt and quench
-    have temperatures of their own; the rest of ``dynamics`` and all other keys are theirs, too.
+    have temperatures and a friction of their own; the time step and all other keys are theirs, too.
     """
 
     dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
