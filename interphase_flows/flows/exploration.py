@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jobflow import Flow, Job, Maker
+from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import (
@@ -72,6 +72,8 @@ class ExplorationMaker(Maker):
                 packing.name = f"packing {walker.run_id} ({index})"
                 packings.append(packing)
                 segment = self._on_schedule(segment_maker, walker).make(walker, packing.output, committee)
+                # without a packing it fails, rather than wait for ever in a workflow engine
+                segment.config.on_missing_references = OnMissing.NONE
             else:
                 segment = segment_maker.make(walker, starts, committee)
             segment.name = f"explore {walker.run_id} ({index})"

@@ -1,15 +1,19 @@
 """Walkers from iteration to iteration: which segments they get, and when a packing gives way to the next."""
 
+import json
+
 import pytest
-from jobflow import Flow
+from jobflow import Flow, OnMissing, run_locally
+from monty.json import MontyDecoder, jsanitize
 
 import loop_documents as documents
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import MeltQuenchWalker, StructureEntry, StructureSetDoc, Walker
+from interphase_flows.exceptions import InputError, OverlappingAtomsError
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.exploration import ExplorationMaker, melt_quench_walker, packing_seed
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs import segments
+from interphase_flows.jobs import amorphous, segments
 from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.first_structures import place_walkers
 from interphase_flows.jobs.segments import SegmentMaker
@@ -183,6 +187,30 @@ def test_a_packing_that_cannot_be_begun_gives_way_to_another(is_lost):
     assert (after.run_id, after.n_restarts) == ("melt-quench-0-1", 0 if is_lost else 1)
 
 
+def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspace, monkeypatch):
+    """The segment fails, too: whatever gathers segments must not wait for one that never comes."""
+
+    def packing_on_line(*_):
+        raise OverlappingAtomsError("planted")
+
+    monkeypatch.setattr(amorphous, "packing_on_line", packing_on_line)
+    spec = campaign()
+    flow = explore(spec, melt_quench_walker(spec, 0))
+    store = workspace.job_store()
+    store.connect()
+    try:
+        done = run_locally(flow, store=store, log=False, root_dir=workspace.root)
+        assert not done
+        assert store.count() == 0
+    finally:
+        store.close()
+    (failure,) = workspace.ledger.find("failures", {"failed_kind": "structure_sets"})
+    assert failure["details"]["explanation"] == "planted"
+    with pytest.raises(InputError, match="melt-quench-0-0 has nothing to start from"):
+        SegmentMaker.make.original(SegmentMaker(), melt_quench_walker(spec, 0), None, documents.committee())
+    assert flow.jobs[1].config.on_missing_references == OnMissing.NONE
+
+
 def test_other_walkers_are_advanced_as_ever():
     """They never begin another run."""
     (after,) = ExplorationMaker(campaign()).after([FRESH], left(FRESH, 10_000))
@@ -229,3 +257,17 @@ def test_a_packing_is_made_once_and_has_room(workspace):
     (atoms,) = load_set(packing)
     assert str(atoms.symbols) == "Li31P3S11"
     assert minimum_distance_angstrom(atoms) > 1.9
+
+
+def test_a_walker_keeps_its_kind_in_a_database():
+    """An iteration is handed on as JSON; a walker that forgot its packing would never melt again."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0).model_copy(
+        update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 30}
+    )
+    (_, segment) = explore(spec, walker).jobs
+    stored = json.loads(json.dumps(jsanitize(segment.as_dict(), strict=True, enum_values=True)))
+    again = MontyDecoder().process_decoded(stored)
+    assert again.maker == segment.maker
+    assert again.function_args[0] == walker
+    assert isinstance(again.function_args[0], MeltQuenchWalker)
