@@ -192,16 +192,32 @@ MEANINGS = {
     "exploration.dynamics.friction_per_ps": "Friction of the Langevin thermostat.",
     "exploration.n_interface_walkers": "Runs that explore interfaces.",
     "exploration.n_amorphous_walkers": "Runs that explore amorphous cells.",
+    "exploration.n_melt_quench_walkers": (
+        "Runs that melt and quench random packings, as `melt_quench` says; each begins with another when it is done."
+    ),
     "exploration.n_audit_walkers": "Runs on interfaces whose frames only ever test.",
     "exploration.steps_per_iteration": "Length of a segment.",
     "exploration.frame_interval_steps": "Spacing of stored frames.",
     "exploration.watch_interval_steps": "Spacing of looks by the whole committee.",
     "exploration.checkpoint_interval_steps": "Spacing of checkpoints: the most that a kill costs.",
     "exploration.runaway_temperature_factor": (
-        "A run hotter than this many times its temperature is broken and ends."
+        "A run hotter than this many times its temperature, or that of its melt, is broken and ends."
     ),
     "exploration.min_distance_fraction": (
         "A run with two atoms closer than this fraction of the sum of their covalent radii is broken and ends."
+    ),
+    "exploration.melt_quench.electrode_fractions": (
+        "Fractions of atoms that come from the electrode; packings take them in turn."
+    ),
+    "exploration.melt_quench.n_atoms": "Atoms per packing.",
+    "exploration.melt_quench.melt_temperature_K": "Temperature of the melt.",
+    "exploration.melt_quench.quench_temperature_K": "Temperature of the quench; not above that of the melt.",
+    "exploration.melt_quench.melt_steps": (
+        "Length of the whole melt, over as many iterations as it takes: a segment has `steps_per_iteration` at most."
+    ),
+    "exploration.melt_quench.quench_steps": "Length of the whole quench, likewise.",
+    "exploration.melt_quench.friction_per_ps": (
+        "Friction of the Langevin thermostat in both; high, because a packing sheds its heat."
     ),
     "learning.min_iterations": "The loop is not called converged before this iteration.",
     "learning.max_iterations": "Budget of iterations, after the first committee.",

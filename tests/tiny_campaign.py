@@ -35,6 +35,8 @@ exploration:
   watch_interval_steps: 5
   checkpoint_interval_steps: 5
   n_interface_walkers: 1
+  n_melt_quench_walkers: 1
+  melt_quench: {electrode_fractions: [0.5], n_atoms: 22, melt_steps: 10, quench_steps: 10}
   runaway_temperature_factor: 20
 learning:
   max_iterations: 2

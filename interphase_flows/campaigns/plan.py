@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
 from interphase_flows.references.registry import method_spec
 
@@ -53,10 +55,11 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
     )
     steps_loop = learning.max_iterations * n_walkers * exploration.steps_per_iteration
+    steps_melting = exploration.n_melt_quench_walkers * _steps_of_melt_and_quench(campaign)
     steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
 
-    def md_cost(steps: int, watch_interval_steps: int) -> float:
-        per_step = n_atoms_interface * MD_S_PER_ATOM_STEP
+    def md_cost(steps: int, watch_interval_steps: int, n_atoms: int = n_atoms_interface) -> float:
+        per_step = n_atoms * MD_S_PER_ATOM_STEP
         return steps * per_step * (1.0 + (members - 1) / watch_interval_steps)
 
     def labelling(stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
@@ -86,8 +89,10 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         ),
         PlannedStage(
             "exploration",
-            f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps",
-            md_cost(steps_loop, exploration.watch_interval_steps),
+            f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps"
+            + _melt_quenches_in_words(campaign),
+            md_cost(steps_loop, exploration.watch_interval_steps)
+            + md_cost(steps_melting, exploration.watch_interval_steps, exploration.melt_quench.n_atoms),
         ),
         labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
         PlannedStage(
@@ -101,3 +106,21 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
             "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]
+
+
+def _steps_of_melt_and_quench(campaign: Campaign) -> int:
+    """Return the steps that a walker which melts and quenches does in the whole loop, if nothing stops it early."""
+    exploration = campaign.exploration
+    legs = undisturbed_legs(exploration.melt_quench.stages, exploration.steps_per_iteration)
+    return sum(leg.n_steps for leg in islice(legs, campaign.learning.max_iterations))
+
+
+def _melt_quenches_in_words(campaign: Campaign) -> str:
+    n, spec = campaign.exploration.n_melt_quench_walkers, campaign.exploration.melt_quench
+    if not n:
+        return ""
+    stages = ", ".join(f"{stage.n_steps} steps at {stage.temperature_K:g} K" for stage in spec.stages)
+    return (
+        f"; {n} more melt and quench packings of {spec.n_atoms} atoms ({stages}): up to "
+        f"{_steps_of_melt_and_quench(campaign)} steps each"
+    )

@@ -236,6 +236,17 @@ class Walker(BaseModel):
     last_step: int = 0
 
 
+class MeltQuenchWalker(Walker):
+    """A walker that melts and quenches a random packing; ``number`` tells such walkers apart.
+
+    Each packing is a run of its own: when it is done, the walker takes the next one.
+    """
+
+    number: int
+    packing: int
+    x_electrode: float
+
+
 class IterationDoc(Document):
     """One turn of the loop: what was found, what was spent, what was decided and why."""
 

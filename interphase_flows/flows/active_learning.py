@@ -15,11 +15,11 @@ from interphase_flows.documents.records import (
     StructureSetDoc,
     Walker,
 )
+from interphase_flows.flows.exploration import ExplorationMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
-from interphase_flows.jobs.segments import SegmentMaker, advanced
 from interphase_flows.jobs.selection import SelectMaker
 
 
@@ -58,21 +58,8 @@ class ActiveLearningMaker(Maker):
     ) -> Flow:
         """Explore with a committee, label what it does not know, and train the next one."""
         spec, index = self.campaign, len(history)
-        explorer = SegmentMaker(
-            dynamics=spec.exploration.dynamics,
-            n_steps=spec.exploration.steps_per_iteration,
-            frame_interval_steps=spec.exploration.frame_interval_steps,
-            watch_interval_steps=spec.exploration.watch_interval_steps,
-            checkpoint_interval_steps=spec.exploration.checkpoint_interval_steps,
-            runaway_temperature_factor=spec.exploration.runaway_temperature_factor,
-            min_distance_fraction=spec.exploration.min_distance_fraction,
-        )
-        explorations = []
-        for walker in walkers:
-            exploration = explorer.make(walker, starts, committee)
-            exploration.name = f"explore {walker.run_id} ({index})"
-            explorations.append(exploration)
-        outputs = [each.output for each in explorations]
+        exploration = ExplorationMaker(spec).make(walkers, starts, committee, index)
+        outputs = exploration.output
         selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(
             outputs, dataset, spec.seed + index
         )
@@ -81,7 +68,7 @@ class ActiveLearningMaker(Maker):
         labels = self.label_set_maker().make(selection.output)
         extended = self._dataset_maker().make(labels.output, dataset, spec.seed)
         selection.name, extended.name = f"select ({index})", f"dataset {index}"
-        jobs = [*explorations, selection, labels, extended]
+        jobs = [exploration, selection, labels, extended]
         return self._train_and_decide(
             index,
             extended.output,
@@ -121,7 +108,7 @@ class ActiveLearningMaker(Maker):
         history: Sequence[IterationDoc],
         starts: StructureSetDoc,
         walkers: Sequence[Walker],
-        jobs: Sequence[Job],
+        jobs: Sequence[Flow | Job],
         segments: Sequence[SegmentDoc],
     ) -> Flow:
         spec = self.campaign
@@ -172,11 +159,9 @@ def continue_or_end(
     history = [*history, iteration]
     segments = [*segments, *(s for s in explorations if s is not None)]
     if iteration.decision == "continue":
-        return Response(
-            replace=maker.next_iteration(
-                dataset, committee, advanced(walkers, explorations), starts, history, segments
-            )
-        )
+        # after the first committee was trained, nothing has been explored yet
+        onward = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
+        return Response(replace=maker.next_iteration(dataset, committee, onward, starts, history, segments))
     return Response(
         output={"committee": committee, "dataset": dataset, "iterations": history, "segments": segments}
     )

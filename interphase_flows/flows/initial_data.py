@@ -9,6 +9,7 @@ from jobflow import Flow, Job, Maker, OnMissing
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.documents.records import Walker
+from interphase_flows.flows.exploration import melt_quench_walker
 from interphase_flows.jobs.amorphous import AmorphousMaker, amorphous_origin
 from interphase_flows.jobs.crystals import CrystalsMaker, EquationsOfStateMaker, VacanciesMaker
 from interphase_flows.jobs.first_structures import JoinSetsMaker, StartsMaker, place_walkers
@@ -144,17 +145,18 @@ class InitialDataMaker(Maker):
         return self.campaign.exploration.n_interface_walkers + self.campaign.exploration.n_audit_walkers
 
     def walkers(self) -> list[Walker]:
-        """Return the runs that explore: on interfaces, on amorphous cells, and for the audit.
+        """Return the runs that explore: on interfaces, on amorphous cells, from packings, and for the audit.
 
         Indices count all starts that are asked for; :func:`place_walkers` leaves out what is missing.
         Every walker on an interface has a variant of its own, so that it is no sibling of a trajectory on
         another side of the split.  A walker on an amorphous cell goes on from frames that
-        are labelled, so only cells whose frames train are walked from.
+        are labelled, so only cells whose frames train are walked from; packings that are melted and quenched are
+        new ones, and siblings of none.
         """
         spec, structures = self.campaign.exploration, self.campaign.structures
         seed = self.campaign.seed + WALKER_SEED
         n_snapshots = len(structures.interfaces.snapshots.temperatures_K)
-        walkers = [
+        walkers: list[Walker] = [
             Walker(
                 run_id=f"interface-{index}" if index < spec.n_interface_walkers else f"audit-{index}",
                 role="explore" if index < spec.n_interface_walkers else "audit",
@@ -165,7 +167,7 @@ class InitialDataMaker(Maker):
         ]
         n_interfaces = n_snapshots + self.n_interface_walkers
         cells = self._training_cells()
-        return walkers + [
+        walkers += [
             Walker(
                 run_id=f"amorphous-{index}",
                 role="explore",
@@ -173,6 +175,9 @@ class InitialDataMaker(Maker):
                 index=n_interfaces + cell,
             )
             for index, cell in enumerate(cells[: spec.n_amorphous_walkers])
+        ]
+        return walkers + [
+            melt_quench_walker(self.campaign, number) for number in range(spec.n_melt_quench_walkers)
         ]
 
     def _amorphous_cells(self) -> list[tuple[float, int]]:

@@ -1,4 +1,4 @@
-"""The job that makes an amorphous cell."""
+"""The jobs that make amorphous cells, and packings to be melted."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import AmorphousSpec
+from interphase_flows.campaigns.structures import AmorphousSpec
 from interphase_flows.documents.records import StructureSetDoc
-from interphase_flows.jobs.once import once_alone
+from interphase_flows.jobs.once import once, once_alone
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
@@ -19,15 +19,9 @@ from interphase_flows.references.deadline import deadline
 from interphase_flows.references.registry import reference_method
 from interphase_flows.references.spec import ChgnetSpec, MethodSpec
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.amorphous import (
-    composition_on_line,
-    estimate_volume_per_atom_angstrom3,
-    random_packing,
-    reduced_formula,
-)
 from interphase_flows.structures.keys import structure_key
 from interphase_flows.structures.library import phase
-from interphase_flows.structures.push_off import soft_push_off
+from interphase_flows.structures.packings import packing_on_line
 
 SNAPSHOT_CHECKPOINT_STEPS = 10
 
@@ -40,6 +34,42 @@ def told_temperature(stage: str) -> Progress:
 def amorphous_origin(x_electrode: float, seed: int) -> str:
     """Return the origin of the frames of an amorphous cell; cells of one composition are a family."""
     return f"amorphous x={x_electrode:.2f}/{seed}"
+
+
+@dataclass
+class PackingMaker(Maker):
+    """A random packing of electrode and electrolyte, for a walker to melt.
+
+    Parameters
+    ----------
+    n_atoms
+        Atoms of the cell.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "packing"
+    n_atoms: int = 45
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
+        """Return a set of one structure."""
+        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        key = content_key(
+            KIND,
+            generator="packing",
+            n_atoms=self.n_atoms,
+            ends=[structure_key(end) for end in ends],
+            x_electrode=x_electrode,
+            seed=seed,
+        )
+
+        def compute() -> StructureSetDoc:
+            packed = packing_on_line(x_electrode, self.n_atoms, seed, *ends)
+            return store_set(key, "packing", [packed], [amorphous_origin(x_electrode, seed)])
+
+        return once(KIND, key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -81,11 +111,7 @@ class AmorphousMaker(Maker):
 
         def compute(folder: Path) -> StructureSetDoc:
             began = time.monotonic()
-            composition = composition_on_line(
-                x_electrode, self.spec.n_atoms, *(reduced_formula(end) for end in ends)
-            )
-            volume = estimate_volume_per_atom_angstrom3(composition, *ends)
-            packed = soft_push_off(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
+            packed = packing_on_line(x_electrode, self.spec.n_atoms, seed, *ends)
             stages = [
                 (self.spec.melt_temperature_K, self.spec.melt_steps),
                 (self.spec.quench_temperature_K, self.spec.quench_steps),

@@ -7,7 +7,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.datasets.first_choice import first_choice
-from interphase_flows.documents.records import StructureSetDoc, Walker
+from interphase_flows.documents.records import MeltQuenchWalker, StructureSetDoc, Walker
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
@@ -154,6 +154,8 @@ def place_walkers(
 ) -> list[Walker]:
     """Return the walkers whose start could be made, each with its index among those that could.
 
+    A walker that melts and quenches has packings of its own for starts, made when it comes to them.
+
     Raises
     ------
     InputError
@@ -162,9 +164,11 @@ def place_walkers(
     sets = [*interfaces, *amorphous]
     index_among_made = np.cumsum([made is not None for made in sets]) - 1
     placed = [
-        walker.model_copy(update={"index": int(index_among_made[walker.index])})
+        walker
+        if isinstance(walker, MeltQuenchWalker)
+        else walker.model_copy(update={"index": int(index_among_made[walker.index])})
         for walker in walkers
-        if sets[walker.index] is not None
+        if isinstance(walker, MeltQuenchWalker) or sets[walker.index] is not None
     ]
     if not any(walker.role == "explore" for walker in placed):
         told = (

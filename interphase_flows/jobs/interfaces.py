@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import InterfaceSnapshotSpec, InterfaceSpec
+from interphase_flows.campaigns.structures import InterfaceSnapshotSpec, InterfaceSpec
 from interphase_flows.documents.records import StructureSetDoc
 from interphase_flows.exceptions import StructureError
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import DynamicsSpec
+from interphase_flows.campaigns.exploration import DynamicsSpec
 from interphase_flows.documents.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
-from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
+from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.models import load_committee
 from interphase_flows.jobs.once import once_alone
 from interphase_flows.jobs.structure_sets import load_set
@@ -64,11 +64,22 @@ class SegmentMaker(Maker):
     def make(
         self,
         walker: Walker,
-        starts: StructureSetDoc,
+        starts: StructureSetDoc | None,
         committee: CommitteeDoc,
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
-        """Advance from a structure of a set, or from where the walker or its previous segment stopped."""
+        """Advance from a structure of a set, or from where the walker or its previous segment stopped.
+
+        Raises
+        ------
+        InputError
+            The set could not be made.
+        """
+        if starts is None:
+            raise InputError(
+                f"{walker.run_id} has nothing to start from, see the reason: "
+                "interphase query failures failed_kind=structure_sets"
+            )
         if previous is not None:
             walker = walker.model_copy(
                 update={

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import DimerSpec
+from interphase_flows.campaigns.structures import DimerSpec
 from interphase_flows.documents.records import StructureSetDoc
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import KIND, store_set

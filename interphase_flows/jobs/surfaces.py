@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import SlabSpec
+from interphase_flows.campaigns.structures import SlabSpec
 from interphase_flows.documents.records import StructureSetDoc
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.once import once

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import CampaignResult
 from interphase_flows.exceptions import InputError, InterphaseError, StorageError, WalltimeReachedError
@@ -117,8 +119,9 @@ def register_campaign(
     """
     spec = campaign.model_dump(mode="json")
     before = workspace.ledger.get("campaigns", campaign.name)
-    if before is not None and before["spec"] != spec and not accept_changes:
-        keys = _changed_keys(before["spec"], spec)
+    stored = None if before is None else _with_defaults(before["spec"])
+    if before is not None and stored != spec and not accept_changes:
+        keys = _changed_keys(stored, spec)
         raise InputError(
             f"a campaign named {campaign.name!r} was started in {workspace.root} with other settings "
             f"({', '.join(keys)}): choose another name, or go on with the new ones by --accept-changes "
@@ -129,6 +132,14 @@ def register_campaign(
         state["started_at"] = before.get("started_at", state["started_at"])
         state["n_resumes"] = before.get("n_resumes", 0) + 1
     workspace.ledger.set_state("campaigns", campaign.name, state)
+
+
+def _with_defaults(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored specification with the keys that came later, at their defaults: they were never asked for."""
+    try:
+        return Campaign.model_validate(spec).model_dump(mode="json")
+    except ValidationError:
+        return spec  # it has keys that are gone: told as changed
 
 
 def run_jobs(

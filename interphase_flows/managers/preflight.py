@@ -119,14 +119,17 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
             f"structures.interfaces.snapshots.temperatures_K: {n_runs} trajectories cannot be split into training, "
             f"validation and test; give at least {LEAST_SNAPSHOT_RUNS}"
         )
-    if spec.amorphous.n_per_fraction:
-        for fraction in spec.amorphous.electrode_fractions:
+    exploration = campaign.exploration
+    cells = (
+        ("structures.amorphous", spec.amorphous.n_per_fraction, spec.amorphous),
+        ("exploration.melt_quench", exploration.n_melt_quench_walkers, exploration.melt_quench),
+    )
+    for key, n, block in cells:
+        for fraction in block.electrode_fractions if n else []:
             try:
-                composition_on_line(
-                    fraction, spec.amorphous.n_atoms, *(reduced_formula(phases[end]) for end in ends)
-                )
+                composition_on_line(fraction, block.n_atoms, *(reduced_formula(phases[end]) for end in ends))
             except InterphaseError as error:
-                yield f"structures.amorphous: {error}"
+                yield f"{key}: {error}"
     if spec.dimers.n_distances and spec.dimers.min_distance_fraction < campaign.gates.min_distance_fraction:
         yield (
             f"structures.dimers.min_distance_fraction: {spec.dimers.min_distance_fraction} is below "

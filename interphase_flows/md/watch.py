@@ -128,7 +128,7 @@ class CommitteeWatch(BaseModel):
     max_temperature_factor
         Largest kinetic temperature allowed, in units of the bath's.
     grace_factor, grace_fs
-        Larger factor allowed in the first ``grace_fs`` of a run, while an unrelaxed interface sheds its heat.
+        Factor allowed in the first ``grace_fs`` of a run, if larger, while an unrelaxed start sheds its heat.
     max_candidates
         Candidates kept per segment: the most uncertain.
     candidate_window_steps
@@ -160,7 +160,8 @@ class CommitteeWatch(BaseModel):
 
     def temperature_limit_K(self, bath_K: float, time_fs: float) -> float:
         """Return the kinetic temperature, in K, above which a run at ``time_fs`` has run away."""
-        return bath_K * (self.grace_factor if time_fs < self.grace_fs else self.max_temperature_factor)
+        grace_factor = self.grace_factor if time_fs < self.grace_fs else 0.0
+        return bath_K * max(grace_factor, self.max_temperature_factor)
 
     def observe(self, atoms: Atoms, committee: Committee) -> Observation:
         """Look at one frame; a broken frame outranks an uncertain one: nothing continues from it."""

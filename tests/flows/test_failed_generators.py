@@ -71,7 +71,7 @@ def campaign(spheres) -> Campaign:
 @pytest.fixture
 def plant(monkeypatch):
     """Make the interfaces of some in-plane shifts and the amorphous cells of some seeds fail."""
-    build, pack = interfaces.laptop_interface, amorphous.random_packing
+    build, pack = interfaces.laptop_interface, amorphous.packing_on_line
 
     def failing(shifts=(), seeds=()):
         def laptop_interface(*, seed, **rest):
@@ -79,13 +79,13 @@ def plant(monkeypatch):
                 raise StructureError(f"planted: interface {seed}")
             return build(seed=seed, **rest)
 
-        def random_packing(composition, seed, **rest):
+        def packing_on_line(x_electrode, n_atoms, seed, *ends):
             if seed in seeds:
                 raise StructureError(f"planted: cell {seed}")
-            return pack(composition, seed, **rest)
+            return pack(x_electrode, n_atoms, seed, *ends)
 
         monkeypatch.setattr(interfaces, "laptop_interface", laptop_interface)
-        monkeypatch.setattr(amorphous, "random_packing", random_packing)
+        monkeypatch.setattr(amorphous, "packing_on_line", packing_on_line)
 
     return failing
 

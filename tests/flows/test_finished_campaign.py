@@ -50,6 +50,30 @@ def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> Non
         assert first["committee_key"] != second["committee_key"]
 
 
+def test_a_packing_was_melted_then_quenched_by_the_committees_of_the_loop(finished_root: Path) -> None:
+    """The melt with the first one, the quench from its checkpoint with the next, each at its temperature."""
+    text = interphase(
+        "query", "segments", "run_id=melt-quench-0-0", "--root", str(finished_root), "--format", "json"
+    ).stdout
+    melt, quench = sorted(json.loads(text), key=lambda s: s["first_step"])
+    assert [(s["temperature_target_k"], s["first_step"], s["last_step"]) for s in (melt, quench)] == [
+        (1500.0, 0, 10),
+        (300.0, 10, 20),
+    ]
+    assert melt["committee_key"] != quench["committee_key"]
+    assert {melt["stop_reason"], quench["stop_reason"]} == {"finished"}
+    assert melt["n_candidates"] > 0
+
+
+def test_what_a_melt_and_a_quench_found_is_labelled_and_trains(finished_root: Path, tmp_path: Path) -> None:
+    """By the reference method, as whatever else is found; no frame of the run tests."""
+    target = tmp_path / "dataset.extxyz"
+    interphase("export", "dataset", str(target), "--root", str(finished_root))
+    found = [f for f in read(target, ":") if f.info["origin"] == "explore/melt-quench-0-0"]
+    assert found
+    assert {(len(f), f.info["split"]) for f in found} == {(22, "train")}
+
+
 def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
     """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P at 24/45, about -0.74 eV/atom by CHGNet."""
     text = interphase(

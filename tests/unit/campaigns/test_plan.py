@@ -55,6 +55,18 @@ def test_twice_as_much_costs_more(stage, fields):
     assert plan(**fields)[stage].cost_s > 1.5 * plan()[stage].cost_s
 
 
+def test_melts_and_quenches_are_told_with_their_schedule():
+    """Ten iterations of 200 steps: 200, 100, 200, 100 of one packing, and so on; nothing is told of none."""
+    schedule = {"melt_steps": 300, "quench_steps": 300, "n_atoms": 66}
+    stages = plan(exploration={"n_melt_quench_walkers": 2, "melt_quench": schedule})
+    assert (
+        "2 more melt and quench packings of 66 atoms (300 steps at 1500 K, 300 steps at 300 K): "
+        "up to 1500 steps each"
+    ) in stages["exploration"].amount
+    assert stages["exploration"].cost_s > plan()["exploration"].cost_s
+    assert "melt" not in plan()["exploration"].amount
+
+
 def test_labels_done_move_the_plan_and_narrow_it():
     """A machine ten times as slow as the prior's: labels cost about ten times as much, with less doubt."""
     campaign = Campaign(name="unit", reference="gpaw")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from interphase_flows.campaigns.schema import Campaign, CrystalSpec, LearningSpec
+from interphase_flows.campaigns.schema import Campaign, LearningSpec
+from interphase_flows.campaigns.structures import CrystalSpec
 from interphase_flows.campaigns.templates_files import TEMPLATES, write_templates
 from interphase_flows.campaigns.yaml_file import load_yaml_model
 from interphase_flows.exceptions import CampaignFileError, InputError
@@ -43,6 +44,14 @@ def test_levels_and_iterations_must_be_in_order():
         LearningSpec(select_force_error_ev_per_angstrom=2.0, stop_force_error_ev_per_angstrom=1.0)
     with pytest.raises(ValidationError, match="min_iterations must not exceed"):
         LearningSpec(min_iterations=9, max_iterations=2)
+
+
+def test_a_quench_is_not_hotter_than_its_melt():
+    """And a packing has a composition."""
+    schedule = {"melt_temperature_K": 300, "quench_temperature_K": 1500}
+    told = refused(exploration={"melt_quench": schedule})
+    assert "quench_temperature_K (1500) must not be above melt_temperature_K (300)" in told
+    assert "electrode_fractions" in refused(exploration={"melt_quench": {"electrode_fractions": []}})
 
 
 @pytest.mark.parametrize(
@@ -101,12 +110,14 @@ def test_all_mistakes_of_a_campaign_are_told_at_once():
             "hull_phases": ["P"],
             "structure_files": {"Nothing": "/none.cif"},
             "structures": {"interfaces": {"snapshots": {"temperatures_K": [300]}}},
+            "exploration": {"n_melt_quench_walkers": 1, "melt_quench": {"n_atoms": 11}},
         }
     )
     with pytest.raises(CampaignFileError) as caught:
         check_campaign(campaign)
     told = str(caught.value)
-    for part in ("Unobtainium", "structure_files.Nothing", "laptop", "temperatures_K", "pure element Li"):
+    parts = ("Unobtainium", "structure_files.Nothing", "laptop", "temperatures_K", "pure element Li")
+    for part in (*parts, "exploration.melt_quench: n_atoms=11"):
         assert part in told
 
 

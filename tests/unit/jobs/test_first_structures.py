@@ -2,13 +2,8 @@
 
 import pytest
 
-from interphase_flows.campaigns.schema import (
-    Campaign,
-    DimerSpec,
-    EquationOfStateSpec,
-    SlabSpec,
-    VacancySpec,
-)
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.structures import DimerSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.documents.records import Walker
 from interphase_flows.exceptions import InputError

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from ase.io import read
 
-from interphase_flows.campaigns.schema import AmorphousSpec, Campaign, InterfaceSpec
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.structures import AmorphousSpec, InterfaceSpec
 from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.jobs.amorphous import AmorphousMaker
 from interphase_flows.jobs.interfaces import InterfaceMaker

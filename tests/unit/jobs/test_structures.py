@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from interphase_flows.campaigns.schema import Campaign, CrystalSpec
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.structures import CrystalSpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs.amorphous import amorphous_origin

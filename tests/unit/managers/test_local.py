@@ -27,6 +27,19 @@ def test_another_file_under_the_same_name_is_refused_key_by_key(started):
     assert started.ledger.get("campaigns", "unit")["spec"]["seed"] == 9
 
 
+def test_a_campaign_started_before_a_key_came_is_the_same_campaign(started):
+    """The key has its default; a key that went is a change."""
+    state = started.ledger.get("campaigns", "unit")
+    older = {**state["spec"], "exploration": dict(state["spec"]["exploration"])}
+    del older["exploration"]["melt_quench"], older["exploration"]["n_melt_quench_walkers"]
+    started.ledger.set_state("campaigns", "unit", {"spec": older, "status": "finished"})
+    register_campaign(started, CAMPAIGN, accept_changes=False)
+    assert started.ledger.get("campaigns", "unit")["spec"] == CAMPAIGN.model_dump(mode="json")
+    started.ledger.set_state("campaigns", "unit", {"spec": older | {"gone": 1}, "status": "finished"})
+    with pytest.raises(InputError, match="gone"):
+        register_campaign(started, CAMPAIGN, accept_changes=False)
+
+
 def test_a_resume_keeps_the_start_and_counts_itself_and_forgets_the_old_result(started, add):
     """What was concluded before is concluded anew, or is not there."""
     add.result("i0")

@@ -1,0 +1,273 @@
+"""Walkers from iteration to iteration: which segments they get, and when a packing gives way to the next."""
+
+import json
+
+import pytest
+from jobflow import Flow, OnMissing, run_locally
+from monty.json import MontyDecoder, jsanitize
+
+import loop_documents as documents
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.documents.records import MeltQuenchWalker, StructureEntry, StructureSetDoc, Walker
+from interphase_flows.exceptions import InputError, OverlappingAtomsError
+from interphase_flows.flows.active_learning import ActiveLearningMaker
+from interphase_flows.flows.exploration import ExplorationMaker, melt_quench_walker, packing_seed
+from interphase_flows.flows.initial_data import InitialDataMaker
+from interphase_flows.jobs import amorphous, segments
+from interphase_flows.jobs.amorphous import PackingMaker
+from interphase_flows.jobs.first_structures import place_walkers
+from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, use_workspace
+from interphase_flows.structures.checks import minimum_distance_angstrom
+
+STARTS = StructureSetDoc(
+    key="starts",
+    name="starts",
+    artifact=documents.NO_FILE,
+    entries=[StructureEntry(key="start", origin="interface/start-0", formula="Li2S", n_atoms=3)],
+)
+FRESH = Walker(run_id="interface-0", role="explore", seed=7, index=0)
+GOING_ON = Walker(
+    run_id="audit-1",
+    role="audit",
+    seed=8,
+    index=0,
+    continue_from=documents.NO_FILE,
+    continue_state="state",
+    last_step=100,
+)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    settings = Settings(root=tmp_path / "runs", n_threads=1)
+    with Workspace(settings, "unit") as opened, use_workspace(opened):
+        yield opened
+
+
+def campaign(n_walkers: int = 1, **schedule) -> Campaign:
+    exploration = {
+        "steps_per_iteration": 20,
+        "n_melt_quench_walkers": n_walkers,
+        "melt_quench": {"melt_steps": 30, "quench_steps": 10} | schedule,
+    }
+    return Campaign.model_validate({"name": "unit", "exploration": exploration})
+
+
+def explore(spec: Campaign, *walkers: Walker) -> Flow:
+    return ExplorationMaker(spec).make(walkers, STARTS, documents.committee(), 3)
+
+
+def left(walker: Walker, last_step: int, **changes) -> list:
+    """What an iteration's segment of one walker left."""
+    return [documents.segment(walker.run_id, last_step=last_step, **changes)]
+
+
+def test_keys_of_segments_never_change(workspace, monkeypatch):
+    """As they were before there were schedules: campaigns finished then are finished now."""
+    monkeypatch.setattr(segments, "once_alone", lambda kind, key, *_: key)
+    flow = ActiveLearningMaker(Campaign(name="unit")).next_iteration(
+        documents.dataset(), documents.committee(), [FRESH, GOING_ON], STARTS, [], []
+    )
+    explorations = [job for job, _ in flow.iterflow() if job.name.startswith("explore")]
+    keys = {job.name: SegmentMaker.make.original(job.maker, *job.function_args) for job in explorations}
+    assert keys == {
+        "explore interface-0 (0)": "fd769b011a5a92947c8e718ed918d76c",
+        "explore audit-1 (0)": "51b9f4e0ff4012f1f1239ce25b372d61",
+    }
+    broken = documents.segment("interface-0", stop_reason="failed")
+    production = SegmentMaker(stops_when_uncertain=False)
+    key = SegmentMaker.make.original(production, FRESH, STARTS, documents.committee(), broken)
+    assert key == "64ead75f54ed0194410a655ffb107c85"
+
+
+def test_whatever_of_a_schedule_matters_is_in_the_key(workspace, monkeypatch):
+    """Temperature and friction of the stage, length of the segment, packing, and what counts as running away."""
+    monkeypatch.setattr(segments, "once_alone", lambda kind, key, *_: key)
+
+    def key(spec: Campaign, **changes) -> str:
+        walker = melt_quench_walker(spec, 0).model_copy(update=changes)
+        job = next(job for job in explore(spec, walker).jobs if job.name.startswith("explore"))
+        return SegmentMaker.make.original(job.maker, walker, STARTS, documents.committee())
+
+    going_on = {"continue_from": documents.NO_FILE, "continue_state": "state"}
+    keys = [
+        key(campaign()),
+        key(campaign(melt_temperature_K=1200)),
+        key(campaign(friction_per_ps=20)),
+        key(campaign(melt_steps=15)),
+        key(campaign(), seed=1),
+        key(campaign(), run_id="melt-quench-0-1"),
+        key(campaign(), last_step=20, **going_on),
+        key(campaign(), last_step=30, **going_on),
+        key(campaign(melt_temperature_K=1200), last_step=30, **going_on),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(campaign(quench_steps=99)) == keys[0]  # what comes later does not matter yet
+
+
+@pytest.mark.parametrize(
+    ("last_step", "temperature_K", "n_steps", "limit_K"),
+    [(0, 1500.0, 20, 4500.0), (13, 1500.0, 17, 4500.0), (20, 1500.0, 10, 4500.0), (30, 300.0, 10, 4500.0)],
+)
+def test_a_segment_is_of_one_stage(last_step, temperature_K, n_steps, limit_K):
+    """Wherever the one before was stopped."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0).model_copy(update={"last_step": last_step})
+    packing, segment = explore(spec, walker).jobs
+    assert isinstance(packing.maker, PackingMaker)
+    maker = segment.maker
+    assert (maker.dynamics.temperature_K, maker.n_steps) == (temperature_K, n_steps)
+    assert maker.dynamics.friction_per_ps == 50.0
+    assert maker.dynamics.timestep_fs == spec.exploration.dynamics.timestep_fs
+    assert maker.runaway_temperature_factor * maker.dynamics.temperature_K == pytest.approx(limit_K)
+
+
+def test_a_campaign_without_them_has_none_of_their_jobs():
+    """Nor walkers."""
+    spec = Campaign(name="unit")
+    assert not any(isinstance(walker, MeltQuenchWalker) for walker in InitialDataMaker(spec).walkers())
+    names = [job.name for job in explore(spec, FRESH, GOING_ON).jobs]
+    assert names == ["explore interface-0 (3)", "explore audit-1 (3)"]
+
+
+def test_segments_come_in_the_order_of_the_walkers():
+    """Whatever kind they are of: what is missing must be told apart."""
+    spec = campaign()
+    flow = explore(spec, melt_quench_walker(spec, 0), FRESH)
+    names = {job.uuid: job.name for job in flow.jobs}
+    assert [names[output.uuid] for output in flow.output] == [
+        "explore melt-quench-0-0 (3)",
+        "explore interface-0 (3)",
+    ]
+
+
+@pytest.mark.parametrize("last_step", [0, 10, 30, 39])
+def test_a_run_that_was_stopped_keeps_its_packing(last_step):
+    """Uncertain, or broken after a checkpoint: it goes on with the next committee."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0)
+    for reason in ("uncertain", "close_contact", "finished"):
+        (after,) = ExplorationMaker(spec).after([walker], left(walker, last_step, stop_reason=reason))
+        assert (after.run_id, after.last_step, after.continue_state) == ("melt-quench-0-0", last_step, "end")
+
+
+def test_a_run_that_broke_where_it_went_on_keeps_its_packing(workspace):
+    """Its checkpoint is whole; the packing is the one that it came from."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0).model_copy(
+        update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 10}
+    )
+    (after,) = ExplorationMaker(spec).after([walker], left(walker, 10, stop_reason="close_contact"))
+    assert (after.run_id, after.last_step, after.n_restarts) == ("melt-quench-0-0", 10, 1)
+    before, now = (explore(spec, each).jobs[0].function_args for each in (walker, after))
+    assert before == now
+
+
+def test_a_schedule_that_is_done_gives_way_to_another_packing():
+    """Another run, seed and composition, from its beginning."""
+    spec = campaign(electrode_fractions=[0.07, 0.53])
+    walker = melt_quench_walker(spec, 0)
+    (after,) = ExplorationMaker(spec).after([walker], left(walker, 40))
+    assert after == melt_quench_walker(spec, 0, 1)
+    assert (after.run_id, after.x_electrode) == ("melt-quench-0-1", 0.53)
+    assert after.seed != walker.seed
+    assert (after.last_step, after.continue_from, after.continue_state) == (0, None, None)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_packing_that_cannot_be_begun_gives_way_to_another(is_lost):
+    """Its job failed, or it broke before the first checkpoint; a break is counted."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0)
+    broken = left(walker, 0, stop_reason="failed", continue_from=None, continue_state=None)
+    (after,) = ExplorationMaker(spec).after([walker], [None] if is_lost else broken)
+    assert (after.run_id, after.n_restarts) == ("melt-quench-0-1", 0 if is_lost else 1)
+
+
+def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspace, monkeypatch):
+    """The segment fails, too: whatever gathers segments must not wait for one that never comes."""
+
+    def packing_on_line(*_):
+        raise OverlappingAtomsError("planted")
+
+    monkeypatch.setattr(amorphous, "packing_on_line", packing_on_line)
+    spec = campaign()
+    flow = explore(spec, melt_quench_walker(spec, 0))
+    store = workspace.job_store()
+    store.connect()
+    try:
+        done = run_locally(flow, store=store, log=False, root_dir=workspace.root)
+        assert not done
+        assert store.count() == 0
+    finally:
+        store.close()
+    (failure,) = workspace.ledger.find("failures", {"failed_kind": "structure_sets"})
+    assert failure["details"]["explanation"] == "planted"
+    with pytest.raises(InputError, match="melt-quench-0-0 has nothing to start from"):
+        SegmentMaker.make.original(SegmentMaker(), melt_quench_walker(spec, 0), None, documents.committee())
+    assert flow.jobs[1].config.on_missing_references == OnMissing.NONE
+
+
+def test_other_walkers_are_advanced_as_ever():
+    """They never begin another run."""
+    (after,) = ExplorationMaker(campaign()).after([FRESH], left(FRESH, 10_000))
+    assert (after.run_id, after.last_step) == ("interface-0", 10_000)
+    assert ExplorationMaker(campaign()).after([FRESH], [None]) == [FRESH]
+
+
+def test_compositions_come_in_turn():
+    """Walker by walker, then packing by packing."""
+    spec = campaign(3, electrode_fractions=[0.07, 0.53])
+    walkers = [melt_quench_walker(spec, number, packing) for packing in range(2) for number in range(3)]
+    assert [walker.x_electrode for walker in walkers] == [0.07, 0.53] * 3
+    assert len({walker.run_id for walker in walkers}) == 6
+
+
+def test_no_packing_has_the_seed_of_another_or_of_a_cell_that_may_be_held_out():
+    """A thousand packings of ten walkers, a thousand cells of each of two compositions."""
+    spec = Campaign.model_validate(
+        {"name": "unit", "seed": 5, "structures": {"amorphous": {"n_per_fraction": 1000}}}
+    )
+    cells = {seed for _, seed in InitialDataMaker(spec)._amorphous_cells()}
+    packings = [packing_seed(spec, number, packing) for number in range(10) for packing in range(1000)]
+    assert len(set(packings)) == len(packings)
+    assert not cells & set(packings)
+
+
+def test_they_are_placed_without_a_start(workspace):
+    """Their starts are made when they come to them, also where other starts are missing."""
+    spec = campaign(2)
+    walkers = InitialDataMaker(spec).walkers()
+    assert [walker.run_id for walker in walkers][-2:] == ["melt-quench-0-0", "melt-quench-1-0"]
+    placed = place_walkers.original(walkers, [None] * 6, [None] * 4)
+    assert placed == walkers[-2:]
+
+
+def test_a_packing_is_made_once_and_has_room(workspace):
+    """The same seed is the same structure; another one is not."""
+    maker = PackingMaker(n_atoms=45)
+    make = PackingMaker.make.original
+    packing = make(maker, "Li", "Li7P3S11", 0.53, 100_001)
+    assert make(maker, "Li", "Li7P3S11", 0.53, 100_001) == packing
+    assert make(maker, "Li", "Li7P3S11", 0.53, 100_002).key != packing.key
+    assert [entry.origin for entry in packing.entries] == ["amorphous x=0.53/100001"]
+    (atoms,) = load_set(packing)
+    assert str(atoms.symbols) == "Li31P3S11"
+    assert minimum_distance_angstrom(atoms) > 1.9
+
+
+def test_a_walker_keeps_its_kind_in_a_database():
+    """An iteration is handed on as JSON; a walker that forgot its packing would never melt again."""
+    spec = campaign()
+    walker = melt_quench_walker(spec, 0).model_copy(
+        update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 30}
+    )
+    (_, segment) = explore(spec, walker).jobs
+    stored = json.loads(json.dumps(jsanitize(segment.as_dict(), strict=True, enum_values=True)))
+    again = MontyDecoder().process_decoded(stored)
+    assert again.maker == segment.maker
+    assert again.function_args[0] == walker
+    assert isinstance(again.function_args[0], MeltQuenchWalker)
