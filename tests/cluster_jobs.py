@@ -1,6 +1,7 @@
 """Small jobs for tests of FireWorks; a worker of another process imports them from here."""
 
 import os
+import time
 from pathlib import Path
 
 from jobflow import job
@@ -39,3 +40,13 @@ def leave_a_line(path: str, number: int) -> int:
     with open(path, "a") as file:
         file.write(f"{number} {os.getpid()}\n")
     return number
+
+
+@job
+def wait_for(go: str, begun: str) -> int:
+    """Tell that it began, and wait for a file: it may be killed meanwhile."""
+    with open(begun, "a") as file:
+        file.write(f"{os.getpid()}\n")
+    while not Path(go).exists():
+        time.sleep(0.1)
+    return os.getpid()

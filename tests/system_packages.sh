@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On Debian as root, install what GPAW is compiled from and the browser of the report's test. Elsewhere, and where
+# On Debian as root, install what GPAW is compiled from, Slurm, and the browser of the report's test. Elsewhere, and where
 # that fails, say what is missing and go on: the tests that need it are skipped by name, with the reason.
 set -uo pipefail
 
@@ -13,11 +13,13 @@ done
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
   missing+=(chromium)
 fi
+command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null || missing+=(slurm-wlm)
+command -v munged >/dev/null || missing+=(munge)
 if [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
 
-tests_told="the tests of GPAW (its libraries) and of the report's page (chromium) are skipped where these are needed"
+tests_told="the tests of GPAW (its libraries), of Slurm and of the report's page (chromium) are skipped where these are needed"
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
   echo "not Debian as root, so not installed: ${missing[*]}; $tests_told"
   exit 0

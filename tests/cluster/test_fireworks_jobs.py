@@ -1,6 +1,8 @@
 """Jobs of a campaign in FireWorks: handed over at a walltime, failed for a reason, run exactly once."""
 
+import os
 import subprocess
+import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 from jobflow import Flow, OnMissing
 from jobflow.managers.fireworks import flow_to_workflow
 
-from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one
+from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one, wait_for
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.managers.cluster import firetask
 from interphase_flows.managers.cluster.launchpad import open_launchpad
@@ -51,6 +53,18 @@ def add(settings: Settings, flow: Flow, campaign: str) -> None:
     workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
     launchpad.add_wf(route(workflow, campaign))
     launchpad.connection.close()
+
+
+def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
+    """Of workers in processes of their own, which see this test's artifacts."""
+    with closing(Workspace(settings, campaign)) as workspace:
+        workspace.ledger.store("progress").remove_docs({"key": "artifacts"})
+        workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
+    # the tests' folder holds the jobs
+    return environment() | {
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "INTERPHASE_ROOT": str(settings.root),
+    }
 
 
 def documents(settings: Settings, campaign: str, kind: str) -> list[dict]:
@@ -104,14 +118,7 @@ def test_four_workers_run_a_hundred_jobs_each_exactly_once(settings, tmp_path):
     path = tmp_path / "lines.txt"
     jobs = [leave_a_line(str(path), number) for number in range(N_JOBS)]
     add(settings, Flow([*jobs, count_those_there([job.output for job in jobs])]), "hundred")
-    # the tests' folder holds the jobs
-    variables = environment() | {
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "INTERPHASE_ROOT": str(settings.root),
-    }
-    with closing(Workspace(settings, "hundred")) as workspace:
-        mine = {"identity": workspace.artifacts.identity(), "root_url": "first"}
-        assert workspace.ledger.claim("artifacts", mine)["identity"] == mine["identity"]
+    variables = variables_of_workers(settings, "hundred")
     workers = [
         subprocess.Popen(
             command(["work", "all"]),
@@ -127,6 +134,37 @@ def test_four_workers_run_a_hundred_jobs_each_exactly_once(settings, tmp_path):
     lines = [line.split() for line in path.read_text().splitlines()]
     assert Counter(int(number) for number, _ in lines) == dict.fromkeys(range(N_JOBS), 1)
     assert len({pid for _, pid in lines}) > 1, "one worker did it all"
+
+
+def test_a_job_whose_worker_was_killed_is_found_lost_and_run_by_another(settings, tmp_path):
+    """By FireWorks' own search, which finds a job without a sign of life."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    waiting = wait_for(str(go), str(begun))
+    add(settings, Flow([waiting]), "killed")
+    worker = subprocess.Popen(
+        command(["work", "all"]),
+        env=variables_of_workers(settings, "killed"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not begun.exists():
+            assert worker.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        worker.kill()
+        worker.wait()
+    go.touch()
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 0, "it is still called running"
+    launchpad = open_launchpad(settings)
+    lost_launches, lost_jobs, _ = launchpad.detect_lostruns(expiration_secs=1, rerun=True)
+    launchpad.connection.close()
+    assert len(lost_launches) == len(lost_jobs) == 1
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+    assert output_of(settings, "killed", waiting.uuid) == os.getpid()
+    assert len(begun.read_text().splitlines()) == 2
 
 
 def test_a_store_in_a_file_is_refused_with_the_mend(tmp_path):

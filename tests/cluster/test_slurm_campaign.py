@@ -21,7 +21,7 @@ from tiny_campaign import TINY, command, environment
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 ENDS_WITHIN_S = 800.0
-# two minutes, of which the last is left for putting work down: every worker is cut off several times
+# three minutes, of which the last is left for putting work down: every worker is cut off several times
 SETTINGS = """
 root: {root}
 artifacts_url: {root}/shared
@@ -31,16 +31,16 @@ cluster:
   workers:
     cpu:
       kinds: [dft, analysis]
-      walltime: "00:02:00"
+      walltime: "00:03:00"
       max_in_queue: 1
       jobs_per_allocation: 4
-      wait_for_work_s: 10
+      wait_for_work_s: 20
     learn:
       kinds: [train, md]
-      walltime: "00:02:00"
+      walltime: "00:03:00"
       max_in_queue: 1
       jobs_per_allocation: 4
-      wait_for_work_s: 10
+      wait_for_work_s: 20
 """
 
 

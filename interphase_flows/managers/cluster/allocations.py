@@ -127,7 +127,8 @@ def queue_adapter(settings: Settings, name: str) -> "CommonAdapter":
         q_name=name,
         # the shell gives way to the worker: Slurm's signal goes to the process of the script
         rocket_launch=f"exec {shlex.join(work)}",
-        pre_rocket="\n".join([*further, *before, *worker.before]),
+        # the signal must not end a worker that is still loading
+        pre_rocket="\n".join([*further, *before, *worker.before, "trap '' USR1"]),
         **{option: value for option, value in options.items() if value is not None},
     )
 

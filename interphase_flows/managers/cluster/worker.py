@@ -120,7 +120,7 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
 
 @contextlib.contextmanager
 def _told_by_signal() -> Iterator[None]:
-    """Put work down when Slurm says that the end is near."""
+    """Put work down when Slurm says that the end is near; it may say so while this process is ending by itself."""
 
     def end(_: int, __: FrameType | None) -> None:
         end_soon("SIGUSR1, by which Slurm tells that the walltime is near")
@@ -129,4 +129,4 @@ def _told_by_signal() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN if before is signal.SIG_DFL else before)

@@ -28,10 +28,10 @@ def test_the_plan_names_every_setting_and_dearer_ones_cost_more():
 def test_a_phase_is_left_out_of_the_meshes_it_is_too_dear_for():
     """Only of meshes denser than the campaign's; every phase has one to be judged by."""
     campaign = Campaign(name="plan", reference=GpawSpec())
-    options = StudyOptions((350.0,), (2.0, 4.0, 6.0), max_label_cost_s=60.0)
+    options = StudyOptions((350.0,), (2.0, 4.0, 6.0), max_label_cost_s=70.0)
     planned = {p.k_density_per_inverse_angstrom: p.what for p in plan_convergence_study(campaign, options)}
     every = "Li, Li3P, Li2S, Li7P3S11"
-    assert planned == {3.0: every, 2.0: every, 4.0: "Li, Li3P, Li2S", 6.0: "Li, Li3P, Li2S"}
+    assert planned == {3.0: every, 2.0: every, 4.0: "Li, Li3P, Li2S", 6.0: "Li, Li2S"}
 
 
 def test_gamma_alone_is_judged_for_the_largest_cell_of_a_campaign_with_meshes():

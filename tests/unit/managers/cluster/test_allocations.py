@@ -55,6 +55,7 @@ def test_a_script_asks_for_what_the_settings_say(settings, tmp_path):
     assert "module load cuda" in lines
     assert "export INTERPHASE_DEVICE=cuda" in lines
     assert f"export INTERPHASE_ROOT={tmp_path / 'runs'}" in lines
+    assert "trap '' USR1" in lines
     assert f"exec {sys.executable} -m interphase_flows.cli work gpu" in lines
 
 
