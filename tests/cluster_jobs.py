@@ -1,5 +1,6 @@
 """Small jobs for tests of FireWorks; a worker of another process imports them from here."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -50,3 +51,13 @@ def wait_for(go: str, begun: str) -> int:
     while not Path(go).exists():
         time.sleep(0.1)
     return os.getpid()
+
+
+@job
+def disk_full_once(marker: str) -> int:
+    """Find the disk full at the first attempt."""
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), marker)
+    return 7

@@ -1,4 +1,4 @@
-"""Commands of a cluster: submit a campaign, launch workers for its jobs, and what a worker runs."""
+"""Commands of a cluster: submit a campaign, launch workers for its jobs, what a worker runs, recover lost jobs."""
 
 import time
 from pathlib import Path
@@ -59,7 +59,11 @@ def launch(
         typer.Option("--dry-run", help="Print what would be asked for, and the scripts; submit nothing."),
     ] = False,
 ) -> None:
-    """Ask Slurm for workers, as many as ready jobs need and the settings allow."""
+    """Ask Slurm for workers, as many as ready jobs need and the settings allow.
+
+    With [bold]--every[/bold], jobs whose worker is gone are also found and run again, as by
+    [bold]interphase recover[/bold].
+    """
     from interphase_flows.managers.cluster.allocations import allocation_script
     from interphase_flows.managers.cluster.states import n_open_jobs
 
@@ -68,10 +72,52 @@ def launch(
         for name in settings.cluster.workers:
             print(f"# worker {name}\n{allocation_script(settings, name)}")
     while True:
+        if every is not None and not dry_run:
+            _recover_once(settings, dry_run)
         _launch_once(root, dry_run)
         if every is None or dry_run or not n_open_jobs(settings):
             return
         time.sleep(every)
+
+
+@app.command()
+def recover(
+    root: Root = None,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            help="Look again after so many seconds, until no job is ready or running; else once (cron)."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")
+    ] = False,
+) -> None:
+    """Find jobs whose worker is gone, and run them again; tell which need a person.
+
+    [bold]interphase launch --every[/bold] does this, too.
+    """
+    from interphase_flows.managers.cluster.states import n_open_jobs
+
+    settings = settings_of(root)
+    while True:
+        n_found = _recover_once(settings, dry_run)
+        if every is None or dry_run or not n_open_jobs(settings):
+            if not n_found:
+                print("nothing to recover")
+            return
+        time.sleep(every)
+
+
+def _recover_once(settings: "Settings", dry_run: bool) -> int:
+    from interphase_flows.managers.cluster.recovery import recover as recover_jobs
+
+    found = recover_jobs(settings, dry_run)
+    for each in found:
+        again = "run again" if each.n_tries == 1 else f"run again, try {each.n_tries}"
+        action = again if each.action == "run again" else f"given up: {each.mend}"
+        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.told}; {action}")
+    return len(found)
 
 
 @app.command()

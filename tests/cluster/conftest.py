@@ -10,8 +10,11 @@ from urllib.parse import quote_plus, unquote_plus, urlsplit
 import pytest
 from pymongo import MongoClient
 
-from interphase_flows.settings import MongodbSettings
+from interphase_flows.managers.cluster import firetask
+from interphase_flows.settings import MongodbSettings, Settings, load_settings
+from interphase_flows.storage.workspace import Workspace
 from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed
+from slurm_cluster import SlurmCluster, why_not
 
 USER = "alice"
 # special characters, so that its form in an address is another
@@ -75,3 +78,29 @@ def own_server(tmp_path: Path) -> Iterator[MongoServer]:
         )
     with MongoServer(tmp_path / "data") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A Slurm of two nodes on this machine."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, mongo: MongodbSettings, mongo_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Of this process, its workers and the processes it starts."""
+    for name, value in (mongo_variables | {"INTERPHASE_ARTIFACTS_URL": str(tmp_path / "shared")}).items():
+        monkeypatch.setenv(name, value)
+    workers = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 0.5}}'
+    monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", workers)
+    monkeypatch.setenv("INTERPHASE_ROOT", str(tmp_path / "runs"))
+    # every test has a folder of its own, and artifacts with it
+    monkeypatch.setattr(Workspace, "check_artifacts", lambda self: None)
+    monkeypatch.setattr(firetask, "_workspaces", {})
+    return load_settings()

@@ -4,81 +4,27 @@ import os
 import subprocess
 import time
 from collections import Counter
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 from jobflow import Flow, OnMissing
-from jobflow.managers.fireworks import flow_to_workflow
 
 from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one, wait_for
+from fireworks_jobs import add, documents, output_of, variables_of_workers
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.managers.cluster import firetask
 from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.routing import route
 from interphase_flows.managers.cluster.states import cluster_status
 from interphase_flows.managers.cluster.worker import work
 from interphase_flows.settings import (
     JOB_KINDS,
     ClusterSettings,
-    MongodbSettings,
     Settings,
     WorkerSettings,
-    load_settings,
 )
-from interphase_flows.storage.workspace import Workspace
-from tiny_campaign import command, environment
+from tiny_campaign import command
 
 pytestmark = pytest.mark.cluster
 
 N_JOBS, N_WORKERS = 100, 4
-
-
-@pytest.fixture
-def settings(tmp_path, mongo: MongodbSettings, mongo_variables, monkeypatch):
-    """Of this process, its workers and the processes it starts."""
-    for name, value in (mongo_variables | {"INTERPHASE_ARTIFACTS_URL": str(tmp_path / "shared")}).items():
-        monkeypatch.setenv(name, value)
-    workers = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 0.5}}'
-    monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", workers)
-    monkeypatch.setenv("INTERPHASE_ROOT", str(tmp_path / "runs"))
-    # every test has a folder of its own, and artifacts with it
-    monkeypatch.setattr(Workspace, "check_artifacts", lambda self: None)
-    monkeypatch.setattr(firetask, "_workspaces", {})
-    return load_settings()
-
-
-def add(settings: Settings, flow: Flow, campaign: str) -> None:
-    launchpad = open_launchpad(settings)
-    workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
-    launchpad.add_wf(route(workflow, campaign))
-    launchpad.connection.close()
-
-
-def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
-    """Of workers in processes of their own, which see this test's artifacts."""
-    with closing(Workspace(settings, campaign)) as workspace:
-        workspace.ledger.store("progress").remove_docs({"key": "artifacts"})
-        workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
-    # the tests' folder holds the jobs
-    return environment() | {
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "INTERPHASE_ROOT": str(settings.root),
-    }
-
-
-def documents(settings: Settings, campaign: str, kind: str) -> list[dict]:
-    with closing(Workspace(settings, campaign)) as workspace:
-        return workspace.ledger.find(kind, {"campaign": campaign})
-
-
-def output_of(settings: Settings, campaign: str, uuid: str):
-    store = Workspace(settings, campaign).job_store()
-    store.connect()
-    try:
-        return store.get_output(uuid)
-    finally:
-        store.close()
 
 
 def test_a_job_whose_time_is_over_hands_over_and_those_that_wait_get_its_result(settings, tmp_path):

@@ -15,7 +15,7 @@ from pymongo import MongoClient
 
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import Ledger
-from slurm_cluster import SlurmCluster, why_not
+from slurm_cluster import SlurmCluster
 from tiny_campaign import TINY, command, environment
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -72,16 +72,6 @@ class Site:
 
     def status(self) -> dict[str, Any]:
         return json.loads(self.command("status", "tiny", "--json").stdout)
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    # Slurm's paths have a limit of 108 characters, that of a socket
-    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

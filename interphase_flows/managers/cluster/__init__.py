@@ -8,6 +8,7 @@
     allocations  asks Slurm for workers, as many as ready jobs need
     worker       what such an allocation does: run jobs until there are none or time is over
     firetask     one job of a campaign in a worker: its workspace, its failures, its walltime
+    recovery     jobs that nobody runs any more, found and run again
     states       where the jobs of a campaign stand
     slurm        what the queue says
 """

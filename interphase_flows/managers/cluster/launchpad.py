@@ -14,6 +14,7 @@ PING_INTERVAL_S = 30
 """How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
 
 LOST_AFTER_S = 4 * PING_INTERVAL_S
+LOCK_EXPIRES_AFTER_S = 60
 SERVER_TIMEOUT_MS = 10_000
 ANSWER_TIMEOUT_MS = 60_000
 CAMPAIGN_FIELD = "spec.campaign"
@@ -85,6 +86,9 @@ def _configure() -> None:
 
     fw_config.PING_TIME_SECS = PING_INTERVAL_S
     fw_config.RUN_EXPIRATION_SECS = LOST_AFTER_S
+    # a worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it
+    fw_config.WFLOCK_EXPIRATION_SECS = LOCK_EXPIRES_AFTER_S
+    fw_config.WFLOCK_EXPIRATION_KILL = True
     fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
 
 

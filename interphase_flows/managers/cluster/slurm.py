@@ -45,6 +45,44 @@ def jobs_in_queue(prefix: str) -> list[QueueJob]:
     return [job for job in jobs if job.name.startswith(prefix)]
 
 
+@dataclass(frozen=True)
+class JobRecord:
+    """What Slurm's controller remembers of a job, for some minutes after its end."""
+
+    state: str
+    reason: str
+    exit_code: str
+    n_restarts: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it waits, runs or is being ended."""
+        return self.state in (*WAITING, "RUNNING", "COMPLETING", "STOPPED")
+
+
+def job_record(job_id: str) -> JobRecord | None:
+    """Return what Slurm remembers of a job, None if nothing.
+
+    Raises
+    ------
+    SettingsError
+        Slurm does not answer.
+    """
+    try:
+        printed = run_slurm(["scontrol", "--oneliner", "show", "job", job_id])
+    except SettingsError as error:
+        if "Invalid job id" in str(error):
+            return None
+        raise
+    fields = dict(part.split("=", 1) for part in printed.split() if "=" in part)
+    return JobRecord(
+        state=fields.get("JobState", ""),
+        reason=fields.get("Reason", ""),
+        exit_code=fields.get("ExitCode", ""),
+        n_restarts=int(fields.get("Restarts", "0")),
+    )
+
+
 def run_slurm(command: Sequence[str]) -> str:
     """Return what a command of Slurm prints.
 

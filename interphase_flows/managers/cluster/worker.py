@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.recovery import worker_evidence
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import deadline, end_soon
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
@@ -99,7 +100,9 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
     from fireworks.core.rocket_launcher import launch_rocket
     from fireworks.utilities.fw_utilities import create_datestamp_dir
 
-    fworker = FWorker(name=f"{name}@{socket.gethostname()}", category=list(worker.kinds))
+    fworker = FWorker(
+        name=f"{name}@{socket.gethostname()}", category=list(worker.kinds), env=worker_evidence()
+    )
     if not launchpad.run_exists(fworker):
         return False
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,249 @@
+"""Jobs that nobody runs any more: found by what Slurm and the machine say, and run again by rules that are data.
+
+FireWorks learns of a lost job from the age of its last sign of life.  Here the evidence is asked for: the allocation of
+the job is not in the queue any more, or was requeued; or its process is gone from this machine.  A job of which
+neither can be said may still be running, and is left alone.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.slurm import job_record, jobs_in_queue
+from interphase_flows.managers.cluster.states import job_name_prefix
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fireworks.core.launchpad import LaunchPad
+
+RECOVERIES = "recoveries"
+"""In the specification of a job: how often it was run again, each time with the reason."""
+
+RECOVERED = "interphase_recovered"
+"""Of a launch that was acted on."""
+
+Action = Literal["run again", "give up"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How often a job is run again for a reason, and what a person can do when that is not enough."""
+
+    max_tries: int
+    mend: str
+
+
+RULES: Mapping[str, Rule] = {
+    # Slurm's own states, in lower case
+    "timeout": Rule(
+        10, "its worker was ended before it could put work down: give the worker a longer walltime"
+    ),
+    "node_fail": Rule(10, "nodes fail again and again: leave them out by sbatch: {exclude: ...}"),
+    "boot_fail": Rule(10, "nodes do not start: leave them out by sbatch: {exclude: ...}"),
+    "preempted": Rule(100, "its partition is given to others: take another one"),
+    "requeued": Rule(100, "its allocation is requeued again and again: ask why with scontrol show job"),
+    "cancelled": Rule(5, "somebody or something cancels its allocations"),
+    "out_of_memory": Rule(2, "it needs more memory: raise memory_gb of its worker"),
+    "deadline": Rule(5, "its partition has a deadline"),
+    "failed": Rule(5, "its worker ended in an error: see the worker's log in the folder of launches"),
+    "completed": Rule(5, "its worker ended without a word: see the worker's log in the folder of launches"),
+    "gone": Rule(5, "its allocation is unknown to Slurm"),
+    "process_gone": Rule(5, "its process was killed: see the system's log, memory above all"),
+    # errors of jobs that come and go with the machines around them
+    "StorageError": Rule(5, "the database or the folder of files is not reachable"),
+    "OSError": Rule(3, "a disk is full or not there"),
+}
+"""Reason -> rule.  Any other error is the job's own, and running it again would end in it again."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What was found of one job, and what was done."""
+
+    fw_id: int
+    name: str
+    campaign: str
+    reason: str
+    told: str
+    n_tries: int
+    action: Action
+    mend: str
+
+
+def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
+    """Find jobs that nobody runs any more, and run them again or give them up.
+
+    Done twice, it does nothing the second time; of two that do it at a time, one acts on each job.
+
+    Raises
+    ------
+    SettingsError, StorageError
+        The database does not answer.
+    """
+    try:
+        queue = {job.job_id: job for job in jobs_in_queue(job_name_prefix(settings))}
+    except SettingsError:
+        queue = None  # no Slurm here: the processes of this machine can still be judged
+    launchpad = open_launchpad(settings)
+    try:
+        done = []
+        for launch in _running_launches(launchpad):
+            evidence = _evidence(launch["fworker"].get("env") or {}, queue)
+            if evidence is not None:
+                done.append(_act(launchpad, settings, launch, *evidence, dry_run))
+        for launch, reason, told in _fizzled_launches(launchpad):
+            done.append(_act(launchpad, settings, launch, reason, told, dry_run))
+        return [each for each in done if each is not None]
+    finally:
+        launchpad.connection.close()
+
+
+def worker_evidence() -> dict[str, Any]:
+    """Return what a worker leaves with every job it takes, by which it can be found dead."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _process_start(os.getpid()),
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
+    }
+
+
+def _evidence(worker: Mapping[str, Any], queue: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """Return the reason why a worker is gone, and words; None if it may be at work."""
+    job_id = worker.get("slurm_job_id")
+    if job_id is None:
+        if worker.get("host") != socket.gethostname() or _process_start(worker["pid"]) == worker["started"]:
+            return None
+        return "process_gone", f"process {worker['pid']} of {worker['host']} is gone"
+    if queue is None:
+        return None
+    if job_id in queue:
+        if queue[job_id].is_waiting or _is_another_run(job_id, worker):
+            return "requeued", f"Slurm put its allocation {job_id} back into the queue"
+        return None
+    ended = job_record(job_id)
+    if ended is None:
+        return "gone", f"Slurm does not know its allocation {job_id} any more"
+    if ended.is_alive:
+        return None
+    return (
+        ended.state.lower(),
+        f"allocation {job_id}: {ended.state}, {ended.reason}, exit code {ended.exit_code}",
+    )
+
+
+def _is_another_run(job_id: str, worker: Mapping[str, Any]) -> bool:
+    now = job_record(job_id)
+    return now is not None and now.n_restarts > worker.get("slurm_restarts", 0)
+
+
+def _process_start(pid: int) -> str | None:
+    """Return when a process of this machine began, in the kernel's own count; None if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _running_launches(launchpad: "LaunchPad") -> list[dict[str, Any]]:
+    """Return the launches of running jobs; a launch of another program, which says nothing of its worker, is left out."""
+    running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
+    launch_ids = [firework["launches"][-1] for firework in running if firework["launches"]]
+    fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1}
+    found = launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields)
+    return [launch for launch in found if "pid" in (launch["fworker"].get("env") or {})]
+
+
+_ERROR_LINE = re.compile(r"^(?:\w+\.)*(\w+)(?::|$)", re.MULTILINE)
+
+
+def _fizzled_launches(launchpad: "LaunchPad") -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield the launches of failed jobs whose error may not come again, while nothing went on without them."""
+    for firework in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "launches": 1}):
+        if not firework["launches"]:
+            continue
+        launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]})
+        stored = ((launch or {}).get("action") or {}).get("stored_data") or {}
+        trace = str((stored.get("_exception") or {}).get("_stacktrace", ""))
+        errors = [name for name in _ERROR_LINE.findall(trace) if name in RULES]
+        if launch is None or not errors:
+            continue
+        links = launchpad.workflows.find_one({"nodes": firework["fw_id"]}, {"links": 1})
+        children = (links or {"links": {}})["links"].get(str(firework["fw_id"]), [])
+        if launchpad.fireworks.count_documents(
+            {"fw_id": {"$in": children}, "state": {"$nin": ["WAITING", "READY"]}}
+        ):
+            continue
+        last = next((line for line in reversed(trace.splitlines()) if line.strip()), "")
+        yield launch, errors[-1], last
+
+
+def _act(
+    launchpad: "LaunchPad",
+    settings: Settings,
+    launch: Mapping[str, Any],
+    reason: str,
+    told: str,
+    dry_run: bool,
+) -> Recovery | None:
+    """Run a job again, or give it up; None if another process acted on it meanwhile, or it was given up before."""
+    fw_id, launch_id = launch["fw_id"], launch["launch_id"]
+    firework = launchpad.fireworks.find_one(
+        {"fw_id": fw_id}, {"name": 1, "spec.campaign": 1, f"spec.{RECOVERIES}": 1}
+    )
+    spec = firework["spec"]
+    n_tries = len(spec.get(RECOVERIES, []))
+    rule = RULES.get(reason, Rule(5, f"Slurm calls its allocation {reason}"))
+    action: Action = "run again" if n_tries < rule.max_tries else "give up"
+    found = Recovery(
+        fw_id=fw_id,
+        name=firework["name"],
+        campaign=spec.get("campaign", ""),
+        reason=reason,
+        told=told,
+        n_tries=n_tries + (action == "run again"),
+        action=action,
+        mend=rule.mend,
+    )
+    if action == "give up" and launch["state"] == "FIZZLED":
+        return None
+    if dry_run:
+        return found
+    # the launch is claimed: of two that recover, one gets it, and a job that ended meanwhile is left alone
+    claimed = launchpad.launches.find_one_and_update(
+        {"launch_id": launch_id, "state": launch["state"], RECOVERED: {"$exists": False}},
+        {"$set": {"state": "FIZZLED", RECOVERED: True}},
+    )
+    if claimed is None:
+        return None
+    record = {"reason": reason, "told": told, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$push": {f"spec.{RECOVERIES}": record}})
+    if action == "run again":
+        launchpad.rerun_fw(fw_id)
+    else:
+        launchpad.mark_fizzled(launch_id)  # jobs that may miss it go on
+        _record_failure(settings, found, rule)
+    return found
+
+
+def _record_failure(settings: Settings, found: Recovery, rule: Rule) -> None:
+    with closing(Workspace(settings, found.campaign)) as workspace:
+        workspace.ledger.record_failure(
+            "jobs",
+            f"{found.campaign}/{found.name}",
+            found.reason,
+            {
+                "explanation": f"given up after {found.n_tries} more tries; {found.told}; {rule.mend}, then submit again"
+            },
+        )

@@ -1,0 +1,107 @@
+"""What Slurm does to workers is found with Slurm's own reason, and their jobs are run again."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobflow import Flow
+
+from cluster_jobs import wait_for
+from fireworks_jobs import add, output_of, variables_of_workers
+from interphase_flows.managers.cluster.allocations import ask_for_workers
+from interphase_flows.managers.cluster.recovery import Recovery, recover
+from interphase_flows.settings import Settings
+from slurm_cluster import SlurmCluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+WITHIN_S = 120.0
+WORKERS = {"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 5, "walltime": "00:10:00"}}
+
+
+@pytest.fixture
+def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of this process and of those that Slurm starts from it."""
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", json.dumps(WORKERS))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return Settings(root=settings.root, store=settings.store, artifacts_url=settings.artifacts_url)
+
+
+def until(is_so: Callable[[], object], what: str, logs: Path):
+    end = time.monotonic() + WITHIN_S
+    while not (found := is_so()):
+        told = "\n".join(path.read_text()[-1500:] for path in sorted(logs.glob("*/*.error")))
+        assert time.monotonic() < end, f"{what}; workers said:\n{told}"
+        time.sleep(0.3)
+    return found
+
+
+def lose_a_worker(
+    settings: Settings, tmp_path: Path, monkeypatch, campaign: str, lose: Callable[[str, int], None]
+):
+    """A job is taken by a worker of Slurm; the worker is lost; what is recovered, and the job's result by another."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    job = wait_for(str(go), str(begun))
+    add(settings, Flow([job]), campaign)
+    monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
+    logs = settings.root / "launches"
+    (asked,) = ask_for_workers(settings)
+    assert len(asked.submitted) == 1
+    until(begun.exists, "no worker took the job", logs)
+    assert recover(settings) == []
+    lose(asked.submitted[0], int(begun.read_text()))
+    (found,) = until(lambda: recover(settings), "the lost job was not found", logs)
+    assert recover(settings) == []
+    go.touch()
+    until(lambda: ask_for_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
+    until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
+    assert len(begun.read_text().splitlines()) == 2
+    return found
+
+
+def _has_output(settings: Settings, campaign: str, uuid: str) -> bool:
+    try:
+        return output_of(settings, campaign, uuid) is not None
+    except ValueError:  # not there yet
+        return False
+
+
+def run(slurm: SlurmCluster, *words: str) -> None:
+    subprocess.run(words, env=slurm.environment, check=True, capture_output=True, timeout=60)
+
+
+def test_a_cancelled_allocation(on_slurm, slurm, tmp_path, monkeypatch):
+    """By scancel, of whoever."""
+    found: Recovery = lose_a_worker(
+        on_slurm, tmp_path, monkeypatch, "cancelled", lambda job_id, _: run(slurm, "scancel", job_id)
+    )
+    assert (found.reason, found.action) == ("cancelled", "run again")
+    assert "CANCELLED" in found.told
+
+
+def test_a_killed_worker(on_slurm, slurm, tmp_path, monkeypatch):
+    """By kill -9, as the kernel does when memory is short."""
+
+    found = lose_a_worker(
+        on_slurm, tmp_path, monkeypatch, "killed", lambda _, pid: os.kill(pid, signal.SIGKILL)
+    )
+    assert (found.reason, found.action) == ("failed", "run again")
+
+
+def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
+    """By scontrol requeue: the same number is another run."""
+    found = lose_a_worker(
+        on_slurm,
+        tmp_path,
+        monkeypatch,
+        "requeued",
+        lambda job_id, _: run(slurm, "scontrol", "requeue", job_id),
+    )
+    assert (found.reason, found.action) == ("requeued", "run again")
+    run(slurm, "scancel", "--me")

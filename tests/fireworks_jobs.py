@@ -1,0 +1,46 @@
+"""Jobs handed to FireWorks by tests, and what came of them."""
+
+from contextlib import closing
+from pathlib import Path
+
+from jobflow import Flow
+from jobflow.managers.fireworks import flow_to_workflow
+
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.routing import route
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+from tiny_campaign import environment
+
+
+def add(settings: Settings, flow: Flow, campaign: str) -> None:
+    launchpad = open_launchpad(settings)
+    workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
+    launchpad.add_wf(route(workflow, campaign))
+    launchpad.connection.close()
+
+
+def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
+    """Of workers in processes of their own, which see this test's artifacts."""
+    with closing(Workspace(settings, campaign)) as workspace:
+        workspace.ledger.store("progress").remove_docs({"key": "artifacts"})
+        workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
+    # the tests' folder holds the jobs
+    return environment() | {
+        "PYTHONPATH": str(Path(__file__).parent),
+        "INTERPHASE_ROOT": str(settings.root),
+    }
+
+
+def documents(settings: Settings, campaign: str, kind: str) -> list[dict]:
+    with closing(Workspace(settings, campaign)) as workspace:
+        return workspace.ledger.find(kind, {"campaign": campaign})
+
+
+def output_of(settings: Settings, campaign: str, uuid: str):
+    store = Workspace(settings, campaign).job_store()
+    store.connect()
+    try:
+        return store.get_output(uuid)
+    finally:
+        store.close()
