@@ -33,7 +33,7 @@ A campaign file of two lines is enough, or your own:
 
 ```yaml
 name: gpaw_study
-reference: gpaw
+reference: {{method: gpaw, cutoff_eV: {own_cutoff:g}, k_density_per_inverse_angstrom: {own_density:g}}}
 ```
 
 ```console
@@ -72,12 +72,16 @@ def gamma_alone(values: Mapping[str, Any]) -> list[str]:
     if values["gamma"] is None:
         return []
     off, name = values["gamma"], values["electrolyte"]
+    others = (
+        f"The other numbers of {name} on this page are by Gamma alone, as `gamma_above_atoms` below says."
+        if values["n_atoms"][name] >= values["reference"]["gamma_above_atoms"]
+        else "All other numbers on this page are by meshes, which are the default."
+    )
     return [
         f"- **Gamma alone is not enough for {name}** ({values['n_atoms'][name]} atoms, but one short vector): against "
         f"a mesh, its forces are off by up to {off['force_mev_per_angstrom']:.0f} meV/Å, its stress by "
         f"{off['stress_mev_per_angstrom3']:.0f} meV/Å³, its energy by {off['energy_mev_per_atom']:.0f} meV per atom of "
-        f"the reaction. The other numbers of {name} on this page are by Gamma alone, as `gamma_above_atoms: 40` below "
-        "says. That was the default until this was measured; it is a mesh now."
+        f"the reaction. {others}"
     ]
 
 
@@ -244,7 +248,13 @@ def page(kept: Mapping[str, Any]) -> str:
             published=published_cells_cost(lattice),
             cutoffs=",".join(f"{c:g}" for c in options["cutoffs"]),
             densities=",".join(f"{k:g}" for k in options["k_densities"]),
-            gamma="" if options["gamma_check"] is None else f" --gamma-check {options['gamma_check']:g}",
+            gamma="".join(
+                f" --{name.replace('_', '-')} {options[name]:g}"
+                for name in ("gamma_check", "max_label_minutes")
+                if options.get(name) is not None
+            ),
+            own_cutoff=own["cutoff_eV"],
+            own_density=own["k_density_per_inverse_angstrom"],
         ),
     ]
     return "\n".join(parts).rstrip() + "\n"
