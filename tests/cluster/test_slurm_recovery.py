@@ -44,8 +44,13 @@ def until(is_so: Callable[[], object], what: str, logs: Path):
 
 
 def lose_a_worker(
-    settings: Settings, tmp_path: Path, monkeypatch, campaign: str, lose: Callable[[str, int], None]
-):
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    campaign: str,
+    lose: Callable[[str, int], None],
+    after: Callable[[str], None] = lambda job_id: None,
+) -> Recovery:
     """A job is taken by a worker of Slurm; the worker is lost; what is recovered, and the job's result by another."""
     go, begun = tmp_path / "go", tmp_path / "begun"
     job = wait_for(str(go), str(begun))
@@ -59,6 +64,7 @@ def lose_a_worker(
     lose(asked.submitted[0], int(begun.read_text()))
     (found,) = until(lambda: recover(settings), "the lost job was not found", logs)
     assert recover(settings) == []
+    after(asked.submitted[0])
     go.touch()
     until(lambda: ask_for_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
     until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
@@ -106,5 +112,7 @@ def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
         monkeypatch,
         "requeued",
         lambda job_id, _: run(slurm, "scontrol", "requeue", job_id),
+        # Slurm lets a requeued allocation wait for two minutes
+        lambda job_id: run(slurm, "scontrol", "update", f"JobId={job_id}", "StartTime=now"),
     )
     assert (found.reason, found.action) == ("requeued", "run again")
