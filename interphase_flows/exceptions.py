@@ -59,6 +59,7 @@ class ReferenceMethodError(InterphaseError):
         In words, with numbers.
     reason
         One word that can be queried: ``unsupported``, ``scf_not_converged``, ``symmetry_analysis_failed``,
+        ``diagonalization_failed``,
         ``out_of_memory``, ``killed``, ``disk_full``, ``garbage_output``, or ``reference_method_failed`` for anything
         else.
     files

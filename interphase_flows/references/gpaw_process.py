@@ -222,6 +222,8 @@ def _reason(error: BaseException | None) -> str:
         return "scf_not_converged"
     if type(error).__name__ == "SymmetryAnalysisBug":
         return "symmetry_analysis_failed"
+    if isinstance(error, np.linalg.LinAlgError):
+        return "diagonalization_failed"
     return _reason(error.__cause__ or error.__context__)
 
 

@@ -42,6 +42,11 @@ Policy = Mapping[str, Sequence[Action]]
 
 RESTART = Action("restart from the last density, if one was kept")
 START_OVER = Action("start over", start="scratch")
+WITHOUT_POINT_GROUP = Action(
+    "without the point group: more k-points, the same mesh",
+    start="scratch",
+    parameters=(("symmetry", {"point_group": False}),),
+)
 
 GPAW_POLICY: Policy = MappingProxyType(
     {
@@ -55,13 +60,9 @@ GPAW_POLICY: Policy = MappingProxyType(
             ),
         ),
         # positions that are almost symmetric, as a relaxation leaves them, defeat the search for a group
-        "symmetry_analysis_failed": (
-            Action(
-                "without the point group: more k-points, the same mesh",
-                start="scratch",
-                parameters=(("symmetry", {"point_group": False}),),
-            ),
-        ),
+        "symmetry_analysis_failed": (WITHOUT_POINT_GROUP,),
+        # the Hamiltonian is not finite: seen for slabs in a skewed cell as soon as the density is symmetrised
+        "diagonalization_failed": (WITHOUT_POINT_GROUP,),
         "killed": (RESTART, RESTART),
         "garbage_output": (START_OVER,),
         "reference_method_failed": (START_OVER,),

@@ -187,3 +187,19 @@ def test_positions_that_are_almost_symmetric_still_give_a_label(tmp_path):
     assert [each.errors for each in raw.corrections] == [["symmetry_analysis_failed"]]
     assert not any(each.changes_theory for each in raw.corrections)
     assert raw.is_scf_converged
+
+
+def test_a_slab_in_a_skewed_cell_has_its_label(tmp_path):
+    """A slab of lithium, for which GPAW's symmetrised density was not finite; one without symmetry has its energy."""
+    cell = [[3.03914295, 0.0, 0.0], [-4.0521906, 2.86533145, 0.0], [0.0, 0.0, 12.40724914]]
+    slab = Atoms("Li2", scaled_positions=[[0.0, 0.0, 0.4], [0.0, 0.5, 0.6]], cell=cell, pbc=True)
+    rattled = slab.copy()
+    rattled.rattle(0.002, seed=1)
+    spec = SPEC.model_copy(update={"k_density_per_inverse_angstrom": 1.0})
+    one, other = (
+        GPAWMethod(spec, Settings()).label(atoms, tmp_path / name)
+        for name, atoms in (("slab", slab), ("rattled", rattled))
+    )
+    assert one.is_scf_converged
+    assert one.energy_ev == pytest.approx(other.energy_ev, abs=1e-3)
+    assert not any(each.changes_theory for each in one.corrections)
