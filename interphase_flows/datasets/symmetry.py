@@ -1,12 +1,11 @@
 """Do the forces of a label respect the symmetry of its own crystal?"""
 
-import warnings
-
 import numpy as np
-import spglib
 from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from interphase_flows.structures.space_group import space_group_operations
 
 SYMMETRY_TOLERANCE_ANGSTROM = 1e-4
 """Atoms this near to their images count as symmetric; at a bond of 20 eV/Å² that is worth 2 meV/Å of force."""
@@ -19,17 +18,12 @@ def symmetry_operations(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.floa
     products are the rest, so a supercell of 100 atoms needs hundreds of checks and not thousands.  A cell
     in which spglib finds nothing has the identity alone.
     """
-    cell = (atoms.cell.array, atoms.get_scaled_positions(wrap=True), atoms.numbers)
-    try:
-        with warnings.catch_warnings():
-            # how spglib reports that it found nothing depends on its version, and is going to change
-            warnings.simplefilter("ignore", DeprecationWarning)
-            found = spglib.get_symmetry(cell, symprec=SYMMETRY_TOLERANCE_ANGSTROM)
-    except spglib.SpglibError:
-        found = None
-    if found is None:
-        return np.eye(3, dtype=int)[None], np.zeros((1, 3))
-    rotations, translations = found["rotations"], found["translations"]
+    rotations, translations = space_group_operations(
+        atoms.cell.array,
+        atoms.get_scaled_positions(wrap=True),
+        atoms.numbers,
+        SYMMETRY_TOLERANCE_ANGSTROM,
+    )
     _, first = np.unique(rotations.reshape(-1, 9), axis=0, return_index=True)
     pure = np.flatnonzero((rotations == np.eye(3, dtype=int)).all(axis=(1, 2)))
     chosen = np.unique(np.concatenate([first, pure]))

@@ -9,12 +9,12 @@ length are mixed by a rotation.  A mesh that breaks the symmetry of a crystal gi
     R   rotations            rotations, (n_rotations, 3, 3)
 """
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import spglib
 from numpy.typing import ArrayLike, NDArray
+
+from interphase_flows.structures.space_group import space_group_operations
 
 LATTICE_TOLERANCE_ANGSTROM = 1e-3
 """Lattice vectors this near to their images count as symmetric; more than is allowed to atoms by the gate of labels."""
@@ -30,17 +30,7 @@ def lattice_rotations(cell: ArrayLike) -> NDArray[np.int_]:
     cell
         Lattice vectors in rows, Å, (3, 3).
     """
-    lattice_points = (np.asarray(cell, dtype=float).tolist(), [[0.0, 0.0, 0.0]], [1])
-    try:
-        with warnings.catch_warnings():
-            # how spglib reports that it found nothing depends on its version, and is going to change
-            warnings.simplefilter("ignore", DeprecationWarning)
-            found = spglib.get_symmetry(lattice_points, symprec=LATTICE_TOLERANCE_ANGSTROM)
-    except spglib.SpglibError:
-        found = None
-    if found is None:
-        return np.eye(3, dtype=int)[None]
-    return np.asarray(found["rotations"], dtype=int)
+    return space_group_operations(cell, [[0.0, 0.0, 0.0]], [1], LATTICE_TOLERANCE_ANGSTROM)[0]
 
 
 def has_symmetry(counts: ArrayLike, rotations: ArrayLike) -> NDArray[np.bool_]:
