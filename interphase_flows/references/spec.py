@@ -5,6 +5,7 @@ two specs never meet in one data set.  What cannot change a number (threads, com
 of the machine.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 Positive = Annotated[float, Field(gt=0.0)]
 
 
-class MethodSpec(BaseModel):
+class MethodSpec(BaseModel, ABC):
     """Base of the specs; ``build`` returns the method on a machine."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
 
+    @abstractmethod
     def build(self, settings: Settings) -> "ReferenceMethod":
         """Return the method; imports what it needs only now."""
-        raise NotImplementedError(f"the spec of {self.method} must say how its method is built")
 
 
 class ChgnetSpec(MethodSpec):
