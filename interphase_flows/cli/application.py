@@ -23,6 +23,15 @@ Root = Annotated[
     Path | None,
     typer.Option("--root", help="Folder of all campaigns; by default that of the settings, or runs."),
 ]
+AcceptChanges = Annotated[
+    bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
+]
+Every = Annotated[
+    float | None,
+    typer.Option(
+        help="Look again after so many seconds, until no job is ready or running; else once (cron)."
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Argument(help="Name of the campaign; may be left out if there is only one under the root."),

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interphase_flows.cli.application import Name, Root, app, named, settings_of
+from interphase_flows.cli.application import AcceptChanges, Name, Root, app, named, settings_of
 
 if TYPE_CHECKING:
     from interphase_flows.campaigns.schema import Campaign
@@ -57,9 +57,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")
     ] = False,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
-    ] = False,
+    accept_changes: AcceptChanges = False,
 ) -> None:
     """Run a campaign on this machine, to its report.
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interphase_flows.cli.application import Root, app, settings_of
+from interphase_flows.cli.application import AcceptChanges, Root, app, settings_of
 
 if TYPE_CHECKING:
     from interphase_flows.settings import Settings
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 def submit(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
     root: Root = None,
-    accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
-    ] = False,
+    accept_changes: AcceptChanges = False,
     launch: Annotated[
         bool,
         typer.Option(help="Ask Slurm for workers at once; --no-launch only hands the jobs to FireWorks."),

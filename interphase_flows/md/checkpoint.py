@@ -141,6 +141,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         expected = str(arrays.pop(_HASH))
     except FileNotFoundError as error:
         raise StorageError(f"There is no checkpoint {path}: start the run from a structure.") from error
+    # zipfile raises NotImplementedError of a damaged byte that names a compression it does not know
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
         raise CorruptArtifactError(
             f"Checkpoint {path} cannot be read ({error}): use the one before."

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import Ledger
 from slurm_cluster import SlurmCluster
-from tiny_campaign import TINY, command, environment
+from tiny_campaign import TINY, command, environment, interphase
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -89,15 +89,7 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def embedded(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ledger of the campaign on one machine."""
     root = tmp_path_factory.mktemp("embedded")
-    done = subprocess.run(
-        command(["run", str(tiny_file), "--root", str(root)]),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment(),
-        timeout=ENDS_WITHIN_S,
-    )
-    assert done.returncode == 0, done.stderr
+    interphase("run", str(tiny_file), "--root", str(root))
     return root / "tiny" / "ledger.sqlite"
 
 

@@ -39,7 +39,7 @@ def _without(value: Any) -> Any:
 def started_trainings(root: Path) -> dict[str, int]:
     """Return the last epoch on disk of every training."""
     epochs: dict[str, int] = {}
-    for path in root.glob("tiny/work/models/*/epoch-*.ckpt"):
+    for path in (root / "tiny" / "work" / "models").glob("*/epoch-*.ckpt"):
         epoch = int(path.stem.removeprefix("epoch-"))
         epochs[path.parent.name] = max(epoch, epochs.get(path.parent.name, -1))
     return epochs
