@@ -1,6 +1,9 @@
 """Commands of a cluster: submit a campaign, launch workers for its jobs, what a worker runs, recover lost jobs."""
 
+import sys
 import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interphase_flows.cli.application import AcceptChanges, Root, app, settings_of
+from interphase_flows.cli.application import AcceptChanges, Every, Root, app, settings_of
+from interphase_flows.exceptions import InterphaseError
 
 if TYPE_CHECKING:
     from interphase_flows.settings import Settings
@@ -46,12 +50,7 @@ def submit(
 @app.command()
 def launch(
     root: Root = None,
-    every: Annotated[
-        float | None,
-        typer.Option(
-            help="Look again after so many seconds, until no job is ready or running; else once (cron)."
-        ),
-    ] = None,
+    every: Every = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print what would be asked for, and the scripts; submit nothing."),
@@ -69,24 +68,22 @@ def launch(
     if dry_run:
         for name in settings.cluster.workers:
             print(f"# worker {name}\n{allocation_script(settings, name)}")
-    while True:
-        if every is not None and not dry_run:
+        _launch_once(root, dry_run)
+        return
+
+    def look() -> bool:
+        if every is not None:
             _recover_once(settings, dry_run)
         _launch_once(root, dry_run)
-        if every is None or dry_run or not n_open_jobs(settings):
-            return
-        time.sleep(every)
+        return bool(n_open_jobs(settings))
+
+    repeat(look, every)
 
 
 @app.command()
 def recover(
     root: Root = None,
-    every: Annotated[
-        float | None,
-        typer.Option(
-            help="Look again after so many seconds, until no job is ready or running; else once (cron)."
-        ),
-    ] = None,
+    every: Every = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")
     ] = False,
@@ -98,13 +95,33 @@ def recover(
     from interphase_flows.managers.cluster.states import n_open_jobs
 
     settings = settings_of(root)
+
+    def look() -> bool:
+        if not _recover_once(settings, dry_run):
+            print("nothing to recover")
+        return bool(n_open_jobs(settings))
+
+    repeat(look, None if dry_run else every)
+
+
+def repeat(look: Callable[[], bool], every_s: float | None) -> None:
+    """Look once, or again and again as long as there is something to look after.
+
+    Once it has looked, a database or a queue that does not answer ends nothing: it is told, and asked again.
+    """
+    has_looked = False
     while True:
-        n_found = _recover_once(settings, dry_run)
-        if every is None or dry_run or not n_open_jobs(settings):
-            if not n_found:
-                print("nothing to recover")
+        try:
+            goes_on = look()
+            has_looked = True
+        except InterphaseError as error:
+            if every_s is None or not has_looked:
+                raise
+            sys.stderr.write(f"interphase: {error}; looking again in {every_s:g} s\n")
+            goes_on = True
+        if every_s is None or not goes_on:
             return
-        time.sleep(every)
+        time.sleep(every_s)
 
 
 def _recover_once(settings: "Settings", dry_run: bool) -> int:
@@ -135,7 +152,7 @@ def work(
 
 
 def _write_missing_reports(settings: "Settings") -> None:
-    """Write the report of every submitted campaign that has a result and no report yet."""
+    """Write the report of every submitted campaign that has a result and no report of it yet."""
     from interphase_flows.managers.status import SUBMITTED
     from interphase_flows.report.from_ledger import write_campaign_report
     from interphase_flows.storage.workspace import campaign_names, open_workspace
@@ -143,8 +160,11 @@ def _write_missing_reports(settings: "Settings") -> None:
     for name in campaign_names(settings):
         with open_workspace(settings, name, read_only=True) as workspace:
             state = workspace.ledger.get("campaigns", name) or {}
-            is_missing = not (workspace.report_folder / "report.html").exists()
-            if state.get("status") == SUBMITTED and state.get("result") and is_missing:
+            if state.get("status") != SUBMITTED or not state.get("result"):
+                continue
+            report = workspace.report_folder / "report.html"
+            concluded = datetime.fromisoformat(state["updated_at"]).timestamp()
+            if not report.exists() or report.stat().st_mtime < concluded:
                 print(f"report: {write_campaign_report(workspace)}")
 
 

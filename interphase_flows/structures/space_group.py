@@ -26,7 +26,11 @@ def space_group_operations(
         Atoms this near to their images count as symmetric.
     """
     found: dict[str, Any] | None
-    described = (np.asarray(cell, dtype=float), np.asarray(fractional, dtype=float), np.asarray(numbers))
+    described = (
+        np.asarray(cell, dtype=float).tolist(),
+        np.asarray(fractional, dtype=float).tolist(),
+        np.asarray(numbers).tolist(),
+    )
     try:
         with warnings.catch_warnings():
             # how spglib reports that it found nothing depends on its version, and is going to change

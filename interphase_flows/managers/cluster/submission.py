@@ -72,13 +72,9 @@ def _refuse_what_is_there(launchpad: "LaunchPad", workspace: Workspace, accept_c
             f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
             "name"
         )
-    for firework in launchpad.fireworks.find(
-        {"spec.campaign": name, "state": {"$ne": "ARCHIVED"}}, {"fw_id": 1}
-    ):
-        if launchpad.fireworks.find_one(
-            {"fw_id": firework["fw_id"], "state": {"$ne": "ARCHIVED"}}, {"fw_id": 1}
-        ):
-            launchpad.archive_wf(firework["fw_id"])
+    of_the_past = {"metadata.campaign": name, "state": {"$ne": "ARCHIVED"}}
+    for workflow in list(launchpad.workflows.find(of_the_past, {"nodes": 1})):
+        launchpad.archive_wf(workflow["nodes"][0])
     return state is not None
 
 
