@@ -16,6 +16,7 @@ from tiny_campaign import environment
 def add(settings: Settings, flow: Flow, campaign: str) -> None:
     launchpad = open_launchpad(settings)
     workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
+    workflow.metadata["campaign"] = campaign
     launchpad.add_wf(route(workflow, campaign))
     launchpad.connection.close()
 

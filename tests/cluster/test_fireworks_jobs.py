@@ -4,15 +4,17 @@ import os
 import subprocess
 import time
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from jobflow import Flow, OnMissing
 
 from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one, wait_for
 from fireworks_jobs import add, documents, output_of, variables_of_workers
-from interphase_flows.exceptions import SettingsError
+from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.states import cluster_status
+from interphase_flows.managers.cluster.states import cluster_status, firework_states
+from interphase_flows.managers.cluster.submission import make_way_for
 from interphase_flows.managers.cluster.worker import work
 from interphase_flows.settings import (
     JOB_KINDS,
@@ -20,6 +22,7 @@ from interphase_flows.settings import (
     Settings,
     WorkerSettings,
 )
+from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import command
 
 pytestmark = pytest.mark.cluster
@@ -57,6 +60,20 @@ def test_a_failed_job_is_on_record_and_those_that_may_miss_it_go_on(settings, tm
     (failure,) = documents(settings, "failing", "failures")
     assert failure["reason"] == "ValueError"
     assert failure["details"]["explanation"] == "broken on purpose"
+
+
+def test_the_jobs_of_a_failed_campaign_are_put_away_and_those_of_a_running_one_are_not(settings, tmp_path):
+    """Before it is submitted again."""
+    add(settings, Flow([broken()]), "again")
+    launchpad = open_launchpad(settings)
+    with closing(Workspace(settings, "again")) as workspace:
+        with pytest.raises(InputError, match=r"is submitted already \(1 ready\)"):
+            make_way_for(launchpad, workspace, accept_changes=False)
+        work(settings, "all", tmp_path / "launches")
+        assert firework_states(launchpad, "again") == {"FIZZLED": 1}
+        make_way_for(launchpad, workspace, accept_changes=False)
+    assert firework_states(launchpad, "again") == {}
+    launchpad.connection.close()
 
 
 def test_four_workers_run_a_hundred_jobs_each_exactly_once(settings, tmp_path):

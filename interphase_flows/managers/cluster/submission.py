@@ -44,7 +44,7 @@ def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool
     workspace = Workspace(settings, campaign.name)
     try:
         workspace.check_artifacts()
-        goes_on = _refuse_what_is_there(launchpad, workspace, accept_changes)
+        goes_on = make_way_for(launchpad, workspace, accept_changes)
         register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
         workflow = _workflow(campaign, workspace)
         launchpad.add_wf(workflow)
@@ -54,8 +54,14 @@ def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool
         launchpad.connection.close()
 
 
-def _refuse_what_is_there(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
-    """Refuse a campaign that is under way or done; put the workflow of a failed one away. True if there was one."""
+def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
+    """Put the workflow of a failed campaign away; True if there was an earlier start of it.
+
+    Raises
+    ------
+    InputError
+        It is under way, or done.
+    """
     name = workspace.campaign
     state = workspace.ledger.get("campaigns", name)
     by_state = firework_states(launchpad, name)
