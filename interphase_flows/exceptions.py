@@ -10,6 +10,7 @@
     │   └── SettingsError             settings of this machine (stores, commands)
     ├── ReferenceMethodError          a label could not be computed
     ├── WalltimeReachedError          time ran out; what was done is kept, and the next launch goes on
+    ├── LeaseLostError                another process has taken this work over; this one stops
     ├── TrainingError                 a potential could not be trained
     ├── DynamicsError                 a segment of molecular dynamics cannot start or go on
     ├── StorageError                  something stored cannot be read or written
@@ -83,6 +84,10 @@ class ReferenceMethodError(InterphaseError):
 
 class WalltimeReachedError(InterphaseError):
     """Time ran out before a result; what was done is kept, and the next launch goes on from there."""
+
+
+class LeaseLostError(InterphaseError):
+    """Another process has taken this work over, because this one was thought dead; it stops and writes nothing."""
 
 
 class TrainingError(InterphaseError):

@@ -125,13 +125,17 @@ def repeat(look: Callable[[], bool], every_s: float | None) -> None:
 
 
 def _recover_once(settings: "Settings", dry_run: bool) -> int:
+    from interphase_flows.managers.cluster.recovery import Recovery
     from interphase_flows.managers.cluster.recovery import recover as recover_jobs
 
     found = recover_jobs(settings, dry_run)
+    actions: dict[str, Callable[[Recovery], str]] = {
+        "run again": lambda each: "; run again" + (f", try {each.n_tries}" if each.n_tries > 1 else ""),
+        "give up": lambda each: f"; given up: {each.mend}",
+        "mend": lambda _: "",
+    }
     for each in found:
-        again = "run again" if each.n_tries == 1 else f"run again, try {each.n_tries}"
-        action = again if each.action == "run again" else f"given up: {each.mend}"
-        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.told}; {action}")
+        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.told}{actions[each.action](each)}")
     return len(found)
 
 

@@ -6,15 +6,23 @@ campaigns that share labels are then the same thing: the key is found, and nothi
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import Document
-from interphase_flows.exceptions import CorruptArtifactError, WalltimeReachedError
+from interphase_flows.exceptions import (
+    CorruptArtifactError,
+    DocumentTooLargeError,
+    LeaseLostError,
+    StorageError,
+    WalltimeReachedError,
+)
+from interphase_flows.fencing import before_write
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import Deadline
+from interphase_flows.storage import unrecorded
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
@@ -51,7 +59,7 @@ def recall(kind: str, key: str, schema: type[D]) -> D | None:
     looked at: hours of computing are not done again for a log.
     """
     workspace = current_workspace()
-    stored = workspace.ledger.get(kind, key)
+    stored = workspace.ledger.get(kind, key) or _hand_in(kind, key, schema)
     if stored is None:
         return None
     document = schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
@@ -70,22 +78,54 @@ def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     """Return the document of a key, computing and recording it if it is not there.
 
     If another process recorded the same key meanwhile, its document wins and is returned.
+
+    Raises
+    ------
+    LeaseLostError
+        Another process has taken the work over; nothing is recorded, no failure either.
+    StorageError
+        The database did not take it; it is kept on disk, and recorded by the next call.
     """
     found = recall(kind, key, schema)
     if found is not None:
         return found
-    ledger = current_workspace().ledger
+    workspace = current_workspace()
+    ledger = workspace.ledger
     try:
         document = compute()
-    except WalltimeReachedError:
-        raise  # no failure: the next launch goes on
+    except (WalltimeReachedError, LeaseLostError):
+        raise  # no failure: the next launch goes on, or another one does
     except Exception as error:
+        before_write()  # what fails in a folder that is another's says nothing of the work
         # whatever went wrong must be there to be queried, also when the job's own log is lost
         ledger.record_failure(kind, key, type(error).__name__, {"explanation": str(error)})
         error.add_note(f"{_ON_RECORD} of {kind} {key}")
         raise
-    stored = ledger.put(kind, key, document)
+    try:
+        before_write()
+        stored = ledger.put(kind, key, document)
+    except DocumentTooLargeError:
+        raise
+    except StorageError as error:
+        try:
+            path = unrecorded.keep(workspace.root, kind, key, document)
+        except StorageError:
+            raise error from None  # a full disk takes neither
+        raise StorageError(f"{error}. The result is kept in {path}; the next try hands it in") from error
     return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+
+
+def _hand_in(kind: str, key: str, schema: type[D]) -> dict[str, Any] | None:
+    """Record a result that an earlier try could not, and return it; None if there is none."""
+    workspace = current_workspace()
+    if workspace.read_only:
+        return None
+    document = unrecorded.kept(workspace.root, kind, key, schema)
+    if document is None:
+        return None
+    stored = workspace.ledger.put(kind, key, document)
+    unrecorded.forget(workspace.root, kind, key)
+    return stored
 
 
 def once_alone(
@@ -110,6 +150,8 @@ def once_alone(
     ------
     WalltimeReachedError
         There is no time left to begin, or to wait.
+    LeaseLostError
+        Another process has taken the work over.
     """
     found = recall(kind, key, schema)
     if found is not None:

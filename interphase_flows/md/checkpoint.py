@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.fencing import before_write
 from interphase_flows.md.dynamics import hold_centre_of_mass
 
 _KEPT = 2
@@ -193,7 +194,14 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def write_file_durably(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename, sync the folder: after a power cut the file is old or new, never half."""
+    """Write beside, sync, rename, sync the folder: after a power cut the file is old or new, never half.
+
+    Raises
+    ------
+    LeaseLostError
+        Another process has taken this work over; nothing is written.
+    """
+    before_write()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     with beside.open("wb") as stream:

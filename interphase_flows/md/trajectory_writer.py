@@ -17,6 +17,7 @@ from ase import Atoms
 from zarr.codecs import BloscCodec
 
 from interphase_flows.exceptions import StorageError
+from interphase_flows.fencing import before_write
 from interphase_flows.md.checkpoint import sync_path
 
 FORMAT = "interphase_flows trajectory 1"
@@ -142,6 +143,7 @@ class TrajectoryWriter:
         """Put the waiting frames on disk, synced."""
         if not self._pending["step"]:
             return
+        before_write()
         total = self.n_frames
         began_s = time.time()
         for name, array in self._arrays.items():

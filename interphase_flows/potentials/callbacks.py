@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from interphase_flows.fencing import before_write
 from interphase_flows.progress import emit
 
 KEPT_EPOCHS = 2
@@ -25,6 +26,7 @@ def _save_atomically(trainer: Trainer, path: Path) -> None:
     The record keeps the hash of the file that is replaced, so that a kill between record and rename
     leaves a file that is still known.
     """
+    before_write()
     beside, record = path.with_suffix(".partial"), path.with_suffix(".sha256")
     trainer.save_checkpoint(beside)
     with beside.open("rb") as file:

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from interphase_flows.fencing import before_write
+
 PARTIAL_PREFIX = ".partial-"
 
 
@@ -17,7 +19,14 @@ def partial_path(target: Path) -> Path:
 
 
 def commit(target: Path) -> None:
-    """Flush the partial file to the disk and give it its name."""
+    """Flush the partial file to the disk and give it its name.
+
+    Raises
+    ------
+    LeaseLostError
+        Another process has taken this work over.
+    """
+    before_write()
     partial = partial_path(target)
     with partial.open("rb+") as handle:
         os.fsync(handle.fileno())

@@ -119,6 +119,11 @@ class ClusterSettings(BaseModel):
         Where allocations have their scripts and logs; ``launches`` below ``root`` if None.
     signal_before_end_s
         So long before the walltime Slurm sends SIGUSR1, upon which work is put down.
+    lease_s
+        A process that holds work with checkpoints and gives no sign of life for so long may lose it to another one.
+    silent_after_s
+        A job that gives no sign of life for so long, while the database answers, is run again although its worker may
+        live; the worker is kept from writing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,6 +132,8 @@ class ClusterSettings(BaseModel):
     launchpad_database: str | None = None
     folder: Path | None = None
     signal_before_end_s: int = Field(default=120, ge=10)
+    lease_s: float = Field(default=60.0, ge=2)
+    silent_after_s: float = Field(default=300.0, ge=10)
 
     @model_validator(mode="after")
     def _every_kind_is_taken(self) -> Self:

@@ -26,6 +26,9 @@ class MongodbSettings(BaseModel):
     The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
     environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
     settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
+
+    A server that restarts is waited for, for ``patience_s`` seconds; then the job fails, what it had computed stays on
+    disk, and the next try hands it in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -39,6 +42,7 @@ class MongodbSettings(BaseModel):
     password_file: Path | None = None
     auth_source: str | None = None
     tls: bool = False
+    patience_s: float = Field(default=180.0, ge=0)
     uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
 
     @field_validator("host")
@@ -48,6 +52,11 @@ class MongodbSettings(BaseModel):
         if not host or set(host) & set("/@ "):
             raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
         return host
+
+    @property
+    def server(self) -> str:
+        """Which server it is, to tell it from others in this process; not to be shown."""
+        return f"{self.host}:{self.port}" if self.uri is None else self.uri.get_secret_value()
 
     def resolve_password(self) -> SecretStr | None:
         """The password, or None if there is none.

@@ -155,10 +155,7 @@ class Ledger:
         StorageError
             If ``kind`` is not one of :data:`STATE_KINDS`.
         """
-        if kind not in STATE_KINDS:
-            raise StorageError(
-                f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
-            )
+        self._must_be_a_state(kind)
         complete = make_entry(kind, key, self.campaign, document)
         complete["updated_at"] = complete["created_at"]
         return self._change(
@@ -169,6 +166,37 @@ class Ledger:
         """Write a state of the kind ``progress`` unless there is one of that key; returns the one that holds."""
         complete = make_entry("progress", key, self.campaign, document)
         return self._change("progress", key, lambda old: old or complete)
+
+    def change_state(
+        self, kind: str, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Make a new state of the one before, with no other writer in between.
+
+        Parameters
+        ----------
+        kind, key
+            One of :data:`STATE_KINDS`, and its key.
+        change
+            Takes the state, or None if there is none, and returns the new one; may be called several times. Of two
+            writers one wins if the state has a count ``serial`` that every change raises.
+
+        Returns
+        -------
+        dict
+            The state that holds now.
+        """
+        self._must_be_a_state(kind)
+
+        def complete(old: dict[str, Any] | None) -> dict[str, Any]:
+            new = make_entry(kind, key, self.campaign, change(old))
+            return new if old is None else new | {"created_at": old["created_at"]}
+
+        return self._change(kind, key, complete)
+
+    def remove_state(self, kind: str, key: str, only_if: Mapping[str, Any]) -> None:
+        """Remove a state if its fields are as said; no matter if it is absent."""
+        self._must_be_a_state(kind)
+        self.store(kind).remove_docs({"key": key, **only_if})
 
     def record_failure(
         self, kind: str, key: str, reason: str, details: Mapping[str, Any] | None = None
@@ -264,6 +292,12 @@ class Ledger:
         for store in self._stores.values():
             store.close()
         self._stores.clear()
+
+    def _must_be_a_state(self, kind: str) -> None:
+        if kind not in STATE_KINDS:
+            raise StorageError(
+                f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
+            )
 
     def _change(
         self, kind: str, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]

@@ -25,8 +25,9 @@ KINDS = (
     "failures",
     "campaigns",
     "progress",
+    "leases",
 )
-STATE_KINDS = ("campaigns", "progress")
+STATE_KINDS = ("campaigns", "progress", "leases")
 """Kinds whose documents change; all others are written once."""
 
 LEDGER_FIELDS = ("key", "kind", "campaign", "created_at")

@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,14 +16,13 @@ from typing import NamedTuple, Self
 
 from interphase_flows.exceptions import LockedError, StorageError
 
-__all__ = ["LOCK_NAME", "CampaignLock", "LockHolder", "held_alone", "lock_holder"]
+__all__ = ["LOCK_NAME", "CampaignLock", "LockHolder", "lock_holder"]
 
 LOCK_NAME = "campaign.lock"
 
 # A reader holds the lock for an instant to see whether anyone else does: that must not refuse an owner.
 _TRIES = 5
 _BETWEEN_TRIES_S = 0.02
-_BETWEEN_LOOKS_S = 0.2
 
 _held: "weakref.WeakSet[CampaignLock]" = weakref.WeakSet()
 
@@ -137,48 +135,6 @@ def lock_holder(root: str | Path) -> LockHolder | None:
         return None if _try_flock(descriptor, path, fcntl.LOCK_SH) else _read_holder(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextlib.contextmanager
-def held_alone(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold a file's lock within the block, after waiting for whoever holds it; the file is removed at the end.
-
-    Parameters
-    ----------
-    path
-        In a folder that is there.
-    while_waiting
-        Called now and then; what it raises ends the waiting.
-
-    Raises
-    ------
-    StorageError
-        If the file system has no locks.
-    """
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            while not _try_flock(descriptor, path, fcntl.LOCK_EX):
-                while_waiting()
-                time.sleep(_BETWEEN_LOOKS_S)
-            # who held it before has removed the file: a lock on what has no name keeps nobody out
-            if _is_named(descriptor, path):
-                break
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-def _is_named(descriptor: int, path: Path) -> bool:
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    return False
 
 
 def _try_flock(descriptor: int, path: Path, operation: int, attempt: int = 0) -> bool:

@@ -1,10 +1,8 @@
 """A maggma store in MongoDB that keeps its secrets, waits for a server that restarts, and fails in words.
 
-pymongo repeats a write by itself only in a replica set. Here every operation is such that doing it twice is doing
-it once, and is repeated on any server while the connection comes and goes, within a limit.
+Every operation is such that doing it twice is doing it once, and is repeated while the connection comes and goes.
 """
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Self, TypeVar
@@ -22,16 +20,14 @@ from pymongo.errors import (
 
 from interphase_flows.exceptions import SettingsError, StorageError
 from interphase_flows.settings import MongodbSettings, load_settings
+from interphase_flows.storage.patience import patiently
 
 __all__ = ["MongodbStore", "change_document"]
 
 _MAX_TRIES = 100
 _SERVER_TIMEOUT_MS = 10_000
 _ANSWER_TIMEOUT_MS = 60_000
-# a server that restarts, or a replica set that elects, is back within this; a job then need not fail
-_PATIENCE_S = 60.0
-_FIRST_WAIT_S = 0.05
-_LONGEST_WAIT_S = 2.0
+_COUNTS = ("tries", "serial")
 _NOT_ALLOWED = (13, 18, 8000)
 """Unauthorized, AuthenticationFailed, and Atlas's own code for both."""
 
@@ -86,7 +82,8 @@ class MongodbStore(MongoStore):
             key=key,
             **kwargs,
         )
-        self._has_answered = False
+        self._server = settings.server
+        self._patience_s = settings.patience_s
 
     @property
     def name(self) -> str:
@@ -200,31 +197,19 @@ class MongodbStore(MongoStore):
         return True
 
     def _patiently(self, operation: Callable[[], _Answer]) -> _Answer:
-        """Do it, again if the connection was lost, for at most a minute.
+        """Do it, again if the connection was lost, within the patience of the settings.
 
         Raises
         ------
         StorageError
             If the server does not do it.
         """
-        end = time.monotonic() + _PATIENCE_S
-        wait_s = _FIRST_WAIT_S
-        while True:
-            try:
-                answer = operation()
-            except DuplicateKeyError:
-                raise
-            except AutoReconnect as error:
-                # a server that never answered is a mistake in the settings, not one that restarts
-                if not self._has_answered or time.monotonic() + wait_s > end:
-                    raise self._in_words(error) from None
-            except PyMongoError as error:
-                raise self._in_words(error) from None
-            else:
-                self._has_answered = True
-                return answer
-            time.sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+        try:
+            return patiently(operation, self._server, self._patience_s)
+        except DuplicateKeyError:
+            raise
+        except PyMongoError as error:
+            raise self._in_words(error) from None
 
     def _in_words(self, error: PyMongoError) -> StorageError:
         """What went wrong and what to do; not the driver's text, which may hold the address with its password."""
@@ -250,7 +235,7 @@ def change_document(
 ) -> dict[str, Any]:
     """Replace the document of a key by what ``change`` makes of it, without losing another writer's change.
 
-    A count ``tries`` is compared and swapped, so that no repetition is lost between two writers.
+    A count (``tries``, ``serial``) is compared and swapped, so that no change is lost between two writers.
 
     Parameters
     ----------
@@ -277,7 +262,7 @@ def change_document(
             except DuplicateKeyError:
                 continue
             return new
-        guard = {"tries": old["tries"]} if "tries" in old else {}
+        guard = {count: old[count] for count in _COUNTS if count in old}
         if collection.replace_one({"key": key, **guard}, new).matched_count:
             return new
     raise StorageError(

@@ -27,8 +27,9 @@ from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.atomic import sweep_leftovers
+from interphase_flows.storage.leases import leased_folder
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.lock import LOCK_NAME, CampaignLock, held_alone
+from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
 from interphase_flows.storage.mongodb import MongodbStore
 from interphase_flows.storage.sqlite_store import SqliteStore
 
@@ -130,7 +131,10 @@ class Workspace:
     def own_work_folder(
         self, kind: str, key: str, while_waiting: Callable[[], None] = lambda: None
     ) -> Iterator[Path]:
-        """Give a work folder to one process at a time: jobs that a launcher runs twice must not meet in it.
+        """Give a work folder to one process at a time, and its checkpoints to the next one.
+
+        A process that was thought dead and comes back finds its folder taken at its next write; see
+        `storage.leases`.
 
         Parameters
         ----------
@@ -139,9 +143,9 @@ class Workspace:
         while_waiting
             Called now and then while another process has the folder; what it raises ends the waiting.
         """
-        folder = self.work_folder(kind, key)
-        with held_alone(folder.with_name(f"{key}.lock"), while_waiting):
-            folder.mkdir(parents=True, exist_ok=True)  # who had it before may have removed it
+        parent = self.work_folder(kind, key).parent
+        lease_s = self.settings.cluster.lease_s
+        with leased_folder(self.ledger, parent, kind, key, lease_s, while_waiting) as folder:
             yield folder
 
     def job_store(self) -> "JobStore":

@@ -106,8 +106,8 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: Mong
 def test_a_server_that_stays_away_is_told(own_server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some patience: in words, with the address."""
     monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
-    monkeypatch.setattr(mongodb, "_PATIENCE_S", 0.2)
-    ledger = Ledger.in_mongodb(settings_of(own_server), "c")
+    impatient = settings_of(own_server).model_copy(update={"patience_s": 0.2})
+    ledger = Ledger.in_mongodb(impatient, "c")
     ledger.put("labels", "a", {})
     own_server.kill()
     for ask in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):

@@ -8,7 +8,7 @@ from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
 from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
-from interphase_flows.exceptions import InterphaseError, WalltimeReachedError
+from interphase_flows.exceptions import InterphaseError, LeaseLostError, WalltimeReachedError
 from interphase_flows.jobs.once import is_on_record
 from interphase_flows.progress import emit
 from interphase_flows.settings import load_settings
@@ -70,6 +70,9 @@ class CampaignFiretask(JobFiretask):
             except WalltimeReachedError as stop:
                 emit("hand over", 0, 1, f"{name}: {stop}")
                 return FWAction(detours=[self._follow_up(fw_spec)], stored_data={HANDOVERS: str(stop)})
+            except LeaseLostError as lost:
+                emit("stop", 0, 1, f"{name}: {lost}")
+                raise  # into a launch that is not the job's any more: FireWorks leaves the job alone
             except Exception as error:
                 if not is_on_record(error):
                     # a database that does not answer may be why it failed: then FireWorks' traceback has it alone

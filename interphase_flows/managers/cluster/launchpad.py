@@ -55,7 +55,7 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
     with _in_words(store):
         _configure()
         # half a second to import, and to be configured first
-        from fireworks.core.launchpad import LaunchPad
+        from interphase_flows.managers.cluster.patient_launchpad import PatientLaunchPad
 
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
@@ -63,12 +63,18 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         }
         if store.tls:
             client["tls"] = True
-        common = {"name": launchpad_database(settings), "strm_lvl": "WARNING", "mongoclient_kwargs": client}
+        common: dict[str, Any] = {
+            "server": store.server,
+            "patience_s": store.patience_s,
+            "name": launchpad_database(settings),
+            "strm_lvl": "WARNING",
+            "mongoclient_kwargs": client,
+        }
         if store.uri is not None:
-            launchpad = LaunchPad(host=store.uri.get_secret_value(), uri_mode=True, **common)
+            launchpad = PatientLaunchPad(host=store.uri.get_secret_value(), uri_mode=True, **common)
         else:
             password = store.resolve_password()
-            launchpad = LaunchPad(
+            launchpad = PatientLaunchPad(
                 host=store.host,
                 port=store.port,
                 username=store.username or None,

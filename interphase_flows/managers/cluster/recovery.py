@@ -2,24 +2,27 @@
 
 FireWorks learns of a lost job from the age of its last sign of life.  Here the evidence is asked for: the allocation of
 the job is not in the queue any more, or was requeued; or its process is gone from this machine.  A job of which
-neither can be said may still be running, and is left alone.
+neither can be said may still be running, and is left alone, unless it has given no sign of life for long: then another
+worker may have it, since leases keep the first one from writing should it come back.
 """
 
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, mend_books
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.slurm import job_record, jobs_in_queue
 from interphase_flows.managers.cluster.states import job_name_prefix
 from interphase_flows.settings import Settings
+from interphase_flows.storage.leases import process_start, this_process
 from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,10 +31,10 @@ if TYPE_CHECKING:
 RECOVERIES = "recoveries"
 """In the specification of a job: how often it was run again, each time with the reason."""
 
-RECOVERED = "interphase_recovered"
-"""Of a launch that was acted on."""
+SEEN = "interphase_seen"
+"""Of a running launch: its last sign of life at the last look, and for how long it has been the last one."""
 
-Action = Literal["run again", "give up"]
+Action = Literal["run again", "give up", "mend"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ RULES: Mapping[str, Rule] = {
     "completed": Rule(5, "its worker ended without a word: see the worker's log in the folder of launches"),
     "gone": Rule(5, "its allocation is unknown to Slurm"),
     "process_gone": Rule(5, "its process was killed: see the system's log, memory above all"),
+    "silent": Rule(5, "its worker gives no sign of life: look at its node"),
     # errors of jobs that come and go with the machines around them
+    "LeaseLostError": Rule(20, "another worker had its work"),
+    "AutoReconnect": Rule(20, "the database is not reachable"),
+    "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
+    "NetworkTimeout": Rule(20, "the database does not answer in time"),
     "StorageError": Rule(5, "the database or the folder of files is not reachable"),
     "OSError": Rule(3, "a disk is full or not there"),
 }
@@ -80,7 +88,7 @@ class Recovery:
 
 
 def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
-    """Find jobs that nobody runs any more, and run them again or give them up.
+    """Find jobs that nobody runs any more, and run them again or give them up; mend FireWorks' books.
 
     Done twice, it does nothing the second time; of two that do it at a time, one acts on each job.
 
@@ -95,9 +103,14 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         queue = None  # no Slurm here: the processes of this machine can still be judged
     launchpad = open_launchpad(settings)
     try:
-        done = []
+        done: list[Recovery | None] = [
+            Recovery(each.fw_id, each.name, each.campaign, "half_written", each.told, 0, "mend", "")
+            for each in mend_books(launchpad, dry_run)
+        ]
         for launch in _running_launches(launchpad):
-            evidence = _evidence(launch["fworker"].get("env") or {}, queue)
+            evidence = _evidence(launch["fworker"].get("env") or {}, queue) or _silence(
+                launchpad, settings, launch, dry_run
+            )
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
         for launch, reason, told in _fizzled_launches(launchpad):
@@ -109,20 +122,14 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
 
 def worker_evidence() -> dict[str, Any]:
     """Return what a worker leaves with every job it takes, by which it can be found dead."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": _process_start(os.getpid()),
-        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
-        "slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0")),
-    }
+    return this_process() | {"slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
 
 
 def _evidence(worker: Mapping[str, Any], queue: Mapping[str, Any] | None) -> tuple[str, str] | None:
     """Return the reason why a worker is gone, and words; None if it may be at work."""
     job_id = worker.get("slurm_job_id")
     if job_id is None:
-        if worker.get("host") != socket.gethostname() or _process_start(worker["pid"]) == worker["started"]:
+        if worker.get("host") != socket.gethostname() or process_start(worker["pid"]) == worker["started"]:
             return None
         return "process_gone", f"process {worker['pid']} of {worker['host']} is gone"
     if queue is None:
@@ -147,20 +154,37 @@ def _is_another_run(job_id: str, worker: Mapping[str, Any]) -> bool:
     return now is not None and now.n_restarts > worker.get("slurm_restarts", 0)
 
 
-def _process_start(pid: int) -> str | None:
-    """Return when a process of this machine began, in the kernel's own count; None if there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+def _silence(
+    launchpad: "LaunchPad", settings: Settings, launch: Mapping[str, Any], dry_run: bool
+) -> tuple[str, str] | None:
+    """Return that a worker gives no sign of life, and words; None if it did, or may yet.
+
+    Only time between looks counts, and of a long one the half that is needed: while the database was away, or nobody
+    looked, no sign could be given.
+    """
+    limit_s = settings.cluster.silent_after_s
+    now = time.time()
+    sign = str(launch["state_history"][-1].get("updated_on", ""))
+    seen = launch.get(SEEN) or {}
+    silent_s = 0.0
+    if seen.get("sign") == sign:
+        silent_s = seen["silent_s"] + min(max(now - seen["at_unix_s"], 0.0), limit_s / 2)
+    if not dry_run:
+        launchpad.launches.update_one(
+            {"launch_id": launch["launch_id"], "state": "RUNNING"},
+            {"$set": {SEEN: {"sign": sign, "silent_s": silent_s, "at_unix_s": now}}},
+        )
+    if silent_s < limit_s:
         return None
-    return None if fields[0] == "Z" else fields[19]
+    worker = launch["fworker"]["env"]
+    return "silent", f"process {worker['pid']} of {worker['host']} gave no sign of life for {silent_s:.0f} s"
 
 
 def _running_launches(launchpad: "LaunchPad") -> list[dict[str, Any]]:
     """Return the launches of running jobs; a launch of another program, which says nothing of its worker, is left out."""
     running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
-    launch_ids = [firework["launches"][-1] for firework in running if firework["launches"]]
-    fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1}
+    launch_ids = [firework["launches"][-1] for firework in running if firework.get("launches")]
+    fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1, "state_history": 1, SEEN: 1}
     found = launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields)
     return [launch for launch in found if "pid" in (launch["fworker"].get("env") or {})]
 
@@ -221,9 +245,11 @@ def _act(
     if dry_run:
         return found
     # the launch is claimed: of two that recover, one gets it, and a job that ended meanwhile is left alone
+    now = time.time()
+    is_free = [{RECOVERED: {"$exists": False}}, {RECOVERED: {"$lt": now - CLAIMED_FOR_S}}]
     claimed = launchpad.launches.find_one_and_update(
-        {"launch_id": launch_id, "state": launch["state"], RECOVERED: {"$exists": False}},
-        {"$set": {"state": "FIZZLED", RECOVERED: True}},
+        {"launch_id": launch_id, "state": launch["state"], "$or": is_free},
+        {"$set": {"state": "FIZZLED", RECOVERED: now}},
     )
     if claimed is None:
         return None

@@ -1,0 +1,109 @@
+"""FireWorks' LaunchPad on a server that restarts: its operations are repeated while the connection comes and goes.
+
+FireWorks itself gives up at the first lost connection, and the worker with it.  What an answer that was lost on the
+way leaves behind (a job taken by nobody, a lock without an owner) is found by `recovery`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fireworks.core.launchpad import LaunchPad
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from interphase_flows.storage.patience import patiently
+
+REPEATED = frozenset(
+    {
+        "aggregate",
+        "count_documents",
+        "create_index",
+        "delete_many",
+        "delete_one",
+        "distinct",
+        "find_one",
+        "find_one_and_delete",
+        "find_one_and_replace",
+        "find_one_and_update",
+        "index_information",
+        "replace_one",
+        "update_many",
+        "update_one",
+    }
+)
+"""Operations of a collection of which a repetition does no harm."""
+COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows")
+
+
+class PatientCollection:
+    """A collection whose operations wait for the server; everything else is the collection's.
+
+    Parameters
+    ----------
+    collection
+        pymongo's.
+    server, patience_s
+        See `storage.patience.patiently`.
+    """
+
+    def __init__(self, collection: "Collection[Any]", server: str, patience_s: float):
+        self._collection = collection
+        self._server = server
+        self._patience_s = patience_s
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._collection, name)
+        if name not in REPEATED:
+            return attribute
+        return lambda *args, **kwargs: self._patiently(lambda: attribute(*args, **kwargs))
+
+    def find(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+        """Return the documents that match, read whole: a cursor does not survive its server."""
+        return self._patiently(lambda: list(self._collection.find(*args, **kwargs)))
+
+    def insert_one(self, document: dict[str, Any], **kwargs: Any) -> Any:
+        """Insert a document; one that an earlier try had left there is not inserted again."""
+        # pymongo gives the document its identity at the first try
+        return self._insert([document], lambda: self._collection.insert_one(document, **kwargs))
+
+    def insert_many(self, documents: Any, **kwargs: Any) -> Any:
+        """Insert documents; those that an earlier try had left there are not inserted again."""
+        kept = list(documents)
+        kwargs.setdefault("ordered", False)
+        return self._insert(kept, lambda: self._collection.insert_many(kept, **kwargs))
+
+    def _insert(self, documents: list[dict[str, Any]], insert: Callable[[], Any]) -> Any:
+        n_tries = 0
+
+        def again() -> Any:
+            nonlocal n_tries
+            n_tries += 1
+            try:
+                return insert()
+            except (DuplicateKeyError, BulkWriteError):
+                mine = {"_id": {"$in": [document.get("_id") for document in documents]}}
+                if n_tries > 1 and self._collection.count_documents(mine) == len(documents):
+                    return None
+                raise
+
+        return self._patiently(again)
+
+    def _patiently(self, operation: Callable[[], Any]) -> Any:
+        return patiently(operation, self._server, self._patience_s)
+
+
+class PatientLaunchPad(LaunchPad):
+    """A LaunchPad of patient collections.
+
+    Parameters
+    ----------
+    server, patience_s
+        See `storage.patience.patiently`.
+    kwargs
+        FireWorks' own.
+    """
+
+    def __init__(self, server: str, patience_s: float, **kwargs: Any):
+        super().__init__(**kwargs)
+        for name in COLLECTIONS:
+            setattr(self, name, PatientCollection(self.db[name], server, patience_s))
