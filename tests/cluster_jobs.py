@@ -5,9 +5,14 @@ import os
 import time
 from pathlib import Path
 
-from jobflow import job
+from jobflow import Flow, Response, job
 
+from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.jobs.once import once_alone
+from interphase_flows.md.checkpoint import write_file_durably
+from interphase_flows.references.deadline import deadline
+from interphase_flows.storage.workspace import current_workspace
 
 
 @job
@@ -61,3 +66,37 @@ def disk_full_once(marker: str) -> int:
         path.touch()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), marker)
     return 7
+
+
+@job
+def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
+    """Count in a leased folder, a checkpoint per step; wait at the middle for a file. Returns who counted last."""
+    workspace = current_workspace()
+
+    def compute(folder: Path) -> AnalysisDoc:
+        counted = folder / "count"
+        lines = counted.read_text().splitlines() if counted.exists() else []
+        while len(lines) < n_steps:
+            lines.append(str(os.getpid()))
+            write_file_durably(counted, "\n".join(lines).encode())
+            while len(lines) == n_steps // 2 and not Path(go).exists():
+                time.sleep(0.05)
+        return AnalysisDoc(
+            key=key, name="count", rests_on=[], values={"counted_by": [int(pid) for pid in lines]}
+        )
+
+    once_alone("analyses", key, AnalysisDoc, deadline(workspace.settings), "a count", compute)
+    return os.getpid()
+
+
+@job
+def more_jobs(n: int, path: str) -> Response:
+    """Be replaced by several jobs and one that adds them up."""
+    several = [leave_a_line(path, number) for number in range(n)]
+    total = add_up([each.output for each in several])
+    return Response(replace=Flow([*several, total], output=total.output))
+
+
+@job
+def add_up(numbers: list) -> int:
+    return sum(numbers)

@@ -4,7 +4,8 @@ import pytest
 
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import AnalysisDoc
-from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
+from interphase_flows.exceptions import AnalysisError, LeaseLostError, StorageError, WalltimeReachedError
+from interphase_flows.fencing import fenced
 from interphase_flows.jobs.once import artifact_refs, once, recall
 
 
@@ -72,3 +73,38 @@ def test_files_are_found_however_deep(workspace):
     """In a mapping in a list in a field."""
     ref = workspace.artifacts.put_bytes(b"x", "analyses")
     assert list(artifact_refs(document("k", deep={"list": [1, (ref, "s")]}))) == [ref]
+
+
+def test_who_lost_its_lease_records_nothing_neither_result_nor_failure(workspace):
+    """What goes wrong in a folder that is another's says nothing of the work."""
+
+    def lost() -> None:
+        raise LeaseLostError("taken over")
+
+    def fail() -> AnalysisDoc:
+        raise FileNotFoundError("the folder is gone")
+
+    for compute in (lambda: document("k"), fail):
+        with fenced(lost), pytest.raises(LeaseLostError):
+            once("analyses", "k", AnalysisDoc, compute)
+    assert recall("analyses", "k", AnalysisDoc) is None
+    assert workspace.ledger.failure("analyses", "k") is None
+
+
+def test_a_result_that_the_database_does_not_take_is_kept_and_handed_in_later(workspace, monkeypatch):
+    """Hours of work are not done again because a server was away."""
+
+    def away(*_: object) -> None:
+        raise StorageError("no server answers")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(workspace.ledger, "put", away)
+        with pytest.raises(
+            StorageError, match=r"no server answers.*kept in .*k\.json; the next try hands it in"
+        ):
+            once("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
+    kept = workspace.root / "unrecorded" / "analyses" / "k.json"
+    assert kept.exists()
+    assert once("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == document("k", x=1)
+    assert not kept.exists()
+    assert recall("analyses", "k", AnalysisDoc) == document("k", x=1)
