@@ -72,10 +72,13 @@ def launch(
         return
 
     def look() -> bool:
-        if every is not None:
-            _recover_once(settings, dry_run)
+        if every is None:
+            _launch_once(root, dry_run)
+            return False
+        _recover_once(settings, dry_run)
         _launch_once(root, dry_run)
-        return bool(n_open_jobs(settings))
+        # a worker that was killed meanwhile may have left what looks like the end
+        return bool(n_open_jobs(settings) or _recover_once(settings, dry_run))
 
     repeat(look, every)
 

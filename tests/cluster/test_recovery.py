@@ -97,12 +97,15 @@ def test_after_too_many_tries_it_is_given_up_with_the_mend(settings, tmp_path, m
     assert cluster_status(settings, "hopeless").failed == ["wait_for"]
 
 
-def test_an_error_of_the_machine_is_tried_again_and_one_of_the_job_is_not(settings, tmp_path):
-    """A full disk may have room tomorrow."""
+def test_an_error_of_the_machine_is_tried_again_after_a_while(settings, tmp_path, monkeypatch):
+    """A full disk may have room tomorrow, but hardly at once."""
     full = disk_full_once(str(tmp_path / "marker"))
     add(settings, Flow([full]), "full")
     work(settings, "all", tmp_path / "launches")
     assert cluster_status(settings, "full").failed == ["disk_full_once"]
+    monkeypatch.setattr(recovery, "FIRST_WAIT_S", 60.0)
+    assert recover(settings) == []
+    monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
     (found,) = recover(settings)
     assert (found.reason, found.action) == ("OSError", "run again")
     assert "No space left on device" in found.told

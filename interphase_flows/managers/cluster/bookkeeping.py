@@ -65,7 +65,7 @@ def _half_taken(launchpad: "LaunchPad", dry_run: bool) -> Iterator[Mended]:
         launch_ids = firework.get("launches") or []
         if launch_ids and launchpad.launches.find_one({"launch_id": launch_ids[-1], "state": "RESERVED"}):
             continue  # FireWorks' own reservation, of `qlaunch -r`
-        if (datetime.now(UTC) - _moment(firework["updated_on"])).total_seconds() < RESERVED_FOR_S:
+        if (datetime.now(UTC) - moment(firework["updated_on"])).total_seconds() < RESERVED_FOR_S:
             continue
         known = {"fw_id": firework["fw_id"], "state": "RESERVED", "updated_on": firework["updated_on"]}
         if dry_run or launchpad.fireworks.update_one(known, {"$set": {"state": "READY"}}).modified_count:
@@ -166,6 +166,7 @@ def _mended(firework: Mapping[str, Any], told: str) -> Mended:
     return Mended(firework["fw_id"], firework["name"], firework["spec"].get("campaign", ""), told)
 
 
-def _moment(value: datetime | str) -> datetime:
+def moment(value: datetime | str) -> datetime:
+    """Return a time of FireWorks' documents, which write it in two ways."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

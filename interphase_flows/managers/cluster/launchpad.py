@@ -82,7 +82,11 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
                 authsource=store.auth_source or store.database,
                 **common,
             )
-        _make_ready(launchpad)
+        try:
+            _make_ready(launchpad)
+        except BaseException:
+            launchpad.connection.close()
+            raise
     return launchpad
 
 

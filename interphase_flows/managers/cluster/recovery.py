@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, mend_books
+from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, mend_books, moment
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.slurm import job_record, jobs_in_queue
 from interphase_flows.managers.cluster.states import job_name_prefix
@@ -33,6 +33,10 @@ RECOVERIES = "recoveries"
 
 SEEN = "interphase_seen"
 """Of a running launch: its last sign of life at the last look, and for how long it has been the last one."""
+
+FIRST_WAIT_S = 2.0
+LONGEST_WAIT_S = 600.0
+"""Between an error of the machine and the next try."""
 
 Action = Literal["run again", "give up", "mend"]
 
@@ -67,8 +71,8 @@ RULES: Mapping[str, Rule] = {
     "AutoReconnect": Rule(20, "the database is not reachable"),
     "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
     "NetworkTimeout": Rule(20, "the database does not answer in time"),
-    "StorageError": Rule(5, "the database or the folder of files is not reachable"),
-    "OSError": Rule(3, "a disk is full or not there"),
+    "StorageError": Rule(8, "the database or the folder of files is not reachable"),
+    "OSError": Rule(8, "a disk is full or not there"),
 }
 """Reason -> rule.  Any other error is the job's own, and running it again would end in it again."""
 
@@ -114,6 +118,8 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
         for launch, reason, told in _fizzled_launches(launchpad):
+            if time.time() < _next_try_unix_s(launchpad, launch):
+                continue
             done.append(_act(launchpad, settings, launch, reason, told, dry_run))
         return [each for each in done if each is not None]
     finally:
@@ -211,6 +217,14 @@ def _fizzled_launches(launchpad: "LaunchPad") -> Iterator[tuple[dict[str, Any], 
             continue
         last = next((line for line in reversed(trace.splitlines()) if line.strip()), "")
         yield launch, errors[-1], last
+
+
+def _next_try_unix_s(launchpad: "LaunchPad", launch: Mapping[str, Any]) -> float:
+    """Return when an error of the machine may be gone: after a while that doubles with every try."""
+    spec = launchpad.fireworks.find_one({"fw_id": launch["fw_id"]}, {f"spec.{RECOVERIES}": 1})["spec"]
+    wait_s = min(FIRST_WAIT_S * 2 ** len(spec.get(RECOVERIES, [])), LONGEST_WAIT_S)
+    last = launch["state_history"][-1]
+    return moment(last.get("updated_on") or last["created_on"]).timestamp() + wait_s
 
 
 def _act(

@@ -115,6 +115,10 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             return bool(launch_rocket(launchpad, fworker, strm_lvl="WARNING"))
+    except (RuntimeError, ValueError) as error:
+        # FireWorks' books do not agree about a job, as after a kill between two writes: recover mends them
+        emit(STAGE, 0, 1, f"FireWorks cannot hand out or close a job: {str(error).strip().splitlines()[-1]}")
+        return False
     finally:
         os.chdir(before)
         with contextlib.suppress(OSError):

@@ -1,0 +1,101 @@
+"""A site for tests: settings, variables of the environment, and the command line on a real Slurm."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from interphase_flows.storage.ledger import Ledger
+from slurm_cluster import SlurmCluster
+from tiny_campaign import command, environment
+
+ENDS_WITHIN_S = 800.0
+COMPARED = ("labels", "datasets", "models", "committees", "segments", "iterations", "analyses")
+"""Kinds of documents whose keys do not depend on where, and through which faults, a campaign was run."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a campaign is run from.
+
+    Parameters
+    ----------
+    root
+        Folder of results, files and logs of allocations.
+    slurm
+        Started.
+    variables
+        Of the environment of every command.
+    printed
+        What commands printed.
+    """
+
+    root: Path
+    slurm: SlurmCluster
+    variables: dict[str, str]
+    printed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def with_settings(cls, root: Path, slurm: SlurmCluster, settings: str) -> "Site":
+        """Write a settings file that only its owner may read, and use it."""
+        file = root / "interphase.yaml"
+        file.touch(mode=0o600)
+        file.write_text(settings)
+        variables = {"INTERPHASE_SETTINGS_FILE": str(file), "SLURM_CONF": slurm.environment["SLURM_CONF"]}
+        return cls(root, slurm, variables)
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command(arguments),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment(),
+            timeout=ENDS_WITHIN_S,
+        )
+        self.printed.extend((done.stdout, done.stderr))
+        assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.logs()}"
+        return done
+
+    def environment(self) -> dict[str, str]:
+        return environment() | self.variables
+
+    def logs(self) -> str:
+        found = sorted(self.root.glob("launches/*/*.error"))
+        return "\n".join(f"{path.name}:\n{path.read_text()[-1500:]}" for path in found[-3:])
+
+    def status(self, campaign: str = "tiny") -> dict[str, Any]:
+        return json.loads(self.command("status", campaign, "--json").stdout)
+
+
+def keys_of_one_machine(file: Path, root: Path, kinds: Sequence[str] = COMPARED) -> dict[str, set[str]]:
+    """Run a campaign file called tiny on this machine alone, and return its keys by kind."""
+    subprocess.run(
+        command(["run", str(file), "--root", str(root)]),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment(),
+        timeout=ENDS_WITHIN_S,
+    )
+    with closing(Ledger.embedded(root / "tiny" / "ledger.sqlite", read_only=True)) as ledger:
+        return keys_of(ledger, kinds)
+
+
+def keys_of(ledger: Ledger, kinds: Sequence[str] = COMPARED) -> dict[str, set[str]]:
+    """Return the keys of a ledger by kind.
+
+    Raises
+    ------
+    AssertionError
+        A key is there twice.
+    """
+    found = {}
+    for kind in kinds:
+        keys = [document["key"] for document in ledger.find(kind, properties=["key"])]
+        assert len(keys) == len(set(keys)), f"{kind}: a key is there twice"
+        found[kind] = set(keys)
+    return found
