@@ -2,6 +2,7 @@
 # make test   install what is needed, GPAW too where it can be compiled, and run the tests
 # make lint   style, types and the floors of the house
 # make bench  speed, printed as ratios
+# make chaos FAULTS=50  campaigns on a Slurm of their own through so many faults (Debian, as root)
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,9 +10,10 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 GPAW_STAMP := $(VENV)/.installed-gpaw
 GPAW_LOG := $(VENV)/gpaw-install.log
+FAULTS ?= 50
 CAMPAIGN := workflows/li_li7p3s11_quickstart.yaml
 
-.PHONY: demo install test test-unit lint format bench docs clean
+.PHONY: demo install test test-unit lint format bench chaos docs clean
 
 demo: $(STAMP)
 	$(BIN)/interphase run $(CAMPAIGN)
@@ -57,6 +59,10 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/trajectory_io.py
 	$(BIN)/python benchmarks/gpaw_label.py
+
+chaos: $(DEV_STAMP)
+	bash tests/system_packages.sh
+	OMP_NUM_THREADS=1 $(BIN)/python tests/chaos.py --faults $(FAULTS) --seed 1
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_campaign_reference.py
