@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PING_INTERVAL_S = 30
 """How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
 
+PINGS_BEFORE_SILENT = 4
+"""Signs of life that a job has failed to give when it is called silent."""
+
 LOST_AFTER_S = 4 * PING_INTERVAL_S
 LOCK_EXPIRES_AFTER_S = 60
 SERVER_TIMEOUT_MS = 10_000
@@ -53,7 +56,7 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
     """
     store = mongodb_of(settings)
     with _in_words(store):
-        _configure()
+        _configure(settings.cluster.silent_after_s)
         # half a second to import, and to be configured first
         from interphase_flows.managers.cluster.patient_launchpad import PatientLaunchPad
 
@@ -90,11 +93,11 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
     return launchpad
 
 
-def _configure() -> None:
+def _configure(silent_after_s: float) -> None:
     """Set FireWorks' constants before its modules take them over."""
     from fireworks import fw_config
 
-    fw_config.PING_TIME_SECS = PING_INTERVAL_S
+    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, silent_after_s / PINGS_BEFORE_SILENT)
     fw_config.RUN_EXPIRATION_SECS = LOST_AFTER_S
     # a worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it
     fw_config.WFLOCK_EXPIRATION_SECS = LOCK_EXPIRES_AFTER_S
