@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RESERVED_FOR_S = 60.0
 """Taking a job is a few writes; one that is being taken for so long is not."""
 
+TOLD_WITHIN_S = 15.0
+"""A worker that has ended a job tells those that wait for it at once, or when it gets the workflow's lock."""
+
 CLAIMED_FOR_S = 60.0
 """Running a job again is a few writes; one that was claimed for so long, and does not run, was left by its recovery."""
 
@@ -88,7 +91,7 @@ def _inconsistent(launchpad: "LaunchPad", node: int, campaign: str) -> list[tupl
     fireworks = {each["fw_id"]: each for each in launchpad.fireworks.find(of_campaign, fields)}
     states = {fw_id: each["state"] for fw_id, each in fireworks.items()}
     last = [each["launches"][-1] for each in fireworks.values() if each.get("launches")]
-    launch_fields = {"launch_id": 1, "state": 1, RECOVERED: 1}
+    launch_fields = {"launch_id": 1, "state": 1, "state_history": 1, RECOVERED: 1}
     known = {
         each["launch_id"]: each
         for each in launchpad.launches.find({"launch_id": {"$in": last}}, launch_fields)
@@ -115,9 +118,15 @@ def _untold(state: str, of_workflow: str | None, launch: Mapping[str, Any]) -> s
     is_untold = (
         (state in ENDED and of_workflow != state)
         or (state == "FIZZLED" and launch.get("state") == "COMPLETED")
-        or (state == "RUNNING" and launch.get("state") in ENDED)
+        or (state == "RUNNING" and launch.get("state") in ENDED and _ended_s_ago(launch) > TOLD_WITHIN_S)
     )
     return "not told" if is_untold else None
+
+
+def _ended_s_ago(launch: Mapping[str, Any]) -> float:
+    last = launch["state_history"][-1]
+    ended = moment(last.get("updated_on") or last["created_on"])
+    return (datetime.now(UTC) - ended).total_seconds()
 
 
 def _may_begin(firework: Mapping[str, Any], workflow: Mapping[str, Any], states: Mapping[int, str]) -> bool:
