@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fireworks import FWorker
 from jobflow import Flow
 
-from cluster_jobs import wait_for
+from cluster_jobs import plus_one, wait_for
 from fireworks_jobs import add, output_of, variables_of_workers
 from interphase_flows.managers.cluster.allocations import ask_for_workers
+from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.recovery import Recovery, recover
 from interphase_flows.managers.cluster.slurm import jobs_in_queue
+from interphase_flows.managers.cluster.worker import work
 from interphase_flows.settings import Settings
 from slurm_cluster import SlurmCluster
 
@@ -116,3 +119,30 @@ def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
         lambda job_id: run(slurm, "scontrol", "update", f"JobId={job_id}", "StartTime=now"),
     )
     assert (found.reason, found.action) == ("requeued", "run again")
+
+
+def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
+    """Of FireWorks' own `qlaunch -r`: while the queue job waits it is left alone; cancelled, the job is ready again."""
+    job = plus_one(1)
+    add(on_slurm, Flow([job]), "reserved")
+    launchpad = open_launchpad(on_slurm)
+    firework, launch_id = launchpad.reserve_fw(FWorker(), str(tmp_path))
+    assert recover(on_slurm) == []
+    printed = subprocess.run(
+        ["sbatch", "--parsable", "--hold", f"--output={tmp_path}/out", "--wrap", "true"],
+        env=slurm.environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    launchpad.set_reservation_id(launch_id, printed.stdout.strip())
+    assert recover(on_slurm) == []
+    run(slurm, "scancel", printed.stdout.strip())
+    (found,) = until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
+    launchpad.connection.close()
+    assert (found.fw_id, found.action) == (firework.fw_id, "mend")
+    assert "ended as CANCELLED" in found.told
+    assert work(on_slurm, "all", tmp_path / "launches").n_jobs == 1
+    assert output_of(on_slurm, "reserved", job.uuid) == 2
+    assert recover(on_slurm) == []

@@ -9,6 +9,9 @@
     worker       what such an allocation does: run jobs until there are none or time is over
     firetask     one job of a campaign in a worker: its workspace, its failures, its walltime
     recovery     jobs that nobody runs any more, found and run again
+    bookkeeping  FireWorks' own books, mended after a kill between two writes
+    reservations jobs of `qlaunch -r` whose queue job is gone
+    patient_launchpad  FireWorks' database while its server restarts
     states       where the jobs of a campaign stand
     slurm        what the queue says
 """

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, mend_books, moment
+from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, Mended, mend_books, moment
 from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.reservations import cancel_lost_reservations
 from interphase_flows.managers.cluster.slurm import job_record, jobs_in_queue
 from interphase_flows.managers.cluster.states import job_name_prefix
 from interphase_flows.settings import Settings
@@ -109,7 +110,7 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
     try:
         done: list[Recovery | None] = [
             Recovery(each.fw_id, each.name, each.campaign, "half_written", each.told, 0, "mend", "")
-            for each in mend_books(launchpad, dry_run)
+            for each in [*mend_books(launchpad, dry_run), *_lost_reservations(launchpad, queue, dry_run)]
         ]
         for launch in _running_launches(launchpad):
             evidence = _evidence(launch["fworker"].get("env") or {}, queue) or _silence(
@@ -124,6 +125,12 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         return [each for each in done if each is not None]
     finally:
         launchpad.connection.close()
+
+
+def _lost_reservations(
+    launchpad: "LaunchPad", queue: Mapping[str, Any] | None, dry_run: bool
+) -> Iterator[Mended]:
+    return iter(()) if queue is None else cancel_lost_reservations(launchpad, dry_run)
 
 
 def worker_evidence() -> dict[str, Any]:
