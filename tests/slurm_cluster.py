@@ -6,6 +6,7 @@ process id. There is no accounting database: what became of a job is in its comp
 
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 READY_WITHIN_S = 60.0
 ENDS_WITHIN_S = 20.0
 COMMANDS = ("slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "munged")
+REAL_MEMORY_PER_CPU_MB = 4000
 MUNGE_FOLDERS = ("/etc/munge", "/var/log/munge", "/var/lib/munge")
 
 CONFIGURATION = """
@@ -79,14 +81,25 @@ class SlurmCluster:
     ----------
     folder
         Configuration, state and logs.
-    n_nodes, cpus_per_node
-        Nodes are names only: jobs run on this machine.
+    n_nodes, cpus_per_node, has_gpus
+        Nodes are names only: jobs run on this machine. With ``has_gpus`` each has a GPU that is none.
+    partitions
+        Names, of all nodes each; the first is the default one.
     """
 
-    def __init__(self, folder: Path, n_nodes: int = 2, cpus_per_node: int = 2):
+    def __init__(
+        self,
+        folder: Path,
+        n_nodes: int = 2,
+        cpus_per_node: int = 2,
+        has_gpus: bool = False,
+        partitions: Sequence[str] = ("debug",),
+    ):
         self.folder = folder
         self.nodes = [f"n{index + 1}" for index in range(n_nodes)]
         self.cpus_per_node = cpus_per_node
+        self.has_gpus = has_gpus
+        self.partitions = partitions
         self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def start(self) -> None:
@@ -104,12 +117,20 @@ class SlurmCluster:
         text = CONFIGURATION.format(
             host=socket.gethostname().split(".")[0], port=ports[0], folder=self.folder
         )
+        gpus = ""
+        if self.has_gpus:
+            gpus = "Gres=gpu:1 "
+            text += "GresTypes=gpu\n"
+            (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\n")
         for node, port in zip(self.nodes, ports[1:], strict=True):
             text += (
                 f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={port} CPUs={self.cpus_per_node} "
-                "RealMemory=8000 State=UNKNOWN\n"
+                f"{gpus}RealMemory={REAL_MEMORY_PER_CPU_MB * self.cpus_per_node} State=UNKNOWN\n"
             )
-        text += f"PartitionName=debug Nodes={','.join(self.nodes)} Default=YES MaxTime=INFINITE State=UP\n"
+        for index, name in enumerate(self.partitions):
+            is_default = "NO" if index else "YES"
+            nodes = ",".join(self.nodes)
+            text += f"PartitionName={name} Nodes={nodes} Default={is_default} MaxTime=INFINITE State=UP\n"
         (self.folder / "slurm.conf").write_text(text)
         _start_munge()
         self.start_controller()
@@ -122,8 +143,13 @@ class SlurmCluster:
     def start_controller(self) -> None:
         self._run(["slurmctld", "-i"])
 
-    def start_node(self, node: str) -> None:
-        self._run(["slurmd", "-N", node])
+    def start_node(self, node: str, blind_to: Path | None = None) -> None:
+        """Start a node; it and its jobs see an empty folder in the place of one, as where nothing is mounted."""
+        command = ["slurmd", "-N", node]
+        if blind_to is not None:
+            hidden = f"mount -t tmpfs none {shlex.quote(str(blind_to))} && exec {shlex.join(command)}"
+            command = ["unshare", "--mount", "sh", "-c", hidden]
+        self._run(command)
 
     def idle_nodes(self) -> list[str]:
         done = subprocess.run(
@@ -133,7 +159,7 @@ class SlurmCluster:
             check=False,
             env=self.environment,
         )
-        return done.stdout.split()
+        return sorted(set(done.stdout.split()))  # told once per partition
 
     def completed(self) -> list[dict[str, str]]:
         """What Slurm wrote down of jobs that ended: JobId, Name, JobState, ..."""
@@ -179,7 +205,11 @@ class SlurmCluster:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
     def __enter__(self) -> "SlurmCluster":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
