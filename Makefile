@@ -66,6 +66,7 @@ chaos: $(DEV_STAMP)
 
 docs: $(DEV_STAMP)
 	$(BIN)/python docs/generate_campaign_reference.py
+	$(BIN)/python docs/generate_launchers.py
 	$(BIN)/python -m pytest tests/docs
 
 clean:

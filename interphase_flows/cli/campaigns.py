@@ -1,4 +1,4 @@
-"""Commands that start campaigns and go on with them: init, check, run, resume, converge."""
+"""Commands that start campaigns and go on with them: run, resume, converge."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,42 +12,6 @@ from interphase_flows.cli.application import AcceptChanges, Name, Root, app, nam
 if TYPE_CHECKING:
     from interphase_flows.campaigns.schema import Campaign
     from interphase_flows.settings import Settings
-
-
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
-    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
-) -> None:
-    """Write a commented campaign file and settings to start from."""
-    from interphase_flows.campaigns.templates_files import write_templates
-
-    for path in write_templates(folder, force):
-        print(f"wrote {path}")
-    print(
-        f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run"
-    )
-
-
-@app.command()
-def check(
-    file: Annotated[
-        Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")
-    ] = None,
-    root: Root = None,
-) -> None:
-    """Does this machine have what a campaign needs?"""
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.campaigns.yaml_file import load_yaml_model
-    from interphase_flows.managers.checks import check_machine
-
-    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
-    is_good = True
-    for result in check_machine(settings_of(root), campaign):
-        is_good &= result.is_good
-        print(f"{'ok  ' if result.is_good else 'FAIL'} {result.name}: {result.told}")
-    if not is_good:
-        raise typer.Exit(1)
 
 
 @app.command()

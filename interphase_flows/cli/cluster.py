@@ -145,6 +145,12 @@ def _recover_once(settings: "Settings", dry_run: bool) -> int:
 @app.command()
 def work(
     worker: Annotated[str, typer.Argument(help="Name of the worker, of cluster.workers in the settings.")],
+    check: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the jobs of an interphase check --cluster alone, which gives the name.", hidden=True
+        ),
+    ] = None,
 ) -> None:
     """Run ready jobs on this machine until there are none or time is over: what an allocation of Slurm does."""
     from interphase_flows.console import shown_progress
@@ -152,10 +158,15 @@ def work(
     from interphase_flows.managers.cluster.worker import work as work_as
 
     settings = settings_of(None)
+    if check is not None:
+        from interphase_flows.managers.cluster.check_jobs import work_on_check
+
+        print(f"worker {worker}: {work_on_check(settings, worker, check).told}")
+        return
     with shown_progress(Console(stderr=True)):
         shift = work_as(settings, worker, launch_folder(settings, worker))
         _write_missing_reports(settings)
-    print(f"worker {worker}: {shift.n_jobs} jobs; ended because {shift.ended_because}")
+    print(f"worker {worker}: {shift.told}")
 
 
 def _write_missing_reports(settings: "Settings") -> None:

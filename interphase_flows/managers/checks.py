@@ -1,5 +1,6 @@
 """Does this machine have what a campaign needs?  Every check answers with a sentence and, if it fails, the mend."""
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -31,8 +32,20 @@ class Check:
     told: str
 
 
-def check_machine(settings: Settings, campaign: Campaign | None = None) -> Iterator[Check]:
-    """Yield the checks one by one, the quick ones first."""
+def check_machine(
+    settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True
+) -> Iterator[Check]:
+    """Yield the checks one by one, the quick ones first.
+
+    Parameters
+    ----------
+    settings
+        Settings of this machine.
+    campaign
+        What it needs is checked as well.
+    is_run_here
+        Whether this machine needs the campaign's reference method.
+    """
     questions: list[Callable[[], Check]] = [
         _packages,
         _nequip_version,
@@ -47,6 +60,8 @@ def check_machine(settings: Settings, campaign: Campaign | None = None) -> Itera
     if campaign is not None:
         for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
             yield _phase(name, campaign)
+        if not is_run_here:
+            return
         if isinstance(campaign.reference, VaspSpec):
             yield from _vasp(campaign.reference, campaign, settings)
         else:
@@ -111,38 +126,39 @@ def _root(root: Path) -> Check:
 
 
 def _store(settings: Settings) -> Check:
-    workspace = Workspace(settings, "interphase-check")
-    try:
-        workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
-        workspace.ledger.store("progress").remove_docs({"key": "check"})
-    except InterphaseError as error:
-        return Check("store", False, str(error))
-    finally:
-        workspace.close()
-        _remove(workspace)
+    with _leaving_nothing(settings) as workspace:
+        try:
+            workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
+            workspace.ledger.store("progress").remove_docs({"key": "check"})
+        except InterphaseError as error:
+            return Check("store", False, str(error))
     return Check("store", True, f"{settings.store.type}: written and read back")
 
 
 def _artifacts(settings: Settings) -> Check:
-    workspace = Workspace(settings, "interphase-check")
-    try:
-        ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
-        workspace.artifacts.get(ref)
-    except (InterphaseError, OSError) as error:
-        return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
-    finally:
-        workspace.close()
-        if settings.artifacts_url is None:
-            _remove(workspace)
+    with _leaving_nothing(settings) as workspace:
+        try:
+            ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
+            workspace.artifacts.get(ref)
+            workspace.artifacts.discard(ref)
+        except (InterphaseError, OSError) as error:
+            return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
     return Check("artifacts", True, "written, read back, hash verified")
 
 
-def _remove(workspace: Workspace) -> None:
-    """Take away what the check left, and the root if there is nothing else in it."""
-    if workspace.settings.store.type == "embedded":
+@contextlib.contextmanager
+def _leaving_nothing(settings: Settings) -> Iterator[Workspace]:
+    """Give a workspace for a check, and take its folder away; the root as well, if it was not there before."""
+    had_root = settings.root.exists()
+    workspace = Workspace(settings, "interphase-check")
+    try:
+        yield workspace
+    finally:
+        workspace.close()
         shutil.rmtree(workspace.root, ignore_errors=True)
-        if workspace.settings.root.is_dir() and not any(workspace.settings.root.iterdir()):
-            workspace.settings.root.rmdir()
+        if not had_root:
+            with contextlib.suppress(OSError):
+                settings.root.rmdir()
 
 
 def _phase(name: str, campaign: Campaign) -> Check:
@@ -175,7 +191,6 @@ def _reference(spec: MethodSpec, settings: Settings) -> Check:
 def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
     """Look for VASP and its potentials; a label would cost node hours, and a login node may not run one."""
     from interphase_flows.references.vasp import VASPMethod
-    from interphase_flows.structures.library import phase
 
     method = VASPMethod(spec, settings)
     try:
@@ -183,10 +198,7 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
     except InterphaseError as error:
         yield Check("VASP's command", False, str(error))
     try:
-        names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
-        elements = sorted(
-            {symbol for name in names for symbol in phase(name, campaign.structure_files).symbols}
-        )
+        elements = elements_of(campaign)
         method.check_potentials(elements)
     except InterphaseError as error:
         yield Check("VASP's potentials", False, str(error))
@@ -194,3 +206,17 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
         yield Check(
             "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, of the right titles"
         )
+
+
+def elements_of(campaign: Campaign) -> list[str]:
+    """Return the elements of a campaign's phases.
+
+    Raises
+    ------
+    InterphaseError
+        A structure cannot be read.
+    """
+    from interphase_flows.structures.library import phase
+
+    names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
+    return sorted({symbol for name in names for symbol in phase(name, campaign.structure_files).symbols})

@@ -4,6 +4,7 @@ The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``; a file that
 ``<root>/quarantine/``, so that computing it again can put it back.
 """
 
+import contextlib
 import hashlib
 import io
 import secrets
@@ -151,6 +152,19 @@ class ArtifactStore:
         if not self._is_sound(local, ref):
             raise self._quarantined(ref)
         return local
+
+    def discard(self, ref: ArtifactRef) -> None:
+        """Take away a file that no document speaks of, and folders in which there is nothing else."""
+        self._verified.pop(self.local_path(ref), None)
+        if not self.is_local:
+            remote = self._remote_path(ref)
+            if self._fs.exists(remote):
+                self._fs.rm_file(remote)
+        local = self.local_path(ref)
+        local.unlink(missing_ok=True)
+        for folder in list(local.parents)[:3]:  # up to the root itself
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def local_path(self, ref: ArtifactRef) -> Path:
         """Where :meth:`get` finds or puts the file, whether it is there or not."""

@@ -14,4 +14,8 @@
     patient_launchpad  FireWorks' database while its server restarts
     states       where the jobs of a campaign stand
     slurm        what the queue says
+    site_checks  does a site have what campaigns need
+    check_jobs   trivial jobs through every worker, for that
+    check_words  why one of them did not come back
+    probe        what such a job sees on its node
 """

@@ -4,6 +4,7 @@ import math
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,16 +83,26 @@ def submit_allocation(settings: Settings, name: str) -> str:
     SettingsError
         Slurm refuses it; with its words.
     """
-    folder = launch_folder(settings, name)
+    try:
+        return submit_script(allocation_script(settings, name), launch_folder(settings, name))
+    except SettingsError as error:
+        raise SettingsError(f"cluster.workers.{name}: Slurm refuses the allocation: {error}") from None
+
+
+def submit_script(text: str, folder: Path, options: Sequence[str] = ()) -> str:
+    """Write a batch script into a folder (made if absent), submit it there, and return its job id.
+
+    Raises
+    ------
+    SettingsError
+        Slurm refuses it; with its words.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "allocation.sh"
     partial = script.with_suffix(f".{os.getpid()}")
-    partial.write_text(allocation_script(settings, name), encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     partial.replace(script)
-    try:
-        printed = run_slurm(["sbatch", "--parsable", f"--chdir={folder}", str(script)])
-    except SettingsError as error:
-        raise SettingsError(f"cluster.workers.{name}: Slurm refuses the allocation: {error}") from None
+    printed = run_slurm(["sbatch", "--parsable", f"--chdir={folder}", *options, str(script)])
     return printed.strip().split(";")[0]
 
 
@@ -100,7 +111,7 @@ def allocation_script(settings: Settings, name: str) -> str:
     return str(queue_adapter(settings, name).get_script_str(str(launch_folder(settings, name))))
 
 
-def queue_adapter(settings: Settings, name: str) -> "CommonAdapter":
+def queue_adapter(settings: Settings, name: str, arguments: Sequence[str] = ()) -> "CommonAdapter":
     """Return FireWorks' queue adapter of a worker, which `qlaunch` can use as well."""
     from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
@@ -121,7 +132,7 @@ def queue_adapter(settings: Settings, name: str) -> "CommonAdapter":
     environment = _environment(settings) | worker.environment
     further = [f"#SBATCH --{option}={value}" for option, value in worker.sbatch.items()]
     before = [f"export {variable}={shlex.quote(value)}" for variable, value in environment.items()]
-    work = [sys.executable, "-m", "interphase_flows.cli", "work", name]
+    work = [sys.executable, "-m", "interphase_flows.cli", "work", name, *arguments]
     return CommonAdapter(
         "SLURM",
         q_name=name,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.references.deadline import seconds_left
 
 ANSWERS_WITHIN_S = 60.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
@@ -53,6 +54,7 @@ class JobRecord:
     reason: str
     exit_code: str
     n_restarts: int
+    node: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -80,7 +82,44 @@ def job_record(job_id: str) -> JobRecord | None:
         reason=fields.get("Reason", ""),
         exit_code=fields.get("ExitCode", ""),
         n_restarts=int(fields.get("Restarts", "0")),
+        node=fields.get("BatchHost", ""),
     )
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition: the cores of its smallest nodes, and its limit of time if there is one."""
+
+    name: str
+    is_default: bool
+    cores_per_node: int
+    time_limit_s: float | None
+
+
+def partitions() -> list[Partition]:
+    """Return the partitions that this user may see.
+
+    Raises
+    ------
+    SettingsError
+        There is no Slurm here, or it does not answer.
+    """
+    found: dict[str, Partition] = {}
+    for line in run_slurm(["sinfo", "--noheader", "--format=%P|%c|%l"]).splitlines():
+        if line.count("|") != 2:
+            continue
+        name, cores, limit = line.split("|")
+        # a "+" says that there are larger nodes as well
+        one = Partition(name.rstrip("*"), name.endswith("*"), int(cores.rstrip("+")), seconds_left(limit))
+        known = found.get(one.name, one)
+        found[one.name] = min(one, known, key=lambda each: each.cores_per_node)
+    return list(found.values())
+
+
+def told_walltime(seconds: float) -> str:
+    """Return a time as Slurm reads it, HH:MM:SS."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
 
 
 def run_slurm(command: Sequence[str]) -> str:

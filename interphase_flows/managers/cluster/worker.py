@@ -33,6 +33,11 @@ class Shift:
     n_jobs: int
     ended_because: str
 
+    @property
+    def told(self) -> str:
+        """The same as a sentence."""
+        return f"{self.n_jobs} jobs; ended because {self.ended_because}"
+
 
 def worker_settings(settings: Settings, name: str) -> WorkerSettings:
     """Return the settings of a worker.

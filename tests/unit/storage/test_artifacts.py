@@ -120,3 +120,15 @@ def test_wrong_input_is_told(tmp_path):
         ArtifactStore("nosuch://x", tmp_path)
     with pytest.raises(StorageError, match="cache_folder"):
         ArtifactStore("memory://x")
+
+
+def test_a_discarded_file_is_gone_with_its_folders(store):
+    """Others stay; discarding twice changes nothing; it can be put again."""
+    ref, other = store.put_bytes(b"hello", "models"), store.put_bytes(b"jello", "models")
+    store.discard(ref)
+    store.discard(ref)
+    assert not store.contains(ref)
+    assert store.contains(other)
+    store.discard(other)
+    assert not store.local_path(other).parents[1].exists()
+    assert store.contains(store.put_bytes(b"hello", "models"))
