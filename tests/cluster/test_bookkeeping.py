@@ -105,3 +105,16 @@ def test_whichever_write_a_kill_comes_before_the_flow_ends_in_the_same_result(
             break
         n_writes += STRIDE
     assert n_writes < MOST_WRITES
+
+
+def test_a_lock_whose_owner_was_killed_is_taken_after_a_while(settings, tmp_path, monkeypatch):
+    """FireWorks by itself would give the job up."""
+    monkeypatch.setattr(patient_launchpad, "LOCK_EXPIRES_AFTER_S", 0.5)
+    job = plus_one(1)
+    add(settings, Flow([job]), "locked")
+    launchpad = open_launchpad(settings)
+    launchpad.workflows.update_many({}, {"$set": {"locked": True}})
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+    assert output_of(settings, "locked", job.uuid) == 2
+    assert launchpad.workflows.count_documents({"locked": True}) == 0
+    launchpad.connection.close()

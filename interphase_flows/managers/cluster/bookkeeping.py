@@ -138,7 +138,7 @@ def _may_begin(firework: Mapping[str, Any], workflow: Mapping[str, Any], states:
 
 
 def _mend_workflow(launchpad: "LaunchPad", node: int, campaign: str, dry_run: bool) -> list[Mended]:
-    from fireworks.core.launchpad import WFLock
+    from interphase_flows.managers.cluster.patient_launchpad import ExpiringLock  # a second to import
 
     told = {
         "orphan": "a worker was ended while it handed this job over; its parent hands over again",
@@ -150,7 +150,7 @@ def _mend_workflow(launchpad: "LaunchPad", node: int, campaign: str, dry_run: bo
         return [_mended(each, told[wrong]) for each, wrong in _inconsistent(launchpad, node, campaign)]
     mended, to_refresh, to_rerun = [], [], []
     # under the lock nobody else is between two writes
-    with WFLock(launchpad, node):
+    with ExpiringLock(launchpad, node):
         for firework, wrong in _inconsistent(launchpad, node, campaign):
             fw_id = firework["fw_id"]
             if wrong == "orphan":

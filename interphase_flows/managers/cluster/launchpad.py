@@ -17,7 +17,11 @@ PINGS_BEFORE_SILENT = 4
 """Signs of life that a job has failed to give when it is called silent."""
 
 LOST_AFTER_S = 4 * PING_INTERVAL_S
+"""For FireWorks' own `detect_lostruns`."""
+
 LOCK_EXPIRES_AFTER_S = 60
+"""A worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it."""
+
 SERVER_TIMEOUT_MS = 10_000
 ANSWER_TIMEOUT_MS = 60_000
 CAMPAIGN_FIELD = "spec.campaign"
@@ -94,14 +98,10 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
 
 
 def _configure(silent_after_s: float) -> None:
-    """Set FireWorks' constants before its modules take them over."""
+    """Set those of FireWorks' constants that its modules take over only when a job is run."""
     from fireworks import fw_config
 
     fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, silent_after_s / PINGS_BEFORE_SILENT)
-    fw_config.RUN_EXPIRATION_SECS = LOST_AFTER_S
-    # a worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it
-    fw_config.WFLOCK_EXPIRATION_SECS = LOCK_EXPIRES_AFTER_S
-    fw_config.WFLOCK_EXPIRATION_KILL = True
     fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
 
 

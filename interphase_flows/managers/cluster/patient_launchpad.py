@@ -7,10 +7,12 @@ way leaves behind (a job taken by nobody, a lock without an owner) is found by `
 from collections.abc import Callable
 from typing import Any
 
-from fireworks.core.launchpad import LaunchPad
+from fireworks.core import launchpad as of_fireworks
+from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from interphase_flows.managers.cluster.launchpad import LOCK_EXPIRES_AFTER_S
 from interphase_flows.storage.patience import patiently
 
 REPEATED = frozenset(
@@ -33,6 +35,17 @@ REPEATED = frozenset(
 )
 """Operations of a collection of which a repetition does no harm."""
 COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows")
+
+
+class ExpiringLock(WFLock):
+    """FireWorks' lock of a workflow; by default FireWorks gives up on one that is left over, and the job with it."""
+
+    def __init__(self, lp: LaunchPad, fw_id: int):
+        super().__init__(lp, fw_id, expire_secs=LOCK_EXPIRES_AFTER_S, kill=True)
+
+
+# the constants of FireWorks' configuration are taken over when it is imported, and bound as defaults
+of_fireworks.WFLock = ExpiringLock
 
 
 class PatientCollection:
