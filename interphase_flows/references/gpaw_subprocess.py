@@ -147,7 +147,7 @@ class GpawSubprocess(Calculator):
             positions_angstrom=atoms.positions.tolist(),
             cell_angstrom=atoms.cell.tolist(),
             spin_polarized=self._spec.spin_polarized,
-            parameters=gpaw_parameters(self._spec, len(atoms)),
+            parameters=gpaw_parameters(self._spec, atoms),
             start_from_density=True,
             density_interval_s=DENSITY_INTERVAL_S,
             deadline_unix_s=end.at_unix_s,

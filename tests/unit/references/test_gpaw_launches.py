@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from ase import Atoms
 
 from interphase_flows.references.gpaw_files import DENSITY, FAILURE, LAUNCHES, OUTPUT, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
@@ -14,6 +15,7 @@ from interphase_flows.references.retries import GPAW_POLICY
 from interphase_flows.references.spec import GpawSpec
 
 SPEC = GpawSpec(max_scf_steps=40)
+ATOM = Atoms("Li", cell=[3, 3, 3], pbc=True)
 
 
 def task_of(memory_limit_gb=None, position=0.0):
@@ -22,7 +24,7 @@ def task_of(memory_limit_gb=None, position=0.0):
         positions_angstrom=[[position, 0.0, 0.0]],
         cell_angstrom=[[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]],
         spin_polarized=False,
-        parameters=gpaw_parameters(SPEC, 1),
+        parameters=gpaw_parameters(SPEC, ATOM),
         start_from_density=True,
         density_interval_s=60.0,
         deadline_unix_s=None,
@@ -127,7 +129,7 @@ def test_what_a_crashed_process_said_is_part_of_the_explanation(tmp_path):
 
 def test_more_steps_then_other_mixing_then_no_more(tmp_path):
     """The functional, the cut-off, the smearing and the k-points stay."""
-    launches, parameters = Launches(task_of().key), gpaw_parameters(SPEC, 1)
+    launches, parameters = Launches(task_of().key), gpaw_parameters(SPEC, ATOM)
     told = []
     while launches.answer("RetryHandler", GPAW_POLICY, "scf_not_converged"):
         told.append((launches.next_parameters(parameters), launches.start_from_density))
