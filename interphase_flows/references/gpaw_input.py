@@ -54,7 +54,6 @@ class LabelInput:
     cell_angstrom: list[list[float]]
     spin_polarized: bool
     parameters: Mapping[str, Any]
-    start_from_density: bool
     density_interval_s: float
     deadline_unix_s: float | None
     memory_limit_gb: float | None

@@ -131,7 +131,7 @@ def main(folder: Path) -> int:
 def _calculate(task: LabelInput, folder: Path) -> int:
     warnings.simplefilter("ignore")  # other packages' deprecations
     calculator, started_from_density = None, False
-    if task.start_from_density and (folder / DENSITY).is_file():
+    if (folder / DENSITY).is_file():
         calculator = _from_density(task, folder)
         started_from_density = calculator is not None
     if calculator is None:

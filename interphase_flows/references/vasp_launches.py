@@ -186,7 +186,7 @@ class VaspLaunches:
                 _keep_density(folder)
                 kept = "its density is kept"
             raise WalltimeReachedError(
-                f"walltime reached ({end.set_by}) in the label of {formula}; {kept}, and `interphase resume` goes on"
+                f"walltime reached ({end.ended_by}) in the label of {formula}; {kept}, and `interphase resume` goes on"
             )
         if result is None and job.exit_status in CANNOT_START:
             raise SettingsError(

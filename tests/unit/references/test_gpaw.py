@@ -55,9 +55,7 @@ def test_every_field_of_the_spec_is_part_of_the_identity(field):
 @needs_gpaw
 def test_a_rule_for_meshes_is_part_of_the_identity_where_there_are_meshes():
     """Labels on meshes of another rule never meet these; with Gamma alone everywhere there is nothing to tell."""
-    meshes, gamma = (
-        GPAWMethod(GpawSpec(gamma_above_atoms=n), Settings()).identity.settings for n in (2, 1)
-    )
+    meshes, gamma = (GPAWMethod(GpawSpec(gamma_above_atoms=n), Settings()).identity.settings for n in (2, 1))
     assert meshes["k_point_mesh"] == MESH_RULE
     assert "k_point_mesh" not in gamma
 
@@ -121,9 +119,7 @@ def test_what_cannot_be_labelled_costs_no_process(tmp_path):
 
 def test_metal_and_salt_small_and_large_are_of_one_level_of_theory():
     """Only the k-points know the cell and its size."""
-    cubic = [
-        Atoms(["Li"] * n, positions=np.zeros((n, 3)), cell=np.eye(3) * 5.7, pbc=True) for n in (39, 40)
-    ]
+    cubic = [Atoms(["Li"] * n, positions=np.zeros((n, 3)), cell=np.eye(3) * 5.7, pbc=True) for n in (39, 40)]
     small, large = (gpaw_parameters(GpawSpec(gamma_above_atoms=40), atoms) for atoms in cubic)
     assert small.pop("kpts") == {"size": [4, 4, 4], "gamma": True}
     assert large.pop("kpts") == {"size": [1, 1, 1], "gamma": True}
@@ -138,7 +134,6 @@ def test_the_input_comes_back_from_its_file_to_the_last_bit(tmp_path):
         cell_angstrom=[[3.0, 0.0, 0.0], [0.0, np.pi, 0.0], [0.0, 0.0, 3.0]],
         spin_polarized=True,
         parameters=gpaw_parameters(GpawSpec(), lithium()),
-        start_from_density=False,
         density_interval_s=1.0,
         deadline_unix_s=None,
         memory_limit_gb=1.5,
@@ -181,15 +176,21 @@ def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch
 @needs_gpaw
 @pytest.mark.filterwarnings("ignore")
 def test_the_calculator_in_this_process_speaks_of_the_same_energy_as_a_label():
-    """The free energy: relaxed phases and labels are compared with each other."""
+    """The free energy, on the mesh of each cell: relaxed phases and labels are compared with each other."""
     from gpaw import GPAW
 
-    atoms = lithium()
-    atoms.calc = GPAWMethod(COARSE, Settings()).calculator()
-    energy = atoms.get_potential_energy()
-    atoms.calc = GPAW(**gpaw_parameters(COARSE, atoms), txt=None)
-    assert energy == atoms.get_potential_energy(force_consistent=True)
-    assert energy < atoms.get_potential_energy()
+    spec = COARSE.model_copy(update={"k_density_per_inverse_angstrom": 0.6})
+    calculator = GPAWMethod(spec, Settings()).calculator()
+    sizes = []
+    for atoms in (lithium(), lithium().repeat((2, 1, 1))):
+        atoms.calc = calculator
+        energy = atoms.get_potential_energy()
+        parameters = gpaw_parameters(spec, atoms)
+        sizes.append(parameters["kpts"]["size"])
+        atoms.calc = GPAW(**parameters, txt=None)
+        assert energy == atoms.get_potential_energy(force_consistent=True)
+        assert energy < atoms.get_potential_energy()
+    assert sizes[0] != sizes[1]
 
 
 @needs_gpaw

@@ -25,7 +25,6 @@ def task_of(memory_limit_gb=None, position=0.0):
         cell_angstrom=[[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]],
         spin_polarized=False,
         parameters=gpaw_parameters(SPEC, ATOM),
-        start_from_density=True,
         density_interval_s=60.0,
         deadline_unix_s=None,
         memory_limit_gb=memory_limit_gb,
@@ -106,6 +105,9 @@ def test_an_scf_that_ran_out_of_steps_says_how_far_it_was(tmp_path):
         (-15, 4.0, 0, "killed"),
         (-9, 4.0, 0, "killed"),
         (-11, 4.0, 0, "out_of_memory"),
+        (139, 4.0, 0, "out_of_memory"),
+        (134, 4.0, 0, "out_of_memory"),
+        (139, None, 0, "reference_method_failed"),
         (-11, None, 0, "reference_method_failed"),
         (EXIT_STATUS_DISK_FULL, None, 0, "disk_full"),
         (1, None, 0, "reference_method_failed"),
@@ -131,11 +133,11 @@ def test_more_steps_then_other_mixing_then_no_more(tmp_path):
     """The functional, the cut-off, the smearing and the k-points stay."""
     launches, parameters = Launches(task_of().key), gpaw_parameters(SPEC, ATOM)
     told = []
-    while launches.answer("RetryHandler", GPAW_POLICY, "scf_not_converged"):
-        told.append((launches.next_parameters(parameters), launches.start_from_density))
-    assert [(p["maxiter"], p["mixer"]["name"], density) for p, density in told] == [
-        (80, "msr1", True),
-        (80, "pulay", False),
+    while action := launches.answer("RetryHandler", GPAW_POLICY, "scf_not_converged"):
+        told.append((launches.next_parameters(parameters), action.start))
+    assert [(p["maxiter"], p["mixer"]["name"], start) for p, start in told] == [
+        (80, "msr1", "density"),
+        (80, "pulay", "scratch"),
     ]
     for changed, _ in told:
         assert {k: v for k, v in changed.items() if k not in ("maxiter", "mixer")} == {
