@@ -240,6 +240,8 @@ def _only_one(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"{socket.gethostname()} {os.getpid()}")
         lock.flush()
+        # an orphan's, written after who started this process had cleared the folder
+        (folder / FAILURE).unlink(missing_ok=True)
         yield
 
 

@@ -22,7 +22,10 @@ from interphase_flows.references import gpaw_subprocess
 from interphase_flows.references.cost import n_reduced_k_points
 from interphase_flows.references.deadline import Deadline
 from interphase_flows.references.gpaw import GPAWMethod
-from interphase_flows.references.gpaw_files import DAMAGED_DENSITY, DENSITY, LOG, PROCESS_LOCK
+from interphase_flows.references.gpaw_files import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, PROCESS_LOCK
+from interphase_flows.references.gpaw_launches import read_outcome
+from interphase_flows.references.gpaw_subprocess import GpawSubprocess
+from interphase_flows.references.label_files import write_json
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
 from real_gpaw import needs_gpaw
@@ -199,6 +202,18 @@ def test_no_process_outlives_a_killed_campaign(sabotaged, lithium, undisturbed, 
     assert_same(label, undisturbed)
     assert label.details["started_from_density"] is True
     assert _processes_of(folder) == []
+
+
+def test_the_last_word_of_an_orphan_is_not_taken_for_that_of_the_next_launch(sabotaged, lithium, tmp_path):
+    """It was put down; the next launch was killed, and could say nothing."""
+    method = sabotaged("kill@1")
+    calculator = GpawSubprocess(SPEC, method._settings, tmp_path)
+    task = calculator._task(lithium, Deadline(None))
+    task.write(tmp_path)
+    write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "an orphan's"})
+    command = [*shlex.split(method._settings.gpaw_command), str(tmp_path)]
+    status = subprocess.run(command, capture_output=True, check=False).returncode
+    assert read_outcome(tmp_path, task, status, n_kernel_kills=0).reason == "killed"
 
 
 def test_the_rank_of_a_worker_is_not_taken_for_gpaws(lithium, tmp_path, monkeypatch):
