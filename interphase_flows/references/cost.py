@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import kptdensity2monkhorstpack
 from ase.data import atomic_numbers
 from ase.formula import Formula
 from numpy.typing import NDArray
 
-from interphase_flows.references.spec import MethodSpec
+from interphase_flows.references.k_points import k_points
+from interphase_flows.references.spec import GpawSpec, MethodSpec, VaspSpec
 
 NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86)
 VOLUME_PER_ATOM_ANGSTROM3 = 18.0
@@ -98,10 +98,9 @@ def n_reduced_k_points(spec: MethodSpec, atoms: Atoms) -> int:
 
     A point that is its own negative (Gamma, the zone's corners) has no other half.
     """
-    density = getattr(spec, "k_density_per_inverse_angstrom", None)
-    if density is None or len(atoms) >= getattr(spec, "gamma_above_atoms", math.inf):
+    if not isinstance(spec, GpawSpec | VaspSpec):
         return 1
-    grid = kptdensity2monkhorstpack(atoms, density, even=False)
+    grid = k_points(spec, atoms)
     n_own_negatives = math.prod(2 if n % 2 == 0 else 1 for n in grid)
     return int(math.prod(grid) + n_own_negatives) // 2
 

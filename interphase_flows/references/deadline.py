@@ -41,10 +41,19 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the end; infinite if there is none, none if this process was told to end."""
-        if _told_to_end:
-            return 0.0
-        return float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
+        """Seconds until the end; infinite if there is none, none or less if this process was told to end."""
+        own_s = float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
+        return min(own_s, 0.0) if self.is_told else own_s
+
+    @property
+    def is_told(self) -> bool:
+        """Whether this process was told to end, which those that it started do not know."""
+        return bool(_told_to_end)
+
+    @property
+    def ended_by(self) -> str:
+        """Who ends the work: who told this process to, else who set the end."""
+        return _told_to_end[0] if _told_to_end else self.set_by
 
     def check(self, what: str) -> None:
         """Raise if there is no time left to begin something.
@@ -55,8 +64,7 @@ class Deadline:
             There is none.
         """
         if self.remaining_s <= 0:
-            set_by = _told_to_end[0] if _told_to_end else self.set_by
-            raise WalltimeReachedError(f"walltime reached ({set_by}) before {what}; a resume goes on")
+            raise WalltimeReachedError(f"walltime reached ({self.ended_by}) before {what}; a resume goes on")
 
     @property
     def is_over(self) -> bool:

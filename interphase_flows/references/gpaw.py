@@ -23,6 +23,7 @@ from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.keys import content_key
 from interphase_flows.references.gpaw_input import START_MAGNETIC_MOMENT_BOHR_MAGNETONS, gpaw_parameters
 from interphase_flows.references.gpaw_subprocess import GpawSubprocess
+from interphase_flows.references.k_points import MESH_RULE
 from interphase_flows.references.labelling import RawLabel
 from interphase_flows.references.retries import GPAW_POLICY, Policy
 from interphase_flows.references.spec import GpawSpec
@@ -71,6 +72,8 @@ class GPAWMethod:
             if self.spec.spin_polarized
             else 0.0,
         }
+        if self.spec.gamma_above_atoms > 1:  # else no cell has a mesh
+            settings["k_point_mesh"] = MESH_RULE
         return MethodIdentity(
             name="gpaw",
             code="GPAW",
@@ -127,6 +130,7 @@ class _FreeEnergyCalculator(Calculator):
     def __init__(self, spec: GpawSpec) -> None:
         super().__init__()
         self._spec = spec
+        self._parameters: dict[str, Any] = {}
         self._inner: Any = None
 
     def calculate(
@@ -140,8 +144,11 @@ class _FreeEnergyCalculator(Calculator):
             raise ReferenceMethodError("GPAW was asked to label nothing: pass the atoms")
         from gpaw import GPAW
 
-        if self._inner is None:  # kept: the next positions start from the wave functions of these
-            self._inner = GPAW(**gpaw_parameters(self._spec, len(atoms)), txt=None)
+        parameters = gpaw_parameters(self._spec, atoms)
+        if (
+            parameters != self._parameters
+        ):  # else kept, and started from: wave functions of the last positions
+            self._parameters, self._inner = parameters, GPAW(**parameters, txt=None)
         copied = atoms.copy()
         if self._spec.spin_polarized:
             copied.set_initial_magnetic_moments([START_MAGNETIC_MOMENT_BOHR_MAGNETONS] * len(atoms))

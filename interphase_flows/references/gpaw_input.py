@@ -10,6 +10,7 @@ from ase import Atoms
 
 from interphase_flows.keys import content_key
 from interphase_flows.references.gpaw_files import INPUT
+from interphase_flows.references.k_points import k_points
 from interphase_flows.references.label_files import write_json
 from interphase_flows.references.spec import GpawSpec
 
@@ -20,19 +21,16 @@ MIXER = {"name": "msr1"}
 """GPAW's own choice, written out so that a restart can replace it."""
 
 
-def gpaw_parameters(spec: GpawSpec, n_atoms: int) -> dict[str, Any]:
-    """Return GPAW's parameters for a cell of some size.
+def gpaw_parameters(spec: GpawSpec, atoms: Atoms) -> dict[str, Any]:
+    """Return GPAW's parameters for a cell.
 
     The functional, cut-off, smearing, spin and tolerances are the same for every cell; only the k-points follow
-    the cell: by density with Gamma included, Gamma alone for a large cell.
+    the cell.
     """
-    gamma_only = n_atoms >= spec.gamma_above_atoms
     return {
         "mode": {"name": "pw", "ecut": spec.cutoff_eV},
         "xc": spec.functional,
-        "kpts": {"size": [1, 1, 1], "gamma": True}
-        if gamma_only
-        else {"density": spec.k_density_per_inverse_angstrom, "gamma": True},
+        "kpts": {"size": list(k_points(spec, atoms)), "gamma": True},
         "occupations": {"name": "fermi-dirac", "width": spec.smearing_eV},
         "spinpol": spec.spin_polarized,
         "convergence": {
@@ -56,7 +54,6 @@ class LabelInput:
     cell_angstrom: list[list[float]]
     spin_polarized: bool
     parameters: Mapping[str, Any]
-    start_from_density: bool
     density_interval_s: float
     deadline_unix_s: float | None
     memory_limit_gb: float | None

@@ -16,7 +16,8 @@ from typing import Any
 from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job
 
 from interphase_flows.references.custodian_log import custodian_log
-from interphase_flows.references.gpaw_files import FAILURE, OUTPUT, RESULT
+from interphase_flows.references.deadline import Deadline
+from interphase_flows.references.gpaw_files import DENSITY, FAILURE, OUTPUT, RESULT
 from interphase_flows.references.gpaw_input import LabelInput
 from interphase_flows.references.gpaw_launches import (
     Launches,
@@ -30,6 +31,9 @@ from interphase_flows.references.retries import Policy
 
 POLL_EVERY_S = 0.1
 LOOK_EVERY_N_POLLS = 20
+OVERDUE_S = 30.0
+"""After the deadline, GPAW is ended from here if it has not ended itself."""
+
 SECONDS_TO_END = 20.0
 """Between SIGTERM, at which GPAW keeps its density after the step it is in, and SIGKILL."""
 
@@ -53,10 +57,14 @@ class GpawJob(Job):
         How Python is started with GPAW; this Python if None.
     n_threads
         Threads of the linear algebra of one process.
+    end
+        When the work has to be put down; GPAW knows it too, unless this process is told to end before.
     """
 
-    def __init__(self, task: LabelInput, launches: Launches, command: str | None, n_threads: int) -> None:
-        self.task, self.launches = task, launches
+    def __init__(
+        self, task: LabelInput, launches: Launches, command: str | None, n_threads: int, end: Deadline
+    ) -> None:
+        self.task, self.launches, self._end = task, launches, end
         self._parameters = task.parameters
         self._command = [sys.executable] if command is None else shlex.split(command)
         self._n_threads = n_threads
@@ -64,6 +72,7 @@ class GpawJob(Job):
         self._kills_before: int | None = None
         self._outcome: Outcome | None = None
         self._stall: MemoryStall | None = None
+        self._is_asked_to_end = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return what custodian's log shows."""
@@ -80,13 +89,9 @@ class GpawJob(Job):
         rotate_log(folder, self.launches.n_launches)
         self.launches.n_launches += 1
         self.launches.write(folder)
-        self.task = replace(
-            self.task,
-            parameters=self.launches.next_parameters(self._parameters),
-            start_from_density=self.launches.start_from_density,
-        )
+        self.task = replace(self.task, parameters=self.launches.next_parameters(self._parameters))
         self.task.write(folder)
-        self._outcome, self._kills_before = None, kernel_kills()
+        self._outcome, self._kills_before, self._is_asked_to_end = None, kernel_kills(), False
         with (folder / OUTPUT).open("wb") as output:
             # a session of its own: Ctrl-C in the terminal is answered here, by asking GPAW to keep its density
             self._process = subprocess.Popen(
@@ -95,19 +100,21 @@ class GpawJob(Job):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"OMP_NUM_THREADS": str(self._n_threads)},
+                env=_environment(self._n_threads),
                 start_new_session=True,
             )
         self._stall = None if self.task.memory_limit_gb is None else MemoryStall(self._process.pid)
         return self._process
 
     def outcome(self, directory: str | Path) -> Outcome:
-        """Return how the last launch ended."""
+        """Return how the last launch ended: if it was killed when time was over, it is put down and not retried."""
         if self._outcome is None:
             status = None if self._process is None else self._process.returncode
             now = kernel_kills()
             kills = None if now is None or self._kills_before is None else now - self._kills_before
             self._outcome = read_outcome(Path(directory), self.task, status, kills)
+            if self._outcome.reason == "killed" and self._end.is_over:
+                self._outcome = replace(self._outcome, reason="walltime")
         return self._outcome
 
     def why_it_cannot_start(self, outcome: Outcome | None = None) -> str | None:
@@ -138,6 +145,16 @@ class GpawJob(Job):
             "raise it, or spread the label over processes by gpaw_command",
         )
 
+    def end_when_time_is_over(self, directory: str = "./") -> None:
+        """End GPAW if it has not ended itself in time; ask it to, once, if only this process was told to end."""
+        if self._process is None:
+            return
+        if self._end.remaining_s < -OVERDUE_S:
+            self.terminate(directory)
+        elif self._end.is_told and not self._is_asked_to_end:
+            self._is_asked_to_end = True
+            self._process.send_signal(signal.SIGTERM)
+
     def postprocess(self, directory: str = "./") -> None:
         """Do nothing: the result is read by who asked for it."""
 
@@ -151,6 +168,12 @@ class GpawJob(Job):
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+
+def _environment(n_threads: int) -> dict[str, str]:
+    """Return this process's environment, but for its own rank under srun: GPAW would take it for one of its own run."""
+    ours = {name: value for name, value in os.environ.items() if name != "SLURM_PROCID"}
+    return ours | {"OMP_NUM_THREADS": str(n_threads)}
 
 
 class RetryHandler(ErrorHandler):
@@ -174,6 +197,9 @@ class RetryHandler(ErrorHandler):
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Return the errors and the actions; None for the actions gives up."""
         action = self._job.launches.answer(type(self).__name__, self._policy, self.reason)
+        if action is not None and action.start == "scratch":
+            # gone before the action is on record: a density that is found later is one of the new way
+            (Path(directory) / DENSITY).unlink(missing_ok=True)
         self._job.launches.write(Path(directory))
         return {"errors": [self.reason], "actions": None if action is None else [action.name]}
 
@@ -184,20 +210,19 @@ class Lookout(ErrorHandler):
     is_monitor = True
     is_terminating = True
 
-    def __init__(self, job: GpawJob, is_overdue: Callable[[], bool], look: Callable[[], None]) -> None:
-        self._job, self._is_overdue, self._look = job, is_overdue, look
+    def __init__(self, job: GpawJob, look: Callable[[], None]) -> None:
+        self._job, self._look = job, look
 
     def as_dict(self) -> dict[str, Any]:
         """Return what custodian's log shows."""
         return {"@module": type(self).__module__, "@class": type(self).__name__}
 
     def check(self, directory: str = "./") -> bool:
-        """Let who listens know; end GPAW when it is overdue."""
+        """Let who listens know; end GPAW when time is over."""
         if self._job.is_running:
             self._look()
             self._job.end_if_it_only_asks_for_memory()
-            if self._is_overdue():
-                self._job.terminate(directory)
+            self._job.end_when_time_is_over(directory)
         return False
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
@@ -209,7 +234,6 @@ def run_under_custodian(
     job: GpawJob,
     folder: Path,
     policy: Policy,
-    is_overdue: Callable[[], bool] = lambda: False,
     look: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Launch GPAW, again and again as the policy says, and return how the last launch ended.
@@ -222,12 +246,10 @@ def run_under_custodian(
         Everything is written there, custodian's log too; the working directory is not changed.
     policy
         Reason to actions.
-    is_overdue
-        Whether time is over and GPAW has to be ended from here.
     look
         Called now and then while GPAW runs.
     """
-    handlers = [Lookout(job, is_overdue, look), *(RetryHandler(job, policy, reason) for reason in policy)]
+    handlers = [Lookout(job, look), *(RetryHandler(job, policy, reason) for reason in policy)]
     custodian = Custodian(
         handlers,
         [job],

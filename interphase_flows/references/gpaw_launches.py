@@ -28,8 +28,8 @@ from interphase_flows.references.label_files import PARTIAL_PREFIX, write_json
 from interphase_flows.references.retries import Action, Policy, correction, next_action
 
 OUTPUT_TAIL_CHARACTERS = 1500
-SIGNALS_OF_AN_ALLOCATION = (-6, -11)
-"""SIGABRT and SIGSEGV: how compiled code ends that was refused memory."""
+ENDS_OF_AN_ALLOCATION = {-6: "SIGABRT", 134: "SIGABRT", -11: "SIGSEGV", 139: "SIGSEGV"}
+"""How compiled code ends that was refused memory, as `subprocess` tells it and as a launcher of MPI does."""
 
 
 RECORDED = (
@@ -64,8 +64,6 @@ class Launches:
         Launches so far.
     n_failures
         Failures answered so far, by reason.
-    start_from_density
-        Whether the next launch may use the last density.
     scf_steps_factor
         By which the largest number of SCF steps was raised.
     parameters
@@ -77,7 +75,6 @@ class Launches:
     key: str
     n_launches: int = 0
     n_failures: dict[str, int] = field(default_factory=dict)
-    start_from_density: bool = True
     scf_steps_factor: float = 1.0
     parameters: dict[str, Any] = field(default_factory=dict)
     corrections: list[dict[str, Any]] = field(default_factory=list)
@@ -113,7 +110,6 @@ class Launches:
         if action is None:
             return None
         self.n_failures[reason] = n_before + 1
-        self.start_from_density = action.start == "density"
         self.scf_steps_factor *= action.scf_steps_factor
         self.parameters.update({name: dict(value) for name, value in action.parameters})
         self.corrections.append(correction(handler, reason, action).model_dump())
@@ -203,9 +199,11 @@ def _of_exit_status(
             )
         case -9 | -15 | 137 | 143:
             return Outcome("killed", f"GPAW was killed (exit status {exit_status})")
-        case code if task.memory_limit_gb is not None and code in SIGNALS_OF_AN_ALLOCATION:
+        case code if task.memory_limit_gb is not None and code in ENDS_OF_AN_ALLOCATION:
             limit = f"memory_limit_gb = {task.memory_limit_gb:g} GB"
-            return Outcome("out_of_memory", f"GPAW ended by signal {-code} under {limit}: {said}")
+            return Outcome(
+                "out_of_memory", f"GPAW ended by {ENDS_OF_AN_ALLOCATION[code]} under {limit}: {said}"
+            )
     if "MemoryError" in said:
         return Outcome("out_of_memory", f"GPAW could not even start in the memory it has: {said}")
     return Outcome("reference_method_failed", f"GPAW ended with exit status {exit_status}: {said}")

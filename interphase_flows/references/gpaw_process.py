@@ -131,7 +131,7 @@ def main(folder: Path) -> int:
 def _calculate(task: LabelInput, folder: Path) -> int:
     warnings.simplefilter("ignore")  # other packages' deprecations
     calculator, started_from_density = None, False
-    if task.start_from_density and (folder / DENSITY).is_file():
+    if (folder / DENSITY).is_file():
         calculator = _from_density(task, folder)
         started_from_density = calculator is not None
     if calculator is None:
@@ -240,6 +240,8 @@ def _only_one(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"{socket.gethostname()} {os.getpid()}")
         lock.flush()
+        # an orphan's, written after who started this process had cleared the folder
+        (folder / FAILURE).unlink(missing_ok=True)
         yield
 
 

@@ -28,8 +28,6 @@ from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
 
 DENSITY_INTERVAL_S = 60.0
-OVERDUE_S = 30.0
-"""After the deadline, GPAW is ended from here if it has not ended itself."""
 
 
 class GpawSubprocess(Calculator):
@@ -122,21 +120,17 @@ class GpawSubprocess(Calculator):
             if found.result is not None:
                 return found
         end.check(f"the label of {formula}")
-        job = GpawJob(task, launches, self._settings.gpaw_command, self._settings.n_threads)
+        job = GpawJob(task, launches, self._settings.gpaw_command, self._settings.n_threads, end)
         _check_command(job.why_it_cannot_start())
         outcome = run_under_custodian(
-            job,
-            self._folder,
-            self._policy,
-            is_overdue=lambda: end.remaining_s < -OVERDUE_S,
-            look=_progress_of(self._folder / LOG, task, formula),
+            job, self._folder, self._policy, look=_progress_of(self._folder / LOG, task, formula)
         )
         if told := job.why_it_cannot_start(outcome):
             (self._folder / LAUNCHES).unlink(missing_ok=True)  # no launch of the structure's
             _check_command(told)
-        if outcome.reason == "walltime" or (outcome.reason == "killed" and end.remaining_s <= 0):
+        if outcome.reason == "walltime":
             raise WalltimeReachedError(
-                f"walltime reached ({end.set_by}) in the label of {formula}; what its SCF had reached is kept, and a "
+                f"walltime reached ({end.ended_by}) in the label of {formula}; what its SCF had reached is kept, and a "
                 "resume goes on"
             )
         return outcome
@@ -147,8 +141,7 @@ class GpawSubprocess(Calculator):
             positions_angstrom=atoms.positions.tolist(),
             cell_angstrom=atoms.cell.tolist(),
             spin_polarized=self._spec.spin_polarized,
-            parameters=gpaw_parameters(self._spec, len(atoms)),
-            start_from_density=True,
+            parameters=gpaw_parameters(self._spec, atoms),
             density_interval_s=DENSITY_INTERVAL_S,
             deadline_unix_s=end.at_unix_s,
             memory_limit_gb=self._settings.memory_limit_gb,

@@ -12,12 +12,32 @@ length are mixed by a rotation.  A mesh that breaks the symmetry of a crystal gi
 from collections.abc import Sequence
 
 import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import kptdensity2monkhorstpack
 from numpy.typing import ArrayLike, NDArray
 
+from interphase_flows.references.spec import GpawSpec, VaspSpec
 from interphase_flows.structures.space_group import space_group_operations
+
+MESH_RULE = "centred at Gamma, with the symmetry of the lattice"
+"""Part of the identity of every method whose meshes are made here; another rule has to have another name."""
+
 
 LATTICE_TOLERANCE_ANGSTROM = 1e-3
 """Lattice vectors this near to their images count as symmetric; more than is allowed to atoms by the gate of labels."""
+
+
+def k_points(spec: GpawSpec | VaspSpec, atoms: Atoms) -> tuple[int, int, int]:
+    """Return the mesh, centred at Gamma: one point from ``gamma_above_atoms`` on, else by density.
+
+    The density is raised where the mesh would have less symmetry than the lattice.  VASP with ISYM 0 takes the mesh as it
+    is.  GPAW makes up for the rotations that it finds; of those with a translation, and of the whole group when a label
+    has to do without, it does not know.
+    """
+    if len(atoms) >= spec.gamma_above_atoms:
+        return (1, 1, 1)
+    by_density = kptdensity2monkhorstpack(atoms, spec.k_density_per_inverse_angstrom, even=False)
+    return symmetric_mesh(atoms.cell.array, by_density)
 
 
 def lattice_rotations(cell: ArrayLike) -> NDArray[np.int_]:

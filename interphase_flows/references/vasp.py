@@ -22,6 +22,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from interphase_flows.documents.records import MethodIdentity
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.keys import content_key
+from interphase_flows.references.k_points import MESH_RULE
 from interphase_flows.references.labelling import RawLabel
 from interphase_flows.references.retries import Policy
 from interphase_flows.references.spec import VaspSpec
@@ -87,7 +88,7 @@ class VASPMethod:
             **{tag: tags[tag] for tag in FIXED_TAGS},
             "energy": "free energy",
             "smearing": "Gaussian",
-            "k_point_mesh": "centred at Gamma, with the symmetry of the lattice",
+            "k_point_mesh": MESH_RULE,
             "start_magnetic_moment_bohr_magnetons": INITIAL_MOMENT_BOHR if self.spec.spin_polarized else 0.0,
             # of every element, whichever a campaign has; the details of a label spell its own out
             "potential_titles_hash": content_key("potential titles", **titles),

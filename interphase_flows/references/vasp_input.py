@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import kptdensity2monkhorstpack
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.references.k_points import symmetric_mesh
 from interphase_flows.references.spec import VaspSpec
 
 Tag = str | int | float | bool
@@ -70,18 +68,6 @@ def incar(spec: VaspSpec) -> dict[str, Tag]:
         **FUNCTIONAL_TAGS[spec.functional],
     }
     return tags
-
-
-def k_points(spec: VaspSpec, atoms: Atoms) -> tuple[int, int, int]:
-    """Return the grid, centred at Gamma: one point from ``gamma_above_atoms`` on, else by density.
-
-    The density is raised where the grid would have less symmetry than the lattice: with ISYM 0, VASP takes the grid as
-    it is, and the forces would lose the symmetry too.
-    """
-    if len(atoms) >= spec.gamma_above_atoms:
-        return (1, 1, 1)
-    by_density = kptdensity2monkhorstpack(atoms, spec.k_density_per_inverse_angstrom, even=False)
-    return symmetric_mesh(atoms.cell.array, by_density)
 
 
 def species_order(atoms: Atoms) -> NDArray[np.intp]:

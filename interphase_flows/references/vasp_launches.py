@@ -19,6 +19,7 @@ from interphase_flows.documents.records import Correction
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import deadline
+from interphase_flows.references.k_points import k_points
 from interphase_flows.references.labelling import IS_CONTINUED, RawLabel
 from interphase_flows.references.retries import RESTART, START_OVER, Policy, correction, next_action
 from interphase_flows.references.spec import VaspSpec
@@ -35,7 +36,6 @@ from interphase_flows.references.vasp_input import (
     INPUT_FILES,
     grouped,
     input_set,
-    k_points,
     species_order,
     write_inputs,
 )
@@ -186,7 +186,7 @@ class VaspLaunches:
                 _keep_density(folder)
                 kept = "its density is kept"
             raise WalltimeReachedError(
-                f"walltime reached ({end.set_by}) in the label of {formula}; {kept}, and `interphase resume` goes on"
+                f"walltime reached ({end.ended_by}) in the label of {formula}; {kept}, and `interphase resume` goes on"
             )
         if result is None and job.exit_status in CANNOT_START:
             raise SettingsError(

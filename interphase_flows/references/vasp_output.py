@@ -11,8 +11,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.references.k_points import k_points
 from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp_input import incar, k_points
+from interphase_flows.references.vasp_input import incar
 from interphase_flows.references.vasp_potentials import potentials
 
 EV_PER_ANGSTROM3_PER_KBAR = 1.0 / 1602.1766208

@@ -1,6 +1,7 @@
 """VASP under custodian: the job, its handlers, and an end before somebody else's."""
 
 import ctypes
+import math
 import re
 import resource
 import shutil
@@ -116,7 +117,7 @@ class DeadlineHandler(WalltimeHandler):
     def check(self, directory: str = "./") -> bool:
         """Tell whether to stop; once is enough."""
         self._look()
-        if self.is_stopping or self._end.at_unix_s is None:
+        if self.is_stopping or math.isinf(self._end.remaining_s):
             return False
         longest_s = max(
             (

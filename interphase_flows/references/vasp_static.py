@@ -8,8 +8,9 @@ from ase import Atoms
 from atomate2.vasp.sets.base import VaspInputGenerator
 from pymatgen.io.vasp.inputs import Kpoints
 
+from interphase_flows.references.k_points import k_points
 from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp_input import INITIAL_MOMENT_BOHR, incar, k_points, parallel_tags
+from interphase_flows.references.vasp_input import INITIAL_MOMENT_BOHR, incar, parallel_tags
 from interphase_flows.references.vasp_potentials import potentials
 from interphase_flows.settings import Settings
 

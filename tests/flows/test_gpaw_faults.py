@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ from interphase_flows.documents.records import LabelDoc
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, keep_files, label_key, label_structure
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.references import gpaw_subprocess
-from interphase_flows.references.deadline import process_start_unix_s
+from interphase_flows.references import deadline, gpaw_job, gpaw_subprocess
+from interphase_flows.references.deadline import Deadline, process_start_unix_s
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from label_one import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in
@@ -249,6 +250,49 @@ def test_rubbish_once_is_corrected(tmp_path, undisturbed):
     label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
     assert_same_numbers(label, undisturbed)
     assert actions(label) == ["start over"]
+
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+def test_a_launch_that_outlasts_its_time_is_put_down_and_not_tried_again(tmp_path, monkeypatch):
+    """It is killed from outside; no launch begins after the deadline, and no try of the label's is used up."""
+    monkeypatch.setattr(gpaw_subprocess, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
+    monkeypatch.setattr(gpaw_job, "OVERDUE_S", 0.0)
+    monkeypatch.setattr(gpaw_job, "SECONDS_TO_END", 0.2)
+    with pytest.raises(WalltimeReachedError, match="a test"):
+        label_in(tmp_path, gpaw_command=stand_in(tmp_path, DEAF))
+    launches = json.loads((folder_in(tmp_path) / "launches.json").read_text())
+    assert (launches["n_launches"], launches["n_failures"], launches["corrections"]) == (1, {}, [])
+
+
+PUTS_ITS_WORK_DOWN = """
+import signal, time
+def put_down(*_):
+    (folder / "failure.json").write_text(json.dumps({"reason": "interrupted", "explanation": "asked to end"}))
+    sys.exit(1)
+signal.signal(signal.SIGTERM, put_down)
+(folder / "ready").touch()
+time.sleep(60)
+"""
+
+
+def test_a_process_that_is_told_to_end_tells_gpaw(tmp_path, monkeypatch):
+    """By Slurm's signal, where nothing else tells the walltime: the label is put down, as at a deadline."""
+    monkeypatch.setattr(deadline, "_told_to_end", [])
+    ready = folder_in(tmp_path) / "ready"
+
+    def tell() -> None:
+        wait_until(ready.exists)
+        deadline.end_soon("a signal of a test")
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    with pytest.raises(WalltimeReachedError, match="a signal of a test"):
+        label_in(tmp_path, gpaw_command=stand_in(tmp_path, PUTS_ITS_WORK_DOWN))
+    teller.join()
+    launches = json.loads((folder_in(tmp_path) / "launches.json").read_text())
+    assert (launches["n_launches"], launches["corrections"]) == (1, [])
 
 
 @pytest.fixture(params=["4k", "16k", "28k"])

@@ -13,7 +13,7 @@ from interphase_flows.references.cost import (
     told_duration,
     typical_size,
 )
-from interphase_flows.references.spec import ChgnetSpec, GpawSpec
+from interphase_flows.references.spec import ChgnetSpec, GpawSpec, VaspSpec
 from interphase_flows.structures.library import load_phase
 from interphase_flows.structures.perturb import repeated
 
@@ -36,6 +36,14 @@ def test_the_size_of_a_label_is_what_the_code_would_count():
     assert label_size(GpawSpec(gamma_above_atoms=12), cubic).n_k_points == 1
     assert label_size(ChgnetSpec(), cubic).n_k_points == 1
     assert typical_size(GpawSpec(gamma_above_atoms=40), "Li14P6S22") == LabelSize(42, 176.0, 1)
+
+
+def test_points_that_the_symmetry_of_the_lattice_asks_for_are_counted():
+    """Black phosphorus, 6 x 5 x 6: (180 + 4) / 2 points without symmetry, by GPAW and by VASP."""
+    phosphorus = load_phase("P")
+    assert (
+        label_size(GpawSpec(), phosphorus).n_k_points == label_size(VaspSpec(), phosphorus).n_k_points == 92
+    )
 
 
 @pytest.mark.parametrize(

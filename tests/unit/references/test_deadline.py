@@ -5,13 +5,16 @@ import time
 import pytest
 
 from interphase_flows.exceptions import SettingsError, WalltimeReachedError
+from interphase_flows.references import deadline as deadline_module
 from interphase_flows.references.deadline import (
     MARGIN_S,
     SLURM_VARIABLE,
     Deadline,
     deadline,
+    end_soon,
     process_start_unix_s,
 )
+from interphase_flows.references.vasp_run import DeadlineHandler
 from interphase_flows.settings import Settings
 
 
@@ -57,3 +60,28 @@ def test_nothing_begins_after_the_deadline():
     """And the message says what did not."""
     with pytest.raises(WalltimeReachedError, match="before the label of Li2"):
         Deadline(time.time() - 1.0, "walltime_s: 1").check("the label of Li2")
+
+
+def test_who_told_a_process_to_end_wins_over_its_deadline(monkeypatch):
+    """What is left is nothing, or less where the deadline is over as well."""
+    monkeypatch.setattr(deadline_module, "_told_to_end", [])
+    never, soon, over = (
+        Deadline(None),
+        Deadline(time.time() + 1e6, "walltime_s: 1"),
+        Deadline(time.time() - 9.0),
+    )
+    assert not soon.is_told
+    assert soon.ended_by == "walltime_s: 1"
+    end_soon("a signal")
+    assert (never.remaining_s, soon.remaining_s, soon.ended_by) == (0.0, 0.0, "a signal")
+    assert over.remaining_s < -8.0
+
+
+def test_vasp_is_stopped_when_this_process_is_told_to_end(monkeypatch, tmp_path):
+    """Where nobody told the walltime beforehand as well."""
+    monkeypatch.setattr(deadline_module, "_told_to_end", [])
+    handler = DeadlineHandler(Deadline(None), lambda: None)
+    assert not handler.check(str(tmp_path))
+    end_soon("a signal")
+    assert handler.check(str(tmp_path))
+    assert not handler.check(str(tmp_path))  # once is enough

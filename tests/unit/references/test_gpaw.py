@@ -14,6 +14,7 @@ from interphase_flows.exceptions import InputError, ReferenceMethodError, Settin
 from interphase_flows.references import gpaw as gpaw_method
 from interphase_flows.references.gpaw import GPAWMethod
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
+from interphase_flows.references.k_points import MESH_RULE
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
 
@@ -49,6 +50,14 @@ def test_every_field_of_the_spec_is_part_of_the_identity(field):
     )
     assert method.identity.key != other.identity.key
     assert not method.identity.is_surrogate
+
+
+@needs_gpaw
+def test_a_rule_for_meshes_is_part_of_the_identity_where_there_are_meshes():
+    """Labels on meshes of another rule never meet these; with Gamma alone everywhere there is nothing to tell."""
+    meshes, gamma = (GPAWMethod(GpawSpec(gamma_above_atoms=n), Settings()).identity.settings for n in (2, 1))
+    assert meshes["k_point_mesh"] == MESH_RULE
+    assert "k_point_mesh" not in gamma
 
 
 @needs_gpaw
@@ -109,9 +118,10 @@ def test_what_cannot_be_labelled_costs_no_process(tmp_path):
 
 
 def test_metal_and_salt_small_and_large_are_of_one_level_of_theory():
-    """Only the k-points know the size of the cell."""
-    small, large = (gpaw_parameters(GpawSpec(gamma_above_atoms=40), n_atoms) for n_atoms in (39, 40))
-    assert small.pop("kpts") == {"density": 3.0, "gamma": True}
+    """Only the k-points know the cell and its size."""
+    cubic = [Atoms(["Li"] * n, positions=np.zeros((n, 3)), cell=np.eye(3) * 5.7, pbc=True) for n in (39, 40)]
+    small, large = (gpaw_parameters(GpawSpec(gamma_above_atoms=40), atoms) for atoms in cubic)
+    assert small.pop("kpts") == {"size": [4, 4, 4], "gamma": True}
     assert large.pop("kpts") == {"size": [1, 1, 1], "gamma": True}
     assert small == large
 
@@ -123,8 +133,7 @@ def test_the_input_comes_back_from_its_file_to_the_last_bit(tmp_path):
         positions_angstrom=[[0.1, 1 / 3, 2e-17]],
         cell_angstrom=[[3.0, 0.0, 0.0], [0.0, np.pi, 0.0], [0.0, 0.0, 3.0]],
         spin_polarized=True,
-        parameters=gpaw_parameters(GpawSpec(), 1),
-        start_from_density=False,
+        parameters=gpaw_parameters(GpawSpec(), lithium()),
         density_interval_s=1.0,
         deadline_unix_s=None,
         memory_limit_gb=1.5,
@@ -152,7 +161,7 @@ def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch
     assert atoms.calc is None
     assert not any(here.iterdir())
 
-    atoms.calc = GPAW(**gpaw_parameters(COARSE, len(atoms)), txt=None)
+    atoms.calc = GPAW(**gpaw_parameters(COARSE, atoms), txt=None)
     assert raw.energy_ev == atoms.get_potential_energy(force_consistent=True)
     assert np.array_equal(raw.forces_ev_per_angstrom, atoms.get_forces())
     assert np.array_equal(raw.stress_ev_per_angstrom3, atoms.get_stress())
@@ -167,15 +176,21 @@ def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch
 @needs_gpaw
 @pytest.mark.filterwarnings("ignore")
 def test_the_calculator_in_this_process_speaks_of_the_same_energy_as_a_label():
-    """The free energy: relaxed phases and labels are compared with each other."""
+    """The free energy, on the mesh of each cell: relaxed phases and labels are compared with each other."""
     from gpaw import GPAW
 
-    atoms = lithium()
-    atoms.calc = GPAWMethod(COARSE, Settings()).calculator()
-    energy = atoms.get_potential_energy()
-    atoms.calc = GPAW(**gpaw_parameters(COARSE, len(atoms)), txt=None)
-    assert energy == atoms.get_potential_energy(force_consistent=True)
-    assert energy < atoms.get_potential_energy()
+    spec = COARSE.model_copy(update={"k_density_per_inverse_angstrom": 0.6})
+    calculator = GPAWMethod(spec, Settings()).calculator()
+    sizes = []
+    for atoms in (lithium(), lithium().repeat((2, 1, 1))):
+        atoms.calc = calculator
+        energy = atoms.get_potential_energy()
+        parameters = gpaw_parameters(spec, atoms)
+        sizes.append(parameters["kpts"]["size"])
+        atoms.calc = GPAW(**parameters, txt=None)
+        assert energy == atoms.get_potential_energy(force_consistent=True)
+        assert energy < atoms.get_potential_energy()
+    assert sizes[0] != sizes[1]
 
 
 @needs_gpaw

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from ase import Atoms
 
 from interphase_flows.references.gpaw_files import DENSITY, FAILURE, LAUNCHES, OUTPUT, RESULT
 from interphase_flows.references.gpaw_input import LabelInput, gpaw_parameters
@@ -14,6 +15,7 @@ from interphase_flows.references.retries import GPAW_POLICY
 from interphase_flows.references.spec import GpawSpec
 
 SPEC = GpawSpec(max_scf_steps=40)
+ATOM = Atoms("Li", cell=[3, 3, 3], pbc=True)
 
 
 def task_of(memory_limit_gb=None, position=0.0):
@@ -22,8 +24,7 @@ def task_of(memory_limit_gb=None, position=0.0):
         positions_angstrom=[[position, 0.0, 0.0]],
         cell_angstrom=[[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]],
         spin_polarized=False,
-        parameters=gpaw_parameters(SPEC, 1),
-        start_from_density=True,
+        parameters=gpaw_parameters(SPEC, ATOM),
         density_interval_s=60.0,
         deadline_unix_s=None,
         memory_limit_gb=memory_limit_gb,
@@ -104,6 +105,9 @@ def test_an_scf_that_ran_out_of_steps_says_how_far_it_was(tmp_path):
         (-15, 4.0, 0, "killed"),
         (-9, 4.0, 0, "killed"),
         (-11, 4.0, 0, "out_of_memory"),
+        (139, 4.0, 0, "out_of_memory"),
+        (134, 4.0, 0, "out_of_memory"),
+        (139, None, 0, "reference_method_failed"),
         (-11, None, 0, "reference_method_failed"),
         (EXIT_STATUS_DISK_FULL, None, 0, "disk_full"),
         (1, None, 0, "reference_method_failed"),
@@ -127,13 +131,13 @@ def test_what_a_crashed_process_said_is_part_of_the_explanation(tmp_path):
 
 def test_more_steps_then_other_mixing_then_no_more(tmp_path):
     """The functional, the cut-off, the smearing and the k-points stay."""
-    launches, parameters = Launches(task_of().key), gpaw_parameters(SPEC, 1)
+    launches, parameters = Launches(task_of().key), gpaw_parameters(SPEC, ATOM)
     told = []
-    while launches.answer("RetryHandler", GPAW_POLICY, "scf_not_converged"):
-        told.append((launches.next_parameters(parameters), launches.start_from_density))
-    assert [(p["maxiter"], p["mixer"]["name"], density) for p, density in told] == [
-        (80, "msr1", True),
-        (80, "pulay", False),
+    while action := launches.answer("RetryHandler", GPAW_POLICY, "scf_not_converged"):
+        told.append((launches.next_parameters(parameters), action.start))
+    assert [(p["maxiter"], p["mixer"]["name"], start) for p, start in told] == [
+        (80, "msr1", "density"),
+        (80, "pulay", "scratch"),
     ]
     for changed, _ in told:
         assert {k: v for k, v in changed.items() if k not in ("maxiter", "mixer")} == {

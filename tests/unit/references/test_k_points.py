@@ -9,23 +9,27 @@ from ase.calculators.calculator import kptdensity2monkhorstpack
 
 from interphase_flows.datasets.symmetry import symmetry_operations
 from interphase_flows.exceptions import StructureError
-from interphase_flows.references.k_points import has_symmetry, lattice_rotations, symmetric_mesh
-from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp_input import k_points
+from interphase_flows.references.gpaw_input import gpaw_parameters
+from interphase_flows.references.k_points import has_symmetry, k_points, lattice_rotations, symmetric_mesh
+from interphase_flows.references.spec import GpawSpec, VaspSpec
 from interphase_flows.structures.library import Geometry, load_phase, phase_names
+from interphase_flows.structures.smallest_cells import smallest_cell
 
-DENSITIES = np.arange(0.5, 6.0, 0.25)
+DENSITIES = np.arange(0.4, 6.0, 0.4)
 """K-points per 1/Å, from a mesh of a few points on."""
 
 
 def shipped():
-    """Every phase in every geometry that is stored."""
+    """Every phase in every geometry that is stored, and in the smallest cell, which is computed most often."""
     for name in phase_names():
         for geometry in get_args(Geometry):
             try:
-                yield pytest.param(load_phase(name, geometry), id=f"{name}-{geometry}")
+                atoms = load_phase(name, geometry)
             except StructureError:
                 continue
+            yield pytest.param(atoms, id=f"{name}-{geometry}")
+            if len(small := smallest_cell(atoms)) < len(atoms):
+                yield pytest.param(small, id=f"{name}-{geometry}-smallest")
 
 
 def mesh(counts):
@@ -45,12 +49,32 @@ def is_mapped_onto_itself(counts, rotations):
 
 @pytest.mark.parametrize("atoms", list(shipped()))
 def test_every_rotation_of_a_shipped_crystal_maps_its_mesh_onto_itself(atoms):
-    """VASP is run with ISYM 0: on a mesh that breaks the symmetry, forces break it, and labels are judged by that."""
+    """On a mesh that breaks the symmetry, forces break it, and labels are judged by that."""
     rotations, _ = symmetry_operations(atoms)
     for density in DENSITIES:
         counts = k_points(VaspSpec(k_density_per_inverse_angstrom=float(density)), atoms)
         assert is_mapped_onto_itself(counts, rotations), counts
         assert (counts >= kptdensity2monkhorstpack(atoms, density, even=False)).all()
+        gpaw = gpaw_parameters(GpawSpec(k_density_per_inverse_angstrom=float(density)), atoms)
+        assert gpaw["kpts"] == {"size": list(counts), "gamma": True}
+
+
+@pytest.mark.parametrize("name", sorted(set(phase_names()) - {"P", "S"}))
+def test_other_phases_have_the_points_that_their_density_asks_for(name):
+    """And no more, in the cells they are stored in."""
+    for density in DENSITIES:
+        atoms = load_phase(name)
+        spec = GpawSpec(k_density_per_inverse_angstrom=float(density))
+        assert k_points(spec, atoms) == tuple(kptdensity2monkhorstpack(atoms, density, even=False))
+
+
+@pytest.mark.parametrize("name", ["Li", "Li2S", "Li3P", "Li7P3S11"])
+def test_cells_of_the_study_of_settings_are_on_the_meshes_they_were_measured_on(name):
+    """Those of their density: docs/dft_settings.md is older than symmetric meshes, and needs no other numbers."""
+    cell = smallest_cell(load_phase(name))
+    for density in range(2, 9):
+        spec = GpawSpec(k_density_per_inverse_angstrom=density)
+        assert k_points(spec, cell) == tuple(kptdensity2monkhorstpack(cell, density, even=False))
 
 
 def test_black_phosphorus_needs_more_points_than_its_density_asks_for():
@@ -59,7 +83,15 @@ def test_black_phosphorus_needs_more_points_than_its_density_asks_for():
     rotations, _ = symmetry_operations(phosphorus)
     assert not is_mapped_onto_itself((6, 5, 4), rotations)
     assert symmetric_mesh(phosphorus.cell.array, (6, 5, 4)) == (6, 5, 6)
-    assert k_points(VaspSpec(), phosphorus) == (6, 5, 6)
+    assert k_points(VaspSpec(), phosphorus) == k_points(GpawSpec(), phosphorus) == (6, 5, 6)
+
+
+def test_sulfur_needs_more_points_than_its_density_asks_for():
+    """In the primitive cell of a face-centred crystal, rotations mix all three axes."""
+    sulfur = load_phase("S")
+    rotations, _ = symmetry_operations(sulfur)
+    assert not is_mapped_onto_itself((3, 3, 2), rotations)
+    assert k_points(GpawSpec(), sulfur) == (3, 3, 3)
 
 
 def test_the_criterion_is_what_happens_to_the_points():

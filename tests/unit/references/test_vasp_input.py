@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from interphase_flows.references.k_points import k_points
 from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp_input import grouped, incar, k_points, parallel_tags, species_order
+from interphase_flows.references.vasp_input import grouped, incar, parallel_tags, species_order
 from interphase_flows.structures.library import load_phase
 
 
