@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.trajectory import Trajectory
 
 
 class RunFrames:

@@ -16,24 +16,11 @@ import zarr
 from ase import Atoms
 from zarr.codecs import BloscCodec
 
+from interphase_flows.analysis.readers.zarr_trajectory import FORMAT, PER_FRAME, PER_FRAME_AND_ATOM
 from interphase_flows.exceptions import StorageError
 from interphase_flows.fencing import before_write
 from interphase_flows.md.checkpoint import sync_path
 
-FORMAT = "interphase_flows trajectory 1"
-PER_FRAME: dict[str, tuple[str, tuple[int, ...], float]] = {
-    # name: (type, shape of one frame, fill value)
-    "cell": ("float64", (3, 3), np.nan),  # Å, rows are vectors
-    "time_fs": ("float64", (), np.nan),
-    "step": ("int64", (), -1),
-    "temperature_K": ("float64", (), np.nan),  # kinetic
-    "potential_energy_eV": ("float64", (), np.nan),
-    "uncertainty_ev_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
-}
-PER_FRAME_AND_ATOM: dict[str, tuple[str, tuple[int, ...], float]] = {
-    "displacement": ("float32", (3,), np.nan),  # Å, from reference_positions
-    "force_std_ev_per_angstrom": ("float32", (), np.nan),  # only if asked for
-}
 _BLOCK_BYTES = 2_000_000
 _SCALAR_BLOCK = 4096
 

@@ -6,8 +6,9 @@ import zarr
 from ase import Atoms
 from zarr.storage import ZipStore
 
+from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.md.trajectory import Trajectory, TrajectoryWriter, pack
+from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 
 PRECISION_ANGSTROM = 2e-6  # far below the 2e-4 Å that transport needs
 N_FRAMES = 25

@@ -1,6 +1,7 @@
 """Reading trajectories: a folder still being written, or one packed file; frames by number, or in blocks.
 
-The layout is :class:`TrajectoryWriter`'s; its fields are in :data:`PER_FRAME` and :data:`PER_FRAME_AND_ATOM`.
+Written by `interphase_flows.md.trajectory_writer`; the fields are in :data:`PER_FRAME` and
+:data:`PER_FRAME_AND_ATOM`.
 """
 
 import json
@@ -18,10 +19,21 @@ from zarr.errors import BaseZarrError
 from zarr.storage import LocalStore, ZipStore
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.md.trajectory_writer import FORMAT, PER_FRAME, TrajectoryWriter, pack
 
-__all__ = ["Block", "Trajectory", "TrajectoryWriter", "pack"]
-
+FORMAT = "interphase_flows trajectory 1"
+PER_FRAME: dict[str, tuple[str, tuple[int, ...], float]] = {
+    # name: (type, shape of one frame, fill value)
+    "cell": ("float64", (3, 3), np.nan),  # Å, rows are vectors
+    "time_fs": ("float64", (), np.nan),
+    "step": ("int64", (), -1),
+    "temperature_K": ("float64", (), np.nan),  # kinetic
+    "potential_energy_eV": ("float64", (), np.nan),
+    "uncertainty_ev_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
+}
+PER_FRAME_AND_ATOM: dict[str, tuple[str, tuple[int, ...], float]] = {
+    "displacement": ("float32", (3,), np.nan),  # Å, from reference_positions
+    "force_std_ev_per_angstrom": ("float32", (), np.nan),  # only if asked for
+}
 _DAMAGE = (
     OSError,
     ValueError,
@@ -105,6 +117,11 @@ class Trajectory:
     def n_atoms(self) -> int:
         """Number of atoms."""
         return len(self.reference_positions)
+
+    @property
+    def frames_per_block(self) -> int:
+        """Frames that are read together, however few of them are asked for."""
+        return int(self._array("displacement").chunks[0])
 
     @property
     def numbers(self) -> np.ndarray:
