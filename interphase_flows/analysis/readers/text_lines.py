@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.frames import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 
 
 class Place(NamedTuple):

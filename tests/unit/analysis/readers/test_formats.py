@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from trajectory_files import INTERVAL_FS, STEP_FS, WRITERS, lammps, planted, wrapped, xdatcar
 
 from interphase_flows.analysis.displacement import mean_squared_displacement
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.readers.opening import open_trajectory
+from trajectory_files import INTERVAL_FS, STEP_FS, WRITERS, lammps, planted, wrapped, xdatcar
 
 TOLERANCE_ANGSTROM = 1e-6
 
