@@ -58,6 +58,7 @@ format: $(DEV_STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/trajectory_io.py
+	$(BIN)/python benchmarks/profiles.py
 	$(BIN)/python benchmarks/gpaw_label.py
 
 chaos: $(DEV_STAMP)

@@ -1,20 +1,20 @@
-"""Where each element is: number densities along the interface normal against time.
+"""Where each element is: densities and composition along the interface normal against time.
 
-The normal is perpendicular to a and b. A point's height is its fractional coordinate along c times the
-distance between the two ab faces, so bins are parallel to the interface in any triclinic cell and tile it
-exactly.
+Slices and heights are those of `interphase_flows.analysis.slices`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase import units
+from ase.data import atomic_masses, atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, chosen_frames, mask_of
-from interphase_flows.analysis.neighbours import face_distances, fractional
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, mask_of
+from interphase_flows.analysis.slices import Slices
+
+G_PER_CM3_PER_U_PER_ANGSTROM3 = units._amu * 1e27  # u in kg, 1e3 g/kg, 1e24 Å³/cm³
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,20 @@ class ProfileSeries:
         """Return the density averaged over a range of frames, (n_elements, n_bins), atoms/Å³."""
         return self.density[frames].mean(axis=0)
 
+    def fractions(self) -> FloatArray:
+        """Return the composition of each slice, (n_frames, n_elements, n_bins); NaN where it is empty."""
+        total = self.counts.sum(axis=1, keepdims=True)
+        return np.divide(self.counts, total, out=np.full(self.counts.shape, np.nan), where=total > 0)
+
+    def mass_density_g_per_cm3(self) -> FloatArray:
+        """Return the mass density of each slice, of the elements counted, (n_frames, n_bins), g/cm³."""
+        masses = atomic_masses[[atomic_numbers[element] for element in self.elements]]
+        return np.asarray(np.einsum("e,feb->fb", masses, self.density) * G_PER_CM3_PER_U_PER_ANGSTROM3)
+
 
 def elements_of(frames: FrameSource) -> tuple[str, ...]:
     """Return the chemical symbols of a trajectory by atomic number."""
     return tuple(chemical_symbols[number] for number in np.unique(frames.numbers))
-
-
-def circular_mean(fractions: FloatArray) -> float:
-    """Return the mean of periodic fractional coordinates, in [0, 1).
-
-    The angle of the mean of exp(2 pi i f): Mardia and Jupp, *Directional Statistics* (2000), section 2.2.
-
-    Raises
-    ------
-    AnalysisError
-        The atoms fill the period evenly, so no point is their middle.
-    """
-    resultant = np.exp(2j * np.pi * fractions).mean()
-    if abs(resultant) < 1e-3:
-        raise AnalysisError(
-            "the reference atoms fill the cell evenly along the normal, so they have no middle to measure "
-            "from; "
-            "choose the atoms of one slab, or leave the reference out"
-        )
-    return float(np.angle(resultant) / (2 * np.pi) % 1.0)
 
 
 def composition_profile(
@@ -92,38 +82,24 @@ def composition_profile(
     AnalysisError
         The trajectory is empty, the bins are wider than the cell, or the reference is empty or has no middle.
     """
-    chosen = chosen_frames(frames, every)
-    height = face_distances(frames.cell(0))[2]
-    if not 0 < bin_width_angstrom <= height:
-        raise AnalysisError(
-            f"bins of {bin_width_angstrom} Å do not fit into a cell of {height:.2f} Å; choose about 1 Å"
-        )
-    if reference is not None and not np.any(reference):
-        raise AnalysisError("the reference of the profile selects no atom; give at least one")
-    n_bins = max(1, round(height / bin_width_angstrom))
+    slices = Slices(frames, bin_width_angstrom, reference, every)
     elements = tuple(elements) if elements is not None else elements_of(frames)
-    masks = [mask_of(frames.numbers, {element}) for element in elements]
+    n_elements, n_bins = len(elements), slices.n_bins
+    # elements that are not asked for are counted in a last row, which is dropped
+    first_slice = np.full(frames.n_atoms, n_elements * n_bins)
+    for column, element in enumerate(elements):
+        first_slice[mask_of(frames.numbers, {element})] = column * n_bins
 
-    counts = np.zeros((len(chosen), len(elements), n_bins), dtype=np.int64)
-    volumes = np.empty(len(chosen))
-    origin, start = 0.0, np.empty(0)
-    for row, index in enumerate(chosen):
-        cell = frames.cell(index)
-        along_c = fractional(frames.positions(index), cell)[:, 2]
-        if reference is not None:
-            if row == 0:
-                start = along_c[reference]
-                origin = circular_mean(start) - 0.5
-            along_c = along_c - origin - (along_c[reference] - start).mean()
-        # the modulo twice: -1e-17 % 1 is 1.0, which would fall off the last bin
-        bins = ((along_c % 1.0) % 1.0 * n_bins).astype(np.int64)
-        volumes[row] = abs(np.linalg.det(cell))
-        for column, mask in enumerate(masks):
-            counts[row, column] = np.bincount(bins[mask], minlength=n_bins)
+    counts = np.zeros((len(slices.chosen), n_elements, n_bins), dtype=np.int64)
+    volumes = np.empty(len(slices.chosen))
+    for row, _, slice_of, volume in slices:
+        found = np.bincount(first_slice + slice_of, minlength=(n_elements + 1) * n_bins)
+        counts[row] = found.reshape(-1, n_bins)[:n_elements]
+        volumes[row] = volume
     return ProfileSeries(
-        time_ps=np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0,
+        time_ps=slices.time_ps,
         elements=elements,
-        bin_edges_angstrom=np.linspace(0.0, height, n_bins + 1),
+        bin_edges_angstrom=slices.edges_angstrom,
         density=counts * n_bins / volumes[:, None, None],
         counts=counts,
     )

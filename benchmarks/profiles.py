@@ -1,0 +1,176 @@
+"""Profiles and boundaries against the same by pandas, frame by frame; ratios are printed.
+
+Run: ``python benchmarks/profiles.py [--quick]``. 20,000 atoms of electrode, interphase and electrolyte in a triclinic
+cell, in memory, 20 frames. The pandas code does what analysis scripts commonly do: a table of atoms per frame,
+``cut`` into slices, ``groupby`` to count. Its boundaries are those of the package: same widths, phases and
+tolerances, compared to 0.05 Å.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+
+from interphase_flows.analysis.boundaries import (
+    DEFAULT_WIDTHS_ANGSTROM,
+    TwoSides,
+    interphase_boundaries,
+)
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.profiles import composition_profile
+from interphase_flows.analysis.value_profiles import profile_of
+
+CELL = np.array([[40.0, 0.0, 0.0], [10.0, 42.0, 0.0], [-15.0, 12.0, 180.0]])
+HEIGHT_ANGSTROM = 180.0
+SIDES = TwoSides({"Li"}, {"Li": 7, "P": 3, "S": 11})
+BULK = {"Li": 7 / 21, "P": 3 / 21, "S": 11 / 21}
+N_PHASES = 20
+TARGET = 20.0
+
+
+def reacting_cell(n_atoms: int, n_frames: int) -> ArrayFrames:
+    """Return a third of electrode, interphases of 20 Å on both sides, and electrolyte."""
+    rng = np.random.default_rng(0)
+    height = np.sort(rng.random(n_atoms)) * HEIGHT_ANGSTROM
+    rank = np.arange(n_atoms)
+    electrolyte = np.array([3, 16, 3, 16, 15, 16, 16, 3, 16, 3, 16, 15, 16, 3, 16, 16, 3, 15, 16, 3, 16])
+    interphase = np.array([3, 3, 16, 3, 3, 3, 15, 3, 3, 16, 3])
+    numbers = np.where(
+        height < 60.0,
+        3,
+        np.where((height < 80.0) | (height > 160.0), interphase[rank % 11], electrolyte[rank % 21]),
+    )
+    fractions = rng.random((n_atoms, 3))
+    fractions[:, 2] = height / HEIGHT_ANGSTROM
+    shake = rng.normal(0.0, 0.1, (n_frames, n_atoms, 3))
+    return ArrayFrames(numbers, 1000.0 * np.arange(n_frames), fractions @ CELL + shake, CELL)
+
+
+def table_of(frames: ArrayFrames, frame: int) -> pd.DataFrame:
+    """Return a frame as a table of elements and heights."""
+    cell = frames.cell(frame)
+    fractions = frames.positions(frame) @ np.linalg.inv(cell)
+    return pd.DataFrame(
+        {
+            "element": np.array(chemical_symbols)[frames.numbers],
+            "height": fractions[:, 2] % 1.0 * HEIGHT_ANGSTROM,
+        }
+    )
+
+
+def pandas_profile(frames: ArrayFrames) -> np.ndarray:
+    """Count elements in slices of 1 Å, (n_frames, n_elements, n_bins)."""
+    edges = np.linspace(0.0, HEIGHT_ANGSTROM, round(HEIGHT_ANGSTROM) + 1)
+    rows = []
+    for frame in range(frames.n_frames):
+        table = table_of(frames, frame)
+        table["slice"] = pd.cut(table["height"], edges, labels=False, right=False)
+        counts = table.groupby(["element", "slice"]).size().unstack(fill_value=0)
+        rows.append(counts.reindex(columns=range(len(edges) - 1), fill_value=0).to_numpy())
+    return np.array(rows)
+
+
+def pandas_values(frames: ArrayFrames, values: np.ndarray) -> np.ndarray:
+    """Average a number per atom in slices of 1 Å, (n_frames, n_bins)."""
+    edges = np.linspace(0.0, HEIGHT_ANGSTROM, round(HEIGHT_ANGSTROM) + 1)
+    rows = []
+    for frame in range(frames.n_frames):
+        table = table_of(frames, frame)
+        table["value"] = values
+        table["slice"] = pd.cut(table["height"], edges, labels=False, right=False)
+        summary = table.groupby("slice")["value"].agg(["mean", "std", "count"])
+        rows.append(summary["mean"].reindex(range(len(edges) - 1)).to_numpy())
+    return np.array(rows)
+
+
+def pandas_boundaries(frames: ArrayFrames, tolerances: np.ndarray) -> np.ndarray:
+    """Return the mean thickness above and below the electrode, (n_frames, 2)."""
+    rows = []
+    for frame in range(frames.n_frames):
+        table = table_of(frames, frame)
+        anions = np.sort(table.loc[table["element"] != "Li", "height"].to_numpy())
+        gaps = np.diff(anions, append=anions[0] + HEIGHT_ANGSTROM)
+        low, width = anions[gaps.argmax()], gaps.max()
+        inside = (table.loc[table["element"] == "Li", "height"] - low) % HEIGHT_ANGSTROM
+        middle = low + inside[inside < width].mean()
+        both = []
+        for way in (1, -1):
+            table["distance"] = (way * (table["height"] - middle)) % HEIGHT_ANGSTROM
+            found = []
+            for slab_width, tolerance in zip(DEFAULT_WIDTHS_ANGSTROM, tolerances, strict=True):
+                for phase in range(N_PHASES):
+                    shift = (phase + 0.5) / N_PHASES * slab_width - slab_width
+                    edges = np.arange(shift, HEIGHT_ANGSTROM + slab_width, slab_width)
+                    slab = pd.cut(table["distance"], edges, labels=False, right=False)
+                    counts = table.groupby([slab, "element"]).size().unstack(fill_value=0)
+                    shares = counts.div(counts.sum(axis=1), axis=0)
+                    differs = (shares - pd.Series(BULK)).abs().max(axis=1)
+                    first = counts.index[(counts["P"] + counts["S"]) > 0][0]
+                    bulk = differs.index[(differs <= tolerance) & (differs.index >= first)]
+                    if len(bulk):
+                        found.append((max(bulk[0] - 1, first) - first) * slab_width)
+            both.append(np.mean(found))
+        rows.append(both)
+    return np.array(rows)
+
+
+def seconds(action: Callable[[], object], repeats: int) -> float:
+    """Return the shortest time of one call."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def main() -> None:
+    """Print seconds per frame and ratios; fail if answers differ or a ratio is below the target."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="5 frames; boundaries by pandas of one")
+    quick = parser.parse_args().quick
+    frames = reacting_cell(20_000, 5 if quick else 20)
+    few = reacting_cell(20_000, 1 if quick else 2)
+    charges = np.select([frames.numbers == 3, frames.numbers == 15], [1.0, 5.0], -2.0)
+
+    np.testing.assert_array_equal(composition_profile(frames).counts, pandas_profile(frames))
+    np.testing.assert_allclose(
+        profile_of(frames, lambda _: charges).mean, pandas_values(frames, charges), rtol=1e-9
+    )
+    ours = interphase_boundaries(few, SIDES, n_phases=N_PHASES)
+    theirs = pandas_boundaries(few, ours.tolerances)
+    # ours cuts in steps of 0.05 Å
+    np.testing.assert_allclose(ours.thickness_angstrom, theirs, atol=0.2)
+
+    rows = {
+        "composition": (lambda: composition_profile(frames), lambda: pandas_profile(frames), frames, frames),
+        "mean of a value": (
+            lambda: profile_of(frames, lambda _: charges),
+            lambda: pandas_values(frames, charges),
+            frames,
+            frames,
+        ),
+        "boundaries": (
+            lambda: interphase_boundaries(frames, SIDES, n_phases=N_PHASES),
+            lambda: pandas_boundaries(few, ours.tolerances),
+            frames,
+            few,
+        ),
+    }
+    print(f"{frames.n_atoms} atoms; ms per frame")
+    print(f"{'':18}{'ours':>12}{'pandas':>12}{'ratio':>10}")
+    slow = []
+    for name, (mine, other, mine_frames, other_frames) in rows.items():
+        mine_s = seconds(mine, 5) / mine_frames.n_frames
+        other_s = seconds(other, 1 if name == "boundaries" else 3) / other_frames.n_frames
+        print(f"{name:18}{1e3 * mine_s:12.2f}{1e3 * other_s:12.2f}{other_s / mine_s:10.1f}")
+        if other_s / mine_s < TARGET:
+            slow.append(name)
+    print(f"target: {TARGET:g} times" + (f"; missed by: {', '.join(slow)}" if slow else ", met"))
+
+
+if __name__ == "__main__":
+    main()
