@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.frames import BoolArray, FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 FINE_ANGSTROM = 0.05
@@ -106,7 +106,7 @@ class SlabCuts:
         inside = (self._edges[:, :-1] >= low * self.n_fine) & (self._edges[:, 1:] <= high * self.n_fine)
         inside &= self._edges[:, 1:] > self._edges[:, :-1]
         scatter = np.where(inside, np.abs(fractions - self._bulk).max(axis=0), 0.0).max(axis=1)
-        known = inside.any(axis=1)
+        known: BoolArray = np.asarray(inside.any(axis=1))
         for width in range(len(self.tolerances)):
             own = self._width_of == width
             worst = float(scatter[own].max()) if known[own].any() else np.inf

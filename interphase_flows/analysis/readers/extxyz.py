@@ -91,20 +91,17 @@ class Extxyz:
         times: list[float] = []
         with self.path.open("rb") as file:
             lines = LineReader(file)
-            while True:
+            while not lines.at_end():
                 frame, start = len(self._places[0]), lines.position
                 count, comment = lines.line(), lines.line()
-                if frame > 0 and count is not None and not count.strip():
-                    break  # an empty line at the end
                 place = Place(start, lines.position, 0)
                 n_atoms = None if count is None else self._count(count, frame)
                 if n_atoms is None or comment is None or not lines.skip(n_atoms):
-                    if lines.position > start:
-                        self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
+                    self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
                     break
                 keys = self._keys(comment, frame)
                 if "time_fs" in keys and len(times) == frame:
-                    time_fs = float(keys["time_fs"])
+                    time_fs = self._time(keys["time_fs"], frame)
                     if not increasing(times, time_fs, path=self.path, frame=frame, word="time_fs"):
                         self.repairs.append(
                             f"a second frame at {time_fs:g} fs, after frame {frame - 1}, is left out"
@@ -132,6 +129,14 @@ class Extxyz:
         except (ValueError, IndexError) as error:
             raise AnalysisError(
                 f"{self.path}: the second line of frame {frame} cannot be read ({error})"
+            ) from error
+
+    def _time(self, value: Any, frame: int) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise AnalysisError(
+                f"{self.path}: frame {frame} has time_fs={value}, which is no number"
             ) from error
 
     def _compare(self, n_atoms: int, keys: dict[str, Any], frame: int) -> None:

@@ -103,13 +103,12 @@ class LammpsDump:
         times: list[float | None] = []
         with self.path.open("rb") as file:
             lines = LineReader(file)
-            while True:
+            while not lines.at_end():
                 frame, start = len(steps), lines.position
                 header = self._parse_header(lines, frame)
                 place = Place(start, lines.position, 0)
                 if header is None or not lines.skip(header.n_atoms):
-                    if lines.position > start:
-                        self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
+                    self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
                     break
                 self._compare_headers(header, frame)
                 if not increasing(steps, header.step, path=self.path, frame=frame, word="the step"):

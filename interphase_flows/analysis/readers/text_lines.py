@@ -40,6 +40,15 @@ class LineReader:
         """Byte at which the next line begins."""
         return self._file.tell()
 
+    def at_end(self) -> bool:
+        """Return whether nothing but white space follows."""
+        start = self._file.tell()
+        block = self._file.read(64)
+        while block and not block.strip():
+            block = self._file.read(BLOCK_BYTES)
+        self._file.seek(start)
+        return not block
+
     def line(self) -> str | None:
         """Return the next line without its end, or None if there is no whole one."""
         raw = self._file.readline()

@@ -73,8 +73,8 @@ class Xdatcar:
         """Find every frame, and the header that it belongs to."""
         with self.path.open("rb") as file:
             lines = LineReader(file)
-            header, start = 0, 0
-            while True:
+            header = 0
+            while not lines.at_end():
                 frame, start = len(self._places[0]), lines.position
                 title = lines.line()
                 if title is not None and not title.lower().startswith(TITLE):
@@ -83,8 +83,7 @@ class Xdatcar:
                     title = self._read_header([title, *rest], frame)
                 place = Place(header, lines.position, 0)
                 if title is None or not lines.skip(sum(self._counts)):
-                    if lines.position > start:
-                        self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
+                    self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
                     return
                 for kept, value in zip(self._places, place._replace(end=lines.position), strict=True):
                     kept.append(value)

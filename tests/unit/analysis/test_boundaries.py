@@ -100,6 +100,27 @@ def test_growth_on_one_side_is_no_growth_on_the_other(above):
     np.testing.assert_allclose(found.thickness_angstrom[0], [above, 5.0], atol=0.5)
 
 
+def test_growth_is_followed_in_time_from_one_trajectory():
+    """Every plane of electrolyte that reacts takes 24 lithium from the electrode, which has 20 per plane."""
+    frames = []
+    for grown in (0.0, 2.0, 4.0):
+        consumed = 1.2 * grown
+        at = layers(
+            (METAL, 26.0 - consumed),
+            (NOTHING, consumed),
+            (REACTED, 10.0 + grown),
+            (BULK, 49.0 - grown),
+            (REACTED, 5.0),
+        )
+        numbers, fractions, cell = planted_cell(at)
+        by_element = np.argsort(numbers, kind="stable")
+        frames.append((numbers[by_element], fractions[by_element], cell))
+    np.testing.assert_array_equal(frames[0][0], frames[2][0])
+    found = interphase_boundaries(trajectory(*frames), SIDES)
+    np.testing.assert_allclose(found.thickness_angstrom, [[10.0, 5.0], [12.0, 5.0], [14.0, 5.0]], atol=0.5)
+    np.testing.assert_allclose(found.electrode_left_angstrom, 26.1, atol=0.1)
+
+
 def test_heights_are_told_with_the_reference_at_rest():
     """Lithium moves by 2 Å against the electrolyte, and everything drifts."""
     numbers, fractions, cell = asymmetric()

@@ -347,3 +347,22 @@ def test_h5md_without_a_cell_or_with_two_groups(tmp_path):
 def test_a_folder_of_something_else(tmp_path):
     (tmp_path / "notes.txt").touch()
     refused(tmp_path, "damaged")
+
+
+@pytest.mark.parametrize("name", TEXT_FORMATS)
+def test_empty_lines_at_the_end_are_nothing_and_in_the_middle_an_error(name, tmp_path):
+    written = WRITERS[name](tmp_path, planted(n_frames=3))
+    text = written.path.read_text()
+    written.path.write_text(text + "\n  \n")
+    frames = read_all(written.path, **written.needs)
+    assert frames.n_frames == 3
+    assert frames.repairs == ()
+    lines = text.splitlines()
+    lines.insert(2 * len(lines) // 3, "")
+    refused(write_text(written.path, *lines), "frame", **written.needs)
+
+
+def test_a_time_that_is_no_number(tmp_path):
+    written = extxyz(tmp_path / "t.extxyz", planted(n_frames=2))
+    written.path.write_text(written.path.read_text().replace("time_fs=100.0", "time_fs=later"))
+    refused(written.path, "frame 1 has time_fs=later")
