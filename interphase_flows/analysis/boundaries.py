@@ -109,7 +109,7 @@ class BoundarySeries:
     found_share: FloatArray
     """(n_frames, n_sides), share of the cuts that find bulk electrolyte again; means are over these."""
     electrode_left_angstrom: FloatArray
-    """(n_frames,), the widest stretch without anions: what is left of the electrode, Å."""
+    """(n_frames,), the stretch without anions that holds most atoms: what is left of the electrode, Å."""
 
 
 def interphase_boundaries(
@@ -224,7 +224,7 @@ def interphase_boundaries(
 
 @dataclass(frozen=True)
 class _Electrode:
-    """The widest stretch without anions, in fractions of the period."""
+    """The stretch without anions that holds most other atoms, in fractions of the period."""
 
     middle: float
     width: float
@@ -235,11 +235,14 @@ class _Electrode:
 
 def _electrode(along_c: FloatArray, is_anion: BoolArray) -> _Electrode:
     anions = np.sort(along_c[is_anion] % 1.0)
-    gaps = np.diff(anions, append=anions[0] + 1.0)
-    widest = int(gaps.argmax())
-    low, width = float(anions[widest]), float(gaps[widest])
-    inside = (along_c[~is_anion] - low) % 1.0
-    inside = np.sort(inside[inside < width])
+    others = along_c[~is_anion] % 1.0
+    # below the first anion is the stretch above the last one
+    stretch = (np.searchsorted(anions, others) - 1) % len(anions)
+    fullest = int(np.bincount(stretch, minlength=len(anions)).argmax())
+    low = float(anions[fullest])
+    width = float((anions[(fullest + 1) % len(anions)] - low) % 1.0) if len(anions) > 1 else 1.0
+    inside = np.sort((others[stretch == fullest] - low) % 1.0)
+    inside = inside[inside < width - 1e-9]  # not those in the plane of its last anion
     middle = float(inside.mean()) if len(inside) else 0.5 * width
     return _Electrode(
         middle=low + middle,
@@ -271,9 +274,9 @@ def _check(sides: TwoSides, elements: tuple[str, ...], reference: BoolArray | No
 def _check_electrode(electrode: _Electrode, period: float, widest_angstrom: float) -> None:
     if electrode.width * period < widest_angstrom or len(electrode.above) + len(electrode.below) <= 4:
         raise AnalysisError(
-            f"the widest stretch without anions is {electrode.width * period:.1f} Å in the first frame, and slabs are "
-            f"up to {widest_angstrom:g} Å: there is no electrode to look from; use narrower slabs, or check which "
-            "elements the electrode is of"
+            f"the stretch without anions that holds most atoms is {electrode.width * period:.1f} Å in the "
+            f"first frame, and slabs are up to {widest_angstrom:g} Å: there is no electrode to look from; use narrower "
+            "slabs, or check which elements the electrode is of"
         )
 
 

@@ -107,6 +107,21 @@ class ArrayFrames:
         return self.cells if self.cells.ndim == 2 else self.cells[frame]
 
 
+def numbers_of(symbols: Iterable[str]) -> list[int]:
+    """Return the atomic numbers of chemical symbols, in their order.
+
+    Raises
+    ------
+    AnalysisError
+        A symbol is not a chemical element.
+    """
+    wanted = list(symbols)
+    unknown = sorted(symbol for symbol in wanted if symbol not in atomic_numbers)
+    if unknown:
+        raise AnalysisError(f"{', '.join(unknown)}: not a chemical element; write symbols such as Li, P, S")
+    return [atomic_numbers[symbol] for symbol in wanted]
+
+
 def mask_of(numbers: NDArray[np.integer], symbols: Iterable[str]) -> BoolArray:
     """Return which atoms are of the given elements, (n_atoms,).
 
@@ -115,11 +130,7 @@ def mask_of(numbers: NDArray[np.integer], symbols: Iterable[str]) -> BoolArray:
     AnalysisError
         A symbol is not a chemical element.
     """
-    wanted = sorted(symbols)
-    unknown = [symbol for symbol in wanted if symbol not in atomic_numbers]
-    if unknown:
-        raise AnalysisError(f"{', '.join(unknown)}: not a chemical element; write symbols such as Li, P, S")
-    return np.isin(numbers, [atomic_numbers[symbol] for symbol in wanted])
+    return np.isin(numbers, numbers_of(symbols))
 
 
 def require_frames(frames: FrameSource) -> None:

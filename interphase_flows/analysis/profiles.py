@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import units
-from ase.data import atomic_masses, atomic_numbers, chemical_symbols
+from ase.data import atomic_masses, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, mask_of
+from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, numbers_of
 from interphase_flows.analysis.slices import Slices
 
 G_PER_CM3_PER_U_PER_ANGSTROM3 = units._amu * 1e27  # u in kg, 1e3 g/kg, 1e24 Å³/cm³
@@ -43,13 +43,13 @@ class ProfileSeries:
 
     def mass_density_g_per_cm3(self) -> FloatArray:
         """Return the mass density of each slice, of the elements counted, (n_frames, n_bins), g/cm³."""
-        masses = atomic_masses[[atomic_numbers[element] for element in self.elements]]
+        masses = atomic_masses[numbers_of(self.elements)]
         return np.asarray(np.einsum("e,feb->fb", masses, self.density) * G_PER_CM3_PER_U_PER_ANGSTROM3)
 
 
 def elements_of(frames: FrameSource) -> tuple[str, ...]:
     """Return the chemical symbols of a trajectory by atomic number."""
-    return tuple(chemical_symbols[number] for number in np.unique(frames.numbers))
+    return tuple(chemical_symbols[number] for number in np.flatnonzero(np.bincount(frames.numbers)))
 
 
 def composition_profile(
@@ -86,9 +86,9 @@ def composition_profile(
     elements = tuple(elements) if elements is not None else elements_of(frames)
     n_elements, n_bins = len(elements), slices.n_bins
     # elements that are not asked for are counted in a last row, which is dropped
-    first_slice = np.full(frames.n_atoms, n_elements * n_bins)
-    for column, element in enumerate(elements):
-        first_slice[mask_of(frames.numbers, {element})] = column * n_bins
+    first_slice_of = np.full(len(chemical_symbols), n_elements * n_bins)
+    first_slice_of[numbers_of(elements)] = n_bins * np.arange(n_elements)
+    first_slice = first_slice_of[frames.numbers]
 
     counts = np.zeros((len(slices.chosen), n_elements, n_bins), dtype=np.int64)
     volumes = np.empty(len(slices.chosen))

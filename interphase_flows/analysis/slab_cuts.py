@@ -102,9 +102,9 @@ class SlabCuts:
         AnalysisError
             No width is left.
         """
-        fractions, _ = self._composition(fine)
+        fractions, counts = self._composition(fine)
         inside = (self._edges[:, :-1] >= low * self.n_fine) & (self._edges[:, 1:] <= high * self.n_fine)
-        inside &= self._edges[:, 1:] > self._edges[:, :-1]
+        inside &= counts.sum(axis=0) > 0
         scatter = np.where(inside, np.abs(fractions - self._bulk).max(axis=0), 0.0).max(axis=1)
         known: BoolArray = np.asarray(inside.any(axis=1))
         for width in range(len(self.tolerances)):

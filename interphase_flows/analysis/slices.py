@@ -35,9 +35,11 @@ def heights(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Floa
 
 def wrapped_index(fractions: FloatArray, n: int) -> IntArray:
     """Return in which of n equal parts of the period each fraction is, (n_atoms,)."""
-    # scaled first: a fraction of -1e-17 is 1.0 after a modulo and would fall off the last part
-    scaled = np.floor(fractions * n)
-    return (scaled - n * np.floor(scaled / n)).astype(np.int64)
+    scaled = fractions - np.floor(fractions)
+    scaled *= n
+    index = scaled.astype(np.int64)
+    # a fraction of -1e-17 is 1.0 in the cell and belongs to the last part
+    return np.minimum(index, n - 1, out=index)
 
 
 def circular_mean(fractions: FloatArray) -> float:

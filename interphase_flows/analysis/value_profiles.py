@@ -81,24 +81,28 @@ def profile_of(
     slices = Slices(frames, bin_width_angstrom, reference, every)
     shape = (len(slices.chosen), slices.n_bins)
     counts = np.zeros(shape, dtype=np.int64)
-    sums, deviations = np.zeros(shape), np.zeros(shape)
+    sums, squares = np.zeros(shape), np.zeros(shape)
+    centres = np.zeros(len(slices.chosen))
     for row, frame, slice_of, _ in slices:
         value = np.asarray(values(frame), dtype=float)
         _check_length(value, frames)
         known = np.isfinite(value)
-        value, where = value[known], slice_of[known]
+        value, where = (value, slice_of) if known.all() else (value[known], slice_of[known])
         counts[row] = np.bincount(where, minlength=slices.n_bins)
         sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
-        # deviations from the mean, not a difference of squares: large offsets would cancel
-        mean = sums[row] / np.maximum(counts[row], 1)
-        deviations[row] = np.bincount(where, weights=(value - mean[where]) ** 2, minlength=slices.n_bins)
+        # about the frame's mean: the squares of large numbers would cancel
+        centres[row] = value.mean() if len(value) else 0.0
+        off = value - centres[row]
+        squares[row] = np.bincount(where, weights=off * off, minlength=slices.n_bins)
     some = counts > 0
-    nothing = np.full(shape, np.nan)
+    mean = np.divide(sums, counts, out=np.full(shape, np.nan), where=some)
+    square = np.divide(squares, counts, out=np.full(shape, np.nan), where=some)
+    variance = square - (mean - centres[:, None]) ** 2
     return ValueProfile(
         time_ps=slices.time_ps,
         bin_edges_angstrom=slices.edges_angstrom,
-        mean=np.divide(sums, counts, out=nothing.copy(), where=some),
-        standard_deviation=np.sqrt(np.divide(deviations, counts, out=nothing, where=some)),
+        mean=mean,
+        standard_deviation=np.sqrt(np.maximum(variance, 0.0)),
         counts=counts,
     )
 

@@ -52,7 +52,8 @@ class LammpsDump:
     time_step_fs
         Time of one step in fs; not needed where the dump has ITEM: UNITS and ITEM: TIME.
     elements
-        Chemical symbol of each atom type; not needed where there is a column ``element``.
+        Chemical symbol of each atom type; not needed where there is a column ``element``. Given, it counts more
+        than that column, in which LAMMPS writes C unless told otherwise.
 
     Raises
     ------
@@ -66,6 +67,7 @@ class LammpsDump:
         self.cells = CellTrack(path, self.repairs)
         self._units: str | None = None
         self._header: Header | None = None
+        self._by_type = elements is not None
         self._places = tuple(array("q") for _ in Place._fields)
         steps, times = self._scan()
         if self._header is None:
@@ -207,7 +209,8 @@ class LammpsDump:
             raise AnalysisError(
                 f"{self.path} has no column id, and LAMMPS writes atoms in another order in every frame; dump with id"
             )
-        if "element" in place:
+        by_name = "element" in place and not (self._by_type and "type" in place)
+        if by_name:
             kinds: NDArray[np.generic] = words(block, n_atoms, place["element"], path=self.path, frame=frame)
             wanted = ("id", *names)
         elif "type" in place:
@@ -217,7 +220,7 @@ class LammpsDump:
                 f"{self.path} has neither a column type nor a column element; dump one of them"
             )
         values = table(block, n_atoms, [place[name] for name in wanted], path=self.path, frame=frame)
-        if "element" not in place:
+        if not by_name:
             values, kinds = values[:, :-1], values[:, -1].astype(np.int64)
         return header, values, kinds
 

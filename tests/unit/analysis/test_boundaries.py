@@ -144,6 +144,15 @@ def test_across_vacuum_there_is_no_interface():
     assert interphase_boundaries(trajectory(upside_down), SIDES).sides == ("below",)
 
 
+def test_a_void_that_is_wider_than_the_electrode_is_not_taken_for_it():
+    cell = planted_cell(
+        layers((METAL, 12.0), (REACTED, 6.0), (BULK, 28.0), (NOTHING, 16.0), (BULK, 24.0), (REACTED, 4.0))
+    )
+    found = interphase_boundaries(trajectory(cell), SIDES, widths_angstrom=[3.0, 4.0, 5.0])
+    np.testing.assert_allclose(found.thickness_angstrom[0], [6.0, 4.0], atol=0.5)
+    assert found.electrode_left_angstrom[0] == pytest.approx(12.1, abs=0.1)
+
+
 def test_an_electrolyte_that_is_used_up_has_no_boundary():
     numbers, fractions, cell = asymmetric()
     rng = np.random.default_rng(0)

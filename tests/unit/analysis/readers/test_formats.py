@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.displacement import mean_squared_displacement
+from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.readers.opening import open_trajectory
-from trajectory_files import INTERVAL_FS, STEP_FS, WRITERS, lammps, planted, wrapped, xdatcar
+from trajectory_files import CELL, INTERVAL_FS, STEP_FS, WRITERS, lammps, planted, wrapped, xdatcar
 
 TOLERANCE_ANGSTROM = 1e-6
 
@@ -110,4 +111,27 @@ def test_a_column_of_elements_needs_no_types(tmp_path):
     written.path.write_text(text)
     frames = open_trajectory(written.path, time_step_fs=1.0)
     np.testing.assert_array_equal(frames.numbers, truth.numbers)
+    np.testing.assert_allclose(frames.positions(1), truth.positions(1), atol=TOLERANCE_ANGSTROM)
+
+
+def test_elements_that_are_given_count_more_than_the_carbon_that_lammps_writes(tmp_path):
+    truth = planted(n_frames=2)
+    written = lammps(tmp_path / "t.dump", truth, "xu")
+    lines = written.path.read_text().replace("id type", "id element type").split("\n")
+    lines = [
+        line.replace(" ", " C ", 1) if len(line.split()) == 5 and line[0].isdigit() else line
+        for line in lines
+    ]
+    written.path.write_text("\n".join(lines))
+    np.testing.assert_array_equal(open_trajectory(written.path, **written.needs).numbers, truth.numbers)
+
+
+@pytest.mark.parametrize("scale", ["2.0", f"-{abs(np.linalg.det(CELL)):.9f}"])
+def test_the_scale_of_an_xdatcar_is_a_factor_or_a_volume(scale, tmp_path):
+    truth = planted(n_frames=2)
+    half = ArrayFrames(truth.numbers, truth.time_fs, truth.all_positions / 2.0, truth.cells / 2.0)
+    written = xdatcar(tmp_path / "XDATCAR", half, every_header=False)
+    written.path.write_text(written.path.read_text().replace("  1.0\n", f"  {scale}\n", 1))
+    frames = open_trajectory(written.path, **written.needs)
+    np.testing.assert_allclose(frames.cell(1), CELL, atol=1e-6)
     np.testing.assert_allclose(frames.positions(1), truth.positions(1), atol=TOLERANCE_ANGSTROM)
