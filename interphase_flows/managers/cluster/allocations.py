@@ -1,7 +1,6 @@
 """Ask Slurm for workers: as many as the ready jobs need, within the limits of the settings."""
 
 import math
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.slurm import jobs_in_queue, run_slurm
 from interphase_flows.managers.cluster.states import job_name_prefix
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
+from interphase_flows.storage.atomic import write_bytes_atomic
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
@@ -96,12 +96,11 @@ def submit_script(text: str, folder: Path, options: Sequence[str] = ()) -> str:
     ------
     SettingsError
         Slurm refuses it; with its words.
+    StorageError
+        The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     script = folder / "allocation.sh"
-    partial = script.with_suffix(f".{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(script)
+    write_bytes_atomic(script, text.encode())
     printed = run_slurm(["sbatch", "--parsable", f"--chdir={folder}", *options, str(script)])
     return printed.strip().split(";")[0]
 

@@ -1,14 +1,16 @@
 """FireWorks' database, opened by the settings of this machine; no file with a password is written for it."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError, StorageError
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.patience import patiently
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
+    from pymongo.errors import PyMongoError
 
 PING_INTERVAL_S = 30
 """How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
@@ -59,11 +61,13 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         The server does not answer, or refuses; without the address.
     """
     store = mongodb_of(settings)
-    with _in_words(store):
-        _configure(settings.cluster.silent_after_s)
-        # half a second to import, and to be configured first
-        from interphase_flows.managers.cluster.patient_launchpad import PatientLaunchPad
+    _configure(settings.cluster.silent_after_s)
+    # half a second to import, and to be configured first
+    from pymongo.errors import PyMongoError
 
+    from interphase_flows.managers.cluster.patient_launchpad import PatientLaunchPad
+
+    try:
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
             "socketTimeoutMS": ANSWER_TIMEOUT_MS,
@@ -71,8 +75,7 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         if store.tls:
             client["tls"] = True
         common: dict[str, Any] = {
-            "server": store.server,
-            "patience_s": store.patience_s,
+            "wait": partial(_wait, store),
             "name": launchpad_database(settings),
             "strm_lvl": "WARNING",
             "mongoclient_kwargs": client,
@@ -94,7 +97,25 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         except BaseException:
             launchpad.connection.close()
             raise
+    except PyMongoError as error:
+        raise in_words(store, error) from None
     return launchpad
+
+
+def _wait(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
+    """Do something with the database, again while its server restarts.
+
+    Raises
+    ------
+    StorageError
+        It does not come back.
+    """
+    from pymongo.errors import AutoReconnect
+
+    try:
+        return patiently(operation, store.server, store.patience_s)
+    except AutoReconnect as error:
+        raise in_words(store, error) from None
 
 
 def _configure(silent_after_s: float) -> None:
@@ -117,21 +138,15 @@ def _make_ready(launchpad: "LaunchPad") -> None:
     launchpad.tuneup(bkground=True)
 
 
-@contextlib.contextmanager
-def _in_words(store: MongodbSettings) -> Iterator[None]:
-    from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+def in_words(store: MongodbSettings, error: "PyMongoError") -> StorageError:
+    """Return what went wrong and what to do; not the driver's text, which may hold the address with its password."""
+    from pymongo.errors import ConnectionFailure, OperationFailure
 
-    try:
-        yield
-    except PyMongoError as error:
-        # the driver's own text may hold the address with its password
-        where = (
-            "store.uri" if store.uri is not None else f"{store.host}:{store.port} (store.host, store.port)"
-        )
-        if isinstance(error, ConnectionFailure):
-            mend = f"no server answers at {where}: start it, or mend the address in the settings"
-        elif isinstance(error, OperationFailure):
-            mend = "user or password are wrong, or the user may not write there: mend store in the settings"
-        else:
-            mend = f"mend {where} in the settings"
-        raise StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}") from None
+    where = "store.uri" if store.uri is not None else f"{store.host}:{store.port} (store.host, store.port)"
+    if isinstance(error, ConnectionFailure):
+        mend = f"no server answers at {where}: start it, or mend the address in the settings"
+    elif isinstance(error, OperationFailure):
+        mend = "user or password are wrong, or the user may not write there: mend store in the settings"
+    else:
+        mend = f"mend {where} in the settings"
+    return StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}")

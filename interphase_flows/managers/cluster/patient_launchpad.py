@@ -13,7 +13,8 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from interphase_flows.managers.cluster.launchpad import LOCK_EXPIRES_AFTER_S
-from interphase_flows.storage.patience import patiently
+
+Wait = Callable[[Callable[[], Any]], Any]
 
 REPEATED = frozenset(
     {
@@ -55,24 +56,23 @@ class PatientCollection:
     ----------
     collection
         pymongo's.
-    server, patience_s
-        See `storage.patience.patiently`.
+    wait
+        Does an operation, again while the server restarts.
     """
 
-    def __init__(self, collection: "Collection[Any]", server: str, patience_s: float):
+    def __init__(self, collection: "Collection[Any]", wait: Wait):
         self._collection = collection
-        self._server = server
-        self._patience_s = patience_s
+        self._wait = wait
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._collection, name)
         if name not in REPEATED:
             return attribute
-        return lambda *args, **kwargs: self._patiently(lambda: attribute(*args, **kwargs))
+        return lambda *args, **kwargs: self._wait(lambda: attribute(*args, **kwargs))
 
     def find(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
         """Return the documents that match, read whole: a cursor does not survive its server."""
-        return self._patiently(lambda: list(self._collection.find(*args, **kwargs)))
+        return self._wait(lambda: list(self._collection.find(*args, **kwargs)))
 
     def insert_one(self, document: dict[str, Any], **kwargs: Any) -> Any:
         """Insert a document; one that an earlier try had left there is not inserted again."""
@@ -99,10 +99,7 @@ class PatientCollection:
                     return None
                 raise
 
-        return self._patiently(again)
-
-    def _patiently(self, operation: Callable[[], Any]) -> Any:
-        return patiently(operation, self._server, self._patience_s)
+        return self._wait(again)
 
 
 class PatientLaunchPad(LaunchPad):
@@ -110,13 +107,13 @@ class PatientLaunchPad(LaunchPad):
 
     Parameters
     ----------
-    server, patience_s
-        See `storage.patience.patiently`.
+    wait
+        Does an operation, again while the server restarts.
     kwargs
         FireWorks' own.
     """
 
-    def __init__(self, server: str, patience_s: float, **kwargs: Any):
+    def __init__(self, wait: Wait, **kwargs: Any):
         super().__init__(**kwargs)
         for name in COLLECTIONS:
-            setattr(self, name, PatientCollection(self.db[name], server, patience_s))
+            setattr(self, name, PatientCollection(self.db[name], wait))
