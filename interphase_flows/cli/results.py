@@ -113,9 +113,7 @@ def query(
         bool,
         typer.Option("--rejected", help="Labels that never train: each with its reason and explanation."),
     ] = False,
-    output: Annotated[
-        str, typer.Option("--output", "-o", "--format", help="table, json or csv.")
-    ] = "table",
+    output: Annotated[str, typer.Option("--output", "-o", "--format", help="table, json or csv.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     files: Annotated[
         Path | None,

@@ -1,8 +1,8 @@
 """Which indexes a database keeps: those of the questions that are documented, as data.
 
 In an index, fields that a filter fixes come before the field that the answers are sorted by: MongoDB then reads what
-matches, and nothing else, in the order asked for. A regular expression (``origin~amorphous``) is looked for in the
-index rather than in whole documents. The embedded store needs none of these: it loads its file to answer at all.
+matches, and nothing else, in the order asked for. The embedded store needs none of these: it loads its file to answer
+at all.
 """
 
 from collections.abc import Sequence

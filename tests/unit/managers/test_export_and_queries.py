@@ -8,7 +8,7 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.exceptions import InputError
-from interphase_flows.managers.export import export_result, latest_iteration
+from interphase_flows.managers.export import export_result
 from interphase_flows.managers.queries import Question, count_in_campaign, query_campaign
 
 
@@ -33,15 +33,6 @@ def test_a_folder_is_not_a_file(settings, with_data, tmp_path):
         export_result(settings, "unit", "dataset", tmp_path)
 
 
-def test_the_newest_iteration_is_this_campaigns(started, add):
-    """Not another campaign's in the same database, and not the highest index of a file that was changed."""
-    assert latest_iteration(started).key == "i1"
-    add.foreign("iterations", "theirs", add.make_iteration("theirs", 9))
-    assert latest_iteration(started).key == "i1"
-    add.result("i0")
-    assert latest_iteration(started).key == "i0"
-
-
 def test_nothing_to_export_is_said(settings, started, tmp_path):
     """What there is to choose from, and what is not there yet."""
     with pytest.raises(InputError, match="dataset, models, trajectories"):
@@ -57,9 +48,7 @@ def test_a_query_answers_as_table_json_and_csv(settings, started):
     """Filters hold, fields are those named, the limit is kept."""
 
     def ask(output: str, filters=(), fields=None, limit=0, sort=()) -> str:
-        return query_campaign(
-            settings, "unit", Question("iterations", filters, sort, limit), fields, output
-        )
+        return query_campaign(settings, "unit", Question("iterations", filters, sort, limit), fields, output)
 
     assert "n_labels_total" in ask("table")
     assert [row["key"] for row in json.loads(ask("json"))] == ["i0", "i1"]

@@ -12,7 +12,12 @@ from interphase_flows.cli import app
 from interphase_flows.documents.records import LabelDoc, StructureEntry, StructureSetDoc
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.label_budget import known_label_costs, labels_to_come
-from interphase_flows.managers.queries import Question, count_in_campaign, query_campaign, take_out_label_files
+from interphase_flows.managers.queries import (
+    Question,
+    count_in_campaign,
+    query_campaign,
+    take_out_label_files,
+)
 from interphase_flows.managers.rejections import RETRIED, retry_rejected
 from interphase_flows.managers.status import campaign_status
 from interphase_flows.references.registry import reference_method
