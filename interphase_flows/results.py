@@ -12,6 +12,7 @@ Nothing here writes. Documents come one by one and are never all in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -230,7 +231,7 @@ class CampaignResults:
             raise InputError(
                 f"campaign {self.campaign} has no trajectory of a run {run_id!r}: ask for its segments"
             )
-        for before, after in zip(segments, segments[1:], strict=False):
+        for before, after in pairwise(segments):
             if after.first_step < before.last_step:
                 raise InputError(
                     f"campaign {self.campaign}: several runs are named {run_id!r}; choose by "

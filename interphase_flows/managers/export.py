@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ase.io import write
 
@@ -28,7 +29,7 @@ def export_committee(results: CampaignResults, target: Path) -> list[Path]:
 def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
     """Write every production run as extxyz, unwrapped, with its time in fs."""
     result = results.result
-    chosen: dict[str, object] = (
+    chosen: dict[str, Any] = (
         # one committee: a campaign that was changed has production of both its files
         {"role": "production", "committee_key": results.iteration().committee_key}
         if result is None

@@ -174,7 +174,7 @@ def _both(one: dict[str, Any], other: Mapping[str, Any] | None) -> dict[str, Any
     if not one or not other:
         return one or dict(other or {})
     # side by side where that is possible: the embedded store finds its index only so
-    return one | other if not one.keys() & other.keys() else {"$and": [one, dict(other)]}
+    return {"$and": [one, dict(other)]} if one.keys() & other.keys() else {**one, **other}
 
 
 def fields_of(filters: Sequence[str]) -> list[str]:

@@ -124,7 +124,7 @@ def test_accepted_labels_are_atoms_with_their_numbers(results):
 def test_the_last_iteration_is_this_campaigns(results, written):
     """Not another campaign's in the same database; of a finished campaign, that of its result."""
     assert results.iteration().key == "i1"
-    named = {field: "x" for field in ("dataset_key", "committee_key", "starts_key")}
+    named = dict.fromkeys(("dataset_key", "committee_key", "starts_key"), "x")
     lists = {"exploration_keys": [], "production_keys": [], "iteration_keys": ["i0"], "analysis_keys": {}}
     result = {"name": "mine", "outcome": "converged"} | named | lists
     written.ledger.set_state("campaigns", "mine", {"spec": {}, "status": "finished", "result": result})

@@ -135,8 +135,8 @@ def test_inputs_and_logs_are_unpacked(settings, quarantined, tmp_path):
 
 def test_that_there_is_nothing_to_unpack_is_said(settings, quarantined, tmp_path):
     """Why, and for what kind it is."""
+    large = Question("labels", ["key=large"], rejected=True)
     with pytest.raises(InputError, match="none has inputs and logs"):
-        large = Question("labels", ["key=large"], rejected=True)
         take_out_label_files(settings, "unit", large, tmp_path / "x")
     with pytest.raises(InputError, match="for labels, not for models"):
         take_out_label_files(settings, "unit", Question("models"), tmp_path / "x")
