@@ -53,7 +53,9 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
         ("failed_kind", "reason", "last_at"),
     ),
     "campaigns": (*_OF_EVERY_KIND, ("status", "created_at")),
-    "progress": (),  # by its key alone
+    # states that are asked for by their key alone
+    "progress": (),
+    "leases": (),
 }
 """Of the ledger, by kind; besides the unique one on ``key``."""
 

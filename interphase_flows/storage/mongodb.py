@@ -21,6 +21,7 @@ from pymongo.errors import (
 from interphase_flows.exceptions import SettingsError, StorageError
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage.indexes import NOT_ALLOWED, indexes_of, make_indexes
+from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.patience import patiently
 
 __all__ = ["MongodbStore", "change_document"]
@@ -163,7 +164,16 @@ class MongodbStore(MongoStore):
         return int(self._patiently(lambda: ask(criteria, hint)))
 
     def update(self, docs: list[dict] | dict, key: list | str | None = None) -> None:
-        """Insert documents, or replace those with the same key."""
+        """Insert documents, or replace those with the same key.
+
+        Raises
+        ------
+        DocumentTooLargeError
+            If one is over 1 MB; nothing was then written.
+        """
+        for each in docs if isinstance(docs, list) else [docs]:
+            plain = jsanitize(each, allow_bson=True, recursive_msonable=True)
+            check_size(f"{self.name}: {each.get('name', each.get(self.key))}", plain)
         self._ready_to_write()
         write = super().update
         self._patiently(lambda: write(docs, key))
