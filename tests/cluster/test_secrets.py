@@ -257,7 +257,8 @@ def test_fireworks_and_slurm_are_told_nothing(
     monkeypatch.setenv("WRONG_ADDRESS", mongo_uri.replace(needles[0].decode(), quote_plus(WRONG)))
     monkeypatch.setattr(firetask, "_workspaces", {})
     settings = load_settings()
-    add(settings, Flow([plus_one(1), broken(), ask_with_a_wrong_password("WRONG_ADDRESS")]), "planted")
+    for each in (plus_one(1), broken(), ask_with_a_wrong_password("WRONG_ADDRESS")):
+        add(settings, Flow([each]), "planted")
     shift = work(settings, "all", machine.folder / "launches")
     assert shift.n_jobs == 3
     _, told = machine.interphase("query", "failures", "-c", "planted", "--json")
