@@ -5,8 +5,12 @@ import re
 import shlex
 from pathlib import Path
 
+import bson
 import pytest
 
+from interphase_flows.settings import load_settings
+from interphase_flows.storage.ledger import KINDS
+from interphase_flows.storage.workspace import Workspace
 from page_blocks import run_blocks
 from tiny_campaign import interphase
 
@@ -40,3 +44,16 @@ def test_the_answers_are_sorted_cut_and_counted(finished_root: Path) -> None:
     assert len(answers[2].splitlines()) == 5
     assert int(answers[3]) == len(json.loads(ask("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
     assert len(json.loads(answers[4])) == 3
+
+
+def test_the_documents_of_a_small_campaign_are_as_small_as_the_page_says(finished_root: Path) -> None:
+    """Those of the ledger, and the outputs of its jobs."""
+    with Workspace(load_settings(root=finished_root), "tiny", read_only=True) as workspace:
+        largest = max(len(bson.encode(d)) for kind in KINDS for d in workspace.ledger.find(kind))
+        store = workspace.job_store().docs_store
+        store.connect()
+        outputs = [len(bson.encode(document)) for document in store.query()]
+        store.close()
+    assert 5_000 < largest < 10_000
+    assert len(outputs) > 50
+    assert max(outputs) < 30_000

@@ -10,6 +10,7 @@ from maggma.stores import MemoryStore
 
 import loop_documents as documents
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.values import MOST_WATCHES
 from interphase_flows.documents.records import IterationDoc, StructureEntry, StructureSetDoc, Walker
 from interphase_flows.exceptions import DocumentTooLargeError
 from interphase_flows.flows.active_learning import ActiveLearningMaker, continue_or_end
@@ -18,6 +19,7 @@ from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.managers.cluster.routing import route
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import MAX_DOCUMENT_BYTES
+from interphase_flows.storage.ledger_entry import make_entry
 from interphase_flows.storage.sqlite_store import SqliteStore
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from spheres import Spheres, SpheresSpec
@@ -107,6 +109,16 @@ def test_a_long_loop_stays_a_small_document() -> None:
         "exploration": ended.output["exploration"],
     }
     assert size(output) < MAX_DOCUMENT_BYTES / 5
+
+
+def test_the_longest_segment_there_may_be_fits_into_its_document() -> None:
+    """With as many watches as a campaign file may ask for, at late steps."""
+    document = documents.segment(
+        "replica-0",
+        uncertainty_steps=list(range(10**9, 10**9 + MOST_WATCHES + 1)),
+        uncertainty_ev_per_angstrom=[0.1] * (MOST_WATCHES + 1),
+    )
+    assert size(make_entry("segments", document.key, "large", document)) < MAX_DOCUMENT_BYTES
 
 
 def lithium(n: int) -> list[Atoms]:
