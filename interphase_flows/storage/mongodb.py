@@ -72,9 +72,8 @@ class MongodbStore(MongoStore):
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS,
             "socketTimeoutMS": _ANSWER_TIMEOUT_MS,
+            **settings.client_options,
         }
-        if settings.tls:
-            client["tls"] = True
         password = settings.resolve_password()
         super().__init__(
             database=settings.database,
@@ -130,13 +129,13 @@ class MongodbStore(MongoStore):
                 # an option of the address that the driver does not understand (tls=yes) would be left out
                 warnings.simplefilter("error", UserWarning)
                 super().connect(force_reset)
-        except (PyMongoError, ValueError, TypeError, UserWarning) as error:
-            # the error's own text may repeat the address
+        except (PyMongoError, ValueError, TypeError, OSError, UserWarning) as error:
+            # the error's own text may repeat the address; one of the system is of a file of a certificate
             key = "store.uri" if self.uri is not None else "store"
             raise SettingsError(
                 f"{key}: not an address of a MongoDB ({type(error).__name__}); write "
                 "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX and only "
-                "options that MongoDB has, or set store.host, store.port and store.username"
+                "options that MongoDB has, or set store.host, store.port, store.username and store.options"
             ) from None
 
     def close(self) -> None:

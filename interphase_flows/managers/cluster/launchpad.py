@@ -67,9 +67,8 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
             "socketTimeoutMS": ANSWER_TIMEOUT_MS,
+            **store.client_options,
         }
-        if store.tls:
-            client["tls"] = True
         common: dict[str, Any] = {
             "server": store.server,
             "patience_s": store.patience_s,
@@ -123,7 +122,7 @@ def _in_words(store: MongodbSettings) -> Iterator[None]:
 
     try:
         yield
-    except PyMongoError as error:
+    except (PyMongoError, OSError) as error:  # of the system: a file of a certificate
         # the driver's own text may hold the address with its password
         where = (
             "store.uri" if store.uri is not None else f"{store.host}:{store.port} (store.host, store.port)"
@@ -133,5 +132,5 @@ def _in_words(store: MongodbSettings) -> Iterator[None]:
         elif isinstance(error, OperationFailure):
             mend = "user or password are wrong, or the user may not write there: mend store in the settings"
         else:
-            mend = f"mend {where} in the settings"
+            mend = f"mend {where} and store.options in the settings"
         raise StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}") from None
