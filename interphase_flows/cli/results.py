@@ -154,7 +154,8 @@ def query(
             print(path)
     else:
         chosen = fields.split(",") if fields else None
-        print(query_campaign(settings, name, asked, chosen, "json" if json else output))
+        answer = query_campaign(settings, name, asked, chosen, "json" if json else output)
+        print(answer.removesuffix("\n"))  # CSV ends its last line itself
 
 
 @app.command()
