@@ -12,6 +12,8 @@ from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.once import once_alone
 from interphase_flows.md.checkpoint import write_file_durably
 from interphase_flows.references.deadline import deadline
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.mongodb import MongodbStore
 from interphase_flows.storage.workspace import current_workspace
 
 
@@ -100,3 +102,14 @@ def more_jobs(n: int, path: str) -> Response:
 @job
 def add_up(numbers: list) -> int:
     return sum(numbers)
+
+
+@job
+def ask_with_a_wrong_password(address: str) -> int:
+    """Fail as a job does whose database refuses it; the address comes from the environment, as a secret does."""
+    store = MongodbStore("interphase_labels", "key", MongodbSettings(type="mongodb", uri=os.environ[address]))
+    store.connect()
+    try:
+        return store.count()
+    finally:
+        store.close()

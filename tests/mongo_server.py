@@ -50,18 +50,28 @@ class MongoServer:
         Ask for a user and a password.
     port
         Port to listen on; a free one if None.
+    certificate
+        PEM files of a certificate and its key: it then speaks TLS only.
     """
 
-    def __init__(self, folder: Path, with_auth: bool = False, port: int | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        with_auth: bool = False,
+        port: int | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ):
         self.folder = folder
         self.with_auth = with_auth
         self.port = port or _free_port()
+        self.certificate = certificate
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def uri(self) -> str:
         """Its address."""
-        return f"mongodb://localhost:{self.port}"
+        tls = f"/?tls=true&tlsCAFile={self.certificate[0]}" if self.certificate else ""
+        return f"mongodb://localhost:{self.port}{tls}"
 
     @property
     def log(self) -> Path:
@@ -88,6 +98,13 @@ class MongoServer:
             "--sync-on-commit",
         ]
         command += ["--auth"] if self.with_auth else []
+        if self.certificate is not None:
+            command += [
+                "--tls-cert-file",
+                str(self.certificate[0]),
+                "--tls-key-file",
+                str(self.certificate[1]),
+            ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + READY_WITHIN_S

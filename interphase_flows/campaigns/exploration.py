@@ -12,6 +12,7 @@ from interphase_flows.campaigns.values import (
     Spec,
     Temperature,
     TimestepFs,
+    check_watches,
 )
 from interphase_flows.md.schedule import Stage
 
@@ -77,3 +78,8 @@ class ExplorationSpec(Spec):
     runaway_temperature_factor: Annotated[float, Field(gt=1.0)] = 3.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     melt_quench: MeltQuenchSpec = MeltQuenchSpec()
+
+    @model_validator(mode="after")
+    def _watches_fit_into_a_document(self) -> "ExplorationSpec":
+        check_watches("steps_per_iteration", self.steps_per_iteration, self.watch_interval_steps)
+        return self

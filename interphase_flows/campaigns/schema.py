@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from interphase_flows.campaigns.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaigns.structures import StructuresSpec
-from interphase_flows.campaigns.values import Count, CountOrNone, Fraction, Positive, Spec
+from interphase_flows.campaigns.values import Count, CountOrNone, Fraction, Positive, Spec, check_watches
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.references.spec import ChgnetSpec, GpawSpec, VaspSpec
 
@@ -88,6 +88,7 @@ class ProductionSpec(Spec):
                 f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of watch_interval_steps "
                 f"({self.watch_interval_steps}): every stored frame carries its uncertainty"
             )
+        check_watches("steps_per_segment", self.steps_per_segment, self.watch_interval_steps)
         return self
 
 

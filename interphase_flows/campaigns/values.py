@@ -16,3 +16,23 @@ class Spec(BaseModel):
     """A block: frozen, and a key that it does not know is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+MOST_WATCHES = 30_000
+"""Of one segment: the document of a segment holds the step and the uncertainty of each, and must stay below 1 MB."""
+
+
+def check_watches(steps_name: str, n_steps: int, watch_interval_steps: int) -> None:
+    """Refuse a segment whose document would be too large.
+
+    Raises
+    ------
+    ValueError
+        Says which interval would do.
+    """
+    if n_steps / watch_interval_steps > MOST_WATCHES:
+        raise ValueError(
+            f"watch_interval_steps ({watch_interval_steps}): at most {MOST_WATCHES} watches fit into the document of a "
+            f"segment; with {steps_name} = {n_steps}, watch every {-(-n_steps // MOST_WATCHES)} steps or more, or make "
+            "shorter segments"
+        )

@@ -98,14 +98,23 @@ def query(
     ] = None,
     name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
     root: Root = None,
-    fields: Annotated[str | None, typer.Option(help="Fields to print, separated by commas.")] = None,
+    fields: Annotated[
+        str | None, typer.Option(help="Fields to print, separated by commas; a dot goes into one.")
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            help="Fields to sort by, separated by commas; - before one is descending. Else oldest first."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(help="At most so many; 0 is all.")] = 20,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
     rejected: Annotated[
         bool,
         typer.Option("--rejected", help="Labels that never train: each with its reason and explanation."),
     ] = False,
-    output: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
-    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[str, typer.Option("--output", "-o", "--format", help="table, json or csv.")] = "table",
+    json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
     files: Annotated[
         Path | None,
         typer.Option(
@@ -115,22 +124,38 @@ def query(
 ) -> None:
     """Find documents of a campaign.
 
+    The five lowest energies of a compound:  interphase query labels formula=Li8S4 --sort energy_ev --limit 5
+
+    What failed last:  interphase query failures --sort -last_at --limit 5
+
+    How many labels were refused:  interphase query labels status=rejected --count
+
+    A table for other programs:  interphase query labels --fields key,formula,energy_ev --limit 0 -o csv
+
     Labels that never train, and why:  interphase query labels --rejected
 
     For one reason, or of one origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
 
     Inputs and logs of one of them:  interphase query labels --rejected key=KEY --files folder
     """
-    from interphase_flows.managers.queries import query_campaign, take_out_label_files
+    from interphase_flows.managers.queries import (
+        Question,
+        count_in_campaign,
+        query_campaign,
+        take_out_label_files,
+    )
 
     settings, name = named(name, root)
-    chosen = fields.split(",") if fields else None
-    output = "json" if json else output
-    if files is not None:
-        for path in take_out_label_files(settings, name, kind, filters or [], limit, rejected, files):
+    asked = Question(kind, filters or [], sort.split(",") if sort else [], limit, rejected)
+    if count:
+        print(count_in_campaign(settings, name, asked))
+    elif files is not None:
+        for path in take_out_label_files(settings, name, asked, files):
             print(path)
-        return
-    print(query_campaign(settings, name, kind, filters or [], chosen, limit, output, rejected))
+    else:
+        chosen = fields.split(",") if fields else None
+        answer = query_campaign(settings, name, asked, chosen, "json" if json else output)
+        print(answer.removesuffix("\n"))  # CSV ends its last line itself
 
 
 @app.command()

@@ -40,7 +40,7 @@ class ActiveLearningMaker(Maker):
     name: str = "active learning"
 
     def make(self, batch: LabelBatch, starts: StructureSetDoc, walkers: Sequence[Walker]) -> Flow:
-        """Start from the initial labels; the output has ``committee``, ``dataset``, ``iterations``, ``segments``."""
+        """Start from the initial labels; the output has ``committee``, ``dataset``, ``iterations``, ``exploration``."""
         dataset = self._dataset_maker().make(batch, None, self.campaign.seed)
         dataset.name = "dataset 0"
         return self._train_and_decide(
@@ -54,7 +54,7 @@ class ActiveLearningMaker(Maker):
         walkers: Sequence[Walker],
         starts: StructureSetDoc,
         history: Sequence[IterationDoc],
-        segments: Sequence[SegmentDoc],
+        explored: Sequence[str],
     ) -> Flow:
         """Explore with a committee, label what it does not know, and train the next one."""
         spec, index = self.campaign, len(history)
@@ -80,7 +80,7 @@ class ActiveLearningMaker(Maker):
             starts,
             walkers,
             jobs,
-            segments,
+            explored,
         )
 
     def label_set_maker(self) -> LabelSetMaker:
@@ -109,7 +109,7 @@ class ActiveLearningMaker(Maker):
         starts: StructureSetDoc,
         walkers: Sequence[Walker],
         jobs: Sequence[Flow | Job],
-        segments: Sequence[SegmentDoc],
+        explored: Sequence[str],
     ) -> Flow:
         spec = self.campaign
         trainer = TrainMaker(spec=spec.committee)
@@ -134,7 +134,7 @@ class ActiveLearningMaker(Maker):
             starts,
             history,
             explorations,
-            segments,
+            explored,
         )
         for last in (iteration, onward):
             last.config.on_missing_references = OnMissing.NONE
@@ -153,15 +153,19 @@ def continue_or_end(
     starts: StructureSetDoc,
     history: Sequence[IterationDoc],
     explorations: Sequence[SegmentDoc | None],
-    segments: Sequence[SegmentDoc],
+    explored: Sequence[str],
 ) -> Response:
-    """Replace this job by the next iteration, or return what the loop has learned."""
+    """Replace this job by the next iteration, or return what the loop has learned.
+
+    ``explored`` are keys of the segments of earlier iterations: the documents themselves, handed from one iteration to
+    the next, would grow out of what a database takes.
+    """
     history = [*history, iteration]
-    segments = [*segments, *(s for s in explorations if s is not None)]
+    explored = [*explored, *(s.key for s in explorations if s is not None)]
     if iteration.decision == "continue":
         # after the first committee was trained, nothing has been explored yet
         onward = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
-        return Response(replace=maker.next_iteration(dataset, committee, onward, starts, history, segments))
+        return Response(replace=maker.next_iteration(dataset, committee, onward, starts, history, explored))
     return Response(
-        output={"committee": committee, "dataset": dataset, "iterations": history, "segments": segments}
+        output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored}
     )

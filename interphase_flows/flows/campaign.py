@@ -63,7 +63,7 @@ class CampaignMaker(Maker):
             learned["committee"],
             learned["dataset"],
             learned["iterations"],
-            learned["segments"],
+            learned["exploration"],
             production.output,
             starts,
             reaction.output,

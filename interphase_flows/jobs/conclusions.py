@@ -23,7 +23,7 @@ def conclude(
     committee: CommitteeDoc,
     dataset: DatasetDoc,
     iterations: Sequence[IterationDoc] | None,
-    exploration: Sequence[SegmentDoc],
+    exploration: Sequence[str],
     production: Sequence[SegmentDoc | None],
     starts: StructureSetDoc,
     thermodynamics: AnalysisDoc | None,
@@ -31,7 +31,10 @@ def conclude(
     interphase: AnalysisDoc | None,
     production_audit: AnalysisDoc | None,
 ) -> CampaignResult:
-    """Record the result of a campaign under its name; an analysis that failed is missing, not an error."""
+    """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
+
+    ``exploration`` are keys of segments.
+    """
     if not iterations:
         raise InterphaseError(
             f"campaign {name}: the loop did not come to an end, so there is nothing to conclude"
@@ -43,7 +46,7 @@ def conclude(
         committee_key=committee.key,
         starts_key=starts.key,
         iteration_keys=[i.key for i in iterations],
-        exploration_keys=[s.key for s in exploration],
+        exploration_keys=list(exploration),
         production_keys=[s.key for s in production if s is not None],
         analysis_keys={
             kind: analysis.key

@@ -24,7 +24,7 @@ from interphase_flows.documents.records import (
 )
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.once import once
-from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.jobs.structure_sets import load_set, part_of_set
 from interphase_flows.keys import content_key
 from interphase_flows.progress import SCF, emit, listening
 from interphase_flows.references.cost import label_size, pack_by_cost, told_duration
@@ -38,7 +38,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 KIND = "labels"
 
-MOST_JOBS = 1000
+MOST_JOBS = 300
 """Beyond about so many jobs in a set, jobs get longer instead of more: a queue and its database bear no more."""
 
 
@@ -267,7 +267,8 @@ class LabelSetMaker(Maker):
         costs_s = [model.estimate_s(size) for size in sizes]
         target_s = max(self.target_s_per_job, sum(costs_s) / MOST_JOBS)
         packs = pack_by_cost(costs_s, target_s, self.labels_per_job)
-        jobs = [maker.make(structures, [kept[place] for place in pack]) for pack in packs]
+        parts = [part_of_set(structures, [kept[place] for place in pack]) for pack in packs]
+        jobs = [maker.make(part, list(range(len(part.entries)))) for part in parts]
         expected = model.estimate(sizes)
         emit(
             "labels",

@@ -50,3 +50,21 @@ def load_set(document: StructureSetDoc) -> list[Atoms]:
     for frame, entry in zip(frames, document.entries, strict=True):
         frame.info.update(origin=entry.origin, structure_key=entry.key)
     return frames
+
+
+def part_of_set(document: StructureSetDoc, indices: Sequence[int]) -> StructureSetDoc:
+    """Return some structures of a set as a set of their own, with the same key.
+
+    For a job that needs no others: the whole set in every one of hundreds of jobs is more than a database takes.
+    """
+    store = current_workspace().artifacts
+    frames = unpack_structures(store.get(document.artifact).read_bytes())
+    packed = pack_structures([frames[index] for index in indices])
+    return document.model_copy(
+        update={
+            "artifact": store.put_bytes(packed, "structures", ".npz"),
+            "entries": [document.entries[index] for index in indices],
+            "details": {},
+            "notes": [],
+        }
+    )

@@ -1,7 +1,7 @@
 """Labels that never train: list them, take out what is kept of them, have them computed again."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ RETRIED = "retried"
 """Reason under which a rejected label that is computed again is kept among the failures."""
 
 
-def left_out(ledger: Ledger) -> dict[str, dict[str, Any]]:
-    """Return what was said of accepted labels that a data set did not take, by their keys."""
-    failures = ledger.find("failures", {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}})
+def left_out(ledger: Ledger, criteria: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """Return what was said of accepted labels that a data set did not take, by their keys.
+
+    ``criteria`` is a further filter, of MongoDB, on what was said.
+    """
+    own = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
+    failures = ledger.find("failures", {"$and": [own, criteria]} if criteria else own)
     return {
         failure["failed_key"]: {
             "reason": failure["reason"],

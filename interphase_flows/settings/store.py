@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from interphase_flows.exceptions import SettingsError
 
 PASSWORD_VARIABLE = "INTERPHASE_MONGODB_PASSWORD"
+_SECRET_OPTIONS = ("username", "password", "authmechanismproperties", "tlscertificatekeyfilepassword")
 
 
 class EmbeddedSettings(BaseModel):
@@ -27,6 +28,9 @@ class MongodbSettings(BaseModel):
     environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
     settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
 
+    ``options`` are those of MongoDB's addresses, such as ``tlsCAFile``, ``replicaSet`` or ``authMechanism``; they go
+    to every client as they are.
+
     A server that restarts is waited for, for ``patience_s`` seconds; then the job fails, what it had computed stays on
     disk, and the next try hands it in.
     """
@@ -42,6 +46,7 @@ class MongodbSettings(BaseModel):
     password_file: Path | None = None
     auth_source: str | None = None
     tls: bool = False
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     patience_s: float = Field(default=180.0, ge=0)
     uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
 
@@ -52,6 +57,22 @@ class MongodbSettings(BaseModel):
         if not host or set(host) & set("/@ "):
             raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
         return host
+
+    @field_validator("options")
+    @classmethod
+    def _hold_no_secret(
+        cls, options: dict[str, str | int | float | bool]
+    ) -> dict[str, str | int | float | bool]:
+        # options are shown, in the log of settings as in an error
+        secret = sorted(name for name in options if name.lower() in _SECRET_OPTIONS)
+        if secret:
+            raise ValueError(f"{', '.join(secret)} may hold a secret; write it into store.uri")
+        return options
+
+    @property
+    def client_options(self) -> dict[str, str | int | float | bool]:
+        """What a client is made with besides address, user and password."""
+        return ({"tls": True} if self.tls else {}) | self.options
 
     @property
     def server(self) -> str:

@@ -9,6 +9,9 @@ import hashlib
 import io
 import secrets
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +27,7 @@ __all__ = ["ArtifactStore"]
 
 _CHUNK_BYTES = 1 << 20
 _IDENTITY = "identity"
+_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "oci"})
 
 
 class ArtifactStore:
@@ -33,7 +37,7 @@ class ArtifactStore:
     ----------
     root_url
         A folder, or any URL of fsspec: ``file:///scratch/artifacts``, ``memory://artifacts``, ``s3://bucket/x``
-        (which needs ``pip install s3fs``).
+        (which needs ``pip install 'interphase-flows[s3]'``).
     cache_folder
         Where files of a remote root are downloaded to; ``None`` is enough for a folder.
 
@@ -49,7 +53,7 @@ class ArtifactStore:
         except (ValueError, ImportError) as error:
             raise StorageError(
                 f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Use a folder, or an fsspec "
-                "URL whose package is installed (s3:// needs `pip install s3fs`)"
+                "URL whose package is installed (s3:// needs `pip install 'interphase-flows[s3]'`)"
             ) from error
         self.is_local = isinstance(self._fs, LocalFileSystem)
         if not self.is_local and cache_folder is None:
@@ -70,14 +74,15 @@ class ArtifactStore:
             If the root cannot be written.
         """
         path = f"{self._root.rstrip('/')}/{_IDENTITY}"
-        if not self._fs.exists(path):
-            name = secrets.token_hex(16).encode()
-            self._fs.makedirs(self._root, exist_ok=True)
-            if self.is_local:
-                write_bytes_once(path, name)
-            else:
-                self._fs.pipe_file(path, name)
-        found: bytes = self._fs.cat_file(path)
+        with self._in_words():
+            if not self._fs.exists(path):
+                name = secrets.token_hex(16).encode()
+                self._make_folder(self._root)
+                if self.is_local:
+                    write_bytes_once(path, name)
+                else:
+                    self._fs.pipe_file(path, name)
+            found: bytes = self._fs.cat_file(path)
         return found.decode()
 
     def put_file(self, path: str | Path, kind: str, suffix: str | None = None) -> ArtifactRef:
@@ -187,15 +192,35 @@ class ArtifactStore:
                     )
             if not self.is_local:
                 remote = self._remote_path(ref)
-                self._fs.makedirs(remote.rsplit("/", 1)[0], exist_ok=True)
-                self._fs.put_file(str(temporary), remote)
+                with self._in_words():
+                    self._make_folder(remote.rsplit("/", 1)[0])
+                    self._fs.put_file(str(temporary), remote)
 
     def _download(self, ref: ArtifactRef, local: Path) -> None:
         local.unlink(missing_ok=True)
         remote = self._remote_path(ref)
-        if self._fs.exists(remote):
-            with atomic_path(local) as temporary:
-                self._fs.get_file(remote, str(temporary))
+        with self._in_words():
+            if self._fs.exists(remote):
+                with atomic_path(local) as temporary:
+                    self._fs.get_file(remote, str(temporary))
+
+    def _make_folder(self, path: str) -> None:
+        # an object store has none: s3fs would make a bucket of that name, which nobody asked for
+        if not _OBJECT_STORES & set(_protocols(self._fs)):
+            self._fs.makedirs(path, exist_ok=True)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say what a remote root refuses."""
+        try:
+            yield
+        except _remote_errors() as error:
+            if self.is_local:
+                raise
+            raise StorageError(
+                f"artifacts_url: {self.root_url}: {type(error).__name__}: {error}. Check that it is there and may be "
+                "written with the keys of this machine (for S3: AWS_ACCESS_KEY_ID and its like, or ~/.aws), then resume"
+            ) from error
 
     def _is_sound(self, path: Path, ref: ArtifactRef) -> bool:
         stat = path.stat()
@@ -214,14 +239,25 @@ class ArtifactStore:
         aside = (
             f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
         )
-        self._fs.makedirs(aside.rsplit("/", 1)[0], exist_ok=True)
-        self._fs.mv(found, aside)
+        with self._in_words():
+            self._make_folder(aside.rsplit("/", 1)[0])
+            self._fs.mv(found, aside)
         if not self.is_local:
             self.local_path(ref).unlink(missing_ok=True)
         return CorruptArtifactError(
             f"{found}: damaged (its bytes do not have the hash {ref.sha256[:12]}... on record); moved to "
             f"{aside}. Resume the campaign: it is computed again"
         )
+
+
+def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
+
+
+def _remote_errors() -> tuple[type[Exception], ...]:
+    # those of botocore, which s3fs lets through, descend from none of Python's own
+    botocore = sys.modules.get("botocore.exceptions")
+    return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
 
 
 def _reference(kind: str, sha256: str, size_bytes: int, suffix: str) -> ArtifactRef:

@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.indexes import collection_of
 from interphase_flows.storage.ledger_entry import (
     KINDS,
     LEDGER_FIELDS,
@@ -60,9 +61,11 @@ class Ledger:
         return cls(lambda kind: MemoryStore(kind, key="key"), campaign)
 
     @classmethod
-    def in_mongodb(cls, settings: MongodbSettings, campaign: str | None = None) -> "Ledger":
+    def in_mongodb(
+        cls, settings: MongodbSettings, campaign: str | None = None, read_only: bool = False
+    ) -> "Ledger":
         """A ledger in MongoDB, shared by every campaign of the database."""
-        return cls(lambda kind: MongodbStore(f"interphase_{kind}", "key", settings), campaign)
+        return cls(lambda kind: MongodbStore(collection_of(kind), "key", settings, read_only), campaign)
 
     def store(self, kind: str) -> MongoStore:
         """The connected maggma store of a kind, for queries this class does not offer.

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from interphase_flows.exceptions import DocumentTooLargeError, StorageError
 
-__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "make_entry"]
+__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "check_size", "make_entry"]
 
 KINDS = (
     "structure_sets",
@@ -59,24 +59,37 @@ def make_entry(
                 f"{', '.join(LEDGER_FIELDS)} are the ledger's"
             )
     entry = plain | fields
-    _check_size(kind, key, entry)
+    check_size(f"ledger: {kind} {key}", entry)
     return entry
 
 
-def _check_size(kind: str, key: str, document: dict[str, Any]) -> None:
+def check_size(subject: str, document: Mapping[str, Any]) -> None:
+    """Refuse a document that is too large, or that no database can hold.
+
+    Parameters
+    ----------
+    subject
+        What it is, to begin the message with.
+    document
+        As it would be written.
+
+    Raises
+    ------
+    DocumentTooLargeError
+        If it is over 1 MB; names the largest fields.
+    StorageError
+        If it holds what no document can.
+    """
     try:
         size_bytes = len(bson.encode(document))
         if size_bytes <= MAX_DOCUMENT_BYTES:
             return
         sizes = {field: len(bson.encode({field: value})) for field, value in document.items()}
     except (BSONError, OverflowError) as error:
-        raise StorageError(
-            f"ledger: {kind} {key}: not a document: {error}. Store numbers, strings and lists"
-        ) from error
+        raise StorageError(f"{subject}: not a document: {error}. Store numbers, strings and lists") from error
     largest = sorted(sizes, key=lambda field: -sizes[field])[:3]
     raise DocumentTooLargeError(
-        f"ledger: {kind} {key}: {size_bytes / 1e6:.1f} MB is over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB; "
-        "largest fields: "
+        f"{subject}: {size_bytes / 1e6:.1f} MB is over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB; largest fields: "
         + ", ".join(f"{field} ({sizes[field] / 1e6:.2f} MB)" for field in largest)
         + ". Put the data into an artifact and keep its reference"
     )

@@ -20,6 +20,8 @@ from pymongo.errors import (
 
 from interphase_flows.exceptions import SettingsError, StorageError
 from interphase_flows.settings import MongodbSettings, load_settings
+from interphase_flows.storage.indexes import NOT_ALLOWED, indexes_of, make_indexes
+from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.patience import patiently
 
 __all__ = ["MongodbStore", "change_document"]
@@ -28,8 +30,6 @@ _MAX_TRIES = 100
 _SERVER_TIMEOUT_MS = 10_000
 _ANSWER_TIMEOUT_MS = 60_000
 _COUNTS = ("tries", "serial")
-_NOT_ALLOWED = (13, 18, 8000)
-"""Unauthorized, AuthenticationFailed, and Atlas's own code for both."""
 
 _Answer = TypeVar("_Answer")
 _Sort = dict[str, Sort | int]
@@ -49,6 +49,8 @@ class MongodbStore(MongoStore):
         The field that tells documents apart in ``update``.
     settings
         Where the server is; that of this machine's settings if None.
+    read_only
+        Refuse to write, and make no index.
     kwargs
         Further arguments of maggma's ``Store``.
 
@@ -59,15 +61,19 @@ class MongodbStore(MongoStore):
     """
 
     def __init__(
-        self, collection_name: str, key: str = "key", settings: MongodbSettings | None = None, **kwargs: Any
+        self,
+        collection_name: str,
+        key: str = "key",
+        settings: MongodbSettings | None = None,
+        read_only: bool = False,
+        **kwargs: Any,
     ):
         settings = _of_this_machine() if settings is None else settings
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS,
             "socketTimeoutMS": _ANSWER_TIMEOUT_MS,
+            **settings.client_options,
         }
-        if settings.tls:
-            client["tls"] = True
         password = settings.resolve_password()
         super().__init__(
             database=settings.database,
@@ -84,6 +90,8 @@ class MongodbStore(MongoStore):
         )
         self._server = settings.server
         self._patience_s = settings.patience_s
+        self.read_only = read_only
+        self._has_indexes = False
 
     @property
     def name(self) -> str:
@@ -121,13 +129,13 @@ class MongodbStore(MongoStore):
                 # an option of the address that the driver does not understand (tls=yes) would be left out
                 warnings.simplefilter("error", UserWarning)
                 super().connect(force_reset)
-        except (PyMongoError, ValueError, TypeError, UserWarning) as error:
-            # the error's own text may repeat the address
+        except (PyMongoError, ValueError, TypeError, OSError, UserWarning) as error:
+            # the error's own text may repeat the address; one of the system is of a file of a certificate
             key = "store.uri" if self.uri is not None else "store"
             raise SettingsError(
                 f"{key}: not an address of a MongoDB ({type(error).__name__}); write "
                 "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX and only "
-                "options that MongoDB has, or set store.host, store.port and store.username"
+                "options that MongoDB has, or set store.host, store.port, store.username and store.options"
             ) from None
 
     def close(self) -> None:
@@ -155,12 +163,23 @@ class MongodbStore(MongoStore):
         return int(self._patiently(lambda: ask(criteria, hint)))
 
     def update(self, docs: list[dict] | dict, key: list | str | None = None) -> None:
-        """Insert documents, or replace those with the same key."""
+        """Insert documents, or replace those with the same key.
+
+        Raises
+        ------
+        DocumentTooLargeError
+            If one is over 1 MB; nothing was then written.
+        """
+        for each in docs if isinstance(docs, list) else [docs]:
+            plain = jsanitize(each, allow_bson=True, recursive_msonable=True)
+            check_size(f"{self.name}: {each.get('name', each.get(self.key))}", plain)
+        self._ready_to_write()
         write = super().update
         self._patiently(lambda: write(docs, key))
 
     def remove_docs(self, criteria: dict) -> None:
         """Remove the documents that match."""
+        self._ready_to_write()
         remove = super().remove_docs
         self._patiently(lambda: remove(criteria))
 
@@ -172,16 +191,34 @@ class MongodbStore(MongoStore):
         pymongo.errors.DuplicateKeyError
             If a unique value is taken; also if it was this document that an earlier try had left there.
         """
+        self._ready_to_write()
         plain = jsanitize(document, allow_bson=True, recursive_msonable=True)
         self._patiently(lambda: self._collection.insert_one(dict(plain)))
 
     def change(self, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> dict[str, Any]:
         """Replace the document of a key by what ``change`` makes of it; see :func:`change_document`."""
+        self._ready_to_write()
         return self._patiently(lambda: change_document(self, key, change))
 
     def ensure_index(self, key: str, unique: bool | None = False) -> bool:
         """Index a field; False if it is to be unique and documents share a value, or an index says otherwise."""
-        return self._patiently(lambda: self._has_or_makes_index(key, bool(unique)))
+        return self.read_only or self._patiently(lambda: self._has_or_makes_index(key, bool(unique)))
+
+    def _ready_to_write(self) -> None:
+        """Make the collection's indexes, once; whoever only reads makes none.
+
+        Raises
+        ------
+        StorageError
+            If this store is to be read only.
+        """
+        if self.read_only:
+            raise StorageError(
+                f"{self.name}: opened read-only; open the workspace without read_only=True to write"
+            )
+        if not self._has_indexes:
+            self._patiently(lambda: make_indexes(self._collection, indexes_of(self.collection_name)))
+            self._has_indexes = True
 
     def _has_or_makes_index(self, key: str, unique: bool) -> bool:
         # maggma takes any index on the field for the one that is wanted
@@ -191,7 +228,7 @@ class MongodbStore(MongoStore):
         try:
             self._collection.create_index(key, unique=unique)
         except OperationFailure as error:
-            if error.code in _NOT_ALLOWED:
+            if error.code in NOT_ALLOWED:
                 raise
             return False
         return True
@@ -217,7 +254,7 @@ class MongodbStore(MongoStore):
         what = f"{self.collection_name} in the database {self.database!r}: MongoDB answered {type(error).__name__}"
         if isinstance(error, AutoReconnect):
             mend = f"no server answers at {where}: start it, or mend the address in the settings, then resume"
-        elif isinstance(error, OperationFailure) and error.code in _NOT_ALLOWED:
+        elif isinstance(error, OperationFailure) and error.code in NOT_ALLOWED:
             mend = (
                 "user or password are wrong, or the user may not write there: mend store.username, the password "
                 f"and store.auth_source (now {self.auth_source!r}) in the settings"

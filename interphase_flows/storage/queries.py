@@ -4,19 +4,60 @@ import csv
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from interphase_flows.documents.records import (
+    AnalysisDoc,
+    CommitteeDoc,
+    DatasetDoc,
+    Document,
+    IterationDoc,
+    LabelDoc,
+    ModelDoc,
+    SegmentDoc,
+    StructureSetDoc,
+)
 from interphase_flows.exceptions import InputError
-from interphase_flows.storage.ledger import KINDS, Ledger
+from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 
-__all__ = ["field_value", "parse_filters", "query", "to_csv", "to_json", "to_table"]
+__all__ = [
+    "SCHEMAS",
+    "check_fields",
+    "field_value",
+    "fields_of",
+    "parse_filters",
+    "parse_sort",
+    "query",
+    "stream",
+    "to_csv",
+    "to_json",
+    "to_table",
+]
+
+SCHEMAS: dict[str, type[Document]] = {
+    "structure_sets": StructureSetDoc,
+    "labels": LabelDoc,
+    "datasets": DatasetDoc,
+    "models": ModelDoc,
+    "committees": CommitteeDoc,
+    "segments": SegmentDoc,
+    "iterations": IterationDoc,
+    "analyses": AnalysisDoc,
+}
+"""What documents of a kind are; the other kinds are mappings."""
+
+_OF_FAILURES = ("failed_kind", "failed_key", "reason", "details", "tries", "last_at")
+_CHUNK = 200
+"""Documents that are read at a time where a caller takes them one by one."""
 
 _OPERATORS = {"!=": "$ne", ">=": "$gte", "<=": "$lte", ">": "$gt", "<": "$lt"}
 _FILTER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*")
+_SORT = re.compile(r"\s*(-?)\s*([A-Za-z_][\w.]*)\s*")
 _HELP = (
     "a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~ (contains, a regular expression), "
-    "such as reason=max_force, energy<3 or origin~amorphous; a dot goes into a field: details.force>5"
+    "such as reason=max_force, energy_ev<3 or origin~amorphous; a dot goes into a field: details.force>5"
 )
 
 
@@ -26,8 +67,10 @@ def query(
     filters: Sequence[str] = (),
     fields: Sequence[str] | None = None,
     limit: int = 0,
+    sort: Sequence[str] = (),
+    criteria: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Documents of a kind that pass every filter, oldest first.
+    """Documents of a kind that pass every filter; the database filters, sorts and limits.
 
     Parameters
     ----------
@@ -36,11 +79,15 @@ def query(
     kind
         One of the ledger's kinds.
     filters
-        Such as ``reason=max_force``, ``energy<3``, ``origin~amorphous``.
+        Such as ``reason=max_force``, ``energy_ev<3``, ``origin~amorphous``.
     fields
         Fields to return, dots for nested ones; whole documents if None.
     limit
         At most so many; 0 is all.
+    sort
+        Fields to sort by, the first one first; ``-`` before one is descending. Oldest first if empty.
+    criteria
+        A further filter, of MongoDB.
 
     Raises
     ------
@@ -51,10 +98,57 @@ def query(
         raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
     if limit < 0:
         raise InputError(f"limit = {limit}: must be 0 (all) or more")
-    found = ledger.find(kind, parse_filters(filters), limit=limit)
+    # a part of a nested field is cut out here: the store cannot go into lists
+    roots = None if fields is None else list(dict.fromkeys(field.split(".")[0] for field in fields))
+    found = ledger.find(kind, _both(parse_filters(filters), criteria), roots, parse_sort(sort), limit)
     if fields is None:
         return found
     return [{field: field_value(document, field) for field in fields} for document in found]
+
+
+def stream(
+    ledger: Ledger,
+    kind: str,
+    filters: Sequence[str] = (),
+    limit: int = 0,
+    sort: Sequence[str] = (),
+    criteria: Mapping[str, Any] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Documents as :func:`query` finds them, one by one, and never all of them in memory.
+
+    Which they are is asked first, by their keys; they are then read a few hundred at a time. One that is taken out of
+    the ledger meanwhile is passed over, and one that comes meanwhile is not among them.
+    """
+    keys = [found["key"] for found in query(ledger, kind, filters, ["key"], limit, sort, criteria)]
+    for first in range(0, len(keys), _CHUNK):
+        chunk = keys[first : first + _CHUNK]
+        found = {document["key"]: document for document in ledger.find(kind, {"key": {"$in": chunk}})}
+        yield from (found[key] for key in chunk if key in found)
+
+
+def check_fields(kind: str, fields: Sequence[str]) -> None:
+    """Refuse fields that no document of a kind has; only the part before the first dot is looked at.
+
+    Raises
+    ------
+    InputError
+        Says what was perhaps meant.
+    """
+    if kind in SCHEMAS:
+        own: Sequence[str] = list(SCHEMAS[kind].model_fields)
+    elif kind == "failures":
+        own = _OF_FAILURES
+    else:  # states: they say what their writer likes
+        return
+    known = [*own, *(field for field in LEDGER_FIELDS if field not in own)]
+    for field in fields:
+        root = field.split(".")[0]
+        if root not in known:
+            near = get_close_matches(root, known, 1)
+            raise InputError(
+                f"{kind} have no field {root!r}; "
+                + (f"did you mean {near[0]!r}?" if near else f"they have {', '.join(known)}")
+            )
 
 
 def parse_filters(filters: Sequence[str]) -> dict[str, Any]:
@@ -65,8 +159,46 @@ def parse_filters(filters: Sequence[str]) -> dict[str, Any]:
     InputError
         For a malformed filter.
     """
-    conditions = [_parse(text) for text in filters]
-    return {"$and": conditions} if conditions else {}
+    together: dict[str, Any] = {}
+    others: list[dict[str, Any]] = []
+    for text in filters:
+        ((field, condition),) = _parse(text).items()
+        if field in together:
+            others.append({field: condition})
+        else:
+            together[field] = condition
+    return _both(together, {"$and": others} if others else None)
+
+
+def _both(one: dict[str, Any], other: Mapping[str, Any] | None) -> dict[str, Any]:
+    if not one or not other:
+        return one or dict(other or {})
+    # side by side where that is possible: the embedded store finds its index only so
+    return {"$and": [one, dict(other)]} if one.keys() & other.keys() else {**one, **other}
+
+
+def fields_of(filters: Sequence[str]) -> list[str]:
+    """The fields that filters look at."""
+    return [field for text in filters for field in _parse(text)]
+
+
+def parse_sort(sort: Sequence[str]) -> dict[str, int] | None:
+    """Fields to sort by, 1 ascending and -1 descending, from words such as ``-created_at``; None if there are none.
+
+    Raises
+    ------
+    InputError
+        For a word that is no field.
+    """
+    found: dict[str, int] = {}
+    for text in sort:
+        match = _SORT.fullmatch(text)
+        if match is None:
+            raise InputError(
+                f"sort {text!r}: name a field, with - before it for descending: energy_ev or -created_at"
+            )
+        found[match[2]] = -1 if match[1] else 1
+    return found or None
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from monty.json import jsanitize
 from pymongo.errors import DuplicateKeyError
 
 from interphase_flows.storage.indexed_collection import IndexedCollection
+from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.sqlite_changes import SqliteChanges
 from interphase_flows.storage.sqlite_rows import SqliteRows
 
@@ -140,6 +141,8 @@ class SqliteStore(MemoryStore):
 
         Raises
         ------
+        DocumentTooLargeError
+            If one is over 1 MB; nothing was then changed.
         StorageError
             If the file cannot be written; nothing was then changed.
         pymongo.errors.DuplicateKeyError
@@ -150,6 +153,8 @@ class SqliteStore(MemoryStore):
         valid = [d for d in map(_plain, docs if isinstance(docs, list) else [docs]) if self._is_valid(d)]
         if not valid:
             return
+        for document in valid:
+            check_size(f"{self.name}: {document.get('name', document.get(self.key))}", document)
         with self._changes() as changes:
             for field in fields:
                 changes.memory.index(field)

@@ -77,7 +77,7 @@ class Workspace:
     def ledger(self) -> Ledger:
         """Results by content key."""
         if isinstance(self.settings.store, MongodbSettings):
-            return Ledger.in_mongodb(self.settings.store, self.campaign)
+            return Ledger.in_mongodb(self.settings.store, self.campaign, self.read_only)
         return Ledger.embedded(self.root / "ledger.sqlite", self.campaign, self.read_only)
 
     @cached_property
@@ -153,8 +153,8 @@ class Workspace:
         from jobflow import JobStore  # a second to import: readers must not pay for it
 
         if isinstance(self.settings.store, MongodbSettings):
-            jobs = MongodbStore("interphase_jobs", "uuid", self.settings.store)
-            data = MongodbStore("interphase_job_data", "blob_uuid", self.settings.store)
+            jobs = MongodbStore("interphase_jobs", "uuid", self.settings.store, self.read_only)
+            data = MongodbStore("interphase_job_data", "blob_uuid", self.settings.store, self.read_only)
         else:
             path = self.root / "jobs.sqlite"
             jobs = SqliteStore(path, "jobs", key="uuid", read_only=self.read_only)
@@ -253,7 +253,7 @@ def campaign_names(settings: Settings) -> list[str]:
     """
     if not isinstance(settings.store, MongodbSettings):
         return sorted(path.parent.name for path in settings.root.glob("*/ledger.sqlite"))
-    ledger = Ledger.in_mongodb(settings.store)
+    ledger = Ledger.in_mongodb(settings.store, read_only=True)
     try:
         return sorted(document["key"] for document in ledger.find("campaigns", properties=["key"]))
     finally:

@@ -7,11 +7,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus, urlsplit
 
+import bson
 import pytest
+from jobflow import Flow
+from pymongo import MongoClient
 
+from cluster_jobs import ask_with_a_wrong_password, broken, plus_one
+from fireworks_jobs import add
 from interphase_flows.cli import main
-from interphase_flows.exceptions import StorageError
-from interphase_flows.settings import MongodbSettings
+from interphase_flows.exceptions import InterphaseError, StorageError
+from interphase_flows.managers.cluster import firetask, launchpad
+from interphase_flows.managers.cluster.allocations import allocation_script
+from interphase_flows.managers.cluster.launchpad import launchpad_database, open_launchpad
+from interphase_flows.managers.cluster.worker import work
+from interphase_flows.results import CampaignResults
+from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.mongodb import MongodbStore
@@ -189,3 +199,113 @@ def test_an_error_holds_no_password_in_its_chain_nor_a_store_in_its_forms(
         store.count({"a": 1})
     store.close()
     assert not holds("".join(traceback.format_exception(refusal.value)), WRONG)
+
+
+COMMANDS = [
+    ["status", "planted"],
+    ["query", "labels", "-c", "planted"],
+    ["report", "planted"],
+    ["export", "dataset", "data.extxyz", "-c", "planted"],
+    ["resume", "planted"],
+    ["submit", "c.yaml", "--no-launch"],
+    ["work", "md"],
+    ["recover"],
+    ["check"],
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("what", ["no server", "wrong password"])
+@pytest.mark.parametrize("place", ["variable", "address"])
+def test_no_command_tells_it_when_the_database_fails(
+    place: str,
+    what: str,
+    words: list[str],
+    mongo_uri: str,
+    needles: tuple[bytes, ...],
+    machine: Machine,
+    monkeypatch,
+) -> None:
+    """Exit code and words, by whichever part of the package asks the database first."""
+    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(launchpad, "SERVER_TIMEOUT_MS", 100)
+    wrong = f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/?authSource=admin"
+    if what == "wrong password":
+        wrong = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
+    machine.keep(place, wrong, "planted")
+    (machine.folder / "c.yaml").write_text("name: planted\n")
+    code, told = machine.interphase(*words)
+    assert code != 0, told
+    assert "Traceback" not in told
+    assert ("no server answers" if what == "no server" else "user or password are wrong") in told
+    assert not holds(told, WRONG, *needles)
+    left = [path for path in machine.folder.rglob("*") if path.is_file()]
+    secrets = {machine.folder / name for name in ("secret", "interphase.yaml")}
+    assert not [
+        path for path in left if path not in secrets and holds(path.read_text(errors="replace"), WRONG)
+    ]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_fireworks_and_slurm_are_told_nothing(
+    place: str, mongo_uri: str, database: str, needles: tuple[bytes, ...], machine: Machine, monkeypatch
+) -> None:
+    """Jobs, their outputs and tracebacks, workers' folders and batch scripts, wherever the password is kept."""
+    name = f"{database}_{PLACES.index(place)}"
+    machine.keep(place, mongo_uri, name)
+    monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", WORKERS)
+    monkeypatch.setenv("WRONG_ADDRESS", mongo_uri.replace(needles[0].decode(), quote_plus(WRONG)))
+    monkeypatch.setattr(firetask, "_workspaces", {})
+    settings = load_settings()
+    for each in (plus_one(1), broken(), ask_with_a_wrong_password("WRONG_ADDRESS")):
+        add(settings, Flow([each]), "planted")
+    shift = work(settings, "all", machine.folder / "launches")
+    assert shift.n_jobs == 3
+    _, told = machine.interphase("query", "failures", "-c", "planted", "--json")
+    (machine.folder / "script.sh").write_text(allocation_script(settings, "all") + told)
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    databases = (name, launchpad_database(settings))
+    stored = b"".join(
+        bson.encode(document)
+        for each in databases
+        for collection in client[each].list_collection_names()
+        for document in client[each][collection].find()
+    )
+    for each in databases:
+        client.drop_database(each)
+    client.close()
+    assert b"user or password are wrong" in stored  # the traceback of the job that asked
+    assert b"broken on purpose" in stored
+    secrets = {machine.folder / kept for kept in ("secret", "interphase.yaml")}
+    files = {path: path.read_bytes() for path in machine.folder.rglob("*") if path.is_file()}
+    assert machine.folder / "script.sh" in files
+    searched = {"database": stored} | {str(p): data for p, data in files.items() if p not in secrets}
+    planted = [WRONG.encode(), quote_plus(WRONG).encode(), *needles]
+    assert [where for where, data in searched.items() if any(needle in data for needle in planted)] == []
+
+
+WORKERS = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 0.2}}'
+
+
+@pytest.mark.parametrize("form", ["uri", "password"])
+def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whatever asks the database: with causes and contexts, as a log has them; nor does what is printed of it."""
+    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(launchpad, "SERVER_TIMEOUT_MS", 100)
+    store: dict[str, Any] = {"type": "mongodb", "database": "d", "host": "localhost", "port": 9}
+    if form == "uri":
+        store = {"type": "mongodb", "uri": f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/"}
+    else:
+        store |= {"username": "alice", "password": WRONG}
+    settings = load_settings(store=MongodbSettings(**store), campaign="c")
+    for ask in (
+        lambda: CampaignResults(settings=settings),
+        lambda: open_launchpad(settings),
+        lambda: Ledger.in_mongodb(settings.store).put("labels", "a", {}),
+    ):
+        with pytest.raises(InterphaseError) as refusal:
+            ask()
+        told = "".join(traceback.format_exception(refusal.value))
+        assert "no server answers" in told
+        assert not holds(told + repr(refusal.value) + repr(refusal.value.__context__), WRONG)
+    assert not holds(repr(settings) + str(settings) + settings.model_dump_json(), WRONG)

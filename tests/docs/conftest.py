@@ -1,42 +1,15 @@
 """Where the pages are, and how the blocks in them are run."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sybil import Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-SHELL_TIMEOUT_S = 300
+from page_blocks import run_blocks
 
 
 @pytest.fixture
 def run_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
     """Run every `python` and `shell` block of a page in an empty folder; return how many there were."""
     monkeypatch.chdir(tmp_path)
-
-    def run(page: Path) -> int:
-        parsers = [PythonCodeBlockParser(), CodeBlockParser(language="shell", evaluator=_run_in_shell)]
-        examples = list(Sybil(parsers=parsers).parse(page).examples())
-        for example in examples:
-            example.evaluate()
-        return len(examples)
-
-    return run
-
-
-def _run_in_shell(example: Example) -> str | None:
-    """Return what went wrong in a block of commands, or None."""
-    folder = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", example.parsed],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SHELL_TIMEOUT_S,
-    )
-    return f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}" if done.returncode else None
+    return run_blocks

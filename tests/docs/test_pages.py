@@ -15,6 +15,7 @@ from interphase_flows import __version__
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.campaigns.yaml_file import load_yaml_model
 from interphase_flows.cli import app
+from interphase_flows.settings import MongodbSettings, Settings
 
 REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
@@ -142,6 +143,14 @@ def test_every_room_is_on_the_architecture_page() -> None:
     text = (DOCS / "architecture.md").read_text(encoding="utf-8")
     folders = [path.parent.name for path in (REPOSITORY / "interphase_flows").glob("*/__init__.py")]
     assert [name for name in folders if f"`{name}`" not in text] == []
+
+
+def test_the_settings_on_the_page_of_queries_can_be_read() -> None:
+    """Every key of its block is one."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "query.md").read_text(encoding="utf-8"), re.DOTALL)
+    settings = Settings.model_validate(YAML(typ="safe").load(block))
+    assert isinstance(settings.store, MongodbSettings)
+    assert settings.store.client_options["tls"] is True
 
 
 def test_the_version_is_one() -> None:

@@ -10,7 +10,6 @@ from interphase_flows.storage.patience import patiently
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
-    from pymongo.errors import PyMongoError
 
 PING_INTERVAL_S = 30
 """How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
@@ -71,9 +70,8 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         client: dict[str, Any] = {
             "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
             "socketTimeoutMS": ANSWER_TIMEOUT_MS,
+            **store.client_options,
         }
-        if store.tls:
-            client["tls"] = True
         common: dict[str, Any] = {
             "wait": partial(_wait, store),
             "name": launchpad_database(settings),
@@ -97,7 +95,7 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         except BaseException:
             launchpad.connection.close()
             raise
-    except PyMongoError as error:
+    except (PyMongoError, OSError) as error:  # of the system: a file of a certificate
         raise in_words(store, error) from None
     return launchpad
 
@@ -138,7 +136,7 @@ def _make_ready(launchpad: "LaunchPad") -> None:
     launchpad.tuneup(bkground=True)
 
 
-def in_words(store: MongodbSettings, error: "PyMongoError") -> StorageError:
+def in_words(store: MongodbSettings, error: Exception) -> StorageError:
     """Return what went wrong and what to do; not the driver's text, which may hold the address with its password."""
     from pymongo.errors import ConnectionFailure, OperationFailure
 
@@ -148,5 +146,5 @@ def in_words(store: MongodbSettings, error: "PyMongoError") -> StorageError:
     elif isinstance(error, OperationFailure):
         mend = "user or password are wrong, or the user may not write there: mend store in the settings"
     else:
-        mend = f"mend {where} in the settings"
+        mend = f"mend {where} and store.options in the settings"
     return StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}")

@@ -11,6 +11,7 @@ from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.managers.cluster.firetask import CampaignFiretask
 from interphase_flows.settings import JobKind
+from interphase_flows.storage.ledger_entry import check_size
 
 if TYPE_CHECKING:
     from fireworks import Workflow
@@ -37,12 +38,19 @@ def kind_of(job: "Job") -> JobKind:
 
 
 def route(workflow: "Workflow", campaign: str) -> "Workflow":
-    """Give every job of a workflow its kind, its priority and the task that knows its campaign, in place."""
+    """Give every job of a workflow its kind, its priority and the task that knows its campaign, in place.
+
+    Raises
+    ------
+    DocumentTooLargeError
+        What a job is made of is over 1 MB; nothing of the workflow is then in the database.
+    """
     for firework in workflow.fws:
         (task,) = firework.tasks
         job = task["job"]
         firework.tasks = [CampaignFiretask(job=job, store=task["store"], campaign=campaign)]
         firework.spec.update(routed_spec(job, campaign))
+        check_size(f"job {firework.name!r} of campaign {campaign}", firework.to_dict())
     return workflow
 
 

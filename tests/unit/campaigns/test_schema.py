@@ -27,6 +27,18 @@ def test_a_name_is_enough():
     assert Campaign.model_validate(campaign.model_dump(mode="json")) == campaign
 
 
+def test_a_segment_whose_document_would_be_too_large_is_refused():
+    """Before a million steps are done for nothing; the interval that would do is named."""
+    long = {"steps_per_segment": 1_000_000, "watch_interval_steps": 20, "frame_interval_steps": 20}
+    told = refused(production=long)
+    assert "at most 30000 watches" in told
+    assert "watch every 34 steps or more" in told
+    Campaign(name="unit", production=long | {"watch_interval_steps": 34, "frame_interval_steps": 34})
+    assert "steps_per_iteration = 400000, watch every 14 steps" in refused(
+        exploration={"steps_per_iteration": 400_000}
+    )
+
+
 @pytest.mark.parametrize("name", ["", "../elsewhere", "a/b", ".hidden", "x" * 81, "with space"])
 def test_a_name_is_the_name_of_a_folder(name):
     """Nothing is written outside the root."""

@@ -131,9 +131,10 @@ def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
     """Four structures by three are two jobs and one that gathers; none is none."""
     response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
     assert [job.name for job in response.replace.jobs] == ["label", "label", "gather_labels"]
-    packs = [job.function_args[1] for job in response.replace.jobs[:2]]
-    assert [len(pack) for pack in packs] == [3, 1]
-    assert sorted(index for pack in packs for index in pack) == [0, 1, 2, 3]
+    parts, indices = zip(*(job.function_args for job in response.replace.jobs[:2]), strict=True)
+    assert indices == ([0, 1, 2], [0])
+    entries = [entry.key for part in parts for entry in part.entries]
+    assert sorted(entries) == sorted(entry.key for entry in mixed.entries)
     empty = store_set("empty", "empty", [], [])
     assert run(LabelSetMaker(), empty) == LabelBatch(accepted=[], rejected=[], origins={})
 

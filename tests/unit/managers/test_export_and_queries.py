@@ -8,8 +8,8 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.exceptions import InputError
-from interphase_flows.managers.export import export_result, latest_iteration
-from interphase_flows.managers.queries import query_campaign
+from interphase_flows.managers.export import export_result
+from interphase_flows.managers.queries import Question, count_in_campaign, query_campaign
 
 
 @pytest.fixture
@@ -33,15 +33,6 @@ def test_a_folder_is_not_a_file(settings, with_data, tmp_path):
         export_result(settings, "unit", "dataset", tmp_path)
 
 
-def test_the_newest_iteration_is_this_campaigns(started, add):
-    """Not another campaign's in the same database, and not the highest index of a file that was changed."""
-    assert latest_iteration(started).key == "i1"
-    add.foreign("iterations", "theirs", add.make_iteration("theirs", 9))
-    assert latest_iteration(started).key == "i1"
-    add.result("i0")
-    assert latest_iteration(started).key == "i0"
-
-
 def test_nothing_to_export_is_said(settings, started, tmp_path):
     """What there is to choose from, and what is not there yet."""
     with pytest.raises(InputError, match="dataset, models, trajectories"):
@@ -56,8 +47,8 @@ def test_nothing_to_export_is_said(settings, started, tmp_path):
 def test_a_query_answers_as_table_json_and_csv(settings, started):
     """Filters hold, fields are those named, the limit is kept."""
 
-    def ask(output: str, filters=(), fields=None, limit=0) -> str:
-        return query_campaign(settings, "unit", "iterations", filters, fields, limit, output)
+    def ask(output: str, filters=(), fields=None, limit=0, sort=()) -> str:
+        return query_campaign(settings, "unit", Question("iterations", filters, sort, limit), fields, output)
 
     assert "n_labels_total" in ask("table")
     assert [row["key"] for row in json.loads(ask("json"))] == ["i0", "i1"]
@@ -65,14 +56,23 @@ def test_a_query_answers_as_table_json_and_csv(settings, started):
     assert row == {"index": 1, "decision": "continue"}
     rows = list(csv.DictReader(io.StringIO(ask("csv", limit=1))))
     assert [row["n_labels_total"] for row in rows] == ["10"]
+    (last,) = json.loads(ask("json", sort=["-index"], limit=1))
+    assert last["key"] == "i1"
+    assert (ask("json", ["index=7"]), ask("table", ["index=7"])) == ("[]", "no iterations match")
+    assert count_in_campaign(settings, "unit", Question("iterations", ["index<1"], limit=5)) == 1
 
 
 def test_a_query_that_cannot_be_answered_says_what_can(settings, started):
-    """Kind, filter, format."""
-    for kind, filters, output, part in (
-        ("atoms", [], "table", "labels"),
-        ("labels", ["status"], "table", "a filter is FIELD OPERATOR VALUE"),
-        ("labels", [], "xml", "table, json, csv"),
+    """Kind, filter, field, order, format."""
+    for asked, fields, output, part in (
+        (Question("atoms"), None, "table", "labels"),
+        (Question("labels", ["status"]), None, "table", "a filter is FIELD OPERATOR VALUE"),
+        (Question("labels", ["energy<1"]), None, "table", "did you mean 'energy_ev'"),
+        (Question("labels"), ["formla"], "table", "did you mean 'formula'"),
+        (Question("failures", (), ["-last"]), None, "table", "did you mean 'last_at'"),
+        (Question("labels", (), ["energy_ev desc"]), None, "table", "name a field, with - before it"),
+        (Question("models", rejected=True), None, "table", "--rejected is for labels"),
+        (Question("labels"), None, "xml", "table, json, csv"),
     ):
         with pytest.raises(InputError, match=part):
-            query_campaign(settings, "unit", kind, filters, None, 20, output)
+            query_campaign(settings, "unit", asked, fields, output)

@@ -7,7 +7,7 @@ from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.once import once
 from interphase_flows.managers.local import JOB_LOG, _failure_message, _job_log
-from interphase_flows.managers.queries import query_campaign
+from interphase_flows.managers.queries import Question, query_campaign
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
 
@@ -50,9 +50,8 @@ def test_a_job_that_fails_before_its_work_has_a_key_is_on_record(workspace, run)
     assert failure["failed_key"] == f"{workspace.campaign}/choose"
     assert (failure["failed_kind"], failure["reason"], failure["tries"]) == ("jobs", "IndexError", 2)
     assert failure["details"]["explanation"] == "list index out of range"
-    told = query_campaign(
-        workspace.settings, workspace.campaign, "failures", ["failed_kind=jobs"], None, 0, "table"
-    )
+    asked = Question("failures", ["failed_kind=jobs"])
+    told = query_campaign(workspace.settings, workspace.campaign, asked, None, "table")
     assert "list index out of range" in told
 
 

@@ -12,7 +12,12 @@ from interphase_flows.cli import app
 from interphase_flows.documents.records import LabelDoc, StructureEntry, StructureSetDoc
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.label_budget import known_label_costs, labels_to_come
-from interphase_flows.managers.queries import query_campaign, take_out_label_files
+from interphase_flows.managers.queries import (
+    Question,
+    count_in_campaign,
+    query_campaign,
+    take_out_label_files,
+)
 from interphase_flows.managers.rejections import RETRIED, retry_rejected
 from interphase_flows.managers.status import campaign_status
 from interphase_flows.references.registry import reference_method
@@ -68,7 +73,7 @@ def quarantined(started, tmp_path):
 
 
 def ask(settings, *filters, output="json", fields=None, rejected=True):
-    return query_campaign(settings, "unit", "labels", filters, fields, 0, output, rejected)
+    return query_campaign(settings, "unit", Question("labels", filters, rejected=rejected), fields, output)
 
 
 def test_what_never_trains_is_found_with_its_reason_and_explanation(settings, quarantined):
@@ -96,9 +101,19 @@ def test_what_never_trains_is_found_with_its_reason_and_explanation(settings, qu
 )
 def test_a_reason_is_a_word_to_ask_by(settings, quarantined, filters, keys):
     """Wherever it is written, in the label or in the failures."""
-    answer = ask(settings, *filters)
-    assert {row["key"] for row in json.loads(answer if keys else "[]")} == keys
-    assert keys or answer == "no labels match"
+    assert {row["key"] for row in json.loads(ask(settings, *filters))} == keys
+    assert count_in_campaign(settings, "unit", Question("labels", filters, rejected=True)) == len(keys)
+    assert keys or ask(settings, *filters, output="table") == "no labels match"
+
+
+def test_the_rejected_are_sorted_and_limited_in_the_store(settings, quarantined):
+    """By what is in the label; a reason may be in the failures, and is refused."""
+    asked = Question("labels", (), ["-wall_time_s", "key"], 2, True)
+    rows = json.loads(query_campaign(settings, "unit", asked, ["key", "reason"], "json"))
+    assert rows[0] == {"key": "far", "reason": "energy_window"}
+    assert len(rows) == 2
+    with pytest.raises(InputError, match="--rejected --sort reason"):
+        query_campaign(settings, "unit", Question("labels", (), ["reason"], 0, True), None, "json")
 
 
 def test_the_table_of_the_rejected_has_the_whole_explanation(settings, quarantined):
@@ -113,17 +128,18 @@ def test_the_table_of_the_rejected_has_the_whole_explanation(settings, quarantin
 def test_inputs_and_logs_are_unpacked(settings, quarantined, tmp_path):
     """A folder for each label that has any."""
     target = tmp_path / "logs"
-    written = take_out_label_files(settings, "unit", "labels", [], 0, True, target)
+    written = take_out_label_files(settings, "unit", Question("labels", rejected=True), target)
     assert sorted(written) == [target / "slow" / "gpaw.txt", target / "slow" / "input.json"]
     assert (target / "slow" / "gpaw.txt").read_text() == "iter: 60 not converged"
 
 
 def test_that_there_is_nothing_to_unpack_is_said(settings, quarantined, tmp_path):
     """Why, and for what kind it is."""
+    large = Question("labels", ["key=large"], rejected=True)
     with pytest.raises(InputError, match="none has inputs and logs"):
-        take_out_label_files(settings, "unit", "labels", ["key=large"], 0, True, tmp_path / "x")
+        take_out_label_files(settings, "unit", large, tmp_path / "x")
     with pytest.raises(InputError, match="for labels, not for models"):
-        take_out_label_files(settings, "unit", "models", [], 0, False, tmp_path / "x")
+        take_out_label_files(settings, "unit", Question("models"), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.queries import query, to_csv, to_json, to_table
+from interphase_flows.storage.queries import check_fields, query, stream, to_csv, to_json, to_table
 
 
 @pytest.fixture
@@ -49,6 +49,36 @@ def test_fields_and_limit(ledger):
         {"d.force": 0, "absent": None},
         {"d.force": 1, "absent": None},
     ]
+
+
+def test_the_order_is_asked_of_the_store(ledger):
+    """Descending with a dash, the first field first, nested ones too, and before the limit."""
+    assert [d["key"] for d in query(ledger, "labels", sort=["energy"], limit=2)] == ["200", "100"]
+    by_two = query(ledger, "labels", fields=["key"], sort=["converged", "-d.force"])
+    assert by_two == [{"key": "000"}, {"key": "200"}, {"key": "100"}]
+
+
+def test_a_stream_gives_the_same_documents_a_few_at_a_time(ledger, monkeypatch):
+    """In the order asked for; one that is taken out meanwhile is passed over."""
+    monkeypatch.setattr("interphase_flows.storage.queries._CHUNK", 2)
+    assert list(stream(ledger, "labels", ["energy<=0"], 2, ["energy"])) == query(
+        ledger, "labels", ["energy<=0"], None, 2, ["energy"]
+    )
+    running = stream(ledger, "labels")
+    assert next(running)["key"] == "000"
+    ledger.invalidate("labels", "200", "damaged")
+    ledger.put("labels", "300", {"energy": 1.0})
+    assert [d["key"] for d in running] == ["100"]
+
+
+def test_fields_that_no_document_has_are_refused():
+    """By schema; those of a state may be any."""
+    check_fields("labels", ["energy_ev", "details.force", "campaign"])
+    check_fields("campaigns", ["whatever"])
+    with pytest.raises(InputError, match="segments have no field 'runid'; did you mean 'run_id'"):
+        check_fields("segments", ["runid"])
+    with pytest.raises(InputError, match="failures have no field 'zzz'; they have failed_kind"):
+        check_fields("failures", ["zzz"])
 
 
 @pytest.mark.parametrize("text", ["energy", "energy=", "=3", "energy < ", "a b=3", "$where=1", ""])

@@ -1,0 +1,300 @@
+"""What a campaign has stored, for Python: typed documents, labelled frames, committees and trajectories.
+
+::
+
+    from interphase_flows.results import CampaignResults
+
+    with CampaignResults("my_campaign") as results:
+        for label in results.labels("energy_ev<0", status="accepted", sort="-created_at", limit=10):
+            print(label.formula, label.energy_ev)
+
+Nothing here writes. Documents come one by one and are never all in memory.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
+from interphase_flows.documents.records import (
+    AnalysisDoc,
+    CampaignResult,
+    CommitteeDoc,
+    DatasetDoc,
+    Document,
+    IterationDoc,
+    LabelDoc,
+    ModelDoc,
+    SegmentDoc,
+    StructureSetDoc,
+)
+from interphase_flows.exceptions import InputError
+from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.settings import Settings
+from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
+from interphase_flows.storage.queries import (
+    SCHEMAS,
+    check_fields,
+    fields_of,
+    parse_filters,
+    parse_sort,
+    stream,
+)
+from interphase_flows.storage.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.potentials.committee import NequIPCommittee
+
+__all__ = ["CampaignResults"]
+
+_Doc = TypeVar("_Doc", bound=Document)
+Sort = str | Sequence[str]
+
+
+class CampaignResults:
+    """The documents and files of a campaign, to be read; a context manager.
+
+    Every method that finds documents takes filters in two forms, all of which must hold: the strings of
+    ``interphase query`` (``"energy_ev<0"``, ``"origin~amorphous"``, ``"errors.test.n_frames>10"``), and keywords that
+    say what a field is (``status="accepted"``) or may be (``role=["audit", "explore"]``). ``sort`` names fields, with
+    ``-`` before a descending one (oldest first by default), and ``limit`` is the largest number, 0 for all.
+
+    In a database that campaigns share these are the documents of all of them, because a result that one has computed
+    another one uses: ``campaign="mine"`` chooses those that a campaign was the first to compute. ``result``,
+    ``iteration`` and ``dataset_frames`` are this campaign's alone.
+
+    Parameters
+    ----------
+    campaign
+        Its name; that of the settings if None.
+    settings
+        Where campaigns are; the settings of this machine if None.
+
+    Raises
+    ------
+    InputError
+        There is no name. Methods: a field or filter that cannot be.
+    StorageError
+        There is no such campaign; lists those there are.
+    """
+
+    def __init__(self, campaign: str | None = None, settings: Settings | None = None) -> None:
+        self._workspace = open_workspace(settings, campaign, read_only=True)
+        self.campaign = self._workspace.campaign
+        self.artifacts = self._workspace.artifacts
+
+    def labels(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[LabelDoc]:
+        """Energies, forces and stress of one structure each, accepted or rejected."""
+        return self._documents("labels", LabelDoc, filters, sort, limit, fields)
+
+    def structure_sets(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[StructureSetDoc]:
+        """Structures that were made or chosen, with their origins."""
+        return self._documents("structure_sets", StructureSetDoc, filters, sort, limit, fields)
+
+    def datasets(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[DatasetDoc]:
+        """Data sets with their splits."""
+        return self._documents("datasets", DatasetDoc, filters, sort, limit, fields)
+
+    def models(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[ModelDoc]:
+        """Trained potentials."""
+        return self._documents("models", ModelDoc, filters, sort, limit, fields)
+
+    def committees(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[CommitteeDoc]:
+        """Committees with their errors and thresholds."""
+        return self._documents("committees", CommitteeDoc, filters, sort, limit, fields)
+
+    def segments(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[SegmentDoc]:
+        """Pieces of molecular dynamics."""
+        return self._documents("segments", SegmentDoc, filters, sort, limit, fields)
+
+    def iterations(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[IterationDoc]:
+        """Turns of the loop."""
+        return self._documents("iterations", IterationDoc, filters, sort, limit, fields)
+
+    def analyses(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[AnalysisDoc]:
+        """Answers; their arrays are read by :meth:`arrays`."""
+        return self._documents("analyses", AnalysisDoc, filters, sort, limit, fields)
+
+    def failures(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[dict[str, Any]]:
+        """What could not be had: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
+        return self._found("failures", filters, sort, limit, fields)
+
+    def count(self, kind: str, *filters: str, **fields: Any) -> int:
+        """How many documents of a kind match; they are counted in the store."""
+        criteria = self._criteria(kind, filters, (), fields)
+        asked = parse_filters(filters)
+        return self._workspace.ledger.count(kind, {"$and": [asked, criteria]} if asked else criteria)
+
+    @property
+    def result(self) -> CampaignResult | None:
+        """Which documents are the answers of this campaign; None before it has ended."""
+        state = self._workspace.ledger.get("campaigns", self.campaign) or {}
+        return CampaignResult.model_validate(state["result"]) if "result" in state else None
+
+    def iteration(self) -> IterationDoc:
+        """The last iteration of this campaign: that of its result, else the newest.
+
+        Raises
+        ------
+        InputError
+            There is none yet.
+        """
+        result = self.result
+        if result is not None:
+            return self._get("iterations", result.iteration_keys[-1], IterationDoc)
+        # by time, not by index: a campaign that was changed has iterations of both its files
+        newest = next(self.iterations(campaign=self.campaign, sort="-created_at", limit=1), None)
+        if newest is None:
+            raise InputError(
+                f"campaign {self.campaign} has no iteration yet: its first committee is not trained"
+            )
+        return newest
+
+    def dataset(self, key: str | None = None) -> DatasetDoc:
+        """A data set by its key; that of the last iteration if None."""
+        return self._get("datasets", key or self.iteration().dataset_key, DatasetDoc)
+
+    def committee(self, key: str | None = None) -> CommitteeDoc:
+        """A committee by its key; that of the last iteration if None."""
+        return self._get("committees", key or self.iteration().committee_key, CommitteeDoc)
+
+    def label_frames(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[Atoms]:
+        """Accepted labels as atoms with energy (eV), forces (eV/Å) and stress (eV/Å³) attached.
+
+        ``info`` has ``label_key``, ``origin`` and ``method``.
+        """
+        for label in self.labels(*filters, sort=sort, limit=limit, **{"status": "accepted"} | fields):
+            yield labelled_atoms(label)
+
+    def dataset_frames(self, key: str | None = None) -> list[Atoms]:
+        """The frames of a data set, as :meth:`label_frames`; ``info["split"]`` has the side of the split.
+
+        Parameters
+        ----------
+        key
+            Of the data set; that of the last iteration if None.
+        """
+        return read_extxyz(self.artifacts.get(self.dataset(key).artifact))
+
+    def load_committee(self, key: str | None = None) -> "NequIPCommittee":
+        """A committee, ready to compute: ``dynamics_calculator`` for ASE, ``predict_all(atoms)`` for its spread.
+
+        Parameters
+        ----------
+        key
+            Of the committee; that of the last iteration if None.
+        """
+        from interphase_flows.potentials.committee import NequIPCommittee  # seconds to import
+
+        paths = [self.artifacts.get(model.checkpoint) for model in self.committee(key).models]
+        settings = self._workspace.settings
+        return NequIPCommittee(paths, settings.device, settings.n_threads)
+
+    def trajectory(self, run_id: str, **fields: Any) -> RunFrames:
+        """The frames of a run over all its segments, unwrapped; a context manager.
+
+        Parameters
+        ----------
+        run_id
+            The run, such as ``replica-0``.
+        fields
+            What else its segments are, if several runs have that name: ``committee_key=...``.
+
+        Raises
+        ------
+        InputError
+            There is no such run, or it has kept no frames, or segments of several runs have that name.
+        """
+        chosen: dict[str, Any] = {"run_id": run_id} | fields
+        result = self.result
+        if result is None:
+            chosen.setdefault("campaign", self.campaign)
+        else:
+            chosen.setdefault("key", [*result.exploration_keys, *result.production_keys])
+        segments = [s for s in self.segments(sort="first_step", **chosen) if s.trajectory is not None]
+        if not segments:
+            raise InputError(
+                f"campaign {self.campaign} has no trajectory of a run {run_id!r}: ask for its segments"
+            )
+        for before, after in pairwise(segments):
+            if after.first_step < before.last_step:
+                raise InputError(
+                    f"campaign {self.campaign}: several runs are named {run_id!r}; choose by "
+                    "committee_key=... or role=..."
+                )
+        return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
+
+    def arrays(self, analysis: AnalysisDoc) -> dict[str, NDArray[Any]]:
+        """The arrays of an answer by name; empty if it has none."""
+        if analysis.artifact is None:
+            return {}
+        with np.load(self.artifacts.get(analysis.artifact)) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def close(self) -> None:
+        """Close the store; the next question opens it again."""
+        self._workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _get(self, kind: str, key: str, model: type[_Doc]) -> _Doc:
+        found = self._workspace.ledger.get_as(kind, key, model)
+        if found is None:
+            raise InputError(f"campaign {self.campaign}: {kind} {key} is not in the ledger; resume it")
+        return found
+
+    def _documents(
+        self,
+        kind: str,
+        model: type[_Doc],
+        filters: Sequence[str],
+        sort: Sort,
+        limit: int,
+        fields: Mapping[str, Any],
+    ) -> Iterator[_Doc]:
+        found = self._found(kind, filters, sort, limit, fields)
+        known = SCHEMAS[kind].model_fields
+        return (
+            model.model_validate({f: v for f, v in document.items() if f in known or f not in LEDGER_FIELDS})
+            for document in found
+        )
+
+    def _found(
+        self, kind: str, filters: Sequence[str], sort: Sort, limit: int, fields: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        # asked for here, not at the first document: a mistake is told where it was made
+        order = [sort] if isinstance(sort, str) else list(sort)
+        criteria = self._criteria(kind, filters, order, fields)
+        return stream(self._workspace.ledger, kind, filters, limit, order, criteria)
+
+    def _criteria(
+        self, kind: str, filters: Sequence[str], order: Sequence[str], fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if kind not in KINDS:
+            raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
+        check_fields(kind, [*fields, *fields_of(filters), *(parse_sort(order) or {})])
+        return {
+            field: {"$in": list(value)} if isinstance(value, list | tuple | set | frozenset) else value
+            for field, value in fields.items()
+        }

@@ -1,0 +1,172 @@
+"""The documented questions are answered by indexes that exist, made once by whoever writes first."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+import typer
+from pymongo import MongoClient
+
+from interphase_flows.cli import app
+from interphase_flows.exceptions import StorageError
+from interphase_flows.settings import MongodbSettings
+from interphase_flows.storage.indexes import INDEXES, JOB_INDEXES, collection_of, indexes_of, make_indexes
+from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
+from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.queries import SCHEMAS, check_fields, fields_of, parse_filters, parse_sort
+from mongo_server import MongoServer
+
+pytestmark = pytest.mark.cluster
+
+PAGE = Path(__file__).parents[2] / "docs" / "query.md"
+LINE = re.compile(r"\| `interphase query ([^`]*)` \| `([^`]*)` \|")
+N_DOCUMENTS = 20
+
+
+def questions() -> list[tuple[str, tuple[str, ...]]]:
+    """Words and index of every line of the page."""
+    found = LINE.findall(PAGE.read_text(encoding="utf-8"))
+    return [(words, tuple(fields.split(", "))) for words, fields in found]
+
+
+def parsed(words: str) -> tuple[str, list[str], list[str]]:
+    """Kind, filters and fields to sort by, as the command takes them."""
+    command = typer.main.get_command(app).commands["query"]  # type: ignore[attr-defined]
+    given = command.make_context("query", shlex.split(words)).params
+    return given["kind"], given["filters"] or [], given["sort"].split(",") if given["sort"] else []
+
+
+@pytest.fixture(scope="module")
+def filled(mongo: MongodbSettings, mongo_uri: str) -> Iterator[Any]:
+    """The database, after the ledger has written documents of every kind."""
+    ledger = Ledger.in_mongodb(mongo, "mine")
+    for kind in KINDS:
+        for i in range(N_DOCUMENTS):
+            document = {"status": ["a", "b"][i % 2], "energy_ev": -1.0 * i, "index": i, "first_step": i}
+            if kind == "failures":
+                ledger.record_failure("labels", str(i), "max_force")
+            elif kind in STATE_KINDS:
+                ledger.set_state(kind, str(i), document)
+            else:
+                ledger.put(kind, str(i), document)
+    ledger.close()
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    yield client[mongo.database]
+    client.close()
+
+
+def keys_of_indexes(collection: Any) -> set[tuple[str, ...]]:
+    return {tuple(field for field, _ in i["key"]) for i in collection.index_information().values()}
+
+
+def stages(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    inputs = [plan["inputStage"]] if "inputStage" in plan else plan.get("inputStages", [])
+    return [plan, *(stage for each in inputs for stage in stages(each))]
+
+
+@pytest.mark.parametrize(("words", "fields"), questions())
+def test_a_documented_question_uses_an_index_that_exists(
+    words: str, fields: tuple[str, ...], filled: Any
+) -> None:
+    """The one the page names is there, begins with what is asked, and the server scans no collection."""
+    kind, filters, sort = parsed(words)
+    collection = filled[collection_of(kind)]
+    assert fields in keys_of_indexes(collection)
+    asked = fields_of(filters)
+    order = parse_sort(sort) or {"created_at": 1}
+    assert fields[0] in (asked or order)
+    assert set(fields[: len(asked)]) == set(asked)
+    plan = collection.find(parse_filters(filters)).sort(list(order.items())).explain()
+    found = stages(plan["queryPlanner"]["winningPlan"])
+    if asked:  # SecantusDB scans for an order alone; MongoDB takes the index
+        assert {"IXSCAN"} <= {stage["stage"] for stage in found}, plan
+        (scan,) = (stage for stage in found if stage["stage"] == "IXSCAN")
+        assert set(scan["keyPattern"]) & set(asked)
+        assert "COLLSCAN" not in {stage["stage"] for stage in found}
+
+
+def test_no_index_is_without_a_question() -> None:
+    """Each of the table is on the page, except the two that every kind has; and its fields exist."""
+    named = {(parsed(words)[0], fields) for words, fields in questions()}
+    for kind, indexes in INDEXES.items():
+        for fields in indexes:
+            check_fields(kind, fields)
+            every = fields in (("created_at",), ("campaign", "created_at"))
+            assert every or (kind, fields) in named, (kind, fields)
+    assert set(INDEXES) == set(KINDS) >= set(SCHEMAS)
+
+
+def test_the_outputs_of_jobs_are_found_by_an_index(mongo: MongodbSettings, filled: Any) -> None:
+    """jobflow asks for the newest index of a uuid; whoever writes an output first makes it."""
+    for name, key in (("interphase_jobs", "uuid"), ("interphase_job_data", "blob_uuid")):
+        store = MongodbStore(name, key, mongo)
+        store.connect()
+        store.update({key: "u", "index": 1})
+        assert set(JOB_INDEXES[name]) <= keys_of_indexes(filled[name])
+        store.close()
+    plan = filled["interphase_jobs"].find({"uuid": "u"}).sort("index", -1).explain()
+    assert "IXSCAN" in {stage["stage"] for stage in stages(plan["queryPlanner"]["winningPlan"])}
+
+
+def test_indexes_are_made_once(mongo: MongodbSettings, filled: Any) -> None:
+    """The second time there is nothing to make, and a store that has looked does not look again."""
+    for kind in KINDS:
+        name = collection_of(kind)
+        assert make_indexes(filled[name], indexes_of(name)) == 0
+    ledger = Ledger.in_mongodb(mongo, "mine")
+    ledger.put("labels", "first", {})
+    filled[collection_of("labels")].drop_index("energy_ev_1")
+    ledger.put("labels", "second", {})
+    assert ("energy_ev",) not in keys_of_indexes(filled[collection_of("labels")])
+    ledger.close()
+    ledger.put("labels", "third", {})  # opened again
+    assert ("energy_ev",) in keys_of_indexes(filled[collection_of("labels")])
+    ledger.close()
+
+
+def test_a_reader_makes_no_collection_and_no_index(mongo: MongodbSettings, mongo_uri: str) -> None:
+    """Of a database that is not there yet; and it cannot write."""
+    empty = mongo.model_copy(update={"database": f"{mongo.database}_empty"})
+    ledger = Ledger.in_mongodb(empty, "mine", read_only=True)
+    assert [ledger.count(kind) for kind in KINDS] == [0] * len(KINDS)
+    for write in (
+        lambda: ledger.put("labels", "a", {}),
+        lambda: ledger.set_state("progress", "a", {}),
+        lambda: ledger.record_failure("labels", "a", "x"),
+        lambda: ledger.store("labels").remove_docs({}),
+        lambda: ledger.store("labels").update({"key": "a"}),
+    ):
+        with pytest.raises(StorageError, match=r"mongodb/.*_empty/.*: opened read-only"):
+            write()
+    ledger.close()
+    client: MongoClient[Any] = MongoClient(mongo_uri)
+    assert client[empty.database].list_collection_names() == []
+    client.close()
+
+
+def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
+    """Without indexes, and without asking for them; what it cannot write is told in words."""
+    client: MongoClient[Any] = MongoClient(own_server.uri)
+    client["shared"][collection_of("labels")].insert_one(
+        {"key": "a", "created_at": "2026", "energy_ev": -1.0}
+    )
+    client.admin.command("createUser", "reader", pwd="p:/4", roles=[{"role": "read", "db": "shared"}])
+    client.close()
+    own_server.ask_for_password("alice", "secret")
+    address = f"mongodb://reader:{quote_plus('p:/4')}@localhost:{own_server.port}/?authSource=admin"
+    settings = MongodbSettings(type="mongodb", database="shared", uri=address)
+    reader = Ledger.in_mongodb(settings, read_only=True)
+    assert [found["key"] for found in reader.find("labels", {"energy_ev": {"$lt": 0}})] == ["a"]
+    assert reader.count("models") == 0
+    collection = reader.store("labels")._collection
+    assert make_indexes(collection, indexes_of(collection.name)) == 0
+    assert keys_of_indexes(collection) == {("_id",)}
+    reader.close()
+    writer = Ledger.in_mongodb(settings)
+    with pytest.raises(StorageError, match="the user may not write there"):
+        writer.put("labels", "b", {})
+    writer.close()

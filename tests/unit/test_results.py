@@ -1,0 +1,158 @@
+"""What a campaign has stored, asked for in Python."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import loop_documents as documents
+from interphase_flows.documents.records import IterationDoc, LabelDoc
+from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.results import CampaignResults
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, open_workspace
+
+
+def label(key: str, energy_ev: float, **changes) -> LabelDoc:
+    fields = {
+        "key": key,
+        "structure_key": f"s-{key}",
+        "origin": "crystal/Li2S",
+        "formula": "Li2S",
+        "method_name": "spheres",
+        "method_key": "spheres-1",
+        "is_surrogate": True,
+        "status": "accepted",
+        "numbers": [3, 3, 16],
+        "cell": [[5.0, 0, 0], [0, 5.0, 0], [0, 0, 5.0]],
+        "positions": [[0.0, 0, 0], [2.4, 0, 0], [0, 2.4, 0]],
+        "energy_ev": energy_ev,
+        "forces_ev_per_angstrom": [[0.1, 0, 0], [-0.1, 0, 0], [0, 0, 0]],
+        "stress_ev_per_angstrom3": [0.01, 0, 0, 0, 0, 0],
+    }
+    return LabelDoc(**fields | changes)
+
+
+def iteration(key: str, index: int) -> IterationDoc:
+    committee = documents.committee()
+    return IterationDoc(
+        key=key,
+        index=index,
+        dataset_key="dataset",
+        committee_key=committee.key,
+        explored_with=None,
+        n_labels_new=3,
+        n_labels_rejected=0,
+        n_labels_total=10,
+        n_train=8,
+        errors={"test": documents.ERRORS},
+        fresh_audit_errors=None,
+        calibration=committee.calibration,
+        select_force_std_ev_per_angstrom=0.1,
+        stop_force_std_ev_per_angstrom=0.3,
+        fraction_above_select=None,
+        targets_met=False,
+        stop_reasons={},
+        decision="continue",
+        reason="no fresh dynamics were audited yet",
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(root=tmp_path / "runs", campaign="mine")
+
+
+@pytest.fixture
+def written(settings: Settings):
+    """A campaign with labels and iterations, one of them of another campaign; yields its workspace."""
+    with open_workspace(settings) as workspace:
+        workspace.ledger.set_state("campaigns", "mine", {"spec": {}, "status": "running"})
+        for document in (
+            label("a", -1.0),
+            label("b", -3.0, origin="amorphous x=0.5"),
+            label("c", -2.0, notes=["continued"]),
+        ):
+            workspace.ledger.put("labels", document.key, document)
+        failed = {"status": "rejected", "reason": "max_force", "forces_ev_per_angstrom": None}
+        workspace.ledger.put("labels", "d", label("d", -9.0, **failed))
+        for key, index in (("i0", 0), ("i1", 1)):
+            workspace.ledger.put("iterations", key, iteration(key, index))
+        of_another(workspace, "theirs", 9)
+        yield workspace
+
+
+def of_another(workspace: Workspace, key: str, index: int) -> None:
+    workspace.ledger.campaign = "another"
+    workspace.ledger.put("iterations", key, iteration(key, index))
+    workspace.ledger.campaign = "mine"
+
+
+@pytest.fixture
+def results(written: Workspace, settings: Settings):
+    with CampaignResults(settings=settings) as results:
+        yield results
+
+
+def test_strings_and_keywords_say_the_same(results):
+    """Equal, any of a list, and both together; sorted and limited by the store."""
+    assert [found.key for found in results.labels("status=accepted", sort="energy_ev")] == ["b", "c", "a"]
+    assert [found.key for found in results.labels(status="accepted", sort=["-energy_ev"], limit=1)] == ["a"]
+    assert {found.key for found in results.labels("energy_ev<-1", key=["a", "b", "c"])} == {"b", "c"}
+    assert {found.key for found in results.labels("energy_ev<-1", "energy_ev>-3", status="accepted")} == {"c"}
+    assert results.count("labels", "energy_ev<-1", status="accepted") == 2
+    assert results.count("labels", notes="continued") == 1
+
+
+def test_documents_are_typed(results):
+    """With what the schema says, and nothing of the ledger's."""
+    (found,) = results.labels(key="c")
+    assert found == label("c", -2.0, notes=["continued"])
+
+
+def test_accepted_labels_are_atoms_with_their_numbers(results):
+    """As ASE has them: tension positive, eV and Å."""
+    frames = list(results.label_frames(sort="key"))
+    assert [frame.info["label_key"] for frame in frames] == ["a", "b", "c"]
+    assert frames[1].get_potential_energy() == -3.0
+    assert np.allclose(frames[0].get_forces()[:, 0], [0.1, -0.1, 0])
+    assert frames[0].get_stress()[0] == 0.01
+    with pytest.raises(InputError, match="was rejected"):
+        list(results.label_frames(status="rejected"))
+
+
+def test_the_last_iteration_is_this_campaigns(results, written):
+    """Not another campaign's in the same database; of a finished campaign, that of its result."""
+    assert results.iteration().key == "i1"
+    named = dict.fromkeys(("dataset_key", "committee_key", "starts_key"), "x")
+    lists = {"exploration_keys": [], "production_keys": [], "iteration_keys": ["i0"], "analysis_keys": {}}
+    result = {"name": "mine", "outcome": "converged"} | named | lists
+    written.ledger.set_state("campaigns", "mine", {"spec": {}, "status": "finished", "result": result})
+    assert results.iteration().key == "i0"
+    assert [found.key for found in results.iterations(campaign="another")] == ["theirs"]
+
+
+def test_what_cannot_be_asked_is_told_at_once(results):
+    """Before any document is read: unknown fields, kinds and filters."""
+    with pytest.raises(InputError, match="did you mean 'energy_ev'"):
+        results.labels("energy<1")
+    with pytest.raises(InputError, match="did you mean 'status'"):
+        results.labels(statuss="accepted")
+    with pytest.raises(InputError, match="did you mean 'run_id'"):
+        results.segments(sort="runid")
+    with pytest.raises(InputError, match="a filter is FIELD OPERATOR VALUE"):
+        results.labels("status")
+    with pytest.raises(InputError, match="unknown kind 'label'"):
+        results.count("label")
+    with pytest.raises(InputError, match="no trajectory of a run 'replica-0'"):
+        results.trajectory("replica-0")
+    with pytest.raises(InputError, match="datasets dataset is not in the ledger"):
+        results.dataset()
+
+
+def test_a_campaign_that_is_not_there_is_told(settings, written):
+    """With those there are."""
+    with pytest.raises(StorageError, match="no such campaign; there are: mine"):
+        CampaignResults("yours", settings)
+    with pytest.raises(InputError, match="no campaign: name one"):
+        CampaignResults(settings=Settings(root=settings.root))
