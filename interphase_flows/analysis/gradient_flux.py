@@ -72,7 +72,9 @@ def ideal_gradient_ev_per_angstrom(
     with np.errstate(divide="ignore", invalid="ignore"):
         log_share = np.log(density / density.sum(axis=0))
     log_share[~np.isfinite(log_share)] = np.nan
-    return np.asarray(KB_EV_PER_K * temperature_K * np.gradient(log_share, height, axis=1))
+    gradient = KB_EV_PER_K * temperature_K * np.gradient(log_share, height, axis=1)
+    # a central difference does not look at the slab itself
+    return np.where(np.isnan(log_share), np.nan, gradient)
 
 
 def gradient_flux(

@@ -7,7 +7,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-WITH_PYTHON = {"tutorial.md", "add_a_reference_method.md", "trajectories.md"}
+WITH_PYTHON = {"tutorial.md", "add_a_reference_method.md", "kinetics.md", "trajectories.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -48,7 +48,7 @@ def search(law: Law, time_ps: FloatArray, series: FloatArray) -> tuple[FloatArra
     flat = q.transpose(0, 2, 1).reshape(n_shapes * n_columns, n_frames)
     projected = (flat @ series.T).reshape(n_shapes, n_columns, len(series))
     squares = (series**2).sum(axis=1) - (projected**2).sum(axis=1)
-    amplitudes = np.linalg.solve(r, projected).transpose(0, 2, 1)
+    amplitudes = np.asarray(np.linalg.solve(r, projected), dtype=float).transpose(0, 2, 1)
     parameters = law.parameters(amplitudes, shapes[:, None, :])
     lower, upper = law.bounds(time_ps)
     fits = law.allowed(parameters) & ((parameters >= lower) & (parameters <= upper)).all(axis=-1)

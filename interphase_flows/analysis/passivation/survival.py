@@ -6,6 +6,7 @@ Stat. Assoc. 53, 457 (1958), with Greenwood's variance on the log-log scale, bot
 there in the first frame have an unknown age and are left out.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,26 +103,37 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
 
 
 def survival(lives: Lifetimes) -> SurvivalCurve:
-    """Return the share of labels that reach an age."""
+    """Return the share of labels that reach an age.
+
+    Raises
+    ------
+    AnalysisError
+        Every label begins in the last frame.
+    """
     seen = lives.duration_ps > 0  # a label of the last frame alone has been seen for no time
     if not seen.any():
         raise AnalysisError("every label begins in the last frame; give a longer trajectory")
     duration, ended = lives.duration_ps[seen], lives.ended[seen]
     curve = ecdf(CensoredData.right_censored(duration, ~ended)).sf
-    with np.errstate(divide="ignore", invalid="ignore"):  # log(-log 1) before the first label ends
+    with warnings.catch_warnings():
+        # there is none before the first label ends and after the last; see below
+        warnings.filterwarnings("ignore", message="The confidence interval is undefined")
         bounds = curve.confidence_interval(CONFIDENCE, method="log-log")
-    age = np.concatenate([[0.0], curve.quantiles])
-    share = np.concatenate([[1.0], curve.probabilities])
-    lower, upper = (
-        np.concatenate([[1.0], np.where(curve.probabilities == 1, 1.0, np.nan_to_num(each.probabilities))])
-        for each in (bounds.low, bounds.high)
+    lower, upper = bounds.low.probabilities.copy(), bounds.high.probabilities.copy()
+    upper[curve.probabilities == 1] = lower[curve.probabilities == 1] = 1.0
+    # that none is left of few says little of the rest: the bound stays where it was
+    gone = curve.probabilities == 0
+    lower[gone], upper[gone] = 0.0, min(upper[~gone], default=1.0)
+    age, share, lower, upper = (
+        np.concatenate([[first], each])
+        for first, each in ((0.0, curve.quantiles), (1.0, curve.probabilities), (1.0, lower), (1.0, upper))
     )
     return SurvivalCurve(
         age_ps=age,
         surviving_share=share,
         lower=lower,
         upper=upper,
-        # where the steps of the curve, and of its bounds, pass one half: Brookmeyer and Crowley (1982)
+        # where the steps of the curve and of its bounds pass one half: Brookmeyer and Crowley (1982)
         median_ps=Interval(*(_passes_half(age, each) for each in (share, lower, upper))),
         n_stretches=int(seen.sum()),
         n_ended=int(ended.sum()),

@@ -19,20 +19,19 @@ from scipy.stats import t as student
 from interphase_flows.analysis.frames import FloatArray
 from interphase_flows.analysis.kinetics.depletion import Depletion
 from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
-from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, WindowRate, window_rate
+from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
 """Of the initial peak."""
 WINDOW_SHARE = 0.25
 """Of the trajectory, for each of the last two windows."""
-PEAKS_PER_WINDOW = 4
+PEAKS_PER_WINDOW = 10
 """Initial peaks are looked for in the first window, by windows shorter by this."""
 PEAK_CONFIDENCE = 0.999
 """With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""
-MOST_LONGER = 1e4
-"""Factor on the windows beyond which no length is promised."""
 
 State = Literal["growing", "passivated", "depleted", "undecided"]
 
@@ -66,44 +65,37 @@ class Verdict:
     windows_ps: tuple[tuple[float, float], tuple[float, float]] | None
     """From when to when each of the last two windows goes; None if there are too few frames for any."""
     depletion: Depletion | None
-    trajectory_needed_ps: float | None
-    """When undecided: about the length that would decide if rates and noise stay; infinite if none would."""
+    trajectory_needed_ps: tuple[float, float] | None
+    """When undecided: about the length that would decide if rates and noise stay as they are. The first number
+    holds if noise stays bounded, the second if all of it adds up like a random walk; infinite where an initial
+    rate is missing."""
     n_replicas: int
 
 
 @dataclass(frozen=True)
 class _Pooled:
-    """A rate over replicas, with what its error would be in longer windows."""
+    """A rate over replicas."""
 
     rate: float
-    errors: tuple[WindowRate, ...]
+    within: float
+    """Standard error from the noise within the replicas."""
     between: float
-    """Standard error from the spread of the replicas; 0 for fewer than three."""
+    """Standard error from the spread of three replicas or more; 0 for fewer."""
+    n_points: int
+    n_replicas: int
 
-    @property
-    def degrees(self) -> int:
-        return len(self.errors) - 1 if self.between else self.errors[0].n_points - 2
-
-    def within(self, factor: float = 1.0) -> float:
-        """Return the standard error from the noise within the replicas, in windows longer by a factor."""
-        return math.sqrt(sum(e.standard_error_of_longer(factor) ** 2 for e in self.errors)) / len(self.errors)
-
-    def error(self, factor: float = 1.0) -> float:
-        if not self.between:
-            return self.within(factor)
-        return self.between * (self.within(factor) / self.within() if self.within() else 1.0)
-
-    def differs_from_zero(self) -> bool:
-        """Return whether the noise within the replicas cannot make such a rate."""
-        quantile = float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.errors[0].n_points - 2))
-        return abs(self.rate) > quantile * self.within()
-
-    def half(self, confidence: float, factor: float = 1.0) -> float:
-        return float(student.ppf(0.5 + confidence / 2, self.degrees)) * self.error(factor)
+    def half(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval."""
+        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
+        return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         half = self.half(confidence)
         return Interval(self.rate, self.rate - half, self.rate + half)
+
+    def differs_from_zero(self) -> bool:
+        """Return whether the noise within the replicas cannot make such a rate."""
+        return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 
 def verdict(
@@ -124,8 +116,8 @@ def verdict(
     window_ps
         Length of each of the last two windows in ps; a quarter of the trajectory by default.
     peak_window_ps
-        Length of the windows in which initial rates are measured, in ps; a quarter of a window by default.
-        The peak of a rate that falls from the start depends on it, and so does epsilon.
+        Length of the windows in which initial rates are measured, in ps; by default a tenth of a window, but ten
+        frames. The peak of a rate that falls from the start depends on it, and so does epsilon.
     epsilon
         Largest rate that counts as none, as a share of the initial peak.
 
@@ -141,10 +133,12 @@ def verdict(
     # the longest time that ten frames of a replica may take
     least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
     window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
-    peak_window = max(window / PEAKS_PER_WINDOW, least) if peak_window_ps is None else peak_window_ps
+    peak_window = (
+        min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
+    )
     if window_ps is None and window < least:
         reason = f"{end - start:g} ps hold too few frames for windows of {LEAST_FRAMES}"
-        return Verdict("undecided", reason, {}, None, None, least / WINDOW_SHARE, len(replicas))
+        return Verdict("undecided", reason, {}, None, None, (least / WINDOW_SHARE,) * 2, len(replicas))
     if not 0 < 2 * window <= end - start or not 0 < peak_window <= window:
         raise AnalysisError(
             f"two windows of {window:g} ps and peaks of {peak_window:g} ps do not fit into {end - start:g} ps"
@@ -165,7 +159,8 @@ def verdict(
     needed = None
     if state == "undecided":
         factor = max(_longer(in_windows[name], checks[name].epsilon_per_ps) for name in names)
-        needed = end - start - 2 * window + 2 * window * factor
+        before, both = end - start - 2 * window, 2 * window
+        needed = before + both * factor ** (2 / 3), before + both * factor**2
     return Verdict(state, reason, checks, last_two, depletion, needed, len(replicas))
 
 
@@ -176,8 +171,11 @@ def _judged(
         return "depleted", (
             f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps: what stopped may have starved"
         )
-    if not any(check.epsilon_per_ps > 0 for check in checks.values()):
-        return "undecided", "no initial rate differs from zero, so there is nothing to compare with"
+    if unmeasured := [name for name, check in checks.items() if not check.epsilon_per_ps > 0]:
+        return "undecided", (
+            f"{', '.join(unmeasured)}: no initial rate differs from zero, so there is nothing to compare with; "
+            "average more replicas, or begin at contact"
+        )
     if all(all(check.is_below) for check in checks.values()):
         return "passivated", "every rate of the last two windows is within epsilon, and both sides are left"
     shared = 1 - (1 - CONFIDENCE) / len(checks)
@@ -220,22 +218,27 @@ def _rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float
         inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
         rates.append(window_rate(time[inside], each.quantities[name][inside]))
     values = np.array([rate.rate_per_ps for rate in rates])
-    between = float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 2 else 0.0
-    return _Pooled(float(values.mean()), tuple(rates), between)
+    n = len(rates)
+    return _Pooled(
+        rate=float(values.mean()),
+        within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
+        between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
+        n_points=rates[0].n_points,
+        n_replicas=n,
+    )
 
 
 def _longer(windows: Sequence[_Pooled], epsilon: float) -> float:
-    """Return the factor on the windows' length that would place every rate on one side of epsilon.
+    """Return by how much intervals must shrink to place every rate on one side of epsilon, at least 1.
 
-    A rate that does not differ from zero is taken as zero, and one so near to epsilon that no length would tell
-    as half of it away.
+    A rate that does not differ from zero is taken as zero, and one so near to epsilon that nothing would tell as
+    half of it away.
     """
     if not epsilon > 0:
         return math.inf
     factor = 1.0
     for window in windows:
-        seen = abs(window.rate) > window.half(CONFIDENCE)
+        seen = abs(window.rate) > window.half()
         distance = max(abs(abs(window.rate) - epsilon), epsilon / 2) if seen else epsilon
-        while factor < MOST_LONGER and window.half(CONFIDENCE, factor) >= distance:
-            factor *= 1.1
-    return factor if factor < MOST_LONGER else math.inf
+        factor = max(factor, window.half() / distance)
+    return factor

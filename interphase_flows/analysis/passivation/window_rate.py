@@ -34,25 +34,13 @@ class WindowRate:
     """A slope and its error; the unit is that of the series per ps."""
 
     rate_per_ps: float
-    variance_bounded: float
-    """The part of the squared error that falls with the cube of the window's length."""
-    variance_walk: float
-    """The part that falls with the length itself."""
+    standard_error_per_ps: float
     n_points: int
-
-    @property
-    def standard_error_per_ps(self) -> float:
-        """The error of the slope."""
-        return self.standard_error_of_longer(1.0)
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Return the slope's interval by Student's t."""
         half = self.standard_error_per_ps * float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
         return Interval(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
-
-    def standard_error_of_longer(self, factor: float) -> float:
-        """Return what the error would be in a window longer by a factor."""
-        return math.sqrt(self.variance_bounded / factor**3 + self.variance_walk / factor)
 
 
 @dataclass(frozen=True)
@@ -65,8 +53,6 @@ class _Noise:
     """(2, n), what gives intercept and slope."""
     slope_variance: float
     log_determinants: float
-    share_of_the_walk: float
-    """Of the slope's variance."""
 
 
 def window_rate(time_ps: FloatArray, values: FloatArray) -> WindowRate:
@@ -101,13 +87,7 @@ def window_rate(time_ps: FloatArray, values: FloatArray) -> WindowRate:
     weight /= weight.sum()
     rate = float(weight @ slope)
     variance += (slope - rate) ** 2
-    walk = weight * [noise.share_of_the_walk for noise in noises]
-    return WindowRate(
-        rate_per_ps=rate / step_ps,
-        variance_bounded=float((weight - walk) @ variance) / step_ps**2,
-        variance_walk=float(walk @ variance) / step_ps**2,
-        n_points=n,
-    )
+    return WindowRate(rate / step_ps, math.sqrt(float(weight @ variance)) / step_ps, n)
 
 
 @lru_cache(maxsize=32)
@@ -128,7 +108,6 @@ def _noises(n: int, per_point: int) -> tuple[_Noise, ...]:
                 design=inverse @ line.T @ weights,
                 slope_variance=float(inverse[1, 1]),
                 log_determinants=float(2 * np.log(np.diag(factor)).sum() + np.linalg.slogdet(information)[1]),
-                share_of_the_walk=1 / (1 + 12 * white / n**2),
             )
         )
     return tuple(prepared)
