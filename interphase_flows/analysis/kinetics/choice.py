@@ -48,13 +48,15 @@ def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawS
         Largest absolute value of the series.
     """
     closest = min(fits, key=lambda fit: fit.squares)
-    g = statistical_inefficiency(closest.residuals, closest.law.n_parameters)
     n = len(closest.residuals)
+    rounding = max((NUMERICAL_NOISE * size) ** 2, 1e-300)
+    exact = closest.squares / n <= rounding
+    g = 1.0 if exact else statistical_inefficiency(closest.residuals, closest.law.n_parameters)
     independent = n / g
     scores = []
     for fit in fits:
         p = fit.law.n_parameters
-        misfit = independent * math.log(max(fit.squares / n, (NUMERICAL_NOISE * size) ** 2, 1e-300))
+        misfit = independent * math.log(max(fit.squares / n, rounding))
         scores.append(
             LawScore(
                 law=fit.law.name,

@@ -91,7 +91,9 @@ def fit_law(law: Law, time_ps: FloatArray, series: FloatArray) -> LawFit | None:
     def residuals(trial: lmfit.Parameters) -> FloatArray:
         return series - law.curve(time_ps, np.array([trial[name].value for name in names]))
 
-    found = lmfit.minimize(residuals, parameters, method="least_squares", x_scale="jac", calc_covar=False)
+    # lmfit divides by errors, which are zero where a fit is exact; errors are the bootstrap's work
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = lmfit.minimize(residuals, parameters, method="least_squares", x_scale="jac", calc_covar=False)
     best = np.array([found.params[name].value for name in names])
     at_start = series - law.curve(time_ps, start[0])
     at_best = series - law.curve(time_ps, best)

@@ -7,7 +7,7 @@ from correlated_series import correlated_noise
 from interphase_flows.analysis.kinetics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.kinetics.correlation import statistical_inefficiency
 from interphase_flows.analysis.kinetics.depletion import find_depletion
-from interphase_flows.analysis.kinetics.growth import LAWS, thickness_kinetics
+from interphase_flows.analysis.kinetics.growth import LAWS, fraction_kinetics, thickness_kinetics
 from interphase_flows.analysis.kinetics.least_squares import fit_law, fit_many
 from interphase_flows.analysis.kinetics.linear import Linear
 from interphase_flows.analysis.kinetics.pooled import between_replicas, pooled_kinetics
@@ -30,6 +30,18 @@ def test_a_law_without_noise_comes_back_to_the_last_digits(law):
     planted = np.array(PLANTED[law.name])
     fit = fit_law(law, TIME_PS, law.curve(TIME_PS, planted))
     np.testing.assert_allclose(fit.parameters, planted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_rounding_is_not_taken_for_noise(law):
+    found = thickness_kinetics(TIME_PS, law.curve(TIME_PS, np.array(PLANTED[law.name])), n_resamples=5)
+    assert found.decision == law.name
+
+
+def test_a_phase_that_never_appears_is_constant():
+    found = fraction_kinetics(TIME_PS, np.zeros_like(TIME_PS), n_resamples=5)
+    assert found.decision == "constant"
+    assert found.candidates[0].parameters["level_fraction"].value == 0.0
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
