@@ -55,6 +55,18 @@ def test_one_stage_is_split_in_two_for_at_most_five_percent_of_seeds(name):
     assert np.mean(right) >= 0.8
 
 
+def test_with_frames_instead_of_independent_samples_bic_would_split_one_stage():
+    """What g is for: a plain BIC takes correlated noise for a second stage."""
+    law, parameters = SINGLE_STAGES["parabolic"]
+    split = 0
+    for series in series_of(law, parameters, 40, seed=6, correlation=0.8):
+        fits = [fit for each in LAWS if (fit := fit_law(each, TIME_PS, series)) is not None]
+        n = len(series)
+        plain = [n * np.log(fit.squares / n) + (fit.law.n_parameters + 1) * np.log(n) for fit in fits]
+        split += fits[int(np.argmin(plain))].law.name == "linear_then_parabolic"
+    assert split / 40 > 0.1
+
+
 def test_a_planted_avrami_exponent_and_rate_come_back_with_intervals():
     series = series_of(Avrami(), (0.8, 0.03, 2.5), 1, seed=14, size=0.02)[0]
     found = fraction_kinetics(TIME_PS, series)

@@ -55,7 +55,14 @@ NOISES = {
 def test_intervals_of_window_rates_hold_the_truth(kind, n_frames):
     """Bounded noise gets an interval that is too wide rather than too narrow."""
     time = np.arange(float(n_frames))
-    intervals = [window_rate(time, 0.1 * time + noise).interval() for noise in NOISES[kind](n_frames, seed=3)]
+    rates = [window_rate(time, 0.1 * time + noise) for noise in NOISES[kind](n_frames, seed=3)]
+    intervals = [rate.interval() for rate in rates]
     share = np.mean([each.lower <= 0.1 <= each.upper for each in intervals])
     assert share >= 0.90
-    assert kind != "walk" or share <= 0.98
+    scatter = np.std([rate.rate_per_ps for rate in rates])
+    too_wide = np.mean([rate.standard_error_per_ps for rate in rates]) / scatter
+    if kind == "walk":
+        assert share <= 0.98
+        assert 0.8 < too_wide < 1.2
+    else:
+        assert 1.5 < too_wide < 4.5

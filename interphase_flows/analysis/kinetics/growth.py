@@ -11,6 +11,7 @@ from interphase_flows.analysis.kinetics.avrami import Avrami
 from interphase_flows.analysis.kinetics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.kinetics.choice import DECISIVE, LawScore, rivals_of_the_best, scores_of
 from interphase_flows.analysis.kinetics.constant import Constant
+from interphase_flows.analysis.kinetics.correlation import statistical_inefficiency
 from interphase_flows.analysis.kinetics.depletion import Depletion, find_depletion
 from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.law import Law
@@ -49,6 +50,8 @@ class LawEstimate:
     equation: str
     parameters: Mapping[str, Interval]
     """By name, with units; 95 % intervals by block bootstrap."""
+    block_frames: int
+    """Frames of a block of the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,6 @@ class GrowthKinetics:
     """Frames that were fitted."""
     n_independent: float
     """Independent samples they are worth."""
-    block_frames: int
-    """Frames of a block of the bootstrap."""
     fitted_until_ps: float
     depletion: Depletion | None
     """What ran out, from when on frames were left out."""
@@ -150,14 +151,12 @@ def _kinetics(
     if depletion is not None:
         before = time < depletion.time_ps
         time, series = time[before], series[before]
-    n_frames = len(time)
-    if n_frames < LEAST_FRAMES:
-        reason = f"{n_frames} frames" + (
-            "" if depletion is None else f" before {depletion.reservoir} ran out"
-        )
-        until = float(time[-1]) if n_frames else 0.0
-        return GrowthKinetics(UNDECIDED, reason, (), (), n_frames, n_frames, 0, until, depletion)
-    until = float(time[-1])
+        if len(time) < LEAST_FRAMES:
+            reason = f"{len(time)} frames before {depletion.reservoir} ran out"
+            return GrowthKinetics(
+                UNDECIDED, reason, (), (), len(time), len(time), depletion.time_ps, depletion
+            )
+    n_frames, until = len(time), float(time[-1])
     time, series, per_point = _averaged(time, series)
 
     fits = {law.name: fit for law in laws if (fit := fit_law(law, time, series)) is not None}
@@ -167,13 +166,13 @@ def _kinetics(
     independent = len(series) / g
     names = rivals_of_the_best(scores)
     random = np.random.default_rng(seed)
-    estimates = {name: _estimate(fits[name], time, unit, n_resamples, random) for name in names}
+    estimates = {name: _estimate(fits[name], time, unit, per_point, n_resamples, random) for name in names}
 
     slope = None
     if names[0] == Constant.name:
         line = fits.get(Linear.name) or fit_law(Linear(), time, series)
         assert line is not None  # a straight line always fits
-        slope = _estimate(line, time, unit, n_resamples, random)
+        slope = _estimate(line, time, unit, per_point, n_resamples, random)
     decision, reason = _decided(names, independent, slope, time[-1] - time[0], smallest_change, unit)
     if slope is not None and decision == UNDECIDED:
         estimates[Linear.name] = slope
@@ -184,7 +183,6 @@ def _kinetics(
         scores=tuple(scores),
         n_frames=n_frames,
         n_independent=independent,
-        block_frames=per_point * block_length(len(series), g),
         fitted_until_ps=until,
         depletion=depletion,
     )
@@ -214,7 +212,12 @@ def _decided(
 
 
 def _estimate(
-    fit: LawFit, time: FloatArray, unit: str, n_resamples: int, random: np.random.Generator
+    fit: LawFit,
+    time: FloatArray,
+    unit: str,
+    per_point: int,
+    n_resamples: int,
+    random: np.random.Generator,
 ) -> LawEstimate:
     law = fit.law
     noise = resampled_noise(fit.residuals, law.n_parameters, n_resamples, random)
@@ -228,6 +231,8 @@ def _estimate(
             name: Interval(float(fit.parameters[i]), float(lower[i]), float(upper[i]))
             for i, name in enumerate(law.parameter_names(unit))
         },
+        block_frames=per_point
+        * block_length(len(time), statistical_inefficiency(fit.residuals, law.n_parameters)),
     )
 
 
