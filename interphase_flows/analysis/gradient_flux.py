@@ -1,0 +1,140 @@
+"""Flux from Onsager coefficients: J_i = - sum over j of L_ij grad(mu_j), and how sure it is.
+
+The model of mu is an ideal solution in the local composition: mu_j = mu0_j + kB T ln x_j, with x_j the share of
+species j among all atoms of a slab, so grad(mu_j) = kB T grad(ln x_j). It knows no enthalpy of reaction and no
+electric field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms.
+The model-free flux (`interphase_flows.analysis.crossings`) stands beside it for that reason.
+
+Error bars are by Monte Carlo over the intervals of L_ij, taken as normal and independent but for L_ij = L_ji.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from interphase_flows.analysis.crossings import ANGSTROM2_PER_NM2
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.kinetics.interval import CONFIDENCE
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
+
+SYMMETRY = 1e-6
+"""Largest difference of L_ij and L_ji, of the largest element."""
+
+
+@dataclass(frozen=True)
+class GradientFlux:
+    """Fluxes along the normal, (n_species, n_slabs); nan where a composition or a coefficient is unknown."""
+
+    species: tuple[str, ...]
+    height_angstrom: FloatArray
+    """(n_slabs,), middles of the slabs, Å."""
+    gradient_ev_per_angstrom: FloatArray
+    """grad(mu) of each species, eV/Å."""
+    flux_atoms_per_nm2_ps: FloatArray
+    """Upwards positive."""
+    lower_atoms_per_nm2_ps: FloatArray
+    """Of the 95 % interval."""
+    upper_atoms_per_nm2_ps: FloatArray
+
+
+def ideal_gradient_ev_per_angstrom(
+    height_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
+) -> FloatArray:
+    """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
+
+    Central differences; nan in and beside slabs that hold none of a species, where ln x has no value.
+
+    Parameters
+    ----------
+    height_angstrom
+        Middles of the slabs in Å, (n_slabs,).
+    density_per_angstrom3
+        Number densities, (n_species, n_slabs), 1/Å³, of all species there are.
+    temperature_K
+        Temperature, K.
+
+    Raises
+    ------
+    AnalysisError
+        The shapes do not match, heights do not rise, or a density is negative.
+    """
+    height, density = np.asarray(height_angstrom, dtype=float), np.asarray(density_per_angstrom3, dtype=float)
+    if density.ndim != 2 or density.shape[1:] != height.shape or len(height) < 2 or (density < 0).any():
+        raise AnalysisError(
+            f"densities of shape {density.shape} for {height.shape} heights; give (n_species, n_slabs), none negative"
+        )
+    if not (np.diff(height) > 0).all() or not temperature_K > 0:
+        raise AnalysisError(f"heights must rise, and the temperature of {temperature_K} K be positive")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_share = np.log(density / density.sum(axis=0))
+    log_share[~np.isfinite(log_share)] = np.nan
+    gradient = KB_EV_PER_K * temperature_K * np.gradient(log_share, height, axis=1)
+    # a central difference does not look at the slab itself
+    return np.where(np.isnan(log_share), np.nan, gradient)
+
+
+def gradient_flux(
+    species: Sequence[str],
+    height_angstrom: ArrayLike,
+    gradient_ev_per_angstrom: ArrayLike,
+    onsager_per_ev_angstrom_ps: ArrayLike,
+    onsager_lower: ArrayLike,
+    onsager_upper: ArrayLike,
+    *,
+    n_samples: int = 2000,
+    seed: int = 0,
+) -> GradientFlux:
+    """Return the fluxes that gradients of mu drive.
+
+    Parameters
+    ----------
+    species
+        Names, in the order of the matrices.
+    height_angstrom
+        Middles of the slabs in Å, (n_slabs,).
+    gradient_ev_per_angstrom
+        grad(mu), (n_species, n_slabs), eV/Å.
+    onsager_per_ev_angstrom_ps, onsager_lower, onsager_upper
+        L_ij and the bounds of its 95 % interval, 1/(eV Å ps): (n_species, n_species), or one matrix per slab,
+        (n_slabs, n_species, n_species).
+    n_samples
+        Of the Monte Carlo.
+    seed
+        Of its random numbers.
+
+    Raises
+    ------
+    AnalysisError
+        The shapes do not match, L is not symmetric, or a value lies outside its bounds.
+    """
+    height = np.asarray(height_angstrom, dtype=float)
+    gradient = np.asarray(gradient_ev_per_angstrom, dtype=float)
+    n_species, n_slabs = len(species), len(height)
+    shape = (n_slabs, n_species, n_species)
+    given = [
+        np.asarray(each, dtype=float) for each in (onsager_per_ev_angstrom_ps, onsager_lower, onsager_upper)
+    ]
+    if gradient.shape != (n_species, n_slabs) or any(each.shape not in {shape, shape[1:]} for each in given):
+        raise AnalysisError(
+            f"gradients {gradient.shape} and coefficients {[each.shape for each in given]} do not belong to "
+            f"{n_species} species in {n_slabs} slabs; give {(n_species, n_slabs)} and {shape[1:]} or {shape}"
+        )
+    value, lower, upper = (np.broadcast_to(each, shape) for each in given)
+    if (np.abs(value - value.swapaxes(1, 2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
+        raise AnalysisError("L_ij differs from L_ji; give the symmetric estimate")
+    if ((value < lower) | (value > upper)).any():
+        raise AnalysisError("an L_ij lies outside its own interval; check the order of value, lower, upper")
+
+    spread = (upper - lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
+    random = np.random.default_rng(seed)
+    noise = np.triu(random.standard_normal((n_samples, *shape)))
+    noise += np.triu(noise, 1).swapaxes(-1, -2)
+    tail = 50 * (1 - CONFIDENCE)
+    flux = -ANGSTROM2_PER_NM2 * np.einsum("zij,jz->iz", value, gradient)
+    sampled = -ANGSTROM2_PER_NM2 * np.einsum("szij,jz->siz", noise * spread, gradient)
+    low, high = np.percentile(sampled, [tail, 100 - tail], axis=0)
+    return GradientFlux(tuple(species), height, gradient, flux, flux + low, flux + high)

@@ -1,0 +1,184 @@
+"""Kinetic trapping: do Li-P environments outlive what phosphorus would do if it moved by itself?
+
+The expectation is diffusion without cross terms: from L_PP alone, D = kB T L_PP / c_P, and atoms that begin
+anywhere in a layer of width w and leave it through either face survive as
+
+    S(t) = 8 / pi² sum over odd n of exp(-n² pi² D t / w²) / n²
+
+(Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). L_PP must be one in
+which the momentum constraint is taken out: in the barycentric frame alone, masses fix a part of it.
+
+Lifetimes are compared up to the longest age at which enough labels are still watched, because no trajectory
+shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import norm
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.passivation.survival import (
+    Lifetimes,
+    SurvivalCurve,
+    restricted_mean_ps,
+    survival,
+)
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
+
+LEAST_WATCHED = 10
+"""Labels still watched at the horizon."""
+LEAST_ESCAPED = 0.1
+"""Share that must be expected to leave within the horizon: before that, nothing can be too slow."""
+N_TERMS = 200
+
+
+@dataclass(frozen=True)
+class ExpectedEscape:
+    """What diffusion without cross terms does to a layer of atoms.
+
+    Parameters
+    ----------
+    onsager_per_ev_angstrom_ps
+        L_PP with its interval, 1/(eV Å ps).
+    density_per_angstrom3
+        Number density of the labelled species in the layer, 1/Å³.
+    width_angstrom
+        Width of the layer, Å.
+    temperature_K
+        Temperature, K.
+
+    Raises
+    ------
+    AnalysisError
+        A number that must be positive is not, or L_PP has no interval.
+    """
+
+    onsager_per_ev_angstrom_ps: Interval
+    density_per_angstrom3: float
+    width_angstrom: float
+    temperature_K: float
+
+    def __post_init__(self) -> None:
+        onsager = self.onsager_per_ev_angstrom_ps
+        if not min(self.density_per_angstrom3, self.width_angstrom, self.temperature_K, onsager.value) > 0:
+            raise AnalysisError(f"L_PP = {onsager}, density, width and temperature must be positive: {self}")
+        if not onsager.is_known:
+            raise AnalysisError(f"L_PP = {onsager} has no interval; use a window long enough to give one")
+
+    @property
+    def diffusion_angstrom2_per_ps(self) -> Interval:
+        """D = kB T L_PP / c_P, Å²/ps."""
+        factor = KB_EV_PER_K * self.temperature_K / self.density_per_angstrom3
+        onsager = self.onsager_per_ev_angstrom_ps
+        return Interval(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
+
+    def surviving_share(
+        self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
+    ) -> FloatArray:
+        """Return the share still in the layer at each age, (n_ages,)."""
+        d = (
+            self.diffusion_angstrom2_per_ps.value
+            if diffusion_angstrom2_per_ps is None
+            else diffusion_angstrom2_per_ps
+        )
+        n2, rate = self._modes(np.array([d]))
+        # at age 0 the sum is cut off
+        return np.where(age_ps > 0, 8 / np.pi**2 * (np.exp(-np.outer(age_ps, rate[0])) / n2).sum(axis=1), 1.0)
+
+    def restricted_mean_ps(self, horizon_ps: float, diffusion_angstrom2_per_ps: FloatArray) -> FloatArray:
+        """Return the mean time in the layer up to a horizon, ps, for diffusion coefficients, (n,)."""
+        n2, rate = self._modes(diffusion_angstrom2_per_ps)
+        with np.errstate(divide="ignore", invalid="ignore"):  # no diffusion: everything stays
+            mean = np.where(rate > 0, -np.expm1(-rate * horizon_ps) / rate, horizon_ps)
+        return 8 / np.pi**2 * (mean / n2).sum(axis=1)
+
+    def _modes(self, diffusion: FloatArray) -> tuple[FloatArray, FloatArray]:
+        n2 = np.arange(1, 2 * N_TERMS, 2, dtype=float) ** 2
+        return n2, np.outer(diffusion, n2 * np.pi**2 / self.width_angstrom**2)
+
+
+@dataclass(frozen=True)
+class Trapping:
+    """Whether labels live longer than diffusion by itself lets them."""
+
+    state: Literal["trapped", "not_trapped", "undecided"]
+    reason: str
+    horizon_ps: float
+    """Age up to which lifetimes are compared."""
+    observed_ps: Interval
+    """Mean lifetime up to the horizon."""
+    expected_ps: Interval
+    """The same without cross terms, from the interval of L_PP."""
+    ratio: Interval
+    """Observed over expected."""
+    curve: SurvivalCurve
+
+
+def kinetic_trapping(
+    lives: Lifetimes, expected: ExpectedEscape, *, n_resamples: int = 400, seed: int = 0
+) -> Trapping:
+    """Compare lifetimes of a label with those expected without cross terms.
+
+    Parameters
+    ----------
+    lives
+        Stretches for which atoms had the label.
+    expected
+        What diffusion by L_PP alone would do.
+    n_resamples
+        Of atoms and of L_PP.
+    seed
+        Of their random numbers.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than ten labels were seen.
+    """
+    curve = survival(lives)
+    if len(lives.duration_ps) <= LEAST_WATCHED:
+        raise AnalysisError(
+            f"{len(lives.duration_ps)} labels were seen to begin; {LEAST_WATCHED + 1} at least are needed"
+        )
+    horizon = float(np.sort(lives.duration_ps)[-LEAST_WATCHED])
+    random = np.random.default_rng(seed)
+    observed = np.array([_resampled_mean(lives, horizon, random) for _ in range(n_resamples)])
+    d = expected.diffusion_angstrom2_per_ps
+    spread = (d.upper - d.lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
+    free = expected.restricted_mean_ps(horizon, np.maximum(random.normal(d.value, spread, n_resamples), 0.0))
+    observed_ps = _interval(restricted_mean_ps(curve, horizon), observed)
+    expected_ps = _interval(float(expected.restricted_mean_ps(horizon, np.array([d.value]))[0]), free)
+    ratio = _interval(observed_ps.value / expected_ps.value, observed / free)
+
+    staying = float(expected.surviving_share(np.array([horizon]))[0])
+    if 1 - staying < LEAST_ESCAPED:
+        state, reason = (
+            "undecided",
+            f"within {horizon:.3g} ps only {1 - staying:.1%} would leave by themselves",
+        )
+    elif ratio.lower > 1:
+        state, reason = "trapped", "labels outlive diffusion without cross terms"
+    elif ratio.upper < 1:
+        state, reason = "not_trapped", "labels end sooner than diffusion without cross terms would let them"
+    else:
+        state, reason = "undecided", "the interval of the ratio contains 1"
+    return Trapping(state, reason, horizon, observed_ps, expected_ps, ratio, curve)  # type: ignore[arg-type]
+
+
+def _resampled_mean(lives: Lifetimes, horizon_ps: float, random: np.random.Generator) -> float:
+    atoms, index = np.unique(lives.atom, return_inverse=True)
+    drawn = np.bincount(random.integers(0, len(atoms), len(atoms)), minlength=len(atoms))[index]
+    again = Lifetimes(
+        np.repeat(lives.duration_ps, drawn), np.repeat(lives.ended, drawn), np.repeat(lives.atom, drawn), 0
+    )
+    return restricted_mean_ps(survival(again), horizon_ps)
+
+
+def _interval(value: float, samples: FloatArray) -> Interval:
+    tail = 50 * (1 - CONFIDENCE)
+    lower, upper = np.percentile(samples, [tail, 100 - tail])
+    return Interval(value, float(lower), float(upper))

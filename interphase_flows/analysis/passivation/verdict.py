@@ -1,0 +1,244 @@
+"""Whether the interphase has stopped growing: growing, passivated, depleted or undecided.
+
+"Not different from zero" is not passivation: noise enough makes every rate so. Passivated is a test of
+equivalence (Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987)): in two consecutive windows the 95 %
+intervals of every species' flux and of dh/dt lie within ± epsilon, a hundredth of their initial peak. Growing
+is one of them beyond epsilon with the same confidence, shared among all that are looked at (Bonferroni). A
+side that ran out is depleted, whatever the rates are. What is left is undecided, with the length of
+trajectory that would decide if rates and noise stay as they are.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import t as student
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.kinetics.depletion import Depletion
+from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS
+from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
+from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
+from interphase_flows.exceptions import AnalysisError
+
+EPSILON = 0.01
+"""Of the initial peak."""
+WINDOW_SHARE = 0.25
+"""Of the trajectory, for each of the last two windows."""
+PEAKS_PER_WINDOW = 10
+"""Initial peaks are looked for in the first window, by windows shorter by this."""
+PEAK_CONFIDENCE = 0.999
+"""With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""
+
+State = Literal["growing", "passivated", "depleted", "undecided"]
+
+
+@dataclass(frozen=True)
+class RateCheck:
+    """One quantity against its epsilon; Å/ps for the thickness, atoms/(nm² ps) for species."""
+
+    initial_peak_per_ps: Interval
+    epsilon_per_ps: float
+    epsilon_is_of: str
+    """The quantity whose peak epsilon is a share of: its own, unless it never was different from zero."""
+    windows_per_ps: tuple[Interval, Interval]
+    """Its rate in the last two windows."""
+
+    @property
+    def is_below(self) -> tuple[bool, bool]:
+        """Whether the interval of each window is within ± epsilon."""
+        first, second = (w.upper_bound_of_size < self.epsilon_per_ps for w in self.windows_per_ps)
+        return first, second
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the interphase does, and why."""
+
+    state: State
+    reason: str
+    checks: Mapping[str, RateCheck]
+    """By quantity: ``thickness`` and every species."""
+    windows_ps: tuple[tuple[float, float], tuple[float, float]] | None
+    """From when to when each of the last two windows goes; None if there are too few frames for any."""
+    depletion: Depletion | None
+    trajectory_needed_ps: tuple[float, float] | None
+    """When undecided: about the length that would decide if rates and noise stay as they are. The first number
+    holds if noise stays bounded, the second if all of it adds up like a random walk; infinite where an initial
+    rate is missing."""
+    n_replicas: int
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """A rate over replicas."""
+
+    rate: float
+    within: float
+    """Standard error from the noise within the replicas."""
+    between: float
+    """Standard error from the spread of three replicas or more; 0 for fewer."""
+    n_points: int
+    n_replicas: int
+
+    def half(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval."""
+        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
+        return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        half = self.half(confidence)
+        return Interval(self.rate, self.rate - half, self.rate + half)
+
+    def differs_from_zero(self) -> bool:
+        """Return whether the noise within the replicas cannot make such a rate."""
+        return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
+
+
+def verdict(
+    replicas: Sequence[InterphaseHistory],
+    *,
+    window_ps: float | None = None,
+    peak_window_ps: float | None = None,
+    epsilon: float = EPSILON,
+) -> Verdict:
+    """Decide whether an interphase grows, has passivated, ran out, or cannot be judged yet.
+
+    Three replicas or more are judged by their spread; one or two by the noise within them.
+
+    Parameters
+    ----------
+    replicas
+        Histories of trajectories that differ by their seed, with the same quantities; cut to the shortest.
+    window_ps
+        Length of each of the last two windows in ps; a quarter of the trajectory by default.
+    peak_window_ps
+        Length of the windows in which initial rates are measured, in ps; by default a tenth of a window, but ten
+        frames. The peak of a rate that falls from the start depends on it, and so does epsilon.
+    epsilon
+        Largest rate that counts as none, as a share of the initial peak.
+
+    Raises
+    ------
+    AnalysisError
+        There is no replica, quantities differ, or windows have fewer than ten frames or do not fit.
+    """
+    if not replicas or len({tuple(sorted(each.quantities)) for each in replicas}) > 1:
+        raise AnalysisError(f"{len(replicas)} replicas; give one at least, all with the same species")
+    end = min(float(each.time_ps[-1]) for each in replicas)
+    start = max(float(each.time_ps[0]) for each in replicas)
+    # the longest time that ten frames of a replica may take
+    least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
+    window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
+    peak_window = (
+        min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
+    )
+    if window_ps is None and window < least:
+        reason = f"{end - start:g} ps hold too few frames for windows of {LEAST_FRAMES}"
+        return Verdict("undecided", reason, {}, None, None, (least / WINDOW_SHARE,) * 2, len(replicas))
+    if not 0 < 2 * window <= end - start or not 0 < peak_window <= window:
+        raise AnalysisError(
+            f"two windows of {window:g} ps and peaks of {peak_window:g} ps do not fit into {end - start:g} ps"
+        )
+    last_two = ((end - 2 * window, end - window), (end - window, end))
+    firsts = [
+        (start + i * peak_window, start + (i + 1) * peak_window)
+        for i in range(max(1, int(window / peak_window)))
+    ]
+    names = list(replicas[0].quantities)
+    in_windows = {name: [_rate(replicas, name, span) for span in last_two] for name in names}
+    checks = _checks(
+        {name: [_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
+    )
+    ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
+    depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
+    state, reason = _judged(checks, in_windows, depletion)
+    needed = None
+    if state == "undecided":
+        factor = max(_longer(in_windows[name], checks[name].epsilon_per_ps) for name in names)
+        before, both = end - start - 2 * window, 2 * window
+        needed = before + both * factor ** (2 / 3), before + both * factor**2
+    return Verdict(state, reason, checks, last_two, depletion, needed, len(replicas))
+
+
+def _judged(
+    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[_Pooled]], depletion: Depletion | None
+) -> tuple[State, str]:
+    if depletion is not None:
+        return "depleted", (
+            f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps: what stopped may have starved"
+        )
+    if unmeasured := [name for name, check in checks.items() if not check.epsilon_per_ps > 0]:
+        return "undecided", (
+            f"{', '.join(unmeasured)}: no initial rate differs from zero, so there is nothing to compare with; "
+            "average more replicas, or begin at contact"
+        )
+    if all(all(check.is_below) for check in checks.values()):
+        return "passivated", "every rate of the last two windows is within epsilon, and both sides are left"
+    shared = 1 - (1 - CONFIDENCE) / len(checks)
+    beyond = [
+        name
+        for name, check in checks.items()
+        if (now := in_windows[name][1].interval(shared)).lower > check.epsilon_per_ps
+        or (name != GROWTH and now.upper < -check.epsilon_per_ps)
+    ]
+    if beyond:
+        return "growing", f"{', '.join(beyond)}: the rate of the last window is above epsilon"
+    open_ = [name for name, check in checks.items() if not all(check.is_below)]
+    return "undecided", f"{', '.join(open_)}: neither within epsilon in both windows nor above it in the last"
+
+
+def _checks(
+    initial: Mapping[str, list[_Pooled]], in_windows: Mapping[str, list[_Pooled]], epsilon: float
+) -> dict[str, RateCheck]:
+    peaks = {name: max(rates, key=lambda each: abs(each.rate)) for name, rates in initial.items()}
+    known = {name: abs(peak.rate) for name, peak in peaks.items() if peak.differs_from_zero()}
+    largest_flux = max((name for name in known if name != GROWTH), key=lambda name: known[name], default=None)
+    checks = {}
+    for name, peak in peaks.items():
+        # a species that never moved is held to the rate of the one that moved most
+        of = name if name in known or name == GROWTH or largest_flux is None else largest_flux
+        checks[name] = RateCheck(
+            initial_peak_per_ps=peak.interval(),
+            epsilon_per_ps=epsilon * known.get(of, 0.0),
+            epsilon_is_of=of,
+            windows_per_ps=(in_windows[name][0].interval(), in_windows[name][1].interval()),
+        )
+    return checks
+
+
+def _rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> _Pooled:
+    rates = []
+    for each in replicas:
+        time: FloatArray = np.asarray(each.time_ps, dtype=float)
+        slack = 1e-9 * float(time[-1])
+        inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
+        rates.append(window_rate(time[inside], each.quantities[name][inside]))
+    values = np.array([rate.rate_per_ps for rate in rates])
+    n = len(rates)
+    return _Pooled(
+        rate=float(values.mean()),
+        within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
+        between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
+        n_points=rates[0].n_points,
+        n_replicas=n,
+    )
+
+
+def _longer(windows: Sequence[_Pooled], epsilon: float) -> float:
+    """Return by how much intervals must shrink to place every rate on one side of epsilon, at least 1.
+
+    A rate that does not differ from zero is taken as zero, and one so near to epsilon that nothing would tell as
+    half of it away.
+    """
+    if not epsilon > 0:
+        return math.inf
+    factor = 1.0
+    for window in windows:
+        seen = abs(window.rate) > window.half()
+        distance = max(abs(abs(window.rate) - epsilon), epsilon / 2) if seen else epsilon
+        factor = max(factor, window.half() / distance)
+    return factor

@@ -1,0 +1,113 @@
+"""The mean rate of a series in a window, with an interval that its noise deserves.
+
+A thickness, and what has crossed a plane, carry noise of two kinds: one that stays bounded (vibration, the
+definition of a boundary), and one that adds up like a random walk (ions hop or do not). The error of a slope
+falls with the window's length to the power 3/2 for the first, 1/2 for the second; frames that scatter little
+around a straight line can still end anywhere. So the line is fitted by generalised least squares for a random
+walk plus white noise (a local level with drift: Harvey, *Forecasting, structural time series models and the
+Kalman filter* (1989), section 2.3), at many ratios of the two, and the slopes are averaged with the weight
+that the restricted likelihood gives each ratio (Harville, J. Am. Stat. Assoc. 72, 320 (1977)). Bounded noise
+that is correlated looks in part like a walk: its interval is too wide then, never too narrow.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky
+from scipy.stats import t as student
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.exceptions import AnalysisError
+
+LEAST_FRAMES = 10
+MOST_POINTS = 60
+"""Neighbouring frames of longer windows are averaged: the slow part of the noise decides."""
+WHITE_NOISE = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""Variance of the white noise, in units of that of the walk's step."""
+
+
+@dataclass(frozen=True)
+class WindowRate:
+    """A slope and its error; the unit is that of the series per ps."""
+
+    rate_per_ps: float
+    standard_error_per_ps: float
+    n_points: int
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Return the slope's interval by Student's t."""
+        half = self.standard_error_per_ps * float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
+        return Interval(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """A walk with white noise of one ratio on n points, ready for generalised least squares."""
+
+    weights: FloatArray
+    """(n, n), inverse covariance."""
+    design: FloatArray
+    """(2, n), what gives intercept and slope."""
+    slope_variance: float
+    log_determinants: float
+
+
+def window_rate(time_ps: FloatArray, values: FloatArray) -> WindowRate:
+    """Return the mean rate of a series, (n_frames,), over its whole length; frames are evenly spaced.
+
+    Raises
+    ------
+    AnalysisError
+        There are fewer than ten frames.
+    """
+    if len(time_ps) < LEAST_FRAMES:
+        raise AnalysisError(
+            f"a window of {len(time_ps)} frames gives no rate; make windows longer or write frames more often: "
+            f"{LEAST_FRAMES} per window at least"
+        )
+    per_point = -(-len(time_ps) // MOST_POINTS)
+    n = len(time_ps) // per_point
+    # what is left over goes from the beginning: the end is what the window is asked about
+    points = np.asarray(values, dtype=float)[-n * per_point :].reshape(n, per_point).mean(axis=1)
+    step_ps = float(time_ps[-1] - time_ps[0]) / (len(time_ps) - 1) * per_point
+    rounding = (1e-12 * float(np.abs(points).max())) ** 2 + 1e-300
+    noises = _noises(n, per_point)
+    log_weight, slope, variance = (np.empty(len(noises)) for _ in range(3))
+    x = np.arange(n, dtype=float)
+    for i, noise in enumerate(noises):
+        intercept, slope[i] = noise.design @ points
+        residuals = points - intercept - slope[i] * x
+        spread = max(float(residuals @ noise.weights @ residuals) / (n - 2), rounding)
+        variance[i] = spread * noise.slope_variance
+        log_weight[i] = -0.5 * ((n - 2) * math.log(spread) + noise.log_determinants)
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    rate = float(weight @ slope)
+    variance += (slope - rate) ** 2
+    return WindowRate(rate / step_ps, math.sqrt(float(weight @ variance)) / step_ps, n)
+
+
+@lru_cache(maxsize=32)
+def _noises(n: int, per_point: int) -> tuple[_Noise, ...]:
+    x = np.arange(n, dtype=float)
+    line = np.stack([np.ones(n), x], axis=1)
+    # means of a walk over m steps: neighbours share a part of each other's steps
+    walk = np.minimum(x[:, None], x[None, :]) + 1.0 - (1 - per_point**-2) / 6 * np.eye(n)
+    prepared = []
+    for white in WHITE_NOISE:
+        factor = cholesky(walk + white * np.eye(n), lower=True)
+        weights = cho_solve((factor, True), np.eye(n))
+        information = line.T @ weights @ line
+        inverse = np.linalg.inv(information)
+        prepared.append(
+            _Noise(
+                weights=weights,
+                design=inverse @ line.T @ weights,
+                slope_variance=float(inverse[1, 1]),
+                log_determinants=float(2 * np.log(np.diag(factor)).sum() + np.linalg.slogdet(information)[1]),
+            )
+        )
+    return tuple(prepared)

@@ -1,0 +1,125 @@
+"""Walkers whose flux and lifetimes are known."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.crossings import crossings
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
+from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.passivation.survival import lifetimes, restricted_mean_ps, survival
+from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
+from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.units import KB_EV_PER_K
+
+TEMPERATURE_K = 300.0
+
+
+def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
+    """Model-free flux, Fick's law, and J = -L grad(mu) of an ideal solution are one number."""
+    rng = np.random.default_rng(1)
+    period, diffusion, n_atoms, side = 20.0, 0.5, 20_000, 60.0  # Å, Å²/ps
+    middle, half = 5.0, 0.9
+    # c(z) = c0 (1 + a sin(2 pi z / period)) by rejection, at its steepest at z = 0 and half the period
+    z = rng.random(4 * n_atoms) * period
+    z = z[rng.random(4 * n_atoms) * 1.9 < 1 + half * np.sin(2 * np.pi * z / period)][:n_atoms]
+    steps = rng.normal(0.0, np.sqrt(2 * diffusion * 0.2), (26, n_atoms))
+    steps[0] = 0.0
+    positions = np.zeros((26, n_atoms, 3))
+    positions[:, :, 2] = z + np.cumsum(steps, axis=0)
+    frames = ArrayFrames(np.full(n_atoms, 3), 200.0 * np.arange(26), positions, np.diag([side, side, period]))
+    found = crossings(frames, {"steepest": period / 2})
+    measured = found.mean_flux_atoms_per_nm2_ps("steepest")["Li"]
+
+    decay = np.exp(-diffusion * (2 * np.pi / period) ** 2 * 5.0)  # the gradient fades in 5 ps
+    fading = (1 - decay) / (-np.log(decay))
+    density = n_atoms / (side**2 * period)
+    fick = 100 * diffusion * density * half * 2 * np.pi / period * fading
+    # net crossings of independent walkers scatter as the root of those that cross
+    scatter = np.sqrt(density * side**2 * np.sqrt(4 * diffusion * 5.0 / np.pi)) / (side**2 / 100) / 5.0
+    assert measured == pytest.approx(fick, abs=4 * scatter)
+    assert fick > 8 * scatter
+
+    height = np.linspace(period / 2 - middle, period / 2 + middle, 41)
+    profile = density * (1 + half * np.sin(2 * np.pi * height / period))
+    solvent = 3 * density - profile
+    gradient = ideal_gradient_ev_per_angstrom(height, np.stack([profile, solvent]), TEMPERATURE_K)
+    onsager = np.zeros((41, 2, 2))
+    onsager[:, 0, 0] = profile * diffusion / (KB_EV_PER_K * TEMPERATURE_K)
+    driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager, onsager, n_samples=2)
+    assert driven.flux_atoms_per_nm2_ps[0, 20] * fading == pytest.approx(fick, rel=0.01)
+
+
+def walkers_in_a_layer(diffusion, seed, *, width=8.0, n_atoms=150, n_frames=600, step_ps=0.5):
+    """Return times and who is still in the layer; each atom enters at its own time, anywhere in it."""
+    rng = np.random.default_rng(seed)
+    fine = 10
+    steps = rng.normal(0.0, np.sqrt(2 * diffusion * step_ps / fine), (n_frames * fine, n_atoms))
+    enters = rng.integers(1, n_frames // 2, n_atoms)
+    steps[np.arange(n_frames * fine)[:, None] <= enters * fine] = 0.0
+    path = rng.random(n_atoms) * width + np.cumsum(steps, axis=0)
+    left = np.logical_or.accumulate((path < 0) | (path > width), axis=0)[::fine]
+    inside = ~left & (np.arange(n_frames)[:, None] >= enters)
+    return step_ps * np.arange(n_frames), inside
+
+
+def expectation(diffusion, *, relative_error=0.1, width=8.0):
+    density = 0.02
+    value = diffusion * density / (KB_EV_PER_K * TEMPERATURE_K)
+    onsager = Interval(value, value * (1 - relative_error), value * (1 + relative_error))
+    return ExpectedEscape(onsager, density, width, TEMPERATURE_K)
+
+
+def test_walkers_leave_a_layer_as_the_series_says():
+    """Kaplan-Meier of free walkers against the exact solution; its plain mean is w² / 12 D."""
+    time, inside = walkers_in_a_layer(0.3, seed=2, n_atoms=1500)
+    curve = survival(lifetimes(time, inside))
+    expected = expectation(0.3).surviving_share(curve.age_ps)
+    np.testing.assert_allclose(curve.surviving_share[1:], expected[1:], atol=0.05)
+    long = expectation(0.3).restricted_mean_ps(1e6, np.array([0.3]))[0]
+    assert long == pytest.approx(8.0**2 / 12 / 0.3, rel=1e-4)
+    assert restricted_mean_ps(curve, 100.0) == pytest.approx(
+        expectation(0.3).restricted_mean_ps(100.0, np.array([0.3]))[0], rel=0.08
+    )
+
+
+def test_free_walkers_are_not_trapped_and_slowed_ones_are():
+    states = []
+    for seed in range(20):
+        time, inside = walkers_in_a_layer(0.3, seed=10 + seed)
+        lives = lifetimes(time, inside)
+        states.append(kinetic_trapping(lives, expectation(0.3), n_resamples=100).state)
+    assert states.count("trapped") <= 2
+    time, inside = walkers_in_a_layer(0.1, seed=40)
+    slowed = kinetic_trapping(lifetimes(time, inside), expectation(0.3), n_resamples=200)
+    assert slowed.state == "trapped"
+    assert slowed.ratio.lower > 1.5
+    time, inside = walkers_in_a_layer(0.9, seed=41)
+    assert kinetic_trapping(lifetimes(time, inside), expectation(0.3)).state == "not_trapped"
+
+
+def test_a_trajectory_too_short_to_leave_in_shows_no_trapping():
+    time, inside = walkers_in_a_layer(0.3, seed=42)
+    found = kinetic_trapping(lifetimes(time[:60], inside[:60]), expectation(0.0005), n_resamples=50)
+    assert found.state == "undecided"
+    assert "would leave by themselves" in found.reason
+
+
+def test_an_uncertain_coefficient_makes_the_ratio_uncertain():
+    time, inside = walkers_in_a_layer(0.2, seed=43)
+    lives = lifetimes(time, inside)
+    sure = kinetic_trapping(lives, expectation(0.3, relative_error=0.05)).ratio
+    unsure = kinetic_trapping(lives, expectation(0.3, relative_error=0.8)).ratio
+    assert unsure.upper - unsure.lower > 2 * (sure.upper - sure.lower)
+
+
+def test_the_flux_of_a_window_has_an_interval_that_holds_what_drives_it():
+    """Crossings add up like a walk, and their slope has that error."""
+    rng = np.random.default_rng(3)
+    time = np.linspace(0.0, 500.0, 500)
+    hits = 0
+    for _ in range(100):
+        up, down = rng.poisson(0.5, 500), rng.poisson(0.3, 500)
+        interval = window_rate(time, np.cumsum(up - down) / 4.0).interval()
+        hits += interval.lower <= 0.2 / 4.0 / (time[1] - time[0]) <= interval.upper
+    assert hits >= 88

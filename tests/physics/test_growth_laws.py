@@ -1,0 +1,134 @@
+"""Growth laws planted in noisy, correlated series are told apart, and their numbers come back."""
+
+import numpy as np
+import pytest
+
+from correlated_series import correlated_noise
+from interphase_flows.analysis.kinetics.avrami import Avrami
+from interphase_flows.analysis.kinetics.choice import rivals_of_the_best, scores_of
+from interphase_flows.analysis.kinetics.growth import LAWS, fraction_kinetics, thickness_kinetics
+from interphase_flows.analysis.kinetics.least_squares import fit_law
+from interphase_flows.analysis.kinetics.linear import Linear
+from interphase_flows.analysis.kinetics.linear_then_parabolic import LinearThenParabolic
+from interphase_flows.analysis.kinetics.logarithmic import Logarithmic
+from interphase_flows.analysis.kinetics.parabolic import Parabolic
+from interphase_flows.analysis.kinetics.pooled import pooled_kinetics
+from interphase_flows.analysis.kinetics.power import Power
+
+TIME_PS = np.linspace(0.0, 100.0, 300)
+TWO_STAGES = np.array([0.5, 0.12, 30.0, 0.2])  # Å, Å/ps, ps, Å²/ps: from 0.12 to 0.024 Å/ps at 30 ps
+
+
+def series_of(law, parameters, n_series, seed, **noise):
+    return law.curve(TIME_PS, np.array(parameters, dtype=float)) + correlated_noise(n_series, seed, **noise)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6])
+def test_the_crossover_is_found_within_two_percent_at_a_noise_of_a_twentieth(correlation):
+    errors = [
+        fit_law(LinearThenParabolic(), TIME_PS, series).parameters[2] / TWO_STAGES[2] - 1
+        for series in series_of(LinearThenParabolic(), TWO_STAGES, 50, seed=3, correlation=correlation)
+    ]
+    assert np.mean(np.abs(errors) < 0.02) >= 0.95
+    assert abs(np.mean(errors)) < 0.005
+
+
+SINGLE_STAGES = {
+    "linear": (Linear(), (1.0, 0.05)),
+    "parabolic": (Parabolic(), (1.0, 0.3)),
+    "logarithmic": (Logarithmic(), (1.0, 1.0, 3.0)),
+    "power": (Power(), (1.0, 5.0, 0.7)),
+    "avrami": (Avrami(), (5.0, 0.03, 2.0)),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE_STAGES)
+def test_one_stage_is_split_in_two_for_at_most_five_percent_of_seeds(name):
+    law, parameters = SINGLE_STAGES[name]
+    found = []
+    for series in series_of(law, parameters, 40, seed=6):
+        fits = [fit for each in LAWS if (fit := fit_law(each, TIME_PS, series)) is not None]
+        found.append(rivals_of_the_best(scores_of(fits, "angstrom", series.max())[0]))
+    split = [names == ["linear_then_parabolic"] for names in found]
+    right = [names == [law.name] for names in found]
+    assert np.mean(split) <= 0.05
+    assert np.mean(right) >= 0.8
+
+
+def test_with_frames_instead_of_independent_samples_bic_would_split_one_stage():
+    """What g is for: a plain BIC takes correlated noise for a second stage."""
+    law, parameters = SINGLE_STAGES["parabolic"]
+    split = 0
+    for series in series_of(law, parameters, 40, seed=6, correlation=0.8):
+        fits = [fit for each in LAWS if (fit := fit_law(each, TIME_PS, series)) is not None]
+        n = len(series)
+        plain = [n * np.log(fit.squares / n) + (fit.law.n_parameters + 1) * np.log(n) for fit in fits]
+        split += fits[int(np.argmin(plain))].law.name == "linear_then_parabolic"
+    assert split / 40 > 0.1
+
+
+def test_a_planted_avrami_exponent_and_rate_come_back_with_intervals():
+    series = series_of(Avrami(), (0.8, 0.03, 2.5), 1, seed=14, size=0.02)[0]
+    found = fraction_kinetics(TIME_PS, series)
+    assert found.decision == "avrami"
+    numbers = found.candidates[0].parameters
+    assert numbers["avrami_exponent"].value == pytest.approx(2.5, rel=0.05)
+    assert numbers["avrami_rate_per_ps"].value == pytest.approx(0.03, rel=0.02)
+    assert numbers["plateau_fraction"].lower < 0.8 < numbers["plateau_fraction"].upper
+
+
+def test_a_planted_parabolic_constant_comes_back_with_an_interval():
+    found = thickness_kinetics(TIME_PS, series_of(Parabolic(), (1.0, 0.3), 1, seed=8)[0])
+    assert found.decision == "parabolic"
+    constant = found.candidates[0].parameters["parabolic_constant_angstrom2_per_ps"]
+    assert constant.value == pytest.approx(0.3, rel=0.02)
+    assert constant.lower < 0.3 < constant.upper
+
+
+def test_depletion_is_kept_out_of_the_fit():
+    """Linear growth that starves at 60 ps: with the plateau it would be two stages, without it is linear."""
+    grown = 1.0 + 0.05 * np.minimum(TIME_PS, 60.0)
+    series = grown + correlated_noise(1, seed=9)[0]
+    lithium = 3.0 - (grown - 1.0)
+    fooled = thickness_kinetics(TIME_PS, series)
+    found = thickness_kinetics(TIME_PS, series, reservoirs={"lithium": lithium, "electrolyte": 50 - grown})
+    assert fooled.decision != "linear"
+    assert found.decision == "linear"
+    assert found.depletion.reservoir == "lithium"
+    assert 50 < found.fitted_until_ps < 60
+    assert found.candidates[0].parameters["rate_angstrom_per_ps"].value == pytest.approx(0.05, rel=0.05)
+
+
+def test_ten_picoseconds_do_not_decide():
+    """The first tenth of two stages, with the noise of a boundary: never a law, always the rivals."""
+    time = np.linspace(0.0, 10.0, 100)
+    for noise in correlated_noise(20, seed=10, size=0.3, n_frames=100):
+        found = thickness_kinetics(time, 2.0 + 0.12 * time + noise, n_resamples=50)
+        assert found.decision == "undecided"
+        assert len(found.candidates) >= 1
+        assert all(number.is_known for law in found.candidates for number in law.parameters.values())
+
+
+def test_no_growth_is_claimed_only_where_growth_is_excluded():
+    quiet = thickness_kinetics(TIME_PS, 5.0 + correlated_noise(1, seed=11)[0])
+    loud = thickness_kinetics(TIME_PS, 5.0 + correlated_noise(1, seed=11, size=2.0)[0])
+    assert quiet.decision == "constant"
+    assert loud.decision == "undecided"
+    assert "not excluded" in loud.reason
+
+
+def test_pooled_replicas_agree_on_two_stages_and_their_spread_counts():
+    law = LinearThenParabolic()
+    planted = [np.array([0.5, 0.12, crossover, 0.2]) for crossover in (25.0, 30.0, 35.0)]
+    noises = correlated_noise(3, seed=13)
+    runs = [
+        thickness_kinetics(TIME_PS, law.curve(TIME_PS, each) + noise, n_resamples=100)
+        for each, noise in zip(planted, noises, strict=True)
+    ]
+    pooled = pooled_kinetics(runs)
+    assert pooled.decision == "linear_then_parabolic"
+    assert pooled.decisions == ("linear_then_parabolic",) * 3
+    together = pooled.parameters["linear_then_parabolic"]["crossover_ps"]
+    alone = runs[1].candidates[0].parameters["crossover_ps"]
+    assert together.value == pytest.approx(30.0, rel=0.02)
+    assert together.upper - together.lower > 5 * (alone.upper - alone.lower)

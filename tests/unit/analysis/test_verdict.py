@@ -1,0 +1,122 @@
+"""What a verdict is made of, on one history each; how often it is right is in tests/physics."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.passivation.verdict import verdict
+from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.exceptions import AnalysisError
+from interphase_histories import history
+
+
+def test_every_rate_of_a_passivated_interphase_is_below_a_hundredth_of_its_own_peak():
+    found = verdict([history("passivated", 0)])
+    assert found.state == "passivated"
+    assert found.windows_ps == ((2000.0, 3000.0), (3000.0, 4000.0))
+    assert found.trajectory_needed_ps is None
+    check = found.checks["Li"]
+    assert check.epsilon_per_ps == pytest.approx(0.01 * check.initial_peak_per_ps.value)
+    assert all(window.upper_bound_of_size < check.epsilon_per_ps for window in check.windows_per_ps)
+
+
+def test_a_species_that_never_moved_is_held_to_the_one_that_moved_most():
+    checks = verdict([history("passivated", 0)]).checks
+    assert checks["S"].epsilon_is_of == "Li"
+    assert checks["S"].epsilon_per_ps == checks["Li"].epsilon_per_ps
+    assert checks["P"].epsilon_is_of == "P"
+
+
+def test_the_same_rates_with_an_empty_side_are_depleted():
+    stopped = history("passivated", 0)
+    grown = stopped.thickness_angstrom - stopped.thickness_angstrom[0]
+    starved = replace(stopped, reservoirs={"lithium": 20.5 - grown, "electrolyte": 300.0 - grown})
+    found = verdict([starved])
+    assert found.state == "depleted"
+    assert found.depletion.reservoir == "lithium"
+    assert found.depletion.reservoir in found.reason
+
+
+def test_a_flux_that_goes_on_is_growing_whatever_the_thickness_says():
+    stopped = history("passivated", 0)
+    leak = -0.5 * stopped.time_ps  # downwards
+    flowing = replace(stopped, passed_atoms_per_nm2={**stopped.passed_atoms_per_nm2, "P": leak})
+    found = verdict([flowing])
+    assert found.state == "growing"
+    assert found.reason.startswith("P:")
+
+
+def test_undecided_says_how_long_a_trajectory_would_have_to_be():
+    short = history("undecided", 0)
+    found = verdict([short])
+    assert found.state == "undecided"
+    at_best, at_worst = found.trajectory_needed_ps
+    assert short.time_ps[-1] < at_best < at_worst
+
+
+def test_a_handful_of_frames_is_undecided_and_says_how_many_it_takes():
+    full = history("passivated", 0)
+    few = type(full)(
+        full.time_ps[:20],
+        full.thickness_angstrom[:20],
+        {name: series[:20] for name, series in full.passed_atoms_per_nm2.items()},
+        {name: series[:20] for name, series in full.reservoirs.items()},
+    )
+    found = verdict([few])
+    assert found.state == "undecided"
+    assert found.checks == {}
+    assert found.trajectory_needed_ps[0] == pytest.approx(40 * full.time_ps[1])
+
+
+def test_without_an_initial_rate_there_is_nothing_to_compare_with():
+    stopped = history("passivated", 0)
+    late = slice(500, None)
+    still = type(stopped)(
+        stopped.time_ps[late],
+        stopped.thickness_angstrom[late],
+        {name: series[late] for name, series in stopped.passed_atoms_per_nm2.items()},
+        {name: series[late] for name, series in stopped.reservoirs.items()},
+    )
+    found = verdict([still])
+    assert found.state == "undecided"
+    assert "nothing to compare with" in found.reason
+
+
+def test_three_replicas_are_judged_by_their_spread():
+    found = verdict([history("growing", seed) for seed in range(3)])
+    alone = verdict([history("growing", 0)])
+    assert (found.state, found.n_replicas) == ("growing", 3)
+    assert found.checks["thickness"].windows_per_ps != alone.checks["thickness"].windows_per_ps
+
+
+def test_windows_that_do_not_fit_are_refused():
+    with pytest.raises(AnalysisError, match="do not fit"):
+        verdict([history("growing", 0)], window_ps=3000.0)
+    with pytest.raises(AnalysisError, match="10 per window at least"):
+        verdict([history("growing", 0)], window_ps=20.0)
+    with pytest.raises(AnalysisError, match="give one at least"):
+        verdict([])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"reservoirs": {"lithium": np.ones(1000)}}, "a slab that ran out looks passivated"),
+        ({"passed_atoms_per_nm2": {}}, "does not show that ions stopped"),
+        ({"passed_atoms_per_nm2": {"thickness": np.ones(1000)}}, "none of them called"),
+        ({"thickness_angstrom": np.ones(3)}, "one finite number per frame"),
+        ({"time_ps": np.zeros(1000)}, "times must rise"),
+    ],
+)
+def test_a_history_that_cannot_be_judged_is_refused_in_words(changes, words):
+    whole = history("passivated", 0)
+    with pytest.raises(AnalysisError, match=words):
+        replace(whole, **changes)
+
+
+def test_a_straight_line_has_its_slope_and_no_error():
+    time = np.linspace(5.0, 25.0, 201)
+    found = window_rate(time, 3.0 - 0.2 * time)
+    assert found.rate_per_ps == pytest.approx(-0.2)
+    assert found.standard_error_per_ps < 1e-9
