@@ -11,19 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, require_frames
+from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.transport.groups import AtomGroups
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
 from interphase_flows.exceptions import AnalysisError
 
 BLOCK = 64
 """Atoms beside each other in a row of the sum; its 3 x BLOCK columns are added in double precision."""
-ATOMS_AT_A_TIME = 16_384
+ATOMS_AT_A_TIME = 32_768
 """As many displacements as stay in a processor's second cache."""
 FRAMES_PER_BATCH = 64
 SAME_CELL = 1e-6
 """Largest relative change of a lattice vector in a trajectory of constant cell."""
 SAME_INTERVAL = 1e-3
 """Largest relative difference between two intervals of equally spaced frames."""
+LARGEST_STEP = 0.7
+"""Along x, y or z, of the shortest distance between two faces of the cell, in one interval."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def collective_motion(
     displacement = np.empty((len(chosen), len(groups.counts), 3))
     batch = np.empty((FRAMES_PER_BATCH, len(sample), 3), dtype=start.dtype)
     filled = 0
+    last = np.zeros((1, len(sample), 3))
+    shortest = float(face_distances(cell).min())
     for row, index in enumerate(chosen):
         _require_same_cell(cell, frames.cell(index), index)
         positions = frames.positions(index)
@@ -105,6 +110,7 @@ def collective_motion(
         if filled == FRAMES_PER_BATCH or row == len(chosen) - 1:
             moved = (batch[:filled] - sample_start).astype(float)
             moved -= (barycentre @ displacement[row + 1 - filled : row + 1])[:, domain_of_sample]
+            last = _require_unwrapped(np.concatenate([last, moved]), shortest, index)
             ladder.add(np.ascontiguousarray(np.swapaxes(moved @ axes.T, 1, 2)))
             filled = 0
     if not np.isfinite(displacement).all():
@@ -136,28 +142,31 @@ class GroupSums:
             start = start[self._order]
         self._start = start
         self._n_groups = len(groups.counts)
+        self._pieces: list[tuple[int, int, int, int]] = []
+        rest: list[IntArray] = []
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-        self._pieces = [
-            (int(labels[a]), a, min(a + ATOMS_AT_A_TIME, end))
-            for begin, end in zip(edges, edges[1:], strict=False)
-            for a in range(begin, end, ATOMS_AT_A_TIME)
-        ]
-        self._moved = np.empty((min(ATOMS_AT_A_TIME, len(labels)), 3), dtype=start.dtype)
+        for begin, end in zip(edges, edges[1:], strict=False):
+            n_blocked = (end - begin) // BLOCK * BLOCK
+            rest.append(np.arange(begin + n_blocked, end))
+            for first in range(begin, begin + n_blocked, ATOMS_AT_A_TIME):
+                last = min(first + ATOMS_AT_A_TIME, begin + n_blocked)
+                self._pieces.append((int(labels[begin]), first, last, (last - first) // BLOCK))
+        self._rest = np.concatenate(rest)
+        self._rest_start = start[self._rest]
+        self._rest_groups = np.eye(self._n_groups)[:, labels[self._rest]]
+        self._moved = np.empty((ATOMS_AT_A_TIME, 3), dtype=start.dtype)
         self._ones = np.ones(ATOMS_AT_A_TIME // BLOCK, dtype=start.dtype)
 
     def __call__(self, positions: NDArray[np.floating]) -> FloatArray:
         """Return the summed displacement of each group, (n_groups, 3), Å."""
         if self._order is not None:
             positions = positions[self._order]
-        sums = np.zeros((self._n_groups, 3))
-        for group, begin, end in self._pieces:
+        columns = np.zeros((self._n_groups, 3 * BLOCK))
+        for group, begin, end, n_rows in self._pieces:
             moved = np.subtract(positions[begin:end], self._start[begin:end], out=self._moved[: end - begin])
-            n_rows = (end - begin) // BLOCK
-            if n_rows:
-                columns = self._ones[:n_rows] @ moved[: n_rows * BLOCK].reshape(n_rows, 3 * BLOCK)
-                sums[group] += columns.reshape(BLOCK, 3).sum(axis=0, dtype=float)
-            sums[group] += moved[n_rows * BLOCK :].sum(axis=0, dtype=float)
-        return sums
+            columns[group] += self._ones[:n_rows] @ moved.reshape(n_rows, 3 * BLOCK)
+        rest = (positions[self._rest] - self._rest_start).astype(float)
+        return columns.reshape(self._n_groups, BLOCK, 3).sum(axis=1) + self._rest_groups @ rest
 
 
 def _barycentre_weights(groups: AtomGroups) -> FloatArray:
@@ -181,7 +190,20 @@ def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
     return time_ps
 
 
+def _require_unwrapped(moved: FloatArray, shortest_angstrom: float, frame: int) -> FloatArray:
+    """Return the last frame of a batch, unless an atom jumps across the cell somewhere in it."""
+    if np.abs(np.diff(moved, axis=0)).max() > LARGEST_STEP * shortest_angstrom:
+        raise AnalysisError(
+            f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {len(moved) - 1} frames up "
+            f"to frame {frame}: positions seem to be wrapped into the cell; pass unwrapped ones, as the readers of "
+            "trajectories give, or write frames more often"
+        )
+    return moved[-1:]
+
+
 def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
+    if cell is first:
+        return
     if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
         raise AnalysisError(
             f"the cell of frame {frame} is not that of the window's first frame; displacements in a cell that "

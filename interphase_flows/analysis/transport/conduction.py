@@ -38,7 +38,7 @@ class IonicConduction:
     transference: Estimate
     """(n_species,), adding up to 1; nan where the conductivity is not distinct from zero."""
     haven_ratio: Estimate
-    """Shape (); its upper end is infinite where the conductivity is not distinct from zero."""
+    """Shape (); nan with a lower end alone where the conductivity is not distinct from zero."""
 
     @property
     def conductivity_mS_per_cm(self) -> Estimate:
@@ -72,7 +72,9 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
     quantile = normal_quantile(result.confidence)
     to_S_per_m = S_PER_M_PER_E2_PER_EV_ANGSTROM_PS / result.kT_volume_eV_angstrom3
     total = result.statistics.combined(charges[None]).estimate(result.confidence)[0, 0]
-    conductivity = total.scaled(to_S_per_m)
+    conductivity = Estimate(
+        np.maximum(total.value, 0.0), total.standard_error, total.lower, total.upper
+    ).scaled(to_S_per_m)
     squares = charges**2
     independent = symmetric(
         squares @ result.self_part.value, np.hypot.reduce(squares * result.self_part.standard_error), quantile
@@ -106,12 +108,14 @@ def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool, qu
 
 def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     """Divide two positive quantities, relative errors added in squares on a logarithmic scale."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.divide(numerator.value, denominator.value)
-        relative = np.hypot(
-            numerator.standard_error / numerator.value, denominator.standard_error / denominator.value
-        )
-        own = (numerator.upper - numerator.value) / numerator.value
-        fall = np.hypot(np.log(denominator.upper / denominator.value), own)
-        rise = np.hypot(np.log(denominator.value / denominator.lower), own)
-        return Estimate(value, value * relative, value * np.exp(-fall), value * np.exp(rise))
+    if not (denominator.lower > 0 and numerator.value > 0):
+        lower = np.maximum(numerator.lower, 0.0) / denominator.upper
+        return Estimate(np.array(np.nan), np.array(np.nan), lower, np.array(np.inf))
+    value = numerator.value / denominator.value
+    own = (numerator.upper - numerator.value) / numerator.value
+    fall = np.hypot(np.log(denominator.upper / denominator.value), own)
+    rise = np.hypot(np.log(denominator.value / denominator.lower), own)
+    relative = np.hypot(
+        numerator.standard_error / numerator.value, denominator.standard_error / denominator.value
+    )
+    return Estimate(value, value * relative, value * np.exp(-fall), value * np.exp(rise))

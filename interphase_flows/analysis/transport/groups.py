@@ -42,9 +42,7 @@ def by_species(frames: FrameSource) -> AtomGroups:
     return _grouped(frames, np.zeros(frames.n_atoms, dtype=np.int64), 1)
 
 
-def by_species_and_slab(
-    frames: FrameSource, slab_of_atom: IntArray, n_slabs: int
-) -> AtomGroups:
+def by_species_and_slab(frames: FrameSource, slab_of_atom: IntArray, n_slabs: int) -> AtomGroups:
     """Group atoms by element and slab; each slab is a domain."""
     return _grouped(frames, slab_of_atom, n_slabs)
 

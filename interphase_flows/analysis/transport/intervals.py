@@ -29,8 +29,9 @@ class Estimate:
 
     def __getitem__(self, index: object) -> "Estimate":
         """Return some of the numbers."""
-        return Estimate(*(np.asarray(each)[index] for each in (
-            self.value, self.standard_error, self.lower, self.upper)))  # type: ignore[index]
+        return Estimate(
+            *(np.asarray(each)[index] for each in (self.value, self.standard_error, self.lower, self.upper))
+        )  # type: ignore[index]
 
 
 def normal_quantile(confidence: float) -> float:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray
-from interphase_flows.analysis.transport.coarse_graining import choose_step, given_step
+from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, choose_step, given_step
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
 from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
@@ -157,22 +157,20 @@ def window_result(
     laboratory = motion.displacement_angstrom[:, chosen][:, :, axes]
     frame = frame_matrix(question.frame, present, counts, masses, question.at_rest)
     moved = displacements_in_frame(laboratory, frame)
-    about_barycentre = displacements_in_frame(laboratory, frame_matrix("barycentric", present, counts, masses))
-    drift = (about_barycentre[-1] - about_barycentre[0]) / (len(moved) - 1)
 
     rungs = [each.of_groups(chosen) for each in motion.self_rungs]
     if question.step_ps is None:
-        choice = choose_step(moved, motion.interval_ps, rungs, counts, axes, drift)
+        choice = choose_step(moved, motion.interval_ps, rungs, counts, axes)
     else:
         choice = given_step(moved, motion.interval_ps, question.step_ps)
     whole = choice.statistics
     statistics = whole.combined(np.eye(len(present))[rows])
     quantile = normal_quantile(question.confidence)
+    self_frames = _self_block_frames(whole.block_frames, len(moved), len(axes))
     own, own_error = self_diffusion_angstrom2_per_ps(
-        rungs[whole.block_frames.bit_length() - 1],
+        rungs[self_frames.bit_length() - 1],
         counts=counts,
-        drift_angstrom=whole.block_frames * drift,
-        step_ps=whole.step_ps,
+        step_ps=self_frames * motion.interval_ps,
         axes=axes,
     )
     independent, independent_error = independent_atoms(counts * own, counts * own_error, frame)
@@ -210,9 +208,14 @@ def window_result(
         smallest_eigenvalue=smallest * per_rate,
         n_independent=n_independent,
         self_part=self_part.scaled(per_rate),
-        distinct_part=difference(diagonal, self_part.value, self_part.standard_error, quantile).scaled(per_rate),
-        beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(per_rate),
+        distinct_part=difference(diagonal, self_part.value, self_part.standard_error, quantile).scaled(
+            per_rate
+        ),
+        beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(
+            per_rate
+        ),
         second_opinion=second * per_rate,
+        self_step_ps=self_frames * motion.interval_ps,
         self_diffusion_angstrom2_per_ps=symmetric(own[rows], own_error[rows], quantile),
         advection_angstrom_per_ps=_advection(statistics, counts[rows], quantile),
         frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
@@ -222,6 +225,18 @@ def window_result(
         plateau=choice.plateau,
         statistics=statistics,
     )
+
+
+def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
+    """Return the block for single atoms, up to four times the collective one where the window holds enough.
+
+    Memory that is small against the error of the collective sum is not small against the much smaller one of
+    the mean over atoms.
+    """
+    for factor in (4, 2):
+        if (n_frames // (factor * block_frames) - 1) * n_axes >= MIN_SAMPLES:
+            return factor * block_frames
+    return block_frames
 
 
 def _positive_semidefinite(rates: FloatArray) -> tuple[FloatArray, float]:
@@ -240,7 +255,9 @@ def _positive_semidefinite(rates: FloatArray) -> tuple[FloatArray, float]:
 def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> FloatArray:
     """Compare the diagonal of the halves of a window, (n_species,), in standard errors."""
     middle = len(moved) // 2
-    first, second = (block_steps(half, block_frames, interval_ps) for half in (moved[:middle], moved[middle:]))
+    first, second = (
+        block_steps(half, block_frames, interval_ps) for half in (moved[:middle], moved[middle:])
+    )
     apart = np.diagonal(second.rate_angstrom2_per_ps - first.rate_angstrom2_per_ps)
     error = np.hypot(np.diagonal(first.standard_error), np.diagonal(second.standard_error))
     return np.divide(apart, error, out=np.zeros(len(apart)), where=error > 0)
@@ -249,7 +266,9 @@ def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> 
 def _advection(statistics: StepStatistics, counts: IntArray, quantile: float) -> Estimate:
     """Return the mean velocity of each species, (n_species, n_axes), Å/ps."""
     per_atom = counts[:, None] * statistics.step_ps
-    return symmetric(statistics.drift_angstrom / per_atom, statistics.drift_error_angstrom / per_atom, quantile)
+    return symmetric(
+        statistics.drift_angstrom / per_atom, statistics.drift_error_angstrom / per_atom, quantile
+    )
 
 
 def _frame_drift(

@@ -54,7 +54,9 @@ def frame_matrix(
         The frame is unknown, or the species at rest do not belong to it.
     """
     if frame not in get_args(ReferenceFrame):
-        raise AnalysisError(f"{frame}: no reference frame; choose one of {', '.join(get_args(ReferenceFrame))}")
+        raise AnalysisError(
+            f"{frame}: no reference frame; choose one of {', '.join(get_args(ReferenceFrame))}"
+        )
     absent = [symbol for symbol in at_rest if symbol not in species]
     if absent:
         raise AnalysisError(f"at_rest names {', '.join(absent)}, but there are {', '.join(species)}")

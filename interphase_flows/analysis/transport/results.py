@@ -58,6 +58,8 @@ class OnsagerResult:
     """L_ij from the slope of the mean squared cross-displacement at short lags, (n_species, n_species)."""
     self_diffusion_angstrom2_per_ps: Estimate
     """D*_i about the barycentre, (n_species,)."""
+    self_step_ps: float
+    """The step of the self-diffusion coefficients: up to four times the other one."""
 
     advection_angstrom_per_ps: Estimate
     """Mean velocity of each species in the frame, (n_species, n_axes); it is taken out of L."""

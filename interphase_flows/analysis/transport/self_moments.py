@@ -21,6 +21,8 @@ ATOMS_PER_GROUP = 256
 class SelfRung:
     """Moments of the steps between block averages of one length, averaged over the atoms of each group."""
 
+    mean_angstrom: FloatArray
+    """(n_steps, n_groups, 3), D_n along each axis, Å."""
     squared_angstrom2: FloatArray
     """(n_steps, n_groups, 3), D_n² along each axis, Å²."""
     lagged_angstrom2: FloatArray
@@ -28,7 +30,17 @@ class SelfRung:
 
     def of_groups(self, groups: IntArray) -> "SelfRung":
         """Return the moments of some groups."""
-        return SelfRung(self.squared_angstrom2[:, groups], self.lagged_angstrom2[:, groups])
+        return SelfRung(
+            self.mean_angstrom[:, groups], self.squared_angstrom2[:, groups], self.lagged_angstrom2[:, groups]
+        )
+
+    def without_drift(self) -> "SelfRung":
+        """Return the moments about the mean over all steps of each group."""
+        drift = self.mean_angstrom.mean(axis=0)
+        mean = self.mean_angstrom - drift
+        squared = self.squared_angstrom2 - 2.0 * drift * mean - drift**2
+        lagged = self.lagged_angstrom2 - drift * (mean[1:] + mean[:-1]) - drift**2
+        return SelfRung(mean, squared, lagged)
 
 
 def sampled_atoms(labels: IntArray, n_groups: int) -> IntArray:
@@ -46,6 +58,7 @@ class _Rung:
     previous: FloatArray | None = None
     last_step: FloatArray | None = None
     unpaired: FloatArray | None = None
+    mean: list[FloatArray] = field(default_factory=list)
     squared: list[FloatArray] = field(default_factory=list)
     lagged: list[FloatArray] = field(default_factory=list)
 
@@ -76,7 +89,7 @@ class SelfLadder:
     def rungs(self) -> list[SelfRung]:
         """Return the moments by rung; the last rungs have few steps, or none and are left out."""
         return [
-            SelfRung(np.concatenate(rung.squared), np.concatenate(rung.lagged))
+            SelfRung(np.concatenate(rung.mean), np.concatenate(rung.squared), np.concatenate(rung.lagged))
             for rung in self._rungs
             if rung.lagged
         ]
@@ -87,6 +100,7 @@ class SelfLadder:
         steps = np.diff(points, axis=0)
         rung.previous = values[-1]
         if len(steps):
+            rung.mean.append(self._mean(steps))
             rung.squared.append(self._mean(steps * steps))
             chain = steps if rung.last_step is None else np.concatenate([rung.last_step[None], steps])
             if len(chain) > 1:

@@ -128,7 +128,10 @@ def _slab_result(
     if not present:
         return None, "no atom was in this slab when the window began"
     if not needed <= present:
-        return None, f"no atom of {', '.join(sorted(needed - present))} was in this slab when the window began"
+        return (
+            None,
+            f"no atom of {', '.join(sorted(needed - present))} was in this slab when the window began",
+        )
     try:
         return window_result(motion, slab, motion.volume_angstrom3 / n_slabs, directions, question), None
     except UnsupportedWindowError as error:
