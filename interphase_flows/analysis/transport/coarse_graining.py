@@ -8,10 +8,11 @@ are 1, 2, 4, ... frames that leave enough steps. The rule:
    know of memory long before the collective sum does, for it is one number per frame.
 2. It also passes only if no longer candidate's collective rate differs by more than 3.5 standard errors of the
    difference, and if every longer step passes too.
-3. Of those that pass, the one is taken that would have the smallest errors (the smallest product over the
-   species) if atoms with these moments were independent: averages over longer blocks shed vibration that the
-   shortest step still carries. The collective errors have no say: they are smallest where the estimate happens
-   to be low.
+3. Of those that pass, the one is taken that would have the smallest relative variances v if atoms with these
+   moments were independent: averages over longer blocks shed vibration that the shortest step still carries.
+   The sum over species is of v / (1 + v), so that a framework that only vibrates, which no step resolves, does
+   not cost the mobile ions their precision. The collective errors have no say: they are smallest where the
+   estimate happens to be low.
 4. It is doubled where the window holds enough steps. Memory too small to be seen in few atoms may still matter;
    what is left of it falls with the third power of the step, at the price of 1.3 to 1.4 times the error.
 
@@ -153,21 +154,31 @@ def choose_step(
             f"{longest.step_ps:g} ps still disagree with longer ones, so motion is not diffusive yet; take a "
             f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
         )
+    shortest = int(np.flatnonzero(passes)[0])
+    value, error = own[shortest]
+    diffusion = np.where(value > SELF_ERRORS * error, value, 0.0) / counts
     predicted = [
-        _predicted_log_variance(rung, each, axes) for rung, each in zip(rungs, candidates, strict=False)
+        _predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)
     ]
-    best = int(min(np.flatnonzero(passes), key=lambda i: predicted[i]))
+    best = min(range(shortest, len(candidates)), key=lambda i: predicted[i])
     return StepChoice(candidates[min(best + 1, len(candidates) - 1)], plateau)
 
 
-def _predicted_log_variance(rung: SelfRung, step: StepStatistics, axes: Sequence[int]) -> float:
-    """Return the logarithm of the product over species of the variance that independent atoms would give."""
+def _predicted_loss(
+    rung: SelfRung, step: StepStatistics, axes: Sequence[int], diffusion_angstrom2_per_ps: FloatArray
+) -> float:
+    """Return the sum over species of v / (1 + v), v the relative variance that independent atoms would give.
+
+    A species of no known diffusion counts 1 at every step.
+    """
     columns = list(axes)
     rung = rung.without_drift()
     zero = rung.squared_angstrom2[:, :, columns].mean(axis=(0, 2))
     one = rung.lagged_angstrom2[:, :, columns].mean(axis=(0, 2))
-    variance = (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / (step.step_ps**2 * step.n_steps)
-    return float(np.log(variance[variance > 0]).sum())
+    variance = 2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / (step.n_steps * len(columns))
+    square = (2.0 * step.step_ps * np.maximum(diffusion_angstrom2_per_ps, 0.0)) ** 2
+    still = variance + square == 0.0
+    return float(np.sum(np.where(still, 0.0, variance) / np.where(still, 1.0, variance + square)))
 
 
 def _frames_needed(n_axes: int) -> int:

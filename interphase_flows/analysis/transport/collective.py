@@ -6,6 +6,7 @@ precision: 2e-4 Å for 50,000 atoms. Sums of absolute positions would be wrong b
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,30 +90,27 @@ def collective_motion(
     axes = np.eye(3) if axes is None else axes
 
     start = np.ascontiguousarray(frames.positions(first_frame))
-    summed = GroupSums(groups, start)
-    sample = sampled_atoms(groups.labels, len(groups.counts))
-    domain_of_sample = groups.domain[groups.labels[sample]]
+    summed = GroupSums(groups, start, sampled_atoms(groups.labels, len(groups.counts)))
+    group_of_sample = groups.labels[summed.sample]
+    domain_of_sample = groups.domain[group_of_sample]
     barycentre = _barycentre_weights(groups)
-    sample_start = start[sample]
-
-    ladder = SelfLadder(groups.labels[sample])
-    displacement = np.empty((len(chosen), len(groups.counts), 3))
-    batch = np.empty((FRAMES_PER_BATCH, len(sample), 3), dtype=start.dtype)
-    filled = 0
-    last = np.zeros((1, len(sample), 3))
     shortest = float(face_distances(cell).min())
-    for row, index in enumerate(chosen):
-        _require_same_cell(cell, frames.cell(index), index)
-        positions = frames.positions(index)
-        displacement[row] = summed(positions)
-        np.take(positions, sample, axis=0, out=batch[filled], mode="clip")
-        filled += 1
-        if filled == FRAMES_PER_BATCH or row == len(chosen) - 1:
-            moved = (batch[:filled] - sample_start).astype(float)
-            moved -= (barycentre @ displacement[row + 1 - filled : row + 1])[:, domain_of_sample]
-            last = _require_unwrapped(np.concatenate([last, moved]), shortest, index)
-            ladder.add(np.ascontiguousarray(np.swapaxes(moved @ axes.T, 1, 2)))
-            filled = 0
+
+    ladder = SelfLadder(group_of_sample)
+    displacement = np.empty((len(chosen), len(groups.counts), 3))
+    last = np.zeros((1, len(group_of_sample), 3))
+    same = frames.cell(first_frame)
+    for begin in range(0, len(chosen), FRAMES_PER_BATCH):
+        batch = chosen[begin : begin + FRAMES_PER_BATCH]
+        for row, index in enumerate(batch):
+            if (current := frames.cell(index)) is not same:
+                _require_same_cell(cell, current, index)
+            summed.take(row, frames.positions(index))
+        rows = slice(begin, begin + len(batch))
+        displacement[rows], moved = summed.finish(len(batch))
+        moved -= (barycentre @ displacement[rows])[:, domain_of_sample]
+        last = _require_unwrapped(np.concatenate([last, moved]), shortest, batch[-1])
+        ladder.add(np.ascontiguousarray(np.swapaxes(moved @ axes.T, 1, 2)))
     if not np.isfinite(displacement).all():
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
         raise AnalysisError(f"frame {bad} holds positions that are no numbers; leave it and what follows out")
@@ -120,10 +118,11 @@ def collective_motion(
 
 
 class GroupSums:
-    """Sums displacements from a first frame by group.
+    """Sums displacements from a first frame by group, and picks those of single atoms.
 
-    Atoms of a group that stand together in memory are summed as one run. If groups are scattered into many
-    short runs, atoms are sorted first, which costs a copy of each frame.
+    Atoms of a group that stand together in memory are summed as one run: subtracted, and added up by a product
+    of ones with a matrix that has `BLOCK` atoms in a row. What fills no row, and the sampled atoms, are picked out.
+    If groups are scattered into many short runs, atoms are sorted first, which costs a copy of each frame.
 
     Parameters
     ----------
@@ -131,42 +130,54 @@ class GroupSums:
         The group of each atom.
     start
         Positions of the first frame, (n_atoms, 3), Å.
+    sample
+        Atoms to pick.
     """
 
-    def __init__(self, groups: AtomGroups, start: NDArray[np.floating]) -> None:
+    def __init__(self, groups: AtomGroups, start: NDArray[np.floating], sample: IntArray) -> None:
+        self.sample = sample
         labels = groups.labels
         self._order: IntArray | None = None
         if np.count_nonzero(np.diff(labels)) > len(labels) // 1000 + len(groups.counts):
             self._order = np.argsort(labels, kind="stable")
-            labels = labels[self._order]
-            start = start[self._order]
+            labels, start = labels[self._order], start[self._order]
+            sample = np.argsort(self._order)[sample]
         self._start = start
-        self._n_groups = len(groups.counts)
-        self._pieces: list[tuple[int, int, int, int]] = []
-        rest: list[IntArray] = []
+        self._pieces: list[tuple[int, int, int]] = []
+        rest = []
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
-        for begin, end in zip(edges, edges[1:], strict=False):
-            n_blocked = (end - begin) // BLOCK * BLOCK
-            rest.append(np.arange(begin + n_blocked, end))
-            for first in range(begin, begin + n_blocked, ATOMS_AT_A_TIME):
-                last = min(first + ATOMS_AT_A_TIME, begin + n_blocked)
-                self._pieces.append((int(labels[begin]), first, last, (last - first) // BLOCK))
-        self._rest = np.concatenate(rest)
-        self._rest_start = start[self._rest]
-        self._rest_groups = np.eye(self._n_groups)[:, labels[self._rest]]
-        self._moved = np.empty((ATOMS_AT_A_TIME, 3), dtype=start.dtype)
+        for begin, end in pairwise(edges):
+            blocked = begin + (end - begin) // BLOCK * BLOCK
+            rest.append(np.arange(blocked, end))
+            for first in range(begin, blocked, ATOMS_AT_A_TIME):
+                last = min(first + ATOMS_AT_A_TIME, blocked)
+                self._pieces.append((first, last, (last - first) // BLOCK))
+        self._n_rest = sum(map(len, rest))
+        self._picked = np.concatenate([*rest, sample])
+        self._start_of_picked = start[self._picked]
+        of_group = np.eye(len(groups.counts))
+        self._group_of_rest = of_group[:, labels[self._picked[: self._n_rest]]]
+        self._group_of_piece = of_group[:, labels[[first for first, _, _ in self._pieces]]]
+        self._moved = np.empty((min(ATOMS_AT_A_TIME, len(labels)), 3), dtype=start.dtype)
         self._ones = np.ones(ATOMS_AT_A_TIME // BLOCK, dtype=start.dtype)
+        self._columns = np.empty((FRAMES_PER_BATCH, len(self._pieces), 3 * BLOCK), dtype=start.dtype)
+        self._picks = np.empty((FRAMES_PER_BATCH, len(self._picked), 3), dtype=start.dtype)
 
-    def __call__(self, positions: NDArray[np.floating]) -> FloatArray:
-        """Return the summed displacement of each group, (n_groups, 3), Å."""
+    def take(self, row: int, positions: NDArray[np.floating]) -> None:
+        """Take the positions of one frame, (n_atoms, 3), Å, as a row of the batch."""
         if self._order is not None:
             positions = positions[self._order]
-        columns = np.zeros((self._n_groups, 3 * BLOCK))
-        for group, begin, end, n_rows in self._pieces:
+        np.take(positions, self._picked, axis=0, out=self._picks[row], mode="clip")
+        for piece, (begin, end, n_rows) in enumerate(self._pieces):
             moved = np.subtract(positions[begin:end], self._start[begin:end], out=self._moved[: end - begin])
-            columns[group] += self._ones[:n_rows] @ moved.reshape(n_rows, 3 * BLOCK)
-        rest = (positions[self._rest] - self._rest_start).astype(float)
-        return columns.reshape(self._n_groups, BLOCK, 3).sum(axis=1) + self._rest_groups @ rest
+            np.dot(self._ones[:n_rows], moved.reshape(n_rows, 3 * BLOCK), out=self._columns[row, piece])
+
+    def finish(self, n_frames: int) -> tuple[FloatArray, FloatArray]:
+        """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, n_sample, 3)."""
+        columns = self._columns[:n_frames].reshape(n_frames, -1, BLOCK, 3).sum(axis=2, dtype=float)
+        picked = (self._picks[:n_frames] - self._start_of_picked).astype(float)
+        sums = self._group_of_piece @ columns + self._group_of_rest @ picked[:, : self._n_rest]
+        return sums, picked[:, self._n_rest :]
 
 
 def _barycentre_weights(groups: AtomGroups) -> FloatArray:
@@ -202,8 +213,6 @@ def _require_unwrapped(moved: FloatArray, shortest_angstrom: float, frame: int) 
 
 
 def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
-    if cell is first:
-        return
     if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
         raise AnalysisError(
             f"the cell of frame {frame} is not that of the window's first frame; displacements in a cell that "

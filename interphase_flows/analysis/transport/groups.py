@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
+from numpy.typing import NDArray
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray
 from interphase_flows.analysis.neighbours import face_distances, fractional
@@ -81,7 +82,7 @@ def slabs_along_normal(
     return ((along_c % 1.0) % 1.0 * n_slabs).astype(np.int64)
 
 
-def normal_axes(cell: FloatArray) -> FloatArray:
+def normal_axes(cell: NDArray[np.floating]) -> FloatArray:
     """Return three orthonormal rows: two in the ab plane, then its normal, (3, 3)."""
     a, b = np.asarray(cell, dtype=float)[:2]
     normal = np.cross(a, b)
@@ -89,7 +90,7 @@ def normal_axes(cell: FloatArray) -> FloatArray:
     return np.stack([first, np.cross(third, first), third])
 
 
-def height_along_normal(cell: FloatArray) -> float:
+def height_along_normal(cell: NDArray[np.floating]) -> float:
     """Return the distance between the two ab faces, Å."""
     return float(face_distances(cell)[2])
 

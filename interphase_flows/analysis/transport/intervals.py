@@ -4,6 +4,7 @@ Each number comes with its standard error and an interval that covers the truth 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -27,11 +28,14 @@ class Estimate:
             self.value * factor, self.standard_error * factor, self.lower * factor, self.upper * factor
         )
 
-    def __getitem__(self, index: object) -> "Estimate":
-        """Return some of the numbers."""
+    def __getitem__(self, index: Any) -> "Estimate":
+        """Return some of the numbers, by numpy's indices."""
         return Estimate(
-            *(np.asarray(each)[index] for each in (self.value, self.standard_error, self.lower, self.upper))
-        )  # type: ignore[index]
+            np.asarray(self.value)[index],
+            np.asarray(self.standard_error)[index],
+            np.asarray(self.lower)[index],
+            np.asarray(self.upper)[index],
+        )
 
 
 def normal_quantile(confidence: float) -> float:

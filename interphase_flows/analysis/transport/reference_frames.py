@@ -64,13 +64,10 @@ def frame_matrix(
     fits = {"barycentric": not at_rest, "hittorf": len(at_rest) == 1, "lattice": len(at_rest) > 0}[frame]
     if not fits:
         raise AnalysisError(f"at_rest holds {list(at_rest)}; the {frame} frame needs {expected}")
-    counts = np.asarray(counts, dtype=float)
-    if frame == "barycentric":
-        weights = counts * masses_u
-    else:
-        weights = counts * np.isin(species, list(at_rest))
+    atoms = np.asarray(counts, dtype=float)
+    weights = atoms * (masses_u if frame == "barycentric" else np.isin(species, list(at_rest)))
     weights = weights / weights.sum()
-    return np.eye(len(species)) - np.outer(counts, weights / counts)
+    return np.eye(len(species)) - np.outer(atoms, weights / atoms)
 
 
 def displacements_in_frame(displacement_angstrom: FloatArray, matrix: FloatArray) -> FloatArray:

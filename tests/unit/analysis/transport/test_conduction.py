@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from ase import units
-from brownian import Brownian
 
+from brownian import Brownian
 from interphase_flows.analysis.transport import ionic_conduction, onsager_matrix
 from interphase_flows.exceptions import AnalysisError
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from brownian import SYMBOLS, TRICLINIC, Brownian
 
+from brownian import SYMBOLS, TRICLINIC, Brownian
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.neighbours import fractional
 from interphase_flows.analysis.transport import onsager_matrix

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from brownian import MASSES_U, SYMBOLS, Brownian
 
+from brownian import MASSES_U, SYMBOLS, Brownian
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.reference_frames import (
     coefficients_in_frame,
