@@ -3,7 +3,8 @@
 Run: ``python benchmarks/onsager.py [--quick]``. 50,000 atoms of three species and 5,000 frames in single
 precision are 3 GB; where that does not fit, fewer frames are held and the factor is printed. `onsager_matrix`
 reads every position once and returns coefficients with errors. The bandwidth is that of copying the same
-trajectory's frames in this run, bytes read and bytes written counted, as the STREAM benchmark does.
+trajectory's frames in this run, bytes read and bytes written counted, as the STREAM benchmark does. Times are those of
+this process on one processor, so that a busy machine does not count; set OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -58,16 +59,16 @@ class FramesInMemory:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Time one call."""
-    began = time.perf_counter()
+    """Time one call, in processor seconds of this process."""
+    began = time.process_time()
     action()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def copy_bandwidth(frames: FramesInMemory) -> float:
     """Return bytes per second, read and written, of copying blocks of frames much larger than any cache."""
     block = max(1, min(frames.n_frames // 2, int(0.5 * GB) // frames.all_positions[0].nbytes))
-    target = np.empty_like(frames.all_positions[:block])
+    target = np.zeros_like(frames.all_positions[:block])  # written, so that no page is new while timed
     starts = range(0, frames.n_frames - block + 1, block)
     took = sum(seconds(lambda s=s: np.copyto(target, frames.all_positions[s : s + block])) for s in starts)
     return 2 * len(starts) * target.nbytes / took

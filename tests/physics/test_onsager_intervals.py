@@ -20,9 +20,10 @@ def covers(estimate, truth, factor=1.0):
     ids=["no vibration", "uncorrelated", "correlated"],
 )
 def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_frames):
-    """95 % intervals of L_ij, of what is beyond the frame, of sigma, t_i and D*: 90-98 % of 200 replicas.
+    """95 % intervals of L_ij, of what is beyond the frame, of sigma, t_i and D*, over 200 replicas.
 
-    The step is chosen from each replica. 1.5 % is the standard error of each coverage.
+    Each at least 90 %, all together at most 98 %. The step is chosen anew from each replica. The standard error of
+    one coverage is 1.5 %.
     """
     known = Brownian(vibration_angstrom=vibration_angstrom, memory_ps=memory_ps)
     matrix, rate, own = known.frame(), known.rate(), known.self_rate()
@@ -42,7 +43,7 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
     for name, each in covered.items():
         coverage = np.mean(each, axis=0)
         assert (coverage >= 0.90).all(), (name, coverage)
-        assert coverage.mean() <= 0.98, (name, coverage)
+    assert np.mean([np.mean(each) for each in covered.values()]) <= 0.98
 
 
 def test_rare_jumps_have_wider_intervals_that_cover():

@@ -139,8 +139,9 @@ def choose_step(
         passes[i] = (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
         for j in range(i + 1, len(candidates)):
             apart = np.abs(rates[j] - rates[i])
-            # the shorter step's estimate is the better one, so errors subtract (Hausman's test)
-            unexplained = np.sqrt(np.maximum(errors[j] ** 2 - errors[i] ** 2, 0.1 * errors[j] ** 2))
+            # of two estimates the better one explains its share of the other's error (Hausman's test)
+            both = np.stack([errors[i], errors[j]]) ** 2
+            unexplained = np.sqrt(np.maximum(np.ptp(both, axis=0), 0.1 * both.max(axis=0)))
             passes[i] &= (apart <= COLLECTIVE_ERRORS * unexplained).all()
     passes = np.logical_and.accumulate(passes[::-1])[::-1]
     plateau = tuple(

@@ -13,7 +13,7 @@ import numpy as np
 
 from interphase_flows.analysis.frames import FloatArray, IntArray
 
-ATOMS_PER_GROUP = 256
+ATOMS_PER_GROUP = 128
 """Atoms of a group that are followed one by one, evenly spaced among its atoms."""
 
 
@@ -100,11 +100,12 @@ class SelfLadder:
         steps = np.diff(points, axis=0)
         rung.previous = values[-1]
         if len(steps):
-            rung.mean.append(self._mean(steps))
-            rung.squared.append(self._mean(steps * steps))
-            chain = steps if rung.last_step is None else np.concatenate([rung.last_step[None], steps])
-            if len(chain) > 1:
-                rung.lagged.append(self._mean(chain[1:] * chain[:-1]))
+            rung.mean.append(np.diff(self._mean(points), axis=0))
+            rung.squared.append(self._mean_product(steps, steps))
+            if rung.last_step is not None:
+                rung.lagged.append(self._mean_product(rung.last_step[None], steps[:1]))
+            if len(steps) > 1:
+                rung.lagged.append(self._mean_product(steps[:-1], steps[1:]))
             rung.last_step = steps[-1]
         pairs = values if rung.unpaired is None else np.concatenate([rung.unpaired[None], values])
         n_pairs = len(pairs) // 2
@@ -113,5 +114,13 @@ class SelfLadder:
 
     def _mean(self, values: FloatArray) -> FloatArray:
         """Average over the atoms of each group: (n, 3, n_sampled) -> (n, n_groups, 3)."""
-        sums = np.add.reduceat(values, self._starts, axis=2)
-        return np.swapaxes(sums / self._sizes, 1, 2)
+        return np.swapaxes(np.add.reduceat(values, self._starts, axis=2) / self._sizes, 1, 2)
+
+    def _mean_product(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Average a product over the atoms of each group, without an array of products."""
+        means = np.empty((len(first), len(self._starts), 3))
+        for group, (start, size) in enumerate(zip(self._starts, self._sizes, strict=True)):
+            own = slice(start, start + size)
+            np.einsum("tcn,tcn->tc", first[:, :, own], second[:, :, own], out=means[:, group])
+            means[:, group] /= size
+        return means

@@ -10,7 +10,7 @@ from interphase_flows.analysis.transport.collective import GroupSums, collective
 from interphase_flows.analysis.transport.groups import by_species, normal_axes
 from interphase_flows.exceptions import AnalysisError
 
-SINGLE_PRECISION_ERROR_ANGSTROM = 1e-3
+SINGLE_PRECISION_ERROR_ANGSTROM = 5e-3
 
 
 def wrapped(frames: ArrayFrames) -> ArrayFrames:
@@ -22,7 +22,7 @@ def wrapped(frames: ArrayFrames) -> ArrayFrames:
 def test_sums_are_those_of_each_species_in_any_order_of_atoms(shuffled):
     """Runs of atoms, and atoms that are scattered, with a remainder that fills no block."""
     rng = np.random.default_rng(0)
-    numbers = np.repeat([3, 15, 16, 3], [333, 65, 200, 1])
+    numbers = np.repeat([3, 15, 16, 3], [3333, 265, 1200, 1])
     if shuffled:
         rng.shuffle(numbers)
     positions = rng.normal(size=(4, len(numbers), 3))
@@ -49,7 +49,7 @@ def test_single_precision_loses_nothing_that_matters():
     absolute = np.add.reduceat(later, [0, 25_000, 32_500], axis=0) - np.add.reduceat(
         start, [0, 25_000, 32_500], axis=0
     )
-    assert np.abs(absolute - expected).max() > 100 * SINGLE_PRECISION_ERROR_ANGSTROM
+    assert np.abs(absolute - expected).max() > 10 * SINGLE_PRECISION_ERROR_ANGSTROM
 
 
 def test_a_window_begins_with_its_own_first_frame():
