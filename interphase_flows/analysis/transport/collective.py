@@ -147,7 +147,7 @@ class GroupSums:
         self._runs: list[tuple[int, int, slice]] = []
         rest = []
         n_rows = 0
-        group_of_row: list[int] = []
+        self._rows_of_runs: list[tuple[int, int, int]] = []
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
         for begin, end in pairwise(edges):
             n_stacks = (end - begin) // STACK
@@ -157,14 +157,12 @@ class GroupSums:
                 first = 3 * ROW * n_rows
                 self._runs.append((begin, stacked, slice(first, first + 3 * n_stacks)))
                 rows = -(-n_stacks // ROW)
-                group_of_row += rows * [int(labels[begin])]
+                self._rows_of_runs.append((int(labels[begin]), n_rows, n_rows + rows))
                 n_rows += rows
         self._n_rest = sum(map(len, rest))
         self._picked = np.concatenate([*rest, sample])
         of_group = np.eye(len(groups.counts))
         self._group_of_rest = of_group[:, labels[self._picked[: self._n_rest]]]
-        self._starts = np.flatnonzero(np.diff(group_of_row, prepend=-1))
-        self._group_of_sum = of_group[:, np.array(group_of_row, dtype=np.int64)[self._starts]]
         self._ones = np.ones(STACK, dtype=start.dtype)
         # rows that stacks do not fill stay zero
         self._stacks = np.zeros((FRAMES_PER_BATCH, 3 * ROW * n_rows), dtype=start.dtype)
@@ -174,6 +172,7 @@ class GroupSums:
 
     def take(self, row: int, positions: NDArray[np.floating]) -> None:
         """Take the positions of one frame, (n_atoms, 3), Å, as a row of the batch."""
+        positions = np.asarray(positions, dtype=self._ones.dtype)
         self._read(row, positions if self._order is None else positions[self._order])
 
     def finish(self, n_frames: int) -> tuple[FloatArray, FloatArray]:
@@ -181,12 +180,13 @@ class GroupSums:
         picked = np.subtract(
             self._picks[:n_frames].swapaxes(1, 2), self._start_of_picks.T, dtype=float, casting="unsafe"
         )
-        sums = np.swapaxes(picked[:, :, : self._n_rest] @ self._group_of_rest.T, 1, 2)
+        sums = np.swapaxes(picked[:, :, : self._n_rest] @ self._group_of_rest.T, 1, 2).copy()
         if self._runs:
             moved = np.subtract(self._stacks[:n_frames], self._start_of_stacks, out=self._stacks[:n_frames])
-            columns = np.add.reduceat(moved.reshape(n_frames, -1, 3 * ROW), self._starts, axis=1)
-            threes = columns.reshape(n_frames, len(self._starts), ROW, 3).sum(axis=2, dtype=float)
-            sums = sums + self._group_of_sum @ threes
+            rows = moved.reshape(n_frames, -1, 3 * ROW)
+            for group, first, end in self._rows_of_runs:
+                columns = np.ones(end - first, dtype=moved.dtype) @ rows[:, first:end]
+                sums[:, group] += columns.reshape(n_frames, ROW, 3).sum(axis=1, dtype=float)
         return sums, picked[:, :, self._n_rest :]
 
     def _read(self, row: int, positions: NDArray[np.floating]) -> None:

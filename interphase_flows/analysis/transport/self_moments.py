@@ -101,11 +101,11 @@ class SelfLadder:
         rung.previous = values[-1]
         if len(steps):
             rung.mean.append(np.diff(self._mean(points), axis=0))
-            rung.squared.append(self._mean_product(steps, steps))
+            rung.squared.append(self._mean(steps * steps))
             if rung.last_step is not None:
-                rung.lagged.append(self._mean_product(rung.last_step[None], steps[:1]))
+                rung.lagged.append(self._mean(rung.last_step * steps[:1]))
             if len(steps) > 1:
-                rung.lagged.append(self._mean_product(steps[:-1], steps[1:]))
+                rung.lagged.append(self._mean(steps[:-1] * steps[1:]))
             rung.last_step = steps[-1]
         pairs = values if rung.unpaired is None else np.concatenate([rung.unpaired[None], values])
         n_pairs = len(pairs) // 2
@@ -115,12 +115,3 @@ class SelfLadder:
     def _mean(self, values: FloatArray) -> FloatArray:
         """Average over the atoms of each group: (n, 3, n_sampled) -> (n, n_groups, 3)."""
         return np.swapaxes(np.add.reduceat(values, self._starts, axis=2) / self._sizes, 1, 2)
-
-    def _mean_product(self, first: FloatArray, second: FloatArray) -> FloatArray:
-        """Average a product over the atoms of each group, without an array of products."""
-        means = np.empty((len(first), len(self._starts), 3))
-        for group, (start, size) in enumerate(zip(self._starts, self._sizes, strict=True)):
-            own = slice(start, start + size)
-            np.einsum("tcn,tcn->tc", first[:, :, own], second[:, :, own], out=means[:, group])
-            means[:, group] /= size
-        return means
