@@ -100,9 +100,7 @@ def main() -> None:
     )
     print(f"ratio                       {size / took / bandwidth:8.2f}   (target 0.5)")
     print(f"peak memory                 {peak / GB:8.2f} GB, of which the trajectory {size / GB:.2f}")
-    print(
-        f"added by the analysis       {max(peak - before, 0) / GB:8.2f} GB, copies for the bandwidth included"
-    )
+    print(f"added by the analysis       {max(added, 0) / GB:8.3f} GB")
     rows = results[-1]
     independent = ", ".join(f"{s} {n:.0f}" for s, n in zip(rows.species, rows.n_independent, strict=True))
     print(f"step {rows.step_ps:g} ps, {rows.n_steps} steps, independent: {independent}")
