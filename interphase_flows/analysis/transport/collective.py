@@ -225,8 +225,8 @@ def _require_unwrapped(
     if largest > LARGEST_STEP * shortest_angstrom:
         raise AnalysisError(
             f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {len(moved)} frames up "
-            f"to frame {frame}: positions seem to be wrapped into the cell; pass unwrapped ones, as the readers of "
-            "trajectories give, or write frames more often"
+            f"to frame {frame}: positions seem to be wrapped into the cell; read the file by open_trajectory, "
+            "which unwraps them, or write frames more often"
         )
     return moved[-1:]
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 
 from brownian import SYMBOLS, TRICLINIC, Brownian
 from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.neighbours import fractional
+from interphase_flows.analysis.readers.opening import open_trajectory
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
@@ -162,19 +164,24 @@ def test_halves_that_differ_are_no_stationary_state(known):
     assert (found.half_window_z < -3).all()
 
 
-def test_wrapped_and_unwrapped_positions_give_the_same_in_a_triclinic_cell(known):
-    """Wrapped into the cell, then unwrapped by the shortest step in fractional coordinates."""
-    frames = known.frames(np.random.default_rng(8), 400)
-    inside = np.array([fractional(p, TRICLINIC) % 1.0 for p in frames.all_positions])
-    assert np.abs(np.diff(inside, axis=0)).max() > 0.9
-    steps = np.diff(inside, axis=0)
-    unwrapped = (
-        np.concatenate([inside[:1], inside[0] + np.cumsum(steps - np.rint(steps), axis=0)]) @ TRICLINIC
-    )
-    again = ArrayFrames(frames.numbers, frames.time_fs, unwrapped, TRICLINIC)
-    first, second = (onsager_matrix(each, temperature_K=600) for each in (frames, again))
-    np.testing.assert_allclose(second.onsager.value, first.onsager.value, rtol=1e-9)
-    np.testing.assert_allclose(second.onsager.upper, first.onsager.upper, rtol=1e-9)
+def test_wrapped_and_unwrapped_files_give_the_same_in_a_triclinic_cell(known, tmp_path):
+    """The same trajectory as extended XYZ, wrapped into the cell and not, through the reader."""
+    frames = known.frames(np.random.default_rng(8), 200)
+    found = {}
+    for name in ("wrapped", "unwrapped"):
+        images = []
+        for time_fs, positions in zip(frames.time_fs, frames.all_positions, strict=True):
+            atoms = Atoms(frames.numbers, positions, cell=TRICLINIC, pbc=True, info={"time_fs": time_fs})
+            if name == "wrapped":
+                atoms.wrap()
+            images.append(atoms)
+        write(tmp_path / f"{name}.extxyz", images)
+        with open_trajectory(tmp_path / f"{name}.extxyz") as trajectory:
+            found[name] = onsager_matrix(trajectory, temperature_K=600)
+    for field in ("value", "lower", "upper"):
+        wrapped, unwrapped = (getattr(found[name].onsager, field) for name in ("wrapped", "unwrapped"))
+        np.testing.assert_allclose(wrapped, unwrapped, rtol=1e-6)
+    assert found["wrapped"].step_ps == found["unwrapped"].step_ps
 
 
 def test_species_are_reported_in_the_order_asked_for(known, result):
