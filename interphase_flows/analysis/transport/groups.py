@@ -11,8 +11,9 @@ from ase.data import atomic_masses, chemical_symbols
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray
-from interphase_flows.analysis.neighbours import face_distances, fractional
-from interphase_flows.analysis.profiles import circular_mean, elements_of
+from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.profiles import elements_of
+from interphase_flows.analysis.slices import circular_mean, heights, wrapped_index
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -72,14 +73,13 @@ def slabs_along_normal(
     AnalysisError
         The reference is empty or has no middle.
     """
-    along_c = fractional(frames.positions(frame), frames.cell(frame))[:, 2]
+    along_c = heights(frames.positions(frame), frames.cell(frame))
     if reference is not None:
         if not np.any(reference):
             raise AnalysisError("the reference of the slabs selects no atom; give at least one")
-        start = fractional(frames.positions(origin_frame), frames.cell(origin_frame))[reference, 2]
-        along_c = along_c - (circular_mean(start) - 0.5) - (along_c[reference] - start).mean()
-    # the modulo twice: -1e-17 % 1 is 1.0, which would fall off the last slab
-    return ((along_c % 1.0) % 1.0 * n_slabs).astype(np.int64)
+        start = heights(frames.positions(origin_frame), frames.cell(origin_frame))[reference]
+        along_c -= circular_mean(start) - 0.5 + (along_c[reference] - start).mean()
+    return wrapped_index(along_c, n_slabs)
 
 
 def normal_axes(cell: NDArray[np.floating]) -> FloatArray:
