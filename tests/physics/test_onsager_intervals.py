@@ -20,7 +20,7 @@ def covers(estimate, truth, factor=1.0):
     ids=["no vibration", "uncorrelated", "correlated"],
 )
 def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_frames):
-    """95 % intervals of L_ij, of what is beyond the frame, of sigma, t_i and D*, over 200 replicas.
+    """95 % intervals of L_ij, of what is beyond the frame, of sigma, t_i, Haven ratio and D*, over 200 replicas.
 
     Each at least 90 %, all together at most 98 %. The step is chosen anew from each replica. The standard error of
     one coverage is 1.5 %.
@@ -30,7 +30,8 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
     beyond = rate - matrix @ np.diag(known.counts * own) @ matrix.T
     z = np.array([1.0, 5.0, -2.0])
     transference = z * (rate @ z) / (z @ rate @ z)
-    covered = {"L": [], "beyond": [], "D*": [], "sigma": [], "t": []}
+    haven = (z**2 * known.counts) @ own / (z @ rate @ z)
+    covered = {"L": [], "beyond": [], "D*": [], "sigma": [], "t": [], "Haven": []}
     for seed in range(200):
         result = onsager_matrix(known.frames(np.random.default_rng(seed), n_frames), temperature_K=600)
         conduction = ionic_conduction(result, {"Li": 1, "P": 5, "S": -2})
@@ -39,6 +40,7 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
         covered["beyond"].append(covers(result.beyond_frame, beyond, kTV)[UPPER])
         covered["D*"].append(covers(result.self_diffusion_angstrom2_per_ps, own))
         covered["sigma"].append([covers(conduction.conductivity_S_per_m, z @ rate @ z * 1602.176634 / kTV)])
+        covered["Haven"].append([covers(conduction.haven_ratio, haven)])
         covered["t"].append(covers(conduction.transference, transference))
     for name, each in covered.items():
         coverage = np.mean(each, axis=0)
