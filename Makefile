@@ -59,6 +59,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/trajectory_io.py
 	$(BIN)/python benchmarks/profiles.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py
 	$(BIN)/python benchmarks/gpaw_label.py
 
 chaos: $(DEV_STAMP)

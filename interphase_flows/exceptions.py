@@ -19,6 +19,7 @@
     │   ├── CorruptStoreError         the document store is damaged
     │   └── DocumentTooLargeError     a document over 1 MB: its data belong in an artifact
     └── AnalysisError                 a trajectory cannot support the answer asked of it
+        └── UnsupportedWindowError    a window is too short, or not diffusive, for a transport coefficient
 
 A message says what is wrong, where (file, key, value), and what to do about it.
 """
@@ -120,3 +121,7 @@ class DocumentTooLargeError(StorageError):
 
 class AnalysisError(InterphaseError):
     """A trajectory cannot support the answer asked of it."""
+
+
+class UnsupportedWindowError(AnalysisError):
+    """A window is too short, or its motion not diffusive yet, for a transport coefficient."""

@@ -16,6 +16,19 @@ GPA_PER_EV_PER_ANGSTROM3: float = 1.0 / _ase.GPa
 
 MEV_PER_EV: float = 1000.0
 
+M2_PER_S_PER_ANGSTROM2_PER_PS: float = 1e-8
+CM2_PER_S_PER_ANGSTROM2_PER_PS: float = 1e-4
+"""Diffusion coefficients."""
+
+PER_J_M_S_PER_EV_ANGSTROM_PS: float = 1e22 / _ase._e
+"""Multiply an Onsager coefficient in 1/(eV Å ps) by this to get 1/(J m s), particles counted."""
+
+MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS: float = PER_J_M_S_PER_EV_ANGSTROM_PS / _ase._Nav**2
+"""The same in mol²/(J m s)."""
+
+S_PER_M_PER_E2_PER_EV_ANGSTROM_PS: float = 1e22 * _ase._e
+"""Multiply a sum of charges in e times an Onsager coefficient in 1/(eV Å ps) by this to get S/m."""
+
 
 def compression_kbar_to_tension_ev_per_angstrom3(stress_kbar: float) -> float:
     """Convert a stress as VASP prints it (kbar, compression positive) to ASE's convention."""

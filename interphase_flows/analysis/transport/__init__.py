@@ -1,0 +1,22 @@
+"""How ions move: Onsager coefficients with errors, reference frames, windows and slabs."""
+
+from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
+from interphase_flows.analysis.transport.cross_displacement import cross_displacement
+from interphase_flows.analysis.transport.intervals import Estimate
+from interphase_flows.analysis.transport.onsager import onsager_matrix
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.analysis.transport.slabs import SlabTransport, onsager_slabs
+from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows
+
+__all__ = [
+    "Estimate",
+    "IonicConduction",
+    "OnsagerResult",
+    "OnsagerWindow",
+    "SlabTransport",
+    "cross_displacement",
+    "ionic_conduction",
+    "onsager_matrix",
+    "onsager_slabs",
+    "onsager_windows",
+]

@@ -1,0 +1,186 @@
+"""Which step the covariance estimator takes: the plateau.
+
+A step must be longer than the motion remembers, and no longer: error grows as the root of the step. Candidates
+are 1, 2, 4, ... frames that leave enough steps. The rule:
+
+1. A step passes if doubling it changes N_i D*_i of no species by more than a quarter of the standard error of
+   the collective rate, beyond three standard errors of the self-diffusion coefficient itself. Single atoms
+   know of memory long before the collective sum does, for it is one number per frame.
+2. It also passes only if no longer candidate's collective rate differs by more than 3.5 standard errors of the
+   difference, and if every longer step passes too.
+3. Of those that pass, the one is taken that would have the smallest relative variances v if atoms with these
+   moments were independent: averages over longer blocks shed vibration that the shortest step still carries.
+   The sum over species is of v / (1 + v), so that a framework that only vibrates, which no step resolves, does
+   not cost the mobile ions their precision. The collective errors have no say: they are smallest where the
+   estimate happens to be low.
+4. It is doubled where the window holds enough steps. Memory too small to be seen in few atoms may still matter;
+   what is left of it falls with the third power of the step, at the price of 1.3 to 1.4 times the error.
+
+A window in which none passes is not diffusive yet and supports no number.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray, IntArray
+from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
+from interphase_flows.analysis.transport.self_diffusion import self_diffusion_angstrom2_per_ps
+from interphase_flows.analysis.transport.self_moments import SelfRung
+from interphase_flows.exceptions import UnsupportedWindowError
+
+MIN_SAMPLES = 150
+"""Fewest steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
+MEMORY_PER_ERROR = 0.25
+"""Memory in the single atoms' motion that is let pass, per standard error of the collective rate."""
+SELF_ERRORS = 3.0
+COLLECTIVE_ERRORS = 3.5
+
+
+@dataclass(frozen=True)
+class PlateauPoint:
+    """What one candidate step gives."""
+
+    step_ps: float
+    n_steps: int
+    rate_angstrom2_per_ps: FloatArray
+    """(n_species,), diagonal of Lambda: kB T V L_ii."""
+    standard_error_angstrom2_per_ps: FloatArray
+    """(n_species,)."""
+    self_rate_angstrom2_per_ps: FloatArray
+    """(n_species,), N_i D*_i."""
+    passes: bool
+    """Whether this step and all longer ones agree."""
+
+
+@dataclass(frozen=True)
+class StepChoice:
+    """The step that was chosen, and every candidate."""
+
+    statistics: StepStatistics
+    plateau: tuple[PlateauPoint, ...]
+
+
+def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepChoice:
+    """Take the step asked for, rounded up to 1, 2, 4, ... frames, without looking for a plateau.
+
+    Raises
+    ------
+    UnsupportedWindowError
+        The window holds too few such steps.
+    """
+    n_frames, n_axes = len(displacement_angstrom), displacement_angstrom.shape[2]
+    frames = 2 ** max(int(np.ceil(np.log2(step_ps / interval_ps) - 1e-6)), 0)
+    if (n_frames // frames - 1) * n_axes < MIN_SAMPLES:
+        raise UnsupportedWindowError(
+            f"a window of {n_frames * interval_ps:g} ps holds too few steps of {frames * interval_ps:g} ps; "
+            f"give a shorter step_ps, or a window of {_frames_needed(n_axes) * frames * interval_ps:g} ps"
+        )
+    return StepChoice(block_steps(displacement_angstrom, frames, interval_ps), ())
+
+
+def choose_step(
+    displacement_angstrom: FloatArray,
+    interval_ps: float,
+    rungs: Sequence[SelfRung],
+    counts: IntArray,
+    axes: Sequence[int],
+) -> StepChoice:
+    """Choose the coarse-graining step by the rule of this module.
+
+    Parameters
+    ----------
+    displacement_angstrom
+        Summed displacements in the reference frame, (n_frames, n_species, n_axes), Å.
+    interval_ps
+        Time between frames, ps.
+    rungs
+        Moments of single atoms of these species, by the exponent of the step.
+    counts
+        Atoms of each species, (n_species,).
+    axes
+        Axes of the moments that belong to the displacements.
+
+    Raises
+    ------
+    UnsupportedWindowError
+        The window is too short, or its motion has not become diffusive.
+    """
+    n_frames, n_axes = len(displacement_angstrom), displacement_angstrom.shape[2]
+    candidates: list[StepStatistics] = []
+    while True:
+        frames = 2 ** len(candidates)
+        if (n_frames // frames - 1) * n_axes < MIN_SAMPLES:
+            break
+        candidates.append(block_steps(displacement_angstrom, frames, interval_ps))
+    if not candidates:
+        raise UnsupportedWindowError(
+            f"a window of {n_frames} frames supports no transport coefficient: {n_axes} "
+            f"{'axes need' if n_axes > 1 else 'axis needs'} {_frames_needed(n_axes)} frames or more, and "
+            "several hundred independent steps for an error of 10 %; take a longer window or write frames more "
+            "often"
+        )
+
+    own: list[tuple[FloatArray, FloatArray]] = []
+    for exponent, rung in enumerate(rungs[: len(candidates) + 1]):
+        value, error = self_diffusion_angstrom2_per_ps(
+            rung, counts=counts, step_ps=2**exponent * interval_ps, axes=axes
+        )
+        own.append((counts * value, counts * error))
+
+    rates = [np.diagonal(each.rate_angstrom2_per_ps) for each in candidates]
+    errors = [np.diagonal(each.standard_error) for each in candidates]
+    passes = np.ones(len(candidates), dtype=bool)
+    for i in range(len(candidates)):
+        memory = np.abs(own[i + 1][0] - own[i][0])
+        # few steps know their own scatter badly, and doubling the step doubles the variance at least
+        own_error = np.maximum(own[i + 1][1], np.sqrt(2.0) * own[i][1])
+        passes[i] = (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
+        for j in range(i + 1, len(candidates)):
+            apart = np.abs(rates[j] - rates[i])
+            # of two estimates the better one explains its share of the other's error (Hausman's test)
+            both = np.stack([errors[i], errors[j]]) ** 2
+            unexplained = np.sqrt(np.maximum(np.ptp(both, axis=0), 0.1 * both.max(axis=0)))
+            passes[i] &= (apart <= COLLECTIVE_ERRORS * unexplained).all()
+    passes = np.logical_and.accumulate(passes[::-1])[::-1]
+    plateau = tuple(
+        PlateauPoint(each.step_ps, each.n_steps, rates[i], errors[i], own[i][0], bool(passes[i]))
+        for i, each in enumerate(candidates)
+    )
+    if not passes.any():
+        longest = candidates[-1]
+        raise UnsupportedWindowError(
+            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: steps of up to "
+            f"{longest.step_ps:g} ps still disagree with longer ones, so motion is not diffusive yet; take a "
+            f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
+        )
+    shortest = int(np.flatnonzero(passes)[0])
+    value, error = own[shortest]
+    diffusion = np.where(value > SELF_ERRORS * error, value, 0.0) / counts
+    predicted = [
+        _predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)
+    ]
+    best = min(range(shortest, len(candidates)), key=lambda i: predicted[i])
+    return StepChoice(candidates[min(best + 1, len(candidates) - 1)], plateau)
+
+
+def _predicted_loss(
+    rung: SelfRung, step: StepStatistics, axes: Sequence[int], diffusion_angstrom2_per_ps: FloatArray
+) -> float:
+    """Return the sum over species of v / (1 + v), v the relative variance that independent atoms would give.
+
+    A species of no known diffusion counts 1 at every step.
+    """
+    columns = list(axes)
+    rung = rung.without_drift()
+    zero = rung.squared_angstrom2[:, :, columns].mean(axis=(0, 2))
+    one = rung.lagged_angstrom2[:, :, columns].mean(axis=(0, 2))
+    variance = 2.0 * (3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2) / (step.n_steps * len(columns))
+    square = (2.0 * step.step_ps * np.maximum(diffusion_angstrom2_per_ps, 0.0)) ** 2
+    still = variance + square == 0.0
+    return float(np.sum(np.where(still, 0.0, variance) / np.where(still, 1.0, variance + square)))
+
+
+def _frames_needed(n_axes: int) -> int:
+    return -(-MIN_SAMPLES // n_axes) + 1

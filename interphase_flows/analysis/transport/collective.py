@@ -1,0 +1,239 @@
+"""Collective displacements: R_i(t) = sum over the atoms of group i of r(t) - r(0), streamed.
+
+Frames are read one at a time; what is kept is three numbers per group and frame. Single precision suffices because
+*displacements* are summed: positions of `STACK` atoms are added up, the same sum of the first frame is taken away, and
+only then are the many small differences added. That is exact to 2e-3 Å for 50,000 atoms in a cell of 100 Å, where
+sums of absolute positions are wrong by 0.1 Å and more. Each position is read once, by a product of ones with a matrix
+of `STACK` rows, which runs near the memory's bandwidth; to subtract first would take as long again.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, require_frames
+from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.transport.groups import AtomGroups
+from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
+from interphase_flows.exceptions import AnalysisError
+
+STACK = 8
+"""Atoms whose positions are added before those of the first frame are taken away."""
+ROW = 32
+"""Stacks in a row of the second sum, whose 3 x ROW columns are added in double precision."""
+FRAMES_PER_BATCH = 128
+SAME_CELL = 1e-6
+"""Largest relative change of a lattice vector in a trajectory of constant cell."""
+SAME_INTERVAL = 1e-3
+"""Largest relative difference between two intervals of equally spaced frames."""
+LARGEST_STEP = 0.7
+"""Along x, y or z, of the shortest distance between two faces of the cell, in one interval."""
+
+
+@dataclass(frozen=True)
+class CollectiveMotion:
+    """What a window of a trajectory is reduced to. Positions are those of the trajectory, in no other frame."""
+
+    groups: AtomGroups
+    time_ps: FloatArray
+    """(n_frames,), ps, equally spaced."""
+    displacement_angstrom: FloatArray
+    """(n_frames, n_groups, 3), summed displacement from the window's first frame, Å."""
+    self_rungs: list[SelfRung]
+    """Moments of single atoms about the barycentre of their domain, by the exponent of the step in frames."""
+    cell_angstrom: FloatArray
+    """(3, 3), lattice vectors as rows, Å."""
+
+    @property
+    def interval_ps(self) -> float:
+        """Time between frames, ps."""
+        return float(self.time_ps[-1] - self.time_ps[0]) / (len(self.time_ps) - 1)
+
+    @property
+    def volume_angstrom3(self) -> float:
+        """Volume of the cell, Å³."""
+        return float(abs(np.linalg.det(self.cell_angstrom)))
+
+
+def collective_motion(
+    frames: FrameSource,
+    groups: AtomGroups,
+    *,
+    first_frame: int = 0,
+    end_frame: int | None = None,
+    axes: FloatArray | None = None,
+) -> CollectiveMotion:
+    """Sum the displacements of each group, frame by frame.
+
+    Parameters
+    ----------
+    frames
+        The trajectory, positions unwrapped, cell constant, frames equally spaced.
+    groups
+        The group of each atom.
+    first_frame, end_frame
+        The window, the end not included; the whole trajectory by default.
+    axes
+        Orthonormal rows along which displacements are resolved, (3, 3); x, y and z by default.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than three frames, a cell that changes, times that are not equally spaced, or positions that are
+        no numbers.
+    """
+    require_frames(frames)
+    end_frame = frames.n_frames if end_frame is None else end_frame
+    chosen = range(first_frame, end_frame)
+    time_ps = _equally_spaced_ps(frames, chosen)
+    cell = np.asarray(frames.cell(first_frame), dtype=float)
+    axes = np.eye(3) if axes is None else axes
+
+    start = np.ascontiguousarray(frames.positions(first_frame))
+    summed = GroupSums(groups, start, sampled_atoms(groups.labels, len(groups.counts)))
+    group_of_sample = groups.labels[summed.sample]
+    domain_of_sample = groups.domain[group_of_sample]
+    barycentre = _barycentre_weights(groups)
+    shortest = float(face_distances(cell).min())
+
+    ladder = SelfLadder(group_of_sample)
+    displacement = np.empty((len(chosen), len(groups.counts), 3))
+    last = np.zeros((1, 3, len(group_of_sample)))
+    same = frames.cell(first_frame)
+    for begin in range(0, len(chosen), FRAMES_PER_BATCH):
+        batch = chosen[begin : begin + FRAMES_PER_BATCH]
+        for row, index in enumerate(batch):
+            if (current := frames.cell(index)) is not same:
+                _require_same_cell(cell, current, index)
+            summed.take(row, frames.positions(index))
+        rows = slice(begin, begin + len(batch))
+        displacement[rows], moved = summed.finish(len(batch))
+        moved = moved - np.swapaxes(barycentre @ displacement[rows], 1, 2)[:, :, domain_of_sample]
+        last = _require_unwrapped(last, moved, shortest, batch[-1])
+        ladder.add(axes @ moved)
+    if not np.isfinite(displacement).all():
+        bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
+        raise AnalysisError(f"frame {bad} holds positions that are no numbers; leave it and what follows out")
+    return CollectiveMotion(groups, time_ps, displacement @ axes.T, ladder.rungs(), cell)
+
+
+class GroupSums:
+    """Sums displacements from a first frame by group, and picks those of single atoms.
+
+    Atoms of a group that stand together in memory are summed as one run; what fills no stack, and the sampled
+    atoms, are picked out. If groups are scattered into many short runs, atoms are sorted first, which costs a copy
+    of each frame.
+
+    Parameters
+    ----------
+    groups
+        The group of each atom.
+    start
+        Positions of the first frame, (n_atoms, 3), Å.
+    sample
+        Atoms to pick.
+    """
+
+    def __init__(self, groups: AtomGroups, start: NDArray[np.floating], sample: IntArray) -> None:
+        self.sample = sample
+        labels = groups.labels
+        self._order: IntArray | None = None
+        if np.count_nonzero(np.diff(labels)) > len(labels) // 1000 + len(groups.counts):
+            self._order = np.argsort(labels, kind="stable")
+            labels, start = labels[self._order], start[self._order]
+            sample = np.argsort(self._order)[sample]
+        self._runs: list[tuple[int, int, slice]] = []
+        rest = []
+        n_rows = 0
+        self._rows_of_runs: list[tuple[int, int, int]] = []
+        edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
+        for begin, end in pairwise(edges):
+            n_stacks = (end - begin) // STACK
+            stacked = begin + n_stacks * STACK
+            rest.append(np.arange(stacked, end))
+            if n_stacks:
+                first = 3 * ROW * n_rows
+                self._runs.append((begin, stacked, slice(first, first + 3 * n_stacks)))
+                rows = -(-n_stacks // ROW)
+                self._rows_of_runs.append((int(labels[begin]), n_rows, n_rows + rows))
+                n_rows += rows
+        self._n_rest = sum(map(len, rest))
+        self._picked = np.concatenate([*rest, sample])
+        of_group = np.eye(len(groups.counts))
+        self._group_of_rest = of_group[:, labels[self._picked[: self._n_rest]]]
+        self._ones = np.ones(STACK, dtype=start.dtype)
+        # rows that stacks do not fill stay zero
+        self._stacks = np.zeros((FRAMES_PER_BATCH, 3 * ROW * n_rows), dtype=start.dtype)
+        self._picks = np.empty((FRAMES_PER_BATCH, len(self._picked), 3), dtype=start.dtype)
+        self._read(0, start)
+        self._start_of_stacks, self._start_of_picks = self._stacks[0].copy(), self._picks[0].copy()
+
+    def take(self, row: int, positions: NDArray[np.floating]) -> None:
+        """Take the positions of one frame, (n_atoms, 3), Å, as a row of the batch."""
+        positions = np.asarray(positions, dtype=self._ones.dtype)
+        self._read(row, positions if self._order is None else positions[self._order])
+
+    def finish(self, n_frames: int) -> tuple[FloatArray, FloatArray]:
+        """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample)."""
+        picked = np.subtract(
+            self._picks[:n_frames].swapaxes(1, 2), self._start_of_picks.T, dtype=float, casting="unsafe"
+        )
+        sums = np.swapaxes(picked[:, :, : self._n_rest] @ self._group_of_rest.T, 1, 2).copy()
+        if self._runs:
+            moved = np.subtract(self._stacks[:n_frames], self._start_of_stacks, out=self._stacks[:n_frames])
+            rows = moved.reshape(n_frames, -1, 3 * ROW)
+            for group, first, end in self._rows_of_runs:
+                columns = np.ones(end - first, dtype=moved.dtype) @ rows[:, first:end]
+                sums[:, group] += columns.reshape(n_frames, ROW, 3).sum(axis=1, dtype=float)
+        return sums, picked[:, :, self._n_rest :]
+
+    def _read(self, row: int, positions: NDArray[np.floating]) -> None:
+        np.take(positions, self._picked, axis=0, out=self._picks[row], mode="clip")
+        for begin, end, columns in self._runs:
+            np.dot(self._ones, positions[begin:end].reshape(STACK, -1), out=self._stacks[row, columns])
+
+
+def _barycentre_weights(groups: AtomGroups) -> FloatArray:
+    """Return what turns summed displacements into those of barycentres, (n_domains, n_groups)."""
+    weights = np.zeros((groups.n_domains, len(groups.counts)))
+    weights[groups.domain, np.arange(len(groups.counts))] = groups.masses_u
+    masses = np.bincount(groups.domain, groups.masses_u * groups.counts, minlength=groups.n_domains)
+    return weights / np.where(masses > 0, masses, 1.0)[:, None]
+
+
+def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
+    if len(chosen) < 3:
+        raise AnalysisError(f"{len(chosen)} frames hold no two steps; transport needs hundreds of frames")
+    time_ps = np.asarray(frames.time_fs, dtype=float)[chosen.start : chosen.stop] / 1000.0
+    intervals = np.diff(time_ps)
+    if not (intervals > 0).all() or np.ptp(intervals) > SAME_INTERVAL * intervals.mean():
+        raise AnalysisError(
+            f"frames {chosen.start} to {chosen.stop - 1} are {intervals.min():g} to {intervals.max():g} ps "
+            "apart; transport needs equally spaced frames: write every n-th step, or choose a window without gaps"
+        )
+    return time_ps
+
+
+def _require_unwrapped(
+    last: FloatArray, moved: FloatArray, shortest_angstrom: float, frame: int
+) -> FloatArray:
+    """Return the last frame of a batch, unless an atom jumps across the cell since the batch before."""
+    steps = np.diff(moved, axis=0)
+    largest = max(np.abs(moved[:1] - last).max(), steps.max(initial=0.0), -steps.min(initial=0.0))
+    if largest > LARGEST_STEP * shortest_angstrom:
+        raise AnalysisError(
+            f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {len(moved)} frames up "
+            f"to frame {frame}: positions seem to be wrapped into the cell; read the file by open_trajectory, "
+            "which unwraps them, or write frames more often"
+        )
+    return moved[-1:]
+
+
+def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
+    if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
+        raise AnalysisError(
+            f"the cell of frame {frame} is not that of the window's first frame; displacements in a cell that "
+            "changes are no transport: run at constant cell (NVT), or choose a window in which it is constant"
+        )

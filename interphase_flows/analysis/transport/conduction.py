@@ -1,0 +1,121 @@
+"""What Onsager coefficients say of charge: conductivity, transference numbers, Haven ratio.
+
+With z_i the charge of species i,
+
+    sigma = e² sum_ij z_i z_j L_ij,    t_i = e² sum_j z_i z_j L_ij / sigma,
+    H = e² sum_i z_i² N_i D*_i / (kB T V) / sigma.
+
+The numerator of H is the conductivity of Nernst and Einstein, of ions that move independently. sigma is the
+coefficient of one more displacement, the charge's, so its interval is made like that of a diagonal L_ii.
+Transference numbers are those of the result's frame.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
+
+
+@dataclass(frozen=True)
+class IonicConduction:
+    """Conduction of a window, in the frame of its Onsager coefficients."""
+
+    species: tuple[str, ...]
+    charges_e: FloatArray
+    """(n_species,)."""
+    net_charge_e: float
+    """Sum over the atoms; unless it is zero, conductivity depends on the frame."""
+    conductivity_S_per_m: Estimate
+    """Shape ()."""
+    nernst_einstein_S_per_m: Estimate
+    """Of independent ions, shape ()."""
+    transference: Estimate
+    """(n_species,), adding up to 1; nan where the conductivity is not distinct from zero."""
+    haven_ratio: Estimate
+    """Shape (); nan with a lower end alone where the conductivity is not distinct from zero."""
+
+    @property
+    def conductivity_mS_per_cm(self) -> Estimate:
+        """Conductivity in mS/cm."""
+        return self.conductivity_S_per_m.scaled(10.0)
+
+
+def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction:
+    """Derive what a user's charges make of Onsager coefficients.
+
+    Parameters
+    ----------
+    result
+        Coefficients of a window.
+    charges_e
+        Charge of every species of the result, in units of e: formal charges, or those of a model.
+
+    Raises
+    ------
+    AnalysisError
+        A species has no charge, a charge has no species, or all are zero.
+    """
+    if set(charges_e) != set(result.species):
+        raise AnalysisError(
+            f"charges_e holds {', '.join(charges_e)}, but the coefficients are of "
+            f"{', '.join(result.species)}; give one charge for each, 0 for what carries none"
+        )
+    charges = np.array([charges_e[symbol] for symbol in result.species], dtype=float)
+    if not charges.any():
+        raise AnalysisError("every charge is zero: nothing conducts; give charges in units of e")
+    quantile = normal_quantile(result.confidence)
+    to_S_per_m = S_PER_M_PER_E2_PER_EV_ANGSTROM_PS / result.kT_volume_eV_angstrom3
+    total = result.statistics.combined(charges[None]).estimate(result.confidence)[0, 0]
+    conductivity = Estimate(
+        np.maximum(total.value, 0.0), total.standard_error, total.lower, total.upper
+    ).scaled(to_S_per_m)
+    squares = charges**2
+    independent = symmetric(
+        squares @ result.self_part.value, np.hypot.reduce(squares * result.self_part.standard_error), quantile
+    ).scaled(S_PER_M_PER_E2_PER_EV_ANGSTROM_PS)
+    return IonicConduction(
+        species=result.species,
+        charges_e=charges,
+        net_charge_e=float(charges @ result.n_atoms),
+        conductivity_S_per_m=conductivity,
+        nernst_einstein_S_per_m=independent,
+        transference=_transference(result, charges, bool(conductivity.lower > 0), quantile),
+        haven_ratio=_ratio(independent, conductivity),
+    )
+
+
+def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool, quantile: float) -> Estimate:
+    """Propagate the covariance of the rates to first order."""
+    if not resolved:
+        nothing = np.full(len(charges), np.nan)
+        return Estimate(nothing, nothing, nothing, nothing)
+    statistics = result.statistics
+    products = np.outer(charges, charges)
+    shares = (products * statistics.rate_angstrom2_per_ps).sum(axis=1)
+    total = shares.sum()
+    # covariance of the shares A_i = sum_j z_i z_j Lambda_ij
+    covariance = np.einsum("ij,kl,ijkl->ik", products, products, statistics.covariance)
+    gradient = (np.eye(len(charges)) - (shares / total)[:, None]) / total
+    variance = np.einsum("ai,ik,ak->a", gradient, covariance, gradient)
+    return symmetric(shares / total, np.sqrt(np.maximum(variance, 0.0)), quantile)
+
+
+def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
+    """Divide two positive quantities, relative errors added in squares on a logarithmic scale."""
+    if not (denominator.lower > 0 and numerator.value > 0):
+        lower = np.maximum(numerator.lower, 0.0) / denominator.upper
+        return Estimate(np.array(np.nan), np.array(np.nan), lower, np.array(np.inf))
+    value = numerator.value / denominator.value
+    own = (numerator.upper - numerator.value) / numerator.value
+    fall = np.hypot(np.log(denominator.upper / denominator.value), own)
+    rise = np.hypot(np.log(denominator.value / denominator.lower), own)
+    relative = np.hypot(
+        numerator.standard_error / numerator.value, denominator.standard_error / denominator.value
+    )
+    return Estimate(value, value * relative, value * np.exp(-fall), value * np.exp(rise))

@@ -1,0 +1,207 @@
+"""The covariance estimator of collective diffusion, on steps between block averages.
+
+Equations. X_n is the average of R over the n-th block of k frames, tau = k dt, D_n = X_n+1 - X_n minus its mean
+(the drift). With C_0 = <D_n D_n^T>, C_1 = <D_n D_n+1^T> made symmetric, per axis,
+
+    F = C_0 + 2 C_1,    Lambda_ij = sum over axes F_ij / (2 d tau),    L_ij = Lambda_ij / (kB T V).
+
+What vibrates and forgets within a step adds +2s to C_0 and -s to C_1, hence nothing to F: the estimator is
+unbiased under vibration. Diffusion correlates D_n with D_n+1 through their common block and no further, so
+F is its spectral density at zero frequency, exactly. Taking out the mean lowers F by 3/N of itself, which is
+put back.
+
+Errors. By Isserlis' theorem, with F(w) = C_0 + 2 C_1 cos w the spectral density of a Gaussian process,
+
+    cov(F_ij, F_kl) = 1/N < (1 + 2 cos w)² [F_ik(w) F_jl(w) + F_il(w) F_jk(w)] >_w,
+    < (1 + 2 cos w)² F F > = 3 C_0 C_0 + 4 (C_0 C_1 + C_1 C_0) + 8 C_1 C_1,
+
+summed over all pairs of axes. Few, rare jumps are not Gaussian: where the scatter of the terms from step to step
+says more than Gauss, it counts.
+
+Vestergaard, Blainey and Flyvbjerg, Phys. Rev. E 89, 022726 (2014), for one particle and one axis without block
+averages; these lower the variance (1.23 times without vibration) and keep vibration from growing with 1 / dt.
+
+=============  ==========================
+symbol         name
+=============  ==========================
+D_n            ``steps``
+C_0, C_1       ``zero_lag``, ``one_lag``
+Lambda         ``rate_angstrom2_per_ps``
+tau            ``step_ps``
+=============  ==========================
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
+
+SCATTER_LAGS = 2
+"""Terms of the sum are correlated over so many steps."""
+
+
+@dataclass(frozen=True)
+class StepStatistics:
+    """Steps of collective displacements between block averages, and what follows from them."""
+
+    steps: FloatArray
+    """(n_steps, n_species, n_axes), Å, drift taken out."""
+    drift_angstrom: FloatArray
+    """(n_species, n_axes), mean step, Å."""
+    block_frames: int
+    """Frames in a block."""
+    step_ps: float
+    """Time from block to block, ps."""
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.steps)
+
+    @property
+    def n_axes(self) -> int:
+        """Number of axes that are averaged over."""
+        return self.steps.shape[2]
+
+    def combined(self, weights: FloatArray) -> "StepStatistics":
+        """Return the statistics of weighted sums of species, such as charge; weights (n_new, n_species)."""
+        return StepStatistics(
+            np.einsum("ij,tjx->tix", weights, self.steps),
+            weights @ self.drift_angstrom,
+            self.block_frames,
+            self.step_ps,
+        )
+
+    @cached_property
+    def _lags(self) -> tuple[FloatArray, FloatArray]:
+        """C_0 and C_1 over species and axes, (n_species, n_axes, n_species, n_axes), corrected for the mean."""
+        n, n_species, n_axes = self.steps.shape
+        flat = self.steps.reshape(n, -1)
+        zero_lag = flat.T @ flat / n
+        one_lag = flat[:-1].T @ flat[1:] / (n - 1)
+        shape = (n_species, n_axes, n_species, n_axes)
+        unbias = 1.0 / (1.0 - 3.0 / n)
+        return unbias * zero_lag.reshape(shape), unbias * 0.5 * (one_lag + one_lag.T).reshape(shape)
+
+    @cached_property
+    def _scale(self) -> float:
+        return 1.0 / (2.0 * self.n_axes * self.step_ps)
+
+    @cached_property
+    def rate_angstrom2_per_ps(self) -> FloatArray:
+        """Lambda, (n_species, n_species), Å²/ps; its diagonal is N_i D_i without correlations."""
+        zero_lag, one_lag = self._lags
+        return self._scale * np.einsum("iaja->ij", zero_lag + 2.0 * one_lag)
+
+    @cached_property
+    def covariance(self) -> FloatArray:
+        """Covariance of the rates, (n_species,) * 4, Å⁴/ps²: [i, j, k, l] of Lambda_ij and Lambda_kl."""
+        zero, one = self._lags
+
+        def paired(first: FloatArray, second: FloatArray) -> FloatArray:
+            same = np.einsum("iakb,jalb->ijkl", first, second, optimize=True)
+            crossed = np.einsum("ialb,jakb->ijkl", first, second, optimize=True)
+            return same + crossed
+
+        gauss = (
+            3.0 * paired(zero, zero) + 4.0 * (paired(zero, one) + paired(one, zero)) + 8.0 * paired(one, one)
+        )
+        gauss *= self._scale**2 / self.n_steps
+        of_gauss = np.maximum(np.einsum("ijij->ij", gauss), 0.0)
+        of_scatter = self._scatter_variance()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            excess = np.sqrt(np.where(of_gauss > 0, of_scatter / of_gauss, 1.0))
+        excess = np.maximum(excess, 1.0)
+        return gauss * excess[:, :, None, None] * excess[None, None]
+
+    @cached_property
+    def standard_error(self) -> FloatArray:
+        """Standard error of the rates, (n_species, n_species), Å²/ps."""
+        return np.sqrt(np.maximum(np.einsum("ijij->ij", self.covariance), 0.0))
+
+    @property
+    def drift_error_angstrom(self) -> FloatArray:
+        """Standard error of the mean step, (n_species, n_axes), Å: diffusion alone moves the mean, too."""
+        zero_lag, one_lag = self._lags
+        density = np.einsum("iaia->ia", zero_lag + 2.0 * one_lag)
+        return np.sqrt(np.maximum(density, 0.0) / self.n_steps)
+
+    def estimate(self, confidence: float) -> Estimate:
+        """Return the rates with intervals, Å²/ps.
+
+        Off the diagonal the interval is symmetric. On it, the error of a rate that is hypothesised depends on
+        that rate, so the interval holds the rates that the estimate does not contradict (a score interval); its
+        lower end is not below zero.
+        """
+        quantile = normal_quantile(confidence)
+        whole = symmetric(self.rate_angstrom2_per_ps, self.standard_error, quantile)
+        lower, upper = whole.lower.copy(), whole.upper.copy()
+        for i in range(len(lower)):
+            lower[i, i], upper[i, i] = self._score_interval(i, quantile)
+        return Estimate(whole.value, whole.standard_error, lower, upper)
+
+    def _scatter_variance(self) -> FloatArray:
+        """Variance of the rates from the scatter of their terms over time, (n_species, n_species)."""
+        first, second = self.steps[:-1], self.steps[1:]
+        lagged = np.einsum("tia,tja->tij", first, second)
+        terms = np.einsum("tia,tja->tij", first, first) + lagged + lagged.swapaxes(1, 2)
+        terms = terms - terms.mean(axis=0)
+        total = (terms * terms).mean(axis=0)
+        for lag in range(1, SCATTER_LAGS + 1):
+            total = total + 2.0 * (terms[lag:] * terms[:-lag]).mean(axis=0)
+        return np.maximum(total, 0.0) * self._scale**2 / len(terms)
+
+    def _score_interval(self, i: int, quantile: float) -> tuple[float, float]:
+        """Solve (estimate - rate)² = z² var(rate), var being a parabola in the rate."""
+        rate, error = self.rate_angstrom2_per_ps[i, i], self.standard_error[i, i]
+        if error == 0.0:
+            return float(rate), float(rate)
+        alpha, beta = diffusive_lags(self.block_frames)
+        noise = max(beta * rate - self._scale * float(np.trace(self._lags[1][i, :, i, :])), 0.0)
+
+        def parabola(x: float) -> float:
+            zero, one = alpha * x + 2.0 * noise, beta * x - noise
+            return 3.0 * zero**2 + 8.0 * zero * one + 8.0 * one**2
+
+        constant = parabola(0.0)
+        square = 0.5 * (parabola(1.0) + parabola(-1.0)) - constant
+        linear = 0.5 * (parabola(1.0) - parabola(-1.0))
+        weight = (quantile * error) ** 2 / parabola(max(float(rate), 0.0))
+        a, b, c = 1.0 - weight * square, 2.0 * rate + weight * linear, rate**2 - weight * constant
+        root = np.sqrt(max(b * b - 4.0 * a * c, 0.0))
+        if a <= 0.0:
+            return max(float(-c / (b + root)) if b + root else 0.0, 0.0), np.inf
+        return max(float((b - root) / (2.0 * a)), 0.0), max(float((b + root) / (2.0 * a)), 0.0)
+
+
+def block_steps(displacement_angstrom: FloatArray, block_frames: int, interval_ps: float) -> StepStatistics:
+    """Average displacements over blocks and take the steps between them.
+
+    Parameters
+    ----------
+    displacement_angstrom
+        Summed displacements, (n_frames, n_species, n_axes), Å.
+    block_frames
+        Frames in a block; frames that fill no block are left out at the end.
+    interval_ps
+        Time between frames, ps.
+    """
+    n_blocks = len(displacement_angstrom) // block_frames
+    whole = displacement_angstrom[: n_blocks * block_frames]
+    blocks = whole.reshape(n_blocks, block_frames, *displacement_angstrom.shape[1:]).mean(axis=1)
+    steps = np.diff(blocks, axis=0)
+    drift = steps.mean(axis=0)
+    return StepStatistics(steps - drift, drift, block_frames, block_frames * interval_ps)
+
+
+def diffusive_lags(block_frames: int) -> tuple[float, float]:
+    """Return C_0 and C_1 of pure diffusion per F: (2/3, 1/6) for long blocks, (1, 0) without any.
+
+    A step between averages of k frames is a sum of 2k - 1 displacements with weights 1/k, ..., 1, ..., 1/k.
+    """
+    k = block_frames
+    weights = np.concatenate([np.arange(1, k + 1), np.arange(k - 1, 0, -1)]) / k
+    return float(weights @ weights) / k, float(weights[k:] @ weights[: k - 1]) / k

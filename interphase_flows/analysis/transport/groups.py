@@ -1,0 +1,111 @@
+"""Whose displacements are summed: the atoms of a species, or of a species in a slab when a window begins.
+
+A species is a chemical element, so it has one mass and the momentum constraint holds exactly. A *domain* is
+what a barycentre is taken over: the whole cell, or a slab of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_masses, chemical_symbols
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.profiles import elements_of
+from interphase_flows.analysis.slices import circular_mean, heights, wrapped_index
+from interphase_flows.exceptions import AnalysisError
+
+
+@dataclass(frozen=True)
+class AtomGroups:
+    """Every atom in one group; groups of a domain follow one another."""
+
+    labels: IntArray
+    """(n_atoms,), the group of each atom."""
+    species: tuple[str, ...]
+    """(n_groups,), the chemical symbol of each group."""
+    domain: IntArray
+    """(n_groups,), the domain of each group."""
+    counts: IntArray
+    """(n_groups,), atoms in each group; none is empty."""
+    masses_u: FloatArray
+    """(n_groups,), mass of one atom of each group, u."""
+    n_domains: int
+    """Number of domains, empty ones included."""
+
+    def of_domain(self, domain: int) -> IntArray:
+        """Return the indices of a domain's groups."""
+        return np.flatnonzero(self.domain == domain)
+
+
+def by_species(frames: FrameSource) -> AtomGroups:
+    """Group atoms by element; the one domain is the cell."""
+    return _grouped(frames, np.zeros(frames.n_atoms, dtype=np.int64), 1)
+
+
+def by_species_and_slab(frames: FrameSource, slab_of_atom: IntArray, n_slabs: int) -> AtomGroups:
+    """Group atoms by element and slab; each slab is a domain."""
+    return _grouped(frames, slab_of_atom, n_slabs)
+
+
+def slabs_along_normal(
+    frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None, origin_frame: int = 0
+) -> IntArray:
+    """Return the slab of each atom in one frame, (n_atoms,), slabs being parallel to a and b.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    frame
+        Index of the frame.
+    n_slabs
+        Number of slabs of equal height that tile the cell along its normal.
+    reference
+        Atoms whose middle is put at the middle of the slabs, as in `profiles.composition_profile`: their
+        circular mean in the origin frame, then their mean unwrapped displacement.
+    origin_frame
+        The frame in which the reference has its circular mean.
+
+    Raises
+    ------
+    AnalysisError
+        The reference is empty or has no middle.
+    """
+    along_c = heights(frames.positions(frame), frames.cell(frame))
+    if reference is not None:
+        if not np.any(reference):
+            raise AnalysisError("the reference of the slabs selects no atom; give at least one")
+        start = heights(frames.positions(origin_frame), frames.cell(origin_frame))[reference]
+        along_c -= circular_mean(start) - 0.5 + (along_c[reference] - start).mean()
+    return wrapped_index(along_c, n_slabs)
+
+
+def normal_axes(cell: NDArray[np.floating]) -> FloatArray:
+    """Return three orthonormal rows: two in the ab plane, then its normal, (3, 3)."""
+    a, b = np.asarray(cell, dtype=float)[:2]
+    normal = np.cross(a, b)
+    first, third = a / np.linalg.norm(a), normal / np.linalg.norm(normal)
+    return np.stack([first, np.cross(third, first), third])
+
+
+def height_along_normal(cell: NDArray[np.floating]) -> float:
+    """Return the distance between the two ab faces, Å."""
+    return float(face_distances(cell)[2])
+
+
+def _grouped(frames: FrameSource, domain_of_atom: IntArray, n_domains: int) -> AtomGroups:
+    elements = elements_of(frames)
+    numbers = np.unique(frames.numbers)
+    element_of_atom = np.searchsorted(numbers, frames.numbers)
+    code = domain_of_atom * len(elements) + element_of_atom
+    present, labels, counts = np.unique(code, return_inverse=True, return_counts=True)
+    return AtomGroups(
+        labels=labels.astype(np.int64),
+        species=tuple(chemical_symbols[numbers[each % len(elements)]] for each in present),
+        domain=present // len(elements),
+        counts=counts.astype(np.int64),
+        masses_u=atomic_masses[numbers[present % len(elements)]],
+        n_domains=n_domains,
+    )

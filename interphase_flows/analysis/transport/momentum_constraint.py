@@ -1,0 +1,52 @@
+"""Correlation beyond what the reference frame makes.
+
+In a frame that is tied to the species themselves, T has a null vector, and rows of L add up to zero: in the
+barycentric one sum_i m_i L_ij = 0. This alone makes L_ij differ from zero. For two species |L_12| / L_22 =
+m_2 / m_1 whatever the dynamics are, and for three the off-diagonal coefficients follow from the diagonal. So
+L_ij is no sign of correlation by itself.
+
+What it is compared with here: atoms that move independently, each by the self-diffusion coefficient measured
+for its species, seen from the same frame,
+
+    L0 = T diag(N_i D*_i / (kB T V)) T^T,    beyond = L - L0.
+
+`beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
+distinct part), its other elements that between species.
+
+Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
+"""
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.transport.intervals import Estimate
+from interphase_flows.analysis.transport.reference_frames import coefficients_in_frame
+
+
+def independent_atoms(
+    self_rate: FloatArray, self_error: FloatArray, matrix: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the coefficients of independent atoms in a frame and their standard errors.
+
+    Parameters
+    ----------
+    self_rate, self_error
+        N_i D*_i and its standard error, (n_species,), any unit.
+    matrix
+        T of the frame, (n_species, n_species).
+    """
+    value = coefficients_in_frame(np.diag(self_rate), matrix)
+    parts = np.einsum("ik,jk->ijk", matrix, matrix) * self_error
+    return value, np.sqrt((parts**2).sum(axis=2))
+
+
+def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantile: float) -> Estimate:
+    """Return an estimate minus a number with an independent error, errors added in squares."""
+    below, above = measured.value - measured.lower, measured.upper - measured.value
+    shifted = measured.value - value
+    return Estimate(
+        shifted,
+        np.hypot(measured.standard_error, error),
+        shifted - np.hypot(below, quantile * error),
+        shifted + np.hypot(above, quantile * error),
+    )

@@ -1,0 +1,279 @@
+"""Onsager coefficients of a window: L_ij = lim 1/(6 kB T V) d/dt < R_i(t) . R_j(t) >.
+
+R_i is the summed displacement of species i in a declared frame. The window is read once; see `collective` for
+the reduction, `coarse_graining` for the step, `covariance_estimator` for the numbers and their errors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, choose_step, given_step
+from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
+from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
+from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
+from interphase_flows.analysis.transport.groups import by_species, normal_axes
+from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.transport.momentum_constraint import difference, independent_atoms
+from interphase_flows.analysis.transport.reference_frames import (
+    ReferenceFrame,
+    displacements_in_frame,
+    frame_matrix,
+)
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.analysis.transport.self_diffusion import self_diffusion_angstrom2_per_ps
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
+
+Directions = Literal["all", "in_plane", "normal"]
+AXES: dict[str, list[int]] = {"all": [0, 1, 2], "in_plane": [0, 1], "normal": [2]}
+STATIONARY_Z = 3.0
+"""Halves of a window that differ by more standard errors are two states."""
+LONGEST_LAG_STEPS = 3
+"""The second opinion is fitted from one to this many steps."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every window."""
+
+    temperature_K: float
+    species: tuple[str, ...] | None
+    frame: ReferenceFrame
+    at_rest: tuple[str, ...]
+    step_ps: float | None
+    confidence: float
+
+    def __post_init__(self) -> None:
+        normal_quantile(self.confidence)
+        if not self.temperature_K > 0:
+            raise AnalysisError(f"temperature_K = {self.temperature_K}: give a positive temperature in K")
+        if self.step_ps is not None and not self.step_ps > 0:
+            raise AnalysisError(f"step_ps = {self.step_ps}: give a positive time in ps, or none")
+
+
+def onsager_matrix(
+    frames: FrameSource,
+    *,
+    temperature_K: float,
+    species: Sequence[str] | None = None,
+    frame: ReferenceFrame = "barycentric",
+    at_rest: Sequence[str] = (),
+    directions: Directions = "all",
+    first_frame: int = 0,
+    end_frame: int | None = None,
+    step_ps: float | None = None,
+    confidence: float = 0.95,
+) -> OnsagerResult:
+    """Measure Onsager coefficients of a trajectory, or of a window of it.
+
+    Parameters
+    ----------
+    frames
+        The trajectory: positions unwrapped, cell constant, frames equally spaced.
+    temperature_K
+        Temperature of the dynamics.
+    species
+        Chemical symbols to report, in this order; all of the trajectory's by default. All atoms count in the
+        barycentre.
+    frame
+        What is at rest: the centre of mass (``barycentric``), a host (``lattice``), one species (``hittorf``).
+    at_rest
+        The species of the host, or the one of the Hittorf frame.
+    directions
+        Axes that are averaged over: ``all``, those ``in_plane`` with a and b, or the one ``normal`` to them.
+    first_frame, end_frame
+        The window, the end not included.
+    step_ps
+        Coarse-graining step, rounded up to 1, 2, 4, ... frames; chosen by the plateau by default.
+    confidence
+        Of the intervals.
+
+    Raises
+    ------
+    UnsupportedWindowError
+        The window is too short, or motion in it has not become diffusive.
+    AnalysisError
+        The trajectory is empty, its cell changes, its frames are not equally spaced, or a species or frame
+        does not exist.
+    """
+    question = Question(
+        temperature_K,
+        None if species is None else tuple(species),
+        frame,
+        tuple(at_rest),
+        step_ps,
+        confidence,
+    )
+    if directions not in get_args(Directions):
+        raise AnalysisError(f"directions = {directions}: choose {', '.join(get_args(Directions))}")
+    motion = collective_motion(
+        frames,
+        by_species(frames),
+        first_frame=first_frame,
+        end_frame=end_frame,
+        axes=normal_axes(frames.cell(first_frame)),
+    )
+    return window_result(motion, 0, motion.volume_angstrom3, directions, question)
+
+
+def window_result(
+    motion: CollectiveMotion, domain: int, volume_angstrom3: float, directions: Directions, question: Question
+) -> OnsagerResult:
+    """Reduce the collective motion of one domain to coefficients.
+
+    Parameters
+    ----------
+    motion
+        Displacements along the axes of `groups.normal_axes`.
+    domain
+        The domain whose groups are meant.
+    volume_angstrom3
+        Its volume.
+    directions
+        Axes that are averaged over.
+    question
+        Temperature, species, frame, step and confidence.
+
+    Raises
+    ------
+    UnsupportedWindowError
+        The window cannot support a number.
+    AnalysisError
+        A species or frame does not exist in the domain.
+    """
+    chosen = motion.groups.of_domain(domain)
+    present = [motion.groups.species[each] for each in chosen]
+    wanted = tuple(present) if question.species is None else question.species
+    absent = [symbol for symbol in wanted if symbol not in present]
+    if absent:
+        raise AnalysisError(f"no atom of {', '.join(absent)} among {', '.join(present)}")
+    rows = np.array([present.index(symbol) for symbol in wanted])
+    counts, masses = motion.groups.counts[chosen], motion.groups.masses_u[chosen]
+    axes = AXES[directions]
+    laboratory = motion.displacement_angstrom[:, chosen][:, :, axes]
+    frame = frame_matrix(question.frame, present, counts, masses, question.at_rest)
+    moved = displacements_in_frame(laboratory, frame)
+
+    rungs = [each.of_groups(chosen) for each in motion.self_rungs]
+    if question.step_ps is None:
+        choice = choose_step(moved, motion.interval_ps, rungs, counts, axes)
+    else:
+        choice = given_step(moved, motion.interval_ps, question.step_ps)
+    whole = choice.statistics
+    statistics = whole.combined(np.eye(len(present))[rows])
+    quantile = normal_quantile(question.confidence)
+    self_frames = _self_block_frames(whole.block_frames, len(moved), len(axes))
+    own, own_error = self_diffusion_angstrom2_per_ps(
+        rungs[self_frames.bit_length() - 1],
+        counts=counts,
+        step_ps=self_frames * motion.interval_ps,
+        axes=axes,
+    )
+    independent, independent_error = independent_atoms(counts * own, counts * own_error, frame)
+
+    per_rate = 1.0 / (KB_EV_PER_K * question.temperature_K * volume_angstrom3)
+    rates = statistics.estimate(question.confidence)
+    value, smallest = _positive_semidefinite(rates.value)
+    shown = Estimate(
+        value, rates.standard_error, np.minimum(rates.lower, value), np.maximum(rates.upper, value)
+    )
+    self_part = symmetric(counts[rows] * own[rows], counts[rows] * own_error[rows], quantile)
+    among = np.ix_(rows, rows)
+    diagonal = rates[np.arange(len(rows)), np.arange(len(rows))]
+    error = diagonal.standard_error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        n_independent = np.where(error > 0, 2.0 * diagonal.value**2 / (len(axes) * error**2), np.inf)
+    z = _half_window_z(moved[:, rows], whole.block_frames, motion.interval_ps)
+    k = whole.block_frames
+    longest = min(LONGEST_LAG_STEPS * k, len(moved) - 1)
+    second = short_lag_rate(moved[:, rows], motion.interval_ps, k, max(longest, k + 1))
+    return OnsagerResult(
+        species=wanted,
+        frame=question.frame,
+        at_rest=question.at_rest,
+        directions=directions,
+        temperature_K=question.temperature_K,
+        volume_angstrom3=volume_angstrom3,
+        n_atoms=counts[rows],
+        start_ps=float(motion.time_ps[0]),
+        end_ps=float(motion.time_ps[-1]),
+        step_ps=whole.step_ps,
+        n_steps=whole.n_steps,
+        confidence=question.confidence,
+        onsager=shown.scaled(per_rate),
+        smallest_eigenvalue=smallest * per_rate,
+        n_independent=n_independent,
+        self_part=self_part.scaled(per_rate),
+        distinct_part=difference(diagonal, self_part.value, self_part.standard_error, quantile).scaled(
+            per_rate
+        ),
+        beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(
+            per_rate
+        ),
+        second_opinion=second * per_rate,
+        self_step_ps=self_frames * motion.interval_ps,
+        self_diffusion_angstrom2_per_ps=symmetric(own[rows], own_error[rows], quantile),
+        advection_angstrom_per_ps=_advection(statistics, counts[rows], quantile),
+        frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
+        axes=normal_axes(motion.cell_angstrom)[axes],
+        half_window_z=z,
+        stationary=bool((np.abs(z) < STATIONARY_Z).all()),
+        plateau=choice.plateau,
+        statistics=statistics,
+    )
+
+
+def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
+    """Return the block for single atoms, up to four times the collective one where the window holds enough.
+
+    Memory that is small against the error of the collective sum is not small against the much smaller one of
+    the mean over atoms.
+    """
+    for factor in (4, 2):
+        if (n_frames // (factor * block_frames) - 1) * n_axes >= MIN_SAMPLES:
+            return factor * block_frames
+    return block_frames
+
+
+def _positive_semidefinite(rates: FloatArray) -> tuple[FloatArray, float]:
+    """Return the nearest positive semidefinite matrix and the smallest eigenvalue there was.
+
+    Higham, Linear Algebra Appl. 103, 103 (1988): negative eigenvalues become zero. A null vector of the frame
+    stays one.
+    """
+    values, vectors = np.linalg.eigh(rates)
+    if values[0] >= 0.0:
+        return rates, float(values[0])
+    kept = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return 0.5 * (kept + kept.T), float(values[0])
+
+
+def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> FloatArray:
+    """Compare the diagonal of the halves of a window, (n_species,), in standard errors."""
+    middle = len(moved) // 2
+    first, second = (
+        block_steps(half, block_frames, interval_ps) for half in (moved[:middle], moved[middle:])
+    )
+    apart = np.diagonal(second.rate_angstrom2_per_ps - first.rate_angstrom2_per_ps)
+    error = np.hypot(np.diagonal(first.standard_error), np.diagonal(second.standard_error))
+    return np.divide(apart, error, out=np.zeros(len(apart)), where=error > 0)
+
+
+def _advection(statistics: StepStatistics, counts: IntArray, quantile: float) -> Estimate:
+    """Return the mean velocity of each species, (n_species, n_axes), Å/ps."""
+    per_atom = counts[:, None] * statistics.step_ps
+    return symmetric(
+        statistics.drift_angstrom / per_atom, statistics.drift_error_angstrom / per_atom, quantile
+    )
+
+
+def _frame_drift(
+    laboratory: FloatArray, moved: FloatArray, counts: IntArray, motion: CollectiveMotion
+) -> FloatArray:
+    """Return the velocity of the frame, (n_axes,), Å/ps: what was taken from every atom."""
+    taken = (laboratory[-1, 0] - moved[-1, 0]) / counts[0]
+    return taken / (motion.time_ps[-1] - motion.time_ps[0])

@@ -1,0 +1,80 @@
+"""Reference frames: against what ions move.
+
+A frame is at rest with a weighted mean of the species' mean displacements, sum_j w_j R_j / N_j with
+sum_j w_j = 1. Then R'_i = R_i - N_i sum_j w_j R_j / N_j, that is R' = T R and L' = T L T^T with
+T_ij = delta_ij - N_i w_j / N_j.
+
+==============  ==================================  =================================================
+frame           w_j                                 at rest is
+==============  ==================================  =================================================
+``barycentric`` N_j m_j / M                         the centre of mass (T_ij = delta_ij - N_i m_j / M)
+``lattice``     N_j / N_host for the host's species the host, its atoms counted alike
+``hittorf``     1 for one species                   that species, a solvent or an immobile anion
+==============  ==================================  =================================================
+
+Kirkwood et al., J. Chem. Phys. 33, 1505 (1960), for the transformation of coefficients.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray, IntArray
+from interphase_flows.exceptions import AnalysisError
+
+ReferenceFrame = Literal["barycentric", "lattice", "hittorf"]
+
+
+def frame_matrix(
+    frame: ReferenceFrame,
+    species: Sequence[str],
+    counts: IntArray,
+    masses_u: FloatArray,
+    at_rest: Sequence[str] = (),
+) -> FloatArray:
+    """Return T of L' = T L T^T, (n_species, n_species).
+
+    Parameters
+    ----------
+    frame
+        ``barycentric``, ``lattice`` or ``hittorf``.
+    species
+        Every species of the cell.
+    counts
+        Atoms of each species, (n_species,).
+    masses_u
+        Mass of one atom of each species, (n_species,), u.
+    at_rest
+        The host's species for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
+
+    Raises
+    ------
+    AnalysisError
+        The frame is unknown, or the species at rest do not belong to it.
+    """
+    if frame not in get_args(ReferenceFrame):
+        raise AnalysisError(
+            f"{frame}: no reference frame; choose one of {', '.join(get_args(ReferenceFrame))}"
+        )
+    absent = [symbol for symbol in at_rest if symbol not in species]
+    if absent:
+        raise AnalysisError(f"at_rest names {', '.join(absent)}, but there are {', '.join(species)}")
+    expected = {"barycentric": "no species", "hittorf": "one species", "lattice": "the host's species"}[frame]
+    fits = {"barycentric": not at_rest, "hittorf": len(at_rest) == 1, "lattice": len(at_rest) > 0}[frame]
+    if not fits:
+        raise AnalysisError(f"at_rest holds {list(at_rest)}; the {frame} frame needs {expected}")
+    atoms = np.asarray(counts, dtype=float)
+    weights = atoms * (masses_u if frame == "barycentric" else np.isin(species, list(at_rest)))
+    weights = weights / weights.sum()
+    return np.eye(len(species)) - np.outer(atoms, weights / atoms)
+
+
+def displacements_in_frame(displacement_angstrom: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Return summed displacements in a frame, (n_frames, n_species, 3): R' = T R."""
+    return np.einsum("ij,tjx->tix", matrix, displacement_angstrom)
+
+
+def coefficients_in_frame(onsager: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Return coefficients in a frame, (n_species, n_species): L' = T L T^T."""
+    return matrix @ onsager @ matrix.T

@@ -1,0 +1,102 @@
+"""What a window of a trajectory says of transport, with an interval on every number."""
+
+from dataclasses import dataclass, field
+
+from interphase_flows.analysis.frames import FloatArray, IntArray
+from interphase_flows.analysis.transport.coarse_graining import PlateauPoint
+from interphase_flows.analysis.transport.covariance_estimator import StepStatistics
+from interphase_flows.analysis.transport.intervals import Estimate
+from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
+from interphase_flows.units import (
+    CM2_PER_S_PER_ANGSTROM2_PER_PS,
+    KB_EV_PER_K,
+    M2_PER_S_PER_ANGSTROM2_PER_PS,
+    MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS,
+    PER_J_M_S_PER_EV_ANGSTROM_PS,
+)
+
+
+@dataclass(frozen=True)
+class OnsagerResult:
+    """Onsager coefficients of one window: J_i = - sum_j L_ij grad(mu_j), J in particles.
+
+    Matrices have the order of `species`, and the unit 1/(eV Å ps).
+    """
+
+    species: tuple[str, ...]
+    frame: ReferenceFrame
+    at_rest: tuple[str, ...]
+    """Species whose mean is at rest, in the lattice and the Hittorf frame."""
+    directions: str
+    """``all``, ``in_plane`` or ``normal``: the axes that are averaged over."""
+    temperature_K: float
+    volume_angstrom3: float
+    n_atoms: IntArray
+    """(n_species,)."""
+    start_ps: float
+    end_ps: float
+    step_ps: float
+    """The coarse-graining step."""
+    n_steps: int
+    """Steps of that length in the window."""
+    confidence: float
+    """Of every interval."""
+
+    onsager: Estimate
+    """L_ij, (n_species, n_species). The value has no negative eigenvalue; see `smallest_eigenvalue`."""
+    smallest_eigenvalue: float
+    """Of L as estimated. Where it is negative, `onsager.value` is the nearest positive semidefinite matrix."""
+    n_independent: FloatArray
+    """(n_species,), independent steps that would give the same relative error of L_ii: sqrt(2 / (d n))."""
+    self_part: Estimate
+    """N_i D*_i / (kB T V), (n_species,)."""
+    distinct_part: Estimate
+    """L_ii minus the self part, (n_species,)."""
+    beyond_frame: Estimate
+    """L_ij minus that of independent atoms in this frame: correlation beyond the momentum constraint."""
+    second_opinion: FloatArray
+    """L_ij from the slope of the mean squared cross-displacement at short lags, (n_species, n_species)."""
+    self_diffusion_angstrom2_per_ps: Estimate
+    """D*_i about the barycentre, (n_species,)."""
+    self_step_ps: float
+    """The step of the self-diffusion coefficients: up to four times the other one."""
+
+    advection_angstrom_per_ps: Estimate
+    """Mean velocity of each species in the frame, (n_species, n_axes); it is taken out of L."""
+    frame_drift_angstrom_per_ps: FloatArray
+    """Mean velocity of the frame itself in the trajectory's coordinates, (n_axes,)."""
+    axes: FloatArray
+    """Unit vectors of the axes, (n_axes, 3)."""
+    half_window_z: FloatArray
+    """(n_species,), difference of L_ii between the halves of the window in standard errors."""
+    stationary: bool
+    """Whether the halves agree; else L is that of no state."""
+    plateau: tuple[PlateauPoint, ...] = field(repr=False)
+    """Every candidate for the step."""
+    statistics: StepStatistics = field(repr=False)
+    """Steps of the collective displacements of `species` in the frame."""
+
+    @property
+    def kT_volume_eV_angstrom3(self) -> float:
+        """What divides a rate Lambda to give L: kB T V, eV Å³."""
+        return KB_EV_PER_K * self.temperature_K * self.volume_angstrom3
+
+    @property
+    def onsager_per_J_m_s(self) -> Estimate:
+        """L_ij in 1/(J m s)."""
+        return self.onsager.scaled(PER_J_M_S_PER_EV_ANGSTROM_PS)
+
+    @property
+    def onsager_mol2_per_J_m_s(self) -> Estimate:
+        """L_ij in mol²/(J m s), as where mu is per mole."""
+        return self.onsager.scaled(MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS)
+
+    @property
+    def self_diffusion_m2_per_s(self) -> Estimate:
+        """D*_i in m²/s."""
+        return self.self_diffusion_angstrom2_per_ps.scaled(M2_PER_S_PER_ANGSTROM2_PER_PS)
+
+    @property
+    def self_diffusion_cm2_per_s(self) -> Estimate:
+        """D*_i in cm²/s."""
+        return self.self_diffusion_angstrom2_per_ps.scaled(CM2_PER_S_PER_ANGSTROM2_PER_PS)

@@ -1,0 +1,99 @@
+"""Transport against time: L_ij of windows that follow one another.
+
+A reacting interface is no equilibrium. Each window has its own coefficients, drift and test of whether its
+halves agree; a window that supports no number says why.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FrameSource, require_frames
+from interphase_flows.analysis.transport.onsager import onsager_matrix
+from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
+
+
+@dataclass(frozen=True)
+class OnsagerWindow:
+    """Coefficients of one window, or why there are none."""
+
+    start_ps: float
+    end_ps: float
+    result: OnsagerResult | None
+    refusal: str | None
+    """In words, where there is no result."""
+
+
+def onsager_windows(
+    frames: FrameSource,
+    *,
+    window_ps: float,
+    temperature_K: float,
+    species: Sequence[str] | None = None,
+    frame: ReferenceFrame = "barycentric",
+    at_rest: Sequence[str] = (),
+    step_ps: float | None = None,
+    confidence: float = 0.95,
+) -> list[OnsagerWindow]:
+    """Measure Onsager coefficients in consecutive windows.
+
+    Parameters
+    ----------
+    frames
+        The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
+    window_ps
+        Length of a window; what is left at the end and is shorter is left out.
+    temperature_K, species, frame, at_rest, step_ps, confidence
+        As in `onsager.onsager_matrix`.
+
+    Raises
+    ------
+    AnalysisError
+        No window fits into the trajectory, or as in `onsager.onsager_matrix`; a window that is merely too short
+        for a number is returned with its refusal.
+    """
+    found = []
+    for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
+        result, refusal = None, None
+        try:
+            result = onsager_matrix(
+                frames,
+                temperature_K=temperature_K,
+                species=species,
+                frame=frame,
+                at_rest=at_rest,
+                first_frame=first,
+                end_frame=end,
+                step_ps=step_ps,
+                confidence=confidence,
+            )
+        except UnsupportedWindowError as error:
+            refusal = str(error)
+        found.append(OnsagerWindow(start_ps, end_ps, result, refusal))
+    return found
+
+
+def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, int, float, float]]:
+    """Yield first frame, frame after the last, and start and end in ps of consecutive windows.
+
+    Raises
+    ------
+    AnalysisError
+        No window fits into the trajectory.
+    """
+    require_frames(frames)
+    time_ps = np.asarray(frames.time_fs, dtype=float) / 1000.0
+    length = float(time_ps[-1] - time_ps[0])
+    # a hair, because times are sums of steps
+    n_windows = int(length / window_ps * (1 + 1e-9)) if window_ps > 0 else 0
+    if n_windows == 0:
+        raise AnalysisError(
+            f"no window of {window_ps:g} ps fits into a trajectory of {length:g} ps; give a shorter window_ps"
+        )
+    edges = time_ps[0] + window_ps * np.arange(n_windows + 1)
+    indices = np.searchsorted(time_ps, edges * (1 - 1e-12) - 1e-9)
+    for i in range(n_windows):
+        yield int(indices[i]), int(indices[i + 1]), float(edges[i]), float(edges[i + 1])

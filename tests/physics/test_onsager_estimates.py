@@ -1,0 +1,79 @@
+"""Onsager coefficients against exact ones: efficiency, bias, and change with time."""
+
+import numpy as np
+import pytest
+
+from brownian import TRICLINIC, Brownian
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.transport import onsager_matrix, onsager_windows
+
+
+def cramer_rao(rate: float, noise: float, n: int) -> float:
+    """Smallest standard error of a rate from n increments along three axes, vibration's variance unknown.
+
+    Increments of diffusion and uncorrelated vibration have the covariance 2 rate on the diagonal plus
+    noise (2, -1) on it and beside it, whose eigenvectors do not depend on either.
+    """
+    shape = 2.0 * (1.0 - np.cos(np.pi * np.arange(1, n + 1) / (n + 1)))
+    eigenvalues = 2.0 * rate + noise * shape
+    by_rate, by_noise = 2.0 / eigenvalues, shape / eigenvalues
+    cross = by_rate @ by_noise
+    information = 0.5 * np.array([[by_rate @ by_rate, cross], [cross, by_noise @ by_noise]])
+    return float(np.sqrt(np.linalg.inv(information)[0, 0] / 3.0))
+
+
+@pytest.mark.parametrize("vibration_angstrom", [0.0, 0.5, 2.0])
+def test_errors_are_near_the_smallest_possible(vibration_angstrom):
+    """Root mean square over 50 replicas and two species at most 1.8 times the Cramér-Rao bound."""
+    known = Brownian(
+        counts=(12, 12, 40),
+        diffusion=(0.3, 0.1, 1e-9),
+        together=np.zeros((3, 3)),
+        vibration_angstrom=vibration_angstrom,
+    )
+    n_frames, host = 700, 40
+    ratios = []
+    for seed in range(50):
+        frames = known.frames(np.random.default_rng(seed), n_frames, cell=10 * TRICLINIC)
+        result = onsager_matrix(frames, temperature_K=600, frame="hittorf", at_rest=["S"])
+        for i in (0, 1):
+            n, rate = known.counts[i], known.counts[i] * known.diffusion[i]
+            bound = cramer_rao(rate, n * vibration_angstrom**2 * (1 + n / host), n_frames - 1)
+            error = result.onsager.value[i, i] * result.kT_volume_eV_angstrom3 - rate
+            ratios.append(error / bound)
+    assert np.sqrt(np.mean(np.square(ratios))) <= 1.8
+
+
+@pytest.mark.parametrize("memory_ps", [0.0, 1.0, 4.0])
+def test_vibration_adds_no_bias(memory_ps):
+    """Less than 2 % on the diagonal: the same walks with and without it, at the step that was chosen with it."""
+    quiet = Brownian(counts=(60, 30, 40))
+    shaken = Brownian(counts=(60, 30, 40), vibration_angstrom=0.5, memory_ps=memory_ps)
+    with_it, without = [], []
+    for seed in range(30):
+        first = onsager_matrix(shaken.frames(np.random.default_rng(seed), 1000), temperature_K=600)
+        second = onsager_matrix(
+            quiet.frames(np.random.default_rng(seed), 1000), temperature_K=600, step_ps=first.step_ps
+        )
+        with_it.append(first.statistics.rate_angstrom2_per_ps.diagonal())
+        without.append(second.statistics.rate_angstrom2_per_ps.diagonal())
+    bias = np.mean(with_it, axis=0) / np.mean(without, axis=0) - 1.0
+    assert (np.abs(bias) < 0.02).all(), bias
+
+
+def test_coefficients_that_decay_are_followed():
+    """exp(-t / 4000 ps): windows of 500 ps within 4 % of the value in their middle, over 80 replicas."""
+    known, decay_ps, n_frames, window = Brownian(), 4000.0, 1501, 500
+    slower = np.exp(-np.arange(n_frames - 1) / (2.0 * decay_ps))
+    found = []
+    for seed in range(80):
+        frames = known.frames(np.random.default_rng(seed), n_frames)
+        steps = np.diff(frames.all_positions, axis=0) * slower[:, None, None]
+        start = frames.all_positions[:1]
+        positions = np.concatenate([start, start + np.cumsum(steps, axis=0)])
+        slowing = ArrayFrames(frames.numbers, frames.time_fs, positions, TRICLINIC)
+        windows = onsager_windows(slowing, window_ps=window, temperature_K=600, step_ps=2.0)
+        found.append([w.result.onsager.value.diagonal() * w.result.kT_volume_eV_angstrom3 for w in windows])
+    middle = (np.arange(3) + 0.5) * window
+    expected = np.exp(-middle / decay_ps)[:, None] * known.rate().diagonal()
+    np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.04)

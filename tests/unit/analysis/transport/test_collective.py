@@ -1,0 +1,126 @@
+"""Collective displacements."""
+
+import numpy as np
+import pytest
+
+from brownian import TRICLINIC, Brownian
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.neighbours import fractional
+from interphase_flows.analysis.transport.collective import GroupSums, collective_motion
+from interphase_flows.analysis.transport.groups import by_species, normal_axes
+from interphase_flows.exceptions import AnalysisError
+
+SINGLE_PRECISION_ERROR_ANGSTROM = 5e-3
+
+
+def wrapped(frames: ArrayFrames) -> ArrayFrames:
+    inside = np.array([(fractional(p, TRICLINIC) % 1.0) @ TRICLINIC for p in frames.all_positions])
+    return ArrayFrames(frames.numbers, frames.time_fs, inside, TRICLINIC)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_sums_are_those_of_each_species_in_any_order_of_atoms(shuffled):
+    """Runs of atoms, and atoms that are scattered, with a remainder that fills no block."""
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([3, 15, 16, 3], [3333, 265, 1200, 1])
+    if shuffled:
+        rng.shuffle(numbers)
+    positions = rng.normal(size=(4, len(numbers), 3))
+    motion = collective_motion(
+        frames := ArrayFrames(numbers, np.arange(4.0), positions, TRICLINIC), by_species(frames)
+    )
+    expected = [[(p - positions[0])[numbers == z].sum(axis=0) for z in (3, 15, 16)] for p in positions]
+    np.testing.assert_allclose(motion.displacement_angstrom, expected, atol=1e-11)
+
+
+def test_single_precision_loses_nothing_that_matters():
+    """50,000 atoms in a box of 100 Å: displacements are summed, since absolute positions lose 0.1 Å and more."""
+    rng = np.random.default_rng(1)
+    numbers = np.repeat([3, 15, 16], [25_000, 7_500, 17_500])
+    start = (rng.random((len(numbers), 3)) * 100).astype(np.float32)
+    later = start + rng.normal(0, 1.0, start.shape).astype(np.float32)
+    frames = ArrayFrames(numbers, np.arange(2.0), np.stack([start, later]), np.eye(3) * 100)
+    sums = GroupSums(by_species(frames), start, np.array([], dtype=int))
+    sums.take(0, later)
+    ours = sums.finish(1)[0][0]
+    exact = later.astype(float) - start.astype(float)
+    expected = [exact[numbers == z].sum(axis=0) for z in (3, 15, 16)]
+    assert np.abs(ours - expected).max() < SINGLE_PRECISION_ERROR_ANGSTROM
+    absolute = np.add.reduceat(later, [0, 25_000, 32_500], axis=0) - np.add.reduceat(
+        start, [0, 25_000, 32_500], axis=0
+    )
+    assert np.abs(absolute - expected).max() > 10 * SINGLE_PRECISION_ERROR_ANGSTROM
+
+
+def test_a_window_begins_with_its_own_first_frame():
+    frames = Brownian().frames(np.random.default_rng(2), 12)
+    part = collective_motion(frames, by_species(frames), first_frame=4, end_frame=10)
+    np.testing.assert_allclose(part.time_ps, np.arange(4, 10))
+    np.testing.assert_array_equal(part.displacement_angstrom[0], 0.0)
+    expected = (frames.all_positions[9] - frames.all_positions[4])[frames.numbers == 3].sum(axis=0)
+    np.testing.assert_allclose(part.displacement_angstrom[-1, 0], expected)
+
+
+def test_axes_follow_the_interface_in_a_triclinic_cell():
+    axes = normal_axes(TRICLINIC)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(TRICLINIC[:2] @ axes[2], 0.0, atol=1e-12)
+
+
+def test_single_atoms_are_followed_over_every_step():
+    """Moments of the ladder are those of block averages, taken anew from all positions."""
+    n_frames = 200
+    frames = Brownian(counts=(5, 3, 4)).frames(np.random.default_rng(3), n_frames)
+    motion = collective_motion(frames, by_species(frames))
+    masses = np.array([6.94, 30.973761998, 32.06])[np.searchsorted([3, 15, 16], frames.numbers)]
+    moved = frames.all_positions - frames.all_positions[0]
+    moved = moved - np.einsum("a,tax->tx", masses / masses.sum(), moved)[:, None]
+    for exponent, rung in enumerate(motion.self_rungs):
+        k = 2**exponent
+        blocks = moved[: n_frames // k * k].reshape(n_frames // k, k, -1, 3).mean(axis=1)
+        steps = np.diff(blocks, axis=0)
+        for group, number in enumerate((3, 15, 16)):
+            of_group = steps[:, frames.numbers == number]
+            np.testing.assert_allclose(
+                rung.squared_angstrom2[:, group], (of_group**2).mean(axis=1), rtol=1e-6
+            )
+            np.testing.assert_allclose(
+                rung.lagged_angstrom2[:, group], (of_group[1:] * of_group[:-1]).mean(axis=1), atol=1e-7
+            )
+    assert 2 ** (len(motion.self_rungs) - 1) * 3 <= n_frames
+
+
+def test_wrapped_positions_are_refused():
+    frames = Brownian().frames(np.random.default_rng(4), 300)
+    with pytest.raises(AnalysisError, match="wrapped into the cell"):
+        collective_motion(wrapped(frames), by_species(frames))
+
+
+def test_a_cell_that_changes_is_refused():
+    frames = Brownian().frames(np.random.default_rng(5), 5)
+    cells = np.array([TRICLINIC * (1 + 0.001 * i) for i in range(5)])
+    changing = ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions, cells)
+    with pytest.raises(AnalysisError, match=r"cell of frame 1 .* constant cell"):
+        collective_motion(changing, by_species(frames))
+
+
+def test_frames_with_a_gap_are_refused():
+    frames = Brownian().frames(np.random.default_rng(6), 5)
+    times = np.array([0.0, 1.0, 2.0, 4.0, 5.0])
+    with pytest.raises(AnalysisError, match="equally spaced"):
+        collective_motion(
+            ArrayFrames(frames.numbers, times, frames.all_positions, TRICLINIC), by_species(frames)
+        )
+
+
+def test_positions_that_are_no_numbers_are_refused():
+    frames = Brownian().frames(np.random.default_rng(7), 5)
+    frames.all_positions[3, 0, 0] = np.nan
+    with pytest.raises(AnalysisError, match="frame 3 holds positions that are no numbers"):
+        collective_motion(frames, by_species(frames))
+
+
+def test_two_frames_are_too_few():
+    frames = Brownian().frames(np.random.default_rng(8), 2)
+    with pytest.raises(AnalysisError, match="2 frames hold no two steps"):
+        collective_motion(frames, by_species(frames))

@@ -1,0 +1,86 @@
+"""Reference frames."""
+
+import numpy as np
+import pytest
+
+from brownian import MASSES_U, SYMBOLS, Brownian
+from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.reference_frames import (
+    coefficients_in_frame,
+    displacements_in_frame,
+    frame_matrix,
+)
+from interphase_flows.exceptions import AnalysisError
+
+NULL = 1e-10
+FRAMES = [("barycentric", ()), ("lattice", ("P", "S")), ("hittorf", ("S",))]
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return Brownian().frames(np.random.default_rng(0), 600)
+
+
+@pytest.mark.parametrize(("name", "at_rest"), FRAMES)
+def test_transformed_coefficients_are_those_of_transformed_displacements(frames, name, at_rest):
+    """T L T^T from the barycentric L, against steps that were taken in the frame itself."""
+    barycentric = onsager_matrix(frames, temperature_K=600, step_ps=4)
+    ours = onsager_matrix(frames, temperature_K=600, step_ps=4, frame=name, at_rest=at_rest)
+    matrix = Brownian().frame(name, at_rest)
+    expected = coefficients_in_frame(barycentric.onsager.value, matrix)
+    np.testing.assert_allclose(ours.onsager.value, expected, rtol=1e-9, atol=NULL * expected.max())
+
+
+def test_momentum_is_conserved_in_the_barycentric_frame(frames):
+    """sum_i m_i L_ij = 0."""
+    found = onsager_matrix(frames, temperature_K=600).onsager.value
+    assert np.abs(MASSES_U @ found).max() <= NULL * np.abs(found).max()
+
+
+def test_what_is_at_rest_does_not_move(frames):
+    hittorf = onsager_matrix(frames, temperature_K=600, frame="hittorf", at_rest=["S"]).onsager
+    assert np.abs(hittorf.value[2]).max() <= NULL * hittorf.value.max()
+    lattice = onsager_matrix(frames, temperature_K=600, frame="lattice", at_rest=["P", "S"]).onsager
+    assert np.abs(lattice.value[1] + lattice.value[2]).max() <= NULL * lattice.value.max()
+
+
+@pytest.mark.parametrize(("name", "at_rest"), FRAMES)
+def test_a_common_displacement_is_none(name, at_rest):
+    counts = np.array([7, 3, 5])
+    common = counts[None, :, None] * np.array([1.0, -2.0, 0.5])
+    matrix = frame_matrix(name, SYMBOLS, counts, MASSES_U, at_rest)
+    np.testing.assert_allclose(displacements_in_frame(common, matrix), 0.0, atol=1e-12)
+
+
+def test_two_species_have_one_coefficient_in_the_barycentric_frame():
+    """|L_12| / L_22 = m_2 / m_1 whatever the dynamics are."""
+    ours = Brownian(counts=(10, 6), diffusion=(0.4, 0.1), together=((3.0, 1.0), (1.0, 1.5)))
+    found = onsager_matrix(ours.frames(np.random.default_rng(1), 400), temperature_K=600).onsager.value
+    assert found[0, 1] < 0
+    assert -found[0, 1] / found[1, 1] == pytest.approx(MASSES_U[1] / MASSES_U[0], rel=NULL)
+    assert -found[0, 1] / found[0, 0] == pytest.approx(MASSES_U[0] / MASSES_U[1], rel=NULL)
+
+
+def test_three_species_have_no_off_diagonal_coefficient_of_their_own(frames):
+    """In the barycentric frame L_12, L_13 and L_23 follow from the diagonal."""
+    found = onsager_matrix(frames, temperature_K=600).onsager.value
+    m = MASSES_U
+    weighted = m**2 * np.diagonal(found)
+    for i, j, k in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
+        expected = (weighted[k] - weighted[i] - weighted[j]) / (2 * m[i] * m[j])
+        assert found[i, j] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "at_rest", "words"),
+    [
+        ("laboratory", (), "choose one of barycentric, lattice, hittorf"),
+        ("barycentric", ("S",), "needs no species"),
+        ("hittorf", ("P", "S"), "needs one species"),
+        ("lattice", (), "needs the host's species"),
+        ("hittorf", ("Cl",), "at_rest names Cl"),
+    ],
+)
+def test_frames_that_are_none_are_refused(name, at_rest, words):
+    with pytest.raises(AnalysisError, match=words):
+        frame_matrix(name, SYMBOLS, np.array([1, 1, 1]), MASSES_U, at_rest)
