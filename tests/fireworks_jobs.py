@@ -6,8 +6,11 @@ from pathlib import Path
 from jobflow import Flow
 from jobflow.managers.fireworks import flow_to_workflow
 
+from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.routing import route
+from interphase_flows.managers.local import register_campaign
+from interphase_flows.managers.status import SUBMITTED
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import environment
@@ -19,6 +22,13 @@ def add(settings: Settings, flow: Flow, campaign: str) -> None:
     workflow.metadata["campaign"] = campaign
     launchpad.add_wf(route(workflow, campaign))
     launchpad.connection.close()
+
+
+def submit(settings: Settings, flow: Flow, campaign: str) -> None:
+    """As a campaign is submitted, with other jobs than a campaign's."""
+    with closing(Workspace(settings, campaign)) as workspace:
+        register_campaign(workspace, Campaign(name=campaign), accept_changes=False, status=SUBMITTED)
+    add(settings, flow, campaign)
 
 
 def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
