@@ -1,5 +1,6 @@
 """Jobs handed to FireWorks by tests, and what came of them."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
         workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
     # the tests' folder holds the jobs
     return environment() | {
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
+        ),
         "INTERPHASE_ROOT": str(settings.root),
     }
 

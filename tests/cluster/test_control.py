@@ -236,7 +236,7 @@ def test_a_campaign_under_way_needs_no_resume_and_a_cancelled_one_is_submitted(s
         release_campaign(settings, "under-way")
     cancel_campaign(settings, "under-way")
     for control in (release_campaign, pause_campaign):
-        with pytest.raises(InputError, match="was cancelled at .*: interphase submit FILE"):
+        with pytest.raises(InputError, match=r"was cancelled at .*: interphase submit FILE"):
             control(settings, "under-way")
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from interphase_flows.exceptions import InputError, SettingsError
+from interphase_flows.exceptions import InputError, SettingsError, StorageError
 from interphase_flows.managers.cluster.allocations import cancel_allocations, withdraw_allocations
 from interphase_flows.managers.cluster.holds import Hold, clear_hold, hold_of, set_hold
 from interphase_flows.managers.cluster.launchpad import CAMPAIGN_FIELD, open_launchpad
@@ -198,6 +198,10 @@ def _defuse(launchpad: "LaunchPad", name: str) -> tuple[int, list[dict[str, Any]
                 launches.update(firework["launches"][-1:])
             launchpad.defuse_fw(firework["fw_id"])
             defused.add(firework["fw_id"])
+    else:
+        raise StorageError(
+            f"campaign {name}: jobs are left that FireWorks does not put away; none of them starts: cancel it again"
+        )
     found = launchpad.launches.find({"launch_id": {"$in": list(launches)}}, {"fworker": 1})
     workers = {
         str(sorted(env.items(), key=str)): env for env in (each["fworker"].get("env") or {} for each in found)

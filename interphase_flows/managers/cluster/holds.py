@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
-    from pymongo.collection import Collection
 
-COLLECTION = "interphase_holds"
+    from interphase_flows.managers.cluster.patient_launchpad import PatientCollection
+
+HOLDS = "interphase_holds"
+"""The collection, which the LaunchPad has as an attribute beside FireWorks' own."""
 
 HoldState = Literal["paused", "on hold", "cancelled"]
 
@@ -53,6 +55,6 @@ def not_held(launchpad: "LaunchPad") -> dict[str, Any]:
     return {"spec.campaign": {"$nin": [each["_id"] for each in _holds(launchpad).find({}, {"_id": 1})]}}
 
 
-def _holds(launchpad: "LaunchPad") -> "Collection[dict[str, Any]]":
-    holds: Collection[dict[str, Any]] = launchpad.db[COLLECTION]
+def _holds(launchpad: "LaunchPad") -> "PatientCollection":
+    holds: PatientCollection = getattr(launchpad, HOLDS)
     return holds
