@@ -15,6 +15,7 @@
     states       where the jobs of a campaign stand
     troubles     which were lost, by Slurm's word, and which failed
     holds        campaigns of which no job may start
+    putting_away jobs that nobody shall run
     control      pause, release and cancel a campaign
     slurm        what the queue says
     site_checks  does a site have what campaigns need

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from interphase_flows.exceptions import InputError, SettingsError, StorageError
+from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.managers.cluster.allocations import cancel_allocations, withdraw_allocations
 from interphase_flows.managers.cluster.holds import Hold, clear_hold, hold_of, set_hold
 from interphase_flows.managers.cluster.launchpad import CAMPAIGN_FIELD, open_launchpad
+from interphase_flows.managers.cluster.putting_away import put_away
 from interphase_flows.managers.cluster.recovery import runs_on_this_machine
 from interphase_flows.managers.cluster.states import ACTIVE, firework_states
 from interphase_flows.managers.status import SUBMITTED, missing_answers
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
 
 RUNNING = ("RUNNING", "RESERVED")
-LEFT_BY_A_CANCEL = ("COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED")
-MOST_ROUNDS = 20
-"""A job that ends while its campaign is cancelled may make new ones; every round finds fewer."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +106,11 @@ def cancel_campaign(settings: Settings, name: str) -> Cancelled:
     """
     with _submitted_campaign(settings, name, "cancel") as launchpad:
         set_hold(launchpad, name, "cancelled")
-        n_jobs, workers = _defuse(launchpad, name)
-        told = [_end_worker(launchpad, name, worker) for worker in workers]
+        away = put_away(launchpad, name, "DEFUSED")
+        told = [_end_worker(launchpad, name, worker) for worker in away.workers]
         n_done = firework_states(launchpad, name).get("COMPLETED", 0)
         return Cancelled(
-            n_jobs=n_jobs,
+            n_jobs=away.n_jobs,
             n_done=n_done,
             ended=[words for is_ended, words in told if is_ended],
             not_ended=[words for is_ended, words in told if not is_ended],
@@ -177,36 +175,6 @@ def _withdrawn(settings: Settings, launchpad: "LaunchPad") -> list[str] | None:
         return withdraw_allocations(settings, launchpad)
     except SettingsError:  # no Slurm here
         return None
-
-
-def _defuse(launchpad: "LaunchPad", name: str) -> tuple[int, list[dict[str, Any]]]:
-    """Defuse what is not done; return how many jobs, and what is known of the workers of running ones."""
-    defused: set[int] = set()
-    launches: set[int] = set()
-    for _ in range(MOST_ROUNDS):
-        left = list(
-            launchpad.fireworks.find(
-                {CAMPAIGN_FIELD: name, "state": {"$nin": list(LEFT_BY_A_CANCEL)}},
-                {"fw_id": 1, "state": 1, "launches": 1},
-            )
-        )
-        if not left:
-            break
-        # FireWorks defuses a running job by putting it back, and the jobs after it with it: running ones first
-        for firework in sorted(left, key=lambda each: each["state"] not in RUNNING):
-            if firework["state"] in RUNNING:
-                launches.update(firework["launches"][-1:])
-            launchpad.defuse_fw(firework["fw_id"])
-            defused.add(firework["fw_id"])
-    else:
-        raise StorageError(
-            f"campaign {name}: jobs are left that FireWorks does not put away; none of them starts: cancel it again"
-        )
-    found = launchpad.launches.find({"launch_id": {"$in": list(launches)}}, {"fworker": 1})
-    workers = {
-        str(sorted(env.items(), key=str)): env for env in (each["fworker"].get("env") or {} for each in found)
-    }
-    return len(defused), list(workers.values())
 
 
 def _end_worker(launchpad: "LaunchPad", name: str, worker: Mapping[str, Any]) -> tuple[bool, str]:

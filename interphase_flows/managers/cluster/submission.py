@@ -7,6 +7,7 @@ from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.cluster.holds import clear_hold, hold_of, set_hold
 from interphase_flows.managers.cluster.launchpad import mongodb_of, open_launchpad
+from interphase_flows.managers.cluster.putting_away import put_away
 from interphase_flows.managers.cluster.states import ACTIVE, firework_states
 from interphase_flows.managers.local import register_campaign
 from interphase_flows.managers.preflight import check_campaign
@@ -61,9 +62,11 @@ def submit_campaign(
         goes_on = make_way_for(launchpad, workspace, accept_changes)
         register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
         workflow = _workflow(campaign, workspace)
-        launchpad.add_wf(workflow)
-        if not hold:
+        if hold:
+            set_hold(launchpad, campaign.name, "on hold")
+        else:
             clear_hold(launchpad, campaign.name)
+        launchpad.add_wf(workflow)
         return Submission(campaign.name, len(workflow.fws), goes_on)
     finally:
         workspace.close()
@@ -71,7 +74,7 @@ def submit_campaign(
 
 
 def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
-    """Put the workflow of a failed or cancelled campaign away, and hold it; True if there was an earlier start of it.
+    """Put the workflow of a failed or cancelled campaign away; True if there was an earlier start of it.
 
     Raises
     ------
@@ -100,11 +103,7 @@ def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: b
             f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
             "name"
         )
-    # FireWorks archives a job by putting it back among the ready first: nobody may take it then
-    set_hold(launchpad, name, "on hold")
-    of_the_past = {"metadata.campaign": name, "state": {"$ne": "ARCHIVED"}}
-    for workflow in list(launchpad.workflows.find(of_the_past, {"nodes": 1})):
-        launchpad.archive_wf(workflow["nodes"][0])
+    put_away(launchpad, name, "ARCHIVED")
     return state is not None
 
 
