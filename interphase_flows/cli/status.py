@@ -92,7 +92,7 @@ def watch_status(look: "Callable[[], CampaignStatus]", every_s: float) -> None:
     console = Console()
     parts: list[str | Table] = []
     try:
-        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(console=console, auto_refresh=False) as live:
             while True:
                 is_over = False
                 try:
