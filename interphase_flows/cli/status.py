@@ -191,7 +191,7 @@ def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]
         index = max(cluster.iterations)
         yield f"of these in iteration {index}: {_told_kinds(cluster.iterations[index])}"
     if cluster.lost:
-        table = Table("lost job", "FireWorks", "Slurm", "run again", "last reason", box=None)
+        table = Table("lost job", "FireWorks", "because of", "run again", "last time", box=None)
         for lost in cluster.lost[:SHOWN_TROUBLES]:
             reasons = ", ".join(
                 reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items()
@@ -209,6 +209,9 @@ def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]
     yield from _more("failed jobs", len(cluster.needs_person))
     if cluster.needs_person:
         yield f"  the reasons in full: interphase query failures --campaign {name}"
+    if cluster.tried_again:
+        names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.tried_again[:SHOWN_TROUBLES])
+        yield f"{len(cluster.tried_again)} failed jobs are run again by interphase recover: {names}"
     if cluster.allocations is not None:
         yield f"allocations in Slurm's queue: {told_allocations(cluster.allocations)}"
 

@@ -74,7 +74,9 @@ class CampaignStatus:
     @property
     def has_ended(self) -> bool:
         """Whether nothing of it goes on, or will before a person does something about it."""
-        return self.status not in (*GOES_ON, *HELD) and not (self.cluster and self.cluster.n_running)
+        if self.status in (*GOES_ON, *HELD):
+            return False
+        return self.cluster is None or not (self.cluster.n_running or self.cluster.tried_again)
 
     def as_json(self) -> str:
         """Return the status for a script."""

@@ -14,7 +14,7 @@ from fireworks.core.fworker import FWorker
 from jobflow import Flow
 from ruamel.yaml import YAML
 
-from cluster_jobs import broken, go_on_until_told, plus_one, wait_and_make, wait_for
+from cluster_jobs import broken, disk_full_once, go_on_until_told, plus_one, wait_and_make, wait_for
 from fireworks_jobs import add, output_of, submit, variables_of_workers
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError, StorageError
@@ -109,7 +109,7 @@ def test_a_lost_job_of_a_paused_campaign_is_put_back_and_not_run(settings, tmp_p
     assert states(settings, "lost") == {"READY": 1}
     assert work(settings, "all", tmp_path / "launches").n_jobs == 0
     (lost,) = cluster_status(settings, "lost").lost
-    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["PROCESS_GONE"], 1)
+    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["process_gone"], 1)
     release_campaign(settings, "lost")
     assert work(settings, "all", tmp_path / "launches").n_jobs == 1
 
@@ -245,11 +245,24 @@ def test_a_failed_job_is_told_with_its_mend_and_how_many_wait_for_it(settings, t
     after = plus_one(bad.output)
     submit(settings, Flow([broken()]), "mended")
     add(settings, Flow([bad, after, plus_one(after.output)]), "mended")
+    add(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "mended")
     work(settings, "all", tmp_path / "launches")
-    first, second = cluster_status(settings, "mended").needs_person
+    found = cluster_status(settings, "mended")
+    first, second = found.needs_person
     assert (first.n_waiting, second.n_waiting) == (2, 0)
     assert (first.name, first.reason, first.explanation) == ("broken", "ValueError", "broken on purpose")
     assert first.mend == "mend its cause, then submit the campaign again"
+    (full,) = found.tried_again
+    assert (full.name, full.reason) == ("disk_full_once", "OSError")
+    assert "No space left on device" in full.explanation
+    status = campaign_status(settings, "mended")
+    assert (status.status, status.has_ended) == ("failed", False)
+    recover(settings)
+    work(settings, "all", tmp_path / "launches")
+    status = campaign_status(settings, "mended")
+    assert (status.cluster.tried_again, status.has_ended) == ([], True)
+    (again,) = status.cluster.lost
+    assert (again.reasons, again.n_runs_again, again.state) == (["OSError"], 1, "COMPLETED")
 
 
 def test_the_commands_say_what_they_did(settings, tmp_path):

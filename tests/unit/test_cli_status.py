@@ -27,7 +27,8 @@ CLUSTER = ClusterStatus(
             7, "label", "dft", "RUNNING", ["TIMEOUT", "TIMEOUT", "NODE_FAIL"], "allocation 9: NODE_FAIL", 3
         )
     ],
-    needs_person=[FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", 2)],
+    needs_person=[FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", False, 2)],
+    tried_again=[],
     allocations=[QueueJob("9", "PENDING", "if-x", "Priority", "N/A", "1:00", "")],
 )
 RUNNING = CampaignStatus(
@@ -78,6 +79,11 @@ def test_a_paused_campaign_has_not_ended_and_a_failed_one_whose_jobs_still_run_h
     assert not replace(RUNNING, status="paused", cluster=replace(CLUSTER, hold=hold)).has_ended
     assert not replace(RUNNING, status="cancelled").has_ended
     assert replace(RUNNING, status="failed", cluster=None).has_ended
+    job = FailedJob(8, "label", "dft", "OSError", "disk full", "make room", True, 0)
+    nothing_runs = replace(CLUSTER, jobs={"dft": NOTHING})
+    assert replace(RUNNING, status="failed", cluster=nothing_runs).has_ended
+    tried_again = replace(nothing_runs, tried_again=[job])
+    assert not replace(RUNNING, status="failed", cluster=tried_again).has_ended
 
 
 def test_a_watch_outlives_a_database_that_is_away_and_ends_by_ctrl_c(capsys):
@@ -136,6 +142,13 @@ def test_a_watch_may_stand_without_its_seconds(monkeypatch, words, name, every_s
     result = CliRunner().invoke(app, ["status", *words])
     assert result.exit_code == 0, result.output
     assert seen == [every_s]
+
+
+def test_a_watch_is_for_a_person_and_json_for_a_script(monkeypatch):
+    """Both at a time are refused in words."""
+    monkeypatch.setattr(command, "named", lambda name, root: (None, name))
+    result = CliRunner().invoke(app, ["status", "--watch", "--json"])
+    assert "leave out --watch" in str(result.exception)
 
 
 def test_a_watch_asks_no_more_often_than_once_a_second():

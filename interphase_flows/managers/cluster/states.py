@@ -40,7 +40,8 @@ class ClusterStatus:
     """Jobs of a campaign by kind and state, what went wrong with them, and the allocations in Slurm's queue.
 
     ``iterations`` has the jobs of the loop: by iteration, kind and state.  ``hold`` is None if jobs may start,
-    ``allocations`` where there is no Slurm to ask.
+    ``allocations`` where there is no Slurm to ask.  Of the failed jobs some need a person, and some are tried again by
+    the next recovery.
     """
 
     jobs: dict[str, dict[str, int]]
@@ -49,6 +50,7 @@ class ClusterStatus:
     hold: Hold | None
     lost: list[LostJob]
     needs_person: list[FailedJob]
+    tried_again: list[FailedJob]
     allocations: list[QueueJob] | None
 
     @property
@@ -92,7 +94,7 @@ def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
         found = campaign_jobs(launchpad, campaign)
         hold = hold_of(launchpad, campaign)
         lost = lost_jobs(launchpad, found, allocations)
-        needs_person = failed_jobs(launchpad, campaign, found)
+        failed = failed_jobs(launchpad, campaign, found)
     finally:
         launchpad.connection.close()
     jobs: dict[str, dict[str, int]] = {
@@ -111,7 +113,8 @@ def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
         failed=sorted(f["name"] for f in found if _column(f["state"]) == "failed"),
         hold=hold,
         lost=lost,
-        needs_person=needs_person,
+        needs_person=[job for job in failed if not job.is_tried_again],
+        tried_again=[job for job in failed if job.is_tried_again],
         allocations=allocations,
     )
 

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 LONGEST_EXPLANATION = 300
 TOLERANT = "_allow_fizzled_parents"
+OWN_REASONS = ("gone", "process_gone", "silent")
+"""What is said where Slurm says nothing; its own words are written as it does, in capitals."""
+
 _LAST_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
 
 
 @dataclass(frozen=True)
 class LostJob:
-    """A job that was lost: its state in FireWorks, and Slurm's reason of every loss, oldest first.
+    """A job that was lost: its state in FireWorks, and the reason of every loss, oldest first, in Slurm's capitals.
 
     ``told`` is the last one in words, ``n_runs_again`` how often it was run again.
     """
@@ -36,7 +39,10 @@ class LostJob:
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed or was given up, why, what a person can do, and how many jobs wait for it."""
+    """A job that failed or was given up, why, what a person can do, and how many jobs wait for it.
+
+    ``is_tried_again`` says that no person is needed yet: a recovery runs it again.
+    """
 
     fw_id: int
     name: str
@@ -44,6 +50,7 @@ class FailedJob:
     reason: str
     explanation: str
     mend: str
+    is_tried_again: bool
     n_waiting: int
 
 
@@ -80,7 +87,7 @@ def lost_jobs(
         now = gone.get(job["fw_id"])
         if not recoveries and now is None:
             continue
-        reasons = [each["reason"].upper() for each in recoveries]
+        reasons = [_as_slurm_writes(each["reason"]) for each in recoveries]
         told = recoveries[-1]["told"] if recoveries else ""
         if now is not None:
             reasons, told = [*reasons, now[0]], f"{now[1]}; not run again yet: interphase recover"
@@ -99,6 +106,11 @@ def lost_jobs(
     return found
 
 
+def _as_slurm_writes(reason: str) -> str:
+    is_slurms = reason.islower() and reason not in OWN_REASONS  # an error of Python has capitals
+    return reason.upper() if is_slurms else reason
+
+
 def _gone(
     launchpad: "LaunchPad", jobs: Sequence[Mapping[str, Any]], in_queue: set[str]
 ) -> dict[int, tuple[str, str]]:
@@ -115,7 +127,7 @@ def _gone(
         except SettingsError:
             continue
         if record is None:
-            found[launch["fw_id"]] = ("GONE", f"Slurm does not know its allocation {job_id} any more")
+            found[launch["fw_id"]] = ("gone", f"Slurm does not know its allocation {job_id} any more")
         elif not record.is_alive:
             found[launch["fw_id"]] = (record.state, f"allocation {job_id}: {record.state}, {record.reason}")
     return found
@@ -134,7 +146,9 @@ def failed_jobs(launchpad: "LaunchPad", campaign: str, jobs: Sequence[Mapping[st
     traces = {launch["fw_id"]: _stacktrace(launch) for launch in launches}
     found = []
     for job in failed:
-        reason, explanation, mend = _why(traces.get(job["fw_id"], ""), job["spec"].get(RECOVERIES, []))
+        reason, explanation, mend, is_tried_again = _why(
+            traces.get(job["fw_id"], ""), job["spec"].get(RECOVERIES, [])
+        )
         found.append(
             FailedJob(
                 fw_id=job["fw_id"],
@@ -143,6 +157,7 @@ def failed_jobs(launchpad: "LaunchPad", campaign: str, jobs: Sequence[Mapping[st
                 reason=reason,
                 explanation=explanation[:LONGEST_EXPLANATION],
                 mend=mend,
+                is_tried_again=is_tried_again,
                 n_waiting=_n_waiting_for(job["fw_id"], links, by_id),
             )
         )
@@ -154,21 +169,24 @@ def _stacktrace(launch: Mapping[str, Any]) -> str:
     return str((stored.get("_exception") or {}).get("_stacktrace", ""))
 
 
-def _why(trace: str, recoveries: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """Return reason, explanation and mend of a failed job, by its traceback, else by why it was given up."""
+def _why(trace: str, recoveries: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, bool]:
+    """Return reason, explanation and mend of a failed job, and whether it is tried again.
+
+    By its traceback, else by why it was given up.
+    """
     last = next((line for line in reversed(trace.splitlines()) if line.strip()), "")
     found = _LAST_LINE.match(last)
     if found is None and recoveries:
         reason = recoveries[-1]["reason"]
         given_up = f"given up after {len(recoveries) - 1} more tries; {recoveries[-1]['told']}"
-        return reason.upper(), given_up, RULES[reason].mend if reason in RULES else "ask why with scontrol"
+        mend = RULES[reason].mend if reason in RULES else "ask Slurm why: scontrol show job"
+        return _as_slurm_writes(reason), given_up, f"{mend}, then submit the campaign again", False
     reason, explanation = (found[1], found[2]) if found else ("unknown", last)
     rule = RULES.get(reason)
-    if rule is None:
-        return reason, explanation, "mend its cause, then submit the campaign again"
-    if len(recoveries) < rule.max_tries:
-        return reason, explanation, f"{rule.mend}; interphase recover runs it again"
-    return reason, explanation, f"{rule.mend}, then submit the campaign again"
+    if rule is not None and len(recoveries) < rule.max_tries:
+        return reason, explanation, f"{rule.mend}; interphase recover runs it again", True
+    mend = "mend its cause" if rule is None else rule.mend
+    return reason, explanation, f"{mend}, then submit the campaign again", False
 
 
 def _links(launchpad: "LaunchPad", campaign: str) -> dict[int, list[int]]:
