@@ -93,16 +93,16 @@ def release_campaign(settings: Settings, name: str) -> Hold:
 def cancel_campaign(settings: Settings, name: str) -> Cancelled:
     """End a campaign: no job of it starts, those that run are ended, and allocations that nobody needs are cancelled.
 
-    Jobs that are not done are DEFUSED in FireWorks.  An allocation that runs a job of the campaign is cancelled; one
-    that works for another campaign is left alone.  What is done stays, and submitting the campaign again goes on
-    from there.
+    Jobs that are not done are DEFUSED in FireWorks, failed ones as well: no recovery runs them again.  An allocation
+    that runs a job of the campaign is cancelled; one that works for another campaign is left alone.  What is done
+    stays, and submitting the campaign again goes on from there.
 
     Raises
     ------
     StorageError
         There is no such campaign, or the database does not answer.
     InputError
-        It was not submitted, or is finished or failed.
+        It was not submitted, or is finished.
     """
     with _submitted_campaign(settings, name, "cancel") as launchpad:
         set_hold(launchpad, name, "cancelled")
@@ -151,10 +151,11 @@ def _submitted_campaign(settings: Settings, name: str, verb: str) -> Iterator["L
             result = state.get("result")
             if result and not missing_answers(result):
                 raise InputError(f"campaign {name} is finished: nothing to {verb}; interphase report {name}")
-            raise InputError(
-                f"campaign {name} has failed: none of its jobs runs or is ready, so there is nothing to {verb}. "
-                f"The reasons: interphase status {name}; mend the cause, then interphase submit FILE"
-            )
+            if verb != "cancel":
+                raise InputError(
+                    f"campaign {name} has failed: none of its jobs runs or is ready, so there is nothing to {verb}. "
+                    f"The reasons: interphase status {name}; mend the cause, then interphase submit FILE"
+                )
         yield launchpad
     finally:
         launchpad.connection.close()

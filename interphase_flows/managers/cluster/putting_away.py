@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
 
 STAYS: Mapping[str, tuple[str, ...]] = {
-    "DEFUSED": ("COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"),
+    # a failed job as well, which a recovery would run again
+    "DEFUSED": ("COMPLETED", "DEFUSED", "ARCHIVED"),
     "ARCHIVED": ("ARCHIVED",),
 }
 """States of jobs that are put away -> states that a job keeps."""
