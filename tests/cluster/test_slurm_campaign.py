@@ -18,7 +18,8 @@ from slurm_cluster import SlurmCluster
 from slurm_site import ENDS_WITHIN_S, Site, keys_of, keys_of_one_machine
 from tiny_campaign import TINY, command
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+# a campaign of minutes, cancelled in the middle, on however slow a machine
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 # workers end by themselves after a minute and a half, long before Slurm would end them on however slow a machine
 SETTINGS = """
