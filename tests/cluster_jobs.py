@@ -12,7 +12,7 @@ from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.once import once_alone
 from interphase_flows.md.checkpoint import write_file_durably
 from interphase_flows.references.deadline import deadline
-from interphase_flows.settings import MongodbSettings
+from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage.mongodb import MongodbStore
 from interphase_flows.storage.workspace import current_workspace
 
@@ -113,3 +113,20 @@ def ask_with_a_wrong_password(address: str) -> int:
         return store.count()
     finally:
         store.close()
+
+
+@job
+def wait_and_make(go: str, begun: str, n: int) -> Response:
+    """Wait for a file as above, then make more jobs."""
+    wait_for.original(go, begun)
+    return Response(output=n, addition=Flow([plus_one(number) for number in range(n)]))
+
+
+@job
+def go_on_until_told(begun: str, number: int) -> None:
+    """Go on until this process is told to put its work down."""
+    Path(begun).write_text(f"{number}\n")
+    end = deadline(load_settings())
+    while True:
+        end.check("another round")
+        time.sleep(0.05)

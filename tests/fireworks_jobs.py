@@ -1,13 +1,17 @@
 """Jobs handed to FireWorks by tests, and what came of them."""
 
+import os
 from contextlib import closing
 from pathlib import Path
 
 from jobflow import Flow
 from jobflow.managers.fireworks import flow_to_workflow
 
+from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.routing import route
+from interphase_flows.managers.local import register_campaign
+from interphase_flows.managers.status import SUBMITTED
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import environment
@@ -21,6 +25,13 @@ def add(settings: Settings, flow: Flow, campaign: str) -> None:
     launchpad.connection.close()
 
 
+def submit(settings: Settings, flow: Flow, campaign: str) -> None:
+    """As a campaign is submitted, with other jobs than a campaign's."""
+    with closing(Workspace(settings, campaign)) as workspace:
+        register_campaign(workspace, Campaign(name=campaign), accept_changes=False, status=SUBMITTED)
+    add(settings, flow, campaign)
+
+
 def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
     """Of workers in processes of their own, which see this test's artifacts."""
     with closing(Workspace(settings, campaign)) as workspace:
@@ -28,7 +39,9 @@ def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
         workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
     # the tests' folder holds the jobs
     return environment() | {
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
+        ),
         "INTERPHASE_ROOT": str(settings.root),
     }
 

@@ -56,15 +56,37 @@ def resume(
         ),
     ] = None,
 ) -> None:
-    """Go on with a campaign that was stopped, killed or failed."""
+    """Go on with a campaign that was stopped, killed or failed on this machine, or paused on a cluster.
+
+    One that failed or was cancelled on a cluster goes on by [bold]interphase submit[/bold].
+    """
     from interphase_flows.managers.local import stored_campaign
 
     settings, name = named(name, root)
+    if _is_released(settings, name, retry_rejected):
+        return
     if retry_rejected:
         from interphase_flows.managers.rejections import retry_rejected as retry
 
         print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be computed again")
     _run(stored_campaign(settings, name), settings, accept_changes=False)
+
+
+def _is_released(settings: "Settings", name: str, retry_rejected: str | None) -> bool:
+    """Let a campaign go on that is held on a cluster; False if it has no jobs there."""
+    from interphase_flows.exceptions import InputError
+    from interphase_flows.managers.cluster.control import is_on_cluster, release_campaign
+
+    if not is_on_cluster(settings, name):
+        return False
+    if retry_rejected:
+        raise InputError(
+            f"--retry-rejected: campaign {name} has jobs on the cluster; this is for one that runs on this machine"
+        )
+    hold = release_campaign(settings, name)
+    print(f"{name}: jobs start again; it was {hold.state} since {hold.since}")
+    print("next: interphase launch --every 60 (keeps workers coming, unless it still runs)")
+    return True
 
 
 @app.command()

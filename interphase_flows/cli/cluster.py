@@ -27,6 +27,10 @@ def submit(
         bool,
         typer.Option(help="Ask Slurm for workers at once; --no-launch only hands the jobs to FireWorks."),
     ] = True,
+    hold: Annotated[
+        bool,
+        typer.Option("--hold", help="Hand it over, but let no job start before: interphase resume NAME."),
+    ] = False,
 ) -> None:
     """Hand a campaign to FireWorks, and ask Slurm for workers.
 
@@ -39,9 +43,12 @@ def submit(
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     settings = settings_of(root)
-    done = submit_campaign(campaign, settings, accept_changes)
+    done = submit_campaign(campaign, settings, accept_changes, hold)
     again = "; what it had finished is not done again" if done.goes_on else ""
     print(f"{done.campaign}: {done.n_jobs} jobs on the LaunchPad, and more as it learns{again}")
+    if hold:
+        print(f"on hold: no job starts before: interphase resume {done.campaign}")
+        return
     if launch:
         _launch_once(root, dry_run=False)
     print(f"next: interphase launch --every 60 (keeps workers coming); interphase status {done.campaign}")

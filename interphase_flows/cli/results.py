@@ -1,87 +1,11 @@
-"""Commands that look: status, query, report, export, and fetch for what comes from elsewhere."""
+"""Commands that take out: query, report, export, and fetch for what comes from elsewhere."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from interphase_flows.cli.application import Name, Root, app, named
-
-if TYPE_CHECKING:
-    from interphase_flows.managers.cluster.states import ClusterStatus
-    from interphase_flows.managers.label_budget import LabelsToCome
-
-
-@app.command()
-def status(
-    name: Name = None,
-    root: Root = None,
-    json: Annotated[bool, typer.Option("--json", help="For a script.")] = False,
-) -> None:
-    """Say what a campaign has done and is doing."""
-    from interphase_flows.managers.status import campaign_status
-
-    settings, name = named(name, root)
-    found = campaign_status(settings, name)
-    if json:
-        print(found.as_json())
-        return
-    print(
-        f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}"
-    )
-    if found.missing:
-        print(f"missing: {', '.join(found.missing)}; the reasons: interphase query failures")
-    if found.running:
-        print(f"running: {found.running}")
-        if found.progress:
-            p = found.progress
-            print(
-                f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
-            )
-    if found.cluster:
-        _print_cluster(found.cluster)
-    print(", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items()))
-    told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
-    print(
-        f"{found.labels_rejected} labels rejected{f' ({told}): see interphase query labels --rejected' if told else ''}, "
-        f"{found.failures} failures on record"
-    )
-    if found.labels_to_come:
-        print(_told_to_come(found.labels_to_come))
-    if found.iterations:
-        table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
-        for line in found.iterations:
-            table.add_row(
-                str(line.index),
-                str(line.n_labels),
-                f"{line.force_mae_mev_per_angstrom:.0f}",
-                f"{line.energy_mae_mev_per_atom:.1f}",
-                line.decision,
-            )
-        Console().print(table)
-        print("errors: mean absolute, on interface frames that trained no member")
-    if found.cluster and found.status == "failed":
-        print("go on with: interphase submit FILE (what is done is not done again)")
-    elif found.status in ("interrupted", "failed", "walltime reached"):
-        print(f"go on with: interphase resume {found.name}")
-    if found.report:
-        print(f"report: {found.report}")
-
-
-def _print_cluster(cluster: "ClusterStatus") -> None:
-    from interphase_flows.managers.cluster.states import told_allocations
-
-    table = Table("jobs", *(next(iter(cluster.jobs.values()))), box=None)
-    for kind, row in cluster.jobs.items():
-        table.add_row(kind, *(str(n) for n in row.values()))
-    Console().print(table)
-    if cluster.failed:
-        told = ", ".join(cluster.failed[:5]) + (" ..." if len(cluster.failed) > 5 else "")
-        print(f"failed: {told}; the reasons: interphase query failures")
-    if cluster.allocations is not None:
-        print(f"allocations in Slurm's queue: {told_allocations(cluster.allocations)}")
 
 
 @app.command()
@@ -196,13 +120,3 @@ def fetch(
 
     material = fetch_crystal(material_id, to)
     print(f"wrote {to}: {material.get('formula_pretty', material_id)}")
-
-
-def _told_to_come(labels: "LabelsToCome") -> str:
-    from interphase_flows.references.cost import told_duration
-
-    basis = f"fitted to {labels.n_fitted} labels" if labels.n_fitted else "before any label is done"
-    return (
-        f"labels to come: {labels.n_chosen} chosen, at most {labels.n_at_most} more; about "
-        f"{told_duration(labels.cost_s)} on one core, within a factor of {labels.cost_factor:.1f} ({basis})"
-    )

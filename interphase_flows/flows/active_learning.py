@@ -68,6 +68,7 @@ class ActiveLearningMaker(Maker):
         labels = self.label_set_maker().make(selection.output)
         extended = self._dataset_maker().make(labels.output, dataset, spec.seed)
         selection.name, extended.name = f"select ({index})", f"dataset {index}"
+        labels.name = f"label set ({index})"
         jobs = [exploration, selection, labels, extended]
         return self._train_and_decide(
             index,

@@ -75,6 +75,7 @@ class InitialDataMaker(Maker):
         labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
             joined.output
         )
+        labels.name = f"{labels.name} (0)"  # as those of later iterations
         return Flow(
             [*interfaces, *made, starts, joined, walkers, labels],
             output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},

@@ -26,8 +26,7 @@ from interphase_flows.managers.cluster.launchpad import (
     PING_INTERVAL_S,
     launchpad_database,
 )
-from interphase_flows.managers.cluster.slurm import Partition, partitions, told_walltime
-from interphase_flows.managers.cluster.states import job_name_prefix
+from interphase_flows.managers.cluster.slurm import Partition, job_name_prefix, partitions, told_walltime
 from interphase_flows.settings import (
     JOB_KINDS,
     ClusterSettings,

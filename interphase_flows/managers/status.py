@@ -15,6 +15,7 @@ from interphase_flows.storage.workspace import Workspace, campaign_names, open_w
 if TYPE_CHECKING:
     from interphase_flows.managers.cluster.states import ClusterStatus
     from interphase_flows.managers.label_budget import LabelsToCome
+    from interphase_flows.managers.pace import Pace
 
 COUNTED = (
     "structure_sets",
@@ -29,6 +30,9 @@ COUNTED = (
 PROGRESS_FILE = "progress.json"
 SUBMITTED = "submitted"
 """Status of a campaign whose jobs FireWorks has; how it stands is then told by their states."""
+GOES_ON = ("running", SUBMITTED)
+HELD = ("paused", "on hold")
+"""Statuses of campaigns of which a person, and nobody else, lets the next job start."""
 ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit")
 
 
@@ -47,7 +51,7 @@ class IterationStatus:
 class CampaignStatus:
     """Where a campaign stands.
 
-    ``labels_to_come`` is None once there is a result; ``cluster`` unless it was submitted to FireWorks.
+    ``labels_to_come`` and ``pace`` are None once there is a result; ``cluster`` unless it was submitted to FireWorks.
     """
 
     name: str
@@ -60,11 +64,19 @@ class CampaignStatus:
     labels_rejected: int
     labels_rejected_by_reason: dict[str, int]
     labels_to_come: "LabelsToCome | None"
+    pace: "Pace | None"
     missing: list[str]
     failures: int
     iterations: list[IterationStatus]
     report: str | None
     cluster: "ClusterStatus | None" = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it goes on, or will before a person does something about it."""
+        if self.status in (*GOES_ON, *HELD):
+            return False
+        return self.cluster is None or not (self.cluster.n_running or self.cluster.tried_again)
 
     def as_json(self) -> str:
         """Return the status for a script."""
@@ -128,6 +140,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
             labels_to_come=None if state.get("result") else _labels_to_come(workspace, state),
+            pace=None if state.get("result") else _pace(workspace, state, status),
             missing=[*missing_answers(state.get("result")), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
@@ -138,6 +151,8 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
 
 def _status_by_jobs(cluster: "ClusterStatus", result: dict[str, Any] | None) -> str:
     """Return what the jobs of a submitted campaign make of it."""
+    if cluster.hold and (cluster.n_open or cluster.hold.state == "cancelled"):
+        return cluster.hold.state
     if cluster.n_open:
         return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
     if result is None:
@@ -199,3 +214,10 @@ def _labels_to_come(workspace: Workspace, state: Mapping[str, Any]) -> "LabelsTo
     )
 
     return labels_to_come(workspace, Campaign.model_validate(state["spec"]))
+
+
+def _pace(workspace: Workspace, state: Mapping[str, Any], status: str) -> "Pace":
+    from interphase_flows.managers.pace import campaign_pace  # as above
+
+    stands_still = None if status in GOES_ON else f"the campaign is {status}"
+    return campaign_pace(workspace, state["started_at"], stands_still)

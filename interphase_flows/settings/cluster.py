@@ -124,6 +124,8 @@ class ClusterSettings(BaseModel):
     silent_after_s
         A job that gives no sign of life for so long, while the database answers, is run again although its worker may
         live; the worker is kept from writing.
+    max_in_queue
+        Allocations of all workers together that wait or run at a time; no limit but those of the workers if None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -134,6 +136,7 @@ class ClusterSettings(BaseModel):
     signal_before_end_s: int = Field(default=120, ge=10)
     lease_s: float = Field(default=60.0, ge=2)
     silent_after_s: float = Field(default=300.0, ge=10)
+    max_in_queue: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _every_kind_is_taken(self) -> Self:

@@ -44,6 +44,7 @@ def test_a_job_whose_time_is_over_hands_over_and_those_that_wait_get_its_result(
         "running": 0,
         "done": 3,
         "failed": 0,
+        "cancelled": 0,
     }
     assert documents(settings, "handover", "failures") == []
 

@@ -1,6 +1,8 @@
 """A campaign on a real Slurm, by FireWorks and MongoDB, is the campaign of one machine."""
 
 import os
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +15,11 @@ from pymongo import MongoClient
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import Ledger
 from slurm_cluster import SlurmCluster
-from slurm_site import Site, keys_of, keys_of_one_machine
-from tiny_campaign import TINY
+from slurm_site import ENDS_WITHIN_S, Site, keys_of, keys_of_one_machine
+from tiny_campaign import TINY, command
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+# a campaign of minutes, cancelled in the middle, on however slow a machine
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 # workers end by themselves after a minute and a half, long before Slurm would end them on however slow a machine
 SETTINGS = """
@@ -59,25 +62,65 @@ def of_one_machine(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
+def seen() -> dict[str, Any]:
+    """Statuses of its way, and what the cancel printed."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def site(
     slurm: SlurmCluster,
     tiny_file: Path,
+    seen: dict[str, Any],
     mongo_uri: str,
     database: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """The campaign submitted and run to its end; its launches asked for every two seconds."""
+    """The campaign handed over on hold, resumed, cancelled in the middle, submitted again, and run to its end.
+
+    Its launches are asked for every two seconds.
+    """
     root = tmp_path_factory.mktemp("site")
     place = Site.with_settings(root, slurm, SETTINGS.format(root=root, uri=mongo_uri, database=database))
+    place.command("submit", str(tiny_file), "--hold")
+    seen["on hold"] = place.status()
+    refused(place, "submit", str(tiny_file), told="is submitted already, and on hold since")
+    place.command("resume", "tiny")
+    refused(place, "submit", str(tiny_file), told="is submitted already (")
+    refused(place, "resume", "tiny", told="needs no resume")
+    cancel_in_the_middle(place, seen)
     place.command("submit", str(tiny_file))
-    again = place.command("submit", str(tiny_file), check=False)
-    assert again.returncode == 2
-    assert "is submitted already" in again.stderr
     place.command("launch", "--every", "2")
     yield place
     client: MongoClient[Any] = MongoClient(mongo_uri)
     client.drop_database(f"{database}_fireworks")
     client.close()
+
+
+def refused(place: Site, *arguments: str, told: str) -> None:
+    done = place.command(*arguments, check=False)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+def cancel_in_the_middle(place: Site, seen: dict[str, Any]) -> None:
+    """Once a model is trained; the daemon that asks for workers then finds nothing left and ends."""
+    with (place.root / "daemon.txt").open("w") as words:
+        daemon = subprocess.Popen(
+            command(["launch", "--every", "2"]), env=place.environment(), stdout=words, stderr=words
+        )
+        try:
+            end = time.monotonic() + ENDS_WITHIN_S
+            while not (status := place.status())["documents"]["models"]:
+                assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
+                assert time.monotonic() < end, f"no model was trained: {status}\n{place.logs()}"
+                time.sleep(1)
+            seen["running"] = status
+            seen["cancel"] = place.command("cancel", "tiny").stdout
+            assert daemon.wait(ENDS_WITHIN_S) == 0
+        finally:
+            daemon.kill()
+            daemon.wait()
+    seen["cancelled"] = place.status()
 
 
 class TestACampaignOnSlurm:
@@ -100,11 +143,31 @@ class TestACampaignOnSlurm:
             assert keys_of(ledger) == of_one_machine
             assert ledger.count("failures") == 0
 
-    def test_puts_its_work_down_before_slurm_ends_it(self, site: Site) -> None:
-        """No allocation reached its walltime."""
+    def test_puts_its_work_down_before_slurm_ends_it(self, site: Site, seen: dict[str, Any]) -> None:
+        """No allocation reached its walltime; only those that were cancelled did not end by themselves."""
         ended = [job for job in site.slurm.completed() if job["Name"].startswith("if-")]
+        cancelled = [job for job in ended if job["JobState"] == "CANCELLED"]
         assert len(ended) >= 2
-        assert {job["JobState"] for job in ended} == {"COMPLETED"}, ended
+        assert {job["JobState"] for job in ended} <= {"COMPLETED", "CANCELLED"}, ended
+        for job in cancelled:
+            assert job["JobId"] in seen["cancel"]
+
+    def test_tells_on_its_way_what_it_does_and_how_fast(self, site: Site, seen: dict[str, Any]) -> None:
+        """On hold nothing was done; then labels per hour, jobs of the iteration at hand; the cancel left no job."""
+        on_hold, running, cancelled = (seen[name] for name in ("on hold", "running", "cancelled"))
+        assert on_hold["status"] == "on hold"
+        assert sum(on_hold["documents"].values()) == 0
+        assert running["status"] == "running"
+        assert running["pace"]["labels_per_hour"] > 0
+        assert running["pace"]["n_labels"] <= running["documents"]["labels"]
+        assert running["pace"]["basis"]
+        dft = running["cluster"]["iterations"]["0"]["dft"]
+        assert dft["done"] > 0, "labelling jobs belong to the iteration that asked for them"
+        assert cancelled["status"] == "cancelled"
+        assert cancelled["documents"]["labels"] >= running["documents"]["labels"]
+        for row in cancelled["cluster"]["jobs"].values():
+            assert row["waiting"] == row["ready"] == row["running"] == 0
+        assert sum(row["cancelled"] for row in cancelled["cluster"]["jobs"].values()) > 0
 
     def test_has_its_report(self, site: Site) -> None:
         """Written by the worker that found the campaign finished."""

@@ -13,6 +13,10 @@
     reservations jobs of `qlaunch -r` whose queue job is gone
     patient_launchpad  FireWorks' database while its server restarts
     states       where the jobs of a campaign stand
+    troubles     which were lost, by Slurm's word, and which failed
+    holds        campaigns of which no job may start
+    putting_away jobs that nobody shall run
+    control      pause, release and cancel a campaign
     slurm        what the queue says
     site_checks  does a site have what campaigns need
     check_jobs   trivial jobs through every worker, for that

@@ -3,15 +3,15 @@
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster.holds import not_held
 from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.slurm import jobs_in_queue, run_slurm
-from interphase_flows.managers.cluster.states import job_name_prefix
+from interphase_flows.managers.cluster.slurm import QueueJob, job_name_prefix, jobs_in_queue, run_slurm
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
 from interphase_flows.storage.atomic import write_bytes_atomic
 
@@ -40,7 +40,8 @@ def ask_for_workers(settings: Settings, dry_run: bool = False) -> list[Asked]:
     """Look at the ready jobs and the queue once, and submit what is missing.
 
     An allocation is asked for every ``jobs_per_allocation`` ready jobs, less those that wait in the queue; never more
-    than ``max_in_queue`` are there at a time.
+    than ``max_in_queue`` of a worker, and of all workers, are there at a time.  Where the limit over all is short, the
+    workers take turns, beginning with that of the most urgent job.  Jobs of held campaigns do not count.
 
     Raises
     ------
@@ -49,30 +50,95 @@ def ask_for_workers(settings: Settings, dry_run: bool = False) -> list[Asked]:
     StorageError
         The database does not answer.
     """
-    prefix = job_name_prefix(settings)
-    queue = jobs_in_queue(prefix)
+    cluster = settings.cluster
+    queue = _queue_by_worker(settings)
     launchpad = open_launchpad(settings)
-    asked = []
     try:
-        for name, worker in settings.cluster.workers.items():
-            mine = [job for job in queue if job.name == prefix + name]
-            n_waiting = sum(job.is_waiting for job in mine)
-            n_ready = _n_ready(launchpad, worker)
-            missing = math.ceil(n_ready / worker.jobs_per_allocation) - n_waiting
-            room = worker.max_in_queue - len(mine)
-            submitted = (
-                [] if dry_run else [submit_allocation(settings, name) for _ in range(min(missing, room))]
-            )
-            asked.append(Asked(name, n_ready, n_waiting, len(mine) - n_waiting, submitted))
+        ready = {name: _ready_jobs(launchpad, worker) for name, worker in cluster.workers.items()}
     finally:
         launchpad.connection.close()
-    return asked
+    n_waiting = {name: sum(job.is_waiting for job in mine) for name, mine in queue.items()}
+    wanted = {
+        name: min(
+            math.ceil(len(ready[name]) / worker.jobs_per_allocation) - n_waiting[name],
+            worker.max_in_queue - len(queue[name]),
+        )
+        for name, worker in cluster.workers.items()
+    }
+    if cluster.max_in_queue is not None:
+        in_queue = sum(len(mine) for mine in queue.values())
+        most_urgent_first = sorted(wanted, key=lambda name: -max(ready[name], default=0))
+        wanted = in_turns({name: wanted[name] for name in most_urgent_first}, cluster.max_in_queue - in_queue)
+    return [
+        Asked(
+            worker=name,
+            n_ready=len(ready[name]),
+            n_waiting=n_waiting[name],
+            n_running=len(queue[name]) - n_waiting[name],
+            submitted=[] if dry_run else [submit_allocation(settings, name) for _ in range(wanted[name])],
+        )
+        for name in cluster.workers
+    ]
 
 
-def _n_ready(launchpad: "LaunchPad", worker: WorkerSettings) -> int:
-    return int(
-        launchpad.fireworks.count_documents({"state": "READY", "spec._category": {"$in": list(worker.kinds)}})
-    )
+def in_turns(wanted: Mapping[str, int], room: int) -> dict[str, int]:
+    """Return how many of what each wants it gets, one after the other in turns, until there is no room left."""
+    granted = dict.fromkeys(wanted, 0)
+    while room > 0 and (hungry := [name for name in wanted if granted[name] < wanted[name]]):
+        for name in hungry[:room]:
+            granted[name] += 1
+        room -= len(hungry)
+    return granted
+
+
+def withdraw_allocations(settings: Settings, launchpad: "LaunchPad") -> list[str]:
+    """Cancel allocations that wait in the queue for more jobs than are ready; return their job ids.
+
+    The newest go first: those that have waited longest start sooner.
+
+    Raises
+    ------
+    SettingsError
+        There is no Slurm here, or it does not answer.
+    """
+    idle = []
+    for name, mine in _queue_by_worker(settings).items():
+        worker = settings.cluster.workers[name]
+        n_needed = math.ceil(len(_ready_jobs(launchpad, worker)) / worker.jobs_per_allocation)
+        waiting = sorted((job.job_id for job in mine if job.state == "PENDING"), key=int)
+        idle.extend(waiting[n_needed:])
+    if idle:
+        # one that begins at this moment is left alone: it ends by itself
+        cancel_allocations(idle, "--state=PENDING")
+    return idle
+
+
+def cancel_allocations(job_ids: Sequence[str], *options: str) -> None:
+    """Cancel allocations; those that have ended already are no mistake.
+
+    Raises
+    ------
+    SettingsError
+        There is no Slurm here, or it refuses; with its words.
+    """
+    try:
+        run_slurm(["scancel", *options, *job_ids])
+    except SettingsError as error:
+        if "Invalid job id" not in str(error):
+            raise
+
+
+def _queue_by_worker(settings: Settings) -> dict[str, list[QueueJob]]:
+    prefix = job_name_prefix(settings)
+    queue = jobs_in_queue(prefix)
+    return {name: [job for job in queue if job.name == prefix + name] for name in settings.cluster.workers}
+
+
+def _ready_jobs(launchpad: "LaunchPad", worker: WorkerSettings) -> list[int]:
+    """Return the priorities of the jobs that a worker may take."""
+    ready = {"state": "READY", "spec._category": {"$in": list(worker.kinds)}} | not_held(launchpad)
+    found = launchpad.fireworks.find(ready, {"spec._priority": 1, "_id": 0})
+    return [each["spec"].get("_priority", 0) for each in found]
 
 
 def submit_allocation(settings: Settings, name: str) -> str:

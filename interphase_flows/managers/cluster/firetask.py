@@ -10,6 +10,7 @@ from monty.json import jsanitize
 
 from interphase_flows.exceptions import InterphaseError, LeaseLostError, WalltimeReachedError
 from interphase_flows.jobs.once import is_on_record
+from interphase_flows.managers.cluster.launchpad import ITERATION
 from interphase_flows.progress import emit
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
@@ -22,6 +23,7 @@ HANDOVERS = "handovers"
 
 CARRIED = (
     "campaign",
+    ITERATION,
     "_category",
     "_priority",
     "_preserve_fworker",
@@ -87,7 +89,7 @@ class CampaignFiretask(JobFiretask):
             finally:
                 self["store"].close()  # every task brings a client of its own
         for workflow in [*action.detours, *action.additions]:
-            route(workflow, campaign)
+            route(workflow, campaign, fw_spec.get(ITERATION))
         return action
 
     @serialize_fw

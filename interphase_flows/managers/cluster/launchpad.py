@@ -26,6 +26,8 @@ LOCK_EXPIRES_AFTER_S = 60
 SERVER_TIMEOUT_MS = 10_000
 ANSWER_TIMEOUT_MS = 60_000
 CAMPAIGN_FIELD = "spec.campaign"
+ITERATION = "iteration"
+"""Of the loop, in the specification of a job that belongs to one."""
 
 
 def mongodb_of(settings: Settings) -> MongodbSettings:

@@ -12,6 +12,7 @@ from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from interphase_flows.managers.cluster.holds import HOLDS
 from interphase_flows.managers.cluster.launchpad import LOCK_EXPIRES_AFTER_S
 
 Wait = Callable[[Callable[[], Any]], Any]
@@ -35,7 +36,7 @@ REPEATED = frozenset(
     }
 )
 """Operations of a collection of which a repetition does no harm."""
-COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows")
+COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows", HOLDS)
 
 
 class ExpiringLock(WFLock):

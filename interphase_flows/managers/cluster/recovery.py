@@ -20,8 +20,7 @@ from interphase_flows.exceptions import SettingsError
 from interphase_flows.managers.cluster.bookkeeping import CLAIMED_FOR_S, RECOVERED, Mended, mend_books, moment
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.reservations import cancel_lost_reservations
-from interphase_flows.managers.cluster.slurm import job_record, jobs_in_queue
-from interphase_flows.managers.cluster.states import job_name_prefix
+from interphase_flows.managers.cluster.slurm import job_name_prefix, job_record, jobs_in_queue
 from interphase_flows.settings import Settings
 from interphase_flows.storage.leases import process_start, this_process
 from interphase_flows.storage.workspace import Workspace
@@ -136,6 +135,11 @@ def _lost_reservations(
 def worker_evidence() -> dict[str, Any]:
     """Return what a worker leaves with every job it takes, by which it can be found dead."""
     return this_process() | {"slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
+
+
+def runs_on_this_machine(worker: Mapping[str, Any]) -> bool:
+    """Whether a worker outside Slurm is a process of this machine that is there still."""
+    return worker.get("host") == socket.gethostname() and process_start(worker["pid"]) == worker["started"]
 
 
 def _evidence(worker: Mapping[str, Any], queue: Mapping[str, Any] | None) -> tuple[str, str] | None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.managers.cluster.launchpad import launchpad_database
 from interphase_flows.references.deadline import seconds_left
+from interphase_flows.settings import Settings
 
 ANSWERS_WITHIN_S = 60.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
@@ -29,6 +31,11 @@ class QueueJob:
     def is_waiting(self) -> bool:
         """Whether it has not begun."""
         return self.state in WAITING
+
+
+def job_name_prefix(settings: Settings) -> str:
+    """Return how the names of this database's allocations begin in Slurm's queue."""
+    return f"if-{launchpad_database(settings)}-"
 
 
 def jobs_in_queue(prefix: str) -> list[QueueJob]:

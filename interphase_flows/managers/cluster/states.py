@@ -1,13 +1,21 @@
 """Where the jobs of a campaign stand: FireWorks' states by kind, and Slurm's queue beside them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.managers.cluster.launchpad import CAMPAIGN_FIELD, launchpad_database, open_launchpad
-from interphase_flows.managers.cluster.slurm import QueueJob, jobs_in_queue
+from interphase_flows.managers.cluster.holds import Hold, hold_of
+from interphase_flows.managers.cluster.launchpad import CAMPAIGN_FIELD, ITERATION, open_launchpad
+from interphase_flows.managers.cluster.slurm import QueueJob, job_name_prefix, jobs_in_queue
+from interphase_flows.managers.cluster.troubles import (
+    FailedJob,
+    LostJob,
+    campaign_jobs,
+    failed_jobs,
+    lost_jobs,
+)
 from interphase_flows.settings import JOB_KINDS, Settings
 
 if TYPE_CHECKING:
@@ -21,26 +29,39 @@ COLUMNS = {
     "ready": ("READY",),
     "running": ("RESERVED", "RUNNING"),
     "done": ("COMPLETED",),
-    "failed": ("FIZZLED", "DEFUSED"),
+    "failed": ("FIZZLED",),
+    "cancelled": ("DEFUSED",),
 }
 """What a status calls FireWorks' states."""
 
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """Jobs of a campaign by kind and state, and the allocations in Slurm's queue.
+    """Jobs of a campaign by kind and state, what went wrong with them, and the allocations in Slurm's queue.
 
-    ``allocations`` is None where there is no Slurm to ask.
+    ``iterations`` has the jobs of the loop: by iteration, kind and state.  ``hold`` is None if jobs may start,
+    ``allocations`` where there is no Slurm to ask.  Of the failed jobs some need a person, and some are tried again by
+    the next recovery.
     """
 
     jobs: dict[str, dict[str, int]]
+    iterations: dict[int, dict[str, dict[str, int]]]
     failed: list[str]
+    hold: Hold | None
+    lost: list[LostJob]
+    needs_person: list[FailedJob]
+    tried_again: list[FailedJob]
     allocations: list[QueueJob] | None
 
     @property
     def n_open(self) -> int:
         """Jobs that run or are ready."""
         return sum(row["ready"] + row["running"] for row in self.jobs.values())
+
+    @property
+    def n_running(self) -> int:
+        """Jobs that run."""
+        return sum(row["running"] for row in self.jobs.values())
 
     @property
     def n_failed(self) -> int:
@@ -65,29 +86,41 @@ def n_open_jobs(settings: Settings) -> int:
         launchpad.connection.close()
 
 
-def job_name_prefix(settings: Settings) -> str:
-    """Return how the names of this database's allocations begin in Slurm's queue."""
-    return f"if-{launchpad_database(settings)}-"
-
-
 def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
     """Return where the jobs of a campaign stand."""
+    allocations = _allocations(job_name_prefix(settings))
     launchpad = open_launchpad(settings)
     try:
-        fields = {"state": 1, "name": 1, "spec._category": 1, "_id": 0}
-        found = list(
-            launchpad.fireworks.find({CAMPAIGN_FIELD: campaign, "state": {"$ne": "ARCHIVED"}}, fields)
-        )
+        found = campaign_jobs(launchpad, campaign)
+        hold = hold_of(launchpad, campaign)
+        lost = lost_jobs(launchpad, found, allocations)
+        failed = failed_jobs(launchpad, campaign, found)
     finally:
         launchpad.connection.close()
-    jobs: dict[str, dict[str, int]] = {kind: dict.fromkeys(COLUMNS, 0) for kind in JOB_KINDS}
-    for firework in found:
-        jobs[firework["spec"]["_category"]][_column(firework["state"])] += 1
+    jobs: dict[str, dict[str, int]] = {
+        kind: _counts(f for f in found if f["spec"]["_category"] == kind) for kind in JOB_KINDS
+    }
+    iterations: dict[int, dict[str, dict[str, int]]] = {}
+    for index in sorted({f["spec"][ITERATION] for f in found if f["spec"].get(ITERATION) is not None}):
+        mine = [f for f in found if f["spec"].get(ITERATION) == index]
+        kinds = [kind for kind in JOB_KINDS if any(f["spec"]["_category"] == kind for f in mine)]
+        iterations[index] = {
+            kind: _counts(f for f in mine if f["spec"]["_category"] == kind) for kind in kinds
+        }
     return ClusterStatus(
         jobs=jobs,
+        iterations=iterations,
         failed=sorted(f["name"] for f in found if _column(f["state"]) == "failed"),
-        allocations=_allocations(job_name_prefix(settings)),
+        hold=hold,
+        lost=lost,
+        needs_person=[job for job in failed if not job.is_tried_again],
+        tried_again=[job for job in failed if job.is_tried_again],
+        allocations=allocations,
     )
+
+
+def _counts(fireworks: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    return dict.fromkeys(COLUMNS, 0) | Counter(_column(firework["state"]) for firework in fireworks)
 
 
 def _column(state: str) -> str:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
+from interphase_flows.managers.cluster.holds import clear_hold, hold_of, set_hold
 from interphase_flows.managers.cluster.launchpad import mongodb_of, open_launchpad
+from interphase_flows.managers.cluster.putting_away import put_away
 from interphase_flows.managers.cluster.states import ACTIVE, firework_states
 from interphase_flows.managers.local import register_campaign
 from interphase_flows.managers.preflight import check_campaign
@@ -27,8 +29,21 @@ class Submission:
     """Whether there were an earlier workflow and results of it."""
 
 
-def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = False) -> Submission:
+def submit_campaign(
+    campaign: Campaign, settings: Settings, accept_changes: bool = False, hold: bool = False
+) -> Submission:
     """Hand a campaign to FireWorks; what is in the ledger is not computed again.
+
+    Parameters
+    ----------
+    campaign
+        What to do.
+    settings
+        Of this machine.
+    accept_changes
+        Go on although a campaign of this name was started with another file.
+    hold
+        Let no job start until the campaign is resumed.
 
     Raises
     ------
@@ -47,6 +62,10 @@ def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool
         goes_on = make_way_for(launchpad, workspace, accept_changes)
         register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
         workflow = _workflow(campaign, workspace)
+        if hold:
+            set_hold(launchpad, campaign.name, "on hold")
+        else:
+            clear_hold(launchpad, campaign.name)
         launchpad.add_wf(workflow)
         return Submission(campaign.name, len(workflow.fws), goes_on)
     finally:
@@ -55,7 +74,7 @@ def submit_campaign(campaign: Campaign, settings: Settings, accept_changes: bool
 
 
 def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
-    """Put the workflow of a failed campaign away; True if there was an earlier start of it.
+    """Put the workflow of a failed or cancelled campaign away; True if there was an earlier start of it.
 
     Raises
     ------
@@ -66,6 +85,12 @@ def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: b
     state = workspace.ledger.get("campaigns", name)
     by_state = firework_states(launchpad, name)
     n_active = sum(n for each, n in by_state.items() if each in ACTIVE)
+    held = hold_of(launchpad, name)
+    if n_active and held is not None and held.state != "cancelled":
+        raise InputError(
+            f"campaign {name} is submitted already, and {held.state} since {held.since}: interphase resume {name} lets "
+            "its jobs start"
+        )
     if n_active:
         told = ", ".join(f"{n} {each.lower()}" for each, n in sorted(by_state.items()))
         raise InputError(
@@ -78,9 +103,7 @@ def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: b
             f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
             "name"
         )
-    of_the_past = {"metadata.campaign": name, "state": {"$ne": "ARCHIVED"}}
-    for workflow in list(launchpad.workflows.find(of_the_past, {"nodes": 1})):
-        launchpad.archive_wf(workflow["nodes"][0])
+    put_away(launchpad, name, "ARCHIVED")
     return state is not None
 
 

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import InputError
+from interphase_flows.managers.cluster.holds import not_held
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.recovery import worker_evidence
 from interphase_flows.progress import emit
@@ -106,7 +107,10 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
     from fireworks.utilities.fw_utilities import create_datestamp_dir
 
     fworker = FWorker(
-        name=f"{name}@{socket.gethostname()}", category=list(worker.kinds), env=worker_evidence()
+        name=f"{name}@{socket.gethostname()}",
+        category=list(worker.kinds),
+        query=not_held(launchpad),
+        env=worker_evidence(),
     )
     if not launchpad.run_exists(fworker):
         return False

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.managers.cluster.allocations import allocation_script, ask_for_workers
+from interphase_flows.managers.cluster.allocations import allocation_script, ask_for_workers, in_turns
 from interphase_flows.managers.cluster.slurm import QueueJob, jobs_in_queue
 from interphase_flows.managers.cluster.states import told_allocations
 from interphase_flows.settings import ClusterSettings, MongodbSettings, Settings, WorkerSettings
@@ -91,3 +91,19 @@ def test_allocations_are_told_with_slurms_reasons():
     told = told_allocations([job("PENDING", "Priority"), job("PENDING", "Priority"), job("RUNNING", "None")])
     assert told == "2 pending (Priority), 1 running"
     assert told_allocations([]) == "none"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "room", "granted"),
+    [
+        ({"dft": 5, "train": 1, "md": 2}, 4, {"dft": 2, "train": 1, "md": 1}),
+        ({"train": 1, "dft": 5}, 1, {"train": 1, "dft": 0}),
+        ({"dft": 2, "train": 1}, 10, {"dft": 2, "train": 1}),
+        ({"dft": -3, "train": 2}, 1, {"dft": 0, "train": 1}),
+        ({"dft": 2}, 0, {"dft": 0}),
+        ({"dft": 2}, -1, {"dft": 0}),
+    ],
+)
+def test_where_there_is_no_room_for_all_they_take_turns(wanted, room, granted):
+    """Labels by the hundred leave room for the training that the loop waits for."""
+    assert in_turns(wanted, room) == granted

@@ -12,8 +12,17 @@ from ruamel.yaml import YAML
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.flows.campaign import CampaignMaker
+from interphase_flows.jobs.labels import LabelMaker
+from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.managers.cluster.firetask import CampaignFiretask
-from interphase_flows.managers.cluster.routing import route
+from interphase_flows.managers.cluster.routing import (
+    iteration_of,
+    kind_of,
+    priority_of,
+    route,
+    routed_spec,
+)
 from interphase_flows.settings import JOB_KINDS
 from tiny_campaign import TINY
 
@@ -66,9 +75,50 @@ def test_every_job_has_a_kind_and_a_campaign(workflow):
 
 
 def test_what_the_loop_waits_for_comes_first(workflow):
-    """Energies of phases are needed at the end."""
+    """Quick jobs before long ones; production stands back, and energies of phases are needed at the end."""
     priorities = {firework.name: firework.spec["_priority"] for firework in workflow.fws}
-    assert priorities["relax Li2S"] < priorities["crystals"] == priorities["train member 0 (0)"]
+    in_order = (
+        ("crystals", "dataset 0", "iteration 0", "continue_or_end", "label set (0)"),
+        ("train member 0 (0)", "committee 0", "amorphous 0"),
+        ("production replica-0 segment 0",),
+        ("relax Li2S", "thermodynamics", "learning curve"),
+    )
+    ranks = [{priorities[name] for name in names} for names in in_order]
+    assert [len(rank) for rank in ranks] == [1] * len(ranks), ranks
+    assert sorted(ranks, key=max, reverse=True) == ranks
+
+
+def test_labels_come_before_energies_of_phases_and_exploration_before_production():
+    """They are dft and md, too."""
+    label = LabelMaker().make(None, [0])
+    relax = RelaxMaker().make("Li")
+    explore = SegmentMaker().make(None, None, None)
+    production = SegmentMaker(stops_when_uncertain=False).make(None, None, None)
+    assert kind_of(label) == kind_of(relax) == "dft"
+    assert priority_of(label) > priority_of(relax)
+    assert priority_of(explore) > priority_of(production)
+
+
+@pytest.mark.parametrize(
+    ("name", "inherited", "iteration"),
+    [
+        ("train member 1 (12)", None, 12),
+        ("explore interface-0 (2)", None, 2),
+        ("committee 3", None, 3),
+        ("iteration 0", None, 0),
+        ("label", 4, 4),
+        ("label", None, None),
+        ("amorphous 0", None, None),
+        ("production replica-0 segment 1", None, None),
+        ("label set (1)", 0, 1),
+    ],
+)
+def test_a_job_knows_its_iteration_by_its_name_or_by_what_made_it(name, inherited, iteration):
+    """Labels are called alike in every one."""
+    job = LabelMaker().make(None, [0])
+    job.name = name
+    assert iteration_of(job, inherited) == iteration
+    assert routed_spec(job, "tiny", inherited)["iteration"] == iteration
 
 
 def test_jobs_that_may_miss_something_wait_for_failed_ones_no_longer(workflow):

@@ -1,0 +1,337 @@
+"""A campaign on a cluster is paused, goes on, is handed over on hold, and is cancelled, while its jobs make new ones."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from fireworks.core.fworker import FWorker
+from jobflow import Flow
+from ruamel.yaml import YAML
+
+from cluster_jobs import broken, disk_full_once, go_on_until_told, plus_one, wait_and_make, wait_for
+from fireworks_jobs import add, output_of, submit, variables_of_workers
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.managers.cluster import recovery
+from interphase_flows.managers.cluster.control import (
+    cancel_campaign,
+    is_on_cluster,
+    pause_campaign,
+    release_campaign,
+)
+from interphase_flows.managers.cluster.holds import not_held
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.recovery import recover
+from interphase_flows.managers.cluster.states import cluster_status, firework_states
+from interphase_flows.managers.cluster.submission import make_way_for, submit_campaign
+from interphase_flows.managers.cluster.worker import work
+from interphase_flows.managers.status import campaign_status
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+from tiny_campaign import TINY, command
+
+pytestmark = pytest.mark.cluster
+
+WITHIN_S = 120.0
+
+
+def until(is_so: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + WITHIN_S
+    while not is_so():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+@contextmanager
+def worker(settings: Settings, campaign: str, tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """In a process of its own; ends by itself when there is no ready job for it."""
+    words = tmp_path / "worker.txt"
+    with words.open("w") as stream:
+        process = subprocess.Popen(
+            command(["work", "all"]),
+            env=variables_of_workers(settings, campaign),
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def states(settings: Settings, campaign: str) -> dict[str, int]:
+    launchpad = open_launchpad(settings)
+    with closing(launchpad.connection):
+        return firework_states(launchpad, campaign)
+
+
+def test_a_paused_campaign_stays_paused_though_a_running_job_makes_new_ones(settings, tmp_path):
+    """The running one ends, those that it makes and those after it wait, and all are done once it goes on."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    maker = wait_and_make(str(go), str(begun), 3)
+    after = plus_one(maker.output)
+    submit(settings, Flow([maker, after]), "making")
+    with worker(settings, "making", tmp_path) as process:
+        until(begun.exists, "no job began")
+        paused = pause_campaign(settings, "making")
+        assert (paused.hold.state, paused.n_running) == ("paused", 1)
+        status = campaign_status(settings, "making")
+        assert (status.status, status.has_ended) == ("paused", False)
+        go.touch()
+        assert process.wait(WITHIN_S) == 0, "the worker does not end for want of jobs"
+    assert states(settings, "making") == {"COMPLETED": 1, "READY": 4}
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 0
+    assert pause_campaign(settings, "making").hold == paused.hold, "a second pause is the first"
+    assert release_campaign(settings, "making") == paused.hold
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 4
+    assert output_of(settings, "making", after.uuid) == 4
+    assert states(settings, "making") == {"COMPLETED": 5}
+
+
+def test_a_lost_job_of_a_paused_campaign_is_put_back_and_not_run(settings, tmp_path):
+    """Recovery knows nothing of pauses, and need not."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    submit(settings, Flow([wait_for(str(go), str(begun))]), "lost")
+    with worker(settings, "lost", tmp_path) as process:
+        until(begun.exists, "no job began")
+        pause_campaign(settings, "lost")
+        process.kill()
+        process.wait()
+    (found,) = recover(settings)
+    assert found.action == "run again"
+    go.touch()
+    assert states(settings, "lost") == {"READY": 1}
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 0
+    (lost,) = cluster_status(settings, "lost").lost
+    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["process_gone"], 1)
+    release_campaign(settings, "lost")
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+
+
+def test_another_campaign_goes_on_meanwhile(settings, tmp_path):
+    """A pause is one campaign's."""
+    submit(settings, Flow([plus_one(1)]), "quiet")
+    submit(settings, Flow([plus_one(2)]), "busy")
+    pause_campaign(settings, "quiet")
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+    assert states(settings, "busy") == {"COMPLETED": 1}
+    assert states(settings, "quiet") == {"READY": 1}
+    cancel_campaign(settings, "quiet")
+
+
+def test_a_campaign_is_handed_over_on_hold(settings, tmp_path):
+    """Nothing starts before it is resumed; submitting it again says how."""
+    campaign = Campaign(**YAML(typ="safe").load(TINY))
+    submit_campaign(campaign, settings, hold=True)
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 0
+    assert campaign_status(settings, "tiny").status == "on hold"
+    with pytest.raises(InputError, match=r"on hold since .*: interphase resume tiny"):
+        submit_campaign(campaign, settings)
+    assert pause_campaign(settings, "tiny").hold.state == "on hold", "it is a pause already"
+    launchpad = open_launchpad(settings)
+    with closing(launchpad.connection):
+        assert not launchpad.run_exists(FWorker(query=not_held(launchpad)))
+        release_campaign(settings, "tiny")
+        assert launchpad.run_exists(FWorker(query=not_held(launchpad)))
+    assert campaign_status(settings, "tiny").status == "submitted"
+    cancelled = cancel_campaign(settings, "tiny")
+    assert cancelled.n_done == 0
+    assert set(states(settings, "tiny")) == {"DEFUSED"}
+    # and again, with nobody's help
+    submit_campaign(campaign, settings)
+    assert campaign_status(settings, "tiny").status == "submitted"
+    assert cancel_campaign(settings, "tiny").n_jobs == cancelled.n_jobs
+
+
+def test_a_cancelled_campaign_keeps_what_is_done_and_ends_what_runs(settings, tmp_path):
+    """A worker outside Slurm puts its work down and ends; no job of it starts any more; a submit makes way."""
+    begun = tmp_path / "begun"
+    first = plus_one(1)
+    endless = go_on_until_told(str(begun), first.output)
+    submit(settings, Flow([first, endless, plus_one(endless.output)]), "ended")
+    with worker(settings, "ended", tmp_path) as process:
+        until(begun.exists, "no job began")
+        cancelled = cancel_campaign(settings, "ended")
+        assert (cancelled.n_jobs, cancelled.n_done, cancelled.not_ended) == (2, 1, [])
+        assert str(process.pid) in cancelled.ended[0]
+        assert process.wait(WITHIN_S) == 0, (tmp_path / "worker.txt").read_text()
+    assert states(settings, "ended") == {"COMPLETED": 1, "DEFUSED": 2}
+    assert output_of(settings, "ended", first.uuid) == 2
+    assert recover(settings) == []
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 0
+    status = campaign_status(settings, "ended")
+    assert (status.status, status.has_ended, status.failures) == ("cancelled", True, 0)
+    assert status.cluster.jobs["analysis"]["cancelled"] == 2
+    again = cancel_campaign(settings, "ended")
+    assert (again.n_jobs, again.n_done, again.ended) == (0, 1, [])
+    launchpad = open_launchpad(settings)
+    with closing(launchpad.connection), closing(Workspace(settings, "ended")) as workspace:
+        assert make_way_for(launchpad, workspace, accept_changes=False)
+    assert states(settings, "ended") == {}
+
+
+def test_a_job_that_outlives_its_cancelled_campaign_makes_no_jobs(settings, tmp_path):
+    """It does not listen, and ends later: its result is put away and what it would make is not."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    submit(settings, Flow([wait_and_make(str(go), str(begun), 3)]), "deaf")
+    with worker(settings, "deaf", tmp_path) as process:
+        until(begun.exists, "no job began")
+        cancel_campaign(settings, "deaf")
+        go.touch()
+        assert process.wait(WITHIN_S) == 0
+    assert states(settings, "deaf") == {"DEFUSED": 1}
+
+
+def test_a_worker_that_goes_on_for_another_campaign_is_left_alone(settings, tmp_path):
+    """Cancelling one campaign ends no job of the other."""
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    submit(settings, Flow([plus_one(1)]), "one")
+    submit(settings, Flow([wait_for(str(go), str(begun))]), "other")
+    pause_campaign(settings, "one")
+    with worker(settings, "other", tmp_path) as process:
+        until(begun.exists, "no job began")
+        cancelled = cancel_campaign(settings, "one")
+        assert (cancelled.n_jobs, cancelled.ended) == (1, [])
+        go.touch()
+        assert process.wait(WITHIN_S) == 0
+    assert states(settings, "other") == {"COMPLETED": 1}
+
+
+@pytest.mark.parametrize("control", [pause_campaign, cancel_campaign, release_campaign])
+def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control):
+    """A campaign that is not there, runs on one machine, is finished, or failed."""
+    with pytest.raises(StorageError, match="no such campaign: nowhere"):
+        control(settings, "nowhere")
+    with closing(Workspace(settings, "here")) as workspace:
+        state = {"spec": {}, "status": "running", "started_at": "2026-01-01T00:00:00+00:00"}
+        workspace.ledger.set_state("campaigns", "here", state)
+    with pytest.raises(InputError, match=r"here was not submitted to a cluster \(it is running\)"):
+        control(settings, "here")
+    assert not is_on_cluster(settings, "here")
+    submit(settings, Flow([broken()]), control.__name__)
+    work(settings, "all", tmp_path / "launches")
+    if control is not cancel_campaign:
+        with pytest.raises(InputError, match="has failed: none of its jobs runs or is ready"):
+            control(settings, control.__name__)
+    with closing(Workspace(settings, control.__name__)) as workspace:
+        names = ("thermodynamics", "learning_curve", "interphase", "production_audit")
+        result = {"outcome": "converged", "analysis_keys": dict.fromkeys(names, "key"), "iteration_keys": []}
+        state = workspace.ledger.get("campaigns", control.__name__)
+        workspace.ledger.set_state("campaigns", control.__name__, state | {"result": result})
+    with pytest.raises(InputError, match="is finished: nothing to"):
+        control(settings, control.__name__)
+
+
+def test_no_recovery_runs_a_job_of_a_cancelled_campaign_again(settings, tmp_path, monkeypatch):
+    """Though it failed for want of disk, which comes back; the reason stays on record."""
+    monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
+    submit(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "over")
+    work(settings, "all", tmp_path / "launches")
+    assert len(recover(settings, dry_run=True)) == 1
+    assert cancel_campaign(settings, "over").n_jobs == 1
+    assert recover(settings) == []
+    assert states(settings, "over") == {"DEFUSED": 1}
+    status = campaign_status(settings, "over")
+    assert (status.status, status.has_ended, status.failures) == ("cancelled", True, 1)
+
+
+def test_a_campaign_under_way_needs_no_resume_and_a_cancelled_one_is_submitted(settings):
+    """Rather than run by two managers at a time."""
+    submit(settings, Flow([plus_one(1)]), "under-way")
+    assert is_on_cluster(settings, "under-way")
+    with pytest.raises(InputError, match="is under way on the cluster and needs no resume"):
+        release_campaign(settings, "under-way")
+    cancel_campaign(settings, "under-way")
+    for control in (release_campaign, pause_campaign):
+        with pytest.raises(InputError, match=r"was cancelled at .*: interphase submit FILE"):
+            control(settings, "under-way")
+
+
+def test_a_failed_job_is_told_with_its_mend_and_how_many_wait_for_it(settings, tmp_path, monkeypatch):
+    """What a person has to look at first comes first."""
+    monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
+    bad = broken()
+    after = plus_one(bad.output)
+    submit(settings, Flow([broken()]), "mended")
+    add(settings, Flow([bad, after, plus_one(after.output)]), "mended")
+    add(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "mended")
+    work(settings, "all", tmp_path / "launches")
+    found = cluster_status(settings, "mended")
+    first, second = found.needs_person
+    assert (first.n_waiting, second.n_waiting) == (2, 0)
+    assert (first.name, first.reason, first.explanation) == ("broken", "ValueError", "broken on purpose")
+    assert first.mend == "mend its cause, then submit the campaign again"
+    (full,) = found.tried_again
+    assert (full.name, full.reason) == ("disk_full_once", "OSError")
+    assert "No space left on device" in full.explanation
+    status = campaign_status(settings, "mended")
+    assert (status.status, status.has_ended) == ("failed", False)
+    recover(settings)
+    work(settings, "all", tmp_path / "launches")
+    status = campaign_status(settings, "mended")
+    assert (status.cluster.tried_again, status.has_ended) == ([], True)
+    (again,) = status.cluster.lost
+    assert (again.reasons, again.n_runs_again, again.state) == (["OSError"], 1, "COMPLETED")
+
+
+def test_the_commands_say_what_they_did(settings, tmp_path):
+    """In processes of their own, as a person types them."""
+    one = plus_one(1)
+    submit(settings, Flow([one, plus_one(one.output)]), "typed")
+    variables = variables_of_workers(settings, "typed")
+
+    def interphase(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(words), env=variables, capture_output=True, text=True, check=False, timeout=WITHIN_S
+        )
+
+    assert "typed: paused since" in interphase("pause", "typed").stdout
+    status = json.loads(interphase("status", "typed", "--json").stdout)
+    assert (status["status"], status["cluster"]["hold"]["state"]) == ("paused", "paused")
+    assert status["pace"]["next_decision_s"] is None
+    assert status["pace"]["basis"] == "the campaign is paused"
+    told = interphase("status", "typed").stdout
+    assert "typed: paused, started" in told
+    assert "go on with: interphase resume typed" in told
+    assert "next decision of the loop: unknown (the campaign is paused)" in told
+    assert "jobs start again; it was paused since" in interphase("resume", "typed").stdout
+    refused = interphase("resume", "typed")
+    assert (refused.returncode, "needs no resume" in refused.stderr) == (2, True)
+    done = interphase("cancel", "typed")
+    assert "typed: cancelled: 2 jobs will not be done, 0 are done and stay" in done.stdout
+    watched = interphase("status", "typed", "--watch", "1")
+    assert watched.returncode == 0, watched.stderr
+    assert "typed: cancelled" in watched.stdout
+    assert "go on with: interphase submit FILE" in watched.stdout
+    again = interphase("resume", "typed", "--retry-rejected", "killed")
+    assert "--retry-rejected: campaign typed has jobs on the cluster" in again.stderr
+
+
+def test_a_watch_ends_by_ctrl_c_in_silence(settings, tmp_path):
+    """With exit code 0: it is how a watch ends."""
+    submit(settings, Flow([plus_one(1)]), "watched")
+    words = tmp_path / "watch.txt"
+    with words.open("w") as stream:
+        process = subprocess.Popen(
+            command(["status", "watched", "--watch"]),
+            env=variables_of_workers(settings, "watched"),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: "Ctrl-C ends the watch" in words.read_text(), "it shows nothing")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WITHIN_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in words.read_text()
+    assert os.stat(words).st_size > 0
+    cancel_campaign(settings, "watched")

@@ -1,0 +1,136 @@
+"""A pause, a cancel and a limit over all workers on a real Slurm, and its reasons in a status."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobflow import Flow
+
+from cluster_jobs import plus_one, wait_for
+from fireworks_jobs import add, submit, variables_of_workers
+from interphase_flows.managers.cluster.allocations import ask_for_workers
+from interphase_flows.managers.cluster.control import cancel_campaign, pause_campaign, release_campaign
+from interphase_flows.managers.cluster.recovery import recover
+from interphase_flows.managers.cluster.slurm import QueueJob, jobs_in_queue
+from interphase_flows.managers.cluster.states import cluster_status
+from interphase_flows.settings import ClusterSettings, Settings, WorkerSettings
+from slurm_cluster import SlurmCluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+WITHIN_S = 120.0
+KINDS = ("dft", "train", "md", "analysis")
+AN_HOUR_LATER = {"begin": "now+1hour"}
+
+
+@pytest.fixture
+def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch):
+    """Makes settings of this process, and of those that Slurm starts from it; the queue is empty afterwards."""
+    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def make(max_in_queue: int | None = None, **worker) -> Settings:
+        one = WorkerSettings(kinds=KINDS, walltime="00:10:00", wait_for_work_s=5, **worker)
+        cluster = ClusterSettings(workers={"all": one}, max_in_queue=max_in_queue)
+        monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", json.dumps({"all": one.model_dump(mode="json")}))
+        return settings.model_copy(update={"cluster": cluster})
+
+    yield make
+    subprocess.run(["scancel", "--me"], check=True, capture_output=True, timeout=60)
+    until(lambda: not jobs_in_queue("if-"), "the queue does not empty")
+
+
+def until(is_so: Callable[[], object], what: str, logs: Path | None = None):
+    end = time.monotonic() + WITHIN_S
+    while not (found := is_so()):
+        told = (
+            "" if logs is None else "\n".join(p.read_text()[-1500:] for p in sorted(logs.glob("*/*.error")))
+        )
+        assert time.monotonic() < end, f"{what}; workers said:\n{told}"
+        time.sleep(0.3)
+    return found
+
+
+def queue() -> list[QueueJob]:
+    return jobs_in_queue("if-")
+
+
+def three_ready_jobs(settings: Settings, campaign: str) -> None:
+    submit(settings, Flow([plus_one(0)]), campaign)
+    for number in (1, 2):
+        add(settings, Flow([plus_one(number)]), campaign)
+
+
+def test_a_limit_over_all_workers_holds_and_a_pause_leaves_others_their_allocations(on_slurm):
+    """Three jobs are ready, two allocations may be there; of the pausing campaign's none stays in the queue."""
+    settings = on_slurm(max_in_queue=2, sbatch=AN_HOUR_LATER)
+    three_ready_jobs(settings, "first")
+    (asked,) = ask_for_workers(settings)
+    assert (asked.n_ready, len(asked.submitted)) == (3, 2)
+    assert {job.state for job in queue()} == {"PENDING"}
+    assert ask_for_workers(settings)[0].submitted == []
+    submit(settings, Flow([plus_one(4)]), "second")
+    paused = pause_campaign(settings, "first")
+    assert paused.withdrawn == asked.submitted[1:], "the newest goes, one is needed by the other campaign"
+    until(lambda: [job.job_id for job in queue()] == asked.submitted[:1], "the queue has others")
+    assert ask_for_workers(settings)[0].n_ready == 1
+    release_campaign(settings, "first")
+    assert len(ask_for_workers(settings)[0].submitted) == 1
+    assert len(cancel_campaign(settings, "second").withdrawn) == 0
+    assert len(cancel_campaign(settings, "first").withdrawn) == 2
+    until(lambda: not queue(), "allocations that nobody needs stay")
+
+
+def test_a_cancel_ends_the_allocation_of_a_running_job_and_no_other(on_slurm, tmp_path, monkeypatch):
+    """The other campaign's job runs on, to its end."""
+    settings = on_slurm()
+    logs = settings.root / "launches"
+    pids = {}
+    for campaign in ("ends", "stays"):
+        go, begun = tmp_path / f"{campaign}.go", tmp_path / f"{campaign}.begun"
+        submit(settings, Flow([wait_for(str(go), str(begun))]), campaign)
+        monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
+        ask_for_workers(settings)
+        until(begun.exists, "no worker took the job", logs)
+        pids[campaign] = int(begun.read_text())
+    cancelled = cancel_campaign(settings, "ends")
+    assert (cancelled.n_jobs, cancelled.not_ended) == (1, [])
+    assert "was cancelled" in cancelled.ended[0]
+    until(lambda: not Path(f"/proc/{pids['ends']}").exists(), "the worker goes on")
+    assert recover(settings) == []
+    assert cluster_status(settings, "ends").jobs["analysis"]["cancelled"] == 1
+    assert os.path.exists(f"/proc/{pids['stays']}")
+    (tmp_path / "stays.go").touch()
+    until(
+        lambda: cluster_status(settings, "stays").jobs["analysis"]["done"] == 1, "the other was ended", logs
+    )
+
+
+def test_a_status_has_slurms_reason_beside_the_state_of_fireworks(on_slurm, slurm, tmp_path, monkeypatch):
+    """Before it is recovered, and after."""
+    settings = on_slurm()
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    submit(settings, Flow([wait_for(str(go), str(begun))]), "timed-out")
+    monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, "timed-out")["PYTHONPATH"])
+    (asked,) = ask_for_workers(settings)
+    until(begun.exists, "no worker took the job", settings.root / "launches")
+    assert cluster_status(settings, "timed-out").lost == []
+    (job_id,) = asked.submitted
+    subprocess.run(
+        ["scontrol", "update", f"JobId={job_id}", "TimeLimit=1"],
+        env=slurm.environment,
+        check=True,
+        timeout=60,
+    )
+    (lost,) = until(lambda: cluster_status(settings, "timed-out").lost, "it is not lost")
+    assert (lost.state, lost.reasons, lost.n_runs_again) == ("RUNNING", ["TIMEOUT"], 0)
+    assert "not run again yet: interphase recover" in lost.told
+    (found,) = recover(settings)
+    assert found.reason == "timeout"
+    (lost,) = cluster_status(settings, "timed-out").lost
+    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["TIMEOUT"], 1)
+    cancel_campaign(settings, "timed-out")
