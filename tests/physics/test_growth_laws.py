@@ -68,13 +68,17 @@ def test_with_frames_instead_of_independent_samples_bic_would_split_one_stage():
 
 
 def test_a_planted_avrami_exponent_and_rate_come_back_with_intervals():
-    series = series_of(Avrami(), (0.8, 0.03, 2.5), 1, seed=14, size=0.02)[0]
-    found = fraction_kinetics(TIME_PS, series)
-    assert found.decision == "avrami"
-    numbers = found.candidates[0].parameters
-    assert numbers["avrami_exponent"].value == pytest.approx(2.5, rel=0.05)
-    assert numbers["avrami_rate_per_ps"].value == pytest.approx(0.03, rel=0.02)
-    assert numbers["plateau_fraction"].lower < 0.8 < numbers["plateau_fraction"].upper
+    """Ten series: every one within a few percent; how often the intervals hold is counted in test_growth_intervals."""
+    planted = {"plateau_fraction": 0.8, "avrami_rate_per_ps": 0.03, "avrami_exponent": 2.5}
+    hits = 0
+    for series in series_of(Avrami(), (0.8, 0.03, 2.5), 10, seed=1, size=0.02):
+        found = fraction_kinetics(TIME_PS, series)
+        assert found.decision == "avrami"
+        numbers = found.candidates[0].parameters
+        assert numbers["avrami_exponent"].value == pytest.approx(2.5, rel=0.1)
+        assert numbers["avrami_rate_per_ps"].value == pytest.approx(0.03, rel=0.05)
+        hits += sum(numbers[name].lower < value < numbers[name].upper for name, value in planted.items())
+    assert hits >= 0.8 * 30
 
 
 def test_a_planted_parabolic_constant_comes_back_with_an_interval():
