@@ -61,6 +61,16 @@ def wait_for(go: str, begun: str) -> int:
 
 
 @job
+def told_to_end_once(marker: str) -> int:
+    """End as Lightning does upon SIGTERM, at the first attempt."""
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        raise SystemExit("SIGTERM")
+    return 7
+
+
+@job
 def disk_full_once(marker: str) -> int:
     """Find the disk full at the first attempt."""
     path = Path(marker)

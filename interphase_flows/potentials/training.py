@@ -1,6 +1,7 @@
 """Train one member of a committee with NequIP's own trainer; resume it where it was killed."""
 
 import logging
+import shutil
 import signal
 import time
 import warnings
@@ -17,10 +18,13 @@ from nequip.utils.global_dtype import _GLOBAL_DTYPE
 from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
-from interphase_flows.exceptions import TrainingError
+from interphase_flows.exceptions import StorageError, TrainingError
 from interphase_flows.potentials.callbacks import take_up
 from interphase_flows.potentials.config import model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+
+LEAST_FREE_BYTES = 10_000_000
+"""With less, a checkpoint could not be written."""
 
 CHATTERERS = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric", "nequip")
 """Loggers that tell which accelerators a machine lacks, at every training; Lightning goes by two names."""
@@ -116,6 +120,8 @@ def train_member(
     ------
     TrainingError
         The training failed or its loss is not finite.
+    StorageError
+        The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = model_config(
@@ -143,6 +149,9 @@ def train_member(
         try:
             _run_nequip(config, folder)
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
+            # torch's own error of a full disk is a RuntimeError like any other
+            if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
+                raise StorageError(f"{folder}: the disk is full; free some space, then resume") from error
             raise TrainingError(
                 f"training {label} in {folder} failed: {error}. The data are in {train_file.name}; "
                 "look for labels out of range, then resume the campaign."

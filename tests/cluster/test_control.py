@@ -18,7 +18,7 @@ from cluster_jobs import broken, disk_full_once, go_on_until_told, plus_one, wai
 from fireworks_jobs import add, output_of, submit, variables_of_workers
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError, StorageError
-from interphase_flows.managers.cluster import recovery
+from interphase_flows.managers.cluster import firetask, recovery
 from interphase_flows.managers.cluster.control import (
     cancel_campaign,
     is_on_cluster,
@@ -232,6 +232,7 @@ def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control)
 def test_no_recovery_runs_a_job_of_a_cancelled_campaign_again(settings, tmp_path, monkeypatch):
     """Though it failed for want of disk, which comes back; the reason stays on record."""
     monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(firetask, "MOST_TRIES", 0)
     submit(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "over")
     work(settings, "all", tmp_path / "launches")
     assert len(recover(settings, dry_run=True)) == 1
@@ -257,6 +258,7 @@ def test_a_campaign_under_way_needs_no_resume_and_a_cancelled_one_is_submitted(s
 def test_a_failed_job_is_told_with_its_mend_and_how_many_wait_for_it(settings, tmp_path, monkeypatch):
     """What a person has to look at first comes first."""
     monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(firetask, "MOST_TRIES", 0)
     bad = broken()
     after = plus_one(bad.output)
     submit(settings, Flow([broken()]), "mended")

@@ -9,9 +9,19 @@ from contextlib import closing
 import pytest
 from jobflow import Flow, OnMissing
 
-from cluster_jobs import broken, count_those_there, leave_a_line, out_of_time_once, plus_one, wait_for
+from cluster_jobs import (
+    broken,
+    count_those_there,
+    disk_full_once,
+    leave_a_line,
+    out_of_time_once,
+    plus_one,
+    told_to_end_once,
+    wait_for,
+)
 from fireworks_jobs import add, documents, output_of, variables_of_workers
 from interphase_flows.exceptions import InputError, SettingsError
+from interphase_flows.managers.cluster import machine_errors
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.states import cluster_status, firework_states
 from interphase_flows.managers.cluster.submission import make_way_for
@@ -47,6 +57,37 @@ def test_a_job_whose_time_is_over_hands_over_and_those_that_wait_get_its_result(
         "cancelled": 0,
     }
     assert documents(settings, "handover", "failures") == []
+
+
+def test_a_job_that_meets_a_full_disk_is_waited_for_by_those_that_could_miss_it(
+    settings, tmp_path, monkeypatch
+):
+    """An error of the machine is no failure of the job: it hands over to one like it, after a while."""
+    monkeypatch.setattr(machine_errors, "FIRST_WAIT_S", 0.1)
+    full = disk_full_once(str(tmp_path / "marker"))
+    last = count_those_there([full.output])
+    last.config.on_missing_references = OnMissing.NONE
+    add(settings, Flow([full, last]), "full-disk")
+    work(settings, "all", tmp_path / "launches")
+    assert output_of(settings, "full-disk", last.uuid) == 1
+    status = cluster_status(settings, "full-disk")
+    assert (status.n_failed, status.jobs["analysis"]["done"]) == (0, 3)
+
+
+def test_a_worker_that_is_told_to_end_within_a_job_hands_it_over_and_takes_no_other(
+    settings, tmp_path, monkeypatch
+):
+    """Lightning makes a SystemExit of SIGTERM, which FireWorks would take for the end of the job."""
+    monkeypatch.setattr("interphase_flows.references.deadline._told_to_end", [])
+    told = told_to_end_once(str(tmp_path / "marker"))
+    last = count_those_there([told.output])
+    last.config.on_missing_references = OnMissing.NONE
+    add(settings, Flow([told, last]), "told-to-end")
+    shift = work(settings, "all", tmp_path / "launches")
+    assert (shift.n_jobs, shift.ended_because) == (1, "its time is over")
+    monkeypatch.setattr("interphase_flows.references.deadline._told_to_end", [])
+    work(settings, "all", tmp_path / "launches")
+    assert output_of(settings, "told-to-end", last.uuid) == 1
 
 
 def test_a_failed_job_is_on_record_and_those_that_may_miss_it_go_on(settings, tmp_path):

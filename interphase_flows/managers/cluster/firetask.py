@@ -1,6 +1,9 @@
 """One job of a campaign in a worker: it has the campaign's workspace, and what goes wrong is on record."""
 
 import contextlib
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
@@ -11,7 +14,9 @@ from monty.json import jsanitize
 from interphase_flows.exceptions import InterphaseError, LeaseLostError, WalltimeReachedError
 from interphase_flows.jobs.once import is_on_record
 from interphase_flows.managers.cluster.launchpad import ITERATION
+from interphase_flows.managers.cluster.machine_errors import MOST_TRIES, is_of_the_machine, wait_s
 from interphase_flows.progress import emit
+from interphase_flows.references.deadline import deadline, end_soon
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
@@ -19,7 +24,10 @@ LONGEST_EXPLANATION = 10_000
 """Characters; a driver may put a whole document into its error."""
 
 HANDOVERS = "handovers"
-"""How often a job was handed over at a walltime, in its specification."""
+"""How often a job was handed over, in its specification; in the data of a launch, why."""
+
+MACHINE_ERRORS = "machine_errors"
+"""How often in a row a job met an error of the machine, in its specification."""
 
 CARRIED = (
     "campaign",
@@ -54,8 +62,9 @@ def close_workspaces() -> None:
 class CampaignFiretask(JobFiretask):
     """jobflow's task, in the workspace of the campaign.
 
-    Jobs that a job makes are routed as the first ones were.  A job whose time is over hands over to one like it,
-    which goes on from the checkpoints; jobs that wait for it then wait for that one.
+    Jobs that a job makes are routed as the first ones were.  A job whose time is over, whose process is told to end,
+    or that meets an error of the machine hands over to one like it, which goes on from the checkpoints; jobs that wait
+    for it then wait for that one.
     """
 
     required_params = ("job", "store", "campaign")
@@ -65,32 +74,48 @@ class CampaignFiretask(JobFiretask):
         from interphase_flows.managers.cluster.routing import route  # which knows this class
 
         campaign, name = self["campaign"], self["job"].name
-        workspace = workspace_of(campaign)
-        with use_workspace(workspace):
-            try:
-                action = super().run_task(fw_spec)
-            except WalltimeReachedError as stop:
-                emit("hand over", 0, 1, f"{name}: {stop}")
-                return FWAction(detours=[self._follow_up(fw_spec)], stored_data={HANDOVERS: str(stop)})
-            except LeaseLostError as lost:
-                emit("stop", 0, 1, f"{name}: {lost}")
-                raise  # into a launch that is not the job's any more: FireWorks leaves the job alone
-            except Exception as error:
-                if not is_on_record(error):
-                    # a database that does not answer may be why it failed: then FireWorks' traceback has it alone
-                    with contextlib.suppress(InterphaseError):
-                        workspace.ledger.record_failure(
-                            "jobs",
-                            f"{campaign}/{name}",
-                            type(error).__name__,
-                            {"explanation": str(error)[:LONGEST_EXPLANATION]},
-                        )
+        try:
+            workspace = workspace_of(campaign)
+            with use_workspace(workspace):
+                action = self._run(fw_spec, workspace)
+        except WalltimeReachedError as stop:
+            return self._hand_over(fw_spec, str(stop))
+        except (SystemExit, KeyboardInterrupt) as stop:
+            # FireWorks would call the job failed, and this process would take the next one
+            told = f"{type(stop).__name__}: the process was told to end"
+            end_soon(told)
+            return self._hand_over(fw_spec, told)
+        except Exception as error:
+            n_tries = fw_spec.get(MACHINE_ERRORS, 0)
+            if not is_of_the_machine(error) or n_tries >= MOST_TRIES:
                 raise
-            finally:
-                self["store"].close()  # every task brings a client of its own
+            # failed, it would let those go on that may miss it; into a launch that is another's, this goes nowhere
+            told = f"{type(error).__name__}: {error}"
+            _wait(wait_s(n_tries), f"{name}: {told}")
+            return self._hand_over(fw_spec, told, {MACHINE_ERRORS: n_tries + 1})
         for workflow in [*action.detours, *action.additions]:
             route(workflow, campaign, fw_spec.get(ITERATION))
         return action
+
+    def _run(self, fw_spec: dict[str, Any], workspace: Workspace) -> FWAction:
+        """Run jobflow's task; an error is put on record, if it is not yet."""
+        try:
+            return super().run_task(fw_spec)
+        except (WalltimeReachedError, LeaseLostError):
+            raise
+        except Exception as error:
+            if not is_on_record(error):
+                # a database that does not answer may be why it failed: then FireWorks' traceback has it alone
+                with contextlib.suppress(InterphaseError):
+                    workspace.ledger.record_failure(
+                        "jobs",
+                        f"{self['campaign']}/{self['job'].name}",
+                        type(error).__name__,
+                        {"explanation": str(error)[:LONGEST_EXPLANATION]},
+                    )
+            raise
+        finally:
+            self["store"].close()  # every task brings a client of its own
 
     @serialize_fw
     @recursive_serialize
@@ -98,8 +123,22 @@ class CampaignFiretask(JobFiretask):
         """Write the job down whole; jobflow's own way makes strings of pydantic's models."""
         return dict(self) | {"job": jsanitize(self["job"].as_dict(), strict=True, enum_values=True)}
 
-    def _follow_up(self, fw_spec: dict[str, Any]) -> Workflow:
+    def _hand_over(
+        self, fw_spec: dict[str, Any], told: str, counted: Mapping[str, int] = MappingProxyType({})
+    ) -> FWAction:
+        """Let a job like this one go on; jobs that wait for this one then wait for that."""
+        emit("hand over", 0, 1, f"{self['job'].name}: {told}")
         kept = {key: value for key, value in fw_spec.items() if key in CARRIED}
-        spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1}
+        spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1, **counted}
         task = CampaignFiretask(job=self["job"], store=self["store"], campaign=self["campaign"])
-        return Workflow([Firework([task], spec=spec, name=self["job"].name)], name=self["job"].name)
+        job = Firework([task], spec=spec, name=self["job"].name)
+        return FWAction(detours=[Workflow([job], name=self["job"].name)], stored_data={HANDOVERS: told})
+
+
+def _wait(seconds: float, told: str) -> None:
+    """Wait before a machine is tried again, as long as there is time."""
+    emit("wait", 0, 1, f"{told}; trying again in {seconds:.0f} s")
+    end = time.monotonic() + seconds
+    limit = deadline(load_settings())
+    while time.monotonic() < end and not limit.is_over:
+        time.sleep(0.2)

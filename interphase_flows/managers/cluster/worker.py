@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from interphase_flows.exceptions import InputError
 from interphase_flows.managers.cluster.holds import not_held
 from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.machine_errors import is_of_the_machine
 from interphase_flows.managers.cluster.recovery import worker_evidence
 from interphase_flows.progress import emit
 from interphase_flows.references.deadline import deadline, end_soon
@@ -114,10 +115,16 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
     )
     if not launchpad.run_exists(fworker):
         return False
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        launch_folder = create_datestamp_dir(folder, launchpad.m_logger, prefix="launch_")
+    except OSError as error:
+        if not is_of_the_machine(error):
+            raise
+        emit(STAGE, 0, 1, f"no folder for a job can be made: {error}")
+        return False
     emit(STAGE, 0, 1, f"takes a job as {fworker.name}, process {os.getpid()}")
     before = Path.cwd()
-    launch_folder = create_datestamp_dir(folder, launchpad.m_logger, prefix="launch_")
     try:
         os.chdir(launch_folder)
         with warnings.catch_warnings():
@@ -137,12 +144,21 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
 @contextlib.contextmanager
 def _told_by_signal() -> Iterator[None]:
     """Put work down when Slurm says that the end is near; it may say so while this process is ending by itself."""
+    told = {
+        signal.SIGUSR1: "SIGUSR1, by which Slurm tells that the walltime is near",
+        # with some seconds until the kill, what is done is kept; without, recover finds what is left
+        signal.SIGTERM: "SIGTERM, by which the process is told to end",
+    }
 
-    def end(_: int, __: FrameType | None) -> None:
-        end_soon("SIGUSR1, by which Slurm tells that the walltime is near")
+    def end(number: int, _: FrameType | None) -> None:
+        end_soon(told[signal.Signals(number)])
 
-    before = signal.signal(signal.SIGUSR1, end)
+    before = {number: signal.signal(number, end) for number in told}
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN if before is signal.SIG_DFL else before)
+        signal.signal(
+            signal.SIGUSR1,
+            signal.SIG_IGN if before[signal.SIGUSR1] is signal.SIG_DFL else before[signal.SIGUSR1],
+        )
+        signal.signal(signal.SIGTERM, before[signal.SIGTERM])

@@ -1,0 +1,31 @@
+"""The page on faults is what its script writes from a run that was kept, and that run did no harm."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from chaos_faults import FAULTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return json.loads((DOCS / "data" / "chaos.json").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_what_the_script_writes(kept):
+    """docs/chaos.md; else run docs/generate_chaos_page.py."""
+    generator = runpy.run_path(str(DOCS / "generate_chaos_page.py"))
+    assert set(generator["WHAT"]) == set(FAULTS)
+    assert generator["PAGE"].read_text(encoding="utf-8") == generator["page"](kept)
+
+
+def test_fifty_faults_of_every_kind_did_no_harm(kept):
+    """Nothing lost, nothing twice, nothing stuck."""
+    assert kept["n_faults"] >= 50
+    assert set(kept["faults"]) == set(FAULTS)
+    assert kept["n_unharmed"] == kept["n_campaigns"]
+    assert kept["n_labels_lost"] == kept["n_labels_unexpected"] == kept["n_jobs_stuck"] == 0
