@@ -5,6 +5,7 @@ from typing import Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
 from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
+from jobflow import JobStore
 from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
@@ -33,6 +34,7 @@ CARRIED = (
 """What a job that is handed over keeps of its specification."""
 
 _workspaces: dict[str, Workspace] = {}
+_job_stores: dict[str, JobStore] = {}
 
 
 def workspace_of(campaign: str) -> Workspace:
@@ -44,8 +46,17 @@ def workspace_of(campaign: str) -> Workspace:
     return _workspaces[campaign]
 
 
+def job_store_of(campaign: str) -> JobStore:
+    """Return the job store of a campaign in this process: a client for every job would cost more than a small job."""
+    if campaign not in _job_stores:
+        _job_stores[campaign] = workspace_of(campaign).open_job_store()
+    return _job_stores[campaign]
+
+
 def close_workspaces() -> None:
     """Close what the jobs of this process had open."""
+    while _job_stores:
+        _job_stores.popitem()[1].close()
     while _workspaces:
         _workspaces.popitem()[1].close()
 
@@ -58,7 +69,8 @@ class CampaignFiretask(JobFiretask):
     which goes on from the checkpoints; jobs that wait for it then wait for that one.
     """
 
-    required_params = ("job", "store", "campaign")
+    # the job store is that of the workspace: no job is written down with one
+    required_params = ("job", "campaign")
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run the job."""
@@ -66,6 +78,7 @@ class CampaignFiretask(JobFiretask):
 
         campaign, name = self["campaign"], self["job"].name
         workspace = workspace_of(campaign)
+        self["store"] = job_store_of(campaign)
         with use_workspace(workspace):
             try:
                 action = super().run_task(fw_spec)
@@ -87,7 +100,7 @@ class CampaignFiretask(JobFiretask):
                         )
                 raise
             finally:
-                self["store"].close()  # every task brings a client of its own
+                del self["store"]
         for workflow in [*action.detours, *action.additions]:
             route(workflow, campaign, fw_spec.get(ITERATION))
         return action
@@ -101,5 +114,5 @@ class CampaignFiretask(JobFiretask):
     def _follow_up(self, fw_spec: dict[str, Any]) -> Workflow:
         kept = {key: value for key, value in fw_spec.items() if key in CARRIED}
         spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1}
-        task = CampaignFiretask(job=self["job"], store=self["store"], campaign=self["campaign"])
+        task = CampaignFiretask(job=self["job"], campaign=self["campaign"])
         return Workflow([Firework([task], spec=spec, name=self["job"].name)], name=self["job"].name)
