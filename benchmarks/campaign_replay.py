@@ -11,7 +11,8 @@ What is told:
   workers (looked at every two seconds); the rest is overhead, over the number of jobs;
 - CPU per job of the workers and of the server, in parts of the campaign, against the jobs in its workflow;
 - documents and bytes by collection, and the largest document;
-- for workflows of ``--sizes`` jobs that one job gathers, what a trivial job costs (``--labels 0`` for this alone).
+- for workflows of ``--sizes`` jobs, which one for every thousand gathers, what a trivial job costs (``--labels 0`` for
+  this alone).
 """
 
 import argparse
@@ -40,6 +41,7 @@ from mongo import BenchDatabase, bench_database, cpu_s
 from pymongo import MongoClient
 
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.jobs.labels import MOST_JOBS
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.submission import routed_workflow
 from interphase_flows.managers.cluster.worker import work
@@ -257,7 +259,7 @@ def sizes(database: BenchDatabase) -> dict[str, dict[str, int]]:
 
 
 def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str, float]:
-    """Return what a trivial job costs in a workflow of so many, which one more gathers."""
+    """Return what a trivial job costs in a workflow of so many, and one for every thousand that gathers them."""
     from jobflow import Flow
     from replayed_jobs import add_up, plus_one
 
@@ -265,7 +267,11 @@ def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str,
     launchpad = open_launchpad(settings)
     jobs = [plus_one(number) for number in range(n_nodes)]
     began = time.perf_counter()
-    workflow = routed_workflow(Flow([*jobs, add_up([each.output for each in jobs])]), workspace)
+    gathers = [
+        add_up([each.output for each in jobs[start : start + MOST_JOBS]])
+        for start in range(0, n_nodes, MOST_JOBS)
+    ]
+    workflow = routed_workflow(Flow([*jobs, *gathers]), workspace)
     launchpad.add_wf(workflow)
     added_s = time.perf_counter() - began
     times: list[tuple[float, float, float]] = []

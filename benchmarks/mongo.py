@@ -59,22 +59,27 @@ def bench_database() -> Iterator[BenchDatabase]:
     """Give a database of a name that nobody has, and drop what was written."""
     name = f"interphase_bench_{uuid.uuid4().hex[:12]}"
     if given := os.environ.get(URI_VARIABLE):
-        yield from _dropped(BenchDatabase(given, name, f"the server of {URI_VARIABLE}"))
+        try:
+            yield BenchDatabase(given, name, f"the server of {URI_VARIABLE}")
+        finally:
+            _drop(given, name)
         return
     if not is_installed():
         raise SystemExit(MISSING)
     with tempfile.TemporaryDirectory() as folder, MongoServer(Path(folder) / "data") as server:
         assert server.process is not None
-        told = "SecantusDB of tests/mongo_server.py, on this machine"
-        yield from _dropped(BenchDatabase(server.uri, name, told, server.process.pid))
+        # its folder goes with it
+        yield BenchDatabase(
+            server.uri,
+            name,
+            "SecantusDB of tests/mongo_server.py, on this machine",
+            server.process.pid,
+        )
 
 
-def _dropped(database: BenchDatabase) -> Iterator[BenchDatabase]:
-    client: MongoClient[Any] = MongoClient(database.uri)
-    try:
-        yield database
-    finally:
-        for name in client.list_database_names():
-            if name.startswith(database.name):
-                client.drop_database(name)
-        client.close()
+def _drop(uri: str, prefix: str) -> None:
+    client: MongoClient[Any] = MongoClient(uri)
+    for name in client.list_database_names():
+        if name.startswith(prefix):
+            client.drop_database(name)
+    client.close()
