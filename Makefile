@@ -55,12 +55,14 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)
+bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/md_overhead.py
 	$(BIN)/python benchmarks/trajectory_io.py
 	$(BIN)/python benchmarks/profiles.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py
 	$(BIN)/python benchmarks/gpaw_label.py
+	$(BIN)/python benchmarks/fireworks_overhead.py
+	$(BIN)/python benchmarks/campaign_replay.py --labels 500 --iterations 5 --sizes 100 1000
 
 chaos: $(DEV_STAMP)
 	bash tests/system_packages.sh

@@ -5,11 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 from jobflow import Flow
-from jobflow.managers.fireworks import flow_to_workflow
 
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.routing import route
+from interphase_flows.managers.cluster.submission import routed_workflow
 from interphase_flows.managers.local import register_campaign
 from interphase_flows.managers.status import SUBMITTED
 from interphase_flows.settings import Settings
@@ -19,9 +18,7 @@ from tiny_campaign import environment
 
 def add(settings: Settings, flow: Flow, campaign: str) -> None:
     launchpad = open_launchpad(settings)
-    workflow = flow_to_workflow(flow, Workspace(settings, campaign).job_store())
-    workflow.metadata["campaign"] = campaign
-    launchpad.add_wf(route(workflow, campaign))
+    launchpad.add_wf(routed_workflow(flow, Workspace(settings, campaign)))
     launchpad.connection.close()
 
 

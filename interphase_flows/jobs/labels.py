@@ -195,8 +195,17 @@ class LabelMaker(Maker):
     gates: GateSpec = field(default_factory=GateSpec)
 
     @job(output_schema=LabelBatch)
-    def make(self, structures: StructureSetDoc, indices: Sequence[int]) -> LabelBatch:
+    def make(
+        self, structures: StructureSetDoc, indices: Sequence[int], expected_s: Sequence[float] | None = None
+    ) -> LabelBatch:
         """Return which labels were accepted and which rejected; each is a document of its own.
+
+        Parameters
+        ----------
+        structures, indices
+            A set, and which of it are labelled.
+        expected_s
+            How long each should take; by the labels of the ledger if None, which a job of many should not ask again.
 
         Raises
         ------
@@ -208,12 +217,13 @@ class LabelMaker(Maker):
         method = reference_method(self.reference, settings)
         gates = Gates(**self.gates.model_dump())
         frames = load_set(structures)
-        model = label_cost_model(current_workspace().ledger, self.reference, method.identity.key)
+        if expected_s is None:
+            model = label_cost_model(current_workspace().ledger, self.reference, method.identity.key)
+            expected_s = [model.estimate_s(label_size(self.reference, frames[index])) for index in indices]
         batch = LabelBatch(accepted=[], rejected=[], origins={})
         for done, index in enumerate(indices):
             atoms, entry = frames[index], structures.entries[index]
-            expected_s = model.estimate_s(label_size(self.reference, atoms))
-            emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s)}")
+            emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
             with listening(partial(_tell_scf_steps, done, len(indices))):
                 label = label_once(method, gates, atoms, entry)
@@ -267,8 +277,14 @@ class LabelSetMaker(Maker):
         costs_s = [model.estimate_s(size) for size in sizes]
         target_s = max(self.target_s_per_job, sum(costs_s) / MOST_JOBS)
         packs = pack_by_cost(costs_s, target_s, self.labels_per_job)
-        parts = [part_of_set(structures, [kept[place] for place in pack]) for pack in packs]
-        jobs = [maker.make(part, list(range(len(part.entries)))) for part in parts]
+        jobs = [
+            maker.make(
+                part_of_set(structures, [kept[place] for place in pack]),
+                list(range(len(pack))),
+                [costs_s[place] for place in pack],
+            )
+            for pack in packs
+        ]
         expected = model.estimate(sizes)
         emit(
             "labels",

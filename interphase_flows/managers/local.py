@@ -159,8 +159,7 @@ def run_jobs(
         from jobflow import run_locally
 
         flow = make_flow()
-        store = workspace.job_store()
-        store.connect()
+        store = workspace.open_job_store()
         try:
             with _job_log(workspace.root / JOB_LOG, workspace.ledger):
                 return flow, run_locally(flow, store=store, log=False, root_dir=workspace.root)

@@ -161,6 +161,17 @@ class Workspace:
             data = SqliteStore(path, "data", key="blob_uuid", read_only=self.read_only)
         return JobStore(jobs, additional_stores={"data": data})
 
+    def open_job_store(self) -> "JobStore":
+        """jobflow's store of outputs, connected, and with an index on what every reference is looked up by.
+
+        jobflow makes none: without it each look reads the outputs of all jobs that there are.
+        """
+        store = self.job_store()
+        store.connect()
+        for each in (store.docs_store, *store.additional_stores.values()):
+            each.ensure_index(each.key)
+        return store
+
     def close(self) -> None:
         """Close the ledger and give the lock back."""
         self.ledger.close()

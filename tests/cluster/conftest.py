@@ -103,4 +103,5 @@ def settings(
     # every test has a folder of its own, and artifacts with it
     monkeypatch.setattr(Workspace, "check_artifacts", lambda self: None)
     monkeypatch.setattr(firetask, "_workspaces", {})
+    monkeypatch.setattr(firetask, "_job_stores", {})
     return load_settings()

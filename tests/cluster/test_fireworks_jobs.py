@@ -40,6 +40,16 @@ pytestmark = pytest.mark.cluster
 N_JOBS, N_WORKERS = 100, 4
 
 
+def test_a_worker_looks_outputs_up_by_an_index(settings, tmp_path):
+    """jobflow makes none; without it every reference reads the outputs of all jobs that there are."""
+    add(settings, plus_one(1), "indexed")
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+    store = Workspace(settings, "indexed").job_store()
+    store.connect()
+    with closing(store):
+        assert "uuid_1" in store.docs_store._collection.index_information()
+
+
 def test_a_job_whose_time_is_over_hands_over_and_those_that_wait_get_its_result(settings, tmp_path):
     """The one that follows it is the same job."""
     late = out_of_time_once(str(tmp_path / "marker"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
 from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
+from jobflow import JobStore
 from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
@@ -41,6 +42,7 @@ CARRIED = (
 """What a job that is handed over keeps of its specification."""
 
 _workspaces: dict[str, Workspace] = {}
+_job_stores: dict[str, JobStore] = {}
 
 
 def workspace_of(campaign: str) -> Workspace:
@@ -52,8 +54,17 @@ def workspace_of(campaign: str) -> Workspace:
     return _workspaces[campaign]
 
 
+def job_store_of(campaign: str) -> JobStore:
+    """Return the job store of a campaign in this process: a client for every job would cost more than a small job."""
+    if campaign not in _job_stores:
+        _job_stores[campaign] = workspace_of(campaign).open_job_store()
+    return _job_stores[campaign]
+
+
 def close_workspaces() -> None:
     """Close what the jobs of this process had open."""
+    while _job_stores:
+        _job_stores.popitem()[1].close()
     while _workspaces:
         _workspaces.popitem()[1].close()
 
@@ -67,7 +78,8 @@ class CampaignFiretask(JobFiretask):
     for it then wait for that one.
     """
 
-    required_params = ("job", "store", "campaign")
+    # the job store is that of the workspace: no job is written down with one
+    required_params = ("job", "campaign")
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
         """Run the job."""
@@ -99,6 +111,7 @@ class CampaignFiretask(JobFiretask):
 
     def _run(self, fw_spec: dict[str, Any], workspace: Workspace) -> FWAction:
         """Run jobflow's task; an error is put on record, if it is not yet."""
+        self["store"] = job_store_of(self["campaign"])
         try:
             return super().run_task(fw_spec)
         except (WalltimeReachedError, LeaseLostError):
@@ -115,7 +128,7 @@ class CampaignFiretask(JobFiretask):
                     )
             raise
         finally:
-            self["store"].close()  # every task brings a client of its own
+            del self["store"]
 
     @serialize_fw
     @recursive_serialize
@@ -130,7 +143,7 @@ class CampaignFiretask(JobFiretask):
         emit("hand over", 0, 1, f"{self['job'].name}: {told}")
         kept = {key: value for key, value in fw_spec.items() if key in CARRIED}
         spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1, **counted}
-        task = CampaignFiretask(job=self["job"], store=self["store"], campaign=self["campaign"])
+        task = CampaignFiretask(job=self["job"], campaign=self["campaign"])
         job = Firework([task], spec=spec, name=self["job"].name)
         return FWAction(detours=[Workflow([job], name=self["job"].name)], stored_data={HANDOVERS: told})
 

@@ -5,6 +5,7 @@ way leaves behind (a job taken by nobody, a lock without an owner) is found by `
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fireworks.core import launchpad as of_fireworks
@@ -36,6 +37,8 @@ REPEATED = frozenset(
     }
 )
 """Operations of a collection of which a repetition does no harm."""
+INSERTED_AT_ONCE = 500
+"""Documents: ten thousand jobs at once may take a busy server longer than an answer is waited for."""
 COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows", HOLDS)
 
 
@@ -80,11 +83,13 @@ class PatientCollection:
         # pymongo gives the document its identity at the first try
         return self._insert([document], lambda: self._collection.insert_one(document, **kwargs))
 
-    def insert_many(self, documents: Any, **kwargs: Any) -> Any:
+    def insert_many(self, documents: Any, **kwargs: Any) -> None:
         """Insert documents; those that an earlier try had left there are not inserted again."""
         kept = list(documents)
         kwargs.setdefault("ordered", False)
-        return self._insert(kept, lambda: self._collection.insert_many(kept, **kwargs))
+        for start in range(0, len(kept), INSERTED_AT_ONCE):
+            part = kept[start : start + INSERTED_AT_ONCE]
+            self._insert(part, partial(self._collection.insert_many, part, **kwargs))
 
     def _insert(self, documents: list[dict[str, Any]], insert: Callable[[], Any]) -> Any:
         n_tries = 0

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from interphase_flows.jobs.amorphous import AmorphousMaker
 from interphase_flows.jobs.interfaces import SnapshotsMaker
@@ -19,6 +19,8 @@ from interphase_flows.storage.ledger_entry import check_size
 if TYPE_CHECKING:
     from fireworks import Workflow
     from jobflow import Job
+
+T = TypeVar("T")
 
 KIND_OF_MAKER: Mapping[type, JobKind] = {
     LabelMaker: "dft",
@@ -46,8 +48,12 @@ PRIORITY_OF_PRODUCTION = -5
 
 
 def kind_of(job: "Job") -> JobKind:
-    """Return the kind of a job, by what made it."""
-    return KIND_OF_MAKER.get(type(job.maker), "analysis")
+    """Return the kind of a job, by what made it; a maker of one's own is routed as the one that it extends."""
+    return _of_maker(KIND_OF_MAKER, job, "analysis")
+
+
+def _of_maker(table: Mapping[type, T], job: "Job", default: T) -> T:
+    return next((table[each] for each in type(job.maker).__mro__ if each in table), default)
 
 
 def priority_of(job: "Job") -> int:
@@ -55,7 +61,7 @@ def priority_of(job: "Job") -> int:
     maker = job.maker
     if isinstance(maker, SegmentMaker) and not maker.stops_when_uncertain:
         return PRIORITY_OF_PRODUCTION
-    return PRIORITY_OF_MAKER.get(type(maker), PRIORITY_OF_KIND.get(kind_of(job), 0))
+    return _of_maker(PRIORITY_OF_MAKER, job, PRIORITY_OF_KIND.get(kind_of(job), 0))
 
 
 _ITERATION_IN_NAME = re.compile(r"\((\d+)\)$|^(?:committee|iteration|dataset) (\d+)$")
@@ -80,7 +86,7 @@ def route(workflow: "Workflow", campaign: str, iteration: int | None = None) -> 
     for firework in workflow.fws:
         (task,) = firework.tasks
         job = task["job"]
-        firework.tasks = [CampaignFiretask(job=job, store=task["store"], campaign=campaign)]
+        firework.tasks = [CampaignFiretask(job=job, campaign=campaign)]
         firework.spec.update(routed_spec(job, campaign, iteration))
         check_size(f"job {firework.name!r} of campaign {campaign}", firework.to_dict())
     return workflow

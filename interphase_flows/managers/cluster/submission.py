@@ -16,7 +16,9 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
+    from fireworks import Workflow
     from fireworks.core.launchpad import LaunchPad
+    from jobflow import Flow
 
 
 @dataclass(frozen=True)
@@ -107,19 +109,24 @@ def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: b
     return state is not None
 
 
-def _workflow(campaign: Campaign, workspace: Workspace):  # type: ignore[no-untyped-def]
+def _workflow(campaign: Campaign, workspace: Workspace) -> "Workflow":
     import warnings
 
     with warnings.catch_warnings():
         # of jobflow's and atomate2's own imports
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        from jobflow.managers.fireworks import flow_to_workflow
-
         from interphase_flows.flows.campaign import CampaignMaker
-        from interphase_flows.managers.cluster.routing import route
 
-        flow = CampaignMaker(campaign).make()
-        workflow = flow_to_workflow(flow, workspace.job_store(), name=campaign.name)
-        workflow.metadata["campaign"] = campaign.name
-        return route(workflow, campaign.name)
+        return routed_workflow(CampaignMaker(campaign).make(), workspace)
+
+
+def routed_workflow(flow: "Flow", workspace: Workspace) -> "Workflow":
+    """Return a flow as the workflow that workers of a campaign take jobs from."""
+    from jobflow.managers.fireworks import flow_to_workflow  # both take a second
+
+    from interphase_flows.managers.cluster.routing import route
+
+    workflow = flow_to_workflow(flow, name=workspace.campaign)
+    workflow.metadata["campaign"] = workspace.campaign
+    return route(workflow, workspace.campaign)

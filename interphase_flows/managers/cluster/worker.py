@@ -113,7 +113,8 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
         query=not_held(launchpad),
         env=worker_evidence(),
     )
-    if not launchpad.run_exists(fworker):
+    # FireWorks' own run_exists reads and builds the whole job, which the launch then does again
+    if launchpad.fireworks.find_one(fworker.query | {"state": "READY"}, {"_id": 1}) is None:
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)

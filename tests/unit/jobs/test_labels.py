@@ -12,6 +12,7 @@ from interphase_flows.campaigns.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import LabelBatch, LabelDoc
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
+from interphase_flows.jobs import labels
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels, label_key, label_once
 from interphase_flows.jobs.once import recall
 from interphase_flows.jobs.structure_sets import store_set
@@ -131,12 +132,23 @@ def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
     """Four structures by three are two jobs and one that gathers; none is none."""
     response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
     assert [job.name for job in response.replace.jobs] == ["label", "label", "gather_labels"]
-    parts, indices = zip(*(job.function_args for job in response.replace.jobs[:2]), strict=True)
+    parts, indices, _ = zip(*(job.function_args for job in response.replace.jobs[:2]), strict=True)
     assert indices == ([0, 1, 2], [0])
     entries = [entry.key for part in parts for entry in part.entries]
     assert sorted(entries) == sorted(entry.key for entry in mixed.entries)
     empty = store_set("empty", "empty", [], [])
     assert run(LabelSetMaker(), empty) == LabelBatch(accepted=[], rejected=[], origins={})
+
+
+def test_a_job_of_a_set_does_not_ask_again_what_labels_cost(spheres, mixed, monkeypatch):
+    """The set asked, for all of its jobs: with many labels in the ledger, the question is dear."""
+    response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
+    asked = []
+    monkeypatch.setattr(labels, "label_cost_model", lambda *of_what: asked.append(of_what))
+    batch = labelled(response)
+    assert len(batch.accepted) + len(batch.rejected) == 4
+    assert asked == []
+    assert all(len(job.function_args[2]) == len(job.function_args[1]) for job in response.replace.jobs[:-1])
 
 
 def labelled(response) -> LabelBatch:

@@ -2,10 +2,11 @@
 
 import json
 from collections import defaultdict
+from dataclasses import dataclass
 
 import pytest
 from fireworks import Workflow
-from jobflow import Flow, JobStore
+from jobflow import Flow, Job, JobStore
 from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
 from ruamel.yaml import YAML
@@ -72,6 +73,22 @@ def test_every_job_has_a_kind_and_a_campaign(workflow):
     assert names["dft"] == {"relax"}
     assert names["md"] == {"production", "amorphous", "interface"}
     assert {"continue_or_end", "conclude", "iteration", "label", "thermodynamics"} <= names["analysis"]
+
+
+def test_a_job_of_a_maker_that_extends_one_goes_where_that_ones_go():
+    """A label by a maker of one's own is still a label; what no maker made is analysis."""
+
+    @dataclass
+    class OwnLabelMaker(LabelMaker):
+        name: str = "own label"
+
+    assert kind_of(OwnLabelMaker().make(None, [])) == "dft"
+    assert kind_of(Job(len, ([],))) == "analysis"
+
+
+def test_no_job_is_written_down_with_a_store(workflow):
+    """Its job store is that of the campaign, opened once in a worker."""
+    assert all("store" not in firework.tasks[0] for firework in workflow.fws)
 
 
 def test_what_the_loop_waits_for_comes_first(workflow):

@@ -1,0 +1,388 @@
+"""A campaign of many labels replayed through FireWorks: overhead per job, size of the database, idle workers.
+
+Run: ``python benchmarks/campaign_replay.py [--labels 10000] [--workers 2] [--keep FILE]``, with the address of a MongoDB
+in ``MONGODB_URI`` or else with the server that the tests start.  The flows, the routing, the packing of labels, the
+ledger and the workers (``interphase work``, each in a process of its own) are the project's; what computes waits instead,
+as long as it was recorded to take, divided by ``--scale`` (``replayed_jobs.py``, ``recorded_times.json``).
+
+What is told:
+
+- the time of the workers: in waiting that stands for work; idle, when fewer jobs were ready or running than there were
+  workers (looked at every two seconds); the rest is overhead, over the number of jobs;
+- CPU per job of the workers and of the server, in parts of the campaign, against the jobs in its workflow;
+- documents and bytes by collection, and the largest document;
+- for workflows of ``--sizes`` jobs, which one for every thousand gathers, what a trivial job costs (``--labels 0`` for
+  this alone).
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import logging
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from mongo import BenchDatabase, bench_database, cpu_s
+from pymongo import MongoClient
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.jobs.labels import MOST_JOBS
+from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.managers.cluster.submission import routed_workflow
+from interphase_flows.managers.cluster.worker import work
+from interphase_flows.settings import Settings, load_settings
+from interphase_flows.storage.workspace import Workspace
+
+LOOK_INTERVAL_S = 2.0
+N_PARTS = 8
+"""Parts of a campaign of which the costs are told."""
+TIMED_JOBS = 5
+FIRST_SHARE = 0.2
+"""Share of the labels that a campaign begins with."""
+AUDIT_SHARE = 0.2
+"""Share of an iteration's labels that audits."""
+
+
+class EnoughError(Exception):
+    """As many jobs ran as were to be timed."""
+
+
+def campaign_of(n_labels: int, n_iterations: int, n_walkers: int, n_segments: int) -> tuple[Campaign, int]:
+    """Return a campaign with so many labels, and how many of them it begins with."""
+    n_first = round(FIRST_SHARE * n_labels)
+    per_iteration = (n_labels - n_first) // n_iterations
+    n_audit = max(1, round(AUDIT_SHARE * per_iteration))
+    spec = {
+        "name": "replay",
+        "seed": 1,
+        "electrode": "Li",
+        "electrolyte": "Li7P3S11",
+        "phases": ["Li", "Li2S", "Li7P3S11"],
+        "committee": {"n_members": 4},
+        "exploration": {
+            "n_interface_walkers": n_walkers,
+            "n_amorphous_walkers": 0,
+            "n_audit_walkers": max(1, n_walkers // 4),
+        },
+        "learning": {
+            "max_iterations": n_iterations,
+            "labels_per_iteration": per_iteration - n_audit,
+            "audit_labels_per_iteration": n_audit,
+            "max_labels": n_labels,
+        },
+        "production": {"n_replicas": 3, "n_segments": n_segments},
+    }
+    return Campaign.model_validate(spec), n_first
+
+
+def replay_campaign(
+    database: BenchDatabase, settings: Settings, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Run a campaign by workers in processes of their own, and return what it took."""
+    from replayed_jobs import SLEPT, Replay, replayed_campaign
+
+    campaign, n_first = campaign_of(options.labels, options.iterations, options.walkers, options.segments)
+    replay = Replay(scale=options.scale, cores=options.cores, labels_per_job=options.labels_per_job)
+    workspace = Workspace(settings, campaign.name)
+    launchpad = open_launchpad(settings)
+    launchpad.add_wf(routed_workflow(replayed_campaign(campaign, replay, n_first), workspace))
+    here = Path(__file__).parent
+    command = [sys.executable, "-W", "ignore", "-m", "interphase_flows.cli", "work", "all"]
+    path = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    settings.root.mkdir(parents=True, exist_ok=True)
+    log = settings.root / "workers.log"
+    began = time.monotonic()
+    with log.open("wb") as file:
+        workers = [
+            subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=file, stderr=file)
+            for _ in range(options.workers)
+        ]
+        try:
+            looks = _looked_at(launchpad, database, workers, began)
+        finally:
+            for worker in workers:
+                if worker.poll() is None:
+                    os.kill(worker.pid, signal.SIGUSR1)  # their time is over
+            for worker in workers:
+                worker.wait()
+    states = {
+        each["_id"]: each["n"]
+        for each in launchpad.db.fireworks.aggregate([{"$group": {"_id": "$state", "n": {"$sum": 1}}}])
+    }
+    if set(states) != {"COMPLETED"}:
+        raise SystemExit(
+            f"the campaign did not end: {states}; {log.read_text(errors='replace')[-3000:]}\n{_failure(launchpad)}"
+        )
+    slept = [
+        float(line) for path in (workspace.root / SLEPT).iterdir() for line in path.read_text().splitlines()
+    ]
+    n_labels = workspace.ledger.count("labels")
+    told = told_times(looks, sum(slept), options.workers)
+    kinds = launches_by_kind(launchpad)
+    workspace.close()
+    launchpad.connection.close()
+    return {
+        "n_labels": n_labels,
+        "n_first_labels": n_first,
+        **told,
+        "launches": kinds,
+        "database": sizes(database),
+    }
+
+
+def launches_by_kind(launchpad: Any) -> dict[str, dict[str, float]]:
+    """Return how many jobs of a kind there were, and how long their launches took in the median, waiting included."""
+    names = {each["fw_id"]: each["name"] for each in launchpad.db.fireworks.find({}, {"fw_id": 1, "name": 1})}
+    found = launchpad.db.launches.find({}, {"fw_id": 1, "time_start": 1, "time_end": 1})
+    times: dict[str, list[float]] = {}
+    for launch in found:
+        began, ended = (as_time(launch[key]) for key in ("time_start", "time_end"))
+        kind = " ".join(re.sub(r"[^a-z_ ]", " ", names[launch["fw_id"]]).split())
+        times.setdefault(kind, []).append((ended - began).total_seconds())
+    return {
+        kind: {"n": len(each), "median_s": float(np.median(each))} for kind, each in sorted(times.items())
+    }
+
+
+def as_time(value: datetime | str) -> datetime:
+    """Return a time of FireWorks, which writes some as text."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _failure(launchpad: Any) -> str:
+    failed = launchpad.db.launches.find_one({"state": "FIZZLED"}, {"action.stored_data._exception": 1})
+    return str((((failed or {}).get("action") or {}).get("stored_data") or {}).get("_exception", ""))[-3000:]
+
+
+def _looked_at(
+    launchpad: Any, database: BenchDatabase, workers: Sequence[subprocess.Popen[bytes]], began: float
+) -> list[dict[str, float]]:
+    """Return what was seen until all jobs were done: jobs by state, and CPU so far."""
+    looks: list[dict[str, float]] = []
+    fireworks = launchpad.db.fireworks
+    is_told = sys.stderr.isatty()
+    while True:
+        cpu_workers_s = sum(cpu_s(worker.pid) for worker in workers if worker.poll() is None)
+        n_ready = fireworks.count_documents({"state": "READY"})
+        n_running = fireworks.count_documents({"state": {"$in": ["RESERVED", "RUNNING"]}})
+        looks.append(
+            {
+                "t_s": time.monotonic() - began,
+                "n_ready": n_ready,
+                "n_running": n_running,
+                "n_done": fireworks.count_documents({"state": "COMPLETED"}),
+                "n_nodes": fireworks.estimated_document_count(),
+                "cpu_workers_s": cpu_workers_s,
+                "cpu_server_s": database.server_cpu_s(),
+            }
+        )
+        last = looks[-1]
+        if is_told:
+            print(f"\r{last['n_done']:.0f} of {last['n_nodes']:.0f} jobs so far", end="", file=sys.stderr)
+        if last["n_done"] == last["n_nodes"] or any(worker.poll() is not None for worker in workers):
+            return looks
+        # between two states of a job nothing is ready or running: only what stays so is an end
+        if len(looks) > 60 and all(each["n_ready"] + each["n_running"] == 0 for each in looks[-60:]):
+            return looks
+        time.sleep(LOOK_INTERVAL_S)
+
+
+def told_times(looks: Sequence[Mapping[str, float]], slept_s: float, n_workers: int) -> dict[str, Any]:
+    """Return shares and costs per job."""
+    first = next(look for look in looks if look["n_running"] or look["n_done"])
+    last = looks[-1]
+    seen = [look for look in looks if look["t_s"] >= first["t_s"]]
+    span_s = last["t_s"] - first["t_s"]
+    idle = float(
+        np.mean([1 - min(n_workers, look["n_ready"] + look["n_running"]) / n_workers for look in seen])
+    )
+    n_jobs = int(last["n_done"])
+    busy = slept_s / (n_workers * span_s)
+    parts = []
+    bounds = np.unique(np.linspace(0, len(seen) - 1, N_PARTS + 1).astype(int))
+    for start, end in itertools.pairwise(bounds):
+        one, other = seen[start], seen[end]
+        n_done = other["n_done"] - one["n_done"]
+        if n_done:
+            parts.append(
+                {
+                    "n_nodes": int(other["n_nodes"]),
+                    "n_jobs": int(n_done),
+                    "wall_s_per_job": (other["t_s"] - one["t_s"]) * n_workers / n_done,
+                    "cpu_workers_s_per_job": (other["cpu_workers_s"] - one["cpu_workers_s"]) / n_done,
+                    "cpu_server_s_per_job": (other["cpu_server_s"] - one["cpu_server_s"]) / n_done,
+                }
+            )
+    return {
+        "n_jobs": n_jobs,
+        "wall_s": span_s,
+        "share_at_work": busy,
+        "share_idle": idle,
+        "share_overhead": 1 - busy - idle,
+        "overhead_s_per_job": (1 - busy - idle) * n_workers * span_s / n_jobs,
+        "cpu_workers_s_per_job": (last["cpu_workers_s"] - first["cpu_workers_s"]) / n_jobs,
+        "cpu_server_s_per_job": (last["cpu_server_s"] - first["cpu_server_s"]) / n_jobs,
+        "parts": parts,
+    }
+
+
+def sizes(database: BenchDatabase) -> dict[str, dict[str, int]]:
+    """Return documents, bytes and the largest document of every collection."""
+    client: MongoClient[Any] = MongoClient(database.uri)
+    raw: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
+    found = {}
+    for name in (database.name, database.launchpad):
+        for collection in sorted(client[name].list_collection_names()):
+            lengths = [
+                len(each.raw) for each in client[name].get_collection(collection, codec_options=raw).find()
+            ]
+            if lengths:
+                title = collection if name == database.name else f"fireworks: {collection}"
+                found[title] = {"documents": len(lengths), "bytes": sum(lengths), "largest": max(lengths)}
+    client.close()
+    return found
+
+
+def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str, float]:
+    """Return what a trivial job costs in a workflow of so many, and one for every thousand that gathers them."""
+    from jobflow import Flow
+    from replayed_jobs import add_up, plus_one
+
+    workspace = Workspace(settings, "bend")
+    launchpad = open_launchpad(settings)
+    jobs = [plus_one(number) for number in range(n_nodes)]
+    began = time.perf_counter()
+    gathers = [
+        add_up([each.output for each in jobs[start : start + MOST_JOBS]])
+        for start in range(0, n_nodes, MOST_JOBS)
+    ]
+    workflow = routed_workflow(Flow([*jobs, *gathers]), workspace)
+    launchpad.add_wf(workflow)
+    added_s = time.perf_counter() - began
+    times: list[tuple[float, float, float]] = []
+
+    def timed() -> None:
+        times.append((time.perf_counter(), time.process_time(), database.server_cpu_s()))
+        if len(times) > TIMED_JOBS:
+            raise EnoughError
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(EnoughError):
+        work(settings, "all", Path(folder), timed)
+    document = launchpad.db.get_collection(
+        "workflows", codec_options=CodecOptions(document_class=RawBSONDocument)
+    ).find_one({})
+    n_bytes = len(document.raw)
+    for collection in ("fireworks", "workflows", "launches"):
+        launchpad.db[collection].delete_many({})
+    launchpad.connection.close()
+    workspace.close()
+    wall_s, cpu_worker_s, cpu_server_s = np.median(np.diff(np.array(times), axis=0), axis=0)
+    return {
+        "n_nodes": n_nodes,
+        "submission_s": added_s,
+        "wall_s": float(wall_s),
+        "cpu_worker_s": float(cpu_worker_s),
+        "cpu_server_s": float(cpu_server_s),
+        "workflow_bytes": n_bytes,
+    }
+
+
+def told(kept: Mapping[str, Any]) -> str:
+    """Return the numbers in words."""
+    lines = [f"MongoDB: {kept['server']}"]
+    campaign = kept.get("campaign")
+    if campaign:
+        n_bytes = sum(each["bytes"] for each in campaign["database"].values())
+        n_documents = sum(each["documents"] for each in campaign["database"].values())
+        lines += [
+            f"{campaign['n_labels']} labels in {campaign['n_jobs']} jobs of one workflow by {kept['n_workers']} workers: "
+            f"{campaign['wall_s']:.0f} s",
+            f"at work {campaign['share_at_work']:.0%}, idle {campaign['share_idle']:.0%}, overhead "
+            f"{campaign['share_overhead']:.0%}: {campaign['overhead_s_per_job']:.2f} s of a worker per job "
+            f"(CPU: worker {campaign['cpu_workers_s_per_job']:.2f} s, server {campaign['cpu_server_s_per_job']:.2f} s)",
+            f"{n_documents} documents, {n_bytes / 1e6:.1f} MB",
+            f"{'jobs in the workflow':>22}{'wall':>8}{'worker CPU':>12}{'server CPU':>12}  (s per job)",
+        ]
+        lines += [
+            f"{part['n_nodes']:22}{part['wall_s_per_job']:8.2f}{part['cpu_workers_s_per_job']:12.3f}"
+            f"{part['cpu_server_s_per_job']:12.3f}"
+            for part in campaign["parts"]
+        ]
+        lines += [
+            f"{kind:30}{each['n']:8} jobs{each['median_s']:10.2f} s in the median"
+            for kind, each in campaign["launches"].items()
+        ]
+        lines += [
+            f"{name:30}{size['documents']:8} documents{size['bytes'] / 1e6:10.2f} MB, largest "
+            f"{size['largest'] / 1e3:.0f} kB"
+            for name, size in campaign["database"].items()
+        ]
+    if kept["bend"]:
+        lines.append("a trivial job in a workflow of many")
+        lines.append(f"{'jobs':>8}{'wall':>8}{'worker CPU':>12}{'server CPU':>12}  (s per job)   submission")
+    lines += [
+        f"{each['n_nodes']:8}{each['wall_s']:8.2f}{each['cpu_worker_s']:12.3f}{each['cpu_server_s']:12.3f}"
+        f"{each['submission_s']:24.1f} s"
+        for each in kept["bend"]
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Replay, and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--labels", type=int, default=10_000, help="of the whole campaign; 0 replays none")
+    parser.add_argument("--labels-per-job", type=int, default=25)
+    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument(
+        "--walkers", type=int, default=4, help="on interfaces; a quarter as many for the audit"
+    )
+    parser.add_argument("--segments", type=int, default=10, help="of each of three replicas")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--scale", type=float, default=500.0, help="recorded seconds that pass in one")
+    parser.add_argument("--cores", type=int, default=32, help="by which a recorded label is divided")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[100, 1000, 10_000], help="jobs in a workflow of trivial ones"
+    )
+    parser.add_argument("--keep", type=Path, help="JSON file for the numbers")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    with bench_database() as database, tempfile.TemporaryDirectory() as folder:
+        os.environ.update(database.variables(Path(folder) / "runs"))
+        # workers of the replay wait for work as long as it lasts; those of the trivial jobs do not
+        kinds = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": %d}}'
+        kept: dict[str, Any] = {
+            "server": database.server,
+            "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+            "n_workers": options.workers,
+            "options": {key: value for key, value in vars(options).items() if key != "keep"},
+        }
+        os.environ["INTERPHASE_CLUSTER__WORKERS"] = kinds % 3600
+        if options.labels:
+            kept["campaign"] = replay_campaign(database, load_settings(), options)
+        os.environ["INTERPHASE_CLUSTER__WORKERS"] = kinds % 0
+        os.environ["INTERPHASE_STORE__DATABASE"] = f"{database.name}_bend"
+        kept["bend"] = [bend(database, load_settings(), n_nodes) for n_nodes in options.sizes]
+    print(told(kept))
+    if options.keep:
+        options.keep.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
