@@ -7,6 +7,7 @@ some nanoseconds is not in equilibrium: what was predicted and not found is not 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 from pymatgen.core import Composition, Element
@@ -61,7 +62,7 @@ def predicted_atom_shares(line: MixingLine, x_electrode: float) -> dict[str, flo
     """
     if not 0.0 <= x_electrode <= 1.0:
         raise AnalysisError(f"x_electrode = {x_electrode}: a share of atoms lies between 0 and 1")
-    for (x_left, left), (x_right, right) in zip(line[:-1], line[1:], strict=True):
+    for (x_left, left), (x_right, right) in pairwise(line):
         if x_electrode <= x_right:
             weight = (x_electrode - x_left) / (x_right - x_left)
             mixed = {

@@ -106,9 +106,11 @@ def prediction_errors(
         for kink, values in zip(central.kinks, per_unit, strict=True):
             values.append(_energy_of(kink, drawn, central.electrode, central.electrolyte))
         if element is not None:
-            window = stability_window(drawn, element=element, electrolyte=electrolyte, ion_charge=ion_charge)
-            reductions.append(window.reduction_v)
-            oxidations.append(np.nan if window.oxidation_v is None else window.oxidation_v)
+            drawn_window = stability_window(
+                drawn, element=element, electrolyte=electrolyte, ion_charge=ion_charge
+            )
+            reductions.append(drawn_window.reduction_v)
+            oxidations.append(np.nan if drawn_window.oxidation_v is None else drawn_window.oxidation_v)
     kinks = tuple(
         KinkError(
             kink.x_electrode,

@@ -88,6 +88,7 @@ def window_bar(thermodynamics: Thermodynamics | None, electrolyte: str) -> Figur
                 va="center",
                 fontsize=9,
                 zorder=5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
             )
         for value, interval in (
             (window.reduction_v, window.reduction_interval_v),

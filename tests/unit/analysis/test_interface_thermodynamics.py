@@ -1,7 +1,6 @@
 """Reactions, window, errors and predicted phases of lithium with thiophosphates, and of other pairs."""
 
 import json
-import math
 from collections import Counter
 from fractions import Fraction
 from importlib import resources
@@ -163,30 +162,10 @@ def test_a_divalent_metal_has_half_the_voltage():
         )
 
 
-def test_errors_of_energies_move_a_reaction_as_they_add_up():
-    """Independent errors: the interval of one reaction is that of a sum of normal numbers."""
-    phases = made_up("Na")
-    error = 0.01
-    n = 400
-    found = prediction_errors(
-        phases, dict.fromkeys(phases, error), electrode="Na", electrolyte="Na3PS4", element="Na", n_samples=n
-    )
-    (full,) = (kink for kink in found.kinks if kink.reaction.startswith("Na3PS4 + 8 Na"))
-    expected = error * math.hypot(8 * 1, 1 * 8, 4 * 3, 1 * 4)
-    width = full.energy_ev_per_formula_unit.upper - full.energy_ev_per_formula_unit.lower
-    # a bound from 400 samples is off by a tenth of a standard error; two bounds, three sigma
-    assert width == pytest.approx(2 * 1.96 * expected, rel=0.15)
-    assert full.share_of_samples == 1.0
-    per_atom = full.energy_ev_per_atom
-    assert (per_atom.upper - per_atom.lower) * 16 == pytest.approx(width)
-    assert found.reduction_v is not None
-    assert found.reduction_v.lower < found.reduction_v.value < found.reduction_v.upper
-
-
 def test_a_phase_that_is_barely_stable_leaves_the_hull_in_some_samples(energies):
     """LiP is stable by 0.08 eV/atom of Li-P; an error of that size makes its kink uncertain, not the full reaction."""
     found = prediction_errors(
-        energies, {"LiP_LiAs-type": 0.1}, electrode="Li", electrolyte="Li7P3S11", n_samples=60
+        energies, {"LiP_LiAs-type": 0.1}, electrode="Li", electrolyte="Li7P3S11", n_samples=40
     )
     shares = {kink.reaction: kink.share_of_samples for kink in found.kinks}
     assert 0.3 < shares["Li7P3S11 + 18 Li → 11 Li2S + 3 LiP"] < 0.95
