@@ -34,6 +34,7 @@ In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a l
 UNIT_OF_SUFFIX = {
     "_mev_per_angstrom": "meV/Å",
     "_ev_per_angstrom": "eV/Å",
+    "_mev_per_atom": "meV/atom",
     "_ev_per_atom": "eV/atom",
     "_eV_per_electron": "eV/electron",
     "_eV": "eV",

@@ -11,19 +11,20 @@ Energies of different methods must not be mixed: a hull of both has no meaning.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
 
 from pymatgen.analysis.interface_reactions import InterfacialReactivity
-from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
+from interphase_flows.analysis.convex_hull import (
+    LARGEST_DENOMINATOR,
+    PhaseEnergies,
+    convex_hull,
+    formula_units,
+    lowest_polymorphs,
+    reactant,
+    written,
+)
 from interphase_flows.exceptions import AnalysisError
-
-PhaseEnergies = Mapping[str, tuple[Mapping[str, float], float]]
-"""Phase name -> (atoms of each element in the computed cell, total energy of that cell in eV)."""
-
-LARGEST_DENOMINATOR = 5000
-"""Stoichiometric coefficients are sought among fractions up to this denominator."""
 
 
 @dataclass(frozen=True)
@@ -108,29 +109,15 @@ def predict_reaction(
     AnalysisError
         A reactant or a phase of a pure element is missing, a cell is empty, or a reaction is unbalanced.
     """
-    lowest = _lowest_polymorphs(energies)
-    reactants = [_reactant(formula, lowest) for formula in (electrode, electrolyte)]
-    needed = set(reactants[0].elements) | set(reactants[1].elements)
-    missing = sorted(e.symbol for e in needed if e.symbol not in lowest)
-    if missing:
-        raise AnalysisError(
-            f"no phase of the pure element {', '.join(missing)}: a convex hull needs one for every element; "
-            "label one with the same reference method"
-        )
-    # the name must be the reduced formula: InterfacialReactivity parses entry.name as a formula
-    diagram = PhaseDiagram(
-        [
-            PDEntry(Composition(energies[phase][0]), energies[phase][1], name=formula)
-            for formula, phase in lowest.items()
-            if set(Composition(formula).elements) <= needed
-        ]
-    )
+    lowest = lowest_polymorphs(energies)
+    reactants = [reactant(formula, lowest) for formula in (electrode, electrolyte)]
+    diagram = convex_hull(energies, {*reactants[0].elements, *reactants[1].elements})
     lithium, salt = reactants
-    sized = _lowest_polymorphs(
+    sized = lowest_polymorphs(
         {phase: energies[phase] for phase in volumes_angstrom3 or {} if phase in energies}
     )
     per_unit = {
-        formula: float((volumes_angstrom3 or {})[phase]) / _formula_units(energies[phase][0])
+        formula: float((volumes_angstrom3 or {})[phase]) / formula_units(energies[phase][0])
         for formula, phase in sized.items()
     }
     kinks = []
@@ -150,39 +137,6 @@ def predict_reaction(
         },
         stable_phases=tuple(sorted(entry.name for entry in diagram.stable_entries)),
     )
-
-
-def _formula_units(counts: Mapping[str, float]) -> float:
-    """Formula units in a cell; an element is counted by the atom, whatever its molecule."""
-    composition = Composition(counts)
-    if composition.is_element:
-        return float(composition.num_atoms)
-    return float(composition.get_reduced_composition_and_factor()[1])
-
-
-def _lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
-    """Reduced formula -> name of the phase of that composition lowest in energy per atom."""
-    lowest: dict[str, tuple[float, str]] = {}
-    for phase, (counts, energy) in energies.items():
-        n_atoms = sum(counts.values())
-        if n_atoms <= 0:
-            raise AnalysisError(f"phase {phase!r} has no atoms; give the numbers of atoms in its cell")
-        # elements such as S8 keep their plain symbol as formula
-        composition = Composition(counts)
-        formula = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
-        lowest[formula] = min(lowest.get(formula, (float("inf"), "")), (energy / n_atoms, phase))
-    return {formula: phase for formula, (_, phase) in lowest.items()}
-
-
-def _reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
-    composition = Composition(formula)
-    reduced = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
-    if reduced not in lowest:
-        raise AnalysisError(
-            f"no phase of composition {formula} among {', '.join(sorted(lowest))}; add its energy by the "
-            "same method"
-        )
-    return Composition(reduced)
 
 
 def _exact_kink(
@@ -228,24 +182,13 @@ def _exact_kink(
     reactant_units = {electrolyte.reduced_formula: Fraction(1), name_of_electrode: units}
     return Kink(
         x_electrode=fraction,
-        reaction=_written(reactant_units, products),
+        reaction=written(reactant_units, products),
         electrode_units=units,
         products=products,
         energy_ev_per_atom=energy_ev_per_atom,
         energy_ev_per_formula_unit=energy_ev_per_atom * float(total_atoms),
         volume_change=_volume_change(reactant_units, products, volume_per_unit),
     )
-
-
-def _written(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction]) -> str:
-    factor = lcm(*(n.denominator for n in (*reactants.values(), *products.values())))
-
-    def side(amounts: Mapping[str, Fraction]) -> str:
-        return " + ".join(
-            name if n * factor == 1 else f"{n * factor} {name}" for name, n in amounts.items() if n
-        )
-
-    return f"{side(reactants)} → {side(products)}"
 
 
 def _volume_change(

@@ -102,6 +102,7 @@ class ThermodynamicsSpec(Spec):
     relax_with: Literal["surrogate", "reference"] = "surrogate"
     cell: Literal["automatic", "fixed", "relaxed"] = "automatic"
     max_steps: Count = 120
+    energy_error_mev_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class AnalysisSpec(Spec):

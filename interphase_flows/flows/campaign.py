@@ -49,7 +49,9 @@ class CampaignMaker(Maker):
             relaxation = relaxer.make(name)
             relaxation.name = f"relax {name}"
             relaxations.append(relaxation)
-        reaction = ReactionMaker().make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
+        reaction = ReactionMaker(
+            energy_error_mev_per_atom=spec.thermodynamics.energy_error_mev_per_atom
+        ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
         drawn = DrawProductionMaker(

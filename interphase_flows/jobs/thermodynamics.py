@@ -7,12 +7,13 @@ restartable, gated labels as everything else.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
+from interphase_flows.analysis.interface_thermodynamics import as_values, predict_interface
 from interphase_flows.campaigns.schema import GateSpec, ThermodynamicsSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import AnalysisDoc, LabelDoc, StructureSetDoc
@@ -34,6 +35,8 @@ from interphase_flows.structures.library import load_phase, load_structure_file
 KIND = "analyses"
 SETS = "structure_sets"
 STAGE = "relax phases"
+CONTENT = 2
+"""What the answer holds: a number that rises when there is more in it, so that campaigns from before ask again."""
 UNWRITTEN_MAX_STEPS = 120
 """Steps that keys do not spell out, so that results from before they could be chosen are found."""
 
@@ -211,64 +214,67 @@ def _labelled(
 
 @dataclass
 class ReactionMaker(Maker):
-    """Predict the products of electrode and electrolyte from the energies of relaxed phases."""
+    """Predict the products of electrode and electrolyte from the energies of relaxed phases.
+
+    Parameters
+    ----------
+    energy_error_mev_per_atom
+        Standard error of every phase's energy, independent of the others'; 0 if it is not known, and the answer then
+        has no interval.
+    """
 
     name: str = "thermodynamics"
+    energy_error_mev_per_atom: float = 0.0
 
     @job(output_schema=AnalysisDoc)
     def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
-        """Kinks of the mixing line, the full reaction and its energy."""
-        from interphase_flows.analysis.thermodynamics import predict_reaction
+        """Kinks of the mixing line, the full reaction and its energy, the stability window, and their errors.
 
+        ``electrode`` and ``electrolyte`` are names of phases.
+
+        Raises
+        ------
+        AnalysisError
+            An end or a pure element has no energy.
+        """
         relaxed = [p for p in phases if p is not None]
-        key = content_key(
-            KIND, name="thermodynamics", ends=[electrode, electrolyte], phases=sorted(p.key for p in relaxed)
+        chosen = (
+            {"energy_error_mev_per_atom": self.energy_error_mev_per_atom}
+            if self.energy_error_mev_per_atom
+            else {}
         )
+        key = content_key(
+            KIND,
+            name="thermodynamics",
+            content=CONTENT,
+            ends=[electrode, electrolyte],
+            phases=sorted(p.key for p in relaxed),
+            **chosen,
+        )
+        return once(KIND, key, AnalysisDoc, lambda: self._predicted(key, electrode, electrolyte, relaxed))
 
-        def compute() -> AnalysisDoc:
-            by_name = {str(p.values["phase"]): p.values for p in relaxed}
-            prediction = predict_reaction(
-                {name: (v["counts"], v["energy_ev"]) for name, v in by_name.items()},  # type: ignore[misc]
-                electrode=electrode,
-                electrolyte=electrolyte,
-                volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},  # type: ignore[misc]
-            )
-            return AnalysisDoc(
-                key=key,
-                name="thermodynamics",
-                rests_on=[p.key for p in relaxed],
-                values={
-                    "kinks": [
-                        {
-                            "x_electrode": float(kink.x_electrode),
-                            "x_electrode_exact": _as_reacted(
-                                kink.x_electrode, kink.electrode_units, electrode
-                            ),
-                            "reaction": kink.reaction,
-                            "energy_ev_per_atom": kink.energy_ev_per_atom,
-                            "energy_ev_per_formula_unit": kink.energy_ev_per_formula_unit,
-                            "volume_change": kink.volume_change,
-                        }
-                        for kink in prediction.kinks
-                    ],
-                    "full_reaction": prediction.full.reaction if prediction.kinks else "none",
-                    "electrolyte_above_hull_ev_per_atom": prediction.electrolyte_above_hull_ev_per_atom,
-                    "stable_phases": list(prediction.stable_phases),
-                    # documents from before do not say
-                    **{
-                        told: sorted({str(p.values[told]) for p in relaxed if told in p.values})
-                        for told in ("geometry_method", "energy_method", "cell")
-                    },
+    def _predicted(
+        self, key: str, electrode: str, electrolyte: str, relaxed: Sequence[AnalysisDoc]
+    ) -> AnalysisDoc:
+        by_name: dict[str, Any] = {str(p.values["phase"]): p.values for p in relaxed}
+        answer = predict_interface(
+            {name: (v["counts"], v["energy_ev"]) for name, v in by_name.items()},
+            electrode=electrode,
+            electrolyte=electrolyte,
+            volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},
+            error_ev_per_atom=self.energy_error_mev_per_atom / 1000.0,
+        )
+        return AnalysisDoc(
+            key=key,
+            name="thermodynamics",
+            rests_on=[p.key for p in relaxed],
+            values={
+                **as_values(answer),
+                # documents from before do not say
+                **{
+                    told: sorted({str(p.values[told]) for p in relaxed if told in p.values})
+                    for told in ("geometry_method", "energy_method", "cell")
                 },
-                notes=[note for p in relaxed for note in p.notes],
-            )
-
-        return once(KIND, key, AnalysisDoc, compute)
-
-
-def _as_reacted(x_electrode: Fraction, electrode_units: Fraction, electrode: str) -> str:
-    """Write the share of the electrode's atoms as the balanced reaction has it: 24/45, not 8/15."""
-    from pymatgen.core import Composition
-
-    n_electrode = electrode_units.numerator * int(Composition(electrode).reduced_composition.num_atoms)
-    return f"{n_electrode}/{n_electrode / x_electrode}"
+            },
+            notes=[*(note for p in relaxed for note in p.notes), *answer.notes],
+        )

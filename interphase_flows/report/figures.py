@@ -1,4 +1,4 @@
-"""Figures of the campaign: what was learnt, how the runs went, what it cost, what thermodynamics predicts.
+"""Figures of the campaign: what was learnt, how the runs went, what it cost.
 
 Each function returns a matplotlib figure, or None when its data are not there.
 """
@@ -10,10 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from interphase_flows.report.inputs import Iteration, ReferenceMethod, Replica, Spending, Thermodynamics
-from interphase_flows.report.quantities import duration, minus
+from interphase_flows.report.inputs import Iteration, ReferenceMethod, Replica, Spending
+from interphase_flows.report.quantities import duration
 from interphase_flows.report.style import (
-    BLACK,
     BLUE,
     CYCLE,
     DASHES,
@@ -176,51 +175,6 @@ def uncertainty(replicas: Sequence[Replica]) -> Figure | None:
             title="Committee disagreement in production (× marks a run that was stopped)",
         )
         axes.legend(ncols=min(4, len(shown)), loc="upper left", bbox_to_anchor=(0, 0.98))
-    return figure
-
-
-def reaction_kinks(thermodynamics: Thermodynamics | None, reference: ReferenceMethod) -> Figure | None:
-    """Reaction energy along the mixing line, products named at the kinks."""
-    if thermodynamics is None or not thermodynamics.kinks:
-        return None
-    kinks = sorted(thermodynamics.kinks, key=lambda kink: kink.x_electrode)
-    with figure_style():
-        figure = Figure(figsize=(9.6, 3.7))
-        axes = figure.subplots()
-        x = [0.0, *(k.x_electrode for k in kinks), 1.0]
-        y = [-thermodynamics.electrolyte_above_hull_ev_per_atom, *(k.energy_ev_per_atom for k in kinks), 0.0]
-        axes.plot(x, y, color=BLUE, marker="o", markersize=5, zorder=3)
-        for number, kink in enumerate(kinks):
-            axes.annotate(
-                chr(ord("a") + number),
-                (kink.x_electrode, kink.energy_ev_per_atom),
-                (0, -14),
-                textcoords="offset points",
-                ha="center",
-                fontweight="bold",
-                fontsize=9,
-            )
-        for number, kink in enumerate(kinks):
-            axes.annotate(
-                f"{chr(ord('a') + number)}   {kink.reaction}\n     x = {kink.x_electrode_exact},  "
-                f"{minus(f'{kink.energy_ev_per_atom:.3f}')} eV/atom",
-                (1.0, 0.94 - 0.17 * number),
-                (14, 0),
-                xycoords="axes fraction",
-                textcoords="offset points",
-                va="top",
-                fontsize=9,
-                annotation_clip=False,
-            )
-        low = min(y)
-        axes.set(
-            xlim=(0, 1),
-            ylim=(1.22 * low if low < 0 else -0.1, 0.06 * abs(low) + 0.01),
-            xlabel="Share of atoms from the electrode, x",
-            ylabel="Reaction energy (eV/atom)",
-            title=f"Hull of {reference.short} energies, 0 K",
-        )
-        axes.axhline(0, color=BLACK, linewidth=0.8)
     return figure
 
 

@@ -18,18 +18,18 @@ from interphase_flows.report.inputs import (
     Estimate,
     Outcome,
     Question,
-    ReactionKink,
     ReportInputs,
+    SeriesBand,
     Spending,
+    StructureView,
     Thermodynamics,
 )
 from interphase_flows.report.labelling import labelling, reference_of
 from interphase_flows.report.learning_from_ledger import learned_iterations
 from interphase_flows.report.production_from_ledger import band, profile, replicas, views
+from interphase_flows.report.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.storage.workspace import Workspace
 
-ALKALI_PHASES_MISSING = ("Li3P7", "LiP7", "P4S10", "Li7PS6", "Li5PS", "Li7PS2", "Li8P2S", "Li11P3S")
-"""Phases of Li-P-S that are reported and not in the package: the hull cannot know them."""
 SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")
 
 
@@ -78,6 +78,7 @@ class _Collector:
             self._cite("production audit", "analyses", audit.key, note=note)
         before, after = views(self.documents)
         labels, n_replicas = self.documents.labels(), len({s.run_id for s in self.production})
+        environments = band(arrays, n_replicas, "environments", "environment_labels", "time_ps")
         outcome, reason = self._outcome()
         temperature = self.spec.production.dynamics.temperature_K
         time_ps = interphase.values["time_ps"] if interphase else 0.0
@@ -94,13 +95,13 @@ class _Collector:
             iterations=learned_iterations(self.documents, self.cited),
             replicas=replicas(self.documents, self.cited),
             profile=profile(arrays, n_replicas),
-            environments=band(arrays, n_replicas, "environments", "environment_labels", "time_ps"),
+            environments=environments,
             displacement=band(arrays, n_replicas, "msd", "species", "displacement_time_ps"),
             bcc_start=_estimate(interphase, "bcc_fraction_start"),
             bcc_end=_estimate(interphase, "bcc_fraction_end"),
             production_force_mae_mev_per_angstrom=_estimate(audit, "forces_mae_mev_per_angstrom"),
             production_energy_mae_mev_per_atom=_estimate(audit, "energy_mae_mev_per_atom"),
-            thermodynamics=self._thermodynamics(),
+            thermodynamics=self._thermodynamics(before, environments),
             before=before,
             after=after,
             provenance=self.cited.rows,
@@ -192,30 +193,20 @@ class _Collector:
             self._cite(subject, "analyses", interphase.key, interphase.artifact.sha256)
         return self.documents.arrays(interphase)
 
-    def _thermodynamics(self) -> Thermodynamics | None:
+    def _thermodynamics(
+        self, before: StructureView | None, environments: SeriesBand | None
+    ) -> Thermodynamics | None:
         analysis = self.documents.analysis("thermodynamics")
         if analysis is None:
             return None
         self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
-        geometries: Sequence[str] = analysis.values.get("geometry_method", ())  # type: ignore[assignment]
-        energies: Sequence[str] = analysis.values.get("energy_method", ())  # type: ignore[assignment]
-        cells = {"fixed": "published cells", "relaxed": "relaxed cells"}
-        told = [cells[cell] for cell in analysis.values.get("cell", ())]  # type: ignore[attr-defined]
-        kinks: Sequence[Mapping[str, Any]] = analysis.values["kinks"]  # type: ignore[assignment]
-        above: float = analysis.values["electrolyte_above_hull_ev_per_atom"]  # type: ignore[assignment]
-        is_li_p_s = {self.spec.electrode, self.spec.electrolyte} == {"Li", "Li7P3S11"}
-        return Thermodynamics(
-            kinks=[ReactionKink(**kink) for kink in kinks],
-            electrolyte_above_hull_ev_per_atom=above,
-            geometries="" if geometries == energies else ", ".join([*geometries, *told]),
-            missing_phases=ALKALI_PHASES_MISSING if is_li_p_s else (),
-        )
+        return thermodynamics(analysis, self.spec, before, environments)
 
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
         notes += [note for segment in self.production for note in segment.notes]
-        thermodynamics = self.documents.analysis("thermodynamics")
-        notes += list(thermodynamics.notes) if thermodynamics else []
+        predicted = self.documents.analysis("thermodynamics")
+        notes += list(predicted.notes) if predicted else []
         equilibration_ps = self.spec.production.equilibration_fs / 1000.0
         if self.production and equilibration_ps:
             notes.append(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.report.inputs import Estimate, ProvenanceRow, ReportInputs, SeriesBand
+from interphase_flows.report.inputs import Estimate, ProvenanceRow, ReactionKink, ReportInputs, SeriesBand
 from interphase_flows.report.quantities import minus, rounded, with_error
 
 PUBLISHED_GROWTH_NS = (0.1, 10.0)
@@ -119,12 +119,19 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
         rows.append(
             HeadlineRow(
                 "Driving force",
-                f"{minus(f'{kink.energy_ev_per_atom:.3f}')} eV/atom (one method, no interval)",
+                f"{minus(f'{kink.energy_ev_per_atom:.3f}')} eV/atom ({_interval_of(kink)})",
                 f"{kink.reaction}; {reference}, 0 K, per atom of mixture",
                 "thermodynamics",
             )
         )
     return rows
+
+
+def _interval_of(kink: ReactionKink) -> str:
+    if kink.interval_ev_per_atom is None:
+        return "one method, no interval"
+    low, high = (f"{x:.3f}" for x in (kink.interval_ev_per_atom.lower, kink.interval_ev_per_atom.upper))
+    return f"95 %: {minus(low)} to {minus(high)}"
 
 
 def _anion_rows(band: SeriesBand) -> list[HeadlineRow]:

@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from interphase_flows.report import figures, interphase_figures
+from interphase_flows.report import figures, interphase_figures, thermodynamics_figures
 from interphase_flows.report.convergence import convergence_figure, convergence_section
 from interphase_flows.report.headline import headline_rows, longest_time_ps, source_anchor, verdict_in_words
 from interphase_flows.report.inputs import ReportInputs
@@ -94,8 +94,13 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         ),
         (
             "kinks",
-            figures.reaction_kinks(inputs.thermodynamics, reference),
+            thermodynamics_figures.reaction_kinks(inputs.thermodynamics, reference),
             "Reaction energy along the mixing line",
+        ),
+        (
+            "stability_window",
+            thermodynamics_figures.window_bar(inputs.thermodynamics, inputs.question.electrolyte),
+            "Voltages at which the electrolyte is reduced, stable and oxidised",
         ),
         (
             "convergence",

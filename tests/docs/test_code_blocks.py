@@ -12,7 +12,14 @@ PAGES = [
     REPOSITORY / "README.md",
     *(page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name not in ON_A_CAMPAIGN),
 ]
-WITH_PYTHON = {"tutorial.md", "add_a_reference_method.md", "kinetics.md", "trajectories.md", "transport.md"}
+WITH_PYTHON = {
+    "tutorial.md",
+    "add_a_reference_method.md",
+    "kinetics.md",
+    "thermodynamics.md",
+    "trajectories.md",
+    "transport.md",
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

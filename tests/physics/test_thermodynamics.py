@@ -1,6 +1,7 @@
 """The reaction of lithium with Li7P3S11 on a hull of CHGNet's own relaxed energies."""
 
 import json
+import math
 from collections import Counter
 from fractions import Fraction
 from importlib import resources
@@ -8,6 +9,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.reaction_errors import prediction_errors
 from interphase_flows.analysis.thermodynamics import predict_reaction
 from interphase_flows.exceptions import AnalysisError
 
@@ -105,3 +107,30 @@ def test_missing_phases_are_named(energies):
     without = {name: value for name, value in energies.items() if name != "S8_alpha"}
     with pytest.raises(AnalysisError, match="pure element S"):
         predict_reaction(without)
+
+
+def test_errors_of_energies_move_a_reaction_as_they_add_up():
+    """Independent errors: the interval of one reaction is that of a sum of normal numbers."""
+    phases = {
+        "Na": ({"Na": 2}, 0.0),
+        "P": ({"P": 4}, 0.0),
+        "S": ({"S": 8}, 0.0),
+        "Na2S": ({"Na": 2, "S": 1}, -4.0),
+        "Na3P": ({"Na": 3, "P": 1}, -3.0),
+        "Na3PS4": ({"Na": 3, "P": 1, "S": 4}, -7.5),
+    }
+    error = 0.01
+    n = 200
+    found = prediction_errors(
+        phases, dict.fromkeys(phases, error), electrode="Na", electrolyte="Na3PS4", element="Na", n_samples=n
+    )
+    (full,) = (kink for kink in found.kinks if kink.reaction.startswith("Na3PS4 + 8 Na"))
+    expected = error * math.hypot(8 * 1, 1 * 8, 4 * 3, 1 * 4)
+    width = full.energy_ev_per_formula_unit.upper - full.energy_ev_per_formula_unit.lower
+    # the width between these percentiles of 200 samples scatters by 8 %: three sigma
+    assert width == pytest.approx(2 * 1.96 * expected, rel=0.24)
+    assert full.share_of_samples == 1.0
+    per_atom = full.energy_ev_per_atom
+    assert (per_atom.upper - per_atom.lower) * 16 == pytest.approx(width)
+    assert found.reduction_v is not None
+    assert found.reduction_v.lower < found.reduction_v.value < found.reduction_v.upper

@@ -137,3 +137,45 @@ def test_a_reaction_says_whose_geometries_and_energies_it_rests_on(workspace):
         for name in told:
             del each.values[name]
     assert run(ReactionMaker(), "Li", "S", phases).values["cell"] == []
+
+
+def answered(error_mev_per_atom=0.0):
+    counts = {
+        "my metal": ({"Na": 2}, 0.0),
+        "sulphur": ({"S": 8}, 0.0),
+        "phosphorus": ({"P": 4}, 0.0),
+        "sulphide": ({"Na": 8, "S": 4}, -16.0),
+        "phosphide": ({"Na": 6, "P": 2}, -6.0),
+        "my salt": ({"Na": 6, "P": 2, "S": 8}, -15.0),
+    }
+    phases = [
+        AnalysisDoc(
+            key=name,
+            name=name,
+            rests_on=[],
+            values={"phase": name, "counts": c, "energy_ev": energy, "volume_angstrom3": 20.0},
+        )
+        for name, (c, energy) in counts.items()
+    ]
+    return run(ReactionMaker(energy_error_mev_per_atom=error_mev_per_atom), "my metal", "my salt", phases)
+
+
+def test_ends_are_names_of_phases_from_any_file(workspace):
+    """What a phase is made of says its cell, not its name."""
+    values = answered().values
+    assert values["full_reaction"] == "Na3PS4 + 8 Na → 4 Na2S + Na3P"
+    assert values["window"]["element"] == "Na"
+    assert values["window"]["stages"][0]["taken_up"] == 8.0
+    assert values["errors"] is None
+    assert values["mixing_line"][-1] == {"x_electrode": 1.0, "atom_shares": {"Na": 1.0}}
+
+
+def test_an_answer_with_more_in_it_is_another_answer(workspace):
+    """Answers from before stay on record and are given anew; phases are not relaxed again for that."""
+    names = ["my metal", "my salt", "phosphide", "phosphorus", "sulphide", "sulphur"]
+    before = content_key("analyses", name="thermodynamics", ends=["my metal", "my salt"], phases=names)
+    with_error = answered(5.0)
+    assert len({before, answered().key, with_error.key}) == 3
+    kink = with_error.values["errors"]["kinks"][-1]
+    assert kink["energy_ev_per_atom"]["lower"] < kink["energy_ev_per_atom"]["value"]
+    assert answered(5.0).values == with_error.values

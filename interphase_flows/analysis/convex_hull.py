@@ -1,0 +1,100 @@
+"""The convex hull of the phases' energies, all by one method, and how its reactions are written."""
+
+from collections.abc import Collection, Mapping
+from fractions import Fraction
+from math import lcm
+
+from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+from pymatgen.core import Composition, Element
+
+from interphase_flows.exceptions import AnalysisError
+
+PhaseEnergies = Mapping[str, tuple[Mapping[str, float], float]]
+"""Phase name -> (atoms of each element in the computed cell, total energy of that cell in eV)."""
+
+LARGEST_DENOMINATOR = 5000
+"""Stoichiometric coefficients are sought among fractions up to this denominator."""
+
+
+def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> PhaseDiagram:
+    """Return the hull of the phases that are made of these elements, the lowest polymorph of each composition.
+
+    Parameters
+    ----------
+    energies
+        Phase name -> (atoms in the cell, total energy in eV).
+    elements
+        The corners of the hull.
+
+    Raises
+    ------
+    AnalysisError
+        A phase of a pure element is missing, or a cell is empty.
+    """
+    lowest = lowest_polymorphs(energies)
+    missing = sorted(element.symbol for element in elements if element.symbol not in lowest)
+    if missing:
+        raise AnalysisError(
+            f"no phase of the pure element {', '.join(missing)}: a convex hull needs one for every element; "
+            "label one with the same reference method"
+        )
+    # the name must be the reduced formula: InterfacialReactivity parses entry.name as a formula
+    return PhaseDiagram(
+        [
+            PDEntry(Composition(energies[phase][0]), energies[phase][1], name=formula)
+            for formula, phase in lowest.items()
+            if set(Composition(formula).elements) <= set(elements)
+        ]
+    )
+
+
+def formula_units(counts: Mapping[str, float]) -> float:
+    """Formula units in a cell; an element is counted by the atom, whatever its molecule."""
+    composition = Composition(counts)
+    if composition.is_element:
+        return float(composition.num_atoms)
+    return float(composition.get_reduced_composition_and_factor()[1])
+
+
+def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
+    """Reduced formula -> name of the phase of that composition lowest in energy per atom.
+
+    Raises
+    ------
+    AnalysisError
+        A cell is empty.
+    """
+    lowest: dict[str, tuple[float, str]] = {}
+    for phase, (counts, energy) in energies.items():
+        n_atoms = sum(counts.values())
+        if n_atoms <= 0:
+            raise AnalysisError(f"phase {phase!r} has no atoms; give the numbers of atoms in its cell")
+        # elements such as S8 keep their plain symbol as formula
+        composition = Composition(counts)
+        formula = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+        lowest[formula] = min(lowest.get(formula, (float("inf"), "")), (energy / n_atoms, phase))
+    return {formula: phase for formula, (_, phase) in lowest.items()}
+
+
+def reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
+    """Return the composition of one reduced formula unit; raises an AnalysisError if no phase has it."""
+    composition = Composition(formula)
+    reduced = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+    if reduced not in lowest:
+        raise AnalysisError(
+            f"no phase of composition {formula} among {', '.join(sorted(lowest))}; add its energy by the "
+            "same method"
+        )
+    return Composition(reduced)
+
+
+def written(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction]) -> str:
+    """Write a reaction in the smallest integers: ``Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P``."""
+    factor = lcm(*(n.denominator for n in (*reactants.values(), *products.values())))
+
+    def side(amounts: Mapping[str, Fraction]) -> str:
+        return " + ".join(
+            name if n * factor == 1 else f"{n * factor} {name}" for name, n in amounts.items() if n
+        )
+
+    return f"{side(reactants)} → {side(products)}"

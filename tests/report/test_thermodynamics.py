@@ -1,0 +1,124 @@
+"""The section on thermodynamics, from documents as campaigns store them, new and old."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.interface_thermodynamics import as_values, predict_interface
+from interphase_flows.analysis.reaction_errors import prediction_errors
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.documents.records import AnalysisDoc
+from interphase_flows.report.html import drawn_figures, rendered_page
+from interphase_flows.report.inputs import SeriesBand
+from interphase_flows.report.thermodynamics_from_ledger import thermodynamics
+
+ERROR_EV_PER_ATOM = 0.02
+N_SAMPLES = 40
+
+
+@pytest.fixture(scope="module")
+def energies():
+    file = resources.files("interphase_flows.structures") / "data" / "li_p_s_structures.json"
+    phases = json.loads(file.read_text(encoding="utf-8"))["phases"]
+    return {
+        name: (Counter(phase["relaxed_chgnet"]["species"]), phase["relaxed_chgnet"]["energy_eV"])
+        for name, phase in phases.items()
+    }
+
+
+def document(energies, errors=None):
+    answer = replace(predict_interface(energies, electrode="Li", electrolyte="Li7P3S11"), errors=errors)
+    # what a database gives back
+    values = json.loads(json.dumps(as_values(answer), allow_nan=False))
+    return AnalysisDoc(key="k", name="thermodynamics", rests_on=[], values=values)
+
+
+@pytest.fixture(scope="module")
+def exact(energies):
+    return document(energies)
+
+
+@pytest.fixture(scope="module")
+def environments():
+    """Nearly all PS4 and P2S7 as in the crystal, a little isolated P in three replicas."""
+    return SeriesBand(
+        time_ps=np.array([0.0, 10.0]),
+        names=["PS4", "P2S7", "isolated P"],
+        mean=np.array([[1 / 3, 2 / 3, 0.0], [0.5, 0.2, 0.3]]),
+        standard_error=np.array([[0.0, 0.0, 0.0], [0.01, 0.02, 0.01]]),
+        n_replicas=3,
+    )
+
+
+def page_of(bare_inputs, section):
+    changed = replace(bare_inputs, thermodynamics=section)
+    return rendered_page(changed, drawn_figures(changed))
+
+
+def test_the_window_and_the_kinks_are_told_without_interval_if_there_is_no_error(
+    exact, full_inputs, bare_inputs, environments
+):
+    section = thermodynamics(exact, Campaign(name="c"), full_inputs.before, environments)
+    page = page_of(bare_inputs, section)
+    assert "from <b>2.08 V</b> to <b>2.48 V</b>; one calculation per phase, no interval" in page
+    assert "is metastable, and what it falls into is stable" in page
+    assert "against the pure element in its lowest phase" in page
+    assert "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P" in page
+    assert "Predicted in" not in page
+
+
+def test_environments_are_compared_with_those_of_the_predicted_crystals(
+    exact, full_inputs, bare_inputs, environments
+):
+    """The cell has 24 Li on two formula units: between 4 Li7P3S11 + 5 Li and 15 Li, so P and PS4."""
+    section = thermodynamics(exact, Campaign(name="c"), full_inputs.before, environments)
+    assert section.x_electrode == pytest.approx(24 / 66)
+    rows = {row.phase: row for row in section.comparison}
+    # per formula unit 12 Li: (15 - 12) / (15 - 5/4) of it is 11/4 Li3PS4 + 1/4 P, the rest 3 P
+    first = (15 - 12) / (15 - 5 / 4)
+    assert rows["PS4"].predicted == pytest.approx(first * 11 / 12)
+    assert rows["Pn"].predicted == pytest.approx(1 - first * 11 / 12)
+    assert {name: row.agreement for name, row in rows.items()} == {
+        "PS4": "predicted and found",
+        "Pn": "predicted, not found",
+        "P2S7": "found, not predicted",
+        "isolated P": "found, not predicted",
+    }
+    # Student's t of two degrees of freedom
+    assert rows["isolated P"].found.upper == pytest.approx(0.3 + 4.303 * 0.01, abs=1e-4)
+    assert "predicted, not found" in page_of(bare_inputs, section)
+
+
+def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
+    errors = prediction_errors(
+        energies,
+        dict.fromkeys(energies, ERROR_EV_PER_ATOM),
+        electrode="Li",
+        electrolyte="Li7P3S11",
+        element="Li",
+        n_samples=N_SAMPLES,
+    )
+    section = thermodynamics(document(energies, errors), Campaign(name="c"), None, None)
+    page = page_of(bare_inputs, section)
+    assert section.n_error_samples == N_SAMPLES
+    full = section.kinks[-1]
+    assert full.interval_ev_per_atom.lower < full.energy_ev_per_atom < full.interval_ev_per_atom.upper
+    assert "Predicted in" in page
+    assert "Intervals are of 40 draws" in page
+    assert "(95 %: −0." in page
+    assert section.window.reduction_interval_v.lower < 2.08 < section.window.reduction_interval_v.upper
+
+
+def test_a_document_from_before_has_its_kinks_and_says_no_more(exact, full_inputs, bare_inputs, environments):
+    old = exact.model_copy(deep=True)
+    for name in ("window", "errors", "mixing_line", "electrode", "electrolyte"):
+        del old.values[name]
+    section = thermodynamics(old, Campaign(name="c"), full_inputs.before, environments)
+    page = page_of(bare_inputs, section)
+    assert "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P" in page
+    assert "Stability window" not in page
+    assert section.comparison == ()
