@@ -236,6 +236,9 @@ class Thermodynamics:
     window: Window | None = None
     n_error_samples: int = 0
     """Samples behind the intervals; 0 when the energies carry no error."""
+    above_hull_interval_ev_per_atom: Interval | None = None
+    share_on_hull: float | None = None
+    """Of the samples in which the electrolyte is stable."""
     other_reactions: Mapping[str, float] = field(default_factory=dict)
     """Reactions that only some samples predict -> their share."""
     x_electrode: float | None = None

@@ -48,6 +48,8 @@ def thermodynamics(
         geometries="" if geometries == energies else ", ".join([*geometries, *told]),
         window=_window(values["window"], errors) if values.get("window") else None,
         n_error_samples=errors["n_samples"] if errors else 0,
+        above_hull_interval_ev_per_atom=_interval(errors["above_hull_ev_per_atom"]) if errors else None,
+        share_on_hull=errors["share_on_hull"] if errors else None,
         other_reactions=errors["other_reactions"] if errors else {},
         x_electrode=x_electrode,
         comparison=_comparison(values, spec, x_electrode, environments),

@@ -109,6 +109,7 @@ def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
     assert full.interval_ev_per_atom.lower < full.energy_ev_per_atom < full.interval_ev_per_atom.upper
     assert "Predicted in" in page
     assert "Intervals are of 40 draws" in page
+    assert f"on it in {100 * errors.share_on_hull:.0f} % of the draws" in page
     assert "(95 %: −0." in page
     assert section.window.reduction_interval_v.lower < 2.08 < section.window.reduction_interval_v.upper
 
