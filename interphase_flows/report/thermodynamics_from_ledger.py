@@ -20,7 +20,7 @@ from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.report.inputs import ReactionKink, SeriesBand, StructureView, Thermodynamics, Window
-from interphase_flows.structures.library import phase
+from interphase_flows.structures.library import load_phase, phase, phase_names
 
 ALKALI_PHASES_MISSING = ("Li3P7", "LiP7", "P4S10", "Li7PS6", "Li5PS", "Li7PS2", "Li8P2S", "Li11P3S")
 """Phases of Li-P-S that are reported and not in the package: the hull cannot know them."""
@@ -42,9 +42,7 @@ def thermodynamics(
     return Thermodynamics(
         kinks=[_kink(kink, by_reaction.get(kink["reaction"])) for kink in values["kinks"]],
         electrolyte_above_hull_ev_per_atom=values["electrolyte_above_hull_ev_per_atom"],
-        missing_phases=ALKALI_PHASES_MISSING
-        if {spec.electrode, spec.electrolyte} == {"Li", "Li7P3S11"}
-        else (),
+        missing_phases=_missing(spec),
         geometries="" if geometries == energies else ", ".join([*geometries, *told]),
         window=_window(values["window"], errors) if values.get("window") else None,
         n_error_samples=errors["n_samples"] if errors else 0,
@@ -54,6 +52,20 @@ def thermodynamics(
         x_electrode=x_electrode,
         comparison=_comparison(values, spec, x_electrode, environments),
     )
+
+
+def _missing(spec: Campaign) -> Sequence[str]:
+    """Return the phases that are known and that the campaign has no energy of."""
+    if {spec.electrode, spec.electrolyte} != {"Li", "Li7P3S11"}:
+        return ()
+    asked = {*spec.phases, *spec.hull_phases}
+    formulas = {_formula(name) for name in phase_names() if name in asked}
+    left_out = [name for name in phase_names() if name not in asked and _formula(name) not in formulas]
+    return (*left_out, *(name for name in ALKALI_PHASES_MISSING if name not in asked))
+
+
+def _formula(name: str) -> str:
+    return Composition(str(load_phase(name).symbols)).reduced_formula
 
 
 def _kink(kink: Mapping[str, Any], error: Mapping[str, Any] | None) -> ReactionKink:

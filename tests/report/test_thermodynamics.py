@@ -114,6 +114,15 @@ def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
     assert section.window.reduction_interval_v.lower < 2.08 < section.window.reduction_interval_v.upper
 
 
+def test_phases_that_the_campaign_left_out_are_named(exact):
+    """A hull without Li3PS4 calls Li7P3S11 stable: the reader must know what is not on it."""
+    few = Campaign(name="c", phases=["Li", "Li2S", "Li7P3S11"], hull_phases=["P", "S", "Li3P", "LiP7"])
+    missing = thermodynamics(exact, few, None, None).missing_phases
+    assert {"Li3PS4", "LiPS3", "LiP", "Li3P7"} <= set(missing)
+    assert not {"Li_fcc", "Li", "Li3P", "LiP7"} & set(missing)
+    assert "Li3PS4" not in thermodynamics(exact, Campaign(name="c"), None, None).missing_phases
+
+
 def test_a_document_from_before_has_its_kinks_and_says_no_more(exact, full_inputs, bare_inputs, environments):
     old = exact.model_copy(deep=True)
     for name in ("window", "errors", "mixing_line", "electrode", "electrolyte"):
