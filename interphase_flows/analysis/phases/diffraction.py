@@ -1,0 +1,153 @@
+"""Powder diffraction: lines of crystals, the pattern of a domain, and the size that a line's width tells.
+
+A domain of a few nm has no lattice to speak of, so its pattern is that of the Debye scattering equation,
+I(q) = sum_ij f_i f_j sin(q r_ij) / (q r_ij) (Debye, Ann. Phys. 351, 809 (1915)), over its atoms alone. Scattering
+factors and lines are pymatgen's.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import ArrayLike, NDArray
+from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, WAVELENGTHS, XRDCalculator
+from pymatgen.io.ase import AseAtomsAdaptor
+from scipy.spatial.distance import cdist
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.exceptions import AnalysisError
+
+CU_K_ALPHA_ANGSTROM = float(WAVELENGTHS["CuKa"])
+SPHERE = 1.107
+"""Scherrer's K for the diameter of a sphere and the full width at half maximum; the usual 0.9 reads 19 % small."""
+BIN_ANGSTROM = 0.002
+CHUNK = 500
+
+
+class Line(NamedTuple):
+    """A reflection of a powder pattern."""
+
+    two_theta_deg: float
+    intensity: float
+    """The strongest line is 100."""
+
+
+def powder_lines(atoms: Atoms, *, two_theta_max_deg: float = 90.0) -> list[Line]:
+    """Return the Cu K-alpha lines of a crystal (pymatgen), in the order of angles."""
+    calculator = XRDCalculator("CuKa")
+    pattern = calculator.get_pattern(AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg))
+    return [Line(float(x), float(y)) for x, y in zip(pattern.x, pattern.y, strict=True)]
+
+
+def debye_pattern(
+    positions: NDArray[np.floating],
+    numbers: NDArray[np.integer],
+    two_theta_deg: ArrayLike,
+    *,
+    wavelength_angstrom: float = CU_K_ALPHA_ANGSTROM,
+) -> FloatArray:
+    """Return the powder pattern of a cluster, in electron units per atom, (n_angles,).
+
+    Parameters
+    ----------
+    positions
+        Positions in Å of the cluster's atoms, *not* periodic: unwrap a domain first. (n_atoms, 3).
+    numbers
+        Atomic numbers, (n_atoms,).
+    two_theta_deg
+        Angles in degrees, above 0.
+    wavelength_angstrom
+        In Å.
+
+    Raises
+    ------
+    AnalysisError
+        There is no atom, or an angle is not between 0 and 180 degrees.
+    """
+    angles = np.asarray(two_theta_deg, dtype=float)
+    if len(positions) == 0 or angles.size == 0 or angles.min() <= 0 or angles.max() >= 180:
+        raise AnalysisError(
+            f"{len(positions)} atoms and {angles.size} angles: give atoms, and angles between 0 and 180 degrees"
+        )
+    s = np.sin(np.radians(angles / 2)) / wavelength_angstrom
+    q = 4 * np.pi * s
+    places, kinds = np.asarray(positions, dtype=float), np.asarray(numbers)
+    total = np.zeros_like(q)
+    elements = np.unique(kinds)
+    for a in elements:
+        total += (kinds == a).sum() * _factor(int(a), s) ** 2
+        for b in elements[elements >= a]:
+            counts = _distances(places[kinds == a], places[kinds == b])
+            r = (np.flatnonzero(counts) + 0.5) * BIN_ANGSTROM
+            waves = np.sinc(np.outer(q, r) / np.pi) @ counts[counts > 0]
+            # ordered pairs: those of two elements are seen from both ends
+            total += (1 if a == b else 2) * _factor(int(a), s) * _factor(int(b), s) * waves
+    return total / len(places)
+
+
+def _factor(number: int, s: FloatArray) -> FloatArray:
+    """Scattering factor as in pymatgen: f = Z - 41.78214 s² sum_i a_i exp(-b_i s²)."""
+    terms = np.array(ATOMIC_SCATTERING_PARAMS[chemical_symbols[number]])
+    s2 = s[:, None] ** 2
+    return np.asarray(number - 41.78214 * s**2 * np.sum(terms[:, 0] * np.exp(-terms[:, 1] * s2), axis=1))
+
+
+def _distances(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Histogram of the distances of ordered pairs, without that of an atom to itself."""
+    both = np.concatenate([first, second])
+    n_bins = int(np.linalg.norm(np.ptp(both, axis=0)) / BIN_ANGSTROM) + 2
+    counts = np.zeros(n_bins)
+    for start in range(0, len(first), CHUNK):
+        r = cdist(first[start : start + CHUNK], second).ravel()
+        counts += np.bincount((r[r > 1e-6] / BIN_ANGSTROM).astype(np.int64), minlength=n_bins)
+    return counts
+
+
+def full_width_deg(two_theta_deg: ArrayLike, intensity: ArrayLike) -> tuple[float, float]:
+    """Return the position and full width at half maximum of the highest line in a range, both in degrees.
+
+    The background is the straight line between the means of the outer twentieths.
+
+    Raises
+    ------
+    AnalysisError
+        The line does not fall to half its height within the range.
+    """
+    x, y = np.asarray(two_theta_deg, dtype=float), np.asarray(intensity, dtype=float)
+    edge = max(1, len(x) // 20)
+    left, right = (x[:edge].mean(), y[:edge].mean()), (x[-edge:].mean(), y[-edge:].mean())
+    above = y - left[1] - (right[1] - left[1]) * (x - left[0]) / (right[0] - left[0])
+    top = int(np.argmax(above))
+    low, high = np.flatnonzero(above[:top] <= above[top] / 2), np.flatnonzero(above[top:] <= above[top] / 2)
+    if not len(low) or not len(high):
+        raise AnalysisError(
+            f"the line at {x[top]:.2f} degrees does not fall to half its height between {x[0]:.2f} and {x[-1]:.2f}; "
+            "widen the range, or choose a line that stands alone"
+        )
+    half = above[top] / 2
+    i, j = low[-1], top + high[0]
+    begin = np.interp(half, above[i : i + 2], x[i : i + 2])
+    end = np.interp(-half, -above[j - 1 : j + 1], x[j - 1 : j + 1])
+    return float(x[top]), float(end - begin)
+
+
+def scherrer_diameter_angstrom(
+    two_theta_deg: float,
+    width_deg: float,
+    *,
+    shape_factor: float = SPHERE,
+    wavelength_angstrom: float = CU_K_ALPHA_ANGSTROM,
+) -> float:
+    """Return D = K wavelength / (width cos theta) in Å (Scherrer 1918; Langford and Wilson, J. Appl. Cryst. 11, 102 (1978)).
+
+    Raises
+    ------
+    AnalysisError
+        The width is not positive.
+    """
+    if not width_deg > 0:
+        raise AnalysisError(f"a width of {width_deg} degrees: must be positive")
+    return float(
+        shape_factor * wavelength_angstrom / (np.radians(width_deg) * np.cos(np.radians(two_theta_deg / 2)))
+    )

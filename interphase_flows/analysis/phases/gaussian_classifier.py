@@ -1,0 +1,102 @@
+"""Classes as Gaussians in descriptor space, with a rejection that is calibrated on frames left out of the fit.
+
+Quadratic discriminant analysis (Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd ed. 2009,
+section 4.3) with equal priors. A descriptor whose Mahalanobis distance from its class exceeds what all but a share
+alpha of that class's own left-out frames reach is of no class (split conformal prediction; Vovk et al., *Algorithmic
+Learning in a Random World*, 2005).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.exceptions import AnalysisError
+
+UNKNOWN = -1
+RIDGE = 0.01
+"""Added to the diagonal of covariances of standardised descriptors, so that a narrow direction is not a wall."""
+
+
+@dataclass(frozen=True)
+class GaussianClassifier:
+    """Fitted classes."""
+
+    names: tuple[str, ...]
+    centre: FloatArray
+    """(n_features,), subtracted before all else."""
+    scale: FloatArray
+    """(n_features,), divided by."""
+    means: FloatArray
+    """(n_classes, n_features)."""
+    precisions: FloatArray
+    """(n_classes, n_features, n_features)."""
+    log_determinants: FloatArray
+    """(n_classes,), of the covariances."""
+    largest_distance2: FloatArray
+    """(n_classes,): squared Mahalanobis distances beyond which nothing belongs to the class."""
+
+    def classify(self, descriptors: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return the position in `names` of each descriptor's class, or -1 for unknown, (n,)."""
+        x = (np.asarray(descriptors, dtype=float) - self.centre) / self.scale
+        distance2 = _distances2(x, self.means, self.precisions)
+        best = np.argmin(distance2 + self.log_determinants, axis=1)
+        belongs = distance2[np.arange(len(x)), best] <= self.largest_distance2[best]
+        return np.where(belongs, best, UNKNOWN)
+
+
+def _distances2(x: FloatArray, means: FloatArray, precisions: FloatArray) -> FloatArray:
+    away = x[:, None, :] - means[None]
+    return np.einsum("nci,cij,ncj->nc", away, precisions, away)
+
+
+def _gaussian(x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    covariance = np.cov(x, rowvar=False) + RIDGE * np.eye(x.shape[1])
+    return x.mean(axis=0), np.linalg.inv(covariance), float(np.linalg.slogdet(covariance)[1])
+
+
+def fit_gaussians(
+    groups: Mapping[str, Sequence[NDArray[np.floating]]], *, rejected_share: float = 0.01
+) -> GaussianClassifier:
+    """Fit one Gaussian to each class.
+
+    Parameters
+    ----------
+    groups
+        For each class its descriptors in groups that are independent of one another, such as frames or runs,
+        (n, n_features) each. Groups are left out in turn to calibrate the rejection: two at least.
+    rejected_share
+        Share of true members of a class that may be called unknown.
+
+    Raises
+    ------
+    AnalysisError
+        A class has fewer than two groups, or fewer members than twice the features; the share is not in (0, 1).
+    """
+    if not 0 < rejected_share < 1 or not groups:
+        raise AnalysisError(f"rejected_share = {rejected_share} and {len(groups)} classes: give a share in (0, 1) and classes")
+    everything = {name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()}
+    for name, parts in everything.items():
+        n = sum(len(part) for part in parts)
+        if len(parts) < 2 or n < 2 * parts[0].shape[1]:
+            raise AnalysisError(
+                f"class {name!r} has {n} members in {len(parts)} groups; give two groups and twice as many members as "
+                "descriptors: more frames, or a larger cell"
+            )
+    pooled = np.concatenate([x for parts in everything.values() for x in parts])
+    centre, scale = pooled.mean(axis=0), pooled.std(axis=0)
+    fitted, limits = [], []
+    for parts in everything.values():
+        scaled = [(x - centre) / scale for x in parts]
+        fitted.append(_gaussian(np.concatenate(scaled)))
+        left_out = []
+        for i, part in enumerate(scaled):
+            mean, precision, _ = _gaussian(np.concatenate(scaled[:i] + scaled[i + 1 :]))
+            left_out.append(_distances2(part, mean[None], precision[None])[:, 0])
+        limits.append(np.quantile(np.concatenate(left_out), 1 - rejected_share, method="higher"))
+    means, precisions, log_determinants = (np.array(values) for values in zip(*fitted, strict=True))
+    return GaussianClassifier(
+        tuple(everything), centre, scale, means, precisions, log_determinants, np.array(limits)
+    )
