@@ -5,6 +5,7 @@ share neither velocities, nor the packing of the amorphous cells, nor the sites 
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from interphase_flows.structures.library import load_phase
 
 FOLDER = Path(__file__).parent / "physics" / "data" / "phases"
 SEEDS = {"train": 11, "test": 92}
-LATERAL_ANGSTROM = 5.710 * np.sqrt(2)  # of the slab: two primitive squares of Li2S (001), sqrt(5) of bcc Li
+GLASS, GLASS_ANGSTROM = "Li31S11P3", 9.2
+SHORT, LONG = (25, 3, 8), (40, 4, 10)
+"""Steps to settle, frames, steps between them."""
 
 
 def random_packing(formula: str, cell: np.ndarray, seed: int, least_angstrom: float = 2.0) -> Atoms:
@@ -38,9 +41,9 @@ def molten(atoms: Atoms, method: CHGNetMethod, folder: Path, seed: int) -> Atoms
     """Relax a packing, melt it at 1000 K, and leave it where it is."""
     atoms = atoms.copy()
     atoms.calc = method.calculator()
-    FIRE(atoms, logfile=None).run(fmax=1.0, steps=40)
+    FIRE(atoms, logfile=None).run(fmax=1.0, steps=25)
     hot = thermal_frames(
-        atoms, atoms.calc, method.identity.key, folder, temperature_k=1000.0, seed=seed, n_settle=60, n_frames=1
+        atoms, atoms.calc, method.identity.key, folder, temperature_k=1000.0, seed=seed, n_settle=30, n_frames=1, steps_between=10
     )
     atoms = Atoms(hot.numbers, positions=hot.all_positions[-1], cell=hot.cells, pbc=True)
     atoms.wrap()
@@ -89,29 +92,37 @@ def composite_slab(method: CHGNetMethod, folder: Path, seed: int) -> Atoms:
 def make(which: str) -> None:
     """Run everything of one set of seeds and keep it under the phase's name."""
     seed, method = SEEDS[which], CHGNetMethod()
-    scratch = FOLDER.parent / f"scratch_{which}"
+    scratch = Path(tempfile.gettempdir()) / f"phase_runs_{which}"
 
-    def run(name: str, atoms: Atoms) -> None:
+    def run(name: str, atoms: Atoms, steps: tuple[int, int, int] = SHORT) -> None:
         target = FOLDER / f"{which}_{name}.npz"
         if target.exists():
             return
-        frames: ArrayFrames = thermal_frames(
-            atoms, method.calculator(), method.identity.key, scratch, seed=seed, n_settle=40, n_frames=4, steps_between=10
+        n_settle, n_frames, steps_between = steps
+        frames = thermal_frames(
+            atoms,
+            method.calculator(),
+            method.identity.key,
+            scratch,
+            seed=seed,
+            n_settle=n_settle,
+            n_frames=n_frames,
+            steps_between=steps_between,
         )
         write_frames(target, frames)
         print(name, len(atoms), flush=True)
 
-    run("Li2S", lithium_sulphide())
-    run("Li3P", load_phase("Li3P") * (3, 3, 1))
-    run("P_in_Li2S", with_dissolved_phosphorus(lithium_sulphide(), seed))
-    glass = random_packing("Li31S11P3", 9.2 * np.eye(3), seed)
-    run("amorphous", molten(glass, method, scratch, seed))
-    run("Li", bulk("Li", "bcc", a=load_phase("Li").cell[0, 0], cubic=True) * 3)
-    run("Li7P3S11", load_phase("Li7P3S11") * (2, 1, 1))
-    run("LiP", load_phase("LiP") * (2, 2, 1))
-    run("Li2PS3", load_phase("Li2PS3") * (2, 2, 1))
+    run("Li2S", lithium_sulphide(), LONG)
+    run("Li3P", load_phase("Li3P") * (2, 2, 1))
+    run("P_in_Li2S", with_dissolved_phosphorus(load_phase("Li2S") * (2, 2, 1), seed, 1))
+    run("amorphous", molten(random_packing(GLASS, GLASS_ANGSTROM * np.eye(3), seed), method, scratch, seed))
+    if which == "train":
+        run("amorphous_2", molten(random_packing(GLASS, GLASS_ANGSTROM * np.eye(3), seed + 1), method, scratch, seed + 1))
     if which == "test":
+        run("Li7P3S11", load_phase("Li7P3S11"))
         run("slab", composite_slab(method, scratch, seed))
+        run("LiP", load_phase("LiP") * (2, 1, 1))
+        run("Li", bulk("Li", "bcc", a=load_phase("Li").cell[0, 0], cubic=True) * 2)
 
 
 def frames_of(which: str, name: str) -> ArrayFrames:

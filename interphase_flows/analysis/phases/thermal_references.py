@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.velocitydistribution import thermalize_momenta
 
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.exceptions import AnalysisError
@@ -87,7 +87,7 @@ def thermal_frames(
     moving = atoms.copy()
     moving.calc = calculator
     rng = np.random.default_rng(seed)
-    MaxwellBoltzmannDistribution(moving, temperature_K=2 * temperature_k, rng=rng)
+    thermalize_momenta(moving, temperature_K=2 * temperature_k, rng=rng)
     dynamics = Langevin(
         moving,
         TIMESTEP_FS * units.fs,
@@ -137,7 +137,7 @@ def read_frames(path: Path) -> ArrayFrames:
         The file is not there, damaged, or of something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return ArrayFrames(
                 file["numbers"].astype(np.int64),
                 file["time_fs"],
