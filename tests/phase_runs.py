@@ -6,11 +6,13 @@ share neither velocities, nor the packing of the amorphous cells, nor the sites 
 
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.build import bulk, make_supercell
+from ase.build import make_supercell
 from ase.optimize import FIRE
 
 from interphase_flows.analysis.frames import ArrayFrames
@@ -19,7 +21,7 @@ from interphase_flows.references.chgnet import CHGNetMethod
 from interphase_flows.structures.library import load_phase
 
 FOLDER = Path(__file__).parent / "physics" / "data" / "phases"
-SEEDS = {"train": 11, "test": 92}
+SEEDS = {"train": (11, 12, 13, 14), "test": (92, 57)}
 GLASS, GLASS_ANGSTROM = "Li31S11P3", 9.2
 SHORT, LONG = (25, 3, 8), (40, 4, 10)
 """Steps to settle, frames, steps between them."""
@@ -43,7 +45,15 @@ def molten(atoms: Atoms, method: CHGNetMethod, folder: Path, seed: int) -> Atoms
     atoms.calc = method.calculator()
     FIRE(atoms, logfile=None).run(fmax=1.0, steps=25)
     hot = thermal_frames(
-        atoms, atoms.calc, method.identity.key, folder, temperature_k=1000.0, seed=seed, n_settle=30, n_frames=1, steps_between=10
+        atoms,
+        atoms.calc,
+        method.identity.key,
+        folder,
+        temperature_k=1000.0,
+        seed=seed,
+        n_settle=30,
+        n_frames=1,
+        steps_between=10,
     )
     atoms = Atoms(hot.numbers, positions=hot.all_positions[-1], cell=hot.cells, pbc=True)
     atoms.wrap()
@@ -61,10 +71,17 @@ def with_dissolved_phosphorus(atoms: Atoms, seed: int, n_phosphorus: int = 2) ->
     """P in the place of some S, and for each one Li more in the octahedral hole beside it."""
     atoms = atoms.copy()
     hole = 0.5 * load_phase("Li2S").cell[0, 0] * np.array([1.0, 0.0, 0.0])
-    for site in np.random.default_rng(seed).choice(np.flatnonzero(atoms.numbers == 16), n_phosphorus, replace=False):
+    for site in np.random.default_rng(seed).choice(
+        np.flatnonzero(atoms.numbers == 16), n_phosphorus, replace=False
+    ):
         atoms.numbers[site] = 15
         atoms += Atoms("Li", positions=[atoms.positions[site] + hole])
     return atoms
+
+
+def glass(method: CHGNetMethod, folder: Path, seed: int) -> Atoms:
+    """Li2S and Li3P, 11 : 3, as the full reaction makes them, molten."""
+    return molten(random_packing(GLASS, GLASS_ANGSTROM * np.eye(3), seed), method, folder, seed)
 
 
 def composite_slab(method: CHGNetMethod, folder: Path, seed: int) -> Atoms:
@@ -90,17 +107,17 @@ def composite_slab(method: CHGNetMethod, folder: Path, seed: int) -> Atoms:
 
 
 def make(which: str) -> None:
-    """Run everything of one set of seeds and keep it under the phase's name."""
-    seed, method = SEEDS[which], CHGNetMethod()
+    """Run everything of one set of seeds and keep it under the phase's name; what is there stays."""
+    method = CHGNetMethod()
     scratch = Path(tempfile.gettempdir()) / f"phase_runs_{which}"
 
-    def run(name: str, atoms: Atoms, steps: tuple[int, int, int] = SHORT) -> None:
+    def run(name: str, seed: int, build: Callable[[], Atoms], steps: tuple[int, int, int] = SHORT) -> None:
         target = FOLDER / f"{which}_{name}.npz"
         if target.exists():
             return
         n_settle, n_frames, steps_between = steps
         frames = thermal_frames(
-            atoms,
+            build(),
             method.calculator(),
             method.identity.key,
             scratch,
@@ -110,19 +127,26 @@ def make(which: str) -> None:
             steps_between=steps_between,
         )
         write_frames(target, frames)
-        print(name, len(atoms), flush=True)
+        print(name, frames.n_atoms, flush=True)
 
-    run("Li2S", lithium_sulphide(), LONG)
-    run("Li3P", load_phase("Li3P") * (2, 2, 1))
-    run("P_in_Li2S", with_dissolved_phosphorus(load_phase("Li2S") * (2, 2, 1), seed, 1))
-    run("amorphous", molten(random_packing(GLASS, GLASS_ANGSTROM * np.eye(3), seed), method, scratch, seed))
-    if which == "train":
-        run("amorphous_2", molten(random_packing(GLASS, GLASS_ANGSTROM * np.eye(3), seed + 1), method, scratch, seed + 1))
+    for copy, seed in enumerate(SEEDS[which], start=1):
+        ending = "" if copy == 1 else f"_{copy}"
+        if copy == 1:
+            run("Li2S", seed, lithium_sulphide, LONG)
+        if which == "train" or copy == 1:
+            run(f"Li3P{ending}", seed, lambda: load_phase("Li3P") * (2, 2, 1))
+            run(
+                f"P_in_Li2S{ending}",
+                seed,
+                partial(with_dissolved_phosphorus, load_phase("Li2S") * (2, 2, 1), seed, 1),
+            )
+            run(f"amorphous{ending}", seed, partial(glass, method, scratch, seed))
+        if which == "test" or copy == 1:
+            run(f"slab{ending}", seed, partial(composite_slab, method, scratch, seed))
     if which == "test":
-        run("Li7P3S11", load_phase("Li7P3S11"))
-        run("slab", composite_slab(method, scratch, seed))
-        run("LiP", load_phase("LiP") * (2, 1, 1))
-        run("Li", bulk("Li", "bcc", a=load_phase("Li").cell[0, 0], cubic=True) * 2)
+        run("Li7P3S11", SEEDS[which][0], lambda: load_phase("Li7P3S11"))
+        run("LiP", SEEDS[which][0], lambda: load_phase("LiP") * (2, 1, 1))
+        run("Li", SEEDS[which][0], lambda: load_phase("Li") * 2)
 
 
 def frames_of(which: str, name: str) -> ArrayFrames:

@@ -58,7 +58,9 @@ def anion_descriptors(
     """
     anions, cations = np.asarray(anions, dtype=bool), np.asarray(cations, dtype=bool)
     if not anions.any() or not cations.any():
-        raise AnalysisError(f"{int(anions.sum())} anions and {int(cations.sum())} cations: both are needed to describe one")
+        raise AnalysisError(
+            f"{int(anions.sum())} anions and {int(cations.sum())} cations: both are needed to describe one"
+        )
     positions = np.asarray(positions, dtype=float)
     n_anions = int(anions.sum())
     # wide enough for 14 sublattice neighbours and 10 cations, of the scarcer kind
@@ -66,8 +68,8 @@ def anion_descriptors(
     density = fewest / float(np.prod(face_distances(cell)))
     width = 4.0 * (3 * 15 / (4 * np.pi * density)) ** (1 / 3)
     order = np.concatenate([np.flatnonzero(anions), np.flatnonzero(cations)])
-    points, box_cell = repeated(positions[order], cell, width)
-    box, points = freud_box(box_cell), centred(points, box_cell)
+    everywhere, box_cell = repeated(positions[order], cell, width)
+    box, points = freud_box(box_cell), centred(everywhere, box_cell)
     is_anion = np.arange(len(points)) % len(order) < n_anions
 
     sublattice = points[is_anion]
@@ -96,7 +98,9 @@ def anion_descriptors(
     ).astype(float)
 
 
-def _nearest(box: freud.box.Box, points: FloatArray, around: FloatArray, n: int, *, exclude: bool) -> FloatArray:
+def _nearest(
+    box: freud.box.Box, points: NDArray[np.float32], around: NDArray[np.float32], n: int, *, exclude: bool
+) -> FloatArray:
     """Distances in Å to the n nearest points, ascending, (n_around, n)."""
     found = freud.locality.AABBQuery(box, points).query(
         around, {"mode": "nearest", "num_neighbors": n, "exclude_ii": exclude}
@@ -105,9 +109,13 @@ def _nearest(box: freud.box.Box, points: FloatArray, around: FloatArray, n: int,
     return np.asarray(listed.distances, dtype=float).reshape(len(around), n)
 
 
-def _cation_order(box: freud.box.Box, cations: FloatArray, anions: FloatArray) -> FloatArray:
+def _cation_order(
+    box: freud.box.Box, cations: NDArray[np.float32], anions: NDArray[np.float32]
+) -> FloatArray:
     """q4 and q6 of the nearest cations around each anion, (n_anions, 2)."""
-    found = freud.locality.AABBQuery(box, cations).query(anions, {"mode": "nearest", "num_neighbors": N_CATIONS})
+    found = freud.locality.AABBQuery(box, cations).query(
+        anions, {"mode": "nearest", "num_neighbors": N_CATIONS}
+    )
     listed = found.toNeighborList()
     joint = np.concatenate([anions, cations])
     among = freud.locality.NeighborList.from_arrays(

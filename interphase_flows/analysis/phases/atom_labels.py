@@ -28,6 +28,15 @@ N_WHOLE, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
 
 
 @dataclass(frozen=True)
+class ThermalReference:
+    """A run at temperature whose phases are known."""
+
+    frames: FrameSource
+    members: BoolArray | None = None
+    """(n_atoms,): atoms that are of the phase, such as those of one layer of a slab; all if None."""
+
+
+@dataclass(frozen=True)
 class PhaseModel:
     """What atoms are compared with."""
 
@@ -42,7 +51,9 @@ class PhaseModel:
     def labels(self) -> tuple[str, ...]:
         """Every label there can be; its position is its code."""
         elements = sorted({*self.chemistry.anion_centres, *self.chemistry.ligands})
-        dissolved = [f"{e} dissolved in {name}" for name, own in self.hosts.items() for e in elements if e not in own]
+        dissolved = [
+            f"{e} dissolved in {name}" for name, own in self.hosts.items() for e in elements if e not in own
+        ]
         crystals = [name for name in self.classifier.names if name != AMORPHOUS]
         return (UNKNOWN_LABEL, METAL, ELECTROLYTE, CHAINS, AMORPHOUS, *crystals, *dissolved)
 
@@ -71,7 +82,7 @@ def single_anion_descriptors(
 
 
 def fit_phase_model(
-    references: Mapping[str, Sequence[FrameSource]],
+    references: Mapping[str, Sequence[ThermalReference]],
     *,
     chemistry: AnionChemistry = LI_P_S,
     mobile_cations: frozenset[str] = frozenset({"Li"}),
@@ -84,7 +95,9 @@ def fit_phase_model(
     ----------
     references
         For each phase with single anions its runs at temperature, such as those of `thermal_references`; the name
-        ``"amorphous"`` is that of the phase that is no crystal.
+        ``"amorphous"`` is that of the phase that is no crystal. Runs are left out in turn to calibrate the rejection.
+        Of a single run the frames are, and since they resemble one another, more true members than asked become
+        unknown. Give a slab among them, or atoms near interfaces will be unknown.
     chemistry
         Bonds, best those of `measured_chemistry`.
     mobile_cations
@@ -102,25 +115,42 @@ def fit_phase_model(
     groups: dict[str, list[FloatArray]] = {}
     hosts: dict[str, frozenset[str]] = {}
     for name, runs in references.items():
-        groups[name], elements = [], []
+        by_run, elements = [], []
         for run in runs:
-            for row in range(run.n_frames):
-                atoms, found, _ = single_anion_descriptors(
-                    run.positions(row), run.cell(row), run.numbers, chemistry, mobile_cations
-                )
-                groups[name].append(found)
-                elements.append(np.asarray(run.numbers)[atoms])
+            frames = [_members(run, row, chemistry, mobile_cations) for row in range(run.frames.n_frames)]
+            elements += [kinds for kinds, _ in frames]
+            by_run.append([found for _, found in frames])
+        groups[name] = (
+            [np.concatenate(run) for run in by_run] if len(by_run) > 1 else [f for run in by_run for f in run]
+        )
         counts = np.bincount(np.concatenate(elements)) if elements else np.zeros(1, int)
         if counts.sum() == 0:
-            raise AnalysisError(f"reference {name!r} has no anion that is a single atom; its anions are told by their bonds")
+            raise AnalysisError(
+                f"reference {name!r} has no anion that is a single atom; its anions are told by their bonds"
+            )
         if name != AMORPHOUS:
             hosts[name] = frozenset(chemical_symbols[z] for z in np.flatnonzero(counts > 0.25 * counts.sum()))
     classifier = fit_gaussians(groups, rejected_share=rejected_share)
     return PhaseModel(classifier, hosts, chemistry, mobile_cations, cation_cutoff_angstrom)
 
 
+def _members(
+    run: ThermalReference, row: int, chemistry: AnionChemistry, mobile_cations: frozenset[str]
+) -> tuple[NDArray[np.integer], FloatArray]:
+    """Atomic numbers and descriptors of the single anions of a reference in one frame."""
+    numbers = np.asarray(run.frames.numbers)
+    atoms, found, _ = single_anion_descriptors(
+        run.frames.positions(row), run.frames.cell(row), numbers, chemistry, mobile_cations
+    )
+    kept = slice(None) if run.members is None else np.asarray(run.members, dtype=bool)[atoms]
+    return numbers[atoms[kept]], found[kept]
+
+
 def label_atoms(
-    positions: NDArray[np.floating], cell: NDArray[np.floating], numbers: NDArray[np.integer], model: PhaseModel
+    positions: NDArray[np.floating],
+    cell: NDArray[np.floating],
+    numbers: NDArray[np.integer],
+    model: PhaseModel,
 ) -> NDArray[np.int8]:
     """Label every atom of one frame.
 

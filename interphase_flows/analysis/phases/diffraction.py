@@ -36,7 +36,9 @@ class Line(NamedTuple):
 def powder_lines(atoms: Atoms, *, two_theta_max_deg: float = 90.0) -> list[Line]:
     """Return the Cu K-alpha lines of a crystal (pymatgen), in the order of angles."""
     calculator = XRDCalculator("CuKa")
-    pattern = calculator.get_pattern(AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg))
+    pattern = calculator.get_pattern(
+        AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg)
+    )
     return [Line(float(x), float(y)) for x, y in zip(pattern.x, pattern.y, strict=True)]
 
 
@@ -139,7 +141,7 @@ def scherrer_diameter_angstrom(
     shape_factor: float = SPHERE,
     wavelength_angstrom: float = CU_K_ALPHA_ANGSTROM,
 ) -> float:
-    """Return D = K wavelength / (width cos theta) in Å (Scherrer 1918; Langford and Wilson, J. Appl. Cryst. 11, 102 (1978)).
+    """Return D = K wavelength / (width cos theta) in Å (Langford and Wilson, J. Appl. Cryst. 11, 102 (1978)).
 
     Raises
     ------

@@ -62,7 +62,7 @@ def crystalline_domains(
     """
     if not volume_per_atom_angstrom3 > 0 or least_atoms < 1:
         raise AnalysisError(
-            f"volume {volume_per_atom_angstrom3} Å³ and least_atoms = {least_atoms}: give a positive volume, and 1 or more"
+            f"volume {volume_per_atom_angstrom3} Å³ and least_atoms = {least_atoms}: give a volume, and 1 or more"
         )
     chosen = np.flatnonzero(selected)
     pairs = pairs_within(np.asarray(positions)[chosen], cell, link_angstrom)
@@ -77,4 +77,5 @@ def crystalline_domains(
     atom_domain = np.full(len(positions), -1)
     atom_domain[chosen] = rank[part]
     sizes = sizes[order]
-    return Domains(sizes, (6 * sizes * volume_per_atom_angstrom3 / np.pi) ** (1 / 3), atom_domain)
+    diameter = np.cbrt(6 * sizes * volume_per_atom_angstrom3 / np.pi).astype(np.float64)
+    return Domains(sizes, diameter, atom_domain)

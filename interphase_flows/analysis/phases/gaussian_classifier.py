@@ -53,8 +53,12 @@ def _distances2(x: FloatArray, means: FloatArray, precisions: FloatArray) -> Flo
 
 
 def _gaussian(x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    covariance = np.cov(x, rowvar=False) + RIDGE * np.eye(x.shape[1])
-    return x.mean(axis=0), np.linalg.inv(covariance), float(np.linalg.slogdet(covariance)[1])
+    covariance = np.asarray(np.cov(x, rowvar=False) + RIDGE * np.eye(x.shape[1]), dtype=np.float64)
+    return (
+        np.asarray(x.mean(axis=0), dtype=np.float64),
+        np.linalg.inv(covariance).astype(np.float64),
+        float(np.linalg.slogdet(covariance)[1]),
+    )
 
 
 def fit_gaussians(
@@ -76,8 +80,12 @@ def fit_gaussians(
         A class has fewer than two groups, or fewer members than twice the features; the share is not in (0, 1).
     """
     if not 0 < rejected_share < 1 or not groups:
-        raise AnalysisError(f"rejected_share = {rejected_share} and {len(groups)} classes: give a share in (0, 1) and classes")
-    everything = {name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()}
+        raise AnalysisError(
+            f"rejected_share = {rejected_share} and {len(groups)} classes: give a share in (0, 1) and classes"
+        )
+    everything = {
+        name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()
+    }
     for name, parts in everything.items():
         n = sum(len(part) for part in parts)
         if len(parts) < 2 or n < 2 * parts[0].shape[1]:

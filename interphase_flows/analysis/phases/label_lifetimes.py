@@ -35,4 +35,6 @@ def label_lifetimes(
     """
     settled = debounced(codes, least_frames)
     begins = settled[1:][settled[1:] != settled[:-1]]
-    return {labels[code]: survival(lifetimes(time_ps, settled == code)) for code in np.unique(begins[begins >= 0])}
+    return {
+        labels[code]: survival(lifetimes(time_ps, settled == code)) for code in np.unique(begins[begins >= 0])
+    }

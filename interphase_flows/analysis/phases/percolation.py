@@ -75,10 +75,12 @@ def percolation_sweep(
     is_first, is_second = mask_of(numbers, first), mask_of(numbers, second)
     if np.any(is_first & is_second) or not is_first.any() or not is_second.any():
         raise AnalysisError(
-            f"bonds between {sorted(first)} and {sorted(second)}: both must be in the structure and have nothing in common"
+            f"bonds between {sorted(first)} and {sorted(second)}: both must be there and have nothing in common"
         )
     if not cutoffs_angstrom or min(cutoffs_angstrom) <= 0 or axis not in (0, 1, 2):
-        raise AnalysisError(f"cut-offs {list(cutoffs_angstrom)} Å, axis {axis}: give positive distances and 0, 1 or 2")
+        raise AnalysisError(
+            f"cut-offs {list(cutoffs_angstrom)} Å, axis {axis}: give positive distances and 0, 1 or 2"
+        )
     chosen = np.flatnonzero(is_first | is_second)
     fractions = fractional(np.asarray(positions)[chosen], cell) % 1.0
     height = np.zeros(len(chosen))
@@ -86,7 +88,9 @@ def percolation_sweep(
     if layer is not None:
         low, high = layer
         if not 0 < high - low <= 1:
-            raise AnalysisError(f"layer {layer}: give fractional coordinates, the lower one first, less than 1 apart")
+            raise AnalysisError(
+                f"layer {layer}: give fractional coordinates, the lower one first, less than 1 apart"
+            )
         height = (fractions[:, axis] - low) % 1.0
         inside = height <= high - low
         chosen, fractions, height = chosen[inside], fractions[inside], height[inside]
@@ -143,7 +147,9 @@ def _network(
     )
 
 
-def _wraps(graph: csr_array, i: IntArray, j: IntArray, image: IntArray, part: IntArray, label: int) -> NDArray[np.bool_]:
+def _wraps(
+    graph: csr_array, i: IntArray, j: IntArray, image: IntArray, part: IntArray, label: int
+) -> NDArray[np.bool_]:
     """Along which lattice vectors one connected part meets its own image, (3,)."""
     mine = part[i] == label
     i, j, image = i[mine], j[mine], image[mine]

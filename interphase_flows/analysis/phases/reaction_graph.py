@@ -160,7 +160,9 @@ def reaction_graph(
             "row of codes for each"
         )
     if table.size and (table.max() >= len(labels) or table.min() < UNSETTLED):
-        raise AnalysisError(f"codes reach from {table.min()} to {table.max()}, but there are {len(labels)} labels")
+        raise AnalysisError(
+            f"codes reach from {table.min()} to {table.max()}, but there are {len(labels)} labels"
+        )
     if not 0 < confidence < 1:
         raise AnalysisError(f"confidence = {confidence}: must be between 0 and 1, such as 0.95")
     chosen = table if atoms is None else table[:, np.asarray(atoms, dtype=bool)]
@@ -171,5 +173,5 @@ def reaction_graph(
     events = np.bincount(before[changed] * n + after[changed], minlength=n * n).reshape(n, n)
     weights = np.broadcast_to(np.diff(times)[:, None], before.shape)
     known = before >= 0
-    at_risk = np.bincount(before[known], weights=weights[known], minlength=n)
+    at_risk = np.bincount(before[known], weights=weights[known], minlength=n).astype(float)
     return ReactionGraph(tuple(labels), events, at_risk, confidence)

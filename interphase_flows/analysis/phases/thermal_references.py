@@ -145,4 +145,6 @@ def read_frames(path: Path) -> ArrayFrames:
                 file["cells"],
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise AnalysisError(f"{path}: not a readable reference run ({error}); delete it to make it again") from error
+        raise AnalysisError(
+            f"{path}: not a readable reference run ({error}); delete it to make it again"
+        ) from error

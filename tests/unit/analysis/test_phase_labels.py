@@ -5,7 +5,7 @@ import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.phases.anion_descriptors import NAMES, anion_descriptors
-from interphase_flows.analysis.phases.atom_labels import fit_phase_model, label_atoms
+from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
 from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, fit_gaussians
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
@@ -57,7 +57,9 @@ def test_members_of_no_class_are_unknown():
     rng = np.random.default_rng(5)
     model = fit_gaussians(gaussians(rng))
     assert (model.classify(rng.normal([2, 9, -9], 0.5, (100, 3))) == UNKNOWN).all()
-    right = [(model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts]
+    right = [
+        (model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts
+    ]
     assert np.mean(right) > 0.93
 
 
@@ -76,7 +78,12 @@ def rattled(phase, repeat, seed, n_frames=4):
 
 @pytest.fixture(scope="module")
 def model():
-    return fit_phase_model({"Li2S": [rattled("Li2S", (2, 2, 2), 1)], "Li3P": [rattled("Li3P", (3, 3, 2), 2)]})
+    return fit_phase_model(
+        {
+            "Li2S": [ThermalReference(rattled("Li2S", (2, 2, 2), seed)) for seed in (1, 3)],
+            "Li3P": [ThermalReference(rattled("Li3P", (3, 3, 2), seed)) for seed in (2, 4)],
+        }
+    )
 
 
 def shares(atoms_or_frames, model):
@@ -114,4 +121,4 @@ def test_elements_without_a_role_are_unknown(model):
 
 def test_a_reference_of_bonded_anions_is_refused():
     with pytest.raises(AnalysisError, match="told by their bonds"):
-        fit_phase_model({"Li3PS4": [rattled("Li3PS4", (1, 1, 1), 1)]})
+        fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]})

@@ -17,7 +17,10 @@ def test_a_flicker_is_no_reaction():
     np.testing.assert_array_equal(debounced([[1], [0], [0], [0]], 2)[:, 0], [0] * 4)
     np.testing.assert_array_equal(debounced([[1], [0], [1], [0]], 2)[:, 0], [-1] * 4)
     graph = reaction_graph(np.arange(13.0), codes, LABELS, least_frames=2)
-    assert [(t.before, t.after, t.n_events) for t in graph.transitions()] == [("PS4", "PSx", 1), ("PSx", "isolated P", 1)]
+    assert [(t.before, t.after, t.n_events) for t in graph.transitions()] == [
+        ("PS4", "PSx", 1),
+        ("PSx", "isolated P", 1),
+    ]
     np.testing.assert_allclose(graph.at_risk_atom_ps, [7, 3, 2])
 
 
@@ -46,7 +49,9 @@ def test_intervals_cover_the_rates_of_a_known_chain():
     inside = np.zeros(2)
     for _ in range(200):
         times, codes = chain(rng, 40, 300, 0.1, rates)
-        found = {(t.before, t.after): t for t in reaction_graph(times, codes, LABELS, least_frames=1).transitions()}
+        found = {
+            (t.before, t.after): t for t in reaction_graph(times, codes, LABELS, least_frames=1).transitions()
+        }
         for k, pair in enumerate([("PS4", "PSx"), ("PSx", "isolated P")]):
             inside[k] += pair in found and found[pair].lower_per_ps <= rates[k] <= found[pair].upper_per_ps
     assert np.all((inside / 200 >= 0.90) & (inside / 200 <= 1.0))

@@ -32,7 +32,9 @@ def test_a_run_is_made_once_and_read_after_that(tmp_path):
     assert made.n_frames == 5
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"temperature_k": 600.0}, {"n_frames": 4}, {"method_key": "other"}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"temperature_k": 600.0}, {"n_frames": 4}, {"method_key": "other"}]
+)
 def test_whatever_changes_the_run_makes_another(tmp_path, change):
     first = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     arguments = {"method_key": "emt", **SHORT, **change}
@@ -48,7 +50,14 @@ def test_atoms_move_as_much_as_the_temperature_says(tmp_path):
     spread = {}
     for temperature_k in (100.0, 400.0):
         frames = thermal_frames(
-            still, EMT(), "emt", tmp_path, temperature_k=temperature_k, n_frames=10, n_settle=50, steps_between=8
+            still,
+            EMT(),
+            "emt",
+            tmp_path,
+            temperature_k=temperature_k,
+            n_frames=10,
+            n_settle=50,
+            steps_between=8,
         )
         moved = frames.all_positions - still.positions
         spread[temperature_k] = (moved - moved.mean(axis=1, keepdims=True)).std()
