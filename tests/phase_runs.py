@@ -21,7 +21,8 @@ from interphase_flows.references.chgnet import CHGNetMethod
 from interphase_flows.structures.library import load_phase
 
 FOLDER = Path(__file__).parent / "physics" / "data" / "phases"
-SEEDS = {"train": (11, 12, 13, 14), "test": (92, 57)}
+SEEDS = {"train": (11, 12), "test": (92,)}
+SLAB_SEEDS = {"train": (11, 57), "test": (92, 23)}
 GLASS, GLASS_ANGSTROM = "Li31S11P3", 9.2
 SHORT, LONG = (25, 3, 8), (40, 4, 10)
 """Steps to settle, frames, steps between them."""
@@ -133,16 +134,15 @@ def make(which: str) -> None:
         ending = "" if copy == 1 else f"_{copy}"
         if copy == 1:
             run("Li2S", seed, lithium_sulphide, LONG)
-        if which == "train" or copy == 1:
-            run(f"Li3P{ending}", seed, lambda: load_phase("Li3P") * (2, 2, 1))
-            run(
-                f"P_in_Li2S{ending}",
-                seed,
-                partial(with_dissolved_phosphorus, load_phase("Li2S") * (2, 2, 1), seed, 1),
-            )
-            run(f"amorphous{ending}", seed, partial(glass, method, scratch, seed))
-        if which == "test" or copy == 1:
-            run(f"slab{ending}", seed, partial(composite_slab, method, scratch, seed))
+        run(f"Li3P{ending}", seed, lambda: load_phase("Li3P") * (2, 2, 1))
+        run(
+            f"P_in_Li2S{ending}",
+            seed,
+            partial(with_dissolved_phosphorus, load_phase("Li2S") * (2, 2, 1), seed, 1),
+        )
+        run(f"amorphous{ending}", seed, partial(glass, method, scratch, seed))
+    for copy, seed in enumerate(SLAB_SEEDS[which], start=1):
+        run("slab" if copy == 1 else f"slab_{copy}", seed, partial(composite_slab, method, scratch, seed))
     if which == "test":
         run("Li7P3S11", SEEDS[which][0], lambda: load_phase("Li7P3S11"))
         run("LiP", SEEDS[which][0], lambda: load_phase("LiP") * (2, 1, 1))
