@@ -1,7 +1,7 @@
 """Labels of atoms at 300 K, learnt from some runs with CHGNet and asked of others (`phase_runs.py`).
 
 Training and test runs differ in velocities, packings and sites. The slab of seed 92 showed that slabs must be among the
-references; `slab_2` was made after everything was settled.
+references; `slab_2` was asked once, after everything was settled.
 """
 
 import numpy as np
@@ -62,6 +62,7 @@ EXPECTED = {
     "amorphous": {16: "amorphous", 15: "amorphous", 3: "amorphous"},
     "Li7P3S11": {16: "electrolyte", 15: "electrolyte", 3: "electrolyte"},
     "LiP": {15: "chains", 3: "chains"},
+    "Li": {3: "metal"},
 }
 
 
