@@ -80,6 +80,7 @@ class BoundarySeries:
 
     NaN where no cut finds bulk electrolyte again, or no electrode is left to look from. Heights are in Å along the
     normal from the middle of the electrode in the first frame; the common drift is removed.
+    `electrode_middle_angstrom` + a height is what `analysis.crossings` takes as a plane, with the same reference.
     """
 
     time_ps: FloatArray
@@ -110,6 +111,8 @@ class BoundarySeries:
     """(n_frames, n_sides), share of the cuts that find bulk electrolyte again; means are over these."""
     electrode_left_angstrom: FloatArray
     """(n_frames,), the stretch without anions that holds most atoms: what is left of the electrode, Å."""
+    electrode_middle_angstrom: FloatArray
+    """(n_frames,), where heights are counted from, above the lower ab face: the same number unless the cell changes, Å."""
 
 
 def interphase_boundaries(
@@ -167,10 +170,11 @@ def interphase_boundaries(
     names: tuple[str, ...] = ()
     first_middle, start_height, last_middle = 0.0, 0.0, 0.0
     left = np.full(len(chosen), np.nan)
+    periods = np.empty(len(chosen))
     results: list[list[FloatArray]] = []
     for row, index in enumerate(chosen):
         cell = np.asarray(frames.cell(index), dtype=float)
-        period = float(face_distances(cell)[2])
+        period = periods[row] = float(face_distances(cell)[2])
         along_c = heights(frames.positions(index), cell)
         mean_height = float(weights @ along_c)
         if row == 0:
@@ -219,6 +223,7 @@ def interphase_boundaries(
         population=found[:, :, 4:, 0],
         population_spread=found[:, :, 4:, 1],
         electrode_left_angstrom=left,
+        electrode_middle_angstrom=first_middle * periods,
     )
 
 

@@ -1,0 +1,81 @@
+"""What is asked of a trajectory of an interface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ase.formula import Formula
+
+from interphase_flows.analysis.boundaries import TwoSides
+from interphase_flows.analysis.frames import FrameSource, numbers_of
+from interphase_flows.analysis.profiles import elements_of
+from interphase_flows.exceptions import AnalysisError
+
+PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict")
+
+
+@dataclass(frozen=True)
+class SurveyQuestion:
+    """What the two sides are made of, how hot it was, and which parts are asked for.
+
+    Parameters
+    ----------
+    electrode
+        Atoms of each element of the electrode.
+    electrolyte
+        Atoms of each element in a formula unit of the electrolyte.
+    temperature_K
+        Of the dynamics, K.
+    parts
+        Some of `PARTS`.
+
+    Raises
+    ------
+    AnalysisError
+        A part is unknown, the temperature is not positive, or the electrolyte has nothing that the electrode lacks.
+    """
+
+    electrode: Mapping[str, float]
+    electrolyte: Mapping[str, float]
+    temperature_K: float
+    parts: tuple[str, ...] = PARTS
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.parts) - set(PARTS))
+        if unknown or not self.parts:
+            raise AnalysisError(f"parts {', '.join(unknown) or 'none'}: choose from {', '.join(PARTS)}")
+        if not self.temperature_K > 0:
+            raise AnalysisError(f"temperature_K = {self.temperature_K}: give the temperature of the run in K")
+        numbers_of(self.sides.electrolyte)
+        numbers_of(self.sides.electrode)
+
+    @property
+    def sides(self) -> TwoSides:
+        """What the boundaries are told by."""
+        return TwoSides(frozenset(self.electrode), self.electrolyte)
+
+    def check(self, frames: FrameSource) -> None:
+        """Raise AnalysisError if the trajectory holds elements of neither side, or lacks the anions."""
+        elements = set(elements_of(frames))
+        strange = sorted(elements - set(self.electrode) - set(self.electrolyte))
+        if strange or not elements & set(self.sides.anions):
+            wrong = f"{', '.join(strange)} on neither side" if strange else "none of the electrolyte's anions"
+            raise AnalysisError(
+                f"the trajectory holds {', '.join(sorted(elements))}: {wrong}; the electrode is of "
+                f"{', '.join(sorted(self.electrode))} and the electrolyte of {', '.join(sorted(self.electrolyte))}"
+            )
+
+
+def composition_of(formula: str) -> dict[str, float]:
+    """Return the atoms of each element in a formula such as Li7P3S11.
+
+    Raises
+    ------
+    AnalysisError
+        It is no formula.
+    """
+    try:
+        counts = {symbol: float(count) for symbol, count in Formula(formula).count().items()}
+    except ValueError as error:
+        raise AnalysisError(f"{formula!r} is no formula; write such as Li, Li7P3S11, Li6PS5Cl") from error
+    numbers_of(counts)
+    return counts
