@@ -10,15 +10,15 @@ CELL = np.diag([18.0, 18.0, HEIGHT_ANGSTROM])
 
 
 def growing(
-    rate_angstrom_per_ps: float, *, n_frames: int = 200, interval_ps: float = 1.0, seed: int = 0
+    angstrom2_per_ps: float, *, n_frames: int = 200, planes_per_angstrom: int = 5, seed: int = 0
 ) -> ArrayFrames:
-    """Return lithium from 0 to 30 Å and Li7P3S11 above, which mix evenly at both faces.
+    """Return lithium from 0 to 30 Å and Li7P3S11 above, which mix evenly at both faces; a frame per ps.
 
-    Each interphase is `rate_angstrom_per_ps` x time thick, half of it out of either side.
+    Each interphase is sqrt(`angstrom2_per_ps` x time) thick, half of it out of either side.
     """
     rng = np.random.default_rng(seed)
     numbers, start = [], []
-    for layer in np.arange(0.1, HEIGHT_ANGSTROM, 0.2):
+    for layer in (np.arange(HEIGHT_ANGSTROM * planes_per_angstrom) + 0.5) / planes_per_angstrom:
         plane = [3] * 10 if layer < ELECTRODE_ANGSTROM else [3] * 7 + [15] * 3 + [16] * 11
         numbers += plane
         start += [layer] * len(plane)
@@ -31,11 +31,11 @@ def growing(
     across = rng.random((len(height), 2)) * 18.0
     positions = np.empty((n_frames, len(height), 3))
     for frame in range(n_frames):
-        thick = rate_angstrom_per_ps * frame * interval_ps
+        thick = np.sqrt(angstrom2_per_ps * frame)
         stirred = (place + rng.normal(0, 0.05, len(height))) % 2.0
         stirred = np.minimum(stirred, 2.0 - stirred) - 0.5  # reflected at both boundaries
         now = np.where(np.abs(outwards) < thick / 2, stirred * thick, outwards)
         positions[frame, :, :2] = across
         positions[frame, :, 2] = face + way * now
         positions[frame] += rng.normal(0, 0.05, (len(height), 3))
-    return ArrayFrames(np.array(numbers), 1000.0 * interval_ps * np.arange(n_frames), positions, CELL)
+    return ArrayFrames(np.array(numbers), 1000.0 * np.arange(n_frames), positions, CELL)

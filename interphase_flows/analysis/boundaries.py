@@ -112,7 +112,7 @@ class BoundarySeries:
     electrode_left_angstrom: FloatArray
     """(n_frames,), the stretch without anions that holds most atoms: what is left of the electrode, Å."""
     electrode_middle_angstrom: FloatArray
-    """(n_frames,), where heights are counted from, above the lower ab face: the same number unless the cell changes, Å."""
+    """(n_frames,), where heights are counted from, above the lower ab face, Å; changes with the cell."""
 
 
 def interphase_boundaries(
@@ -223,7 +223,7 @@ def interphase_boundaries(
         population=found[:, :, 4:, 0],
         population_spread=found[:, :, 4:, 1],
         electrode_left_angstrom=left,
-        electrode_middle_angstrom=first_middle * periods,
+        electrode_middle_angstrom=(first_middle % 1.0) * periods,
     )
 
 

@@ -2,11 +2,11 @@
 
 import sys
 
-from interphase_flows.cli import campaigns, cluster, control, results, setup, status
+from interphase_flows.cli import analyse, campaigns, cluster, control, results, setup, status
 from interphase_flows.cli.application import app
 from interphase_flows.exceptions import InterphaseError
 
-__all__ = ["app", "campaigns", "cluster", "control", "main", "results", "setup", "status"]
+__all__ = ["analyse", "app", "campaigns", "cluster", "control", "main", "results", "setup", "status"]
 
 STOPPED_BY_CTRL_C = 130
 

@@ -148,7 +148,7 @@ def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySerie
     period = float(face_distances(cell)[2])
     if len(ends) == 2:
         # both interfaces share the electrolyte; bulk lies between them
-        periods = found.electrode_middle_angstrom / found.electrode_middle_angstrom[0] * period
+        periods = np.array([face_distances(np.asarray(frames.cell(i)))[2] for i in range(frames.n_frames)])
         both = periods + ends["below"] - ends["above"]
         return np.stack([both, both], axis=1)
     # one interface: the electrolyte ends with its last anion before the vacuum
@@ -157,5 +157,3 @@ def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySerie
     way = 1.0 if found.sides == ("above",) else -1.0
     far = float((way * (along - found.electrode_middle_angstrom[0]) % period).max())
     return (far - way * found.electrolyte_side_angstrom).reshape(-1, 1)
-
-

@@ -29,7 +29,9 @@ def plain(value: Any) -> Any:
 
 def interval_of(values: Mapping[str, Any]) -> Interval:
     """Return an interval from its plain form; None is nan."""
-    return Interval(*(np.nan if values[name] is None else values[name] for name in ("value", "lower", "upper")))
+    return Interval(
+        *(np.nan if values[name] is None else values[name] for name in ("value", "lower", "upper"))
+    )
 
 
 def kinetics_of(values: Mapping[str, Any]) -> GrowthKinetics:

@@ -54,11 +54,19 @@ class SurveyQuestion:
         return TwoSides(frozenset(self.electrode), self.electrolyte)
 
     def check(self, frames: FrameSource) -> None:
-        """Raise AnalysisError if the trajectory holds elements of neither side, or lacks the anions."""
+        """Raise AnalysisError if the trajectory holds elements of neither side, or lacks a side."""
         elements = set(elements_of(frames))
         strange = sorted(elements - set(self.electrode) - set(self.electrolyte))
-        if strange or not elements & set(self.sides.anions):
-            wrong = f"{', '.join(strange)} on neither side" if strange else "none of the electrolyte's anions"
+        absent = [
+            words
+            for words, side in (
+                ("the electrode", self.electrode),
+                ("the electrolyte's anions", self.sides.anions),
+            )
+            if not elements & set(side)
+        ]
+        if strange or absent:
+            wrong = f"{', '.join(strange)} on neither side" if strange else f"none of {' and '.join(absent)}"
             raise AnalysisError(
                 f"the trajectory holds {', '.join(sorted(elements))}: {wrong}; the electrode is of "
                 f"{', '.join(sorted(self.electrode))} and the electrolyte of {', '.join(sorted(self.electrolyte))}"

@@ -1,0 +1,94 @@
+"""The command that analyses a trajectory: of any program, or of a campaign."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from interphase_flows.cli.application import Root, app, settings_of
+
+OF_A_FILE = "A file"
+
+
+def _of_a_file(words: str) -> typer.models.OptionInfo:
+    return typer.Option(help=words, rich_help_panel=OF_A_FILE)
+
+
+@app.command()
+def analyse(
+    trajectory: Annotated[
+        str,
+        typer.Argument(
+            help="LAMMPS dump, XDATCAR, extended XYZ, .traj, H5MD, .zarr.zip; with --campaign a run: replica-0."
+        ),
+    ],
+    electrode: Annotated[str | None, _of_a_file("Formula, such as Li.")] = None,
+    electrolyte: Annotated[str | None, _of_a_file("Formula, such as Li7P3S11.")] = None,
+    temperature_k: Annotated[float | None, typer.Option(help="Temperature of the run, K.")] = None,
+    time_step_fs: Annotated[
+        float | None, _of_a_file("Time of one step, fs, for formats that count steps (LAMMPS).")
+    ] = None,
+    frame_interval_fs: Annotated[
+        float | None,
+        _of_a_file(
+            "Time between frames, fs, for formats that list frames (XDATCAR, XYZ and .traj without times)."
+        ),
+    ] = None,
+    elements: Annotated[
+        str | None, _of_a_file("Elements of LAMMPS' types 1, 2, 3 in order, such as Li,P,S.")
+    ] = None,
+    campaign: Annotated[str | None, typer.Option("--campaign", "-c", help="Analyse a run of it.")] = None,
+    root: Root = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,verdict; else all of them."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for analysis.json, analysis.html and figures.")] = Path(
+        "analysis"
+    ),
+) -> None:
+    """Measure the interphase in a trajectory: how thick, how fast, what crosses, and whether it stops.
+
+    A LAMMPS dump:  interphase analyse run.dump --time-step-fs 1 --elements Li,P,S --temperature-k 600
+    --electrode Li --electrolyte Li7P3S11
+
+    Transport alone, from VASP:  interphase analyse XDATCAR --frame-interval-fs 20 --temperature-k 900
+    --electrode Li --electrolyte Li7P3S11 --only transport
+
+    A run of a campaign:  interphase analyse replica-0 --campaign demo
+
+    boundaries: where the interphase begins and ends. kinetics: by which law it thickens. fluxes: what crosses its
+    boundaries. transport: Onsager coefficients. verdict: growing, passivated, depleted or undecided.
+
+    A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
+    when the two sides touched.
+    """
+    from interphase_flows.analysis.survey.survey import survey
+    from interphase_flows.console import shown_progress
+    from interphase_flows.managers.trajectory_choice import campaign_run, trajectory_file
+    from interphase_flows.report.survey import write_survey
+    from interphase_flows.report.survey_words import words_of
+
+    parts = [part.strip() for part in only.split(",")] if only else []
+    if campaign is not None:
+        chosen = campaign_run(
+            trajectory, campaign, settings_of(root), temperature_K=temperature_k, parts=parts
+        )
+    else:
+        chosen = trajectory_file(
+            Path(trajectory),
+            electrode=electrode,
+            electrolyte=electrolyte,
+            temperature_K=temperature_k,
+            parts=parts,
+            time_step_fs=time_step_fs,
+            frame_interval_fs=frame_interval_fs,
+            elements=dict(enumerate(elements.split(","), start=1)) if elements else None,
+        )
+    with chosen as opened, shown_progress(Console(stderr=True)):
+        found = survey(opened.frames, opened.question)
+    page = write_survey(found, out, title=opened.title, about=opened.about)
+    for line in words_of(found.values):
+        print(line)
+    print(page)

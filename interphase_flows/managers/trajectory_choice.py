@@ -1,0 +1,108 @@
+"""The trajectory and the question of ``interphase analyse``: a file of any format, or a run of a campaign."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from interphase_flows.analysis.frames import FrameSource
+from interphase_flows.analysis.readers.opening import open_trajectory
+from interphase_flows.analysis.survey.question import PARTS, SurveyQuestion, composition_of
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.exceptions import InputError
+from interphase_flows.results import CampaignResults
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import open_workspace
+from interphase_flows.structures.library import load_phase, load_structure_file
+
+
+@dataclass(frozen=True)
+class ChosenTrajectory:
+    """What will be analysed."""
+
+    frames: FrameSource
+    question: SurveyQuestion
+    title: str
+    about: tuple[str, ...]
+    """Where it is from, how it was unwrapped, what was mended: in words."""
+
+
+@contextmanager
+def trajectory_file(
+    path: Path,
+    *,
+    electrode: str | None,
+    electrolyte: str | None,
+    temperature_K: float | None,
+    parts: Sequence[str],
+    time_step_fs: float | None = None,
+    frame_interval_fs: float | None = None,
+    elements: Mapping[int, str] | None = None,
+) -> Iterator[ChosenTrajectory]:
+    """Open a file.
+
+    Raises
+    ------
+    InputError
+        Something that only a person can know is missing.
+    AnalysisError
+        As `open_trajectory`, `composition_of` and `SurveyQuestion`.
+    """
+    missing = [
+        option
+        for option, value in (
+            ("--electrode", electrode),
+            ("--electrolyte", electrolyte),
+            ("--temperature-k", temperature_K),
+        )
+        if value is None
+    ]
+    if missing or electrode is None or electrolyte is None or temperature_K is None:
+        raise InputError(
+            f"a file does not say all that is needed: give {', '.join(missing)}, such as "
+            "--electrode Li --electrolyte Li7P3S11 --temperature-k 600; or --campaign NAME for a run of a campaign"
+        )
+    question = SurveyQuestion(
+        composition_of(electrode), composition_of(electrolyte), temperature_K, tuple(parts) or PARTS
+    )
+    with open_trajectory(
+        path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, elements=elements
+    ) as frames:
+        about = (f"{path}; unwrapped: {frames.unwrapping}", *(f"mended: {words}" for words in frames.repairs))
+        yield ChosenTrajectory(frames, question, f"{electrode} | {electrolyte}: {path.name}", about)
+
+
+@contextmanager
+def campaign_run(
+    run_id: str, campaign: str, settings: Settings, *, temperature_K: float | None, parts: Sequence[str]
+) -> Iterator[ChosenTrajectory]:
+    """Open a run of a campaign, whose file says what its sides are and how hot it was.
+
+    Raises
+    ------
+    InputError
+        There is no such campaign, or no such run.
+    """
+    with open_workspace(settings, campaign, read_only=True) as workspace:
+        state = workspace.ledger.get("campaigns", campaign)
+    if state is None:
+        raise InputError(f"there is no campaign {campaign} under {settings.root}; see interphase status")
+    spec = Campaign.model_validate(state["spec"])
+    if temperature_K is None:
+        temperature_K = spec.production.dynamics.temperature_K
+    question = SurveyQuestion(
+        phase_composition(spec.electrode, spec.structure_files),
+        phase_composition(spec.electrolyte, spec.structure_files),
+        temperature_K,
+        tuple(parts) or PARTS,
+    )
+    with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
+        title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"
+        yield ChosenTrajectory(frames, question, title, (f"run {run_id} of campaign {campaign}",))
+
+
+def phase_composition(name: str, structure_files: Mapping[str, str]) -> dict[str, float]:
+    """Return the atoms of each element in a cell of a phase."""
+    atoms = load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
+    return {symbol: float(count) for symbol, count in sorted(Counter(atoms.symbols).items())}

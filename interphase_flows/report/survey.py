@@ -1,0 +1,101 @@
+"""What surveys of trajectories say, as a section of a report and as a page of its own."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.survey.plain import plain, verdict_of
+from interphase_flows.analysis.survey.survey import Survey
+from interphase_flows.report.kinetics_figures import verdict_figure
+from interphase_flows.report.quantities import rounded
+from interphase_flows.report.style import FigureFile, rendered, write_whole
+from interphase_flows.report.survey_figures import figures_of
+
+JSON_NAME = "analysis.json"
+PAGE_NAME = "analysis.html"
+FIGURES_FOLDER = "figures"
+
+
+def drawn_surveys(
+    runs: Mapping[str, Mapping[str, Any]],
+    arrays: Mapping[str, NDArray[np.floating]],
+    pooled: Mapping[str, Any] | None = None,
+) -> dict[str, FigureFile]:
+    """Draw the figures of each run, named ``run_figure``, and of all runs together.
+
+    Parameters
+    ----------
+    runs
+        Values of surveys by name of the run; a single run may have the empty name.
+    arrays
+        Their series, named ``run/side.quantity``.
+    pooled
+        What the runs say together.
+    """
+    drawn = {}
+    for run, values in runs.items():
+        own = {name.removeprefix(f"{run}/"): a for name, a in arrays.items() if name.startswith(f"{run}/")}
+        for name, (figure, alt) in figures_of(values, own).items():
+            full = f"{run}_{name}" if run else name
+            drawn[full] = rendered(figure, full, f"{alt}, {run}" if run else alt)
+    for side, found in (pooled or {}).get("verdict", {}).items():
+        if found.get("checks"):
+            name = f"pooled_verdict_{side}"
+            drawn[name] = rendered(verdict_figure(verdict_of(found)), name, f"Rates {side}, all replicas")
+    return drawn
+
+
+def survey_section(
+    runs: Mapping[str, Mapping[str, Any]],
+    drawn: Mapping[str, FigureFile],
+    pooled: Mapping[str, Any] | None = None,
+) -> Markup:
+    """Return the section as HTML, figures included."""
+    template = _environment().from_string(_text("survey_section.html"))
+    return Markup(template.render(runs=runs, drawn=drawn, pooled=pooled))
+
+
+def write_survey(survey: Survey, folder: Path, *, title: str, about: Sequence[str] = ()) -> Path:
+    """Write ``analysis.json``, ``figures/`` and ``analysis.html`` into a folder and return the page's path.
+
+    Parameters
+    ----------
+    survey
+        What was found.
+    folder
+        Created when it does not exist; what is there is replaced.
+    title
+        Of the page.
+    about
+        Where the trajectory is from and how it was read, in words.
+    """
+    drawn = drawn_surveys({"": survey.values}, {f"/{name}": series for name, series in survey.arrays.items()})
+    section = survey_section({"": survey.values}, drawn)
+    page = _environment().from_string(_text("survey_page.html"))
+    (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
+    for figure in drawn.values():
+        figure.write(folder / FIGURES_FOLDER)
+    content = {"about": list(about), **survey.values, "series": plain(survey.arrays)}
+    write_whole(folder / JSON_NAME, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    html = page.render(title=title, about=about, section=section)
+    write_whole(folder / PAGE_NAME, html.encode("utf-8"))
+    return folder / PAGE_NAME
+
+
+def _text(name: str) -> str:
+    return (resources.files("interphase_flows.report") / name).read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(rounded=rounded)
+    return environment

@@ -1,0 +1,78 @@
+"""A survey in a few lines of words, for a terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from interphase_flows.report.quantities import rounded
+
+
+def words_of(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line or more for every part that was asked for."""
+    for part in ("boundaries", "kinetics", "fluxes", "transport", "verdict"):
+        found = values.get(part)
+        if found is None:
+            continue
+        if "refused" in found:
+            yield f"{part}: not answered: {found['refused']}"
+            continue
+        yield from {
+            "boundaries": _boundaries,
+            "kinetics": _kinetics,
+            "fluxes": _fluxes,
+            "transport": _transport,
+            "verdict": _verdict,
+        }[part](found)
+
+
+def _boundaries(found: Mapping[str, Any]) -> Iterator[str]:
+    for side, each in found["sides"].items():
+        yield (
+            f"thickness {side}: {rounded(each['thickness_start_angstrom'])} Å at the start, "
+            f"{rounded(each['thickness_end_angstrom'])} Å at the end"
+        )
+    yield from (f"boundaries: {note}" for note in found["notes"])
+
+
+def _kinetics(found: Mapping[str, Any]) -> Iterator[str]:
+    for side, each in found.items():
+        if "refused" in each:
+            yield f"growth {side}: not answered: {each['refused']}"
+        else:
+            yield f"growth {side}: {each['decision'].replace('_', ' ')}: {each['reason']}"
+
+
+def _fluxes(found: Mapping[str, Any]) -> Iterator[str]:
+    for side, each in found["crossings"].items():
+        if "refused" in each:
+            yield f"fluxes {side}: not answered: {each['refused']}"
+            continue
+        passed = ", ".join(
+            f"{row['species']} {rounded(row['passed_atoms_per_nm2'])}"
+            for row in each["rows"]
+            if row["boundary"] == "electrode side"
+        )
+        yield f"passed {side} from the electrode into the interphase, atoms/nm²: {passed}"
+
+
+def _transport(found: Mapping[str, Any]) -> Iterator[str]:
+    onsager = found["onsager_per_eV_angstrom_ps"]
+    numbers = ", ".join(
+        f"{symbol} {onsager['value'][i][i]:.3g} [{onsager['lower'][i][i]:.3g}, {onsager['upper'][i][i]:.3g}]"
+        for i, symbol in enumerate(found["species"])
+    )
+    yield f"L_ii, 1/(eV Å ps): {numbers}{'' if found['stationary'] else '; not stationary'}"
+
+
+def _verdict(found: Mapping[str, Any]) -> Iterator[str]:
+    yield f"verdict: {found['state']}"
+    for side, each in found["sides"].items():
+        if "refused" in each:
+            yield f"verdict {side}: not answered: {each['refused']}"
+            continue
+        needed = each["trajectory_needed_ps"]
+        more = (
+            f" (it takes about {rounded(needed[0], 2)} ps or more)"
+            if needed and needed[0] is not None
+            else ""
+        )
+        yield f"verdict {side}: {each['state']}: {each['reason']}{more}"

@@ -1,0 +1,136 @@
+"""`interphase analyse`: any format gives the same answer, and what cannot be answered is said in words."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from growing_interphase import growing
+from interphase_flows import cli
+
+SIDES = ("--electrode", "Li", "--electrolyte", "Li7P3S11", "--temperature-k", "600")
+
+
+@pytest.fixture
+def analyse(monkeypatch, capsys, tmp_path):
+    """Run the command in an empty folder; exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["interphase", "analyse", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as error:
+            code = int(error.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def written(frames, *names, **info):
+    for name in names:
+        write(
+            name,
+            [
+                Atoms(
+                    frames.numbers,
+                    np.round(frames.positions(i), 4),
+                    cell=frames.cell(i),
+                    pbc=True,
+                    info={"time_fs": float(frames.time_fs[i])} if not info else {},
+                )
+                for i in range(frames.n_frames)
+            ],
+        )
+
+
+def answer(folder):
+    found = json.loads((folder / "analysis.json").read_text())
+    about = found.pop("about")
+    return found, about
+
+
+def test_two_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
+    written(growing(2.0, n_frames=12, planes_per_angstrom=2), "run.extxyz", "run.traj")
+    for name in ("extxyz", "traj"):
+        code, out, err = analyse(f"run.{name}", *SIDES, "--out", name)
+        assert code == 0, err
+        assert "verdict: undecided" in out
+    (one, about), (other, _) = answer(tmp_path / "extxyz"), answer(tmp_path / "traj")
+    assert one == other
+    assert about[0].startswith("run.extxyz; unwrapped: smallest steps")
+    assert len(one["series"]["above.thickness_angstrom"]) == 12
+
+
+def test_the_page_and_figures_are_written_and_load_nothing(analyse, tmp_path):
+    written(growing(2.0, n_frames=21, planes_per_angstrom=2), "run.traj")
+    assert analyse("run.traj", *SIDES)[0] == 0
+    page = (tmp_path / "analysis" / "analysis.html").read_text()
+    assert (
+        "Above: undecided." in page and "Law of growth" in page and "http" not in page.partition("<body>")[2]
+    )
+    thick = answer(tmp_path / "analysis")[0]["boundaries"]["sides"]["above"]["thickness_end_angstrom"]
+    assert f"{thick:.3g}" in page
+    names = {path.name for path in (tmp_path / "analysis" / "figures").iterdir()}
+    assert {"thickness_above.svg", "passed_above.png"} <= names
+
+
+def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([3, 15, 16], [14, 6, 22])
+    walk = rng.normal(0, 0.3, (120, 42, 3)).cumsum(axis=0) + rng.random((42, 3)) * 20.0
+    frames = [Atoms(numbers, each, cell=[20.0] * 3, pbc=True) for each in walk]
+    write("bulk.traj", frames)
+    code, out, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100")
+    assert code == 0, err
+    found, _ = answer(tmp_path / "analysis")
+    for part in ("boundaries", "kinetics", "fluxes", "verdict"):
+        assert "refused" in found[part]
+    assert "boundaries: not answered" in out
+    assert found["transport"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
+    assert (tmp_path / "analysis" / "figures" / "onsager.svg").exists()
+
+
+def test_one_part_alone(analyse, tmp_path):
+    written(growing(2.0, n_frames=3, planes_per_angstrom=2), "run.traj")
+    assert analyse("run.traj", *SIDES, "--only", "boundaries")[0] == 0
+    assert set(answer(tmp_path / "analysis")[0]) == {"trajectory", "question", "boundaries", "series"}
+
+
+def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
+    """A third of the cell: 30 Å high, 10 Å of electrode."""
+    frames = growing(0.0, n_frames=2, planes_per_angstrom=6)
+    frames.cells[2, 2] = 30.0
+    frames.all_positions[:, :, 2] /= 3.0
+    written(frames, "small.traj")
+    frames.cells[2, 2] = 90.0
+    code, out, err = analyse("small.traj", *SIDES, "--only", "boundaries")
+    assert code == 0, err
+    found = answer(tmp_path / "analysis")[0]["boundaries"]
+    assert max(found["widths_angstrom"]) == 7.0
+    assert "cut in slabs of 4 to 7 Å" in out and "wider ones were refused" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run.traj",), "--temperature-k"),
+        (("none.traj", *SIDES), "there is no trajectory"),
+        (("run.traj", *SIDES, "--only", "growth"), "boundaries, kinetics, fluxes, transport, verdict"),
+        (("run.traj", "--electrode", "Na", *SIDES[2:]), "none of the electrode"),
+        (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
+        (("run.traj", *SIDES[:2], "--electrolyte", "Qq7", *SIDES[4:]), "Qq"),
+        (("replica-0", "--campaign", "none"), "none"),
+    ],
+)
+def test_what_is_wrong_is_a_sentence_and_exit_code_2(analyse, tmp_path, arguments, words):
+    written(growing(2.0, n_frames=2, planes_per_angstrom=2), "run.traj")
+    code, _, err = analyse(*arguments)
+    assert code == 2
+    assert words in err and "Traceback" not in err
+    assert not (tmp_path / "analysis").exists()
