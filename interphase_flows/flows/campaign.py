@@ -9,6 +9,7 @@ from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.jobs.conclusions import conclude
+from interphase_flows.jobs.growth import GrowthMaker
 from interphase_flows.jobs.interphase import InterphaseMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
@@ -54,6 +55,12 @@ class CampaignMaker(Maker):
         ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
+        growth = GrowthMaker(
+            electrode=spec.electrode,
+            electrolyte=spec.electrolyte,
+            temperature_K=spec.production.dynamics.temperature_K,
+            structure_files=spec.structure_files,
+        ).make(production.output)
         drawn = DrawProductionMaker(
             n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
         ).make(production.output, spec.seed + AUDIT_SEED)
@@ -72,8 +79,9 @@ class CampaignMaker(Maker):
             curve.output,
             interphase.output,
             audit.output,
+            growth.output,
         )
-        for tolerant in (reaction, interphase, conclusion):
+        for tolerant in (reaction, interphase, growth, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
         return Flow(
             [
@@ -84,6 +92,7 @@ class CampaignMaker(Maker):
                 production,
                 curve,
                 interphase,
+                growth,
                 drawn,
                 audit_labels,
                 audit,

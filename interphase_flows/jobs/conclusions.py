@@ -30,6 +30,7 @@ def conclude(
     learning_curve: AnalysisDoc | None,
     interphase: AnalysisDoc | None,
     production_audit: AnalysisDoc | None,
+    growth: AnalysisDoc | None = None,
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
 
@@ -55,6 +56,7 @@ def conclude(
                 ("learning_curve", learning_curve),
                 ("interphase", interphase),
                 ("production_audit", production_audit),
+                ("growth", growth),
             )
             if analysis is not None
         },

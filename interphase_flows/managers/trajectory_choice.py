@@ -1,6 +1,5 @@
 """The trajectory and the question of ``interphase analyse``: a file of any format, or a run of a campaign."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.results import CampaignResults
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace
-from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.composition import composition_of_phase
 
 
 @dataclass(frozen=True)
@@ -92,17 +91,11 @@ def campaign_run(
     if temperature_K is None:
         temperature_K = spec.production.dynamics.temperature_K
     question = SurveyQuestion(
-        phase_composition(spec.electrode, spec.structure_files),
-        phase_composition(spec.electrolyte, spec.structure_files),
+        composition_of_phase(spec.electrode, spec.structure_files),
+        composition_of_phase(spec.electrolyte, spec.structure_files),
         temperature_K,
         tuple(parts) or PARTS,
     )
     with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
         title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"
         yield ChosenTrajectory(frames, question, title, (f"run {run_id} of campaign {campaign}",))
-
-
-def phase_composition(name: str, structure_files: Mapping[str, str]) -> dict[str, float]:
-    """Return the atoms of each element in a cell of a phase."""
-    atoms = load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
-    return {symbol: float(count) for symbol, count in sorted(Counter(atoms.symbols).items())}

@@ -16,6 +16,7 @@ from interphase_flows.report.convergence import Convergence
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs import (
     Estimate,
+    Growth,
     Outcome,
     Question,
     ReportInputs,
@@ -81,6 +82,7 @@ class _Collector:
         environments = band(arrays, n_replicas, "environments", "environment_labels", "time_ps")
         outcome, reason = self._outcome()
         temperature = self.spec.production.dynamics.temperature_K
+        growth = self._growth()
         time_ps = interphase.values["time_ps"] if interphase else 0.0
         return ReportInputs(
             campaign=self.spec.name,
@@ -107,8 +109,10 @@ class _Collector:
             provenance=self.cited.rows,
             software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
             notes=self._notes(dataset, interphase),
-            verdict="undecided",
-            verdict_reason=f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase "
+            growth=growth,
+            verdict="undecided" if growth is None else growth.pooled["state"],
+            verdict_reason=_judged(growth)
+            or f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase "
             "goes on growing, passivates or runs out of lithium"
             if interphase
             else "there is no production yet",
@@ -202,6 +206,14 @@ class _Collector:
         self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
         return thermodynamics(analysis, self.spec, before, environments)
 
+    def _growth(self) -> Growth | None:
+        found = self.documents.analysis("growth")
+        if found is None:
+            return None
+        self._cite("growth", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        values: Any = found.values
+        return Growth(values["runs"], values["pooled"], self.documents.arrays(found))
+
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
         notes += [note for segment in self.production for note in segment.notes]
@@ -222,6 +234,12 @@ class _Collector:
 def _estimate(analysis: AnalysisDoc | None, name: str) -> Estimate | None:
     values: Any = analysis.values.get(name) if analysis else None
     return Estimate(**values) if values else None
+
+
+def _judged(growth: Growth | None) -> str:
+    """Return why the verdict is what it is, by interface; empty if no interface was judged."""
+    verdicts = growth.pooled["verdict"] if growth else {}
+    return "; ".join(f"{side}: {v.get('reason') or v.get('refused')}" for side, v in verdicts.items())
 
 
 def _number(value: object) -> float | None:

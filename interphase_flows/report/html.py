@@ -20,6 +20,7 @@ from interphase_flows.report.inputs import ReportInputs
 from interphase_flows.report.quantities import duration, minus, rounded, with_error
 from interphase_flows.report.structure_scene import draw_scene, scene_of
 from interphase_flows.report.style import FigureFile, rendered, write_whole
+from interphase_flows.report.survey import drawn_surveys, survey_section
 
 REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
@@ -114,7 +115,10 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             if view is not None
         ),
     ]
-    return {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
+    drawn = {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
+    if inputs.growth is not None:
+        drawn |= drawn_surveys(inputs.growth.runs, inputs.growth.arrays, inputs.growth.pooled)
+    return drawn
 
 
 def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
@@ -135,6 +139,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         verdict_text=verdict_in_words(inputs),
         longest_ps=longest_time_ps(inputs),
         convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
+        growth=survey_section(inputs.growth.runs, drawn, inputs.growth.pooled) if inputs.growth else "",
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,

@@ -6,7 +6,7 @@ replicas; ``None`` or nan means that there is no interval, which the report says
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,6 +279,17 @@ class ProvenanceRow:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """Surveys of the production runs, and what they say together."""
+
+    runs: Mapping[str, Mapping[str, Any]]
+    """Plain values of `analysis.survey`, by run."""
+    pooled: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.floating]]
+    """Series named ``run/side.quantity``."""
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows. Only the first four fields are needed."""
 
@@ -305,6 +316,7 @@ class ReportInputs:
     """Of the released committee on random frames of production, labelled afterwards."""
     production_energy_mae_mev_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
+    growth: Growth | None = None
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

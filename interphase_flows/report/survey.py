@@ -42,7 +42,9 @@ def drawn_surveys(
     drawn = {}
     for run, values in runs.items():
         own = {name.removeprefix(f"{run}/"): a for name, a in arrays.items() if name.startswith(f"{run}/")}
-        for name, (figure, alt) in figures_of(values, own).items():
+        # what is judged of all runs together is shown once
+        shown = {name: each for name, each in values.items() if name != "verdict" or pooled is None}
+        for name, (figure, alt) in figures_of(shown, own).items():
             full = f"{run}_{name}" if run else name
             drawn[full] = rendered(figure, full, f"{alt}, {run}" if run else alt)
     for side, found in (pooled or {}).get("verdict", {}).items():

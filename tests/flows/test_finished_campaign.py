@@ -35,6 +35,47 @@ def test_the_loop_spawned_two_iterations_and_ran_out_of_budget(finished_root: Pa
     assert rows[-1]["n_labels_total"] > rows[0]["n_labels_total"]
 
 
+def test_growth_is_judged_or_refused_in_words_and_in_the_report(finished_root: Path) -> None:
+    """Three frames of a small cell decide nothing, and every part says so."""
+    [growth] = json.loads(
+        interphase(
+            "query", "analyses", "name=growth", "--root", str(finished_root), "--format", "json"
+        ).stdout
+    )
+    values = growth["values"]
+    assert set(values["runs"]) == {"replica-0", "replica-1"}
+    assert values["pooled"]["state"] == "undecided"
+    for run in values["runs"].values():
+        assert "supports no transport coefficient" in run["transport"]["refused"]
+        assert "refused" in run["verdict"] or run["verdict"]["state"] == "undecided"
+    page = (finished_root / "tiny" / "report" / "report.html").read_text()
+    assert "All replicas together" in page
+    assert "supports no transport coefficient" in page
+    assert result_of(finished_root).analysis_keys["growth"] == growth["key"]
+
+
+def test_a_run_of_the_campaign_can_be_analysed_alone(finished_root: Path, tmp_path: Path) -> None:
+    """The campaign's file says what the sides are and how hot it was; the answer is that of the job."""
+    interphase(
+        "analyse",
+        "replica-0",
+        "--campaign",
+        "tiny",
+        "--root",
+        str(finished_root),
+        "--out",
+        str(tmp_path / "one"),
+    )
+    [growth] = json.loads(
+        interphase(
+            "query", "analyses", "name=growth", "--root", str(finished_root), "--format", "json"
+        ).stdout
+    )
+    found = json.loads((tmp_path / "one" / "analysis.json").read_text())
+    assert found["boundaries"] == growth["values"]["runs"]["replica-0"]["boundaries"]
+    assert found["verdict"] == growth["values"]["runs"]["replica-0"]["verdict"]
+
+
 def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> None:
     """An explored run's next segment begins at the step where the one before ended."""
     text = interphase(
