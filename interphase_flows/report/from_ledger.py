@@ -111,11 +111,7 @@ class _Collector:
             notes=self._notes(dataset, interphase),
             growth=growth,
             verdict="undecided" if growth is None else growth.pooled["state"],
-            verdict_reason=_judged(growth)
-            or f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase "
-            "goes on growing, passivates or runs out of lithium"
-            if interphase
-            else "there is no production yet",
+            verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
         )
 
     def _dataset(self) -> DatasetDoc | None:
@@ -236,10 +232,19 @@ def _estimate(analysis: AnalysisDoc | None, name: str) -> Estimate | None:
     return Estimate(**values) if values else None
 
 
-def _judged(growth: Growth | None) -> str:
-    """Return why the verdict is what it is, by interface; empty if no interface was judged."""
+def _judged(growth: Growth | None, time_ps: object) -> str:
+    """Return why the verdict is what it is, by interface."""
+    sentences = []
+    if growth is None or growth.pooled["state"] == "undecided":
+        sentences.append(
+            f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase goes on growing, "
+            "passivates or runs out of its electrode or electrolyte."
+        )
     verdicts = growth.pooled["verdict"] if growth else {}
-    return "; ".join(f"{side}: {v.get('reason') or v.get('refused')}" for side, v in verdicts.items())
+    sentences += [
+        f"{side.capitalize()}: {v.get('reason') or v.get('refused')}." for side, v in verdicts.items()
+    ]
+    return " ".join(sentences)
 
 
 def _number(value: object) -> float | None:

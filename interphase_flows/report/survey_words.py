@@ -70,9 +70,12 @@ def _verdict(found: Mapping[str, Any]) -> Iterator[str]:
             yield f"verdict {side}: not answered: {each['refused']}"
             continue
         needed = each["trajectory_needed_ps"]
-        more = (
-            f" (it takes about {rounded(needed[0], 2)} ps or more)"
-            if needed and needed[0] is not None
-            else ""
-        )
+        more = ""
+        if needed and needed[0] is not None:
+            length = f"{rounded(needed[0], 2)} ps"
+            more = (
+                f" (it takes about {length} or more)"
+                if each["checks"]
+                else f" (nothing is judged below {length})"
+            )
         yield f"verdict {side}: {each['state']}: {each['reason']}{more}"
