@@ -14,6 +14,7 @@
     ├── TrainingError                 a potential could not be trained
     ├── DynamicsError                 a segment of molecular dynamics cannot start or go on
     ├── StorageError                  something stored cannot be read or written
+    │   ├── StorageAwayError          a server does not answer, a disk is full: the same may do well later
     │   ├── LockedError               another process holds the campaign
     │   ├── CorruptArtifactError      a file's hash is not the one on record
     │   ├── CorruptStoreError         the document store is damaged
@@ -101,6 +102,10 @@ class DynamicsError(InterphaseError):
 
 class StorageError(InterphaseError):
     """Something stored cannot be read or written."""
+
+
+class StorageAwayError(StorageError):
+    """A server does not answer, or a disk is full: the same may do well later."""
 
 
 class LockedError(StorageError):

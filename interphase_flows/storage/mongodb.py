@@ -18,7 +18,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from interphase_flows.exceptions import SettingsError, StorageError
+from interphase_flows.exceptions import SettingsError, StorageAwayError, StorageError
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage.indexes import NOT_ALLOWED, indexes_of, make_indexes
 from interphase_flows.storage.ledger_entry import check_size
@@ -264,7 +264,8 @@ class MongodbStore(MongoStore):
         else:
             code = f" {error.code}" if isinstance(error, OperationFailure) else ""
             mend = f"code{code}: check `store` in the settings and the server's own log"
-        return StorageError(f"{what}; {mend}")
+        kind = StorageAwayError if isinstance(error, AutoReconnect) else StorageError
+        return kind(f"{what}; {mend}")
 
 
 def change_document(

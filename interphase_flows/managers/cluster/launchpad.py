@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from interphase_flows.exceptions import SettingsError, StorageError
+from interphase_flows.exceptions import SettingsError, StorageAwayError, StorageError
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.patience import patiently
 
@@ -149,4 +149,5 @@ def in_words(store: MongodbSettings, error: Exception) -> StorageError:
         mend = "user or password are wrong, or the user may not write there: mend store in the settings"
     else:
         mend = f"mend {where} and store.options in the settings"
-    return StorageError(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}")
+    kind = StorageAwayError if isinstance(error, ConnectionFailure) else StorageError
+    return kind(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}")

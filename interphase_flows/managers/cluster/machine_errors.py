@@ -3,13 +3,7 @@
 import errno
 from collections.abc import Iterator
 
-from interphase_flows.exceptions import (
-    CorruptArtifactError,
-    CorruptStoreError,
-    DocumentTooLargeError,
-    LeaseLostError,
-    StorageError,
-)
+from interphase_flows.exceptions import LeaseLostError, StorageAwayError
 
 MOST_TRIES = 8
 FIRST_WAIT_S = 2.0
@@ -30,15 +24,11 @@ TRANSIENT = frozenset(
 )
 """A full disk, a quota, a file server that is away."""
 
-LASTING = (CorruptArtifactError, CorruptStoreError, DocumentTooLargeError)
-
 
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether the same job may do well later, or elsewhere."""
-    if isinstance(error, LASTING):
-        return False
     return any(
-        isinstance(each, StorageError | LeaseLostError)
+        isinstance(each, StorageAwayError | LeaseLostError)
         or (isinstance(each, OSError) and each.errno in TRANSIENT)
         for each in _chain(error)
     )

@@ -71,7 +71,7 @@ RULES: Mapping[str, Rule] = {
     "AutoReconnect": Rule(20, "the database is not reachable"),
     "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
     "NetworkTimeout": Rule(20, "the database does not answer in time"),
-    "StorageError": Rule(8, "the database or the folder of files is not reachable"),
+    "StorageAwayError": Rule(8, "the database is not reachable, or a disk is full"),
     "OSError": Rule(8, "a disk is full or not there"),
 }
 """Reason -> rule.  Any other error is the job's own, and running it again would end in it again."""
