@@ -113,8 +113,10 @@ def test_a_lock_whose_owner_was_killed_is_taken_after_a_while(settings, tmp_path
     job = plus_one(1)
     add(settings, Flow([job]), "locked")
     launchpad = open_launchpad(settings)
-    launchpad.workflows.update_many({}, {"$set": {"locked": True}})
+    of_campaign = {"metadata.campaign": "locked"}
+    launchpad.workflows.update_many(of_campaign, {"$set": {"locked": True}})
     assert work(settings, "all", tmp_path / "launches").n_jobs == 1
     assert output_of(settings, "locked", job.uuid) == 2
-    assert launchpad.workflows.count_documents({"locked": True}) == 0
+    n_locked = launchpad.workflows.count_documents(of_campaign | {"locked": True})
     launchpad.connection.close()
+    assert n_locked == 0

@@ -71,3 +71,12 @@ def test_a_server_that_never_answered_is_not_waited_for(on_own_server, own_serve
     with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}"):
         open_launchpad(on_own_server)
     assert time.monotonic() - began < on_own_server.store.patience_s / 2
+
+
+def test_a_launchpad_that_is_printed_shows_no_password(settings, needles):
+    """FireWorks' own words for one are its address."""
+    launchpad = open_launchpad(settings)
+    launchpad.connection.close()
+    for shown in (repr(launchpad), str(launchpad), f"{launchpad}"):
+        assert settings.store.database in shown
+        assert not any(needle.decode() in shown for needle in needles)

@@ -100,6 +100,13 @@ def test_a_worker_that_is_told_to_end_within_a_job_hands_it_over_and_takes_no_ot
     assert output_of(settings, "told-to-end", last.uuid) == 1
 
 
+def test_a_worker_leaves_the_environment_of_its_process_as_it_was(settings, tmp_path, monkeypatch):
+    """Whoever works within another program does not change that program's settings."""
+    monkeypatch.delenv("INTERPHASE_ROOT")
+    work(settings, "all", tmp_path / "launches")
+    assert "INTERPHASE_ROOT" not in os.environ
+
+
 def test_a_failed_job_is_on_record_and_those_that_may_miss_it_go_on(settings, tmp_path):
     """Its reason can be queried, and status names it."""
     good, bad = plus_one(1), broken()

@@ -18,6 +18,7 @@ from interphase_flows.managers.cluster.allocations import ask_for_workers
 from interphase_flows.managers.cluster.launchpad import open_launchpad
 from interphase_flows.managers.cluster.recovery import Recovery, recover
 from interphase_flows.managers.cluster.slurm import jobs_in_queue
+from interphase_flows.managers.cluster.states import n_open_jobs
 from interphase_flows.managers.cluster.worker import work
 from interphase_flows.settings import Settings
 from slurm_cluster import SlurmCluster
@@ -72,6 +73,7 @@ def lose_a_worker(
     until(lambda: ask_for_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
     until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
     assert len(begun.read_text().splitlines()) == 2
+    until(lambda: n_open_jobs(settings) == 0, "the job was not closed", logs)
     # an idle worker of this test would take the next one's job
     subprocess.run(["scancel", "--me"], check=True, capture_output=True, timeout=60)
     until(lambda: not jobs_in_queue("if-"), "workers do not end", logs)
@@ -139,8 +141,8 @@ def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
     launchpad.set_reservation_id(launch_id, printed.stdout.strip())
     assert recover(on_slurm) == []
     run(slurm, "scancel", printed.stdout.strip())
-    (found,) = until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
     launchpad.connection.close()
+    (found,) = until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
     assert (found.fw_id, found.action) == (firework.fw_id, "mend")
     assert "ended as CANCELLED" in found.told
     assert work(on_slurm, "all", tmp_path / "launches").n_jobs == 1

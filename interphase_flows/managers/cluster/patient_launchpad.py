@@ -123,3 +123,9 @@ class PatientLaunchPad(LaunchPad):
         super().__init__(**kwargs)
         for name in COLLECTIONS:
             setattr(self, name, PatientCollection(self.db[name], wait))
+
+    def __repr__(self) -> str:
+        """The name of the database; FireWorks' own would be the address with its password."""
+        return f"{type(self).__name__}({self.name})"
+
+    __str__ = __repr__

@@ -72,12 +72,11 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
     from interphase_flows.managers.cluster.firetask import close_workspaces  # a second to import
 
     worker = worker_settings(settings, name)
-    _keep_settings(settings)
     launchpad = open_launchpad(settings)
     end = deadline(settings)
     n_jobs, idle_since = 0, time.monotonic()
     try:
-        with _told_by_signal():
+        with _kept_settings(settings), _told_by_signal():
             while True:
                 if end.is_over:
                     return Shift(n_jobs, "its time is over")
@@ -94,11 +93,22 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
         launchpad.connection.close()
 
 
-def _keep_settings(settings: Settings) -> None:
+@contextlib.contextmanager
+def _kept_settings(settings: Settings) -> Iterator[None]:
     """Let jobs, which run in folders of their own, find the settings that this process began with."""
+    kept = {"INTERPHASE_ROOT": str(settings.root)}
     if file := settings_file():
-        os.environ[FILE_VARIABLE] = str(file.absolute())
-    os.environ["INTERPHASE_ROOT"] = str(settings.root)
+        kept[FILE_VARIABLE] = str(file.absolute())
+    before = {name: os.environ.get(name) for name in kept}
+    os.environ.update(kept)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
