@@ -89,7 +89,11 @@ def find_interfaces(
                 f"refused: {refusals[0]}"
             )
         return interphase_boundaries(frames, sides, widths_angstrom=widths), widths, notes
-    raise AnalysisError(refusals[-1])
+    least_angstrom = 4 * DEFAULT_WIDTHS_ANGSTROM[-1]
+    raise AnalysisError(
+        f"boundaries cannot be followed in this cell, not even with the narrowest slabs ({refusals[-1]}); they can in "
+        f"one of {least_angstrom:g} Å and more along the normal, with electrode and electrolyte left in the first frame"
+    )
 
 
 def interfaces_of(
