@@ -100,7 +100,9 @@ class SlurmCluster:
         self.cpus_per_node = cpus_per_node
         self.has_gpus = has_gpus
         self.partitions = partitions
-        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
+        # batch scripts begin a login shell: one that is killed within somebody's profile may leave its locks behind
+        self.variables = {"SLURM_CONF": str(folder / "slurm.conf"), "HOME": str(folder / "home")}
+        self.environment = os.environ | self.variables
 
     def start(self) -> None:
         """Start it, and return when all nodes are idle.
@@ -111,7 +113,7 @@ class SlurmCluster:
             They are not within a minute; with the controller's last words.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("state", *(f"spool/{node}" for node in self.nodes)):
+        for name in ("home", "state", *(f"spool/{node}" for node in self.nodes)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         ports = free_ports(1 + len(self.nodes))
         text = CONFIGURATION.format(

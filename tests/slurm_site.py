@@ -44,7 +44,7 @@ class Site:
         file = root / "interphase.yaml"
         file.touch(mode=0o600)
         file.write_text(settings)
-        variables = {"INTERPHASE_SETTINGS_FILE": str(file), "SLURM_CONF": slurm.environment["SLURM_CONF"]}
+        variables = {"INTERPHASE_SETTINGS_FILE": str(file), **slurm.variables}
         return cls(root, slurm, variables)
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

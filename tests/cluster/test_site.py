@@ -54,7 +54,7 @@ class Place:
 
     def environment(self) -> dict[str, str]:
         return environment() | {
-            "SLURM_CONF": self.slurm.environment["SLURM_CONF"],
+            **self.slurm.variables,
             "HOME": str(self.folder.parent),
             "INTERPHASE_SETTINGS_FILE": str(self.folder / "settings.yaml"),
         }
@@ -149,7 +149,8 @@ def place(
 def queue_of_the_test(slurm: SlurmCluster) -> Iterator[None]:
     """Of what this process asks itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+        for name, value in slurm.variables.items():
+            patch.setenv(name, value)
         yield
 
 

@@ -30,7 +30,8 @@ AN_HOUR_LATER = {"begin": "now+1hour"}
 @pytest.fixture
 def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch):
     """Makes settings of this process, and of those that Slurm starts from it; the queue is empty afterwards."""
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    for name, value in slurm.variables.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def make(max_in_queue: int | None = None, **worker) -> Settings:

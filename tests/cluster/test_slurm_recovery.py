@@ -32,7 +32,8 @@ WORKERS = {"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s
 @pytest.fixture
 def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of this process and of those that Slurm starts from it."""
-    monkeypatch.setenv("SLURM_CONF", slurm.environment["SLURM_CONF"])
+    for name, value in slurm.variables.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", json.dumps(WORKERS))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return Settings(root=settings.root, store=settings.store, artifacts_url=settings.artifacts_url)
@@ -72,8 +73,9 @@ def lose_a_worker(
     go.touch()
     until(lambda: ask_for_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
     until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
-    assert len(begun.read_text().splitlines()) == 2
+    # who lost the job may end it within the seconds that Slurm gives it; the other one runs it all the same
     until(lambda: n_open_jobs(settings) == 0, "the job was not closed", logs)
+    assert len(begun.read_text().splitlines()) == 2
     # an idle worker of this test would take the next one's job
     subprocess.run(["scancel", "--me"], check=True, capture_output=True, timeout=60)
     until(lambda: not jobs_in_queue("if-"), "workers do not end", logs)

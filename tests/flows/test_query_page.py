@@ -54,6 +54,6 @@ def test_the_documents_of_a_small_campaign_are_as_small_as_the_page_says(finishe
         store.connect()
         outputs = [len(bson.encode(document)) for document in store.query()]
         store.close()
-    assert 5_000 < largest < 10_000
+    assert 5_000 < largest < 20_000
     assert len(outputs) > 50
     assert max(outputs) < 30_000
