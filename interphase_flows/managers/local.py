@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -220,7 +220,8 @@ def _job_log(path: Path, ledger: Ledger | None = None) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(level)
         logger.propagate = propagate
-        handler.close()
+        with suppress(OSError):  # its last words may find a full disk, which is told already
+            handler.close()
 
 
 def _set_status(workspace: Workspace, status: str) -> None:
