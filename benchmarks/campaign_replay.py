@@ -3,7 +3,7 @@
 Run: ``python benchmarks/campaign_replay.py [--labels 10000] [--workers 2] [--keep FILE]``, with the address of a MongoDB
 in ``MONGODB_URI`` or else with the server that the tests start.  The flows, the routing, the packing of labels, the
 ledger and the workers (``interphase work``, each in a process of its own) are the project's; what computes waits instead,
-as long as it was recorded to take, divided by ``--scale`` (``replayed_jobs.py``, ``recorded_times.json``).
+as long as it was recorded to take, divided by ``--scale`` (``replayed_campaign.py``, ``recorded_times.json``).
 
 What is told:
 
@@ -94,7 +94,8 @@ def replay_campaign(
     database: BenchDatabase, settings: Settings, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Run a campaign by workers in processes of their own, and return what it took."""
-    from replayed_jobs import SLEPT, Replay, replayed_campaign
+    from recorded_method import SLEPT, Replay
+    from replayed_campaign import replayed_campaign
 
     campaign, n_first = campaign_of(options.labels, options.iterations, options.walkers, options.segments)
     replay = Replay(scale=options.scale, cores=options.cores, labels_per_job=options.labels_per_job)
@@ -261,7 +262,7 @@ def sizes(database: BenchDatabase) -> dict[str, dict[str, int]]:
 def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str, float]:
     """Return what a trivial job costs in a workflow of so many, and one for every thousand that gathers them."""
     from jobflow import Flow
-    from replayed_jobs import add_up, plus_one
+    from trivial_jobs import add_up, plus_one
 
     workspace = Workspace(settings, "bend")
     launchpad = open_launchpad(settings)

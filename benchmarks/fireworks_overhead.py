@@ -59,7 +59,7 @@ with warnings.catch_warnings():
     from jobflow import SETTINGS, Flow, JobStore
     from jobflow.managers.fireworks import flow_to_workflow
     from maggma.stores.mongolike import MongoURIStore
-    from replayed_jobs import plus_one
+    from trivial_jobs import plus_one
 
 GOAL_PER_JOB, GOAL_SUBMISSION = 1.3, 2.0
 OURS, JOBFLOW, OUR_STORE, PYTASK = (
@@ -122,7 +122,7 @@ class Ways:
     def workflow(self, way: str, n_jobs: int) -> Workflow:
         """Return the workflow of a way."""
         if way == PYTASK:
-            task = PyTask(func="replayed_jobs.add_one", args=[1])
+            task = PyTask(func="trivial_jobs.add_one", args=[1])
             return Workflow([Firework(task, name="plus_one") for _ in range(n_jobs)], name=CAMPAIGN)
         flow = Flow([plus_one(number) for number in range(n_jobs)])
         if way == OURS:

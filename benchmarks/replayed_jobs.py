@@ -7,22 +7,13 @@ of the right kinds and sizes.  Their numbers mean nothing.
 """
 
 import functools
-import hashlib
-import json
-import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import dataclass, field
 
-import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
-from jobflow import Flow, Job, Maker, job
-from pydantic import BaseModel, ConfigDict
+from jobflow import Maker, job
+from recorded_method import RecordedMethod, Replay, random_of
 
-from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.documents.records import (
     Baseline,
@@ -32,149 +23,24 @@ from interphase_flows.documents.records import (
     ErrorSummary,
     IterationDoc,
     LabelBatch,
-    MethodIdentity,
     ModelDoc,
     SegmentDoc,
     StructureSetDoc,
     Walker,
 )
-from interphase_flows.flows.active_learning import ActiveLearningMaker
-from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.keys import content_key
-from interphase_flows.references.labelling import RawLabel, ReferenceMethod
-from interphase_flows.references.spec import MethodSpec
-from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import current_workspace
 
-RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded_times.json").read_text())
 N_ATOMS = 66
 CHECKPOINT_BYTES = 2000
 RATTLE_ANGSTROM = 0.05
-SLEPT = "slept"
-"""Folder below the campaign's, in which every process keeps a list of how long its jobs waited."""
-
-
-def add_one(number: int) -> int:
-    """Return the next number."""
-    return number + 1
-
-
-plus_one = job(add_one)
-
-
-@job
-def add_up(numbers: Sequence[int]) -> int:
-    """Return a sum: a job that waits for many, as one that gathers labels."""
-    return sum(numbers)
-
-
-class Replay(BaseModel):
-    """How a campaign is replayed.
-
-    Parameters
-    ----------
-    scale
-        Recorded seconds that pass in one.
-    cores
-        A label is divided by so many: they were recorded on one core.
-    labels_per_job
-        Labels in a job.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scale: float = 500.0
-    cores: int = 32
-    labels_per_job: int = 25
-
-    def wait(self, what: str) -> float:
-        """Wait as long as a job of a kind took, and return the seconds."""
-        return wait(RECORDED["jobs_s"][what] / self.scale)
-
-
-def wait(seconds: float) -> float:
-    """Wait, and write down how long."""
-    began = time.perf_counter()
-    time.sleep(seconds)
-    waited = time.perf_counter() - began
-    folder = current_workspace().root / SLEPT
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{os.getpid()}.txt").open("a") as file:
-        file.write(f"{waited}\n")
-    return waited
-
-
-def random_of(*words: object) -> np.random.Generator:
-    """Return random numbers that depend on words alone."""
-    return np.random.default_rng(list(hashlib.sha256(repr(words).encode()).digest()))
-
-
-class RecordedSpec(MethodSpec):
-    """A reference method that waits as long as GPAW took."""
-
-    method: Literal["recorded"] = "recorded"
-    replay: Replay = Replay()
-
-    def build(self, settings: Settings) -> ReferenceMethod:
-        """Return it."""
-        return RecordedMethod(self.replay)
-
-
-class RecordedMethod:
-    """Labels whose durations are drawn from what GPAW's labels of that family took.
-
-    Parameters
-    ----------
-    replay
-        Scale and cores.
-    """
-
-    def __init__(self, replay: Replay):
-        self.replay = replay
-
-    @property
-    def identity(self) -> MethodIdentity:
-        """One, whatever the scale."""
-        return MethodIdentity(
-            name="recorded",
-            code="a replay",
-            version="1",
-            is_surrogate=True,
-            settings={},
-            key=content_key("method", name="recorded"),
-        )
-
-    def calculator(self) -> Calculator:
-        """There is none: nothing is computed."""
-        raise NotImplementedError("a replay computes nothing")
-
-    def supports(self, atoms: Atoms) -> str | None:
-        """Take all atoms."""
-        return None
-
-    def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
-        """Wait, and return small random forces."""
-        random = random_of("label", atoms.positions.tobytes())
-        family = RECORDED["labels"].get(atoms.info["origin"].split("/")[0], RECORDED["labels"]["interface"])
-        seconds = family["median_s"] * float(np.exp(family["log_std"] * random.standard_normal()))
-        wait(seconds / self.replay.cores / self.replay.scale)
-        forces = 0.1 * random.standard_normal((len(atoms), 3))
-        return RawLabel(
-            energy_ev=-4.0 * len(atoms),
-            forces_ev_per_angstrom=forces - forces.mean(axis=0),
-            stress_ev_per_angstrom3=np.zeros(6),
-            is_scf_converged=True,
-            details={"n_scf_steps": 14, "n_electrons": 264, "n_k_points": 8, "peak_memory_gb": 1.0},
-        )
 
 
 @functools.cache
@@ -475,52 +341,3 @@ STAND_INS: dict[type, type] = {
     SegmentMaker: ReplayedSegmentMaker,
     IterationMaker: ReplayedIterationMaker,
 }
-
-
-def replayed(flow: Flow, replay: Replay) -> Flow:
-    """Let stand-ins make the jobs of a flow that compute, in place."""
-    for each in flow.jobs:
-        if isinstance(each, Job):
-            stand_in = STAND_INS.get(type(each.maker))
-            if stand_in is not None:
-                own = {entry.name: getattr(each.maker, entry.name) for entry in fields(each.maker)}
-                each.function = stand_in(**own, replay=replay).make
-        else:
-            replayed(each, replay)
-    return flow
-
-
-@dataclass
-class ReplayedLearningMaker(ActiveLearningMaker):
-    """The project's loop, with stand-ins for what computes."""
-
-    replay: Replay = field(default_factory=Replay)
-
-    def make(self, *inputs: Any) -> Flow:
-        """Return the first iteration."""
-        return replayed(super().make(*inputs), self.replay)
-
-    def next_iteration(self, *inputs: Any) -> Flow:
-        """Return the next iteration."""
-        return replayed(super().next_iteration(*inputs), self.replay)
-
-    def label_set_maker(self) -> LabelSetMaker:
-        """Return the project's own, with the recorded method."""
-        return LabelSetMaker(
-            label_maker=LabelMaker(reference=RecordedSpec(replay=self.replay), gates=self.campaign.gates),
-            labels_per_job=self.replay.labels_per_job,
-            # waiting is scaled: only their number packs the labels
-            target_s_per_job=1e9,
-        )
-
-
-def replayed_campaign(campaign: Campaign, replay: Replay, n_first_labels: int) -> Flow:
-    """Return a campaign from its first labels to its production."""
-    learning_maker = ReplayedLearningMaker(campaign, replay=replay)
-    structures = FirstStructuresMaker(replay=replay).make(n_first_labels, "labels")
-    starts = FirstStructuresMaker(replay=replay).make(20, "starts")
-    labels = learning_maker.label_set_maker().make(structures.output)
-    walkers = InitialDataMaker(campaign).walkers()
-    learning = learning_maker.make(labels.output, starts.output, walkers)
-    production = replayed(ProductionMaker(campaign).make(starts.output, learning.output["committee"]), replay)
-    return Flow([structures, starts, labels, learning, production], name=campaign.name)

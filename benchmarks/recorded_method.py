@@ -1,0 +1,133 @@
+"""What a replayed campaign waits for: recorded durations, and a reference method that takes as long as GPAW took."""
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from pydantic import BaseModel, ConfigDict
+
+from interphase_flows.documents.records import (
+    MethodIdentity,
+)
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.keys import content_key
+from interphase_flows.references.labelling import RawLabel, ReferenceMethod
+from interphase_flows.references.spec import MethodSpec
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import current_workspace
+
+RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded_times.json").read_text())
+SLEPT = "slept"
+"""Folder below the campaign's, in which every process keeps a list of how long its jobs waited."""
+
+
+class Replay(BaseModel):
+    """How a campaign is replayed.
+
+    Parameters
+    ----------
+    scale
+        Recorded seconds that pass in one.
+    cores
+        A label is divided by so many: they were recorded on one core.
+    labels_per_job
+        Labels in a job.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: float = 500.0
+    cores: int = 32
+    labels_per_job: int = 25
+
+    def wait(self, what: str) -> float:
+        """Wait as long as a job of a kind took, and return the seconds."""
+        return wait(RECORDED["jobs_s"][what] / self.scale)
+
+
+def wait(seconds: float) -> float:
+    """Wait, and write down how long."""
+    began = time.perf_counter()
+    time.sleep(seconds)
+    waited = time.perf_counter() - began
+    folder = current_workspace().root / SLEPT
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{os.getpid()}.txt").open("a") as file:
+        file.write(f"{waited}\n")
+    return waited
+
+
+def random_of(*words: object) -> np.random.Generator:
+    """Return random numbers that depend on words alone."""
+    return np.random.default_rng(list(hashlib.sha256(repr(words).encode()).digest()))
+
+
+class RecordedSpec(MethodSpec):
+    """A reference method that waits as long as GPAW took."""
+
+    method: Literal["recorded"] = "recorded"
+    replay: Replay = Replay()
+
+    def build(self, settings: Settings) -> ReferenceMethod:
+        """Return it."""
+        return RecordedMethod(self.replay)
+
+
+class RecordedMethod:
+    """Labels whose durations are drawn from what GPAW's labels of that family took.
+
+    Parameters
+    ----------
+    replay
+        Scale and cores.
+    """
+
+    def __init__(self, replay: Replay):
+        self.replay = replay
+
+    @property
+    def identity(self) -> MethodIdentity:
+        """One, whatever the scale."""
+        return MethodIdentity(
+            name="recorded",
+            code="a replay",
+            version="1",
+            is_surrogate=True,
+            settings={},
+            key=content_key("method", name="recorded"),
+        )
+
+    def calculator(self) -> Calculator:
+        """Refuse: what was recorded is how long labels took, not what drives dynamics.
+
+        Raises
+        ------
+        ReferenceMethodError
+            Always.
+        """
+        raise ReferenceMethodError("a replay waits and computes nothing: it has no calculator", "unsupported")
+
+    def supports(self, atoms: Atoms) -> str | None:
+        """Take all atoms."""
+        return None
+
+    def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
+        """Wait, and return small random forces."""
+        random = random_of("label", atoms.positions.tobytes())
+        family = RECORDED["labels"].get(atoms.info["origin"].split("/")[0], RECORDED["labels"]["interface"])
+        seconds = family["median_s"] * float(np.exp(family["log_std"] * random.standard_normal()))
+        wait(seconds / self.replay.cores / self.replay.scale)
+        forces = 0.1 * random.standard_normal((len(atoms), 3))
+        return RawLabel(
+            energy_ev=-4.0 * len(atoms),
+            forces_ev_per_angstrom=forces - forces.mean(axis=0),
+            stress_ev_per_angstrom3=np.zeros(6),
+            is_scf_converged=True,
+            details={"n_scf_steps": 14, "n_electrons": 264, "n_k_points": 8, "peak_memory_gb": 1.0},
+        )
