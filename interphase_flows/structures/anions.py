@@ -1,27 +1,83 @@
-"""Molecular anions of thiophosphates (PS4, P2S7, P2S6): which atoms belong together, and which are whole.
+"""Molecular anions (PS4, P2S7, P2S6; PO4, BH4 alike): which atoms belong together, and which are whole.
 
-An anion is a connected component of the graph of P-S and P-P bonds (shorter than 2.45 and 2.6 Å: the gaps
-after the first shells of Li7P3S11 and Li4P2S6). Sulfur without phosphorus is an anion of one atom. All else
-(Li) is a cation.
+An anion is a connected component of the graph of bonds among its centres and from centres to ligands. No element is
+named: ligands are hydrogen, nitrogen, chalcogens and halogens; centres are the other elements of the p-block whose
+electronegativity (Pauling) is 1.8 or more (B, Si, Ge, P, As, Sn, Sb). All else (Li, Mg, Zr, La) is a cation.
+Bonds are shorter than a multiple of the sum of the covalent radii that for P-S and P-P lies in the gap after the first
+shells of Li7P3S11 and Li4P2S6 (2.45 and 2.6 Å). A ligand without a centre (S2-, Cl-) is an anion of one atom.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers, covalent_radii
 from ase.neighborlist import neighbor_list
+from pymatgen.core import Element
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from interphase_flows.exceptions import StructureError
 
-ANION_BONDS_ANGSTROM = {("P", "S"): 2.45, ("P", "P"): 2.6}
-"""Two atoms closer than this are bonded within one anion."""
+CENTRE_LIGAND_FACTOR = 2.45 / 2.12
+CENTRE_CENTRE_FACTOR = 2.6 / 2.14
+RING_FACTOR = 2.3 / 2.10
+"""Longest bonds over the sums of covalent radii (Cordero et al., Dalton Trans. 2832 (2008)); P-S 2.45 Å, P-P 2.6 Å, S-S in rings 2.3 Å."""
+LEAST_ELECTRONEGATIVITY = 1.8
+LIGAND_GROUPS = frozenset({16, 17})
+
+
+def is_ligand(symbol: str) -> bool:
+    """Whether an element ends as a simple anion or binds to a centre: H, N, chalcogens, halogens."""
+    return symbol in {"H", "N"} or Element(symbol).group in LIGAND_GROUPS
+
+
+def is_centre(symbol: str) -> bool:
+    """Whether an element makes molecular anions with ligands and with itself, such as P in PS4 and P2S6."""
+    element = Element(symbol)
+    if is_ligand(symbol) or element.block != "p" or element.is_noble_gas:
+        return False
+    return bool(element.X >= LEAST_ELECTRONEGATIVITY)
+
+
+def anion_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]:
+    """Return for each pair of elements that bonds within one anion how long the bond is at most, Å."""
+    present = sorted(set(symbols))
+    centres = [symbol for symbol in present if is_centre(symbol)]
+    ligands = [symbol for symbol in present if is_ligand(symbol)]
+
+    def radii(first: str, second: str) -> float:
+        return float(covalent_radii[atomic_numbers[first]] + covalent_radii[atomic_numbers[second]])
+
+    bonds = {(c, x): CENTRE_LIGAND_FACTOR * radii(c, x) for c in centres for x in ligands}
+    among = {(c, d): CENTRE_CENTRE_FACTOR * radii(c, d) for c in centres for d in centres if c <= d}
+    return bonds | among
+
+
+def molecular_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]:
+    """Return the bonds of anions and those of rings and dimers of ligands, such as S8, Å."""
+    rings = {
+        (x, x): 2 * RING_FACTOR * float(covalent_radii[atomic_numbers[x]])
+        for x in sorted(set(symbols))
+        if is_ligand(x)
+    }
+    return anion_bonds_angstrom(symbols) | rings
+
+
+def bonded_pairs(
+    atoms: Atoms, bonds_angstrom: Mapping[tuple[str, str], float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pairs of atoms closer than the bonds of their elements, each twice, with the vectors between them, Å."""
+    if not bonds_angstrom:  # a metal: ASE's search knows no empty table
+        return np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty((0, 3))
+    i, j, vectors = neighbor_list("ijD", atoms, dict(bonds_angstrom))
+    return i, j, vectors
 
 
 def anion_labels(atoms: Atoms) -> np.ndarray:
     """Number of the connected group of each atom, shape (n_atoms,); a cation is a group of one."""
-    i, j = neighbor_list("ij", atoms, ANION_BONDS_ANGSTROM)
+    i, j, _ = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms)))
     return np.asarray(connected_components(graph, directed=False)[1])
 
@@ -29,12 +85,13 @@ def anion_labels(atoms: Atoms) -> np.ndarray:
 def anion_formulas(atoms: Atoms) -> Counter[str]:
     """How many anions of each formula a structure holds: ``{"PS4": 2, "P2S7": 2}`` in a cell of Li7P3S11.
 
-    Only groups with phosphorus or sulfur are counted, with elements in alphabetical order.
+    Only groups with centres or ligands are counted, with elements in alphabetical order.
     """
     labels = anion_labels(atoms)
     symbols = np.array(atoms.get_chemical_symbols())
     formulas: Counter[str] = Counter()
-    for label in np.unique(labels[np.isin(symbols, ["P", "S"])]):
+    of_anions = [symbol for symbol in set(symbols.tolist()) if is_centre(symbol) or is_ligand(symbol)]
+    for label in np.unique(labels[np.isin(symbols, of_anions)]):
         counts = Counter(symbols[labels == label].tolist())
         formulas["".join(f"{symbol}{n if n > 1 else ''}" for symbol, n in sorted(counts.items()))] += 1
     return formulas
@@ -61,7 +118,7 @@ def whole_anion_positions(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
     StructureError
         If a group is bonded to its own periodic image (a chain or a network has no whole to keep).
     """
-    i, j, vectors = neighbor_list("ijD", atoms, ANION_BONDS_ANGSTROM)
+    i, j, vectors = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms))).tocsr()
     labels = np.asarray(connected_components(graph, directed=False)[1])
     bond_vector = {(int(a), int(b)): vector for a, b, vector in zip(i, j, vectors, strict=True)}

@@ -9,11 +9,10 @@ from math import ceil
 
 import numpy as np
 from ase import Atoms
-from ase.neighborlist import neighbor_list
 from pymatgen.core.surface import Slab, SlabGenerator
 
 from interphase_flows.exceptions import StructureError
-from interphase_flows.structures.anions import ANION_BONDS_ANGSTROM
+from interphase_flows.structures.anions import bonded_pairs, molecular_bonds_angstrom
 from interphase_flows.structures.checks import check_no_overlap, same_stoichiometry
 from interphase_flows.structures.planes import (
     Miller,
@@ -28,9 +27,6 @@ from interphase_flows.structures.symmetry import (
     has_two_equal_surfaces,
     pymatgen_structure,
 )
-
-MOLECULAR_BONDS_ANGSTROM = ANION_BONDS_ANGSTROM | {("S", "S"): 2.3}
-"""Bonds that no termination may break: those of the anions, and those of the rings of sulfur."""
 
 
 def slabs(
@@ -105,8 +101,8 @@ def slab_of_face(
 def _cut_by_pymatgen(
     atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
 ) -> Atoms | None:
-    present = set(atoms.get_chemical_symbols())
-    bonds = {pair: length for pair, length in MOLECULAR_BONDS_ANGSTROM.items() if set(pair) <= present}
+    # what no termination may break
+    bonds = molecular_bonds_angstrom(atoms.symbols)
     with as_pymatgen_calls_spglib():
         generator = SlabGenerator(
             pymatgen_structure(atoms), miller, min_thickness_angstrom, vacuum_angstrom, center_slab=True
@@ -145,7 +141,7 @@ def _cut_between_anions(
 
 
 def _n_molecular_bonds(atoms: Atoms) -> int:
-    return len(neighbor_list("i", atoms, MOLECULAR_BONDS_ANGSTROM)) // 2
+    return len(bonded_pairs(atoms, molecular_bonds_angstrom(atoms.symbols))[0]) // 2
 
 
 def _along_z(slab: Atoms) -> Atoms:
