@@ -8,7 +8,6 @@ from jobflow import Maker, job
 
 from interphase_flows.campaigns.structures import InterfaceSnapshotSpec, InterfaceSpec
 from interphase_flows.documents.records import StructureSetDoc
-from interphase_flows.exceptions import StructureError
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
 from interphase_flows.jobs.once import once, once_alone
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
@@ -93,25 +92,22 @@ class InterfaceMaker(Maker):
         if facet is not None:
             film_miller, substrate_miller = millers_of(facet)
             spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
+        own = {electrode, electrolyte} & self.structure_files.keys()
+        ends = phase(electrode, self.structure_files), phase(electrolyte, self.structure_files)
         if self.spec.size == "coherent":
-            return interfaces.build_interface(
-                spec, phase(electrode, self.structure_files), phase(electrolyte, self.structure_files)
-            )
-        if (electrode, electrolyte) != ("Li", "Li7P3S11"):
-            raise StructureError(
-                f"structures.interfaces.size: 'laptop' knows Li on Li7P3S11 only, not {electrode} on "
-                f"{electrolyte}; write 'coherent'"
-            )
+            return interfaces.build_interface(spec, *ends)
         if facet is None:
             return laptop_interface(
                 seed=variant,
                 gap_angstrom=gap_angstrom,
                 max_atoms=self.spec.max_atoms,
                 max_strain=self.spec.max_strain,
+                pair=(electrode, electrolyte),
+                ends=ends if own else None,
             )
-        filled = filled_spec(replace(spec, film_layers=LEAST_FILM_LAYERS))
+        filled = filled_spec(replace(spec, film_layers=LEAST_FILM_LAYERS), ends)
         # without a match, the spec as it is: building it says what to change
-        return interfaces.build_interface(filled[1] if filled else spec)
+        return interfaces.build_interface(filled[1] if filled else spec, *ends)
 
 
 @dataclass

@@ -10,11 +10,10 @@ from interphase_flows.exceptions import CampaignFileError, InterphaseError, Sett
 from interphase_flows.references.registry import reference_method
 from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
 from interphase_flows.structures.interfaces import InterfaceSpec, best_match
-from interphase_flows.structures.laptop import LEAST_FILM_LAYERS
+from interphase_flows.structures.laptop import LEAST_FILM_LAYERS, laptop_specs
 from interphase_flows.structures.library import phase
 from interphase_flows.structures.planes import millers_of
 
-LAPTOP_PAIR = ("Li", "Li7P3S11")
 LEAST_SNAPSHOT_RUNS = 3
 QUICK_MATCH_ATOMS = 300
 """Up to this size lattices are matched in a fraction of a second; beyond, the job of the interface tells."""
@@ -101,17 +100,8 @@ def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
 
 def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
     spec, ends = campaign.structures, (campaign.electrode, campaign.electrolyte)
-    if spec.interfaces.size == "laptop":
-        if ends != LAPTOP_PAIR:
-            yield (
-                f"structures.interfaces.size: laptop knows {LAPTOP_PAIR[0]} on {LAPTOP_PAIR[1]} only, not "
-                f"{ends[0]} on {ends[1]}; write coherent"
-            )
-        for name in set(ends) & campaign.structure_files.keys():
-            yield (
-                f"structures.interfaces.size: laptop is for the package's own {name}, not for one from a file; "
-                "write coherent"
-            )
+    if spec.interfaces.size == "laptop" and not spec.interfaces.facets:
+        yield from _laptop_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < LEAST_SNAPSHOT_RUNS:
@@ -145,6 +135,18 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
         yield (
             f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_needed} that are labelled in "
             "any case (one structure of every phase, cell and trajectory, and the dimers); raise it"
+        )
+
+
+def _laptop_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
+    spec, pair = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
+    is_own = not set(pair) & campaign.structure_files.keys()
+    if not laptop_specs(
+        max_atoms=spec.max_atoms, max_strain=spec.max_strain, pair=pair, ends=None if is_own else ends
+    ):
+        yield (
+            f"structures.interfaces.size: laptop: no faces of {pair[0]} and {pair[1]} match within "
+            f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or write coherent"
         )
 
 

@@ -99,7 +99,10 @@ def test_a_campaign_of_the_users_pair_passes_the_checks(files):
 @pytest.mark.parametrize(
     ("structures", "told"),
     [
-        ({"interfaces": {"size": "laptop"}}, "write coherent"),
+        (
+            {"interfaces": {"size": "laptop", "max_atoms": 30}},
+            "no faces of Na and Na3PS4 match within max_strain=0.05 and max_atoms=30; raise either, or write coherent",
+        ),
         ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
         ({"dimers": {"isolated_atoms": True}}, "CHGNet was not made for an atom"),
         (
