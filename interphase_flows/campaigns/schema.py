@@ -106,13 +106,17 @@ class ThermodynamicsSpec(Spec):
 
 
 class AnalysisSpec(Spec):
-    """What is measured on the production trajectories."""
+    """What is measured on the production trajectories.
+
+    What is left out follows from the electrolyte's crystal: centres and ligands of its molecular anions, and bonds
+    from their covalent radii (P-S and P-P 2.6 Å).
+    """
 
     bin_width_angstrom: Positive = 1.0
-    anion_centre_elements: list[str] = ["P"]
-    ligand_elements: list[str] = ["S"]
-    centre_ligand_cutoff_angstrom: Positive = 2.6
-    centre_centre_cutoff_angstrom: Positive = 2.6
+    anion_centre_elements: list[str] | None = None
+    ligand_elements: list[str] | None = None
+    centre_ligand_cutoff_angstrom: Positive | None = None
+    centre_centre_cutoff_angstrom: Positive | None = None
 
 
 class Campaign(Spec):

@@ -54,7 +54,9 @@ class CampaignMaker(Maker):
             energy_error_mev_per_atom=spec.thermodynamics.energy_error_mev_per_atom
         ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
-        interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
+        interphase = InterphaseMaker(
+            spec=spec.analysis, electrolyte=spec.electrolyte, structure_files=spec.structure_files
+        ).make(production.output)
         growth = GrowthMaker(
             electrode=spec.electrode,
             electrolyte=spec.electrolyte,

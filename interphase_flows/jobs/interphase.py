@@ -1,5 +1,6 @@
 """The job that turns trajectories of production into what is known of the interphase."""
 
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from interphase_flows.analysis.frames import FrameSource
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.replicas import ReplicaBand, over_replicas
 from interphase_flows.analysis.steinhardt import bcc_fraction, deep_inside
+from interphase_flows.campaigns.anion_chemistry import anion_chemistry
 from interphase_flows.campaigns.schema import AnalysisSpec
 from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
 from interphase_flows.exceptions import AnalysisError
@@ -21,6 +23,7 @@ from interphase_flows.keys import content_key
 from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.progress import emit
 from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.library import phase
 
 KIND = "analyses"
 BCC_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
@@ -34,27 +37,37 @@ class InterphaseMaker(Maker):
     Parameters
     ----------
     spec
-        Bin width and bond lengths.
+        Bin width, and elements and bonds of anions where they are given.
+    electrolyte
+        Name of the phase whose anions are counted.
+    structure_files
+        The user's own phases by name.
     """
 
     name: str = "interphase"
     spec: AnalysisSpec = field(default_factory=AnalysisSpec)
+    electrolyte: str = "Li7P3S11"
+    structure_files: dict[str, str] = field(default_factory=dict)
 
     @job(output_schema=AnalysisDoc)
     def make(self, segments: Sequence[SegmentDoc | None]) -> AnalysisDoc:
         """Reduce every replica, then reduce over replicas: mean, standard error, range."""
         done = [s for s in segments if s is not None]
-        key = content_key(KIND, name="interphase", spec=self.spec, segments=[s.key for s in done])
-        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, done))
-
-    def _measure(self, key: str, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
-        workspace = current_workspace()
-        chemistry = AnionChemistry(
-            anion_centres=frozenset(self.spec.anion_centre_elements),
-            ligands=frozenset(self.spec.ligand_elements),
-            centre_ligand_angstrom=self.spec.centre_ligand_cutoff_angstrom,
-            centre_centre_angstrom=self.spec.centre_centre_cutoff_angstrom,
+        chemistry = anion_chemistry(self.spec, phase(self.electrolyte, self.structure_files))
+        key = content_key(
+            KIND,
+            name="interphase",
+            bin_width_angstrom=self.spec.bin_width_angstrom,
+            chemistry={
+                name: sorted(value) if isinstance(value, frozenset) else value
+                for name, value in dataclasses.asdict(chemistry).items()
+            },
+            segments=[s.key for s in done],
         )
+        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, chemistry, done))
+
+    def _measure(self, key: str, chemistry: AnionChemistry, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
+        workspace = current_workspace()
         profiles, environments, displacements, bcc_starts, bcc_ends = [], [], [], [], []
         notes: list[str] = []
         run_ids = sorted({s.run_id for s in segments})

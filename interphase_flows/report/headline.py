@@ -50,7 +50,7 @@ def verdict_in_words(inputs: ReportInputs) -> str:
             f"{low:g}–{high:g} ns. "
             "What is seen here is the first contact. Whether the interphase keeps growing, passivates, or "
             "simply "
-            "ran out of lithium or electrolyte cannot be decided from these runs."
+            "ran out of electrode or electrolyte cannot be decided from these runs."
         )
     return f"Judged from runs of up to {longest:.3g} ps."
 

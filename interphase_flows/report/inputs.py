@@ -16,8 +16,12 @@ from interphase_flows.analysis.predicted_phases import PhaseComparison
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.convergence import Convergence
 from interphase_flows.report.labelling_inputs import Labelling
+from interphase_flows.structures.anions import molecular_bonds_angstrom
 
 FloatArray = NDArray[np.floating]
+
+STRETCH = 1.06
+"""How much longer than in a crystal at rest a bond may be and still be drawn."""
 
 Outcome = Literal["converged", "budget exhausted", "running", "failed"]
 
@@ -259,10 +263,12 @@ class StructureView:
     """(3, 3), Å, rows are vectors."""
     from_electrode: NDArray[np.bool_] | None = None
     """(n_atoms,): atoms that began in the electrode, drawn in a colour of their own."""
-    bonds_angstrom: Mapping[tuple[str, str], float] = field(
-        default_factory=lambda: {("P", "S"): 2.6, ("P", "P"): 2.6, ("S", "S"): 2.4}
-    )
-    """Pair of elements -> longest bond to draw, Å."""
+
+    @property
+    def bonds_angstrom(self) -> Mapping[tuple[str, str], float]:
+        """Pair of elements -> longest bond to draw, Å: those of anions and rings, as far as motion stretches them."""
+        bonds = molecular_bonds_angstrom(self.symbols)
+        return {pair: STRETCH * length for pair, length in bonds.items()}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import numpy as np
 from pymatgen.core import Composition
 from scipy.stats import t as students_t
 
-from interphase_flows.analysis.environments import AnionChemistry
 from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.predicted_environments import predicted_environments
 from interphase_flows.analysis.predicted_phases import (
@@ -16,6 +15,7 @@ from interphase_flows.analysis.predicted_phases import (
     compare_phases,
     predicted_element_shares,
 )
+from interphase_flows.campaigns.anion_chemistry import anion_chemistry
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.exceptions import AnalysisError, StructureError
@@ -97,15 +97,8 @@ def _comparison(
     values: Mapping[str, Any], spec: Campaign, x_electrode: float | None, environments: SeriesBand | None
 ) -> Sequence[PhaseComparison]:
     """Set environments predicted for the whole cell beside those of the last frames; empty if one of them is missing."""
-    centres = spec.analysis.anion_centre_elements
-    if x_electrode is None or environments is None or "mixing_line" not in values or len(centres) != 1:
+    if x_electrode is None or environments is None or "mixing_line" not in values:
         return ()
-    chemistry = AnionChemistry(
-        anion_centres=frozenset(centres),
-        ligands=frozenset(spec.analysis.ligand_elements),
-        centre_ligand_angstrom=spec.analysis.centre_ligand_cutoff_angstrom,
-        centre_centre_angstrom=spec.analysis.centre_centre_cutoff_angstrom,
-    )
     line: MixingLine = [(node["x_electrode"], node["atom_shares"]) for node in values["mixing_line"]]
     try:
         crystals = {
@@ -117,8 +110,12 @@ def _comparison(
             for atoms in crystals.values()
             if len(set(atoms.get_chemical_symbols())) == 1
         }
+        chemistry = anion_chemistry(spec.analysis, phase(spec.electrolyte, spec.structure_files))
+        if len(chemistry.anion_centres) != 1:
+            return ()
+        (centre,) = chemistry.anion_centres
         predicted = predicted_environments(
-            predicted_element_shares(line, x_electrode, centres[0]), crystals, chemistry
+            predicted_element_shares(line, x_electrode, centre), crystals, chemistry
         )
     except (AnalysisError, StructureError):
         return ()  # a report is written elsewhere, too, where files of structures are not at hand

@@ -23,7 +23,8 @@ from interphase_flows.exceptions import StructureError
 CENTRE_LIGAND_FACTOR = 2.45 / 2.12
 CENTRE_CENTRE_FACTOR = 2.6 / 2.14
 RING_FACTOR = 2.3 / 2.10
-"""Longest bonds over the sums of covalent radii (Cordero et al., Dalton Trans. 2832 (2008)); P-S 2.45 Å, P-P 2.6 Å, S-S in rings 2.3 Å."""
+"""Longest bonds over the sums of covalent radii (Cordero et al., Dalton Trans. 2832 (2008)): P-S 2.45 Å, P-P 2.6 Å, S-S
+in rings 2.3 Å."""
 LEAST_ELECTRONEGATIVITY = 1.8
 LIGAND_GROUPS = frozenset({16, 17})
 
