@@ -16,6 +16,7 @@ WITH_PYTHON = {
     "tutorial.md",
     "add_a_reference_method.md",
     "kinetics.md",
+    "other_pairs.md",
     "phases.md",
     "thermodynamics.md",
     "trajectories.md",

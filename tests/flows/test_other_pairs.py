@@ -1,0 +1,81 @@
+"""Other pairs of electrode and electrolyte, from their campaign files to their reports."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.managers.preflight import check_campaign
+from tiny_campaign import TINY, interphase
+
+pytestmark = pytest.mark.slow
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+FULL_REACTIONS = {
+    "na_na3ps4": "8 Na + Na3PS4 → 4 Na2S + Na3P",
+    "li_li3ps4": "8 Li + Li3PS4 → 4 Li2S + Li3P",
+    "li_li6ps5cl": "8 Li + Li6PS5Cl → LiCl + Li3P + 5 Li2S",
+}
+
+
+def species(side: str) -> set[str]:
+    return set(side.strip().split(" + "))
+
+
+def tiny(name: str, folder: Path) -> Path:
+    """The pair of a campaign file, with its phases, at the size of the tests."""
+    spec = yaml.safe_load((WORKFLOWS / f"{name}.yaml").read_text())
+    small = yaml.safe_load(TINY)
+    of_the_pair = ("name", "electrode", "electrolyte", "phases", "hull_phases", "structure_files")
+    kept = {key: spec[key] for key in of_the_pair if key in spec}
+    kept["structure_files"] = {
+        phase: str(WORKFLOWS / path) for phase, path in kept.get("structure_files", {}).items()
+    }
+    small["structures"]["amorphous"] |= {
+        key: spec["structures"]["amorphous"][key] for key in ("n_atoms", "electrode_fractions")
+    }
+    small["structures"]["interfaces"]["max_atoms"] = 90
+    small["exploration"] |= {"n_melt_quench_walkers": 0}
+    small["learning"] |= {"max_iterations": 1}
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(small | kept))
+    return path
+
+
+@pytest.mark.parametrize("name", FULL_REACTIONS)
+def test_the_campaign_of_a_pair_ends_with_its_own_phases_and_anions(name: str, tmp_path: Path) -> None:
+    """Its anions are counted, its reaction is balanced, and its report speaks of its elements alone."""
+    root = tmp_path / "root"
+    interphase("run", str(tiny(name, tmp_path)), "--root", str(root))
+    status = json.loads(interphase("status", name, "--root", str(root), "--json").stdout)
+    assert status["status"] == "finished"
+
+    def analysis(of: str) -> dict:
+        found = interphase(
+            "query", "analyses", f"name={of}", "-c", name, "--root", str(root), "--format", "json"
+        )
+        [document] = json.loads(found.stdout)
+        return document["values"]
+
+    interphase_found = analysis("interphase")
+    assert {"PS4", "isolated P", "isolated S"} <= set(interphase_found["environment_fraction_end"])
+    assert interphase_found["whole_unit_fraction_start"] == 1.0
+    before, _, after = FULL_REACTIONS[name].partition(" → ")
+    reactions = [kink["reaction"].split(" → ") for kink in analysis("thermodynamics")["kinks"]]
+    assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), (
+        reactions
+    )
+    page = (root / name / "report" / "report.html").read_text()
+    electrolyte = name.partition("_")[2]
+    assert electrolyte in page.lower()
+    if name.startswith("na"):
+        assert "lithium" not in page.partition("<script")[0].lower()
+
+
+@pytest.mark.parametrize("name", FULL_REACTIONS)
+def test_the_file_as_it_is_passes_the_checks(name: str) -> None:
+    """Faces match, cells can be filled, the hull has its elements."""
+    check_campaign(load_yaml_model(WORKFLOWS / f"{name}.yaml", Campaign).with_absolute_files(WORKFLOWS))
