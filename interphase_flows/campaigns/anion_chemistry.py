@@ -31,9 +31,10 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
         centres = found_centres if centres is None else centres
         ligands = found_ligands if ligands is None else ligands
     if not centres or not ligands:
+        formula = electrolyte.get_chemical_formula("metal", empirical=True)
         raise AnalysisError(
-            f"{electrolyte.get_chemical_formula(empirical=True)} has no molecular anions that environments could be "
-            "counted by; name analysis.anion_centre_elements and analysis.ligand_elements in the campaign file"
+            f"{formula} has no molecular anions that environments could be counted by; name "
+            "analysis.anion_centre_elements and analysis.ligand_elements in the campaign file"
         )
 
     def longest(factor: float, first: list[str], second: list[str]) -> float:

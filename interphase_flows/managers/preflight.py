@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ase import Atoms
 from pymatgen.core import Composition
 
+from interphase_flows.campaigns.anion_chemistry import anion_chemistry
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
 from interphase_flows.references.registry import reference_method
@@ -72,6 +73,10 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
         yield from _end_mistakes(campaign, *ends)
         yield from _structure_mistakes(campaign, phases)
+        try:
+            anion_chemistry(campaign.analysis, phases[campaign.electrolyte])
+        except InterphaseError as error:
+            yield f"analysis: {error}"
         yield from _hull_mistakes(campaign, phases)
 
 

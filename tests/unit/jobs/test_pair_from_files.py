@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.io import read
 
 from interphase_flows.campaigns.schema import Campaign
@@ -128,3 +129,14 @@ def test_an_end_is_called_by_its_formula(files):
 def test_faces_are_read_with_their_signs():
     assert millers_of("110/001") == ((1, 1, 0), (0, 0, 1))
     assert millers_of("1-10/0-1-1") == ((1, -1, 0), (0, -1, -1))
+
+
+def test_an_electrolyte_whose_anions_are_unknown_is_refused_before_anything_runs(files, tmp_path):
+    """Cations and simple anions alone: the file has to say what environments are counted by."""
+    path = tmp_path / "POSCAR_NaCl"
+    bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(path, format="vasp")
+    spec = campaign(files).model_dump()
+    spec |= {"electrolyte": "NaCl", "phases": ["Na", "NaCl"], "hull_phases": []}
+    spec["structure_files"] = {"Na": files["Na"], "NaCl": str(path)}
+    with pytest.raises(CampaignFileError, match=r"analysis: NaCl has no molecular anions"):
+        check_campaign(Campaign.model_validate(spec))
