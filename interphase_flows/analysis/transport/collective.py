@@ -29,7 +29,7 @@ SAME_CELL = 1e-6
 SAME_INTERVAL = 1e-3
 """Largest relative difference between two intervals of equally spaced frames."""
 LARGEST_STEP = 0.7
-"""Along x, y or z, of the shortest distance between two faces of the cell, in one interval."""
+"""Along an axis, of the shortest distance between two faces of the cell, in one interval."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def collective_motion(
 
     ladder = SelfLadder(group_of_sample)
     displacement = np.empty((len(chosen), len(groups.counts), 3))
-    last = np.zeros((1, 3, len(group_of_sample)))
+    turned = None if np.array_equal(axes, np.eye(3)) else axes.astype(start.dtype)
     same = frames.cell(first_frame)
     for begin in range(0, len(chosen), FRAMES_PER_BATCH):
         batch = chosen[begin : begin + FRAMES_PER_BATCH]
@@ -110,9 +110,12 @@ def collective_motion(
             summed.take(row, frames.positions(index))
         rows = slice(begin, begin + len(batch))
         displacement[rows], moved = summed.finish(len(batch))
-        moved = moved - np.swapaxes(barycentre @ displacement[rows], 1, 2)[:, :, domain_of_sample]
-        last = _require_unwrapped(last, moved, shortest, batch[-1])
-        ladder.add(axes @ moved)
+        shift = np.swapaxes(barycentre @ displacement[rows], 1, 2).astype(moved.dtype)
+        # one domain: its barycentre is taken away without a copy for every atom
+        moved -= shift if groups.n_domains == 1 else shift[:, :, domain_of_sample]
+        largest = ladder.add(moved if turned is None else turned @ moved)
+        if largest > LARGEST_STEP * shortest:
+            raise _looks_wrapped(len(batch), batch[-1])
     if not np.isfinite(displacement).all():
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
         raise AnalysisError(f"frame {bad} holds positions that are no numbers; leave it and what follows out")
@@ -144,10 +147,10 @@ class GroupSums:
             self._order = np.argsort(labels, kind="stable")
             labels, start = labels[self._order], start[self._order]
             sample = np.argsort(self._order)[sample]
-        self._runs: list[tuple[int, int, slice]] = []
+        runs: list[tuple[int, int, slice]] = []
         rest = []
         n_rows = 0
-        self._rows_of_runs: list[tuple[int, int, int]] = []
+        rows_of_runs: list[tuple[int, int]] = []
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
         for begin, end in pairwise(edges):
             n_stacks = (end - begin) // STACK
@@ -155,20 +158,29 @@ class GroupSums:
             rest.append(np.arange(stacked, end))
             if n_stacks:
                 first = 3 * ROW * n_rows
-                self._runs.append((begin, stacked, slice(first, first + 3 * n_stacks)))
+                runs.append((begin, stacked, slice(first, first + 3 * n_stacks)))
                 rows = -(-n_stacks // ROW)
-                self._rows_of_runs.append((int(labels[begin]), n_rows, n_rows + rows))
+                rows_of_runs.append((n_rows, n_rows + rows))
                 n_rows += rows
         self._n_rest = sum(map(len, rest))
         self._picked = np.concatenate([*rest, sample])
         of_group = np.eye(len(groups.counts))
         self._group_of_rest = of_group[:, labels[self._picked[: self._n_rest]]]
         self._ones = np.ones(STACK, dtype=start.dtype)
-        # rows that stacks do not fill stay zero
-        self._stacks = np.zeros((FRAMES_PER_BATCH, 3 * ROW * n_rows), dtype=start.dtype)
+        # one frame's stacks stay in the cache; rows that stacks do not fill stay zero
+        stacks = np.zeros(3 * ROW * n_rows, dtype=start.dtype)
+        self._stacks = stacks
+        self._runs = [(begin, end, stacks[columns]) for begin, end, columns in runs]
+        self._start_of_stacks = np.zeros_like(stacks)
+        self._rows = np.empty((FRAMES_PER_BATCH, len(runs), 3 * ROW), dtype=start.dtype)
+        self._group_of_run = of_group[:, [labels[begin] for begin, _, _ in runs]]
+        self._summed = [
+            (np.ones(end - first, dtype=start.dtype), stacks.reshape(-1, 3 * ROW)[first:end])
+            for first, end in rows_of_runs
+        ]
         self._picks = np.empty((FRAMES_PER_BATCH, len(self._picked), 3), dtype=start.dtype)
         self._read(0, start)
-        self._start_of_stacks, self._start_of_picks = self._stacks[0].copy(), self._picks[0].copy()
+        self._start_of_stacks, self._start_of_picks = stacks.copy(), self._picks[0].copy()
 
     def take(self, row: int, positions: NDArray[np.floating]) -> None:
         """Take the positions of one frame, (n_atoms, 3), Å, as a row of the batch."""
@@ -176,23 +188,24 @@ class GroupSums:
         self._read(row, positions if self._order is None else positions[self._order])
 
     def finish(self, n_frames: int) -> tuple[FloatArray, FloatArray]:
-        """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample)."""
-        picked = np.subtract(
-            self._picks[:n_frames].swapaxes(1, 2), self._start_of_picks.T, dtype=float, casting="unsafe"
-        )
-        sums = np.swapaxes(picked[:, :, : self._n_rest] @ self._group_of_rest.T, 1, 2).copy()
-        if self._runs:
-            moved = np.subtract(self._stacks[:n_frames], self._start_of_stacks, out=self._stacks[:n_frames])
-            rows = moved.reshape(n_frames, -1, 3 * ROW)
-            for group, first, end in self._rows_of_runs:
-                columns = np.ones(end - first, dtype=moved.dtype) @ rows[:, first:end]
-                sums[:, group] += columns.reshape(n_frames, ROW, 3).sum(axis=1, dtype=float)
-        return sums, picked[:, :, self._n_rest :]
+        """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample).
+
+        Single atoms are in the precision of the positions.
+        """
+        picked = np.subtract(self._picks[:n_frames], self._start_of_picks).swapaxes(1, 2)
+        sums = np.swapaxes(picked[:, :, : self._n_rest].astype(float) @ self._group_of_rest.T, 1, 2).copy()
+        columns = self._rows[:n_frames].reshape(n_frames, -1, ROW, 3).sum(axis=2, dtype=float)
+        sums += self._group_of_run @ columns
+        return sums, np.ascontiguousarray(picked[:, :, self._n_rest :])
 
     def _read(self, row: int, positions: NDArray[np.floating]) -> None:
+        for begin, end, out in self._runs:
+            np.dot(self._ones, positions[begin:end].reshape(STACK, -1), out=out)
+        np.subtract(self._stacks, self._start_of_stacks, out=self._stacks)
+        for (ones, stacks), out in zip(self._summed, self._rows[row], strict=True):
+            np.dot(ones, stacks, out=out)
+        # after the sums, which brought the frame into the cache
         np.take(positions, self._picked, axis=0, out=self._picks[row], mode="clip")
-        for begin, end, columns in self._runs:
-            np.dot(self._ones, positions[begin:end].reshape(STACK, -1), out=self._stacks[row, columns])
 
 
 def _barycentre_weights(groups: AtomGroups) -> FloatArray:
@@ -216,19 +229,12 @@ def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
     return time_ps
 
 
-def _require_unwrapped(
-    last: FloatArray, moved: FloatArray, shortest_angstrom: float, frame: int
-) -> FloatArray:
-    """Return the last frame of a batch, unless an atom jumps across the cell since the batch before."""
-    steps = np.diff(moved, axis=0)
-    largest = max(np.abs(moved[:1] - last).max(), steps.max(initial=0.0), -steps.min(initial=0.0))
-    if largest > LARGEST_STEP * shortest_angstrom:
-        raise AnalysisError(
-            f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {len(moved)} frames up "
-            f"to frame {frame}: positions seem to be wrapped into the cell; read the file by open_trajectory, "
-            "which unwraps them, or write frames more often"
-        )
-    return moved[-1:]
+def _looks_wrapped(n_frames: int, frame: int) -> AnalysisError:
+    return AnalysisError(
+        f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {n_frames} frames up "
+        f"to frame {frame}: positions seem to be wrapped into the cell; read the file by open_trajectory, "
+        "which unwraps them, or write frames more often"
+    )
 
 
 def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:

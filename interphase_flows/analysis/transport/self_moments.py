@@ -10,6 +10,7 @@ of a few frames: rung l holds averages over 2^l frames, made from pairs of the r
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interphase_flows.analysis.frames import FloatArray, IntArray
 
@@ -55,9 +56,9 @@ def sampled_atoms(labels: IntArray, n_groups: int) -> IntArray:
 
 @dataclass
 class _Rung:
-    previous: FloatArray | None = None
-    last_step: FloatArray | None = None
-    unpaired: FloatArray | None = None
+    previous: NDArray[np.floating] | None = None
+    last_step: NDArray[np.floating] | None = None
+    unpaired: NDArray[np.floating] | None = None
     mean: list[FloatArray] = field(default_factory=list)
     squared: list[FloatArray] = field(default_factory=list)
     lagged: list[FloatArray] = field(default_factory=list)
@@ -77,14 +78,22 @@ class SelfLadder:
         self._sizes = np.diff(np.append(self._starts, len(group_of_sample)))
         self._rungs: list[_Rung] = []
 
-    def add(self, displacements: FloatArray) -> None:
-        """Add frames that follow those before: (n_frames, 3, n_sampled), Å."""
-        level = 0
+    def add(self, displacements: NDArray[np.floating]) -> float:
+        """Add frames that follow those before: (n_frames, 3, n_sampled), Å.
+
+        Returns
+        -------
+        largest_step_angstrom
+            Of an atom along an axis between two of these frames, or since the last frame before.
+        """
+        level, largest = 0, 0.0
         while len(displacements):
             if level == len(self._rungs):
                 self._rungs.append(_Rung())
-            displacements = self._climb(self._rungs[level], displacements)
+            displacements, step = self._climb(self._rungs[level], displacements)
+            largest = largest if level else step
             level += 1
+        return largest
 
     def rungs(self) -> list[SelfRung]:
         """Return the moments by rung; the last rungs have few steps, or none and are left out."""
@@ -94,14 +103,19 @@ class SelfLadder:
             if rung.lagged
         ]
 
-    def _climb(self, rung: _Rung, values: FloatArray) -> FloatArray:
-        """Record the steps of a rung and return the averages over pairs, for the rung above."""
+    def _climb(
+        self, rung: _Rung, values: NDArray[np.floating]
+    ) -> tuple[NDArray[np.floating], float]:
+        """Record the steps of a rung; return the averages over pairs, for the rung above, and the largest step."""
         points = values if rung.previous is None else np.concatenate([rung.previous[None], values])
         steps = np.diff(points, axis=0)
         rung.previous = values[-1]
+        largest = 0.0
         if len(steps):
             rung.mean.append(np.diff(self._mean(points), axis=0))
-            rung.squared.append(self._mean(steps * steps))
+            squares = steps * steps
+            largest = float(np.sqrt(squares.max()))
+            rung.squared.append(self._mean(squares))
             if rung.last_step is not None:
                 rung.lagged.append(self._mean(rung.last_step * steps[:1]))
             if len(steps) > 1:
@@ -110,8 +124,9 @@ class SelfLadder:
         pairs = values if rung.unpaired is None else np.concatenate([rung.unpaired[None], values])
         n_pairs = len(pairs) // 2
         rung.unpaired = pairs[-1] if len(pairs) % 2 else None
-        return 0.5 * (pairs[0 : 2 * n_pairs : 2] + pairs[1 : 2 * n_pairs : 2])
+        half = values.dtype.type(0.5)
+        return half * (pairs[0 : 2 * n_pairs : 2] + pairs[1 : 2 * n_pairs : 2]), largest
 
-    def _mean(self, values: FloatArray) -> FloatArray:
+    def _mean(self, values: NDArray[np.floating]) -> FloatArray:
         """Average over the atoms of each group: (n, 3, n_sampled) -> (n, n_groups, 3)."""
         return np.swapaxes(np.add.reduceat(values, self._starts, axis=2) / self._sizes, 1, 2)
