@@ -1,9 +1,9 @@
-"""Profiles and boundaries against the same by pandas, frame by frame; ratios are printed.
+"""Profiles, boundaries and fluxes against the same by pandas, frame by frame; ratios are printed.
 
 Run: ``python benchmarks/profiles.py [--quick]``. 20,000 atoms of electrode, interphase and electrolyte in a triclinic
 cell, in memory, 20 frames. The pandas code does what analysis scripts commonly do: a table of atoms per frame,
 ``cut`` into slices, ``groupby`` to count. Its boundaries are those of the package: same widths, phases and
-tolerances, compared to 0.05 Å.
+tolerances, compared to 0.05 Å. Its fluxes are what passed two moving planes, by the atoms' motion and by the planes'.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from interphase_flows.analysis.boundaries import (
     TwoSides,
     interphase_boundaries,
 )
+from interphase_flows.analysis.crossings import crossings
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.value_profiles import profile_of
@@ -28,7 +29,7 @@ HEIGHT_ANGSTROM = 180.0
 SIDES = TwoSides({"Li"}, {"Li": 7, "P": 3, "S": 11})
 BULK = {"Li": 7 / 21, "P": 3 / 21, "S": 11 / 21}
 N_PHASES = 20
-TARGETS = {"composition": 20.0, "boundaries": 20.0}
+TARGETS = {"composition": 20.0, "boundaries": 20.0, "fluxes": 20.0}
 
 
 def reacting_cell(n_atoms: int, n_frames: int) -> ArrayFrames:
@@ -119,6 +120,39 @@ def pandas_boundaries(frames: ArrayFrames, tolerances: np.ndarray) -> np.ndarray
     return np.array(rows)
 
 
+def moving_planes(n_frames: int) -> dict[str, np.ndarray]:
+    """Return heights of two boundaries in Å, (n_frames,) each."""
+    return {"electrode side": 60.0 + 0.3 * np.arange(n_frames), "far side": 80.0 + 0.5 * np.arange(n_frames)}
+
+
+def pandas_fluxes(frames: ArrayFrames) -> tuple[np.ndarray, np.ndarray]:
+    """Count what passed each plane between frames by itself and by the plane's sweep, as `crossings` defines both.
+
+    Each is (n_frames - 1, n_planes, n_elements).
+    """
+    planes = moving_planes(frames.n_frames)
+    elements = np.array(chemical_symbols)[frames.numbers]
+    by_atoms, by_sweep = [], []
+    before = pd.DataFrame()
+    for frame in range(frames.n_frames):
+        table = pd.DataFrame({"element": elements})
+        table["now"] = (frames.positions(frame) @ np.linalg.inv(frames.cell(frame)))[:, 2]
+        if frame:
+            table["before"] = before["now"]
+            for name, height in planes.items():
+                then, now = height[frame - 1] / HEIGHT_ANGSTROM, height[frame] / HEIGHT_ANGSTROM
+                first = np.floor(table["before"] - then)
+                last = np.floor(table["now"] - now)
+                atoms_first, plane_first = np.floor(table["now"] - then), np.floor(table["before"] - now)
+                table[f"{name} atoms"] = 0.5 * ((atoms_first - first) + (last - plane_first))
+                table[f"{name} sweep"] = 0.5 * ((plane_first - first) + (last - atoms_first))
+            sums = table.groupby("element").sum()
+            by_atoms.append(sums[[f"{name} atoms" for name in planes]].to_numpy().T)
+            by_sweep.append(sums[[f"{name} sweep" for name in planes]].to_numpy().T)
+        before = table[["now"]]
+    return np.array(by_atoms), np.array(by_sweep)
+
+
 def seconds(action: Callable[[], object], repeats: int) -> float:
     """Return the shortest processor time of one call: others on the machine do not count."""
     times = []
@@ -150,6 +184,10 @@ def main() -> None:
     # ours cuts in steps of 0.05 Å
     np.testing.assert_allclose(ours.thickness_angstrom, theirs, atol=0.2)
 
+    fluxes = crossings(frames, moving_planes(frames.n_frames))
+    for mine, theirs in zip((fluxes.by_atoms, fluxes.by_sweep), pandas_fluxes(frames), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-9)
+
     rows = {
         "composition": (lambda: composition_profile(frames), lambda: pandas_profile(frames), frames, frames),
         "mean of a value": (
@@ -163,6 +201,12 @@ def main() -> None:
             lambda: pandas_boundaries(few, ours.tolerances),
             frames,
             few,
+        ),
+        "fluxes": (
+            lambda: crossings(frames, moving_planes(frames.n_frames)),
+            lambda: pandas_fluxes(frames),
+            frames,
+            frames,
         ),
     }
     print(f"{frames.n_atoms} atoms; ms of processor time per frame")

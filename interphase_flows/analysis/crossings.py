@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, chosen_frames, mask_of
-from interphase_flows.analysis.neighbours import face_distances, fractional
+from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.profiles import elements_of
+from interphase_flows.analysis.slices import heights
 from interphase_flows.exceptions import AnalysisError
 
 ANGSTROM2_PER_NM2 = 100.0
@@ -116,7 +117,7 @@ def crossings(
     if len(chosen) < 2:
         raise AnalysisError("one frame shows no crossing; give two at least")
     named = tuple(planes_angstrom)
-    heights = _heights(planes_angstrom, len(chosen))
+    heights_of_planes = _heights(planes_angstrom, len(chosen))
     if groups is None:
         groups = {symbol: mask_of(frames.numbers, {symbol}) for symbol in elements_of(frames)}
     masks = _masks(groups, frames.n_atoms)
@@ -129,27 +130,28 @@ def crossings(
     by_atoms, by_sweep = np.empty(shape), np.empty(shape)
     between = np.empty((len(chosen), max(len(named) - 1, 0), len(masks)), dtype=np.int64)
     area = np.empty(len(chosen))
-    before = planes_before = np.empty(0)
+    before = planes_before = passed_before = np.empty(0)
+    counter = _PassedCounter(masks, len(named))
     start = 0.0
     for row, index in enumerate(chosen):
         cell = np.asarray(frames.cell(index), dtype=float)
         height = face_distances(cell)[2]
         area[row] = abs(np.linalg.det(cell)) / height / ANGSTROM2_PER_NM2
-        along = fractional(frames.positions(index), cell)[:, 2]
+        along = heights(frames.positions(index), cell)
         if weights is not None:
             middle = float(weights @ along / weights.sum())
             start = middle if row == 0 else start
-            along = along - (middle - start)
-        planes = heights[row] / height
+            along -= middle - start
+        planes = heights_of_planes[row] / height
         _require_order(planes, named, time_ps[row])
-        sides = _sides(along, planes)
-        between[row] = (sides[:-1] - sides[1:]) @ masks.T
+        if row == 0:
+            before, planes_before = along, planes
+        passed, now_then, then_now = counter.passed(along, planes, before, planes_before)
+        between[row] = passed[:-1] - passed[1:]
         if row:
-            now_then, then_now = _sides(along, planes_before), _sides(before, planes)
-            then_then = _sides(before, planes_before)
-            by_atoms[row - 1] = 0.5 * ((now_then - then_then) + (sides - then_now)) @ masks.T
-            by_sweep[row - 1] = 0.5 * ((then_now - then_then) + (sides - now_then)) @ masks.T
-        before, planes_before = along, planes
+            by_atoms[row - 1] = 0.5 * ((now_then - passed_before) + (passed - then_now))
+            by_sweep[row - 1] = 0.5 * ((then_now - passed_before) + (passed - now_then))
+        before, planes_before, passed_before = along, planes, passed
     return CrossingSeries(
         time_ps=time_ps,
         groups=tuple(groups),
@@ -161,9 +163,24 @@ def crossings(
     )
 
 
-def _sides(along: FloatArray, planes: FloatArray) -> NDArray[np.int64]:
-    """Return how many times each atom has passed each plane upwards, (P, n_atoms)."""
-    return np.floor(along[None, :] - planes[:, None]).astype(np.int64)
+class _PassedCounter:
+    """Counts how often the atoms of each group have passed each plane upwards: whole numbers."""
+
+    def __init__(self, masks: FloatArray, n_planes: int) -> None:
+        self._masks, self._n_planes = masks, n_planes
+        # filled anew in every frame; memory that is new to the process would take as long as the work
+        self._sides = np.empty((3 * n_planes, masks.shape[1]))
+
+    def passed(
+        self, along: FloatArray, planes: FloatArray, before: FloatArray, planes_before: FloatArray
+    ) -> NDArray[np.float64]:
+        """Return counts, (3, P, S), of atoms and planes now, atoms now and planes before, atoms before and planes now."""
+        n, sides = self._n_planes, self._sides
+        np.subtract(along, planes[:, None], out=sides[:n])
+        np.subtract(along, planes_before[:, None], out=sides[n : 2 * n])
+        np.subtract(before, planes[:, None], out=sides[2 * n :])
+        np.floor(sides, out=sides)
+        return (self._masks @ sides.T).T.reshape(3, n, -1)
 
 
 def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
@@ -182,7 +199,7 @@ def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
     return np.stack(columns, axis=1)
 
 
-def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> NDArray[np.int64]:
+def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:
     """Return the groups as ones and zeros, (S, n_atoms)."""
     for name, mask in groups.items():
         if np.shape(mask) != (n_atoms,) or not np.any(mask):
@@ -190,7 +207,7 @@ def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> NDArray[np.int64]:
                 f"group {name} selects no atom, or has the shape {np.shape(mask)}; give a mask of "
                 f"({n_atoms},)"
             )
-    return np.stack([np.asarray(mask, dtype=np.int64) for mask in groups.values()])
+    return np.stack([np.asarray(mask, dtype=float) for mask in groups.values()])
 
 
 def _require_order(planes: FloatArray, names: tuple[str, ...], time_ps: float) -> None:

@@ -38,13 +38,12 @@ def face_distances(cell: NDArray[np.floating]) -> FloatArray:
         The cell has no volume.
     """
     cell = np.asarray(cell, dtype=float)
-    volume = abs(np.linalg.det(cell))
-    areas = np.array([np.linalg.norm(np.cross(cell[(k + 1) % 3], cell[(k + 2) % 3])) for k in range(3)])
-    if cell.shape != (3, 3) or volume < 1e-9 or not np.all(areas > 0):
+    if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) >= 1e-9:
         raise AnalysisError(
             f"the cell {cell.tolist()} has no volume; these analyses need three lattice vectors"
         )
-    return volume / areas
+    # columns of the inverse are the reciprocal vectors
+    return 1.0 / np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0))
 
 
 def fractional(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> FloatArray:

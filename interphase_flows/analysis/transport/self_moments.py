@@ -103,9 +103,7 @@ class SelfLadder:
             if rung.lagged
         ]
 
-    def _climb(
-        self, rung: _Rung, values: NDArray[np.floating]
-    ) -> tuple[NDArray[np.floating], float]:
+    def _climb(self, rung: _Rung, values: NDArray[np.floating]) -> tuple[NDArray[np.floating], float]:
         """Record the steps of a rung; return the averages over pairs, for the rung above, and the largest step."""
         points = values if rung.previous is None else np.concatenate([rung.previous[None], values])
         steps = np.diff(points, axis=0)
