@@ -21,19 +21,19 @@ from tiny_campaign import TINY, command
 # a campaign of minutes, cancelled in the middle, on however slow a machine
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
-# workers end by themselves after a minute and a half, long before Slurm would end them on however slow a machine
+# workers put their work down after 80 s and end within two minutes, long before Slurm would end them on however slow a machine
 SETTINGS = """
 root: {root}
 artifacts_url: {root}/shared
 store: {{type: mongodb, uri: "{uri}", database: {database}}}
 cluster:
-  signal_before_end_s: 60
+  signal_before_end_s: 40
   workers:
     cpu:
       kinds: [dft, analysis]
       walltime: "00:10:00"
       memory_gb: 3
-      environment: {{INTERPHASE_WALLTIME_S: "90"}}
+      environment: {{INTERPHASE_WALLTIME_S: "120"}}
       max_in_queue: 1
       jobs_per_allocation: 4
       wait_for_work_s: 20
@@ -41,7 +41,7 @@ cluster:
       kinds: [train, md]
       walltime: "00:10:00"
       memory_gb: 3
-      environment: {{INTERPHASE_WALLTIME_S: "90"}}
+      environment: {{INTERPHASE_WALLTIME_S: "120"}}
       max_in_queue: 1
       jobs_per_allocation: 4
       wait_for_work_s: 20
