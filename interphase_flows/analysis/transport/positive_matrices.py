@@ -1,0 +1,86 @@
+"""Onsager matrices as ln L_ii and correlations: what can be fitted and interpolated without leaving the valid ones.
+
+    L_ij = C_ij sqrt(L_ii L_jj),    C_ii = 1
+
+L is symmetric and positive semidefinite exactly if C is. A mean of ln L_ii keeps L_ii positive, and a mean of
+correlation matrices with positive weights is one; where a straight line leaves them, the nearest of their kind is
+taken. An L_ij may have either sign, so it has no logarithm of its own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile
+
+N_SAMPLES = 2000
+"""Of the Monte Carlo that turns errors of the parts into intervals of L_ij."""
+
+
+@dataclass(frozen=True)
+class OnsagerParts:
+    """ln L_ii and C_ij with their standard errors; errors are taken as normal and independent."""
+
+    log_diagonal: FloatArray
+    """(n_species,), ln of L_ii in 1/(eV Å ps)."""
+    log_error: FloatArray
+    """(n_species,)."""
+    correlation: FloatArray
+    """(n_species, n_species)."""
+    correlation_error: FloatArray
+    """(n_species, n_species), zero on the diagonal."""
+
+    @property
+    def matrix(self) -> FloatArray:
+        """L_ij, (n_species, n_species), symmetric and positive semidefinite."""
+        return combined(self.log_diagonal, nearest_correlation(self.correlation))
+
+    def estimate(
+        self, confidence: float, frame: FloatArray | None = None, n_samples: int = N_SAMPLES, seed: int = 0
+    ) -> Estimate:
+        """Return L_ij with intervals by Monte Carlo over the errors of the parts.
+
+        Parameters
+        ----------
+        confidence
+            Of the intervals.
+        frame
+            T of L' = T L T^T, (n_species of the result, n_species), to pass to another reference frame.
+        n_samples, seed
+            Of the Monte Carlo.
+        """
+        random = np.random.default_rng(seed)
+        n = len(self.log_diagonal)
+        logs = self.log_diagonal + self.log_error * random.standard_normal((n_samples, n))
+        noise = np.triu(random.standard_normal((n_samples, n, n)), 1)
+        noise += noise.swapaxes(1, 2)
+        drawn = combined(logs, nearest_correlation(self.correlation + self.correlation_error * noise))
+        value = self.matrix
+        if frame is not None:
+            value, drawn = frame @ value @ frame.T, frame @ drawn @ frame.T
+        tail = 50.0 * (1.0 - confidence)
+        lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
+        lower, upper = np.minimum(lower, value), np.maximum(upper, value)
+        return Estimate(value, (upper - lower) / (2.0 * normal_quantile(confidence)), lower, upper)
+
+
+def combined(log_diagonal: FloatArray, correlation: FloatArray) -> FloatArray:
+    """Return L_ij of ln L_ii, (..., n_species), and C_ij, (..., n_species, n_species)."""
+    root = np.exp(0.5 * log_diagonal)
+    return np.asarray(correlation * root[..., :, None] * root[..., None, :])
+
+
+def nearest_correlation(matrix: FloatArray) -> FloatArray:
+    """Return a correlation matrix near a symmetric one, (..., n, n): itself if it is one.
+
+    Negative eigenvalues become zero, then rows and columns are scaled to a unit diagonal (Rebonato and Jäckel, J.
+    Risk 2, 17 (1999)).
+    """
+    values, vectors = np.linalg.eigh(matrix)
+    if (values >= 0.0).all():
+        return np.asarray(matrix)
+    kept = (vectors * np.maximum(values, 0.0)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    root = np.sqrt(np.diagonal(kept, axis1=-2, axis2=-1))
+    kept = kept / (root[..., :, None] * root[..., None, :])
+    return np.asarray(0.5 * (kept + kept.swapaxes(-1, -2)))
