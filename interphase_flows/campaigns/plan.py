@@ -6,6 +6,7 @@ from itertools import islice
 
 from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.transport_grid import TransportGridSpec
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
 from interphase_flows.references.registry import method_spec
@@ -101,11 +102,29 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
             f"({production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs / 1000:g} ps)",
             md_cost(steps_production, production.watch_interval_steps),
         ),
+        *(
+            PlannedStage(
+                "transport grid",
+                _grid_in_words(grid),
+                md_cost(grid.n_steps, grid.watch_interval_steps, grid.n_atoms),
+            )
+            for grid in [campaign.transport_grid]
+            if grid is not None
+        ),
         labelling("labels of production", f"{len(labels.production)}", labels.production),
         labelling(
             "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]
+
+
+def _grid_in_words(grid: TransportGridSpec) -> str:
+    measured = grid.n_segments * grid.steps_per_segment
+    return (
+        f"{grid.n_cells} cells of {grid.n_atoms} atoms, melted and quenched in {grid.melt_steps + grid.quench_steps} "
+        f"steps, each at {len(grid.temperatures_K)} temperatures x {grid.equilibration_steps + measured} steps "
+        f"({measured * grid.timestep_fs / 1000:g} ps measured): {grid.n_steps} steps"
+    )
 
 
 def _steps_of_melt_and_quench(campaign: Campaign) -> int:

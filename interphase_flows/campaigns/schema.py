@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from interphase_flows.campaigns.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaigns.structures import StructuresSpec
+from interphase_flows.campaigns.transport_grid import TransportGridSpec
 from interphase_flows.campaigns.values import Count, CountOrNone, Fraction, Positive, Spec, check_watches
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.references.spec import ChgnetSpec, GpawSpec, VaspSpec
@@ -137,6 +138,7 @@ class Campaign(Spec):
     exploration: ExplorationSpec = ExplorationSpec()
     learning: LearningSpec = LearningSpec()
     production: ProductionSpec = ProductionSpec()
+    transport_grid: TransportGridSpec | None = None
     thermodynamics: ThermodynamicsSpec = ThermodynamicsSpec()
     analysis: AnalysisSpec = AnalysisSpec()
 

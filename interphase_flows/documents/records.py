@@ -186,6 +186,9 @@ class CommitteeDoc(Document):
     parity: ArtifactRef
 
 
+Role = Literal["explore", "audit", "production", "transport"]
+"""What a run is for: to learn from, to test with, to be measured, to measure transport in amorphous cells."""
+
 StopReason = Literal[
     "finished", "uncertain", "close_contact", "runaway_temperature", "not_finite", "walltime", "failed"
 ]
@@ -195,7 +198,7 @@ class SegmentDoc(Document):
     """One restartable piece of molecular dynamics."""
 
     run_id: str
-    role: Literal["explore", "audit", "production"]
+    role: Role
     seed: int
     committee_key: str
     stop_reason: StopReason
@@ -227,7 +230,7 @@ class Walker(BaseModel):
     """A run that goes on from iteration to iteration; ``index`` is its start in the set of starts."""
 
     run_id: str
-    role: Literal["explore", "audit", "production"]
+    role: Role
     seed: int
     index: int
     n_restarts: int = 0

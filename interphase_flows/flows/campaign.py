@@ -8,6 +8,7 @@ from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
+from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs.conclusions import conclude
 from interphase_flows.jobs.growth import GrowthMaker
 from interphase_flows.jobs.interphase import InterphaseMaker
@@ -63,6 +64,18 @@ class CampaignMaker(Maker):
             temperature_K=spec.production.dynamics.temperature_K,
             structure_files=spec.structure_files,
         ).make(production.output)
+        grid = (
+            None
+            if spec.transport_grid is None
+            else TransportGridMaker(
+                spec=spec.transport_grid,
+                electrode=spec.electrode,
+                electrolyte=spec.electrolyte,
+                temperature_K=spec.production.dynamics.temperature_K,
+                seed=spec.seed,
+                structure_files=spec.structure_files,
+            ).make(learned["committee"], interphase.output)
+        )
         drawn = DrawProductionMaker(
             n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
         ).make(production.output, spec.seed + AUDIT_SEED)
@@ -82,6 +95,7 @@ class CampaignMaker(Maker):
             interphase.output,
             audit.output,
             growth.output,
+            None if grid is None else grid.output,
         )
         for tolerant in (reaction, interphase, growth, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
@@ -95,6 +109,7 @@ class CampaignMaker(Maker):
                 curve,
                 interphase,
                 growth,
+                *([] if grid is None else [grid]),
                 drawn,
                 audit_labels,
                 audit,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ase import Atoms
 from jobflow import Maker, job
 
 from interphase_flows.campaigns.exploration import DynamicsSpec
@@ -24,6 +25,8 @@ from interphase_flows.storage.workspace import current_workspace
 
 KIND = "segments"
 BROKEN = ("close_contact", "runaway_temperature", "not_finite", "failed")
+ENDS_WITH_A_BREAK = ("production", "transport")
+"""Roles of runs whose further segments are not started after a break."""
 
 
 @dataclass
@@ -47,6 +50,9 @@ class SegmentMaker(Maker):
         When a run counts as broken.
     equilibration_fs
         Left out of the mean temperature.
+    is_new_run
+        Whether the run begins with the atoms of its previous segment, which is of another run, but with momenta and
+        random numbers of its own. Runs that go on from one checkpoint share the random numbers of their thermostats.
     """
 
     name: str = "MD segment"
@@ -59,6 +65,7 @@ class SegmentMaker(Maker):
     runaway_temperature_factor: float = 3.0
     min_distance_fraction: float = 0.5
     equilibration_fs: float = 0.0
+    is_new_run: bool = False
 
     @job(output_schema=SegmentDoc)
     def make(
@@ -70,22 +77,24 @@ class SegmentMaker(Maker):
     ) -> SegmentDoc:
         """Advance from a structure of a set, or from where the walker or its previous segment stopped.
 
+        A segment that is to go on from another one, whatever happens, is given no set.
+
         Raises
         ------
         InputError
-            The set could not be made.
+            There is neither a set nor a previous segment: what should have made it failed.
         """
-        if starts is None:
+        if starts is None and previous is None:
             raise InputError(
                 f"{walker.run_id} has nothing to start from, see the reason: "
-                "interphase query failures failed_kind=structure_sets"
+                "interphase query failures failed_kind=structure_sets, or failed_kind=segments"
             )
         if previous is not None:
             walker = walker.model_copy(
                 update={
                     "continue_from": previous.continue_from,
                     "continue_state": previous.continue_state,
-                    "last_step": previous.last_step,
+                    "last_step": 0 if self.is_new_run else previous.last_step,
                 }
             )
         watch = CommitteeWatch(
@@ -100,7 +109,7 @@ class SegmentMaker(Maker):
         )
         key = content_key(
             KIND,
-            start=walker.continue_state or starts.entries[walker.index].key,
+            start=walker.continue_state or _first_key(walker, starts, previous),
             run_id=walker.run_id,
             seed=walker.seed,
             committee=committee.key,
@@ -112,6 +121,8 @@ class SegmentMaker(Maker):
             equilibration_fs=self.equilibration_fs,
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
+            # keys of all other segments are as they were before there was a choice
+            **({"is_new_run": True} if self.is_new_run else {}),
         )
         return once_alone(
             KIND,
@@ -126,14 +137,16 @@ class SegmentMaker(Maker):
         self,
         key: str,
         walker: Walker,
-        starts: StructureSetDoc,
+        starts: StructureSetDoc | None,
         committee: CommitteeDoc,
         previous: SegmentDoc | None,
         watch: CommitteeWatch,
         folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
-        start = load_set(starts)[walker.index]
+        state: Checkpoint | None = None
+        if walker.continue_from is not None:
+            state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
         document = SegmentDoc(
             key=key,
             run_id=walker.run_id,
@@ -143,7 +156,7 @@ class SegmentMaker(Maker):
             stop_reason="failed",
             first_step=walker.last_step,
             last_step=walker.last_step,
-            n_atoms=len(start),
+            n_atoms=_n_atoms(walker, starts, previous),
             timestep_fs=self.dynamics.timestep_fs,
             temperature_target_k=self.dynamics.temperature_K,
             temperature_mean_k=None,
@@ -158,21 +171,26 @@ class SegmentMaker(Maker):
             uncertainty_ev_per_angstrom=[],
             wall_time_s=0.0,
         )
-        if walker.role == "production" and previous is not None and previous.stop_reason in BROKEN:
+        if walker.role in ENDS_WITH_A_BREAK and previous is not None and previous.stop_reason in BROKEN:
+            whose = "this run" if previous.run_id == walker.run_id else previous.run_id
             return document.model_copy(
                 update={
                     "stop_reason": previous.stop_reason,
-                    "explanation": f"not started: segment {previous.key} of this run ended with {previous.stop_reason}",
+                    "explanation": f"not started: segment {previous.key} of {whose} ended with {previous.stop_reason}",
                 }
             )
-        state: Checkpoint | None = None
-        if walker.continue_from is not None:
-            state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
+        start: Atoms | Checkpoint
+        if state is not None:
+            start = state.atoms() if self.is_new_run else state
+        elif starts is not None:
+            start = load_set(starts)[walker.index]
+        else:
+            raise InputError(f"{walker.run_id}: segment {document.key} has no checkpoint to go on from")
         label = f"{walker.role} {walker.run_id}"
         end = deadline(workspace.settings)
         try:
             result = run_segment(
-                start if state is None else state,
+                start,
                 load_committee([workspace.artifacts.get(model.checkpoint) for model in committee.models]),
                 LangevinNVT(**self.dynamics.model_dump()),
                 self.n_steps,
@@ -225,6 +243,19 @@ class SegmentMaker(Maker):
                 "notes": result.notes,
             }
         )
+
+
+def _first_key(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDoc | None) -> str:
+    """Return what a run without a checkpoint begins with: a structure, or a segment that broke at once."""
+    if starts is not None:
+        return starts.entries[walker.index].key
+    return "" if previous is None else previous.key
+
+
+def _n_atoms(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDoc | None) -> int:
+    if previous is not None:
+        return previous.n_atoms
+    return 0 if starts is None else starts.entries[walker.index].n_atoms
 
 
 def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:

@@ -86,7 +86,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         if "result" not in state:
             _set_status(workspace, "failed")
             raise CampaignFailedError(_failure_message(workspace, campaign.name, began))
-        _set_status(workspace, "incomplete" if missing_answers(state["result"]) else "finished")
+        _set_status(workspace, "incomplete" if missing_answers(state) else "finished")
         return CampaignResult.model_validate(state["result"])
 
 

@@ -118,6 +118,7 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
     cells = (
         ("structures.amorphous", spec.amorphous.n_per_fraction, spec.amorphous),
         ("exploration.melt_quench", exploration.n_melt_quench_walkers, exploration.melt_quench),
+        *([("transport_grid", 1, campaign.transport_grid)] if campaign.transport_grid else []),
     )
     for key, n, block in cells:
         for fraction in block.electrode_fractions if n else []:

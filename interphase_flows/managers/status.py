@@ -34,6 +34,8 @@ GOES_ON = ("running", SUBMITTED)
 HELD = ("paused", "on hold")
 """Statuses of campaigns of which a person, and nobody else, lets the next job start."""
 ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth")
+ANSWERS_IF_ASKED = ("transport_grid",)
+"""Of those the campaign file has a block, or has none."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             )
 
             cluster = cluster_status(settings, name)
-            status = _status_by_jobs(cluster, state.get("result"))
+            status = _status_by_jobs(cluster, state)
         report = workspace.report_folder / "report.html"
         own = {"campaign": name}  # a ledger in MongoDB is shared
         rejected = count_by_reason(workspace)
@@ -141,7 +143,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             labels_rejected_by_reason=rejected,
             labels_to_come=None if state.get("result") else _labels_to_come(workspace, state),
             pace=None if state.get("result") else _pace(workspace, state, status),
-            missing=[*missing_answers(state.get("result")), *missing_structures(workspace)],
+            missing=[*missing_answers(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
@@ -149,20 +151,24 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         )
 
 
-def _status_by_jobs(cluster: "ClusterStatus", result: dict[str, Any] | None) -> str:
+def _status_by_jobs(cluster: "ClusterStatus", state: Mapping[str, Any]) -> str:
     """Return what the jobs of a submitted campaign make of it."""
     if cluster.hold and (cluster.n_open or cluster.hold.state == "cancelled"):
         return cluster.hold.state
     if cluster.n_open:
         return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
-    if result is None:
+    if state.get("result") is None:
         return "failed"
-    return "incomplete" if missing_answers(result) else "finished"
+    return "incomplete" if missing_answers(state) else "finished"
 
 
-def missing_answers(result: dict[str, Any] | None) -> list[str]:
-    """Return the analyses that a result lacks because they failed."""
-    return [] if result is None else [name for name in ANSWERS if name not in result["analysis_keys"]]
+def missing_answers(state: Mapping[str, Any]) -> list[str]:
+    """Return the analyses that the result of a campaign lacks because they failed; ``state`` is its document."""
+    result, spec = state.get("result"), state.get("spec") or {}
+    if result is None:
+        return []
+    wanted = [*ANSWERS, *(name for name in ANSWERS_IF_ASKED if spec.get(name))]
+    return [name for name in wanted if name not in result["analysis_keys"]]
 
 
 def missing_structures(workspace: Workspace) -> list[str]:

@@ -24,6 +24,7 @@ from interphase_flows.report.inputs import (
     Spending,
     StructureView,
     Thermodynamics,
+    TransportGrid,
 )
 from interphase_flows.report.labelling import labelling, reference_of
 from interphase_flows.report.learning_from_ledger import learned_iterations
@@ -110,6 +111,8 @@ class _Collector:
             software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
             notes=self._notes(dataset, interphase),
             growth=growth,
+            transport_grid=self._transport_grid(),
+            is_grid_asked=self.spec.transport_grid is not None,
             verdict="undecided" if growth is None else growth.pooled["state"],
             verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
         )
@@ -170,8 +173,11 @@ class _Collector:
             ("explore", "exploration"),
             ("audit", "exploration"),
             ("production", "production"),
+            ("transport", "transport grid"),
         ):
-            wall[name] = wall.get(name, 0.0) + sum(d["wall_time_s"] for d in segments if d["role"] == role)
+            spent = sum(d["wall_time_s"] for d in segments if d["role"] == role)
+            if spent or role != "transport":  # a campaign without a grid has no bar of it
+                wall[name] = wall.get(name, 0.0) + spent
         return Spending(
             labels_accepted=sum(d["status"] == "accepted" for d in labels),
             labels_rejected=dict(Counter(str(d["reason"]) for d in labels if d["status"] == "rejected")),
@@ -209,6 +215,13 @@ class _Collector:
         self._cite("growth", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
         values: Any = found.values
         return Growth(values["runs"], values["pooled"], self.documents.arrays(found))
+
+    def _transport_grid(self) -> TransportGrid | None:
+        found = self.documents.analysis("transport_grid")
+        if found is None:
+            return None
+        self._cite("transport grid", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        return TransportGrid(found.values, self.documents.arrays(found), found.notes)
 
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])

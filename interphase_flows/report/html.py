@@ -21,6 +21,7 @@ from interphase_flows.report.quantities import duration, minus, rounded, with_er
 from interphase_flows.report.structure_scene import draw_scene, scene_of
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 from interphase_flows.report.survey import drawn_surveys, survey_section
+from interphase_flows.report.transport_grid import drawn_grid, grid_section
 
 REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
@@ -118,6 +119,8 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
     drawn = {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
     if inputs.growth is not None:
         drawn |= drawn_surveys(inputs.growth.runs, inputs.growth.arrays, inputs.growth.pooled)
+    if inputs.transport_grid is not None:
+        drawn |= drawn_grid(inputs.transport_grid)
     return drawn
 
 
@@ -140,6 +143,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         longest_ps=longest_time_ps(inputs),
         convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
         growth=survey_section(inputs.growth.runs, drawn, inputs.growth.pooled) if inputs.growth else "",
+        transport_grid=grid_section(inputs.transport_grid, drawn) if inputs.transport_grid else "",
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,

@@ -296,6 +296,15 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class TransportGrid:
+    """Onsager coefficients of amorphous cells: plain values of `analysis.transport.grid_study`, and its arrays."""
+
+    values: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.floating]]
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows. Only the first four fields are needed."""
 
@@ -323,6 +332,9 @@ class ReportInputs:
     production_energy_mae_mev_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
     growth: Growth | None = None
+    transport_grid: TransportGrid | None = None
+    is_grid_asked: bool = False
+    """Whether the campaign has a grid at all; without one the report has no section on it."""
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

@@ -115,7 +115,8 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
         Fewer than three temperatures have a number that can be told from zero; says what each gave.
     """
     quantile = normal_quantile(confidence)
-    kept, notes = [], []
+    kept: list[tuple[float, Estimate]] = []
+    notes: list[str] = []
     for point in sorted(points, key=lambda each: each.temperature_K):
         if point.value is None:
             notes.append(f"{point.temperature_K:g} K left out: {point.refusal or 'no number'}")
@@ -125,7 +126,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
             if not point.value.lower > 0:
                 notes.append(f"{point.temperature_K:g} K limits only: it cannot be told from zero")
             kept.append((point.temperature_K, point.value))
-    counted = sorted({temperature for temperature, value in kept if value.lower > 0})
+    counted = sorted({float(temperature) for temperature, value in kept if value.lower > 0})
     if len(counted) < MIN_TEMPERATURES:
         told = f": {'; '.join(notes)}" if notes else ""
         raise AnalysisError(
@@ -133,7 +134,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
             f"Arrhenius line, {MIN_TEMPERATURES} or more can{told}. Run longer, or at more temperatures"
         )
 
-    inverse = np.array([1.0 / (KB_EV_PER_K * temperature) for temperature, _ in kept])
+    inverse = 1.0 / (KB_EV_PER_K * np.array([temperature for temperature, _ in kept], dtype=float))
     middle = float(inverse.mean())
     deviations = [_Deviation(value, quantile) for _, value in kept]
 
@@ -316,5 +317,10 @@ def _correlation_line(points: Sequence[MeasuredAt], i: int, j: int, pair: str) -
     chi_square = float(np.sum(weight * (found - design @ line) ** 2))
     scale = _birge(chi_square, len(at) - 2)
     return CorrelationLine(
-        float(line[0]), float(line[1]), covariance * scale**2, middle, float(at.min()), float(at.max())
+        height=float(line[0]),
+        slope_eV=float(line[1]),
+        covariance=np.asarray(covariance * scale**2, dtype=float),
+        middle_per_eV=middle,
+        least_per_eV=float(at.min()),
+        most_per_eV=float(at.max()),
     )

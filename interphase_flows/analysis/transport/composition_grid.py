@@ -9,9 +9,9 @@ An interval holds three things:
 1. The errors of the neighbours, weighted as the neighbours are.
 2. What may happen between them. The curve is taken for a random walk in x, of which the measured compositions are
    points: linear interpolation is then its mean, and its variance is that of a Brownian bridge,
-   q (x - x1)(x2 - x) / (x2 - x1). q is the mean of (dy² - s1² - s2²) / dx over the increments dy between neighbours. It is
-   known as well as there are increments, so this part has Student's quantile for their number: with two
-   compositions, 12.7 standard deviations.
+   q (x - x1)(x2 - x) / (x2 - x1). q is the sum of dy² - s1² - s2² over the increments dy between neighbours, by
+   the range of x. It is known as well as there are increments, so this part has Student's quantile for their
+   number: with two compositions, 12.7 standard deviations.
 3. The error of x itself, through the slope.
 
 A curve that is smooth is taken for rougher than it is, so where part 2 rules intervals are too wide rather than too

@@ -14,6 +14,8 @@ import numpy as np
 from interphase_flows.analysis.frames import FloatArray
 from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile
 
+MOST_LOG = 300.0
+"""Of |ln L_ii|: an error that is extrapolated far may be beyond what a number holds."""
 N_SAMPLES = 2000
 """Of the Monte Carlo that turns errors of the parts into intervals of L_ij."""
 
@@ -67,7 +69,7 @@ class OnsagerParts:
 
 def combined(log_diagonal: FloatArray, correlation: FloatArray) -> FloatArray:
     """Return L_ij of ln L_ii, (..., n_species), and C_ij, (..., n_species, n_species)."""
-    root = np.exp(0.5 * log_diagonal)
+    root = np.exp(0.5 * np.clip(log_diagonal, -MOST_LOG, MOST_LOG))
     return np.asarray(correlation * root[..., :, None] * root[..., None, :])
 
 

@@ -148,8 +148,7 @@ def _submitted_campaign(settings: Settings, name: str, verb: str) -> Iterator["L
                     f"campaign {name} was cancelled at {hold.since}: interphase submit FILE goes on with it"
                 )
         elif not _n_active(launchpad, name):
-            result = state.get("result")
-            if result and not missing_answers(result):
+            if state.get("result") and not missing_answers(state):
                 raise InputError(f"campaign {name} is finished: nothing to {verb}; interphase report {name}")
             if verb != "cancel":
                 raise InputError(

@@ -99,8 +99,7 @@ def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: b
             f"campaign {name} is submitted already ({told}): see interphase status {name}; its workers are started by "
             "interphase launch"
         )
-    result = (state or {}).get("result")
-    if result and not missing_answers(result) and not accept_changes:
+    if state and state.get("result") and not missing_answers(state) and not accept_changes:
         raise InputError(
             f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
             "name"

@@ -1,0 +1,160 @@
+"""Onsager coefficients on a grid of compositions and temperatures, in amorphous cells.
+
+In a campaign it is the key ``transport_grid``; how to run it alone is said in docs/transport_grid.md.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from jobflow import Flow, Job, Maker, OnMissing
+
+from interphase_flows.campaigns.exploration import DynamicsSpec
+from interphase_flows.campaigns.transport_grid import TransportGridSpec
+from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, Walker
+from interphase_flows.jobs.amorphous import PackingMaker
+from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.transport_grid import CellTransportMaker, GridFitMaker
+
+CELL_SEED = 1_000_000
+"""First seed of the grid's cells: above those of all other packings of a campaign."""
+RUN_SEED = 10_000_000
+"""What a kelvin adds to the seed of a cell for its run at a temperature."""
+
+
+@dataclass
+class TransportGridMaker(Maker):
+    """Pack, melt and quench cells; run each at several temperatures; fit and interpolate.
+
+    Parameters
+    ----------
+    spec
+        Compositions, temperatures, lengths.
+    electrode, electrolyte
+        Names of the phases at the ends of the line.
+    temperature_K
+        At which matrices are asked for, and the interphase is: that of production.
+    seed
+        Seeds of all cells and runs follow from it.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    spec: TransportGridSpec = field(default_factory=TransportGridSpec)
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    temperature_K: float = 300.0
+    seed: int = 1
+    structure_files: dict[str, str] = field(default_factory=dict)
+    name: str = "transport grid"
+
+    def make(self, committee: CommitteeDoc, interphase: AnalysisDoc | None = None) -> Flow:
+        """Return a flow whose output is the analysis ``transport_grid``.
+
+        Parameters
+        ----------
+        committee
+            That runs the cells.
+        interphase
+            Whose composition profile says where coefficients are wanted; none without it.
+        """
+        jobs: list[Job] = []
+        cells: list[AnalysisDoc] = []
+        for x_electrode in self.spec.electrode_fractions:
+            for number in range(self.spec.n_per_fraction):
+                made, measured = self._cell(x_electrode, number, committee)
+                jobs += made
+                cells += measured
+        fit = GridFitMaker(
+            electrode=self.electrode,
+            electrolyte=self.electrolyte,
+            temperature_K=self.temperature_K,
+            structure_files=self.structure_files,
+        ).make(cells, interphase)
+        jobs.append(fit)
+        for each in jobs:
+            # a cell that breaks, or whose packing finds no room, is missing from the grid and leaves its reason
+            each.config.on_missing_references = OnMissing.NONE
+        return Flow(jobs, output=fit.output, name=self.name)
+
+    def _cell(
+        self, x_electrode: float, number: int, committee: CommitteeDoc
+    ) -> tuple[list[Job], list[AnalysisDoc]]:
+        """Return the jobs of a cell, and what each temperature gives."""
+        spec = self.spec
+        cell = f"grid-x{x_electrode:.3f}-{number}"
+        seed = self.seed + CELL_SEED + 100 * round(10_000 * x_electrode) + number
+        packing = PackingMaker(n_atoms=spec.n_atoms, structure_files=self.structure_files).make(
+            self.electrode, self.electrolyte, x_electrode, seed
+        )
+        packing.name = f"packing {cell}"
+        walker = Walker(run_id=cell, role="transport", seed=seed, index=0)
+        melt = self._segment(spec.melt_temperature_K, spec.melt_steps, spec.melt_friction_per_ps).make(
+            walker, packing.output, committee
+        )
+        quenching = self._segment(spec.quench_temperature_K, spec.quench_steps, spec.melt_friction_per_ps)
+        # a quench begins as hot as its melt
+        hotter = spec.melt_temperature_K / spec.quench_temperature_K
+        quenching = replace(
+            quenching, runaway_temperature_factor=quenching.runaway_temperature_factor * hotter
+        )
+        quench = quenching.make(walker, None, committee, melt.output)
+        melt.name, quench.name = f"melt {cell}", f"quench {cell}"
+        jobs, measured = [packing, melt, quench], []
+        for temperature_K in spec.temperatures_K:
+            made, transport = self._run(cell, seed, x_electrode, temperature_K, committee, melt, quench)
+            jobs += made
+            measured.append(transport)
+        return jobs, measured
+
+    def _run(
+        self,
+        cell: str,
+        seed: int,
+        x_electrode: float,
+        temperature_K: float,
+        committee: CommitteeDoc,
+        melt: Job,
+        quench: Job,
+    ) -> tuple[list[Job], AnalysisDoc]:
+        """Return the jobs of a cell at one temperature: equilibration, segments, what they give."""
+        spec = self.spec
+        run_id = f"{cell}-{temperature_K:g}K"
+        walker = Walker(run_id=run_id, role="transport", seed=seed + RUN_SEED * round(temperature_K), index=0)
+        settle = replace(
+            self._segment(temperature_K, spec.equilibration_steps, spec.friction_per_ps), is_new_run=True
+        ).make(walker, None, committee, quench.output)
+        settle.name = f"equilibrate {run_id}"
+        maker = self._segment(temperature_K, spec.steps_per_segment, spec.friction_per_ps)
+        jobs, previous, segments = [settle], settle.output, []
+        for index in range(spec.n_segments):
+            segment = maker.make(walker, None, committee, previous)
+            segment.name = f"run {run_id} segment {index}"
+            previous = segment.output
+            jobs.append(segment)
+            segments.append(segment.output)
+        transport = CellTransportMaker(
+            electrode=self.electrode, electrolyte=self.electrolyte, structure_files=self.structure_files
+        ).make(
+            run_id,
+            x_electrode,
+            spec.n_atoms,
+            temperature_K,
+            [melt.output, quench.output, settle.output],
+            segments,
+            committee,
+        )
+        transport.name = f"transport {run_id}"
+        jobs.append(transport)
+        return jobs, transport.output
+
+    def _segment(self, temperature_K: float, n_steps: int, friction_per_ps: float) -> SegmentMaker:
+        spec = self.spec
+        return SegmentMaker(
+            dynamics=DynamicsSpec(
+                temperature_K=temperature_K, timestep_fs=spec.timestep_fs, friction_per_ps=friction_per_ps
+            ),
+            n_steps=n_steps,
+            frame_interval_steps=spec.frame_interval_steps,
+            watch_interval_steps=spec.watch_interval_steps,
+            checkpoint_interval_steps=spec.checkpoint_interval_steps,
+            stops_when_uncertain=False,
+        )
