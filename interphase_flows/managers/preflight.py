@@ -6,7 +6,10 @@ from ase import Atoms
 from pymatgen.core import Composition
 
 from interphase_flows.campaigns.anion_chemistry import anion_chemistry
+from interphase_flows.campaigns.exploration import MeltQuenchSpec
 from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaigns.structures import AmorphousSpec
+from interphase_flows.campaigns.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
 from interphase_flows.references.registry import reference_method
 from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
@@ -114,12 +117,13 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
             f"structures.interfaces.snapshots.temperatures_K: {n_runs} trajectories cannot be split into training, "
             f"validation and test; give at least {LEAST_SNAPSHOT_RUNS}"
         )
-    exploration = campaign.exploration
-    cells = (
+    exploration, grid = campaign.exploration, campaign.transport_grid
+    cells: list[tuple[str, int, AmorphousSpec | MeltQuenchSpec | TransportGridSpec]] = [
         ("structures.amorphous", spec.amorphous.n_per_fraction, spec.amorphous),
         ("exploration.melt_quench", exploration.n_melt_quench_walkers, exploration.melt_quench),
-        *([("transport_grid", 1, campaign.transport_grid)] if campaign.transport_grid else []),
-    )
+    ]
+    if grid is not None:
+        cells.append(("transport_grid", grid.n_per_fraction, grid))
     for key, n, block in cells:
         for fraction in block.electrode_fractions if n else []:
             try:

@@ -14,7 +14,7 @@ from interphase_flows.report.style import BLACK, CYCLE, DASHES, GREY, figure_sty
 Arrays = Mapping[str, NDArray[np.floating]]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 UNIT = "1/(eV Å ps)"
-DECADES = 4.0
+DECADES = 1.5
 """That an axis goes at most beyond the values themselves, to show bounds of intervals."""
 
 
@@ -121,6 +121,7 @@ def local_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
         axes.set(
             ylim=(0, 1), xlabel="Height along the normal (Å)", ylabel="Local x", title="Local composition"
         )
+        axes.set_xlim(height.min(), height.max())
         axes.legend()
     return figure
 
@@ -169,6 +170,7 @@ def _matrix_figure(
                 axes.axhline(0.0, color=BLACK, linewidth=0.8)
                 axes.set(xlabel=xlabel, ylabel=f"L_ij, {UNIT}", title="Different species")
             axes.legend(fontsize=8)
+            axes.set_xlim(x.min(), x.max())
     return figure
 
 

@@ -176,8 +176,9 @@ class _Deviation:
         self.is_positive = bool(estimate.lower > 0)
         if self.is_positive:
             self.log = np.log(self.value)
-            self.below = max(np.log(self.value / estimate.lower) / quantile, SMALLEST_ERROR)
-            self.above = max(np.log(estimate.upper / self.value) / quantile, SMALLEST_ERROR)
+            above, below = np.log([estimate.upper / self.value, self.value / estimate.lower])
+            self.below = max(float(below) / quantile, SMALLEST_ERROR)
+            self.above = max(float(above) / quantile, SMALLEST_ERROR)
         else:
             self.above = float(estimate.upper - estimate.value) / quantile
             self.below = float(estimate.standard_error) or self.above
