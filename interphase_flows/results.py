@@ -225,7 +225,8 @@ class CampaignResults:
         if result is None:
             chosen.setdefault("campaign", self.campaign)
         else:
-            chosen.setdefault("key", [*result.exploration_keys, *result.production_keys])
+            keys = [*result.exploration_keys, *result.production_keys, *self._grid_segments(result)]
+            chosen.setdefault("key", keys)
         segments = [s for s in self.segments(sort="first_step", **chosen) if s.trajectory is not None]
         if not segments:
             raise InputError(
@@ -263,6 +264,14 @@ class CampaignResults:
         if found is None:
             raise InputError(f"campaign {self.campaign}: {kind} {key} is not in the ledger; resume it")
         return found
+
+    def _grid_segments(self, result: CampaignResult) -> list[str]:
+        """The keys of the segments that the transport grid rests on; none without one."""
+        grid = result.analysis_keys.get("transport_grid")
+        if grid is None:
+            return []
+        cells = self.analyses(name="cell_transport", key=self._get("analyses", grid, AnalysisDoc).rests_on)
+        return list(dict.fromkeys(key for cell in cells for key in cell.rests_on))
 
     def _documents(
         self,

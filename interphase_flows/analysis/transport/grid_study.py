@@ -4,6 +4,7 @@ Cells of the same composition are fitted as one; what they differ by widens the 
 Every part is an answer or says why there is none, because a short run supports nothing and a long one not all.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,12 +138,7 @@ def grid_study(
         "compositions": compositions,
         "grid": told,
         "local": local,
-        "trust": {
-            "n_looks": sum(cell.n_looks for cell in cells),
-            "n_above_select": sum(cell.n_above_select for cell in cells),
-            "n_above_stop": sum(cell.n_above_stop for cell in cells),
-            "runs_above_stop": above,
-        },
+        "trust": _looks(cells) | {"runs_above_stop": above},
     }
     return GridStudy(values, arrays | local_arrays)
 
@@ -153,6 +149,8 @@ class _Composition:
 
     x_electrode: float
     n_cells: int
+    looks: Mapping[str, int]
+    """Of the committee, in the runs that gave a number."""
     points: Sequence[MeasuredAt]
     species: tuple[str, ...]
     lines: Mapping[str, ArrheniusFit | str]
@@ -170,7 +168,8 @@ class _Composition:
             except AnalysisError as error:
                 lines[symbol] = str(error)
         n_cells = len({cell.run_id.rsplit("-", 1)[0] for cell in cells})
-        return _Composition(x, n_cells, points, tuple(species), lines)
+        looks = _looks([cell for cell in cells if not cell.refusal])
+        return _Composition(x, n_cells, looks, points, tuple(species), lines)
 
     def matrix(self, species: Sequence[str]) -> ArrheniusMatrix:
         """Fit the matrix of some of the species."""
@@ -187,11 +186,18 @@ class _Composition:
         return {
             "x_electrode": self.x_electrode,
             "n_cells": self.n_cells,
+            "looks": dict(self.looks),
             "lines": {
                 symbol: {"refused": each} if isinstance(each, str) else _told_line(each, temperature_K)
                 for symbol, each in self.lines.items()
             },
         }
+
+
+def _looks(cells: Sequence[CellMeasurement]) -> dict[str, int]:
+    """Add up the looks of the committee; those of a melt and a quench count for every run that came of them."""
+    names = ("n_looks", "n_above_select", "n_above_stop")
+    return {name: sum(getattr(cell, name) for cell in cells) for name in names}
 
 
 def _told_line(fit: ArrheniusFit, temperature_K: float) -> dict[str, Any]:
@@ -285,7 +291,7 @@ def _local(
         "profile": profile.told,
         "n_slices": len(found.refusals),
         "n_answered": len(found.refusals) - len(reasons),
-        "refusals": sorted(set(reasons)),
+        "refusals": dict(Counter(reasons)),
     }, arrays
 
 

@@ -206,7 +206,7 @@ def _refusal(grid: CompositionGrid, x: float, off_line: float) -> str | None:
     if not np.isfinite(x):
         return "no atom is there"
     if off_line > OFF_LINE:
-        return f"a share is {100 * off_line:.0f} % off the line of the grid, more than {100 * OFF_LINE:.0f} %"
+        return f"its composition is off the line of the grid: a share by more than {100 * OFF_LINE:.0f} %"
     if not first <= x <= last:
-        return f"x = {x:.2f} is outside the grid, {first:.2f} to {last:.2f}"
+        return f"its x is outside the grid, {first:.2f} to {last:.2f}"
     return None

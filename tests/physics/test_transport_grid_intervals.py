@@ -1,0 +1,96 @@
+"""Intervals of Arrhenius lines and of the composition grid cover as often as they say."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.transport.arrhenius import MeasuredAt, arrhenius_matrix
+from interphase_flows.analysis.transport.composition_grid import composition_grid
+from onsager_draws import ENERGIES_EV, covers, drawn, true_matrix
+
+N_REPLICAS = 250
+
+
+@pytest.mark.parametrize(
+    ("temperatures_K", "n_independent", "n_cells", "correlation"),
+    [
+        ((600.0, 800.0, 1000.0), 150, 1, 0.5),
+        ((600.0, 800.0, 1000.0), 40, 1, -0.8),
+        ((500.0, 600.0, 750.0, 1000.0), 40, 3, 0.0),
+    ],
+    ids=["long runs", "short and correlated", "several cells"],
+)
+def test_energies_and_coefficients_are_covered(temperatures_K, n_independent, n_cells, correlation):
+    """95 % intervals of E and of L_ii at, between and beyond the temperatures: each 90 to 98 %.
+
+    Those of L_ij are a little wide (its error stands for that of the correlation): 90 % or more.
+    """
+    asked = (0.5 * temperatures_K[0], 0.9 * temperatures_K[1])
+    energies, diagonal, crossed = [], [], []
+    for seed in range(N_REPLICAS):
+        random = np.random.default_rng(seed)
+        points = [
+            MeasuredAt(t, drawn(random, true_matrix(t, correlation), n_independent))
+            for t in temperatures_K
+            for _ in range(n_cells)
+        ]
+        fit = arrhenius_matrix(("Li", "P"), points)
+        energies.append(
+            [covers(f.activation_energy_eV, e) for f, e in zip(fit.diagonal, ENERGIES_EV, strict=True)]
+        )
+        found = np.array([covers(fit.at(t), true_matrix(t, correlation)) for t in asked])
+        diagonal.append(found[:, [0, 1], [0, 1]].ravel())
+        crossed.append(found[:, 0, 1])
+    for each in (energies, diagonal):
+        coverage = np.mean(each, axis=0)
+        assert (coverage >= 0.90).all(), coverage
+        assert np.mean(coverage) <= 0.98, coverage
+    assert (np.mean(crossed, axis=0) >= 0.90).all()
+
+
+@pytest.mark.parametrize("n_compositions", [2, 3, 6])
+@pytest.mark.parametrize("roughness", [0.1, 4.0])
+def test_what_lies_between_compositions_is_covered(n_compositions, roughness):
+    """Curves that are random walks in x, as the method takes them for, smooth ones and rough ones."""
+    known = np.linspace(0.0, 0.9, n_compositions)
+    covered = []
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        asked = random.uniform(0.0, 0.9, 2)
+        x = np.concatenate([known, asked])
+        order = np.argsort(x)
+        walk = np.zeros((len(x), 2))
+        steps = random.standard_normal((len(x) - 1, 2)) * np.sqrt(roughness * np.diff(x[order]))[:, None]
+        walk[order[1:]] = np.cumsum(steps, axis=0)
+        grid = composition_grid(
+            {
+                each: arrhenius_matrix(
+                    ("Li", "P"),
+                    [
+                        MeasuredAt(t, drawn(random, true_matrix(t, 0.3, tuple(walk[k])), 100))
+                        for t in (600.0, 800.0, 1000.0)
+                    ],
+                )
+                for k, each in enumerate(known)
+            }
+        )
+        for k, each in enumerate(asked, start=n_compositions):
+            truth = true_matrix(700.0, 0.3, tuple(walk[k]))
+            covered.append(np.diag(covers(grid.at(each, 700.0), truth)))
+    assert 0.90 <= np.mean(covered) <= 0.985
+
+
+def test_cells_that_differ_are_covered_by_wider_lines():
+    """Each cell has an offset of its own, 30 %: twice the error of a run. Errors scale up where it shows."""
+    covered, scaled = [], []
+    for seed in range(N_REPLICAS):
+        random = np.random.default_rng(seed)
+        points = [
+            MeasuredAt(t, drawn(random, true_matrix(t, 0.3, tuple(0.3 * random.standard_normal(2))), 90))
+            for t in (600.0, 700.0, 800.0, 1000.0)
+            for _ in range(3)
+        ]
+        fits = arrhenius_matrix(("Li", "P"), points).diagonal
+        covered.append([covers(f.activation_energy_eV, e) for f, e in zip(fits, ENERGIES_EV, strict=True)])
+        scaled.append([not f.is_straight for f in fits])
+    assert np.mean(covered) >= 0.90
+    assert np.mean(scaled) > 0.8
