@@ -144,9 +144,6 @@ class SegmentMaker(Maker):
         folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
-        state: Checkpoint | None = None
-        if walker.continue_from is not None:
-            state = read_checkpoint(workspace.artifacts.get(walker.continue_from))
         document = SegmentDoc(
             key=key,
             run_id=walker.run_id,
@@ -180,8 +177,9 @@ class SegmentMaker(Maker):
                 }
             )
         start: Atoms | Checkpoint
-        if state is not None:
-            start = state.atoms() if self.is_new_run else state
+        if walker.continue_from is not None:
+            checkpoint = read_checkpoint(workspace.artifacts.get(walker.continue_from))
+            start = checkpoint.atoms() if self.is_new_run else checkpoint
         elif starts is not None:
             start = load_set(starts)[walker.index]
         else:
@@ -217,8 +215,8 @@ class SegmentMaker(Maker):
             raise WalltimeReachedError(f"{label} was put down at step {result.stop_step}; a resume goes on")
         settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.watch_temperature_K[settled]
-        checkpoint = result.last_good_checkpoint
-        last = read_checkpoint(checkpoint)  # after a break, the one before it: time counts up to there
+        left = result.last_good_checkpoint
+        last = read_checkpoint(left)  # after a break, the one before it: time counts up to there
         return document.model_copy(
             update={
                 "stop_reason": result.stop_reason,
@@ -228,7 +226,7 @@ class SegmentMaker(Maker):
                 "temperature_mean_k": float(temperatures_K.mean()) if len(temperatures_K) else None,
                 "temperature_std_k": float(temperatures_K.std()) if len(temperatures_K) else None,
                 "n_temperatures": len(temperatures_K),
-                "continue_from": workspace.artifacts.put_file(checkpoint, "checkpoints", ".npz"),
+                "continue_from": workspace.artifacts.put_file(left, "checkpoints", ".npz"),
                 "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
                 "candidates": workspace.artifacts.put_bytes(
