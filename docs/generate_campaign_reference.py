@@ -28,7 +28,8 @@ mistakes are listed at once, each with its line. Units are part of the names of 
 `interphase check campaign.yaml` tells whether this machine has what a file needs, and
 `interphase run campaign.yaml --dry-run` prints what it will do and roughly how long that takes.
 
-In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list.
+In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. All blocks but one are there whether a
+file has them or not, with their defaults; without `transport_grid` no such grid is run.
 """
 
 UNIT_OF_SUFFIX = {
@@ -59,8 +60,12 @@ def leaves(
         default = (
             getattr(defaults, name) if defaults is not None else field.get_default(call_default_factory=True)
         )
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from leaves(field.annotation, f"{path}{name}.", default)
+        block = next(
+            (each for each in (field.annotation, *get_args(field.annotation)) if is_block(each)), None
+        )
+        if block is not None and not field.discriminator:
+            # of a block that may be absent, defaults are those that it has once it is there
+            yield from leaves(block, f"{path}{name}.", default)
         elif field.discriminator:
             # one of several blocks, told apart by one of their keys
             for choice in get_args(field.annotation):
@@ -68,6 +73,11 @@ def leaves(
                 yield from leaves(choice, f"{path}{name} ({tag}).", choice())
         else:
             yield f"{path}{name}", "required" if field.is_required() else default, without_none(schema[name])
+
+
+def is_block(annotation: Any) -> bool:
+    """Whether a type is a block of keys."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def without_none(schema: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,21 @@ campaign = Campaign(
         "checkpoint_interval_steps": 125,
         "equilibration_fs": 1000,
     },
+    transport_grid={
+        "electrode_fractions": [0.07, 0.53],
+        "n_per_fraction": 1,
+        "n_atoms": 45,
+        "temperatures_K": [900, 1200, 1500],
+        "melt_steps": 200,
+        "quench_steps": 200,
+        "friction_per_ps": 5,
+        "equilibration_steps": 100,
+        "n_segments": 1,
+        "steps_per_segment": 400,
+        "frame_interval_steps": 5,
+        "watch_interval_steps": 25,
+        "checkpoint_interval_steps": 200,
+    },
 )
 
 if __name__ == "__main__":

@@ -67,6 +67,28 @@ def test_melts_and_quenches_are_told_with_their_schedule():
     assert "melt" not in plan()["exploration"].amount
 
 
+def test_a_transport_grid_is_told_with_its_steps():
+    """Cells times melt, quench and runs; without one nothing is told of it."""
+    grid = {
+        "electrode_fractions": [0.1, 0.5],
+        "n_per_fraction": 2,
+        "temperatures_K": [700, 900, 1100],
+        "melt_steps": 300,
+        "quench_steps": 200,
+        "equilibration_steps": 100,
+        "n_segments": 2,
+        "steps_per_segment": 1000,
+    }
+    stage = plan(transport_grid=grid)["transport grid"]
+    assert stage.amount == (
+        "4 cells of 90 atoms, melted and quenched in 500 steps, each at 3 temperatures x 2100 steps (4 ps measured): "
+        "27200 steps"
+    )
+    more = plan(transport_grid=grid | {"n_per_fraction": 4})["transport grid"]
+    assert more.cost_s == pytest.approx(2 * stage.cost_s)
+    assert "transport grid" not in plan()
+
+
 def test_labels_done_move_the_plan_and_narrow_it():
     """A machine ten times as slow as the prior's: labels cost about ten times as much, with less doubt."""
     campaign = Campaign(name="unit", reference="gpaw")

@@ -67,6 +67,42 @@ def test_a_quench_is_not_hotter_than_its_melt():
 
 
 @pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        (
+            {"n_segments": 1, "steps_per_segment": 500},
+            "leave 50 frames, and fewer than 51 support no transport",
+        ),
+        (
+            {"melt_temperature_K": 200},
+            "quench_temperature_K (300) must not be above melt_temperature_K (200)",
+        ),
+        ({"electrode_fractions": [0.5, 0.5]}, "electrode_fractions [0.5, 0.5] holds a number twice"),
+        ({"temperatures_K": [600, 800, 600]}, "temperatures_K [600.0, 800.0, 600.0] holds a number twice"),
+        ({"electrode_fractions": [0.5]}, "at least 2 items"),
+        ({"electrode_fractions": [0.5, 1.0]}, "less than 1"),
+        ({"temperatures_K": [600, 800]}, "at least 3 items"),
+        (
+            {"watch_interval_steps": 1, "melt_steps": 40_000},
+            "with melt_steps = 40000, watch every 2 steps or more",
+        ),
+    ],
+)
+def test_a_transport_grid_that_could_say_nothing_is_refused(block, told):
+    """Too few frames for any number, too few temperatures for a line, one composition."""
+    assert told in refused(transport_grid=block)
+
+
+def test_a_grid_is_run_only_if_the_file_has_its_block():
+    """Even an empty one: then with its defaults. Its steps are counted."""
+    assert Campaign(name="unit").transport_grid is None
+    grid = Campaign.model_validate({"name": "unit", "transport_grid": {}}).transport_grid
+    assert grid is not None
+    assert grid.n_cells == 12
+    assert grid.n_steps == 12 * (5_000 + 5_000 + 4 * (5_000 + 4 * 25_000))
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"seed": -1},
@@ -123,13 +159,14 @@ def test_all_mistakes_of_a_campaign_are_told_at_once():
             "structure_files": {"Nothing": "/none.cif"},
             "structures": {"interfaces": {"snapshots": {"temperatures_K": [300]}}},
             "exploration": {"n_melt_quench_walkers": 1, "melt_quench": {"n_atoms": 11}},
+            "transport_grid": {"n_atoms": 13},
         }
     )
     with pytest.raises(CampaignFileError) as caught:
         check_campaign(campaign)
     told = str(caught.value)
     parts = ("Unobtainium", "structure_files.Nothing", "laptop", "temperatures_K", "pure element Li")
-    for part in (*parts, "exploration.melt_quench: n_atoms=11"):
+    for part in (*parts, "exploration.melt_quench: n_atoms=11", "transport_grid: n_atoms=13"):
         assert part in told
 
 
