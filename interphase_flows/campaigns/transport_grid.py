@@ -4,11 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES
 from interphase_flows.campaigns.values import Count, Positive, Spec, Temperature, TimestepFs, check_watches
 
-LEAST_FRAMES = -(-MIN_SAMPLES // 3) + 1
-"""Below this no run supports a number, whatever moves in it."""
+LEAST_FRAMES = 51
+"""Below this no run supports a number, whatever moves in it: as the estimator has it, which is not loaded for a file."""
 ElectrodeFraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 """Of the atoms; a cell of electrode alone has none of the electrolyte's elements for its ions to move against."""
 

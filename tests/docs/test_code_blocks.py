@@ -21,6 +21,7 @@ WITH_PYTHON = {
     "thermodynamics.md",
     "trajectories.md",
     "transport.md",
+    "transport_grid.md",
 }
 
 

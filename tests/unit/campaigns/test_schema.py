@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.campaigns.schema import Campaign, LearningSpec
 from interphase_flows.campaigns.structures import CrystalSpec
 from interphase_flows.campaigns.templates_files import TEMPLATES, write_templates
+from interphase_flows.campaigns.transport_grid import LEAST_FRAMES
 from interphase_flows.campaigns.yaml_file import load_yaml_model
-from interphase_flows.exceptions import CampaignFileError, InputError
+from interphase_flows.exceptions import CampaignFileError, InputError, UnsupportedWindowError
 from interphase_flows.managers.preflight import check_campaign
 
 
@@ -91,6 +95,16 @@ def test_a_quench_is_not_hotter_than_its_melt():
 def test_a_transport_grid_that_could_say_nothing_is_refused(block, told):
     """Too few frames for any number, too few temperatures for a line, one composition."""
     assert told in refused(transport_grid=block)
+
+
+def test_the_least_frames_are_those_of_the_estimator():
+    """Which the schema does not import, because a status must not load it."""
+    still = ArrayFrames(
+        np.array([3, 16]), 10.0 * np.arange(LEAST_FRAMES), np.zeros((LEAST_FRAMES, 2, 3)), np.eye(3)
+    )
+    assert onsager_matrix(still, temperature_K=300.0, step_ps=0.01).n_steps == LEAST_FRAMES - 1
+    with pytest.raises(UnsupportedWindowError):
+        onsager_matrix(still, temperature_K=300.0, step_ps=0.01, end_frame=LEAST_FRAMES - 1)
 
 
 def test_a_grid_is_run_only_if_the_file_has_its_block():

@@ -1,0 +1,121 @@
+"""The section on the transport grid: numbers with intervals, refusals in words, trust."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.survey.plain import plain
+from interphase_flows.analysis.transport.grid_study import (
+    CellMeasurement,
+    ProfileOfInterphase,
+    grid_study,
+)
+from interphase_flows.analysis.transport.local_composition import CompositionLine
+from interphase_flows.report.html import write_report
+from interphase_flows.report.inputs import TransportGrid
+from interphase_flows.report.transport_grid import drawn_grid, short
+from onsager_draws import drawn, true_matrix
+
+LINE = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})
+TEMPERATURES_K = (600.0, 800.0, 1000.0)
+
+
+def cells(refused: bool = False, n_above_stop: int = 0, n_cells: int = 2) -> list[CellMeasurement]:
+    random = np.random.default_rng(0)
+    return [
+        CellMeasurement(
+            run_id=f"grid-x{x:.3f}-{number}-{t:g}K",
+            x_electrode=x,
+            temperature_K=t,
+            onsager=None if refused else drawn(random, true_matrix(t, log_height=(2 * x, x)), 80),
+            refusal="a window of 1 ps supports no transport coefficient" if refused else "",
+            n_looks=100,
+            n_above_select=10,
+            n_above_stop=n_above_stop,
+        )
+        for x in (0.1, 0.3, 0.5)
+        for number in range(n_cells)
+        for t in TEMPERATURES_K
+    ]
+
+
+def profile() -> ProfileOfInterphase:
+    x = np.concatenate([np.linspace(0.0, 1.0, 15), np.linspace(1.0, 0.0, 15)])
+    density = 0.05 * np.stack([LINE.shares(each) for each in x], axis=1)
+    return ProfileOfInterphase(
+        LINE.elements, np.linspace(0.0, 30.0, 31), density, 0.02 * density, "mean over 7 to 9 ps"
+    )
+
+
+def grid(temperature_K: float = 300.0, **options) -> TransportGrid:
+    study = grid_study(cells(**options), ("Li", "P"), "S", LINE, temperature_K, profile())
+    return TransportGrid(plain(study.values), study.arrays)
+
+
+def text_of(inputs, found: TransportGrid | None, folder) -> str:
+    shown = replace(inputs, transport_grid=found, is_grid_asked=True)
+    page = write_report(shown, folder).read_text(encoding="utf-8")
+    section = page[page.index('<section id="transport-grid">') :]
+    return " ".join(re.sub(r"<[^>]+>", " ", section[: section.index("</section>")]).split())
+
+
+def test_numbers_stand_with_their_intervals_and_what_is_extrapolated(bare_inputs, tmp_path):
+    """Energies, coefficients at the temperature of production, figures of all three kinds."""
+    found = grid()
+    text = text_of(bare_inputs, found, tmp_path)
+    assert "18 of 18 runs gave coefficients with an interval, 0 were refused" in text
+    energy = found.values["compositions"][0]["lines"]["Li"]["activation_energy_eV"]
+    assert f"{short(energy['value'])} [{short(energy['lower'])}, {short(energy['upper'])}]" in text
+    assert "6 runs at 600 to 1,000 K; extrapolated" in text
+    assert "300 K is outside the temperatures that were measured (600 to 1,000 K)" in text
+    assert "slices have a composition for which the grid says something (mean over 7 to 9 ps)" in text
+    assert re.search(r"Not answered for \d+ slices: its x is outside the grid, 0.10 to 0.50", text)
+    assert "10 % of the looks were above its select level, none above stop" in text
+    assert {path.stem for path in (tmp_path / "figures").glob("transport_*.svg")} == {
+        "transport_arrhenius",
+        "transport_composition",
+        "transport_local",
+    }
+
+
+def test_what_rests_on_no_trust_says_so(bare_inputs, tmp_path):
+    """Above the banner of the section, and in the row of each line."""
+    text = text_of(bare_inputs, grid(n_above_stop=2), tmp_path)
+    assert "disagreed by more than its stop level in 2.0 % of the looks" in text
+    assert "in 18 of 18 runs" in text
+    assert "outside the potential's trust in 2.0 % of the looks" in text
+
+
+def test_a_grid_that_supports_nothing_says_why_and_draws_nothing(bare_inputs, tmp_path):
+    """As in the quickstart: every part is refused in words."""
+    found = grid(refused=True, n_cells=1)
+    assert drawn_grid(found) == {}
+    text = text_of(bare_inputs, found, tmp_path)
+    assert "0 of 9 runs gave coefficients with an interval, 9 were refused" in text
+    assert "9 × a window of 1 ps supports no transport coefficient" in text
+    assert "refused: 0 temperatures with a number above zero cannot carry an Arrhenius line" in text
+    assert "Not answered: compositions with an Arrhenius line: Li 0, P 0" in text
+    assert "One cell of each composition: what cells differ by is in no interval" in text
+
+
+def test_between_the_temperatures_nothing_is_extrapolated(bare_inputs, tmp_path):
+    assert (
+        "extrapolated"
+        not in text_of(bare_inputs, grid(temperature_K=700.0), tmp_path).split("they are extrapolated.")[1]
+    )
+
+
+def test_a_grid_that_is_not_there_yet_is_missing_and_one_not_asked_for_is_not_told(bare_inputs, tmp_path):
+    assert "its cells have not been run" in text_of(bare_inputs, None, tmp_path)
+    page = write_report(bare_inputs, tmp_path).read_text(encoding="utf-8")
+    assert "transport-grid" not in page
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(0.0, "0"), (0.0123, "0.012"), (5400.0, "5,400"), (3.4e-9, "3.4e−9"), (-2e5, "−2.0e5"), (None, "∞")],
+)
+def test_numbers_of_any_size_are_short(value, told):
+    assert short(value) == told
