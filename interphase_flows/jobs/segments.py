@@ -72,7 +72,7 @@ class SegmentMaker(Maker):
         self,
         walker: Walker,
         starts: StructureSetDoc | None,
-        committee: CommitteeDoc,
+        committee: CommitteeDoc | None,
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
         """Advance from a structure of a set, or from where the walker or its previous segment stopped.
@@ -82,8 +82,12 @@ class SegmentMaker(Maker):
         Raises
         ------
         InputError
-            There is neither a set nor a previous segment: what should have made it failed.
+            There is no committee, or neither a set nor a previous segment: what should have made it failed.
         """
+        if committee is None:
+            raise InputError(
+                f"{walker.run_id} has no committee to run with: the loop did not come to its end"
+            )
         if starts is None and previous is None:
             raise InputError(
                 f"{walker.run_id} has nothing to start from, see the reason: "

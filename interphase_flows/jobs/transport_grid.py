@@ -15,7 +15,7 @@ from interphase_flows.analysis.transport.local_composition import CompositionLin
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, InputError
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.segments import BROKEN
 from interphase_flows.keys import content_key
@@ -61,7 +61,7 @@ class CellTransportMaker(Maker):
         temperature_K: float,
         before: Sequence[SegmentDoc | None],
         segments: Sequence[SegmentDoc | None],
-        committee: CommitteeDoc,
+        committee: CommitteeDoc | None,
     ) -> AnalysisDoc:
         """Return L_ij with its interval, or why there is none, and how far the committee was from its data.
 
@@ -79,7 +79,14 @@ class CellTransportMaker(Maker):
             Those that are measured, in order.
         committee
             That ran them.
+
+        Raises
+        ------
+        InputError
+            There is no committee, so nothing was run.
         """
+        if committee is None:
+            raise InputError(f"{run_id} was not run without a committee: the loop did not come to its end")
         line, at_rest = self._line()
         species = [symbol for symbol in line.elements if symbol != at_rest]
         done = [s for s in segments if s is not None]
