@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.transport.arrhenius import MeasuredAt, arrhenius_matrix
+from interphase_flows.analysis.transport.arrhenius import MeasuredAt
+from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix
 from interphase_flows.analysis.transport.composition_grid import composition_grid
 from onsager_draws import ENERGIES_EV, covers, drawn, true_matrix
 

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.transport.arrhenius import ArrheniusMatrix
+from interphase_flows.analysis.transport.arrhenius_matrix import ArrheniusMatrix
 from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile
 from interphase_flows.analysis.transport.positive_matrices import OnsagerParts
 from interphase_flows.exceptions import AnalysisError

@@ -12,29 +12,20 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.transport.arrhenius import (
-    ArrheniusFit,
-    ArrheniusMatrix,
-    MeasuredAt,
-    arrhenius_fit,
-    arrhenius_matrix,
-    element,
-)
+from interphase_flows.analysis.transport.arrhenius import ArrheniusFit, MeasuredAt, arrhenius_fit
+from interphase_flows.analysis.transport.arrhenius_matrix import ArrheniusMatrix, arrhenius_matrix, element
 from interphase_flows.analysis.transport.composition_grid import (
     MIN_COMPOSITIONS,
     CompositionGrid,
     composition_grid,
 )
+from interphase_flows.analysis.transport.grid_curves import curve_arrays, line_arrays
 from interphase_flows.analysis.transport.intervals import Estimate
 from interphase_flows.analysis.transport.local_composition import CompositionLine, onsager_along_normal
 from interphase_flows.exceptions import AnalysisError
 
 SAME_X = 1e-6
 """Cells nearer than this on the line are of one composition."""
-CURVE_POINTS = 41
-"""Of a line in a figure."""
-BEYOND_HOTTEST = 0.05
-"""Part of the range in 1/T that lines are drawn beyond the hottest temperature."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +101,10 @@ def grid_study(
     for fit in fits:
         for symbol, each in fit.lines.items():
             if isinstance(each, ArrheniusFit):
-                arrays |= _line_arrays(f"line/{fit.x_electrode:.4f}/{symbol}", each, temperature_K)
+                arrays |= line_arrays(f"line/{fit.x_electrode:.4f}/{symbol}", each, temperature_K)
     grid, told = _grid(fits, species, temperature_K)
     if grid is not None:
-        arrays |= _curve_arrays(grid, temperature_K)
+        arrays |= curve_arrays(grid, temperature_K)
     local, local_arrays = _local(grid, told, line, at_rest, temperature_K, profile)
     above = sorted({cell.run_id for cell in cells if cell.n_above_stop})
     values = {
@@ -293,30 +284,6 @@ def _local(
         "n_answered": len(found.refusals) - len(reasons),
         "refusals": dict(Counter(reasons)),
     }, arrays
-
-
-def _line_arrays(name: str, fit: ArrheniusFit, temperature_K: float) -> dict[str, FloatArray]:
-    """Return a line and its band from the coldest temperature of interest to a little beyond the hottest."""
-    coldest, hottest = 1.0 / min(fit.coldest_K, temperature_K), 1.0 / max(fit.hottest_K, temperature_K)
-    inverse = np.linspace(max(hottest - BEYOND_HOTTEST * (coldest - hottest), 1e-6), coldest, CURVE_POINTS)
-    at = [fit.at(1.0 / each) for each in inverse]
-    return {
-        f"{name}/temperature_K": 1.0 / inverse,
-        **{
-            f"{name}/{part}": np.array([getattr(e, part) for e in at]) for part in ("value", "lower", "upper")
-        },
-    }
-
-
-def _curve_arrays(grid: CompositionGrid, temperature_K: float) -> dict[str, FloatArray]:
-    """Return L_ij against composition, with its band."""
-    first, last = grid.x_electrode[0], grid.x_electrode[-1]
-    x = np.unique(np.concatenate([np.linspace(first, last, CURVE_POINTS), grid.x_electrode]))
-    at = [grid.at(each, temperature_K) for each in x]
-    return {
-        "curve/x_electrode": x,
-        **{f"curve/{part}": np.stack([getattr(e, part) for e in at]) for part in ("value", "lower", "upper")},
-    }
 
 
 def _distinct(values: Sequence[float]) -> list[float]:

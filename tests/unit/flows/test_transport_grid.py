@@ -11,8 +11,8 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs import segments
+from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.jobs.transport_grid import CellTransportMaker
 from interphase_flows.managers.cluster.routing import PRIORITY_OF_PRODUCTION, kind_of, priority_of
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace

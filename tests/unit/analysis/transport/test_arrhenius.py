@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.transport.arrhenius import (
-    MeasuredAt,
-    arrhenius_fit,
-    arrhenius_matrix,
-    element,
-)
+from interphase_flows.analysis.transport.arrhenius import MeasuredAt, arrhenius_fit
+from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix, element
 from interphase_flows.analysis.transport.intervals import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.profiles import ProfileSeries
-from interphase_flows.analysis.transport.arrhenius import arrhenius_matrix
+from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix
 from interphase_flows.analysis.transport.composition_grid import composition_grid
 from interphase_flows.analysis.transport.local_composition import (
     CompositionLine,
