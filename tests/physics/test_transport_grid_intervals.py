@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from brownian import Brownian
+from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.arrhenius import MeasuredAt
 from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix
 from interphase_flows.analysis.transport.composition_grid import composition_grid
+from interphase_flows.units import KB_EV_PER_K
 from onsager_draws import ENERGIES_EV, covers, drawn, true_matrix
 
 N_REPLICAS = 250
@@ -95,3 +98,29 @@ def test_cells_that_differ_are_covered_by_wider_lines():
         scaled.append([not f.is_straight for f in fits])
     assert np.mean(covered) >= 0.90
     assert np.mean(scaled) > 0.8
+
+
+def test_energies_from_trajectories_are_covered():
+    """The whole way: trajectories whose rates obey Arrhenius' law, vibrating, measured relative to sulfur.
+
+    50 replicas of three temperatures and two species: 95 % intervals of E cover 90 % or more of the 100.
+    """
+    energies, temperatures_K, at_1000_K = np.array([0.2, 0.3]), (700.0, 850.0, 1000.0), np.array([0.3, 0.1])
+    covered = []
+    for seed in range(50):
+        random, points = np.random.default_rng(seed), []
+        for temperature in temperatures_K:
+            inverse = 1 / (KB_EV_PER_K * temperature) - 1 / (KB_EV_PER_K * 1000.0)
+            own = at_1000_K * np.exp(-energies * inverse) * temperature / 1000.0
+            known = Brownian((36, 8, 20), (*own, 0.0), np.zeros((3, 3)), vibration_angstrom=0.3)
+            found = onsager_matrix(
+                known.frames(random, 400),
+                temperature_K=temperature,
+                species=["Li", "P"],
+                frame="hittorf",
+                at_rest=["S"],
+            )
+            points.append(MeasuredAt(temperature, found.onsager))
+        fits = arrhenius_matrix(("Li", "P"), points).diagonal
+        covered.append([covers(f.activation_energy_eV, e) for f, e in zip(fits, energies, strict=True)])
+    assert np.mean(covered) >= 0.90
