@@ -11,7 +11,8 @@ for its species, seen from the same frame,
     L0 = T diag(N_i D*_i / (kB T V)) T^T,    beyond = L - L0.
 
 `beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
-distinct part), its other elements that between species.
+distinct part), its other elements that between species. L_ii with the constraint taken out is what it would be if
+independent atoms were not seen from the frame: L_ii - L0_ii + N_i D*_i / (kB T V).
 
 Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
 """
@@ -38,6 +39,26 @@ def independent_atoms(
     value = coefficients_in_frame(np.diag(self_rate), matrix)
     parts = np.einsum("ik,jk->ijk", matrix, matrix) * self_error
     return value, np.sqrt((parts**2).sum(axis=2))
+
+
+def constraint_taken_out(
+    diagonal: Estimate, self_rate: FloatArray, self_error: FloatArray, matrix: FloatArray, quantile: float
+) -> Estimate:
+    """Return L_ii as it would be without the constraint, (n_species,), from the diagonal of L of all species.
+
+    Parameters
+    ----------
+    diagonal
+        Of L in the frame, (n_species,), any unit.
+    self_rate, self_error
+        N_i D*_i and its standard error, (n_species,), in the same unit.
+    matrix
+        T of the frame, (n_species, n_species).
+    quantile
+        Standard errors in half an interval.
+    """
+    made = matrix**2 - np.eye(len(matrix))
+    return difference(diagonal, made @ self_rate, np.sqrt(made**2 @ self_error**2), quantile)
 
 
 def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantile: float) -> Estimate:
