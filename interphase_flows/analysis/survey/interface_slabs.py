@@ -38,7 +38,7 @@ def common_frames(interfaces: Sequence[Interface]) -> tuple[int, int]:
 def slabs_between(
     frames: FrameSource, interfaces: Sequence[Interface], parts: Sequence[int]
 ) -> Callable[[int], RegionCut]:
-    """Return what cuts a frame into slabs, from the electrode outwards, by the frame's index.
+    """Return what cuts a frame into slabs, upwards from the electrode, by the frame's index.
 
     Parameters
     ----------
@@ -83,15 +83,20 @@ def _stretches(
     else:
         (face,) = faces.values()
         electrode, electrolyte = _until_vacuum(face, height, period)
-    found = [("electrode", *electrode)]
+    interphases: dict[str, list[tuple[str, float, float]]] = {"above": [], "below": []}
     for each, n in zip(interfaces, parts, strict=True):
         face = faces[each.name]
         thickness = abs(face.end - face.begin) / n
         for part in range(n):
             words = f"interphase {each.name}" + (f", part {part + 1} of {n}" if n > 1 else "")
             nearer, farther = (face.begin + face.way * k * thickness for k in (part, part + 1))
-            found.append((words, min(nearer, farther), thickness))
-    return [*found, ("electrolyte", *electrolyte)]
+            interphases[each.name].append((words, min(nearer, farther), thickness))
+    return [
+        ("electrode", *electrode),
+        *interphases["above"],
+        ("electrolyte", *electrolyte),
+        *reversed(interphases["below"]),
+    ]
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def _until_vacuum(
     """Return lower face and thickness of electrode and electrolyte where vacuum ends both."""
     inwards = np.sort(face.way * (face.begin - height) % period)
     inwards = inwards[: int(np.argmax(np.diff(inwards, append=np.inf) > VACUUM_ANGSTROM)) + 1]
-    electrode = float(inwards[-1])
+    electrode = float(inwards[-1]) + 1e-6  # its outermost atom is inside
     if face.way > 0:
         return (face.begin - electrode, electrode), (face.end, face.electrolyte_left)
     return (face.begin, electrode), (face.end - face.electrolyte_left, face.electrolyte_left)

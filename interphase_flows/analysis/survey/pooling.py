@@ -6,6 +6,7 @@ from typing import Any
 from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS, pooled_kinetics
 from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.survey.plain import plain
+from interphase_flows.analysis.survey.pooled_transport import pooled_transport
 from interphase_flows.analysis.survey.survey import Survey, overall
 from interphase_flows.exceptions import AnalysisError
 
@@ -16,7 +17,8 @@ def pooled(surveys: Sequence[Survey]) -> dict[str, Any]:
     Returns
     -------
     pooled
-        In plain numbers: ``kinetics`` and ``verdict`` by interface, the cell's ``state``, and ``notes``.
+        In plain numbers: ``kinetics`` and ``verdict`` by interface, the cell's ``state``, ``notes``, and ``transport`` where it
+        was asked for.
     """
     notes: list[str] = []
     kinetics: dict[str, Any] = {}
@@ -42,7 +44,10 @@ def pooled(surveys: Sequence[Survey]) -> dict[str, Any]:
     state = overall([each.get("state", "undecided") for each in verdicts.values()])
     for each in kinetics.values():
         each.pop("scores", None)
-    return {"kinetics": kinetics, "verdict": verdicts, "state": state, "notes": notes}
+    found = {"kinetics": kinetics, "verdict": verdicts, "state": state, "notes": notes}
+    if any("transport" in each.values for each in surveys):
+        found["transport"] = _answered(lambda: pooled_transport([each.transport for each in surveys]))
+    return found
 
 
 def _answered(answer: Any) -> dict[str, Any]:
