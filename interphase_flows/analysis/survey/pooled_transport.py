@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.frames import FloatArray, IntArray
 from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS
 from interphase_flows.analysis.survey.told_transport import bounds
 from interphase_flows.analysis.survey.transport import TransportAnswer
@@ -116,7 +116,7 @@ def _tested(probability: FloatArray) -> Any:
     return np.tril(known) if np.ndim(probability) == 2 else known
 
 
-def _named(name: str, index: FloatArray, species: Sequence[str]) -> str:
+def _named(name: str, index: IntArray, species: Sequence[str]) -> str:
     what = {
         "onsager_per_eV_angstrom_ps": "L",
         "self_diffusion_cm2_per_s": "self-diffusion",

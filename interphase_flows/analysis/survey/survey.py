@@ -15,7 +15,8 @@ from interphase_flows.analysis.crossings import CrossingSeries
 from interphase_flows.analysis.frames import FloatArray, FrameSource, require_frames
 from interphase_flows.analysis.kinetics.growth import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
 from interphase_flows.analysis.passivation.history import InterphaseHistory
-from interphase_flows.analysis.passivation.verdict import Verdict, verdict
+from interphase_flows.analysis.passivation.rate_history import rate_history
+from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.fluxes import (
@@ -221,12 +222,12 @@ class _Surveyor:
         state = overall([each.get("state", "undecided") for each in sides.values()])
         return {"state": state, "sides": sides}
 
-    def _side_verdict(self, each: Interface) -> Verdict:
+    def _side_verdict(self, each: Interface) -> dict[str, Any]:
         history = InterphaseHistory(
             each.time_ps, each.thickness_angstrom, passed_of(each, self._crossings(each)), each.reservoirs
         )
         self.histories[each.name] = history
-        return verdict([history])
+        return judged_with_rates([history])
 
     def _by_side(self, answer: Callable[[Interface], Any]) -> dict[str, dict[str, Any]]:
         found = {}
@@ -242,6 +243,19 @@ class _Surveyor:
     def _require_interfaces(self) -> None:
         if not self.interfaces:
             raise AnalysisError(f"no interface whose boundaries can be followed: {self.no_interface}")
+
+
+def judged_with_rates(histories: Sequence[InterphaseHistory]) -> dict[str, Any]:
+    """Return the verdict of an interface in plain numbers, and under ``rates`` what it rests on against time.
+
+    Raises
+    ------
+    AnalysisError
+        As `passivation.verdict.verdict`.
+    """
+    judged = verdict(histories)
+    rates = None if judged.windows_ps is None else rate_history(histories, judged)
+    return {**plain(judged), "rates": plain(rates)}
 
 
 def overall(states: Sequence[str]) -> str:
