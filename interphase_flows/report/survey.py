@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.survey.plain import plain, verdict_of
 from interphase_flows.analysis.survey.survey import Survey
 from interphase_flows.report.kinetics_figures import rates_figure, verdict_figure
-from interphase_flows.report.quantities import rounded
+from interphase_flows.report.quantities import rounded, with_interval
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 from interphase_flows.report.survey_figures import figures_of
 
@@ -103,4 +103,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(rounded=rounded)
+    environment.globals.update(with_interval=with_interval)
     return environment

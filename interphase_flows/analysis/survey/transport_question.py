@@ -112,17 +112,18 @@ def formal_charges(
     AnalysisError
         No common oxidation states do, or an element is not in the electrolyte.
     """
-    formula = Composition(electrolyte).reduced_composition
-    guesses = formula.oxi_state_guesses()
+    reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
+    formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())
+    guesses = reduced.oxi_state_guesses()
     missing = [symbol for symbol in elements if symbol not in electrolyte]
     if not guesses or missing:
         why = (
-            f"{', '.join(missing)} is not in {formula.reduced_formula}"
+            f"{', '.join(missing)} is not in {formula}"
             if missing
-            else f"no common oxidation states make {formula.reduced_formula} neutral"
+            else f"no common oxidation states make {formula} neutral"
         )
         raise AnalysisError(
             f"charges cannot be guessed: {why}; state them for all, such as --charges Li=1,P=5,S=-2"
         )
     charges = {symbol: float(guesses[0][symbol]) for symbol in elements}
-    return charges, f"oxidation states guessed from {formula.reduced_formula} by pymatgen"
+    return charges, f"oxidation states guessed from {formula} by pymatgen"
