@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
 from interphase_flows.analysis.kinetics.growth import LAWS, GrowthKinetics
@@ -129,6 +130,7 @@ def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
             else:
                 axes.text(0.03, 0.04, "no epsilon", transform=axes.transAxes, fontsize=8, color=VERMILION)
             axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.set_ylim(floor, 2.0 * max(largest, floor))
             of = "" if check.epsilon_is_of == name or not epsilon > 0 else f"\n(ε of {check.epsilon_is_of})"
             axes.set_title("|dh/dt|, Å/ps" if name == GROWTH else f"|J|, {name}{of}", fontsize=9.5)

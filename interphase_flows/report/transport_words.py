@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from interphase_flows.report.quantities import minus
-
 L = "onsager_per_eV_angstrom_ps"
 
 
@@ -43,10 +41,12 @@ def _conduction(found: Mapping[str, Any] | None, transport: Mapping[str, Any]) -
     if "refused" in found:
         yield f"conductivity: not answered: {found['refused']}"
         return
-    charges = ", ".join(f"{symbol} {charge:+g}" for symbol, charge in transport["charges_e"].items())
+    charges = ", ".join(
+        f"{symbol} {charge:+g}".replace("-", "−") for symbol, charge in transport["charges_e"].items()
+    )
     yield (
         f"conductivity {_interval(found['conductivity_S_per_m'])} S/m, Haven ratio {_interval(found['haven_ratio'])}, "
-        f"with charges {minus(charges)} ({transport['charges_from']})"
+        f"with charges {charges} ({transport['charges_from']})"
     )
 
 

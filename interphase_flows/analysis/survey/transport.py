@@ -120,7 +120,7 @@ class _Transport:
         return self._told(self.whole)
 
     def _windows(self) -> dict[str, Any]:
-        window_ps, chosen = self._window_ps(STEPS_PER_WINDOW, MOST_WINDOWS)
+        window_ps, chosen = self._window_ps(STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
         found = onsager_windows(
             self.frames,
             window_ps=window_ps,
@@ -144,7 +144,7 @@ class _Transport:
                 f"no slabs without boundaries: {self.no_interface or 'they were not asked for; add the part boundaries'}"
             )
         first, end = common_frames(self.interfaces)
-        window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=1)
+        window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
         followed = Span(self.frames, first, max(end - first, 0))
         question = Question(self.temperature_K, None, self.asked.frame, self.at_rest, None, 0.95)
         parts = [parts_of(each) for each in self.interfaces]
@@ -172,7 +172,7 @@ class _Transport:
             "normal": self._told_or_refused(each.normal, each.normal_refusal),
         }
 
-    def _window_ps(self, steps: int, most: int, least: int = 2) -> tuple[float, str]:
+    def _window_ps(self, steps: int, most: int, least: int) -> tuple[float, str]:
         """Return the length of windows and why, in words."""
         if self.asked.window_ps is not None:
             return self.asked.window_ps, "as stated"
@@ -182,10 +182,9 @@ class _Transport:
             )
         n = min(most, self.whole.n_steps // steps)
         if n < least:
-            needed = least * steps * self.whole.step_ps
             raise AnalysisError(
-                f"{self.length_ps:g} ps hold {self.whole.n_steps} steps of {self.whole.step_ps:g} ps; windows of "
-                f"{steps} need {needed:g} ps for two, or state a length yourself"
+                f"{self.length_ps:g} ps hold {self.whole.n_steps} steps of {self.whole.step_ps:g} ps; {least} windows "
+                f"of {steps} take {least * steps * self.whole.step_ps:g} ps; run longer, or state a length yourself"
             )
         n = max(n, 1)
         return self.length_ps / n, (

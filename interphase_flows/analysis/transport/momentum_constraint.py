@@ -11,8 +11,9 @@ for its species, seen from the same frame,
     L0 = T diag(N_i D*_i / (kB T V)) T^T,    beyond = L - L0.
 
 `beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
-distinct part), its other elements that between species. L_ii with the constraint taken out is what it would be if
-independent atoms were not seen from the frame: L_ii - L0_ii + N_i D*_i / (kB T V).
+distinct part), its other elements that between species. Correlation within one species i alone makes
+L_ii - L0_ii = T_ii² (Lambda_i - N_i D*_i / (kB T V)), Lambda_i being what its atoms do outside of any frame: L_ii
+with the constraint taken out.
 
 Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
 """
@@ -46,6 +47,9 @@ def constraint_taken_out(
 ) -> Estimate:
     """Return L_ii as it would be without the constraint, (n_species,), from the diagonal of L of all species.
 
+    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D*_k / (kB T V)) / T_ii²: the other species are independent. It is
+    nan for a species that is at rest by the frame's definition.
+
     Parameters
     ----------
     diagonal
@@ -57,8 +61,14 @@ def constraint_taken_out(
     quantile
         Standard errors in half an interval.
     """
-    made = matrix**2 - np.eye(len(matrix))
-    return difference(diagonal, made @ self_rate, np.sqrt(made**2 @ self_error**2), quantile)
+    of_others = matrix**2 - np.diag(np.diag(matrix) ** 2)
+    alone = difference(diagonal, of_others @ self_rate, np.sqrt(of_others**2 @ self_error**2), quantile)
+    own = np.diag(matrix) ** 2
+    seen = own > 1e-9
+    factor = np.divide(1.0, own, out=np.full(len(own), np.nan), where=seen)
+    return Estimate(
+        alone.value * factor, alone.standard_error * factor, alone.lower * factor, alone.upper * factor
+    )
 
 
 def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantile: float) -> Estimate:
