@@ -119,8 +119,8 @@ def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
             axes = places[name]
             epsilon = check.epsilon_per_ps
             largest = max(float(bound.max()), epsilon)
-            # at most three decades: a window without any crossing has a rate of nothing
-            floor = 0.3 * min((x for x in (epsilon, *bound) if x > 1e-3 * largest), default=1.0)
+            # at most five decades: a window without any crossing has a rate of nothing
+            floor = 0.3 * min((x for x in (epsilon, *bound) if x > 1e-5 * largest), default=1.0)
             axes.stairs(bound, edges, color=BLACK, linewidth=1.2, baseline=None)
             axes.vlines(middle, np.maximum(least, floor), np.maximum(bound, floor), color=BLUE, linewidth=1.0)
             axes.plot(middle, np.maximum(size, floor), "o", color=BLUE, markersize=3.5)

@@ -45,7 +45,11 @@ def survival_figure(labels: Mapping[str, Mapping[str, Any]]) -> Figure:
             axes.axhline(0.5, color=GREY, linewidth=0.6)
             state = found["state"].replace("_", " ")
             axes.set(
-                title=f"{label}: {state}", xlabel="age (ps)", ylabel="share", ylim=(0, 1.03), xlim=(0, None)
+                title=f"{label}: {state}",
+                xlabel="age (ps)",
+                ylabel="share of labels",
+                ylim=(0, 1.03),
+                xlim=(0, None),
             )
             axes.legend(loc="best")
     return figure
