@@ -31,7 +31,8 @@ from interphase_flows.exceptions import AnalysisError
 STEPS_PER_WINDOW = 60
 STEPS_PER_SLAB_WINDOW = 160
 MOST_WINDOWS = 8
-MOST_SLAB_WINDOWS = 3
+MOST_SLAB_WINDOWS = 2
+"""With eight slabs of four elements a replica tells 120 kB, of the 1 MB that a document of all replicas may have."""
 WINDOWS_UNGUIDED = 4
 """Windows of a trajectory that as a whole supports no number."""
 LEAST_FOR_A_TREND = 3
