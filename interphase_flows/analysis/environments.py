@@ -70,6 +70,11 @@ class AnionChemistry:
             "other",  # 9
         )
 
+    @property
+    def labels_without_ligands(self) -> tuple[str, str]:
+        """Names of chains of centres and of isolated centres, which no ligand holds."""
+        return self.labels[5], self.labels[6]
+
 
 LI_P_S = AnionChemistry()
 """Thiophosphates: centres P, ligands S."""

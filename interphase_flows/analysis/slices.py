@@ -30,7 +30,12 @@ class SlicedFrame(NamedTuple):
 
 def heights(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> FloatArray:
     """Return fractional coordinates along c, (n_atoms,), not wrapped."""
-    return np.asarray(positions @ np.linalg.inv(np.asarray(cell, dtype=float))[:, 2], dtype=float)
+    along_x, along_y, along_z = np.linalg.inv(np.asarray(cell, dtype=float))[:, 2]
+    if (
+        along_x == along_y == 0.0
+    ):  # a and b lie in the xy plane, as most programs write them: a third of the reading
+        return np.multiply(positions[:, 2], along_z, dtype=float)
+    return np.asarray(positions @ np.array([along_x, along_y, along_z]), dtype=float)
 
 
 def wrapped_index(fractions: FloatArray, n: int) -> IntArray:
@@ -102,8 +107,11 @@ class Slices:
 
     def __iter__(self) -> Iterator[SlicedFrame]:
         origin, start = 0.0, np.empty(0)
+        cell, volume = None, 0.0
         for row, index in enumerate(self.chosen):
-            cell = np.asarray(self._frames.cell(index), dtype=float)
+            if (current := self._frames.cell(index)) is not cell:
+                cell = current
+                volume = abs(float(np.linalg.det(np.asarray(cell, dtype=float))))
             along_c = heights(self._frames.positions(index), cell)
             if self._reference is not None:
                 there = along_c[self._reference]
@@ -111,5 +119,4 @@ class Slices:
                     start = there
                     origin = circular_mean(start) - 0.5
                 along_c -= origin + (there - start).mean()
-            volume = abs(float(np.linalg.det(cell)))
             yield SlicedFrame(row, index, wrapped_index(along_c, self.n_bins), volume)

@@ -86,14 +86,18 @@ def profile_of(
     for row, frame, slice_of, _ in slices:
         value = np.asarray(values(frame), dtype=float)
         _check_length(value, frames)
-        known = np.isfinite(value)
-        value, where = (value, slice_of) if known.all() else (value[known], slice_of[known])
-        counts[row] = np.bincount(where, minlength=slices.n_bins)
+        where = slice_of
         sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
+        if not np.isfinite(sums[row]).all():
+            known = np.isfinite(value)
+            value, where = value[known], slice_of[known]
+            sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
+        counts[row] = np.bincount(where, minlength=slices.n_bins)
         # about the frame's mean: the squares of large numbers would cancel
-        centres[row] = value.mean() if len(value) else 0.0
+        centres[row] = sums[row].sum() / max(len(value), 1)
         off = value - centres[row]
-        squares[row] = np.bincount(where, weights=off * off, minlength=slices.n_bins)
+        off *= off
+        squares[row] = np.bincount(where, weights=off, minlength=slices.n_bins)
     some = counts > 0
     mean = np.divide(sums, counts, out=np.full(shape, np.nan), where=some)
     square = np.divide(squares, counts, out=np.full(shape, np.nan), where=some)

@@ -9,10 +9,15 @@ from rich.console import Console
 from interphase_flows.cli.application import Root, app, settings_of
 
 OF_A_FILE = "A file"
+OF_TRANSPORT = "Transport"
 
 
 def _of_a_file(words: str) -> typer.models.OptionInfo:
     return typer.Option(help=words, rich_help_panel=OF_A_FILE)
+
+
+def _of_transport(words: str) -> typer.models.OptionInfo:
+    return typer.Option(help=words, rich_help_panel=OF_TRANSPORT)
 
 
 @app.command()
@@ -42,8 +47,17 @@ def analyse(
     root: Root = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,verdict; else all of them."),
+        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,trapping,verdict; else all of them."),
     ] = None,
+    window_ps: Annotated[
+        float | None, _of_transport("Length of windows of Onsager coefficients, ps; else chosen.")
+    ] = None,
+    charges: Annotated[
+        str | None, _of_transport("Charges, such as Li=1,P=5,S=-2; else oxidation states of the electrolyte.")
+    ] = None,
+    frame: Annotated[
+        str, _of_transport("At rest: barycentric, lattice (or lattice:P,S), or hittorf:S.")
+    ] = "barycentric",
     out: Annotated[Path, typer.Option(help="Folder for analysis.json, analysis.html and figures.")] = Path(
         "analysis"
     ),
@@ -59,21 +73,33 @@ def analyse(
     A run of a campaign:  interphase analyse replica-0 --campaign demo
 
     boundaries: where the interphase begins and ends. kinetics: by which law it thickens. fluxes: what crosses its
-    boundaries. transport: Onsager coefficients. verdict: growing, passivated, depleted or undecided.
+    boundaries. transport: Onsager coefficients of the cell, against time and by slab, conductivity, transference
+    numbers. trapping: whether bonded centres such as P in LixP outlive diffusion. verdict: growing, passivated,
+    depleted or undecided.
 
     A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
     when the two sides touched.
     """
     from interphase_flows.analysis.survey.survey import survey
+    from interphase_flows.analysis.survey.transport_question import TransportQuestion, charges_of, frame_of
     from interphase_flows.console import shown_progress
     from interphase_flows.managers.trajectory_choice import campaign_run, trajectory_file
     from interphase_flows.report.survey import write_survey
     from interphase_flows.report.survey_words import words_of
 
     parts = [part.strip() for part in only.split(",")] if only else []
+    reference, at_rest = frame_of(frame)
+    transport = TransportQuestion(
+        window_ps, charges_of(charges) if charges is not None else None, reference, at_rest
+    )
     if campaign is not None:
         chosen = campaign_run(
-            trajectory, campaign, settings_of(root), temperature_K=temperature_k, parts=parts
+            trajectory,
+            campaign,
+            settings_of(root),
+            temperature_K=temperature_k,
+            parts=parts,
+            transport=transport,
         )
     else:
         chosen = trajectory_file(
@@ -82,6 +108,7 @@ def analyse(
             electrolyte=electrolyte,
             temperature_K=temperature_k,
             parts=parts,
+            transport=transport,
             time_step_fs=time_step_fs,
             frame_interval_fs=frame_interval_fs,
             elements=dict(enumerate(elements.split(","), start=1)) if elements else None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from interphase_flows.analysis.frames import FrameSource
 from interphase_flows.analysis.readers.opening import open_trajectory
 from interphase_flows.analysis.survey.question import PARTS, SurveyQuestion, composition_of
+from interphase_flows.analysis.survey.transport_question import TransportQuestion
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
 from interphase_flows.results import CampaignResults
@@ -35,6 +36,7 @@ def trajectory_file(
     electrolyte: str | None,
     temperature_K: float | None,
     parts: Sequence[str],
+    transport: TransportQuestion,
     time_step_fs: float | None = None,
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
@@ -63,7 +65,11 @@ def trajectory_file(
             "--electrode Li --electrolyte Li7P3S11 --temperature-k 600; or --campaign NAME for a run of a campaign"
         )
     question = SurveyQuestion(
-        composition_of(electrode), composition_of(electrolyte), temperature_K, tuple(parts) or PARTS
+        composition_of(electrode),
+        composition_of(electrolyte),
+        temperature_K,
+        tuple(parts) or PARTS,
+        transport,
     )
     with open_trajectory(
         path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, elements=elements
@@ -74,7 +80,13 @@ def trajectory_file(
 
 @contextmanager
 def campaign_run(
-    run_id: str, campaign: str, settings: Settings, *, temperature_K: float | None, parts: Sequence[str]
+    run_id: str,
+    campaign: str,
+    settings: Settings,
+    *,
+    temperature_K: float | None,
+    parts: Sequence[str],
+    transport: TransportQuestion,
 ) -> Iterator[ChosenTrajectory]:
     """Open a run of a campaign, whose file says what its sides are and how hot it was.
 
@@ -95,6 +107,7 @@ def campaign_run(
         composition_of_phase(spec.electrolyte, spec.structure_files),
         temperature_K,
         tuple(parts) or PARTS,
+        transport,
     )
     with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
         title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"

@@ -1,12 +1,17 @@
 """Figures of growth and of whether it stops, from results of `analysis.kinetics` and `analysis.passivation`."""
 
+from collections.abc import Mapping
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
 from interphase_flows.analysis.kinetics.growth import LAWS, GrowthKinetics
+from interphase_flows.analysis.passivation.history import GROWTH
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.report.style import BLACK, BLUE, CYCLE, DASHES, GREY, VERMILION, figure_style
 
@@ -76,4 +81,71 @@ def verdict_figure(verdict: Verdict) -> Figure:
         axes.set(xlabel="rate in the last two windows (● first, ■ last) / epsilon", title=verdict.state)
         axes.invert_yaxis()
         axes.legend(loc="lower right")
+    return figure
+
+
+def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
+    """Draw how the size of every rate falls towards its epsilon, window by window.
+
+    A point is the size of a rate, its bar the sizes in the 95 % interval, the step line their upper bound: passivated
+    is where that line stays below epsilon. Bars of rates that may be zero reach the lower edge. Without an initial
+    rate there is no epsilon.
+
+    Parameters
+    ----------
+    verdict
+        With the epsilon of each quantity.
+    rates
+        Plain form of `passivation.rate_history.RateHistory`.
+    """
+    edges = np.array(rates["edges_ps"], dtype=float)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    boundaries = list(dict.fromkeys(name.partition(" at ")[2] for name in verdict.checks if name != GROWTH))
+    species = list(dict.fromkeys(name.partition(" at ")[0] for name in verdict.checks if name != GROWTH))
+    with figure_style():
+        figure = Figure(figsize=(2.2 + 2.5 * len(species), 0.7 + 2.2 * len(boundaries)))
+        grid = figure.subplots(len(boundaries), 1 + len(species), squeeze=False, sharex=True)
+        places = {GROWTH: grid[0, 0]} | {
+            f"{symbol} at {plane}" if plane else symbol: grid[row, 1 + column]
+            for row, plane in enumerate(boundaries)
+            for column, symbol in enumerate(species)
+        }
+        for name, check in verdict.checks.items():
+            value, lower, upper = (
+                np.array(rates[f"{each}_per_ps"][name], dtype=float) for each in ("rate", "lower", "upper")
+            )
+            size, bound = np.abs(value), np.maximum(np.abs(lower), np.abs(upper))
+            least = np.maximum(np.maximum(lower, -upper), 0.0)
+            axes = places[name]
+            epsilon = check.epsilon_per_ps
+            largest = max(float(bound.max()), epsilon)
+            # at most five decades: a window without any crossing has a rate of nothing
+            floor = 0.3 * min((x for x in (epsilon, *bound) if x > 1e-5 * largest), default=1.0)
+            axes.stairs(bound, edges, color=BLACK, linewidth=1.2, baseline=None)
+            axes.vlines(middle, np.maximum(least, floor), np.maximum(bound, floor), color=BLUE, linewidth=1.0)
+            axes.plot(middle, np.maximum(size, floor), "o", color=BLUE, markersize=3.5)
+            if epsilon > 0:
+                axes.axhspan(floor, epsilon, color=BLUE, alpha=0.12, linewidth=0)
+                axes.axhline(epsilon, color=VERMILION, linestyle="--", linewidth=1.2)
+            else:
+                axes.text(0.03, 0.04, "no epsilon", transform=axes.transAxes, fontsize=8, color=VERMILION)
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.set_ylim(floor, 2.0 * max(largest, floor))
+            of = "" if check.epsilon_is_of == name or not epsilon > 0 else f"\n(ε of {check.epsilon_is_of})"
+            axes.set_title("|dh/dt|, Å/ps" if name == GROWTH else f"|J|, {name}{of}", fontsize=9.5)
+        for row in range(len(boundaries)):
+            grid[row, 1].set_ylabel("atoms/(nm² ps)")
+            for axes in grid[-1, 1:]:
+                axes.set_xlabel("time (ps)")
+        grid[0, 0].set_xlabel("time (ps)")
+        grid[0, 0].tick_params(labelbottom=True)
+        key = [
+            Line2D([], [], color=BLUE, marker="o", markersize=3.5, linewidth=1.0, label="rate, 95 %"),
+            Line2D([], [], color=BLACK, linewidth=1.2, label="upper 95 % bound"),
+            Line2D([], [], color=VERMILION, linestyle="--", linewidth=1.2, label="epsilon"),
+        ]
+        for axes in grid[1:, 0]:
+            axes.axis("off")
+        (grid[1, 0] if len(boundaries) > 1 else grid[0, 0]).legend(handles=key, loc="upper left")
     return figure

@@ -2,6 +2,8 @@
 
 import math
 
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def with_error(
     value: float | None, error: float | None, n: int, unit: str = "", what: str = "replicas"
@@ -40,6 +42,20 @@ def rounded(value: float | None, digits: int = 3) -> str:
         return "0"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return minus(f"{value:,.{decimals}f}")
+
+
+def with_interval(value: float | None, lower: float | None, upper: float | None, digits: int = 3) -> str:
+    """Write a value with its interval, small and large ones with one power of ten for all: 9.3 [7.4, 11.1] × 10⁻⁶."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    known = lower is not None and upper is not None and math.isfinite(lower) and math.isfinite(upper)
+    largest = max(abs(x) for x in (value, lower, upper) if x is not None and math.isfinite(x))
+    power = math.floor(math.log10(abs(value) or largest)) if largest > 0 else 0
+    shown, power = ("", 0) if -2 <= power < 5 else (f" × 10{str(power).translate(_SUPERSCRIPTS)}", power)
+    scale = 10.0**-power
+    if lower is None or upper is None or not known:
+        return f"{rounded(value * scale, digits)}{shown} (no interval)"
+    return f"{rounded(value * scale, digits)} [{rounded(lower * scale, digits)}, {rounded(upper * scale, digits)}]{shown}"
 
 
 def minus(text: str) -> str:

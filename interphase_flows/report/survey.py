@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.survey.plain import plain, verdict_of
 from interphase_flows.analysis.survey.survey import Survey
-from interphase_flows.report.kinetics_figures import verdict_figure
-from interphase_flows.report.quantities import rounded
+from interphase_flows.report.kinetics_figures import rates_figure, verdict_figure
+from interphase_flows.report.quantities import rounded, with_interval
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 from interphase_flows.report.survey_figures import figures_of
 
@@ -51,6 +50,10 @@ def drawn_surveys(
         if found.get("checks"):
             name = f"pooled_verdict_{side}"
             drawn[name] = rendered(verdict_figure(verdict_of(found)), name, f"Rates {side}, all replicas")
+        if found.get("rates"):
+            name = f"pooled_rates_{side}"
+            figure = rates_figure(verdict_of(found), found["rates"])
+            drawn[name] = rendered(figure, name, f"Rates {side} against time, all replicas")
     return drawn
 
 
@@ -60,7 +63,7 @@ def survey_section(
     pooled: Mapping[str, Any] | None = None,
 ) -> Markup:
     """Return the section as HTML, figures included."""
-    template = _environment().from_string(_text("survey_section.html"))
+    template = _environment().get_template("survey_section.html")
     return Markup(template.render(runs=runs, drawn=drawn, pooled=pooled))
 
 
@@ -80,7 +83,7 @@ def write_survey(survey: Survey, folder: Path, *, title: str, about: Sequence[st
     """
     drawn = drawn_surveys({"": survey.values}, {f"/{name}": series for name, series in survey.arrays.items()})
     section = survey_section({"": survey.values}, drawn)
-    page = _environment().from_string(_text("survey_page.html"))
+    page = _environment().get_template("survey_page.html")
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
@@ -91,13 +94,14 @@ def write_survey(survey: Survey, folder: Path, *, title: str, about: Sequence[st
     return folder / PAGE_NAME
 
 
-def _text(name: str) -> str:
-    return (resources.files("interphase_flows.report") / name).read_text(encoding="utf-8")
-
-
 def _environment() -> Environment:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("interphase_flows", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(rounded=rounded)
+    environment.globals.update(with_interval=with_interval)
     return environment

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.survey.plain import kinetics_of, verdict_of
-from interphase_flows.report.kinetics_figures import growth_figure, verdict_figure
+from interphase_flows.report.kinetics_figures import growth_figure, rates_figure, verdict_figure
 from interphase_flows.report.style import CYCLE, DASHES, GREY, element_colour, figure_style
+from interphase_flows.report.transport_figures import transport_figures
+from interphase_flows.report.trapping_figures import survival_figures
 
 Arrays = Mapping[str, NDArray[np.floating]]
 
@@ -31,10 +33,14 @@ def figures_of(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[Fig
                 verdict_figure(verdict_of(verdicts[side])),
                 f"Rates of the last two windows {side}",
             )
-    transport = values.get("transport", {})
-    if "onsager_per_eV_angstrom_ps" in transport:
-        drawn["onsager"] = onsager_heat_map(transport), "Onsager coefficients with their intervals"
-    return drawn
+            if verdicts[side].get("rates"):
+                drawn[f"rates_{side}"] = (
+                    rates_figure(verdict_of(verdicts[side]), verdicts[side]["rates"]),
+                    f"Rates against time {side}, with their bounds and epsilon",
+                )
+    return (
+        drawn | transport_figures(values.get("transport", {})) | survival_figures(values.get("trapping", {}))
+    )
 
 
 def _thickness(side: str, growth: Mapping[str, Any], arrays: Arrays) -> Figure:
@@ -68,32 +74,4 @@ def _passed(side: str, arrays: Arrays) -> Figure:
             axes.set(title=plane, xlabel="time (ps)")
         figure.axes[0].set_ylabel("passed towards the electrolyte\n(atoms/nm²)")
         figure.axes[0].legend()
-    return figure
-
-
-def onsager_heat_map(transport: Mapping[str, Any]) -> Figure:
-    """Draw L_ij as colours, with numbers and 95 % intervals; those that hold zero are grey."""
-    species = transport["species"]
-    value, lower, upper = (
-        np.array(transport["onsager_per_eV_angstrom_ps"][name], dtype=float)
-        for name in ("value", "lower", "upper")
-    )
-    largest = float(np.nanmax(np.abs(value), initial=0.0)) or 1.0
-    with figure_style():
-        figure = Figure(figsize=(2.2 + 1.5 * len(species), 1.4 + 0.9 * len(species)))
-        axes = figure.subplots()
-        image = axes.imshow(value, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
-        for i in range(len(species)):
-            for j in range(len(species)):
-                decided = lower[i, j] > 0 or upper[i, j] < 0
-                dark = abs(value[i, j]) > 0.6 * largest
-                axes.text(
-                    j, i, f"{value[i, j]:.2g}\n[{lower[i, j]:.2g}, {upper[i, j]:.2g}]", ha="center", va="center",
-                    fontsize=8, color=("white" if dark else "black") if decided else GREY,
-                )  # fmt: skip
-        axes.set_xticks(range(len(species)), species)
-        axes.set_yticks(range(len(species)), species)
-        axes.grid(visible=False)
-        axes.set_title("L_ij, 1/(eV Å ps)")
-        figure.colorbar(image)
     return figure

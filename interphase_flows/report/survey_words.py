@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from interphase_flows.report.quantities import rounded
+from interphase_flows.report.transport_words import transport_words, trapping_words
 
 
 def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line or more for every part that was asked for."""
-    for part in ("boundaries", "kinetics", "fluxes", "transport", "verdict"):
+    for part in ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict"):
         found = values.get(part)
         if found is None:
             continue
@@ -19,7 +20,8 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
             "boundaries": _boundaries,
             "kinetics": _kinetics,
             "fluxes": _fluxes,
-            "transport": _transport,
+            "transport": transport_words,
+            "trapping": trapping_words,
             "verdict": _verdict,
         }[part](found)
 
@@ -52,15 +54,6 @@ def _fluxes(found: Mapping[str, Any]) -> Iterator[str]:
             if row["boundary"] == "electrode side"
         )
         yield f"passed {side} from the electrode into the interphase, atoms/nm²: {passed}"
-
-
-def _transport(found: Mapping[str, Any]) -> Iterator[str]:
-    onsager = found["onsager_per_eV_angstrom_ps"]
-    numbers = ", ".join(
-        f"{symbol} {onsager['value'][i][i]:.3g} [{onsager['lower'][i][i]:.3g}, {onsager['upper'][i][i]:.3g}]"
-        for i, symbol in enumerate(found["species"])
-    )
-    yield f"L_ii, 1/(eV Å ps): {numbers}{'' if found['stationary'] else '; not stationary'}"
 
 
 def _verdict(found: Mapping[str, Any]) -> Iterator[str]:

@@ -89,11 +89,56 @@ def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tm
     code, out, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100")
     assert code == 0, err
     found, _ = answer(tmp_path / "analysis")
-    for part in ("boundaries", "kinetics", "fluxes", "verdict"):
+    for part in ("boundaries", "kinetics", "fluxes", "trapping", "verdict"):
         assert "refused" in found[part]
     assert "boundaries: not answered" in out
-    assert found["transport"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
+    assert found["transport"]["whole"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
     assert (tmp_path / "analysis" / "figures" / "onsager.svg").exists()
+
+
+def bulk(name, n_frames=200):
+    rng = np.random.default_rng(1)
+    numbers = np.repeat([3, 15, 16], [14, 6, 22])
+    walk = rng.normal(0, 0.3, (n_frames, 42, 3)).cumsum(axis=0) + rng.random((42, 3)) * 20.0
+    write(name, [Atoms(numbers, each, cell=[20.0] * 3, pbc=True) for each in walk])
+
+
+def test_windows_charges_and_frame_are_taken_and_said(analyse, tmp_path):
+    bulk("bulk.traj")
+    code, out, err = analyse(
+        "bulk.traj", *SIDES, "--frame-interval-fs", "100", "--only", "transport", "--window-ps", "6", "--charges",
+        "Li=0.9,P=1,S=-0.85", "--frame", "hittorf:S",
+    )  # fmt: skip
+    assert code == 0, err
+    found = answer(tmp_path / "analysis")[0]["transport"]
+    assert [row["end_ps"] for row in found["windows"]["rows"]] == pytest.approx([6.0, 12.0, 18.0])
+    assert found["charges_e"] == {"Li": 0.9, "P": 1.0, "S": -0.85}
+    assert found["whole"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert "with charges Li +0.9, P +1, S −0.85 (as stated)" in out
+    assert "beyond the hittorf frame" in out
+    page = (tmp_path / "analysis" / "analysis.html").read_text()
+    assert "In the hittorf frame, S at rest" in page
+    assert "Ionic conductivity, S/m" in page
+    names = {path.name for path in (tmp_path / "analysis" / "figures").iterdir()}
+    assert {"onsager.svg", "onsager_trend.svg"} <= names
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--charges", "Li=1,P=5"), "not for S"),
+        (("--charges", "Li=1,P"), "write Li=1,P=5,S=-2"),
+        (("--frame", "hittorf"), "such as hittorf:S"),
+        (("--frame", "solvent"), "choose barycentric"),
+        (("--window-ps", "-1"), "positive time"),
+    ],
+)
+def test_options_of_transport_that_are_wrong_are_a_sentence(analyse, options, words):
+    bulk("bulk.traj", n_frames=3)
+    code, _, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100", *options)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
 
 
 def test_one_part_alone(analyse, tmp_path):
@@ -122,7 +167,10 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
     [
         (("run.traj",), "--temperature-k"),
         (("none.traj", *SIDES), "there is no trajectory"),
-        (("run.traj", *SIDES, "--only", "growth"), "boundaries, kinetics, fluxes, transport, verdict"),
+        (
+            ("run.traj", *SIDES, "--only", "growth"),
+            "boundaries, kinetics, fluxes, transport, trapping, verdict",
+        ),
         (("run.traj", "--electrode", "Na", *SIDES[2:]), "none of the electrode"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Qq7", *SIDES[4:]), "Qq"),

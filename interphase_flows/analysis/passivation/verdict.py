@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t as student
 
-from interphase_flows.analysis.frames import FloatArray
 from interphase_flows.analysis.kinetics.depletion import Depletion
 from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
-from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
-from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
+from interphase_flows.analysis.passivation.pooled_rate import PooledRate, pooled_rate
+from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
@@ -30,8 +28,6 @@ WINDOW_SHARE = 0.25
 """Of the trajectory, for each of the last two windows."""
 PEAKS_PER_WINDOW = 10
 """Initial peaks are looked for in the first window, by windows shorter by this."""
-PEAK_CONFIDENCE = 0.999
-"""With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""
 
 State = Literal["growing", "passivated", "depleted", "undecided"]
 
@@ -70,32 +66,6 @@ class Verdict:
     holds if noise stays bounded, the second if all of it adds up like a random walk; infinite where an initial
     rate is missing."""
     n_replicas: int
-
-
-@dataclass(frozen=True)
-class _Pooled:
-    """A rate over replicas."""
-
-    rate: float
-    within: float
-    """Standard error from the noise within the replicas."""
-    between: float
-    """Standard error from the spread of three replicas or more; 0 for fewer."""
-    n_points: int
-    n_replicas: int
-
-    def half(self, confidence: float = CONFIDENCE) -> float:
-        """Return half the width of the interval."""
-        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
-        return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
-
-    def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        half = self.half(confidence)
-        return Interval(self.rate, self.rate - half, self.rate + half)
-
-    def differs_from_zero(self) -> bool:
-        """Return whether the noise within the replicas cannot make such a rate."""
-        return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 
 def verdict(
@@ -149,9 +119,9 @@ def verdict(
         for i in range(max(1, int(window / peak_window)))
     ]
     names = list(replicas[0].quantities)
-    in_windows = {name: [_rate(replicas, name, span) for span in last_two] for name in names}
+    in_windows = {name: [pooled_rate(replicas, name, span) for span in last_two] for name in names}
     checks = _checks(
-        {name: [_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
+        {name: [pooled_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
     )
     ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
     depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
@@ -165,7 +135,7 @@ def verdict(
 
 
 def _judged(
-    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[_Pooled]], depletion: Depletion | None
+    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[PooledRate]], depletion: Depletion | None
 ) -> tuple[State, str]:
     if depletion is not None:
         return "depleted", (
@@ -192,7 +162,7 @@ def _judged(
 
 
 def _checks(
-    initial: Mapping[str, list[_Pooled]], in_windows: Mapping[str, list[_Pooled]], epsilon: float
+    initial: Mapping[str, list[PooledRate]], in_windows: Mapping[str, list[PooledRate]], epsilon: float
 ) -> dict[str, RateCheck]:
     peaks = {name: max(rates, key=lambda each: abs(each.rate)) for name, rates in initial.items()}
     known = {name: abs(peak.rate) for name, peak in peaks.items() if peak.differs_from_zero()}
@@ -210,25 +180,7 @@ def _checks(
     return checks
 
 
-def _rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> _Pooled:
-    rates = []
-    for each in replicas:
-        time: FloatArray = np.asarray(each.time_ps, dtype=float)
-        slack = 1e-9 * float(time[-1])
-        inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
-        rates.append(window_rate(time[inside], each.quantities[name][inside]))
-    values = np.array([rate.rate_per_ps for rate in rates])
-    n = len(rates)
-    return _Pooled(
-        rate=float(values.mean()),
-        within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
-        between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
-        n_points=rates[0].n_points,
-        n_replicas=n,
-    )
-
-
-def _longer(windows: Sequence[_Pooled], epsilon: float) -> float:
+def _longer(windows: Sequence[PooledRate], epsilon: float) -> float:
     """Return by how much intervals must shrink to place every rate on one side of epsilon, at least 1.
 
     A rate that does not differ from zero is taken as zero, and one so near to epsilon that nothing would tell as

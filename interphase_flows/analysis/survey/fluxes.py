@@ -19,26 +19,12 @@ from interphase_flows.analysis.kinetics.interval import Interval
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.span import Span
 from interphase_flows.analysis.transport.results import OnsagerResult
 
 SLAB_ANGSTROM = 3.0
 """Of the composition profile whose gradient is taken."""
 BEGIN, END = "electrode side", "electrolyte side"
-
-
-class _Span:
-    """Some consecutive frames of a trajectory, as a trajectory."""
-
-    def __init__(self, frames: FrameSource, first: int, n_frames: int) -> None:
-        self._frames, self._first = frames, first
-        self.n_frames, self.n_atoms, self.numbers = n_frames, frames.n_atoms, frames.numbers
-        self.time_fs = np.asarray(frames.time_fs)[first : first + n_frames]
-
-    def positions(self, frame: int, /) -> Any:
-        return self._frames.positions(self._first + frame)
-
-    def cell(self, frame: int, /) -> Any:
-        return self._frames.cell(self._first + frame)
 
 
 def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
@@ -52,7 +38,7 @@ def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
     planes = {BEGIN: interface.electrode_side_angstrom, END: interface.electrolyte_side_angstrom}
     if interface.name == "below":
         planes = {END: planes[END], BEGIN: planes[BEGIN]}
-    span = _Span(frames, interface.first_frame, len(interface.time_ps))
+    span = Span(frames, interface.first_frame, len(interface.time_ps))
     return crossings(span, planes, reference=atomic_masses[frames.numbers])
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS, pooled_kinetics
-from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.survey.survey import Survey, overall
+from interphase_flows.analysis.survey.pooled_transport import pooled_transport
+from interphase_flows.analysis.survey.survey import Survey, judged_with_rates, overall
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -16,7 +16,8 @@ def pooled(surveys: Sequence[Survey]) -> dict[str, Any]:
     Returns
     -------
     pooled
-        In plain numbers: ``kinetics`` and ``verdict`` by interface, the cell's ``state``, and ``notes``.
+        In plain numbers: ``kinetics`` and ``verdict`` by interface, the cell's ``state``, ``notes``, and
+        ``transport`` where it was asked for.
     """
     notes: list[str] = []
     kinetics: dict[str, Any] = {}
@@ -36,13 +37,16 @@ def pooled(surveys: Sequence[Survey]) -> dict[str, Any]:
             notes.append(
                 f"{side}: {len(fitted)} replicas have fits of a law; {LEAST_REPLICAS} are needed for a law of all"
             )
-        verdicts[side] = _answered(lambda histories=histories: verdict(histories))
+        verdicts[side] = _answered(lambda histories=histories: judged_with_rates(histories))
     if not verdicts:
         notes.append("no replica has an interface whose boundaries can be followed; see why below")
     state = overall([each.get("state", "undecided") for each in verdicts.values()])
     for each in kinetics.values():
         each.pop("scores", None)
-    return {"kinetics": kinetics, "verdict": verdicts, "state": state, "notes": notes}
+    found = {"kinetics": kinetics, "verdict": verdicts, "state": state, "notes": notes}
+    if any("transport" in each.values for each in surveys):
+        found["transport"] = _answered(lambda: pooled_transport([each.transport for each in surveys]))
+    return found
 
 
 def _answered(answer: Any) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """What is asked of a trajectory of an interface."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ase.formula import Formula
 
 from interphase_flows.analysis.boundaries import TwoSides
 from interphase_flows.analysis.frames import FrameSource, numbers_of
 from interphase_flows.analysis.profiles import elements_of
+from interphase_flows.analysis.survey.transport_question import TransportQuestion
 from interphase_flows.exceptions import AnalysisError
 
-PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict")
+PARTS = ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class SurveyQuestion:
         Of the dynamics, K.
     parts
         Some of `PARTS`.
+    transport
+        Windows, charges and frame of the part ``transport``.
 
     Raises
     ------
@@ -38,6 +41,7 @@ class SurveyQuestion:
     electrolyte: Mapping[str, float]
     temperature_K: float
     parts: tuple[str, ...] = PARTS
+    transport: TransportQuestion = field(default_factory=TransportQuestion)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.parts) - set(PARTS))
@@ -71,6 +75,22 @@ class SurveyQuestion:
                 f"the trajectory holds {', '.join(sorted(elements))}: {wrong}; the electrode is of "
                 f"{', '.join(sorted(self.electrode))} and the electrolyte of {', '.join(sorted(self.electrolyte))}"
             )
+        charges = self.transport.charges_e
+        if charges is not None and (uncharged := sorted(elements - set(charges))):
+            raise AnalysisError(
+                f"charges are given for {', '.join(charges)} and not for {', '.join(uncharged)}; give one for each "
+                "element of the trajectory, 0 for what carries none"
+            )
+        if unknown := sorted(set(self.transport.at_rest) - elements):
+            raise AnalysisError(
+                f"at rest shall be {', '.join(unknown)}; the trajectory holds {', '.join(sorted(elements))}"
+            )
+
+    def at_rest(self, frames: FrameSource) -> tuple[str, ...]:
+        """Return the elements at rest in the frame that is asked for; the host of a lattice is what only it has."""
+        if self.transport.frame == "lattice" and not self.transport.at_rest:
+            return tuple(symbol for symbol in self.sides.anions if symbol in elements_of(frames))
+        return self.transport.at_rest
 
 
 def composition_of(formula: str) -> dict[str, float]:

@@ -15,7 +15,8 @@ from interphase_flows.analysis.crossings import CrossingSeries
 from interphase_flows.analysis.frames import FloatArray, FrameSource, require_frames
 from interphase_flows.analysis.kinetics.growth import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
 from interphase_flows.analysis.passivation.history import InterphaseHistory
-from interphase_flows.analysis.passivation.verdict import Verdict, verdict
+from interphase_flows.analysis.passivation.rate_history import rate_history
+from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.fluxes import (
@@ -27,8 +28,9 @@ from interphase_flows.analysis.survey.fluxes import (
 from interphase_flows.analysis.survey.interfaces import Interface, find_interfaces, interfaces_of
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.question import SurveyQuestion
+from interphase_flows.analysis.survey.transport import TransportAnswer, transport_answer
+from interphase_flows.analysis.survey.trapping import trapping_answer
 from interphase_flows.analysis.transport import onsager_matrix
-from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 
 FEW_FOUND = 0.5
@@ -47,7 +49,7 @@ class Survey:
     """By interface."""
     histories: dict[str, InterphaseHistory] = field(default_factory=dict)
     """By interface."""
-    onsager: OnsagerResult | None = None
+    transport: TransportAnswer | None = None
 
 
 def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "analyse") -> Survey:
@@ -82,7 +84,7 @@ class _Surveyor:
         self.crossings: dict[str, CrossingSeries] = {}
         self.kinetics: dict[str, GrowthKinetics] = {}
         self.histories: dict[str, InterphaseHistory] = {}
-        self.onsager: OnsagerResult | None = None
+        self.transport: TransportAnswer | None = None
 
     def survey(self) -> Survey:
         parts = self.question.parts
@@ -100,13 +102,14 @@ class _Surveyor:
         answers: dict[str, Callable[[], dict[str, Any]]] = {
             "kinetics": self._kinetics,
             "transport": self._transport,
+            "trapping": self._trapping,
             "fluxes": self._fluxes,
             "verdict": self._verdict,
         }
         for name, answer in answers.items():
             if name in parts:
                 self._answered(name, answer)
-        return Survey(self.values, self.arrays, self.kinetics, self.histories, self.onsager)
+        return Survey(self.values, self.arrays, self.kinetics, self.histories, self.transport)
 
     def _answered(self, name: str, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         self.frames.stage = f"{self.told_as} {name}"
@@ -176,23 +179,17 @@ class _Surveyor:
         return found
 
     def _transport(self) -> dict[str, Any]:
-        found = self.onsager = onsager_matrix(self.frames, temperature_K=self.question.temperature_K)
-        return {
-            "species": found.species,
-            "frame": found.frame,
-            "onsager_per_eV_angstrom_ps": found.onsager,
-            "beyond_frame_per_eV_angstrom_ps": found.beyond_frame,
-            "self_diffusion_cm2_per_s": found.self_diffusion_cm2_per_s,
-            "n_independent": found.n_independent,
-            "step_ps": found.step_ps,
-            "stationary": found.stationary,
-            "half_window_z": found.half_window_z,
-        }
+        self.transport = transport_answer(self.frames, self.question, self.interfaces, self.no_interface)
+        return self.transport.values
+
+    def _trapping(self) -> dict[str, Any]:
+        self._require_interfaces()
+        return trapping_answer(self.frames, self.question, self.interfaces)
 
     def _fluxes(self) -> dict[str, Any]:
         self._require_interfaces()
         answer: dict[str, Any] = {"crossings": self._by_side(self._flux_rows)}
-        if self.onsager is None:
+        if self.transport is None or self.transport.onsager is None:
             answer["gradients"] = {"refused": "no Onsager coefficients, see transport"}
         else:
             try:
@@ -225,12 +222,12 @@ class _Surveyor:
         state = overall([each.get("state", "undecided") for each in sides.values()])
         return {"state": state, "sides": sides}
 
-    def _side_verdict(self, each: Interface) -> Verdict:
+    def _side_verdict(self, each: Interface) -> dict[str, Any]:
         history = InterphaseHistory(
             each.time_ps, each.thickness_angstrom, passed_of(each, self._crossings(each)), each.reservoirs
         )
         self.histories[each.name] = history
-        return verdict([history])
+        return judged_with_rates([history])
 
     def _by_side(self, answer: Callable[[Interface], Any]) -> dict[str, dict[str, Any]]:
         found = {}
@@ -246,6 +243,19 @@ class _Surveyor:
     def _require_interfaces(self) -> None:
         if not self.interfaces:
             raise AnalysisError(f"no interface whose boundaries can be followed: {self.no_interface}")
+
+
+def judged_with_rates(histories: Sequence[InterphaseHistory]) -> dict[str, Any]:
+    """Return the verdict of an interface in plain numbers, and under ``rates`` what it rests on against time.
+
+    Raises
+    ------
+    AnalysisError
+        As `passivation.verdict.verdict`.
+    """
+    judged = verdict(histories)
+    rates = None if judged.windows_ps is None else rate_history(histories, judged)
+    return {**plain(judged), "rates": plain(rates)}
 
 
 def overall(states: Sequence[str]) -> str:

@@ -4,8 +4,9 @@ from interphase_flows.analysis.transport.conduction import IonicConduction, ioni
 from interphase_flows.analysis.transport.cross_displacement import cross_displacement
 from interphase_flows.analysis.transport.intervals import Estimate
 from interphase_flows.analysis.transport.onsager import onsager_matrix
+from interphase_flows.analysis.transport.regions import RegionTransport
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.analysis.transport.slabs import SlabTransport, onsager_slabs
+from interphase_flows.analysis.transport.slabs import onsager_slabs
 from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows
 
 __all__ = [
@@ -13,7 +14,7 @@ __all__ = [
     "IonicConduction",
     "OnsagerResult",
     "OnsagerWindow",
-    "SlabTransport",
+    "RegionTransport",
     "cross_displacement",
     "ionic_conduction",
     "onsager_matrix",

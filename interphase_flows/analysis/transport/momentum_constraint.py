@@ -11,7 +11,9 @@ for its species, seen from the same frame,
     L0 = T diag(N_i D*_i / (kB T V)) T^T,    beyond = L - L0.
 
 `beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
-distinct part), its other elements that between species.
+distinct part), its other elements that between species. Correlation within one species i alone makes
+L_ii - L0_ii = T_ii² (Lambda_i - N_i D*_i / (kB T V)), Lambda_i being what its atoms do outside of any frame: L_ii
+with the constraint taken out.
 
 Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
 """
@@ -38,6 +40,35 @@ def independent_atoms(
     value = coefficients_in_frame(np.diag(self_rate), matrix)
     parts = np.einsum("ik,jk->ijk", matrix, matrix) * self_error
     return value, np.sqrt((parts**2).sum(axis=2))
+
+
+def constraint_taken_out(
+    diagonal: Estimate, self_rate: FloatArray, self_error: FloatArray, matrix: FloatArray, quantile: float
+) -> Estimate:
+    """Return L_ii as it would be without the constraint, (n_species,), from the diagonal of L of all species.
+
+    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D*_k / (kB T V)) / T_ii²: the other species are independent. It is
+    nan for a species that is at rest by the frame's definition.
+
+    Parameters
+    ----------
+    diagonal
+        Of L in the frame, (n_species,), any unit.
+    self_rate, self_error
+        N_i D*_i and its standard error, (n_species,), in the same unit.
+    matrix
+        T of the frame, (n_species, n_species).
+    quantile
+        Standard errors in half an interval.
+    """
+    of_others = matrix**2 - np.diag(np.diag(matrix) ** 2)
+    alone = difference(diagonal, of_others @ self_rate, np.sqrt(of_others**2 @ self_error**2), quantile)
+    own = np.diag(matrix) ** 2
+    seen = own > 1e-9
+    factor = np.divide(1.0, own, out=np.full(len(own), np.nan), where=seen)
+    return Estimate(
+        alone.value * factor, alone.standard_error * factor, alone.lower * factor, alone.upper * factor
+    )
 
 
 def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantile: float) -> Estimate:

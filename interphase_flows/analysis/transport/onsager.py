@@ -17,7 +17,11 @@ from interphase_flows.analysis.transport.covariance_estimator import StepStatist
 from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
 from interphase_flows.analysis.transport.groups import by_species, normal_axes
 from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
-from interphase_flows.analysis.transport.momentum_constraint import difference, independent_atoms
+from interphase_flows.analysis.transport.momentum_constraint import (
+    constraint_taken_out,
+    difference,
+    independent_atoms,
+)
 from interphase_flows.analysis.transport.reference_frames import (
     ReferenceFrame,
     displacements_in_frame,
@@ -174,6 +178,14 @@ def window_result(
         axes=axes,
     )
     independent, independent_error = independent_atoms(counts * own, counts * own_error, frame)
+    every_species = np.arange(len(present))
+    free = constraint_taken_out(
+        whole.estimate(question.confidence)[every_species, every_species],
+        counts * own,
+        counts * own_error,
+        frame,
+        quantile,
+    )
 
     per_rate = 1.0 / (KB_EV_PER_K * question.temperature_K * volume_angstrom3)
     rates = statistics.estimate(question.confidence)
@@ -214,6 +226,7 @@ def window_result(
         beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(
             per_rate
         ),
+        constraint_free=free[rows].scaled(per_rate),
         second_opinion=second * per_rate,
         self_step_ps=self_frames * motion.interval_ps,
         self_diffusion_angstrom2_per_ps=symmetric(own[rows], own_error[rows], quantile),

@@ -54,6 +54,8 @@ class OnsagerResult:
     """L_ii minus the self part, (n_species,)."""
     beyond_frame: Estimate
     """L_ij minus that of independent atoms in this frame: correlation beyond the momentum constraint."""
+    constraint_free: Estimate
+    """L_ii with the momentum constraint taken out, (n_species,)."""
     second_opinion: FloatArray
     """L_ij from the slope of the mean squared cross-displacement at short lags, (n_species, n_species)."""
     self_diffusion_angstrom2_per_ps: Estimate

@@ -1,0 +1,73 @@
+"""Rates against time: dh/dt and the flux of every species in windows that follow one another.
+
+Beside the last two windows that a verdict rests on, the whole way there: how fast each rate falls towards epsilon. The
+windows are half as long as the verdict's, so two of them make each of its last two, unless halves hold too few frames.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.passivation.history import InterphaseHistory
+from interphase_flows.analysis.passivation.pooled_rate import pooled_rate
+from interphase_flows.analysis.passivation.verdict import Verdict
+from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES
+from interphase_flows.exceptions import AnalysisError
+
+WINDOWS_PER_VERDICT_WINDOW = 2
+
+
+@dataclass(frozen=True)
+class RateHistory:
+    """Rates with their 95 % intervals; Å/ps for the thickness, atoms/(nm² ps) for species."""
+
+    edges_ps: FloatArray
+    """(n_windows + 1,), where windows begin and end, ps."""
+    rate_per_ps: Mapping[str, FloatArray]
+    """(n_windows,) by quantity."""
+    lower_per_ps: Mapping[str, FloatArray]
+    upper_per_ps: Mapping[str, FloatArray]
+
+
+def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> RateHistory:
+    """Measure rates over the whole time that a verdict looked at.
+
+    Parameters
+    ----------
+    replicas
+        Those that were judged.
+    judged
+        The verdict.
+
+    Raises
+    ------
+    AnalysisError
+        The verdict found too few frames for windows.
+    """
+    if judged.windows_ps is None:
+        raise AnalysisError(f"no rates against time: {judged.reason}")
+    (_, middle), (_, end) = judged.windows_ps
+    window = (end - middle) / WINDOWS_PER_VERDICT_WINDOW
+    start = max(float(each.time_ps[0]) for each in replicas)
+    interval = max(float(np.diff(each.time_ps).max()) for each in replicas)
+    if window < LEAST_FRAMES * interval:
+        window = end - middle
+    n = int((end - start) / window * (1 + 1e-9))
+    edges = end - window * np.arange(n, -1, -1.0)
+    names = list(replicas[0].quantities)
+    found = {
+        name: [
+            pooled_rate(replicas, name, (float(begin), float(until))).interval()
+            for begin, until in pairwise(edges)
+        ]
+        for name in names
+    }
+    return RateHistory(
+        edges_ps=edges,
+        rate_per_ps={name: np.array([each.value for each in rates]) for name, rates in found.items()},
+        lower_per_ps={name: np.array([each.lower for each in rates]) for name, rates in found.items()},
+        upper_per_ps={name: np.array([each.upper for each in rates]) for name, rates in found.items()},
+    )

@@ -1,0 +1,140 @@
+"""Transport of regions of a cell: L_ij of the atoms that are in each when a window begins.
+
+Atoms are followed wherever they go; how many stay is reported, for a window much longer than atoms stay measures the
+neighbours too. Displacements in the plane and along the normal are apart. The reference frame is that of the region's
+own atoms, since its neighbours take up momentum. What all of it does on average, a drift towards the electrode, is
+taken out and reported as advection.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
+from interphase_flows.analysis.transport.groups import by_species_and_slab, normal_axes
+from interphase_flows.analysis.transport.onsager import Directions, Question, window_result
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.exceptions import UnsupportedWindowError
+
+OUTSIDE = -1
+"""Region of an atom that is in none."""
+
+
+@dataclass(frozen=True)
+class RegionCut:
+    """Regions between planes parallel to a and b, in one frame."""
+
+    names: tuple[str, ...]
+    region_of_atom: IntArray
+    """(n_atoms,), `OUTSIDE` for atoms in none."""
+    lower_angstrom: FloatArray
+    """(n_regions,), height of the lower face above the lower ab face, Å."""
+    thickness_angstrom: FloatArray
+    """(n_regions,), Å."""
+
+
+@dataclass(frozen=True)
+class RegionTransport:
+    """Coefficients of one region in one window, or why there are none."""
+
+    name: str
+    start_ps: float
+    end_ps: float
+    lower_angstrom: float
+    """Height of its lower face above the lower ab face (or around the reference) when the window began."""
+    upper_angstrom: float
+    n_atoms: int
+    """When the window began."""
+    fraction_staying: float
+    """Of these, in the region when the window ended; nan for one without atoms."""
+    in_plane: OnsagerResult | None
+    normal: OnsagerResult | None
+    in_plane_refusal: str | None
+    normal_refusal: str | None
+
+
+def onsager_regions(
+    frames: FrameSource,
+    cut: Callable[[int], RegionCut],
+    windows: Iterable[tuple[int, int, float, float]],
+    question: Question,
+) -> list[RegionTransport]:
+    """Measure Onsager coefficients region by region in windows.
+
+    Parameters
+    ----------
+    frames
+        The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
+    cut
+        Gives the regions of a frame, by the frame's index; the same names in every frame.
+    windows
+        First frame, frame after the last, start and end in ps of each: `windows.window_bounds`.
+    question
+        What is asked; the frame is that of each region's own atoms.
+
+    Raises
+    ------
+    AnalysisError
+        As in `onsager.onsager_matrix`. A region that cannot support a number is returned with its refusal.
+    """
+    found = []
+    for first, end, start_ps, end_ps in windows:
+        begun, ended = cut(first), cut(end - 1)
+        n = len(begun.names)
+        region = np.where(begun.region_of_atom == OUTSIDE, n, begun.region_of_atom)
+        cell = np.asarray(frames.cell(first), dtype=float)
+        motion = collective_motion(
+            frames,
+            by_species_and_slab(frames, region, n + 1),
+            first_frame=first,
+            end_frame=end,
+            axes=normal_axes(cell),
+        )
+        area = float(np.linalg.norm(np.cross(cell[0], cell[1])))
+        for i, name in enumerate(begun.names):
+            inside = region == i
+            thickness = float(begun.thickness_angstrom[i])
+            in_plane, in_plane_refusal = _of_region(motion, i, area * thickness, "in_plane", question)
+            normal, normal_refusal = _of_region(motion, i, area * thickness, "normal", question)
+            found.append(
+                RegionTransport(
+                    name=name,
+                    start_ps=start_ps,
+                    end_ps=end_ps,
+                    lower_angstrom=float(begun.lower_angstrom[i]),
+                    upper_angstrom=float(begun.lower_angstrom[i]) + thickness,
+                    n_atoms=int(inside.sum()),
+                    fraction_staying=float((ended.region_of_atom[inside] == i).mean())
+                    if inside.any()
+                    else np.nan,
+                    in_plane=in_plane,
+                    normal=normal,
+                    in_plane_refusal=in_plane_refusal,
+                    normal_refusal=normal_refusal,
+                )
+            )
+    return found
+
+
+def _of_region(
+    motion: CollectiveMotion, region: int, volume_angstrom3: float, directions: Directions, question: Question
+) -> tuple[OnsagerResult | None, str | None]:
+    """Return the coefficients of a region, or why there are none."""
+    present = {motion.groups.species[each] for each in motion.groups.of_domain(region)}
+    needed = {*(question.species or ()), *question.at_rest}
+    if not present:
+        return None, "no atom was in this slab when the window began"
+    if not needed <= present:
+        absent = ", ".join(sorted(needed - present))
+        return None, f"no atom of {absent} was in this slab when the window began"
+    if len(present) == 1:
+        return None, (
+            f"all atoms of this slab are of {present.pop()}: in a frame at rest with them their coefficient is zero "
+            "by definition"
+        )
+    try:
+        return window_result(motion, region, volume_angstrom3, directions, question), None
+    except UnsupportedWindowError as error:
+        return None, str(error)

@@ -1,0 +1,53 @@
+"""Rates against time: the windows of the verdict, and what was planted before them."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.passivation.history import GROWTH
+from interphase_flows.analysis.passivation.rate_history import rate_history
+from interphase_flows.analysis.passivation.verdict import verdict
+from interphase_flows.exceptions import AnalysisError
+from interphase_histories import history
+
+
+def test_windows_reach_the_end_and_hold_those_of_the_verdict():
+    one = history("passivated", 0)
+    judged = verdict([one])
+    found = rate_history([one], judged)
+    (start, middle), (_, end) = judged.windows_ps
+    np.testing.assert_allclose(found.edges_ps[-5:], np.linspace(start, end, 5))
+    assert found.edges_ps[-3] == pytest.approx(middle)
+    assert set(found.rate_per_ps) == set(judged.checks)
+
+
+def test_rates_fall_as_the_history_does_and_intervals_hold_the_slope():
+    """The planted thickness of the passivating history rises fast, then not at all."""
+    one = history("passivated", 0)
+    found = rate_history([one], verdict([one]))
+    rate = found.rate_per_ps[GROWTH]
+    assert abs(rate[0]) > 10 * abs(rate[-1])
+    lower, upper = found.lower_per_ps[GROWTH], found.upper_per_ps[GROWTH]
+    assert (lower <= rate).all()
+    assert (rate <= upper).all()
+    assert lower[-1] < 0.0 < upper[-1]
+
+
+def test_three_replicas_have_the_interval_of_their_spread():
+    three = [history("passivated", seed) for seed in range(3)]
+    judged = verdict(three)
+    together = rate_history(three, judged)
+    alone = [rate_history([each], verdict([each])) for each in three]
+    mean = np.mean([each.rate_per_ps[GROWTH] for each in alone], axis=0)
+    np.testing.assert_allclose(together.rate_per_ps[GROWTH], mean)
+
+
+def test_too_few_frames_have_no_rates():
+    one = history("passivated", 0)
+    short = type(one)(
+        one.time_ps[:15],
+        one.thickness_angstrom[:15],
+        {name: series[:15] for name, series in one.passed_atoms_per_nm2.items()},
+        {name: series[:15] for name, series in one.reservoirs.items()},
+    )
+    with pytest.raises(AnalysisError, match="no rates against time"):
+        rate_history([short], verdict([short]))
