@@ -21,7 +21,7 @@ from tiny_campaign import TINY, command
 # a campaign of minutes, cancelled in the middle, on however slow a machine
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
 
-# workers put their work down after 80 s and end within two minutes, long before Slurm would end them on however slow a machine
+# workers put their work down after 80 s and end within two minutes, long before Slurm would end them on any machine
 SETTINGS = """
 root: {root}
 artifacts_url: {root}/shared
