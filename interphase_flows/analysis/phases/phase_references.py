@@ -139,7 +139,7 @@ def packed_references(references: PhaseReferences) -> bytes:
         "runs": [name for name, each in references.runs.items() for _ in each],
         "by_bonds": list(references.by_bonds),
         "notes": list(references.notes),
-        "left_out": references.left_out,
+        "left_out": dict(references.left_out),
     }
     buffer = io.BytesIO()
     np.savez_compressed(buffer, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]

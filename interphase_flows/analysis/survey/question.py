@@ -10,7 +10,7 @@ from interphase_flows.analysis.frames import FrameSource, numbers_of
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.exceptions import AnalysisError
 
-PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict")
+PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict", "phases")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from interphase_flows.analysis.frames import FloatArray, FrameSource, require_fr
 from interphase_flows.analysis.kinetics.growth import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.verdict import Verdict, verdict
+from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.fluxes import (
@@ -25,6 +26,7 @@ from interphase_flows.analysis.survey.fluxes import (
     passed_of,
 )
 from interphase_flows.analysis.survey.interfaces import Interface, find_interfaces, interfaces_of
+from interphase_flows.analysis.survey.phases import phases_of
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.analysis.transport import onsager_matrix
@@ -50,7 +52,13 @@ class Survey:
     onsager: OnsagerResult | None = None
 
 
-def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "analyse") -> Survey:
+def survey(
+    frames: FrameSource,
+    question: SurveyQuestion,
+    *,
+    told_as: str = "analyse",
+    references: PhaseReferences | None = None,
+) -> Survey:
     """Answer every part that is asked for.
 
     Parameters
@@ -61,6 +69,8 @@ def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "ana
         What is asked.
     told_as
         Name of the stages that progress is told by.
+    references
+        Phases at temperature that atoms are compared with.
 
     Raises
     ------
@@ -69,12 +79,19 @@ def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "ana
     """
     require_frames(frames)
     question.check(frames)
-    return _Surveyor(CountedFrames(frames), question, told_as).survey()
+    return _Surveyor(CountedFrames(frames), question, told_as, references).survey()
 
 
 class _Surveyor:
-    def __init__(self, frames: CountedFrames, question: SurveyQuestion, told_as: str) -> None:
+    def __init__(
+        self,
+        frames: CountedFrames,
+        question: SurveyQuestion,
+        told_as: str,
+        references: PhaseReferences | None,
+    ) -> None:
         self.frames, self.question, self.told_as = frames, question, told_as
+        self.references = references
         self.values: dict[str, Any] = {}
         self.arrays: dict[str, FloatArray] = {}
         self.interfaces: list[Interface] = []
@@ -102,6 +119,7 @@ class _Surveyor:
             "transport": self._transport,
             "fluxes": self._fluxes,
             "verdict": self._verdict,
+            "phases": self._phases,
         }
         for name, answer in answers.items():
             if name in parts:
@@ -231,6 +249,13 @@ class _Surveyor:
         )
         self.histories[each.name] = history
         return verdict([history])
+
+    def _phases(self) -> dict[str, Any]:
+        values, arrays = phases_of(
+            self.frames, self.question, self.interfaces, self.no_interface, self.references
+        )
+        self.arrays |= arrays
+        return values
 
     def _by_side(self, answer: Callable[[Interface], Any]) -> dict[str, dict[str, Any]]:
         found = {}
