@@ -1,6 +1,7 @@
 """The whole campaign: first data, the loop, production, answers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jobflow import Flow, Maker, OnMissing
 
@@ -12,10 +13,12 @@ from interphase_flows.jobs.conclusions import conclude
 from interphase_flows.jobs.growth import GrowthMaker
 from interphase_flows.jobs.interphase import InterphaseMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
+from interphase_flows.jobs.phases import PhaseReferencesMaker, PhasesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 
 AUDIT_SEED = 700
+REFERENCES_SEED = 900
 
 
 @dataclass
@@ -55,12 +58,17 @@ class CampaignMaker(Maker):
         ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         interphase = InterphaseMaker(spec=spec.analysis).make(production.output)
-        growth = GrowthMaker(
-            electrode=spec.electrode,
-            electrolyte=spec.electrolyte,
-            temperature_K=spec.production.dynamics.temperature_K,
-            structure_files=spec.structure_files,
-        ).make(production.output)
+        sides: dict[str, Any] = {
+            "electrode": spec.electrode,
+            "electrolyte": spec.electrolyte,
+            "temperature_K": spec.production.dynamics.temperature_K,
+            "structure_files": spec.structure_files,
+        }
+        growth = GrowthMaker(**sides).make(production.output)
+        references = PhaseReferencesMaker(**sides).make(
+            spec.phases, learned["committee"], spec.seed + REFERENCES_SEED
+        )
+        phases = PhasesMaker(**sides).make(production.output, references.output)
         drawn = DrawProductionMaker(
             n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
         ).make(production.output, spec.seed + AUDIT_SEED)
@@ -80,8 +88,9 @@ class CampaignMaker(Maker):
             interphase.output,
             audit.output,
             growth.output,
+            phases.output,
         )
-        for tolerant in (reaction, interphase, growth, conclusion):
+        for tolerant in (reaction, interphase, growth, phases, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
         return Flow(
             [
@@ -93,6 +102,8 @@ class CampaignMaker(Maker):
                 curve,
                 interphase,
                 growth,
+                references,
+                phases,
                 drawn,
                 audit_labels,
                 audit,

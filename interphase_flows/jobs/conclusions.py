@@ -31,6 +31,7 @@ def conclude(
     interphase: AnalysisDoc | None,
     production_audit: AnalysisDoc | None,
     growth: AnalysisDoc | None = None,
+    phases: AnalysisDoc | None = None,
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
 
@@ -57,6 +58,7 @@ def conclude(
                 ("interphase", interphase),
                 ("production_audit", production_audit),
                 ("growth", growth),
+                ("phases", phases),
             )
             if analysis is not None
         },

@@ -154,7 +154,7 @@ class PhaseMap:
 
 
 def mean_with_interval(series: FloatArray) -> Interval:
-    """Return the mean of correlated frames with its interval by a moving block bootstrap.
+    """Return the mean of a share over correlated frames, with its interval by a moving block bootstrap within 0 to 1.
 
     Too few frames have no interval.
     """
@@ -165,4 +165,4 @@ def mean_with_interval(series: FloatArray) -> Interval:
     noise = resampled_noise(series - mean, 1, N_RESAMPLES, np.random.default_rng(0)).mean(axis=1)
     tail = 0.5 * (1 - CONFIDENCE)
     low, high = np.quantile(noise, [tail, 1 - tail])
-    return Interval(mean, mean + float(low), mean + float(high))
+    return Interval(mean, max(0.0, mean + float(low)), min(1.0, mean + float(high)))
