@@ -165,7 +165,9 @@ class PhasesMaker(Maker):
         if references is not None and references.artifact is not None:
             known = unpacked_references(artifacts.get(references.artifact))
         else:
-            notes.append("the runs of phases at temperature failed, so no atom has a label: interphase query failures")
+            notes.append(
+                "the runs of phases at temperature failed, so no atom has a label: interphase query failures"
+            )
         surveys: dict[str, Survey] = {}
         for run_id in sorted({s.run_id for s in segments}):
             paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]

@@ -8,6 +8,7 @@ bonds run once, to check.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.progress import emit
 from interphase_flows.structures.perturb import repeated
 from interphase_flows.structures.reference_cells import layered, mixture, packed, with_foreign_anion
+
+Found = list[tuple[str, ThermalReference]]
+"""Runs with the phase that they are of."""
 
 STAGE = "runs of phases"
 N_COPIES = 2
@@ -89,7 +93,7 @@ def phase_references(
     """
     runner = _Runner(calculator, method_key, folder, temperature_K, steps)
     chemistry = _chemistry(electrolyte, roles)
-    anions = roles.network_formers | roles.anion_formers
+    anions = frozenset(roles.network_formers | roles.anion_formers)
     known = {
         name: atoms
         for name, atoms in crystals.items()
@@ -98,43 +102,24 @@ def phase_references(
     single = {name: atoms for name, atoms in known.items() if _is_single(atoms, chemistry)}
     if not single:
         raise AnalysisError(
-            f"none of the phases {', '.join(crystals) or '(none)'} has anions that are single atoms, such as Li2S or Li3P; "
-            "add one"
+            f"none of the phases {', '.join(crystals) or '(none)'} has anions that are single atoms, such as Li2S or "
+            "Li3P; add one"
         )
-    mobile = min(roles.mobile_cations)
-    planned: list[tuple[str, Callable[[], list[tuple[str, ThermalReference]]]]] = []
-    for name, atoms in single.items():
-        own = sorted(set(atoms.get_chemical_symbols()) & anions)
-        cell = repeated(atoms, LEAST_ATOMS)
-        for copy in range(N_COPIES):
-            planned.append((name, lambda n=name, c=cell, k=copy: [(n, runner.run(c, seed + k))]))
-        for guest in sorted(anions - set(own)):
-            planned.append(
-                (
-                    f"{guest} in {name}",
-                    lambda n=name, c=cell, h=own[0], g=guest: [
-                        (n, runner.run(with_foreign_anion(c, h, g, mobile, seed), seed))
-                    ],
-                )
-            )
-    unit = {s: float(electrolyte.get_chemical_symbols().count(s)) for s in set(electrolyte.get_chemical_symbols())}
     notes: list[str] = []
+    planned = _crystals(runner, single, anions, min(roles.mobile_cations), seed)
+    symbols = electrolyte.get_chemical_symbols()
     try:
-        melt, volume = mixture(single, unit, roles.mobile_cations, MIXTURE_ATOMS)
+        melt, volume = mixture(
+            single, {s: float(symbols.count(s)) for s in set(symbols)}, roles.mobile_cations, MIXTURE_ATOMS
+        )
     except StructureError as error:
         notes.append(f"no mixture was molten, so what is no crystal is unknown: {error}")
     else:
-        for copy in range(N_COPIES):
-            planned.append(
-                (AMORPHOUS, lambda k=copy: [(AMORPHOUS, runner.melt(packed(melt, volume, seed + k), seed + k))])
-            )
-        for k, (name, atoms) in enumerate(single.items()):
-            planned.append(
-                (
-                    f"slab of {name}",
-                    lambda n=name, a=atoms, k=k: runner.slab(n, *layered(a, electrode, melt, volume, seed + k), seed + k),
-                )
-            )
+        planned += [(AMORPHOUS, partial(runner.melt, melt, volume, seed + copy)) for copy in range(N_COPIES)]
+        planned += [
+            (f"slab of {name}", partial(runner.slab, name, atoms, electrode, melt, volume, seed + copy))
+            for copy, (name, atoms) in enumerate(single.items())
+        ]
     by_bonds = {name: atoms for name, atoms in known.items() if name not in single}
     runs: dict[str, list[ThermalReference]] = {}
     checks: dict[str, ArrayFrames] = {}
@@ -182,15 +167,26 @@ class _Runner:
             steps_between=self.steps.steps_between,
         )
 
-    def run(self, atoms: Atoms, seed: int) -> ThermalReference:
-        return ThermalReference(self.frames(atoms, seed))
+    def crystal(self, name: str, atoms: Atoms, seed: int) -> Found:
+        return [(name, ThermalReference(self.frames(atoms, seed)))]
 
-    def melt(self, atoms: Atoms, seed: int) -> ThermalReference:
-        return self.run(self._molten(atoms, seed), seed)
+    def foreign(self, name: str, atoms: Atoms, host: str, guest: str, mobile: str, seed: int) -> Found:
+        return self.crystal(name, with_foreign_anion(atoms, host, guest, mobile, seed), seed)
+
+    def melt(self, composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Found:
+        atoms = packed(composition, volume_per_atom_angstrom3, seed)
+        return self.crystal(AMORPHOUS, self._molten(atoms, seed), seed)
 
     def slab(
-        self, name: str, atoms: Atoms, parts: np.ndarray, seed: int
-    ) -> list[tuple[str, ThermalReference]]:
+        self,
+        name: str,
+        crystal: Atoms,
+        metal: Atoms,
+        molten: Mapping[str, int],
+        volume_per_atom_angstrom3: float,
+        seed: int,
+    ) -> Found:
+        atoms, parts = layered(crystal, metal, molten, volume_per_atom_angstrom3, seed)
         frames = self.frames(self._molten(atoms, seed), seed)
         return [
             (name, ThermalReference(frames, parts == "crystal")),
@@ -201,8 +197,13 @@ class _Runner:
         """Relax, melt what is not held, and let go."""
         moving = atoms.copy()
         moving.calc = self.calculator
-        FIRE(moving, logfile=None).run(fmax=RELAX_EV_PER_ANGSTROM, steps=RELAX_STEPS)
+        try:
+            FIRE(moving, logfile=None).run(fmax=RELAX_EV_PER_ANGSTROM, steps=RELAX_STEPS)
+        except (ValueError, ArithmeticError, RuntimeError) as error:
+            raise AnalysisError(f"relaxing {moving.get_chemical_formula()} broke: {error}") from error
         moving.calc = None
+        if not np.isfinite(moving.positions).all():
+            raise AnalysisError(f"relaxing {moving.get_chemical_formula()} broke: its atoms flew apart")
         hot = thermal_frames(
             moving,
             self.calculator,
@@ -215,6 +216,22 @@ class _Runner:
             steps_between=1,
         )
         return Atoms(hot.numbers, positions=hot.all_positions[-1], cell=atoms.cell, pbc=True)
+
+
+def _crystals(
+    runner: "_Runner", single: Mapping[str, Atoms], anions: frozenset[str], mobile: str, seed: int
+) -> list[tuple[str, Callable[[], Found]]]:
+    """Runs of each crystal, and of each with a foreign anion."""
+    planned: list[tuple[str, Callable[[], Found]]] = []
+    for name, atoms in single.items():
+        own = sorted(set(atoms.get_chemical_symbols()) & anions)
+        cell = repeated(atoms, LEAST_ATOMS)
+        planned += [(name, partial(runner.crystal, name, cell, seed + copy)) for copy in range(N_COPIES)]
+        planned += [
+            (f"{guest} in {name}", partial(runner.foreign, name, cell, own[0], guest, mobile, seed))
+            for guest in sorted(anions - set(own))
+        ]
+    return planned
 
 
 def _chemistry(electrolyte: Atoms, roles: Roles) -> AnionChemistry:

@@ -56,7 +56,9 @@ def mixture(
             f"{', '.join(names)} have not the anions of the electrolyte ({', '.join(elements)}); add phases that do"
         )
     sizes = np.array([sum(unit.values()) for unit in units], dtype=float)
-    whole = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(int)
+    whole = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(
+        int
+    )
     composition: dict[str, int] = {}
     volume = 0.0
     for name, unit, n in zip(names, units, whole.tolist(), strict=True):
@@ -161,7 +163,9 @@ def layered(
     parts = ["crystal"] * len(block)
     n_metal = max(1, round(area * metal_angstrom * len(metal) / metal.get_volume()))
     metal_angstrom = n_metal * metal.get_volume() / len(metal) / area
-    n_copies = max(1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values()))))
+    n_copies = max(
+        1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values())))
+    )
     melt = {symbol: n_copies * n for symbol, n in molten.items()}
     melt_angstrom = EXPANSION * molten_volume_per_atom_angstrom3 * sum(melt.values()) / area
     symbols = sorted(set(metal.get_chemical_symbols()))
@@ -210,7 +214,9 @@ def _distances(
     first: NDArray[np.floating], second: NDArray[np.floating], cell: NDArray[np.floating]
 ) -> NDArray[np.floating]:
     """Shortest distances to images in the neighbouring cells, (n_first, n_second), Å."""
-    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ np.asarray(cell)
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ np.asarray(
+        cell
+    )
     nearest = np.full((len(first), len(second)), np.inf)
     for shift in shifts:
         nearest = np.minimum(nearest, np.linalg.norm(first[:, None] - second[None] - shift, axis=-1))
@@ -238,4 +244,6 @@ def _with_one_more(
         place = place + (low + thick * rng.random()) * normal
         if (_distances(place[None], atoms.positions, cell)[0] >= least).all():
             return atoms + Atoms([number], positions=[place])
-    raise OverlappingAtomsError(f"no place for atom {len(atoms)} of a slab in {TRIES} draws; try another seed")
+    raise OverlappingAtomsError(
+        f"no place for atom {len(atoms)} of a slab in {TRIES} draws; try another seed"
+    )

@@ -45,7 +45,8 @@ def bond_vectors(
     """Return the vectors of all pairs within a distance, both ways, (n_bonds, 3)."""
     cell = np.asarray(cell, dtype=float)
     return np.asarray(
-        primitive_neighbor_list("D", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom), dtype=float
+        primitive_neighbor_list("D", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom),
+        dtype=float,
     )
 
 
@@ -82,10 +83,8 @@ def domain_orientation(
         wanted = wanted[:: -(-len(wanted) // MOST_BONDS)]
     template = _distinct(_unit(crystal_bonds))
     best, share = None, -1.0
-    scores = []
     trials = _trial_rotations()
-    for trial in trials:
-        scores.append(_nearest(wanted, trial.apply(template))[1].mean())
+    scores = [_nearest(wanted, trial.apply(template))[1].mean() for trial in trials]
     for index in np.argsort(scores)[-N_REFINED:]:
         turned = trials[int(index)]
         for _ in range(5):
@@ -141,7 +140,9 @@ def _nearest_plane(
     near = np.flatnonzero(cosines > cosines.max() - 1e-6)
     chosen = millers[near[np.argmin(np.abs(millers[near]).sum(axis=1))]]
     # planes transform by the inverse of what turns fractional coordinates
-    same = np.concatenate([sign * np.array([chosen @ np.linalg.inv(r) for r in rotations]) for sign in (1, -1)])
+    same = np.concatenate(
+        [sign * np.array([chosen @ np.linalg.inv(r) for r in rotations]) for sign in (1, -1)]
+    )
     orbit = sorted((tuple(int(i) for i in row) for row in same.round().astype(int)), reverse=True)
     first = next((row for row in orbit if min(row) >= 0), orbit[0])
     return (first[0], first[1], first[2]), float(np.degrees(np.arccos(min(1.0, cosines.max()))))

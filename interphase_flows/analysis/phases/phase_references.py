@@ -50,8 +50,8 @@ class PhaseReferences:
         """
         if not self.runs:
             raise AnalysisError(
-                f"none of the phases {', '.join(self.crystals) or '(none)'} has anions that are single atoms, such as "
-                "Li2S or Li3P; add one"
+                f"of the phases {', '.join(self.crystals) or '(none)'} no run of one with anions that are single atoms, "
+                f"such as Li2S or Li3P, is there{''.join(f'; {note}' for note in self.notes)}"
             )
         return fit_phase_model(
             self.runs,

@@ -57,7 +57,7 @@ class AnionCounter:
         units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
         few = max(1, len(units) // 10)
         shares = centres / max(1.0, float(centres[0].sum()))
-        occurs = units.any(axis=0)
+        occurs = units.sum(axis=0) > 0
 
         def named(values: np.ndarray) -> dict[str, float]:
             return {
@@ -86,7 +86,9 @@ class AnionCounter:
                 "least_frames": LEAST_FRAMES,
                 "transitions": graph.transitions(),
                 "at_risk_atom_ps": {
-                    label: float(x) for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True) if x > 0
+                    label: float(x)
+                    for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True)
+                    if x > 0
                 },
                 "lifetimes": {
                     label: {

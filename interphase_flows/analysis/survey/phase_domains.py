@@ -91,7 +91,11 @@ def domains_of(
         if name not in crystals:
             continue
         lattice = sublattice_of(crystals[name], own)
-        labels = [i for i, label in enumerate(model.labels) if label == name or label.endswith(f" dissolved in {name}")]
+        labels = [
+            i
+            for i, label in enumerate(model.labels)
+            if label == name or label.endswith(f" dissolved in {name}")
+        ]
         mine = np.isin(codes, labels)
         found = crystalline_domains(
             positions,
@@ -101,7 +105,9 @@ def domains_of(
             volume_per_atom_angstrom3=lattice.volume_per_atom_angstrom3,
             least_atoms=LEAST_ATOMS,
         )
-        bonds = bond_vectors(crystals[name].positions[lattice.hosts], crystals[name].cell[:], lattice.link_angstrom)
+        bonds = bond_vectors(
+            crystals[name].positions[lattice.hosts], crystals[name].cell[:], lattice.link_angstrom
+        )
         told = []
         for index in range(min(len(found.sizes), MOST_TOLD)):
             members = found.atom_domain == index
@@ -124,7 +130,13 @@ def domains_of(
             "mean_diameter_angstrom": found.mean_diameter_angstrom,
             "domains": told,
             "scherrer": _answered(
-                positions, cell, numbers, found.atom_domain == 0, mine & cations, lattice, model.cation_cutoff_angstrom
+                positions,
+                cell,
+                numbers,
+                found.atom_domain == 0,
+                mine & cations,
+                lattice,
+                model.cation_cutoff_angstrom,
             ),
         }
     return answer
@@ -192,7 +204,9 @@ def unwrapped_cluster(positions: np.ndarray, cell: np.ndarray, link_angstrom: fl
         The cluster meets its own periodic image, so it has no end.
     """
     cell = np.asarray(cell, dtype=float)
-    i, j, vectors = primitive_neighbor_list("ijD", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom)
+    i, j, vectors = primitive_neighbor_list(
+        "ijD", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom
+    )
     n = len(positions)
     graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
     order, parent = breadth_first_order(graph, 0, directed=False)
@@ -219,7 +233,9 @@ def _cations_around(
     if not len(cations):
         return np.empty((0, 3)), cations
     both = np.concatenate([positions[members], positions[cations]])
-    i, j, vectors = primitive_neighbor_list("ijD", [True] * 3, np.asarray(cell, dtype=float), both, cutoff_angstrom)
+    i, j, vectors = primitive_neighbor_list(
+        "ijD", [True] * 3, np.asarray(cell, dtype=float), both, cutoff_angstrom
+    )
     chosen = (i < len(members)) & (j >= len(members))
     i, j, vectors = i[chosen], j[chosen] - len(members), vectors[chosen]
     first, rows = np.unique(j, return_index=True)
@@ -228,10 +244,17 @@ def _cations_around(
 
 def _line_that_stands_alone(crystal: Atoms) -> tuple[float, float]:
     """Angle of the strong line that is farthest from others, and how far that is, degrees."""
-    lines = [line for line in powder_lines(crystal, two_theta_max_deg=TWO_THETA_MAX_DEG) if line.intensity > STRONG / 3]
+    lines = [
+        line
+        for line in powder_lines(crystal, two_theta_max_deg=TWO_THETA_MAX_DEG)
+        if line.intensity > STRONG / 3
+    ]
     best = (0.0, 0.0)
     for line in lines:
-        gap = min((abs(line.two_theta_deg - other.two_theta_deg) for other in lines if other is not line), default=15.0)
+        gap = min(
+            (abs(line.two_theta_deg - other.two_theta_deg) for other in lines if other is not line),
+            default=15.0,
+        )
         if line.intensity > STRONG and gap > best[1]:
             best = (line.two_theta_deg, gap)
     return best

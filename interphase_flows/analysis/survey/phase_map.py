@@ -88,7 +88,9 @@ class PhaseMap:
         self._inside: dict[str, list[np.ndarray]] = {each.name: [] for each in interfaces}
         self._ends: dict[str, list[tuple[float, float]]] = {each.name: [] for each in interfaces}
 
-    def add(self, frame: int, time_ps: float, along: FloatArray, zero: float, period: float, codes: np.ndarray) -> None:
+    def add(
+        self, frame: int, time_ps: float, along: FloatArray, zero: float, period: float, codes: np.ndarray
+    ) -> None:
         """Take a frame: heights of its atoms as fractions of the cell, where the map begins, and labels."""
         n = len(self.labels)
         slab = wrapped_index(along - zero, self.n_slabs)

@@ -46,7 +46,12 @@ class NetworkSweep:
         self._thickness: dict[str, list[float]] = {each.name: [] for each in interfaces}
 
     def add(
-        self, frame: int, positions: np.ndarray, cell: np.ndarray, anion_codes: np.ndarray, period_angstrom: float
+        self,
+        frame: int,
+        positions: np.ndarray,
+        cell: np.ndarray,
+        anion_codes: np.ndarray,
+        period_angstrom: float,
     ) -> None:
         """Take a frame."""
         whole = self._formers & (anion_codes >= 0) & (anion_codes < N_WHOLE)
@@ -79,7 +84,9 @@ class NetworkSweep:
 
     def values(self) -> dict[str, Any]:
         """Return the sweep and its meaning in words, by interface."""
-        pair = f"{'/'.join(sorted(self._roles.mobile_cations))}-{'/'.join(sorted(self._roles.network_formers))}"
+        pair = (
+            f"{'/'.join(sorted(self._roles.mobile_cations))}-{'/'.join(sorted(self._roles.network_formers))}"
+        )
         sides: dict[str, Any] = {}
         for name, rows in self._spans.items():
             if not rows:

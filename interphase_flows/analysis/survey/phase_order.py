@@ -44,12 +44,18 @@ class OrderSeries:
 
     def add(self, time_ps: float, positions: np.ndarray, cell: np.ndarray) -> None:
         """Take a frame."""
-        one = ArrayFrames(self._numbers, np.zeros(1), np.asarray(positions, dtype=float)[None], np.asarray(cell))
+        one = ArrayFrames(
+            self._numbers, np.zeros(1), np.asarray(positions, dtype=float)[None], np.asarray(cell)
+        )
         self._times.append(time_ps)
         volume = abs(float(np.linalg.det(cell)))
         for centre, neighbour in self._pairs:
             rdf = radial_distribution(
-                one, centre=centre, neighbour=neighbour, r_max_angstrom=R_MAX_ANGSTROM, bin_width_angstrom=BIN_ANGSTROM
+                one,
+                centre=centre,
+                neighbour=neighbour,
+                r_max_angstrom=R_MAX_ANGSTROM,
+                bin_width_angstrom=BIN_ANGSTROM,
             )
             name = f"{neighbour}-{centre}"
             self._r = rdf.r_angstrom
@@ -62,7 +68,8 @@ class OrderSeries:
             "r_angstrom": R_TAU_ANGSTROM,
             "frames_per_window": len(self._times) / len(np.unique(self._window[: len(self._times)])),
             "pairs": {
-                name: {"start": float(tau[0]), "end": float(tau[-1])} for name, (_, tau) in self._series().items()
+                name: {"start": float(tau[0]), "end": float(tau[-1])}
+                for name, (_, tau) in self._series().items()
             },
         }
 

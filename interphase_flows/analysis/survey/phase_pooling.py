@@ -35,10 +35,14 @@ def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """
     answered = [each for each in replicas if "refused" not in each]
     if not answered:
-        raise AnalysisError(f"no replica says which phases formed: {replicas[0]['refused'] if replicas else 'none ran'}")
+        raise AnalysisError(
+            f"no replica says which phases formed: {replicas[0]['refused'] if replicas else 'none ran'}"
+        )
     notes = []
     if len(answered) < len(replicas):
-        notes.append(f"{len(replicas) - len(answered)} of {len(replicas)} replicas are not in the means; see why below")
+        notes.append(
+            f"{len(replicas) - len(answered)} of {len(replicas)} replicas are not in the means; see why below"
+        )
     return dict(
         plain(
             {
@@ -49,7 +53,8 @@ def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                     for when in ("start", "end", "centre_share_start", "centre_share_end")
                 },
                 "reactions": {
-                    role: _reactions([each["reactions"][role] for each in answered]) for role in (FORMERS, LIGANDS)
+                    role: _reactions([each["reactions"][role] for each in answered])
+                    for role in (FORMERS, LIGANDS)
                 },
                 "labels": _labels([each["labels"] for each in answered]),
                 "percolation": _networks([each["percolation"] for each in answered]),
@@ -106,9 +111,7 @@ def _labels(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"refused": replicas[0]["refused"]}
     sides: dict[str, Any] = {}
     for name in dict.fromkeys(name for each in known for name in each["sides"] if name != "refused"):
-        mine = [
-            each["sides"][name] for each in known if "shares" in each["sides"].get(name, {})
-        ]
+        mine = [each["sides"][name] for each in known if "shares" in each["sides"].get(name, {})]
         sides[name] = (
             {"n_replicas": len(mine), "shares": _shares(mine)}
             if mine
@@ -151,7 +154,9 @@ def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: {
             "n_domains": between_replicas([each[name]["n_domains"] for each in known]),
-            "mean_diameter_angstrom": between_replicas([each[name]["mean_diameter_angstrom"] for each in known]),
+            "mean_diameter_angstrom": between_replicas(
+                [each[name]["mean_diameter_angstrom"] for each in known]
+            ),
         }
         for name in known[0]
     }

@@ -33,8 +33,8 @@ CHEMISTRY_FRAMES = 20
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Of the references, over the run's temperature, beyond which a note says so."""
 NO_REFERENCES = (
-    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, and a campaign's own are "
-    "used with --campaign; anions, order and networks need none"
+    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, and a run of a campaign "
+    "uses the campaign's own; anions, order and networks need none"
 )
 
 
@@ -80,7 +80,9 @@ def phases_of(
     model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
     times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
-    chosen = np.unique(np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int))
+    chosen = np.unique(
+        np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int)
+    )
     is_last_third = set(chosen[-max(1, len(chosen) // 3) :].tolist())
     is_end = set(chosen[-N_FRAMES:].tolist())
     labelled = set(chosen.tolist())
@@ -109,7 +111,12 @@ def phases_of(
             continue
         codes = label_atoms(positions, cell, numbers, model)
         phase_map.add(
-            frame, float(times_ps[frame]), heights(positions, cell), place.zero(positions, cell), period, codes
+            frame,
+            float(times_ps[frame]),
+            heights(positions, cell),
+            place.zero(positions, cell),
+            period,
+            codes,
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
@@ -161,7 +168,8 @@ def _told(references: PhaseReferences | None, temperature_K: float) -> dict[str,
     notes = list(references.notes)
     if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
         notes.append(
-            f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are unknown"
+            f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are "
+            "unknown than at the same temperature"
         )
     return {
         "made_by": references.made_by,
