@@ -18,6 +18,7 @@ from interphase_flows.report.inputs import (
     Estimate,
     Growth,
     Outcome,
+    Phases,
     Question,
     ReportInputs,
     SeriesBand,
@@ -110,6 +111,7 @@ class _Collector:
             software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
             notes=self._notes(dataset, interphase),
             growth=growth,
+            phases=self._phases(),
             verdict="undecided" if growth is None else growth.pooled["state"],
             verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
         )
@@ -210,11 +212,23 @@ class _Collector:
         values: Any = found.values
         return Growth(values["runs"], values["pooled"], self.documents.arrays(found))
 
+    def _phases(self) -> Phases | None:
+        found = self.documents.analysis("phases")
+        if found is None:
+            return None
+        self._cite("phases", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        values: Any = found.values
+        if values["references_key"] is not None:
+            self._cite("runs of phases at temperature", "analyses", values["references_key"])
+        return Phases(values["runs"], values["pooled"], self.documents.arrays(found))
+
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
         notes += [note for segment in self.production for note in segment.notes]
         predicted = self.documents.analysis("thermodynamics")
         notes += list(predicted.notes) if predicted else []
+        formed = self.documents.analysis("phases")
+        notes += list(formed.notes) if formed else []
         equilibration_ps = self.spec.production.equilibration_fs / 1000.0
         if self.production and equilibration_ps:
             notes.append(

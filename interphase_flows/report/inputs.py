@@ -290,6 +290,17 @@ class Growth:
 
 
 @dataclass(frozen=True)
+class Phases:
+    """What formed and where in the production runs, and over all of them."""
+
+    runs: Mapping[str, Mapping[str, Any]]
+    """Plain values of the part ``phases`` of `analysis.survey`, by run."""
+    pooled: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.floating]]
+    """Series named ``run/phases.quantity``."""
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows. Only the first four fields are needed."""
 
@@ -317,6 +328,7 @@ class ReportInputs:
     production_energy_mae_mev_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
     growth: Growth | None = None
+    phases: Phases | None = None
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

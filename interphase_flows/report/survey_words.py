@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from interphase_flows.report.phases_words import phases_in_words
 from interphase_flows.report.quantities import rounded
 
 
 def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line or more for every part that was asked for."""
-    for part in ("boundaries", "kinetics", "fluxes", "transport", "verdict"):
+    for part in ("boundaries", "kinetics", "fluxes", "transport", "verdict", "phases"):
         found = values.get(part)
         if found is None:
             continue
@@ -21,6 +22,7 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
             "fluxes": _fluxes,
             "transport": _transport,
             "verdict": _verdict,
+            "phases": phases_in_words,
         }[part](found)
 
 
