@@ -199,15 +199,15 @@ def diffraction_figure(lines: Mapping[str, Sequence[Sequence[float]]], arrays: A
     """Draw the pattern above rows of sticks, one row for each phase."""
     angles, pattern = arrays["phases.two_theta_deg"], arrays["phases.diffraction"]
     with figure_style():
-        figure = Figure(figsize=(9.6, 3.0 + 0.28 * len(lines)))
-        rows = figure.subplots(2, 1, sharex=True, height_ratios=(3.0, 0.4 * max(1, len(lines))))
+        figure = Figure(figsize=(9.6, 3.0 + 0.36 * len(lines)))
+        rows = figure.subplots(2, 1, sharex=True, height_ratios=(3.0, 0.5 * max(1, len(lines))))
         rows[0].plot(angles, pattern, color=BLUE)
         rows[0].set(ylabel="intensity\n(electron units/atom)", xlim=(angles[0], angles[-1]))
         for number, (_, sticks) in enumerate(lines.items()):
             for angle, intensity in sticks:
                 rows[1].plot(
                     [angle] * 2,
-                    [number - 0.4, number - 0.4 + 0.8 * intensity / 100],
+                    [number - 0.4, number - 0.4 + 0.85 * intensity / 100],
                     color=BLACK,
                     linewidth=1.4,
                 )

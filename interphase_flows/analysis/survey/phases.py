@@ -33,7 +33,7 @@ CHEMISTRY_FRAMES = 20
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Of the references, over the run's temperature, beyond which a note says so."""
 NO_REFERENCES = (
-    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, and a run of a campaign "
+    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, a run of a campaign "
     "uses the campaign's own; anions, order and networks need none"
 )
 
