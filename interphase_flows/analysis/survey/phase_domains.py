@@ -1,10 +1,12 @@
 """Crystalline domains at the end of a trajectory: how many, how large, how they lie, and what Scherrer reads."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.neighborlist import primitive_neighbor_list
 from scipy.sparse import csr_array
@@ -33,6 +35,7 @@ TWO_THETA_MAX_DEG = 70.0
 STRONG = 30.0
 """Lines as strong as this, the strongest being 100, are looked at; those above a third of it disturb them."""
 SHELL_NEIGHBOURS = 20
+SYMMETRY_ANGSTROM = 0.01
 
 
 @dataclass(frozen=True)
@@ -261,10 +264,10 @@ def _line_that_stands_alone(crystal: Atoms) -> tuple[float, float]:
 
 
 def _point_group(crystal: Atoms) -> np.ndarray:
-    # imported here: spglib is needed for nothing else in this room
-    from pymatgen.io.ase import AseAtomsAdaptor
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-
-    structure = AseAtomsAdaptor.get_structure(crystal)
-    operations = SpacegroupAnalyzer(structure, symprec=0.01).get_symmetry_operations(cartesian=False)
-    return np.unique(np.array([each.rotation_matrix.round().astype(int) for each in operations]), axis=0)
+    """Rotations of a crystal on fractional coordinates, each once, (n, 3, 3); the identity where spglib finds none."""
+    described = (crystal.cell[:].tolist(), crystal.get_scaled_positions().tolist(), crystal.numbers.tolist())
+    with warnings.catch_warnings():
+        # how spglib reports that it found nothing depends on its version
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = spglib.get_symmetry(described, symprec=SYMMETRY_ANGSTROM)
+    return np.eye(3, dtype=int)[None] if found is None else np.unique(found["rotations"], axis=0)
