@@ -18,7 +18,13 @@ from ase.optimize import FIRE
 
 from interphase_flows.analysis.environments import AnionChemistry, classify_environments
 from interphase_flows.analysis.frames import ArrayFrames, mask_of
-from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, SINGLE_CODES, ThermalReference
+from interphase_flows.analysis.phases.atom_labels import (
+    AMORPHOUS,
+    CHAINS,
+    ELECTROLYTE,
+    SINGLE_CODES,
+    ThermalReference,
+)
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.roles import Roles, measured_chemistry
 from interphase_flows.analysis.phases.thermal_references import thermal_frames
@@ -34,6 +40,7 @@ STAGE = "runs of phases"
 N_COPIES = 2
 LEAST_ATOMS, MIXTURE_ATOMS = 40, 45
 MELT_K = 1000.0
+LEAST_HELD = 0.5
 CATION_CUTOFF_ANGSTROM = 3.3
 """Of the check; anions alone are counted in it."""
 RELAX_STEPS, RELAX_EV_PER_ANGSTROM = 25, 1.0
@@ -143,7 +150,15 @@ def phase_references(
         model = made.model(chemistry, roles.mobile_cations, CATION_CUTOFF_ANGSTROM)
     except AnalysisError as error:
         return replace(made, notes=(*notes, f"no phase of single anions can be told: {error}"))
-    return replace(made, left_out=made.left_out_shares(model))
+    left_out = made.left_out_shares(model)
+    for name in checks:
+        held = sum(left_out.get(name, {}).get(label, 0.0) for label in (ELECTROLYTE, CHAINS))
+        if held < LEAST_HELD:
+            notes.append(
+                f"only {100 * held:.0f} % of the anions of {name} keep their bonds in its run at {temperature_K:g} K: what "
+                "computes the forces does not hold this phase together, and what it says of phases means little"
+            )
+    return replace(made, left_out=left_out, notes=tuple(notes))
 
 
 @dataclass(frozen=True)

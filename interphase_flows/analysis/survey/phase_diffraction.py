@@ -21,7 +21,7 @@ from interphase_flows.analysis.phases.diffraction import (
 )
 
 SPHERE_ANGSTROM = 30.0
-FIRST_DEG, LAST_DEG, STEP_DEG = 15.0, 60.0, 0.2
+FIRST_DEG, LAST_DEG, STEP_DEG = 15.0, 60.0, 0.3
 N_FRAMES = 3
 WEAKEST = 5.0
 """Lines below this, the strongest being 100, are left out."""

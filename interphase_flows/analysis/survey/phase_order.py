@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import freud
 import numpy as np
 
-from interphase_flows.analysis.coordination import RadialDistribution, radial_distribution
-from interphase_flows.analysis.frames import ArrayFrames, FloatArray, mask_of
+from interphase_flows.analysis.coordination import RadialDistribution
+from interphase_flows.analysis.frames import FloatArray, mask_of
+from interphase_flows.analysis.neighbours import centred, freud_box, repeated
 from interphase_flows.analysis.phases.roles import Roles
 from interphase_flows.analysis.phases.translational_order import translational_order
 
-R_MAX_ANGSTROM, R_TAU_ANGSTROM, BIN_ANGSTROM = 9.0, 7.5, 0.1
+R_MAX_ANGSTROM, R_TAU_ANGSTROM, BIN_ANGSTROM = 8.0, 7.0, 0.1
 N_WINDOWS = 12
 """Radial distributions are averaged within windows: what one frame's counting adds to tau is the same in all."""
 
@@ -44,22 +46,18 @@ class OrderSeries:
 
     def add(self, time_ps: float, positions: np.ndarray, cell: np.ndarray) -> None:
         """Take a frame."""
-        one = ArrayFrames(
-            self._numbers, np.zeros(1), np.asarray(positions, dtype=float)[None], np.asarray(cell)
-        )
         self._times.append(time_ps)
         volume = abs(float(np.linalg.det(cell)))
+        everywhere, box_cell = repeated(positions, cell, 2.0 * R_MAX_ANGSTROM * (1 + 1e-5))
+        points, box = centred(everywhere, box_cell), freud_box(box_cell)
+        kinds = np.tile(self._numbers, len(points) // len(self._numbers))
         for centre, neighbour in self._pairs:
-            rdf = radial_distribution(
-                one,
-                centre=centre,
-                neighbour=neighbour,
-                r_max_angstrom=R_MAX_ANGSTROM,
-                bin_width_angstrom=BIN_ANGSTROM,
-            )
+            rdf = freud.density.RDF(round(R_MAX_ANGSTROM / BIN_ANGSTROM), R_MAX_ANGSTROM)
+            around = points[: len(self._numbers)][mask_of(self._numbers, {centre})]
+            rdf.compute((box, points[mask_of(kinds, {neighbour})]), query_points=around)
             name = f"{neighbour}-{centre}"
-            self._r = rdf.r_angstrom
-            self._g[name].append(rdf.g)
+            self._r = np.asarray(rdf.bin_centers, dtype=float)
+            self._g[name].append(np.array(rdf.rdf, dtype=float))
             self._density[name].append(float(mask_of(self._numbers, {neighbour}).sum()) / volume)
 
     def values(self) -> dict[str, Any]:

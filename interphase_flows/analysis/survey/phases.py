@@ -28,8 +28,8 @@ from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.exceptions import AnalysisError
 
 MOST_LABELLED = 60
-CHEMISTRY_FRAMES = 20
-"""Frames from which bonds are measured."""
+CHEMISTRY_FRAMES, CHEMISTRY_ATOMS = 20, 20_000
+"""Frames from which bonds are measured: so many, or fewer that have so many atoms together."""
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Of the references, over the run's temperature, beyond which a note says so."""
 NO_REFERENCES = (
@@ -69,7 +69,10 @@ def phases_of(
         The elements do not show what makes anions, or the trajectory has none.
     """
     roles = roles_of(question.electrode, question.electrolyte)
-    every = max(1, frames.n_frames // CHEMISTRY_FRAMES)
+    first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
+    stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass below
+    n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))
+    every = max(1, frames.n_frames // n_measured)
     chemistry = measured_chemistry(frames, roles, every=every)
     cation_cutoff = max(
         bond_cutoff_angstrom(frames, ligand, cation, every=every)
@@ -77,6 +80,7 @@ def phases_of(
         for cation in sorted(roles.mobile_cations)
         if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
     )
+    frames.stage = stage
     model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
     times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
@@ -87,7 +91,6 @@ def phases_of(
     is_end = set(chosen[-N_FRAMES:].tolist())
     labelled = set(chosen.tolist())
 
-    first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
     anions = AnionCounter(numbers, roles, chemistry)
     order = OrderSeries(numbers, roles, len(chosen))

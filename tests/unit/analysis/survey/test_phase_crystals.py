@@ -32,7 +32,12 @@ def ball(diameter_angstrom: float, turned_deg: float = 0.0):
 def found_in(atoms, model):
     codes = np.full(len(atoms), model.labels.index("Li2S"))
     return domains_of(
-        atoms.positions, atoms.cell[:], atoms.numbers, codes, model, {"Li2S": LI2S, "Li3P": load_phase("Li3P")}
+        atoms.positions,
+        atoms.cell[:],
+        atoms.numbers,
+        codes,
+        model,
+        {"Li2S": LI2S, "Li3P": load_phase("Li3P")},
     )
 
 

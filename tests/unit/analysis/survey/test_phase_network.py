@@ -38,7 +38,13 @@ def lattice(*missing: int) -> Atoms:
         for i in range(4):
             for j in range(4):
                 symbols.append("Li" if (plane + i + j) % 2 else "P")
-                places.append([SPACING_ANGSTROM * i, SPACING_ANGSTROM * j, BEGIN_ANGSTROM + 0.2 + SPACING_ANGSTROM * plane])
+                places.append(
+                    [
+                        SPACING_ANGSTROM * i,
+                        SPACING_ANGSTROM * j,
+                        BEGIN_ANGSTROM + 0.2 + SPACING_ANGSTROM * plane,
+                    ]
+                )
     cell = [4 * SPACING_ANGSTROM, 4 * SPACING_ANGSTROM, HEIGHT_ANGSTROM]
     return Atoms(symbols, positions=places, cell=cell, pbc=True)
 
