@@ -155,8 +155,8 @@ def phase_references(
         held = sum(left_out.get(name, {}).get(label, 0.0) for label in (ELECTROLYTE, CHAINS))
         if held < LEAST_HELD:
             notes.append(
-                f"only {100 * held:.0f} % of the anions of {name} keep their bonds in its run at {temperature_K:g} K: what "
-                "computes the forces does not hold this phase together, and what it says of phases means little"
+                f"only {100 * held:.0f} % of the anions of {name} keep their bonds in its run at {temperature_K:g} K: "
+                "what computes the forces does not hold this phase together, and what it says of phases means little"
             )
     return replace(made, left_out=left_out, notes=tuple(notes))
 

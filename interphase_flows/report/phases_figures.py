@@ -137,7 +137,7 @@ def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     with figure_style():
         figure = Figure(figsize=(9.6, 3.8))
         axes = figure.subplots()
-        axes.pcolormesh(time_edges, edges, image.transpose(1, 0, 2))
+        axes.pcolormesh(time_edges, edges, image.transpose(1, 0, 2), rasterized=True)
         axes.grid(visible=False)
         for name, ends in _interphases(arrays):
             for column in ends.T:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from interphase_flows.analysis.kinetics.interval import Interval
 from interphase_flows.analysis.kinetics.pooled import between_replicas
 from interphase_flows.analysis.phases.reaction_graph import ReactionGraph
 from interphase_flows.analysis.survey.phase_anions import FORMERS, LIGANDS
@@ -49,7 +50,10 @@ def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "n_replicas": len(answered),
                 "notes": notes,
                 "anions": {
-                    when: _by_name([each["anions"][when] for each in answered])
+                    when: _by_name(
+                        [each["anions"][when] for each in answered],
+                        1.0 if when.startswith("centre") else np.inf,
+                    )
                     for when in ("start", "end", "centre_share_start", "centre_share_end")
                 },
                 "reactions": {
@@ -70,10 +74,17 @@ def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     )
 
 
-def _by_name(replicas: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def _by_name(replicas: Sequence[Mapping[str, float]], highest: float = np.inf) -> dict[str, Any]:
     """Means by name; what a replica does not name it has none of."""
     names = list(dict.fromkeys(name for each in replicas for name in each))
-    return {name: between_replicas([each.get(name, 0.0) for each in replicas]) for name in names}
+    return {name: _within([each.get(name, 0.0) for each in replicas], highest) for name in names}
+
+
+def _within(values: Sequence[float], highest: float = np.inf) -> Interval:
+    """Mean over replicas; its interval ends where counts and shares do."""
+    found = between_replicas(values)
+    # numpy keeps nan: one replica has no interval
+    return Interval(found.value, float(np.maximum(0.0, found.lower)), float(np.minimum(highest, found.upper)))
 
 
 def _reactions(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -123,7 +134,7 @@ def _labels(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _shares(known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return _by_name([{label: x["value"] for label, x in each["shares"].items()} for each in known])
+    return _by_name([{label: x["value"] for label, x in each["shares"].items()} for each in known], 1.0)
 
 
 def _networks(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -139,7 +150,7 @@ def _networks(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         table = np.array([each["crossing_share"] for each in mine])
         sides[name] = {
             "n_replicas": len(mine),
-            "crossing_share": [between_replicas(column) for column in table.T],
+            "crossing_share": [_within(column.tolist(), 1.0) for column in table.T],
             **network_in_words(
                 known[0]["cutoffs_angstrom"], table.mean(axis=0), known[0]["bond_angstrom"], known[0]["pair"]
             ),
@@ -153,10 +164,8 @@ def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {"refused": replicas[0]["refused"]}
     return {
         name: {
-            "n_domains": between_replicas([each[name]["n_domains"] for each in known]),
-            "mean_diameter_angstrom": between_replicas(
-                [each[name]["mean_diameter_angstrom"] for each in known]
-            ),
+            "n_domains": _within([each[name]["n_domains"] for each in known]),
+            "mean_diameter_angstrom": _within([each[name]["mean_diameter_angstrom"] for each in known]),
         }
         for name in known[0]
     }

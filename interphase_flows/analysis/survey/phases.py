@@ -123,7 +123,7 @@ def phases_of(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
-    without = {"refused": f"no interface whose boundaries can be followed: {no_interface}"}
+    without = {"refused": f"no interface whose boundaries can be followed: {no_interface.partition(' (')[0]}"}
     labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
     if phase_map is not None and not interfaces:
         labels["sides"] = without
