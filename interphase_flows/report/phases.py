@@ -61,7 +61,8 @@ def phases_section(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(rounded=rounded)
+    # jinja's capitalize would write li2s
+    environment.filters.update(rounded=rounded, sentence=lambda words: words[:1].upper() + words[1:])
     text = (resources.files("interphase_flows.report") / "phases_section.html").read_text(encoding="utf-8")
     return Markup(environment.from_string(text).render(runs=runs, drawn=drawn, pooled=pooled))
 
