@@ -1,10 +1,11 @@
 """What a diffractometer would see of the end of a trajectory.
 
-A sphere is cut out of the cell, which is repeated where it is smaller, and scatters by the Debye equation. Its lines are
-as wide as those of a perfect crystal of the sphere's size at least. Where the cell repeats within the sphere, all order
-beyond the cell is the cell's own.
+Spheres are cut out of the cell at evenly spaced heights; a cell that is smaller is repeated. They scatter by the Debye
+equation, and lines are as wide as those of a perfect crystal of the sphere's size at least. Where the cell repeats within
+the sphere, all order beyond the cell is the cell's own.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.neighbours import face_distances, repeated
+from interphase_flows.analysis.neighbours import face_distances, fractional, repeated
 from interphase_flows.analysis.phases.diffraction import (
     CU_K_ALPHA_ANGSTROM,
     SPHERE,
@@ -35,17 +36,27 @@ class EndPattern:
     def __init__(self, numbers: np.ndarray) -> None:
         self._numbers = numbers
         self._angles = np.arange(FIRST_DEG, LAST_DEG + STEP_DEG / 2, STEP_DEG)
-        self._patterns: list[np.ndarray] = []
+        self._total = np.zeros_like(self._angles)
+        self._n_atoms = 0
         self._smallest = np.inf
+        self._n_frames = self._n_spheres = 0
 
     def add(self, positions: np.ndarray, cell: np.ndarray) -> None:
         """Take a frame."""
         self._smallest = min(self._smallest, float(face_distances(cell).min()))
         everywhere, box = repeated(positions, cell, SPHERE_ANGSTROM)
-        middle = 0.5 * box.sum(axis=0)
-        inside = np.linalg.norm(everywhere - middle, axis=1) < SPHERE_ANGSTROM / 2
+        fractions = fractional(everywhere, box)
         kinds = np.tile(self._numbers, len(everywhere) // len(self._numbers))
-        self._patterns.append(debye_pattern(everywhere[inside], kinds[inside], self._angles))
+        # as many as fill the height of the cell without its repetitions
+        self._n_spheres = max(1, math.ceil(float(face_distances(cell)[2]) / SPHERE_ANGSTROM))
+        for height in (np.arange(self._n_spheres) + 0.5) / self._n_spheres:
+            away = fractions - [0.5, 0.5, height]
+            away = (away - np.rint(away)) @ box
+            inside = np.linalg.norm(away, axis=1) < SPHERE_ANGSTROM / 2
+            if inside.any():
+                self._total += inside.sum() * debye_pattern(away[inside], kinds[inside], self._angles)
+                self._n_atoms += int(inside.sum())
+        self._n_frames += 1
 
     def values(self, crystals: Mapping[str, Atoms]) -> dict[str, Any]:
         """Return the lines of the phases, and what the pattern can tell."""
@@ -62,7 +73,8 @@ class EndPattern:
                 "small cell are no proof of crystals"
             )
         return {
-            "n_frames": len(self._patterns),
+            "n_frames": self._n_frames,
+            "n_spheres": self._n_spheres,
             "sphere_angstrom": SPHERE_ANGSTROM,
             "limit": limit,
             "lines": {
@@ -79,5 +91,5 @@ class EndPattern:
         """Return angles in degrees and the pattern in electron units per atom."""
         return {
             "phases.two_theta_deg": self._angles,
-            "phases.diffraction": np.mean(self._patterns, axis=0),
+            "phases.diffraction": self._total / max(1, self._n_atoms),
         }

@@ -83,6 +83,24 @@ def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
     assert values["lines"]["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
 
 
+def test_a_tall_cell_is_seen_at_all_heights():
+    """Twice the crystal, and beside it the crystal with a gas of the same atoms above: half of the line is left."""
+    crystal = LI2S * (5, 5, 5)
+    gas = crystal.copy()
+    gas.positions = np.random.default_rng(0).random((len(gas), 3)) @ gas.cell[:]
+    gas.positions[:, 2] += crystal.cell[2, 2]
+    tall = crystal + gas
+    tall.set_cell(crystal.cell[:] * [[1], [1], [2]])
+    twice = crystal * (1, 1, 2)
+    highest = {}
+    for name, atoms in (("tall", tall), ("twice", twice)):
+        pattern = EndPattern(atoms.numbers)
+        pattern.add(atoms.positions, atoms.cell[:])
+        assert pattern.values({})["n_spheres"] == 2
+        highest[name] = pattern.arrays()["phases.diffraction"].max()
+    assert 0.4 < highest["tall"] / highest["twice"] < 0.7
+
+
 def test_order_of_a_melting_crystal_falls():
     roles = roles_of(["Li"], ["Li", "P", "S"])
     atoms = LI2S * (2, 2, 2)
