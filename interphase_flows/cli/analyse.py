@@ -43,11 +43,17 @@ def analyse(
     elements: Annotated[
         str | None, _of_a_file("Elements of LAMMPS' types 1, 2, 3 in order, such as Li,P,S.")
     ] = None,
+    phases: Annotated[
+        str | None,
+        _of_a_file(
+            "Phases to compare atoms with, such as Li2S,Li3P,LiP, or NAME=FILE: run with CHGNet once, some minutes."
+        ),
+    ] = None,
     campaign: Annotated[str | None, typer.Option("--campaign", "-c", help="Analyse a run of it.")] = None,
     root: Root = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,trapping,verdict; else all of them."),
+        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,trapping,verdict,phases; else all."),
     ] = None,
     window_ps: Annotated[
         float | None, _of_transport("Length of windows of Onsager coefficients, ps; else chosen.")
@@ -62,7 +68,7 @@ def analyse(
         "analysis"
     ),
 ) -> None:
-    """Measure the interphase in a trajectory: how thick, how fast, what crosses, and whether it stops.
+    """Measure the interphase in a trajectory: how thick, how fast, what crosses, what formed, whether it stops.
 
     A LAMMPS dump:  interphase analyse run.dump --time-step-fs 1 --elements Li,P,S --temperature-k 600
     --electrode Li --electrolyte Li7P3S11
@@ -75,7 +81,7 @@ def analyse(
     boundaries: where the interphase begins and ends. kinetics: by which law it thickens. fluxes: what crosses its
     boundaries. transport: Onsager coefficients of the cell, against time and by slab, conductivity, transference
     numbers. trapping: whether bonded centres such as P in LixP outlive diffusion. verdict: growing, passivated,
-    depleted or undecided.
+    depleted or undecided. phases: which anions and phases formed, where, and whether a network of bonds crosses them.
 
     A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
     when the two sides touched.
@@ -83,6 +89,8 @@ def analyse(
     from interphase_flows.analysis.survey.survey import survey
     from interphase_flows.analysis.survey.transport_question import TransportQuestion, charges_of, frame_of
     from interphase_flows.console import shown_progress
+    from interphase_flows.exceptions import InputError
+    from interphase_flows.managers.phase_choice import made_references
     from interphase_flows.managers.trajectory_choice import campaign_run, trajectory_file
     from interphase_flows.report.survey import write_survey
     from interphase_flows.report.survey_words import words_of
@@ -92,6 +100,8 @@ def analyse(
     transport = TransportQuestion(
         window_ps, charges_of(charges) if charges is not None else None, reference, at_rest
     )
+    if campaign is not None and phases is not None:
+        raise InputError("a run of a campaign is compared with the campaign's own phases: leave out --phases")
     if campaign is not None:
         chosen = campaign_run(
             trajectory,
@@ -114,7 +124,16 @@ def analyse(
             elements=dict(enumerate(elements.split(","), start=1)) if elements else None,
         )
     with chosen as opened, shown_progress(Console(stderr=True)):
-        found = survey(opened.frames, opened.question)
+        references = opened.references
+        if phases is not None and electrode and electrolyte and "phases" in opened.question.parts:
+            references = made_references(
+                phases.split(","),
+                electrode=electrode,
+                electrolyte=electrolyte,
+                temperature_K=opened.question.temperature_K,
+                settings=settings_of(root),
+            )
+        found = survey(opened.frames, opened.question, references=references)
     page = write_survey(found, out, title=opened.title, about=opened.about)
     for line in words_of(found.values):
         print(line)

@@ -1,6 +1,7 @@
 """The whole campaign: first data, the loop, production, answers."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from jobflow import Flow, Maker, OnMissing
 
@@ -13,10 +14,12 @@ from interphase_flows.jobs.conclusions import conclude
 from interphase_flows.jobs.growth import GrowthMaker
 from interphase_flows.jobs.interphase import InterphaseMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
+from interphase_flows.jobs.phases import PhaseReferencesMaker, PhasesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 
 AUDIT_SEED = 700
+REFERENCES_SEED = 900
 
 
 @dataclass
@@ -58,12 +61,17 @@ class CampaignMaker(Maker):
         interphase = InterphaseMaker(
             spec=spec.analysis, electrolyte=spec.electrolyte, structure_files=spec.structure_files
         ).make(production.output)
-        growth = GrowthMaker(
-            electrode=spec.electrode,
-            electrolyte=spec.electrolyte,
-            temperature_K=spec.production.dynamics.temperature_K,
-            structure_files=spec.structure_files,
-        ).make(production.output)
+        sides: dict[str, Any] = {
+            "electrode": spec.electrode,
+            "electrolyte": spec.electrolyte,
+            "temperature_K": spec.production.dynamics.temperature_K,
+            "structure_files": spec.structure_files,
+        }
+        growth = GrowthMaker(**sides).make(production.output)
+        references = PhaseReferencesMaker(**sides).make(
+            spec.phases, learned["committee"], spec.seed + REFERENCES_SEED
+        )
+        phases = PhasesMaker(**sides).make(production.output, references.output)
         grid = (
             None
             if spec.transport_grid is None
@@ -96,8 +104,9 @@ class CampaignMaker(Maker):
             audit.output,
             growth.output,
             None if grid is None else grid.output,
+            phases.output,
         )
-        for tolerant in (reaction, interphase, growth, conclusion):
+        for tolerant in (reaction, interphase, growth, phases, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
         return Flow(
             [
@@ -110,6 +119,8 @@ class CampaignMaker(Maker):
                 interphase,
                 growth,
                 *([] if grid is None else [grid]),
+                references,
+                phases,
                 drawn,
                 audit_labels,
                 audit,

@@ -32,6 +32,7 @@ def conclude(
     production_audit: AnalysisDoc | None,
     growth: AnalysisDoc | None = None,
     transport_grid: AnalysisDoc | None = None,
+    phases: AnalysisDoc | None = None,
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
 
@@ -59,6 +60,7 @@ def conclude(
                 ("production_audit", production_audit),
                 ("growth", growth),
                 ("transport_grid", transport_grid),
+                ("phases", phases),
             )
             if analysis is not None
         },

@@ -20,6 +20,8 @@ from interphase_flows.structures.composition import composition_of_phase
 
 KIND = "analyses"
 NAME = "growth"
+PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict")
+"""What this job asks; which phases formed is a job of its own."""
 
 
 @dataclass
@@ -50,6 +52,7 @@ class GrowthMaker(Maker):
             composition_of_phase(self.electrode, self.structure_files),
             composition_of_phase(self.electrolyte, self.structure_files),
             self.temperature_K,
+            PARTS,
         )
         key = content_key(KIND, name=NAME, question=question, segments=[s.key for s in done])
         return once(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done))

@@ -33,7 +33,7 @@ SUBMITTED = "submitted"
 GOES_ON = ("running", SUBMITTED)
 HELD = ("paused", "on hold")
 """Statuses of campaigns of which a person, and nobody else, lets the next job start."""
-ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth")
+ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
 ANSWERS_IF_ASKED = ("transport_grid",)
 """Of those the campaign file has a block, or has none."""
 

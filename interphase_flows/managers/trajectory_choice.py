@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interphase_flows.analysis.frames import FrameSource
+from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.readers.opening import open_trajectory
 from interphase_flows.analysis.survey.question import PARTS, SurveyQuestion, composition_of
 from interphase_flows.analysis.survey.transport_question import TransportQuestion
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.exceptions import InputError
+from interphase_flows.managers.phase_choice import own_references
 from interphase_flows.results import CampaignResults
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace
@@ -26,6 +28,8 @@ class ChosenTrajectory:
     title: str
     about: tuple[str, ...]
     """Where it is from, how it was unwrapped, what was mended: in words."""
+    references: PhaseReferences | None = None
+    """Of phases at temperature, of a campaign."""
 
 
 @contextmanager
@@ -111,4 +115,6 @@ def campaign_run(
     )
     with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
         title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"
-        yield ChosenTrajectory(frames, question, title, (f"run {run_id} of campaign {campaign}",))
+        about = (f"run {run_id} of campaign {campaign}",)
+        references = own_references(results) if "phases" in question.parts else None
+        yield ChosenTrajectory(frames, question, title, about, references)

@@ -18,6 +18,7 @@ from interphase_flows.report.inputs import (
     Estimate,
     Growth,
     Outcome,
+    Phases,
     Question,
     ReportInputs,
     SeriesBand,
@@ -113,6 +114,7 @@ class _Collector:
             growth=growth,
             transport_grid=self._transport_grid(),
             is_grid_asked=self.spec.transport_grid is not None,
+            phases=self._phases(),
             verdict="undecided" if growth is None else growth.pooled["state"],
             verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
         )
@@ -223,11 +225,23 @@ class _Collector:
         self._cite("transport grid", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
         return TransportGrid(found.values, self.documents.arrays(found), found.notes)
 
+    def _phases(self) -> Phases | None:
+        found = self.documents.analysis("phases")
+        if found is None:
+            return None
+        self._cite("phases", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        values: Any = found.values
+        if values["references_key"] is not None:
+            self._cite("runs of phases at temperature", "analyses", values["references_key"])
+        return Phases(values["runs"], values["pooled"], self.documents.arrays(found))
+
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
         notes += [note for segment in self.production for note in segment.notes]
         predicted = self.documents.analysis("thermodynamics")
         notes += list(predicted.notes) if predicted else []
+        formed = self.documents.analysis("phases")
+        notes += list(formed.notes) if formed else []
         equilibration_ps = self.spec.production.equilibration_fs / 1000.0
         if self.production and equilibration_ps:
             notes.append(

@@ -17,6 +17,7 @@ from interphase_flows.report import figures, interphase_figures, thermodynamics_
 from interphase_flows.report.convergence import convergence_figure, convergence_section
 from interphase_flows.report.headline import headline_rows, longest_time_ps, source_anchor, verdict_in_words
 from interphase_flows.report.inputs import ReportInputs
+from interphase_flows.report.phases import drawn_phases, phases_section, write_phases_json
 from interphase_flows.report.quantities import duration, minus, rounded, with_error
 from interphase_flows.report.structure_scene import draw_scene, scene_of
 from interphase_flows.report.style import FigureFile, rendered, write_whole
@@ -28,7 +29,7 @@ FIGURES_FOLDER = "figures"
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
-    """Write ``report.html`` and ``figures/`` into a folder.
+    """Write ``report.html``, ``figures/`` and, where phases are known, ``phases.json`` into a folder.
 
     A report already there is replaced; until the new one is complete the old one stays.
 
@@ -56,6 +57,8 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
+    if inputs.phases is not None:
+        write_phases_json(inputs.phases, folder)
     write_whole(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
 
@@ -121,6 +124,8 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         drawn |= drawn_surveys(inputs.growth.runs, inputs.growth.arrays, inputs.growth.pooled)
     if inputs.transport_grid is not None:
         drawn |= drawn_grid(inputs.transport_grid)
+    if inputs.phases is not None:
+        drawn |= drawn_phases(inputs.phases.runs, inputs.phases.arrays, inputs.phases.pooled)
     return drawn
 
 
@@ -144,6 +149,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
         growth=survey_section(inputs.growth.runs, drawn, inputs.growth.pooled) if inputs.growth else "",
         transport_grid=grid_section(inputs.transport_grid, drawn) if inputs.transport_grid else "",
+        phases=phases_section(inputs.phases.runs, drawn, inputs.phases.pooled) if inputs.phases else "",
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,

@@ -305,6 +305,17 @@ class TransportGrid:
 
 
 @dataclass(frozen=True)
+class Phases:
+    """What formed and where in the production runs, and over all of them."""
+
+    runs: Mapping[str, Mapping[str, Any]]
+    """Plain values of the part ``phases`` of `analysis.survey`, by run."""
+    pooled: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.floating]]
+    """Series named ``run/phases.quantity``."""
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows. Only the first four fields are needed."""
 
@@ -335,6 +346,7 @@ class ReportInputs:
     transport_grid: TransportGrid | None = None
     is_grid_asked: bool = False
     """Whether the campaign has a grid at all; without one the report has no section on it."""
+    phases: Phases | None = None
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.survey.plain import plain, verdict_of
 from interphase_flows.analysis.survey.survey import Survey
 from interphase_flows.report.kinetics_figures import rates_figure, verdict_figure
+from interphase_flows.report.phases import drawn_phases, phases_section
 from interphase_flows.report.quantities import rounded, with_interval
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 from interphase_flows.report.survey_figures import figures_of
@@ -81,8 +82,13 @@ def write_survey(survey: Survey, folder: Path, *, title: str, about: Sequence[st
     about
         Where the trajectory is from and how it was read, in words.
     """
-    drawn = drawn_surveys({"": survey.values}, {f"/{name}": series for name, series in survey.arrays.items()})
+    arrays = {f"/{name}": series for name, series in survey.arrays.items()}
+    drawn = drawn_surveys({"": survey.values}, arrays)
     section = survey_section({"": survey.values}, drawn)
+    if "phases" in survey.values:
+        formed = {"": survey.values["phases"]}
+        drawn |= drawn_phases(formed, arrays)
+        section += Markup("<h3>What formed, where</h3>") + phases_section(formed, drawn)
     page = _environment().get_template("survey_page.html")
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from interphase_flows.report.phases_words import phases_in_words
 from interphase_flows.report.quantities import rounded
 from interphase_flows.report.transport_words import transport_words, trapping_words
 
 
 def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line or more for every part that was asked for."""
-    for part in ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict"):
+    for part in ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict", "phases"):
         found = values.get(part)
         if found is None:
             continue
@@ -23,6 +24,7 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
             "transport": transport_words,
             "trapping": trapping_words,
             "verdict": _verdict,
+            "phases": phases_in_words,
         }[part](found)
 
 

@@ -221,7 +221,7 @@ def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control)
         with pytest.raises(InputError, match="has failed: none of its jobs runs or is ready"):
             control(settings, control.__name__)
     with closing(Workspace(settings, control.__name__)) as workspace:
-        names = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth")
+        names = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
         result = {"outcome": "converged", "analysis_keys": dict.fromkeys(names, "key"), "iteration_keys": []}
         state = workspace.ledger.get("campaigns", control.__name__)
         workspace.ledger.set_state("campaigns", control.__name__, state | {"result": result})

@@ -74,6 +74,39 @@ def test_a_run_of_the_campaign_can_be_analysed_alone(finished_root: Path, tmp_pa
     found = json.loads((tmp_path / "one" / "analysis.json").read_text())
     assert found["boundaries"] == growth["values"]["runs"]["replica-0"]["boundaries"]
     assert found["verdict"] == growth["values"]["runs"]["replica-0"]["verdict"]
+    folder = finished_root / "tiny" / "report"
+    assert found["phases"] == json.loads((folder / "phases.json").read_text())["runs"]["replica-0"]
+
+
+def test_what_formed_is_answered_with_references_of_the_campaigns_own_committee(finished_root: Path) -> None:
+    """Anions in every frame, atoms by runs of the phases at the temperature of production, layers refused in words."""
+    found = {
+        document["name"]: document
+        for document in json.loads(
+            interphase(
+                "query", "analyses", "name~phase", "--root", str(finished_root), "--format", "json"
+            ).stdout
+        )
+    }
+    references, phases = found["phase references"], found["phases"]
+    result = result_of(finished_root)
+    assert result.analysis_keys["phases"] == phases["key"]
+    assert references["rests_on"] == [result.committee_key]
+    assert phases["values"]["references_key"] == references["key"]
+    assert references["values"]["temperature_K"] == 300.0
+    for run in phases["values"]["runs"].values():
+        assert run["anions"]["n_frames"] >= 3
+        assert sum(x["value"] for x in run["labels"]["whole_cell"]["shares"].values()) == pytest.approx(1)
+        assert run["references"]["made_by"] == "the released committee"
+        assert "no interface" in run["percolation"]["refused"]
+    assert phases["values"]["pooled"]["n_replicas"] == 2
+    folder = finished_root / "tiny" / "report"
+    assert "Phase of each atom" in (folder / "report.html").read_text()
+    assert json.loads((folder / "phases.json").read_text())["runs"] == phases["values"]["runs"]
+    assert {path.name for path in (folder / "figures").glob("replica-1_phase_*.svg")} == {
+        "replica-1_phase_map.svg",
+        "replica-1_phase_profile.svg",
+    }
 
 
 def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> None:

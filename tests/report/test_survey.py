@@ -12,11 +12,12 @@ from interphase_flows.analysis.kinetics.growth import UNDECIDED
 from interphase_flows.analysis.survey.pooling import pooled
 from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
 from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.jobs.growth import PARTS
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs import Growth
 from interphase_flows.report.quantities import rounded
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0)
+QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, PARTS)
 
 
 def at_rest(seed: int) -> ArrayFrames:

@@ -56,7 +56,7 @@ def answer(folder):
 
 
 def test_two_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
-    written(growing(2.0, n_frames=12, planes_per_angstrom=2), "run.extxyz", "run.traj")
+    written(growing(2.0, n_frames=5, planes_per_angstrom=2), "run.extxyz", "run.traj")
     for name in ("extxyz", "traj"):
         code, out, err = analyse(f"run.{name}", *SIDES, "--out", name)
         assert code == 0, err
@@ -64,7 +64,7 @@ def test_two_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
     (one, about), (other, _) = answer(tmp_path / "extxyz"), answer(tmp_path / "traj")
     assert one == other
     assert about[0].startswith("run.extxyz; unwrapped: smallest steps")
-    assert len(one["series"]["above.thickness_angstrom"]) == 12
+    assert len(one["series"]["above.thickness_angstrom"]) == 5
 
 
 def test_the_page_and_figures_are_written_and_load_nothing(analyse, tmp_path):
@@ -169,7 +169,7 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
         (("none.traj", *SIDES), "there is no trajectory"),
         (
             ("run.traj", *SIDES, "--only", "growth"),
-            "boundaries, kinetics, fluxes, transport, trapping, verdict",
+            "boundaries, kinetics, fluxes, transport, trapping, verdict, phases",
         ),
         (("run.traj", "--electrode", "Na", *SIDES[2:]), "none of the electrode"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),

@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import Calculator, CalculatorError
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import thermalize_momenta
 
@@ -23,6 +23,9 @@ TIMESTEP_FS = 3.0
 """The fastest vibration of thiophosphates (P-S, 60 fs) takes 20 steps."""
 FRICTION_PER_FS = 0.02
 """Strong: a bath in 50 fs, for structures and not for dynamics."""
+LOOK_STEPS = 5
+LARGEST_TEMPERATURE_FACTOR = 10.0
+"""A run this much hotter than asked has broken; a packing that sheds its heat stays below."""
 
 
 def thermal_frames(
@@ -45,7 +48,7 @@ def thermal_frames(
     Parameters
     ----------
     atoms
-        The phase, periodic, best of 50-200 atoms. Not changed.
+        The phase, periodic, best of 50-200 atoms. Not changed; atoms that a `FixAtoms` holds stay where they are.
     calculator
         Gives the forces.
     method_key
@@ -62,15 +65,18 @@ def thermal_frames(
     Raises
     ------
     AnalysisError
-        The temperature or a number is not positive, or a kept file is damaged.
+        The temperature or a number is not positive, a kept file is damaged, or the run breaks: the calculator does not
+        hold the phase together.
     """
     if not temperature_k > 0 or min(n_settle, n_frames, steps_between) < 1:
         raise AnalysisError(
             f"temperature_k = {temperature_k}, n_settle = {n_settle}, n_frames = {n_frames}, steps_between = "
             f"{steps_between}: all of them must be positive"
         )
+    held = sorted({int(i) for each in atoms.constraints for i in each.get_indices()})
     key = content_key(
         "phase_reference",
+        **({"held": held} if held else {}),
         method=method_key,
         numbers=atoms.numbers,
         positions=atoms.positions.round(6),
@@ -96,15 +102,32 @@ def thermal_frames(
         fixcm=False,
         rng=rng,
     )
-    dynamics.run(n_settle)
+    _run_whole(dynamics, n_settle, temperature_k)
     kept = []
     for _ in range(n_frames):
-        dynamics.run(steps_between)
+        _run_whole(dynamics, steps_between, temperature_k)
         kept.append(moving.get_positions())
     times_fs = TIMESTEP_FS * (n_settle + steps_between * np.arange(1.0, n_frames + 1))
     frames = ArrayFrames(atoms.numbers.copy(), times_fs, np.array(kept), atoms.cell[:].copy())
     write_frames(path, frames)
     return frames
+
+
+def _run_whole(dynamics: Langevin, n_steps: int, temperature_k: float) -> None:
+    """Advance, and look every few steps whether the atoms are still together."""
+    moving = dynamics.atoms
+    where = f"{moving.get_chemical_formula()} at {temperature_k:g} K"
+    for done in range(0, n_steps, LOOK_STEPS):
+        try:
+            dynamics.run(min(LOOK_STEPS, n_steps - done))
+            hot_k = moving.get_temperature()
+        except (ValueError, ArithmeticError, CalculatorError, RuntimeError) as error:
+            raise AnalysisError(f"the run of {where} broke: {error}") from error
+        if not hot_k < LARGEST_TEMPERATURE_FACTOR * temperature_k:
+            raise AnalysisError(
+                f"the run of {where} broke: it reached {hot_k:.0f} K; what computes its forces does not hold this phase "
+                "together"
+            )
 
 
 def write_frames(path: Path, frames: ArrayFrames) -> None:

@@ -17,6 +17,7 @@ from interphase_flows.analysis.kinetics.growth import LEAST_FRAMES, GrowthKineti
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.rate_history import rate_history
 from interphase_flows.analysis.passivation.verdict import verdict
+from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.fluxes import (
@@ -26,6 +27,7 @@ from interphase_flows.analysis.survey.fluxes import (
     passed_of,
 )
 from interphase_flows.analysis.survey.interfaces import Interface, find_interfaces, interfaces_of
+from interphase_flows.analysis.survey.phases import phases_of
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.analysis.survey.transport import TransportAnswer, transport_answer
@@ -52,7 +54,13 @@ class Survey:
     transport: TransportAnswer | None = None
 
 
-def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "analyse") -> Survey:
+def survey(
+    frames: FrameSource,
+    question: SurveyQuestion,
+    *,
+    told_as: str = "analyse",
+    references: PhaseReferences | None = None,
+) -> Survey:
     """Answer every part that is asked for.
 
     Parameters
@@ -63,6 +71,8 @@ def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "ana
         What is asked.
     told_as
         Name of the stages that progress is told by.
+    references
+        Phases at temperature that atoms are compared with.
 
     Raises
     ------
@@ -71,12 +81,19 @@ def survey(frames: FrameSource, question: SurveyQuestion, *, told_as: str = "ana
     """
     require_frames(frames)
     question.check(frames)
-    return _Surveyor(CountedFrames(frames), question, told_as).survey()
+    return _Surveyor(CountedFrames(frames), question, told_as, references).survey()
 
 
 class _Surveyor:
-    def __init__(self, frames: CountedFrames, question: SurveyQuestion, told_as: str) -> None:
+    def __init__(
+        self,
+        frames: CountedFrames,
+        question: SurveyQuestion,
+        told_as: str,
+        references: PhaseReferences | None,
+    ) -> None:
         self.frames, self.question, self.told_as = frames, question, told_as
+        self.references = references
         self.values: dict[str, Any] = {}
         self.arrays: dict[str, FloatArray] = {}
         self.interfaces: list[Interface] = []
@@ -105,6 +122,7 @@ class _Surveyor:
             "trapping": self._trapping,
             "fluxes": self._fluxes,
             "verdict": self._verdict,
+            "phases": self._phases,
         }
         for name, answer in answers.items():
             if name in parts:
@@ -228,6 +246,13 @@ class _Surveyor:
         )
         self.histories[each.name] = history
         return judged_with_rates([history])
+
+    def _phases(self) -> dict[str, Any]:
+        values, arrays = phases_of(
+            self.frames, self.question, self.interfaces, self.no_interface, self.references
+        )
+        self.arrays |= arrays
+        return values
 
     def _by_side(self, answer: Callable[[Interface], Any]) -> dict[str, dict[str, Any]]:
         found = {}

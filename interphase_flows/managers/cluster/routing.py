@@ -9,6 +9,7 @@ from interphase_flows.jobs.interfaces import SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
+from interphase_flows.jobs.phases import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 from interphase_flows.managers.cluster.firetask import CampaignFiretask
@@ -30,6 +31,7 @@ KIND_OF_MAKER: Mapping[type, JobKind] = {
     SegmentMaker: "md",
     SnapshotsMaker: "md",
     AmorphousMaker: "md",
+    PhaseReferencesMaker: "md",
 }
 """Makers of work that asks for more than an ordinary core; every other job is analysis."""
 

@@ -1,0 +1,95 @@
+"""Translational order of anion formers and mobile cations against time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import freud
+import numpy as np
+
+from interphase_flows.analysis.coordination import RadialDistribution
+from interphase_flows.analysis.frames import FloatArray, mask_of
+from interphase_flows.analysis.neighbours import centred, freud_box, repeated
+from interphase_flows.analysis.phases.roles import Roles
+from interphase_flows.analysis.phases.translational_order import translational_order
+
+R_MAX_ANGSTROM, R_TAU_ANGSTROM, BIN_ANGSTROM = 8.0, 7.0, 0.1
+N_WINDOWS = 12
+"""Radial distributions are averaged within windows: what one frame's counting adds to tau is the same in all."""
+
+
+class OrderSeries:
+    """Takes frames; gives tau of each pair of an anion former with a mobile cation, window by window.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (n_atoms,).
+    roles
+        Which elements.
+    n_labelled
+        Frames that will come.
+    """
+
+    def __init__(self, numbers: np.ndarray, roles: Roles, n_labelled: int) -> None:
+        self._numbers = numbers
+        self._pairs = [
+            (centre, neighbour)
+            for centre in sorted(roles.anion_formers)
+            for neighbour in sorted(roles.mobile_cations)
+            if mask_of(numbers, {centre}).any() and mask_of(numbers, {neighbour}).any()
+        ]
+        self._window = np.linspace(0, N_WINDOWS, n_labelled, endpoint=False).astype(int)
+        self._times: list[float] = []
+        self._g: dict[str, list[np.ndarray]] = {f"{b}-{a}": [] for a, b in self._pairs}
+        self._r = np.empty(0)
+        self._density: dict[str, list[float]] = {f"{b}-{a}": [] for a, b in self._pairs}
+
+    def add(self, time_ps: float, positions: np.ndarray, cell: np.ndarray) -> None:
+        """Take a frame."""
+        self._times.append(time_ps)
+        volume = abs(float(np.linalg.det(cell)))
+        everywhere, box_cell = repeated(positions, cell, 2.0 * R_MAX_ANGSTROM * (1 + 1e-5))
+        points, box = centred(everywhere, box_cell), freud_box(box_cell)
+        kinds = np.tile(self._numbers, len(points) // len(self._numbers))
+        for centre, neighbour in self._pairs:
+            rdf = freud.density.RDF(round(R_MAX_ANGSTROM / BIN_ANGSTROM), R_MAX_ANGSTROM)
+            around = points[: len(self._numbers)][mask_of(self._numbers, {centre})]
+            rdf.compute((box, points[mask_of(kinds, {neighbour})]), query_points=around)
+            name = f"{neighbour}-{centre}"
+            self._r = np.asarray(rdf.bin_centers, dtype=float)
+            self._g[name].append(np.array(rdf.rdf, dtype=float))
+            self._density[name].append(float(mask_of(self._numbers, {neighbour}).sum()) / volume)
+
+    def values(self) -> dict[str, Any]:
+        """Return tau of the first and the last window by pair."""
+        return {
+            "r_angstrom": R_TAU_ANGSTROM,
+            "frames_per_window": len(self._times) / len(np.unique(self._window[: len(self._times)])),
+            "pairs": {
+                name: {"start": float(tau[0]), "end": float(tau[-1])}
+                for name, (_, tau) in self._series().items()
+            },
+        }
+
+    def arrays(self) -> Mapping[str, FloatArray]:
+        """Return middles of the windows in ps, and tau by pair."""
+        found = {}
+        for name, (times, tau) in self._series().items():
+            found["phases.order_time_ps"] = times
+            found[f"phases.order {name}"] = tau
+        return found
+
+    def _series(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        window = self._window[: len(self._times)]
+        found = {}
+        for name, rows in self._g.items():
+            limit = R_TAU_ANGSTROM * self._density[name][0] ** (1 / 3)
+            times, taus = [], []
+            for each in np.unique(window):
+                mine = np.flatnonzero(window == each)
+                mean = RadialDistribution("", "", self._r, np.mean([rows[i] for i in mine], axis=0))
+                density = float(np.mean([self._density[name][i] for i in mine]))
+                times.append(float(np.mean([self._times[i] for i in mine])))
+                taus.append(translational_order(mean, density, largest_reduced_distance=limit))
+            found[name] = (np.array(times), np.array(taus))
+        return found

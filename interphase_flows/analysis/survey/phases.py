@@ -1,0 +1,184 @@
+"""What formed and where: the part ``phases`` of a survey, in one pass over the frames.
+
+Anions are named in every frame. Labels of atoms, radial distributions and networks are of an evenly spaced subset, and
+networks of its last third. Anions, order and diffraction need no boundaries; layers do. Labels need references.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from interphase_flows.analysis.environments import classify_environments
+from interphase_flows.analysis.frames import FloatArray, mask_of
+from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
+from interphase_flows.analysis.phases.phase_references import PhaseReferences
+from interphase_flows.analysis.phases.roles import bond_cutoff_angstrom, measured_chemistry, roles_of
+from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.counted_frames import CountedFrames
+from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.phase_anions import AnionCounter
+from interphase_flows.analysis.survey.phase_diffraction import N_FRAMES, EndPattern
+from interphase_flows.analysis.survey.phase_domains import domains_of
+from interphase_flows.analysis.survey.phase_map import Heights, PhaseMap
+from interphase_flows.analysis.survey.phase_network import NetworkSweep
+from interphase_flows.analysis.survey.phase_order import OrderSeries
+from interphase_flows.analysis.survey.question import SurveyQuestion
+from interphase_flows.exceptions import AnalysisError
+
+MOST_LABELLED = 60
+CHEMISTRY_FRAMES, CHEMISTRY_ATOMS = 20, 20_000
+"""Frames from which bonds are measured: so many, or fewer that have so many atoms together."""
+LARGEST_TEMPERATURE_MISMATCH = 0.25
+"""Of the references, over the run's temperature, beyond which a note says so."""
+NO_REFERENCES = (
+    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, a run of a campaign "
+    "uses the campaign's own; anions, order and networks need none"
+)
+
+
+def phases_of(
+    frames: CountedFrames,
+    question: SurveyQuestion,
+    interfaces: Sequence[Interface],
+    no_interface: str,
+    references: PhaseReferences | None,
+) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Answer the part.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    question
+        What the two sides are made of, and how hot it was.
+    interfaces, no_interface
+        Interphases that are followed, and why there is none.
+    references
+        Phases at temperature; without them no atom has a label.
+
+    Returns
+    -------
+    values, arrays
+        Numbers and words by subject, ``refused`` where one has no answer, and series by name.
+
+    Raises
+    ------
+    AnalysisError
+        The elements do not show what makes anions, or the trajectory has none.
+    """
+    roles = roles_of(question.electrode, question.electrolyte)
+    first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
+    stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass below
+    n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))
+    every = max(1, frames.n_frames // n_measured)
+    chemistry = measured_chemistry(frames, roles, every=every)
+    cation_cutoff = max(
+        bond_cutoff_angstrom(frames, ligand, cation, every=every)
+        for ligand in sorted(roles.anion_formers)
+        for cation in sorted(roles.mobile_cations)
+        if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
+    )
+    frames.stage = stage
+    model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
+    numbers = np.asarray(frames.numbers)
+    times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
+    chosen = np.unique(
+        np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int)
+    )
+    is_last_third = set(chosen[-max(1, len(chosen) // 3) :].tolist())
+    is_end = set(chosen[-N_FRAMES:].tolist())
+    labelled = set(chosen.tolist())
+
+    place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
+    anions = AnionCounter(numbers, roles, chemistry)
+    order = OrderSeries(numbers, roles, len(chosen))
+    network = NetworkSweep(numbers, roles, interfaces)
+    pattern = EndPattern(numbers)
+    phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
+    domains: dict[str, Any] = {"refused": refused}
+    for frame in range(frames.n_frames):
+        positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
+        found = classify_environments(positions, cell, numbers, chemistry)
+        anions.add(float(times_ps[frame]), found)
+        if frame not in labelled:
+            continue
+        period = float(face_distances(cell)[2])
+        order.add(float(times_ps[frame]), positions, cell)
+        if frame in is_last_third:
+            network.add(frame, positions, cell, found.atom_codes, period)
+        if frame in is_end:
+            pattern.add(positions, cell)
+        if model is None or references is None or phase_map is None:
+            continue
+        codes = label_atoms(positions, cell, numbers, model)
+        phase_map.add(
+            frame,
+            float(times_ps[frame]),
+            heights(positions, cell),
+            place.zero(positions, cell),
+            period,
+            codes,
+        )
+        if frame == chosen[-1]:
+            domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
+    without = {"refused": f"no interface whose boundaries can be followed: {no_interface.partition(' (')[0]}"}
+    labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
+    if phase_map is not None and not interfaces:
+        labels["sides"] = without
+    values = {
+        "roles": {
+            "mobile_cations": sorted(roles.mobile_cations),
+            "network_formers": sorted(roles.network_formers),
+            "anion_formers": sorted(roles.anion_formers),
+        },
+        "bonds_angstrom": {
+            "former_ligand": chemistry.centre_ligand_angstrom,
+            "former_former": chemistry.centre_centre_angstrom,
+            "ligand_ligand": chemistry.ligand_ligand_angstrom,
+            "cation_ligand": cation_cutoff,
+        },
+        "anions": anions.anions(),
+        "reactions": anions.reactions(),
+        "labels": labels,
+        "references": _told(references, question.temperature_K),
+        "percolation": network.values() if interfaces else without,
+        "domains": domains,
+        "diffraction": pattern.values({} if references is None else references.crystals),
+        "order": order.values(),
+    }
+    arrays = {**anions.arrays(), **order.arrays(), **pattern.arrays()}
+    if phase_map is not None:
+        arrays |= phase_map.arrays()
+    return values, arrays
+
+
+def _model(
+    references: PhaseReferences | None, chemistry: Any, mobile: frozenset[str], cation_cutoff: float
+) -> tuple[PhaseModel | None, str]:
+    if references is None:
+        return None, NO_REFERENCES
+    try:
+        return references.model(chemistry, mobile, cation_cutoff), ""
+    except AnalysisError as error:
+        return None, f"the references do not tell phases: {error}"
+
+
+def _told(references: PhaseReferences | None, temperature_K: float) -> dict[str, Any]:
+    if references is None:
+        return {"refused": NO_REFERENCES}
+    notes = list(references.notes)
+    if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
+        notes.append(
+            f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are "
+            "unknown than at the same temperature"
+        )
+    return {
+        "made_by": references.made_by,
+        "temperature_K": references.temperature_K,
+        "phases": sorted(references.runs),
+        "told_by_bonds": sorted(references.by_bonds),
+        "left_out": references.left_out,
+        "notes": notes,
+    }

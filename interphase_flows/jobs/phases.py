@@ -1,0 +1,201 @@
+"""Jobs that ask of production what formed and where."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jobflow import Maker, job
+
+from interphase_flows.analysis.phases.phase_references import (
+    PhaseReferences,
+    packed_references,
+    unpacked_references,
+)
+from interphase_flows.analysis.phases.roles import roles_of
+from interphase_flows.analysis.survey.phase_pooling import pooled_phases
+from interphase_flows.analysis.survey.plain import plain
+from interphase_flows.analysis.survey.question import SurveyQuestion
+from interphase_flows.analysis.survey.survey import Survey, survey
+from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.crystals import phase_keys
+from interphase_flows.jobs.models import load_committee
+from interphase_flows.jobs.once import once, once_alone
+from interphase_flows.keys import content_key
+from interphase_flows.md.phase_references import ReferenceSteps, phase_references
+from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.references.deadline import deadline
+from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.composition import composition_of_phase
+from interphase_flows.structures.library import phase
+
+KIND = "analyses"
+NAME, REFERENCES_NAME = "phases", "phase references"
+PARTS = ("boundaries", "phases")
+
+
+@dataclass
+class PhaseReferencesMaker(Maker):
+    """Run the phases of a campaign at the temperature of production, with the first member of the committee.
+
+    Parameters
+    ----------
+    electrode, electrolyte
+        Names of the two sides.
+    temperature_K
+        Of production.
+    structure_files
+        The user's own phases by name.
+    steps
+        Lengths of the runs.
+    """
+
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    temperature_K: float = 300.0
+    structure_files: dict[str, str] = field(default_factory=dict)
+    steps: ReferenceSteps = field(default_factory=ReferenceSteps)
+    name: str = REFERENCES_NAME
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, phases: Sequence[str], committee: CommitteeDoc, seed: int) -> AnalysisDoc:
+        """Return which runs there are, and how well they tell phases apart; the runs are in the artifact."""
+        crystals = {name: phase(name, self.structure_files) for name in phases}
+        key = content_key(
+            KIND,
+            name=REFERENCES_NAME,
+            crystals=phase_keys(crystals),
+            electrode=self.electrode,
+            electrolyte=self.electrolyte,
+            temperature_K=self.temperature_K,
+            steps=self.steps,
+            committee=committee.key,
+            seed=seed,
+        )
+
+        def compute(folder: Path) -> AnalysisDoc:
+            artifacts = current_workspace().artifacts
+            electrode, electrolyte = (
+                phase(name, self.structure_files) for name in (self.electrode, self.electrolyte)
+            )
+            made = phase_references(
+                crystals,
+                electrode,
+                electrolyte,
+                roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols()),
+                load_committee([artifacts.get(committee.models[0].checkpoint)]).dynamics_calculator,
+                method_key=committee.key,
+                made_by="the released committee",
+                folder=folder,
+                temperature_K=self.temperature_K,
+                seed=seed,
+                steps=self.steps,
+            )
+            return AnalysisDoc(
+                key=key,
+                name=REFERENCES_NAME,
+                rests_on=[committee.key],
+                values=plain(
+                    {
+                        "temperature_K": made.temperature_K,
+                        "n_runs": {name: len(runs) for name, runs in made.runs.items()},
+                        "told_by_bonds": list(made.by_bonds),
+                        "left_out": made.left_out,
+                    }
+                ),
+                artifact=artifacts.put_bytes(packed_references(made), "analyses", ".npz"),
+                notes=list(made.notes),
+            )
+
+        end = deadline(current_workspace().settings)
+        return once_alone(KIND, key, AnalysisDoc, end, "the runs of phases", compute)
+
+
+@dataclass
+class PhasesMaker(Maker):
+    """Say of every replica of production what formed and where, and of all of them together.
+
+    Parameters
+    ----------
+    electrode, electrolyte
+        Names of the phases.
+    temperature_K
+        Of production.
+    structure_files
+        The user's own phases by name.
+    """
+
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    temperature_K: float = 300.0
+    structure_files: dict[str, str] = field(default_factory=dict)
+    name: str = NAME
+
+    @job(output_schema=AnalysisDoc)
+    def make(self, segments: Sequence[SegmentDoc | None], references: AnalysisDoc | None) -> AnalysisDoc:
+        """Return the answers; without references no atom has a label, and the rest is answered."""
+        done = [s for s in segments if s is not None]
+        question = SurveyQuestion(
+            composition_of_phase(self.electrode, self.structure_files),
+            composition_of_phase(self.electrolyte, self.structure_files),
+            self.temperature_K,
+            PARTS,
+        )
+        key = content_key(
+            KIND,
+            name=NAME,
+            question=question,
+            segments=[s.key for s in done],
+            references=None if references is None else references.key,
+        )
+        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done, references))
+
+    def _measure(
+        self,
+        key: str,
+        question: SurveyQuestion,
+        segments: Sequence[SegmentDoc],
+        references: AnalysisDoc | None,
+    ) -> AnalysisDoc:
+        artifacts = current_workspace().artifacts
+        known: PhaseReferences | None = None
+        notes: list[str] = []
+        if references is not None and references.artifact is not None:
+            known = unpacked_references(artifacts.get(references.artifact))
+        else:
+            notes.append(
+                "the runs of phases at temperature failed, so no atom has a label: interphase query failures"
+            )
+        surveys: dict[str, Survey] = {}
+        for run_id in sorted({s.run_id for s in segments}):
+            paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
+            if not paths:
+                notes.append(f"{run_id} has no trajectory, and what formed in it is not known")
+                continue
+            with RunFrames(paths) as frames:
+                surveys[run_id] = survey(frames, question, told_as=f"phases of {run_id}:", references=known)
+        if not surveys:
+            raise AnalysisError("no replica has a frame; see interphase query segments role=production")
+        runs = {run: each.values["phases"] for run, each in surveys.items()}
+        buffer = io.BytesIO()
+        series = {
+            f"{run}/{name}": array
+            for run, each in surveys.items()
+            for name, array in each.arrays.items()
+            if name.startswith(f"{NAME}.")
+        }
+        np.savez_compressed(buffer, **series)  # type: ignore[arg-type]
+        return AnalysisDoc(
+            key=key,
+            name=NAME,
+            rests_on=[*(s.key for s in segments), *([] if references is None else [references.key])],
+            values={
+                "references_key": None if references is None else references.key,
+                "runs": runs,
+                "pooled": pooled_phases(list(runs.values())),
+            },
+            artifact=artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
+            notes=notes,
+        )

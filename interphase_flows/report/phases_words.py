@@ -1,0 +1,54 @@
+"""What formed and where in a few lines of words, for a terminal."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from interphase_flows.report.quantities import rounded
+
+
+def phases_in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line or more for every subject of the part ``phases``."""
+    anions = found["anions"]
+    yield "anions: " + ", ".join(
+        f"{label} {rounded(anions['start'][label], 2)} to {rounded(n, 2)}"
+        for label, n in anions["end"].items()
+    )
+    events = {
+        role: sum(t["n_events"] for t in each["transitions"])
+        for role, each in found["reactions"].items()
+        if "refused" not in each
+    }
+    if events:
+        yield "reactions: " + ", ".join(f"{n} of atoms of {role}" for role, n in events.items())
+    labels = found["labels"]
+    if "refused" in labels:
+        yield f"phases of atoms: not answered: {labels['refused']}"
+    else:
+        yield "phases of atoms, whole cell at the end: " + _shares(labels["whole_cell"]["shares"])
+        for side, each in _by_side(labels["sides"]):
+            yield (
+                f"phases of atoms {side}: not answered: {each['refused']}"
+                if "refused" in each
+                else f"phases of atoms in the interphase {side}: {_shares(each['shares'])}"
+            )
+    network = found["percolation"]
+    for side, each in _by_side(network.get("sides", network)):
+        words = (
+            f"not answered: {each['refused']}" if "refused" in each else f"{each['state']}: {each['reason']}"
+        )
+        yield f"networks {side}: {words}"
+    if "refused" not in found["domains"]:
+        yield "crystalline domains: " + ", ".join(
+            f"{name} {each['n_domains']}" for name, each in found["domains"].items()
+        )
+
+
+def _by_side(sides: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if "refused" in sides:
+        yield "across the interphase", sides
+        return
+    yield from sides.items()
+
+
+def _shares(shares: Mapping[str, Mapping[str, float]]) -> str:
+    return ", ".join(f"{label} {100 * x['value']:.0f} %" for label, x in shares.items())

@@ -1,0 +1,144 @@
+"""The part ``phases`` of a survey: on runs whose phases are known, with and without references."""
+
+import numpy as np
+import pytest
+
+from growing_interphase import growing
+from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.phases.phase_references import (
+    PhaseReferences,
+    packed_references,
+    unpacked_references,
+)
+from interphase_flows.analysis.survey.phase_pooling import pooled_phases
+from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
+from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.structures.library import load_phase
+from phase_references_of_tests import references
+from phase_runs import frames_of
+
+QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
+
+
+def ask(frames, known=None, question=QUESTION):
+    return survey(frames, question, references=known)
+
+
+def vibrating(name="Li7P3S11", n_frames=6, spread_angstrom=0.06):
+    atoms = load_phase(name)
+    moves = np.random.default_rng(0).normal(0, spread_angstrom, (n_frames, len(atoms), 3))
+    return ArrayFrames(atoms.numbers, 100.0 * np.arange(n_frames), atoms.positions + moves, atoms.cell[:])
+
+
+@pytest.fixture(scope="module")
+def known() -> PhaseReferences:
+    return references()
+
+
+def test_fresh_electrolyte_is_electrolyte_and_holds_no_lithium_sulphide(known):
+    found = ask(frames_of("test", "Li7P3S11"), known).values["phases"]
+    shares = found["labels"]["whole_cell"]["shares"]
+    assert shares["electrolyte"]["value"] > 0.95
+    assert not {"Li2S", "P dissolved in Li2S"} & set(shares)
+    assert found["domains"]["Li2S"]["n_domains"] == 0
+    assert "no domain" in found["domains"]["Li2S"]["scherrer"]["refused"]
+
+
+def test_without_references_anions_are_answered_and_atoms_refused_in_words():
+    found = ask(vibrating()).values["phases"]
+    assert found["anions"]["end"] == {"PS4": 2.0, "P2S7": 2.0}
+    assert found["anions"]["n_frames"] == 6
+    assert "--phases" in found["labels"]["refused"]
+    assert "--phases" in found["domains"]["refused"]
+    assert "no interface" in found["percolation"]["refused"]
+    assert found["order"]["pairs"]["Li-S"]["start"] > 0
+    assert found["diffraction"]["lines"] == {}
+    graph = found["reactions"]["network formers"]
+    assert graph["transitions"] == []
+    assert sum(graph["at_risk_atom_ps"].values()) == pytest.approx(6 * 0.5)
+
+
+def test_a_slab_of_lithium_melt_and_crystal_has_its_domain_and_no_boundaries(known):
+    """Lithium | molten Li2S with Li3P | crystalline Li2S: no electrolyte is left, so layers are refused in words."""
+    answer = ask(frames_of("test", "slab"), known)
+    found = answer.values["phases"]
+    shares = {name: x["value"] for name, x in found["labels"]["whole_cell"]["shares"].items()}
+    assert shares["Li2S"] > 0.25
+    assert shares["amorphous"] > 0.15
+    assert shares["metal"] > 0.25
+    assert found["domains"]["Li2S"]["n_domains"] == 1
+    assert "no interface" in found["labels"]["sides"]["refused"]
+    n_frames, n_labels, n_slabs = answer.arrays["phases.map_atoms"].shape
+    assert (n_frames, n_labels) == (found["labels"]["n_labelled"], len(found["labels"]["names"]))
+    assert answer.arrays["phases.map_edges_angstrom"].shape == (n_slabs + 1,)
+
+
+def test_every_frame_is_asked_for_anions_and_sixty_for_labels(known):
+    found = ask(vibrating(n_frames=70), known).values["phases"]
+    assert found["anions"]["n_frames"] == 70
+    assert found["labels"]["n_labelled"] == 60
+
+
+def test_layers_are_answered_where_boundaries_are_found(known):
+    question = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases"))
+    found = ask(growing(60.0, n_frames=6, planes_per_angstrom=2), known, question)
+    phases = found.values["phases"]
+    for side in ("above", "below"):
+        assert sum(x["value"] for x in phases["labels"]["sides"][side]["shares"].values()) == pytest.approx(1)
+        assert len(phases["percolation"]["sides"][side]["crossing_share"]) == 7
+        ends = found.arrays[f"phases.interphase_{side}_angstrom"]
+        assert np.nanmax(ends[:, 1] - ends[:, 0]) > 10
+
+
+def test_three_replicas_are_pooled_and_reactions_added(known):
+    each = [ask(vibrating(spread_angstrom=s), known).values["phases"] for s in (0.05, 0.06, 0.07)]
+    each[0]["reactions"]["network formers"]["transitions"] = [
+        {
+            "before": "PS4",
+            "after": "PSx",
+            "n_events": 2,
+            "rate_per_ps": 1,
+            "lower_per_ps": 0,
+            "upper_per_ps": 2,
+        }
+    ]
+    found = pooled_phases(each)
+    assert found["n_replicas"] == 3
+    assert found["anions"]["end"]["PS4"] == {"value": 2.0, "lower": 2.0, "upper": 2.0}
+    [arrow] = found["reactions"]["network formers"]["transitions"]
+    assert (arrow["before"], arrow["after"], arrow["n_events"]) == ("PS4", "PSx", 2)
+    at_risk = sum(one["reactions"]["network formers"]["at_risk_atom_ps"]["PS4"] for one in each)
+    assert arrow["rate_per_ps"] == pytest.approx(2 / at_risk)
+    assert found["labels"]["whole_cell"]["shares"]["electrolyte"]["value"] > 0.9
+    assert "no interface" in found["percolation"]["refused"]
+    assert pooled_phases([each[0], {"refused": "why"}])["notes"]
+    with pytest.raises(AnalysisError, match="why"):
+        pooled_phases([{"refused": "why"}])
+
+
+def test_elements_that_do_not_show_their_roles_are_refused():
+    question = SurveyQuestion(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
+    frames = vibrating("Li2S")
+    assert "roles" in survey(frames, question).values["phases"]["refused"].lower()
+
+
+def test_references_are_the_same_after_a_file(known, tmp_path):
+    path = tmp_path / "references.npz"
+    path.write_bytes(packed_references(known))
+    read = unpacked_references(path)
+    assert (read.temperature_K, read.made_by, list(read.crystals)) == (
+        300.0,
+        known.made_by,
+        list(known.crystals),
+    )
+    run = frames_of("test", "slab")
+    assert ask(run, read).values["phases"]["labels"] == ask(run, known).values["phases"]["labels"]
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(AnalysisError, match="delete it"):
+        unpacked_references(path)
+
+
+def test_references_of_another_temperature_are_told(known):
+    hot = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 600.0, ("phases",))
+    assert "300 K" in ask(vibrating(), known, hot).values["phases"]["references"]["notes"][-1]

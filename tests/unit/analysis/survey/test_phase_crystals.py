@@ -1,0 +1,116 @@
+"""Domains, diffraction and order of structures whose answers are known."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.environments import LI_P_S
+from interphase_flows.analysis.phases.roles import roles_of
+from interphase_flows.analysis.survey.phase_diffraction import EndPattern
+from interphase_flows.analysis.survey.phase_domains import domains_of, sublattice_of
+from interphase_flows.analysis.survey.phase_order import OrderSeries
+from interphase_flows.structures.library import load_phase
+from phase_references_of_tests import references
+
+LI2S = load_phase("Li2S")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return references().model(LI_P_S, frozenset({"Li"}), 3.3)
+
+
+def ball(diameter_angstrom: float, turned_deg: float = 0.0):
+    crystal = LI2S * (6, 6, 6)
+    middle = crystal.positions.mean(axis=0)
+    atoms = crystal[np.linalg.norm(crystal.positions - middle, axis=1) < diameter_angstrom / 2]
+    atoms.rotate(turned_deg, "x", center="COP")
+    atoms.set_cell([50.0] * 3)
+    atoms.center()
+    return atoms
+
+
+def found_in(atoms, model):
+    codes = np.full(len(atoms), model.labels.index("Li2S"))
+    return domains_of(
+        atoms.positions,
+        atoms.cell[:],
+        atoms.numbers,
+        codes,
+        model,
+        {"Li2S": LI2S, "Li3P": load_phase("Li3P")},
+    )
+
+
+def test_neighbours_of_a_sublattice_end_before_its_second_shell():
+    assert 4.04 < sublattice_of(LI2S, frozenset({"S"})).link_angstrom < 5.71
+    li3p = sublattice_of(load_phase("Li3P"), frozenset({"P"}))
+    assert 4.6 < li3p.link_angstrom < 6.2
+    assert li3p.volume_per_atom_angstrom3 == pytest.approx(60, rel=0.05)
+
+
+def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
+    atoms = ball(25.0, turned_deg=45.0)
+    atoms.wrap()
+    found = found_in(atoms, model)
+    assert found["Li2S"]["n_domains"] == 1
+    [domain] = found["Li2S"]["domains"]
+    assert domain["diameter_angstrom"] == pytest.approx(25.0, rel=0.08)
+    assert domain["orientation"].plane == (1, 1, 0)
+    assert domain["orientation"].off_deg < 3
+    scherrer = found["Li2S"]["scherrer"]
+    assert scherrer["diameter_angstrom"] == pytest.approx(scherrer["diameter_by_volume_angstrom"], rel=0.12)
+    assert found["Li3P"] == found["Li3P"] | {"n_domains": 0}
+
+
+def test_a_crystal_that_fills_the_cell_has_no_size(model):
+    found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
+    assert "its own periodic image" in found["scherrer"]["refused"]
+    assert found["domains"][0]["orientation"].plane == (1, 0, 0)
+
+
+def test_lines_of_a_small_domain_run_into_each_other(model):
+    assert "run into each other" in found_in(ball(11.0), model)["Li2S"]["scherrer"]["refused"]
+
+
+def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
+    atoms = LI2S * (2, 2, 2)
+    pattern = EndPattern(atoms.numbers)
+    pattern.add(atoms.positions, atoms.cell[:])
+    series, values = pattern.arrays(), pattern.values({"Li2S": LI2S})
+    angles, intensity = series["phases.two_theta_deg"], series["phases.diffraction"]
+    assert angles[intensity.argmax()] == pytest.approx(27.05, abs=0.4)
+    assert "the cell repeats after 11 Å" in values["limit"]
+    assert values["lines"]["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
+
+
+def test_a_tall_cell_is_seen_at_all_heights():
+    """Twice the crystal, and beside it the crystal with a gas of the same atoms above: half of the line is left."""
+    crystal = LI2S * (5, 5, 5)
+    gas = crystal.copy()
+    gas.positions = np.random.default_rng(0).random((len(gas), 3)) @ gas.cell[:]
+    gas.positions[:, 2] += crystal.cell[2, 2]
+    tall = crystal + gas
+    tall.set_cell(crystal.cell[:] * [[1], [1], [2]])
+    twice = crystal * (1, 1, 2)
+    highest = {}
+    for name, atoms in (("tall", tall), ("twice", twice)):
+        pattern = EndPattern(atoms.numbers)
+        pattern.add(atoms.positions, atoms.cell[:])
+        assert pattern.values({})["n_spheres"] == 2
+        highest[name] = pattern.arrays()["phases.diffraction"].max()
+    assert 0.4 < highest["tall"] / highest["twice"] < 0.7
+
+
+def test_order_of_a_melting_crystal_falls():
+    roles = roles_of(["Li"], ["Li", "P", "S"])
+    atoms = LI2S * (2, 2, 2)
+    series = OrderSeries(atoms.numbers, roles, 24)
+    rng = np.random.default_rng(0)
+    for frame in range(24):
+        spread = 0.1 + 0.03 * frame
+        series.add(float(frame), atoms.positions + rng.normal(0, spread, (len(atoms), 3)), atoms.cell[:])
+    tau = series.arrays()["phases.order Li-S"]
+    assert len(tau) == 12
+    assert tau[0] > 1.5 * tau[-1]
+    pairs = series.values()["pairs"]
+    assert pairs == {"Li-S": {"start": pytest.approx(tau[0]), "end": pytest.approx(tau[-1])}}

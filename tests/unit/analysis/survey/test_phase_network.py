@@ -1,0 +1,109 @@
+"""Networks across an interphase: planted lattices of Li and P, with and without a gap."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from interphase_flows.analysis.environments import LI_P_S, classify_environments
+from interphase_flows.analysis.phases.roles import roles_of
+from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.phase_map import layer_of
+from interphase_flows.analysis.survey.phase_network import NetworkSweep
+
+ROLES = roles_of(["Li"], ["Li", "P", "S"])
+SPACING_ANGSTROM, N_PLANES, HEIGHT_ANGSTROM = 2.5, 10, 60.0
+BEGIN_ANGSTROM = 10.0
+
+
+def interphase(thickness_angstrom: float, n: int = 1, begin_angstrom: float = BEGIN_ANGSTROM) -> Interface:
+    ones = np.ones(n)
+    return Interface(
+        name="above",
+        first_frame=0,
+        is_found=ones.astype(bool),
+        time_ps=np.arange(float(n)),
+        thickness_angstrom=thickness_angstrom * ones,
+        electrode_side_angstrom=begin_angstrom * ones,
+        electrolyte_side_angstrom=(begin_angstrom + thickness_angstrom) * ones,
+        reservoirs={},
+    )
+
+
+def lattice(*missing: int) -> Atoms:
+    """Li and P in turns on a square lattice, planes 2.5 Å apart from 10 Å on; some planes are left out."""
+    symbols, places = [], []
+    for plane in range(N_PLANES):
+        if plane in missing:
+            continue
+        for i in range(4):
+            for j in range(4):
+                symbols.append("Li" if (plane + i + j) % 2 else "P")
+                places.append(
+                    [
+                        SPACING_ANGSTROM * i,
+                        SPACING_ANGSTROM * j,
+                        BEGIN_ANGSTROM + 0.2 + SPACING_ANGSTROM * plane,
+                    ]
+                )
+    cell = [4 * SPACING_ANGSTROM, 4 * SPACING_ANGSTROM, HEIGHT_ANGSTROM]
+    return Atoms(symbols, positions=places, cell=cell, pbc=True)
+
+
+def swept(atoms: Atoms, interface: Interface):
+    sweep = NetworkSweep(atoms.numbers, ROLES, [interface])
+    codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).atom_codes
+    sweep.add(0, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM)
+    return sweep.values()["sides"]["above"]
+
+
+def test_a_whole_lattice_of_li_and_p_conducts_electrons():
+    found = swept(lattice(), interphase(23.0))
+    assert found["state"] == "mixed-conducting"
+    assert found["onset_angstrom"] == pytest.approx(2.58, abs=0.02)
+    assert set(found["crossing_share"]) == {1.0}
+
+
+def test_a_gap_of_5_angstrom_makes_it_ionic():
+    found = swept(lattice(5), interphase(23.0))
+    assert found["state"] == "ionic"
+    assert found["onset_angstrom"] is None
+    assert not np.any(found["crossing_share"])
+
+
+def test_a_network_of_distances_longer_than_bonds_decides_nothing():
+    atoms = lattice()
+    atoms.set_cell(atoms.cell[:] * [1.2, 1.2, 1.0])
+    atoms.positions *= [1.2, 1.2, 1.2]
+    found = swept(atoms, interphase(27.0, begin_angstrom=12.0))
+    assert found["state"] == "undecided"
+    assert "longer than a bond" in found["reason"]
+
+
+def test_a_layer_thinner_than_two_bonds_is_refused():
+    assert "any bond crosses it" in swept(lattice(), interphase(5.0))["refused"]
+
+
+def test_phosphorus_of_whole_anions_is_no_path():
+    """The same lattice, but every P has four S around it."""
+    atoms = lattice()
+    is_p = atoms.numbers == 15
+    around = 1.2 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
+    ligands = (atoms.positions[is_p][:, None] + around).reshape(-1, 3)
+    both = atoms + Atoms("S" * len(ligands), positions=ligands)
+    codes = np.full(len(both), -1)
+    codes[np.flatnonzero(both.numbers == 15)] = 0
+    codes[both.numbers == 16] = 0
+    sweep = NetworkSweep(both.numbers, ROLES, [interphase(23.0)])
+    sweep.add(0, both.positions, both.cell[:], codes, HEIGHT_ANGSTROM)
+    assert sweep.values()["sides"]["above"]["state"] == "ionic"
+
+
+def test_a_layer_may_lie_across_the_border_of_the_cell():
+    low, high = layer_of(interphase(20.0, begin_angstrom=50.0), 0, HEIGHT_ANGSTROM)
+    assert (low, high) == pytest.approx((50 / 60, 70 / 60))
+    assert layer_of(interphase(20.0), 5, HEIGHT_ANGSTROM) is None
+
+
+def test_an_interphase_that_no_frame_has_is_refused():
+    sweep = NetworkSweep(lattice().numbers, ROLES, [interphase(20.0)])
+    assert "no frame" in sweep.values()["sides"]["above"]["refused"]
