@@ -149,7 +149,7 @@ def test_unfinished_campaign_says_what_is_missing(bare_page):
     assert "no iteration of active learning has finished" in text
     assert "no production run has finished. The learning is running." in text
     assert "No production run has finished, so nothing about growth or passivation can be said." in text
-    assert text.count("Missing:") == 13
+    assert text.count("Missing:") == 14
     assert "<script" not in bare_page
 
 
