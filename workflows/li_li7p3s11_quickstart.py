@@ -21,29 +21,16 @@ campaign = Campaign(
         "stop_force_error_ev_per_angstrom": 2.0,
     },
     production={
-        "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50},
-        "steps_per_segment": 750,
-        "frame_interval_steps": 15,
-        "watch_interval_steps": 15,
-        "checkpoint_interval_steps": 125,
-        "equilibration_fs": 1000,
+        "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50}, "equilibration_fs": 1000,
+        "steps_per_segment": 750, "frame_interval_steps": 15, "watch_interval_steps": 15, "checkpoint_interval_steps": 125,
     },
     transport_grid={
-        "electrode_fractions": [0.07, 0.53],
-        "n_per_fraction": 1,
-        "n_atoms": 45,
-        "temperatures_K": [900, 1200, 1500],
-        "melt_steps": 200,
-        "quench_steps": 200,
-        "friction_per_ps": 5,
-        "equilibration_steps": 100,
-        "n_segments": 1,
-        "steps_per_segment": 400,
-        "frame_interval_steps": 5,
-        "watch_interval_steps": 25,
+        "electrode_fractions": [0.07, 0.53], "n_per_fraction": 1, "n_atoms": 45, "temperatures_K": [900, 1200, 1500],
+        "melt_steps": 200, "quench_steps": 200, "friction_per_ps": 5, "equilibration_steps": 100, "n_segments": 1,
+        "steps_per_segment": 400, "frame_interval_steps": 5, "watch_interval_steps": 25,
         "checkpoint_interval_steps": 200,
     },
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     from interphase_flows.managers.local import run_campaign
