@@ -15,20 +15,20 @@ campaign = Campaign(
     committee={"training": {"max_epochs": 24, "warm_start_epochs": 12}},
     exploration={"dynamics": {"temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
-        "max_iterations": 2,
-        "labels_per_iteration": 24,
+        "max_iterations": 2, "labels_per_iteration": 24,
         "select_force_error_ev_per_angstrom": 0.8,
         "stop_force_error_ev_per_angstrom": 2.0,
     },
     production={
         "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50}, "equilibration_fs": 1000,
-        "steps_per_segment": 750, "frame_interval_steps": 15, "watch_interval_steps": 15, "checkpoint_interval_steps": 125,
+        "steps_per_segment": 750, "checkpoint_interval_steps": 125, "frame_interval_steps": 15,
+        "watch_interval_steps": 15,
     },
     transport_grid={
-        "electrode_fractions": [0.07, 0.53], "n_per_fraction": 1, "n_atoms": 45, "temperatures_K": [900, 1200, 1500],
-        "melt_steps": 200, "quench_steps": 200, "friction_per_ps": 5, "equilibration_steps": 100, "n_segments": 1,
-        "steps_per_segment": 400, "frame_interval_steps": 5, "watch_interval_steps": 25,
-        "checkpoint_interval_steps": 200,
+        "electrode_fractions": [0.07, 0.53], "n_per_fraction": 1, "temperatures_K": [900, 1200, 1500],
+        "melt_steps": 150, "quench_steps": 150, "friction_per_ps": 5, "equilibration_steps": 100, "n_segments": 1,
+        "steps_per_segment": 300, "frame_interval_steps": 5, "watch_interval_steps": 25,
+        "checkpoint_interval_steps": 150, "n_atoms": 45,
     },
 )  # fmt: skip
 

@@ -29,6 +29,9 @@ class InterphaseHistory:
     reservoirs
         What is left of each side, unreacted, in Å or atoms, (n_frames,) each. Without it nothing can be
         called passivated, because a slab that ran out looks the same.
+    area_nm2
+        Of the interface: an atom adds its inverse to a crossing. Without it a window in which nothing passed is
+        taken for one in which nothing can.
 
     Raises
     ------
@@ -40,6 +43,7 @@ class InterphaseHistory:
     thickness_angstrom: FloatArray
     passed_atoms_per_nm2: Mapping[str, FloatArray]
     reservoirs: Mapping[str, FloatArray] = field(default_factory=dict)
+    area_nm2: float | None = None
 
     def __post_init__(self) -> None:
         steps = np.diff(self.time_ps)
@@ -68,6 +72,10 @@ class InterphaseHistory:
         return {GROWTH: np.asarray(self.thickness_angstrom, dtype=float)} | {
             name: np.asarray(series, dtype=float) for name, series in self.passed_atoms_per_nm2.items()
         }
+
+    def event_of(self, name: str) -> float:
+        """Return what one atom adds to a quantity: 0 for the thickness, and where the area is not known."""
+        return 0.0 if name == GROWTH or self.area_nm2 is None else 1.0 / self.area_nm2
 
     def depletion(self) -> Depletion | None:
         """Return which side ran out first, or None."""

@@ -57,7 +57,7 @@ def pooled_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple
         time: FloatArray = np.asarray(each.time_ps, dtype=float)
         slack = 1e-9 * float(time[-1])
         inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
-        rates.append(window_rate(time[inside], each.quantities[name][inside]))
+        rates.append(window_rate(time[inside], each.quantities[name][inside], event=each.event_of(name)))
     values = np.array([rate.rate_per_ps for rate in rates])
     n = len(rates)
     return PooledRate(

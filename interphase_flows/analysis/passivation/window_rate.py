@@ -23,6 +23,8 @@ from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10
+NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
+"""Events below which a Poisson process may have expected some and shown none: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
 MOST_POINTS = 60
 """Neighbouring frames of longer windows are averaged: the slow part of the noise decides."""
 WHITE_NOISE = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -55,8 +57,18 @@ class _Noise:
     log_determinants: float
 
 
-def window_rate(time_ps: FloatArray, values: FloatArray) -> WindowRate:
-    """Return the mean rate of a series, (n_frames,), over its whole length; frames are evenly spaced.
+def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) -> WindowRate:
+    """Return the mean rate of a series over its whole length.
+
+    Parameters
+    ----------
+    time_ps
+        Evenly spaced, (n_frames,), ps.
+    values
+        (n_frames,).
+    event
+        What one event adds to a series that counts, such as an atom that crosses a plane; 0 for others. A window without
+        events has a rate of zero, and an interval of as many events as may have failed to appear.
 
     Raises
     ------
@@ -87,7 +99,9 @@ def window_rate(time_ps: FloatArray, values: FloatArray) -> WindowRate:
     weight /= weight.sum()
     rate = float(weight @ slope)
     variance += (slope - rate) ** 2
-    return WindowRate(rate / step_ps, math.sqrt(float(weight @ variance)) / step_ps, n)
+    error = math.sqrt(float(weight @ variance)) / step_ps
+    least_error = NO_EVENT * event / (step_ps * n) / float(student.ppf(0.5 + CONFIDENCE / 2, n - 2))
+    return WindowRate(rate / step_ps, max(error, least_error), n)
 
 
 @lru_cache(maxsize=32)

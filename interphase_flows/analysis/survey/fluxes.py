@@ -59,7 +59,7 @@ def passed_of(interface: Interface, counted: CrossingSeries) -> dict[str, FloatA
 
 def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, Any]]:
     """Return the mean flux of each species through each boundary, by both causes and by atoms alone."""
-    sign = towards_electrolyte(interface)
+    sign, atom = towards_electrolyte(interface), 1.0 / float(counted.area_nm2.mean())
     rows = []
     for plane in (BEGIN, END):
         net, own = (counted.cumulative_atoms_per_nm2(plane, static=static) for static in (False, True))
@@ -67,8 +67,8 @@ def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, 
             {
                 "species": species,
                 "boundary": plane,
-                "net_atoms_per_nm2_ps": _rate(counted.time_ps, sign * net[species]),
-                "by_atoms_per_nm2_ps": _rate(counted.time_ps, sign * own[species]),
+                "net_atoms_per_nm2_ps": _rate(counted.time_ps, sign * net[species], atom),
+                "by_atoms_per_nm2_ps": _rate(counted.time_ps, sign * own[species], atom),
                 "passed_atoms_per_nm2": round(
                     float(sign * net[species][-1]), 9
                 ),  # halves of atoms summed as floats
@@ -78,10 +78,10 @@ def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, 
     return rows
 
 
-def _rate(time_ps: FloatArray, passed: FloatArray) -> Interval:
+def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Interval:
     if len(time_ps) < LEAST_FRAMES:
         return Interval(float((passed[-1] - passed[0]) / (time_ps[-1] - time_ps[0])), np.nan, np.nan)
-    return window_rate(time_ps, passed).interval()
+    return window_rate(time_ps, passed, event=atom).interval()
 
 
 def driven_by_gradients(

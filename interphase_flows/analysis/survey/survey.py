@@ -241,8 +241,13 @@ class _Surveyor:
         return {"state": state, "sides": sides}
 
     def _side_verdict(self, each: Interface) -> dict[str, Any]:
+        counted = self._crossings(each)
         history = InterphaseHistory(
-            each.time_ps, each.thickness_angstrom, passed_of(each, self._crossings(each)), each.reservoirs
+            each.time_ps,
+            each.thickness_angstrom,
+            passed_of(each, counted),
+            each.reservoirs,
+            area_nm2=float(counted.area_nm2.mean()),
         )
         self.histories[each.name] = history
         return judged_with_rates([history])

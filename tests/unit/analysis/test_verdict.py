@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.passivation.window_rate import window_rate
 from interphase_flows.exceptions import AnalysisError
@@ -120,3 +121,28 @@ def test_a_straight_line_has_its_slope_and_no_error():
     found = window_rate(time, 3.0 - 0.2 * time)
     assert found.rate_per_ps == pytest.approx(-0.2)
     assert found.standard_error_per_ps < 1e-9
+
+
+def test_a_window_in_which_nothing_crossed_bounds_the_flux_by_the_events_that_may_be_missed():
+    """Nothing seen in 100 ps through 2 nm² is compatible with 3.7 atoms (Garwood), not with none."""
+    time = np.linspace(0.0, 100.0, 50)
+    silent = window_rate(time, np.zeros(50), event=0.5).interval()
+    assert silent.value == 0.0
+    assert silent.upper == pytest.approx(0.5 * 3.689 / 100.0, rel=0.03)
+    assert silent.lower == -silent.upper
+
+
+def test_a_silent_species_through_a_small_area_is_not_passivated():
+    """Its bound is above a hundredth of the peak; with a larger interface the same silence suffices."""
+    time = np.linspace(0.0, 4000.0, 1000)
+    grown = 20.0 * -np.expm1(-time / 80.0)
+    noise = np.random.default_rng(0).normal(0.0, 0.05, 1000)
+    stops = np.floor(8.0 * grown) / 8.0
+    left = {"electrode": 300.0 - grown, "electrolyte": 300.0 - grown}
+    states = {
+        area: verdict(
+            [InterphaseHistory(time, 4.0 + grown + noise, {"Li": stops}, left, area_nm2=area)]
+        ).state
+        for area in (0.2, 200.0)
+    }
+    assert states == {0.2: "undecided", 200.0: "passivated"}
