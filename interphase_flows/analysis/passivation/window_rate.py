@@ -24,7 +24,7 @@ from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10
 NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
-"""Events below which a Poisson process may have expected some and shown none: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
+"""Events that may be expected of a Poisson process that showed none: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
 MOST_POINTS = 60
 """Neighbouring frames of longer windows are averaged: the slow part of the noise decides."""
 WHITE_NOISE = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
