@@ -72,12 +72,14 @@ def test_the_page_and_figures_are_written_and_load_nothing(analyse, tmp_path):
     assert analyse("run.traj", *SIDES)[0] == 0
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Above: undecided." in page
+    assert "What formed, where" in page
+    assert "--phases" in page  # atoms are not labelled, and the page says how they would be
     assert "Law of growth" in page
     assert "http" not in page.partition("<body>")[2]
     thick = answer(tmp_path / "analysis")[0]["boundaries"]["sides"]["above"]["thickness_end_angstrom"]
     assert f"{thick:.3g}" in page
     names = {path.name for path in (tmp_path / "analysis" / "figures").iterdir()}
-    assert {"thickness_above.svg", "passed_above.png"} <= names
+    assert {"thickness_above.svg", "passed_above.png", "anion_counts.svg", "diffraction.png"} <= names
 
 
 def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tmp_path):
@@ -175,6 +177,8 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Qq7", *SIDES[4:]), "Qq"),
         (("replica-0", "--campaign", "none"), "none"),
+        (("replica-0", "--campaign", "none", "--phases", "Li2S"), "leave out --phases"),
+        (("run.traj", *SIDES, "--phases", "Li2S,Qq"), "NAME=FILE"),
     ],
 )
 def test_what_is_wrong_is_a_sentence_and_exit_code_2(analyse, tmp_path, arguments, words):

@@ -71,7 +71,7 @@ def test_every_job_has_a_kind_and_a_campaign(workflow):
     assert set(names) <= set(JOB_KINDS)
     assert names["train"] == {"train", "committee"}
     assert names["dft"] == {"relax"}
-    assert names["md"] == {"production", "amorphous", "interface"}
+    assert names["md"] == {"production", "amorphous", "interface", "phase"}
     assert {"continue_or_end", "conclude", "iteration", "label", "thermodynamics"} <= names["analysis"]
 
 
