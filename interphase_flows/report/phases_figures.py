@@ -189,8 +189,8 @@ def percolation_figure(network: Mapping[str, Any]) -> Figure:
                 label=f"{name}: largest, share of atoms",
             )
         axes.axvline(network["bond_angstrom"], color=GREY, linestyle=":")
-        axes.text(network["bond_angstrom"], 1.02, "longest bond", ha="center", fontsize=8, color=GREY)
-        axes.set(xlabel=f"longest {network['pair']} distance that counts as a bond (Å)", ylim=(-0.03, 1.09))
+        axes.text(network["bond_angstrom"], 1.06, " longest bond", ha="left", fontsize=8, color=GREY)
+        axes.set(xlabel=f"longest {network['pair']} distance that counts as a bond (Å)", ylim=(-0.03, 1.14))
         figure.legend(loc="outside right upper")
     return figure
 
