@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from interphase_flows.analysis.frames import FloatArray, FrameSource, chosen_frames, mask_of
-from interphase_flows.analysis.neighbours import pairs_within
+from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, chosen_frames, mask_of
+from interphase_flows.analysis.neighbours import PeriodicTree
 from interphase_flows.exceptions import AnalysisError
 
 NOT_AN_ANION = -1
@@ -52,6 +52,11 @@ class AnionChemistry:
                 "must be "
                 "two sets of elements with nothing in common, neither of them empty"
             )
+
+    @property
+    def longest_bond_angstrom(self) -> float:
+        """The longest of the three, in Å."""
+        return max(self.centre_ligand_angstrom, self.centre_centre_angstrom, self.ligand_ligand_angstrom)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -136,14 +141,31 @@ def classify_environments(
     AnalysisError
         The cell has no volume.
     """
+    members = np.flatnonzero(mask_of(numbers, {*chemistry.anion_centres, *chemistry.ligands}))
+    tree = PeriodicTree(np.asarray(positions)[members], cell, chemistry.longest_bond_angstrom)
+    return environments_in(tree, members, numbers, chemistry)
+
+
+def environments_in(
+    tree: PeriodicTree, members: IntArray, numbers: NDArray[np.integer], chemistry: AnionChemistry
+) -> Environments:
+    """Name anions as `classify_environments` does, in a tree of the centres and ligands that is there already.
+
+    Parameters
+    ----------
+    tree
+        Centres and ligands of a frame.
+    members
+        Which atoms they are, (n_members,).
+    numbers
+        Atomic numbers of all atoms, (n_atoms,).
+    chemistry
+        Elements and bond lengths.
+    """
+    numbers = np.asarray(numbers)
     is_centre = mask_of(numbers, chemistry.anion_centres)
-    members = np.flatnonzero(is_centre | mask_of(numbers, chemistry.ligands))
-    centre = is_centre[members]
-    n_members = len(members)
-    longest = max(
-        chemistry.centre_ligand_angstrom, chemistry.centre_centre_angstrom, chemistry.ligand_ligand_angstrom
-    )
-    pairs = pairs_within(np.asarray(positions)[members], cell, longest)
+    centre, n_members = is_centre[members], len(members)
+    pairs = tree.few_within(chemistry.longest_bond_angstrom)
     # 2 for two centres, 1 for a centre and a ligand, 0 for two ligands
     kind = centre[pairs.first].astype(np.int8) + centre[pairs.second]
     limits = np.array(

@@ -1,21 +1,27 @@
-"""Pairs of atoms within a cut-off in any periodic cell, by freud.
+"""Neighbours of atoms in any periodic cell, by a k-d tree with as many periodic images as a question needs.
 
-freud (Ramasubramani et al., Comput. Phys. Commun. 254, 107275 (2020)) knows only boxes whose lattice vectors
-form an upper triangular matrix (columns are vectors), centred on the origin, in single precision, and it
-refuses cut-offs over half the smallest distance between faces. `standard_orientation` turns the crystal to
-that setting; cells that are too thin are repeated, with the neighbours counted once per periodic image.
+The tree is that of Bentley, Commun. ACM 18, 509 (1975), as in `scipy.spatial.cKDTree`. Points are wrapped into the cell,
+and images within a margin around it join them, so any triclinic cell will do, however thin; neighbours are counted once
+per periodic image. The tree lets other threads run while it works.
 """
 
 import math
 from itertools import product
 from typing import NamedTuple
 
-import freud
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from interphase_flows.analysis.frames import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
+
+FEW = 6
+"""Neighbours that are asked for at first where few are expected."""
+LEAF_SIZE = 16
+"""Points that the tree compares one by one."""
+SPARE = 1.1
+"""Margin over the radius that nearest neighbours fill at the mean density."""
 
 
 class Pairs(NamedTuple):
@@ -27,6 +33,17 @@ class Pairs(NamedTuple):
     """Index of the neighbour, (n_pairs,)."""
     distance_angstrom: FloatArray
     """Distance in Å, (n_pairs,)."""
+
+
+class Nearest(NamedTuple):
+    """The n nearest neighbours of some points, the nearest first."""
+
+    distance_angstrom: FloatArray
+    """Distances in Å, (n_rows, n)."""
+    index: IntArray
+    """Which points they are, or are images of, (n_rows, n)."""
+    vectors_angstrom: FloatArray
+    """Vectors to them in Å, (n_rows, n, 3)."""
 
 
 def face_distances(cell: NDArray[np.floating]) -> FloatArray:
@@ -48,7 +65,7 @@ def face_distances(cell: NDArray[np.floating]) -> FloatArray:
 
 def fractional(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> FloatArray:
     """Return fractional coordinates, (n_atoms, 3), not wrapped."""
-    return np.linalg.solve(np.asarray(cell, dtype=float).T, np.asarray(positions, dtype=float).T).T
+    return np.asarray(positions, dtype=float) @ np.linalg.inv(np.asarray(cell, dtype=float))
 
 
 def standard_orientation(cell: NDArray[np.floating]) -> FloatArray:
@@ -60,12 +77,6 @@ def standard_orientation(cell: NDArray[np.floating]) -> FloatArray:
     upper = np.linalg.qr(cell.T, mode="r")
     signs = np.sign(np.diag(upper))
     return (upper * signs[:, None]).T
-
-
-def freud_box(cell: NDArray[np.floating]) -> freud.box.Box:
-    """Return freud's box of a cell in its standard orientation."""
-    a, b, c = standard_orientation(cell)
-    return freud.box.Box(Lx=a[0], Ly=b[1], Lz=c[2], xy=b[0] / b[1], xz=c[0] / c[2], yz=c[1] / c[2])
 
 
 def repeated(
@@ -86,9 +97,128 @@ def repeated(
     return everywhere, turned * np.array(copies, dtype=float)[:, None]
 
 
-def centred(points: FloatArray, box_cell: FloatArray) -> NDArray[np.float32]:
-    """Return points of a cell that starts at the origin as points of freud's box, which is centred there."""
-    return (points - 0.5 * box_cell.sum(axis=0)).astype(np.float32)
+class PeriodicTree:
+    """Points of a periodic cell that can be asked for their neighbours.
+
+    Parameters
+    ----------
+    positions
+        Positions in Å, wrapped or not, (n_points, 3).
+    cell
+        Lattice vectors in Å as rows, (3, 3).
+    margin_angstrom
+        Width of the border of images, in Å: best the distance of the farthest neighbour that is asked for.
+
+    Raises
+    ------
+    AnalysisError
+        The cell has no volume.
+    """
+
+    def __init__(
+        self, positions: NDArray[np.floating], cell: NDArray[np.floating], margin_angstrom: float
+    ) -> None:
+        self._cell = np.asarray(cell, dtype=float)
+        self._heights = face_distances(self._cell)
+        self._fractions = _wrapped(positions, self._cell)
+        self._widen(margin_angstrom)
+
+    def __len__(self) -> int:
+        return len(self._fractions)
+
+    @property
+    def positions(self) -> FloatArray:
+        """Positions in Å, wrapped into the cell, (n_points, 3)."""
+        return self._points[: len(self)]
+
+    def _widen(self, margin_angstrom: float) -> None:
+        self._margin = margin_angstrom
+        # a hair wider: what is exactly so far away is found whatever the rounding
+        fractions, self._index = _with_images(self._fractions, 1.000001 * margin_angstrom / self._heights)
+        self._points = fractions @ self._cell
+        self._tree = cKDTree(self._points, LEAF_SIZE, compact_nodes=False, balanced_tree=False)
+
+    def nearest(self, n: int, rows: IntArray) -> Nearest:
+        """Find the n nearest neighbours of some of the points; a point's images are its neighbours, itself is not."""
+        return Nearest(*(each[:, 1:] for each in self._nearest(n + 1, self._fractions[rows])))
+
+    def nearest_to(self, n: int, positions: NDArray[np.floating]) -> Nearest:
+        """Find the n points nearest to positions in Å, (n_positions, 3)."""
+        return self._nearest(n, _wrapped(positions, self._cell))
+
+    def _nearest(self, n: int, fractions: FloatArray) -> Nearest:
+        if len(self) == 0:
+            raise AnalysisError(f"{n} neighbours among no points: there are none")
+        places = fractions @ self._cell
+        # a point is right as far as the border of the images is away from it
+        inner = (np.minimum(fractions, 1.0 - fractions) * self._heights).min(axis=1)
+        found = self._ask(n, places)
+        missed = np.flatnonzero(found.distance_angstrom[:, -1] > inner + self._margin)
+        while len(missed):
+            # infinite where there are fewer images than neighbours
+            farthest = float(found.distance_angstrom[missed, -1].max())
+            self._widen(farthest if np.isfinite(farthest) else 2.0 * self._margin)
+            for old, new in zip(found, self._ask(n, places[missed]), strict=True):
+                old[missed] = new
+            missed = missed[found.distance_angstrom[missed, -1] > inner[missed] + self._margin]
+        return found
+
+    def _ask(self, n: int, places: FloatArray) -> Nearest:
+        distance, found = self._tree.query(places, n)
+        vectors = self._points.take(found, axis=0, mode="clip")
+        vectors -= places[:, None, :]
+        return Nearest(distance, self._index.take(found, mode="clip"), vectors)
+
+    def few_within(self, cutoff_angstrom: float, positions: NDArray[np.floating] | None = None) -> Pairs:
+        """Find neighbours within a cut-off that holds few, such as a bond; more are found, too, but slowly.
+
+        Parameters
+        ----------
+        cutoff_angstrom
+            Largest distance in Å.
+        positions
+            From where, in Å, (n_positions, 3); from the points themselves by default, each leaving itself out.
+        """
+        if cutoff_angstrom > self._margin:
+            self._widen(cutoff_angstrom)
+        fractions = self._fractions if positions is None else _wrapped(positions, self._cell)
+        places = fractions @ self._cell
+        beyond = float(np.nextafter(cutoff_angstrom, np.inf))  # the tree finds what is closer, not as close
+        rows, n = np.arange(len(places)), FEW
+        parts = []
+        while len(rows):
+            distance, found = self._tree.query(places[rows], n, distance_upper_bound=beyond)
+            near = np.isfinite(distance)
+            full = near[:, -1].copy()
+            near[full] = False  # to be asked for more
+            if positions is None:
+                near &= found != rows[:, None]
+            parts.append((np.repeat(rows, near.sum(axis=1)), self._index[found[near]], distance[near]))
+            rows, n = rows[full], 2 * n
+        if not parts:
+            return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        pairs = Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        if len(parts) == 1:
+            return pairs
+        order = np.argsort(pairs.first, kind="stable")
+        return Pairs(*(each[order] for each in pairs))
+
+    def all_within(self, cutoff_angstrom: float) -> Pairs:
+        """Find the neighbours of all points within a cut-off that may hold many."""
+        if cutoff_angstrom > self._margin:
+            self._widen(cutoff_angstrom)
+        own = cKDTree(self.positions, LEAF_SIZE, compact_nodes=False, balanced_tree=False)
+        found = own.sparse_distance_matrix(self._tree, cutoff_angstrom, output_type="ndarray")
+        found = found[found["i"] != found["j"]]
+        found = found[np.argsort(found["i"], kind="stable")]
+        return Pairs(found["i"].astype(np.int64), self._index[found["j"]], found["v"].copy())
+
+
+def tree_for_nearest(positions: NDArray[np.floating], cell: NDArray[np.floating], n: int) -> PeriodicTree:
+    """Return a tree whose margin is what n neighbours fill at the mean density, and some more."""
+    volume = float(np.prod(face_distances(cell)))
+    radius = (3 * (n + 1) * volume / (4 * np.pi * max(1, len(positions)))) ** (1 / 3)
+    return PeriodicTree(positions, cell, SPARE * radius)
 
 
 def pairs_within(
@@ -115,13 +245,25 @@ def pairs_within(
     n_atoms = len(positions)
     if n_atoms == 0:
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    # a hair more than twice the cut-off: freud compares in single precision
-    points, box_cell = repeated(positions, cell, 2.0 * cutoff_angstrom * (1 + 1e-5))
-    inside = centred(points, box_cell)
-    query = freud.locality.AABBQuery(freud_box(box_cell), inside)
-    found = query.query(
-        inside[:n_atoms], {"mode": "ball", "r_max": cutoff_angstrom, "exclude_ii": True}
-    ).toNeighborList(sort_by_distance=False)
-    first = np.asarray(found.query_point_indices, dtype=np.int64)
-    second = np.asarray(found.point_indices, dtype=np.int64) % n_atoms
-    return Pairs(first, second, np.asarray(found.distances, dtype=float))
+    return PeriodicTree(positions, cell, cutoff_angstrom).all_within(cutoff_angstrom)
+
+
+def _wrapped(positions: NDArray[np.floating], cell: FloatArray) -> FloatArray:
+    return fractional(positions, cell) % 1.0
+
+
+def _with_images(fractions: FloatArray, margin: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Add the images within a margin (3,) around the unit cube; returns them and whose images they are."""
+    index = np.arange(len(fractions))
+    for axis in range(3):
+        parts, owners = [fractions], [index]
+        for shift in range(1, int(np.ceil(margin[axis])) + 1):
+            for way in (shift, -shift):
+                moved = fractions[:, axis] + way
+                kept = (moved > -margin[axis]) & (moved < 1.0 + margin[axis])
+                image = fractions[kept]
+                image[:, axis] = moved[kept]
+                parts.append(image)
+                owners.append(index[kept])
+        fractions, index = np.concatenate(parts), np.concatenate(owners)
+    return fractions, index

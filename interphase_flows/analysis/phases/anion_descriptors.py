@@ -4,12 +4,12 @@ The sublattice of *all* anion-forming and network-forming atoms together tells a
 whoever sits on it: P in Li2S and P in Li3P differ by one Li on average at 300 K, which decides nothing for one atom.
 """
 
-import freud
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import BoolArray, FloatArray
-from interphase_flows.analysis.neighbours import centred, face_distances, freud_box, repeated
+from interphase_flows.analysis.bond_order import averaged_bond_order, bond_order, mean_harmonics
+from interphase_flows.analysis.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.neighbours import Nearest, PeriodicTree, tree_for_nearest
 from interphase_flows.exceptions import AnalysisError
 
 N_SUBLATTICE = 12
@@ -34,8 +34,7 @@ def anion_descriptors(
 ) -> FloatArray:
     """Describe every anion of a frame.
 
-    Bond order is that of Steinhardt et al., Phys. Rev. B 28, 784 (1983), averaged over the sublattice neighbours as by
-    Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008).
+    Bond order is that of `analysis.bond_order`, of the sublattice averaged over its neighbours.
 
     Parameters
     ----------
@@ -61,70 +60,73 @@ def anion_descriptors(
         raise AnalysisError(
             f"{int(anions.sum())} anions and {int(cations.sum())} cations: both are needed to describe one"
         )
-    positions = np.asarray(positions, dtype=float)
-    n_anions = int(anions.sum())
-    # wide enough for 14 sublattice neighbours and 10 cations, of the scarcer kind
-    fewest = min(n_anions, int(cations.sum()))
-    density = fewest / float(np.prod(face_distances(cell)))
-    width = 4.0 * (3 * 15 / (4 * np.pi * density)) ** (1 / 3)
-    order = np.concatenate([np.flatnonzero(anions), np.flatnonzero(cations)])
-    everywhere, box_cell = repeated(positions[order], cell, width)
-    box, points = freud_box(box_cell), centred(everywhere, box_cell)
-    is_anion = np.arange(len(points)) % len(order) < n_anions
+    positions = np.asarray(positions)
+    sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
+    return described(sublattice, positions[cations], cell, np.arange(len(sublattice)))
 
-    sublattice = points[is_anion]
-    near = _nearest(box, sublattice, sublattice, N_SUBLATTICE + 2, exclude=True)
-    bond_order = freud.order.Steinhardt(l=[4, 6], average=True)
-    twelve = freud.locality.AABBQuery(box, sublattice).query(
-        sublattice, {"mode": "nearest", "num_neighbors": N_SUBLATTICE, "exclude_ii": True}
+
+def described(
+    sublattice: PeriodicTree,
+    cations: NDArray[np.floating],
+    cell: NDArray[np.floating],
+    rows: IntArray,
+) -> FloatArray:
+    """Describe some anions of a tree that is there already.
+
+    Parameters
+    ----------
+    sublattice
+        All anions of a frame.
+    cations
+        Positions of its mobile cations in Å, (n_cations, 3), one at least.
+    cell
+        Lattice vectors in Å as rows, (3, 3).
+    rows
+        Which anions of the tree, (n_rows,).
+
+    Returns
+    -------
+    descriptors
+        (n_rows, 9), the columns of `NAMES`.
+    """
+    near = sublattice.nearest(N_SUBLATTICE + 2, rows)
+    shell, outer = near.distance_angstrom[:, :N_SUBLATTICE], near.distance_angstrom[:, N_SUBLATTICE:]
+    mean_shell = shell.mean(axis=1)
+    around = tree_for_nearest(cations, cell, N_CATIONS + 2).nearest_to(
+        N_CATIONS + 2, sublattice.positions[rows]
     )
-    bond_order.compute((box, sublattice), neighbors=twelve.toNeighborList())
-    q_sublattice = np.asarray(bond_order.particle_order)[:n_anions]
-
-    around = _nearest(box, points[~is_anion], sublattice[:n_anions], N_CATIONS + 2, exclude=False)
-    q_cations = _cation_order(box, points[~is_anion], sublattice[:n_anions])
-    shell, outer = near[:n_anions, :N_SUBLATTICE], near[:n_anions, N_SUBLATTICE:]
-    inner, beyond = around[:, :N_CATIONS], around[:, N_CATIONS:]
+    inner, beyond = around.distance_angstrom[:, :N_CATIONS], around.distance_angstrom[:, N_CATIONS:]
+    mean_inner = inner.mean(axis=1)
     return np.column_stack(
         [
-            q_sublattice,
-            shell.std(axis=1) / shell.mean(axis=1),
-            outer.mean(axis=1) / shell.mean(axis=1),
-            shell.mean(axis=1),
-            q_cations,
-            beyond.mean(axis=1) / inner.mean(axis=1),
-            inner.mean(axis=1),
+            _sublattice_order(sublattice, rows, near),
+            shell.std(axis=1) / mean_shell,
+            outer.mean(axis=1) / mean_shell,
+            mean_shell,
+            bond_order(mean_harmonics(around.vectors_angstrom[:, :N_CATIONS])),
+            beyond.mean(axis=1) / mean_inner,
+            mean_inner,
         ]
-    ).astype(float)
-
-
-def _nearest(
-    box: freud.box.Box, points: NDArray[np.float32], around: NDArray[np.float32], n: int, *, exclude: bool
-) -> FloatArray:
-    """Distances in Å to the n nearest points, ascending, (n_around, n)."""
-    found = freud.locality.AABBQuery(box, points).query(
-        around, {"mode": "nearest", "num_neighbors": n, "exclude_ii": exclude}
     )
-    listed = found.toNeighborList(sort_by_distance=True)
-    return np.asarray(listed.distances, dtype=float).reshape(len(around), n)
 
 
-def _cation_order(
-    box: freud.box.Box, cations: NDArray[np.float32], anions: NDArray[np.float32]
-) -> FloatArray:
-    """q4 and q6 of the nearest cations around each anion, (n_anions, 2)."""
-    found = freud.locality.AABBQuery(box, cations).query(
-        anions, {"mode": "nearest", "num_neighbors": N_CATIONS}
+def _sublattice_order(sublattice: PeriodicTree, rows: IntArray, near: Nearest) -> FloatArray:
+    """Averaged q4 and q6, (n_rows, 2); neighbours that are not asked for are looked around as well."""
+    twelve = near.index[:, :N_SUBLATTICE]
+    is_needed = np.zeros(len(sublattice), dtype=bool)
+    is_needed[twelve] = True
+    is_needed[rows] = False
+    others = np.flatnonzero(is_needed)
+    place = np.empty(len(sublattice), dtype=np.int64)
+    place[rows] = np.arange(len(rows))
+    place[others] = len(rows) + np.arange(len(others))
+    harmonics = np.concatenate(
+        [
+            mean_harmonics(vectors)
+            for vectors in (
+                near.vectors_angstrom[:, :N_SUBLATTICE],
+                sublattice.nearest(N_SUBLATTICE, others).vectors_angstrom,
+            )
+        ]
     )
-    listed = found.toNeighborList()
-    joint = np.concatenate([anions, cations])
-    among = freud.locality.NeighborList.from_arrays(
-        len(joint),
-        len(joint),
-        np.asarray(listed.query_point_indices),
-        np.asarray(listed.point_indices) + len(anions),
-        np.asarray(listed.vectors),
-    )
-    order = freud.order.Steinhardt(l=[4, 6])
-    order.compute((box, joint), neighbors=among)
-    return np.asarray(order.particle_order)[: len(anions)]
+    return averaged_bond_order(harmonics, place[rows], place[twelve])

@@ -8,16 +8,18 @@ of the anions around them; those without any are metal.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import LI_P_S, AnionChemistry, classify_environments
-from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, mask_of
-from interphase_flows.analysis.neighbours import pairs_within
-from interphase_flows.analysis.phases.anion_descriptors import anion_descriptors
-from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, GaussianClassifier, fit_gaussians
+from interphase_flows.analysis.environments import LI_P_S, AnionChemistry, environments_in
+from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
+from interphase_flows.analysis.neighbours import Pairs, PeriodicTree, tree_for_nearest
+from interphase_flows.analysis.phases.anion_descriptors import N_SUBLATTICE, NAMES, described
+from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
 from interphase_flows.exceptions import AnalysisError
 
 AMORPHOUS = "amorphous"
@@ -47,7 +49,7 @@ class PhaseModel:
     mobile_cations: frozenset[str]
     cation_cutoff_angstrom: float
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Every label there can be; its position is its code."""
         elements = sorted({*self.chemistry.anion_centres, *self.chemistry.ligands})
@@ -57,6 +59,34 @@ class PhaseModel:
         crystals = [name for name in self.classifier.names if name != AMORPHOUS]
         return (UNKNOWN_LABEL, METAL, ELECTROLYTE, CHAINS, AMORPHOUS, *crystals, *dissolved)
 
+    @cached_property
+    def single_codes(self) -> NDArray[np.int8]:
+        """Code of a single anion by its class, the last row for none, and atomic number, (n_classes + 1, 119)."""
+        table = np.full(
+            (len(self.classifier.names) + 1, len(chemical_symbols)), self.labels.index(UNKNOWN_LABEL)
+        )
+        for kind, name in enumerate(self.classifier.names):
+            for element in {*self.chemistry.anion_centres, *self.chemistry.ligands}:
+                at_home = name == AMORPHOUS or element in self.hosts[name]
+                label = name if at_home else f"{element} dissolved in {name}"
+                table[kind, atomic_numbers[element]] = self.labels.index(label)
+        return table.astype(np.int8)
+
+
+class SingleAnions(NamedTuple):
+    """The anions of a frame that are single atoms, and what they were found in."""
+
+    atoms: IntArray
+    """Indices, (n_single,)."""
+    descriptors: FloatArray
+    """(n_single, 9)."""
+    anion_codes: NDArray[np.int8]
+    """Codes of `classify_environments`, (n_atoms,)."""
+    anions: IntArray
+    """Indices of all anion-forming and network-forming atoms, (n_anions,)."""
+    tree: PeriodicTree
+    """Of those."""
+
 
 def single_anion_descriptors(
     positions: NDArray[np.floating],
@@ -64,21 +94,22 @@ def single_anion_descriptors(
     numbers: NDArray[np.integer],
     chemistry: AnionChemistry,
     mobile_cations: frozenset[str],
-) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.int8]]:
-    """Describe the anions that are single atoms.
-
-    Returns
-    -------
-    atoms, descriptors, anion_codes
-        Indices (n_single,), descriptors (n_single, 9), and the codes of `classify_environments` (n_atoms,).
-    """
-    codes = classify_environments(positions, cell, numbers, chemistry).atom_codes
-    anions = codes >= 0
-    single = np.isin(codes, SINGLE_CODES)
-    if not single.any():
-        return np.empty(0, np.int64), np.empty((0, 9)), codes
-    all_of_them = anion_descriptors(positions, cell, anions, mask_of(numbers, mobile_cations))
-    return np.flatnonzero(single), all_of_them[single[anions]], codes
+) -> SingleAnions:
+    """Describe the anions that are single atoms; all questions are asked of one tree of neighbours."""
+    positions, numbers = np.asarray(positions), np.asarray(numbers)
+    anions = np.flatnonzero(mask_of(numbers, {*chemistry.anion_centres, *chemistry.ligands}))
+    tree = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
+    codes = environments_in(tree, anions, numbers, chemistry).atom_codes
+    single = np.flatnonzero(np.isin(codes[anions], SINGLE_CODES))
+    if not len(single):
+        return SingleAnions(anions[single], np.empty((0, len(NAMES))), codes, anions, tree)
+    cations = mask_of(numbers, mobile_cations)
+    if not cations.any():
+        raise AnalysisError(
+            f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: phases are told by both"
+        )
+    found = described(tree, positions[cations], cell, single)
+    return SingleAnions(anions[single], found, codes, anions, tree)
 
 
 def fit_phase_model(
@@ -139,11 +170,11 @@ def _members(
 ) -> tuple[NDArray[np.integer], FloatArray]:
     """Atomic numbers and descriptors of the single anions of a reference in one frame."""
     numbers = np.asarray(run.frames.numbers)
-    atoms, found, _ = single_anion_descriptors(
+    found = single_anion_descriptors(
         run.frames.positions(row), run.frames.cell(row), numbers, chemistry, mobile_cations
     )
-    kept = slice(None) if run.members is None else np.asarray(run.members, dtype=bool)[atoms]
-    return numbers[atoms[kept]], found[kept]
+    kept = slice(None) if run.members is None else np.asarray(run.members, dtype=bool)[found.atoms]
+    return numbers[found.atoms[kept]], found.descriptors[kept]
 
 
 def label_atoms(
@@ -171,44 +202,31 @@ def label_atoms(
         Position in ``model.labels``, (n_atoms,); elements without a role are unknown.
     """
     numbers = np.asarray(numbers)
-    cations = mask_of(numbers, model.mobile_cations)
-    codes = np.full(len(numbers), model.labels.index(UNKNOWN_LABEL), dtype=np.int8)
-    singles, descriptors, anion_codes = single_anion_descriptors(
-        positions, cell, numbers, model.chemistry, model.mobile_cations
+    unknown, metal, electrolyte, chains, amorphous = (
+        model.labels.index(name) for name in (UNKNOWN_LABEL, METAL, ELECTROLYTE, CHAINS, AMORPHOUS)
     )
-    codes[(anion_codes >= 0) & (anion_codes < N_WHOLE)] = model.labels.index(ELECTROLYTE)
-    codes[anion_codes == CHAIN_CODE] = model.labels.index(CHAINS)
-    codes[(anion_codes == N_WHOLE) | (anion_codes > max(SINGLE_CODES))] = model.labels.index(AMORPHOUS)
-    found = model.classifier.classify(descriptors) if len(singles) else np.empty(0, np.int64)
-    for atom, kind in zip(singles, found, strict=True):
-        codes[atom] = model.labels.index(_name(model, int(kind), chemical_symbols[numbers[atom]]))
-    if cations.any():
-        codes[cations] = _cation_codes(positions, cell, cations, anion_codes >= 0, codes, model)
+    codes = np.full(len(numbers), unknown, dtype=np.int8)
+    found = single_anion_descriptors(positions, cell, numbers, model.chemistry, model.mobile_cations)
+    anion_codes = found.anion_codes
+    codes[(anion_codes >= 0) & (anion_codes < N_WHOLE)] = electrolyte
+    codes[anion_codes == CHAIN_CODE] = chains
+    codes[(anion_codes == N_WHOLE) | (anion_codes > max(SINGLE_CODES))] = amorphous
+    if len(found.atoms):
+        kinds = model.classifier.classify(found.descriptors)
+        codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
+    cations = np.flatnonzero(mask_of(numbers, model.mobile_cations))
+    cutoff = model.cation_cutoff_angstrom
+    bound = found.tree.few_within(cutoff, np.asarray(positions)[cations])
+    codes[cations] = _most_voted(bound, codes[found.anions], cutoff, len(cations), len(model.labels), metal)
     return codes
 
 
-def _name(model: PhaseModel, kind: int, element: str) -> str:
-    if kind == UNKNOWN:
-        return UNKNOWN_LABEL
-    name = model.classifier.names[kind]
-    at_home = name == AMORPHOUS or element in model.hosts[name]
-    return name if at_home else f"{element} dissolved in {name}"
-
-
-def _cation_codes(
-    positions: NDArray[np.floating],
-    cell: NDArray[np.floating],
-    cations: BoolArray,
-    anions: BoolArray,
-    codes: NDArray[np.int8],
-    model: PhaseModel,
+def _most_voted(
+    pairs: Pairs, codes: NDArray[np.int8], cutoff_angstrom: float, n_cations: int, n_labels: int, metal: int
 ) -> NDArray[np.int8]:
-    """Label of most of the anions around each cation; between equals, that of the nearest."""
-    pairs = pairs_within(positions, cell, model.cation_cutoff_angstrom)
-    bound = cations[pairs.first] & anions[pairs.second]
-    first, second, distance = pairs.first[bound], pairs.second[bound], pairs.distance_angstrom[bound]
-    votes = np.zeros((len(codes), len(model.labels)))
+    """Label of most of the anions around each cation; between equals, that of the nearest; metal without any."""
     # a vote, and a hair more for the near: breaks ties only
-    np.add.at(votes, (first, codes[second]), 1.0 + 1e-3 * (1.0 - distance / model.cation_cutoff_angstrom))
-    metal = model.labels.index(METAL)
-    return np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), metal)[cations].astype(np.int8)
+    weights = 1.0 + 1e-3 * (1.0 - pairs.distance_angstrom / cutoff_angstrom)
+    votes = np.bincount(pairs.first * n_labels + codes[pairs.second], weights, n_cations * n_labels)
+    votes = votes.reshape(n_cations, n_labels)
+    return np.where(votes.any(axis=1), votes.argmax(axis=1), metal).astype(np.int8)

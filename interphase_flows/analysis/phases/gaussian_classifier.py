@@ -48,8 +48,8 @@ class GaussianClassifier:
 
 
 def _distances2(x: FloatArray, means: FloatArray, precisions: FloatArray) -> FloatArray:
-    away = x[:, None, :] - means[None]
-    return np.einsum("nci,cij,ncj->nc", away, precisions, away)
+    away = x[None] - means[:, None]
+    return np.einsum("cni,cni->nc", away @ precisions, away)
 
 
 def _gaussian(x: FloatArray) -> tuple[FloatArray, FloatArray, float]:
