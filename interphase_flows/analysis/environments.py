@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from interphase_flows.analysis.frame_threads import by_frame
 from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, chosen_frames, mask_of
 from interphase_flows.analysis.neighbours import PeriodicTree
 from interphase_flows.exceptions import AnalysisError
@@ -237,17 +238,22 @@ def environment_series(
             "name; "
             "set anion_centres to the elements in the middle of the anions"
         )
-    found = []
+    units = np.empty((len(chosen), len(chemistry.labels)), dtype=np.int64)
+    centres = np.empty_like(units)
     codes = np.empty((len(chosen), frames.n_atoms), dtype=np.int8) if keep_atom_codes else None
-    for row, index in enumerate(chosen):
-        frame = classify_environments(frames.positions(index), frames.cell(index), frames.numbers, chemistry)
-        found.append((frame.unit_counts, frame.n_centres))
+    classified = by_frame(
+        frames,
+        chosen,
+        lambda positions, cell: classify_environments(positions, cell, frames.numbers, chemistry),
+    )
+    for row, found in enumerate(classified):
+        units[row], centres[row] = found.unit_counts, found.n_centres
         if codes is not None:
-            codes[row] = frame.atom_codes
+            codes[row] = found.atom_codes
     return EnvironmentSeries(
         time_ps=np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0,
         labels=chemistry.labels,
-        unit_counts=np.array([units for units, _ in found]),
-        centre_fraction=np.array([centres for _, centres in found]) / total,
+        unit_counts=units,
+        centre_fraction=centres / total,
         atom_codes=codes,
     )

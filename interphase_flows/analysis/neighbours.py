@@ -16,11 +16,11 @@ from scipy.spatial import cKDTree
 from interphase_flows.analysis.frames import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
-FEW = 6
+FEW = 8
 """Neighbours that are asked for at first where few are expected."""
-LEAF_SIZE = 16
+LEAF_SIZE = 24
 """Points that the tree compares one by one."""
-SPARE = 1.1
+SPARE = 1.3
 """Margin over the radius that nearest neighbours fill at the mean density."""
 
 
@@ -40,7 +40,7 @@ class Nearest(NamedTuple):
 
     distance_angstrom: FloatArray
     """Distances in Å, (n_rows, n)."""
-    index: IntArray
+    neighbour: IntArray
     """Which points they are, or are images of, (n_rows, n)."""
     vectors_angstrom: FloatArray
     """Vectors to them in Å, (n_rows, n, 3)."""
@@ -140,7 +140,8 @@ class PeriodicTree:
 
     def nearest(self, n: int, rows: IntArray) -> Nearest:
         """Find the n nearest neighbours of some of the points; a point's images are its neighbours, itself is not."""
-        return Nearest(*(each[:, 1:] for each in self._nearest(n + 1, self._fractions[rows])))
+        found = self._nearest(n + 1, self._fractions[rows])
+        return Nearest(found.distance_angstrom[:, 1:], found.neighbour[:, 1:], found.vectors_angstrom[:, 1:])
 
     def nearest_to(self, n: int, positions: NDArray[np.floating]) -> Nearest:
         """Find the n points nearest to positions in Å, (n_positions, 3)."""
@@ -193,15 +194,14 @@ class PeriodicTree:
             near[full] = False  # to be asked for more
             if positions is None:
                 near &= found != rows[:, None]
-            parts.append((np.repeat(rows, near.sum(axis=1)), self._index[found[near]], distance[near]))
+            kept = np.flatnonzero(near)
+            parts.append((rows[kept // n], self._index[found.ravel()[kept]], distance.ravel()[kept]))
             rows, n = rows[full], 2 * n
         if not parts:
             return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-        pairs = Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-        if len(parts) == 1:
-            return pairs
-        order = np.argsort(pairs.first, kind="stable")
-        return Pairs(*(each[order] for each in pairs))
+        first, second, distances = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        order = np.argsort(first, kind="stable") if len(parts) > 1 else slice(None)
+        return Pairs(first[order], second[order], distances[order])
 
     def all_within(self, cutoff_angstrom: float) -> Pairs:
         """Find the neighbours of all points within a cut-off that may hold many."""
@@ -249,7 +249,9 @@ def pairs_within(
 
 
 def _wrapped(positions: NDArray[np.floating], cell: FloatArray) -> FloatArray:
-    return fractional(positions, cell) % 1.0
+    fractions = fractional(positions, cell)
+    fractions -= np.floor(fractions)
+    return fractions
 
 
 def _with_images(fractions: FloatArray, margin: FloatArray) -> tuple[FloatArray, IntArray]:

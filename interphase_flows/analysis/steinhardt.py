@@ -10,12 +10,12 @@ rests on them.
 
 from typing import NamedTuple
 
-import freud
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.bond_order import averaged_bond_order, mean_harmonics
 from interphase_flows.analysis.frames import BoolArray, FloatArray
-from interphase_flows.analysis.neighbours import centred, face_distances, freud_box, pairs_within, repeated
+from interphase_flows.analysis.neighbours import pairs_within, tree_for_nearest
 from interphase_flows.exceptions import AnalysisError
 
 BCC_NEIGHBOURS, CLOSE_PACKED_NEIGHBOURS = 14, 12
@@ -59,17 +59,9 @@ def averaged_order(
     n_atoms = len(positions)
     if n_atoms == 0:
         raise AnalysisError("no atoms: the order of an empty structure is not defined")
-    # twice the radius of a sphere with that many atoms, and twice that for voids
-    density = n_atoms / float(np.prod(face_distances(cell)))
-    width = 2.0 * 2.0 * (3 * (n_neighbours + 1) / (4 * np.pi * density)) ** (1 / 3)
-    points, box_cell = repeated(positions, cell, width)
-    system = (freud_box(box_cell), centred(points, box_cell))
-    nearest = freud.locality.AABBQuery(*system).query(
-        system[1], {"mode": "nearest", "num_neighbors": n_neighbours, "exclude_ii": True}
-    )
-    order = freud.order.Steinhardt(l=[4, 6], average=True)
-    order.compute(system, neighbors=nearest.toNeighborList())
-    q = np.asarray(order.particle_order, dtype=float)[:n_atoms]
+    everyone = np.arange(n_atoms)
+    near = tree_for_nearest(positions, cell, n_neighbours).nearest(n_neighbours, everyone)
+    q = averaged_bond_order(mean_harmonics(near.vectors_angstrom), everyone, near.neighbour)
     return SteinhardtOrder(q[:, 0], q[:, 1])
 
 

@@ -90,21 +90,21 @@ def described(
         (n_rows, 9), the columns of `NAMES`.
     """
     near = sublattice.nearest(N_SUBLATTICE + 2, rows)
-    shell, outer = near.distance_angstrom[:, :N_SUBLATTICE], near.distance_angstrom[:, N_SUBLATTICE:]
-    mean_shell = shell.mean(axis=1)
     around = tree_for_nearest(cations, cell, N_CATIONS + 2).nearest_to(
         N_CATIONS + 2, sublattice.positions[rows]
     )
-    inner, beyond = around.distance_angstrom[:, :N_CATIONS], around.distance_angstrom[:, N_CATIONS:]
-    mean_inner = inner.mean(axis=1)
+    # neighbours as rows: sums over them go along the slow axis
+    distances, cation_distances = near.distance_angstrom.T.copy(), around.distance_angstrom.T.copy()
+    shell, inner = distances[:N_SUBLATTICE], cation_distances[:N_CATIONS]
+    mean_shell, mean_inner = shell.mean(axis=0), inner.mean(axis=0)
     return np.column_stack(
         [
             _sublattice_order(sublattice, rows, near),
-            shell.std(axis=1) / mean_shell,
-            outer.mean(axis=1) / mean_shell,
+            shell.std(axis=0) / mean_shell,
+            distances[N_SUBLATTICE:].mean(axis=0) / mean_shell,
             mean_shell,
             bond_order(mean_harmonics(around.vectors_angstrom[:, :N_CATIONS])),
-            beyond.mean(axis=1) / mean_inner,
+            cation_distances[N_CATIONS:].mean(axis=0) / mean_inner,
             mean_inner,
         ]
     )
@@ -112,7 +112,7 @@ def described(
 
 def _sublattice_order(sublattice: PeriodicTree, rows: IntArray, near: Nearest) -> FloatArray:
     """Averaged q4 and q6, (n_rows, 2); neighbours that are not asked for are looked around as well."""
-    twelve = near.index[:, :N_SUBLATTICE]
+    twelve = near.neighbour[:, :N_SUBLATTICE]
     is_needed = np.zeros(len(sublattice), dtype=bool)
     is_needed[twelve] = True
     is_needed[rows] = False

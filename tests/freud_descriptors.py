@@ -1,0 +1,92 @@
+"""Descriptors of anions by freud, a peer: its own neighbour queries and bond order (Ramasubramani et al. 2020)."""
+
+import freud
+import numpy as np
+
+from interphase_flows.analysis.neighbours import repeated, standard_orientation
+from interphase_flows.analysis.phases.anion_descriptors import N_CATIONS, N_SUBLATTICE
+
+
+def freud_box(cell: np.ndarray) -> freud.box.Box:
+    """Return freud's box of a cell, turned so that its vectors form an upper triangular matrix."""
+    a, b, c = standard_orientation(cell)
+    return freud.box.Box(Lx=a[0], Ly=b[1], Lz=c[2], xy=b[0] / b[1], xz=c[0] / c[2], yz=c[1] / c[2])
+
+
+def freud_points(
+    positions: np.ndarray, cell: np.ndarray, least_angstrom: float
+) -> tuple[freud.box.Box, np.ndarray]:
+    """Return a box whose faces are that far apart and all points in it, the original ones first."""
+    everywhere, box_cell = repeated(positions, cell, least_angstrom)
+    return freud_box(box_cell), (everywhere - 0.5 * box_cell.sum(axis=0)).astype(np.float32)
+
+
+def freud_averaged_order(
+    positions: np.ndarray, cell: np.ndarray, n: int, least_angstrom: float
+) -> np.ndarray:
+    """Return averaged q4 and q6 over n neighbours, (n_atoms, 2)."""
+    system = freud_points(positions, cell, least_angstrom)
+    order = freud.order.Steinhardt(l=[4, 6], average=True)
+    order.compute(system, neighbors=_nearest(*system, system[1], n, exclude=True))
+    return np.asarray(order.particle_order)[: len(positions)]
+
+
+def freud_descriptors(
+    positions: np.ndarray,
+    cell: np.ndarray,
+    anions: np.ndarray,
+    cations: np.ndarray,
+    least_angstrom: float = 30.0,
+) -> np.ndarray:
+    """Return what `anion_descriptors` returns; the repeated cell must be twice as wide as neighbours are far."""
+    n_anions = int(anions.sum())
+    ordered = np.concatenate([positions[anions], positions[cations]])
+    box, points = freud_points(ordered, cell, least_angstrom)
+    is_anion = np.arange(len(points)) % len(ordered) < n_anions
+    sublattice, mobile = points[is_anion], points[~is_anion]
+    asked = sublattice[:n_anions]
+
+    averaged = freud.order.Steinhardt(l=[4, 6], average=True)
+    averaged.compute(
+        (box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True)
+    )
+    near = _distances(_nearest(box, sublattice, asked, N_SUBLATTICE + 2, exclude=True), n_anions)
+    around = _distances(_nearest(box, mobile, asked, N_CATIONS + 2, exclude=False), n_anions)
+    shell, inner = near[:, :N_SUBLATTICE], around[:, :N_CATIONS]
+    return np.column_stack(
+        [
+            np.asarray(averaged.particle_order)[:n_anions],
+            shell.std(axis=1) / shell.mean(axis=1),
+            near[:, N_SUBLATTICE:].mean(axis=1) / shell.mean(axis=1),
+            shell.mean(axis=1),
+            _cation_order(box, mobile, asked),
+            around[:, N_CATIONS:].mean(axis=1) / inner.mean(axis=1),
+            inner.mean(axis=1),
+        ]
+    )
+
+
+def _nearest(box, points, around, n, *, exclude):
+    """freud's list of the n nearest points around others."""
+    query = {"mode": "nearest", "num_neighbors": n, "exclude_ii": exclude}
+    found = freud.locality.AABBQuery(box, points).query(around, query)
+    return found.toNeighborList(sort_by_distance=True)
+
+
+def _distances(listed, n_around):
+    return np.asarray(listed.distances, dtype=float).reshape(n_around, -1)
+
+
+def _cation_order(box, cations, anions):
+    listed = _nearest(box, cations, anions, N_CATIONS, exclude=False)
+    joint = np.concatenate([anions, cations])
+    among = freud.locality.NeighborList.from_arrays(
+        len(joint),
+        len(joint),
+        np.asarray(listed.query_point_indices),
+        np.asarray(listed.point_indices) + len(anions),
+        np.asarray(listed.vectors),
+    )
+    order = freud.order.Steinhardt(l=[4, 6])
+    order.compute((box, joint), neighbors=among)
+    return np.asarray(order.particle_order)[: len(anions)]
