@@ -148,7 +148,7 @@ class PeriodicTree:
         return self._nearest(n, _wrapped(positions, self._cell))
 
     def _nearest(self, n: int, fractions: FloatArray) -> Nearest:
-        if len(self) == 0:
+        if len(self) == 0 and len(fractions) > 0:
             raise AnalysisError(f"{n} neighbours among no points: there are none")
         places = fractions @ self._cell
         # a point is right as far as the border of the images is away from it

@@ -4,6 +4,8 @@ The sublattice of *all* anion-forming and network-forming atoms together tells a
 whoever sits on it: P in Li2S and P in Li3P differ by one Li on average at 300 K, which decides nothing for one atom.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ N_SUBLATTICE = 12
 """Nearest neighbours of a close-packed sublattice."""
 N_CATIONS = 8
 """Cations around an anion of antifluorite."""
+N_NEAR_CATIONS = 12
+"""Cations that are looked for: the descriptors take ten, and labels of cations all within a cut-off (11 in Li3P)."""
 NAMES = (
     "averaged q4 of the sublattice",
     "averaged q6 of the sublattice",
@@ -62,52 +66,47 @@ def anion_descriptors(
         )
     positions = np.asarray(positions)
     sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
-    return described(sublattice, positions[cations], cell, np.arange(len(sublattice)))
+    mobile = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
+    return described(sublattice, mobile, np.arange(len(sublattice))).descriptors
 
 
-def described(
-    sublattice: PeriodicTree,
-    cations: NDArray[np.floating],
-    cell: NDArray[np.floating],
-    rows: IntArray,
-) -> FloatArray:
-    """Describe some anions of a tree that is there already.
+class DescribedAnions(NamedTuple):
+    """Descriptors of some anions, and the cations they were made from."""
+
+    descriptors: FloatArray
+    """(n_rows, 9), the columns of `NAMES`."""
+    cations: Nearest
+    """The `N_NEAR_CATIONS` nearest."""
+
+
+def described(sublattice: PeriodicTree, cations: PeriodicTree, rows: IntArray) -> DescribedAnions:
+    """Describe some anions of trees that are there already.
 
     Parameters
     ----------
     sublattice
         All anions of a frame.
     cations
-        Positions of its mobile cations in Å, (n_cations, 3), one at least.
-    cell
-        Lattice vectors in Å as rows, (3, 3).
+        All its mobile cations, one at least.
     rows
         Which anions of the tree, (n_rows,).
-
-    Returns
-    -------
-    descriptors
-        (n_rows, 9), the columns of `NAMES`.
     """
     near = sublattice.nearest(N_SUBLATTICE + 2, rows)
-    around = tree_for_nearest(cations, cell, N_CATIONS + 2).nearest_to(
-        N_CATIONS + 2, sublattice.positions[rows]
-    )
+    around = cations.nearest_to(N_NEAR_CATIONS, sublattice.positions[rows])
     # neighbours as rows: sums over them go along the slow axis
     distances, cation_distances = near.distance_angstrom.T.copy(), around.distance_angstrom.T.copy()
     shell, inner = distances[:N_SUBLATTICE], cation_distances[:N_CATIONS]
     mean_shell, mean_inner = shell.mean(axis=0), inner.mean(axis=0)
-    return np.column_stack(
-        [
-            _sublattice_order(sublattice, rows, near),
-            shell.std(axis=0) / mean_shell,
-            distances[N_SUBLATTICE:].mean(axis=0) / mean_shell,
-            mean_shell,
-            bond_order(mean_harmonics(around.vectors_angstrom[:, :N_CATIONS])),
-            cation_distances[N_CATIONS:].mean(axis=0) / mean_inner,
-            mean_inner,
-        ]
-    )
+    columns = [
+        _sublattice_order(sublattice, rows, near),
+        shell.std(axis=0) / mean_shell,
+        distances[N_SUBLATTICE:].mean(axis=0) / mean_shell,
+        mean_shell,
+        bond_order(mean_harmonics(around.vectors_angstrom[:, :N_CATIONS])),
+        cation_distances[N_CATIONS : N_CATIONS + 2].mean(axis=0) / mean_inner,
+        mean_inner,
+    ]
+    return DescribedAnions(np.column_stack(columns), around)
 
 
 def _sublattice_order(sublattice: PeriodicTree, rows: IntArray, near: Nearest) -> FloatArray:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.environments import LI_P_S, AnionChemistry, environments_in
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
-from interphase_flows.analysis.neighbours import Pairs, PeriodicTree, tree_for_nearest
-from interphase_flows.analysis.phases.anion_descriptors import N_SUBLATTICE, NAMES, described
+from interphase_flows.analysis.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
+from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, described
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
 from interphase_flows.exceptions import AnalysisError
 
@@ -82,10 +82,14 @@ class SingleAnions(NamedTuple):
     """(n_single, 9)."""
     anion_codes: NDArray[np.int8]
     """Codes of `classify_environments`, (n_atoms,)."""
+    near: Nearest
+    """Their nearest cations, (n_single, 12); indices are rows of `cations`."""
     anions: IntArray
     """Indices of all anion-forming and network-forming atoms, (n_anions,)."""
-    tree: PeriodicTree
-    """Of those."""
+    anion_tree: PeriodicTree
+    cations: IntArray
+    """Indices of all mobile cations, (n_cations,)."""
+    cation_tree: PeriodicTree
 
 
 def single_anion_descriptors(
@@ -95,21 +99,22 @@ def single_anion_descriptors(
     chemistry: AnionChemistry,
     mobile_cations: frozenset[str],
 ) -> SingleAnions:
-    """Describe the anions that are single atoms; all questions are asked of one tree of neighbours."""
+    """Describe the anions that are single atoms; all questions are asked of two trees of neighbours."""
     positions, numbers = np.asarray(positions), np.asarray(numbers)
     anions = np.flatnonzero(mask_of(numbers, {*chemistry.anion_centres, *chemistry.ligands}))
-    tree = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
-    codes = environments_in(tree, anions, numbers, chemistry).atom_codes
+    cations = np.flatnonzero(mask_of(numbers, mobile_cations))
+    anion_tree = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
+    cation_tree = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
+    codes = environments_in(anion_tree, anions, numbers, chemistry).atom_codes
     single = np.flatnonzero(np.isin(codes[anions], SINGLE_CODES))
-    if not len(single):
-        return SingleAnions(anions[single], np.empty((0, len(NAMES))), codes, anions, tree)
-    cations = mask_of(numbers, mobile_cations)
-    if not cations.any():
+    if len(single) and not len(cations):
         raise AnalysisError(
             f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: phases are told by both"
         )
-    found = described(tree, positions[cations], cell, single)
-    return SingleAnions(anions[single], found, codes, anions, tree)
+    found = described(anion_tree, cation_tree, single)
+    return SingleAnions(
+        anions[single], found.descriptors, codes, found.cations, anions, anion_tree, cations, cation_tree
+    )
 
 
 def fit_phase_model(
@@ -211,22 +216,30 @@ def label_atoms(
     codes[(anion_codes >= 0) & (anion_codes < N_WHOLE)] = electrolyte
     codes[anion_codes == CHAIN_CODE] = chains
     codes[(anion_codes == N_WHOLE) | (anion_codes > max(SINGLE_CODES))] = amorphous
-    if len(found.atoms):
-        kinds = model.classifier.classify(found.descriptors)
-        codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
-    cations = np.flatnonzero(mask_of(numbers, model.mobile_cations))
-    cutoff = model.cation_cutoff_angstrom
-    bound = found.tree.few_within(cutoff, np.asarray(positions)[cations])
-    codes[cations] = _most_voted(bound, codes[found.anions], cutoff, len(cations), len(model.labels), metal)
+    kinds = model.classifier.classify(found.descriptors)
+    codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
+    pairs = _bound_pairs(found, model.cation_cutoff_angstrom)
+    # a vote of each anion, and a hair more of the near: breaks ties only
+    weights = 1.0 + 1e-3 * (1.0 - pairs.distance_angstrom / model.cation_cutoff_angstrom)
+    n_cations, n_labels = len(found.cations), len(model.labels)
+    ballot = pairs.second * n_labels + codes[found.anions[pairs.first]]
+    votes = np.bincount(ballot, weights, n_cations * n_labels).reshape(n_cations, n_labels)
+    codes[found.cations] = np.where(votes.any(axis=1), votes.argmax(axis=1), metal)
     return codes
 
 
-def _most_voted(
-    pairs: Pairs, codes: NDArray[np.int8], cutoff_angstrom: float, n_cations: int, n_labels: int, metal: int
-) -> NDArray[np.int8]:
-    """Label of most of the anions around each cation; between equals, that of the nearest; metal without any."""
-    # a vote, and a hair more for the near: breaks ties only
-    weights = 1.0 + 1e-3 * (1.0 - pairs.distance_angstrom / cutoff_angstrom)
-    votes = np.bincount(pairs.first * n_labels + codes[pairs.second], weights, n_cations * n_labels)
-    votes = votes.reshape(n_cations, n_labels)
-    return np.where(votes.any(axis=1), votes.argmax(axis=1), metal).astype(np.int8)
+def _bound_pairs(found: SingleAnions, cutoff_angstrom: float) -> Pairs:
+    """Pairs of an anion and a cation that are closer than a cut-off; those of most single anions are known."""
+    distances = found.near.distance_angstrom
+    known = distances[:, -1] > cutoff_angstrom
+    single = np.searchsorted(found.anions, found.atoms)
+    row, column = np.nonzero((distances <= cutoff_angstrom) & known[:, None])
+    is_open = np.ones(len(found.anions), dtype=bool)
+    is_open[single[known]] = False
+    others = np.flatnonzero(is_open)
+    asked = found.cation_tree.few_within(cutoff_angstrom, found.anion_tree.positions[others])
+    return Pairs(
+        np.concatenate([single[row], others[asked.first]]),
+        np.concatenate([found.near.neighbour[row, column], asked.second]),
+        np.concatenate([distances[row, column], asked.distance_angstrom]),
+    )
