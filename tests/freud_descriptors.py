@@ -21,6 +21,14 @@ def freud_points(
     return freud_box(box_cell), (everywhere - 0.5 * box_cell.sum(axis=0)).astype(np.float32)
 
 
+def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
+    """Return who looks and whom it finds within a cut-off, (n_pairs, 2); images of atoms have indices of their own."""
+    box, points = freud_points(positions, cell, 2.0 * cutoff_angstrom * (1 + 1e-5))
+    query = {"mode": "ball", "r_max": cutoff_angstrom, "exclude_ii": True}
+    found = freud.locality.AABBQuery(box, points).query(points[: len(positions)], query)
+    return np.asarray(found.toNeighborList(sort_by_distance=False))[:, :2]
+
+
 def freud_averaged_order(
     positions: np.ndarray, cell: np.ndarray, n: int, least_angstrom: float
 ) -> np.ndarray:

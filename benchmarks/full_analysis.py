@@ -1,0 +1,163 @@
+"""Speed and memory of everything that is asked of one trajectory of an interphase, from a file, against their goals.
+
+Run: ``OMP_NUM_THREADS=1 python benchmarks/full_analysis.py [--frames 60]``. 20,000 atoms of lithium and Li7P3S11 whose
+faces mix as the square root of time, written frame by frame in this package's format. A process of its own then answers
+every part of a survey, and labels the atoms of every frame; it tells its times and the most memory it held. ``--frames
+10000`` needs 3 GB of disk for some minutes, and shows whether memory grows with the trajectory.
+
+Times are by the clock, and in processor time, which does not count others on the machine. Parts are told apart by the
+progress they tell; fits between two passes over the frames count for the pass before them.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from interface_cell import ELECTRODE, ELECTROLYTE, MOVES_ANGSTROM, interface_cell
+from phases import phase_model
+
+from interphase_flows.analysis.frame_threads import by_frame
+from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.phases.atom_labels import label_atoms
+from interphase_flows.analysis.readers.opening import open_trajectory
+from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
+from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
+from interphase_flows.progress import listening
+
+GOAL_PER_S, LIMIT_GB = 20.0, 2.0
+THICK_ANGSTROM = {ELECTRODE: 62.0, ELECTROLYTE: 110.0}
+LAST_THICKNESS_ANGSTROM = 24.0
+FRAME_FS = 1000.0
+FLUSH_EVERY = 8
+LABELS = "labels of atoms"
+
+
+class GrowingInterphase:
+    """Frames of two slabs that mix at both faces; the thickness grows as the square root of time."""
+
+    def __init__(self, n_frames: int) -> None:
+        self.n_frames = n_frames
+        self.atoms = interface_cell(THICK_ANGSTROM)
+        self.cell = self.atoms.cell[:].copy()
+        height = face_distances(self.cell)[2]
+        along = self.atoms.get_scaled_positions()[:, 2] * height
+        n_electrode = int(np.argmax(self.atoms.numbers != 3))
+        middle = along[:n_electrode].mean()
+        half = 0.5 * np.ptp(along[:n_electrode])
+        from_middle = (along - middle + height / 2) % height - height / 2
+        self._outwards = np.abs(from_middle) - half
+        self._way = np.sign(from_middle)
+        self._per_height = self.cell[2] / height
+        self._place = (0.6180339887 * np.arange(len(along))) % 1.0
+        self._widths = np.array([MOVES_ANGSTROM[number] for number in self.atoms.numbers])[:, None]
+        self._generator = np.random.default_rng(0)
+
+    def frame(self, index: int) -> Atoms:
+        """Return the atoms at a time; ask in order, for chance goes on."""
+        thick = LAST_THICKNESS_ANGSTROM * np.sqrt(index / max(1, self.n_frames - 1))
+        normal = self._generator.standard_normal
+        stirred = (self._place + 0.05 * normal(len(self.atoms))) % 2.0
+        stirred = np.minimum(stirred, 2.0 - stirred) - 0.5  # reflected at both boundaries
+        now = np.where(np.abs(self._outwards) < thick / 2, stirred * thick, self._outwards)
+        moved = self.atoms.copy()
+        moved.positions += (self._way * (now - self._outwards))[:, None] * self._per_height
+        moved.positions += self._widths * normal(moved.positions.shape)
+        return moved
+
+
+def write(path: Path, n_frames: int) -> int:
+    """Write the trajectory, a few frames in memory at a time; return the number of atoms."""
+    growing = GrowingInterphase(n_frames)
+    folder = path.with_suffix(".open")
+    writer = TrajectoryWriter(folder, growing.atoms)
+    for index in range(n_frames):
+        writer.append(
+            growing.frame(index),
+            step=index,
+            time_fs=FRAME_FS * index,
+            temperature_K=300.0,
+            potential_energy_eV=0.0,
+        )
+        if index % FLUSH_EVERY == FLUSH_EVERY - 1:
+            writer.flush()
+    writer.flush()
+    pack(folder, path)
+    return len(growing.atoms)
+
+
+class Stopwatch:
+    """Seconds by the clock and of processor time, by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {}
+        self._part, self._since = "", (time.perf_counter(), time.process_time())
+
+    def told(self, stage: str, done: int, total: int, detail: str) -> None:
+        """Take progress: what passed since the last goes to the stage before."""
+        now = (time.perf_counter(), time.process_time())
+        spent = self.seconds.setdefault(self._part or stage, [0.0, 0.0])
+        for i in range(2):
+            spent[i] += now[i] - self._since[i]
+        self._part, self._since = stage, now
+
+
+def analyse(path: Path) -> dict[str, object]:
+    """Answer everything; return seconds by part and the peak of memory in GB."""
+    question = SurveyQuestion(composition_of(ELECTRODE), composition_of(ELECTROLYTE), 300.0)
+    model = phase_model()
+    watch = Stopwatch()
+    with open_trajectory(path) as frames, listening(watch.told):
+        found = survey(frames, question, told_as="").values
+        watch.told(LABELS, 0, frames.n_frames, "")
+        numbers = frames.numbers
+        for _ in by_frame(frames, range(frames.n_frames), lambda x, c: label_atoms(x, c, numbers, model)):
+            pass
+        watch.told(LABELS, frames.n_frames, frames.n_frames, "")
+    peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return {
+        "seconds": watch.seconds,
+        "peak_GB": int(peak[1]) * 1024 / 1e9 if peak else float("nan"),
+        "refused": {name: part["refused"] for name, part in found.items() if "refused" in part},
+    }
+
+
+def main() -> None:
+    """Print frames per second of each part and in all, and memory; say whether the goals are met."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--analyse", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.analyse:
+        print(json.dumps(analyse(arguments.analyse)))
+        return
+    n_frames = arguments.frames
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "growing.zarr.zip"
+        n_atoms = write(path, n_frames)
+        print(f"{n_atoms} atoms, {n_frames} frames, {path.stat().st_size / 1e9:.2f} GB on disk")
+        command = [sys.executable, __file__, "--analyse", str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told = json.loads(done.stdout)
+    for part, why in told["refused"].items():
+        print(f"{part}: refused, {why}")
+    print(f"{'frames/s':24}{'by the clock':>16}{'processor time':>18}")
+    rows = {**told["seconds"], "in all": np.sum(list(told["seconds"].values()), axis=0).tolist()}
+    for part, (clock, own) in rows.items():
+        print(f"{part.strip():24}{n_frames / clock:16.1f}{n_frames / own:18.1f}")
+    print(f"load of the machine {os.getloadavg()[0]:.1f}")
+    rate, peak = n_frames / rows["in all"][0], told["peak_GB"]
+    print(f"goal: {GOAL_PER_S:g} frames/s in all; {'met' if rate >= GOAL_PER_S else 'missed'}")
+    print(f"peak memory {peak:.2f} GB; limit {LIMIT_GB:g} GB; {'kept' if peak < LIMIT_GB else 'exceeded'}")
+
+
+if __name__ == "__main__":
+    main()
