@@ -60,6 +60,8 @@ bench: $(DEV_STAMP)
 	$(BIN)/python benchmarks/trajectory_io.py
 	$(BIN)/python benchmarks/profiles.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/onsager.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/phases.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/full_analysis.py
 	$(BIN)/python benchmarks/gpaw_label.py
 	$(BIN)/python benchmarks/fireworks_overhead.py
 	$(BIN)/python benchmarks/campaign_replay.py --labels 500 --iterations 5 --sizes 100 1000

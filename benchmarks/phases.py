@@ -1,12 +1,14 @@
 """Speed of naming anions and labelling atoms, beside freud's own neighbour queries and bond order; ratios are printed.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 24] [--repeats 5]``. About 20,000 atoms of lithium,
+Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 12] [--repeats 10]``. About 20,000 atoms of lithium,
 Li2S, Li3P and Li7P3S11 at about 300 K. What freud does is only the part of the same work that it has functions for:
 bonds within a cut-off for the anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the
 anions, and cations near them. Both are compared first.
 
 On one processor, times are those of this process, so that others on the machine do not count. On two, they are those of
-the clock over all frames, the best of the repeats: ours with threads over frames, freud with threads of its own.
+the clock over all frames, the best of the repeats: ours with threads over frames, freud with threads of its own. Beside
+it stands what two processors would do at most, from the processor time of both threads: on a busy machine the clock tells
+of the others.
 """
 
 import argparse
@@ -71,22 +73,23 @@ def on_one(step: Step, frames: ArrayFrames, repeats: int) -> float:
     return 1.0 / min(took)
 
 
-def on_two(step: Step, frames: ArrayFrames, repeats: int, n_threads: int) -> float:
-    """Return frames per second by the clock."""
-    took = []
+def on_two(step: Step, frames: ArrayFrames, repeats: int, n_threads: int) -> tuple[float, float]:
+    """Return frames per second by the clock, the best of the repeats, and of the processor time of all threads."""
+    clock, own = [], []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         for _ in by_frame(frames, range(frames.n_frames), step, n_threads=n_threads):
             pass
-        took.append(time.perf_counter() - began)
-    return frames.n_frames / min(took)
+        clock.append(time.perf_counter() - began[0])
+        own.append(time.process_time() - began[1])
+    return frames.n_frames / min(clock), frames.n_frames / min(own)
 
 
 def main() -> None:
     """Print frames per second and ratios; say whether the goal is met; fail if answers differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--frames", type=int, default=24)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--repeats", type=int, default=10)
     arguments = parser.parse_args()
     atoms = interface_cell()
     numbers, cell = atoms.numbers, atoms.cell[:]
@@ -123,22 +126,27 @@ def main() -> None:
         "label_atoms": (lambda x, c: label_atoms(x, c, numbers, model), freud_labels),
     }
     n_processors = min(2, available_processors())
-    print(f"frames/s; on {n_processors} of {available_processors()} processors by the clock")
-    print(f"{'':24}{'ours, 1':>10}{'freud, 1':>10}{'ratio':>8}{'ours, 2':>10}{'freud, 2':>10}{'ratio':>8}")
+    print(f"frames/s; on {n_processors} of {available_processors()} processors, by the clock")
+    columns = ("ours, 1", "freud, 1", "ratio", "ours, 2", "at most", "freud, 2", "ratio")
+    print(f"{'':22}" + "".join(f"{column:>10}" for column in columns))
     found = {}
     for name, (ours, peer) in rows.items():
-        one = on_one(ours, frames, 2 * arguments.repeats)
+        one = on_one(ours, frames, frames.n_frames)
         freud.parallel.set_num_threads(1)
         peer_one = on_one(peer, few, 2)
-        two = on_two(ours, frames, arguments.repeats, n_processors)
+        two, of_both = on_two(ours, frames, arguments.repeats, n_processors)
         freud.parallel.set_num_threads(n_processors)
-        peer_two = on_two(peer, few, 2, 1)
-        found[name] = two
-        print(
-            f"{name:24}{one:10.1f}{peer_one:10.1f}{one / peer_one:8.1f}{two:10.1f}{peer_two:10.1f}{two / peer_two:8.1f}"
-        )
-    met = found["label_atoms"] >= GOAL_PER_S
-    print(f"goal: {GOAL_PER_S:g} frames/s of label_atoms on 2 processors; {'met' if met else 'missed'}")
+        peer_two, _ = on_two(peer, few, 2, 1)
+        at_most = n_processors * of_both
+        found[name] = two, at_most
+        values = (one, peer_one, one / peer_one, two, at_most, peer_two, two / peer_two)
+        print(f"{name:22}" + "".join(f"{value:10.1f}" for value in values))
+    clock, at_most = found["label_atoms"]
+    print(
+        f"goal: {GOAL_PER_S:g} frames/s of label_atoms on 2 processors; "
+        + ("met" if clock >= GOAL_PER_S else "missed by the clock")
+        + f", {'within' if at_most >= GOAL_PER_S else 'out of'} reach of the processor time"
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ FEW = 8
 """Neighbours that are asked for at first where few are expected."""
 LEAF_SIZE = 24
 """Points that the tree compares one by one."""
+WIDEN = 1.5
+"""Growth of a margin within which not all neighbours lay."""
 SPARE = 1.3
 """Margin over the radius that nearest neighbours fill at the mean density."""
 
@@ -151,21 +153,18 @@ class PeriodicTree:
         if len(self) == 0 and len(fractions) > 0:
             raise AnalysisError(f"{n} neighbours among no points: there are none")
         places = fractions @ self._cell
-        # a point is right as far as the border of the images is away from it
-        inner = (np.minimum(fractions, 1.0 - fractions) * self._heights).min(axis=1)
-        found = self._ask(n, places)
-        missed = np.flatnonzero(found.distance_angstrom[:, -1] > inner + self._margin)
+        found = self._within_margin(n, places)
+        missed = np.flatnonzero(np.isinf(found.distance_angstrom[:, -1]))
         while len(missed):
-            # infinite where there are fewer images than neighbours
-            farthest = float(found.distance_angstrom[missed, -1].max())
-            self._widen(farthest if np.isfinite(farthest) else 2.0 * self._margin)
-            for old, new in zip(found, self._ask(n, places[missed]), strict=True):
+            self._widen(WIDEN * self._margin)
+            for old, new in zip(found, self._within_margin(n, places[missed]), strict=True):
                 old[missed] = new
-            missed = missed[found.distance_angstrom[missed, -1] > inner[missed] + self._margin]
+            missed = missed[np.isinf(found.distance_angstrom[missed, -1])]
         return found
 
-    def _ask(self, n: int, places: FloatArray) -> Nearest:
-        distance, found = self._tree.query(places, n)
+    def _within_margin(self, n: int, places: FloatArray) -> Nearest:
+        """Find n neighbours no farther than the margin, where images are sure to be there; infinite beyond."""
+        distance, found = self._tree.query(places, n, distance_upper_bound=self._margin)
         vectors = self._points.take(found, axis=0, mode="clip")
         vectors -= places[:, None, :]
         return Nearest(distance, self._index.take(found, mode="clip"), vectors)
