@@ -7,7 +7,7 @@ from ase.neighborlist import primitive_neighbor_list
 from interphase_flows.analysis.neighbours import face_distances, pairs_within
 from interphase_flows.exceptions import AnalysisError
 
-DISTANCE_TOLERANCE_ANGSTROM = 1e-4  # freud works in single precision
+DISTANCE_TOLERANCE_ANGSTROM = 1e-4  # far below any distance that matters
 
 
 @pytest.mark.parametrize("cutoff_angstrom", [2.5, 4.0, 9.0])
