@@ -3,14 +3,9 @@
 import freud
 import numpy as np
 
-from interphase_flows.analysis.neighbours import repeated, standard_orientation
+from interphase_flows.analysis.freud_boxes import centred, freud_box
+from interphase_flows.analysis.neighbours import repeated
 from interphase_flows.analysis.phases.anion_descriptors import N_CATIONS, N_SUBLATTICE
-
-
-def freud_box(cell: np.ndarray) -> freud.box.Box:
-    """Return freud's box of a cell, turned so that its vectors form an upper triangular matrix."""
-    a, b, c = standard_orientation(cell)
-    return freud.box.Box(Lx=a[0], Ly=b[1], Lz=c[2], xy=b[0] / b[1], xz=c[0] / c[2], yz=c[1] / c[2])
 
 
 def freud_points(
@@ -18,7 +13,7 @@ def freud_points(
 ) -> tuple[freud.box.Box, np.ndarray]:
     """Return a box whose faces are that far apart and all points in it, the original ones first."""
     everywhere, box_cell = repeated(positions, cell, least_angstrom)
-    return freud_box(box_cell), (everywhere - 0.5 * box_cell.sum(axis=0)).astype(np.float32)
+    return freud_box(box_cell), centred(everywhere, box_cell)
 
 
 def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float) -> np.ndarray:

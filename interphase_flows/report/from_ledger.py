@@ -33,7 +33,7 @@ from interphase_flows.report.production_from_ledger import band, profile, replic
 from interphase_flows.report.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.storage.workspace import Workspace
 
-SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "scipy")
+SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")
 
 
 def write_campaign_report(workspace: Workspace) -> Path:

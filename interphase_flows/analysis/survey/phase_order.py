@@ -8,7 +8,8 @@ import numpy as np
 
 from interphase_flows.analysis.coordination import RadialDistribution
 from interphase_flows.analysis.frames import FloatArray, mask_of
-from interphase_flows.analysis.neighbours import centred, freud_box, repeated
+from interphase_flows.analysis.freud_boxes import centred, freud_box
+from interphase_flows.analysis.neighbours import repeated
 from interphase_flows.analysis.phases.roles import Roles
 from interphase_flows.analysis.phases.translational_order import translational_order
 
