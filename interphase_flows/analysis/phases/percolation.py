@@ -128,9 +128,7 @@ def _network(
     graph = csr_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
     n_parts, part = connected_components(graph, directed=False) if n else (0, np.empty(0, np.int64))
     sizes = np.bincount(part, minlength=n_parts)
-    wraps = np.zeros(3, dtype=bool)
-    for label in np.flatnonzero(sizes > 1):
-        wraps |= _wraps(graph, i, j, image, part, int(label))
+    wraps = _wraps(i, j, image, part)
     spans = None
     if thickness is not None:
         lowest, highest = np.full(n_parts, np.inf), np.full(n_parts, -np.inf)
@@ -147,17 +145,26 @@ def _network(
     )
 
 
-def _wraps(
-    graph: csr_array, i: IntArray, j: IntArray, image: IntArray, part: IntArray, label: int
-) -> NDArray[np.bool_]:
-    """Along which lattice vectors one connected part meets its own image, (3,)."""
-    mine = part[i] == label
-    i, j, image = i[mine], j[mine], image[mine]
-    start = int(np.flatnonzero(part == label)[0])
-    order, parent = breadth_first_order(graph, start, directed=False)
-    step = {(a, b): s for a, b, s in zip(i.tolist(), j.tolist(), image, strict=True)}
-    offset = np.zeros((len(part), 3), dtype=np.int64)
-    for atom in order[1:].tolist():
-        offset[atom] = offset[parent[atom]] + step[int(parent[atom]), atom]
-    loops = offset[i] + image - offset[j]
-    return np.asarray((loops != 0).any(axis=0))
+def _wraps(i: IntArray, j: IntArray, image: IntArray, part: IntArray) -> NDArray[np.bool_]:
+    """Along which lattice vectors any connected part meets its own image, (3,)."""
+    if not len(i):
+        return np.zeros(3, dtype=bool)
+    # one tree of all parts: a root is tied to an atom of each
+    root = len(part)
+    heads = np.unique(part, return_index=True)[1]
+    first, second = np.concatenate([i, np.full(len(heads), root)]), np.concatenate([j, heads])
+    shape = (root + 1, root + 1)
+    joined = csr_array((np.ones(len(first), dtype=np.int8), (first, second)), shape=shape)
+    parent = breadth_first_order(joined, root, directed=False)[1].astype(np.int64)
+    parent[root] = root
+    # the image that the bond from its parent leads to, summed up to the root by doubling the way
+    offset = np.zeros((root + 1, 3), dtype=np.int64)
+    bonds = i * root + j
+    order = np.argsort(bonds, kind="stable")
+    tied = np.flatnonzero(parent < root)
+    at = np.searchsorted(bonds[order], parent[tied] * root + tied)
+    offset[tied] = image[order[at]]
+    while (parent < root).any():
+        offset += offset[parent]
+        parent = parent[parent]
+    return np.asarray(((offset[i] + image - offset[j]) != 0).any(axis=0))
