@@ -3,9 +3,10 @@
 A step must be longer than the motion remembers, and no longer: error grows as the root of the step. Candidates
 are 1, 2, 4, ... frames that leave enough steps. The rule:
 
-1. A step passes if doubling it changes N_i D*_i of no species by more than a quarter of the standard error of
-   the collective rate, beyond three standard errors of the self-diffusion coefficient itself. Single atoms
-   know of memory long before the collective sum does, for it is one number per frame.
+1. A step passes if it is as long as a vibration (`LEAST_STEP_PS`), and if doubling it changes N_i D*_i of no
+   species by more than a quarter of the standard error of the collective rate, beyond three standard errors of
+   the self-diffusion coefficient itself. Single atoms know of memory long before the collective sum does, for
+   it is one number per frame.
 2. It also passes only if no longer candidate's collective rate differs by more than 3.5 standard errors of the
    difference, and if every longer step passes too.
 3. Of those that pass, the one is taken that would have the smallest relative variances v if atoms with these
@@ -30,6 +31,9 @@ from interphase_flows.analysis.transport.self_diffusion import self_diffusion_an
 from interphase_flows.analysis.transport.self_moments import SelfRung
 from interphase_flows.exceptions import UnsupportedWindowError
 
+LEAST_STEP_PS = 0.1
+"""Atoms in condensed matter turn back after half a vibration, 30 to 60 fs: within a shorter step they fly, however few
+frames there are to see it in. A step that is asked for may be shorter."""
 MIN_SAMPLES = 150
 """Fewest steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
 MEMORY_PER_ERROR = 0.25
@@ -114,6 +118,13 @@ def choose_step(
         if (n_frames // frames - 1) * n_axes < MIN_SAMPLES:
             break
         candidates.append(block_steps(displacement_angstrom, frames, interval_ps))
+    shortest_ps = LEAST_STEP_PS * (1.0 - 1e-6)
+    if candidates and candidates[-1].step_ps < shortest_ps:
+        raise UnsupportedWindowError(
+            f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: it holds too few steps of "
+            f"{LEAST_STEP_PS:g} ps, and within shorter ones atoms still vibrate; take a window of "
+            f"{_frames_needed(n_axes) * LEAST_STEP_PS:g} ps or more"
+        )
     if not candidates:
         raise UnsupportedWindowError(
             f"a window of {n_frames} frames supports no transport coefficient: {n_axes} "
@@ -131,12 +142,12 @@ def choose_step(
 
     rates = [np.diagonal(each.rate_angstrom2_per_ps) for each in candidates]
     errors = [np.diagonal(each.standard_error) for each in candidates]
-    passes = np.ones(len(candidates), dtype=bool)
+    passes = np.array([each.step_ps >= shortest_ps for each in candidates])
     for i in range(len(candidates)):
         memory = np.abs(own[i + 1][0] - own[i][0])
         # few steps know their own scatter badly, and doubling the step doubles the variance at least
         own_error = np.maximum(own[i + 1][1], np.sqrt(2.0) * own[i][1])
-        passes[i] = (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
+        passes[i] &= (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
         for j in range(i + 1, len(candidates)):
             apart = np.abs(rates[j] - rates[i])
             # of two estimates the better one explains its share of the other's error (Hausman's test)

@@ -117,6 +117,18 @@ def test_motion_that_is_not_diffusive_yet_is_refused():
         onsager_matrix(swinging.frames(np.random.default_rng(4), 300), temperature_K=600)
 
 
+def test_steps_shorter_than_a_vibration_are_no_diffusion(known):
+    """Walkers are random from frame to frame, but no atom is within 30 fs; who states a step has it."""
+    walk = known.frames(np.random.default_rng(5), 100)
+    fast = ArrayFrames(walk.numbers, 30.0 * np.arange(100), walk.all_positions, walk.cells)
+    with pytest.raises(UnsupportedWindowError, match=r"too few steps of 0\.1 ps.* window of 5\.1 ps or more"):
+        onsager_matrix(fast, temperature_K=600)
+    assert onsager_matrix(fast, temperature_K=600, step_ps=0.03).step_ps == pytest.approx(0.03)
+    more = known.frames(np.random.default_rng(5), 1000)
+    longer = ArrayFrames(more.numbers, 30.0 * np.arange(1000), more.all_positions, more.cells)
+    assert onsager_matrix(longer, temperature_K=600).step_ps >= 0.1
+
+
 def test_the_step_grows_with_the_memory_of_the_vibration():
     """Unaided; the plateau holds every candidate and which of them passed."""
     steps = []
