@@ -42,7 +42,6 @@ def phases_of(
     frames: CountedFrames,
     question: SurveyQuestion,
     interfaces: Sequence[Interface],
-    no_interface: str,
     references: PhaseReferences | None,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Answer the part.
@@ -53,8 +52,8 @@ def phases_of(
         The trajectory.
     question
         What the two sides are made of, and how hot it was.
-    interfaces, no_interface
-        Interphases that are followed, and why there is none.
+    interfaces
+        Interphases that are followed.
     references
         Phases at temperature; without them no atom has a label.
 
@@ -123,7 +122,9 @@ def phases_of(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
-    without = {"refused": f"no interface whose boundaries can be followed: {no_interface.partition(' (')[0]}"}
+    without = {
+        "refused": "no interface whose boundaries can be followed; why not is told with the boundaries"
+    }
     labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
     if phase_map is not None and not interfaces:
         labels["sides"] = without

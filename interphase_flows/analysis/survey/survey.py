@@ -253,9 +253,7 @@ class _Surveyor:
         return judged_with_rates([history])
 
     def _phases(self) -> dict[str, Any]:
-        values, arrays = phases_of(
-            self.frames, self.question, self.interfaces, self.no_interface, self.references
-        )
+        values, arrays = phases_of(self.frames, self.question, self.interfaces, self.references)
         self.arrays |= arrays
         return values
 
@@ -272,7 +270,9 @@ class _Surveyor:
 
     def _require_interfaces(self) -> None:
         if not self.interfaces:
-            raise AnalysisError(f"no interface whose boundaries can be followed: {self.no_interface}")
+            raise AnalysisError(
+                "no interface whose boundaries can be followed; why not is told with the boundaries"
+            )
 
 
 def judged_with_rates(histories: Sequence[InterphaseHistory]) -> dict[str, Any]:

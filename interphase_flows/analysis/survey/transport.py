@@ -162,7 +162,9 @@ class _Transport:
     def _slabs(self) -> dict[str, Any]:
         if not self.interfaces:
             raise AnalysisError(
-                f"no slabs without boundaries: {self.no_interface or 'they were not asked for; add the part boundaries'}"
+                "no slabs without boundaries; why there are none is told with them"
+                if self.no_interface
+                else "no slabs without boundaries, which were not asked for; add the part boundaries"
             )
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
