@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import classify_environments
+from interphase_flows.analysis.environments import Environments, classify_environments
+from interphase_flows.analysis.frame_threads import by_frame
 from interphase_flows.analysis.frames import FloatArray, mask_of
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
@@ -97,12 +99,15 @@ def phases_of(
     pattern = EndPattern(numbers)
     phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
     domains: dict[str, Any] = {"refused": refused}
-    for frame in range(frames.n_frames):
-        positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
-        found = classify_environments(positions, cell, numbers, chemistry)
+
+    def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
+        return classify_environments(positions, cell, numbers, chemistry)
+
+    for frame, found in enumerate(by_frame(frames, range(frames.n_frames), anions_of)):
         anions.add(float(times_ps[frame]), found)
         if frame not in labelled:
             continue
+        positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
         period = float(face_distances(cell)[2])
         order.add(float(times_ps[frame]), positions, cell)
         if frame in is_last_third:
