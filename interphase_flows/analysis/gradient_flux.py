@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from interphase_flows.analysis.crossings import ANGSTROM2_PER_NM2
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE
+from interphase_flows.analysis.interval import CONFIDENCE
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 

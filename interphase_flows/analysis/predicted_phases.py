@@ -12,7 +12,7 @@ from typing import Literal
 
 from pymatgen.core import Composition, Element
 
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.thermodynamics import ReactionPrediction
 from interphase_flows.exceptions import AnalysisError
 

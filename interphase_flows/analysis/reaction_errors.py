@@ -15,7 +15,7 @@ import numpy as np
 from pymatgen.core import Composition
 
 from interphase_flows.analysis.convex_hull import PhaseEnergies, formula_units, lowest_polymorphs
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.stability_window import stability_window
 from interphase_flows.analysis.thermodynamics import Kink, predict_reaction
 from interphase_flows.exceptions import AnalysisError

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.predicted_phases import PhaseComparison
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.convergence import Convergence

@@ -7,7 +7,7 @@ import numpy as np
 from pymatgen.core import Composition
 from scipy.stats import t as students_t
 
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.predicted_environments import predicted_environments
 from interphase_flows.analysis.predicted_phases import (
     MixingLine,

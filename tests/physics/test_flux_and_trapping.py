@@ -6,7 +6,7 @@ import pytest
 from interphase_flows.analysis.crossings import crossings
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.passivation.survival import lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
 from interphase_flows.analysis.passivation.window_rate import window_rate

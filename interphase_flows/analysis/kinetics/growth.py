@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.avrami import Avrami
 from interphase_flows.analysis.kinetics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.kinetics.choice import DECISIVE, LawScore, rivals_of_the_best, scores_of
 from interphase_flows.analysis.kinetics.constant import Constant
 from interphase_flows.analysis.kinetics.correlation import statistical_inefficiency
 from interphase_flows.analysis.kinetics.depletion import Depletion, find_depletion
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.law import Law
 from interphase_flows.analysis.kinetics.least_squares import LawFit, fit_law, fit_many
 from interphase_flows.analysis.kinetics.linear import Linear

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.choice import DECISIVE, LawScore, rivals_of_the_best
 from interphase_flows.analysis.kinetics.constant import Constant
 from interphase_flows.analysis.kinetics.growth import UNDECIDED, GrowthKinetics
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_REPLICAS = 3

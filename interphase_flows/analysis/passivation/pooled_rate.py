@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.pooled import LEAST_REPLICAS
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.window_rate import window_rate

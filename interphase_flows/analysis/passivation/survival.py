@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import CensoredData, ecdf
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray, IntArray
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 

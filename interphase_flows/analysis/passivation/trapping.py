@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import norm
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.passivation.survival import (
     Lifetimes,
     SurvivalCurve,

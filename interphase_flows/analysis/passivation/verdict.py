@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.depletion import Depletion
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
 from interphase_flows.analysis.passivation.pooled_rate import PooledRate, pooled_rate
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES

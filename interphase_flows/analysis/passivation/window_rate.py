@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.stats import t as student
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10

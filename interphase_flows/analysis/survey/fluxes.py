@@ -15,7 +15,7 @@ from ase.data import atomic_masses
 from interphase_flows.analysis.crossings import CrossingSeries, crossings
 from interphase_flows.analysis.frames import FloatArray, FrameSource
 from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.survey.interfaces import Interface

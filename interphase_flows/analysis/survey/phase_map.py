@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.block_bootstrap import resampled_noise
-from interphase_flows.analysis.kinetics.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.slices import circular_mean, heights, wrapped_index
 from interphase_flows.analysis.survey.interfaces import Interface

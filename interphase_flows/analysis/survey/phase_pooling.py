@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.kinetics.pooled import between_replicas
 from interphase_flows.analysis.phases.reaction_graph import ReactionGraph
 from interphase_flows.analysis.survey.phase_anions import FORMERS, LIGANDS

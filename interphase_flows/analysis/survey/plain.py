@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.kinetics.depletion import Depletion
 from interphase_flows.analysis.kinetics.growth import GrowthKinetics, LawEstimate
-from interphase_flows.analysis.kinetics.interval import Interval
 from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from interphase_flows.analysis.environments import environment_series
 from interphase_flows.analysis.frames import BoolArray, FloatArray, mask_of
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.survival import lifetimes
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping

@@ -8,7 +8,7 @@ from importlib import resources
 import pytest
 
 from interphase_flows.analysis.interface_thermodynamics import as_values, predict_interface
-from interphase_flows.analysis.kinetics.interval import Interval
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.predicted_phases import (
     compare_phases,
     mixing_line,

@@ -1,4 +1,4 @@
-"""A number and what it may be: the shape of every result of this room."""
+"""A number and what it may be: the shape of most results of this floor; arrays with errors are `transport.intervals`."""
 
 from dataclasses import dataclass
 
