@@ -1,6 +1,6 @@
 """Speed and memory of everything that is asked of one trajectory of an interphase, from a file, against their goals.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/full_analysis.py [--frames 60]``. 20,000 atoms of lithium and Li7P3S11 whose
+Run: ``OMP_NUM_THREADS=1 python benchmarks/full_analysis.py [--frames 2000]``. 20,000 atoms of lithium and Li7P3S11 whose
 faces mix as the square root of time, written frame by frame in this package's format. A process of its own then answers
 every part of a survey; it tells its times and the most memory it held. Apart from that it labels the atoms of every
 frame, where a survey labels 60. ``--frames 10000`` needs 6 GB of disk and half an hour, and shows whether memory grows
@@ -134,7 +134,7 @@ def analyse(path: Path) -> dict[str, object]:
 def main() -> None:
     """Print frames per second of each part and in all, and memory; say whether the goals are met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--analyse", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.analyse:
