@@ -1,26 +1,23 @@
 """The job that asks of production whether the interphase grows, by which law, and what crosses its boundaries."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.analysis.survey.pooling import pooled
+from interphase_flows.analysis.survey.question import PARTS as EVERY_PART
 from interphase_flows.analysis.survey.question import SurveyQuestion
-from interphase_flows.analysis.survey.survey import Survey, survey
 from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
-from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.once import once
+from interphase_flows.jobs.run_surveys import packed_series, run_surveys
 from interphase_flows.keys import content_key
-from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
 
 KIND = "analyses"
 NAME = "growth"
-PARTS = ("boundaries", "kinetics", "fluxes", "transport", "verdict")
+PARTS = tuple(part for part in EVERY_PART if part != "phases")
 """What this job asks; which phases formed is a job of its own."""
 
 
@@ -58,28 +55,12 @@ class GrowthMaker(Maker):
         return once(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done))
 
     def _measure(self, key: str, question: SurveyQuestion, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
-        artifacts = current_workspace().artifacts
-        notes: list[str] = []
-        surveys: dict[str, Survey] = {}
-        for run_id in sorted({s.run_id for s in segments}):
-            paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
-            if not paths:
-                notes.append(f"{run_id} has no trajectory and its growth is not judged")
-                continue
-            with RunFrames(paths) as frames:
-                surveys[run_id] = survey(frames, question, told_as=f"growth of {run_id}:")
-        if not surveys:
-            raise AnalysisError("no replica has a frame; see interphase query segments role=production")
+        surveys, notes = run_surveys(segments, question, NAME)
         for each in surveys.values():
             # scores of all laws would fill the document; the candidates stay
             for side in each.values["kinetics"].values():
                 if isinstance(side, dict):
                     side.pop("scores", None)
-        buffer = io.BytesIO()
-        series = {
-            f"{run}/{name}": array for run, each in surveys.items() for name, array in each.arrays.items()
-        }
-        np.savez_compressed(buffer, **series)  # type: ignore[arg-type]
         return AnalysisDoc(
             key=key,
             name=NAME,
@@ -88,6 +69,6 @@ class GrowthMaker(Maker):
                 "runs": {run: each.values for run, each in surveys.items()},
                 "pooled": pooled(list(surveys.values())),
             },
-            artifact=artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz") if series else None,
+            artifact=current_workspace().artifacts.put_bytes(packed_series(surveys), "analyses", ".npz"),
             notes=notes,
         )

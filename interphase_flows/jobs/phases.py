@@ -1,11 +1,9 @@
 """Jobs that ask of production what formed and where."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.analysis.phases.phase_references import (
@@ -17,15 +15,13 @@ from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.phase_pooling import pooled_phases
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.question import SurveyQuestion
-from interphase_flows.analysis.survey.survey import Survey, survey
 from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
-from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.models import load_committee
 from interphase_flows.jobs.once import once, once_alone
+from interphase_flows.jobs.run_surveys import packed_series, run_surveys
 from interphase_flows.keys import content_key
 from interphase_flows.md.phase_references import ReferenceSteps, phase_references
-from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.references.deadline import deadline
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
@@ -168,25 +164,8 @@ class PhasesMaker(Maker):
             notes.append(
                 "the runs of phases at temperature failed, so no atom has a label: interphase query failures"
             )
-        surveys: dict[str, Survey] = {}
-        for run_id in sorted({s.run_id for s in segments}):
-            paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
-            if not paths:
-                notes.append(f"{run_id} has no trajectory, and what formed in it is not known")
-                continue
-            with RunFrames(paths) as frames:
-                surveys[run_id] = survey(frames, question, told_as=f"phases of {run_id}:", references=known)
-        if not surveys:
-            raise AnalysisError("no replica has a frame; see interphase query segments role=production")
+        surveys, missing = run_surveys(segments, question, NAME, known)
         runs = {run: each.values["phases"] for run, each in surveys.items()}
-        buffer = io.BytesIO()
-        series = {
-            f"{run}/{name}": array
-            for run, each in surveys.items()
-            for name, array in each.arrays.items()
-            if name.startswith(f"{NAME}.")
-        }
-        np.savez_compressed(buffer, **series)  # type: ignore[arg-type]
         return AnalysisDoc(
             key=key,
             name=NAME,
@@ -196,6 +175,6 @@ class PhasesMaker(Maker):
                 "runs": runs,
                 "pooled": pooled_phases(list(runs.values())),
             },
-            artifact=artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
-            notes=notes,
+            artifact=artifacts.put_bytes(packed_series(surveys, f"{NAME}."), "analyses", ".npz"),
+            notes=[*notes, *missing],
         )

@@ -11,6 +11,7 @@ import pytest
 from ase.io import read
 
 from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
+from interphase_flows.analysis.survey.question import PARTS
 from interphase_flows.documents.records import CampaignResult, CommitteeDoc, SegmentDoc
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
@@ -46,6 +47,7 @@ def test_growth_is_judged_or_refused_in_words_and_in_the_report(finished_root: P
     assert set(values["runs"]) == {"replica-0", "replica-1"}
     assert values["pooled"]["state"] == "undecided"
     for run in values["runs"].values():
+        assert set(run) >= set(PARTS) - {"phases"}, "every part of a survey is asked of production"
         assert "supports no transport coefficient" in run["transport"]["refused"]
         assert "refused" in run["verdict"] or run["verdict"]["state"] == "undecided"
     page = (finished_root / "tiny" / "report" / "report.html").read_text()
