@@ -16,6 +16,7 @@ from interphase_flows.report.inputs import Phases
 from interphase_flows.report.phases_figures import phase_figures
 from interphase_flows.report.quantities import rounded
 from interphase_flows.report.reaction_graph_figure import reaction_graph_figure
+from interphase_flows.report.run_figures import drawn_runs
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 
 JSON_NAME = "phases.json"
@@ -37,12 +38,7 @@ def drawn_phases(
     pooled
         What the runs say together.
     """
-    drawn = {}
-    for run, values in runs.items():
-        own = {name.removeprefix(f"{run}/"): a for name, a in arrays.items() if name.startswith(f"{run}/")}
-        for name, (figure, alt) in phase_figures(values, own).items():
-            full = f"{run}_{name}" if run else name
-            drawn[full] = rendered(figure, full, f"{alt}, {run}" if run else alt)
+    drawn = drawn_runs(runs, arrays, phase_figures)
     labels = next((each["anions"]["labels"] for each in runs.values() if "anions" in each), None)
     if labels and pooled and any("refused" not in each for each in pooled.get("reactions", {}).values()):
         name = "pooled_reactions"

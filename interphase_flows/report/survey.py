@@ -15,6 +15,7 @@ from interphase_flows.analysis.survey.survey import Survey
 from interphase_flows.report.kinetics_figures import rates_figure, verdict_figure
 from interphase_flows.report.phases import drawn_phases, phases_section
 from interphase_flows.report.quantities import rounded, with_interval
+from interphase_flows.report.run_figures import drawn_runs
 from interphase_flows.report.style import FigureFile, rendered, write_whole
 from interphase_flows.report.survey_figures import figures_of
 
@@ -39,14 +40,12 @@ def drawn_surveys(
     pooled
         What the runs say together.
     """
-    drawn = {}
-    for run, values in runs.items():
-        own = {name.removeprefix(f"{run}/"): a for name, a in arrays.items() if name.startswith(f"{run}/")}
-        # what is judged of all runs together is shown once
-        shown = {name: each for name, each in values.items() if name != "verdict" or pooled is None}
-        for name, (figure, alt) in figures_of(shown, own).items():
-            full = f"{run}_{name}" if run else name
-            drawn[full] = rendered(figure, full, f"{alt}, {run}" if run else alt)
+    # what is judged of all runs together is shown once
+    shown = {
+        run: {name: each for name, each in values.items() if name != "verdict" or pooled is None}
+        for run, values in runs.items()
+    }
+    drawn = drawn_runs(shown, arrays, figures_of)
     for side, found in (pooled or {}).get("verdict", {}).items():
         if found.get("checks"):
             name = f"pooled_verdict_{side}"
