@@ -6,12 +6,15 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import write
 from ase.io.trajectory import TrajectoryWriter as AseTrajectoryWriter
 
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.readers.opening import open_trajectory
+from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 
 CELL = np.array([[9.0, 0.0, 0.0], [3.0, 8.0, 0.0], [-2.5, 3.5, 14.0]])
@@ -188,3 +191,17 @@ WRITERS: dict[str, Callable[[Path, ArrayFrames], Written]] = {
     "H5MD image": lambda p, t: h5md(p / "t.h5", t, images=True),
     "own": lambda p, t: campaign_run(p / "t.zarr.zip", t),
 }
+
+
+def refused(path, match, **needs):
+    """Opening and reading every frame fails, in words that name the file."""
+    with pytest.raises(AnalysisError, match=match) as caught:
+        read_all(path, **needs)
+    assert path.name in str(caught.value)
+
+
+def read_all(path, **needs):
+    with open_trajectory(path, **needs) as frames:
+        for frame in range(frames.n_frames):
+            frames.positions(frame)
+        return frames
