@@ -7,13 +7,14 @@ sums of absolute positions are wrong by 0.1 Å and more. Each position is read o
 of `STACK` rows, which runs near the memory's bandwidth; to subtract first would take as long again.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, require_frames
+from interphase_flows.analysis.frames import ArrayFrames, FloatArray, FrameSource, IntArray, require_frames
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.transport.groups import AtomGroups
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
@@ -23,7 +24,9 @@ STACK = 8
 """Atoms whose positions are added before those of the first frame are taken away."""
 ROW = 32
 """Stacks in a row of the second sum, whose 3 x ROW columns are added in double precision."""
-FRAMES_PER_BATCH = 128
+FRAMES_AT_ONCE = 8
+"""Frames that are summed by one call, where they are in memory already."""
+FRAMES_PER_BATCH = 16 * FRAMES_AT_ONCE
 SAME_CELL = 1e-6
 """Largest relative change of a lattice vector in a trajectory of constant cell."""
 SAME_INTERVAL = 1e-3
@@ -101,13 +104,10 @@ def collective_motion(
     ladder = SelfLadder(group_of_sample)
     displacement = np.empty((len(chosen), len(groups.counts), 3))
     turned = None if np.array_equal(axes, np.eye(3)) else axes.astype(start.dtype)
-    same = frames.cell(first_frame)
     for begin in range(0, len(chosen), FRAMES_PER_BATCH):
         batch = chosen[begin : begin + FRAMES_PER_BATCH]
-        for row, index in enumerate(batch):
-            if (current := frames.cell(index)) is not same:
-                _require_same_cell(cell, current, index)
-            summed.take(row, frames.positions(index))
+        for row, positions in _blocks_of_positions(frames, batch, cell):
+            summed.take(row, positions)
         rows = slice(begin, begin + len(batch))
         displacement[rows], moved = summed.finish(len(batch))
         shift = np.swapaxes(barycentre @ displacement[rows], 1, 2).astype(moved.dtype)
@@ -120,6 +120,22 @@ def collective_motion(
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
         raise AnalysisError(f"frame {bad} holds positions that are no numbers; leave it and what follows out")
     return CollectiveMotion(groups, time_ps, displacement @ axes.T, ladder.rungs(), cell)
+
+
+def _blocks_of_positions(
+    frames: FrameSource, batch: range, cell: FloatArray
+) -> Iterator[tuple[int, NDArray[np.floating]]]:
+    """Yield frames, (n_frames, n_atoms, 3), with their row in the batch: several where memory holds them all."""
+    for index in batch:
+        # a constant cell is mostly the same array
+        if (current := frames.cell(index)) is not cell:
+            _require_same_cell(cell, current, index)
+    if isinstance(frames, ArrayFrames):
+        for at in batch[::FRAMES_AT_ONCE]:
+            yield at - batch.start, frames.all_positions[at : min(at + FRAMES_AT_ONCE, batch.stop)]
+    else:
+        for row, index in enumerate(batch):
+            yield row, frames.positions(index)[None]
 
 
 class GroupSums:
@@ -149,63 +165,61 @@ class GroupSums:
             sample = np.argsort(self._order)[sample]
         runs: list[tuple[int, int, slice]] = []
         rest = []
-        n_rows = 0
-        rows_of_runs: list[tuple[int, int]] = []
+        group_of_row: list[int] = []
         edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
         for begin, end in pairwise(edges):
             n_stacks = (end - begin) // STACK
             stacked = begin + n_stacks * STACK
             rest.append(np.arange(stacked, end))
             if n_stacks:
-                first = 3 * ROW * n_rows
+                first = 3 * ROW * len(group_of_row)
                 runs.append((begin, stacked, slice(first, first + 3 * n_stacks)))
-                rows = -(-n_stacks // ROW)
-                rows_of_runs.append((n_rows, n_rows + rows))
-                n_rows += rows
-        self._n_rest = sum(map(len, rest))
-        self._picked = np.concatenate([*rest, sample])
+                group_of_row += -(-n_stacks // ROW) * [int(labels[begin])]
         of_group = np.eye(len(groups.counts))
-        self._group_of_rest = of_group[:, labels[self._picked[: self._n_rest]]]
+        self._n_sample = len(sample)
+        picked = np.concatenate([*rest, sample])
+        # component by component, as the moments of single atoms want them
+        self._picked = (3 * picked + np.arange(3)[:, None]).ravel()
+        self._group_of_rest = of_group[labels[picked[: len(picked) - len(sample)]]]
         self._ones = np.ones(STACK, dtype=start.dtype)
-        # one frame's stacks stay in the cache; rows that stacks do not fill stay zero
-        stacks = np.zeros(3 * ROW * n_rows, dtype=start.dtype)
-        self._stacks = stacks
-        self._runs = [(begin, end, stacks[columns]) for begin, end, columns in runs]
-        self._start_of_stacks = np.zeros_like(stacks)
-        self._rows = np.empty((FRAMES_PER_BATCH, len(runs), 3 * ROW), dtype=start.dtype)
-        self._group_of_run = of_group[:, [labels[begin] for begin, _, _ in runs]]
-        self._summed = [
-            (np.ones(end - first, dtype=start.dtype), stacks.reshape(-1, 3 * ROW)[first:end])
-            for first, end in rows_of_runs
-        ]
-        self._picks = np.empty((FRAMES_PER_BATCH, len(self._picked), 3), dtype=start.dtype)
-        self._read(0, start)
-        self._start_of_stacks, self._start_of_picks = stacks.copy(), self._picks[0].copy()
+        # few frames' stacks, which stay in the cache; rows that stacks do not fill stay zero
+        self._stacks = np.zeros((FRAMES_AT_ONCE, 3 * ROW * len(group_of_row)), dtype=start.dtype)
+        self._runs = runs
+        self._start_of_stacks = np.zeros_like(self._stacks[0])
+        self._group_of_row = of_group[:, group_of_row].astype(start.dtype)
+        self._rows = np.empty((FRAMES_PER_BATCH, len(groups.counts), 3 * ROW), dtype=start.dtype)
+        self._picks = np.empty((FRAMES_PER_BATCH, 3 * len(picked)), dtype=start.dtype)
+        self._axis_of_column = np.tile(np.eye(3), (ROW, 1))
+        self._read(0, start[None])
+        self._start_of_stacks, self._start_of_picks = self._stacks[0].copy(), self._picks[0].copy()
 
     def take(self, row: int, positions: NDArray[np.floating]) -> None:
-        """Take the positions of one frame, (n_atoms, 3), Å, as a row of the batch."""
-        positions = np.asarray(positions, dtype=self._ones.dtype)
-        self._read(row, positions if self._order is None else positions[self._order])
+        """Take the positions of some frames, (n_frames, n_atoms, 3), Å, as the next rows of the batch."""
+        positions = np.ascontiguousarray(positions, dtype=self._ones.dtype)
+        self._read(row, positions if self._order is None else positions[:, self._order])
 
-    def finish(self, n_frames: int) -> tuple[FloatArray, FloatArray]:
+    def finish(self, n_frames: int) -> tuple[FloatArray, NDArray[np.floating]]:
         """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample).
 
         Single atoms are in the precision of the positions.
         """
-        picked = np.subtract(self._picks[:n_frames], self._start_of_picks).swapaxes(1, 2)
-        sums = np.swapaxes(picked[:, :, : self._n_rest].astype(float) @ self._group_of_rest.T, 1, 2).copy()
-        columns = self._rows[:n_frames].reshape(n_frames, -1, ROW, 3).sum(axis=2, dtype=float)
-        sums += self._group_of_run @ columns
-        return sums, np.ascontiguousarray(picked[:, :, self._n_rest :])
+        picked = (self._picks[:n_frames] - self._start_of_picks).reshape(n_frames, 3, -1)
+        n_rest = picked.shape[2] - self._n_sample
+        sums = self._rows[:n_frames].astype(float) @ self._axis_of_column
+        sums += np.swapaxes(picked[:, :, :n_rest].astype(float) @ self._group_of_rest, 1, 2)
+        return sums, picked[:, :, n_rest:]
 
     def _read(self, row: int, positions: NDArray[np.floating]) -> None:
-        for begin, end, out in self._runs:
-            np.dot(self._ones, positions[begin:end].reshape(STACK, -1), out=out)
-        np.subtract(self._stacks, self._start_of_stacks, out=self._stacks)
-        for (ones, stacks), out in zip(self._summed, self._rows[row], strict=True):
-            np.dot(ones, stacks, out=out)
-        # after the sums, which brought the frame into the cache
-        np.take(positions, self._picked, axis=0, out=self._picks[row], mode="clip")
+        n = len(positions)
+        stacks = self._stacks[:n]
+        for begin, end, columns in self._runs:
+            stacked = positions[:, begin:end].reshape(n, STACK, -1)
+            np.matmul(self._ones, stacked, out=stacks[:, columns])
+        # after the sums, which brought the frames into the cache
+        positions.reshape(n, -1).take(self._picked, 1, self._picks[row : row + n], "clip")
+        np.subtract(stacks, self._start_of_stacks, out=stacks)
+        by_row = stacks.reshape(n, -1, 3 * ROW)
+        np.matmul(self._group_of_row, by_row, out=self._rows[row : row + n])
 
 
 def _barycentre_weights(groups: AtomGroups) -> FloatArray:

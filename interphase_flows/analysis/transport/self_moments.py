@@ -8,6 +8,7 @@ of a few frames: rung l holds averages over 2^l frames, made from pairs of the r
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from interphase_flows.analysis.frames import FloatArray, IntArray
 
 ATOMS_PER_GROUP = 128
 """Atoms of a group that are followed one by one, evenly spaced among its atoms."""
+
+HELD_ROWS = 64
+"""Averages that a rung is given at once."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def sampled_atoms(labels: IntArray, n_groups: int) -> IntArray:
 
 @dataclass
 class _Rung:
+    held: list[NDArray[np.floating]] = field(default_factory=list)
     previous: NDArray[np.floating] | None = None
     last_step: NDArray[np.floating] | None = None
     unpaired: NDArray[np.floating] | None = None
@@ -74,8 +79,11 @@ class SelfLadder:
     """
 
     def __init__(self, group_of_sample: IntArray) -> None:
-        self._starts = np.flatnonzero(np.diff(group_of_sample, prepend=-1))
-        self._sizes = np.diff(np.append(self._starts, len(group_of_sample)))
+        edges = [*np.flatnonzero(np.diff(group_of_sample, prepend=-1)).tolist(), len(group_of_sample)]
+        self._groups = [slice(begin, end) for begin, end in pairwise(edges)]
+        self._sizes = np.diff(edges)
+        weights = np.repeat(np.eye(len(self._sizes)) / self._sizes, self._sizes, axis=0)
+        self._weights = weights.astype(np.float32)
         self._rungs: list[_Rung] = []
 
     def add(self, displacements: NDArray[np.floating]) -> float:
@@ -86,45 +94,68 @@ class SelfLadder:
         largest_step_angstrom
             Of an atom along an axis between two of these frames, or since the last frame before.
         """
-        level, largest = 0, 0.0
-        while len(displacements):
-            if level == len(self._rungs):
-                self._rungs.append(_Rung())
-            displacements, step = self._climb(self._rungs[level], displacements)
-            largest = largest if level else step
-            level += 1
-        return largest
+        if not self._rungs:
+            self._rungs.append(_Rung())
+        averages, steps = self._climb(self._rungs[0], displacements)
+        self._hold(1, averages)
+        return float(max(steps.max(), -steps.min())) if steps.size else 0.0
 
     def rungs(self) -> list[SelfRung]:
         """Return the moments by rung; the last rungs have few steps, or none and are left out."""
+        level = 1
+        while level < len(self._rungs):
+            self._climb_held(level)
+            level += 1
         return [
             SelfRung(np.concatenate(rung.mean), np.concatenate(rung.squared), np.concatenate(rung.lagged))
             for rung in self._rungs
             if rung.lagged
         ]
 
-    def _climb(self, rung: _Rung, values: NDArray[np.floating]) -> tuple[NDArray[np.floating], float]:
-        """Record the steps of a rung; return the averages over pairs, for the rung above, and the largest step."""
+    def _hold(self, level: int, values: NDArray[np.floating]) -> None:
+        """Keep averages until there are enough for a rung: many calls with a few numbers each are slow."""
+        if level == len(self._rungs):
+            self._rungs.append(_Rung())
+        held = self._rungs[level].held
+        held.append(values)
+        if sum(map(len, held)) >= HELD_ROWS:
+            self._climb_held(level)
+
+    def _climb_held(self, level: int) -> None:
+        rung = self._rungs[level]
+        if any(map(len, rung.held)):
+            values = np.concatenate(rung.held)
+            rung.held.clear()
+            self._hold(level + 1, self._climb(rung, values)[0])
+
+    def _climb(
+        self, rung: _Rung, values: NDArray[np.floating]
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Record the steps of a rung; return the averages over pairs, for the rung above, and the steps."""
         points = values if rung.previous is None else np.concatenate([rung.previous[None], values])
-        steps = np.diff(points, axis=0)
+        steps = points[1:] - points[:-1]
         rung.previous = values[-1]
-        largest = 0.0
         if len(steps):
             rung.mean.append(np.diff(self._mean(points), axis=0))
-            squares = steps * steps
-            largest = float(np.sqrt(squares.max()))
-            rung.squared.append(self._mean(squares))
+            rung.squared.append(self._mean_product(steps, steps))
             if rung.last_step is not None:
-                rung.lagged.append(self._mean(rung.last_step * steps[:1]))
+                rung.lagged.append(self._mean_product(rung.last_step[None], steps[:1]))
             if len(steps) > 1:
-                rung.lagged.append(self._mean(steps[:-1] * steps[1:]))
+                rung.lagged.append(self._mean_product(steps[:-1], steps[1:]))
             rung.last_step = steps[-1]
         pairs = values if rung.unpaired is None else np.concatenate([rung.unpaired[None], values])
         n_pairs = len(pairs) // 2
         rung.unpaired = pairs[-1] if len(pairs) % 2 else None
-        half = values.dtype.type(0.5)
-        return half * (pairs[0 : 2 * n_pairs : 2] + pairs[1 : 2 * n_pairs : 2]), largest
+        averages = pairs[0 : 2 * n_pairs : 2] + pairs[1 : 2 * n_pairs : 2]
+        averages *= values.dtype.type(0.5)
+        return averages, steps
 
     def _mean(self, values: NDArray[np.floating]) -> FloatArray:
         """Average over the atoms of each group: (n, 3, n_sampled) -> (n, n_groups, 3)."""
-        return np.swapaxes(np.add.reduceat(values, self._starts, axis=2) / self._sizes, 1, 2)
+        means = values.reshape(-1, values.shape[2]) @ self._weights.astype(values.dtype)
+        return np.swapaxes(means.reshape(len(values), 3, -1), 1, 2)
+
+    def _mean_product(self, first: NDArray[np.floating], second: NDArray[np.floating]) -> FloatArray:
+        """Average the product over the atoms of each group: (n, 3, n_sampled) twice -> (n, n_groups, 3)."""
+        sums = [np.vecdot(first[:, :, group], second[:, :, group]) for group in self._groups]
+        return np.stack(sums, axis=1) / self._sizes[:, None]

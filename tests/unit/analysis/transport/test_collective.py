@@ -41,7 +41,7 @@ def test_single_precision_loses_nothing_that_matters():
     later = start + rng.normal(0, 1.0, start.shape).astype(np.float32)
     frames = ArrayFrames(numbers, np.arange(2.0), np.stack([start, later]), np.eye(3) * 100)
     sums = GroupSums(by_species(frames), start, np.array([], dtype=int))
-    sums.take(0, later)
+    sums.take(0, later[None])
     ours = sums.finish(1)[0][0]
     exact = later.astype(float) - start.astype(float)
     expected = [exact[numbers == z].sum(axis=0) for z in (3, 15, 16)]
@@ -50,6 +50,29 @@ def test_single_precision_loses_nothing_that_matters():
         start, [0, 25_000, 32_500], axis=0
     )
     assert np.abs(absolute - expected).max() > 10 * SINGLE_PRECISION_ERROR_ANGSTROM
+
+
+class OneByOne:
+    """Frames that are not in memory."""
+
+    def __init__(self, frames: ArrayFrames) -> None:
+        self._frames = frames
+
+    def __getattr__(self, name):
+        return getattr(self._frames, name)
+
+
+def test_frames_read_one_by_one_are_summed_as_those_in_memory():
+    frames = Brownian(counts=(25, 13, 14)).frames(np.random.default_rng(7), 300)
+    whole, streamed = (
+        collective_motion(source, by_species(frames), first_frame=3, end_frame=298)
+        for source in (frames, OneByOne(frames))
+    )
+    np.testing.assert_allclose(
+        streamed.displacement_angstrom, whole.displacement_angstrom, rtol=1e-12, atol=1e-9
+    )
+    for ours, theirs in zip(streamed.self_rungs, whole.self_rungs, strict=True):
+        np.testing.assert_allclose(ours.squared_angstrom2, theirs.squared_angstrom2, rtol=1e-12)
 
 
 def test_a_window_begins_with_its_own_first_frame():
