@@ -16,6 +16,7 @@ from interphase_flows.analysis.environments import (
     environment_series,
 )
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.neighbours import pairs_within
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
 
@@ -144,6 +145,18 @@ def test_coordination_of_ideal_crystals(phase, centre, neighbour, cutoff_angstro
         cutoff_angstrom=cutoff_angstrom,
     )
     np.testing.assert_array_equal(numbers, expected)
+
+
+@pytest.mark.parametrize(
+    ("phase", "centre", "neighbour", "shortest_angstrom"),
+    [("Li2S", "S", "Li", 2.47), ("Li2PS3", "P", "P", 2.25)],
+)
+def test_bonds_of_ideal_crystals_have_their_lengths(phase, centre, neighbour, shortest_angstrom):
+    atoms = load_phase(phase)
+    first, second = (np.flatnonzero(atoms.symbols == symbol) for symbol in (centre, neighbour))
+    pairs = pairs_within(atoms.positions, atoms.cell[:], 3.0)
+    wanted = np.isin(pairs.first, first) & np.isin(pairs.second, second)
+    np.testing.assert_allclose(pairs.distance_angstrom[wanted], shortest_angstrom, atol=0.02)
 
 
 def thermal_frames(phase, n=6):

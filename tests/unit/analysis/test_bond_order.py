@@ -6,6 +6,7 @@ from ase.build import bulk
 
 from freud_descriptors import freud_averaged_order, freud_descriptors
 from interphase_flows.analysis.bond_order import bond_order, mean_harmonics
+from interphase_flows.analysis.neighbours import tree_for_nearest
 from interphase_flows.analysis.phases.anion_descriptors import anion_descriptors
 from interphase_flows.analysis.steinhardt import averaged_order
 from interphase_flows.structures.library import load_phase
@@ -81,3 +82,17 @@ def test_a_single_bond_has_order_one():
     """The addition theorem: the sum of |Y_lm|² over m is (2 l + 1) / 4 pi in every direction."""
     bonds = np.random.default_rng(3).normal(size=(100, 1, 3))
     np.testing.assert_allclose(bond_order(mean_harmonics(bonds)), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("structure", "n_neighbours", "q4", "q6"),
+    [("fcc", 12, 0.19094, 0.57452), ("bcc", 14, 0.03637, 0.51069), ("hcp", 12, 0.09722, 0.48476)],
+)
+def test_order_of_perfect_lattices_is_that_of_the_literature(structure, n_neighbours, q4, q6):
+    """Mickel et al., J. Chem. Phys. 138, 044501 (2013)."""
+    ideal = np.sqrt(8 / 3) if structure == "hcp" else None
+    atoms = bulk("Li", structure, a=3.0, **({"c": 3.0 * ideal} if ideal else {}))
+    tree = tree_for_nearest(atoms.positions, atoms.cell[:], n_neighbours)
+    near = tree.nearest(n_neighbours, np.arange(len(atoms)))
+    found = bond_order(mean_harmonics(near.vectors_angstrom))
+    np.testing.assert_allclose(found, np.tile([q4, q6], (len(atoms), 1)), atol=2e-5)
