@@ -26,8 +26,12 @@ from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 LEAST_FREE_BYTES = 10_000_000
 """With less, a checkpoint could not be written."""
 
-CHATTERERS = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric", "nequip")
-"""Loggers that tell which accelerators a machine lacks, at every training; Lightning goes by two names."""
+LIGHTNING = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric")
+CHATTERERS = ("nequip", *LIGHTNING, *(f"{name}.utilities.rank_zero" for name in LIGHTNING))
+"""Loggers that tell at every training which accelerators a machine lacks.
+
+Whichever of Lightning's names is imported last speaks, and sets the level of its package, not of `rank_zero`.
+"""
 
 
 @dataclass
@@ -62,9 +66,7 @@ def quiet_training(n_threads: int) -> Iterator[None]:
         warnings.simplefilter("ignore", DeprecationWarning)
         set_global_state()
     torch.set_default_dtype(_GLOBAL_DTYPE)
-    loggers = [
-        logging.getLogger(name) for name in ("lightning", "lightning.pytorch", "lightning.fabric", "nequip")
-    ]
+    loggers = [logging.getLogger(name) for name in CHATTERERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

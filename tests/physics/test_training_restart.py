@@ -187,3 +187,15 @@ if __name__ == "__main__":
 
     with listening(kill):
         train(Path(sys.argv[1]))
+
+
+def test_a_training_says_nothing_of_accelerators_and_loggers(tmp_path):
+    """In a process of its own: Lightning decides when it is imported what it will say."""
+    code = "import sys; from pathlib import Path; from tiny_training import train; train(Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
