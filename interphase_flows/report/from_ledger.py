@@ -24,13 +24,13 @@ from interphase_flows.report.inputs import (
     SeriesBand,
     Spending,
     StructureView,
-    Thermodynamics,
     TransportGrid,
 )
 from interphase_flows.report.labelling import labelling, reference_of
 from interphase_flows.report.learning_from_ledger import learned_iterations
 from interphase_flows.report.production_from_ledger import band, profile, replicas, views
 from interphase_flows.report.thermodynamics_from_ledger import thermodynamics
+from interphase_flows.report.thermodynamics_inputs import Thermodynamics
 from interphase_flows.storage.workspace import Workspace
 
 SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.report.inputs import Estimate, ProvenanceRow, ReactionKink, ReportInputs, SeriesBand
+from interphase_flows.report.inputs import Estimate, ProvenanceRow, ReportInputs, SeriesBand
 from interphase_flows.report.quantities import minus, rounded, with_error
+from interphase_flows.report.thermodynamics_inputs import ReactionKink
 
 PUBLISHED_GROWTH_NS = (0.1, 10.0)
 """Over which published simulations of Li/Li7P3S11 and its like still see growth (see docs: the science)."""

@@ -5,9 +5,10 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 
-from interphase_flows.report.inputs import ReferenceMethod, Thermodynamics
+from interphase_flows.report.inputs import ReferenceMethod
 from interphase_flows.report.quantities import minus
 from interphase_flows.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, figure_style
+from interphase_flows.report.thermodynamics_inputs import Thermodynamics
 
 BEYOND_V = 0.6
 """How far the bar goes on above the last voltage at which something changes."""

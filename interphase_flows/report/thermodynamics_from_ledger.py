@@ -19,7 +19,8 @@ from interphase_flows.campaigns.anion_chemistry import anion_chemistry
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.exceptions import AnalysisError, StructureError
-from interphase_flows.report.inputs import ReactionKink, SeriesBand, StructureView, Thermodynamics, Window
+from interphase_flows.report.inputs import SeriesBand, StructureView
+from interphase_flows.report.thermodynamics_inputs import ReactionKink, Thermodynamics, Window
 from interphase_flows.structures.library import load_phase, phase, phase_names
 
 ALKALI_PHASES_MISSING = ("Li3P7", "LiP7", "P4S10", "Li7PS6", "Li5PS", "Li7PS2", "Li8P2S", "Li11P3S")

@@ -11,15 +11,14 @@ from interphase_flows.report.inputs import (
     ParityData,
     ProvenanceRow,
     Question,
-    ReactionKink,
     ReferenceMethod,
     Replica,
     ReportInputs,
     SeriesBand,
     Spending,
     StructureView,
-    Thermodynamics,
 )
+from interphase_flows.report.thermodynamics_inputs import ReactionKink, Thermodynamics
 from interphase_flows.structures.library import load_phase
 
 SURROGATE = ReferenceMethod("CHGNet 0.3.0", is_surrogate=True, settings="weights of the chgnet 0.4.2 wheel")
