@@ -12,8 +12,8 @@ OF_A_FILE = "A file"
 OF_TRANSPORT = "Transport"
 
 
-def _of_a_file(words: str) -> typer.models.OptionInfo:
-    return typer.Option(help=words, rich_help_panel=OF_A_FILE)
+def _of_a_file(words: str, *names: str) -> typer.models.OptionInfo:
+    return typer.Option(*names, help=words, rich_help_panel=OF_A_FILE)
 
 
 def _of_transport(words: str) -> typer.models.OptionInfo:
@@ -30,9 +30,14 @@ def analyse(
     ],
     electrode: Annotated[str | None, _of_a_file("Formula, such as Li.")] = None,
     electrolyte: Annotated[str | None, _of_a_file("Formula, such as Li7P3S11.")] = None,
-    temperature_k: Annotated[float | None, typer.Option(help="Temperature of the run, K.")] = None,
+    temperature_k: Annotated[
+        float | None, typer.Option("--temperature-k", "--temperature", help="Temperature of the run, K.")
+    ] = None,
     time_step_fs: Annotated[
-        float | None, _of_a_file("Time of one step, fs, for formats that count steps (LAMMPS).")
+        float | None,
+        _of_a_file(
+            "Time of one step, fs, for formats that count steps (LAMMPS).", "--time-step-fs", "--timestep"
+        ),
     ] = None,
     frame_interval_fs: Annotated[
         float | None,

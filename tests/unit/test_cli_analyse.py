@@ -149,6 +149,18 @@ def test_one_part_alone(analyse, tmp_path):
     assert set(answer(tmp_path / "analysis")[0]) == {"trajectory", "question", "boundaries", "series"}
 
 
+def test_options_have_short_names_too(analyse, tmp_path):
+    written(growing(2.0, n_frames=5, planes_per_angstrom=2), "run.extxyz")
+    asked = ("run.extxyz", *SIDES[:4], "--only", "boundaries")
+    assert analyse(*asked, "--temperature", "500")[0] == 0
+    assert answer(tmp_path / "analysis")[0]["question"]["temperature_K"] == 500.0
+    refused = [
+        analyse(*asked, "--temperature", "500", name, "2") for name in ("--timestep", "--time-step-fs")
+    ]
+    assert refused[0] == refused[1]
+    assert "time" in refused[0][2]
+
+
 def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
     """A third of the cell: 30 Å high, 10 Å of electrode."""
     frames = growing(0.0, n_frames=2, planes_per_angstrom=6)
