@@ -99,6 +99,6 @@ def averaged_bond_order(
         The rows of their neighbours, (n_rows, n_neighbours).
     """
     total = harmonics[rows]
-    for column in neighbours.T:
-        total += harmonics[column]
+    for column in np.ascontiguousarray(neighbours.T):
+        total += harmonics.take(column, axis=0, mode="clip")
     return bond_order(total / np.float32(1 + neighbours.shape[1]))

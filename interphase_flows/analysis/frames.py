@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import AnalysisError
@@ -130,7 +130,10 @@ def mask_of(numbers: NDArray[np.integer], symbols: Iterable[str]) -> BoolArray:
     AnalysisError
         A symbol is not a chemical element.
     """
-    return np.isin(numbers, numbers_of(symbols))
+    # a table is several times as fast as np.isin, and every frame asks
+    is_wanted = np.zeros(len(chemical_symbols), dtype=bool)
+    is_wanted[numbers_of(symbols)] = True
+    return is_wanted[numbers]
 
 
 def require_frames(frames: FrameSource) -> None:

@@ -258,12 +258,15 @@ def _with_images(fractions: FloatArray, margin: FloatArray) -> tuple[FloatArray,
     index = np.arange(len(fractions))
     for axis in range(3):
         parts, owners = [fractions], [index]
+        along = fractions[:, axis].copy()
         for shift in range(1, int(np.ceil(margin[axis])) + 1):
-            for way in (shift, -shift):
-                moved = fractions[:, axis] + way
-                kept = (moved > -margin[axis]) & (moved < 1.0 + margin[axis])
+            # points lie in [0, 1), so each image can leave the margin on one side only
+            for way, kept in (
+                (shift, np.flatnonzero(along < 1.0 + margin[axis] - shift)),
+                (-shift, np.flatnonzero(along > shift - margin[axis])),
+            ):
                 image = fractions[kept]
-                image[:, axis] = moved[kept]
+                image[:, axis] += way
                 parts.append(image)
                 owners.append(index[kept])
         fractions, index = np.concatenate(parts), np.concatenate(owners)

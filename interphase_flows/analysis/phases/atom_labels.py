@@ -106,7 +106,8 @@ def single_anion_descriptors(
     anion_tree = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
     cation_tree = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
     codes = environments_in(anion_tree, anions, numbers, chemistry).atom_codes
-    single = np.flatnonzero(np.isin(codes[anions], SINGLE_CODES))
+    of_anions = codes[anions]
+    single = np.flatnonzero((of_anions == SINGLE_CODES[0]) | (of_anions == SINGLE_CODES[1]))
     if len(single) and not len(cations):
         raise AnalysisError(
             f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: phases are told by both"
@@ -224,7 +225,8 @@ def label_atoms(
     n_cations, n_labels = len(found.cations), len(model.labels)
     ballot = pairs.second * n_labels + codes[found.anions[pairs.first]]
     votes = np.bincount(ballot, weights, n_cations * n_labels).reshape(n_cations, n_labels)
-    codes[found.cations] = np.where(votes.any(axis=1), votes.argmax(axis=1), metal)
+    most = votes.argmax(axis=1)
+    codes[found.cations] = np.where(votes[np.arange(n_cations), most] > 0, most, metal)
     return codes
 
 
