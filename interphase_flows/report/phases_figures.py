@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, METAL, UNKNOWN_LABEL
+from interphase_flows.report.phase_kinetics_figure import fitted_shares, share_kinetics_figure
 from interphase_flows.report.reaction_graph_figure import reaction_graph_figure
 from interphase_flows.report.style import (
     BLACK,
@@ -51,6 +52,12 @@ def phase_figures(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[
         drawn["reactions"] = (
             reaction_graph_figure(values["anions"]["labels"], values["reactions"]),
             "Graph of the reactions between anions, with events and rates",
+        )
+    # a campaign of before has none
+    if any(fitted_shares(values.get("kinetics", {"shares": {}}))):
+        drawn["share_kinetics"] = (
+            share_kinetics_figure(values["kinetics"], arrays),
+            "Shares of anions and phases against time, with the laws by which they change",
         )
     labels = values["labels"]
     if "refused" not in labels:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from interphase_flows.report.phase_kinetics_figure import fitted_shares
 from interphase_flows.report.quantities import rounded
 
 
@@ -20,6 +21,12 @@ def phases_in_words(found: Mapping[str, Any]) -> Iterator[str]:
     }
     if events:
         yield "reactions: " + ", ".join(f"{n} of atoms of {role}" for role, n in events.items())
+    laws = [
+        f"{name} {each['direction']} ({each['decision'].replace('_', ' ')})"
+        for _, name, each in fitted_shares(found["kinetics"])
+    ]
+    if laws:
+        yield "laws of shares: " + ", ".join(laws)
     labels = found["labels"]
     if "refused" in labels:
         yield f"phases of atoms: not answered: {labels['refused']}"

@@ -7,6 +7,7 @@ import numpy as np
 
 from interphase_flows.analysis.environments import AnionChemistry, Environments
 from interphase_flows.analysis.frames import FloatArray, mask_of
+from interphase_flows.analysis.phases.atom_labels import N_WHOLE, SINGLE_CODES
 from interphase_flows.analysis.phases.reaction_counter import ReactionCounter
 from interphase_flows.analysis.phases.roles import Roles
 from interphase_flows.exceptions import AnalysisError
@@ -14,6 +15,8 @@ from interphase_flows.exceptions import AnalysisError
 LEAST_FRAMES = 3
 """Frames in a row that make a label count; shorter ones are flicker of a stretched bond."""
 FORMERS, LIGANDS = "network formers", "anion formers"
+ALONE_CODE = SINGLE_CODES[1]
+"""Of an anion former that is bonded to no other atom of an anion."""
 
 
 class AnionCounter:
@@ -100,6 +103,21 @@ class AnionCounter:
                 },
             }
         return answer
+
+    def shares(self) -> dict[str, dict[str, FloatArray]]:
+        """Return shares against time by role: of network formers in each anion, of anion formers that are alone."""
+        units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
+        n_formers, n_ligands = (int(self._masks[role].sum()) for role in (FORMERS, LIGANDS))
+        alone = self.labels[ALONE_CODE]
+        return {
+            FORMERS: dict(zip(self.labels, (centres / max(1, n_formers)).T, strict=True)),
+            LIGANDS: {alone: units[:, ALONE_CODE] / max(1, n_ligands)},
+        }
+
+    def whole_share(self) -> FloatArray:
+        """Return the share of the network formers in whole anions, such as those of an electrolyte, (n_frames,)."""
+        centres = np.array(self._centres, dtype=float)
+        return np.asarray(centres[:, :N_WHOLE].sum(axis=1) / max(1, int(self._masks[FORMERS].sum())))
 
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return the series: time, and number of anions of each label."""

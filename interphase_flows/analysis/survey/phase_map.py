@@ -125,6 +125,12 @@ class PhaseMap:
             "sides": sides,
         }
 
+    def shares_of_the_cell(self) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return the times of the labelled frames, ps, and the share of each label among all atoms in them."""
+        counts = np.array(self._map, dtype=float).sum(axis=2)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        return np.array(self._times), dict(zip(self.labels, shares.T, strict=True))
+
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and where the interphases are, Å."""
         found = {

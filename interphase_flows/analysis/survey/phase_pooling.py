@@ -9,6 +9,7 @@ from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.kinetics.pooled import between_replicas
 from interphase_flows.analysis.phases.reaction_graph import ReactionGraph
 from interphase_flows.analysis.survey.phase_anions import FORMERS, LIGANDS
+from interphase_flows.analysis.survey.phase_kinetics import pooled_share_kinetics
 from interphase_flows.analysis.survey.phase_network import network_in_words
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.exceptions import AnalysisError
@@ -60,6 +61,7 @@ def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                     role: _reactions([each["reactions"][role] for each in answered])
                     for role in (FORMERS, LIGANDS)
                 },
+                "kinetics": pooled_share_kinetics([each["kinetics"]["shares"] for each in answered]),
                 "labels": _labels([each["labels"] for each in answered]),
                 "percolation": _networks([each["percolation"] for each in answered]),
                 "domains": _domains([each["domains"] for each in answered]),

@@ -23,12 +23,15 @@ from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.phase_anions import AnionCounter
 from interphase_flows.analysis.survey.phase_diffraction import N_FRAMES, EndPattern
 from interphase_flows.analysis.survey.phase_domains import domains_of
+from interphase_flows.analysis.survey.phase_kinetics import Supply, share_kinetics
 from interphase_flows.analysis.survey.phase_map import Heights, PhaseMap
 from interphase_flows.analysis.survey.phase_network import NetworkSweep
 from interphase_flows.analysis.survey.phase_order import OrderSeries
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.exceptions import AnalysisError
 
+ATOMS = "atoms"
+"""What labels are shares of."""
 MOST_LABELLED = 60
 CHEMISTRY_FRAMES, CHEMISTRY_ATOMS = 20, 20_000
 """Frames from which bonds are measured: so many, or fewer that have so many atoms together."""
@@ -157,7 +160,26 @@ def phases_of(
     arrays = {**anions.arrays(), **order.arrays(), **pattern.arrays()}
     if phase_map is not None:
         arrays |= phase_map.arrays()
-    return values, arrays
+    values["kinetics"], series = _kinetics(anions, phase_map, interfaces, times_ps)
+    return values, {**arrays, **series}
+
+
+def _kinetics(
+    anions: AnionCounter, phase_map: PhaseMap | None, interfaces: Sequence[Interface], times_ps: FloatArray
+) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Laws by which shares change, by what they are shares of, and the shares that have one."""
+    supply = Supply(interfaces, times_ps, anions.whole_share())
+    shares = {role: (times_ps, each) for role, each in anions.shares().items()}
+    if phase_map is not None:
+        shares[ATOMS] = phase_map.shares_of_the_cell()
+    found = {group: share_kinetics(time, each, supply) for group, (time, each) in shares.items()}
+    series = {
+        f"phases.share {group}: {name}": shares[group][1][name]
+        for group, answers in found.items()
+        for name, answer in answers.items()
+        if "refused" not in answer
+    }
+    return {"left_by": supply.rests_on, "shares": found}, series
 
 
 def _model(

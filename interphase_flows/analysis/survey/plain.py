@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.analysis.interval import Interval
+from interphase_flows.analysis.kinetics.choice import LawScore
 from interphase_flows.analysis.kinetics.depletion import Depletion
 from interphase_flows.analysis.kinetics.growth import GrowthKinetics, LawEstimate
 from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
@@ -35,7 +36,7 @@ def interval_of(values: Mapping[str, Any]) -> Interval:
 
 
 def kinetics_of(values: Mapping[str, Any]) -> GrowthKinetics:
-    """Return growth kinetics from their plain form, without the scores of the laws."""
+    """Return growth kinetics from their plain form; scores without a number are left out."""
     return GrowthKinetics(
         decision=values["decision"],
         reason=values["reason"],
@@ -48,7 +49,7 @@ def kinetics_of(values: Mapping[str, Any]) -> GrowthKinetics:
             )
             for each in values["candidates"]
         ),
-        scores=(),
+        scores=tuple(LawScore(**each) for each in values["scores"] if each["bic"] is not None),
         n_frames=values["n_frames"],
         n_independent=values["n_independent"],
         fitted_until_ps=values["fitted_until_ps"],
