@@ -97,6 +97,8 @@ class Environments:
     """(n_labels,): number of anions."""
     n_centres: NDArray[np.int64]
     """(n_labels,): number of centre atoms in them."""
+    atom_units: NDArray[np.int64]
+    """(n_atoms,): which anion of this frame each atom is in, or -1; numbers mean nothing in another frame."""
 
     def counts(self) -> dict[str, int]:
         """Return the anions that occur and how many there are."""
@@ -197,11 +199,14 @@ def environments_in(
 
     atom_codes = np.full(len(numbers), NOT_AN_ANION, dtype=np.int8)
     atom_codes[members] = unit_code[unit]
+    atom_units = np.full(len(numbers), NOT_AN_ANION, dtype=np.int64)
+    atom_units[members] = unit
     return Environments(
         labels=chemistry.labels,
         atom_codes=atom_codes,
         unit_counts=np.bincount(unit_code, minlength=n_labels),
         n_centres=np.bincount(atom_codes[is_centre], minlength=n_labels),
+        atom_units=atom_units,
     )
 
 

@@ -101,6 +101,7 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
             "rate_per_ps": 1,
             "lower_per_ps": 0,
             "upper_per_ps": 2,
+            "n_independent": 1.0,
         }
     ]
     found = pooled_phases(each)
@@ -110,6 +111,8 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
     assert (arrow["before"], arrow["after"], arrow["n_events"]) == ("PS4", "PSx", 2)
     at_risk = sum(one["reactions"]["network formers"]["at_risk_atom_ps"]["PS4"] for one in each)
     assert arrow["rate_per_ps"] == pytest.approx(2 / at_risk)
+    # two atoms that went together are one event
+    assert arrow["upper_per_ps"] == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
     assert found["labels"]["whole_cell"]["shares"]["electrolyte"]["value"] > 0.9
     assert "no interface" in found["percolation"]["refused"]
     assert pooled_phases([each[0], {"refused": "why"}])["notes"]

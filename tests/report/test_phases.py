@@ -72,9 +72,24 @@ def with_layers(surveyed):
         },
     }
     values["reactions"]["network formers"]["transitions"] = plain(
-        [Transition("PS4", "PSx", 3, 0.5, 0.1, 1.4), Transition("PSx", "isolated P", 1, 0.2, 0.01, 0.9)]
+        [
+            Transition("PS4", "PSx", 3, 0.5, 0.1, 1.4, 3.0),
+            Transition("PSx", "isolated P", 1, 0.2, 0.01, 0.9, 1.0),
+        ]
     )
     values["reactions"]["network formers"]["at_risk_atom_ps"] = {"PS4": 6.0, "PSx": 5.0, "isolated P": 1.0}
+    values["reactions"]["network formers"]["lifetimes"] = {
+        "PSx": {
+            "median_ps": {"value": 4.0, "lower": 2.0, "upper": None},
+            "n_stretches": 3,
+            "n_ended": 2,
+        },
+        "isolated P": {
+            "median_ps": {"value": None, "lower": 3.0, "upper": None},
+            "n_stretches": 1,
+            "n_ended": 0,
+        },
+    }
     arrays = {f"/{name}": a for name, a in surveyed.arrays.items()}
     n = len(surveyed.arrays["phases.map_time_ps"])
     arrays["/phases.interphase_above_angstrom"] = np.tile([12.0, 24.0], (n, 1))
@@ -115,6 +130,8 @@ def test_networks_and_layers_are_drawn_and_told_in_words(with_layers):
     assert "A network of Li-P bonds crosses it from 2.8 Å on" in text
     assert "the interphase is 2.0 Å thick" in text
     assert "PSx isolated P 1" in text
+    assert "PSx 4.0 ps [2.0, longer than seen] (2 of 3 ended)" in text
+    assert "isolated P longer than seen, at least 3.0 ps (0 of 1 ended)" in text
     lines = list(phases_in_words(values))
     assert any(line.startswith("networks above: mixed-conducting") for line in lines)
     assert any(line.startswith("phases of atoms in the interphase above:") for line in lines)
