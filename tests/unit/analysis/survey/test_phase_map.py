@@ -69,3 +69,16 @@ def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():
     assert 0 <= found.lower < series.mean() < found.upper <= 1
     assert found.upper - found.lower < 0.1
     assert np.isnan(mean_with_interval(series[:3]).lower)
+
+
+@pytest.mark.parametrize("n_frames", [6, 20])
+def test_intervals_of_few_correlated_frames_cover_the_mean(n_frames):
+    """Neighbouring frames are correlated by one half, as those of a slowly changing interphase are."""
+    rng, inside = np.random.default_rng(2), 0
+    for _ in range(300):
+        noise = rng.standard_normal(n_frames + 30)
+        for i in range(1, len(noise)):
+            noise[i] += 0.5 * noise[i - 1]
+        found = mean_with_interval(0.5 + 0.02 * noise[30:])
+        inside += found.lower <= 0.5 <= found.upper
+    assert 0.90 <= inside / 300 <= 0.99
