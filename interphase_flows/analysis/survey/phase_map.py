@@ -168,5 +168,7 @@ def mean_with_interval(series: FloatArray) -> Interval:
         return Interval(mean, np.nan, np.nan)
     independent = n / statistical_inefficiency(series - mean)
     variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
-    half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(variance / independent)
+    half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(
+        variance / independent
+    )
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from interphase_flows.analysis.environments import LI_P_S
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.phase_diffraction import EndPattern
-from interphase_flows.analysis.survey.phase_domains import domains_of, sublattice_of
+from interphase_flows.analysis.survey.phase_domains import domains_of, scherrer_of, sublattice_of
 from interphase_flows.analysis.survey.phase_order import OrderSeries
+from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
 from phase_references_of_tests import references
 
@@ -70,6 +72,27 @@ def test_a_crystal_that_fills_the_cell_has_no_size(model):
 
 def test_lines_of_a_small_domain_run_into_each_other(model):
     assert "run into each other" in found_in(ball(11.0), model)["Li2S"]["scherrer"]["refused"]
+
+
+def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
+    """LiF: 38.7, 45.0, 65.5 and 78.8 degrees; a domain of 12 Å has lines 9 degrees wide."""
+    fluoride = bulk("LiF", "rocksalt", a=4.02, cubic=True)
+    lattice = sublattice_of(fluoride, frozenset({"F"}))
+    crystal = fluoride * (4, 4, 4)
+    atoms = crystal[np.linalg.norm(crystal.positions - crystal.positions.mean(axis=0), axis=1) < 6.0]
+    atoms.set_cell([40.0] * 3)
+    atoms.center()
+    is_fluorine = atoms.numbers == 9
+    with pytest.raises(AnalysisError, match="13 degrees apart"):
+        scherrer_of(atoms.positions, atoms.cell[:], atoms.numbers, is_fluorine, ~is_fluorine, lattice, 2.6)
+
+
+@pytest.mark.parametrize(("diameter_angstrom", "is_told"), [(20.0, False), (23.0, True)])
+def test_scherrer_is_told_from_the_size_that_the_page_names(model, diameter_angstrom, is_told):
+    found = found_in(ball(diameter_angstrom), model)["Li2S"]["scherrer"]
+    assert ("diameter_angstrom" in found) is is_told
+    if is_told:
+        assert 1.0 < found["diameter_angstrom"] / found["diameter_by_volume_angstrom"] < 1.17
 
 
 def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
