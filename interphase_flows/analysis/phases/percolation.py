@@ -28,7 +28,7 @@ class Percolation:
     n_networks: int
     """Connected parts with at least one bond."""
     largest_share: float
-    """Atoms of the largest part over all atoms of the two elements."""
+    """Atoms of the largest part over all atoms of the two elements, of those in the layer if one was given."""
     wraps: tuple[bool, bool, bool]
     """Whether some part is connected to its own image along a, b, c."""
     spans: bool | None
@@ -70,7 +70,7 @@ def percolation_sweep(
     Raises
     ------
     AnalysisError
-        The elements overlap or are not there, a cut-off is not positive, or the layer is empty.
+        The elements overlap or are not there, a cut-off is not positive, or the ends of the layer are not in order.
     """
     is_first, is_second = mask_of(numbers, first), mask_of(numbers, second)
     if np.any(is_first & is_second) or not is_first.any() or not is_second.any():
@@ -102,7 +102,6 @@ def percolation_sweep(
     )
     bond = is_first[chosen][i] != is_first[chosen][j]
     i, j, distance, image = i[bond], j[bond], distance[bond], image[bond]
-    n_all = int((is_first | is_second).sum())
     thickness = None
     if layer is not None:
         normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])
@@ -111,7 +110,7 @@ def percolation_sweep(
     found = []
     for cutoff in cutoffs_angstrom:
         near = distance <= cutoff
-        found.append(_network(i[near], j[near], image[near], height, thickness, cutoff, n_all))
+        found.append(_network(i[near], j[near], image[near], height, thickness, cutoff))
     return found
 
 
@@ -122,7 +121,6 @@ def _network(
     height: FloatArray,
     thickness: float | None,
     cutoff_angstrom: float,
-    n_all: int,
 ) -> Percolation:
     n = len(height)
     graph = csr_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
@@ -139,7 +137,7 @@ def _network(
     return Percolation(
         float(cutoff_angstrom),
         int((sizes > 1).sum()),
-        float(sizes.max() / n_all) if len(sizes) and sizes.max() > 1 else 0.0,
+        float(sizes.max() / n) if len(sizes) and sizes.max() > 1 else 0.0,
         (bool(wraps[0]), bool(wraps[1]), bool(wraps[2])),
         spans,
     )

@@ -169,7 +169,13 @@ def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: {
             "n_domains": _within([each[name]["n_domains"] for each in known]),
-            "mean_diameter_angstrom": _within([each[name]["mean_diameter_angstrom"] for each in known]),
+            "mean_diameter_angstrom": _mean_diameter([each[name] for each in known]),
         }
         for name in known[0]
     }
+
+
+def _mean_diameter(replicas: Sequence[Mapping[str, Any]]) -> Interval:
+    """Mean over the replicas that have domains: where there are none, there is no size."""
+    sizes = [each["mean_diameter_angstrom"] for each in replicas if each["n_domains"]]
+    return _within(sizes) if sizes else Interval(np.nan, np.nan, np.nan)

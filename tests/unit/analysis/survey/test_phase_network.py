@@ -63,6 +63,15 @@ def test_a_whole_lattice_of_li_and_p_conducts_electrons():
     assert set(found["crossing_share"]) == {1.0}
 
 
+def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
+    """The share is of the atoms between the boundaries: an electrode beside them, thick or thin, is not among them."""
+    atoms = lattice()
+    metal = Atoms("Li200", positions=np.random.default_rng(0).random((200, 3)) * [10, 10, 8] + [0, 0, 45])
+    for each in (atoms, atoms + metal):
+        found = swept(each, interphase(23.0))
+        assert found["largest_share"][-1] == pytest.approx(1.0)
+
+
 def test_a_gap_of_5_angstrom_makes_it_ionic():
     found = swept(lattice(5), interphase(23.0))
     assert found["state"] == "ionic"
