@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from growing_interphase import growing
 from interphase_flows.analysis.frames import ArrayFrames
@@ -124,6 +125,17 @@ def test_elements_that_do_not_show_their_roles_are_refused():
     question = SurveyQuestion(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
     frames = vibrating("Li2S")
     assert "roles" in survey(frames, question).values["phases"]["refused"].lower()
+
+
+def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
+    atoms = load_phase("P")[:2]
+    atoms.symbols[:] = ["P", "S"]
+    atoms += Atoms("Ag", positions=[[4.0, 4.0, 4.0]])
+    frames = ArrayFrames(atoms.numbers, np.zeros(1), atoms.positions[None], 12.0 * np.eye(3))
+    question = SurveyQuestion(composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",))
+    found = survey(frames, question).values
+    assert "no Li, which moves" in found["phases"]["refused"]
+    assert found["trajectory"]["n_atoms"] == 3
 
 
 def test_references_are_the_same_after_a_file(known, tmp_path):

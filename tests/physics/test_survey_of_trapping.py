@@ -16,15 +16,15 @@ D_P = 0.01  # of a pair along the normal, Å²/ps
 N_FRAMES = 800
 
 
-def pairing(mean_ps: float, *, seed: int = 0, diffusion: float = D_P) -> ArrayFrames:
-    """64 pairs of P in a layer, apart for 60 ps on average, then bonded for the given mean; S and Li around them."""
+def pairing(mean_ps: float, *, seed: int = 0, diffusion: float = D_P, apart_ps: float = 60.0) -> ArrayFrames:
+    """64 pairs of P in a layer, apart and then bonded for the given means; S and Li around them."""
     rng = np.random.default_rng(seed)
     places = np.stack(np.meshgrid(*[np.arange(4.0, 64.0, 8.0)] * 2, [32.0], indexing="ij"), -1).reshape(-1, 3)
     n = len(places)
     state = np.zeros((N_FRAMES, n), dtype=bool)
     now = np.zeros(n, dtype=bool)
     for frame in range(N_FRAMES):
-        leaves = rng.random(n) < np.where(now, 1.0 / mean_ps, 1.0 / 60.0)
+        leaves = rng.random(n) < np.where(now, 1.0 / mean_ps, 1.0 / apart_ps)
         now = now ^ leaves
         state[frame] = now
     walk = rng.normal(size=(N_FRAMES, n, 3)) * np.sqrt(2 * diffusion)
@@ -85,6 +85,13 @@ def test_bonds_that_outlive_diffusion_are_trapped():
     found = answered(pairing(2000.0, diffusion=0.4, seed=1))["sides"]["above"]["Pn"]
     assert found["state"] == "trapped"
     assert found["ratio"].lower > 1
+
+
+def test_bonds_that_are_too_short_to_be_seen_are_not_called_trapped():
+    """Pairs that part after 1.25 ps, told every 2 ps, in a layer that they leave in 12 ps: those seen seem to last 20."""
+    sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25))["sides"]["above"]
+    assert "would leave by itself" in sides["Pn"]["refused"]
+    assert "would leave by itself" in sides["isolated P"]["refused"]
 
 
 def test_what_is_not_there_is_refused_in_words():

@@ -67,9 +67,11 @@ def phases_of(
     Raises
     ------
     AnalysisError
-        The elements do not show what makes anions, or the trajectory has none.
+        The elements do not show what makes anions, or the trajectory has none, or nothing that moves.
     """
     roles = roles_of(question.electrode, question.electrolyte)
+    if not mask_of(frames.numbers, roles.mobile_cations).any():
+        raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass below
     n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))

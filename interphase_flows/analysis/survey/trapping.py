@@ -35,6 +35,8 @@ MOST_LABELLED_FRAMES = 400
 MOST_BOND_FRAMES = 20
 LEAST_SETTLED_FRAMES = 3
 """Frames in a row that make a label count: bonds near a cut-off flicker."""
+LEAST_ESCAPE = 10.0
+"""Escape over the time in which a label comes to count: what lives shorter is not seen, and seems to live so long."""
 CURVE_POINTS = 60
 
 
@@ -135,6 +137,16 @@ def _judged(time_ps: FloatArray, labelled: BoolArray, former: str, layer: Region
     width = layer.upper_angstrom - layer.lower_angstrom
     density = float(result.n_atoms[row]) / result.volume_angstrom3
     expected = ExpectedEscape(onsager, density, width, result.temperature_K)
+    settled_ps = LEAST_SETTLED_FRAMES * float(np.median(np.diff(time_ps)))
+    leaves_ps = float(
+        expected.restricted_mean_ps(np.inf, np.array([expected.diffusion_angstrom2_per_ps.value]))[0]
+    )
+    if leaves_ps < LEAST_ESCAPE * settled_ps:
+        raise AnalysisError(
+            f"{former} would leave by itself in {leaves_ps:.3g} ps, and a label counts after {settled_ps:.3g} ps, three "
+            f"of the {len(time_ps)} frames that are labelled: lives so short would seem longer than they are; ask it "
+            "of a shorter run, with frames as close"
+        )
     found = kinetic_trapping(lives, expected)
     return {
         "state": found.state,
