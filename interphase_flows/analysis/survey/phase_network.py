@@ -89,7 +89,7 @@ class NetworkSweep:
         )
         sides: dict[str, Any] = {}
         for name, rows in self._spans.items():
-            if not rows:
+            if len(rows) < max(1, self._too_thin[name]):
                 try:
                     self._refuse(name)
                 except AnalysisError as error:
@@ -115,7 +115,7 @@ class NetworkSweep:
         if not thick:
             raise AnalysisError("no frame of the last third has both boundaries of this interphase")
         raise AnalysisError(
-            f"the interphase is {np.mean(thick):.1f} Å thick; below {2 * self.cutoffs_angstrom[-1]:.1f} Å, two of the "
+            f"the interphase is {np.median(thick):.1f} Å thick; below {2 * self.cutoffs_angstrom[-1]:.1f} Å, two of the "
             "longest bonds, any bond crosses it"
         )
 
