@@ -118,6 +118,7 @@ def domains_of(
             domain: dict[str, Any] = {
                 "n_anions": int(found.sizes[index]),
                 "diameter_angstrom": float(found.diameter_angstrom[index]),
+                "meets_its_image": _meets_its_image(positions[members], cell, lattice.link_angstrom),
             }
             if found.sizes[index] >= LEAST_ORIENTED:
                 domain["orientation"] = domain_orientation(
@@ -223,6 +224,15 @@ def unwrapped_cluster(positions: np.ndarray, cell: np.ndarray, link_angstrom: fl
             "the domain meets its own periodic image: it is as large as the cell, and a width tells nothing of its size"
         )
     return places
+
+
+def _meets_its_image(positions: np.ndarray, cell: np.ndarray, link_angstrom: float) -> bool:
+    """Return whether a cluster goes on through the borders of the cell without end: it is larger than its volume says."""
+    try:
+        unwrapped_cluster(positions, cell, link_angstrom)
+    except AnalysisError:
+        return True
+    return False
 
 
 def _cations_around(

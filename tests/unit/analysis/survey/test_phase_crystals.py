@@ -57,6 +57,7 @@ def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
     assert found["Li2S"]["n_domains"] == 1
     [domain] = found["Li2S"]["domains"]
     assert domain["diameter_angstrom"] == pytest.approx(25.0, rel=0.08)
+    assert not domain["meets_its_image"]
     assert domain["orientation"].plane == (1, 1, 0)
     assert domain["orientation"].off_deg < 3
     scherrer = found["Li2S"]["scherrer"]
@@ -68,6 +69,7 @@ def test_a_crystal_that_fills_the_cell_has_no_size(model):
     found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
     assert "its own periodic image" in found["scherrer"]["refused"]
     assert found["domains"][0]["orientation"].plane == (1, 0, 0)
+    assert found["domains"][0]["meets_its_image"]
 
 
 def test_lines_of_a_small_domain_run_into_each_other(model):
