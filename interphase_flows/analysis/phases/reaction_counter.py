@@ -40,6 +40,7 @@ class ReactionCounter:
         self._began = np.zeros(n_atoms)
         self._settled = np.full(n_atoms, UNSETTLED)
         self._settled_at = np.zeros(n_atoms)
+        self._has_settled = np.zeros(n_atoms, dtype=bool)
         self._is_first = np.ones(n_atoms, dtype=bool)
         self._anion = np.arange(n_atoms)
         self._left = np.arange(n_atoms)
@@ -58,7 +59,7 @@ class ReactionCounter:
         time_ps
             Its time.
         codes
-            Position in ``labels`` of each atom's label, (n_atoms,).
+            Position in ``labels`` of each atom's label, -1 for none, (n_atoms,).
         anions
             Which anion of this frame each atom is in, (n_atoms,): those that leave one together are one event to the
             intervals. Each atom by itself by default.
@@ -84,7 +85,8 @@ class ReactionCounter:
         own = np.arange(len(self._code)) if anions is None else np.asarray(anions, dtype=np.int64)
         self._anion = self._n_anions + own
         self._n_anions += int(own.max(initial=-1)) + 1
-        self._change(np.flatnonzero((self._length == self._least) & (self._code != self._settled)))
+        is_other = (self._code != self._settled) | ~self._has_settled
+        self._change(np.flatnonzero((self._length == self._least) & is_other))
 
     def graph(self, confidence: float = 0.95) -> ReactionGraph:
         """Return the reactions so far, as `reaction_graph` does.
@@ -124,22 +126,23 @@ class ReactionCounter:
 
     def _change(self, atoms: IntArray) -> None:
         """Settle the labels that some atoms have kept for long enough."""
-        is_new = self._settled[atoms] < 0  # nothing lasted before: it was so from the first frame on
+        is_new = ~self._has_settled[atoms]  # nothing lasted before: it was so from the first frame on
         new, old = atoms[is_new], atoms[~is_new]
         before, after, began = self._settled[old], self._code[old], self._began[old]
         lasted = began - self._settled_at[old]
-        np.add.at(self._at_risk, before, lasted)
-        real = after >= 0
+        known = before >= 0
+        np.add.at(self._at_risk, before[known], lasted[known])
+        real = known & (after >= 0)
         groups, size = np.unique(
             np.stack([before[real], after[real], self._left[old[real]]]), axis=1, return_counts=True
         )
         np.add.at(self._n_events, (groups[0], groups[1]), size)
         np.add.at(self._squares, (groups[0], groups[1]), size**2)
-        for code in np.unique(before):
+        for code in np.unique(before[known]):
             mine = (before == code) & ~self._is_first[old]
             durations, whose = self._ended[code]
             durations.extend(lasted[mine])
             whose.extend(old[mine])
-        self._is_first[old] = False
+        self._is_first[old], self._has_settled[atoms] = False, True
         self._settled[atoms] = self._code[atoms]
         self._settled_at[old], self._settled_at[new] = began, self._first_ps

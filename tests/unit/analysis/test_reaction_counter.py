@@ -12,14 +12,14 @@ LABELS = ("PS4", "PSx", "isolated P")
 
 
 def table(seed: int, n_frames: int = 60, n_atoms: int = 12) -> np.ndarray:
-    """Labels that jump now and then, with flicker."""
+    """Labels that jump now and then, also to none, with flicker."""
     rng = np.random.default_rng(seed)
     codes = np.zeros((n_frames, n_atoms), dtype=int)
     for frame in range(1, n_frames):
         jumps = rng.random(n_atoms) < 0.1
-        codes[frame] = np.where(jumps, rng.integers(0, 3, n_atoms), codes[frame - 1])
+        codes[frame] = np.where(jumps, rng.integers(-1, 3, n_atoms), codes[frame - 1])
     flickers = rng.random(codes.shape) < 0.05
-    return np.where(flickers, rng.integers(0, 3, codes.shape), codes)
+    return np.where(flickers, rng.integers(-1, 3, codes.shape), codes)
 
 
 def counted(times, codes, least_frames):
