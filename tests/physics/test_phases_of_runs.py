@@ -92,6 +92,24 @@ def test_layers_are_answered_where_boundaries_are_found(known):
         assert np.nanmax(ends[:, 1] - ends[:, 0]) > 10
 
 
+def test_a_drift_of_everything_changes_no_layer(known):
+    """As a file of another code may have: boundaries do not move with it, atoms do."""
+    question = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases"))
+    still = growing(60.0, n_frames=6, planes_per_angstrom=2)
+    away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
+    moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
+    at_rest, drifting = (ask(frames, known, question) for frames in (still, moving))
+    one, other = (found.values["phases"] for found in (at_rest, drifting))
+    for side, layer in one["labels"]["sides"].items():
+        shares = {label: x["value"] for label, x in layer["shares"].items()}
+        found = {label: x["value"] for label, x in other["labels"]["sides"][side]["shares"].items()}
+        assert found == pytest.approx(shares, abs=0.02)
+        network = other["percolation"]["sides"][side]
+        assert network["crossing_share"] == one["percolation"]["sides"][side]["crossing_share"]
+        ends = f"phases.interphase_{side}_angstrom"
+        np.testing.assert_allclose(drifting.arrays[ends], at_rest.arrays[ends], atol=0.5)
+
+
 def test_three_replicas_are_pooled_and_reactions_added(known):
     each = [ask(vibrating(spread_angstrom=s), known).values["phases"] for s in (0.05, 0.06, 0.07)]
     each[0]["reactions"]["network formers"]["transitions"] = [

@@ -48,10 +48,13 @@ class Heights:
         return self._zero + moved
 
 
-def layer_of(interface: Interface, frame: int, period_angstrom: float) -> tuple[float, float] | None:
+def layer_of(
+    interface: Interface, frame: int, period_angstrom: float, drift: float
+) -> tuple[float, float] | None:
     """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
 
-    The upper end may exceed 1 for a layer across the cell's border.
+    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
+    fraction of the cell: boundaries are found without it, atoms have it.
     """
     row = frame - interface.first_frame
     if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:
@@ -60,7 +63,7 @@ def layer_of(interface: Interface, frame: int, period_angstrom: float) -> tuple[
         float(interface.electrode_side_angstrom[row]) / period_angstrom,
         float(interface.electrolyte_side_angstrom[row]) / period_angstrom,
     )
-    low, thick = min(ends), abs(ends[1] - ends[0])
+    low, thick = min(ends) + drift, abs(ends[1] - ends[0])
     return (low % 1.0, low % 1.0 + thick) if 0 < thick < 1 else None
 
 
@@ -89,16 +92,38 @@ class PhaseMap:
         self._ends: dict[str, list[tuple[float, float]]] = {each.name: [] for each in interfaces}
 
     def add(
-        self, frame: int, time_ps: float, along: FloatArray, zero: float, period: float, codes: np.ndarray
+        self,
+        frame: int,
+        time_ps: float,
+        along: FloatArray,
+        codes: np.ndarray,
+        *,
+        zero: float,
+        period_angstrom: float,
+        drift: float,
     ) -> None:
-        """Take a frame: heights of its atoms as fractions of the cell, where the map begins, and labels."""
+        """Take a frame.
+
+        Parameters
+        ----------
+        frame, time_ps
+            Its number and time.
+        along
+            Heights of its atoms as fractions of the cell, (n_atoms,).
+        codes
+            Their labels, (n_atoms,).
+        zero, drift
+            Where the map begins, and how far everything has moved, fractions of the cell.
+        period_angstrom
+            Height of the cell.
+        """
         n = len(self.labels)
         slab = wrapped_index(along - zero, self.n_slabs)
         counts = np.bincount(codes.astype(np.int64) * self.n_slabs + slab, minlength=n * self.n_slabs)
         self._times.append(time_ps)
         self._map.append(counts.reshape(n, self.n_slabs))
         for each in self._interfaces:
-            layer = layer_of(each, frame, period)
+            layer = layer_of(each, frame, period_angstrom, drift)
             if layer is None:
                 self._ends[each.name].append((np.nan, np.nan))
                 continue
@@ -106,7 +131,7 @@ class PhaseMap:
             inside = (along - low) % 1.0 <= high - low
             begin = (low - zero) % 1.0
             self._inside[each.name].append(np.bincount(codes[inside], minlength=n))
-            self._ends[each.name].append((begin * period, (begin + high - low) * period))
+            self._ends[each.name].append((begin * period_angstrom, (begin + high - low) * period_angstrom))
 
     def values(self) -> dict[str, Any]:
         """Return what the cell and each interphase are made of, over the last third of the frames."""

@@ -52,13 +52,14 @@ class NetworkSweep:
         cell: np.ndarray,
         anion_codes: np.ndarray,
         period_angstrom: float,
+        drift: float,
     ) -> None:
-        """Take a frame."""
+        """Take a frame; how far everything has moved is a fraction of the cell."""
         whole = self._formers & (anion_codes >= 0) & (anion_codes < N_WHOLE)
         kept = ~whole
         free = self._formers & kept
         for each in self._interfaces:
-            layer = layer_of(each, frame, period_angstrom)
+            layer = layer_of(each, frame, period_angstrom, drift)
             if layer is None:
                 continue
             thick = (layer[1] - layer[0]) * period_angstrom

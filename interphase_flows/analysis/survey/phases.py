@@ -18,6 +18,7 @@ from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.roles import bond_cutoff_angstrom, measured_chemistry, roles_of
 from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.phase_anions import AnionCounter
@@ -94,6 +95,7 @@ def phases_of(
     is_end = set(chosen[-N_FRAMES:].tolist())
     labelled = set(chosen.tolist())
 
+    common = CommonDrift(numbers, first, cell)
     place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
     anions = AnionCounter(numbers, roles, chemistry)
     order = OrderSeries(numbers, roles, len(chosen))
@@ -110,10 +112,11 @@ def phases_of(
         if frame not in labelled:
             continue
         positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
-        period = float(face_distances(cell)[2])
+        period, along = float(face_distances(cell)[2]), heights(positions, cell)
+        drift = common.of(along)
         order.add(float(times_ps[frame]), positions, cell)
         if frame in is_last_third:
-            network.add(frame, positions, cell, found.atom_codes, period)
+            network.add(frame, positions, cell, found.atom_codes, period, drift)
         if frame in is_end:
             pattern.add(positions, cell)
         if model is None or references is None or phase_map is None:
@@ -122,10 +125,11 @@ def phases_of(
         phase_map.add(
             frame,
             float(times_ps[frame]),
-            heights(positions, cell),
-            place.zero(positions, cell),
-            period,
+            along,
             codes,
+            zero=place.zero(positions, cell),
+            period_angstrom=period,
+            drift=drift,
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)

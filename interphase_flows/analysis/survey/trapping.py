@@ -21,6 +21,7 @@ from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapp
 from interphase_flows.analysis.phases.reaction_graph import debounced
 from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
 from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interface_slabs import common_frames, slabs_between
 from interphase_flows.analysis.survey.interfaces import Interface
@@ -111,7 +112,9 @@ def _side_of(frames: CountedFrames, interfaces: Sequence[Interface], name: str) 
     first, _ = common_frames(interfaces)
     cell = frames.cell(first)
     period = float(face_distances(cell)[2])
-    height = heights(frames.positions(first), cell) * period
+    drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
+    along = heights(frames.positions(first), cell)
+    height = (along - drift.of(along)) * period
     begins = {each.name: float(each.electrode_side_angstrom[first - each.first_frame]) for each in interfaces}
     middle = begins["below"] + 0.5 * ((begins["above"] - begins["below"]) % period)
     above = np.asarray((height - middle) % period < 0.5 * period)

@@ -58,7 +58,7 @@ def lattice(*missing: int) -> Atoms:
 def swept(atoms: Atoms, interface: Interface):
     sweep = NetworkSweep(atoms.numbers, ROLES, [interface])
     codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).atom_codes
-    sweep.add(0, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM)
+    sweep.add(0, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
     return sweep.values()["sides"]["above"]
 
 
@@ -121,7 +121,7 @@ def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
     sweep = NetworkSweep(atoms.numbers, ROLES, [each])
     codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).atom_codes
     for frame in range(3):
-        sweep.add(frame, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM)
+        sweep.add(frame, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
     assert "5.2 Å thick" in sweep.values()["sides"]["above"]["refused"]
 
 
@@ -136,14 +136,17 @@ def test_phosphorus_of_whole_anions_is_no_path():
     codes[np.flatnonzero(both.numbers == 15)] = 0
     codes[both.numbers == 16] = 0
     sweep = NetworkSweep(both.numbers, ROLES, [interphase(LAYER_ANGSTROM)])
-    sweep.add(0, both.positions, both.cell[:], codes, HEIGHT_ANGSTROM)
+    sweep.add(0, both.positions, both.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
     assert sweep.values()["sides"]["above"]["state"] == "ionic"
 
 
 def test_a_layer_may_lie_across_the_border_of_the_cell():
-    low, high = layer_of(interphase(20.0, begin_angstrom=50.0), 0, HEIGHT_ANGSTROM)
+    low, high = layer_of(interphase(20.0, begin_angstrom=50.0), 0, HEIGHT_ANGSTROM, 0.0)
     assert (low, high) == pytest.approx((50 / 60, 70 / 60))
-    assert layer_of(interphase(20.0), 5, HEIGHT_ANGSTROM) is None
+    assert layer_of(interphase(20.0, begin_angstrom=40.0), 0, HEIGHT_ANGSTROM, 10 / 60)[0] == pytest.approx(
+        low
+    )
+    assert layer_of(interphase(20.0), 5, HEIGHT_ANGSTROM, 0.0) is None
 
 
 def test_an_interphase_that_no_frame_has_is_refused():
