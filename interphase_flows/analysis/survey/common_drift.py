@@ -9,7 +9,7 @@ import numpy as np
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.frames import FloatArray, FrameSource
 from interphase_flows.analysis.slices import heights
 
 
@@ -37,3 +37,28 @@ class CommonDrift:
     def of(self, along: FloatArray) -> float:
         """Return it as a fraction of the cell, from the heights of a frame's atoms as fractions, (n_atoms,)."""
         return float(self._weights @ along) - self._start
+
+
+class WithoutDrift:
+    """A trajectory in the frame that boundaries are found in: every frame is moved back along c.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    """
+
+    def __init__(self, frames: FrameSource) -> None:
+        self._frames = frames
+        self._drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
+        self.n_frames, self.n_atoms = frames.n_frames, frames.n_atoms
+        self.numbers, self.time_fs = frames.numbers, frames.time_fs
+
+    def positions(self, frame: int, /) -> FloatArray:
+        """Return unwrapped positions in Å, (n_atoms, 3)."""
+        positions, cell = np.asarray(self._frames.positions(frame), dtype=float), self.cell(frame)
+        return np.asarray(positions - self._drift.of(heights(positions, cell)) * np.asarray(cell)[2])
+
+    def cell(self, frame: int, /) -> NDArray[np.floating]:
+        """Return lattice vectors in Å as rows, (3, 3)."""
+        return self._frames.cell(frame)

@@ -20,7 +20,7 @@ from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.slices import heights
-from interphase_flows.analysis.survey.common_drift import CommonDrift
+from interphase_flows.analysis.survey.common_drift import CommonDrift, WithoutDrift
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.span import Span
 from interphase_flows.analysis.transport.results import OnsagerResult
@@ -101,7 +101,7 @@ def driven_by_gradients(
     temperature_K: float,
 ) -> Mapping[str, Any]:
     """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
-    profile = composition_profile(frames, bin_width_angstrom=SLAB_ANGSTROM)
+    profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]

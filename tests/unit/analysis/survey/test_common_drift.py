@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.slices import heights
-from interphase_flows.analysis.survey.common_drift import CommonDrift
+from interphase_flows.analysis.survey.common_drift import CommonDrift, WithoutDrift
 from interphase_flows.analysis.survey.fluxes import crossings_of, passed_of
 from interphase_flows.analysis.survey.interfaces import Interface
 
@@ -40,3 +41,16 @@ def test_what_crosses_is_counted_at_the_boundary_of_an_interface_that_begins_lat
     passed = passed_of(late, crossings_of(drifting(drift_per_frame_angstrom), late))
     assert passed["Li at electrode side"][-1] == pytest.approx(1.0)
     assert passed["Li at electrolyte side"][-1] == 0.0
+
+
+def test_a_profile_between_the_boundaries_is_not_smeared_by_the_drift():
+    skew = np.array([[10.0, 0, 0], [0, 10.0, 0], [3.0, 2.0, 60.0]])
+    still, moving = (
+        ArrayFrames(each.numbers, each.time_fs, each.all_positions, skew)
+        for each in (drifting(0.0), drifting(4.0))
+    )
+    found = [composition_profile(WithoutDrift(each), bin_width_angstrom=3.0) for each in (still, moving)]
+    one, other = (each.mean_over(slice(None)) for each in found)
+    np.testing.assert_allclose(other, one, atol=0.05 * one.max())
+    smeared = composition_profile(moving, bin_width_angstrom=3.0).mean_over(slice(None))
+    assert np.abs(smeared - one).max() > 0.3 * one.max()
