@@ -7,7 +7,7 @@ from interphase_flows.analysis.crossings import crossings
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
 from interphase_flows.analysis.interval import Interval
-from interphase_flows.analysis.passivation.survival import lifetimes, restricted_mean_ps, survival
+from interphase_flows.analysis.passivation.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
 from interphase_flows.analysis.passivation.window_rate import window_rate
 from interphase_flows.units import KB_EV_PER_K
@@ -111,6 +111,20 @@ def test_an_uncertain_coefficient_makes_the_ratio_uncertain():
     sure = kinetic_trapping(lives, expectation(0.3, relative_error=0.05)).ratio
     unsure = kinetic_trapping(lives, expectation(0.3, relative_error=0.8)).ratio
     assert unsure.upper - unsure.lower > 2 * (sure.upper - sure.lower)
+
+
+def test_intervals_of_lifetimes_hold_for_chains_whose_atoms_go_together():
+    """40 chains of four atoms, exponential lifetimes of 10 ps, of which 30 ps are watched."""
+    rng, n_draws, inside = np.random.default_rng(8), 50, {1.0: 0, 4.0: 0}
+    for _ in range(n_draws):
+        lasts = np.repeat(rng.exponential(10.0, 40), 4)
+        lives = Lifetimes(np.minimum(lasts, 30.0), lasts < 30.0, np.arange(160), 0)
+        for together in inside:
+            found = kinetic_trapping(lives, expectation(0.3), atoms_together=together, n_resamples=60)
+            planted = 10.0 * (1 - np.exp(-found.horizon_ps / 10.0))
+            inside[together] += found.observed_ps.lower <= planted <= found.observed_ps.upper
+    assert inside[1.0] < 0.85 * n_draws
+    assert inside[4.0] >= 0.90 * n_draws
 
 
 def test_the_flux_of_a_window_has_an_interval_that_holds_what_drives_it():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.trapping import trapping_answer
+from interphase_flows.analysis.survey.trapping import _labelled, trapping_answer
 
 QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",))
 BEGIN, END = 20.0, 44.0
@@ -63,6 +64,17 @@ def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
     survival = short_lived["survival"]
     assert survival["surviving_share"][0] == 1.0
     assert (np.diff(survival["surviving_share"]) <= 0).all()
+
+
+def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
+    """128 atoms tell of 64 bonds, and intervals are wider than those of atoms by themselves."""
+    frames = CountedFrames(pairing(80.0))
+    centres = np.flatnonzero(frames.numbers == 15)
+    chemistry = measured_chemistry(frames, roles_of(QUESTION.electrode, QUESTION.electrolyte), every=40)
+    _, _, counter = _labelled(frames, chemistry, centres)
+    assert counter.atoms_together("Pn") == pytest.approx(2.0, abs=0.1)
+    # as each of a pair becomes an isolated atom of its own, they part from each other, too
+    assert 1.0 <= counter.atoms_together("isolated P") < 1.2
 
 
 def test_the_escape_is_that_of_the_planted_diffusion(short_lived):

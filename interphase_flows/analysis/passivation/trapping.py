@@ -9,7 +9,8 @@ anywhere in a layer of width w and leave it through either face survive as
 which the momentum constraint is taken out: in the barycentric frame alone, masses fix a part of it.
 
 Lifetimes are compared up to the longest age at which enough labels are still watched, because no trajectory
-shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches.
+shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches; where atoms
+leave their label together, as those of one chain do, they are told and intervals are wider.
 """
 
 from dataclasses import dataclass
@@ -119,7 +120,12 @@ class Trapping:
 
 
 def kinetic_trapping(
-    lives: Lifetimes, expected: ExpectedEscape, *, n_resamples: int = 400, seed: int = 0
+    lives: Lifetimes,
+    expected: ExpectedEscape,
+    *,
+    atoms_together: float = 1.0,
+    n_resamples: int = 400,
+    seed: int = 0,
 ) -> Trapping:
     """Compare lifetimes of a label with those expected without cross terms.
 
@@ -129,6 +135,8 @@ def kinetic_trapping(
         Stretches for which atoms had the label.
     expected
         What diffusion by L_PP alone would do.
+    atoms_together
+        How many atoms leave the label together and say as much as one: `ReactionCounter.atoms_together`.
     n_resamples
         Of atoms and of L_PP.
     seed
@@ -139,7 +147,7 @@ def kinetic_trapping(
     AnalysisError
         Fewer than ten labels were seen.
     """
-    curve = survival(lives)
+    curve = survival(lives, atoms_together=atoms_together)
     if len(lives.duration_ps) <= LEAST_WATCHED:
         raise AnalysisError(
             f"{len(lives.duration_ps)} labels were seen to begin; {LEAST_WATCHED + 1} at least are needed"
@@ -147,10 +155,13 @@ def kinetic_trapping(
     horizon = float(np.sort(lives.duration_ps)[-LEAST_WATCHED])
     random = np.random.default_rng(seed)
     observed = np.array([_resampled_mean(lives, horizon, random) for _ in range(n_resamples)])
+    centre = restricted_mean_ps(curve, horizon)
+    # a lifetime up to the horizon is not longer
+    observed = np.clip(centre + np.sqrt(atoms_together) * (observed - centre), 0.0, horizon)
     d = expected.diffusion_angstrom2_per_ps
     spread = (d.upper - d.lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
     free = expected.restricted_mean_ps(horizon, np.maximum(random.normal(d.value, spread, n_resamples), 0.0))
-    observed_ps = _interval(restricted_mean_ps(curve, horizon), observed)
+    observed_ps = _interval(centre, observed)
     expected_ps = _interval(float(expected.restricted_mean_ps(horizon, np.array([d.value]))[0]), free)
     ratio = _interval(observed_ps.value / expected_ps.value, observed / free)
 

@@ -120,9 +120,14 @@ class ReactionCounter:
                 n_left_out=0,
             )
             if lives.duration_ps.max(initial=0.0) > 0:
-                together = self._squares[code].sum() / max(1, self._n_events[code].sum())
-                found[self._labels[code]] = survival(lives, atoms_together=max(1.0, float(together)))
+                label = self._labels[code]
+                found[label] = survival(lives, atoms_together=self.atoms_together(label))
         return found
+
+    def atoms_together(self, label: str) -> float:
+        """Return how many atoms leave a label together and tell its lifetime once: sum(k²) / sum(k) of groups of k."""
+        code = self._labels.index(label)
+        return max(1.0, float(self._squares[code].sum() / max(1, self._n_events[code].sum())))
 
     def _change(self, atoms: IntArray) -> None:
         """Settle the labels that some atoms have kept for long enough."""

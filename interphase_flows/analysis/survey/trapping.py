@@ -11,13 +11,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import environment_series
-from interphase_flows.analysis.frames import BoolArray, FloatArray, mask_of
+from interphase_flows.analysis.environments import AnionChemistry, classify_environments
+from interphase_flows.analysis.frame_threads import by_frame
+from interphase_flows.analysis.frames import BoolArray, FloatArray, IntArray, chosen_frames, mask_of
 from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.survival import lifetimes
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
+from interphase_flows.analysis.phases.reaction_counter import ReactionCounter
 from interphase_flows.analysis.phases.reaction_graph import debounced
 from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
 from interphase_flows.analysis.slices import heights
@@ -59,14 +62,9 @@ def trapping_answer(
     """
     roles = roles_of(question.electrode, question.electrolyte)
     chemistry = measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
-    series = environment_series(
-        frames,
-        chemistry,
-        every=-(-frames.n_frames // MOST_LABELLED_FRAMES),
-        keep_atom_codes=True,
-    )
     centres = np.flatnonzero(mask_of(frames.numbers, roles.network_formers))
-    settled = debounced(np.asarray(series.atom_codes)[:, centres], LEAST_SETTLED_FRAMES)
+    time_ps, codes, together = _labelled(frames, chemistry, centres)
+    settled = debounced(codes, LEAST_SETTLED_FRAMES)
     layers = _interphases(frames, question, interfaces)
     sides: dict[str, Any] = {}
     for each in interfaces:
@@ -76,17 +74,38 @@ def trapping_answer(
             atoms = (here & mask_of(frames.numbers, {former}))[centres]
             for label in chemistry.labels_without_ligands:
                 name = label if len(roles.network_formers) == 1 else f"{former} in {label}"
-                labelled = settled[:, atoms] == series.labels.index(label)
-                judged = partial(_judged, series.time_ps, labelled, former, layers[each.name])
+                labelled = settled[:, atoms] == chemistry.labels.index(label)
+                judged = partial(
+                    _judged, time_ps, labelled, together.atoms_together(label), former, layers[each.name]
+                )
                 found[name] = or_refused(frames, judged)
     return {
         "bonds_angstrom": {
             "centre-ligand": chemistry.centre_ligand_angstrom,
             "centre-centre": chemistry.centre_centre_angstrom,
         },
-        "frames_labelled": len(series.time_ps),
+        "frames_labelled": len(time_ps),
         "sides": sides,
     }
+
+
+def _labelled(
+    frames: CountedFrames, chemistry: AnionChemistry, centres: IntArray
+) -> tuple[FloatArray, NDArray[np.int8], ReactionCounter]:
+    """Label the network formers: times in ps (n,), codes (n, n_centres), and which of them change together."""
+    chosen = chosen_frames(frames, -(-frames.n_frames // MOST_LABELLED_FRAMES))
+    time_ps = np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0
+    codes = np.empty((len(chosen), len(centres)), dtype=np.int8)
+    counter = ReactionCounter(chemistry.labels, len(centres), LEAST_SETTLED_FRAMES)
+    found = by_frame(
+        frames,
+        chosen,
+        lambda positions, cell: classify_environments(positions, cell, frames.numbers, chemistry),
+    )
+    for row, each in enumerate(found):
+        codes[row] = each.atom_codes[centres]
+        counter.add(float(time_ps[row]), codes[row], each.atom_units[centres])
+    return time_ps, codes, counter
 
 
 def _interphases(
@@ -121,7 +140,9 @@ def _side_of(frames: CountedFrames, interfaces: Sequence[Interface], name: str) 
     return above if name == "above" else ~above
 
 
-def _judged(time_ps: FloatArray, labelled: BoolArray, former: str, layer: RegionTransport) -> dict[str, Any]:
+def _judged(
+    time_ps: FloatArray, labelled: BoolArray, atoms_together: float, former: str, layer: RegionTransport
+) -> dict[str, Any]:
     lives = lifetimes(time_ps, labelled)
     result = layer.normal
     if result is None or former not in result.species:
@@ -150,7 +171,7 @@ def _judged(time_ps: FloatArray, labelled: BoolArray, former: str, layer: Region
             f"of the {len(time_ps)} frames that are labelled: lives so short would seem longer than they are; ask it "
             "of a shorter run, with frames as close"
         )
-    found = kinetic_trapping(lives, expected)
+    found = kinetic_trapping(lives, expected, atoms_together=atoms_together)
     return {
         "state": found.state,
         "reason": found.reason,
