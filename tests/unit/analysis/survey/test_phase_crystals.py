@@ -5,6 +5,7 @@ import pytest
 from ase.build import bulk
 
 from interphase_flows.analysis.environments import LI_P_S
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.phase_diffraction import EndPattern
 from interphase_flows.analysis.survey.phase_domains import domains_of, scherrer_of, sublattice_of
@@ -137,5 +138,22 @@ def test_order_of_a_melting_crystal_falls():
     tau = series.arrays()["phases.order Li-S"]
     assert len(tau) == 12
     assert tau[0] > 1.5 * tau[-1]
-    pairs = series.values()["pairs"]
-    assert pairs == {"Li-S": {"start": pytest.approx(tau[0]), "end": pytest.approx(tau[-1])}}
+    [(name, found)] = series.values()["pairs"].items()
+    assert (name, found["start"], found["end"]) == ("Li-S", pytest.approx(tau[0]), pytest.approx(tau[-1]))
+    assert np.isnan(found["change"].lower)  # two frames in a window
+
+
+def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes():
+    roles = roles_of(["Li"], ["Li", "P", "S"])
+    atoms, rng, n_frames = LI2S * (2, 2, 2), np.random.default_rng(4), 60
+
+    def change(last_spread_angstrom: float) -> Interval:
+        series = OrderSeries(atoms.numbers, roles, n_frames)
+        for frame, spread in enumerate(np.linspace(0.2, last_spread_angstrom, n_frames)):
+            moved = atoms.positions + rng.normal(0, spread, (len(atoms), 3))
+            series.add(float(frame), moved, atoms.cell[:])
+        return series.values()["pairs"]["Li-S"]["change"]
+
+    still = [change(0.2) for _ in range(25)]
+    assert sum(each.lower <= 0 <= each.upper for each in still) >= 22
+    assert change(0.3).upper < 0
