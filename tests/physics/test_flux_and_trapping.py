@@ -1,5 +1,7 @@
 """Walkers whose flux and lifetimes are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.passivation.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
 from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.analysis.phases.reaction_graph import debounced
 from interphase_flows.units import KB_EV_PER_K
 
 TEMPERATURE_K = 300.0
@@ -96,6 +99,24 @@ def test_free_walkers_are_not_trapped_and_slowed_ones_are():
     assert slowed.ratio.lower > 1.5
     time, inside = walkers_in_a_layer(0.9, seed=41)
     assert kinetic_trapping(lifetimes(time, inside), expectation(0.3)).state == "not_trapped"
+
+
+def test_labels_that_count_after_three_frames_are_held_to_walkers_that_stay_so_long():
+    """Without the shortest lives the mean is longer by an eighth, which is no trapping."""
+    plain, aware = [], []
+    for seed in range(8):
+        time, inside = walkers_in_a_layer(0.3, seed=70 + seed)
+        lives = lifetimes(time, debounced(inside.astype(int), 3) == 1)
+        free = expectation(0.3)
+        plain.append(kinetic_trapping(lives, free, n_resamples=20).ratio.value)
+        settled = replace(free, least_age_ps=3 * (time[1] - time[0]))
+        aware.append(kinetic_trapping(lives, settled, n_resamples=20).ratio.value)
+    print(f"observed over expected: {np.mean(plain):.3f}, held to those that stay: {np.mean(aware):.3f}")
+    assert np.mean(plain) > 1.06
+    assert np.mean(aware) == pytest.approx(1.0, abs=0.05)
+    share = settled.surviving_share(np.array([0.0, 1.5, 3.0]))
+    assert share[:2] == pytest.approx([1.0, 1.0])
+    assert share[2] < 1.0
 
 
 def test_a_trajectory_too_short_to_leave_in_shows_no_trapping():

@@ -8,6 +8,9 @@ anywhere in a layer of width w and leave it through either face survive as
 (Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). L_PP must be one in
 which the momentum constraint is taken out: in the barycentric frame alone, masses fix a part of it.
 
+A label that counts only after some time has no shorter lives. What is expected of it is then the same of those that are
+still in the layer at that age: S(t) / S(least age). Atoms that begin at a face leave so soon that this matters.
+
 Lifetimes are compared up to the longest age at which enough labels are still watched, because no trajectory
 shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches; where atoms
 leave their label together, as those of one chain do, they are told and intervals are wider.
@@ -51,6 +54,8 @@ class ExpectedEscape:
         Width of the layer, Å.
     temperature_K
         Temperature, K.
+    least_age_ps
+        Age at which a label begins to count, ps: lives that end sooner are not among those seen.
 
     Raises
     ------
@@ -62,6 +67,7 @@ class ExpectedEscape:
     density_per_angstrom3: float
     width_angstrom: float
     temperature_K: float
+    least_age_ps: float = 0.0
 
     def __post_init__(self) -> None:
         onsager = self.onsager_per_ev_angstrom_ps
@@ -80,7 +86,7 @@ class ExpectedEscape:
     def surviving_share(
         self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
     ) -> FloatArray:
-        """Return the share still in the layer at each age, (n_ages,)."""
+        """Return the share still in the layer at each age, of those there at the least age, (n_ages,)."""
         d = (
             self.diffusion_angstrom2_per_ps.value
             if diffusion_angstrom2_per_ps is None
@@ -88,14 +94,25 @@ class ExpectedEscape:
         )
         n2, rate = self._modes(np.array([d]))
         # at age 0 the sum is cut off
-        return np.where(age_ps > 0, 8 / np.pi**2 * (np.exp(-np.outer(age_ps, rate[0])) / n2).sum(axis=1), 1.0)
+        later = np.maximum(age_ps, self.least_age_ps)
+        share = np.where(later > 0, 8 / np.pi**2 * (np.exp(-np.outer(later, rate[0])) / n2).sum(axis=1), 1.0)
+        return share / float(self._staying_at_first(np.array([d]))[0])
 
     def restricted_mean_ps(self, horizon_ps: float, diffusion_angstrom2_per_ps: FloatArray) -> FloatArray:
         """Return the mean time in the layer up to a horizon, ps, for diffusion coefficients, (n,)."""
         n2, rate = self._modes(diffusion_angstrom2_per_ps)
+        rest_ps = horizon_ps - self.least_age_ps
         with np.errstate(divide="ignore", invalid="ignore"):  # no diffusion: everything stays
-            mean = np.where(rate > 0, -np.expm1(-rate * horizon_ps) / rate, horizon_ps)
-        return 8 / np.pi**2 * (mean / n2).sum(axis=1)
+            mean = np.where(rate > 0, -np.expm1(-rate * rest_ps) / rate, rest_ps)
+        later = 8 / np.pi**2 * (np.exp(-rate * self.least_age_ps) * mean / n2).sum(axis=1)
+        return self.least_age_ps + later / self._staying_at_first(diffusion_angstrom2_per_ps)
+
+    def _staying_at_first(self, diffusion: FloatArray) -> FloatArray:
+        """Share that is still there at the least age, for diffusion coefficients, (n,)."""
+        if self.least_age_ps == 0:
+            return np.ones(len(diffusion))
+        n2, rate = self._modes(diffusion)
+        return 8 / np.pi**2 * (np.exp(-rate * self.least_age_ps) / n2).sum(axis=1)
 
     def _modes(self, diffusion: FloatArray) -> tuple[FloatArray, FloatArray]:
         n2 = np.arange(1, 2 * N_TERMS, 2, dtype=float) ** 2

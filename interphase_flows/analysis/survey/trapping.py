@@ -7,6 +7,7 @@ the second half of the trajectory, without cross terms and with the momentum con
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -171,6 +172,7 @@ def _judged(
             f"of the {len(time_ps)} frames that are labelled: lives so short would seem longer than they are; ask it "
             "of a shorter run, with frames as close"
         )
+    expected = replace(expected, least_age_ps=settled_ps)
     found = kinetic_trapping(lives, expected, atoms_together=atoms_together)
     return {
         "state": found.state,
