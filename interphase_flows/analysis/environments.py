@@ -39,11 +39,11 @@ class AnionChemistry:
         Longest bonds, in Å.
     """
 
-    anion_centres: Collection[str] = frozenset({"P"})
-    ligands: Collection[str] = frozenset({"S"})
-    centre_ligand_angstrom: float = 2.6
-    centre_centre_angstrom: float = 2.6
-    ligand_ligand_angstrom: float = 2.4
+    anion_centres: Collection[str]
+    ligands: Collection[str]
+    centre_ligand_angstrom: float
+    centre_centre_angstrom: float
+    ligand_ligand_angstrom: float
 
     def __post_init__(self) -> None:
         both = set(self.anion_centres) & set(self.ligands)
@@ -80,10 +80,6 @@ class AnionChemistry:
     def labels_without_ligands(self) -> tuple[str, str]:
         """Names of chains of centres and of isolated centres, which no ligand holds."""
         return self.labels[5], self.labels[6]
-
-
-LI_P_S = AnionChemistry()
-"""Thiophosphates: centres P, ligands S."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,7 @@ def classify_environments(
     positions: NDArray[np.floating],
     cell: NDArray[np.floating],
     numbers: NDArray[np.integer],
-    chemistry: AnionChemistry = LI_P_S,
+    chemistry: AnionChemistry,
 ) -> Environments:
     """Name the anion of every centre and ligand atom of one frame.
 
@@ -212,7 +208,7 @@ def environments_in(
 
 def environment_series(
     frames: FrameSource,
-    chemistry: AnionChemistry = LI_P_S,
+    chemistry: AnionChemistry,
     *,
     every: int = 1,
     keep_atom_codes: bool = False,

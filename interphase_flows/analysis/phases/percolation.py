@@ -40,9 +40,9 @@ def percolation_sweep(
     cell: NDArray[np.floating],
     numbers: NDArray[np.integer],
     *,
-    first: Collection[str] = frozenset({"Li"}),
-    second: Collection[str] = frozenset({"P"}),
-    cutoffs_angstrom: Sequence[float] = (2.6, 2.7, 2.8, 2.9, 3.0, 3.1, 3.2),
+    first: Collection[str],
+    second: Collection[str],
+    cutoffs_angstrom: Sequence[float],
     layer: tuple[float, float] | None = None,
     axis: int = 2,
 ) -> list[Percolation]:

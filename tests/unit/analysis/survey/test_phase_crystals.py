@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from interphase_flows.analysis.environments import LI_P_S
 from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.phase_diffraction import EndPattern
@@ -12,6 +11,7 @@ from interphase_flows.analysis.survey.phase_domains import domains_of, scherrer_
 from interphase_flows.analysis.survey.phase_order import OrderSeries
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
+from li_p_s import LI_P_S
 from phase_references_of_tests import references
 
 LI2S = load_phase("Li2S")

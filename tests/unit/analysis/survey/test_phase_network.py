@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from interphase_flows.analysis.environments import LI_P_S, classify_environments
+from interphase_flows.analysis.environments import classify_environments
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.phase_map import layer_of
 from interphase_flows.analysis.survey.phase_network import NetworkSweep
+from li_p_s import LI_P_S
 
 ROLES = roles_of(["Li"], ["Li", "P", "S"])
 SPACING_ANGSTROM, N_PLANES, HEIGHT_ANGSTROM = 2.5, 10, 60.0
