@@ -72,7 +72,7 @@ class AnionChemistry:
             f"{p}n",  # 5: bonded centres without ligands
             f"isolated {p}",  # 6
             f"isolated {s}",  # 7
-            f"{s}n",  # 8: bonded ligands without a centre
+            f"bonded {s}",  # 8: without a centre; Sn would be read as tin
             "other",  # 9
         )
 

@@ -27,7 +27,7 @@ ANIONS = {
     "Li2PS3": {"P2S6": 1},  # Li4P2S6, with its P-P bond
     "LiPS3": {"P2S6 edge-sharing": 2},  # Li2P2S6, without one
     "P": {"Pn": 1},
-    "S": {"Sn": 4},
+    "S": {"bonded S": 4},
     "Li": {},
 }
 THERMAL_ANGSTROM = 0.08  # per direction; about what P and S do at 300 K
