@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
 from interphase_flows.analysis.frames import FloatArray, IntArray, mask_of
-from interphase_flows.analysis.neighbours import face_distances, fractional
+from interphase_flows.analysis.neighbours import fractional
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -32,7 +32,7 @@ class Percolation:
     wraps: tuple[bool, bool, bool]
     """Whether some part is connected to its own image along a, b, c."""
     spans: bool | None
-    """Whether one part leads from beyond one border of the layer to beyond the other; None if no layer was given."""
+    """Whether one part reaches from one side of the layer to the other; None if no layer was given."""
 
 
 def percolation_sweep(
@@ -63,8 +63,8 @@ def percolation_sweep(
     layer
         Fractional coordinates between which the layer lies along `axis`, such as the boundaries of the interphase
         over the length of the cell; the second may exceed 1 for a layer across the cell's border. Bonds are then those
-        between atoms inside, and those to atoms within the longest bond of it: a network spans the layer if it has atoms
-        beyond both borders. One that only comes near them does not: a single P with its Li is 5 Å long.
+        between atoms inside, and a network spans the layer if it has atoms within a cut-off of both borders: it touches
+        what is beyond. In a layer of less than four bonds, one atom with its neighbours does.
     axis
         Lattice vector that crosses the interphase: 0, 1 or 2.
 
@@ -82,10 +82,9 @@ def percolation_sweep(
         raise AnalysisError(
             f"cut-offs {list(cutoffs_angstrom)} Å, axis {axis}: give positive distances and 0, 1 or 2"
         )
-    cell = np.asarray(cell, dtype=float)
     chosen = np.flatnonzero(is_first | is_second)
     fractions = fractional(np.asarray(positions)[chosen], cell) % 1.0
-    height, thickness = np.zeros(len(chosen)), None
+    height = np.zeros(len(chosen))
     pbc = [True, True, True]
     if layer is not None:
         low, high = layer
@@ -93,19 +92,22 @@ def percolation_sweep(
             raise AnalysisError(
                 f"layer {layer}: give fractional coordinates, the lower one first, less than 1 apart"
             )
-        period = float(face_distances(cell)[axis])
-        beyond = min(max(cutoffs_angstrom) / period, 0.5 * (1.0 - (high - low)))
-        along = (fractions[:, axis] - low + beyond) % 1.0
-        near = along <= high - low + 2 * beyond
-        chosen, fractions, along = chosen[near], fractions[near], along[near]
-        fractions[:, axis] = along
-        height, thickness = (along - beyond) * period, (high - low) * period
+        height = (fractions[:, axis] - low) % 1.0
+        inside = height <= high - low
+        chosen, fractions, height = chosen[inside], fractions[inside], height[inside]
+        fractions[:, axis] = height
         pbc[axis] = False
+    places = fractions @ np.asarray(cell, dtype=float)
     i, j, distance, image = primitive_neighbor_list(
-        "ijdS", pbc, cell, fractions @ cell, max(cutoffs_angstrom)
+        "ijdS", pbc, np.asarray(cell, dtype=float), places, max(cutoffs_angstrom)
     )
     bond = is_first[chosen][i] != is_first[chosen][j]
     i, j, distance, image = i[bond], j[bond], distance[bond], image[bond]
+    thickness = None
+    if layer is not None:
+        normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])
+        per_fraction = abs(np.dot(cell[axis], normal)) / np.linalg.norm(normal)
+        height, thickness = height * per_fraction, (layer[1] - layer[0]) * per_fraction
     found = []
     for cutoff in cutoffs_angstrom:
         near = distance <= cutoff
@@ -122,22 +124,21 @@ def _network(
     cutoff_angstrom: float,
 ) -> Percolation:
     n = len(height)
-    inside = np.ones(n, dtype=bool) if thickness is None else (height >= 0) & (height <= thickness)
     graph = csr_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
     n_parts, part = connected_components(graph, directed=False) if n else (0, np.empty(0, np.int64))
-    n_inside = np.bincount(part[inside], minlength=n_parts)
-    is_network = (np.bincount(part, minlength=n_parts) > 1) & (n_inside > 0)
+    sizes = np.bincount(part, minlength=n_parts)
     wraps = _wraps(i, j, image, part)
     spans = None
     if thickness is not None:
         lowest, highest = np.full(n_parts, np.inf), np.full(n_parts, -np.inf)
         np.minimum.at(lowest, part, height)
         np.maximum.at(highest, part, height)
-        spans = bool(np.any(is_network & (lowest < 0) & (highest > thickness)))
+        reaches = (lowest <= cutoff_angstrom) & (highest >= thickness - cutoff_angstrom)
+        spans = bool(np.any(reaches & (sizes > 1)))
     return Percolation(
         float(cutoff_angstrom),
-        int(is_network.sum()),
-        float(n_inside[is_network].max() / inside.sum()) if is_network.any() else 0.0,
+        int((sizes > 1).sum()),
+        float(sizes.max() / n) if len(sizes) and sizes.max() > 1 else 0.0,
         (bool(wraps[0]), bool(wraps[1]), bool(wraps[2])),
         spans,
     )

@@ -80,14 +80,15 @@ def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
 
 
 def test_one_phosphorus_with_its_lithium_crosses_nothing():
-    """Li-P-Li, 5 Å long, in the middle of 10 Å, and lithium beyond both borders that it does not reach."""
+    """Li-P-Li, 5 Å long, comes within a bond of both sides of 10 Å, and not of both of 13 Å."""
     atoms = Atoms(
         ["Li", "P", "Li", "Li", "Li"],
-        positions=[[5, 5, z] for z in (12.5, 15.0, 17.5, 9.0, 21.0)],
+        positions=[[5, 5, z] for z in (12.5, 15.0, 17.5, 8.0, 22.0)],
         cell=[10, 10, HEIGHT_ANGSTROM],
         pbc=True,
     )
-    found = swept(atoms, interphase(10.0, begin_angstrom=10.0))
+    assert "one atom with its neighbours" in swept(atoms, interphase(10.0, begin_angstrom=10.0))["refused"]
+    found = swept(atoms, interphase(13.0, begin_angstrom=8.5))
     assert found["state"] == "ionic"
     assert found["largest_share"][-1] == pytest.approx(1.0)
 
@@ -108,8 +109,8 @@ def test_a_network_of_distances_longer_than_bonds_decides_nothing():
     assert "longer than a bond" in found["reason"]
 
 
-def test_a_layer_thinner_than_two_bonds_is_refused():
-    assert "any bond crosses it" in swept(lattice(), interphase(5.0))["refused"]
+def test_a_layer_thinner_than_four_bonds_is_refused():
+    assert "5.0 Å thick; below 12.8 Å" in swept(lattice(), interphase(5.0))["refused"]
 
 
 def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
