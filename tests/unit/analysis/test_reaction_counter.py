@@ -75,7 +75,7 @@ def test_intervals_cover_the_rate_of_anions_whose_atoms_go_together():
     """Three ligands leave as one: their events say no more of the rate than the anions do."""
     rng, rate, atoms_each = np.random.default_rng(3), 0.02, 3
     inside = np.zeros(2)
-    for _ in range(120):
+    for _ in range(60):
         times, codes = chain_of_anions(rng, 30, 80, 0.5, rate, atoms_each)
         anions = np.repeat(np.arange(30), atoms_each)
         for k, told in enumerate((None, anions)):
@@ -84,7 +84,7 @@ def test_intervals_cover_the_rate_of_anions_whose_atoms_go_together():
                 counter.add(time, row, told)
             found = {(t.before, t.after): t for t in counter.graph().transitions()}["PS4", "PSx"]
             inside[k] += found.lower_per_ps <= rate <= found.upper_per_ps
-    apart, together = inside / 120
+    apart, together = inside / 60
     assert apart < 0.85
     assert 0.90 <= together <= 1.0
 
