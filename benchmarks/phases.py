@@ -36,6 +36,7 @@ from interphase_flows.structures.library import load_phase
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from freud_descriptors import freud_descriptors, freud_pairs
+from li_p_s import LI_P_S, TOLD_BY
 
 GOAL_PER_S = 60.0
 REACH_ANGSTROM = 22.0
@@ -59,7 +60,8 @@ def phase_model() -> PhaseModel:
         {
             "Li2S": [run("Li2S", (2, 2, 2)) for _ in range(2)],
             "Li3P": [run("Li3P", (3, 3, 2)) for _ in range(2)],
-        }
+        },
+        **TOLD_BY,
     )
 
 
@@ -122,7 +124,7 @@ def main() -> None:
         freud_pairs(frame, cell, model.cation_cutoff_angstrom)
 
     rows: dict[str, tuple[Step, Step]] = {
-        "classify_environments": (lambda x, c: classify_environments(x, c, numbers), freud_bonds),
+        "classify_environments": (lambda x, c: classify_environments(x, c, numbers, LI_P_S), freud_bonds),
         "label_atoms": (lambda x, c: label_atoms(x, c, numbers, model), freud_labels),
     }
     n_processors = min(2, available_processors())

@@ -39,11 +39,11 @@ class AnionChemistry:
         Longest bonds, in Å.
     """
 
-    anion_centres: Collection[str] = frozenset({"P"})
-    ligands: Collection[str] = frozenset({"S"})
-    centre_ligand_angstrom: float = 2.6
-    centre_centre_angstrom: float = 2.6
-    ligand_ligand_angstrom: float = 2.4
+    anion_centres: Collection[str]
+    ligands: Collection[str]
+    centre_ligand_angstrom: float
+    centre_centre_angstrom: float
+    ligand_ligand_angstrom: float
 
     def __post_init__(self) -> None:
         both = set(self.anion_centres) & set(self.ligands)
@@ -72,7 +72,7 @@ class AnionChemistry:
             f"{p}n",  # 5: bonded centres without ligands
             f"isolated {p}",  # 6
             f"isolated {s}",  # 7
-            f"{s}n",  # 8: bonded ligands without a centre
+            f"bonded {s}",  # 8: without a centre; Sn would be read as tin
             "other",  # 9
         )
 
@@ -80,10 +80,6 @@ class AnionChemistry:
     def labels_without_ligands(self) -> tuple[str, str]:
         """Names of chains of centres and of isolated centres, which no ligand holds."""
         return self.labels[5], self.labels[6]
-
-
-LI_P_S = AnionChemistry()
-"""Thiophosphates: centres P, ligands S."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +93,8 @@ class Environments:
     """(n_labels,): number of anions."""
     n_centres: NDArray[np.int64]
     """(n_labels,): number of centre atoms in them."""
+    atom_units: NDArray[np.int64]
+    """(n_atoms,): which anion of this frame each atom is in, or -1; numbers mean nothing in another frame."""
 
     def counts(self) -> dict[str, int]:
         """Return the anions that occur and how many there are."""
@@ -122,7 +120,7 @@ def classify_environments(
     positions: NDArray[np.floating],
     cell: NDArray[np.floating],
     numbers: NDArray[np.integer],
-    chemistry: AnionChemistry = LI_P_S,
+    chemistry: AnionChemistry,
 ) -> Environments:
     """Name the anion of every centre and ligand atom of one frame.
 
@@ -197,17 +195,20 @@ def environments_in(
 
     atom_codes = np.full(len(numbers), NOT_AN_ANION, dtype=np.int8)
     atom_codes[members] = unit_code[unit]
+    atom_units = np.full(len(numbers), NOT_AN_ANION, dtype=np.int64)
+    atom_units[members] = unit
     return Environments(
         labels=chemistry.labels,
         atom_codes=atom_codes,
         unit_counts=np.bincount(unit_code, minlength=n_labels),
         n_centres=np.bincount(atom_codes[is_centre], minlength=n_labels),
+        atom_units=atom_units,
     )
 
 
 def environment_series(
     frames: FrameSource,
-    chemistry: AnionChemistry = LI_P_S,
+    chemistry: AnionChemistry,
     *,
     every: int = 1,
     keep_atom_codes: bool = False,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.coordination import coordination_numbers
-from interphase_flows.analysis.environments import LI_P_S, AnionChemistry, classify_environments
+from interphase_flows.analysis.environments import AnionChemistry, classify_environments
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, mask_of
 from interphase_flows.analysis.slices import Slices
 from interphase_flows.exceptions import AnalysisError
@@ -179,9 +179,7 @@ def coordination_of(
     return values
 
 
-def anions_of(
-    frames: FrameSource, chemistry: AnionChemistry = LI_P_S
-) -> Callable[[int], NDArray[np.integer]]:
+def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int], NDArray[np.integer]]:
     """Return a function of the frame that names each atom's anion, by its place in `chemistry.labels`.
 
     For `label_profile`; see `classify_environments`.

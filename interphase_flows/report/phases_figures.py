@@ -193,7 +193,7 @@ def percolation_figure(network: Mapping[str, Any]) -> Figure:
                 "s--",
                 color=colour,
                 alpha=0.6,
-                label=f"{name}: largest, share of atoms",
+                label=f"{name}: largest, share of its atoms",
             )
         axes.axvline(network["bond_angstrom"], color=GREY, linestyle=":")
         axes.text(network["bond_angstrom"], 1.06, " longest bond", ha="left", fontsize=8, color=GREY)

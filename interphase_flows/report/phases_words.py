@@ -57,5 +57,15 @@ def _by_side(sides: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
     yield from sides.items()
 
 
-def _shares(shares: Mapping[str, Mapping[str, float]]) -> str:
-    return ", ".join(f"{label} {100 * x['value']:.0f} %" for label, x in shares.items())
+def _shares(shares: Mapping[str, Mapping[str, float | None]]) -> str:
+    return ", ".join(f"{label} {_percent(x)}" for label, x in shares.items())
+
+
+def _percent(share: Mapping[str, float | None]) -> str:
+    """Return a share with its interval, where there is one."""
+    value, lower, upper = (share[name] for name in ("value", "lower", "upper"))
+    if value is None:
+        return "–"
+    if lower is None or upper is None:
+        return f"{100 * value:.0f} %"
+    return f"{100 * value:.0f} % [{100 * lower:.0f}, {100 * upper:.0f}]"

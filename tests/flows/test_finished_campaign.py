@@ -101,7 +101,7 @@ def test_what_formed_is_answered_with_references_of_the_campaigns_own_committee(
         assert sum(x["value"] for x in run["labels"]["whole_cell"]["shares"].values()) == pytest.approx(1)
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
-            assert "any bond crosses it" in side["refused"] or len(side["crossing_share"]) == 7
+            assert "one atom with its neighbours" in side["refused"] or len(side["crossing_share"]) == 7
     assert phases["values"]["pooled"]["n_replicas"] == 2
     folder = finished_root / "tiny" / "report"
     assert "Phase of each atom" in (folder / "report.html").read_text()

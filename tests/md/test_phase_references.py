@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from ase.calculators.calculator import Calculator
 
-from interphase_flows.analysis.environments import LI_P_S
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.phase_references import ReferenceSteps, phase_references
 from interphase_flows.progress import listening
 from interphase_flows.structures.library import load_phase
+from li_p_s import LI_P_S
 from spheres import SpheresCalculator
 
 SHORT = ReferenceSteps(n_settle=2, n_frames=3, steps_between=1, n_melt=2)

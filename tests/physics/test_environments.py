@@ -1,5 +1,7 @@
 """Anions and coordination of crystals whose answers are known, still and thermal, in any cell setting."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,16 +11,12 @@ from interphase_flows.analysis.coordination import (
     first_minimum,
     radial_distribution,
 )
-from interphase_flows.analysis.environments import (
-    NOT_AN_ANION,
-    AnionChemistry,
-    classify_environments,
-    environment_series,
-)
+from interphase_flows.analysis.environments import NOT_AN_ANION, classify_environments, environment_series
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.neighbours import pairs_within
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
+from li_p_s import LI_P_S
 
 ANIONS = {
     "Li7P3S11": {"PS4": 2, "P2S7": 2},  # 1 : 1
@@ -29,14 +27,14 @@ ANIONS = {
     "Li2PS3": {"P2S6": 1},  # Li4P2S6, with its P-P bond
     "LiPS3": {"P2S6 edge-sharing": 2},  # Li2P2S6, without one
     "P": {"Pn": 1},
-    "S": {"Sn": 4},
+    "S": {"bonded S": 4},
     "Li": {},
 }
 THERMAL_ANGSTROM = 0.08  # per direction; about what P and S do at 300 K
 
 
 def anions(atoms):
-    return classify_environments(atoms.positions, atoms.cell[:], atoms.numbers).counts()
+    return classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).counts()
 
 
 def scaled(expected, factor):
@@ -70,7 +68,7 @@ def test_anions_depend_neither_on_wrapping_nor_on_turning_nor_on_the_setting():
 
 def test_atoms_carry_the_code_of_their_anion():
     atoms = load_phase("Li7P3S11")
-    found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers)
+    found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S)
     codes = found.atom_codes
     assert (codes[atoms.numbers == 3] == NOT_AN_ANION).all()
     ps4, p2s7 = found.labels.index("PS4"), found.labels.index("P2S7")
@@ -95,11 +93,11 @@ def test_other_elements_need_only_a_chemistry():
     """Li3PS4 written as Na3SbS4: the names follow the elements."""
     atoms = load_phase("Li3PS4")
     atoms.numbers[atoms.numbers == 15] = 51
-    chemistry = AnionChemistry(anion_centres={"Sb"})
+    chemistry = replace(LI_P_S, anion_centres={"Sb"})
     found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, chemistry)
     assert found.counts() == {"SbS4": 2}
     with pytest.raises(AnalysisError, match="nothing in common"):
-        AnionChemistry(anion_centres={"S"})
+        replace(LI_P_S, anion_centres={"S"})
 
 
 def frames_of(*structures):
@@ -113,13 +111,13 @@ def frames_of(*structures):
 
 def test_series_gives_shares_of_centres_that_add_up():
     atoms = load_phase("Li7P3S11")
-    series = environment_series(frames_of(atoms, atoms), keep_atom_codes=True)
+    series = environment_series(frames_of(atoms, atoms), LI_P_S, keep_atom_codes=True)
     np.testing.assert_allclose(series.centre_fraction.sum(axis=1), 1.0)
     assert series.centre_fraction[1, series.labels.index("PS4")] == pytest.approx(1 / 3)
     assert series.centre_fraction[1, series.labels.index("P2S7")] == pytest.approx(2 / 3)
     assert series.atom_codes.shape == (2, 42)
     with pytest.raises(AnalysisError, match="no P in the trajectory"):
-        environment_series(frames_of(load_phase("Li2S")))
+        environment_series(frames_of(load_phase("Li2S")), LI_P_S)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
+from li_p_s import TOLD_BY
 from phase_runs import frames_of
 
 LEAST_ACCURACY = 0.95
@@ -40,7 +41,8 @@ def model():
             "Li2S": [*train("Li2S", "P_in_Li2S", "P_in_Li2S_2"), *parts("crystal")],
             "Li3P": train("Li3P", "Li3P_2"),
             "amorphous": [*train("amorphous", "amorphous_2"), *parts("molten")],
-        }
+        },
+        **TOLD_BY,
     )
 
 

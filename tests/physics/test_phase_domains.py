@@ -99,8 +99,16 @@ def chain(n=6, step=2.5, length=None, axis=2):
     return Atoms(["Li", "P"] * (n // 2), positions=positions, cell=cell, pbc=True)
 
 
-def sweep(atoms, **kwargs):
-    return percolation_sweep(atoms.positions, atoms.cell[:], atoms.numbers, **kwargs)
+def sweep(atoms, *, first=("Li",), second=("P",), cutoffs_angstrom=(2.6, 3.2), layer=None):
+    return percolation_sweep(
+        atoms.positions,
+        atoms.cell[:],
+        atoms.numbers,
+        first=first,
+        second=second,
+        cutoffs_angstrom=cutoffs_angstrom,
+        layer=layer,
+    )
 
 
 def test_a_closed_chain_wraps_and_an_open_one_does_not():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from growing_interphase import growing
 from interphase_flows.analysis.frames import ArrayFrames
@@ -91,6 +92,24 @@ def test_layers_are_answered_where_boundaries_are_found(known):
         assert np.nanmax(ends[:, 1] - ends[:, 0]) > 10
 
 
+def test_a_drift_of_everything_changes_no_layer(known):
+    """As a file of another code may have: boundaries do not move with it, atoms do."""
+    question = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases"))
+    still = growing(60.0, n_frames=6, planes_per_angstrom=2)
+    away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
+    moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
+    at_rest, drifting = (ask(frames, known, question) for frames in (still, moving))
+    one, other = (found.values["phases"] for found in (at_rest, drifting))
+    for side, layer in one["labels"]["sides"].items():
+        shares = {label: x["value"] for label, x in layer["shares"].items()}
+        found = {label: x["value"] for label, x in other["labels"]["sides"][side]["shares"].items()}
+        assert found == pytest.approx(shares, abs=0.02)
+        network = other["percolation"]["sides"][side]
+        assert network["crossing_share"] == one["percolation"]["sides"][side]["crossing_share"]
+        ends = f"phases.interphase_{side}_angstrom"
+        np.testing.assert_allclose(drifting.arrays[ends], at_rest.arrays[ends], atol=0.5)
+
+
 def test_three_replicas_are_pooled_and_reactions_added(known):
     each = [ask(vibrating(spread_angstrom=s), known).values["phases"] for s in (0.05, 0.06, 0.07)]
     each[0]["reactions"]["network formers"]["transitions"] = [
@@ -101,6 +120,7 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
             "rate_per_ps": 1,
             "lower_per_ps": 0,
             "upper_per_ps": 2,
+            "n_independent": 1.0,
         }
     ]
     found = pooled_phases(each)
@@ -110,6 +130,8 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
     assert (arrow["before"], arrow["after"], arrow["n_events"]) == ("PS4", "PSx", 2)
     at_risk = sum(one["reactions"]["network formers"]["at_risk_atom_ps"]["PS4"] for one in each)
     assert arrow["rate_per_ps"] == pytest.approx(2 / at_risk)
+    # two atoms that went together are one event
+    assert arrow["upper_per_ps"] == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
     assert found["labels"]["whole_cell"]["shares"]["electrolyte"]["value"] > 0.9
     assert "no interface" in found["percolation"]["refused"]
     assert pooled_phases([each[0], {"refused": "why"}])["notes"]
@@ -121,6 +143,17 @@ def test_elements_that_do_not_show_their_roles_are_refused():
     question = SurveyQuestion(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
     frames = vibrating("Li2S")
     assert "roles" in survey(frames, question).values["phases"]["refused"].lower()
+
+
+def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
+    atoms = load_phase("P")[:2]
+    atoms.symbols[:] = ["P", "S"]
+    atoms += Atoms("Ag", positions=[[4.0, 4.0, 4.0]])
+    frames = ArrayFrames(atoms.numbers, np.zeros(1), atoms.positions[None], 12.0 * np.eye(3))
+    question = SurveyQuestion(composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",))
+    found = survey(frames, question).values
+    assert "no Li, which moves" in found["phases"]["refused"]
+    assert found["trajectory"]["n_atoms"] == 3
 
 
 def test_references_are_the_same_after_a_file(known, tmp_path):

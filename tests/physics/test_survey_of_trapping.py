@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.trapping import trapping_answer
+from interphase_flows.analysis.survey.trapping import _labelled, trapping_answer
 
 QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",))
 BEGIN, END = 20.0, 44.0
@@ -16,15 +17,15 @@ D_P = 0.01  # of a pair along the normal, Å²/ps
 N_FRAMES = 800
 
 
-def pairing(mean_ps: float, *, seed: int = 0, diffusion: float = D_P) -> ArrayFrames:
-    """64 pairs of P in a layer, apart for 60 ps on average, then bonded for the given mean; S and Li around them."""
+def pairing(mean_ps: float, *, seed: int = 0, diffusion: float = D_P, apart_ps: float = 60.0) -> ArrayFrames:
+    """64 pairs of P in a layer, apart and then bonded for the given means; S and Li around them."""
     rng = np.random.default_rng(seed)
     places = np.stack(np.meshgrid(*[np.arange(4.0, 64.0, 8.0)] * 2, [32.0], indexing="ij"), -1).reshape(-1, 3)
     n = len(places)
     state = np.zeros((N_FRAMES, n), dtype=bool)
     now = np.zeros(n, dtype=bool)
     for frame in range(N_FRAMES):
-        leaves = rng.random(n) < np.where(now, 1.0 / mean_ps, 1.0 / 60.0)
+        leaves = rng.random(n) < np.where(now, 1.0 / mean_ps, 1.0 / apart_ps)
         now = now ^ leaves
         state[frame] = now
     walk = rng.normal(size=(N_FRAMES, n, 3)) * np.sqrt(2 * diffusion)
@@ -65,6 +66,17 @@ def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
     assert (np.diff(survival["surviving_share"]) <= 0).all()
 
 
+def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
+    """128 atoms tell of 64 bonds, and intervals are wider than those of atoms by themselves."""
+    frames = CountedFrames(pairing(80.0))
+    centres = np.flatnonzero(frames.numbers == 15)
+    chemistry = measured_chemistry(frames, roles_of(QUESTION.electrode, QUESTION.electrolyte), every=40)
+    _, _, counter = _labelled(frames, chemistry, centres)
+    assert counter.atoms_together("Pn") == pytest.approx(2.0, abs=0.1)
+    # as each of a pair becomes an isolated atom of its own, they part from each other, too
+    assert 1.0 <= counter.atoms_together("isolated P") < 1.2
+
+
 def test_the_escape_is_that_of_the_planted_diffusion(short_lived):
     """Two atoms of a pair move as one, so the collective coefficient is twice that of its atoms."""
     onsager = short_lived["onsager_per_eV_angstrom_ps"]
@@ -85,6 +97,13 @@ def test_bonds_that_outlive_diffusion_are_trapped():
     found = answered(pairing(2000.0, diffusion=0.4, seed=1))["sides"]["above"]["Pn"]
     assert found["state"] == "trapped"
     assert found["ratio"].lower > 1
+
+
+def test_bonds_that_are_too_short_to_be_seen_are_not_called_trapped():
+    """Pairs that part after 1.25 ps, told every 2 ps, in a layer that they leave in 12 ps: those seen seem to last 20."""
+    sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25))["sides"]["above"]
+    assert "would leave by itself" in sides["Pn"]["refused"]
+    assert "would leave by itself" in sides["isolated P"]["refused"]
 
 
 def test_what_is_not_there_is_refused_in_words():

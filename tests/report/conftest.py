@@ -148,7 +148,7 @@ def anion_band(time: np.ndarray) -> SeriesBand:
         "Pn",
         "isolated P",
         "isolated S",
-        "Sn",
+        "bonded S",
         "other",
     )
     mean = np.zeros((len(time), len(names)))

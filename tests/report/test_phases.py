@@ -53,9 +53,8 @@ def with_layers(surveyed):
     values = json.loads(json.dumps(surveyed.values["phases"]))
     cutoffs = [2.6, 2.7, 2.8, 2.9, 3.0, 3.1, 3.2]
     share = [0.0, 0.0, 0.6, 1.0, 1.0, 1.0, 1.0]
-    values["labels"]["sides"] = {
-        "above": plain({"n_frames": 3, "n_atoms": 20, "shares": values["labels"]["whole_cell"]["shares"]})
-    }
+    shares = {**values["labels"]["whole_cell"]["shares"], "Li2S": {"value": 0.4, "lower": 0.3, "upper": 0.5}}
+    values["labels"]["sides"] = {"above": {"n_frames": 3, "n_atoms": 20, "shares": shares}}
     values["percolation"] = {
         "pair": "Li-P",
         "cutoffs_angstrom": cutoffs,
@@ -72,9 +71,24 @@ def with_layers(surveyed):
         },
     }
     values["reactions"]["network formers"]["transitions"] = plain(
-        [Transition("PS4", "PSx", 3, 0.5, 0.1, 1.4), Transition("PSx", "isolated P", 1, 0.2, 0.01, 0.9)]
+        [
+            Transition("PS4", "PSx", 3, 0.5, 0.1, 1.4, 3.0),
+            Transition("PSx", "isolated P", 1, 0.2, 0.01, 0.9, 1.0),
+        ]
     )
     values["reactions"]["network formers"]["at_risk_atom_ps"] = {"PS4": 6.0, "PSx": 5.0, "isolated P": 1.0}
+    values["reactions"]["network formers"]["lifetimes"] = {
+        "PSx": {
+            "median_ps": {"value": 4.0, "lower": 2.0, "upper": None},
+            "n_stretches": 3,
+            "n_ended": 2,
+        },
+        "isolated P": {
+            "median_ps": {"value": None, "lower": 3.0, "upper": None},
+            "n_stretches": 1,
+            "n_ended": 0,
+        },
+    }
     arrays = {f"/{name}": a for name, a in surveyed.arrays.items()}
     n = len(surveyed.arrays["phases.map_time_ps"])
     arrays["/phases.interphase_above_angstrom"] = np.tile([12.0, 24.0], (n, 1))
@@ -92,6 +106,8 @@ def test_the_report_shows_every_figure_with_its_text_and_keeps_the_numbers(bare_
     text = text_of(page)
     assert "Means of 2 replicas" in text
     assert "Li2S: 1 crystalline domain" in text
+    assert "Å or more, for it meets its own periodic image, plane (1 0 0)" in text
+    assert "of crystals turned at random are as near to one" in text
     assert "not answered: phases within the interphase" in text.lower()
     written = json.loads((tmp_path / "phases.json").read_text())
     assert written["pooled"] == json.loads(json.dumps(phases.pooled))
@@ -115,9 +131,14 @@ def test_networks_and_layers_are_drawn_and_told_in_words(with_layers):
     assert "A network of Li-P bonds crosses it from 2.8 Å on" in text
     assert "the interphase is 2.0 Å thick" in text
     assert "PSx isolated P 1" in text
+    assert "PSx 4.0 ps [2.0, longer than seen] (2 of 3 ended)" in text
+    assert "isolated P longer than seen, at least 3.0 ps (0 of 1 ended)" in text
     lines = list(phases_in_words(values))
     assert any(line.startswith("networks above: mixed-conducting") for line in lines)
-    assert any(line.startswith("phases of atoms in the interphase above:") for line in lines)
+    [layer] = [line for line in lines if line.startswith("phases of atoms in the interphase above:")]
+    assert "Li2S 40 % [30, 50]" in layer
+    together = text_of(phases_section({}, {}, pooled_phases([values, values])))
+    assert "Network formers, from to Events Rate, 1/ps PS4 PSx 6 0.500 [" in together
 
 
 def test_arrows_of_the_graph_carry_events_and_rates(with_layers):

@@ -41,7 +41,7 @@ class SurvivalCurve:
     surviving_share: FloatArray
     """(n_ages,), right-continuous steps."""
     lower: FloatArray
-    """(n_ages,), of the 95 % interval, which takes stretches to be independent."""
+    """(n_ages,), of the 95 % interval."""
     upper: FloatArray
     """(n_ages,)."""
     median_ps: Interval
@@ -102,8 +102,16 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
     )
 
 
-def survival(lives: Lifetimes) -> SurvivalCurve:
+def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
     """Return the share of labels that reach an age.
+
+    Parameters
+    ----------
+    lives
+        Stretches of a label.
+    atoms_together
+        How many stretches end together, such as those of the S of one anion, and say as much as one; intervals take
+        them to be independent where it is 1.
 
     Raises
     ------
@@ -119,7 +127,10 @@ def survival(lives: Lifetimes) -> SurvivalCurve:
         # there is none before the first label ends and after the last; see below
         warnings.filterwarnings("ignore", message="The confidence interval is undefined")
         bounds = curve.confidence_interval(CONFIDENCE, method="log-log")
-    lower, upper = bounds.low.probabilities.copy(), bounds.high.probabilities.copy()
+    lower, upper = (
+        _widened(curve.probabilities, each.probabilities, atoms_together)
+        for each in (bounds.low, bounds.high)
+    )
     upper[curve.probabilities == 1] = lower[curve.probabilities == 1] = 1.0
     # that none is left of few says little of the rest: the bound stays where it was
     gone = curve.probabilities == 0
@@ -145,6 +156,15 @@ def restricted_mean_ps(curve: SurvivalCurve, horizon_ps: float) -> float:
     inside = curve.age_ps < horizon_ps
     age = np.concatenate([curve.age_ps[inside], [horizon_ps]])
     return float(curve.surviving_share[inside] @ np.diff(age))
+
+
+def _widened(share: FloatArray, bound: FloatArray, atoms_together: float) -> FloatArray:
+    """Move a bound as far as a variance so many times larger does on the log-log scale: bound = share^exp(±z error)."""
+    moved = np.array(bound, dtype=float)
+    inside = (share > 0) & (share < 1) & (bound > 0) & (bound < 1)
+    exponent = np.log(bound[inside]) / np.log(share[inside])
+    moved[inside] = share[inside] ** exponent ** np.sqrt(atoms_together)
+    return moved
 
 
 def _passes_half(age: FloatArray, share: FloatArray) -> float:

@@ -8,8 +8,12 @@ anywhere in a layer of width w and leave it through either face survive as
 (Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). L_PP must be one in
 which the momentum constraint is taken out: in the barycentric frame alone, masses fix a part of it.
 
+A label that counts only after some time has no shorter lives. What is expected of it is then the same of those that are
+still in the layer at that age: S(t) / S(least age). Atoms that begin at a face leave so soon that this matters.
+
 Lifetimes are compared up to the longest age at which enough labels are still watched, because no trajectory
-shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches.
+shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches; where atoms
+leave their label together, as those of one chain do, they are told and intervals are wider.
 """
 
 from dataclasses import dataclass
@@ -50,6 +54,8 @@ class ExpectedEscape:
         Width of the layer, Å.
     temperature_K
         Temperature, K.
+    least_age_ps
+        Age at which a label begins to count, ps: lives that end sooner are not among those seen.
 
     Raises
     ------
@@ -61,6 +67,7 @@ class ExpectedEscape:
     density_per_angstrom3: float
     width_angstrom: float
     temperature_K: float
+    least_age_ps: float = 0.0
 
     def __post_init__(self) -> None:
         onsager = self.onsager_per_ev_angstrom_ps
@@ -79,7 +86,7 @@ class ExpectedEscape:
     def surviving_share(
         self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
     ) -> FloatArray:
-        """Return the share still in the layer at each age, (n_ages,)."""
+        """Return the share still in the layer at each age, of those there at the least age, (n_ages,)."""
         d = (
             self.diffusion_angstrom2_per_ps.value
             if diffusion_angstrom2_per_ps is None
@@ -87,14 +94,25 @@ class ExpectedEscape:
         )
         n2, rate = self._modes(np.array([d]))
         # at age 0 the sum is cut off
-        return np.where(age_ps > 0, 8 / np.pi**2 * (np.exp(-np.outer(age_ps, rate[0])) / n2).sum(axis=1), 1.0)
+        later = np.maximum(age_ps, self.least_age_ps)
+        share = np.where(later > 0, 8 / np.pi**2 * (np.exp(-np.outer(later, rate[0])) / n2).sum(axis=1), 1.0)
+        return share / float(self._staying_at_first(np.array([d]))[0])
 
     def restricted_mean_ps(self, horizon_ps: float, diffusion_angstrom2_per_ps: FloatArray) -> FloatArray:
         """Return the mean time in the layer up to a horizon, ps, for diffusion coefficients, (n,)."""
         n2, rate = self._modes(diffusion_angstrom2_per_ps)
+        rest_ps = horizon_ps - self.least_age_ps
         with np.errstate(divide="ignore", invalid="ignore"):  # no diffusion: everything stays
-            mean = np.where(rate > 0, -np.expm1(-rate * horizon_ps) / rate, horizon_ps)
-        return 8 / np.pi**2 * (mean / n2).sum(axis=1)
+            mean = np.where(rate > 0, -np.expm1(-rate * rest_ps) / rate, rest_ps)
+        later = 8 / np.pi**2 * (np.exp(-rate * self.least_age_ps) * mean / n2).sum(axis=1)
+        return self.least_age_ps + later / self._staying_at_first(diffusion_angstrom2_per_ps)
+
+    def _staying_at_first(self, diffusion: FloatArray) -> FloatArray:
+        """Share that is still there at the least age, for diffusion coefficients, (n,)."""
+        if self.least_age_ps == 0:
+            return np.ones(len(diffusion))
+        n2, rate = self._modes(diffusion)
+        return 8 / np.pi**2 * (np.exp(-rate * self.least_age_ps) / n2).sum(axis=1)
 
     def _modes(self, diffusion: FloatArray) -> tuple[FloatArray, FloatArray]:
         n2 = np.arange(1, 2 * N_TERMS, 2, dtype=float) ** 2
@@ -119,7 +137,12 @@ class Trapping:
 
 
 def kinetic_trapping(
-    lives: Lifetimes, expected: ExpectedEscape, *, n_resamples: int = 400, seed: int = 0
+    lives: Lifetimes,
+    expected: ExpectedEscape,
+    *,
+    atoms_together: float = 1.0,
+    n_resamples: int = 400,
+    seed: int = 0,
 ) -> Trapping:
     """Compare lifetimes of a label with those expected without cross terms.
 
@@ -129,6 +152,8 @@ def kinetic_trapping(
         Stretches for which atoms had the label.
     expected
         What diffusion by L_PP alone would do.
+    atoms_together
+        How many atoms leave the label together and say as much as one: `ReactionCounter.atoms_together`.
     n_resamples
         Of atoms and of L_PP.
     seed
@@ -139,7 +164,7 @@ def kinetic_trapping(
     AnalysisError
         Fewer than ten labels were seen.
     """
-    curve = survival(lives)
+    curve = survival(lives, atoms_together=atoms_together)
     if len(lives.duration_ps) <= LEAST_WATCHED:
         raise AnalysisError(
             f"{len(lives.duration_ps)} labels were seen to begin; {LEAST_WATCHED + 1} at least are needed"
@@ -147,10 +172,13 @@ def kinetic_trapping(
     horizon = float(np.sort(lives.duration_ps)[-LEAST_WATCHED])
     random = np.random.default_rng(seed)
     observed = np.array([_resampled_mean(lives, horizon, random) for _ in range(n_resamples)])
+    centre = restricted_mean_ps(curve, horizon)
+    # a lifetime up to the horizon is not longer
+    observed = np.clip(centre + np.sqrt(atoms_together) * (observed - centre), 0.0, horizon)
     d = expected.diffusion_angstrom2_per_ps
     spread = (d.upper - d.lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
     free = expected.restricted_mean_ps(horizon, np.maximum(random.normal(d.value, spread, n_resamples), 0.0))
-    observed_ps = _interval(restricted_mean_ps(curve, horizon), observed)
+    observed_ps = _interval(centre, observed)
     expected_ps = _interval(float(expected.restricted_mean_ps(horizon, np.array([d.value]))[0]), free)
     ratio = _interval(observed_ps.value / expected_ps.value, observed / free)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import LI_P_S, AnionChemistry, environments_in
+from interphase_flows.analysis.environments import AnionChemistry, environments_in
 from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
 from interphase_flows.analysis.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
 from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, described
@@ -121,9 +121,9 @@ def single_anion_descriptors(
 def fit_phase_model(
     references: Mapping[str, Sequence[ThermalReference]],
     *,
-    chemistry: AnionChemistry = LI_P_S,
-    mobile_cations: frozenset[str] = frozenset({"Li"}),
-    cation_cutoff_angstrom: float = 3.3,
+    chemistry: AnionChemistry,
+    mobile_cations: frozenset[str],
+    cation_cutoff_angstrom: float,
     rejected_share: float = 0.01,
 ) -> PhaseModel:
     """Learn the surroundings of single anions in thermal references.

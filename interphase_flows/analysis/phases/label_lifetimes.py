@@ -15,7 +15,7 @@ def label_lifetimes(
     """Return the survival curve of each label that begins within the run (Kaplan-Meier, by `passivation.survival`).
 
     A label that was there from the first frame has an unknown age; of labels that only do that, such as the anions of
-    the electrolyte, the rates of `reaction_graph` tell the lifetime.
+    the electrolyte, the rates of `reaction_graph` tell the lifetime. One that begins in the last frame alone is left out.
 
     Parameters
     ----------
@@ -35,6 +35,5 @@ def label_lifetimes(
     """
     settled = debounced(codes, least_frames)
     begins = settled[1:][settled[1:] != settled[:-1]]
-    return {
-        labels[code]: survival(lifetimes(time_ps, settled == code)) for code in np.unique(begins[begins >= 0])
-    }
+    lives = {labels[code]: lifetimes(time_ps, settled == code) for code in np.unique(begins[begins >= 0])}
+    return {label: survival(each) for label, each in lives.items() if each.duration_ps.max() > 0}

@@ -19,6 +19,7 @@ from interphase_flows.analysis.frames import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 N_TRIALS = 1500
+N_DIRECTIONS = 2000
 N_REFINED = 3
 NEAR_DEG = 25.0
 """A bond is paired with one of the crystal's when they are no farther apart."""
@@ -37,6 +38,8 @@ class Orientation:
     """Between that plane and the interface, degrees."""
     matched_share: float
     """Bonds that lie along one of the crystal's; an even spread matches about a half of fcc."""
+    share_by_chance: float
+    """Crystals turned at random that have such a plane as near to the interface: a small angle alone says little."""
 
 
 def bond_vectors(
@@ -99,8 +102,8 @@ def domain_orientation(
             best, share = turned, matched
     assert best is not None  # N_REFINED trials were scored
     inside = best.inv().apply(np.asarray(normal, dtype=float) / np.linalg.norm(normal))
-    plane, off = _nearest_plane(inside, crystal.cell[:], rotations)
-    return Orientation(plane, off, share)
+    plane, off, by_chance = _nearest_plane(inside, crystal.cell[:], rotations)
+    return Orientation(plane, off, share, by_chance)
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
@@ -130,8 +133,14 @@ def _nearest(wanted: FloatArray, directions: FloatArray) -> tuple[NDArray[np.int
 
 def _nearest_plane(
     direction: FloatArray, cell: NDArray[np.floating], rotations: NDArray[np.int_]
-) -> tuple[tuple[int, int, int], float]:
-    """Miller indices of the plane whose normal is nearest to a direction of the crystal, and how far off, degrees."""
+) -> tuple[tuple[int, int, int], float, float]:
+    """Find the plane whose normal is nearest to a direction of the crystal.
+
+    Returns
+    -------
+    plane, off_deg, share_by_chance
+        Its Miller indices, how far off it is in degrees, and the share of all directions that have one as near.
+    """
     span = range(-LARGEST_INDEX, LARGEST_INDEX + 1)
     millers = np.array([m for m in product(span, repeat=3) if gcd(*m) == 1])
     normals = _unit(millers @ np.linalg.inv(np.asarray(cell)).T)
@@ -145,4 +154,13 @@ def _nearest_plane(
     )
     orbit = sorted((tuple(int(i) for i in row) for row in same.round().astype(int)), reverse=True)
     first = next((row for row in orbit if min(row) >= 0), orbit[0])
-    return (first[0], first[1], first[2]), float(np.degrees(np.arccos(min(1.0, cosines.max()))))
+    by_chance = float((np.abs(_even_directions() @ normals.T).max(axis=1) >= cosines.max()).mean())
+    return (first[0], first[1], first[2]), float(np.degrees(np.arccos(min(1.0, cosines.max())))), by_chance
+
+
+def _even_directions() -> FloatArray:
+    """Directions on a spiral that cover the sphere evenly (Saff and Kuijlaars, Math. Intell. 19, 5 (1997)), (n, 3)."""
+    s = np.arange(N_DIRECTIONS) + 0.5
+    height, turn = 1 - 2 * s / N_DIRECTIONS, np.pi * (1 + np.sqrt(5)) * s
+    radius = np.sqrt(1 - height**2)
+    return np.asarray(np.stack([radius * np.cos(turn), radius * np.sin(turn), height], axis=1))

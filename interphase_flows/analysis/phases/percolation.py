@@ -28,7 +28,7 @@ class Percolation:
     n_networks: int
     """Connected parts with at least one bond."""
     largest_share: float
-    """Atoms of the largest part over all atoms of the two elements."""
+    """Atoms of the largest part over all atoms of the two elements, of those in the layer if one was given."""
     wraps: tuple[bool, bool, bool]
     """Whether some part is connected to its own image along a, b, c."""
     spans: bool | None
@@ -40,9 +40,9 @@ def percolation_sweep(
     cell: NDArray[np.floating],
     numbers: NDArray[np.integer],
     *,
-    first: Collection[str] = frozenset({"Li"}),
-    second: Collection[str] = frozenset({"P"}),
-    cutoffs_angstrom: Sequence[float] = (2.6, 2.7, 2.8, 2.9, 3.0, 3.1, 3.2),
+    first: Collection[str],
+    second: Collection[str],
+    cutoffs_angstrom: Sequence[float],
     layer: tuple[float, float] | None = None,
     axis: int = 2,
 ) -> list[Percolation]:
@@ -63,14 +63,15 @@ def percolation_sweep(
     layer
         Fractional coordinates between which the layer lies along `axis`, such as the boundaries of the interphase
         over the length of the cell; the second may exceed 1 for a layer across the cell's border. Bonds are then those
-        between atoms inside, and a network spans the layer if it has atoms within a cut-off of both borders.
+        between atoms inside, and a network spans the layer if it has atoms within a cut-off of both borders: it touches
+        what is beyond. In a layer of less than four bonds, one atom with its neighbours does.
     axis
         Lattice vector that crosses the interphase: 0, 1 or 2.
 
     Raises
     ------
     AnalysisError
-        The elements overlap or are not there, a cut-off is not positive, or the layer is empty.
+        The elements overlap or are not there, a cut-off is not positive, or the ends of the layer are not in order.
     """
     is_first, is_second = mask_of(numbers, first), mask_of(numbers, second)
     if np.any(is_first & is_second) or not is_first.any() or not is_second.any():
@@ -102,7 +103,6 @@ def percolation_sweep(
     )
     bond = is_first[chosen][i] != is_first[chosen][j]
     i, j, distance, image = i[bond], j[bond], distance[bond], image[bond]
-    n_all = int((is_first | is_second).sum())
     thickness = None
     if layer is not None:
         normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])
@@ -111,7 +111,7 @@ def percolation_sweep(
     found = []
     for cutoff in cutoffs_angstrom:
         near = distance <= cutoff
-        found.append(_network(i[near], j[near], image[near], height, thickness, cutoff, n_all))
+        found.append(_network(i[near], j[near], image[near], height, thickness, cutoff))
     return found
 
 
@@ -122,7 +122,6 @@ def _network(
     height: FloatArray,
     thickness: float | None,
     cutoff_angstrom: float,
-    n_all: int,
 ) -> Percolation:
     n = len(height)
     graph = csr_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(n, n))
@@ -139,7 +138,7 @@ def _network(
     return Percolation(
         float(cutoff_angstrom),
         int((sizes > 1).sum()),
-        float(sizes.max() / n_all) if len(sizes) and sizes.max() > 1 else 0.0,
+        float(sizes.max() / n) if len(sizes) and sizes.max() > 1 else 0.0,
         (bool(wraps[0]), bool(wraps[1]), bool(wraps[2])),
         spans,
     )

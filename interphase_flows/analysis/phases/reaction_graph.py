@@ -4,6 +4,10 @@ Labels come frame by frame from `environment_series(..., keep_atom_codes=True)`.
 cut-off for a moment would count as two reactions, so labels are debounced first: only those that hold for several
 frames count. Rates are events over the time at risk; their intervals are exact for Poisson counts (Garwood,
 Biometrika 28, 437 (1936)).
+
+Atoms that leave one anion together are one event that is seen several times: four S of a PS4 say as much of its rate as
+one. Of groups of k atoms, sum(k) events are worth sum(k)² / sum(k²) independent ones, as the variance of a compound
+Poisson count is sum(k²), and intervals are those of so many.
 """
 
 from collections.abc import Sequence
@@ -32,6 +36,8 @@ class Transition:
     """Per atom that carries the label `before`."""
     lower_per_ps: float
     upper_per_ps: float
+    n_independent: float
+    """Independent events that these are worth; fewer where atoms of one anion went together."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +50,23 @@ class ReactionGraph:
     at_risk_atom_ps: FloatArray
     """(n_labels,): time spent under each label, summed over atoms."""
     confidence: float
+    n_independent: FloatArray
+    """(n_labels, n_labels): how many independent events the events are worth."""
 
     def transitions(self) -> list[Transition]:
         """Return the arrows that occur, the most frequent first."""
         found = []
         for i, j in zip(*np.nonzero(self.n_events), strict=True):
             n, risk = int(self.n_events[i, j]), float(self.at_risk_atom_ps[i])
-            lower, upper = poisson_interval(n, self.confidence)
-            found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower / risk, upper / risk))
+            worth = float(self.n_independent[i, j])
+            lower, upper = (n / worth * end / risk for end in poisson_interval(worth, self.confidence))
+            found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower, upper, worth))
         return sorted(found, key=lambda t: -t.n_events)
 
     def upper_bound_per_ps(self, before: str, after: str) -> float:
         """Return the upper end of a rate's interval, also of a reaction that was never seen; inf without time at risk.
+
+        What was never seen is taken to happen to one atom at a time; of k that go together, it is k times as much.
 
         Raises
         ------
@@ -68,11 +79,13 @@ class ReactionGraph:
         i, j = self.labels.index(before), self.labels.index(after)
         if not self.at_risk_atom_ps[i] > 0:
             return float("inf")
-        return poisson_interval(int(self.n_events[i, j]), self.confidence)[1] / float(self.at_risk_atom_ps[i])
+        n, worth = int(self.n_events[i, j]), float(self.n_independent[i, j])
+        together = n / worth if n else 1.0
+        return together * poisson_interval(worth, self.confidence)[1] / float(self.at_risk_atom_ps[i])
 
 
-def poisson_interval(n_events: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact central interval of the mean of a Poisson count."""
+def poisson_interval(n_events: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact central interval of the mean of a Poisson count; between whole counts it is continued."""
     tail = 0.5 * (1 - confidence)
     lower = 0.0 if n_events == 0 else 0.5 * float(chi2.ppf(tail, 2 * n_events))
     return lower, 0.5 * float(chi2.ppf(1 - tail, 2 * (n_events + 1)))
@@ -130,8 +143,8 @@ def reaction_graph(
 ) -> ReactionGraph:
     """Count changes of label.
 
-    Intervals take events as independent. Atoms of one anion change together (both P of P2S7, all S of PS4), so count
-    one element at a time, and read the intervals of pairs as up to sqrt(2) too narrow; replicas are the remedy.
+    A table of labels does not say which atoms are of one anion, so intervals take events as independent: those of both P
+    of P2S7 are narrow by sqrt(2), those of the S of PS4 by 2. `ReactionCounter` is told and does better.
 
     Parameters
     ----------
@@ -174,4 +187,4 @@ def reaction_graph(
     weights = np.broadcast_to(np.diff(times)[:, None], before.shape)
     known = before >= 0
     at_risk = np.bincount(before[known], weights=weights[known], minlength=n).astype(float)
-    return ReactionGraph(tuple(labels), events, at_risk, confidence)
+    return ReactionGraph(tuple(labels), events, at_risk, confidence, events.astype(float))

@@ -108,9 +108,8 @@ def thermal_frames(
         _run_whole(dynamics, steps_between, temperature_k)
         kept.append(moving.get_positions())
     times_fs = TIMESTEP_FS * (n_settle + steps_between * np.arange(1.0, n_frames + 1))
-    frames = ArrayFrames(atoms.numbers.copy(), times_fs, np.array(kept), atoms.cell[:].copy())
-    write_frames(path, frames)
-    return frames
+    write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(kept), atoms.cell[:].copy()))
+    return read_frames(path)  # to the bit what the next one reads
 
 
 def _run_whole(dynamics: Langevin, n_steps: int, temperature_k: float) -> None:

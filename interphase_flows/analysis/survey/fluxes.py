@@ -16,8 +16,11 @@ from interphase_flows.analysis.crossings import CrossingSeries, crossings
 from interphase_flows.analysis.frames import FloatArray, FrameSource
 from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
 from interphase_flows.analysis.interval import Interval
+from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.analysis.profiles import composition_profile
+from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift, WithoutDrift
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.span import Span
 from interphase_flows.analysis.transport.results import OnsagerResult
@@ -35,7 +38,14 @@ def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
     AnalysisError
         There are not two frames.
     """
-    planes = {BEGIN: interface.electrode_side_angstrom, END: interface.electrolyte_side_angstrom}
+    # crossings are counted without the drift since the interface's first frame, boundaries are found without all of it
+    cell = frames.cell(interface.first_frame)
+    since = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
+    until = since.of(heights(frames.positions(interface.first_frame), cell)) * float(face_distances(cell)[2])
+    planes = {
+        BEGIN: interface.electrode_side_angstrom + until,
+        END: interface.electrolyte_side_angstrom + until,
+    }
     if interface.name == "below":
         planes = {END: planes[END], BEGIN: planes[BEGIN]}
     span = Span(frames, interface.first_frame, len(interface.time_ps))
@@ -91,7 +101,7 @@ def driven_by_gradients(
     temperature_K: float,
 ) -> Mapping[str, Any]:
     """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
-    profile = composition_profile(frames, bin_width_angstrom=SLAB_ANGSTROM)
+    profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]

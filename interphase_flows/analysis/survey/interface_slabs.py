@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ase.data import atomic_masses
 
 from interphase_flows.analysis.boundaries import VACUUM_ANGSTROM
 from interphase_flows.analysis.frames import FloatArray, FrameSource
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.transport.regions import OUTSIDE, RegionCut
 
@@ -49,14 +49,13 @@ def slabs_between(
     parts
         Into how many parts of equal thickness each interphase is cut.
     """
-    weights = atomic_masses[frames.numbers] / atomic_masses[frames.numbers].sum()
-    start = float(weights @ heights(frames.positions(0), frames.cell(0)))
+    drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
 
     def cut(index: int) -> RegionCut:
         cell = frames.cell(index)
         period = float(face_distances(cell)[2])
         along = heights(frames.positions(index), cell)
-        height = (along - (float(weights @ along) - start)) * period
+        height = (along - drift.of(along)) * period
         stretches = _stretches(interfaces, parts, index, height, period)
         region = np.full(len(height), OUTSIDE, dtype=np.int64)
         for i, (_, lower, thickness) in enumerate(stretches):

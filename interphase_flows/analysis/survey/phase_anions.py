@@ -53,7 +53,8 @@ class AnionCounter:
         self._units.append(found.unit_counts)
         self._centres.append(found.n_centres)
         for role, counter in self._counters.items():
-            counter.add(time_ps, found.atom_codes[self._masks[role]])
+            mine = self._masks[role]
+            counter.add(time_ps, found.atom_codes[mine], found.atom_units[mine])
 
     def anions(self) -> dict[str, Any]:
         """Return counts at the start and at the end, each a mean over a tenth of the frames."""

@@ -31,7 +31,8 @@ LEAST_ATOMS = 4
 LEAST_ORIENTED = 8
 """Anions of a domain below which its orientation is chance."""
 MOST_TOLD = 10
-TWO_THETA_MAX_DEG = 70.0
+TWO_THETA_MAX_DEG, DISTURBING_MAX_DEG = 70.0, 100.0
+"""Up to where lines are looked at, and those that may disturb them."""
 STRONG = 30.0
 """Lines as strong as this, the strongest being 100, are looked at; those above a third of it disturb them."""
 SHELL_NEIGHBOURS = 20
@@ -117,6 +118,7 @@ def domains_of(
             domain: dict[str, Any] = {
                 "n_anions": int(found.sizes[index]),
                 "diameter_angstrom": float(found.diameter_angstrom[index]),
+                "meets_its_image": _meets_its_image(positions[members], cell, lattice.link_angstrom),
             }
             if found.sizes[index] >= LEAST_ORIENTED:
                 domain["orientation"] = domain_orientation(
@@ -224,6 +226,15 @@ def unwrapped_cluster(positions: np.ndarray, cell: np.ndarray, link_angstrom: fl
     return places
 
 
+def _meets_its_image(positions: np.ndarray, cell: np.ndarray, link_angstrom: float) -> bool:
+    """Return whether a cluster goes on through the borders of the cell without end: it is larger than its volume says."""
+    try:
+        unwrapped_cluster(positions, cell, link_angstrom)
+    except AnalysisError:
+        return True
+    return False
+
+
 def _cations_around(
     positions: np.ndarray,
     cell: np.ndarray,
@@ -249,7 +260,7 @@ def _line_that_stands_alone(crystal: Atoms) -> tuple[float, float]:
     """Angle of the strong line that is farthest from others, and how far that is, degrees."""
     lines = [
         line
-        for line in powder_lines(crystal, two_theta_max_deg=TWO_THETA_MAX_DEG)
+        for line in powder_lines(crystal, two_theta_max_deg=DISTURBING_MAX_DEG)
         if line.intensity > STRONG / 3
     ]
     best = (0.0, 0.0)
@@ -258,7 +269,7 @@ def _line_that_stands_alone(crystal: Atoms) -> tuple[float, float]:
             (abs(line.two_theta_deg - other.two_theta_deg) for other in lines if other is not line),
             default=15.0,
         )
-        if line.intensity > STRONG and gap > best[1]:
+        if line.intensity > STRONG and line.two_theta_deg <= TWO_THETA_MAX_DEG and gap > best[1]:
             best = (line.two_theta_deg, gap)
     return best
 

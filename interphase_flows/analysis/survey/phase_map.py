@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from interphase_flows.analysis.frames import BoolArray, FloatArray
 from interphase_flows.analysis.interval import CONFIDENCE, Interval
-from interphase_flows.analysis.kinetics.block_bootstrap import resampled_noise
+from interphase_flows.analysis.kinetics.correlation import LARGEST_SHARE_FITTED_AWAY, statistical_inefficiency
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.slices import circular_mean, heights, wrapped_index
 from interphase_flows.analysis.survey.interfaces import Interface
@@ -15,7 +16,6 @@ from interphase_flows.exceptions import AnalysisError
 
 SLAB_ANGSTROM = 2.5
 MOST_SLABS = 60
-N_RESAMPLES = 400
 LEAST_LABELLED = 4
 """Frames below which a series of them has no interval."""
 
@@ -48,10 +48,13 @@ class Heights:
         return self._zero + moved
 
 
-def layer_of(interface: Interface, frame: int, period_angstrom: float) -> tuple[float, float] | None:
+def layer_of(
+    interface: Interface, frame: int, period_angstrom: float, drift: float
+) -> tuple[float, float] | None:
     """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
 
-    The upper end may exceed 1 for a layer across the cell's border.
+    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
+    fraction of the cell: boundaries are found without it, atoms have it.
     """
     row = frame - interface.first_frame
     if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:
@@ -60,7 +63,7 @@ def layer_of(interface: Interface, frame: int, period_angstrom: float) -> tuple[
         float(interface.electrode_side_angstrom[row]) / period_angstrom,
         float(interface.electrolyte_side_angstrom[row]) / period_angstrom,
     )
-    low, thick = min(ends), abs(ends[1] - ends[0])
+    low, thick = min(ends) + drift, abs(ends[1] - ends[0])
     return (low % 1.0, low % 1.0 + thick) if 0 < thick < 1 else None
 
 
@@ -89,16 +92,38 @@ class PhaseMap:
         self._ends: dict[str, list[tuple[float, float]]] = {each.name: [] for each in interfaces}
 
     def add(
-        self, frame: int, time_ps: float, along: FloatArray, zero: float, period: float, codes: np.ndarray
+        self,
+        frame: int,
+        time_ps: float,
+        along: FloatArray,
+        codes: np.ndarray,
+        *,
+        zero: float,
+        period_angstrom: float,
+        drift: float,
     ) -> None:
-        """Take a frame: heights of its atoms as fractions of the cell, where the map begins, and labels."""
+        """Take a frame.
+
+        Parameters
+        ----------
+        frame, time_ps
+            Its number and time.
+        along
+            Heights of its atoms as fractions of the cell, (n_atoms,).
+        codes
+            Their labels, (n_atoms,).
+        zero, drift
+            Where the map begins, and how far everything has moved, fractions of the cell.
+        period_angstrom
+            Height of the cell.
+        """
         n = len(self.labels)
         slab = wrapped_index(along - zero, self.n_slabs)
         counts = np.bincount(codes.astype(np.int64) * self.n_slabs + slab, minlength=n * self.n_slabs)
         self._times.append(time_ps)
         self._map.append(counts.reshape(n, self.n_slabs))
         for each in self._interfaces:
-            layer = layer_of(each, frame, period)
+            layer = layer_of(each, frame, period_angstrom, drift)
             if layer is None:
                 self._ends[each.name].append((np.nan, np.nan))
                 continue
@@ -106,7 +131,7 @@ class PhaseMap:
             inside = (along - low) % 1.0 <= high - low
             begin = (low - zero) % 1.0
             self._inside[each.name].append(np.bincount(codes[inside], minlength=n))
-            self._ends[each.name].append((begin * period, (begin + high - low) * period))
+            self._ends[each.name].append((begin * period_angstrom, (begin + high - low) * period_angstrom))
 
     def values(self) -> dict[str, Any]:
         """Return what the cell and each interphase are made of, over the last third of the frames."""
@@ -162,15 +187,19 @@ class PhaseMap:
 
 
 def mean_with_interval(series: FloatArray) -> Interval:
-    """Return the mean of a share over correlated frames, with its interval by a moving block bootstrap within 0 to 1.
+    """Return the mean of a share over correlated frames, with its interval within 0 to 1.
 
-    Too few frames have no interval.
+    By Student's t for as many independent frames as the series is worth: it holds for the few frames there are, where a
+    bootstrap is too narrow. Changes that are slower than the series it does not see; replicas do. Fewer frames than
+    `LEAST_LABELLED` have no interval.
     """
     series = np.asarray(series, dtype=float)
-    mean = float(series.mean())
-    if len(series) < LEAST_LABELLED:
+    n, mean = len(series), float(series.mean())
+    if n < LEAST_LABELLED:
         return Interval(mean, np.nan, np.nan)
-    noise = resampled_noise(series - mean, 1, N_RESAMPLES, np.random.default_rng(0)).mean(axis=1)
-    tail = 0.5 * (1 - CONFIDENCE)
-    low, high = np.quantile(noise, [tail, 1 - tail])
-    return Interval(mean, max(0.0, mean + float(low)), min(1.0, mean + float(high)))
+    independent = n / statistical_inefficiency(series - mean)
+    variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
+    half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(
+        variance / independent
+    )
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))

@@ -1,7 +1,8 @@
 """Whether a network of bonds between mobile cations and network formers crosses an interphase.
 
 Network formers of whole anions of the electrolyte, such as P of PS4, are left out: cations near them are no path for
-electrons. A layer that is thinner than two bonds is crossed by any bond, so nothing is said of it.
+electrons. A network crosses if it comes within a bond of both boundaries, which are not known better than that. In a
+layer thinner than four bonds a single network former with its cations does, so nothing is said of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ FACTORS = np.linspace(1.10, 1.36, 7)
 """Cut-offs over the sum of the covalent radii (Li-P: 2.6 to 3.2 Å)."""
 BOND_FACTOR = 1.21
 """A network that begins at a longer distance is none of bonds: in Li3P, P-Li are 2.5 to 2.8 Å, 1.05 to 1.21."""
+LEAST_BONDS = 4
+"""Thickness over the longest bond: one to come near each side, and two of one atom with its neighbours."""
 CROSSED = 0.5
 """Share of the frames in which a network has to cross to count."""
 
@@ -39,6 +42,7 @@ class NetworkSweep:
         ]
         longest = max(radii)
         self.cutoffs_angstrom = [round(float(f) * longest, 2) for f in FACTORS]
+        self._least_angstrom = LEAST_BONDS * self.cutoffs_angstrom[-1]
         self.bond_angstrom = round(BOND_FACTOR * longest, 2)
         self._spans: dict[str, list[list[bool]]] = {each.name: [] for each in interfaces}
         self._largest: dict[str, list[list[float]]] = {each.name: [] for each in interfaces}
@@ -52,18 +56,19 @@ class NetworkSweep:
         cell: np.ndarray,
         anion_codes: np.ndarray,
         period_angstrom: float,
+        drift: float,
     ) -> None:
-        """Take a frame."""
+        """Take a frame; how far everything has moved is a fraction of the cell."""
         whole = self._formers & (anion_codes >= 0) & (anion_codes < N_WHOLE)
         kept = ~whole
         free = self._formers & kept
         for each in self._interfaces:
-            layer = layer_of(each, frame, period_angstrom)
+            layer = layer_of(each, frame, period_angstrom, drift)
             if layer is None:
                 continue
             thick = (layer[1] - layer[0]) * period_angstrom
             self._thickness[each.name].append(thick)
-            if thick < 2 * self.cutoffs_angstrom[-1]:
+            if thick < self._least_angstrom:
                 self._too_thin[each.name] += 1
                 continue
             if not free.any():
@@ -89,7 +94,7 @@ class NetworkSweep:
         )
         sides: dict[str, Any] = {}
         for name, rows in self._spans.items():
-            if not rows:
+            if len(rows) < max(1, self._too_thin[name]):
                 try:
                     self._refuse(name)
                 except AnalysisError as error:
@@ -115,8 +120,8 @@ class NetworkSweep:
         if not thick:
             raise AnalysisError("no frame of the last third has both boundaries of this interphase")
         raise AnalysisError(
-            f"the interphase is {np.mean(thick):.1f} Å thick; below {2 * self.cutoffs_angstrom[-1]:.1f} Å, two of the "
-            "longest bonds, any bond crosses it"
+            f"the interphase is {np.median(thick):.1f} Å thick; below {self._least_angstrom:.1f} Å, four of the longest "
+            "bonds, one atom with its neighbours comes within a bond of both sides"
         )
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import freud
 import numpy as np
+from scipy.stats import t as student
 
 from interphase_flows.analysis.coordination import RadialDistribution
-from interphase_flows.analysis.frames import FloatArray, mask_of
+from interphase_flows.analysis.frames import FloatArray, IntArray, mask_of
 from interphase_flows.analysis.freud_boxes import centred, freud_box
+from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.neighbours import repeated
 from interphase_flows.analysis.phases.roles import Roles
 from interphase_flows.analysis.phases.translational_order import translational_order
@@ -16,6 +18,8 @@ from interphase_flows.analysis.phases.translational_order import translational_o
 R_MAX_ANGSTROM, R_TAU_ANGSTROM, BIN_ANGSTROM = 8.0, 7.0, 0.1
 N_WINDOWS = 12
 """Radial distributions are averaged within windows: what one frame's counting adds to tau is the same in all."""
+LEAST_JACKKNIFED = 3
+"""Frames of a window below which a change has no interval."""
 
 
 class OrderSeries:
@@ -62,12 +66,12 @@ class OrderSeries:
             self._density[name].append(float(mask_of(self._numbers, {neighbour}).sum()) / volume)
 
     def values(self) -> dict[str, Any]:
-        """Return tau of the first and the last window by pair."""
+        """Return tau of the first and the last window by pair, and the change between them with its interval."""
         return {
             "r_angstrom": R_TAU_ANGSTROM,
             "frames_per_window": len(self._times) / len(np.unique(self._window[: len(self._times)])),
             "pairs": {
-                name: {"start": float(tau[0]), "end": float(tau[-1])}
+                name: {"start": float(tau[0]), "end": float(tau[-1]), "change": self._change(name)}
                 for name, (_, tau) in self._series().items()
             },
         }
@@ -81,16 +85,36 @@ class OrderSeries:
         return found
 
     def _series(self) -> dict[str, tuple[FloatArray, FloatArray]]:
-        window = self._window[: len(self._times)]
         found = {}
-        for name, rows in self._g.items():
-            limit = R_TAU_ANGSTROM * self._density[name][0] ** (1 / 3)
-            times, taus = [], []
-            for each in np.unique(window):
-                mine = np.flatnonzero(window == each)
-                mean = RadialDistribution("", "", self._r, np.mean([rows[i] for i in mine], axis=0))
-                density = float(np.mean([self._density[name][i] for i in mine]))
-                times.append(float(np.mean([self._times[i] for i in mine])))
-                taus.append(translational_order(mean, density, largest_reduced_distance=limit))
-            found[name] = (np.array(times), np.array(taus))
+        for name in self._g:
+            rows = [self._rows(each) for each in self._windows()]
+            times = [float(np.mean([self._times[i] for i in mine])) for mine in rows]
+            found[name] = (np.array(times), np.array([self._tau(name, mine) for mine in rows]))
         return found
+
+    def _windows(self) -> IntArray:
+        return np.unique(self._window[: len(self._times)])
+
+    def _rows(self, window: int) -> IntArray:
+        return np.flatnonzero(self._window[: len(self._times)] == window)
+
+    def _tau(self, name: str, rows: IntArray) -> float:
+        """Tau of the mean g(r) of some frames."""
+        mean = RadialDistribution("", "", self._r, np.mean([self._g[name][i] for i in rows], axis=0))
+        density = float(np.mean([self._density[name][i] for i in rows]))
+        limit = R_TAU_ANGSTROM * self._density[name][0] ** (1 / 3)
+        return translational_order(mean, density, largest_reduced_distance=limit)
+
+    def _change(self, name: str) -> Interval:
+        """Change from the first to the last window: its error by the jackknife over the frames of both."""
+        rows = [self._rows(each) for each in self._windows()[[0, -1]]]
+        start, end = (self._tau(name, mine) for mine in rows)
+        fewest = min(len(mine) for mine in rows)
+        if len(self._windows()) < 2 or fewest < LEAST_JACKKNIFED:
+            return Interval(end - start, np.nan, np.nan)
+        variance = 0.0
+        for mine in rows:
+            without = np.array([self._tau(name, mine[mine != each]) for each in mine])
+            variance += (len(mine) - 1) * float(without.var())
+        half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, 2 * (fewest - 1))) * np.sqrt(variance)
+        return Interval(end - start, end - start - half, end - start + half)

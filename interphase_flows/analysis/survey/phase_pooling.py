@@ -104,13 +104,17 @@ def _reactions(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         )
     )
     events = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    squares = np.zeros((len(labels), len(labels)))
     at_risk = np.zeros(len(labels))
     for each in known:
         for name, time in each["at_risk_atom_ps"].items():
             at_risk[labels.index(name)] += time
         for t in each["transitions"]:
-            events[labels.index(t["before"]), labels.index(t["after"])] += t["n_events"]
-    graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE)
+            place = labels.index(t["before"]), labels.index(t["after"])
+            events[place] += t["n_events"]
+            squares[place] += t["n_events"] ** 2 / t["n_independent"]
+    worth = np.divide(events**2, squares, out=np.zeros_like(squares), where=squares > 0)
+    graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE, worth)
     return {
         "least_frames": known[0]["least_frames"],
         "transitions": graph.transitions(),
@@ -167,7 +171,13 @@ def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: {
             "n_domains": _within([each[name]["n_domains"] for each in known]),
-            "mean_diameter_angstrom": _within([each[name]["mean_diameter_angstrom"] for each in known]),
+            "mean_diameter_angstrom": _mean_diameter([each[name] for each in known]),
         }
         for name in known[0]
     }
+
+
+def _mean_diameter(replicas: Sequence[Mapping[str, Any]]) -> Interval:
+    """Mean over the replicas that have domains: where there are none, there is no size."""
+    sizes = [each["mean_diameter_angstrom"] for each in replicas if each["n_domains"]]
+    return _within(sizes) if sizes else Interval(np.nan, np.nan, np.nan)

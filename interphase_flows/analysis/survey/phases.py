@@ -18,6 +18,7 @@ from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.roles import bond_cutoff_angstrom, measured_chemistry, roles_of
 from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.phase_anions import AnionCounter
@@ -70,9 +71,11 @@ def phases_of(
     Raises
     ------
     AnalysisError
-        The elements do not show what makes anions, or the trajectory has none.
+        The elements do not show what makes anions, or the trajectory has none, or nothing that moves.
     """
     roles = roles_of(question.electrode, question.electrolyte)
+    if not mask_of(frames.numbers, roles.mobile_cations).any():
+        raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass below
     n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))
@@ -95,6 +98,7 @@ def phases_of(
     is_end = set(chosen[-N_FRAMES:].tolist())
     labelled = set(chosen.tolist())
 
+    common = CommonDrift(numbers, first, cell)
     place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
     anions = AnionCounter(numbers, roles, chemistry)
     order = OrderSeries(numbers, roles, len(chosen))
@@ -111,10 +115,11 @@ def phases_of(
         if frame not in labelled:
             continue
         positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
-        period = float(face_distances(cell)[2])
+        period, along = float(face_distances(cell)[2]), heights(positions, cell)
+        drift = common.of(along)
         order.add(float(times_ps[frame]), positions, cell)
         if frame in is_last_third:
-            network.add(frame, positions, cell, found.atom_codes, period)
+            network.add(frame, positions, cell, found.atom_codes, period, drift)
         if frame in is_end:
             pattern.add(positions, cell)
         if model is None or references is None or phase_map is None:
@@ -123,10 +128,11 @@ def phases_of(
         phase_map.add(
             frame,
             float(times_ps[frame]),
-            heights(positions, cell),
-            place.zero(positions, cell),
-            period,
+            along,
             codes,
+            zero=place.zero(positions, cell),
+            period_angstrom=period,
+            drift=drift,
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)

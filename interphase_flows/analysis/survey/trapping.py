@@ -7,20 +7,25 @@ the second half of the trajectory, without cross terms and with the momentum con
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import environment_series
-from interphase_flows.analysis.frames import BoolArray, FloatArray, mask_of
+from interphase_flows.analysis.environments import AnionChemistry, classify_environments
+from interphase_flows.analysis.frame_threads import by_frame
+from interphase_flows.analysis.frames import BoolArray, FloatArray, IntArray, chosen_frames, mask_of
 from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.survival import lifetimes
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
+from interphase_flows.analysis.phases.reaction_counter import ReactionCounter
 from interphase_flows.analysis.phases.reaction_graph import debounced
 from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
 from interphase_flows.analysis.slices import heights
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interface_slabs import common_frames, slabs_between
 from interphase_flows.analysis.survey.interfaces import Interface
@@ -35,6 +40,8 @@ MOST_LABELLED_FRAMES = 400
 MOST_BOND_FRAMES = 20
 LEAST_SETTLED_FRAMES = 3
 """Frames in a row that make a label count: bonds near a cut-off flicker."""
+LEAST_ESCAPE = 10.0
+"""Escape over the time in which a label comes to count: what lives shorter is not seen, and seems to live so long."""
 CURVE_POINTS = 60
 
 
@@ -56,14 +63,9 @@ def trapping_answer(
     """
     roles = roles_of(question.electrode, question.electrolyte)
     chemistry = measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
-    series = environment_series(
-        frames,
-        chemistry,
-        every=-(-frames.n_frames // MOST_LABELLED_FRAMES),
-        keep_atom_codes=True,
-    )
     centres = np.flatnonzero(mask_of(frames.numbers, roles.network_formers))
-    settled = debounced(np.asarray(series.atom_codes)[:, centres], LEAST_SETTLED_FRAMES)
+    time_ps, codes, together = _labelled(frames, chemistry, centres)
+    settled = debounced(codes, LEAST_SETTLED_FRAMES)
     layers = _interphases(frames, question, interfaces)
     sides: dict[str, Any] = {}
     for each in interfaces:
@@ -73,17 +75,38 @@ def trapping_answer(
             atoms = (here & mask_of(frames.numbers, {former}))[centres]
             for label in chemistry.labels_without_ligands:
                 name = label if len(roles.network_formers) == 1 else f"{former} in {label}"
-                labelled = settled[:, atoms] == series.labels.index(label)
-                judged = partial(_judged, series.time_ps, labelled, former, layers[each.name])
+                labelled = settled[:, atoms] == chemistry.labels.index(label)
+                judged = partial(
+                    _judged, time_ps, labelled, together.atoms_together(label), former, layers[each.name]
+                )
                 found[name] = or_refused(frames, judged)
     return {
         "bonds_angstrom": {
             "centre-ligand": chemistry.centre_ligand_angstrom,
             "centre-centre": chemistry.centre_centre_angstrom,
         },
-        "frames_labelled": len(series.time_ps),
+        "frames_labelled": len(time_ps),
         "sides": sides,
     }
+
+
+def _labelled(
+    frames: CountedFrames, chemistry: AnionChemistry, centres: IntArray
+) -> tuple[FloatArray, NDArray[np.int8], ReactionCounter]:
+    """Label the network formers: times in ps (n,), codes (n, n_centres), and which of them change together."""
+    chosen = chosen_frames(frames, -(-frames.n_frames // MOST_LABELLED_FRAMES))
+    time_ps = np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0
+    codes = np.empty((len(chosen), len(centres)), dtype=np.int8)
+    counter = ReactionCounter(chemistry.labels, len(centres), LEAST_SETTLED_FRAMES)
+    found = by_frame(
+        frames,
+        chosen,
+        lambda positions, cell: classify_environments(positions, cell, frames.numbers, chemistry),
+    )
+    for row, each in enumerate(found):
+        codes[row] = each.atom_codes[centres]
+        counter.add(float(time_ps[row]), codes[row], each.atom_units[centres])
+    return time_ps, codes, counter
 
 
 def _interphases(
@@ -109,14 +132,18 @@ def _side_of(frames: CountedFrames, interfaces: Sequence[Interface], name: str) 
     first, _ = common_frames(interfaces)
     cell = frames.cell(first)
     period = float(face_distances(cell)[2])
-    height = heights(frames.positions(first), cell) * period
+    drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
+    along = heights(frames.positions(first), cell)
+    height = (along - drift.of(along)) * period
     begins = {each.name: float(each.electrode_side_angstrom[first - each.first_frame]) for each in interfaces}
     middle = begins["below"] + 0.5 * ((begins["above"] - begins["below"]) % period)
     above = np.asarray((height - middle) % period < 0.5 * period)
     return above if name == "above" else ~above
 
 
-def _judged(time_ps: FloatArray, labelled: BoolArray, former: str, layer: RegionTransport) -> dict[str, Any]:
+def _judged(
+    time_ps: FloatArray, labelled: BoolArray, atoms_together: float, former: str, layer: RegionTransport
+) -> dict[str, Any]:
     lives = lifetimes(time_ps, labelled)
     result = layer.normal
     if result is None or former not in result.species:
@@ -135,7 +162,18 @@ def _judged(time_ps: FloatArray, labelled: BoolArray, former: str, layer: Region
     width = layer.upper_angstrom - layer.lower_angstrom
     density = float(result.n_atoms[row]) / result.volume_angstrom3
     expected = ExpectedEscape(onsager, density, width, result.temperature_K)
-    found = kinetic_trapping(lives, expected)
+    settled_ps = LEAST_SETTLED_FRAMES * float(np.median(np.diff(time_ps)))
+    leaves_ps = float(
+        expected.restricted_mean_ps(np.inf, np.array([expected.diffusion_angstrom2_per_ps.value]))[0]
+    )
+    if leaves_ps < LEAST_ESCAPE * settled_ps:
+        raise AnalysisError(
+            f"{former} would leave by itself in {leaves_ps:.3g} ps, and a label counts after {settled_ps:.3g} ps, three "
+            f"of the {len(time_ps)} frames that are labelled: lives so short would seem longer than they are; ask it "
+            "of a shorter run, with frames as close"
+        )
+    expected = replace(expected, least_age_ps=settled_ps)
+    found = kinetic_trapping(lives, expected, atoms_together=atoms_together)
     return {
         "state": found.state,
         "reason": found.reason,

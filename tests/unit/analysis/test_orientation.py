@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase.build import surface
 
-from interphase_flows.analysis.phases.orientation import bond_vectors, domain_orientation
+from interphase_flows.analysis.phases.orientation import _nearest_plane, bond_vectors, domain_orientation
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
 from interphase_flows.structures.space_group import space_group_operations
@@ -38,6 +38,7 @@ def test_the_plane_that_a_crystal_was_cut_along_is_found(plane):
     assert found.plane == plane
     assert found.off_deg < 4.0
     assert found.matched_share > 0.95
+    assert found.share_by_chance < 0.12
 
 
 def test_a_hexagonal_crystal_stands_on_its_base():
@@ -49,3 +50,18 @@ def test_a_hexagonal_crystal_stands_on_its_base():
 def test_no_bonds_are_no_orientation():
     with pytest.raises(AnalysisError, match="no orientation"):
         domain_orientation(load_phase("Li2S"), np.eye(3), np.empty((0, 3)), Z, np.eye(3, dtype=int)[None])
+
+
+def test_how_near_a_plane_is_by_chance_is_told():
+    """The numbers of docs/phases.md: half of all directions are within 8 degrees, one of twenty within 2.6."""
+    crystal = load_phase("Li2S")
+    rotations, _ = space_group_operations(
+        crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers, 0.01
+    )
+    directions = np.random.default_rng(0).standard_normal((150, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    found = [_nearest_plane(each, crystal.cell[:], rotations) for each in directions]
+    off, by_chance = (np.array([each[column] for each in found]) for column in (1, 2))
+    assert np.median(off) == pytest.approx(8.2, abs=0.5)
+    assert np.quantile(off, 0.05) == pytest.approx(2.6, abs=0.6)
+    np.testing.assert_allclose(np.quantile(by_chance, [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=0.1)

@@ -73,6 +73,11 @@ def test_labels_that_begin_have_a_survival_curve():
     assert curves["PSx"].median_ps.value == pytest.approx(np.log(2) / 0.1, rel=0.15)
 
 
+def test_a_label_of_the_last_frame_alone_has_no_age_and_spoils_no_other():
+    codes = np.array([[0, 1, 1, 0, 2], [0, 1, 0, 0, 0]]).T
+    assert set(label_lifetimes(np.arange(5.0), codes, LABELS, least_frames=1)) == {"PS4", "PSx"}
+
+
 def test_wrong_input_is_refused():
     with pytest.raises(AnalysisError, match="increasing"):
         reaction_graph([0, 0], np.zeros((2, 1), int), LABELS)

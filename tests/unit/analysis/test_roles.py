@@ -1,8 +1,13 @@
 """Roles from crystals, bonds from radial distributions, for any elements."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
+from ase.data import chemical_symbols
 
+from interphase_flows.analysis import environments
 from interphase_flows.analysis.environments import classify_environments
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.phases.roles import Roles, measured_chemistry, roles_of
@@ -64,3 +69,17 @@ def test_another_chemistry_needs_no_numbers():
 def test_a_trajectory_without_formers_is_refused():
     with pytest.raises(AnalysisError, match="none of"):
         measured_chemistry(thermal(load_phase("Li2S")), roles_of(["Li"], ["Li", "P", "S"]))
+
+
+def test_no_analysis_of_phases_names_an_element():
+    """Neither in a condition nor as a default: what moves and what makes anions is told by the caller."""
+    folder = Path(environments.__file__).parent
+    files = [folder / "environments.py", *(folder / "phases").glob("*.py"), *(folder / "survey").glob("*.py")]
+    named = [
+        (path.name, node.value)
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in chemical_symbols[1:]
+    ]
+    assert len(files) > 30
+    assert named == []

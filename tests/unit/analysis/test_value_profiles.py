@@ -8,6 +8,7 @@ from interphase_flows.analysis.profiles import composition_profile
 from interphase_flows.analysis.value_profiles import anions_of, coordination_of, label_profile, profile_of
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
+from li_p_s import LI_P_S
 
 CELL = np.array([[6.0, 0.0, 0.0], [2.0, 7.0, 0.0], [-3.0, 4.0, 20.0]])
 
@@ -76,7 +77,7 @@ def test_every_sulphur_of_li2s_has_eight_lithium_around_it_at_every_height():
 
 def test_anions_of_li7p3s11_are_found_along_the_normal():
     frames = of_crystal("Li7P3S11", (1, 1, 1))
-    codes = anions_of(frames)
+    codes = anions_of(frames, LI_P_S)
     profile = label_profile(frames, codes, ("PS4", "P2S7"), bin_width_angstrom=1.0)
     assert profile.counts.sum(axis=(0, 2)).tolist() == [10, 18]
 

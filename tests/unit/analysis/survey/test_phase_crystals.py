@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
-from interphase_flows.analysis.environments import LI_P_S
+from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.survey.phase_diffraction import EndPattern
-from interphase_flows.analysis.survey.phase_domains import domains_of, sublattice_of
+from interphase_flows.analysis.survey.phase_domains import domains_of, scherrer_of, sublattice_of
 from interphase_flows.analysis.survey.phase_order import OrderSeries
+from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.library import load_phase
+from li_p_s import LI_P_S
 from phase_references_of_tests import references
 
 LI2S = load_phase("Li2S")
@@ -55,6 +58,7 @@ def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
     assert found["Li2S"]["n_domains"] == 1
     [domain] = found["Li2S"]["domains"]
     assert domain["diameter_angstrom"] == pytest.approx(25.0, rel=0.08)
+    assert not domain["meets_its_image"]
     assert domain["orientation"].plane == (1, 1, 0)
     assert domain["orientation"].off_deg < 3
     scherrer = found["Li2S"]["scherrer"]
@@ -66,10 +70,32 @@ def test_a_crystal_that_fills_the_cell_has_no_size(model):
     found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
     assert "its own periodic image" in found["scherrer"]["refused"]
     assert found["domains"][0]["orientation"].plane == (1, 0, 0)
+    assert found["domains"][0]["meets_its_image"]
 
 
 def test_lines_of_a_small_domain_run_into_each_other(model):
     assert "run into each other" in found_in(ball(11.0), model)["Li2S"]["scherrer"]["refused"]
+
+
+def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
+    """LiF: 38.7, 45.0, 65.5 and 78.8 degrees; a domain of 12 Å has lines 9 degrees wide."""
+    fluoride = bulk("LiF", "rocksalt", a=4.02, cubic=True)
+    lattice = sublattice_of(fluoride, frozenset({"F"}))
+    crystal = fluoride * (4, 4, 4)
+    atoms = crystal[np.linalg.norm(crystal.positions - crystal.positions.mean(axis=0), axis=1) < 6.0]
+    atoms.set_cell([40.0] * 3)
+    atoms.center()
+    is_fluorine = atoms.numbers == 9
+    with pytest.raises(AnalysisError, match="13 degrees apart"):
+        scherrer_of(atoms.positions, atoms.cell[:], atoms.numbers, is_fluorine, ~is_fluorine, lattice, 2.6)
+
+
+@pytest.mark.parametrize(("diameter_angstrom", "is_told"), [(20.0, False), (23.0, True)])
+def test_scherrer_is_told_from_the_size_that_the_page_names(model, diameter_angstrom, is_told):
+    found = found_in(ball(diameter_angstrom), model)["Li2S"]["scherrer"]
+    assert ("diameter_angstrom" in found) is is_told
+    if is_told:
+        assert 1.0 < found["diameter_angstrom"] / found["diameter_by_volume_angstrom"] < 1.17
 
 
 def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
@@ -112,5 +138,22 @@ def test_order_of_a_melting_crystal_falls():
     tau = series.arrays()["phases.order Li-S"]
     assert len(tau) == 12
     assert tau[0] > 1.5 * tau[-1]
-    pairs = series.values()["pairs"]
-    assert pairs == {"Li-S": {"start": pytest.approx(tau[0]), "end": pytest.approx(tau[-1])}}
+    [(name, found)] = series.values()["pairs"].items()
+    assert (name, found["start"], found["end"]) == ("Li-S", pytest.approx(tau[0]), pytest.approx(tau[-1]))
+    assert np.isnan(found["change"].lower)  # two frames in a window
+
+
+def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes():
+    roles = roles_of(["Li"], ["Li", "P", "S"])
+    atoms, rng, n_frames = LI2S * (2, 2, 2), np.random.default_rng(4), 60
+
+    def change(last_spread_angstrom: float) -> Interval:
+        series = OrderSeries(atoms.numbers, roles, n_frames)
+        for frame, spread in enumerate(np.linspace(0.2, last_spread_angstrom, n_frames)):
+            moved = atoms.positions + rng.normal(0, spread, (len(atoms), 3))
+            series.add(float(frame), moved, atoms.cell[:])
+        return series.values()["pairs"]["Li-S"]["change"]
+
+    still = [change(0.2) for _ in range(12)]
+    assert sum(each.lower <= 0 <= each.upper for each in still) >= 10
+    assert change(0.3).upper < 0

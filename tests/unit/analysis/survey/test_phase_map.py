@@ -22,16 +22,18 @@ def cell_of_layers(drift_angstrom: float = 0.0):
 def filled(n_frames: int = 12, drift_per_frame: float = 0.0) -> PhaseMap:
     n = np.ones(n_frames)
     drift = drift_per_frame * np.arange(n_frames)
-    interface = Interface(
-        "above", 0, n.astype(bool), np.arange(float(n_frames)), 10 * n, 10 + drift, 25 + drift, {}
-    )
+    # boundaries are found in the frame of all atoms, which drift with the cell
+    interface = Interface("above", 0, n.astype(bool), np.arange(float(n_frames)), 10 * n, 10 * n, 25 * n, {})
     found = PhaseMap(NAMES, CELL, [interface])
     first, _, anions = cell_of_layers()
     place = Heights(anions, first, CELL)
     for frame in range(n_frames):
         positions, codes, _ = cell_of_layers(drift[frame])
         zero = place.zero(positions, CELL)
-        found.add(frame, float(frame), heights(positions, CELL), zero, 40.0, codes)
+        along = heights(positions, CELL)
+        found.add(
+            frame, float(frame), along, codes, zero=zero, period_angstrom=40.0, drift=drift[frame] / 40.0
+        )
     return found
 
 
@@ -56,7 +58,7 @@ def test_frames_without_boundaries_are_refused_for_the_side_alone():
     empty = Interface("below", 50, np.ones(1, bool), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), {})
     found = PhaseMap(NAMES, CELL, [empty])
     positions, codes, _ = cell_of_layers()
-    found.add(0, 0.0, heights(positions, CELL), 0.0, 40.0, codes)
+    found.add(0, 0.0, heights(positions, CELL), codes, zero=0.0, period_angstrom=40.0, drift=0.0)
     values = found.values()
     assert "no labelled frame" in values["sides"]["below"]["refused"]
     assert values["whole_cell"]["shares"]["electrolyte"].value == 0.5
@@ -69,3 +71,16 @@ def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():
     assert 0 <= found.lower < series.mean() < found.upper <= 1
     assert found.upper - found.lower < 0.1
     assert np.isnan(mean_with_interval(series[:3]).lower)
+
+
+@pytest.mark.parametrize("n_frames", [6, 20])
+def test_intervals_of_few_correlated_frames_cover_the_mean(n_frames):
+    """Neighbouring frames are correlated by one half, as those of a slowly changing interphase are."""
+    rng, inside = np.random.default_rng(2), 0
+    for _ in range(300):
+        noise = rng.standard_normal(n_frames + 30)
+        for i in range(1, len(noise)):
+            noise[i] += 0.5 * noise[i - 1]
+        found = mean_with_interval(0.5 + 0.02 * noise[30:])
+        inside += found.lower <= 0.5 <= found.upper
+    assert 0.90 <= inside / 300 <= 0.99
