@@ -9,6 +9,7 @@ import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.phases.reaction_graph import Transition
+from interphase_flows.analysis.survey.phase_kinetics import Supply, share_kinetics
 from interphase_flows.analysis.survey.phase_network import network_in_words
 from interphase_flows.analysis.survey.phase_pooling import pooled_phases
 from interphase_flows.analysis.survey.plain import plain
@@ -161,6 +162,36 @@ def test_without_references_the_section_says_how_to_have_them():
     assert "phase_map" not in drawn
     assert "--phases" in text
     assert "PS4" in " ".join(phases_in_words(values[""]))
+
+
+def test_laws_of_shares_are_drawn_and_told(surveyed):
+    time_ps = np.linspace(0.0, 20.0, 201)
+    noise = 0.005 * np.random.default_rng(0).standard_normal(201)
+    shares = {
+        "PS4": 0.8 - 0.03 * time_ps + noise,
+        "PSx": 0.5 * np.exp(-(((time_ps - 8.0) / 3.0) ** 2)) + noise,
+    }
+    values = json.loads(json.dumps(surveyed.values["phases"]))
+    supply = Supply([], time_ps, np.zeros(201))
+    values["kinetics"] = {
+        "left_by": supply.rests_on,
+        "shares": {"network formers": share_kinetics(time_ps, shares, supply)},
+    }
+    arrays = {f"/{name}": a for name, a in surveyed.arrays.items() if not name.startswith("phases.share ")}
+    arrays |= {"/phases.anion_time_ps": time_ps, "/phases.share network formers: PS4": shares["PS4"]}
+    arrays["/phases.anion_counts"] = np.ones((201, len(values["anions"]["labels"])))
+    drawn = drawn_phases({"": values}, arrays)
+    page = text_of(phases_section({"": values}, drawn))
+    assert "share_kinetics" in drawn
+    assert "PS4 network formers consumed: linear linear: initial fraction" in page
+    assert "an intermediate: its share rises" in page
+    assert "laws of shares: PS4 consumed (linear)" in list(phases_in_words(values))
+
+
+def test_a_campaign_without_laws_of_shares_is_shown_without_them(phases):
+    runs = {name: {k: v for k, v in each.items() if k != "kinetics"} for name, each in phases.runs.items()}
+    pooled = {k: v for k, v in phases.pooled.items() if k != "kinetics"}
+    assert "Kinetics of shares" not in phases_section(runs, drawn_phases(runs, phases.arrays), pooled)
 
 
 def test_a_refused_part_is_a_sentence():
