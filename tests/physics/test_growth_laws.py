@@ -136,3 +136,16 @@ def test_pooled_replicas_agree_on_two_stages_and_their_spread_counts():
     alone = runs[1].candidates[0].parameters["crossover_ps"]
     assert together.value == pytest.approx(30.0, rel=0.02)
     assert together.upper - together.lower > 5 * (alone.upper - alone.lower)
+
+
+def test_replicas_of_few_independent_samples_decide_no_law_together():
+    """Each is a line with one slow wave; the lowest BIC of three of them would else be a law."""
+    time = np.linspace(0.1, 3.0, 25)
+    runs = [
+        thickness_kinetics(time, 20.0 + 2.0 * time + np.sin(2.0 * time + phase), n_resamples=50)
+        for phase in (0.0, 0.5, 1.0)
+    ]
+    assert sum(run.n_independent for run in runs) < 20
+    pooled = pooled_kinetics(runs)
+    assert pooled.decision == "undecided"
+    assert "independent samples" in pooled.reason

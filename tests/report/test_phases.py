@@ -175,7 +175,7 @@ def test_laws_of_shares_are_drawn_and_told(surveyed):
     supply = Supply([], time_ps, np.zeros(201))
     values["kinetics"] = {
         "left_by": supply.rests_on,
-        "shares": {"network formers": share_kinetics(time_ps, shares, supply)},
+        "shares": {"network formers": share_kinetics(time_ps, shares, 100, supply)},
     }
     arrays = {f"/{name}": a for name, a in surveyed.arrays.items() if not name.startswith("phases.share ")}
     arrays |= {"/phases.anion_time_ps": time_ps, "/phases.share network formers: PS4": shares["PS4"]}

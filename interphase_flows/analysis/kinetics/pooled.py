@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from interphase_flows.analysis.interval import CONFIDENCE, Interval
 from interphase_flows.analysis.kinetics.choice import DECISIVE, LawScore, rivals_of_the_best
 from interphase_flows.analysis.kinetics.constant import Constant
-from interphase_flows.analysis.kinetics.growth import UNDECIDED, GrowthKinetics
+from interphase_flows.analysis.kinetics.growth import LEAST_INDEPENDENT, UNDECIDED, GrowthKinetics
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_REPLICAS = 3
@@ -62,8 +62,17 @@ def pooled_kinetics(replicas: Sequence[GrowthKinetics]) -> PooledKinetics:
         raise AnalysisError("the replicas have no law in common; analyse all with the same laws")
     scores = sorted((_summed([each[law] for each in by_law]) for law in common), key=lambda s: s.bic)
     names = rivals_of_the_best(scores)
+    independent = sum(each.n_independent for each in replicas)
     decision, reason = names[0], f"every other law as simple is worse by more than {DECISIVE:g} in summed BIC"
-    if len(names) > 1:
+    if independent < LEAST_INDEPENDENT:
+        decision, reason = (
+            UNDECIDED,
+            (
+                f"the frames of all replicas are worth {independent:.0f} independent samples, and "
+                f"{LEAST_INDEPENDENT:.0f} are needed"
+            ),
+        )
+    elif len(names) > 1:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
         decision, reason = UNDECIDED, "no growth is seen, but not every replica excludes it"

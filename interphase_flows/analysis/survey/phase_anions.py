@@ -105,10 +105,15 @@ class AnionCounter:
             }
         return answer
 
+    @property
+    def n_atoms(self) -> dict[str, int]:
+        """Number of atoms with each role."""
+        return {role: int(mask.sum()) for role, mask in self._masks.items()}
+
     def shares(self) -> dict[str, dict[str, FloatArray]]:
         """Return shares against time by role: of network formers in each anion, of anion formers that are alone."""
         units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
-        n_formers, n_ligands = (int(self._masks[role].sum()) for role in (FORMERS, LIGANDS))
+        n_formers, n_ligands = (self.n_atoms[role] for role in (FORMERS, LIGANDS))
         alone = self.labels[ALONE_CODE]
         return {
             FORMERS: dict(zip(self.labels, (centres / max(1, n_formers)).T, strict=True)),
@@ -118,7 +123,7 @@ class AnionCounter:
     def whole_share(self) -> FloatArray:
         """Return the share of the network formers in whole anions, such as those of an electrolyte, (n_frames,)."""
         centres = np.array(self._centres, dtype=float)
-        return np.asarray(centres[:, :N_WHOLE].sum(axis=1) / max(1, int(self._masks[FORMERS].sum())))
+        return np.asarray(centres[:, :N_WHOLE].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
 
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return the series: time, and number of anions of each label."""

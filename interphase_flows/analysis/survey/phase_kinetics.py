@@ -2,6 +2,9 @@
 
 What is fitted is the change of a share since the first frame, gained or consumed. A share that rises and falls again is
 that of an intermediate, which no law of growth describes. Frames after one side has run out are left out.
+
+Frames tell how surely a curve follows a series, not how surely a few atoms tell of a phase: a handful of anions that
+happen to react early or late make another curve. So no law is chosen where few atoms changed, whatever frames say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +14,8 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.growth import SMALLEST_FRACTION_CHANGE, fraction_kinetics
+from interphase_flows.analysis.kinetics.constant import Constant
+from interphase_flows.analysis.kinetics.growth import SMALLEST_FRACTION_CHANGE, UNDECIDED, fraction_kinetics
 from interphase_flows.analysis.kinetics.pooled import pooled_kinetics
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.plain import kinetics_of, plain
@@ -21,6 +25,8 @@ GAINED, CONSUMED = "gained", "consumed"
 TURNS_BACK = 0.25
 """Of its largest change: a share that loses more of it again by the end is that of an intermediate."""
 SHARE_OF_THE_MEDIAN = 0.05
+LEAST_CHANGED = 20.0
+"""Atoms that must have changed before a law is chosen; the count of fewer is uncertain by a quarter and more."""
 
 
 class Supply:
@@ -62,7 +68,7 @@ class Supply:
 
 
 def share_kinetics(
-    time_ps: FloatArray, shares: Mapping[str, FloatArray], supply: Supply
+    time_ps: FloatArray, shares: Mapping[str, FloatArray], n_atoms: int, supply: Supply
 ) -> dict[str, dict[str, Any]]:
     """Find the law of every share that ever holds a fiftieth.
 
@@ -72,13 +78,16 @@ def share_kinetics(
         ps since the first frame, (n_frames,).
     shares
         0 to 1 by name, (n_frames,) each.
+    n_atoms
+        What they are shares of.
     supply
         What may run out.
 
     Returns
     -------
     found
-        By name: ``direction``, ``start_share`` and what `GrowthKinetics` says, in plain numbers; or ``refused``.
+        By name: ``direction``, ``start_share``, ``n_changed`` (atoms) and what `GrowthKinetics` says, in plain
+        numbers; or ``refused``.
     """
     found: dict[str, dict[str, Any]] = {}
     usable, left = supply.at(time_ps)
@@ -92,7 +101,13 @@ def share_kinetics(
         except AnalysisError as error:
             found[name] = {"refused": str(error)}
             continue
-        found[name] = {"direction": direction, "start_share": float(share[0]), **plain(kinetics)}
+        n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="nearest")))
+        found[name] = {
+            "direction": direction,
+            "start_share": float(share[0]),
+            "n_changed": n_changed,
+            **_unless_few(n_changed, plain(kinetics)),
+        }
     return found
 
 
@@ -154,4 +169,13 @@ def _pooled(answers: Sequence[Mapping[str, Any]], n_replicas: int) -> dict[str, 
     directions = {each["direction"] for each in fitted}
     if len(directions) > 1:
         raise AnalysisError(f"some replicas say {GAINED} and others {CONSUMED}; see them one by one")
-    return {"direction": directions.pop(), **plain(pooled_kinetics([kinetics_of(each) for each in fitted]))}
+    n_changed = sum(float(each["n_changed"]) for each in fitted)
+    pooled = plain(pooled_kinetics([kinetics_of(each) for each in fitted]))
+    return {"direction": directions.pop(), "n_changed": n_changed, **_unless_few(n_changed, pooled)}
+
+
+def _unless_few(n_changed: float, kinetics: dict[str, Any]) -> dict[str, Any]:
+    if n_changed >= LEAST_CHANGED or kinetics["decision"] in (UNDECIDED, Constant.name):
+        return kinetics
+    reason = f"{n_changed:.0f} atoms changed, and {LEAST_CHANGED:.0f} are needed to choose a law"
+    return {**kinetics, "decision": UNDECIDED, "reason": reason}

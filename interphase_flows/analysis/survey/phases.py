@@ -166,19 +166,26 @@ def phases_of(
     arrays = {**anions.arrays(), **order.arrays(), **pattern.arrays()}
     if phase_map is not None:
         arrays |= phase_map.arrays()
-    values["kinetics"], series = _kinetics(anions, phase_map, interfaces, times_ps)
+    values["kinetics"], series = _kinetics(anions, phase_map, frames.n_atoms, interfaces, times_ps)
     return values, {**arrays, **series}
 
 
 def _kinetics(
-    anions: AnionCounter, phase_map: PhaseMap | None, interfaces: Sequence[Interface], times_ps: FloatArray
+    anions: AnionCounter,
+    phase_map: PhaseMap | None,
+    n_of_all: int,
+    interfaces: Sequence[Interface],
+    times_ps: FloatArray,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Laws by which shares change, by what they are shares of, and the shares that have one."""
     supply = Supply(interfaces, times_ps, anions.whole_share())
     shares = {role: (times_ps, each) for role, each in anions.shares().items()}
     if phase_map is not None:
         shares[ATOMS] = phase_map.shares_of_the_cell()
-    found = {group: share_kinetics(time, each, supply) for group, (time, each) in shares.items()}
+    n_atoms = {**anions.n_atoms, ATOMS: n_of_all}
+    found = {
+        group: share_kinetics(time, each, n_atoms[group], supply) for group, (time, each) in shares.items()
+    }
     series = {
         f"phases.share {group}: {name}": shares[group][1][name]
         for group, answers in found.items()

@@ -29,7 +29,7 @@ def interface(n_frames, electrolyte_left):
 def test_a_product_and_what_it_is_made_of_have_the_law_that_was_planted():
     formed = avrami(0.6, 0.1, 2.0)
     found = share_kinetics(
-        TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, ENDLESS
+        TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, 1000, ENDLESS
     )
     assert {name: each["direction"] for name, each in found.items()} == {
         "product": "gained",
@@ -46,21 +46,21 @@ def test_a_product_and_what_it_is_made_of_have_the_law_that_was_planted():
 
 def test_an_intermediate_has_no_law_and_its_peak_is_told():
     peak = 0.5 * np.exp(-(((TIME_PS - 20.0) / 6.0) ** 2))
-    [found] = share_kinetics(TIME_PS, {"PSx": noisy(peak)}, ENDLESS).values()
+    [found] = share_kinetics(TIME_PS, {"PSx": noisy(peak)}, 1000, ENDLESS).values()
     assert "an intermediate" in found["refused"]
     assert "rises from" in found["refused"]
     assert float(found["refused"].partition(" at ")[2].split()[0]) == pytest.approx(20.0, abs=2.0)
 
 
 def test_what_never_holds_a_fiftieth_is_left_out():
-    assert share_kinetics(TIME_PS, {"trace": np.full(len(TIME_PS), 0.01)}, ENDLESS) == {}
+    assert share_kinetics(TIME_PS, {"trace": np.full(len(TIME_PS), 0.01)}, 1000, ENDLESS) == {}
 
 
 def test_frames_after_the_electrolyte_ran_out_are_left_out():
     left = np.maximum(10.0 - 0.4 * TIME_PS, 0.0)  # a tenth is left at 22.5 ps
     formed = noisy(0.02 * np.minimum(TIME_PS, 25.0))
     beside = Supply([interface(len(TIME_PS), left)], TIME_PS, np.ones(len(TIME_PS)))
-    [found] = share_kinetics(TIME_PS, {"product": formed}, beside).values()
+    [found] = share_kinetics(TIME_PS, {"product": formed}, 1000, beside).values()
     assert found["decision"] == "linear"
     assert found["depletion"]["reservoir"] == "electrolyte"
     assert found["fitted_until_ps"] == pytest.approx(22.5, abs=0.5)
@@ -71,7 +71,7 @@ def test_frames_after_the_electrolyte_ran_out_are_left_out():
 
 def test_without_an_interphase_whole_anions_are_what_runs_out():
     supply = Supply([], TIME_PS, np.maximum(1.0 - 0.05 * TIME_PS, 0.0))
-    [found] = share_kinetics(TIME_PS, {"product": noisy(avrami(0.5, 0.1, 1.5))}, supply).values()
+    [found] = share_kinetics(TIME_PS, {"product": noisy(avrami(0.5, 0.1, 1.5))}, 1000, supply).values()
     assert "whole anions" in supply.rests_on
     assert found["depletion"]["reservoir"] == "electrolyte"
     assert found["fitted_until_ps"] < 19.0
@@ -79,7 +79,7 @@ def test_without_an_interphase_whole_anions_are_what_runs_out():
 
 def test_frames_without_boundaries_are_not_fitted():
     beside = Supply([interface(300, np.full(300, 10.0))], TIME_PS, np.ones(len(TIME_PS)))
-    [found] = share_kinetics(TIME_PS, {"product": noisy(0.01 * TIME_PS)}, beside).values()
+    [found] = share_kinetics(TIME_PS, {"product": noisy(0.01 * TIME_PS)}, 1000, beside).values()
     assert found["n_frames"] == 300
 
 
@@ -92,6 +92,7 @@ def test_replicas_are_pooled_where_all_have_a_law():
                     "Li2S": noisy(0.005 * rate * TIME_PS, seed=rate),
                     "turned": noisy((0.3 + way * 0.005 * TIME_PS), seed=rate),
                 },
+                1000,
                 ENDLESS,
             )
         }
@@ -105,3 +106,19 @@ def test_replicas_are_pooled_where_all_have_a_law():
     assert rate["lower"] < 0.015 < 0.025 < rate["upper"]
     assert "gained and others consumed" in pooled["turned"]["refused"]
     assert "1 of 3 replicas" in pooled["Li3P"]["refused"]
+
+
+def test_few_atoms_choose_no_law_alone_and_more_in_all_replicas():
+    runs = [
+        {
+            "network formers": share_kinetics(
+                TIME_PS, {"PS4": 1.0 - noisy(avrami(0.8, 0.1, 2.0), seed)}, 12, ENDLESS
+            )
+        }
+        for seed in range(3)
+    ]
+    alone = runs[0]["network formers"]["PS4"]
+    assert alone["decision"] == "undecided"
+    assert alone["n_changed"] == pytest.approx(0.8 * 12, rel=0.1)
+    assert alone["reason"] == "10 atoms changed, and 20 are needed to choose a law"
+    assert pooled_share_kinetics(runs)["network formers"]["PS4"]["decision"] == "avrami"
