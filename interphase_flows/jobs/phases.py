@@ -166,6 +166,12 @@ class PhasesMaker(Maker):
             )
         surveys, missing = run_surveys(segments, question, NAME, known)
         runs = {run: each.values["phases"] for run, each in surveys.items()}
+        pooled = pooled_phases(list(runs.values()))
+        for each in runs.values():
+            # scores of all laws would fill the document; the candidates stay
+            for answers in each.get("kinetics", {}).get("shares", {}).values():
+                for answer in answers.values():
+                    answer.pop("scores", None)
         return AnalysisDoc(
             key=key,
             name=NAME,
@@ -173,7 +179,7 @@ class PhasesMaker(Maker):
             values={
                 "references_key": None if references is None else references.key,
                 "runs": runs,
-                "pooled": pooled_phases(list(runs.values())),
+                "pooled": pooled,
             },
             artifact=artifacts.put_bytes(packed_series(surveys, f"{NAME}."), "analyses", ".npz"),
             notes=[*notes, *missing],

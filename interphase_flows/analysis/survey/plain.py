@@ -36,7 +36,7 @@ def interval_of(values: Mapping[str, Any]) -> Interval:
 
 
 def kinetics_of(values: Mapping[str, Any]) -> GrowthKinetics:
-    """Return growth kinetics from their plain form; scores without a number are left out."""
+    """Return growth kinetics from their plain form; scores may be left out of it."""
     return GrowthKinetics(
         decision=values["decision"],
         reason=values["reason"],
@@ -49,7 +49,7 @@ def kinetics_of(values: Mapping[str, Any]) -> GrowthKinetics:
             )
             for each in values["candidates"]
         ),
-        scores=tuple(LawScore(**each) for each in values["scores"] if each["bic"] is not None),
+        scores=tuple(LawScore(**each) for each in values.get("scores", ()) if each["bic"] is not None),
         n_frames=values["n_frames"],
         n_independent=values["n_independent"],
         fitted_until_ps=values["fitted_until_ps"],

@@ -1,5 +1,7 @@
 """Growth laws, depletion and pooling on small series."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from interphase_flows.analysis.kinetics.growth import LAWS, fraction_kinetics, t
 from interphase_flows.analysis.kinetics.least_squares import fit_law, fit_many
 from interphase_flows.analysis.kinetics.linear import Linear
 from interphase_flows.analysis.kinetics.pooled import between_replicas, pooled_kinetics
+from interphase_flows.analysis.survey.plain import kinetics_of, plain
 from interphase_flows.exceptions import AnalysisError
 
 TIME_PS = np.linspace(0.0, 100.0, 120)
@@ -160,3 +163,12 @@ def test_two_replicas_are_not_pooled_and_one_has_no_spread():
         pooled_kinetics([run, run])
     assert not between_replicas([1.0]).is_known
     assert between_replicas([1.0, 2.0, 3.0]).upper == pytest.approx(2.0 + 4.303 / np.sqrt(3), rel=1e-3)
+
+
+def test_kinetics_come_back_from_plain_numbers_with_and_without_scores():
+    time = np.linspace(0.1, 10.0, 100)
+    found = thickness_kinetics(time, 2.0 * time + np.random.default_rng(0).normal(0, 0.1, 100))
+    told = plain(found)
+    assert kinetics_of(told) == found
+    del told["scores"]
+    assert kinetics_of(told) == replace(found, scores=())
