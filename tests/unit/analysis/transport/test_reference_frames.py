@@ -44,6 +44,34 @@ def test_what_is_at_rest_does_not_move(frames):
     assert np.abs(lattice.value[1] + lattice.value[2]).max() <= NULL * lattice.value.max()
 
 
+def test_a_species_at_rest_has_exact_zeros():
+    """Rounding would be taken for motion, with a scatter and a number of independent steps: 49 x (1 / 49) is not 1."""
+    for count in (7, 49, 98, 103):
+        matrix = frame_matrix("hittorf", SYMBOLS, np.array([31, 3, count]), MASSES_U, ["S"])
+        assert (matrix[2] == 0.0).all()
+    found = onsager_matrix(
+        Brownian((20, 8, 49)).frames(np.random.default_rng(0), 400),
+        temperature_K=600,
+        frame="hittorf",
+        at_rest=["S"],
+    )
+    assert np.isinf(found.n_independent[2])
+    assert found.half_window_z[2] == 0.0
+
+
+@pytest.mark.parametrize(("name", "at_rest"), FRAMES)
+def test_a_species_of_which_there_is_none_changes_nothing(name, at_rest):
+    """A slice of Li2S has no phosphorus; the others are as if it had never been named."""
+    counts = np.array([31.0, 0.0, 11.0])
+    matrix = frame_matrix(name, SYMBOLS, counts, MASSES_U, at_rest)
+    rest = tuple(symbol for symbol in at_rest if symbol != "P")
+    without = frame_matrix(name, ("Li", "S"), counts[[0, 2]], MASSES_U[[0, 2]], rest)
+    np.testing.assert_allclose(matrix[np.ix_([0, 2], [0, 2])], without)
+    np.testing.assert_allclose(matrix[1], [0.0, 1.0, 0.0])
+    with pytest.raises(AnalysisError, match="no atom of P for the hittorf frame to rest with"):
+        frame_matrix("hittorf", SYMBOLS, counts, MASSES_U, ["P"])
+
+
 @pytest.mark.parametrize(("name", "at_rest"), FRAMES)
 def test_a_common_displacement_is_none(name, at_rest):
     counts = np.array([7, 3, 5])
