@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_masses
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import convolve1d
 
 from interphase_flows.analysis.frames import FloatArray, numbers_of
 from interphase_flows.analysis.profiles import ProfileSeries
@@ -172,9 +172,9 @@ def onsager_along_normal(
     order = [list(elements).index(symbol) for symbol in line.elements]
     error = np.zeros_like(density_per_angstrom3) if density_error is None else density_error
     width = float(np.diff(bin_edges_angstrom).mean())
-    size = min(max(round(window_angstrom / width), 1), density_per_angstrom3.shape[1])
+    window = _window(min(window_angstrom / width, density_per_angstrom3.shape[1]))
     amount, amount_error = (
-        uniform_filter1d(np.nan_to_num(each[order]), size, axis=1, mode="wrap")
+        convolve1d(np.nan_to_num(each[order]), window, axis=1, mode="wrap")
         for each in (density_per_angstrom3, error)
     )
     rows = [line.nearest(amount[:, k], amount_error[:, k]) for k in range(amount.shape[1])]
@@ -183,12 +183,14 @@ def onsager_along_normal(
     nothing = np.full((len(species), len(species)), np.nan)
     found, refusals = [], []
     for k in range(len(x)):
-        refusal = _refusal(grid, x[k], off_line[k])
+        counts = amount[[line.elements.index(symbol) for symbol in species], k]
+        refusal = _refusal(
+            grid, x[k], off_line[k], [s for s, n in zip(species, counts, strict=True) if n <= 0]
+        )
         refusals.append(refusal)
         if refusal is not None:
             found.append(Estimate(nothing, nothing, nothing, nothing))
             continue
-        counts = amount[[line.elements.index(symbol) for symbol in species], k]
         frame = frame_matrix("barycentric", species, counts, masses)[:, :-1]
         found.append(grid.at(x[k], temperature_K, x_error[k], frame))
     stacked = Estimate(
@@ -201,7 +203,20 @@ def onsager_along_normal(
     return LocalTransport(middles, x, x_error, off_line, species, stacked, tuple(refusals))
 
 
-def _refusal(grid: CompositionGrid, x: float, off_line: float) -> str | None:
+def _window(n_slices: float) -> FloatArray:
+    """Return weights of an odd number of slices that add up to 1: a window about the middle of the middle one.
+
+    The outermost slices count by the part of them that is inside.
+    """
+    n_slices = max(n_slices, 1.0)
+    beside = int(np.ceil(0.5 * (n_slices - 1.0) - 1e-9))
+    weights = np.ones(2 * beside + 1)
+    if beside:
+        weights[[0, -1]] = 0.5 * (n_slices - (2 * beside - 1))
+    return weights / n_slices
+
+
+def _refusal(grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]) -> str | None:
     first, last = grid.x_electrode[0], grid.x_electrode[-1]
     if not np.isfinite(x):
         return "no atom is there"
@@ -209,4 +224,6 @@ def _refusal(grid: CompositionGrid, x: float, off_line: float) -> str | None:
         return f"its composition is off the line of the grid: a share by more than {100 * OFF_LINE:.0f} %"
     if not first <= x <= last:
         return f"its x is outside the grid, {first:.2f} to {last:.2f}"
+    if absent:
+        return f"no atom of {', '.join(absent)} is there, which the cells of the grid hold"
     return None

@@ -163,6 +163,37 @@ def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
     assert "off the line of the grid" in (found.refusals[6] or "")
 
 
+def test_a_slice_without_a_species_of_the_grid_is_refused():
+    """Li2S is near the line, at its x = 0.51, and holds no phosphorus to have a coefficient."""
+    density = densities(np.full(12, 0.5))
+    density[:, 6] = [0.04, 0.0, 0.02]
+    found = onsager_along_normal(
+        grid(), LINE, "S", LINE.elements, np.linspace(0.0, 12.0, 13), density, 700.0, window_angstrom=1.0
+    )
+    assert found.off_line[6] < 0.1
+    assert found.refusals[6] == "no atom of P is there, which the cells of the grid hold"
+    assert np.isfinite(found.onsager.value[[5, 7]]).all()
+
+
+@pytest.mark.parametrize("window_angstrom", [1.0, 5.0, 6.0, 6.5, 12.0, 40.0])
+def test_slices_are_averaged_about_their_middle(window_angstrom):
+    """A profile that is its own mirror image gives coefficients that are: no shift by half a slice."""
+    half = np.linspace(0.1, 0.8, 9)
+    density = densities(np.concatenate([half, half[::-1]]))
+    found = onsager_along_normal(
+        grid(),
+        LINE,
+        "S",
+        LINE.elements,
+        np.linspace(0.0, 18.0, 19),
+        density,
+        700.0,
+        window_angstrom=window_angstrom,
+    )
+    np.testing.assert_allclose(found.x_electrode, found.x_electrode[::-1], atol=1e-12)
+    assert found.x_electrode.mean() == pytest.approx(half.mean())
+
+
 def test_a_profile_is_averaged_over_its_frames():
     """As `composition_profile` returns it; other elements are refused."""
     edges = np.linspace(0.0, 12.0, 13)
