@@ -21,7 +21,7 @@ CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
 
 @pytest.fixture(scope="module")
 def transport():
-    frames = Brownian().frames(np.random.default_rng(0), 500)
+    frames = Brownian(counts=(10, 6, 20)).frames(np.random.default_rng(0), 500)  # neutral with these charges
     windows = onsager_windows(frames, window_ps=150.0, temperature_K=600)
     results = [told(each.result, CHARGES) for each in windows]
     end = {"start_ps": 450.0, "end_ps": 600.0}
