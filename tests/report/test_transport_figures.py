@@ -87,6 +87,17 @@ def test_slabs_without_numbers_keep_their_place(transport):
     assert [line.get_ydata()[0] for line in points] == [value[0][1]]
 
 
+def test_windows_of_slabs_that_are_stated_may_be_many(transport):
+    """More than there are colours."""
+    rows = [
+        row | {"start_ps": 5.0 * n, "end_ps": 5.0 * (n + 1)}
+        for n in range(12)
+        for row in transport["slabs"]["rows"]
+    ]
+    figure, _ = transport_figures(transport | {"slabs": transport["slabs"] | {"rows": rows}})["onsager_slabs"]
+    assert len([line for line in figure.axes[0].lines if line.get_marker() == "o"]) == 12
+
+
 def test_nothing_answered_has_no_figure():
     assert transport_figures({"refused": "too short"}) == {}
     assert survival_figures({"sides": {"above": {"Pn": {"refused": "no label begins"}}}}) == {}

@@ -157,7 +157,7 @@ class _Transport:
             )
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
-        followed = Span(self.frames, first, max(end - first, 0))
+        followed = Span(self.frames, first, end - first)
         question = Question(self.temperature_K, None, self.asked.frame, self.at_rest, None, 0.95)
         parts = [parts_of(each) for each in self.interfaces]
         cut = slabs_between(self.frames, self.interfaces, parts)
