@@ -43,13 +43,13 @@ def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup
     text = (resources.files("interphase_flows.report") / "transport_grid_section.html").read_text("utf-8")
     values = grid.values
     reasons = Counter(cell["refusal"] for cell in values["cells"] if cell["refusal"])
-    temperatures = sorted({cell["temperature_K"] for cell in values["cells"]})
+    between = values["grid"]
     return Markup(
         environment.from_string(text).render(
             grid=values,
             notes=grid.notes,
             drawn=drawn,
-            temperatures=temperatures,
+            n_lines=len(between.get("species", [])) * len(between.get("x_electrode", [])),
             reasons=reasons.most_common(MOST_REASONS),
             n_more_reasons=max(0, len(reasons) - MOST_REASONS),
             share_above_select=_share(values["trust"], "n_above_select"),

@@ -77,8 +77,8 @@ def _composition(
     if f"{name}/value" in arrays:
         inverse = 1000 / arrays[f"{name}/temperature_K"]
         value, lower, upper = (arrays[f"{name}/{part}"] for part in ("value", "lower", "upper"))
-        hottest = min(1000 / c["temperature_K"] for c in own)
-        coldest = max(1000 / c["temperature_K"] for c in own)
+        told = next(c for c in values["compositions"] if c["x_electrode"] == x)["lines"][symbol]
+        hottest, coldest = 1000 / told["hottest_K"], 1000 / told["coldest_K"]
         inside = (inverse >= hottest * 0.999) & (inverse <= coldest * 1.001)
         axes.fill_between(inverse, lower, np.minimum(upper, 1e290), color=colour, alpha=0.16, linewidth=0)
         axes.plot(inverse, value, color=colour, linestyle=":", linewidth=1.2)
