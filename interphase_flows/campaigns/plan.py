@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.campaigns.transport_grid import TransportGridSpec
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.md.phase_references import planned_runs
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
 from interphase_flows.references.registry import method_spec
+from interphase_flows.structures.library import phase
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
@@ -112,10 +116,30 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
             if grid is not None
         ),
         labelling("labels of production", f"{len(labels.production)}", labels.production),
+        _runs_of_phases(campaign),
         labelling(
             "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]
+
+
+def _runs_of_phases(campaign: Campaign) -> PlannedStage:
+    """Return the runs that atoms of production are compared with, by one member of the committee."""
+    stage = "runs of the phases"
+    ends = [phase(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)]
+    crystals = {name: phase(name, campaign.structure_files) for name in campaign.phases}
+    try:
+        roles = roles_of(*(each.get_chemical_symbols() for each in ends))
+        runs = planned_runs(crystals, *ends, roles)
+    except AnalysisError as error:
+        return PlannedStage(stage, f"none, so no atom has a phase: {error}", 0.0)
+    sizes = [run.n_atoms for run in runs]
+    return PlannedStage(
+        stage,
+        f"{len(runs)} of {min(sizes)} to {max(sizes)} atoms at {campaign.production.dynamics.temperature_K:g} K: "
+        f"{sum(run.n_steps for run in runs)} steps",
+        sum(run.n_atoms * run.n_steps for run in runs) * MD_S_PER_ATOM_STEP,
+    )
 
 
 def _grid_in_words(grid: TransportGridSpec) -> str:
