@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+from ase.formula import Formula
+
 from interphase_flows.analysis.phases.roles import roles_of
+from interphase_flows.analysis.transport.local_composition import CompositionLine
 from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.campaigns.transport_grid import TransportGridSpec
@@ -13,6 +17,7 @@ from interphase_flows.md.phase_references import planned_runs
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
 from interphase_flows.references.registry import method_spec
+from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
 from interphase_flows.structures.library import phase
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
@@ -109,7 +114,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         *(
             PlannedStage(
                 "transport grid",
-                _grid_in_words(grid),
+                _grid_in_words(campaign, grid),
                 md_cost(grid.n_steps, grid.watch_interval_steps, grid.n_atoms),
             )
             for grid in [campaign.transport_grid]
@@ -142,12 +147,23 @@ def _runs_of_phases(campaign: Campaign) -> PlannedStage:
     )
 
 
-def _grid_in_words(grid: TransportGridSpec) -> str:
+def _grid_in_words(campaign: Campaign, grid: TransportGridSpec) -> str:
     measured = grid.n_segments * grid.steps_per_segment
+    ends = [
+        Formula(reduced_formula(phase(name, campaign.structure_files)))
+        for name in (campaign.electrode, campaign.electrolyte)
+    ]
+    line = CompositionLine(*(end.count() for end in ends))
+    reached = set()
+    for fraction in grid.electrode_fractions:
+        atoms = composition_on_line(fraction, grid.n_atoms, *map(str, ends))
+        amounts = np.array([float(atoms.get(symbol, 0)) for symbol in line.elements])
+        reached.add(f"{line.nearest(amounts, np.zeros(len(amounts)))[0]:.2f}")
     return (
-        f"{grid.n_cells} cells of {grid.n_atoms} atoms, melted and quenched in {grid.melt_steps + grid.quench_steps} "
-        f"steps, each at {len(grid.temperatures_K)} temperatures x {grid.equilibration_steps + measured} steps "
-        f"({measured * grid.timestep_fs / 1000:g} ps measured): {grid.n_steps} steps"
+        f"{grid.n_cells} cells of {grid.n_atoms} atoms (x = {', '.join(sorted(reached))}), melted and quenched in "
+        f"{grid.melt_steps + grid.quench_steps} steps, each at {len(grid.temperatures_K)} temperatures x "
+        f"{grid.equilibration_steps + measured} steps ({measured * grid.timestep_fs / 1000:g} ps measured): "
+        f"{grid.n_steps} steps"
     )
 
 
