@@ -70,6 +70,8 @@ def test_numbers_stand_with_their_intervals_and_what_is_extrapolated(bare_inputs
     energy = found.values["compositions"][0]["lines"]["Li"]["activation_energy_eV"]
     assert f"{short(energy['value'])} [{short(energy['lower'])}, {short(energy['upper'])}]" in text
     assert "6 runs at 600 to 1,000 K; extrapolated" in text
+    assert "Two cells of each composition do not show how much cells differ" in text
+    assert "cells of each composition" not in text_of(bare_inputs, grid(n_cells=3), tmp_path)
     assert "300 K is outside the temperatures that all lines rest on" in text
     assert "slices have a composition for which the grid says something (mean over 7 to 9 ps)" in text
     assert re.search(r"Not answered for \d+ slices: its x is outside the grid, 0.10 to 0.50", text)

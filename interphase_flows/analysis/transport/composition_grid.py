@@ -82,7 +82,11 @@ class CompositionGrid:
         share = np.clip((x - x1) / (x2 - x1), 0.0, 1.0)
         weights = np.array([1.0 - share, share])
         slope = (value[k + 1] - value[k]) / (x2 - x1)
-        bridge = self._roughness(value, error) * (x2 - x1) * share * (1.0 - share)
+        # Student's quantile of few cells is no variance that increments would have
+        own = np.stack(
+            [_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices]
+        )
+        bridge = self._roughness(value, own) * (x2 - x1) * share * (1.0 - share)
         wider = student.ppf(0.5 + 0.5 * self.confidence, len(parts) - 1) / normal_quantile(self.confidence)
         variance = (weights**2) @ error[k : k + 2] ** 2 + wider**2 * bridge + (slope * x_error) ** 2
         return _unpacked(weights @ value[k : k + 2], np.sqrt(variance), len(self.species))

@@ -114,6 +114,56 @@ def test_points_that_scatter_widen_the_interval_and_say_so():
     assert float(half / (tidy.upper - tidy.value)) == pytest.approx(fit.error_scale, rel=1e-3)
 
 
+def in_cells(*factors: float) -> list[MeasuredAt]:
+    """Runs of cells at three temperatures, each cell on the line times its own factor."""
+    return [
+        MeasuredAt(t, number(line(t) * factor), cell=f"grid-x0.070-{n}")
+        for n, factor in enumerate(factors)
+        for t in TEMPERATURES_K
+    ]
+
+
+def test_what_cells_differ_by_is_in_the_height_and_not_in_the_energy():
+    """Factors of exp(-0.5), 1, exp(0.5), which more temperatures of the same cells would not average out."""
+    fit = arrhenius_fit(in_cells(np.exp(-0.5), 1.0, np.exp(0.5)))
+    assert fit.notes == ("cells differ by 50 % beyond the errors of their runs",)
+    assert fit.is_straight
+    energy, alike = fit.activation_energy_eV, arrhenius_fit(in_cells(1.0, 1.0, 1.0)).activation_energy_eV
+    assert float(energy.value) == pytest.approx(0.3, abs=1e-6)
+    assert float(energy.upper - energy.lower) == pytest.approx(float(alike.upper - alike.lower), rel=1e-3)
+    # of three heights: mean -+ t s / sqrt(3)
+    at = fit.at(1.0 / (KB_EV_PER_K * fit.middle_per_eV))
+    assert float(np.log(at.upper / at.value)) == pytest.approx(4.3027 * 0.5 / np.sqrt(3.0), rel=1e-3)
+
+
+def test_a_cell_that_lacks_a_temperature_does_not_bend_the_line():
+    """The fastest of three cells was refused at the coldest: without offsets the energy would be too large."""
+    points = [p for p in in_cells(0.5, 1.0, 2.0) if (p.cell, p.temperature_K) != ("grid-x0.070-2", 600.0)]
+    unnamed = [MeasuredAt(p.temperature_K, p.value) for p in points]
+    assert float(arrhenius_fit(unnamed).activation_energy_eV.value) > 0.31
+    assert float(arrhenius_fit(points).activation_energy_eV.value) == pytest.approx(0.3, abs=0.002)
+
+
+def test_two_cells_that_differ_say_that_they_are_too_few():
+    """And those that do not differ say nothing."""
+    (note,) = arrhenius_fit(in_cells(0.5, 2.0)).notes
+    assert "two do not show how much cells differ: intervals are too narrow" in note
+    assert arrhenius_fit(in_cells(1.0, 1.01)).notes == ()
+
+
+def test_correlations_of_cells_that_differ_are_less_sure():
+    """Correlations of 0.2, 0.4 and 0.6 at every temperature: 0.4, and Student's t times 0.2 / sqrt(3)."""
+    points = [
+        MeasuredAt(each.temperature_K, each.value, cell=str(c))
+        for c in (0.2, 0.4, 0.6)
+        for each in exact_points(TEMPERATURES_K, correlation=c)
+    ]
+    line = arrhenius_matrix(("Li", "P"), points).correlation[0, 1]
+    found, error = line.at(1.0 / (KB_EV_PER_K * line.middle_per_eV))
+    assert found == pytest.approx(0.4, abs=1e-6)
+    assert 1.95996 * error == pytest.approx(4.3027 * 0.2 / np.sqrt(3.0), rel=1e-3)
+
+
 def test_a_matrix_comes_back_between_its_temperatures():
     """Diagonal and off the diagonal, at temperatures that were not measured."""
     fit = arrhenius_matrix(("Li", "P"), exact_points(TEMPERATURES_K, correlation=-0.4))
