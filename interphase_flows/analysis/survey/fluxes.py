@@ -105,7 +105,12 @@ def driven_by_gradients(
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    gradient = ideal_gradient_ev_per_angstrom(middle, density, temperature_K)
+    # the first slab follows on the last one
+    around = np.concatenate([middle[-1:] - edges[-1], middle, middle[:1] + edges[-1]])
+    gradient = ideal_gradient_ev_per_angstrom(
+        around, np.pad(density, ((0, 0), (1, 1)), mode="wrap"), temperature_K
+    )
+    gradient = gradient[:, 1:-1]
     estimate = onsager.onsager
     found = gradient_flux(onsager.species, middle, gradient, estimate.value, estimate.lower, estimate.upper)
     answer = {}
