@@ -27,6 +27,8 @@ from interphase_flows.analysis.transport.results import OnsagerResult
 
 SLAB_ANGSTROM = 3.0
 """Of the composition profile whose gradient is taken."""
+N_SAMPLES = 2000
+"""Of the Monte Carlo over L_ij."""
 BEGIN, END = "electrode side", "electrolyte side"
 
 
@@ -111,8 +113,7 @@ def driven_by_gradients(
         around, np.pad(density, ((0, 0), (1, 1)), mode="wrap"), temperature_K
     )
     gradient = gradient[:, 1:-1]
-    estimate = onsager.onsager
-    found = gradient_flux(onsager.species, middle, gradient, estimate.value, estimate.lower, estimate.upper)
+    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:
         sign = towards_electrolyte(interface)
