@@ -77,6 +77,30 @@ def ideal_gradient_ev_per_angstrom(
     return np.where(np.isnan(log_share), np.nan, gradient)
 
 
+def periodic_gradient_ev_per_angstrom(
+    bin_edges_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
+) -> FloatArray:
+    """Return grad(mu) as `ideal_gradient_ev_per_angstrom` does, of slabs that tile a periodic cell.
+
+    The first slab follows on the last one.
+
+    Parameters
+    ----------
+    bin_edges_angstrom
+        From the lower face of the cell to the upper one, (n_slabs + 1,), Å.
+    density_per_angstrom3, temperature_K
+        As there.
+    """
+    edges, density = (
+        np.asarray(bin_edges_angstrom, dtype=float),
+        np.asarray(density_per_angstrom3, dtype=float),
+    )
+    middle, period = 0.5 * (edges[1:] + edges[:-1]), edges[-1] - edges[0]
+    around = np.concatenate([middle[-1:] - period, middle, middle[:1] + period])
+    wrapped = np.concatenate([density[:, -1:], density, density[:, :1]], axis=1)
+    return ideal_gradient_ev_per_angstrom(around, wrapped, temperature_K)[:, 1:-1]
+
+
 def gradient_flux(
     species: Sequence[str],
     height_angstrom: ArrayLike,

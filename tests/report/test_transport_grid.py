@@ -80,7 +80,9 @@ def test_numbers_stand_with_their_intervals_and_what_is_extrapolated(bare_inputs
         "transport_arrhenius",
         "transport_composition",
         "transport_local",
+        "transport_flux",
     }
+    assert "J = −L ∇μ with these coefficients" in text
 
 
 def test_what_rests_on_no_trust_says_so(bare_inputs, tmp_path):

@@ -14,7 +14,7 @@ from ase.data import atomic_masses
 
 from interphase_flows.analysis.crossings import CrossingSeries, crossings
 from interphase_flows.analysis.frames import FloatArray, FrameSource
-from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
+from interphase_flows.analysis.gradient_flux import gradient_flux, periodic_gradient_ev_per_angstrom
 from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
@@ -107,12 +107,7 @@ def driven_by_gradients(
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    # the first slab follows on the last one
-    around = np.concatenate([middle[-1:] - edges[-1], middle, middle[:1] + edges[-1]])
-    gradient = ideal_gradient_ev_per_angstrom(
-        around, np.pad(density, ((0, 0), (1, 1)), mode="wrap"), temperature_K
-    )
-    gradient = gradient[:, 1:-1]
+    gradient = periodic_gradient_ev_per_angstrom(edges, density, temperature_K)
     found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:

@@ -91,28 +91,20 @@ class CompositionGrid:
         variance = (weights**2) @ error[k : k + 2] ** 2 + wider**2 * bridge + (slope * x_error) ** 2
         return _unpacked(weights @ value[k : k + 2], np.sqrt(variance), len(self.species))
 
-    def at(
-        self,
-        x_electrode: float,
-        temperature_K: float,
-        x_error: float = 0.0,
-        frame: FloatArray | None = None,
-    ) -> Estimate:
+    def at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> Estimate:
         """Return L_ij at a composition and temperature, 1/(eV Å ps), (n_species, n_species).
 
         Parameters
         ----------
         x_electrode, temperature_K, x_error
             As in `parts_at`.
-        frame
-            T of L' = T L T^T, to pass to another reference frame.
 
         Raises
         ------
         AnalysisError
             The composition is outside the grid.
         """
-        return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence, frame)
+        return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence)
 
     def warnings_at(self, temperature_K: float) -> list[str]:
         """Return what to know before believing `at` at a temperature."""

@@ -278,6 +278,9 @@ def _local(
         "local/value": found.onsager.value,
         "local/lower": found.onsager.lower,
         "local/upper": found.onsager.upper,
+        "local/flux": found.flux_atoms_per_nm2_ps.value,
+        "local/flux_lower": found.flux_atoms_per_nm2_ps.lower,
+        "local/flux_upper": found.flux_atoms_per_nm2_ps.upper,
     }
     return {
         "species": list(found.species),
