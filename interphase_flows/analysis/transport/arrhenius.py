@@ -203,13 +203,13 @@ class _Fit:
     def line(self, start: FloatArray, variance_of_cells: float) -> FloatArray:
         """Return height and energy; with a variance, cells have offsets of their own that cost what it says."""
         n_cells = int(self.cells.max()) + 1 if variance_of_cells else 0
+        spread = np.sqrt(variance_of_cells)
 
         def residuals(parameters: FloatArray) -> FloatArray:
             logs, offsets = self.design @ parameters[:2], parameters[2:]
             if not n_cells:
                 return self._deviations(logs)
-            costs = offsets / np.sqrt(variance_of_cells)
-            return np.concatenate([self._deviations(logs + offsets[self.cells]), costs])
+            return np.concatenate([self._deviations(logs + spread * offsets[self.cells]), offsets])
 
         scales = [1.0, 0.1, *[1.0] * n_cells]
         return np.asarray(least_squares(residuals, [*start, *[0.0] * n_cells], x_scale=scales).x[:2])
