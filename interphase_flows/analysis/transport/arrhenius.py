@@ -25,6 +25,7 @@ from interphase_flows.analysis.transport.cell_scatter import (
     largest_variance,
     numbered_cells,
     offsets_of_cells,
+    telling_cells,
     variance_of_cells,
 )
 from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
@@ -159,16 +160,17 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     start = np.linalg.lstsq(design[positive], logs, rcond=None)[0]
     line = fit.line(start, 0.0)
     variance = variance_of_cells(*fit.residuals_and_weights(line), fit.cells)
-    n_cells = int(fit.cells.max()) + 1
     if variance:
         line = fit.line(line, variance)
+    residual, weight = fit.residuals_and_weights(line)
+    n_cells = int(telling_cells(weight, fit.cells).sum())
+    if variance:
         few = (
-            ""
-            if n_cells >= LEAST_CELLS
-            else "; two do not show how much cells differ: intervals are too narrow"
+            "; two do not show how much cells differ: intervals are too narrow"
+            if n_cells < LEAST_CELLS
+            else ""
         )
         notes.append(f"cells differ by {100 * np.sqrt(variance):.0f} % beyond the errors of their runs{few}")
-    residual, weight = fit.residuals_and_weights(line)
     alone = residual - offsets_of_cells(residual, weight, fit.cells, variance)
     chi_square = float(np.sum(weight * alone**2))
     scale = birge_ratio(chi_square, len(kept) - 2 - (n_cells - 1 if variance else 0))

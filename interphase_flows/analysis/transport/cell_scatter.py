@@ -16,11 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from interphase_flows.analysis.frames import FloatArray, IntArray
+from interphase_flows.analysis.frames import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.transport.intervals import normal_quantile
 
 LEAST_CELLS = 3
 """From which on their scatter is believed, as of replicas."""
+LEAST_WEIGHT = 1e-3
+"""Of a cell, of that of the one that says most."""
 
 
 def numbered_cells(names: Sequence[str | None]) -> IntArray:
@@ -41,10 +43,11 @@ def variance_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray)
     cells
         As of `numbered_cells`.
     """
-    total = np.bincount(cells, weight)
-    if len(total) < 2 or len(total) == len(cells):
+    telling = telling_cells(weight, cells)
+    if telling.sum() < 2 or len(telling) == len(cells):
         return 0.0
-    mean = np.bincount(cells, weight * residual) / total
+    total = np.bincount(cells, weight)[telling]
+    mean = np.bincount(cells, weight * residual)[telling] / total
     mean -= (total @ mean) / total.sum()
     free = len(total) - 1
     return max(float(total @ mean**2) - free, 0.0) / float(total.sum() - (total @ total) / total.sum())
@@ -86,14 +89,20 @@ def covariance_of_cells(
     confidence
         Of the intervals.
     """
-    n_cells = int(cells.max()) + 1
-    if n_cells < LEAST_CELLS or n_cells == len(cells):
+    n_cells = int(telling_cells(np.diag(inverse), cells).sum())
+    if n_cells < LEAST_CELLS or int(cells.max()) + 1 == len(cells):
         return np.zeros((2, 2))
-    scores = np.zeros((n_cells, 2))
+    scores = np.zeros((int(cells.max()) + 1, 2))
     np.add.at(scores, cells, design * (inverse @ residual)[:, None])
     bread = np.linalg.inv(design.T @ inverse @ design)
     wider = student.ppf(0.5 + 0.5 * confidence, n_cells - 1) / normal_quantile(confidence)
     return np.asarray(bread @ scores.T @ scores @ bread * n_cells / (n_cells - 1) * wider**2)
+
+
+def telling_cells(weight: FloatArray, cells: IntArray) -> BoolArray:
+    """Return which cells say anything of a line: one of which all runs only limit it does not."""
+    total = np.bincount(cells, weight)
+    return np.asarray(total > LEAST_WEIGHT * total.max())
 
 
 def largest_variance(gradient: FloatArray, *covariances: FloatArray) -> float:

@@ -151,6 +151,14 @@ def test_two_cells_that_differ_say_that_they_are_too_few():
     assert arrhenius_fit(in_cells(1.0, 1.01)).notes == ()
 
 
+def test_a_cell_that_only_limits_is_not_counted():
+    """Two cells with numbers and one that cannot be told from zero at any temperature are two."""
+    still = [MeasuredAt(t, number(0.0, lower=0.0, upper=1e9), cell="still") for t in TEMPERATURES_K]
+    fit = arrhenius_fit([*in_cells(0.5, 2.0), *still])
+    assert (fit.covariance_of_cells == 0.0).all()
+    assert "two do not show how much cells differ" in fit.notes[-1]
+
+
 def test_correlations_of_cells_that_differ_are_less_sure():
     """Correlations of 0.2, 0.4 and 0.6 at every temperature: 0.4, and Student's t times 0.2 / sqrt(3)."""
     points = [
