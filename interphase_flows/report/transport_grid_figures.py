@@ -58,7 +58,8 @@ def _composition(
     own = [c for c in values["cells"] if abs(c["x_electrode"] - x) < 1e-6 and c["onsager_ii"]]
     shown: list[float] = []
     label = f"x = {x:.2f}"
-    for cell in own:
+    # the first one is in the legend, in the colour of its composition if any is
+    for cell in sorted(own, key=lambda each: bool(each["refusal"])):
         found = cell["onsager_ii"][symbol]
         value, lower, upper = (np.nan if found[k] is None else found[k] for k in ("value", "lower", "upper"))
         # points of one temperature stand beside each other

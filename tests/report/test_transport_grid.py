@@ -131,6 +131,9 @@ def test_a_line_is_extrapolated_where_its_own_runs_were_refused(bare_inputs, tmp
         bare_inputs, found, tmp_path
     )
     figure = arrhenius_figure(found.values, found.arrays)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    assert labels[:3] == ["x = 0.10", "x = 0.30", "x = 0.50"]
+    assert all(each.get_markerfacecolor() != "white" for each in handles[:3])  # 0.10 has a refused run, too
     solid = [
         line
         for line in figure.axes[0].lines
