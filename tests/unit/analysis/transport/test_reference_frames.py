@@ -5,6 +5,7 @@ import pytest
 
 from brownian import MASSES_U, SYMBOLS, Brownian
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.momentum_constraint import without_barycentre
 from interphase_flows.analysis.transport.reference_frames import (
     coefficients_in_frame,
     displacements_in_frame,
@@ -42,6 +43,17 @@ def test_what_is_at_rest_does_not_move(frames):
     assert np.abs(hittorf.value[2]).max() <= NULL * hittorf.value.max()
     lattice = onsager_matrix(frames, temperature_K=600, frame="lattice", at_rest=["P", "S"]).onsager
     assert np.abs(lattice.value[1] + lattice.value[2]).max() <= NULL * lattice.value.max()
+
+
+def test_what_the_barycentre_takes_from_self_diffusion_is_put_back():
+    """Exactly, for atoms that move by themselves; of two atoms alone it cannot be, and nothing breaks."""
+    for counts in ((31, 3, 11), (1, 1, 1), (360, 80, 200)):
+        known = Brownian(counts, (0.3, 0.002, 0.05), np.zeros((3, 3)))
+        found, error = without_barycentre(known.self_rate(), np.zeros(3), known.counts, MASSES_U)
+        np.testing.assert_allclose(found, known.diffusion, rtol=1e-9)
+        assert (error == 0.0).all()
+    two, _ = without_barycentre(np.array([0.1, 0.02]), np.zeros(2), np.array([1, 1]), MASSES_U[:2])
+    assert np.isfinite(two).all()
 
 
 def test_a_species_at_rest_has_exact_zeros():
