@@ -131,11 +131,13 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
 def _runs_of_phases(campaign: Campaign) -> PlannedStage:
     """Return the runs that atoms of production are compared with, by one member of the committee."""
     stage = "runs of the phases"
-    ends = [phase(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)]
+    electrode, electrolyte = (
+        phase(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
+    )
     crystals = {name: phase(name, campaign.structure_files) for name in campaign.phases}
     try:
-        roles = roles_of(*(each.get_chemical_symbols() for each in ends))
-        runs = planned_runs(crystals, *ends, roles)
+        roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
+        runs = planned_runs(crystals, electrode, electrolyte, roles)
     except AnalysisError as error:
         return PlannedStage(stage, f"none, so no atom has a phase: {error}", 0.0)
     sizes = [run.n_atoms for run in runs]

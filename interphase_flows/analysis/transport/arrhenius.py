@@ -175,7 +175,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     chi_square = float(np.sum(weight * alone**2))
     scale = birge_ratio(chi_square, len(kept) - 2 - (n_cells - 1 if variance else 0))
     precise = inverse_covariance(weight / scale**2, fit.cells, variance)
-    covariance = np.linalg.inv(design.T @ precise @ design)
+    covariance = np.asarray(np.linalg.inv(design.T @ precise @ design), dtype=float)
     of_cells = covariance_of_cells(design, precise, residual, fit.cells, confidence)
     error = np.sqrt(max(covariance[1, 1], of_cells[1, 1]))
     return ArrheniusFit(

@@ -172,5 +172,5 @@ def _correlation_line(
 
 def _least_squares(design: FloatArray, inverse: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the line and the residuals of generalised least squares."""
-    line = np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ y)
+    line = np.asarray(np.linalg.solve(design.T @ inverse @ design, design.T @ inverse @ y), dtype=float)
     return line, y - design @ line
