@@ -1,4 +1,7 @@
-"""A coefficient against temperature: L_ii = L0 exp(-E / kB T).
+"""A coefficient against temperature: kB T L_ii = L0 exp(-E / kB T).
+
+For atoms that move by themselves kB T L_ii is c_i D_i, and it is diffusion that obeys Arrhenius' law: a line of ln L
+itself would have an energy smaller by kB T, 0.07 eV at 800 K, and carried from there to 300 K be twice too high.
 
 A fit takes estimates with intervals at three temperatures or more, of one cell or of several. Each has its own error
 above and below, on the scale of ln L, by its interval. An L_ii that cannot be told from zero has no logarithm; to leave
@@ -52,10 +55,10 @@ class MeasuredAt:
 
 @dataclass(frozen=True)
 class ArrheniusFit:
-    """A line of ln L against 1 / kB T."""
+    """A line of ln (kB T L) against 1 / kB T."""
 
     log_middle: float
-    """ln L at the middle of the fit, L in 1/(eV Å ps)."""
+    """ln (kB T L) at the middle of the fit, kB T L in 1/(Å ps)."""
     middle_per_eV: float
     """1 / kB T there: errors of height and slope are independent about it."""
     activation_energy_eV: Estimate
@@ -87,7 +90,8 @@ class ArrheniusFit:
         variance = largest_variance(
             gradient, self.covariance, *([self.covariance_of_cells] if widened else [])
         )
-        return float(self.log_middle + energy * gradient[1]), float(np.sqrt(variance))
+        log = self.log_middle + energy * gradient[1] - np.log(KB_EV_PER_K * temperature_K)
+        return float(log), float(np.sqrt(variance))
 
     def at(self, temperature_K: float) -> Estimate:
         """Return L at a temperature, shape (); the interval widens with the distance from those measured."""
@@ -110,7 +114,7 @@ class ArrheniusFit:
 
 
 def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> ArrheniusFit:
-    """Fit ln L against 1 / kB T.
+    """Fit ln (kB T L) against 1 / kB T.
 
     Parameters
     ----------
@@ -138,7 +142,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
             if not point.value.lower > 0:
                 notes.append(f"{point.temperature_K:g} K limits only: it cannot be told from zero")
             kept.append(point)
-            values.append(point.value)
+            values.append(point.value.scaled(KB_EV_PER_K * point.temperature_K))
     counted = sorted(
         {float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0}
     )

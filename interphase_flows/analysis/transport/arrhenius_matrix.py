@@ -1,6 +1,6 @@
 """Onsager matrices against temperature: an Arrhenius line for each L_ii, a straight one for each correlation.
 
-A matrix has a line for each ln L_ii (`arrhenius`) and one for each C_ij = L_ij / sqrt(L_ii L_jj) against 1 / kB T.
+A matrix has a line for each ln (kB T L_ii) (`arrhenius`) and one for each C_ij = L_ij / sqrt(L_ii L_jj) against 1 / kB T.
 Outside the measured temperatures C_ij stays what it is at the nearest one, and its error grows by what the line
 would have added. So L stays symmetric and positive semidefinite (`positive_matrices`).
 """

@@ -113,8 +113,9 @@ def test_a_run_that_speeds_up_is_no_state(workspace):
 
 
 def cell(x: float, temperature_K: float, number: int = 0, **changes) -> AnalysisDoc:
-    """A measurement with Arrhenius' law of 0.3 and 0.5 eV."""
+    """A measurement with Arrhenius' law of 0.3 and 0.5 eV for kB T L."""
     value = np.diag(np.exp([1.0, 0.5] - np.array([0.3, 0.5]) / (KB_EV_PER_K * temperature_K) + x))
+    value *= 800.0 / temperature_K
     value[0, 1] = value[1, 0] = 0.2 * np.sqrt(value[0, 0] * value[1, 1])
     spread = 0.1 * np.sqrt(np.outer(np.diag(value), np.diag(value)))
     run_id = f"grid-x{x:.3f}-{number}-{temperature_K:g}K"

@@ -20,7 +20,7 @@ def number(value: float, lower: float | None = None, upper: float | None = None)
 
 
 def line(temperature_K: float, energy_eV: float = 0.3) -> float:
-    return float(np.exp(2.0 - energy_eV / (KB_EV_PER_K * temperature_K)))
+    return float(np.exp(2.0 - energy_eV / (KB_EV_PER_K * temperature_K))) / temperature_K
 
 
 def on_a_line(*temperatures_K: float) -> list[MeasuredAt]:
@@ -35,6 +35,19 @@ def test_a_line_gives_its_energy_and_its_values():
         assert float(fit.at(temperature).value) == pytest.approx(line(temperature), rel=1e-8)
     assert fit.is_straight
     assert fit.notes == ()
+
+
+def test_the_energy_is_that_of_diffusion():
+    """L = c D / kB T: a diffusion coefficient of 0.3 eV gives 0.3 eV, and its value far from the temperatures."""
+    density, d0 = 0.02, 5.0
+    points = [
+        MeasuredAt(t, number(density * d0 * np.exp(-0.3 / (KB_EV_PER_K * t)) / (KB_EV_PER_K * t)))
+        for t in TEMPERATURES_K
+    ]
+    fit = arrhenius_fit(points)
+    assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-6)
+    cold = KB_EV_PER_K * 300.0
+    assert float(fit.at(300.0).value) == pytest.approx(density * d0 * np.exp(-0.3 / cold) / cold, rel=1e-4)
 
 
 def test_the_interval_is_that_of_least_squares():
