@@ -13,9 +13,9 @@ ENERGIES_EV = np.array([0.25, 0.6])
 def true_matrix(
     temperature_K: float, correlation: float = 0.5, log_height: tuple[float, float] = (1.0, 0.5)
 ) -> np.ndarray:
-    """L of Li and P, which obeys Arrhenius' law with one correlation; the height is that at 1000 K."""
+    """L of Li and P, with one correlation; kB T L_ii obeys Arrhenius' law, and the height is ln L_ii at 1000 K."""
     inverse = 1 / (KB_EV_PER_K * temperature_K) - 1 / (KB_EV_PER_K * 1000.0)
-    diagonal = np.exp(np.array(log_height) - ENERGIES_EV * inverse)
+    diagonal = np.exp(np.array(log_height) - ENERGIES_EV * inverse) * 1000.0 / temperature_K
     cross = correlation * np.sqrt(diagonal.prod())
     return np.array([[diagonal[0], cross], [cross, diagonal[1]]])
 

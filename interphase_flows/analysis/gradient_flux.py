@@ -5,7 +5,8 @@ species j among all atoms of a slab, so grad(mu_j) = kB T grad(ln x_j). It knows
 electric field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms.
 The model-free flux (`interphase_flows.analysis.crossings`) stands beside it for that reason.
 
-Error bars are by Monte Carlo over the intervals of L_ij, taken as normal and independent but for L_ij = L_ji.
+Error bars are by Monte Carlo over matrices that are drawn as a whole: the errors of L_ij are tied to each other, in the
+barycentric frame by sum_i m_i L_ij = 0, and taken for independent they would make the interval too narrow.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from interphase_flows.analysis.crossings import ANGSTROM2_PER_NM2
 from interphase_flows.analysis.frames import FloatArray
@@ -77,16 +77,36 @@ def ideal_gradient_ev_per_angstrom(
     return np.where(np.isnan(log_share), np.nan, gradient)
 
 
+def periodic_gradient_ev_per_angstrom(
+    bin_edges_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
+) -> FloatArray:
+    """Return grad(mu) as `ideal_gradient_ev_per_angstrom` does, of slabs that tile a periodic cell.
+
+    The first slab follows on the last one.
+
+    Parameters
+    ----------
+    bin_edges_angstrom
+        From the lower face of the cell to the upper one, (n_slabs + 1,), Å.
+    density_per_angstrom3, temperature_K
+        As there.
+    """
+    edges, density = (
+        np.asarray(bin_edges_angstrom, dtype=float),
+        np.asarray(density_per_angstrom3, dtype=float),
+    )
+    middle, period = 0.5 * (edges[1:] + edges[:-1]), edges[-1] - edges[0]
+    around = np.concatenate([middle[-1:] - period, middle, middle[:1] + period])
+    wrapped = np.concatenate([density[:, -1:], density, density[:, :1]], axis=1)
+    return ideal_gradient_ev_per_angstrom(around, wrapped, temperature_K)[:, 1:-1]
+
+
 def gradient_flux(
     species: Sequence[str],
     height_angstrom: ArrayLike,
     gradient_ev_per_angstrom: ArrayLike,
     onsager_per_ev_angstrom_ps: ArrayLike,
-    onsager_lower: ArrayLike,
-    onsager_upper: ArrayLike,
-    *,
-    n_samples: int = 2000,
-    seed: int = 0,
+    onsager_drawn: ArrayLike,
 ) -> GradientFlux:
     """Return the fluxes that gradients of mu drive.
 
@@ -98,43 +118,34 @@ def gradient_flux(
         Middles of the slabs in Å, (n_slabs,).
     gradient_ev_per_angstrom
         grad(mu), (n_species, n_slabs), eV/Å.
-    onsager_per_ev_angstrom_ps, onsager_lower, onsager_upper
-        L_ij and the bounds of its 95 % interval, 1/(eV Å ps): (n_species, n_species), or one matrix per slab,
-        (n_slabs, n_species, n_species).
-    n_samples
-        Of the Monte Carlo.
-    seed
-        Of its random numbers.
+    onsager_per_ev_angstrom_ps
+        L_ij, 1/(eV Å ps): (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
+    onsager_drawn
+        Matrices drawn from what L_ij may be, of the same shape behind a first axis of samples:
+        `OnsagerResult.drawn`.
 
     Raises
     ------
     AnalysisError
-        The shapes do not match, L is not symmetric, or a value lies outside its bounds.
+        The shapes do not match, or L is not symmetric.
     """
     height = np.asarray(height_angstrom, dtype=float)
     gradient = np.asarray(gradient_ev_per_angstrom, dtype=float)
     n_species, n_slabs = len(species), len(height)
     shape = (n_slabs, n_species, n_species)
-    given = [
-        np.asarray(each, dtype=float) for each in (onsager_per_ev_angstrom_ps, onsager_lower, onsager_upper)
-    ]
-    if gradient.shape != (n_species, n_slabs) or any(each.shape not in {shape, shape[1:]} for each in given):
+    value, drawn = (np.asarray(each, dtype=float) for each in (onsager_per_ev_angstrom_ps, onsager_drawn))
+    fits = value.shape in {shape, shape[1:]} and drawn.ndim > 1 and drawn.shape[1:] == value.shape
+    if gradient.shape != (n_species, n_slabs) or not fits:
         raise AnalysisError(
-            f"gradients {gradient.shape} and coefficients {[each.shape for each in given]} do not belong to "
-            f"{n_species} species in {n_slabs} slabs; give {(n_species, n_slabs)} and {shape[1:]} or {shape}"
+            f"gradients {gradient.shape} and coefficients {value.shape}, drawn {drawn.shape}, do not belong to "
+            f"{n_species} species in {n_slabs} slabs; give {(n_species, n_slabs)} and {shape[1:]} or {shape}, drawn with "
+            "an axis more"
         )
-    value, lower, upper = (np.broadcast_to(each, shape) for each in given)
-    if (np.abs(value - value.swapaxes(1, 2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
+    if (np.abs(value - value.swapaxes(-1, -2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
         raise AnalysisError("L_ij differs from L_ji; give the symmetric estimate")
-    if ((value < lower) | (value > upper)).any():
-        raise AnalysisError("an L_ij lies outside its own interval; check the order of value, lower, upper")
-
-    spread = (upper - lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
-    random = np.random.default_rng(seed)
-    noise = np.triu(random.standard_normal((n_samples, *shape)))
-    noise += np.triu(noise, 1).swapaxes(-1, -2)
+    of_slabs = "zij" if value.ndim == 3 else "ij"
+    flux = -ANGSTROM2_PER_NM2 * np.einsum(f"{of_slabs},jz->iz", value, gradient)
+    sampled = -ANGSTROM2_PER_NM2 * np.einsum(f"s{of_slabs},jz->siz", drawn, gradient)
     tail = 50 * (1 - CONFIDENCE)
-    flux = -ANGSTROM2_PER_NM2 * np.einsum("zij,jz->iz", value, gradient)
-    sampled = -ANGSTROM2_PER_NM2 * np.einsum("szij,jz->siz", noise * spread, gradient)
     low, high = np.percentile(sampled, [tail, 100 - tail], axis=0)
-    return GradientFlux(tuple(species), height, gradient, flux, flux + low, flux + high)
+    return GradientFlux(tuple(species), height, gradient, flux, np.minimum(low, flux), np.maximum(high, flux))

@@ -4,12 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
+from ase.formula import Formula
+
+from interphase_flows.analysis.phases.roles import roles_of
+from interphase_flows.analysis.transport.local_composition import CompositionLine
 from interphase_flows.campaigns.label_plan import n_interface_atoms, plan_labels
 from interphase_flows.campaigns.schema import Campaign
 from interphase_flows.campaigns.transport_grid import TransportGridSpec
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.md.phase_references import planned_runs
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.references.cost import LabelCostModel, LabelSize, typical_size
 from interphase_flows.references.registry import method_spec
+from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
+from interphase_flows.structures.library import phase
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
@@ -105,25 +114,58 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         *(
             PlannedStage(
                 "transport grid",
-                _grid_in_words(grid),
+                _grid_in_words(campaign, grid),
                 md_cost(grid.n_steps, grid.watch_interval_steps, grid.n_atoms),
             )
             for grid in [campaign.transport_grid]
             if grid is not None
         ),
         labelling("labels of production", f"{len(labels.production)}", labels.production),
+        _runs_of_phases(campaign),
         labelling(
             "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]
 
 
-def _grid_in_words(grid: TransportGridSpec) -> str:
+def _runs_of_phases(campaign: Campaign) -> PlannedStage:
+    """Return the runs that atoms of production are compared with, by one member of the committee."""
+    stage = "runs of the phases"
+    electrode, electrolyte = (
+        phase(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
+    )
+    crystals = {name: phase(name, campaign.structure_files) for name in campaign.phases}
+    try:
+        roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
+        runs = planned_runs(crystals, electrode, electrolyte, roles)
+    except AnalysisError as error:
+        return PlannedStage(stage, f"none, so no atom has a phase: {error}", 0.0)
+    sizes = [run.n_atoms for run in runs]
+    return PlannedStage(
+        stage,
+        f"{len(runs)} of {min(sizes)} to {max(sizes)} atoms at {campaign.production.dynamics.temperature_K:g} K: "
+        f"{sum(run.n_steps for run in runs)} steps",
+        sum(run.n_atoms * run.n_steps for run in runs) * MD_S_PER_ATOM_STEP,
+    )
+
+
+def _grid_in_words(campaign: Campaign, grid: TransportGridSpec) -> str:
     measured = grid.n_segments * grid.steps_per_segment
+    ends = [
+        Formula(reduced_formula(phase(name, campaign.structure_files)))
+        for name in (campaign.electrode, campaign.electrolyte)
+    ]
+    line = CompositionLine(*(end.count() for end in ends))
+    reached = set()
+    for fraction in grid.electrode_fractions:
+        atoms = composition_on_line(fraction, grid.n_atoms, *map(str, ends))
+        amounts = np.array([float(atoms.get(symbol, 0)) for symbol in line.elements])
+        reached.add(f"{line.nearest(amounts, np.zeros(len(amounts)))[0]:.2f}")
     return (
-        f"{grid.n_cells} cells of {grid.n_atoms} atoms, melted and quenched in {grid.melt_steps + grid.quench_steps} "
-        f"steps, each at {len(grid.temperatures_K)} temperatures x {grid.equilibration_steps + measured} steps "
-        f"({measured * grid.timestep_fs / 1000:g} ps measured): {grid.n_steps} steps"
+        f"{grid.n_cells} cells of {grid.n_atoms} atoms (x = {', '.join(sorted(reached))}), melted and quenched in "
+        f"{grid.melt_steps + grid.quench_steps} steps, each at {len(grid.temperatures_K)} temperatures x "
+        f"{grid.equilibration_steps + measured} steps ({measured * grid.timestep_fs / 1000:g} ps measured): "
+        f"{grid.n_steps} steps"
     )
 
 

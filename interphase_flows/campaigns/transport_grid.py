@@ -22,7 +22,8 @@ class TransportGridSpec(Spec):
 
     electrode_fractions: Annotated[list[ElectrodeFraction], Field(min_length=2)] = [0.07, 0.25, 0.4, 0.53]
     n_per_fraction: Count = 3
-    n_atoms: Annotated[int, Field(ge=8)] = 90
+    n_atoms: Annotated[int, Field(ge=8)] = 135
+    """Whole formula units of Li7P3S11 in 90 atoms would make one composition of 0.25 and 0.4."""
     temperatures_K: Annotated[list[Temperature], Field(min_length=3)] = [600.0, 800.0, 1000.0, 1200.0]
     melt_temperature_K: Temperature = 1500.0
     quench_temperature_K: Temperature = 300.0

@@ -31,7 +31,13 @@ from interphase_flows.analysis.phases.thermal_references import thermal_frames
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.progress import emit
 from interphase_flows.structures.perturb import repeated
-from interphase_flows.structures.reference_cells import layered, mixture, packed, with_foreign_anion
+from interphase_flows.structures.reference_cells import (
+    layered,
+    mixture,
+    n_layered,
+    packed,
+    with_foreign_anion,
+)
 
 Found = list[tuple[str, ThermalReference]]
 """Runs with the phase that they are of."""
@@ -101,24 +107,11 @@ def phase_references(
     runner = _Runner(calculator, method_key, folder, temperature_K, steps)
     chemistry = _chemistry(electrolyte, roles)
     anions = frozenset(roles.network_formers | roles.anion_formers)
-    known = {
-        name: atoms
-        for name, atoms in crystals.items()
-        if mask_of(atoms.numbers, anions).any() and mask_of(atoms.numbers, roles.mobile_cations).any()
-    }
-    single = {name: atoms for name, atoms in known.items() if _is_single(atoms, chemistry)}
-    if not single:
-        raise AnalysisError(
-            f"none of the phases {', '.join(crystals) or '(none)'} has anions that are single atoms, such as Li2S or "
-            "Li3P; add one"
-        )
+    single, by_bonds = _told_apart(crystals, roles, chemistry)
     notes: list[str] = []
     planned = _crystals(runner, single, anions, min(roles.mobile_cations), seed)
-    symbols = electrolyte.get_chemical_symbols()
     try:
-        melt, volume = mixture(
-            single, {s: float(symbols.count(s)) for s in set(symbols)}, roles.mobile_cations, MIXTURE_ATOMS
-        )
+        melt, volume = _mixture(single, electrolyte, roles)
     except StructureError as error:
         notes.append(f"no mixture was molten, so what is no crystal is unknown: {error}")
     else:
@@ -127,7 +120,6 @@ def phase_references(
             (f"slab of {name}", partial(runner.slab, name, atoms, electrode, melt, volume, seed + copy))
             for copy, (name, atoms) in enumerate(single.items())
         ]
-    by_bonds = {name: atoms for name, atoms in known.items() if name not in single}
     runs: dict[str, list[ThermalReference]] = {}
     checks: dict[str, ArrayFrames] = {}
     total = len(planned) + len(by_bonds)
@@ -159,6 +151,54 @@ def phase_references(
                 "what computes the forces does not hold this phase together, and what it says of phases means little"
             )
     return replace(made, left_out=left_out, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that will be made, unless it breaks."""
+
+    name: str
+    n_atoms: int
+    n_steps: int
+    """Of dynamics and, at most, of relaxing what is molten."""
+
+
+def planned_runs(
+    crystals: Mapping[str, Atoms],
+    electrode: Atoms,
+    electrolyte: Atoms,
+    roles: Roles,
+    steps: ReferenceSteps = ReferenceSteps(),
+) -> list[PlannedRun]:
+    """Return the runs that `phase_references` makes of the same phases, in its order; nothing is run.
+
+    Raises
+    ------
+    AnalysisError
+        No phase has anions that could be compared.
+    """
+    single, by_bonds = _told_apart(crystals, roles, _chemistry(electrolyte, roles))
+    anions = roles.network_formers | roles.anion_formers
+    cold = steps.n_settle + steps.n_frames * steps.steps_between
+    molten = RELAX_STEPS + max(2, steps.n_melt) + cold
+    planned = []
+    for name, atoms in single.items():
+        n_atoms = len(repeated(atoms, LEAST_ATOMS))
+        names = [name] * N_COPIES + [f"{guest} in {name}" for guest in sorted(anions - set(atoms.symbols))]
+        planned += [PlannedRun(each, n_atoms, cold) for each in names]
+    try:
+        melt, volume = _mixture(single, electrolyte, roles)
+    except StructureError:
+        pass  # said by the runs themselves
+    else:
+        planned += [PlannedRun(AMORPHOUS, sum(melt.values()), molten)] * N_COPIES
+        planned += [
+            PlannedRun(f"slab of {name}", n_layered(atoms, electrode, melt, volume), molten)
+            for name, atoms in single.items()
+        ]
+    return planned + [
+        PlannedRun(name, len(repeated(atoms, LEAST_ATOMS)), cold) for name, atoms in by_bonds.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -247,6 +287,38 @@ def _crystals(
             for guest in sorted(anions - set(own))
         ]
     return planned
+
+
+def _told_apart(
+    crystals: Mapping[str, Atoms], roles: Roles, chemistry: AnionChemistry
+) -> tuple[dict[str, Atoms], dict[str, Atoms]]:
+    """Return the phases whose anions are single atoms, and those that are told by their bonds.
+
+    Raises
+    ------
+    AnalysisError
+        There is none of the first.
+    """
+    anions = roles.network_formers | roles.anion_formers
+    known = {
+        name: atoms
+        for name, atoms in crystals.items()
+        if mask_of(atoms.numbers, anions).any() and mask_of(atoms.numbers, roles.mobile_cations).any()
+    }
+    single = {name: atoms for name, atoms in known.items() if _is_single(atoms, chemistry)}
+    if not single:
+        raise AnalysisError(
+            f"none of the phases {', '.join(crystals) or '(none)'} has anions that are single atoms, such as Li2S or "
+            "Li3P; add one"
+        )
+    return single, {name: atoms for name, atoms in known.items() if name not in single}
+
+
+def _mixture(single: Mapping[str, Atoms], electrolyte: Atoms, roles: Roles) -> tuple[dict[str, int], float]:
+    symbols = electrolyte.get_chemical_symbols()
+    return mixture(
+        single, {s: float(symbols.count(s)) for s in set(symbols)}, roles.mobile_cations, MIXTURE_ATOMS
+    )
 
 
 def _chemistry(electrolyte: Atoms, roles: Roles) -> AnionChemistry:

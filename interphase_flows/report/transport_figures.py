@@ -110,7 +110,7 @@ def slab_figure(slabs: Mapping[str, Any]) -> Figure:
                         continue
                     at = names.index(row["name"]) + _shift(2 * window + way, 2 * len(starts))
                     label = f"{words}, {row['start_ps']:.0f}–{row['end_ps']:.0f} ps"
-                    _bar(axes, at, pair, marker, CYCLE[window], label, filled=axis == "in_plane")
+                    _bar(axes, at, pair, marker, CYCLE[window % len(CYCLE)], label, filled=axis == "in_plane")
             axes.axhline(0.0, color=BLACK, linewidth=0.6)
             axes.set_xlim(-0.5, len(names) - 0.5)
             axes.set_xticks(range(len(names)), [_short(name) for name in names], fontsize=8)

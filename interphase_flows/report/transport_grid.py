@@ -12,7 +12,12 @@ from markupsafe import Markup
 from interphase_flows.report.inputs import TransportGrid
 from interphase_flows.report.quantities import minus, rounded
 from interphase_flows.report.style import FigureFile, rendered
-from interphase_flows.report.transport_grid_figures import arrhenius_figure, composition_figure, local_figure
+from interphase_flows.report.transport_grid_figures import (
+    arrhenius_figure,
+    composition_figure,
+    flux_figure,
+    local_figure,
+)
 
 MOST_REASONS = 6
 """Reasons of refusals that are told, the most frequent first."""
@@ -25,6 +30,7 @@ def drawn_grid(grid: TransportGrid) -> dict[str, FigureFile]:
         "transport_arrhenius": (arrhenius_figure, "Onsager coefficients against inverse temperature"),
         "transport_composition": (composition_figure, f"Onsager coefficients against composition at {asked}"),
         "transport_local": (local_figure, f"Onsager coefficients along the interphase at {asked}"),
+        "transport_flux": (flux_figure, f"Fluxes that gradients drive along the interphase at {asked}"),
     }
     drawn = {}
     for name, (draw, alt) in figures.items():
@@ -43,13 +49,13 @@ def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup
     text = (resources.files("interphase_flows.report") / "transport_grid_section.html").read_text("utf-8")
     values = grid.values
     reasons = Counter(cell["refusal"] for cell in values["cells"] if cell["refusal"])
-    temperatures = sorted({cell["temperature_K"] for cell in values["cells"]})
+    between = values["grid"]
     return Markup(
         environment.from_string(text).render(
             grid=values,
             notes=grid.notes,
             drawn=drawn,
-            temperatures=temperatures,
+            n_lines=len(between.get("species", [])) * len(between.get("x_electrode", [])),
             reasons=reasons.most_common(MOST_REASONS),
             n_more_reasons=max(0, len(reasons) - MOST_REASONS),
             share_above_select=_share(values["trust"], "n_above_select"),

@@ -58,7 +58,8 @@ def _composition(
     own = [c for c in values["cells"] if abs(c["x_electrode"] - x) < 1e-6 and c["onsager_ii"]]
     shown: list[float] = []
     label = f"x = {x:.2f}"
-    for cell in own:
+    # the first one is in the legend, in the colour of its composition if any is
+    for cell in sorted(own, key=lambda each: bool(each["refusal"])):
         found = cell["onsager_ii"][symbol]
         value, lower, upper = (np.nan if found[k] is None else found[k] for k in ("value", "lower", "upper"))
         # points of one temperature stand beside each other
@@ -77,8 +78,8 @@ def _composition(
     if f"{name}/value" in arrays:
         inverse = 1000 / arrays[f"{name}/temperature_K"]
         value, lower, upper = (arrays[f"{name}/{part}"] for part in ("value", "lower", "upper"))
-        hottest = min(1000 / c["temperature_K"] for c in own)
-        coldest = max(1000 / c["temperature_K"] for c in own)
+        told = next(c for c in values["compositions"] if c["x_electrode"] == x)["lines"][symbol]
+        hottest, coldest = 1000 / told["hottest_K"], 1000 / told["coldest_K"]
         inside = (inverse >= hottest * 0.999) & (inverse <= coldest * 1.001)
         axes.fill_between(inverse, lower, np.minimum(upper, 1e290), color=colour, alpha=0.16, linewidth=0)
         axes.plot(inverse, value, color=colour, linestyle=":", linewidth=1.2)
@@ -126,6 +127,46 @@ def local_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
     return figure
 
 
+def flux_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
+    """Draw the fluxes that gradients of the local composition drive, with bands; None where there are none."""
+    if "local/flux" not in arrays or not np.isfinite(arrays["local/flux"]).any():
+        return None
+    height, value = arrays["local/height_angstrom"], arrays["local/flux"]
+    lower, upper = (np.clip(arrays[f"local/flux_{end}"], -1e290, 1e290) for end in ("lower", "upper"))
+    with figure_style():
+        figure = Figure(figsize=(5.6, 3.7))
+        axes = figure.subplots()
+        for number, symbol in enumerate(values["local"]["species"]):
+            axes.plot(
+                height, value[:, number], color=CYCLE[number % len(CYCLE)], marker=".",
+                linestyle=DASHES[number % len(DASHES)], label=symbol,
+            )  # fmt: skip
+            axes.fill_between(
+                height,
+                lower[:, number],
+                upper[:, number],
+                color=CYCLE[number % len(CYCLE)],
+                alpha=0.16,
+                linewidth=0,
+            )
+        _symmetric(axes, float(np.nanmax(np.abs(value))))
+        axes.set(
+            xlabel="Height along the normal (Å)", ylabel="J_i, atoms/(nm² ps), upwards positive",
+            title="Driven by gradients of an ideal solution",
+        )  # fmt: skip
+        axes.set_xlim(height.min(), height.max())
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _symmetric(axes: Axes, largest: float) -> None:
+    """Make an axis linear up to the largest value and logarithmic beyond, where intervals reach."""
+    largest = largest or 1.0
+    axes.set_yscale("symlog", linthresh=largest)
+    axes.set_ylim(-100 * largest, 100 * largest)
+    axes.axhline(0.0, color=BLACK, linewidth=0.8)
+
+
 def _matrix_figure(
     species: Sequence[str],
     x: NDArray[np.floating],
@@ -164,10 +205,7 @@ def _matrix_figure(
                 _hold(axes, [each for each in shown if each > 0])
                 axes.set(xlabel=xlabel, ylabel=f"L_ii, {UNIT}", title="Same species")
             else:
-                largest = max((abs(each) for each in shown), default=0.0) or 1.0
-                axes.set_yscale("symlog", linthresh=largest)
-                axes.set_ylim(-100 * largest, 100 * largest)
-                axes.axhline(0.0, color=BLACK, linewidth=0.8)
+                _symmetric(axes, max((abs(each) for each in shown), default=0.0))
                 axes.set(xlabel=xlabel, ylabel=f"L_ij, {UNIT}", title="Different species")
             axes.legend(fontsize=8)
             axes.set_xlim(x.min(), x.max())

@@ -63,7 +63,7 @@ def _windows(found: Mapping[str, Any]) -> Iterator[str]:
         moving = [
             f"{symbol} {_diagonal(change, i)}"
             for i, symbol in enumerate(species)
-            if change["lower"][i][i] > 0 or change["upper"][i][i] < 0
+            if _differs_from_zero(change, i, i)
         ]
         yield f"change of L_ii, 1/(eV Å ps) per ns: {', '.join(moving) or 'none that differs from zero'}"
 
@@ -93,8 +93,14 @@ def _decided(matrix: Mapping[str, Any], species: Sequence[str]) -> str:
         f"{species[i]}-{species[j]} {_of(matrix, i, j)}"
         for i in range(len(species))
         for j in range(i, len(species))
-        if matrix["lower"][i][j] > 0 or matrix["upper"][i][j] < 0
+        if _differs_from_zero(matrix, i, j)
     )
+
+
+def _differs_from_zero(matrix: Mapping[str, Any], i: int, j: int) -> bool:
+    """Say whether an interval, of which an end that is not finite is None, does not hold zero."""
+    lower, upper = matrix["lower"][i][j], matrix["upper"][i][j]
+    return (lower is not None and lower > 0) or (upper is not None and upper < 0)
 
 
 def _diagonal(matrix: Mapping[str, Any], i: int) -> str:

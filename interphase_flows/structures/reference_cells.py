@@ -5,6 +5,7 @@ Nothing here names an element: which elements move and which make anions is told
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +27,8 @@ PACKING_FRACTION = 0.75
 """Atoms of a packing begin no closer than this share of the sum of their covalent radii."""
 TRIES = 3000
 HOLE_GRID_ANGSTROM = 0.4
+LEAST_WIDTH_ANGSTROM, LAYER_ANGSTROM = 6.9, 7.0
+"""Of a slab: its cell across the normal, and its crystal and its metal along it, at least."""
 
 
 def mixture(
@@ -117,9 +120,9 @@ def layered(
     molten_volume_per_atom_angstrom3: float,
     seed: int,
     *,
-    least_width_angstrom: float = 6.9,
-    crystal_angstrom: float = 7.0,
-    metal_angstrom: float = 7.0,
+    least_width_angstrom: float = LEAST_WIDTH_ANGSTROM,
+    crystal_angstrom: float = LAYER_ANGSTROM,
+    metal_angstrom: float = LAYER_ANGSTROM,
 ) -> tuple[Atoms, NDArray[np.str_]]:
     """Stack a crystal, a packing of the mixture and a packing of the electrode in one cell, periodic along its c.
 
@@ -148,6 +151,73 @@ def layered(
     OverlappingAtomsError
         An atom finds no place.
     """
+    layers = _layers(
+        crystal,
+        metal,
+        molten,
+        molten_volume_per_atom_angstrom3,
+        least_width_angstrom,
+        crystal_angstrom,
+        metal_angstrom,
+    )
+    block, normal, height = layers.block, layers.normal, layers.height_angstrom
+    parts = ["crystal"] * len(block)
+    whole = block.cell[:].copy()
+    whole[2] += (layers.melt_angstrom + layers.metal_angstrom) * normal
+    atoms = Atoms(block.numbers, block.positions, cell=whole, pbc=True)
+    rng = np.random.default_rng(seed)
+    for name, composition, low, thick in (
+        ("molten", layers.melt, height, layers.melt_angstrom),
+        ("metal", layers.metal, height + layers.melt_angstrom, layers.metal_angstrom),
+    ):
+        kinds = [atomic_numbers[s] for s, n in composition.items() for _ in range(n)]
+        for number in rng.permutation(kinds).tolist():
+            atoms = _with_one_more(atoms, number, low, thick, normal, rng)
+            parts.append(name)
+    pushed = soft_push_off(atoms)
+    pushed.positions[: len(block)] = block.positions
+    pushed.set_constraint(FixAtoms(range(len(block))))
+    return pushed, np.array(parts)
+
+
+def n_layered(
+    crystal: Atoms, metal: Atoms, molten: Mapping[str, int], molten_volume_per_atom_angstrom3: float
+) -> int:
+    """Return how many atoms `layered` stacks by default."""
+    layers = _layers(
+        crystal,
+        metal,
+        molten,
+        molten_volume_per_atom_angstrom3,
+        LEAST_WIDTH_ANGSTROM,
+        LAYER_ANGSTROM,
+        LAYER_ANGSTROM,
+    )
+    return len(layers.block) + sum(layers.melt.values()) + sum(layers.metal.values())
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """A block of crystal, and the packings above it."""
+
+    block: Atoms
+    normal: NDArray[np.floating]
+    height_angstrom: float
+    melt: Mapping[str, int]
+    melt_angstrom: float
+    metal: Mapping[str, int]
+    metal_angstrom: float
+
+
+def _layers(
+    crystal: Atoms,
+    metal: Atoms,
+    molten: Mapping[str, int],
+    molten_volume_per_atom_angstrom3: float,
+    least_width_angstrom: float,
+    crystal_angstrom: float,
+    metal_angstrom: float,
+) -> _Layers:
     cell = smallest_cell(crystal)
     lengths = cell.cell.lengths()
     plane = float(np.linalg.norm(np.cross(cell.cell[0], cell.cell[1])))
@@ -159,34 +229,23 @@ def layered(
     area = float(np.linalg.norm(normal))
     normal /= area
     block.wrap()
-    height = float(block.cell[2] @ normal)
-    parts = ["crystal"] * len(block)
     n_metal = max(1, round(area * metal_angstrom * len(metal) / metal.get_volume()))
     metal_angstrom = n_metal * metal.get_volume() / len(metal) / area
     n_copies = max(
         1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values())))
     )
     melt = {symbol: n_copies * n for symbol, n in molten.items()}
-    melt_angstrom = EXPANSION * molten_volume_per_atom_angstrom3 * sum(melt.values()) / area
     symbols = sorted(set(metal.get_chemical_symbols()))
     share = [metal.get_chemical_symbols().count(s) / len(metal) for s in symbols]
-    counts = {s: max(1, round(f * n_metal)) for s, f in zip(symbols, share, strict=True)}
-    whole = block.cell[:].copy()
-    whole[2] += (melt_angstrom + metal_angstrom) * normal
-    atoms = Atoms(block.numbers, block.positions, cell=whole, pbc=True)
-    rng = np.random.default_rng(seed)
-    for name, composition, low, thick in (
-        ("molten", melt, height, melt_angstrom),
-        ("metal", counts, height + melt_angstrom, metal_angstrom),
-    ):
-        kinds = [atomic_numbers[s] for s, n in composition.items() for _ in range(n)]
-        for number in rng.permutation(kinds).tolist():
-            atoms = _with_one_more(atoms, number, low, thick, normal, rng)
-            parts.append(name)
-    pushed = soft_push_off(atoms)
-    pushed.positions[: len(block)] = block.positions
-    pushed.set_constraint(FixAtoms(range(len(block))))
-    return pushed, np.array(parts)
+    return _Layers(
+        block=block,
+        normal=normal,
+        height_angstrom=float(block.cell[2] @ normal),
+        melt=melt,
+        melt_angstrom=EXPANSION * molten_volume_per_atom_angstrom3 * sum(melt.values()) / area,
+        metal={s: max(1, round(f * n_metal)) for s, f in zip(symbols, share, strict=True)},
+        metal_angstrom=metal_angstrom,
+    )
 
 
 def _unit(atoms: Atoms) -> dict[str, int]:

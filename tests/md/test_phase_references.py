@@ -6,7 +6,7 @@ from ase.calculators.calculator import Calculator
 
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.phase_references import ReferenceSteps, phase_references
+from interphase_flows.md.phase_references import ReferenceSteps, phase_references, planned_runs
 from interphase_flows.progress import listening
 from interphase_flows.structures.library import load_phase
 from li_p_s import LI_P_S
@@ -63,6 +63,31 @@ def test_phases_of_single_anions_teach_and_others_check(tmp_path):
     assert 0 < slab.members.sum() < slab.frames.n_atoms
     moved = slab.frames.all_positions[-1] - slab.frames.all_positions[0]
     assert np.abs(moved[slab.members]).max() > 1e-3
+
+
+class Counting(SpheresCalculator):
+    """Adds up the atoms of all steps."""
+
+    n_atom_steps = 0
+
+    def calculate(self, atoms=None, *arguments, **keywords):
+        Counting.n_atom_steps += len(atoms)
+        super().calculate(atoms, *arguments, **keywords)
+
+
+def test_what_is_planned_is_what_is_run(tmp_path):
+    """The same runs in the same order; atoms times steps to a few in a hundred, relaxing aside."""
+    told, names = [], ("Li2S", "Li3P", "Li7P3S11")
+    with listening(lambda *each: told.append(each)):
+        made(Counting(), tmp_path, names=names)
+    planned = planned_runs(
+        {name: load_phase(name) for name in names}, load_phase("Li"), load_phase("Li7P3S11"), ROLES, SHORT
+    )
+    assert [run.name for run in planned] == [each[3] for each in told[:-1]]
+    most = sum(run.n_atoms * run.n_steps for run in planned)
+    assert 0.5 * most < Counting.n_atom_steps < 1.3 * most
+    with pytest.raises(AnalysisError, match="Li2S or Li3P"):
+        planned_runs({"Li": load_phase("Li")}, load_phase("Li"), load_phase("Li7P3S11"), ROLES)
 
 
 def test_a_run_that_breaks_leaves_its_phase_out_and_says_so(tmp_path):

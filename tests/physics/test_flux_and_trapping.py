@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from brownian import TRICLINIC, Brownian
 from interphase_flows.analysis.crossings import crossings
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
@@ -13,6 +14,7 @@ from interphase_flows.analysis.passivation.survival import Lifetimes, lifetimes,
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
 from interphase_flows.analysis.passivation.window_rate import window_rate
 from interphase_flows.analysis.phases.reaction_graph import debounced
+from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.units import KB_EV_PER_K
 
 TEMPERATURE_K = 300.0
@@ -49,8 +51,26 @@ def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
     gradient = ideal_gradient_ev_per_angstrom(height, np.stack([profile, solvent]), TEMPERATURE_K)
     onsager = np.zeros((41, 2, 2))
     onsager[:, 0, 0] = profile * diffusion / (KB_EV_PER_K * TEMPERATURE_K)
-    driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager, onsager, n_samples=2)
+    driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager[None])
     assert driven.flux_atoms_per_nm2_ps[0, 20] * fading == pytest.approx(fick, rel=0.01)
+
+
+@pytest.mark.parametrize("shares", [(-0.02, 0.005, 0.015), (0.0, 0.01, -0.01)])
+def test_intervals_of_driven_fluxes_cover(shares):
+    """In the barycentric frame errors of L_ij are tied: 90 % or more of 60 replicas, for each species."""
+    known = Brownian()
+    k_t = KB_EV_PER_K * 600.0
+    gradient = k_t * np.array(shares) / (known.counts / known.counts.sum())
+    truth = -100 * known.rate() @ gradient / (k_t * abs(np.linalg.det(TRICLINIC)))
+    covered = []
+    for seed in range(60):
+        found = onsager_matrix(
+            known.frames(np.random.default_rng(seed), 300), temperature_K=600.0, step_ps=1.0
+        )
+        driven = gradient_flux(found.species, [0.0], gradient[:, None], found.onsager.value, found.drawn(500))
+        lower, upper = driven.lower_atoms_per_nm2_ps[:, 0], driven.upper_atoms_per_nm2_ps[:, 0]
+        covered.append((lower <= truth) & (truth <= upper))
+    assert (np.mean(covered, axis=0) >= 0.90).all()
 
 
 def walkers_in_a_layer(diffusion, seed, *, width=8.0, n_atoms=150, n_frames=600, step_ps=0.5):

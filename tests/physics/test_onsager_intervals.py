@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from brownian import TRICLINIC, Brownian
+from brownian import MASSES_U, TRICLINIC, Brownian
 from interphase_flows.analysis.frames import ArrayFrames
 from interphase_flows.analysis.transport import ionic_conduction, onsager_matrix
+from interphase_flows.analysis.transport.momentum_constraint import without_barycentre
 
 UPPER = np.triu_indices(3)
 
@@ -27,7 +28,8 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
     """
     known = Brownian(vibration_angstrom=vibration_angstrom, memory_ps=memory_ps)
     matrix, rate, own = known.frame(), known.rate(), known.self_rate()
-    beyond = rate - matrix @ np.diag(known.counts * own) @ matrix.T
+    alone, _ = without_barycentre(own, np.zeros(3), known.counts, MASSES_U)
+    beyond = rate - matrix @ np.diag(known.counts * alone) @ matrix.T
     z = np.array([1.0, 5.0, -2.0])
     transference = z * (rate @ z) / (z @ rate @ z)
     haven = (z**2 * known.counts) @ own / (z @ rate @ z)
@@ -46,6 +48,24 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
         coverage = np.mean(each, axis=0)
         assert (coverage >= 0.90).all(), (name, coverage)
     assert np.mean([np.mean(each) for each in covered.values()]) <= 0.98
+
+
+def test_independent_atoms_of_a_small_cell_have_no_correlation_beyond_the_frame():
+    """45 atoms, whose framework moves by recoil alone: the mean over 60 runs is zero within its error, which is small."""
+    known = Brownian((31, 3, 11), (0.3, 0.001, 0.001), np.zeros((3, 3)))
+    runs = [
+        onsager_matrix(known.frames(np.random.default_rng(seed), 300), temperature_K=600)
+        for seed in range(60)
+    ]
+    for name, truth in (
+        ("beyond_frame", np.zeros((3, 3))),
+        ("constraint_free", known.counts * known.diffusion),
+    ):
+        found = np.array([getattr(run, name).value * run.kT_volume_eV_angstrom3 for run in runs])
+        error = found.std(axis=0, ddof=1) / np.sqrt(len(runs))
+        assert (np.abs(found.mean(axis=0) - truth) < 3.5 * error).all(), name
+        if name == "beyond_frame":
+            assert (np.diag(error) < 0.03 * np.diag(known.rate())).all()
 
 
 def test_rare_jumps_have_wider_intervals_that_cover():

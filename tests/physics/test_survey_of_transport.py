@@ -84,8 +84,20 @@ def test_conductivity_of_a_slab_is_that_of_its_walkers(at_rest):
     expected = CHARGES @ planted(row, "in_plane") @ CHARGES * S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
     found = row["in_plane"]["conduction"]
     assert found["conductivity_S_per_m"]["lower"] < expected < found["conductivity_S_per_m"]["upper"]
+    assert abs(found["net_charge_e"]) < 100.0  # of some 2000 with either sign
     assert at_rest["transport"]["charges_e"] == {"Li": 1.0, "P": 5.0, "S": -2.0}
     assert "guessed from Li7P3S11" in at_rest["transport"]["charges_from"]
+
+
+def test_what_is_charged_has_no_conductivity(at_rest):
+    """Neither the cell, of which the electrode is metal, nor its windows, nor an interphase with lithium taken up."""
+    transport = at_rest["transport"]
+    assert "metal of the electrode would count as ions" in transport["whole"]["conduction"]["refused"]
+    charged = [*transport["windows"]["rows"]]
+    charged += [row["in_plane"] for row in transport["slabs"]["rows"] if row["name"].startswith("interphase")]
+    assert len(charged) >= 4
+    for each in charged:
+        assert "not to zero: the number would depend on the frame" in each["conduction"]["refused"]
 
 
 def test_a_trend_that_is_there_is_seen_and_one_that_is_not_is_not(at_rest):

@@ -11,7 +11,8 @@ from interphase_flows.analysis.survey.told_transport import told
 from interphase_flows.analysis.transport import onsager_windows
 from interphase_flows.report.kinetics_figures import rates_figure
 from interphase_flows.report.quantities import with_interval
-from interphase_flows.report.transport_figures import transport_figures
+from interphase_flows.report.survey import survey_section
+from interphase_flows.report.transport_figures import BEYOND, transport_figures
 from interphase_flows.report.transport_words import transport_words, trapping_words
 from interphase_flows.report.trapping_figures import survival_figures
 from interphase_histories import history
@@ -21,7 +22,7 @@ CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
 
 @pytest.fixture(scope="module")
 def transport():
-    frames = Brownian().frames(np.random.default_rng(0), 500)
+    frames = Brownian(counts=(10, 6, 20)).frames(np.random.default_rng(0), 500)  # neutral with these charges
     windows = onsager_windows(frames, window_ps=150.0, temperature_K=600)
     results = [told(each.result, CHARGES) for each in windows]
     end = {"start_ps": 450.0, "end_ps": 600.0}
@@ -87,6 +88,17 @@ def test_slabs_without_numbers_keep_their_place(transport):
     assert [line.get_ydata()[0] for line in points] == [value[0][1]]
 
 
+def test_windows_of_slabs_that_are_stated_may_be_many(transport):
+    """More than there are colours."""
+    rows = [
+        row | {"start_ps": 5.0 * n, "end_ps": 5.0 * (n + 1)}
+        for n in range(12)
+        for row in transport["slabs"]["rows"]
+    ]
+    figure, _ = transport_figures(transport | {"slabs": transport["slabs"] | {"rows": rows}})["onsager_slabs"]
+    assert len([line for line in figure.axes[0].lines if line.get_marker() == "o"]) == 12
+
+
 def test_nothing_answered_has_no_figure():
     assert transport_figures({"refused": "too short"}) == {}
     assert survival_figures({"sides": {"above": {"Pn": {"refused": "no label begins"}}}}) == {}
@@ -99,6 +111,27 @@ def test_words_of_transport(transport):
     assert "L_ij against time: 3 of 4 windows of 150 ps support numbers" in lines
     assert any(line.startswith("interphase above, in the plane, L_ii: Li ") for line in lines)
     assert any("electrode, along the normal: not answered: a window of 3 ps" in line for line in lines)
+
+
+def test_an_interval_without_an_end_is_told_without_one(transport):
+    """Rare jumps may leave a coefficient without an upper end; it is then no finding."""
+    beyond = {name: [row[:] for row in rows] for name, rows in transport["whole"][BEYOND].items()}
+    beyond["lower"][0][0], beyond["upper"][0][0] = -1.0, None
+    lines = list(transport_words(transport | {"whole": transport["whole"] | {BEYOND: beyond}}))
+    (told,) = (line for line in lines if line.startswith("correlation beyond"))
+    assert "Li-Li" not in told
+
+
+def test_the_change_is_told_though_the_first_window_has_no_number(transport):
+    windows = transport["windows"]
+    rows = [{"start_ps": 0.0, "end_ps": 1.0, "refused": "too short"}, *windows["rows"]]
+    matrix = np.zeros((3, 3))
+    change = plain({"value": matrix, "lower": matrix - 1, "upper": matrix + 1})
+    found = transport | {"windows": windows | {"rows": rows, "change_per_eV_angstrom_ps_ns": change}}
+    trajectory = {"n_frames": 500, "n_atoms": 36, "length_ps": 499.0}
+    survey = {"trajectory": trajectory, "question": {"temperature_K": 600.0}, "transport": found}
+    section = survey_section({"": survey}, {})
+    assert "Change per ns, 1/(eV Å ps): L<sub>LiLi</sub> 0 [−1.0, 1.0], L<sub>PP</sub>" in section
 
 
 def test_survival_is_drawn_beside_what_is_expected():

@@ -16,6 +16,7 @@ from interphase_flows.analysis.transport.local_composition import CompositionLin
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs import TransportGrid
 from interphase_flows.report.transport_grid import drawn_grid, short
+from interphase_flows.report.transport_grid_figures import arrhenius_figure
 from onsager_draws import drawn, true_matrix
 
 LINE = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})
@@ -69,7 +70,8 @@ def test_numbers_stand_with_their_intervals_and_what_is_extrapolated(bare_inputs
     energy = found.values["compositions"][0]["lines"]["Li"]["activation_energy_eV"]
     assert f"{short(energy['value'])} [{short(energy['lower'])}, {short(energy['upper'])}]" in text
     assert "6 runs at 600 to 1,000 K; extrapolated" in text
-    assert "300 K is outside the temperatures that were measured (600 to 1,000 K)" in text
+    assert "Two cells of each composition do not show how much cells differ" in text
+    assert "300 K is outside the temperatures that all lines rest on" in text
     assert "slices have a composition for which the grid says something (mean over 7 to 9 ps)" in text
     assert re.search(r"Not answered for \d+ slices: its x is outside the grid, 0.10 to 0.50", text)
     assert "10 % of the looks were above its select level, none above stop" in text
@@ -77,7 +79,9 @@ def test_numbers_stand_with_their_intervals_and_what_is_extrapolated(bare_inputs
         "transport_arrhenius",
         "transport_composition",
         "transport_local",
+        "transport_flux",
     }
+    assert "J = −L ∇μ with these coefficients" in text
 
 
 def test_what_rests_on_no_trust_says_so(bare_inputs, tmp_path):
@@ -101,10 +105,41 @@ def test_a_grid_that_supports_nothing_says_why_and_draws_nothing(bare_inputs, tm
 
 
 def test_between_the_temperatures_nothing_is_extrapolated(bare_inputs, tmp_path):
-    assert (
-        "extrapolated"
-        not in text_of(bare_inputs, grid(temperature_K=700.0), tmp_path).split("they are extrapolated.")[1]
+    """And three cells of each composition are enough to show what cells differ by."""
+    text = text_of(bare_inputs, grid(temperature_K=700.0, n_cells=3), tmp_path)
+    assert "extrapolated" not in text.split("they are extrapolated.")[1]
+    assert "cells of each composition" not in text
+
+
+def test_a_line_is_extrapolated_where_its_own_runs_were_refused(bare_inputs, tmp_path):
+    """At 600 K one composition was refused: of it, and of it alone, 650 K is extrapolated, in words and in the figure."""
+    with_four = [
+        replace(each, temperature_K=t, onsager=drawn(np.random.default_rng(n), true_matrix(t), 80))
+        for n, each in enumerate(cells(n_cells=1)) if each.temperature_K == 600.0
+        for t in (600.0, 700.0, 800.0, 1000.0)
+    ]  # fmt: skip
+    runs = [
+        replace(each, refusal="the halves of the run differ")
+        if (each.temperature_K, each.x_electrode) == (600.0, 0.1)
+        else each
+        for each in with_four
+    ]
+    study = grid_study(runs, ("Li", "P"), "S", LINE, 650.0, None)
+    found = TransportGrid(plain(study.values), study.arrays)
+    assert "650 K is outside the temperatures that 2 of 6 lines rest on" in text_of(
+        bare_inputs, found, tmp_path
     )
+    figure = arrhenius_figure(found.values, found.arrays)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    assert labels[:3] == ["x = 0.10", "x = 0.30", "x = 0.50"]
+    assert all(each.get_markerfacecolor() != "white" for each in handles[:3])  # 0.10 has a refused run, too
+    solid = [
+        line
+        for line in figure.axes[0].lines
+        if line.get_linestyle() in ("-", "--") and len(line.get_xdata()) > 2
+    ]
+    reach_K = [1000 / max(line.get_xdata()) for line in solid]
+    assert reach_K == [pytest.approx(700, abs=15), pytest.approx(600, abs=15), pytest.approx(600, abs=15)]
 
 
 def test_a_grid_that_is_not_there_yet_is_missing_and_one_not_asked_for_is_not_told(bare_inputs, tmp_path):

@@ -14,7 +14,7 @@ from ase.data import atomic_masses
 
 from interphase_flows.analysis.crossings import CrossingSeries, crossings
 from interphase_flows.analysis.frames import FloatArray, FrameSource
-from interphase_flows.analysis.gradient_flux import gradient_flux, ideal_gradient_ev_per_angstrom
+from interphase_flows.analysis.gradient_flux import gradient_flux, periodic_gradient_ev_per_angstrom
 from interphase_flows.analysis.interval import Interval
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
@@ -27,6 +27,8 @@ from interphase_flows.analysis.transport.results import OnsagerResult
 
 SLAB_ANGSTROM = 3.0
 """Of the composition profile whose gradient is taken."""
+N_SAMPLES = 2000
+"""Of the Monte Carlo over L_ij."""
 BEGIN, END = "electrode side", "electrolyte side"
 
 
@@ -105,9 +107,8 @@ def driven_by_gradients(
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    gradient = ideal_gradient_ev_per_angstrom(middle, density, temperature_K)
-    estimate = onsager.onsager
-    found = gradient_flux(onsager.species, middle, gradient, estimate.value, estimate.lower, estimate.upper)
+    gradient = periodic_gradient_ev_per_angstrom(edges, density, temperature_K)
+    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:
         sign = towards_electrolyte(interface)

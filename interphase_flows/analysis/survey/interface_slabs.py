@@ -16,6 +16,7 @@ from interphase_flows.analysis.slices import heights
 from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.transport.regions import OUTSIDE, RegionCut
+from interphase_flows.exceptions import AnalysisError
 
 PART_ANGSTROM = 10.0
 """Least thickness of a part of an interphase: thinner ones forget their atoms soon."""
@@ -30,9 +31,24 @@ def parts_of(interface: Interface) -> int:
 
 
 def common_frames(interfaces: Sequence[Interface]) -> tuple[int, int]:
-    """Return the first frame in which all interfaces have boundaries, and the one after the last."""
+    """Return the first frame in which all interfaces have boundaries, and the one after the last.
+
+    Raises
+    ------
+    AnalysisError
+        There are not two such frames.
+    """
     first = max(each.first_frame for each in interfaces)
-    return first, min(each.first_frame + len(each.time_ps) for each in interfaces)
+    end = min(each.first_frame + len(each.time_ps) for each in interfaces)
+    if end - first < 2:
+        told = "; ".join(
+            f"{each.name} in frames {each.first_frame} to {each.first_frame + len(each.time_ps) - 1}"
+            for each in interfaces
+        )
+        raise AnalysisError(
+            f"the interfaces are never followed at the same time ({told}), so nothing lies between them"
+        )
+    return first, end
 
 
 def slabs_between(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
@@ -19,7 +18,7 @@ from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.analysis.survey.refusing import or_refused
 from interphase_flows.analysis.survey.span import Span
-from interphase_flows.analysis.survey.told_transport import bounds, told
+from interphase_flows.analysis.survey.told_transport import bounds, net_charge, told
 from interphase_flows.analysis.survey.transport_question import formal_charges
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
 from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
@@ -37,8 +36,6 @@ MOST_SLAB_WINDOWS = 2
 WINDOWS_UNGUIDED = 4
 """Windows of a trajectory that as a whole supports no number."""
 LEAST_FOR_A_TREND = 3
-LARGEST_NET_CHARGE = 0.05
-"""Of the sum of all charges without their signs, beyond which a cell has no ionic conductivity."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +109,10 @@ class _Transport:
         if not self.n_numbers:
             raise AnalysisError(whole["refused"])
         conduction = None
-        if self.whole is not None and self.charges is not None and not self._is_charged():
+        if self.whole is not None and self.charges is not None:
             charges = {symbol: self.charges[symbol] for symbol in self.whole.species}
-            conduction = ionic_conduction(self.whole, charges) if any(charges.values()) else None
+            if any(charges.values()) and not net_charge(self.whole, charges)[1]:
+                conduction = ionic_conduction(self.whole, charges)
         return TransportAnswer(values, self.whole, conduction)
 
     def _whole(self) -> dict[str, Any]:
@@ -122,23 +120,14 @@ class _Transport:
             self.frames, temperature_K=self.temperature_K, frame=self.asked.frame, at_rest=self.at_rest
         )
         found = self._told(self.whole)
-        if net := self._is_charged():
-            found["conduction"] = {"refused": net}
+        if self.charges is not None:
+            net, is_charged = net_charge(self.whole, self.charges)
+            if is_charged:
+                found["conduction"] = {
+                    "refused": f"these charges add up to {net:.4g} e in the cell: metal of the electrode would count as "
+                    "ions, and the number would depend on the frame; look at the slabs, or state charges"
+                }
         return found
-
-    def _is_charged(self) -> str:
-        """Say that the cell is not neutral; empty where it is, or where no charges are known."""
-        if self.charges is None:
-            return ""
-        each = np.array(
-            [self.charges.get(symbol, 0.0) for symbol in Atoms(numbers=self.frames.numbers).symbols]
-        )
-        if abs(each.sum()) <= LARGEST_NET_CHARGE * np.abs(each).sum():
-            return ""
-        return (
-            f"these charges add up to {each.sum():.3g} e in the cell: metal of the electrode would count as ions, and "
-            "the number would depend on the frame; look at the slabs, or state charges"
-        )
 
     def _windows(self) -> dict[str, Any]:
         window_ps, chosen = self._window_ps(STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
@@ -168,7 +157,7 @@ class _Transport:
             )
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
-        followed = Span(self.frames, first, max(end - first, 0))
+        followed = Span(self.frames, first, end - first)
         question = Question(self.temperature_K, None, self.asked.frame, self.at_rest, None, 0.95)
         parts = [parts_of(each) for each in self.interfaces]
         cut = slabs_between(self.frames, self.interfaces, parts)

@@ -157,7 +157,7 @@ def _judged(
     if not onsager.value > 0 or not onsager.is_known:
         raise AnalysisError(
             f"L of {former} in the interphase along the normal is {onsager} 1/(eV Å ps) with the momentum constraint "
-            "taken out, not distinct from zero: nothing would leave by itself; run longer"
+            "taken out: without a value above zero and an interval nothing would leave by itself; run longer"
         )
     width = layer.upper_angstrom - layer.lower_angstrom
     density = float(result.n_atoms[row]) / result.volume_angstrom3

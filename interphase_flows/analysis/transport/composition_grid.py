@@ -82,33 +82,29 @@ class CompositionGrid:
         share = np.clip((x - x1) / (x2 - x1), 0.0, 1.0)
         weights = np.array([1.0 - share, share])
         slope = (value[k + 1] - value[k]) / (x2 - x1)
-        bridge = self._roughness(value, error) * (x2 - x1) * share * (1.0 - share)
+        # Student's quantile of few cells is no variance that increments would have
+        own = np.stack(
+            [_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices]
+        )
+        bridge = self._roughness(value, own) * (x2 - x1) * share * (1.0 - share)
         wider = student.ppf(0.5 + 0.5 * self.confidence, len(parts) - 1) / normal_quantile(self.confidence)
         variance = (weights**2) @ error[k : k + 2] ** 2 + wider**2 * bridge + (slope * x_error) ** 2
         return _unpacked(weights @ value[k : k + 2], np.sqrt(variance), len(self.species))
 
-    def at(
-        self,
-        x_electrode: float,
-        temperature_K: float,
-        x_error: float = 0.0,
-        frame: FloatArray | None = None,
-    ) -> Estimate:
+    def at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> Estimate:
         """Return L_ij at a composition and temperature, 1/(eV Å ps), (n_species, n_species).
 
         Parameters
         ----------
         x_electrode, temperature_K, x_error
             As in `parts_at`.
-        frame
-            T of L' = T L T^T, to pass to another reference frame.
 
         Raises
         ------
         AnalysisError
             The composition is outside the grid.
         """
-        return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence, frame)
+        return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence)
 
     def warnings_at(self, temperature_K: float) -> list[str]:
         """Return what to know before believing `at` at a temperature."""

@@ -109,7 +109,9 @@ def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool, qu
 def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     """Divide two positive quantities, relative errors added in squares on a logarithmic scale."""
     if not (denominator.lower > 0 and numerator.value > 0):
-        lower = np.maximum(numerator.lower, 0.0) / denominator.upper
+        lower = np.array(
+            max(float(numerator.lower), 0.0) / denominator.upper if denominator.upper > 0 else 0.0
+        )
         return Estimate(np.array(np.nan), np.array(np.nan), lower, np.array(np.inf))
     value = numerator.value / denominator.value
     own = (numerator.upper - numerator.value) / numerator.value

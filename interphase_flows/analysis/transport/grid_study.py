@@ -1,12 +1,12 @@
 """A composition grid put together: from what each cell gave at each temperature to L_ij of an interphase.
 
-Cells of the same composition are fitted as one; what they differ by widens the interval if it exceeds their errors.
+Cells of the same composition are fitted together; what they differ by is in the intervals.
 Every part is an answer or says why there is none, because a short run supports nothing and a long one not all.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,11 @@ class CellMeasurement:
     """Times that the whole committee looked at the cell, melt and quench included."""
     n_above_select: int
     n_above_stop: int
+
+    @property
+    def cell(self) -> str:
+        """Name of the cell, which its runs at all temperatures share."""
+        return self.run_id.rsplit("-", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -149,8 +154,8 @@ class _Composition:
     @staticmethod
     def of(x: float, cells: Sequence[CellMeasurement], species: Sequence[str]) -> "_Composition":
         points = [
-            MeasuredAt(cell.temperature_K, None if cell.refusal else cell.onsager, cell.refusal)
-            for cell in cells
+            MeasuredAt(each.temperature_K, None if each.refusal else each.onsager, each.refusal, each.cell)
+            for each in cells
         ]
         lines: dict[str, ArrheniusFit | str] = {}
         for i, symbol in enumerate(species):
@@ -158,7 +163,7 @@ class _Composition:
                 lines[symbol] = arrhenius_fit([element(point, i) for point in points])
             except AnalysisError as error:
                 lines[symbol] = str(error)
-        n_cells = len({cell.run_id.rsplit("-", 1)[0] for cell in cells})
+        n_cells = len({each.cell for each in cells})
         looks = _looks([cell for cell in cells if not cell.refusal])
         return _Composition(x, n_cells, looks, points, tuple(species), lines)
 
@@ -166,10 +171,7 @@ class _Composition:
         """Fit the matrix of some of the species."""
         rows = [self.species.index(symbol) for symbol in species]
         among = np.ix_(rows, rows)
-        points = [
-            MeasuredAt(p.temperature_K, None if p.value is None else p.value[among], p.refusal)
-            for p in self.points
-        ]
+        points = [replace(p, value=None if p.value is None else p.value[among]) for p in self.points]
         return arrhenius_matrix(species, points)
 
     def told(self, temperature_K: float) -> dict[str, Any]:
@@ -276,6 +278,9 @@ def _local(
         "local/value": found.onsager.value,
         "local/lower": found.onsager.lower,
         "local/upper": found.onsager.upper,
+        "local/flux": found.flux_atoms_per_nm2_ps.value,
+        "local/flux_lower": found.flux_atoms_per_nm2_ps.lower,
+        "local/flux_upper": found.flux_atoms_per_nm2_ps.upper,
     }
     return {
         "species": list(found.species),

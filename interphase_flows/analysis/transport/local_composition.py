@@ -7,6 +7,9 @@ Slices are averaged over a window along the normal first: within a few Å, layer
 means nothing. The window moves through the periodic cell. A composition has two numbers or more (two shares of three
 elements), the line of the grid one: x is the nearest point of the line, and how far off it a slice lies is told.
 
+With the gradients of the averaged composition they give the flux that an ideal solution would have (`gradient_flux`),
+which knows no enthalpy of reaction and no field.
+
 Coefficients are handed out in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
 relative to the species at rest (Kirkwood et al., J. Chem. Phys. 33, 1505 (1960)).
 """
@@ -16,12 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.data import atomic_masses
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import convolve1d
 
+from interphase_flows.analysis.crossings import ANGSTROM2_PER_NM2
 from interphase_flows.analysis.frames import FloatArray, numbers_of
+from interphase_flows.analysis.gradient_flux import periodic_gradient_ev_per_angstrom
 from interphase_flows.analysis.profiles import ProfileSeries
 from interphase_flows.analysis.transport.composition_grid import CompositionGrid
 from interphase_flows.analysis.transport.intervals import Estimate
+from interphase_flows.analysis.transport.positive_matrices import estimate_of
 from interphase_flows.analysis.transport.reference_frames import frame_matrix
 from interphase_flows.exceptions import AnalysisError
 
@@ -46,6 +52,8 @@ class LocalTransport:
     species: tuple[str, ...]
     onsager: Estimate
     """Barycentric L_ij, 1/(eV Å ps), (n_slices, n_species, n_species)."""
+    flux_atoms_per_nm2_ps: Estimate
+    """J_i = - sum_j L_ij grad(mu_j) of an ideal solution, (n_slices, n_species), upwards positive."""
     refusals: tuple[str | None, ...]
     """(n_slices,), in words; None where there is a number."""
 
@@ -172,36 +180,61 @@ def onsager_along_normal(
     order = [list(elements).index(symbol) for symbol in line.elements]
     error = np.zeros_like(density_per_angstrom3) if density_error is None else density_error
     width = float(np.diff(bin_edges_angstrom).mean())
-    size = min(max(round(window_angstrom / width), 1), density_per_angstrom3.shape[1])
+    window = _window(min(window_angstrom / width, density_per_angstrom3.shape[1]))
     amount, amount_error = (
-        uniform_filter1d(np.nan_to_num(each[order]), size, axis=1, mode="wrap")
+        convolve1d(np.nan_to_num(each[order]), window, axis=1, mode="wrap")
         for each in (density_per_angstrom3, error)
     )
     rows = [line.nearest(amount[:, k], amount_error[:, k]) for k in range(amount.shape[1])]
     x, x_error, off_line = (np.array(column) for column in zip(*rows, strict=True))
     masses = atomic_masses[numbers_of(species)]
+    counts = amount[[line.elements.index(symbol) for symbol in species]]
+    gradient = (
+        periodic_gradient_ev_per_angstrom(bin_edges_angstrom, counts, temperature_K)
+        if len(x) > 1
+        else np.full(counts.shape, np.nan)
+    )
     nothing = np.full((len(species), len(species)), np.nan)
-    found, refusals = [], []
+    found, fluxes, refusals = [], [], []
     for k in range(len(x)):
-        refusal = _refusal(grid, x[k], off_line[k])
+        absent = [symbol for symbol, n in zip(species, counts[:, k], strict=True) if n <= 0]
+        refusal = _refusal(grid, x[k], off_line[k], absent)
         refusals.append(refusal)
         if refusal is not None:
-            found.append(Estimate(nothing, nothing, nothing, nothing))
+            found.append(Estimate(*[nothing] * 4))
+            fluxes.append(Estimate(*[nothing[0]] * 4))
             continue
-        counts = amount[[line.elements.index(symbol) for symbol in species], k]
-        frame = frame_matrix("barycentric", species, counts, masses)[:, :-1]
-        found.append(grid.at(x[k], temperature_K, x_error[k], frame))
-    stacked = Estimate(
-        *(
-            np.stack([getattr(each, name) for each in found])
-            for name in ("value", "standard_error", "lower", "upper")
-        )
-    )
+        frame = frame_matrix("barycentric", species, counts[:, k], masses)[:, :-1]
+        parts = grid.parts_at(x[k], temperature_K, x_error[k])
+        value, drawn = frame @ parts.matrix @ frame.T, parts.drawn(frame)
+        found.append(estimate_of(value, drawn, grid.confidence))
+        downhill = -ANGSTROM2_PER_NM2 * gradient[:, k]
+        fluxes.append(estimate_of(value @ downhill, drawn @ downhill, grid.confidence))
     middles = 0.5 * (bin_edges_angstrom[1:] + bin_edges_angstrom[:-1])
-    return LocalTransport(middles, x, x_error, off_line, species, stacked, tuple(refusals))
+    return LocalTransport(
+        middles, x, x_error, off_line, species, _stacked(found), _stacked(fluxes), tuple(refusals)
+    )
 
 
-def _refusal(grid: CompositionGrid, x: float, off_line: float) -> str | None:
+def _stacked(estimates: Sequence[Estimate]) -> Estimate:
+    names = ("value", "standard_error", "lower", "upper")
+    return Estimate(*(np.stack([getattr(each, name) for each in estimates]) for name in names))
+
+
+def _window(n_slices: float) -> FloatArray:
+    """Return weights of an odd number of slices that add up to 1: a window about the middle of the middle one.
+
+    The outermost slices count by the part of them that is inside.
+    """
+    n_slices = max(n_slices, 1.0)
+    beside = int(np.ceil(0.5 * (n_slices - 1.0) - 1e-9))
+    weights = np.ones(2 * beside + 1)
+    if beside:
+        weights[[0, -1]] = 0.5 * (n_slices - (2 * beside - 1))
+    return weights / n_slices
+
+
+def _refusal(grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]) -> str | None:
     first, last = grid.x_electrode[0], grid.x_electrode[-1]
     if not np.isfinite(x):
         return "no atom is there"
@@ -209,4 +242,6 @@ def _refusal(grid: CompositionGrid, x: float, off_line: float) -> str | None:
         return f"its composition is off the line of the grid: a share by more than {100 * OFF_LINE:.0f} %"
     if not first <= x <= last:
         return f"its x is outside the grid, {first:.2f} to {last:.2f}"
+    if absent:
+        return f"no atom of {', '.join(absent)} is there, which the cells of the grid hold"
     return None

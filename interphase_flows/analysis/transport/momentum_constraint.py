@@ -8,11 +8,15 @@ L_ij is no sign of correlation by itself.
 What it is compared with here: atoms that move independently, each by the self-diffusion coefficient measured
 for its species, seen from the same frame,
 
-    L0 = T diag(N_i D*_i / (kB T V)) T^T,    beyond = L - L0.
+    L0 = T diag(N_i D_i / (kB T V)) T^T,    beyond = L - L0.
+
+D*_i is measured about the barycentre, which moves with the atoms, the more the fewer there are:
+D*_i = D_i (1 - 2 m_i / M) + sum_k N_k m_k² D_k / M² for independent atoms. In a cell of 45 atoms a framework at rest
+seems to move by recoil alone. For L0 that is solved for D_i.
 
 `beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
 distinct part), its other elements that between species. Correlation within one species i alone makes
-L_ii - L0_ii = T_ii² (Lambda_i - N_i D*_i / (kB T V)), Lambda_i being what its atoms do outside of any frame: L_ii
+L_ii - L0_ii = T_ii² (Lambda_i - N_i D_i / (kB T V)), Lambda_i being what its atoms do outside of any frame: L_ii
 with the constraint taken out.
 
 Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
@@ -20,9 +24,28 @@ Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to corre
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.frames import FloatArray, IntArray
 from interphase_flows.analysis.transport.intervals import Estimate
 from interphase_flows.analysis.transport.reference_frames import coefficients_in_frame
+
+
+def without_barycentre(
+    about_barycentre: FloatArray, error: FloatArray, counts: IntArray, masses_u: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return D_i that independent atoms with these D*_i have in no frame, and its standard error, (n_species,).
+
+    Parameters
+    ----------
+    about_barycentre, error
+        D*_i and its standard error, (n_species,), any unit.
+    counts, masses_u
+        Atoms of each species that the barycentre is of, and the mass of one, u, (n_species,).
+    """
+    share = masses_u / (counts @ masses_u)
+    seen = np.diag(1.0 - 2.0 * share) + counts * share**2
+    # two atoms alone show one number between them
+    inverse = np.linalg.pinv(seen, rcond=1e-9)
+    return inverse @ about_barycentre, np.sqrt(inverse**2 @ error**2)
 
 
 def independent_atoms(
@@ -33,7 +56,7 @@ def independent_atoms(
     Parameters
     ----------
     self_rate, self_error
-        N_i D*_i and its standard error, (n_species,), any unit.
+        N_i D_i and its standard error, (n_species,), any unit.
     matrix
         T of the frame, (n_species, n_species).
     """
@@ -47,7 +70,7 @@ def constraint_taken_out(
 ) -> Estimate:
     """Return L_ii as it would be without the constraint, (n_species,), from the diagonal of L of all species.
 
-    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D*_k / (kB T V)) / T_ii²: the other species are independent. It is
+    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D_k / (kB T V)) / T_ii²: the other species are independent. It is
     nan for a species that is at rest by the frame's definition.
 
     Parameters
@@ -55,7 +78,7 @@ def constraint_taken_out(
     diagonal
         Of L in the frame, (n_species,), any unit.
     self_rate, self_error
-        N_i D*_i and its standard error, (n_species,), in the same unit.
+        N_i D_i and its standard error, (n_species,), in the same unit.
     matrix
         T of the frame, (n_species, n_species).
     quantile

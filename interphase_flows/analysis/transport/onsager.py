@@ -21,6 +21,7 @@ from interphase_flows.analysis.transport.momentum_constraint import (
     constraint_taken_out,
     difference,
     independent_atoms,
+    without_barycentre,
 )
 from interphase_flows.analysis.transport.reference_frames import (
     ReferenceFrame,
@@ -177,12 +178,13 @@ def window_result(
         step_ps=self_frames * motion.interval_ps,
         axes=axes,
     )
-    independent, independent_error = independent_atoms(counts * own, counts * own_error, frame)
+    alone, alone_error = (counts * each for each in without_barycentre(own, own_error, counts, masses))
+    independent, independent_error = independent_atoms(alone, alone_error, frame)
     every_species = np.arange(len(present))
     free = constraint_taken_out(
         whole.estimate(question.confidence)[every_species, every_species],
-        counts * own,
-        counts * own_error,
+        alone,
+        alone_error,
         frame,
         quantile,
     )

@@ -38,15 +38,11 @@ class OnsagerParts:
         """L_ij, (n_species, n_species), symmetric and positive semidefinite."""
         return combined(self.log_diagonal, nearest_correlation(self.correlation))
 
-    def estimate(
-        self, confidence: float, frame: FloatArray | None = None, n_samples: int = N_SAMPLES, seed: int = 0
-    ) -> Estimate:
-        """Return L_ij with intervals by Monte Carlo over the errors of the parts.
+    def drawn(self, frame: FloatArray | None = None, n_samples: int = N_SAMPLES, seed: int = 0) -> FloatArray:
+        """Return matrices drawn from the errors of the parts, (n_samples, n_species, n_species).
 
         Parameters
         ----------
-        confidence
-            Of the intervals.
         frame
             T of L' = T L T^T, (n_species of the result, n_species), to pass to another reference frame.
         n_samples, seed
@@ -58,13 +54,28 @@ class OnsagerParts:
         noise = np.triu(random.standard_normal((n_samples, n, n)), 1)
         noise += noise.swapaxes(1, 2)
         drawn = combined(logs, nearest_correlation(self.correlation + self.correlation_error * noise))
-        value = self.matrix
-        if frame is not None:
-            value, drawn = frame @ value @ frame.T, frame @ drawn @ frame.T
-        tail = 50.0 * (1.0 - confidence)
-        lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
-        lower, upper = np.minimum(lower, value), np.maximum(upper, value)
-        return Estimate(value, (upper - lower) / (2.0 * normal_quantile(confidence)), lower, upper)
+        return drawn if frame is None else np.asarray(frame @ drawn @ frame.T)
+
+    def estimate(self, confidence: float, frame: FloatArray | None = None) -> Estimate:
+        """Return L_ij with intervals by Monte Carlo over the errors of the parts.
+
+        Parameters
+        ----------
+        confidence
+            Of the intervals.
+        frame
+            As in `drawn`.
+        """
+        value = self.matrix if frame is None else frame @ self.matrix @ frame.T
+        return estimate_of(value, self.drawn(frame), confidence)
+
+
+def estimate_of(value: FloatArray, drawn: FloatArray, confidence: float) -> Estimate:
+    """Return a quantity with the interval that holds the middle of its samples, (n_samples, ...), and itself."""
+    tail = 50.0 * (1.0 - confidence)
+    lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
+    lower, upper = np.minimum(lower, value), np.maximum(upper, value)
+    return Estimate(value, (upper - lower) / (2.0 * normal_quantile(confidence)), lower, upper)
 
 
 def combined(log_diagonal: FloatArray, correlation: FloatArray) -> FloatArray:

@@ -42,7 +42,7 @@ def frame_matrix(
     species
         Every species of the cell.
     counts
-        Atoms of each species, (n_species,).
+        Atoms of each species, (n_species,), of some none perhaps.
     masses_u
         Mass of one atom of each species, (n_species,), u.
     at_rest
@@ -51,7 +51,7 @@ def frame_matrix(
     Raises
     ------
     AnalysisError
-        The frame is unknown, or the species at rest do not belong to it.
+        The frame is unknown, or the species at rest do not belong to it or have no atom.
     """
     if frame not in get_args(ReferenceFrame):
         raise AnalysisError(
@@ -65,9 +65,14 @@ def frame_matrix(
     if not fits:
         raise AnalysisError(f"at_rest holds {list(at_rest)}; the {frame} frame needs {expected}")
     atoms = np.asarray(counts, dtype=float)
-    weights = atoms * (masses_u if frame == "barycentric" else np.isin(species, list(at_rest)))
-    weights = weights / weights.sum()
-    return np.eye(len(species)) - np.outer(atoms, weights / atoms)
+    # of one atom, w_j / N_j: a species of which there is none has one, too
+    weights = np.asarray(masses_u if frame == "barycentric" else np.isin(species, list(at_rest)), dtype=float)
+    if not (total := atoms @ weights) > 0:
+        raise AnalysisError(
+            f"there is no atom of {', '.join(at_rest or species)} for the {frame} frame to rest with"
+        )
+    # in this order a species that is at rest by definition has a row of exact zeros
+    return np.eye(len(species)) - np.outer(atoms, weights) / total
 
 
 def displacements_in_frame(displacement_angstrom: FloatArray, matrix: FloatArray) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from interphase_flows.analysis.frames import FloatArray, IntArray
 from interphase_flows.analysis.transport.coarse_graining import PlateauPoint
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics
@@ -82,6 +84,15 @@ class OnsagerResult:
     def kT_volume_eV_angstrom3(self) -> float:
         """What divides a rate Lambda to give L: kB T V, eV Å³."""
         return KB_EV_PER_K * self.temperature_K * self.volume_angstrom3
+
+    def drawn(self, n_samples: int, seed: int = 0) -> FloatArray:
+        """Return matrices about `onsager`, with the covariance of all its elements, (n_samples, n_species, n_species)."""
+        n = len(self.species)
+        values, vectors = np.linalg.eigh(self.statistics.covariance.reshape(n * n, n * n))
+        root = vectors * np.sqrt(np.maximum(values, 0.0)) / self.kT_volume_eV_angstrom3
+        noise = np.random.default_rng(seed).standard_normal((n_samples, n * n)) @ root.T
+        noise = noise.reshape(n_samples, n, n)
+        return np.asarray(self.onsager.value + 0.5 * (noise + noise.swapaxes(1, 2)))
 
     @property
     def onsager_per_J_m_s(self) -> Estimate:

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interface_slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.question import SurveyQuestion
+from interphase_flows.analysis.survey.transport import transport_answer
+from interphase_flows.exceptions import AnalysisError
 
 N_FRAMES = 3
 HEIGHTS = np.arange(0.25, 90.0, 0.5)
@@ -86,6 +90,20 @@ def test_the_drift_of_everything_moves_no_atom_to_another_slab():
     above, below = interface("above", 30.0, 50.0), interface("below", -2.0, -14.0)
     cut = slabs_between(column(drift=7.0), [above, below], [1, 1])
     np.testing.assert_array_equal(cut(0).region_of_atom, cut(2).region_of_atom)
+
+
+def test_interfaces_that_are_never_followed_together_have_no_slabs():
+    """The one below ran out before the one above had an end; the survey says so instead of breaking."""
+    above, below = interface("above", 30.0, 50.0, first=2), interface("below", -2.0, -14.0, n_frames=2)
+    with pytest.raises(
+        AnalysisError, match=r"never followed at the same time \(above in frames 2 to 4; below in"
+    ):
+        common_frames([above, below])
+    question = SurveyQuestion({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0}, 600.0)
+    walk = np.random.default_rng(0).normal(size=(200, 30, 3)).cumsum(axis=0) + 4.0
+    frames = ArrayFrames(np.repeat([3, 15, 16], 10), 1000.0 * np.arange(200), walk, CELL)
+    found = transport_answer(CountedFrames(frames), question, [above, below], "").values
+    assert "never followed at the same time" in found["slabs"]["refused"]
 
 
 def test_frames_and_parts():

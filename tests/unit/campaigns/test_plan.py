@@ -15,7 +15,7 @@ def plan(**fields):
 def test_every_stage_costs_something():
     """And says how much there is of it."""
     stages = plan()
-    assert len(stages) == 8
+    assert len(stages) == 9
     assert all(stage.cost_s > 0 and stage.amount and stage.cost_factor > 1 for stage in stages.values())
 
 
@@ -72,6 +72,7 @@ def test_a_transport_grid_is_told_with_its_steps():
     grid = {
         "electrode_fractions": [0.1, 0.5],
         "n_per_fraction": 2,
+        "n_atoms": 90,
         "temperatures_K": [700, 900, 1100],
         "melt_steps": 300,
         "quench_steps": 200,
@@ -81,12 +82,39 @@ def test_a_transport_grid_is_told_with_its_steps():
     }
     stage = plan(transport_grid=grid)["transport grid"]
     assert stage.amount == (
-        "4 cells of 90 atoms, melted and quenched in 500 steps, each at 3 temperatures x 2100 steps (4 ps measured): "
+        "4 cells of 90 atoms (x = 0.07, 0.53), melted and quenched in 500 steps, each at 3 temperatures x 2100 steps "
+        "(4 ps measured): "
         "27200 steps"
     )
     more = plan(transport_grid=grid | {"n_per_fraction": 4})["transport grid"]
     assert more.cost_s == pytest.approx(2 * stage.cost_s)
     assert "transport grid" not in plan()
+
+
+def test_compositions_of_the_grid_are_those_that_whole_formula_units_reach():
+    """Four by default; in 90 atoms of lithium and Li7P3S11 two of them would be one, and the plan shows it."""
+    assert (
+        "12 cells of 135 atoms (x = 0.07, 0.22, 0.38, 0.53)"
+        in plan(transport_grid={})["transport grid"].amount
+    )
+    assert (
+        "12 cells of 90 atoms (x = 0.07, 0.30, 0.53)"
+        in plan(transport_grid={"n_atoms": 90})["transport grid"].amount
+    )
+
+
+def test_runs_of_the_phases_are_told():
+    """Twice Li2S, once with P, twice the melt, the slab, once the electrolyte; 80 steps each, 145 of what is molten."""
+    stage = plan(phases=["Li", "Li2S", "Li7P3S11"])["runs of the phases"]
+    assert stage.amount.startswith("7 of ")
+    assert stage.amount.endswith(f"at 300 K: {4 * 80 + 3 * 145} steps")
+    assert stage.cost_s > 1
+    assert plan()["runs of the phases"].cost_s > stage.cost_s
+    nothing = plan(phases=["Li", "Li7P3S11"])["runs of the phases"]
+    assert nothing.cost_s == 0
+    assert nothing.amount.startswith(
+        "none, so no atom has a phase: none of the phases Li, Li7P3S11 has anions"
+    )
 
 
 def test_labels_done_move_the_plan_and_narrow_it():

@@ -113,8 +113,9 @@ def test_a_run_that_speeds_up_is_no_state(workspace):
 
 
 def cell(x: float, temperature_K: float, number: int = 0, **changes) -> AnalysisDoc:
-    """A measurement with Arrhenius' law of 0.3 and 0.5 eV."""
+    """A measurement with Arrhenius' law of 0.3 and 0.5 eV for kB T L."""
     value = np.diag(np.exp([1.0, 0.5] - np.array([0.3, 0.5]) / (KB_EV_PER_K * temperature_K) + x))
+    value *= 800.0 / temperature_K
     value[0, 1] = value[1, 0] = 0.2 * np.sqrt(value[0, 0] * value[1, 1])
     spread = 0.1 * np.sqrt(np.outer(np.diag(value), np.diag(value)))
     run_id = f"grid-x{x:.3f}-{number}-{temperature_K:g}K"
@@ -174,6 +175,21 @@ def test_all_cells_together_give_energies_a_grid_and_the_interphase(workspace):
         assert arrays["curve/value"][middle, 0, 0] == pytest.approx(expected, rel=1e-3)
         assert np.isfinite(arrays["local/value"][5]).all()
         assert arrays["line/0.2000/Li/lower"].shape == arrays["line/0.2000/Li/temperature_K"].shape
+
+
+def test_runs_of_a_cell_are_known_as_its_runs(workspace):
+    """Three cells, of which the second is four times as fast at every temperature: the lines say what cells differ by."""
+    cells = [cell(x, t, n) for x in (0.2, 0.4) for n in range(3) for t in (700.0, 900.0, 1100.0)]
+    for each in cells:
+        if "-1-" in each.values["run_id"]:
+            found = each.values["onsager_per_eV_angstrom_ps"]
+            each.values["onsager_per_eV_angstrom_ps"] = {
+                k: (4 * np.array(v)).tolist() for k, v in found.items()
+            }
+    (first, _) = fitted(cells).values["compositions"]
+    assert first["n_cells"] == 3
+    assert first["lines"]["Li"]["notes"] == ["cells differ by 78 % beyond the errors of their runs"]
+    assert first["lines"]["Li"]["error_scale"] == 1.0
 
 
 def test_a_species_that_does_not_move_leaves_the_grid_to_the_others(workspace):

@@ -20,7 +20,7 @@ def number(value: float, lower: float | None = None, upper: float | None = None)
 
 
 def line(temperature_K: float, energy_eV: float = 0.3) -> float:
-    return float(np.exp(2.0 - energy_eV / (KB_EV_PER_K * temperature_K)))
+    return float(np.exp(2.0 - energy_eV / (KB_EV_PER_K * temperature_K))) / temperature_K
 
 
 def on_a_line(*temperatures_K: float) -> list[MeasuredAt]:
@@ -35,6 +35,19 @@ def test_a_line_gives_its_energy_and_its_values():
         assert float(fit.at(temperature).value) == pytest.approx(line(temperature), rel=1e-8)
     assert fit.is_straight
     assert fit.notes == ()
+
+
+def test_the_energy_is_that_of_diffusion():
+    """L = c D / kB T: a diffusion coefficient of 0.3 eV gives 0.3 eV, and its value far from the temperatures."""
+    density, d0 = 0.02, 5.0
+    points = [
+        MeasuredAt(t, number(density * d0 * np.exp(-0.3 / (KB_EV_PER_K * t)) / (KB_EV_PER_K * t)))
+        for t in TEMPERATURES_K
+    ]
+    fit = arrhenius_fit(points)
+    assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-6)
+    cold = KB_EV_PER_K * 300.0
+    assert float(fit.at(300.0).value) == pytest.approx(density * d0 * np.exp(-0.3 / cold) / cold, rel=1e-4)
 
 
 def test_the_interval_is_that_of_least_squares():
@@ -112,6 +125,64 @@ def test_points_that_scatter_widen_the_interval_and_say_so():
     half = fit.activation_energy_eV.upper - fit.activation_energy_eV.value
     tidy = arrhenius_fit([*on_a_line(*TEMPERATURES_K), *on_a_line(*TEMPERATURES_K)]).activation_energy_eV
     assert float(half / (tidy.upper - tidy.value)) == pytest.approx(fit.error_scale, rel=1e-3)
+
+
+def in_cells(*factors: float) -> list[MeasuredAt]:
+    """Runs of cells at three temperatures, each cell on the line times its own factor."""
+    return [
+        MeasuredAt(t, number(line(t) * factor), cell=f"grid-x0.070-{n}")
+        for n, factor in enumerate(factors)
+        for t in TEMPERATURES_K
+    ]
+
+
+def test_what_cells_differ_by_is_in_the_height_and_not_in_the_energy():
+    """Factors of exp(-0.5), 1, exp(0.5), which more temperatures of the same cells would not average out."""
+    fit = arrhenius_fit(in_cells(np.exp(-0.5), 1.0, np.exp(0.5)))
+    assert fit.notes == ("cells differ by 50 % beyond the errors of their runs",)
+    assert fit.is_straight
+    energy, alike = fit.activation_energy_eV, arrhenius_fit(in_cells(1.0, 1.0, 1.0)).activation_energy_eV
+    assert float(energy.value) == pytest.approx(0.3, abs=1e-6)
+    assert float(energy.upper - energy.lower) == pytest.approx(float(alike.upper - alike.lower), rel=1e-3)
+    # of three heights: mean -+ t s / sqrt(3)
+    at = fit.at(1.0 / (KB_EV_PER_K * fit.middle_per_eV))
+    assert float(np.log(at.upper / at.value)) == pytest.approx(4.3027 * 0.5 / np.sqrt(3.0), rel=1e-3)
+
+
+def test_a_cell_that_lacks_a_temperature_does_not_bend_the_line():
+    """The fastest of three cells was refused at the coldest: without offsets the energy would be too large."""
+    points = [p for p in in_cells(0.5, 1.0, 2.0) if (p.cell, p.temperature_K) != ("grid-x0.070-2", 600.0)]
+    unnamed = [MeasuredAt(p.temperature_K, p.value) for p in points]
+    assert float(arrhenius_fit(unnamed).activation_energy_eV.value) > 0.31
+    assert float(arrhenius_fit(points).activation_energy_eV.value) == pytest.approx(0.3, abs=0.002)
+
+
+def test_two_cells_that_differ_say_that_they_are_too_few():
+    """And those that do not differ say nothing."""
+    (note,) = arrhenius_fit(in_cells(0.5, 2.0)).notes
+    assert "two do not show how much cells differ: intervals are too narrow" in note
+    assert arrhenius_fit(in_cells(1.0, 1.01)).notes == ()
+
+
+def test_a_cell_that_only_limits_is_not_counted():
+    """Two cells with numbers and one that cannot be told from zero at any temperature are two."""
+    still = [MeasuredAt(t, number(0.0, lower=0.0, upper=1e9), cell="still") for t in TEMPERATURES_K]
+    fit = arrhenius_fit([*in_cells(0.5, 2.0), *still])
+    assert (fit.covariance_of_cells == 0.0).all()
+    assert "two do not show how much cells differ" in fit.notes[-1]
+
+
+def test_correlations_of_cells_that_differ_are_less_sure():
+    """Correlations of 0.2, 0.4 and 0.6 at every temperature: 0.4, and Student's t times 0.2 / sqrt(3)."""
+    points = [
+        MeasuredAt(each.temperature_K, each.value, cell=str(c))
+        for c in (0.2, 0.4, 0.6)
+        for each in exact_points(TEMPERATURES_K, correlation=c)
+    ]
+    line = arrhenius_matrix(("Li", "P"), points).correlation[0, 1]
+    found, error = line.at(1.0 / (KB_EV_PER_K * line.middle_per_eV))
+    assert found == pytest.approx(0.4, abs=1e-6)
+    assert 1.95996 * error == pytest.approx(4.3027 * 0.2 / np.sqrt(3.0), rel=1e-3)
 
 
 def test_a_matrix_comes_back_between_its_temperatures():

@@ -12,6 +12,7 @@ from interphase_flows.analysis.transport.local_composition import (
     onsager_of_profile,
 )
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
 from onsager_draws import exact_points, true_matrix
 
 TEMPERATURES_K = (600.0, 800.0, 1000.0)
@@ -85,7 +86,7 @@ def test_cold_interphases_are_told():
 def test_another_frame_keeps_its_constraint():
     """In the barycentric frame sum_i m_i L_ij = 0, in the intervals' matrices, too."""
     frame = np.array([[0.8, -0.3], [-0.1, 0.6], [-0.2, -0.2]])
-    found = grid().at(0.45, 700.0, frame=frame)
+    found = grid().parts_at(0.45, 700.0).estimate(0.95, frame)
     value = grid().at(0.45, 700.0).value
     np.testing.assert_allclose(found.value, frame @ value @ frame.T)
     assert (found.lower <= found.value).all()
@@ -161,6 +162,58 @@ def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
     )
     assert found.refusals[3] == "no atom is there"
     assert "off the line of the grid" in (found.refusals[6] or "")
+
+
+def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
+    """J = - L grad(mu), grad(mu) = kB T grad(ln share): by hand in one slice; no mass flows; mirrored, it turns."""
+    x = 0.45 + 0.2 * np.cos(2 * np.pi * (np.arange(30) + 0.5) / 30)
+    edges, density = np.linspace(0.0, 30.0, 31), densities(x)
+    arguments = (grid(), LINE, "S", LINE.elements, edges)
+    found = onsager_along_normal(*arguments, density, 700.0, window_angstrom=1.0)
+    flux = found.flux_atoms_per_nm2_ps
+    shares = np.log(density / density.sum(axis=0))
+    slope = KB_EV_PER_K * 700.0 * (shares[:, 9] - shares[:, 7]) / 2.0
+    np.testing.assert_allclose(flux.value[8], -100.0 * found.onsager.value[8] @ slope)
+    # a share of lithium that falls drives it up, and back on the other side, also across the border of the cell
+    assert flux.value[7, 0] > 0 > flux.value[22, 0]
+    np.testing.assert_allclose(flux.value, -flux.value[::-1], atol=1e-9 * np.abs(flux.value).max())
+    np.testing.assert_allclose(
+        flux.value @ [6.94, 30.973761998, 32.06], 0.0, atol=1e-9 * np.abs(flux.value).max()
+    )
+    assert (flux.lower <= flux.value).all()
+    assert (flux.value <= flux.upper).all()
+    assert flux.lower[7, 0] > 0
+
+
+def test_a_slice_without_a_species_of_the_grid_is_refused():
+    """Li2S is near the line, at its x = 0.51, and holds no phosphorus to have a coefficient."""
+    density = densities(np.full(12, 0.5))
+    density[:, 6] = [0.04, 0.0, 0.02]
+    found = onsager_along_normal(
+        grid(), LINE, "S", LINE.elements, np.linspace(0.0, 12.0, 13), density, 700.0, window_angstrom=1.0
+    )
+    assert found.off_line[6] < 0.1
+    assert found.refusals[6] == "no atom of P is there, which the cells of the grid hold"
+    assert np.isfinite(found.onsager.value[[5, 7]]).all()
+
+
+@pytest.mark.parametrize("window_angstrom", [1.0, 5.0, 6.0, 6.5, 12.0, 40.0])
+def test_slices_are_averaged_about_their_middle(window_angstrom):
+    """A profile that is its own mirror image gives coefficients that are: no shift by half a slice."""
+    half = np.linspace(0.1, 0.8, 9)
+    density = densities(np.concatenate([half, half[::-1]]))
+    found = onsager_along_normal(
+        grid(),
+        LINE,
+        "S",
+        LINE.elements,
+        np.linspace(0.0, 18.0, 19),
+        density,
+        700.0,
+        window_angstrom=window_angstrom,
+    )
+    np.testing.assert_allclose(found.x_electrode, found.x_electrode[::-1], atol=1e-12)
+    assert found.x_electrode.mean() == pytest.approx(half.mean())
 
 
 def test_a_profile_is_averaged_over_its_frames():

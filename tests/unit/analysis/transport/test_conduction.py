@@ -71,6 +71,15 @@ def test_a_conductivity_that_is_not_distinct_from_zero_has_no_transference_numbe
     assert np.isinf(found.haven_ratio.upper)
 
 
+def test_what_does_not_move_conducts_nothing():
+    """Not 0 / 0."""
+    still = Brownian(diffusion=(0.0,) * 3, together=np.zeros((3, 3)))
+    frames = still.frames(np.random.default_rng(0), 200)
+    found = ionic_conduction(onsager_matrix(frames, temperature_K=600), CHARGES)
+    assert found.conductivity_S_per_m.upper == 0.0
+    assert (found.haven_ratio.lower, found.haven_ratio.upper) == (0.0, np.inf)
+
+
 @pytest.mark.parametrize(
     ("charges", "words"),
     [

@@ -5,6 +5,7 @@ import pytest
 
 from brownian import MASSES_U, SYMBOLS, Brownian
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.momentum_constraint import without_barycentre
 from interphase_flows.analysis.transport.reference_frames import (
     coefficients_in_frame,
     displacements_in_frame,
@@ -42,6 +43,45 @@ def test_what_is_at_rest_does_not_move(frames):
     assert np.abs(hittorf.value[2]).max() <= NULL * hittorf.value.max()
     lattice = onsager_matrix(frames, temperature_K=600, frame="lattice", at_rest=["P", "S"]).onsager
     assert np.abs(lattice.value[1] + lattice.value[2]).max() <= NULL * lattice.value.max()
+
+
+def test_what_the_barycentre_takes_from_self_diffusion_is_put_back():
+    """Exactly, for atoms that move by themselves; of two atoms alone it cannot be, and nothing breaks."""
+    for counts in ((31, 3, 11), (1, 1, 1), (360, 80, 200)):
+        known = Brownian(counts, (0.3, 0.002, 0.05), np.zeros((3, 3)))
+        found, error = without_barycentre(known.self_rate(), np.zeros(3), known.counts, MASSES_U)
+        np.testing.assert_allclose(found, known.diffusion, rtol=1e-9)
+        assert (error == 0.0).all()
+    two, _ = without_barycentre(np.array([0.1, 0.02]), np.zeros(2), np.array([1, 1]), MASSES_U[:2])
+    assert np.isfinite(two).all()
+
+
+def test_a_species_at_rest_has_exact_zeros():
+    """Rounding would be taken for motion, with a scatter and a number of independent steps: 49 x (1 / 49) is not 1."""
+    for count in (7, 49, 98, 103):
+        matrix = frame_matrix("hittorf", SYMBOLS, np.array([31, 3, count]), MASSES_U, ["S"])
+        assert (matrix[2] == 0.0).all()
+    found = onsager_matrix(
+        Brownian((20, 8, 49)).frames(np.random.default_rng(0), 400),
+        temperature_K=600,
+        frame="hittorf",
+        at_rest=["S"],
+    )
+    assert np.isinf(found.n_independent[2])
+    assert found.half_window_z[2] == 0.0
+
+
+@pytest.mark.parametrize(("name", "at_rest"), FRAMES)
+def test_a_species_of_which_there_is_none_changes_nothing(name, at_rest):
+    """A slice of Li2S has no phosphorus; the others are as if it had never been named."""
+    counts = np.array([31.0, 0.0, 11.0])
+    matrix = frame_matrix(name, SYMBOLS, counts, MASSES_U, at_rest)
+    rest = tuple(symbol for symbol in at_rest if symbol != "P")
+    without = frame_matrix(name, ("Li", "S"), counts[[0, 2]], MASSES_U[[0, 2]], rest)
+    np.testing.assert_allclose(matrix[np.ix_([0, 2], [0, 2])], without)
+    np.testing.assert_allclose(matrix[1], [0.0, 1.0, 0.0])
+    with pytest.raises(AnalysisError, match="no atom of P for the hittorf frame to rest with"):
+        frame_matrix("hittorf", SYMBOLS, counts, MASSES_U, ["P"])
 
 
 @pytest.mark.parametrize(("name", "at_rest"), FRAMES)
