@@ -22,6 +22,7 @@ def replica(n_domains=0, diameter_angstrom=0.0, n_events=0, n_independent=1.0):
     return {
         "anions": {when: {} for when in ("start", "end", "centre_share_start", "centre_share_end")},
         "reactions": {FORMERS: WHY, LIGANDS: graph},
+        "kinetics": {"shares": {}},
         "labels": WHY,
         "percolation": WHY,
         "domains": {"Li2S": {"n_domains": n_domains, "mean_diameter_angstrom": diameter_angstrom}},
