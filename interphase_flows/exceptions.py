@@ -129,4 +129,4 @@ class AnalysisError(InterphaseError):
 
 
 class UnsupportedWindowError(AnalysisError):
-    """A window is too short, or its motion not diffusive yet, for a transport coefficient."""
+    """A window is too short, has a gap or another cell, or its motion is not diffusive yet, for a coefficient."""

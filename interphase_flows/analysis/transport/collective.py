@@ -18,7 +18,7 @@ from interphase_flows.analysis.frames import ArrayFrames, FloatArray, FrameSourc
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.transport.groups import AtomGroups
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
 STACK = 8
 """Atoms whose positions are added before those of the first frame are taken away."""
@@ -83,9 +83,10 @@ def collective_motion(
 
     Raises
     ------
+    UnsupportedWindowError
+        Fewer than three frames, a cell that changes, or times that are not equally spaced.
     AnalysisError
-        Fewer than three frames, a cell that changes, times that are not equally spaced, or positions that are
-        no numbers.
+        Positions that are no numbers, or seem to be wrapped.
     """
     require_frames(frames)
     end_frame = frames.n_frames if end_frame is None else end_frame
@@ -232,11 +233,13 @@ def _barycentre_weights(groups: AtomGroups) -> FloatArray:
 
 def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
     if len(chosen) < 3:
-        raise AnalysisError(f"{len(chosen)} frames hold no two steps; transport needs hundreds of frames")
+        raise UnsupportedWindowError(
+            f"{len(chosen)} frames hold no two steps; transport needs hundreds of frames"
+        )
     time_ps = np.asarray(frames.time_fs, dtype=float)[chosen.start : chosen.stop] / 1000.0
     intervals = np.diff(time_ps)
     if not (intervals > 0).all() or np.ptp(intervals) > SAME_INTERVAL * intervals.mean():
-        raise AnalysisError(
+        raise UnsupportedWindowError(
             f"frames {chosen.start} to {chosen.stop - 1} are {intervals.min():g} to {intervals.max():g} ps "
             "apart; transport needs equally spaced frames: write every n-th step, or choose a window without gaps"
         )
@@ -253,7 +256,7 @@ def _looks_wrapped(n_frames: int, frame: int) -> AnalysisError:
 
 def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
     if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
-        raise AnalysisError(
+        raise UnsupportedWindowError(
             f"the cell of frame {frame} is not that of the window's first frame; displacements in a cell that "
             "changes are no transport: run at constant cell (NVT), or choose a window in which it is constant"
         )

@@ -43,6 +43,18 @@ def test_windows_that_support_no_number_say_why():
         onsager_windows(frames, window_ps=500.0, temperature_K=600)
 
 
+def test_a_gap_and_a_change_of_cell_cost_the_windows_they_are_in():
+    whole = Brownian().frames(np.random.default_rng(0), 801)
+    times, cells = whole.time_fs.copy(), np.tile(whole.cells, (801, 1, 1))
+    kept = np.delete(np.arange(801), np.arange(250, 260))  # frames that were lost in the second window
+    cells[700:] *= 1.01
+    frames = ArrayFrames(whole.numbers, times[kept], whole.all_positions[kept], cells[kept])
+    windows = onsager_windows(frames, window_ps=200.0, temperature_K=600)
+    assert [w.result is not None for w in windows] == [True, False, True, False]
+    assert "equally spaced" in windows[1].refusal
+    assert "constant cell" in windows[3].refusal
+
+
 def test_slabs_have_their_own_coefficients_in_the_plane_and_along_the_normal():
     """Slabs ten times apart, axes four times."""
     frames, lower = layered(2)
