@@ -58,7 +58,9 @@ def analyse(
     root: Root = None,
     only: Annotated[
         str | None,
-        typer.Option(help="Some of boundaries,kinetics,fluxes,transport,trapping,verdict,phases; else all."),
+        typer.Option(
+            help="Some of boundaries,kinetics,fluxes,transport,trapping,verdict,profiles,phases; else all."
+        ),
     ] = None,
     window_ps: Annotated[
         float | None, _of_transport("Length of windows of Onsager coefficients, ps; else chosen.")
@@ -86,7 +88,8 @@ def analyse(
     boundaries: where the interphase begins and ends. kinetics: by which law it thickens. fluxes: what crosses its
     boundaries. transport: Onsager coefficients of the cell, against time and by slab, conductivity, transference
     numbers. trapping: whether bonded centres such as P in LixP outlive diffusion. verdict: growing, passivated,
-    depleted or undecided. phases: which anions and phases formed, where, and whether a network of bonds crosses them.
+    depleted or undecided. profiles: composition, density and coordination along the normal, by block of time. phases:
+    which anions and phases formed, where, and whether a network of bonds crosses them.
 
     A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
     when the two sides touched.

@@ -1,4 +1,4 @@
-"""Figures of a survey: thickness with its law, what crossed, Onsager coefficients, the verdict's rates."""
+"""Figures of a survey: thickness with its law, profiles, what crossed, Onsager coefficients, the verdict's rates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.survey.plain import kinetics_of, verdict_of
 from interphase_flows.report.kinetics_figures import growth_figure, rates_figure, verdict_figure
+from interphase_flows.report.profile_figures import profile_figures
 from interphase_flows.report.style import CYCLE, DASHES, GREY, element_colour, figure_style
 from interphase_flows.report.transport_figures import transport_figures
 from interphase_flows.report.trapping_figures import survival_figures
@@ -39,7 +40,10 @@ def figures_of(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[Fig
                     f"Rates against time {side}, with their bounds and epsilon",
                 )
     return (
-        drawn | transport_figures(values.get("transport", {})) | survival_figures(values.get("trapping", {}))
+        drawn
+        | profile_figures(values.get("profiles", {}), arrays)
+        | transport_figures(values.get("transport", {}))
+        | survival_figures(values.get("trapping", {}))
     )
 
 

@@ -10,7 +10,16 @@ from interphase_flows.report.transport_words import transport_words, trapping_wo
 
 def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line or more for every part that was asked for."""
-    for part in ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict", "phases"):
+    for part in (
+        "boundaries",
+        "kinetics",
+        "fluxes",
+        "transport",
+        "trapping",
+        "verdict",
+        "profiles",
+        "phases",
+    ):
         found = values.get(part)
         if found is None:
             continue
@@ -24,6 +33,7 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
             "transport": transport_words,
             "trapping": trapping_words,
             "verdict": _verdict,
+            "profiles": _profiles,
             "phases": phases_in_words,
         }[part](found)
 
@@ -56,6 +66,22 @@ def _fluxes(found: Mapping[str, Any]) -> Iterator[str]:
             if row["boundary"] == "electrode side"
         )
         yield f"passed {side} from the electrode into the interphase, atoms/nm²: {passed}"
+
+
+def _profiles(found: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"profiles: {found['n_slices']} slices of {rounded(found['slice_angstrom'])} Å in {len(found['blocks'])} blocks "
+        f"of time; the cell has {rounded(found['mass_density_g_per_cm3'])} g/cm³"
+    )
+    coordination = found["coordination"]
+    if "refused" in coordination:
+        yield f"coordination: not answered: {coordination['refused']}"
+        return
+    for each in coordination["shells"]:
+        yield (
+            f"coordination: {each['name']} {rounded(each['start']['value'])} at the start, "
+            f"{rounded(each['end']['value'])} at the end"
+        )
 
 
 def _verdict(found: Mapping[str, Any]) -> Iterator[str]:

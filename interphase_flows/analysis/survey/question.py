@@ -11,7 +11,7 @@ from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.analysis.survey.transport_question import TransportQuestion
 from interphase_flows.exceptions import AnalysisError
 
-PARTS = ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict", "phases")
+PARTS = ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict", "profiles", "phases")
 
 
 @dataclass(frozen=True)

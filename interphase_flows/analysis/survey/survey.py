@@ -29,6 +29,7 @@ from interphase_flows.analysis.survey.fluxes import (
 from interphase_flows.analysis.survey.interfaces import Interface, find_interfaces, interfaces_of
 from interphase_flows.analysis.survey.phases import phases_of
 from interphase_flows.analysis.survey.plain import plain
+from interphase_flows.analysis.survey.profiles import profiles_of
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.analysis.survey.transport import TransportAnswer, transport_answer
 from interphase_flows.analysis.survey.trapping import trapping_answer
@@ -122,6 +123,7 @@ class _Surveyor:
             "trapping": self._trapping,
             "fluxes": self._fluxes,
             "verdict": self._verdict,
+            "profiles": self._profiles,
             "phases": self._phases,
         }
         for name, answer in answers.items():
@@ -251,6 +253,11 @@ class _Surveyor:
         )
         self.histories[each.name] = history
         return judged_with_rates([history])
+
+    def _profiles(self) -> dict[str, Any]:
+        values, arrays = profiles_of(self.frames, self.question, self.interfaces)
+        self.arrays |= arrays
+        return values
 
     def _phases(self) -> dict[str, Any]:
         values, arrays = phases_of(self.frames, self.question, self.interfaces, self.references)
