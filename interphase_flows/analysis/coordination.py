@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from interphase_flows.analysis.frames import FloatArray, FrameSource, chosen_frames, mask_of
-from interphase_flows.analysis.neighbours import pairs_within
+from interphase_flows.analysis.neighbours import PeriodicTree, pairs_within
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -100,14 +100,14 @@ def radial_distribution(
             f"bins of {bin_width_angstrom} Å do not divide a range of {r_max_angstrom} Å; choose 0.02-0.1 Å"
         )
     edges = np.linspace(0.0, r_max_angstrom, round(r_max_angstrom / bin_width_angstrom) + 1)
-    used = np.flatnonzero(is_centre | is_neighbour)
     shell_volumes = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     total = np.zeros(len(edges) - 1)
     for index in chosen:
         cell = frames.cell(index)
-        pairs = pairs_within(np.asarray(frames.positions(index))[used], cell, r_max_angstrom)
-        counted = is_centre[used][pairs.first] & is_neighbour[used][pairs.second]
-        histogram, _ = np.histogram(pairs.distance_angstrom[counted], bins=edges)
+        positions = np.asarray(frames.positions(index))
+        tree = PeriodicTree(positions[is_neighbour], cell, r_max_angstrom)
+        pairs = tree.all_within(r_max_angstrom, None if centre == neighbour else positions[is_centre])
+        histogram, _ = np.histogram(pairs.distance_angstrom, bins=edges)
         total += histogram * abs(np.linalg.det(cell)) / (shell_volumes * n_pairs)
     return RadialDistribution(centre, neighbour, 0.5 * (edges[1:] + edges[:-1]), total / len(chosen))
 

@@ -202,13 +202,15 @@ class PeriodicTree:
         order = np.argsort(first, kind="stable") if len(parts) > 1 else slice(None)
         return Pairs(first[order], second[order], distances[order])
 
-    def all_within(self, cutoff_angstrom: float) -> Pairs:
-        """Find the neighbours of all points within a cut-off that may hold many."""
+    def all_within(self, cutoff_angstrom: float, positions: NDArray[np.floating] | None = None) -> Pairs:
+        """Find the neighbours within a cut-off that may hold many; see `few_within`."""
         if cutoff_angstrom > self._margin:
             self._widen(cutoff_angstrom)
-        own = cKDTree(self.positions, LEAF_SIZE, compact_nodes=False, balanced_tree=False)
+        places = self.positions if positions is None else _wrapped(positions, self._cell) @ self._cell
+        own = cKDTree(places, LEAF_SIZE, compact_nodes=False, balanced_tree=False)
         found = own.sparse_distance_matrix(self._tree, cutoff_angstrom, output_type="ndarray")
-        found = found[found["i"] != found["j"]]
+        if positions is None:
+            found = found[found["i"] != found["j"]]
         found = found[np.argsort(found["i"], kind="stable")]
         return Pairs(found["i"].astype(np.int64), self._index[found["j"]], found["v"].copy())
 

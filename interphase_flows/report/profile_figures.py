@@ -137,8 +137,7 @@ def _banded(
     """Draw a profile as steps with its band; where there is no atom there is no line."""
     value, lower, upper = (arrays[f"profiles.{name}{end}"][row] for end in ("", "_lower", "_upper"))
     axes.stairs(value, edges, baseline=None, linewidth=1.6, **look)
-    band = np.append(lower, lower[-1:]), np.append(upper, upper[-1:])
-    axes.fill_between(edges, *band, step="post", color=look["color"], alpha=0.2, linewidth=0)
+    axes.stairs(upper, edges, baseline=lower, fill=True, color=look["color"], alpha=0.2, linewidth=0)
 
 
 def _top(values: NDArray[np.floating]) -> float:

@@ -52,10 +52,17 @@ def test_the_report_shows_growth_with_its_numbers(bare_inputs, growth, tmp_path)
     assert "All replicas together" in text
     assert "Verdict above: undecided." in text
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
-    for figure in ("thickness_above", "passed_below", "onsager"):
+    for figure in (
+        "thickness_above",
+        "passed_below",
+        "onsager",
+        "profile_composition",
+        "profile_coordination",
+    ):
         assert f"replica-1_{figure}.svg" in figures
     assert "pooled_verdict_above.svg" in figures
     assert "Net flux, atoms/(nm² ps)" in text
+    assert "60 frames in 6 blocks of time, 60 slices of 1.50 Å" in text
     found = growth.runs["replica-1"]["boundaries"]["sides"]["above"]["atoms_end"]
     assert f"Li {rounded(found['Li'], 2)}" in text
 
@@ -66,7 +73,9 @@ def test_replicas_without_an_interface_are_undecided_and_say_why(bare_inputs, tm
     found = survey(ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3)), QUESTION)
     together = pooled([found])
     assert together["state"] == "undecided"
-    growth = Growth({"replica-0": found.values}, together, {})
+    series = {f"replica-0/{name}": each for name, each in found.arrays.items()}
+    growth = Growth({"replica-0": found.values}, together, series)
     page = write_report(replace(bare_inputs, growth=growth), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface whose boundaries can be followed" in page
     assert page.count("Not answered") >= 4
+    assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()

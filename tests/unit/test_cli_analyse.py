@@ -96,6 +96,8 @@ def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tm
     assert "boundaries: not answered" in out
     assert found["transport"]["whole"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
     assert (tmp_path / "analysis" / "figures" / "onsager.svg").exists()
+    assert found["profiles"]["coordination"]["shells"][0]["name"] == "Li around S"
+    assert (tmp_path / "analysis" / "figures" / "profile_density.svg").exists()
 
 
 def bulk(name, n_frames=200):
@@ -149,6 +151,29 @@ def test_one_part_alone(analyse, tmp_path):
     assert set(answer(tmp_path / "analysis")[0]) == {"trajectory", "question", "boundaries", "series"}
 
 
+def test_profiles_alone(analyse, tmp_path):
+    """Boundaries are found with them, to be drawn."""
+    written(growing(2.0, n_frames=12, planes_per_angstrom=2), "run.traj")
+    code, out, err = analyse("run.traj", *SIDES, "--only", "profiles")
+    assert code == 0, err
+    assert "profiles: 60 slices of 1.50 Å in 2 blocks of time" in out
+    found = answer(tmp_path / "analysis")[0]
+    assert set(found) == {"trajectory", "question", "boundaries", "profiles", "series"}
+    measured = ("atoms_per_nm3", "g_per_cm3", "mole_fraction", "coordination")
+    profiles = {name for name in found["series"] if name.startswith("profiles.")}
+    assert profiles == {
+        *(f"profiles.{name}{end}" for name in measured for end in ("", "_lower", "_upper")),
+        "profiles.edges_angstrom", "profiles.block_ps", "profiles.coordination_atoms",
+        "profiles.interphase_above_angstrom", "profiles.interphase_below_angstrom",
+    }  # fmt: skip
+    assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulphur in the metal
+    page = (tmp_path / "analysis" / "analysis.html").read_text()
+    assert "Along the normal" in page
+    assert "Heights: the middle of P, S stays in the middle" in page
+    names = {path.stem for path in (tmp_path / "analysis" / "figures").iterdir()}
+    assert {"profile_composition", "profile_density", "profile_coordination"} <= names
+
+
 def test_options_have_short_names_too(analyse, tmp_path):
     written(growing(2.0, n_frames=5, planes_per_angstrom=2), "run.extxyz")
     asked = ("run.extxyz", *SIDES[:4], "--only", "boundaries")
@@ -183,7 +208,7 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
         (("none.traj", *SIDES), "there is no trajectory"),
         (
             ("run.traj", *SIDES, "--only", "growth"),
-            "boundaries, kinetics, fluxes, transport, trapping, verdict, phases",
+            "boundaries, kinetics, fluxes, transport, trapping, verdict, profiles, phases",
         ),
         (("run.traj", "--electrode", "Na", *SIDES[2:]), "none of the electrode"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
