@@ -17,6 +17,7 @@ from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.phases.roles import roles_of
 from interphase_flows.analysis.profiles import G_PER_CM3_PER_U_PER_ANGSTROM3, elements_of
 from interphase_flows.analysis.slices import heights, wrapped_index
+from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
 from interphase_flows.analysis.survey.phase_map import Heights, layer_of
@@ -68,6 +69,7 @@ def profiles_of(
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     anions = [symbol for symbol in question.sides.anions if symbol in elements]
     place = Heights(mask_of(numbers, anions), first, cell)
+    common = CommonDrift(numbers, first, cell)
     period = place.period_angstrom
     n_slices = int(np.clip(round(period / SLICE_ANGSTROM), 4, MOST_SLICES))
     edges = np.linspace(0.0, period, n_slices + 1)
@@ -89,7 +91,8 @@ def profiles_of(
     for frame in range(frames.n_frames):
         positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
         zero = place.zero(positions, cell)
-        slice_of = wrapped_index(heights(positions, cell) - zero, n_slices)
+        along = heights(positions, cell)
+        slice_of = wrapped_index(along - zero, n_slices)
         volume = abs(float(np.linalg.det(cell)))
         sample = sample_of[frame]
         counts = np.bincount(first_slice + slice_of, minlength=len(elements) * n_slices)
@@ -98,7 +101,7 @@ def profiles_of(
         if counter is not None and frame in row_of:
             neighbours[:, row_of[frame]] = counter(positions, cell, slice_of)
         for each in interfaces:
-            layer = layer_of(each, frame, float(face_distances(cell)[2]))
+            layer = layer_of(each, frame, float(face_distances(cell)[2]), common.of(along))
             if layer is not None:
                 begin = (layer[0] - zero) % 1.0
                 ends[each.name][frame] = begin, begin + layer[1] - layer[0]

@@ -153,9 +153,12 @@ def test_blocks_hold_every_frame_once(n_frames):
     assert np.ptp(np.diff(blocks.sample_edges)) <= 1
 
 
-def test_interphases_are_drawn_where_they_are():
+@pytest.mark.parametrize("drift_angstrom", [0.0, 1.3])
+def test_interphases_are_drawn_where_they_are(drift_angstrom):
     """Planted: faces at 30 and 90 Å, so at 15 and 75 Å where the anions' middle is at 45 Å."""
-    found = survey(growing(2.0, n_frames=60, planes_per_angstrom=2), LITHIUM).arrays
+    frames = growing(2.0, n_frames=60, planes_per_angstrom=2)
+    frames.all_positions[:, :, 2] += drift_angstrom * np.arange(60)[:, None]
+    found = survey(frames, LITHIUM).arrays
     half = 0.5 * np.sqrt(2.0 * np.arange(50, 60)).mean()
     above, below = (found[f"profiles.interphase_{side}_angstrom"] for side in ("above", "below"))
     np.testing.assert_allclose(above[-1], [15.0 - half, 15.0 + half], atol=1.5)
