@@ -170,6 +170,7 @@ def test_profiles_alone(analyse, tmp_path):
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Along the normal" in page
     assert "Heights: the middle of P, S stays in the middle" in page
+    assert "Vertical lines are the boundaries" in page
     names = {path.stem for path in (tmp_path / "analysis" / "figures").iterdir()}
     assert {"profile_composition", "profile_density", "profile_coordination"} <= names
 
