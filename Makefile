@@ -44,7 +44,7 @@ $(GPAW_STAMP): $(DEV_STAMP)
 	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (pip's words: $(GPAW_LOG)); its tests are skipped"; fi
 
 test-unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest tests/unit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
