@@ -31,10 +31,11 @@ $(DEV_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+# files are handed out in the order of tests/conftest.py, the longest first, not by the number of their tests
 test: $(DEV_STAMP)
 	bash tests/system_packages.sh
 	@$(MAKE) --no-print-directory $(GPAW_STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 25
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 
 # compiled here, about a minute, where its libraries and a compiler are; without it its tests are skipped by name
 $(GPAW_STAMP): $(DEV_STAMP)
@@ -43,7 +44,7 @@ $(GPAW_STAMP): $(DEV_STAMP)
 	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (pip's words: $(GPAW_LOG)); its tests are skipped"; fi
 
 test-unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest tests/unit
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

@@ -128,12 +128,12 @@ def requeue(victim: Victim) -> str | None:
 
 
 def reach_walltime(victim: Victim) -> str | None:
-    """Slurm ends an allocation that was told another time: there is no time to put work down."""
+    """Slurm ends an allocation that was told another time, within half a minute: there is no time to put work down."""
     job = victim.running_job()
     if job is None:
         return None
-    victim.run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
-    return f"walltime of allocation {job} cut to a minute"
+    victim.run("scontrol", "update", f"JobId={job}", "EndTime=now+1second")
+    return f"walltime of allocation {job} over within a second"
 
 
 def run_out_of_memory(victim: Victim) -> str | None:

@@ -81,6 +81,11 @@ def keys_of_one_machine(file: Path, root: Path, kinds: Sequence[str] = COMPARED)
         env=environment(),
         timeout=ENDS_WITHIN_S,
     )
+    return keys_under(root, kinds)
+
+
+def keys_under(root: Path, kinds: Sequence[str] = COMPARED) -> dict[str, set[str]]:
+    """Return the keys of the campaign tiny that was run on one machine, by kind."""
     with closing(Ledger.embedded(root / "tiny" / "ledger.sqlite", read_only=True)) as ledger:
         return keys_of(ledger, kinds)
 

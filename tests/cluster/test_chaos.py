@@ -9,14 +9,14 @@ from chaos import Cluster
 from chaos_faults import FAULTS
 from mongo_server import MISSING, is_installed
 from slurm_cluster import why_not
-from slurm_site import keys_of_one_machine
+from slurm_site import keys_under
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SEED = 5
 
 
-def test_one_fault_of_every_kind_loses_nothing(tmp_path: Path) -> None:
+def test_one_fault_of_every_kind_loses_nothing(tmp_path: Path, finished_root: Path) -> None:
     """Same keys of everything; nothing twice, no job stuck; make chaos draws many more."""
     if reason := why_not():
         pytest.skip(reason)
@@ -25,7 +25,7 @@ def test_one_fault_of_every_kind_loses_nothing(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     kinds = chance.sample(sorted(FAULTS), len(FAULTS))
     with Cluster(tmp_path, chance).running() as cluster:
-        expected = keys_of_one_machine(cluster.file, tmp_path / "one_machine")
+        expected = keys_under(finished_root)
         ordeals = []
         while kinds:
             ordeal = cluster.put_through(kinds, expected, (1.0, 4.0))

@@ -67,18 +67,9 @@ def essence(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("campaign") / "tiny.yaml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture(scope="module")
-def embedded(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Place:
+def embedded(finished_root: Path) -> Place:
     """The campaign with the embedded store, uninterrupted."""
-    place = Place(Settings(root=tmp_path_factory.mktemp("embedded")), {})
-    place.command("run", str(tiny_file))
-    return place
+    return Place(Settings(root=finished_root), {})
 
 
 def in_mongodb(root: Path, mongo: MongodbSettings, variables: dict[str, str], artifacts: Path) -> Place:

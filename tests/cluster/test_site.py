@@ -226,7 +226,7 @@ class TestASiteThatIsWell:
 
 
 def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slurm: SlurmCluster) -> None:
-    """A partition that is not there, lines that fail, a queue that is long, a node that does not see the root."""
+    """A partition that is not there, lines that fail, a node that does not see the root."""
     place.root.mkdir()
     slurm.end("slurmd.n2")
     slurm.start_node("n2", blind_to=place.root)
@@ -236,7 +236,6 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     workers = {
         "nowhere": {"kinds": ["dft", "train", "md", "analysis"], "partition": "nowhere"},
         "brief": {"kinds": ["analysis"], "walltime": "00:05:00", **cores},
-        "late": {"kinds": ["analysis"], "sbatch": {"begin": "now+1hour"}, **cores},
         "grumbles": {"kinds": ["analysis"], "before": ["true", "false a line"], "sbatch": on_n1, **cores},
         "stops": {
             "kinds": ["analysis"],
@@ -260,7 +259,7 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     }
     broken = place.with_workers(workers)
     before = place.left()
-    checked = broken.check("--timeout-minutes", "1.5")
+    checked = broken.check()
     assert place.left() == before
 
     is_good, told = checked["worker nowhere, sbatch"]
@@ -270,9 +269,6 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     is_good, told = checked["worker brief, sbatch"]
     assert not is_good
     assert "more than 360 s" in told
-    is_good, told = checked["worker late, jobs"]
-    assert not is_good
-    assert "is pending (Slurm's reason: BeginTime) after 1.5 min; it is cancelled" in told
     assert checked["worker grumbles, analysis job"][0]
     is_good, told = checked["worker grumbles, before"]
     assert not is_good
@@ -290,6 +286,17 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     assert not is_good
     assert "on n2 ended before its job was done" in told
     assert f"does the node see {place.root}" in told
+
+
+def test_an_allocation_that_waits_too_long_is_told_with_slurms_reason_and_cancelled(place: Place) -> None:
+    """A queue that is long: here one that begins in an hour."""
+    worker = {"kinds": ["dft", "train", "md", "analysis"], "sbatch": {"begin": "now+1hour"}}
+    late = place.with_workers({"late": worker})
+    before = place.left()
+    is_good, told = late.check("--timeout-minutes", "0.25")["worker late, jobs"]
+    assert not is_good
+    assert "is pending (Slurm's reason: BeginTime) after 0.25 min; it is cancelled" in told
+    assert place.left() == before
 
 
 def test_the_reference_method_of_a_campaign_is_asked_for_where_it_runs(place: Place) -> None:

@@ -15,8 +15,8 @@ from pymongo import MongoClient
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import Ledger
 from slurm_cluster import SlurmCluster
-from slurm_site import ENDS_WITHIN_S, Site, keys_of, keys_of_one_machine
-from tiny_campaign import TINY, command
+from slurm_site import ENDS_WITHIN_S, Site, keys_of, keys_under
+from tiny_campaign import command
 
 # a campaign of minutes, cancelled in the middle, on however slow a machine
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -46,19 +46,6 @@ cluster:
       jobs_per_allocation: 4
       wait_for_work_s: 20
 """
-
-
-@pytest.fixture(scope="module")
-def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("campaign") / "tiny.yaml"
-    path.write_text(TINY)
-    return path
-
-
-@pytest.fixture(scope="module")
-def of_one_machine(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Keys of the campaign on one machine."""
-    return keys_of_one_machine(tiny_file, tmp_path_factory.mktemp("embedded"))
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +122,10 @@ class TestACampaignOnSlurm:
         assert "finished" in site.command("status", "tiny").stdout
 
     def test_ends_with_the_results_of_one_machine(
-        self, site: Site, of_one_machine: dict[str, set[str]], mongo: MongodbSettings
+        self, site: Site, finished_root: Path, mongo: MongodbSettings
     ) -> None:
         """Labels, data sets, models, segments and decisions have the same keys, whatever was cut off on the way."""
+        of_one_machine = keys_under(finished_root)
         assert all(of_one_machine.values())
         with closing(Ledger.in_mongodb(mongo)) as ledger:
             assert keys_of(ledger) == of_one_machine

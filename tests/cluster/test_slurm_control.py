@@ -122,7 +122,7 @@ def test_a_status_has_slurms_reason_beside_the_state_of_fireworks(on_slurm, slur
     assert cluster_status(settings, "timed-out").lost == []
     (job_id,) = asked.submitted
     subprocess.run(
-        ["scontrol", "update", f"JobId={job_id}", "TimeLimit=1"],
+        ["scontrol", "update", f"JobId={job_id}", "EndTime=now+1second"],
         env=slurm.environment,
         check=True,
         timeout=60,

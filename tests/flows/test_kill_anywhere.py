@@ -13,10 +13,13 @@ import pytest
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.ledger import KINDS
 from interphase_flows.storage.workspace import open_workspace
+from short_lives import Cradle, die_while_importing
 from tiny_campaign import command, environment, interphase
 
 N_KILLS = 10
-LONGEST_LIFE_S = 16.0
+KILLED_WHILE_IMPORTING = 1
+"""Of the ten kills, that which hits a process of its own within two seconds: it has not read its modules yet."""
+LONGEST_LIFE_S = 6.0
 # what tells of the way and not of the result
 INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
 
@@ -46,32 +49,21 @@ def started_trainings(root: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def killed(
-    tiny_file: Path, finished_root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list]:
+def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
     """Kill -9 of the whole process group at ten random instants; then one resume to the end."""
     root = tmp_path_factory.mktemp("killed")
     seed = int(os.environ.get("INTERPHASE_KILL_SEED", "20250117"))
     dice = random.Random(seed)
     seen: list[tuple[dict, dict]] = []
+    cradle = Cradle()
     for kill in range(N_KILLS):
         begins = (
             ["run", str(tiny_file)] if not (root / "tiny" / "ledger.sqlite").exists() else ["resume", "tiny"]
         )
-        process = subprocess.Popen(
-            command([*begins, "--root", str(root)]),
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        # the first lives are long enough to leave imports behind; a kill while importing is one of the ten, too
-        life_s = dice.uniform(1.0, LONGEST_LIFE_S) if kill else LONGEST_LIFE_S
-        try:
-            process.wait(life_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if kill == KILLED_WHILE_IMPORTING:
+            die_while_importing([*begins, "--root", str(root)], dice.uniform(0.2, 2.0))
+        else:
+            cradle.live_and_die([*begins, "--root", str(root)], dice.uniform(0.5, LONGEST_LIFE_S))
         if (root / "tiny" / "ledger.sqlite").exists():
             seen.append((documents(root, "labels"), started_trainings(root)))
     if documents(root, "campaigns").get("tiny") is None:

@@ -11,6 +11,7 @@ from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.watch import CommitteeWatch
 from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
+from interphase_flows.potentials.committee import _loaded as potentials_of_this_process
 from interphase_flows.potentials.training import TrainedMember
 from interphase_flows.structures.library import load_phase
 from interphase_flows.structures.perturb import strained_and_rattled
@@ -70,6 +71,7 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
             asked += 1
             return asked == last_step
 
+        potentials_of_this_process.cache_clear()  # as in a process of its own
         return run_segment(
             start,
             NequIPCommittee([whole.checkpoint, sibling.checkpoint]),
@@ -94,6 +96,21 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
     assert at_once.trajectory.read_bytes() == resumed.trajectory.read_bytes()
     np.testing.assert_array_equal(at_once.uncertainty_ev_per_angstrom, resumed.uncertainty_ev_per_angstrom)
     assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
+
+
+def test_a_potential_is_loaded_once_and_nobody_sees_the_results_of_others(tmp_path, whole, sibling):
+    """Two calculators of one file are two; a file that was written anew is another potential."""
+    atoms = all_frames()[0].copy()
+    path = tmp_path / "best.ckpt"
+    path.write_bytes(whole.checkpoint.read_bytes())
+    first, second = load_calculator(path), load_calculator(path)
+    assert first.model is second.model
+    forces = first.get_forces(atoms)
+    assert second.results == {}
+    assert second.atoms is None
+    path.write_bytes(sibling.checkpoint.read_bytes())
+    other = load_calculator(path).get_forces(atoms)
+    assert np.abs(other - forces).max() > 100 * SAME_FORCE_EV_PER_ANGSTROM
 
 
 def test_a_file_that_is_no_potential_is_refused_by_name(tmp_path):

@@ -56,7 +56,7 @@ def killable(folder: Path) -> SegmentResult:
         copper(),
         pair,
         LangevinNVT(temperature_K=600.0, timestep_fs=2.0),
-        n_steps=600,
+        n_steps=400,
         seed=11,
         folder=folder,
         watch=CommitteeWatch(
@@ -114,9 +114,11 @@ class Springs(LennardJones):
         super().__init__()
         self.origin = origin
 
+    def check_state(self, atoms, tol=1e-15):
+        return all_changes  # computed anew every time: a copy of the atoms, to compare with, costs more
+
     def calculate(self, atoms=None, properties=None, system_changes=None):
         displacement = atoms.positions - self.origin
-        self.atoms = atoms.copy()
         self.results = {
             "energy": 0.5 * self.spring_ev_per_angstrom2 * float((displacement**2).sum()),
             "forces": -self.spring_ev_per_angstrom2 * displacement,

@@ -233,7 +233,8 @@ class CheckJobs:
 
     def clear(self) -> None:
         """Cancel allocations that are left, wait for their end, and take away jobs, files and folders."""
-        done = [each.job_id for each in self._outcomes.values() if each.job_id and not each.told]
+        # those whose jobs came back end by themselves; one that still waits, as at Ctrl-C, would not
+        done = [each.job_id for each in self._outcomes.values() if each.job_id and self._came_back(each)]
         wait_for_the_end(done)
         alive = [each.job_id for each in self._outcomes.values() if each.job_id and _is_alive(each.job_id)]
         if alive:
@@ -244,6 +245,10 @@ class CheckJobs:
             self._remove_jobs()
         finally:
             self._remove_files()
+
+    def _came_back(self, outcome: Outcome) -> bool:
+        kinds = self._settings.cluster.workers[outcome.worker].kinds
+        return all(kind in outcome.views or kind in outcome.failed for kind in kinds)
 
     def _remove_jobs(self) -> None:
         if self._launchpad is None:

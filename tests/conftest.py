@@ -1,0 +1,60 @@
+"""What rooms of tests share: a campaign that is run once for all of them, and the longest files first."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tiny_campaign import TINY, run_once
+
+LONGEST_FIRST = (
+    "cluster/test_chaos.py",
+    "flows/test_other_pairs.py",
+    "flows/test_kill_anywhere.py",
+    "cluster/test_slurm_campaign.py",
+    "cluster/test_slurm_control.py",
+    "cluster/test_mongo_campaign.py",
+    "cluster/test_site.py",
+    "physics/test_md_restart.py",
+    "flows/test_finished_campaign.py",
+    "flows/test_transport_grid.py",
+    "cluster/test_slurm_recovery.py",
+    "cluster/test_fireworks_jobs.py",
+    "cluster/test_benchmarks.py",
+    "flows/test_reference_swap.py",
+    "flows/test_full_disk.py",
+    "cluster/test_bookkeeping.py",
+)
+"""Files of more than half a minute. Begun last, one of them would keep one core busy while the others idle."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the files, hand out the longest first, then room by room, unit tests last."""
+    if not hasattr(config, "workerinput"):
+        return
+    here = Path(__file__).parent
+    if missing := [name for name in LONGEST_FIRST if not (here / name).exists()]:
+        raise pytest.UsageError(f"{__file__}: LONGEST_FIRST names files that are not there: {missing}")
+    order = {here / name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    rooms = [here.parent / name for name in reversed(config.getini("testpaths"))]
+
+    def rank(item: pytest.Item) -> tuple[int, int]:
+        room = next((number for number, each in enumerate(rooms) if item.path.is_relative_to(each)), -1)
+        return order.get(item.path, len(order)), room
+
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("campaign") / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished_root(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a campaign that ran without interruption on one machine; nobody writes to it."""
+    base = tmp_path_factory.getbasetemp()
+    return run_once(tiny_file, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
