@@ -9,6 +9,7 @@ from interphase_flows.analysis.survey.pooling import pooled
 from interphase_flows.analysis.survey.question import PARTS as EVERY_PART
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
+from interphase_flows.documents.replica_values import split_replicas
 from interphase_flows.jobs.once import once
 from interphase_flows.jobs.run_surveys import packed_series, run_surveys
 from interphase_flows.keys import content_key
@@ -61,14 +62,17 @@ class GrowthMaker(Maker):
             for side in each.values["kinetics"].values():
                 if isinstance(side, dict):
                     side.pop("scores", None)
+        runs, archived = split_replicas({run: each.values for run, each in surveys.items()})
         return AnalysisDoc(
             key=key,
             name=NAME,
             rests_on=[s.key for s in segments],
             values={
-                "runs": {run: each.values for run, each in surveys.items()},
+                "runs": runs,
                 "pooled": pooled(list(surveys.values())),
             },
-            artifact=current_workspace().artifacts.put_bytes(packed_series(surveys), "analyses", ".npz"),
+            artifact=current_workspace().artifacts.put_bytes(
+                packed_series(surveys, archived), "analyses", ".npz"
+            ),
             notes=notes,
         )

@@ -16,6 +16,7 @@ from interphase_flows.analysis.survey.phase_pooling import pooled_phases
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.question import SurveyQuestion
 from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.documents.replica_values import split_replicas
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.models import load_committee
 from interphase_flows.jobs.once import once, once_alone
@@ -172,15 +173,16 @@ class PhasesMaker(Maker):
             for answers in each.get("kinetics", {}).get("shares", {}).values():
                 for answer in answers.values():
                     answer.pop("scores", None)
+        shown, archived = split_replicas(runs)
         return AnalysisDoc(
             key=key,
             name=NAME,
             rests_on=[*(s.key for s in segments), *([] if references is None else [references.key])],
             values={
                 "references_key": None if references is None else references.key,
-                "runs": runs,
+                "runs": shown,
                 "pooled": pooled,
             },
-            artifact=artifacts.put_bytes(packed_series(surveys, f"{NAME}."), "analyses", ".npz"),
+            artifact=artifacts.put_bytes(packed_series(surveys, archived, f"{NAME}."), "analyses", ".npz"),
             notes=[*notes, *missing],
         )

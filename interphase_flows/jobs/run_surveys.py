@@ -2,8 +2,10 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.survey.question import SurveyQuestion
@@ -49,9 +51,9 @@ def run_surveys(
     return surveys, notes
 
 
-def packed_series(surveys: Mapping[str, Survey], begins: str = "") -> bytes:
-    """Return the series of surveys whose names begin so, named ``run/name``, as a NumPy archive."""
-    series = {
+def packed_series(surveys: Mapping[str, Survey], also: Mapping[str, NDArray[Any]], begins: str = "") -> bytes:
+    """Return the series of surveys whose names begin so, named ``run/name``, and other arrays as a NumPy archive."""
+    series: dict[str, NDArray[Any]] = dict(also) | {
         f"{run}/{name}": array
         for run, each in surveys.items()
         for name, array in each.arrays.items()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.documents.records import AnalysisDoc, DatasetDoc, StructureSetDoc
+from interphase_flows.documents.replica_values import joined_replicas
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.convergence import Convergence
@@ -216,7 +217,8 @@ class _Collector:
             return None
         self._cite("growth", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
         values: Any = found.values
-        return Growth(values["runs"], values["pooled"], self.documents.arrays(found))
+        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
+        return Growth(runs, values["pooled"], arrays)
 
     def _transport_grid(self) -> TransportGrid | None:
         found = self.documents.analysis("transport_grid")
@@ -233,7 +235,8 @@ class _Collector:
         values: Any = found.values
         if values["references_key"] is not None:
             self._cite("runs of phases at temperature", "analyses", values["references_key"])
-        return Phases(values["runs"], values["pooled"], self.documents.arrays(found))
+        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
+        return Phases(runs, values["pooled"], arrays)
 
     def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
