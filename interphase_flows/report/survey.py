@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.survey.interfaces import NO_INTERFACE
 from interphase_flows.analysis.survey.plain import plain, verdict_of
 from interphase_flows.analysis.survey.survey import Survey
 from interphase_flows.report.kinetics_figures import rates_figure, verdict_figure
@@ -108,5 +109,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(rounded=rounded)
-    environment.globals.update(with_interval=with_interval)
+    environment.globals.update(with_interval=with_interval, no_interface=NO_INTERFACE)
     return environment

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from interphase_flows.analysis.survey.interfaces import NO_INTERFACE
 from interphase_flows.report.phases_words import phases_in_words
 from interphase_flows.report.quantities import rounded
 from interphase_flows.report.transport_words import transport_words, trapping_words
@@ -10,6 +11,7 @@ from interphase_flows.report.transport_words import transport_words, trapping_wo
 
 def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line or more for every part that was asked for."""
+    without: list[str] = []
     for part in (
         "boundaries",
         "kinetics",
@@ -22,6 +24,9 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
     ):
         found = values.get(part)
         if found is None:
+            continue
+        if "refused" in found and found["refused"] == NO_INTERFACE:
+            without.append(part)
             continue
         if "refused" in found:
             yield f"{part}: not answered: {found['refused']}"
@@ -36,6 +41,8 @@ def words_of(values: Mapping[str, Any]) -> Iterator[str]:
             "profiles": _profiles,
             "phases": phases_in_words,
         }[part](found)
+    if without:
+        yield f"{', '.join(without)}: not answered: {NO_INTERFACE}"
 
 
 def _boundaries(found: Mapping[str, Any]) -> Iterator[str]:

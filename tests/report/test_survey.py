@@ -77,5 +77,7 @@ def test_replicas_without_an_interface_are_undecided_and_say_why(bare_inputs, tm
     growth = Growth({"replica-0": found.values}, together, series)
     page = write_report(replace(bare_inputs, growth=growth), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface whose boundaries can be followed" in page
-    assert page.count("Not answered") >= 4
+    assert "boundaries cannot be followed in this cell" in page
+    assert "nothing to say of: law of growth, fluxes, kinetic trapping, verdict" in page
+    assert page.count("why not is told with the boundaries") == 0
     assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()

@@ -28,6 +28,8 @@ WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (
     (2.0, 3.0, 4.0),
 )
 """Sets of widths of slabs, tried in turn."""
+NO_INTERFACE = "no interface whose boundaries can be followed; why not is told with the boundaries"
+"""Why a part that rests on boundaries has no answer."""
 MOST_MISSING = 0.1
 """Share of the frames without boundaries that may be bridged by straight lines."""
 

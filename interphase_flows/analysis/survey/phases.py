@@ -20,7 +20,7 @@ from interphase_flows.analysis.phases.roles import bond_cutoff_angstrom, measure
 from interphase_flows.analysis.slices import heights
 from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
-from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.interfaces import NO_INTERFACE, Interface
 from interphase_flows.analysis.survey.phase_anions import AnionCounter
 from interphase_flows.analysis.survey.phase_diffraction import N_FRAMES, EndPattern
 from interphase_flows.analysis.survey.phase_domains import domains_of
@@ -136,9 +136,7 @@ def phases_of(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
-    without = {
-        "refused": "no interface whose boundaries can be followed; why not is told with the boundaries"
-    }
+    without = {"refused": NO_INTERFACE}
     labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
     if phase_map is not None and not interfaces:
         labels["sides"] = without

@@ -26,7 +26,12 @@ from interphase_flows.analysis.survey.fluxes import (
     flux_table,
     passed_of,
 )
-from interphase_flows.analysis.survey.interfaces import Interface, find_interfaces, interfaces_of
+from interphase_flows.analysis.survey.interfaces import (
+    NO_INTERFACE,
+    Interface,
+    find_interfaces,
+    interfaces_of,
+)
 from interphase_flows.analysis.survey.phases import phases_of
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.profiles import profiles_of
@@ -277,9 +282,7 @@ class _Surveyor:
 
     def _require_interfaces(self) -> None:
         if not self.interfaces:
-            raise AnalysisError(
-                "no interface whose boundaries can be followed; why not is told with the boundaries"
-            )
+            raise AnalysisError(NO_INTERFACE)
 
 
 def judged_with_rates(histories: Sequence[InterphaseHistory]) -> dict[str, Any]:
