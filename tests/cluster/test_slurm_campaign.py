@@ -97,10 +97,11 @@ def cancel_in_the_middle(place: Site, seen: dict[str, Any]) -> None:
         )
         try:
             end = time.monotonic() + ENDS_WITHIN_S
-            while not (status := place.status())["documents"]["models"]:
+            # between two jobs a campaign is submitted, and runs again when a worker takes the next one
+            while not (status := place.status())["documents"]["models"] or status["status"] != "running":
                 assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
-                assert time.monotonic() < end, f"no model was trained: {status}\n{place.logs()}"
-                time.sleep(1)
+                assert time.monotonic() < end, f"no model was trained, or nothing runs: {status}\n{place.logs()}"
+                time.sleep(0.2)
             seen["running"] = status
             seen["cancel"] = place.command("cancel", "tiny").stdout
             assert daemon.wait(ENDS_WITHIN_S) == 0
