@@ -78,6 +78,12 @@ def site(
     cancel_in_the_middle(place, seen)
     place.command("submit", str(tiny_file))
     place.command("launch", "--every", "2")
+    # whoever did the last job writes the report, and looks for another job for a while
+    slurm.wait_until(
+        lambda: len(slurm.idle_nodes()) == len(slurm.nodes),
+        ENDS_WITHIN_S,
+        "workers of a finished campaign stay",
+    )
     yield place
     client: MongoClient[Any] = MongoClient(mongo_uri)
     client.drop_database(f"{database}_fireworks")
@@ -100,7 +106,9 @@ def cancel_in_the_middle(place: Site, seen: dict[str, Any]) -> None:
             # between two jobs a campaign is submitted, and runs again when a worker takes the next one
             while not (status := place.status())["documents"]["models"] or status["status"] != "running":
                 assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
-                assert time.monotonic() < end, f"no model was trained, or nothing runs: {status}\n{place.logs()}"
+                assert time.monotonic() < end, (
+                    f"no model was trained, or nothing runs: {status}\n{place.logs()}"
+                )
                 time.sleep(0.2)
             seen["running"] = status
             seen["cancel"] = place.command("cancel", "tiny").stdout
