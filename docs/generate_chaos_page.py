@@ -33,7 +33,7 @@ WHAT = {
     "node lost": "kill -9 of a node's slurmd; the job's processes go on",
     "allocation cancelled": "scancel",
     "allocation requeued": "scontrol requeue",
-    "walltime": "the walltime of a running allocation is cut to a minute",
+    "walltime": "the walltime of a running allocation is cut short",
     "out of memory": "an allocation takes more memory than it was given, and Slurm kills it",
     "controller restarted": "kill -9 of slurmctld, back after seconds",
     "database restarted": "kill -9 of the database, back after up to 20 s",
