@@ -5,7 +5,7 @@ from pathlib import Path
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import LabelDoc, StructureEntry
-from interphase_flows.jobs.labels import label_key, label_once
+from interphase_flows.jobs.one_label import label_key, label_once
 from interphase_flows.references.spec import GpawSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace

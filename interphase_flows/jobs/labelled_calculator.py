@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.labels import label_once
+from interphase_flows.jobs.one_label import label_once
 from interphase_flows.references.labelling import ReferenceMethod
 from interphase_flows.structures.keys import structure_key
 

@@ -19,8 +19,8 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import AnalysisDoc, LabelDoc, StructureSetDoc
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.labelled_calculator import LabelledCalculator, label_entry
-from interphase_flows.jobs.labels import label_once
 from interphase_flows.jobs.once import once
+from interphase_flows.jobs.one_label import label_once
 from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.keys import content_key
 from interphase_flows.progress import emit

@@ -25,7 +25,8 @@ from ase import Atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import LabelDoc
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, keep_files, label_key, label_structure
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
+from interphase_flows.jobs.one_label import keep_files, label_key, label_structure
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.references import deadline, gpaw_job, gpaw_subprocess
 from interphase_flows.references.deadline import Deadline, process_start_unix_s

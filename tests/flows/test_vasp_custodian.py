@@ -13,7 +13,7 @@ import pytest
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
-from interphase_flows.jobs.labels import label_structure
+from interphase_flows.jobs.one_label import label_structure
 from interphase_flows.references.deadline import process_start_unix_s
 from interphase_flows.references.retries import Action
 from interphase_flows.structures.keys import structure_key

@@ -11,7 +11,7 @@ import pytest
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.labels import label_key, label_once
+from interphase_flows.jobs.one_label import label_key, label_once
 from interphase_flows.references.labelling import IS_CONTINUED
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
