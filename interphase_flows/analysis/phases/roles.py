@@ -4,7 +4,7 @@ Nothing here names an element: roles follow from the two crystals of a campaign,
 shell of the radial distribution ends.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,21 @@ def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> 
     AnalysisError
         The trajectory is empty or lacks the elements of a role.
     """
+    return chemistry_within(
+        frames, roles, lambda first, second: bond_cutoff_angstrom(frames, first, second, every=every)
+    )
+
+
+def chemistry_within(
+    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
+) -> AnionChemistry:
+    """Take the longest bonds of `measured_chemistry` from cut-offs by pair of elements, Å.
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory lacks the elements of a role.
+    """
     formers, ligands = (
         [s for s in sorted(role) if mask_of(frames.numbers, {s}).any()]
         for role in (roles.network_formers, roles.anion_formers)
@@ -79,7 +94,7 @@ def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> 
         )
 
     def longest(first: list[str], second: list[str]) -> float:
-        return max(bond_cutoff_angstrom(frames, a, b, every=every) for a in first for b in second)
+        return max(cutoff_angstrom(a, b) for a in first for b in second)
 
     return AnionChemistry(
         anion_centres=roles.network_formers,

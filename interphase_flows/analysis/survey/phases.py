@@ -16,11 +16,12 @@ from interphase_flows.analysis.frames import FloatArray, mask_of
 from interphase_flows.analysis.neighbours import face_distances
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.analysis.phases.roles import bond_cutoff_angstrom, measured_chemistry, roles_of
+from interphase_flows.analysis.phases.roles import chemistry_within, roles_of
 from interphase_flows.analysis.slices import heights
 from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import NO_INTERFACE, Interface
+from interphase_flows.analysis.survey.pair_cutoffs import PairCutoffs
 from interphase_flows.analysis.survey.phase_anions import AnionCounter
 from interphase_flows.analysis.survey.phase_diffraction import N_FRAMES, EndPattern
 from interphase_flows.analysis.survey.phase_domains import domains_of
@@ -34,8 +35,6 @@ from interphase_flows.exceptions import AnalysisError
 ATOMS = "atoms"
 """What labels are shares of."""
 MOST_LABELLED = 60
-CHEMISTRY_FRAMES, CHEMISTRY_ATOMS = 20, 20_000
-"""Frames from which bonds are measured: so many, or fewer that have so many atoms together."""
 LARGEST_TEMPERATURE_MISMATCH = 0.25
 """Of the references, over the run's temperature, beyond which a note says so."""
 NO_REFERENCES = (
@@ -49,6 +48,7 @@ def phases_of(
     question: SurveyQuestion,
     interfaces: Sequence[Interface],
     references: PhaseReferences | None,
+    cutoffs: PairCutoffs,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Answer the part.
 
@@ -62,6 +62,8 @@ def phases_of(
         Interphases that are followed.
     references
         Phases at temperature; without them no atom has a label.
+    cutoffs
+        Where first shells end, and so the longest bonds.
 
     Returns
     -------
@@ -77,17 +79,13 @@ def phases_of(
     if not mask_of(frames.numbers, roles.mobile_cations).any():
         raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
-    stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass below
-    n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))
-    every = max(1, frames.n_frames // n_measured)
-    chemistry = measured_chemistry(frames, roles, every=every)
+    chemistry = chemistry_within(frames, roles, cutoffs)
     cation_cutoff = max(
-        bond_cutoff_angstrom(frames, ligand, cation, every=every)
+        cutoffs(ligand, cation)
         for ligand in sorted(roles.anion_formers)
         for cation in sorted(roles.mobile_cations)
         if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
     )
-    frames.stage = stage
     model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
     times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0

@@ -1,6 +1,6 @@
 """Neighbours within the first shell, slice by slice: cations around anions, ligands around network formers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray, mask_of
 from interphase_flows.analysis.neighbours import PeriodicTree
-from interphase_flows.analysis.phases.roles import Roles, bond_cutoff_angstrom
+from interphase_flows.analysis.phases.roles import Roles
 from interphase_flows.analysis.profiles import elements_of
 from interphase_flows.exceptions import AnalysisError
 
@@ -28,7 +28,9 @@ class Shell:
         return f"{'/'.join(self.cutoffs_angstrom)} around {self.centre}"
 
 
-def measured_shells(frames: FrameSource, roles: Roles, *, every: int) -> list[Shell]:
+def measured_shells(
+    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
+) -> list[Shell]:
     """Return mobile cations around every other element, and ligands around network formers.
 
     A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`.
@@ -39,13 +41,13 @@ def measured_shells(frames: FrameSource, roles: Roles, *, every: int) -> list[Sh
         The trajectory.
     roles
         Which element does what.
-    every
-        Stride between the frames that g(r) is averaged over.
+    cutoff_angstrom
+        Where the first shell of a pair of elements ends, Å.
 
     Raises
     ------
     AnalysisError
-        The trajectory is empty, or has no pair of elements to count.
+        The trajectory has no pair of elements to count.
     """
     cations, formers, ligands = (
         [symbol for symbol in sorted(role) if mask_of(frames.numbers, {symbol}).any()]
@@ -56,7 +58,7 @@ def measured_shells(frames: FrameSource, roles: Roles, *, every: int) -> list[Sh
         *((centre, ligands) for centre in formers),
     ]
     shells = [
-        Shell(centre, {each: bond_cutoff_angstrom(frames, centre, each, every=every) for each in neighbours})
+        Shell(centre, {each: cutoff_angstrom(centre, each) for each in neighbours})
         for centre, neighbours in wanted
         if neighbours
     ]

@@ -20,8 +20,8 @@ from interphase_flows.analysis.slices import heights, wrapped_index
 from interphase_flows.analysis.survey.common_drift import CommonDrift
 from interphase_flows.analysis.survey.counted_frames import CountedFrames
 from interphase_flows.analysis.survey.interfaces import Interface
+from interphase_flows.analysis.survey.pair_cutoffs import PairCutoffs
 from interphase_flows.analysis.survey.phase_map import Heights, layer_of
-from interphase_flows.analysis.survey.phases import CHEMISTRY_ATOMS, CHEMISTRY_FRAMES
 from interphase_flows.analysis.survey.profile_blocks import BlockMeans, TimeBlocks, block_means
 from interphase_flows.analysis.survey.profile_coordination import Shell, ShellCounter, measured_shells
 from interphase_flows.analysis.survey.question import SurveyQuestion
@@ -35,7 +35,10 @@ NM3_PER_ANGSTROM3 = 1e-3
 
 
 def profiles_of(
-    frames: CountedFrames, question: SurveyQuestion, interfaces: Sequence[Interface]
+    frames: CountedFrames,
+    question: SurveyQuestion,
+    interfaces: Sequence[Interface],
+    cutoffs: PairCutoffs,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Answer the part.
 
@@ -47,6 +50,8 @@ def profiles_of(
         What the two sides are made of.
     interfaces
         Interphases that are followed; there may be none.
+    cutoffs
+        Where first shells end.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def profiles_of(
             "one frame is no average: profiles against time need two, and intervals four; write frames more often, or "
             "use analysis.profiles.composition_profile for a single frame"
         )
-    shells, refused = _shells(frames, question)
+    shells, refused = _shells(frames, question, cutoffs)
     numbers = np.asarray(frames.numbers)
     elements = elements_of(frames)
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
@@ -162,19 +167,14 @@ def profiles_of(
     return values, arrays
 
 
-def _shells(frames: CountedFrames, question: SurveyQuestion) -> tuple[list[Shell], str]:
+def _shells(frames: CountedFrames, question: SurveyQuestion, cutoffs: PairCutoffs) -> tuple[list[Shell], str]:
     """Return what is counted, or nothing and why."""
-    stage, frames.stage = frames.stage, ""  # what is told are the frames of the pass
-    n_measured = int(np.clip(CHEMISTRY_ATOMS // frames.n_atoms, 2, CHEMISTRY_FRAMES))
     try:
-        roles = roles_of(question.electrode, question.electrolyte)
-        return measured_shells(frames, roles, every=max(1, frames.n_frames // n_measured)), ""
+        return measured_shells(frames, roles_of(question.electrode, question.electrolyte), cutoffs), ""
     except AnalysisError as error:
         if frames.damage is not None:
             raise
         return [], str(error)
-    finally:
-        frames.stage = stage
 
 
 def _told(shells: Sequence[Shell], whole: BlockMeans) -> list[dict[str, Any]]:

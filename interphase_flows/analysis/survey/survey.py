@@ -32,6 +32,7 @@ from interphase_flows.analysis.survey.interfaces import (
     find_interfaces,
     interfaces_of,
 )
+from interphase_flows.analysis.survey.pair_cutoffs import PairCutoffs
 from interphase_flows.analysis.survey.phases import phases_of
 from interphase_flows.analysis.survey.plain import plain
 from interphase_flows.analysis.survey.profiles import profiles_of
@@ -100,6 +101,7 @@ class _Surveyor:
     ) -> None:
         self.frames, self.question, self.told_as = frames, question, told_as
         self.references = references
+        self.cutoffs = PairCutoffs(frames)
         self.values: dict[str, Any] = {}
         self.arrays: dict[str, FloatArray] = {}
         self.interfaces: list[Interface] = []
@@ -260,12 +262,12 @@ class _Surveyor:
         return judged_with_rates([history])
 
     def _profiles(self) -> dict[str, Any]:
-        values, arrays = profiles_of(self.frames, self.question, self.interfaces)
+        values, arrays = profiles_of(self.frames, self.question, self.interfaces, self.cutoffs)
         self.arrays |= arrays
         return values
 
     def _phases(self) -> dict[str, Any]:
-        values, arrays = phases_of(self.frames, self.question, self.interfaces, self.references)
+        values, arrays = phases_of(self.frames, self.question, self.interfaces, self.references, self.cutoffs)
         self.arrays |= arrays
         return values
 

@@ -76,7 +76,8 @@ def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, c
     maker = LabelMaker(reference=SpheresSpec())
     key = label_key(frames.entries[0].key, spheres.identity.key, Gates())
     monkeypatch.setattr(
-        "interphase_flows.jobs.one_label.deadline", lambda settings: Deadline(0.0 if is_held else None, "a test")
+        "interphase_flows.jobs.one_label.deadline",
+        lambda settings: Deadline(0.0 if is_held else None, "a test"),
     )
     with workspace.own_work_folder("labels", key) as folder:
         is_held = True
