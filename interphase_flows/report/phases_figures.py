@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, METAL, UNKNOWN_LABEL
+from interphase_flows.report.interphase_lines import dashes_of, interphases_of
 from interphase_flows.report.phase_kinetics_figure import fitted_shares, share_kinetics_figure
 from interphase_flows.report.reaction_graph_figure import reaction_graph_figure
 from interphase_flows.report.style import (
@@ -146,11 +147,9 @@ def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
         axes = figure.subplots()
         axes.pcolormesh(time_edges, edges, image.transpose(1, 0, 2), rasterized=True)
         axes.grid(visible=False)
-        for name, ends in _interphases(arrays):
+        for name, ends in interphases_of(arrays, "phases"):
             for column in ends.T:
-                axes.plot(
-                    times, column, color=BLACK, linewidth=1.2, linestyle="--" if name == "above" else ":"
-                )
+                axes.plot(times, column, color=BLACK, linewidth=1.2, linestyle=dashes_of(name))
         axes.set(xlabel="time (ps)", ylabel="height (Å)", ylim=(edges[0], edges[-1]))
         most = [name for i, name in enumerate(names) if ((first == i) & (total > 0)).any()]
         _legend(figure, most, colours)
@@ -244,21 +243,12 @@ def _shown(names: Sequence[str], atoms: NDArray[np.floating]) -> list[str]:
     return [name for name, occurs in zip(names, there, strict=True) if occurs]
 
 
-def _interphases(arrays: Arrays) -> list[tuple[str, NDArray[np.floating]]]:
-    start, end = "phases.interphase_", "_angstrom"
-    return [
-        (name.removeprefix(start).removesuffix(end), arrays[name])
-        for name in arrays
-        if name.startswith(start)
-    ]
-
-
 def _boundaries(axes: Axes, arrays: Arrays, rows: slice) -> None:
-    for name, ends in _interphases(arrays):
+    for name, ends in interphases_of(arrays, "phases"):
         here = ends[rows]
         here = here[np.isfinite(here).all(axis=1)]
         for height in here.mean(axis=0) if len(here) else ():
-            axes.axvline(height, color=BLACK, linewidth=1.2, linestyle="--" if name == "above" else ":")
+            axes.axvline(height, color=BLACK, linewidth=1.2, linestyle=dashes_of(name))
 
 
 def _legend(figure: Figure, names: Sequence[str], colours: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from interphase_flows.report.interphase_lines import dashes_of, interphases_of
 from interphase_flows.report.style import BLACK, BLUE, DASHES, VERMILION, element_colour, figure_style
 
 Arrays = Mapping[str, NDArray[np.floating]]
@@ -146,29 +147,16 @@ def _top(values: NDArray[np.floating]) -> float:
     return 1.35 * highest if highest > 0 else 1.0
 
 
-def _interphases(arrays: Arrays) -> list[tuple[str, NDArray[np.floating]]]:
-    start, end = "profiles.interphase_", "_angstrom"
-    return [
-        (name.removeprefix(start).removesuffix(end), arrays[name])
-        for name in sorted(arrays)
-        if name.startswith(start)
-    ]
-
-
-def _dashes(side: str) -> str:
-    return "--" if side == "above" else ":"
-
-
 def _boundaries(axes: Axes, arrays: Arrays, block: int) -> None:
     height = arrays["profiles.edges_angstrom"][-1]
-    for side, ends in _interphases(arrays):
+    for side, ends in interphases_of(arrays, "profiles"):
         for place in ends[block][np.isfinite(ends[block])] % height:
-            axes.axvline(place, color=BLACK, linewidth=1.2, linestyle=_dashes(side))
+            axes.axvline(place, color=BLACK, linewidth=1.2, linestyle=dashes_of(side))
 
 
 def _boundary_handles(arrays: Arrays) -> list[Line2D]:
     return [
-        Line2D([], [], color=BLACK, linewidth=1.2, linestyle=_dashes(side), label=f"interphase {side}")
-        for side, ends in _interphases(arrays)
+        Line2D([], [], color=BLACK, linewidth=1.2, linestyle=dashes_of(side), label=f"interphase {side}")
+        for side, ends in interphases_of(arrays, "profiles")
         if np.isfinite(ends).any()
     ]
