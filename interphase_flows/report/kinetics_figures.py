@@ -5,10 +5,11 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from interphase_flows.analysis.kinetics.growth import LAWS, GrowthKinetics
 from interphase_flows.analysis.passivation.history import GROWTH
@@ -29,21 +30,11 @@ def growth_figure(time_ps: ArrayLike, values: ArrayLike, kinetics: GrowthKinetic
         What the values are, with their unit.
     """
     time = np.asarray(time_ps, dtype=float)
-    laws = {law.name: law for law in LAWS}
     with figure_style():
         figure = Figure(figsize=(6.4, 3.4))
         axes = figure.subplots()
-        axes.plot(time, np.asarray(values, dtype=float), ".", color=GREY, markersize=2.5)
-        fitted = time[time <= kinetics.fitted_until_ps]
-        for estimate, colour, dashes in zip(kinetics.candidates, cycle(CYCLE), cycle(DASHES), strict=False):
-            numbers = np.array([interval.value for interval in estimate.parameters.values()])
-            curve = laws[estimate.law].curve(fitted, numbers)
-            axes.plot(fitted, curve, color=colour, linestyle=dashes, label=estimate.law.replace("_", " "))
-            if (crossover := estimate.parameters.get("crossover_ps")) is not None:
-                axes.axvspan(crossover.lower, crossover.upper, color=colour, alpha=0.25, linewidth=0)
-                axes.axvline(crossover.value, color=colour, linewidth=0.8)
+        draw_laws(axes, time, np.asarray(values, dtype=float), kinetics)
         if kinetics.depletion is not None:
-            axes.axvspan(kinetics.depletion.time_ps, time[-1], color=VERMILION, alpha=0.12, linewidth=0)
             axes.text(
                 kinetics.depletion.time_ps, 0.03, f" {kinetics.depletion.reservoir} exhausted",
                 transform=axes.get_xaxis_transform(), fontsize=8.5, color=VERMILION,
@@ -52,6 +43,41 @@ def growth_figure(time_ps: ArrayLike, values: ArrayLike, kinetics: GrowthKinetic
         if kinetics.candidates:
             axes.legend(loc="upper left")
     return figure
+
+
+def draw_laws(
+    axes: Axes,
+    time_ps: NDArray[np.floating],
+    values: NDArray[np.floating],
+    kinetics: GrowthKinetics,
+    start: float = 0.0,
+    sign: float = 1.0,
+) -> None:
+    """Draw a series, the laws that are left, their crossovers, and what was left out.
+
+    Parameters
+    ----------
+    axes
+        To draw on.
+    time_ps, values
+        (n_frames,) each.
+    kinetics
+        Of the change of the values: they are ``start + sign * law``.
+    start, sign
+        Of the values.
+    """
+    laws = {law.name: law for law in LAWS}
+    axes.plot(time_ps, values, ".", color=GREY, markersize=2.5)
+    fitted = np.asarray(time_ps[time_ps <= kinetics.fitted_until_ps], dtype=float)
+    for estimate, colour, dashes in zip(kinetics.candidates, cycle(CYCLE), cycle(DASHES), strict=False):
+        numbers = np.array([interval.value for interval in estimate.parameters.values()])
+        curve = start + sign * laws[estimate.law].curve(fitted, numbers)
+        axes.plot(fitted, curve, color=colour, linestyle=dashes, label=estimate.law.replace("_", " "))
+        if (crossover := estimate.parameters.get("crossover_ps")) is not None:
+            axes.axvspan(crossover.lower, crossover.upper, color=colour, alpha=0.25, linewidth=0)
+            axes.axvline(crossover.value, color=colour, linewidth=0.8)
+    if kinetics.depletion is not None:
+        axes.axvspan(kinetics.depletion.time_ps, time_ps[-1], color=VERMILION, alpha=0.12, linewidth=0)
 
 
 def verdict_figure(verdict: Verdict) -> Figure:
