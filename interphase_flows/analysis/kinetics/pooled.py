@@ -65,12 +65,10 @@ def pooled_kinetics(replicas: Sequence[GrowthKinetics]) -> PooledKinetics:
     independent = sum(each.n_independent for each in replicas)
     decision, reason = names[0], f"every other law as simple is worse by more than {DECISIVE:g} in summed BIC"
     if independent < LEAST_INDEPENDENT:
-        decision, reason = (
-            UNDECIDED,
-            (
-                f"the frames of all replicas are worth {independent:.0f} independent samples, and "
-                f"{LEAST_INDEPENDENT:.0f} are needed"
-            ),
+        decision = UNDECIDED
+        reason = (
+            f"the frames of all replicas are worth {independent:.0f} independent samples, and {LEAST_INDEPENDENT:.0f} "
+            "are needed"
         )
     elif len(names) > 1:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
