@@ -37,11 +37,11 @@ from bson.raw_bson import RawBSONDocument
 from mongo import BenchDatabase, bench_database, cpu_s
 from replay_figures import launches_by_kind, sizes, told, told_times
 
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.labels import MOST_JOBS
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.submission import routed_workflow
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.submission import routed_workflow
+from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 

@@ -45,9 +45,9 @@ from pymongo.monitoring import (
     register,
 )
 
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.submission import routed_workflow
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.submission import routed_workflow
+from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 

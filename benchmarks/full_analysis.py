@@ -25,14 +25,14 @@ from ase import Atoms
 from interface_cell import ELECTRODE, ELECTROLYTE, MOVES_ANGSTROM, interface_cell
 from phases import phase_model
 
-from interphase_flows.analysis.frame_threads import by_frame
-from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.parallel import by_frame
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.atom_labels import label_atoms
-from interphase_flows.analysis.readers.opening import open_trajectory
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
-from interphase_flows.progress import listening
+from interphase_flows.runtime.progress import listening
 
 GOAL_PER_S, LIMIT_GB = 20.0, 2.0
 THICK_ANGSTROM = {ELECTRODE: 62.0, ELECTROLYTE: 110.0}

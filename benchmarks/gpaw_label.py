@@ -43,11 +43,11 @@ OURS = """
 import json, sys
 from pathlib import Path
 from ase.io import read
-from interphase_flows.documents.records import LabelDoc
+from interphase_flows.schemas.records import LabelDoc
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.jobs.once import recall
+from interphase_flows.jobs.caching import recall
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.references.spec import GpawSpec
+from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 settings = Settings(root=Path(sys.argv[1]).parent / "runs", n_threads=1)
@@ -106,8 +106,8 @@ def main() -> None:
             "libopenmpi-dev gcc, then pip install 'interphase-flows[gpaw]'"
         )
         return
-    from interphase_flows.references.spec import GpawSpec
-    from interphase_flows.structures.laptop import laptop_interface
+    from interphase_flows.reference.spec import GpawSpec
+    from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
 
     interface = laptop_interface(max_atoms=66).atoms
     cutoff_eV = QUICK_CUTOFF_EV if quick else GpawSpec().cutoff_eV

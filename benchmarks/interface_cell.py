@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
 
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 
 ELECTRODE, ELECTROLYTE = "Li", "Li7P3S11"
 THICK_ANGSTROM = {ELECTRODE: 40.0, "Li2S": 24.0, "Li3P": 24.0, ELECTROLYTE: 64.0}

@@ -25,7 +25,7 @@ from nequip.utils.global_state import set_global_state
 
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
 
 TYPES = ["Li", "P", "S"]
 CUTOFF_ANGSTROM = 5.0

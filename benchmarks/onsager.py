@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import onsager_matrix
 
 SPECIES = {3: 0.5, 15: 0.15, 16: 0.35}

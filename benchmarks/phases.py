@@ -21,10 +21,9 @@ import freud
 import numpy as np
 from interface_cell import interface_cell, moved
 
-from interphase_flows.analysis.environments import classify_environments
-from interphase_flows.analysis.frame_threads import available_processors, by_frame
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.neighbours import pairs_within
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.neighbours import pairs_within
+from interphase_flows.analysis.geometry.parallel import available_processors, by_frame
 from interphase_flows.analysis.phases.anion_descriptors import anion_descriptors
 from interphase_flows.analysis.phases.atom_labels import (
     PhaseModel,
@@ -32,7 +31,8 @@ from interphase_flows.analysis.phases.atom_labels import (
     fit_phase_model,
     label_atoms,
 )
-from interphase_flows.structures.library import load_phase
+from interphase_flows.analysis.speciation.anion_species import classify_environments
+from interphase_flows.structures.crystals.library import load_phase
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from freud_descriptors import freud_descriptors, freud_pairs

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 
-from interphase_flows.analysis.boundaries import (
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.interfaces.boundaries import (
     DEFAULT_WIDTHS_ANGSTROM,
     TwoSides,
     interphase_boundaries,
 )
-from interphase_flows.analysis.crossings import crossings
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.profiles import composition_profile
-from interphase_flows.analysis.value_profiles import profile_of
+from interphase_flows.analysis.interfaces.plane_flux import crossings
+from interphase_flows.analysis.profiles.composition import composition_profile
+from interphase_flows.analysis.profiles.value_profiles import profile_of
 
 CELL = np.array([[40.0, 0.0, 0.0], [10.0, 42.0, 0.0], [-15.0, 12.0, 180.0]])
 HEIGHT_ANGSTROM = 180.0

@@ -12,13 +12,13 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from pydantic import BaseModel, ConfigDict
 
-from interphase_flows.documents.records import (
+from interphase_flows.content_keys import content_key
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
+from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.schemas.records import (
     MethodIdentity,
 )
-from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.keys import content_key
-from interphase_flows.references.labelling import RawLabel, ReferenceMethod
-from interphase_flows.references.spec import MethodSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import current_workspace
 

@@ -7,7 +7,7 @@ from jobflow import Flow, Job
 from recorded_method import RecordedSpec, Replay
 from replayed_jobs import STAND_INS, FirstStructuresMaker
 
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker

@@ -14,8 +14,16 @@ from ase import Atoms
 from jobflow import Maker, job
 from recorded_method import RecordedMethod, Replay, random_of
 
-from interphase_flows.documents.artifact import ArtifactRef
-from interphase_flows.documents.records import (
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.iterations import IterationMaker
+from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.selection import SelectMaker
+from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.records import (
     Baseline,
     Calibration,
     CommitteeDoc,
@@ -28,14 +36,6 @@ from interphase_flows.documents.records import (
     StructureSetDoc,
     Walker,
 )
-from interphase_flows.jobs.datasets import DatasetMaker
-from interphase_flows.jobs.iterations import IterationMaker
-from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
-from interphase_flows.jobs.once import once
-from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.jobs.selection import SelectMaker
-from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.keys import content_key
 from interphase_flows.storage.workspace import current_workspace
 
 N_ATOMS = 66
@@ -45,7 +45,7 @@ RATTLE_ANGSTROM = 0.05
 
 @functools.cache
 def _interface() -> Atoms:
-    from interphase_flows.structures.laptop import laptop_interface
+    from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
 
     return laptop_interface(max_atoms=N_ATOMS).atoms
 

@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 from ase.io.trajectory import Trajectory as AseTrajectory
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 
 VIBRATION_ANGSTROM = 0.2

@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
 
 PAGE = Path(__file__).parent / "campaign_file.md"
 

@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from interphase_flows.report.convergence import KINDS, Convergence, choice_in_words, convergence_figure
-from interphase_flows.report.style import rendered
+from interphase_flows.report.figures.style import rendered
+from interphase_flows.report.sections.convergence import (
+    KINDS,
+    Convergence,
+    choice_in_words,
+    convergence_figure,
+)
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
 HERE = Path(__file__).parent

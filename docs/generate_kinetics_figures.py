@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from interphase_flows.analysis.kinetics.growth import thickness_kinetics
+from interphase_flows.analysis.growth.kinetics import thickness_kinetics
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.report.kinetics_figures import growth_figure, verdict_figure
-from interphase_flows.report.style import rendered
+from interphase_flows.report.figures.growth import growth_figure, verdict_figure
+from interphase_flows.report.figures.style import rendered
 
 IMAGES = Path(__file__).parent / "images"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from jobflow import run_locally
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
+from interphase_flows.commands.convergence import StudyOptions, run_convergence_study
 from interphase_flows.flows.lattice_constants import LatticeConstantsFlowMaker
 from interphase_flows.jobs.lattice_constants import ScaledCrystalsMaker
-from interphase_flows.managers.convergence import StudyOptions, run_convergence_study
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 

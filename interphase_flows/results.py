@@ -21,7 +21,9 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
-from interphase_flows.documents.records import (
+from interphase_flows.exceptions import InputError
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.schemas.records import (
     AnalysisDoc,
     CampaignResult,
     CommitteeDoc,
@@ -33,8 +35,6 @@ from interphase_flows.documents.records import (
     SegmentDoc,
     StructureSetDoc,
 )
-from interphase_flows.exceptions import InputError
-from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
 from interphase_flows.storage.queries import (

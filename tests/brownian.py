@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import lfilter
 
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport.reference_frames import frame_matrix
 
 NUMBERS = np.array([3, 15, 16])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from jobflow import Flow
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.submission import routed_workflow
-from interphase_flows.managers.local import register_campaign
-from interphase_flows.managers.status import SUBMITTED
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.commands.status import SUBMITTED
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.submission import routed_workflow
+from interphase_flows.runners.local import register_campaign
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import environment

@@ -3,8 +3,8 @@
 import freud
 import numpy as np
 
-from interphase_flows.analysis.freud_boxes import centred, freud_box
-from interphase_flows.analysis.neighbours import repeated
+from interphase_flows.analysis.geometry.freud_boxes import centred, freud_box
+from interphase_flows.analysis.geometry.neighbours import repeated
 from interphase_flows.analysis.phases.anion_descriptors import N_CATIONS, N_SUBLATTICE
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 
 HEIGHT_ANGSTROM = 90.0
 ELECTRODE_ANGSTROM = 30.0

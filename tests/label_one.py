@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import LabelDoc, StructureEntry
-from interphase_flows.jobs.one_label import label_key, label_once
-from interphase_flows.references.spec import GpawSpec
+from interphase_flows.jobs.label_structure import label_key, label_once
+from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.schemas.records import LabelDoc, StructureEntry
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
-from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.structure_keys import structure_key
 from real_gpaw import lithium_phosphide
 
 CAMPAIGN = "faults"

@@ -1,6 +1,6 @@
 """Thiophosphates of lithium, as the tests of phases tell them: bonds, what moves, and where its first shell ends."""
 
-from interphase_flows.analysis.environments import AnionChemistry
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 
 LI_P_S = AnionChemistry(
     anion_centres=frozenset({"P"}),

@@ -1,7 +1,7 @@
 """Documents of a loop, as small as they can be."""
 
-from interphase_flows.documents.artifact import ArtifactRef
-from interphase_flows.documents.records import (
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.records import (
     Baseline,
     Calibration,
     CommitteeDoc,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 
 CELL = np.diag([16.0, 16.0, 90.0])
 PLANES_PER_ANGSTROM = 3

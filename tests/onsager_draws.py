@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from interphase_flows.analysis.transport.arrhenius import MeasuredAt
-from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
+from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt
 from interphase_flows.units import KB_EV_PER_K
 
 ENERGIES_EV = np.array([0.25, 0.6])

@@ -4,7 +4,7 @@ import numpy as np
 
 from interphase_flows.analysis.phases.atom_labels import ThermalReference
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 from phase_runs import frames_of
 
 N_METAL, N_CRYSTAL = 40, 48

@@ -15,10 +15,10 @@ from ase import Atoms
 from ase.build import make_supercell
 from ase.optimize import FIRE
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.phases.thermal_references import read_frames, thermal_frames, write_frames
-from interphase_flows.references.chgnet import CHGNetMethod
-from interphase_flows.structures.library import load_phase
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.md.thermal_references import read_frames, thermal_frames, write_frames
+from interphase_flows.reference.chgnet import CHGNetMethod
+from interphase_flows.structures.crystals.library import load_phase
 
 FOLDER = Path(__file__).parent / "physics" / "data" / "phases"
 SEEDS = {"train": (11, 12), "test": (92,)}

@@ -8,10 +8,10 @@ from ase import Atoms
 from ase.calculators.calculator import all_changes
 from ase.calculators.lj import LennardJones
 
-from interphase_flows.documents.records import MethodIdentity
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.references.labelling import RawLabel
-from interphase_flows.references.spec import MethodSpec
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.schemas.records import MethodIdentity
 from interphase_flows.settings import Settings
 
 

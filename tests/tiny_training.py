@@ -11,8 +11,8 @@ from interphase_flows.datasets.baseline import fit_baseline
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.potentials.training import TrainedMember, train_member
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.perturb import strained_and_rattled
 
 CUTOFF_ANGSTROM = 4.0
 N_EPOCHS = 5

@@ -12,8 +12,8 @@ from ase.data import chemical_symbols
 from ase.io import write
 from ase.io.trajectory import TrajectoryWriter as AseTrajectoryWriter
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.readers.opening import open_trajectory
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 

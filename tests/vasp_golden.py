@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ase import Atoms
 
-from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.reference.spec import VaspSpec
+from interphase_flows.reference.vasp.method import VASPMethod
 from interphase_flows.settings import Settings
-from interphase_flows.structures.laptop import laptop_interface
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
 
 GOLDEN = Path(__file__).parent / "inputs" / "vasp"
 GOLDEN_FILES = ("INCAR", "KPOINTS", "POTCAR.spec")

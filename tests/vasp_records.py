@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.data import atomic_numbers
 
-from interphase_flows.references.spec import VaspSpec
+from interphase_flows.reference.spec import VaspSpec
 from vasp_record_files import VARIABLE, record_text
 
 needs_records = pytest.mark.skipif(

@@ -4,7 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from interphase_flows.references.vasp import VASPMethod
+from interphase_flows.reference.vasp.method import VASPMethod
 from interphase_flows.settings import Settings
 from vasp_records import SILICON
 

@@ -1,6 +1,6 @@
 """The quickstart campaign in Python: equal to li_li7p3s11_quickstart.yaml, key by key."""
 
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
 
 campaign = Campaign(
     name="li_li7p3s11_quickstart",
@@ -33,7 +33,7 @@ campaign = Campaign(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    from interphase_flows.managers.local import run_campaign
+    from interphase_flows.runners.local import run_campaign
     from interphase_flows.settings import load_settings
 
     print(run_campaign(campaign, load_settings()).outcome)

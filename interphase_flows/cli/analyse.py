@@ -94,14 +94,14 @@ def analyse(
     A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
     when the two sides touched.
     """
-    from interphase_flows.analysis.survey.survey import survey
-    from interphase_flows.analysis.survey.transport_question import TransportQuestion, charges_of, frame_of
-    from interphase_flows.console import shown_progress
+    from interphase_flows.analysis.pipeline.interface_analysis import survey
+    from interphase_flows.analysis.transport.settings import TransportQuestion, charges_of, frame_of
+    from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.commands.phase_references import made_references
+    from interphase_flows.commands.trajectory_settings import campaign_run, trajectory_file
     from interphase_flows.exceptions import InputError
-    from interphase_flows.managers.phase_choice import made_references
-    from interphase_flows.managers.trajectory_choice import campaign_run, trajectory_file
-    from interphase_flows.report.survey import write_survey
-    from interphase_flows.report.survey_words import words_of
+    from interphase_flows.report.sections.interface_analysis import write_survey
+    from interphase_flows.report.text.interface_analysis import words_of
 
     parts = [part.strip() for part in only.split(",")] if only else []
     reference, at_rest = frame_of(frame)

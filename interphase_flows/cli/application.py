@@ -47,7 +47,7 @@ def settings_of(root: Path | None) -> "Settings":
 
 def named(name: str | None, root: Path | None) -> tuple["Settings", str]:
     """Return the settings and the campaign's name, which may be left out if there is only one."""
-    from interphase_flows.managers.status import only_campaign
+    from interphase_flows.commands.status import only_campaign
 
     settings = settings_of(root)
     return settings, name or only_campaign(settings)

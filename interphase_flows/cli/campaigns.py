@@ -10,7 +10,7 @@ from rich.table import Table
 from interphase_flows.cli.application import AcceptChanges, Name, Root, app, named, settings_of
 
 if TYPE_CHECKING:
-    from interphase_flows.campaigns.schema import Campaign
+    from interphase_flows.campaign.schema import Campaign
     from interphase_flows.settings import Settings
 
 
@@ -27,9 +27,9 @@ def run(
 
     It may be stopped at any instant, also by kill -9: `interphase resume` goes on from there.
     """
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.campaigns.yaml_file import load_yaml_model
-    from interphase_flows.managers.preflight import check_campaign, missing_on_this_machine
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
+    from interphase_flows.campaign.yaml_file import load_yaml_model
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     check_campaign(campaign, is_run_here=not dry_run)
@@ -60,13 +60,13 @@ def resume(
 
     One that failed or was cancelled on a cluster goes on by [bold]interphase submit[/bold].
     """
-    from interphase_flows.managers.local import stored_campaign
+    from interphase_flows.runners.local import stored_campaign
 
     settings, name = named(name, root)
     if _is_released(settings, name, retry_rejected):
         return
     if retry_rejected:
-        from interphase_flows.managers.rejections import retry_rejected as retry
+        from interphase_flows.commands.rejections import retry_rejected as retry
 
         print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be computed again")
     _run(stored_campaign(settings, name), settings, accept_changes=False)
@@ -75,7 +75,7 @@ def resume(
 def _is_released(settings: "Settings", name: str, retry_rejected: str | None) -> bool:
     """Let a campaign go on that is held on a cluster; False if it has no jobs there."""
     from interphase_flows.exceptions import InputError
-    from interphase_flows.managers.cluster.control import is_on_cluster, release_campaign
+    from interphase_flows.runners.fireworks.control import is_on_cluster, release_campaign
 
     if not is_on_cluster(settings, name):
         return False
@@ -121,18 +121,22 @@ def converge(
 
     It may be stopped at any instant: the same command goes on. Labels are shared with the campaign.
     """
-    from interphase_flows.analysis.settings_convergence import Tolerances
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.campaigns.yaml_file import load_yaml_model
-    from interphase_flows.console import shown_progress
-    from interphase_flows.managers.convergence import (
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.campaign.yaml_file import load_yaml_model
+    from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.commands.convergence import (
         StudyOptions,
         plan_convergence_study,
         plan_table,
         run_convergence_study,
     )
-    from interphase_flows.report.convergence import Convergence, choice_in_words, write_convergence_page
-    from interphase_flows.report.convergence_table import convergence_table
+    from interphase_flows.reference.convergence import Tolerances
+    from interphase_flows.report.sections.convergence import (
+        Convergence,
+        choice_in_words,
+        write_convergence_page,
+    )
+    from interphase_flows.report.text.convergence import convergence_table
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
@@ -169,9 +173,9 @@ def _numbers(option: str, text: str) -> list[float]:
 
 
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:
-    from interphase_flows.console import shown_progress
-    from interphase_flows.managers.local import run_campaign
-    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.report.collect.from_ledger import write_campaign_report
+    from interphase_flows.runners.local import run_campaign
     from interphase_flows.storage.workspace import open_workspace
 
     with shown_progress(Console(stderr=True)):
@@ -183,9 +187,9 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> No
 
 
 def _print_plan(campaign: "Campaign", settings: "Settings") -> None:
-    from interphase_flows.campaigns.plan import plan_campaign
-    from interphase_flows.managers.label_budget import known_label_costs
-    from interphase_flows.references.cost import told_duration
+    from interphase_flows.costs.budget import known_label_costs
+    from interphase_flows.costs.campaign_plan import plan_campaign
+    from interphase_flows.costs.model import told_duration
 
     costs = known_label_costs(settings, campaign)
     stages = plan_campaign(campaign, costs)

@@ -37,9 +37,9 @@ def submit(
     The same campaign file as for [bold]interphase run[/bold]; the settings say where MongoDB is and what workers ask
     for. As the campaign goes on it makes new jobs: [bold]interphase launch --every 60[/bold] starts workers for them.
     """
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.campaigns.yaml_file import load_yaml_model
-    from interphase_flows.managers.cluster.submission import submit_campaign
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.campaign.yaml_file import load_yaml_model
+    from interphase_flows.runners.fireworks.submission import submit_campaign
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     settings = settings_of(root)
@@ -68,8 +68,8 @@ def launch(
     With [bold]--every[/bold], jobs whose worker is gone are also found and run again, as by
     [bold]interphase recover[/bold].
     """
-    from interphase_flows.managers.cluster.allocations import allocation_script
-    from interphase_flows.managers.cluster.states import n_open_jobs
+    from interphase_flows.runners.fireworks.states import n_open_jobs
+    from interphase_flows.runners.slurm.allocations import allocation_script
 
     settings = settings_of(root)
     if dry_run:
@@ -102,7 +102,7 @@ def recover(
 
     [bold]interphase launch --every[/bold] does this, too.
     """
-    from interphase_flows.managers.cluster.states import n_open_jobs
+    from interphase_flows.runners.fireworks.states import n_open_jobs
 
     settings = settings_of(root)
 
@@ -135,8 +135,8 @@ def repeat(look: Callable[[], bool], every_s: float | None) -> None:
 
 
 def _recover_once(settings: "Settings", dry_run: bool) -> int:
-    from interphase_flows.managers.cluster.recovery import Recovery
-    from interphase_flows.managers.cluster.recovery import recover as recover_jobs
+    from interphase_flows.runners.fireworks.recovery import Recovery
+    from interphase_flows.runners.fireworks.recovery import recover as recover_jobs
 
     found = recover_jobs(settings, dry_run)
     actions: dict[str, Callable[[Recovery], str]] = {
@@ -160,13 +160,13 @@ def work(
     ] = None,
 ) -> None:
     """Run ready jobs on this machine until there are none or time is over: what an allocation of Slurm does."""
-    from interphase_flows.console import shown_progress
-    from interphase_flows.managers.cluster.allocations import launch_folder
-    from interphase_flows.managers.cluster.worker import work as work_as
+    from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.runners.fireworks.worker import work as work_as
+    from interphase_flows.runners.slurm.allocations import launch_folder
 
     settings = settings_of(None)
     if check is not None:
-        from interphase_flows.managers.cluster.check_jobs import work_on_check
+        from interphase_flows.runners.site_check.probe_jobs import work_on_check
 
         print(f"worker {worker}: {work_on_check(settings, worker, check).told}")
         return
@@ -178,8 +178,8 @@ def work(
 
 def _write_missing_reports(settings: "Settings") -> None:
     """Write the report of every submitted campaign that has a result and no report of it yet."""
-    from interphase_flows.managers.status import SUBMITTED
-    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.report.collect.from_ledger import write_campaign_report
+    from interphase_flows.runners.campaign_state import SUBMITTED
     from interphase_flows.storage.workspace import campaign_names, open_workspace
 
     for name in campaign_names(settings):
@@ -194,7 +194,7 @@ def _write_missing_reports(settings: "Settings") -> None:
 
 
 def _launch_once(root: Path | None, dry_run: bool) -> None:
-    from interphase_flows.managers.cluster.allocations import ask_for_workers
+    from interphase_flows.runners.slurm.allocations import ask_for_workers
 
     table = Table("worker", "ready jobs", "waiting", "running", "submitted", box=None)
     for asked in ask_for_workers(settings_of(root), dry_run):

@@ -16,7 +16,7 @@ def pause(name: Name = None, root: Root = None) -> None:
 
     A campaign that runs on one machine is stopped by Ctrl-C.
     """
-    from interphase_flows.managers.cluster.control import pause_campaign
+    from interphase_flows.runners.fireworks.control import pause_campaign
 
     settings, name = named(name, root)
     done = pause_campaign(settings, name)
@@ -36,7 +36,7 @@ def cancel(name: Name = None, root: Root = None) -> None:
 
     Go on with:  interphase submit FILE
     """
-    from interphase_flows.managers.cluster.control import cancel_campaign
+    from interphase_flows.runners.fireworks.control import cancel_campaign
 
     settings, name = named(name, root)
     done = cancel_campaign(settings, name)

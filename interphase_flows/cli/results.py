@@ -62,7 +62,7 @@ def query(
 
     Inputs and logs of one of them:  interphase query labels --rejected key=KEY --files folder
     """
-    from interphase_flows.managers.queries import (
+    from interphase_flows.commands.queries import (
         Question,
         count_in_campaign,
         query_campaign,
@@ -85,7 +85,7 @@ def query(
 @app.command()
 def report(name: Name = None, root: Root = None) -> None:
     """Write the report anew from what is stored; also of a campaign that is not finished."""
-    from interphase_flows.report.from_ledger import write_campaign_report
+    from interphase_flows.report.collect.from_ledger import write_campaign_report
     from interphase_flows.storage.workspace import open_workspace
 
     settings, name = named(name, root)
@@ -103,7 +103,7 @@ def export(
     root: Root = None,
 ) -> None:
     """Take results out, in formats that other programs read."""
-    from interphase_flows.managers.export import export_result
+    from interphase_flows.commands.export import export_result
 
     settings, name = named(name, root)
     for path in export_result(settings, name, what, target):
@@ -116,7 +116,7 @@ def fetch(
     to: Annotated[Path, typer.Option("--to", help="File to write (CIF), for structure_files.")],
 ) -> None:
     """Write a crystal of the Materials Project to a file, with your own key (MP_API_KEY)."""
-    from interphase_flows.managers.materials_project import fetch_crystal
+    from interphase_flows.commands.materials_project import fetch_crystal
 
     material = fetch_crystal(material_id, to)
     print(f"wrote {to}: {material.get('formula_pretty', material_id)}")

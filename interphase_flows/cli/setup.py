@@ -10,8 +10,8 @@ from rich.console import Console
 from interphase_flows.cli.application import Root, app, settings_of
 
 if TYPE_CHECKING:
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.managers.checks import Check
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.runners.site_check.machine_checks import Check
     from interphase_flows.settings import Settings
 
 OF_A_SITE = "With --site"
@@ -76,7 +76,7 @@ def init(
         from interphase_flows.exceptions import InputError
 
         raise InputError(f"--{next(iter(told)).replace('_', '-')}: is of a site; add --site")
-    from interphase_flows.campaigns.templates_files import write_templates
+    from interphase_flows.campaign.template_files import write_templates
 
     for path in write_templates(folder, force):
         print(f"wrote {path}")
@@ -86,7 +86,7 @@ def init(
 
 
 def _init_site(folder: Path, told: dict[str, str], force: bool) -> None:
-    from interphase_flows.managers.site_files import next_steps, site_of, write_site
+    from interphase_flows.runners.site_check.site_files import next_steps, site_of, write_site
 
     site = site_of(told)
     for path in write_site(site, folder, force):
@@ -116,8 +116,8 @@ def check(
 
     Nothing is left behind, neither in the database nor in the queue nor in folders.
     """
-    from interphase_flows.campaigns.schema import Campaign
-    from interphase_flows.campaigns.yaml_file import load_yaml_model
+    from interphase_flows.campaign.schema import Campaign
+    from interphase_flows.campaign.yaml_file import load_yaml_model
     from interphase_flows.settings import MongodbSettings
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
@@ -134,13 +134,13 @@ def check(
 
 def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float | None) -> "Iterator[Check]":
     """Yield the checks of this machine, and of the cluster if there is time for it."""
-    from interphase_flows.console import shown_progress
-    from interphase_flows.managers.checks import check_machine
+    from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.runners.site_check.machine_checks import check_machine
 
     if timeout_s is None:
         yield from check_machine(settings, campaign)
         return
-    from interphase_flows.managers.cluster.site_checks import check_cluster
+    from interphase_flows.runners.site_check.site_checks import check_cluster
 
     with shown_progress(Console(stderr=True)):
         # the reference method is asked for where it runs

@@ -18,10 +18,10 @@ from interphase_flows.cli.application import Name, Root, app, named
 from interphase_flows.exceptions import InputError, InterphaseError
 
 if TYPE_CHECKING:
-    from interphase_flows.managers.cluster.states import ClusterStatus
-    from interphase_flows.managers.label_budget import LabelsToCome
-    from interphase_flows.managers.pace import Pace
-    from interphase_flows.managers.status import CampaignStatus
+    from interphase_flows.commands.status import CampaignStatus
+    from interphase_flows.costs.budget import LabelsToCome
+    from interphase_flows.costs.throughput import Pace
+    from interphase_flows.runners.fireworks.states import ClusterStatus
 
 WATCH_INTERVAL_S = 15.0
 """Of a watch that says no other; Slurm's controller is asked as often."""
@@ -69,7 +69,7 @@ def status(
     On a cluster: jobs by kind and state, those of the iteration at hand, jobs that were lost with Slurm's reason
     (TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, ...), and failed ones with what to do about them.
     """
-    from interphase_flows.managers.status import campaign_status
+    from interphase_flows.commands.status import campaign_status
 
     settings, name = named(name, root)
     if watch is None:
@@ -175,7 +175,7 @@ def told_status(found: "CampaignStatus") -> "Iterator[str | Table]":
 
 
 def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]":
-    from interphase_flows.managers.cluster.states import told_allocations
+    from interphase_flows.runners.fireworks.states import told_allocations
 
     if cluster.hold:
         rest = f"; {cluster.n_running} jobs run to their end" if cluster.n_running else ""
@@ -228,7 +228,7 @@ def _told_kinds(kinds: dict[str, dict[str, int]]) -> str:
 
 
 def _told_to_come(labels: "LabelsToCome") -> str:
-    from interphase_flows.references.cost import told_duration
+    from interphase_flows.costs.model import told_duration
 
     basis = f"fitted to {labels.n_fitted} labels" if labels.n_fitted else "before any label is done"
     return (
@@ -238,7 +238,7 @@ def _told_to_come(labels: "LabelsToCome") -> str:
 
 
 def _told_pace(pace: "Pace") -> Iterator[str]:
-    from interphase_flows.references.cost import told_duration
+    from interphase_flows.costs.model import told_duration
 
     window = told_duration(3600 * pace.window_h)
     if pace.labels_per_hour is None:

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from interphase_flows.documents.records import Baseline
+from interphase_flows.schemas.records import Baseline
 
 RIDGE = 1e-6
 """Keeps the fit defined when a campaign's compositions do not span its elements; far below any data."""

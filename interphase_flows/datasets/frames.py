@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from interphase_flows.documents.records import LabelDoc, Split
 from interphase_flows.exceptions import InputError
+from interphase_flows.schemas.records import LabelDoc, Split
 
 
 def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | None = None) -> Atoms:

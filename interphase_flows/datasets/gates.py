@@ -13,7 +13,7 @@ from ase.units import GPa
 from numpy.typing import NDArray
 
 from interphase_flows.datasets.symmetry import largest_asymmetry
-from interphase_flows.references.labelling import RawLabel
+from interphase_flows.reference.labelling import RawLabel
 
 LEFT_OUT = ("energy_window", "duplicate")
 """Reasons for which a data set leaves an accepted label out, by comparing it with others."""

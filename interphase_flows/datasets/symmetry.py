@@ -5,7 +5,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from interphase_flows.structures.space_group import space_group_operations
+from interphase_flows.structures.crystals.space_group import space_group_operations
 
 SYMMETRY_TOLERANCE_ANGSTROM = 1e-4
 """Atoms this near to their images count as symmetric; at a bond of 20 eV/Å² that is worth 2 meV/Å of force."""

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 
 from jobflow import Flow, Job, Maker, OnMissing, Response, job
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.documents.records import (
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.flows.exploration import ExplorationMaker
+from interphase_flows.jobs.datasets import DatasetMaker
+from interphase_flows.jobs.iterations import IterationMaker
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
+from interphase_flows.jobs.selection import SelectMaker
+from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.schemas.records import (
     CommitteeDoc,
     DatasetDoc,
     IterationDoc,
@@ -15,12 +21,6 @@ from interphase_flows.documents.records import (
     StructureSetDoc,
     Walker,
 )
-from interphase_flows.flows.exploration import ExplorationMaker
-from interphase_flows.jobs.datasets import DatasetMaker
-from interphase_flows.jobs.iterations import IterationMaker
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
-from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
-from interphase_flows.jobs.selection import SelectMaker
 
 
 @dataclass

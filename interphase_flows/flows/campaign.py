@@ -5,12 +5,12 @@ from typing import Any
 
 from jobflow import Flow, Maker, OnMissing
 
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
-from interphase_flows.jobs.conclusions import conclude
+from interphase_flows.jobs.campaign_result import conclude
 from interphase_flows.jobs.growth import GrowthMaker
 from interphase_flows.jobs.interphase import InterphaseMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker

@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.formula import Formula
 from jobflow import Flow, Maker, OnMissing
 
-from interphase_flows.analysis.settings_convergence import Tolerances
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.convergence import (
     DISPLACED_BELOW_ATOMS,
@@ -17,10 +17,10 @@ from interphase_flows.jobs.convergence import (
     Point,
 )
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.references.cost import LabelCostModel, label_size
-from interphase_flows.references.spec import MethodSpec
-from interphase_flows.structures.library import load_phase, load_structure_file
-from interphase_flows.structures.smallest_cells import smallest_cell
+from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.smallest_cells import smallest_cell
 
 CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
 STRUCTURES_SEED = 800

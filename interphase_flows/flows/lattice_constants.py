@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from jobflow import Flow, Maker
 
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.jobs.labels import LabelMaker, gather_labels
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
-from interphase_flows.structures.equations_of_state import linear_strains
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.structures.crystals.volume_scan import linear_strains
 
 DENSITY = "k_density_per_inverse_angstrom"
 

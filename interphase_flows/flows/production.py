@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from jobflow import Flow, Maker
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.documents.records import CommitteeDoc, StructureSetDoc, Walker
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.schemas.records import CommitteeDoc, StructureSetDoc, Walker
 
 REPLICA_SEED = 500
 

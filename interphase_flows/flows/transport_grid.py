@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from jobflow import Flow, Job, Maker, OnMissing
 
-from interphase_flows.campaigns.exploration import DynamicsSpec
-from interphase_flows.campaigns.transport_grid import TransportGridSpec
-from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, Walker
+from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.transport_grid import GridFitMaker
+from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, Walker
 
 CELL_SEED = 1_000_000
 """First seed of the grid's cells: above those of all other packings of a campaign."""

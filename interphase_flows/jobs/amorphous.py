@@ -6,22 +6,22 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.structures import AmorphousSpec
-from interphase_flows.documents.records import StructureSetDoc
-from interphase_flows.jobs.once import once, once_alone
+from interphase_flows.campaign.structures import AmorphousSpec
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once, once_alone
 from interphase_flows.jobs.structure_sets import KIND, store_set
-from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.md.segment import Progress
-from interphase_flows.progress import emit
-from interphase_flows.references.deadline import deadline
-from interphase_flows.references.registry import reference_method
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.runtime.progress import emit
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.records import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import phase
-from interphase_flows.structures.packings import packing_on_line
+from interphase_flows.structures.amorphous.packings import packing_on_line
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.structure_keys import structure_key
 
 SNAPSHOT_CHECKPOINT_STEPS = 10
 

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.transport.local_composition import CompositionLine
+from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError, InputError
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.segments import BROKEN
-from interphase_flows.keys import content_key
-from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.amorphous import composition_on_line, reduced_formula
+from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.composition import composition_of_phase
-from interphase_flows.structures.library import phase
+from interphase_flows.structures.crystals.library import phase
 
 KIND = "analyses"
 CELL = "cell_transport"

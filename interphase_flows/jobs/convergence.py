@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.settings_convergence import (
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.reference.convergence import (
     STUDY_NAME,
     Deviation,
     PhaseNumbers,
@@ -18,15 +21,12 @@ from interphase_flows.analysis.settings_convergence import (
     reaction_weights,
     with_stand_ins,
 )
-from interphase_flows.documents.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
-from interphase_flows.jobs.once import once, recall
-from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.keys import content_key
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import load_phase, load_structure_file
-from interphase_flows.structures.perturb import strained_and_rattled
-from interphase_flows.structures.smallest_cells import smallest_cell
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.schemas.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "analyses"
 FAMILY = "convergence"

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.structures import CrystalSpec, EquationOfStateSpec, VacancySpec
-from interphase_flows.documents.records import StructureSetDoc
-from interphase_flows.jobs.once import once
+from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, VacancySpec
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.structure_sets import KIND, store_set
-from interphase_flows.keys import content_key
-from interphase_flows.structures.equations_of_state import equation_of_state
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import phase
-from interphase_flows.structures.perturb import strained_and_rattled
-from interphase_flows.structures.vacancies import vacancies
+from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.vacancies import vacancies
+from interphase_flows.structures.crystals.volume_scan import equation_of_state
+from interphase_flows.structures.structure_keys import structure_key
 
 PHASE_SEED_STEP = 1000
 """Between the seeds of two phases."""

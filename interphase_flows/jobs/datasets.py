@@ -7,19 +7,19 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import GateSpec, LearningSpec
+from interphase_flows.campaign.schema import GateSpec, LearningSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 from interphase_flows.datasets.duplicates import find_duplicates
-from interphase_flows.datasets.families import is_in_a_box
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.datasets.gates import Gates
+from interphase_flows.datasets.origin_families import is_in_a_box
 from interphase_flows.datasets.splits import split_origins
-from interphase_flows.documents.records import SPLITS, DatasetDoc, LabelBatch, LabelDoc, MethodIdentity, Split
 from interphase_flows.exceptions import InputError
-from interphase_flows.jobs.once import once, recall
-from interphase_flows.keys import content_key
-from interphase_flows.references.registry import reference_method
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.jobs.caching import once, recall
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.schemas.records import SPLITS, DatasetDoc, LabelBatch, LabelDoc, MethodIdentity, Split
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "datasets"

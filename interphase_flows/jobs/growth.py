@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from jobflow import Maker, job
 
-from interphase_flows.analysis.survey.pooling import pooled
-from interphase_flows.analysis.survey.question import PARTS as EVERY_PART
-from interphase_flows.analysis.survey.question import SurveyQuestion
-from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
-from interphase_flows.documents.replica_values import split_replicas
-from interphase_flows.jobs.once import once
-from interphase_flows.jobs.run_surveys import packed_series, run_surveys
-from interphase_flows.keys import content_key
+from interphase_flows.analysis.pipeline.replica_average import pooled
+from interphase_flows.analysis.pipeline.settings import PARTS as EVERY_PART
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
+from interphase_flows.jobs.caching import once
+from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
+from interphase_flows.schemas.replica_values import split_replicas
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
 

@@ -6,23 +6,27 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.structures import InterfaceSnapshotSpec, InterfaceSpec
-from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
-from interphase_flows.jobs.once import once, once_alone
+from interphase_flows.jobs.caching import once, once_alone
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
-from interphase_flows.keys import content_key
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
-from interphase_flows.references.deadline import deadline
-from interphase_flows.references.registry import reference_method
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.records import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures import interfaces
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.laptop import LEAST_FILM_LAYERS, filled_spec, laptop_interface
-from interphase_flows.structures.library import phase
-from interphase_flows.structures.planes import millers_of
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.interfaces import builder as interfaces
+from interphase_flows.structures.interfaces.oriented_cells import millers_of
+from interphase_flows.structures.interfaces.small_interfaces import (
+    LEAST_FILM_LAYERS,
+    filled_spec,
+    laptop_interface,
+)
+from interphase_flows.structures.structure_keys import structure_key
 
 
 @dataclass

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.displacement import mean_squared_displacement
-from interphase_flows.analysis.environments import AnionChemistry, environment_series
-from interphase_flows.analysis.frames import FrameSource
-from interphase_flows.analysis.profiles import composition_profile
-from interphase_flows.analysis.replicas import ReplicaBand, over_replicas
-from interphase_flows.analysis.steinhardt import bcc_fraction, deep_inside
-from interphase_flows.campaigns.anion_chemistry import anion_chemistry
-from interphase_flows.campaigns.schema import AnalysisSpec
-from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
+from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.phases.electrode_order import bcc_fraction, deep_inside
+from interphase_flows.analysis.profiles.composition import composition_profile
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, environment_series
+from interphase_flows.analysis.statistics.replicas import ReplicaBand, over_replicas
+from interphase_flows.analysis.transport.squared_displacement import mean_squared_displacement
+from interphase_flows.campaign.anion_chemistry import anion_chemistry
+from interphase_flows.campaign.schema import AnalysisSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.once import once
-from interphase_flows.keys import content_key
-from interphase_flows.md.run_frames import RunFrames
-from interphase_flows.progress import emit
+from interphase_flows.jobs.caching import once
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.library import phase
+from interphase_flows.structures.crystals.library import phase
 
 KIND = "analyses"
 BCC_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)

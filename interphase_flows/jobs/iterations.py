@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.schema import LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.convergence import Evidence, decide
 from interphase_flows.datasets.frames import read_extxyz
-from interphase_flows.documents.records import (
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.train import load_committee
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.records import (
     CommitteeDoc,
     DatasetDoc,
     ErrorSummary,
@@ -16,10 +20,6 @@ from interphase_flows.documents.records import (
     LabelBatch,
     SegmentDoc,
 )
-from interphase_flows.jobs.models import load_committee
-from interphase_flows.jobs.once import once
-from interphase_flows.keys import content_key
-from interphase_flows.progress import emit
 from interphase_flows.storage.workspace import current_workspace
 
 

@@ -7,11 +7,11 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.one_label import label_once
-from interphase_flows.references.labelling import ReferenceMethod
-from interphase_flows.structures.keys import structure_key
+from interphase_flows.jobs.label_structure import label_once
+from interphase_flows.reference.labelling import ReferenceMethod
+from interphase_flows.schemas.records import StructureEntry
+from interphase_flows.structures.structure_keys import structure_key
 
 
 class LabelledCalculator(Calculator):

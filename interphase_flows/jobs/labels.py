@@ -7,25 +7,25 @@ from functools import partial
 from ase import Atoms
 from jobflow import Flow, Maker, OnMissing, Response, job
 
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.campaign.schema import GateSpec
+from interphase_flows.costs.history import label_cost_model
+from interphase_flows.costs.model import label_size, pack_by_cost, told_duration
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import (
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.label_structure import KIND, label_key, label_once, unlabelled
+from interphase_flows.jobs.structure_sets import load_set, part_of_set
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.runtime.progress import SCF, emit, listening
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.records import (
     LabelBatch,
     LabelDoc,
     MethodIdentity,
     StructureSetDoc,
 )
-from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.once import once
-from interphase_flows.jobs.one_label import KIND, label_key, label_once, unlabelled
-from interphase_flows.jobs.structure_sets import load_set, part_of_set
-from interphase_flows.progress import SCF, emit, listening
-from interphase_flows.references.cost import label_size, pack_by_cost, told_duration
-from interphase_flows.references.deadline import deadline
-from interphase_flows.references.registry import reference_method
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
-from interphase_flows.storage.label_costs import label_cost_model
 from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300

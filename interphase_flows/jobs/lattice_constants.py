@@ -7,17 +7,17 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.analysis.equation_of_state import fit_birch_murnaghan
-from interphase_flows.documents.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.once import once, recall
+from interphase_flows.jobs.caching import once, recall
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.keys import content_key
-from interphase_flows.structures.equations_of_state import equation_of_state
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import load_phase, load_structure_file
-from interphase_flows.structures.measured_lattices import MEASURED_LATTICES
-from interphase_flows.structures.smallest_cells import conventional_lengths_angstrom, smallest_cell
+from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
+from interphase_flows.schemas.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
+from interphase_flows.structures.crystals.smallest_cells import conventional_lengths_angstrom, smallest_cell
+from interphase_flows.structures.crystals.volume_scan import equation_of_state
+from interphase_flows.structures.structure_keys import structure_key
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
 KIND = "analyses"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from jobflow import Maker, job
 
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
-from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, DatasetDoc, IterationDoc
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.models import INTERFACE_FAMILIES, load_committee
-from interphase_flows.jobs.once import once, recall
-from interphase_flows.keys import content_key
+from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.train import INTERFACE_FAMILIES, load_committee
+from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, DatasetDoc, IterationDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"

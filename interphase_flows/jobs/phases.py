@@ -11,22 +11,22 @@ from interphase_flows.analysis.phases.phase_references import (
     packed_references,
     unpacked_references,
 )
-from interphase_flows.analysis.phases.roles import roles_of
-from interphase_flows.analysis.survey.phase_pooling import pooled_phases
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.survey.question import SurveyQuestion
-from interphase_flows.documents.records import AnalysisDoc, CommitteeDoc, SegmentDoc
-from interphase_flows.documents.replica_values import split_replicas
+from interphase_flows.analysis.phases.replica_average import pooled_phases
+from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.speciation.element_roles import roles_of
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
+from interphase_flows.jobs.caching import once, once_alone
 from interphase_flows.jobs.crystals import phase_keys
-from interphase_flows.jobs.models import load_committee
-from interphase_flows.jobs.once import once, once_alone
-from interphase_flows.jobs.run_surveys import packed_series, run_surveys
-from interphase_flows.keys import content_key
-from interphase_flows.md.phase_references import ReferenceSteps, phase_references
-from interphase_flows.references.deadline import deadline
+from interphase_flows.jobs.train import load_committee
+from interphase_flows.md.phase_reference_runs import ReferenceSteps, phase_references
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.schemas.replica_values import split_replicas
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
-from interphase_flows.structures.library import phase
+from interphase_flows.structures.crystals.library import phase
 
 KIND = "analyses"
 NAME, REFERENCES_NAME = "phases", "phase references"

@@ -7,11 +7,17 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.analysis.replicas import over_replicas
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.analysis.statistics.replicas import over_replicas
+from interphase_flows.campaign.schema import GateSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import (
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.train import load_committee
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.schemas.records import (
     AnalysisDoc,
     CommitteeDoc,
     LabelBatch,
@@ -19,12 +25,6 @@ from interphase_flows.documents.records import (
     SegmentDoc,
     StructureSetDoc,
 )
-from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.models import load_committee
-from interphase_flows.jobs.once import once, recall
-from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.keys import content_key
-from interphase_flows.md.run_frames import RunFrames
 from interphase_flows.storage.workspace import current_workspace
 
 FAMILY = "production"

@@ -7,20 +7,20 @@ from pathlib import Path
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.exploration import DynamicsSpec
-from interphase_flows.documents.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
+from interphase_flows.campaign.exploration import DynamicsSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
-from interphase_flows.jobs.models import load_committee
-from interphase_flows.jobs.once import once_alone
+from interphase_flows.jobs.caching import once_alone
 from interphase_flows.jobs.structure_sets import load_set
-from interphase_flows.keys import content_key
+from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.watch import CommitteeWatch
-from interphase_flows.progress import emit
-from interphase_flows.references.deadline import deadline
+from interphase_flows.md.uncertainty_monitor import CommitteeWatch
+from interphase_flows.runtime.progress import emit
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "segments"

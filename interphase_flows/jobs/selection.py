@@ -8,17 +8,17 @@ from ase import Atoms
 from jobflow import Maker, job
 from scipy.spatial.distance import cdist
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
-from interphase_flows.campaigns.schema import GateSpec, LearningSpec
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
+from interphase_flows.campaign.schema import GateSpec, LearningSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.regions import region_of_atom
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
-from interphase_flows.documents.records import DatasetDoc, SegmentDoc, StructureSetDoc
-from interphase_flows.jobs.once import once
+from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.keys import content_key
 from interphase_flows.md.candidate_archive import unpack_candidates
+from interphase_flows.schemas.records import DatasetDoc, SegmentDoc, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "structure_sets"

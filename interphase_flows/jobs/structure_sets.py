@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
-from interphase_flows.documents.records import StructureEntry, StructureSetDoc
+from interphase_flows.schemas.records import StructureEntry, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.sets import pack_structures, unpack_structures
+from interphase_flows.structures.npz import pack_structures, unpack_structures
+from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "structure_sets"
 

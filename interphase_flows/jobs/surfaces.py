@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 
 from jobflow import Maker, job
 
-from interphase_flows.campaigns.structures import SlabSpec
-from interphase_flows.documents.records import StructureSetDoc
+from interphase_flows.campaign.structures import SlabSpec
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.crystals import phase_keys
-from interphase_flows.jobs.once import once
 from interphase_flows.jobs.structure_sets import KIND, store_set
-from interphase_flows.keys import content_key
-from interphase_flows.progress import emit
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import phase
-from interphase_flows.structures.slabs import slabs
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.interfaces.slabs import slabs
+from interphase_flows.structures.structure_keys import structure_key
 
 
 @dataclass

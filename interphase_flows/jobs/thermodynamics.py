@@ -13,24 +13,24 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.analysis.interface_thermodynamics import as_values, predict_interface
-from interphase_flows.campaigns.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import AnalysisDoc, LabelDoc, StructureSetDoc
 from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.label_structure import label_once
 from interphase_flows.jobs.labelled_calculator import LabelledCalculator, label_entry
-from interphase_flows.jobs.once import once
-from interphase_flows.jobs.one_label import label_once
 from interphase_flows.jobs.structure_sets import load_set, store_set
-from interphase_flows.keys import content_key
-from interphase_flows.progress import emit
-from interphase_flows.references.labelling import ReferenceMethod
-from interphase_flows.references.registry import reference_method
-from interphase_flows.references.relaxation import Relaxed, relax
-from interphase_flows.references.spec import ChgnetSpec, MethodSpec
+from interphase_flows.reference.labelling import ReferenceMethod
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.relaxation import Relaxed, relax
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.records import AnalysisDoc, LabelDoc, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.structure_keys import structure_key
+from interphase_flows.thermodynamics.summary import as_values, predict_interface
 
 KIND = "analyses"
 SETS = "structure_sets"

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.transport.grid_study import CellMeasurement, ProfileOfInterphase, grid_study
-from interphase_flows.analysis.transport.intervals import Estimate
-from interphase_flows.documents.records import AnalysisDoc
+from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.transport.composition_grid.study import (
+    CellMeasurement,
+    ProfileOfInterphase,
+    grid_study,
+)
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.cell_transport import line_and_rest
-from interphase_flows.jobs.once import once
-from interphase_flows.keys import content_key
+from interphase_flows.schemas.records import AnalysisDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"

@@ -18,8 +18,8 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.fencing import before_write
 from interphase_flows.md.dynamics import hold_centre_of_mass
+from interphase_flows.runtime.fencing import before_write
 
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)\.npz")

@@ -6,12 +6,12 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.md.checkpoint import Checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import Progress, run_segment
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
 
 
 def reference_snapshots(

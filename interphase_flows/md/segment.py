@@ -15,13 +15,13 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import DynamicsError, LockedError, StorageError
-from interphase_flows.md.advance import BROKEN, Ending, Plan, Progress, advance, look_at_start
 from interphase_flows.md.candidates import Candidate, CandidateFolder
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
+from interphase_flows.md.integration_loop import BROKEN, Ending, Plan, Progress, advance, look_at_start
 from interphase_flows.md.segment_state import SegmentState, named_candidates, segment_identity
 from interphase_flows.md.trajectory_writer import pack
-from interphase_flows.md.watch import Committee, CommitteeWatch, StopReason
+from interphase_flows.md.uncertainty_monitor import Committee, CommitteeWatch, StopReason
 
 __all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
 

@@ -19,7 +19,7 @@ from interphase_flows.md.checkpoint import (
 )
 from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
-from interphase_flows.md.watch import CommitteeWatch, Observation
+from interphase_flows.md.uncertainty_monitor import CommitteeWatch, Observation
 
 _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
 

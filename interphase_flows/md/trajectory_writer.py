@@ -16,10 +16,10 @@ import zarr
 from ase import Atoms
 from zarr.codecs import BloscCodec
 
-from interphase_flows.analysis.readers.zarr_trajectory import FORMAT, PER_FRAME, PER_FRAME_AND_ATOM
+from interphase_flows.analysis.io.zarr_trajectory import FORMAT, PER_FRAME, PER_FRAME_AND_ATOM
 from interphase_flows.exceptions import StorageError
-from interphase_flows.fencing import before_write
 from interphase_flows.md.checkpoint import sync_path
+from interphase_flows.runtime.fencing import before_write
 
 _BLOCK_BYTES = 2_000_000
 _SCALAR_BLOCK = 4096

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from interphase_flows.fencing import before_write
-from interphase_flows.progress import emit
+from interphase_flows.runtime.fencing import before_write
+from interphase_flows.runtime.progress import emit
 
 KEPT_EPOCHS = 2
 

@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from interphase_flows.documents.records import Calibration, ErrorSummary
+from interphase_flows.schemas.records import Calibration, ErrorSummary
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee  # seconds to load

@@ -13,16 +13,23 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from interphase_flows.report import figures, interphase_figures, thermodynamics_figures
-from interphase_flows.report.convergence import convergence_figure, convergence_section
-from interphase_flows.report.headline import headline_rows, longest_time_ps, source_anchor, verdict_in_words
-from interphase_flows.report.inputs import ReportInputs
-from interphase_flows.report.phases import drawn_phases, phases_section, write_phases_json
-from interphase_flows.report.quantities import duration, minus, rounded, with_error
-from interphase_flows.report.structure_scene import draw_scene, scene_of
-from interphase_flows.report.style import FigureFile, rendered, write_whole
-from interphase_flows.report.survey import drawn_surveys, survey_section
-from interphase_flows.report.transport_grid import drawn_grid, grid_section
+from interphase_flows.report.collect.inputs import ReportInputs
+from interphase_flows.report.figures import interphase as interphase_figures
+from interphase_flows.report.figures import learning as figures
+from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
+from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
+from interphase_flows.report.figures.style import FigureFile, rendered, write_whole
+from interphase_flows.report.sections.convergence import convergence_figure, convergence_section
+from interphase_flows.report.sections.headline import (
+    headline_rows,
+    longest_time_ps,
+    source_anchor,
+    verdict_in_words,
+)
+from interphase_flows.report.sections.interface_analysis import drawn_surveys, survey_section
+from interphase_flows.report.sections.phases import drawn_phases, phases_section, write_phases_json
+from interphase_flows.report.sections.transport_grid import drawn_grid, grid_section
+from interphase_flows.report.text.numbers import duration, minus, rounded, with_error
 
 REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
@@ -136,7 +143,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(rounded=rounded, duration=duration, minus=minus)
-    template = environment.from_string((here / "template.html").read_text(encoding="utf-8"))
+    template = environment.from_string((here / "sections" / "report.html").read_text(encoding="utf-8"))
     views = {"before": inputs.before, "after": inputs.after}
     scenes = {when: scene_of(view) for when, view in views.items() if view is not None}
     viewer = (here / "3Dmol-min.js").read_text(encoding="utf-8") if scenes else ""

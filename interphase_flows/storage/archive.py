@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from interphase_flows.storage.atomic import write_bytes_atomic
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 SUFFIX = ".tar.gz"
 

@@ -19,9 +19,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
-from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.storage.atomic import atomic_path, write_bytes_once
+from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_once
+from interphase_flows.schemas.artifact import ArtifactRef
 
 __all__ = ["ArtifactStore"]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from interphase_flows.exceptions import InterphaseError, LeaseLostError
-from interphase_flows.fencing import fenced
+from interphase_flows.runtime.fencing import fenced
 from interphase_flows.storage.ledger import Ledger
 
 __all__ = ["Lease", "leased_folder", "process_start", "this_process"]

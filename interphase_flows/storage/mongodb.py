@@ -22,7 +22,7 @@ from interphase_flows.exceptions import SettingsError, StorageAwayError, Storage
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage.indexes import NOT_ALLOWED, indexes_of, make_indexes
 from interphase_flows.storage.ledger_entry import check_size
-from interphase_flows.storage.patience import patiently
+from interphase_flows.storage.retry import patiently
 
 __all__ = ["MongodbStore", "change_document"]
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from interphase_flows.documents.records import (
+from interphase_flows.exceptions import InputError
+from interphase_flows.schemas.records import (
     AnalysisDoc,
     CommitteeDoc,
     DatasetDoc,
@@ -19,7 +20,6 @@ from interphase_flows.documents.records import (
     SegmentDoc,
     StructureSetDoc,
 )
-from interphase_flows.exceptions import InputError
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 
 __all__ = [

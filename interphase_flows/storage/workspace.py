@@ -24,9 +24,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.runtime.atomic_files import sweep_leftovers
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
-from interphase_flows.storage.atomic import sweep_leftovers
 from interphase_flows.storage.leases import leased_folder
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock

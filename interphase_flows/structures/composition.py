@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from interphase_flows.structures.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 
 
 def composition_of_phase(name: str, structure_files: Mapping[str, str]) -> dict[str, float]:

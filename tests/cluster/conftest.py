@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, unquote_plus, urlsplit
 import pytest
 from pymongo import MongoClient
 
-from interphase_flows.managers.cluster import firetask
+from interphase_flows.runners.fireworks import firetask
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed

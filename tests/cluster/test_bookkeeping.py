@@ -8,11 +8,12 @@ from jobflow import Flow
 
 from cluster_jobs import more_jobs, plus_one
 from fireworks_jobs import add, output_of
-from interphase_flows.managers.cluster import bookkeeping, patient_launchpad
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.recovery import recover
-from interphase_flows.managers.cluster.states import cluster_status
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks import consistency as bookkeeping
+from interphase_flows.runners.fireworks import retrying_launchpad as patient_launchpad
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.recovery import recover
+from interphase_flows.runners.fireworks.states import cluster_status
+from interphase_flows.runners.fireworks.worker import work
 
 pytestmark = pytest.mark.cluster
 

@@ -16,22 +16,22 @@ from ruamel.yaml import YAML
 
 from cluster_jobs import broken, disk_full_once, go_on_until_told, plus_one, wait_and_make, wait_for
 from fireworks_jobs import add, output_of, submit, variables_of_workers
-from interphase_flows.campaigns.schema import Campaign
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.commands.status import campaign_status
 from interphase_flows.exceptions import InputError, StorageError
-from interphase_flows.managers.cluster import firetask, recovery
-from interphase_flows.managers.cluster.control import (
+from interphase_flows.runners.fireworks import firetask, recovery
+from interphase_flows.runners.fireworks.control import (
     cancel_campaign,
     is_on_cluster,
     pause_campaign,
     release_campaign,
 )
-from interphase_flows.managers.cluster.holds import not_held
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.recovery import recover
-from interphase_flows.managers.cluster.states import cluster_status, firework_states
-from interphase_flows.managers.cluster.submission import make_way_for, submit_campaign
-from interphase_flows.managers.cluster.worker import work
-from interphase_flows.managers.status import campaign_status
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.recovery import recover
+from interphase_flows.runners.fireworks.states import cluster_status, firework_states
+from interphase_flows.runners.fireworks.submission import make_way_for, submit_campaign
+from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import TINY, command

@@ -9,10 +9,10 @@ from jobflow import Flow
 from cluster_jobs import add_up, leave_a_line
 from fireworks_jobs import add, output_of, variables_of_workers
 from interphase_flows.exceptions import StorageError
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.recovery import recover
-from interphase_flows.managers.cluster.states import cluster_status
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.recovery import recover
+from interphase_flows.runners.fireworks.states import cluster_status
+from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import MongodbSettings
 from tiny_campaign import command
 
@@ -74,8 +74,8 @@ def test_a_worker_outlives_it_and_every_job_is_done(on_own_server, own_server, t
 
 def test_a_server_that_never_answered_is_not_waited_for(on_own_server, own_server, monkeypatch):
     """It is a mistake in the settings, and is told at once."""
-    monkeypatch.setattr("interphase_flows.storage.patience._answered", set())
-    monkeypatch.setattr("interphase_flows.managers.cluster.launchpad.SERVER_TIMEOUT_MS", 200)
+    monkeypatch.setattr("interphase_flows.storage.retry._answered", set())
+    monkeypatch.setattr("interphase_flows.runners.fireworks.launchpad.SERVER_TIMEOUT_MS", 200)
     own_server.kill()
     began = time.monotonic()
     with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}"):

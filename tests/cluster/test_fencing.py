@@ -10,8 +10,8 @@ from jobflow import Flow
 
 from cluster_jobs import count_with_checkpoints, plus_one
 from fireworks_jobs import add, documents, output_of, variables_of_workers
-from interphase_flows.managers.cluster.recovery import recover
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks.recovery import recover
+from interphase_flows.runners.fireworks.worker import work
 from tiny_campaign import command
 
 pytestmark = pytest.mark.cluster

@@ -21,11 +21,11 @@ from cluster_jobs import (
 )
 from fireworks_jobs import add, documents, output_of, variables_of_workers
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.managers.cluster import machine_errors
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.states import cluster_status, firework_states
-from interphase_flows.managers.cluster.submission import make_way_for
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners import transient_errors as machine_errors
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.states import cluster_status, firework_states
+from interphase_flows.runners.fireworks.submission import make_way_for
+from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import (
     JOB_KINDS,
     ClusterSettings,
@@ -88,14 +88,14 @@ def test_a_worker_that_is_told_to_end_within_a_job_hands_it_over_and_takes_no_ot
     settings, tmp_path, monkeypatch
 ):
     """Lightning makes a SystemExit of SIGTERM, which FireWorks would take for the end of the job."""
-    monkeypatch.setattr("interphase_flows.references.deadline._told_to_end", [])
+    monkeypatch.setattr("interphase_flows.runtime.walltime._told_to_end", [])
     told = told_to_end_once(str(tmp_path / "marker"))
     last = count_those_there([told.output])
     last.config.on_missing_references = OnMissing.NONE
     add(settings, Flow([told, last]), "told-to-end")
     shift = work(settings, "all", tmp_path / "launches")
     assert (shift.n_jobs, shift.ended_because) == (1, "its time is over")
-    monkeypatch.setattr("interphase_flows.references.deadline._told_to_end", [])
+    monkeypatch.setattr("interphase_flows.runtime.walltime._told_to_end", [])
     work(settings, "all", tmp_path / "launches")
     assert output_of(settings, "told-to-end", last.uuid) == 1
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from interphase_flows.exceptions import SettingsError, StorageError
-from interphase_flows.managers.cluster import launchpad
-from interphase_flows.managers.cluster.launchpad import open_launchpad
+from interphase_flows.runners.fireworks import launchpad
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger

@@ -11,10 +11,10 @@ from jobflow import Flow, OnMissing
 
 from cluster_jobs import count_those_there, disk_full_once, wait_for
 from fireworks_jobs import add, documents, output_of, variables_of_workers
-from interphase_flows.managers.cluster import firetask, recovery
-from interphase_flows.managers.cluster.recovery import Rule, recover
-from interphase_flows.managers.cluster.states import cluster_status
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks import firetask, recovery
+from interphase_flows.runners.fireworks.recovery import Rule, recover
+from interphase_flows.runners.fireworks.states import cluster_status
+from interphase_flows.runners.fireworks.worker import work
 from tiny_campaign import command
 
 pytestmark = pytest.mark.cluster

@@ -16,11 +16,11 @@ from cluster_jobs import ask_with_a_wrong_password, broken, plus_one
 from fireworks_jobs import add
 from interphase_flows.cli import main
 from interphase_flows.exceptions import InterphaseError, StorageError
-from interphase_flows.managers.cluster import firetask, launchpad
-from interphase_flows.managers.cluster.allocations import allocation_script
-from interphase_flows.managers.cluster.launchpad import launchpad_database, open_launchpad
-from interphase_flows.managers.cluster.worker import work
 from interphase_flows.results import CampaignResults
+from interphase_flows.runners.fireworks import firetask, launchpad
+from interphase_flows.runners.fireworks.launchpad import launchpad_database, open_launchpad
+from interphase_flows.runners.fireworks.worker import work
+from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger

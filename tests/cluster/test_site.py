@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 
 from checked_site import ENDS_WITHIN_S, Place
 from interphase_flows.cli import STOPPED_BY_CTRL_C
-from interphase_flows.managers.cluster.check_jobs import wait_for_the_end
-from interphase_flows.managers.cluster.slurm import Partition, jobs_in_queue, partitions
+from interphase_flows.runners.site_check.probe_jobs import wait_for_the_end
+from interphase_flows.runners.slurm.commands import Partition, jobs_in_queue, partitions
 from slurm_cluster import READY_WITHIN_S, SlurmCluster, why_not
 from tiny_campaign import command
 

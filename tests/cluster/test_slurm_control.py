@@ -12,11 +12,11 @@ from jobflow import Flow
 
 from cluster_jobs import plus_one, wait_for
 from fireworks_jobs import add, submit, variables_of_workers
-from interphase_flows.managers.cluster.allocations import ask_for_workers
-from interphase_flows.managers.cluster.control import cancel_campaign, pause_campaign, release_campaign
-from interphase_flows.managers.cluster.recovery import recover
-from interphase_flows.managers.cluster.slurm import QueueJob, jobs_in_queue
-from interphase_flows.managers.cluster.states import cluster_status
+from interphase_flows.runners.fireworks.control import cancel_campaign, pause_campaign, release_campaign
+from interphase_flows.runners.fireworks.recovery import recover
+from interphase_flows.runners.fireworks.states import cluster_status
+from interphase_flows.runners.slurm.allocations import ask_for_workers
+from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
 from interphase_flows.settings import ClusterSettings, Settings, WorkerSettings
 from slurm_cluster import SlurmCluster
 

@@ -14,12 +14,12 @@ from jobflow import Flow
 
 from cluster_jobs import plus_one, wait_for
 from fireworks_jobs import add, output_of, variables_of_workers
-from interphase_flows.managers.cluster.allocations import ask_for_workers
-from interphase_flows.managers.cluster.launchpad import open_launchpad
-from interphase_flows.managers.cluster.recovery import Recovery, recover
-from interphase_flows.managers.cluster.slurm import jobs_in_queue
-from interphase_flows.managers.cluster.states import n_open_jobs
-from interphase_flows.managers.cluster.worker import work
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.recovery import Recovery, recover
+from interphase_flows.runners.fireworks.states import n_open_jobs
+from interphase_flows.runners.fireworks.worker import work
+from interphase_flows.runners.slurm.allocations import ask_for_workers
+from interphase_flows.runners.slurm.commands import jobs_in_queue
 from interphase_flows.settings import Settings
 from slurm_cluster import SlurmCluster
 

@@ -10,13 +10,13 @@ from fireworks.core.fworker import FWorker
 from fireworks.core.launchpad import LaunchPad
 from ruamel.yaml import YAML
 
-from interphase_flows.managers.cluster.allocations import allocation_script
-from interphase_flows.managers.cluster.launchpad import (
+from interphase_flows.runners.fireworks.launchpad import (
     LOCK_EXPIRES_AFTER_S,
     LOST_AFTER_S,
     PING_INTERVAL_S,
     launchpad_database,
 )
+from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.settings import JOB_KINDS, MongodbSettings, load_settings
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ import typer.main
 from ruamel.yaml import YAML
 
 from interphase_flows import __version__
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
 from interphase_flows.settings import MongodbSettings, Settings
 
@@ -115,7 +115,7 @@ def test_the_campaign_reference_is_up_to_date() -> None:
 
 def test_the_template_is_the_quickstart() -> None:
     """`interphase init` writes the campaign of workflows/."""
-    template = resources.files("interphase_flows.campaigns") / "templates" / "campaign.yaml"
+    template = resources.files("interphase_flows.campaign") / "templates" / "campaign.yaml"
     assert template.read_text(encoding="utf-8") == QUICKSTART.read_text(encoding="utf-8")
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from jobflow import run_locally
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.documents.records import LabelBatch, StructureSetDoc, Walker
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import StructureError
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import amorphous, interfaces
+from interphase_flows.schemas.records import LabelBatch, StructureSetDoc, Walker
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from spheres import Spheres, SpheresSpec

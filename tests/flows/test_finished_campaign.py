@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from ase.io import read
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
-from interphase_flows.analysis.survey.question import PARTS
-from interphase_flows.documents.records import CampaignResult, CommitteeDoc, SegmentDoc
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
+from interphase_flows.analysis.pipeline.settings import PARTS
+from interphase_flows.schemas.records import CampaignResult, CommitteeDoc, SegmentDoc
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
 from tiny_campaign import interphase

@@ -23,13 +23,15 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import LabelDoc
 from interphase_flows.exceptions import WalltimeReachedError
+from interphase_flows.jobs.label_structure import keep_files, label_key, label_structure
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
-from interphase_flows.jobs.one_label import keep_files, label_key, label_structure
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.references import deadline, gpaw_job, gpaw_subprocess
-from interphase_flows.references.deadline import Deadline, process_start_unix_s
+from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
+from interphase_flows.reference.gpaw import job as gpaw_job
+from interphase_flows.runtime import walltime as deadline
+from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
+from interphase_flows.schemas.records import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from label_one import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in

@@ -16,17 +16,17 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
+from interphase_flows.costs.model import n_reduced_k_points
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.references import gpaw_subprocess
-from interphase_flows.references.cost import n_reduced_k_points
-from interphase_flows.references.deadline import Deadline
-from interphase_flows.references.gpaw import GPAWMethod
-from interphase_flows.references.gpaw_files import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, PROCESS_LOCK
-from interphase_flows.references.gpaw_launches import read_outcome
-from interphase_flows.references.gpaw_subprocess import GpawSubprocess
-from interphase_flows.references.label_files import write_json
-from interphase_flows.references.spec import GpawSpec
+from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
+from interphase_flows.reference.gpaw.attempts import read_outcome
+from interphase_flows.reference.gpaw.calculator import GpawSubprocess
+from interphase_flows.reference.gpaw.files import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, PROCESS_LOCK
+from interphase_flows.reference.gpaw.method import GPAWMethod
+from interphase_flows.reference.label_files import write_json
+from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.settings import Settings
 from real_gpaw import needs_gpaw
 
@@ -45,7 +45,7 @@ SABOTEUR = """
 import os, signal, sys, time
 from pathlib import Path
 import numpy as np
-import interphase_flows.references.gpaw_process as gpaw_process
+import interphase_flows.reference.gpaw.worker as gpaw_process
 
 strikes, folder = sys.argv[1].split(","), Path(sys.argv[-1])
 struck = folder / "struck"
@@ -185,9 +185,9 @@ def test_no_process_outlives_a_killed_campaign(sabotaged, lithium, undisturbed, 
     """kill -9 of who asked for the label; the process keeps its density, ends, and the next label starts there."""
     script = (
         "import sys; from pathlib import Path; from ase.io import read\n"
-        "from interphase_flows.references import gpaw_subprocess\n"
-        "from interphase_flows.references.gpaw import GPAWMethod\n"
-        "from interphase_flows.references.spec import GpawSpec\n"
+        "from interphase_flows.reference import gpaw_subprocess\n"
+        "from interphase_flows.reference.gpaw.method import GPAWMethod\n"
+        "from interphase_flows.reference.spec import GpawSpec\n"
         "from interphase_flows.settings import Settings\n"
         "gpaw_subprocess.DENSITY_INTERVAL_S = 1e9\n"
         f"spec = GpawSpec.model_validate_json({SPEC.model_dump_json()!r})\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
-from interphase_flows.managers.preflight import check_campaign
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.validate import check_campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from tiny_campaign import TINY, interphase
 
 pytestmark = pytest.mark.slow

@@ -2,12 +2,12 @@
 
 import pytest
 
+from interphase_flows.commands.phase_references import FOLDER, made_references
 from interphase_flows.exceptions import InputError
-from interphase_flows.managers.phase_choice import FOLDER, made_references
-from interphase_flows.md.phase_references import ReferenceSteps
-from interphase_flows.progress import listening
+from interphase_flows.md.phase_reference_runs import ReferenceSteps
+from interphase_flows.runtime.progress import listening
 from interphase_flows.settings import Settings
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 
 pytestmark = pytest.mark.slow
 SHORT = ReferenceSteps(n_settle=2, n_frames=3, steps_between=1, n_melt=2)

@@ -12,17 +12,17 @@ from typing import TypeVar
 import pytest
 from pydantic import BaseModel
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
-from interphase_flows.documents.records import DatasetDoc, IterationDoc, LabelBatch, LabelDoc
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.crystals import CrystalsMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
-from interphase_flows.jobs.models import CommitteeMaker, TrainMaker
 from interphase_flows.jobs.surfaces import SlabsMaker
-from interphase_flows.report.from_ledger import write_campaign_report
+from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.report.collect.from_ledger import write_campaign_report
+from interphase_flows.schemas.records import DatasetDoc, IterationDoc, LabelBatch, LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from real_gpaw import needs_gpaw

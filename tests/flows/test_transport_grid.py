@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interphase_flows.documents.records import AnalysisDoc
 from interphase_flows.results import CampaignResults
+from interphase_flows.schemas.records import AnalysisDoc
 from interphase_flows.settings import load_settings
 from tiny_campaign import TINY, interphase
 

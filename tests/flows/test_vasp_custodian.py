@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
-from interphase_flows.jobs.one_label import label_structure
-from interphase_flows.references.deadline import process_start_unix_s
-from interphase_flows.references.retries import Action
-from interphase_flows.structures.keys import structure_key
+from interphase_flows.jobs.label_structure import label_structure
+from interphase_flows.reference.retry_policy import Action
+from interphase_flows.runtime.walltime import process_start_unix_s
+from interphase_flows.schemas.records import StructureEntry
+from interphase_flows.structures.structure_keys import structure_key
 from vasp_records import SILICON, needs_records, read_record
 from vasp_replayed import REPLAY, n_launches, worker_command
 

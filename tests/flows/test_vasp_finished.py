@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import StructureEntry
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.one_label import label_key, label_once
-from interphase_flows.references.labelling import IS_CONTINUED
+from interphase_flows.jobs.label_structure import label_key, label_once
+from interphase_flows.reference.labelling import IS_CONTINUED
+from interphase_flows.schemas.records import StructureEntry
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
-from interphase_flows.structures.keys import structure_key
+from interphase_flows.structures.structure_keys import structure_key
 from vasp_records import SILICON, needs_records, read_record
 from vasp_replayed import REPLAY, n_launches, worker_command
 

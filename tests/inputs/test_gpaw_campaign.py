@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from interphase_flows.campaigns.label_plan import plan_labels
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
+from interphase_flows.costs.plan import plan_labels
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.references import gpaw
+from interphase_flows.reference.gpaw import method as gpaw
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 FILE = WORKFLOWS / "li_li7p3s11_gpaw.yaml"

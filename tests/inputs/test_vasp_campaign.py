@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from interphase_flows.campaigns.label_plan import plan_labels
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.yaml_file import load_yaml_model
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
-from interphase_flows.managers.checks import check_machine
+from interphase_flows.costs.plan import plan_labels
+from interphase_flows.runners.site_check.machine_checks import check_machine
 from interphase_flows.settings import Settings
 
 FILE = Path(__file__).parents[2] / "workflows" / "li_li7p3s11_vasp.yaml"

@@ -9,12 +9,12 @@ import pytest
 from ase.build import bulk
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.references.spec import VaspSpec
-from interphase_flows.references.vasp import VASPMethod
-from interphase_flows.references.vasp_input import incar
-from interphase_flows.references.vasp_potentials import potentials
+from interphase_flows.reference.spec import VaspSpec
+from interphase_flows.reference.vasp.input import incar
+from interphase_flows.reference.vasp.method import VASPMethod
+from interphase_flows.reference.vasp.pseudopotentials import potentials
 from interphase_flows.settings import Settings
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 from vasp_golden import GOLDEN, GOLDEN_FILES, NAMES, write_golden
 
 HEADER = """ PAW_PBE {symbol} {title}
@@ -122,7 +122,7 @@ def test_atomate2s_maker_writes_what_a_label_writes():
     """For anybody's own flow."""
     from pymatgen.core import Structure
 
-    from interphase_flows.references.vasp_static import static_maker
+    from interphase_flows.reference.vasp.input_set import static_maker
 
     lithium = load_phase("Li")
     structure = Structure(lithium.cell.array, ["Li", "Li"], lithium.positions, coords_are_cartesian=True)

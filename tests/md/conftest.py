@@ -12,7 +12,7 @@ from ase.calculators.lj import LennardJones
 
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import SegmentResult, run_segment
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
 
 
 def _argon() -> Atoms:

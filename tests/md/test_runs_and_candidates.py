@@ -8,7 +8,7 @@ from interphase_flows.md.candidate_archive import pack_candidates, unpack_candid
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
-from interphase_flows.md.run_frames import RunFrames
+from interphase_flows.md.run_trajectory import RunFrames
 
 STORED_ANGSTROM = 1e-7
 """Trajectories keep displacements from the start of their segment in single precision."""

@@ -9,7 +9,7 @@ from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.schedule import Leg, Stage, next_leg, total_steps, undisturbed_legs
-from interphase_flows.md.watch import CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CommitteeWatch
 
 MELT_AND_QUENCH = [Stage(1500.0, 50), Stage(300.0, 30)]
 

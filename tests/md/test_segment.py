@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ase.constraints import FixAtoms
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError, LockedError
 from interphase_flows.md.checkpoint import checkpoint_paths, read_checkpoint
 from interphase_flows.md.segment import SegmentResult
 from interphase_flows.md.segment import _locked as locked
-from interphase_flows.md.watch import CalculatorCommittee
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
 
 
 def assert_same(one: SegmentResult, other: SegmentResult) -> None:

@@ -6,7 +6,7 @@ import zarr
 from ase import Atoms
 from zarr.storage import ZipStore
 
-from interphase_flows.analysis.readers.zarr_trajectory import Trajectory
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from interphase_flows.exceptions import DynamicsError
 from interphase_flows.md.contacts import closest_contact
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch, force_std
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch, force_std
 
 
 def test_force_std_is_the_length_of_the_spread():

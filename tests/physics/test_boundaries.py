@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.boundaries import TwoSides, interphase_boundaries
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.neighbours import face_distances
-from interphase_flows.analysis.slab_cuts import SlabCuts
-from interphase_flows.structures.library import load_phase
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.interfaces.boundaries import TwoSides, interphase_boundaries
+from interphase_flows.analysis.interfaces.slab_scan import SlabCuts
+from interphase_flows.structures.crystals.library import load_phase
 
 ELECTRODE_ANGSTROM = 25.0
 LITHIUM_PER_ANGSTROM3 = 0.046

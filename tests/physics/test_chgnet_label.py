@@ -8,12 +8,12 @@ import torch
 from ase import Atoms
 from monty.json import MontyDecoder
 
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
-from interphase_flows.references.chgnet import CHGNetMethod
-from interphase_flows.references.relaxation import relax
-from interphase_flows.structures.library import load_phase
+from interphase_flows.reference.chgnet import CHGNetMethod
+from interphase_flows.reference.relaxation import relax
+from interphase_flows.structures.crystals.library import load_phase
 
 STRESS_TOLERANCE = 0.02
 """Relative: single precision energies and a difference over 1e-3 of strain leave about a half per cent."""

@@ -9,12 +9,12 @@ from interphase_flows.exceptions import TrainingError
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.watch import CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CommitteeWatch
 from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
 from interphase_flows.potentials.committee import _loaded as potentials_of_this_process
 from interphase_flows.potentials.training import TrainedMember
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from tiny_training import all_frames, train
 
 SAME_FORCE_EV_PER_ANGSTROM = 1e-5

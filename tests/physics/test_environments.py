@@ -5,17 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.coordination import (
+from interphase_flows.analysis.geometry.coordination import (
     RadialDistribution,
     coordination_numbers,
     first_minimum,
     radial_distribution,
 )
-from interphase_flows.analysis.environments import NOT_AN_ANION, classify_environments, environment_series
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.neighbours import pairs_within
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.neighbours import pairs_within
+from interphase_flows.analysis.speciation.anion_species import (
+    NOT_AN_ANION,
+    classify_environments,
+    environment_series,
+)
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 from li_p_s import LI_P_S
 
 ANIONS = {

@@ -6,13 +6,13 @@ from ase.units import GPa
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.symmetry import largest_asymmetry
-from interphase_flows.references.chgnet import CHGNetMethod
-from interphase_flows.references.labelling import RawLabel
-from interphase_flows.structures.amorphous import composition_on_line, random_packing
-from interphase_flows.structures.laptop import laptop_interface
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.perturb import repeated, strained_and_rattled
-from interphase_flows.structures.push_off import soft_push_off
+from interphase_flows.reference.chgnet import CHGNetMethod
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
+from interphase_flows.structures.amorphous.overlap_removal import soft_push_off
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.perturb import repeated, strained_and_rattled
+from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
 
 PHASES = ["Li", "Li2S", "Li3P", "LiP", "Li7P3S11"]
 GATES = Gates()

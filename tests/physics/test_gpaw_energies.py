@@ -4,15 +4,15 @@ from importlib.util import find_spec
 
 import pytest
 
-from interphase_flows.analysis.settings_convergence import Tolerances
-from interphase_flows.campaigns.schema import Campaign, GateSpec
+from interphase_flows.campaign.schema import Campaign, GateSpec
+from interphase_flows.commands.convergence import StudyOptions, run_convergence_study
 from interphase_flows.jobs.thermodynamics import RelaxMaker
-from interphase_flows.managers.convergence import StudyOptions, run_convergence_study
-from interphase_flows.references.spec import GpawSpec
-from interphase_flows.report.convergence import write_convergence_page
+from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.report.sections.convergence import write_convergence_page
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 
 pytestmark = pytest.mark.skipif(find_spec("gpaw") is None, reason="GPAW is not installed (extra [gpaw])")
 

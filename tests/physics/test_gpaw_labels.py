@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from interphase_flows.references.labelling import RawLabel
-from interphase_flows.references.spec import GpawSpec
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import Settings
 from real_gpaw import (
     bare_gpaw,

@@ -12,12 +12,12 @@ from pymatgen.analysis.interfaces.zsl import ZSLGenerator
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from interphase_flows.structures.anions import anion_formulas, n_broken_anions
-from interphase_flows.structures.interfaces import BuiltInterface, InterfaceSpec, build_interface
-from interphase_flows.structures.laptop import laptop_interface, laptop_specs
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.matching import in_plane_area_angstrom2, lattice_matches
-from interphase_flows.structures.planes import oriented_cell
-from interphase_flows.structures.symmetry import as_pymatgen_calls_spglib, pymatgen_structure
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.symmetry import as_pymatgen_calls_spglib, pymatgen_structure
+from interphase_flows.structures.interfaces.builder import BuiltInterface, InterfaceSpec, build_interface
+from interphase_flows.structures.interfaces.lattice_matching import in_plane_area_angstrom2, lattice_matches
+from interphase_flows.structures.interfaces.oriented_cells import oriented_cell
+from interphase_flows.structures.interfaces.small_interfaces import laptop_interface, laptop_specs
 
 LITHIUM_LATTICE_ANGSTROM = 3.5093
 

@@ -18,7 +18,7 @@ from ase.calculators.lj import LennardJones
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass, kinetic_temperature_K
 from interphase_flows.md.segment import SegmentResult, run_segment
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
 from interphase_flows.units import KB_EV_PER_K
 
 N_KILLS = 6

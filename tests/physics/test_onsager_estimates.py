@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brownian import TRICLINIC, Brownian
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import onsager_matrix, onsager_windows
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brownian import MASSES_U, TRICLINIC, Brownian
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import ionic_conduction, onsager_matrix
 from interphase_flows.analysis.transport.momentum_constraint import without_barycentre
 

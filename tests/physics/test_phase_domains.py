@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from interphase_flows.analysis.coordination import RadialDistribution, radial_distribution
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.coordination import RadialDistribution, radial_distribution
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.phases.diffraction import (
     debye_pattern,
     full_width_deg,
@@ -16,7 +16,7 @@ from interphase_flows.analysis.phases.domains import crystalline_domains
 from interphase_flows.analysis.phases.percolation import percolation_sweep
 from interphase_flows.analysis.phases.translational_order import translational_order
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 
 LI2S_VOLUME_PER_S = 5.71**3 / 4
 

@@ -5,17 +5,17 @@ import pytest
 from ase import Atoms
 
 from growing_interphase import growing
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.phases.phase_references import (
     PhaseReferences,
     packed_references,
     unpacked_references,
 )
-from interphase_flows.analysis.survey.phase_pooling import pooled_phases
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.analysis.phases.replica_average import pooled_phases
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
 from phase_runs import frames_of
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.survey.profile_blocks import TimeBlocks, block_means
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.statistics.block_means import TimeBlocks, block_means
 
 QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("profiles",))
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from growing_interphase import growing
-from interphase_flows.analysis.crossings import crossings
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import Survey, survey
+from interphase_flows.analysis.interfaces.plane_flux import crossings
+from interphase_flows.analysis.pipeline.interface_analysis import Survey, survey
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
 
 QUESTION = SurveyQuestion(
     composition_of("Li"),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from ase.data import atomic_masses, chemical_symbols
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
-from interphase_flows.analysis.survey.transport_question import TransportQuestion
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
 from interphase_flows.analysis.transport.reference_frames import frame_matrix
+from interphase_flows.analysis.transport.settings import TransportQuestion
 from interphase_flows.units import KB_EV_PER_K, S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
 from moving_interphase import LAYERS, NORMAL_ANGSTROM2_PER_PS, planted_layers
 

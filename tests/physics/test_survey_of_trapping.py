@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.phases.roles import measured_chemistry, roles_of
-from interphase_flows.analysis.survey.counted_frames import CountedFrames
-from interphase_flows.analysis.survey.interfaces import Interface
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.trapping import _labelled, trapping_answer
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.passivation.trapping_by_interface import _labelled, trapping_answer
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 
 QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",))
 BEGIN, END = 20.0, 44.0

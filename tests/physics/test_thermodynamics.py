@@ -9,9 +9,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.reaction_errors import prediction_errors
-from interphase_flows.analysis.thermodynamics import predict_reaction
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.thermodynamics.reactions import predict_reaction
+from interphase_flows.thermodynamics.uncertainty import prediction_errors
 
 ENERGY_TOLERANCE_EV_PER_ATOM = 0.003
 VOLUME_TOLERANCE = 2e-4

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from interphase_flows.potentials.training import TrainedMember
-from interphase_flows.progress import listening
+from interphase_flows.runtime.progress import listening
 from tiny_training import N_EPOCHS, TRAINING, train
 
 LOSS = "val0_epoch/weighted_sum"

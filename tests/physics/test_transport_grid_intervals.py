@@ -5,9 +5,9 @@ import pytest
 
 from brownian import Brownian
 from interphase_flows.analysis.transport import onsager_matrix
-from interphase_flows.analysis.transport.arrhenius import MeasuredAt, arrhenius_fit
-from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix, element
-from interphase_flows.analysis.transport.composition_grid import composition_grid
+from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt, arrhenius_fit
+from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix import arrhenius_matrix, element
+from interphase_flows.analysis.transport.composition_grid.interpolation import composition_grid
 from interphase_flows.units import KB_EV_PER_K
 from onsager_draws import ENERGIES_EV, covers, drawn, true_matrix
 

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interphase_flows.analysis.crossings import crossings
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.interfaces.plane_flux import crossings
 
 many = settings(max_examples=60, deadline=None, derandomize=True)
 

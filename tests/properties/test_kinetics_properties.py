@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interphase_flows.analysis.kinetics.growth import thickness_kinetics
+from interphase_flows.analysis.growth.kinetics import thickness_kinetics
 
 few = settings(max_examples=12, deadline=None, derandomize=True)
 

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from maggma.stores import MemoryStore
 
-from interphase_flows.keys import content_key
+from interphase_flows.content_keys import content_key
 from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.sqlite_store import SqliteStore
 

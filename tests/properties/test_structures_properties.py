@@ -5,16 +5,16 @@ from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interphase_flows.structures.amorphous import composition_on_line, random_packing
+from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
 from interphase_flows.structures.checks import check_no_overlap, pair_distances_angstrom, same_stoichiometry
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.vacancies import distinct_sites, vacancies
+from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.dimers import dimers
-from interphase_flows.structures.equations_of_state import equation_of_state
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.laptop import laptop_interface
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.perturb import strained_and_rattled
-from interphase_flows.structures.slabs import slabs
-from interphase_flows.structures.vacancies import distinct_sites, vacancies
+from interphase_flows.structures.interfaces.slabs import slabs
+from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
+from interphase_flows.structures.structure_keys import structure_key
 
 FLOAT_NOISE_ANGSTROM = 1e-14
 SMALLEST_CHANGE_ANGSTROM = 1e-6

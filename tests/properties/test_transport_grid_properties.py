@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interphase_flows.analysis.transport.arrhenius import MeasuredAt
-from interphase_flows.analysis.transport.arrhenius_matrix import arrhenius_matrix
-from interphase_flows.analysis.transport.composition_grid import composition_grid
-from interphase_flows.analysis.transport.local_composition import CompositionLine
+from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt
+from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix import arrhenius_matrix
+from interphase_flows.analysis.transport.composition_grid.interpolation import composition_grid
+from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.analysis.transport.positive_matrices import OnsagerParts, nearest_correlation
 from onsager_draws import drawn, true_matrix
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from brownian import TRICLINIC, Brownian
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.transport import OnsagerResult, onsager_matrix
 
 N_FRAMES = 220

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from interphase_flows.analysis.neighbours import face_distances
-from interphase_flows.analysis.readers.opening import open_trajectory
-from interphase_flows.analysis.readers.unwrapping import LARGEST_STEP, Unwrapper
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.io.open import open_trajectory
+from interphase_flows.analysis.io.unwrapping import LARGEST_STEP, Unwrapper
 from interphase_flows.exceptions import AnalysisError
 from trajectory_files import WRITERS, Written, planted
 

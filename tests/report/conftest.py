@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from interphase_flows.report.inputs import (
+from interphase_flows.report.collect.inputs import (
     CompositionProfile,
     Estimate,
     Iteration,
@@ -18,8 +18,8 @@ from interphase_flows.report.inputs import (
     Spending,
     StructureView,
 )
-from interphase_flows.report.thermodynamics_inputs import ReactionKink, Thermodynamics
-from interphase_flows.structures.library import load_phase
+from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics
+from interphase_flows.structures.crystals.library import load_phase
 
 SURROGATE = ReferenceMethod("CHGNet 0.3.0", is_surrogate=True, settings="weights of the chgnet 0.4.2 wheel")
 QUESTION = Question(

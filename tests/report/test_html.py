@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.report.collect.inputs import Estimate, ReferenceMethod, StructureView
 from interphase_flows.report.html import rendered_page, write_report
-from interphase_flows.report.inputs import Estimate, ReferenceMethod, StructureView
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

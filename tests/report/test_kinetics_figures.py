@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.kinetics.growth import thickness_kinetics
+from interphase_flows.analysis.growth.kinetics import thickness_kinetics
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.report.kinetics_figures import growth_figure, verdict_figure
+from interphase_flows.report.figures.growth import growth_figure, verdict_figure
 from interphase_histories import history
 
 DOCS = Path(__file__).parents[2] / "docs"

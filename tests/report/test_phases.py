@@ -7,21 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.phases.reaction_graph import Transition
-from interphase_flows.analysis.survey.phase_kinetics import Supply, share_kinetics
-from interphase_flows.analysis.survey.phase_network import network_in_words
-from interphase_flows.analysis.survey.phase_pooling import pooled_phases
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
+from interphase_flows.analysis.phases.bond_networks import network_in_words
+from interphase_flows.analysis.phases.replica_average import pooled_phases
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.speciation.reaction_graph import Transition
+from interphase_flows.report.collect.inputs import Phases
+from interphase_flows.report.figures.phases import label_colours
+from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import Phases
-from interphase_flows.report.phases import drawn_phases, phases_section
-from interphase_flows.report.phases_figures import label_colours
-from interphase_flows.report.phases_words import phases_in_words
-from interphase_flows.report.reaction_graph_figure import reaction_graph_figure
-from interphase_flows.structures.library import load_phase
+from interphase_flows.report.sections.phases import drawn_phases, phases_section
+from interphase_flows.report.text.phases import phases_in_words
+from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
 from phase_runs import frames_of
 

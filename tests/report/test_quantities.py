@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from interphase_flows.report.quantities import duration, rounded, with_error
+from interphase_flows.report.text.numbers import duration, rounded, with_error
 
 
 @pytest.mark.parametrize(

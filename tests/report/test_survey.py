@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from growing_interphase import growing
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.kinetics.growth import UNDECIDED
-from interphase_flows.analysis.survey.pooling import pooled
-from interphase_flows.analysis.survey.question import SurveyQuestion, composition_of
-from interphase_flows.analysis.survey.survey import survey
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.growth.kinetics import UNDECIDED
+from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.replica_average import pooled
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
 from interphase_flows.jobs.growth import PARTS
+from interphase_flows.report.collect.inputs import Growth
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import Growth
-from interphase_flows.report.quantities import rounded
+from interphase_flows.report.text.numbers import rounded
 
 QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, PARTS)
 

@@ -8,13 +8,13 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.interface_thermodynamics import as_values, predict_interface
-from interphase_flows.analysis.reaction_errors import prediction_errors
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.documents.records import AnalysisDoc
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.report.collect.inputs import SeriesBand
+from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.report.html import drawn_figures, rendered_page
-from interphase_flows.report.inputs import SeriesBand
-from interphase_flows.report.thermodynamics_from_ledger import thermodynamics
+from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.thermodynamics.summary import as_values, predict_interface
+from interphase_flows.thermodynamics.uncertainty import prediction_errors
 
 ERROR_EV_PER_ATOM = 0.02
 N_SAMPLES = 40

@@ -6,15 +6,15 @@ import pytest
 from brownian import Brownian
 from interphase_flows.analysis.passivation.rate_history import rate_history
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.survey.told_transport import told
+from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.transport import onsager_windows
-from interphase_flows.report.kinetics_figures import rates_figure
-from interphase_flows.report.quantities import with_interval
-from interphase_flows.report.survey import survey_section
-from interphase_flows.report.transport_figures import BEYOND, transport_figures
-from interphase_flows.report.transport_words import transport_words, trapping_words
-from interphase_flows.report.trapping_figures import survival_figures
+from interphase_flows.analysis.transport.summary import told
+from interphase_flows.report.figures.growth import rates_figure
+from interphase_flows.report.figures.transport import BEYOND, transport_figures
+from interphase_flows.report.figures.trapping import survival_figures
+from interphase_flows.report.sections.interface_analysis import survey_section
+from interphase_flows.report.text.numbers import with_interval
+from interphase_flows.report.text.transport import transport_words, trapping_words
 from interphase_histories import history
 
 CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}

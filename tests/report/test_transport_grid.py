@@ -6,17 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.survey.plain import plain
-from interphase_flows.analysis.transport.grid_study import (
+from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
+from interphase_flows.analysis.transport.composition_grid.study import (
     CellMeasurement,
     ProfileOfInterphase,
     grid_study,
 )
-from interphase_flows.analysis.transport.local_composition import CompositionLine
+from interphase_flows.report.collect.inputs import TransportGrid
+from interphase_flows.report.figures.transport_grid import arrhenius_figure
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import TransportGrid
-from interphase_flows.report.transport_grid import drawn_grid, short
-from interphase_flows.report.transport_grid_figures import arrhenius_figure
+from interphase_flows.report.sections.transport_grid import drawn_grid, short
 from onsager_draws import drawn, true_matrix
 
 LINE = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})

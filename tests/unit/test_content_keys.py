@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import StorageError
-from interphase_flows.keys import content_key
 
 
 class Model(BaseModel):
@@ -45,7 +45,7 @@ class WithPath(BaseModel):
 def test_it_never_changes():
     """A key on record must be found by every later version and process."""
     assert content_key("labels", a=1, b={"c": [1.5, True, None, "é"]}) == "0e1bb8dcfbd8a945caccf4cfde8f71fb"
-    script = "from interphase_flows.keys import content_key\nprint(content_key('k', a={'x': 1, 'y': [0.1]}))"
+    script = "from interphase_flows.content_keys import content_key\nprint(content_key('k', a={'x': 1, 'y': [0.1]}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == content_key("k", a={"y": [0.1], "x": 1})
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import loop_documents as documents
-from interphase_flows.documents.records import IterationDoc, LabelDoc
 from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
+from interphase_flows.schemas.records import IterationDoc, LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.kinetics.depletion import Depletion, find_depletion
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
 from interphase_flows.exceptions import AnalysisError
 
 GROWTH = "thickness"

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
+from interphase_flows.analysis.geometry.frames import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
-from interphase_flows.analysis.passivation.pooled_rate import pooled_rate
+from interphase_flows.analysis.passivation.replica_rate import pooled_rate
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError

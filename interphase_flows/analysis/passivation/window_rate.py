@@ -18,8 +18,8 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky
 from scipy.stats import t as student
 
-from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10

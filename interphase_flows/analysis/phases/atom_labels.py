@@ -15,11 +15,11 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.environments import AnionChemistry, environments_in
-from interphase_flows.analysis.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
-from interphase_flows.analysis.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
+from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
+from interphase_flows.analysis.geometry.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
 from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, described
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, environments_in
 from interphase_flows.exceptions import AnalysisError
 
 AMORPHOUS = "amorphous"

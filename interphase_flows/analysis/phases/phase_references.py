@@ -10,14 +10,14 @@ from zipfile import BadZipFile
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.analysis.environments import AnionChemistry
-from interphase_flows.analysis.frames import ArrayFrames
+from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.phases.atom_labels import (
     PhaseModel,
     ThermalReference,
     fit_phase_model,
     label_atoms,
 )
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.exceptions import AnalysisError
 
 

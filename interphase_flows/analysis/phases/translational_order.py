@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.integrate import trapezoid
 
-from interphase_flows.analysis.coordination import RadialDistribution
+from interphase_flows.analysis.geometry.coordination import RadialDistribution
 from interphase_flows.exceptions import AnalysisError
 
 

@@ -14,8 +14,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.frames import ArrayFrames, FloatArray, FrameSource, IntArray, require_frames
-from interphase_flows.analysis.neighbours import face_distances
+from interphase_flows.analysis.geometry.frames import (
+    ArrayFrames,
+    FloatArray,
+    FrameSource,
+    IntArray,
+    require_frames,
+)
+from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.transport.groups import AtomGroups
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import S_PER_M_PER_E2_PER_EV_ANGSTROM_PS

@@ -36,8 +36,8 @@ from functools import cached_property
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 
 SCATTER_LAGS = 2
 """Terms of the sum are correlated over so many steps."""

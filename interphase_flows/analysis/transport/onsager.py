@@ -10,13 +10,13 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, choose_step, given_step
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
 from interphase_flows.analysis.transport.cross_displacement import short_lag_rate
 from interphase_flows.analysis.transport.groups import by_species, normal_axes
-from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.momentum_constraint import (
     constraint_taken_out,
     difference,

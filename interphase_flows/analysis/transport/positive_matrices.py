@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray
-from interphase_flows.analysis.transport.intervals import Estimate, normal_quantile
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
 
 MOST_LOG = 300.0
 """Of |ln L_ii|: an error that is extrapolated far may be beyond what a number holds."""

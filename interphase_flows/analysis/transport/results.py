@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate
 from interphase_flows.analysis.transport.coarse_graining import PlateauPoint
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics
-from interphase_flows.analysis.transport.intervals import Estimate
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.units import (
     CM2_PER_S_PER_ANGSTROM2_PER_PS,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.frames import FrameSource, require_frames
+from interphase_flows.analysis.geometry.frames import FrameSource, require_frames
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.analysis.transport.results import OnsagerResult

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interphase_flows.campaigns.schema import LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.convergence import Evidence, decide
 
 LEARNING = LearningSpec(

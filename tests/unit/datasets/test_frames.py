@@ -5,8 +5,8 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
-from interphase_flows.documents.records import LabelDoc
 from interphase_flows.exceptions import InputError
+from interphase_flows.schemas.records import LabelDoc
 
 FILE_DIGITS = 1e-7
 """extxyz keeps eight decimals."""

@@ -7,8 +7,8 @@ from ase.build import bulk
 from ase.units import GPa
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import Correction
-from interphase_flows.references.labelling import RawLabel
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.schemas.records import Correction
 
 GATES = Gates()
 STRESS = np.zeros(6)

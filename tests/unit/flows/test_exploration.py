@@ -7,17 +7,17 @@ from jobflow import Flow, OnMissing, run_locally
 from monty.json import MontyDecoder, jsanitize
 
 import loop_documents as documents
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.documents.records import MeltQuenchWalker, StructureEntry, StructureSetDoc, Walker
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError, OverlappingAtomsError
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.exploration import ExplorationMaker, melt_quench_walker, packing_seed
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import amorphous, segments
 from interphase_flows.jobs.amorphous import PackingMaker
-from interphase_flows.jobs.first_structures import place_walkers
+from interphase_flows.jobs.initial_structures import place_walkers
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.schemas.records import MeltQuenchWalker, StructureEntry, StructureSetDoc, Walker
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from interphase_flows.structures.checks import minimum_distance_angstrom

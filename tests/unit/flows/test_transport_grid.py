@@ -4,16 +4,16 @@ import pytest
 from jobflow import OnMissing
 
 import loop_documents as documents
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.transport_grid import TransportGridSpec
-from interphase_flows.documents.records import StructureEntry, StructureSetDoc
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import InputError
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs import segments
 from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.managers.cluster.routing import PRIORITY_OF_PRODUCTION, kind_of, priority_of
+from interphase_flows.runners.fireworks.routing import PRIORITY_OF_PRODUCTION, kind_of, priority_of
+from interphase_flows.schemas.records import StructureEntry, StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 

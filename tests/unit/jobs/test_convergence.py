@@ -5,14 +5,14 @@ from math import exp
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.settings_convergence import Tolerances
-from interphase_flows.campaigns.schema import Campaign, GateSpec
+from interphase_flows.campaign.schema import Campaign, GateSpec
 from interphase_flows.exceptions import InputError, ReferenceMethodError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker, study_phases
 from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.references.labelling import RawLabel
-from interphase_flows.references.spec import GpawSpec, MethodSpec
+from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.reference.spec import GpawSpec, MethodSpec
 
 HALVING_EV = 50.0
 ERROR_EV_PER_S = 0.2
@@ -26,7 +26,7 @@ class Waves:
 
     @property
     def identity(self):
-        from interphase_flows.documents.records import MethodIdentity
+        from interphase_flows.schemas.records import MethodIdentity
 
         key = f"waves-{self.spec.cutoff_eV:g}-{self.spec.k_density_per_inverse_angstrom:g}"
         return MethodIdentity(name="waves", code="W", version="1", is_surrogate=False, settings={}, key=key)

@@ -3,13 +3,13 @@
 import pytest
 from ase import Atoms
 
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.datasets.frames import read_extxyz
-from interphase_flows.documents.records import LabelBatch
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.schemas.records import LabelBatch
 from spheres import SpheresSpec
 
 ORIGINS = ["interface/a", "interface/a", "interface/b", "interface/c", "crystal/Li2S", "crystal/Li2S"]

@@ -3,10 +3,10 @@
 import pytest
 
 import loop_documents as documents
-from interphase_flows.campaigns.schema import LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
-from interphase_flows.documents.records import LabelBatch
 from interphase_flows.jobs.iterations import IterationMaker, fraction_above
+from interphase_flows.schemas.records import LabelBatch
 
 NO_LABELS = LabelBatch(accepted=[], rejected=[], origins={})
 MAKER = IterationMaker(learning=LearningSpec(max_iterations=5))

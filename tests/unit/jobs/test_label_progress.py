@@ -3,7 +3,7 @@
 from functools import partial
 
 from interphase_flows.jobs.labels import _tell_scf_steps
-from interphase_flows.progress import SCF, emit, listening
+from interphase_flows.runtime.progress import SCF, emit, listening
 
 
 def test_scf_steps_are_told_as_progress_of_the_labels():

@@ -8,16 +8,16 @@ import pytest
 from ase import Atoms
 from monty.json import jsanitize
 
-from interphase_flows.campaigns.schema import GateSpec
+from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import LabelBatch, LabelDoc
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs import labels
+from interphase_flows.jobs.caching import recall
+from interphase_flows.jobs.label_structure import label_key, label_once
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
-from interphase_flows.jobs.once import recall
-from interphase_flows.jobs.one_label import label_key, label_once
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.references.deadline import Deadline
+from interphase_flows.runtime.walltime import Deadline
+from interphase_flows.schemas.records import LabelBatch, LabelDoc
 from spheres import SpheresSpec
 
 
@@ -76,7 +76,7 @@ def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, c
     maker = LabelMaker(reference=SpheresSpec())
     key = label_key(frames.entries[0].key, spheres.identity.key, Gates())
     monkeypatch.setattr(
-        "interphase_flows.jobs.one_label.deadline",
+        "interphase_flows.jobs.label_structure.deadline",
         lambda settings: Deadline(0.0 if is_held else None, "a test"),
     )
     with workspace.own_work_folder("labels", key) as folder:

@@ -9,10 +9,10 @@ from ase.optimize import BFGS
 from interphase_flows.flows.lattice_constants import on_the_mesh_of_the_middle
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
-from interphase_flows.references.spec import GpawSpec
-from interphase_flows.structures.equations_of_state import equation_of_state, linear_strains
-from interphase_flows.structures.library import load_phase
-from interphase_flows.structures.smallest_cells import smallest_cell
+from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.volume_scan import equation_of_state, linear_strains
 from spheres import SpheresCalculator, SpheresSpec
 
 

@@ -5,16 +5,16 @@ import pytest
 from ase.build import bulk
 from ase.io import read
 
-from interphase_flows.campaigns.schema import Campaign
-from interphase_flows.campaigns.structures import AmorphousSpec, InterfaceSpec
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.structures import AmorphousSpec, InterfaceSpec
+from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.jobs.amorphous import AmorphousMaker
 from interphase_flows.jobs.interfaces import InterfaceMaker
 from interphase_flows.jobs.structure_sets import load_set
-from interphase_flows.managers.preflight import check_campaign
 from interphase_flows.structures.anions import anion_formulas
 from interphase_flows.structures.checks import check_no_overlap
-from interphase_flows.structures.planes import millers_of
+from interphase_flows.structures.interfaces.oriented_cells import millers_of
 from sodium import write_pair
 from spheres import SpheresSpec
 

@@ -4,16 +4,16 @@ import pytest
 from ase import Atoms
 
 import loop_documents as documents
-from interphase_flows.campaigns.schema import GateSpec, LearningSpec
+from interphase_flows.campaign.schema import GateSpec, LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.documents.records import SegmentDoc
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.watch import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.schemas.records import SegmentDoc
 
 N_STEPS = 40
 

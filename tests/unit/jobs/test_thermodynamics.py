@@ -3,13 +3,13 @@
 import pytest
 from ase.build import bulk
 
-from interphase_flows.campaigns.schema import GateSpec, ThermodynamicsSpec
-from interphase_flows.documents.records import AnalysisDoc
+from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
-from interphase_flows.keys import content_key
-from interphase_flows.structures.keys import structure_key
-from interphase_flows.structures.library import load_structure_file
+from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.structures.crystals.library import load_structure_file
+from interphase_flows.structures.structure_keys import structure_key
 from spheres import Spheres, SpheresSpec
 
 

@@ -7,11 +7,11 @@ import pytest
 from ase import Atoms
 
 import loop_documents as documents
-from interphase_flows.documents.records import AnalysisDoc, SegmentDoc
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.cell_transport import CellTransportMaker, line_and_rest
 from interphase_flows.jobs.transport_grid import GridFitMaker
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
+from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
 from interphase_flows.units import KB_EV_PER_K
 
 EDGE_ANGSTROM = 12.0

@@ -27,7 +27,7 @@ class TwoOpinions:
 
 def test_the_first_member_is_judged_and_the_spread_is_the_watchs():
     """The uncertainty is the standard deviation that dynamics sees: half of 0.5 eV/Å for two members."""
-    from interphase_flows.md.watch import force_std
+    from interphase_flows.md.uncertainty_monitor import force_std
 
     atoms = Atoms("Li2", positions=[[0, 0, 0], [2.5, 0, 0]], cell=[6, 6, 6], pbc=True)
     forces, stress = np.array([[0.0, 0, 0.1], [0, 0, 0]]), np.full(6, 0.01)

@@ -3,8 +3,8 @@
 import fsspec
 import pytest
 
-from interphase_flows.documents.artifact import ArtifactRef
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
+from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.storage.artifacts import ArtifactStore
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"

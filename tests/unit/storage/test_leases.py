@@ -8,8 +8,8 @@ import time
 import pytest
 
 from interphase_flows.exceptions import LeaseLostError
-from interphase_flows.fencing import before_write
 from interphase_flows.md.checkpoint import write_file_durably
+from interphase_flows.runtime.fencing import before_write
 from interphase_flows.storage import leases
 from interphase_flows.storage.leases import leased_folder, take
 from interphase_flows.storage.ledger import Ledger

@@ -12,7 +12,7 @@ from interphase_flows.structures.checks import (
     minimum_distance_angstrom,
     same_stoichiometry,
 )
-from interphase_flows.structures.library import load_phase
+from interphase_flows.structures.crystals.library import load_phase
 
 
 def test_minimum_distance_sees_periodic_images():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from brownian import TRICLINIC, Brownian
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.neighbours import fractional
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.analysis.transport.collective import GroupSums, collective_motion
 from interphase_flows.analysis.transport.groups import by_species, normal_axes
 from interphase_flows.exceptions import AnalysisError

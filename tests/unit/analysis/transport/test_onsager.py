@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.io import write
 
 from brownian import MASSES_U, SYMBOLS, TRICLINIC, Brownian
-from interphase_flows.analysis.frames import ArrayFrames
-from interphase_flows.analysis.readers.opening import open_trajectory
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.momentum_constraint import without_barycentre
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError

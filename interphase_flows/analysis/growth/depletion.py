@@ -1,0 +1,67 @@
+"""When a side of the interface has run out: growth that ends there says nothing about passivation.
+
+The rule: a reservoir is exhausted from the first time at which the running median of what remains is below a
+share (a tenth by default) of what there was at the start. The median is over a fiftieth of the series, so
+that one odd frame exhausts nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.ndimage import median_filter
+
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.exceptions import AnalysisError
+
+LEAST_SHARE = 0.1
+SHARE_OF_THE_MEDIAN = 0.02
+LEAST_MEDIAN_FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Depletion:
+    """The reservoir that was exhausted first."""
+
+    reservoir: str
+    time_ps: float
+    remaining_share: float
+    """Of what there was at the start, at the end of the series."""
+
+
+def find_depletion(
+    time_ps: FloatArray, reservoirs: Mapping[str, ArrayLike], *, least_share: float = LEAST_SHARE
+) -> Depletion | None:
+    """Return which reservoir ran out first and when, or None.
+
+    Parameters
+    ----------
+    time_ps
+        Times in ps, (n_frames,).
+    reservoirs
+        What is left of each side: its unreacted thickness in Å or its unreacted atoms, (n_frames,) each.
+    least_share
+        Of the start, below which a reservoir counts as exhausted.
+
+    Raises
+    ------
+    AnalysisError
+        A series has another length than the times, is not finite, or begins with nothing.
+    """
+    found: list[Depletion] = []
+    window = max(LEAST_MEDIAN_FRAMES, round(SHARE_OF_THE_MEDIAN * len(time_ps))) | 1
+    for name, remaining in reservoirs.items():
+        left = np.asarray(remaining, dtype=float)
+        if left.shape != np.shape(time_ps) or not np.isfinite(left).all():
+            raise AnalysisError(
+                f"reservoir {name}: {left.shape} values, {np.shape(time_ps)} times; give one finite number "
+                "per frame"
+            )
+        smooth = median_filter(left, window, mode="nearest")
+        if smooth[0] <= 0:
+            raise AnalysisError(f"reservoir {name} is empty in the first frames; is it the right series?")
+        below = np.flatnonzero(smooth < least_share * smooth[0])
+        if len(below):
+            found.append(Depletion(name, float(time_ps[below[0]]), float(smooth[-1] / smooth[0])))
+    return min(found, key=lambda each: each.time_ps, default=None)

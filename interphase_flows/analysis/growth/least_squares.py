@@ -1,0 +1,149 @@
+"""Least squares for growth laws: a grid of shapes in closed form, then a descent to the minimum.
+
+The grid makes the minimum global. One series is refined by lmfit; the many resampled ones of a bootstrap by
+the same damped Gauss-Newton steps (Marquardt, J. SIAM 11, 431 (1963)) for all of them at once.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import lmfit
+import numpy as np
+
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.growth.laws.law import Law
+from interphase_flows.exceptions import AnalysisError
+
+N_STEPS = 12
+"""Damped steps of the bootstrap's fits: they start near their minima."""
+FIRST_DAMPING = 1e-3
+CONVERGED = 1e-6
+"""Relative gain of a step below which a series is left alone: far below its error of about 1 / n."""
+RELATIVE_DIFFERENCE = 1e-6
+"""Of a parameter, to differentiate a curve."""
+
+
+class LawFit(NamedTuple):
+    """The best curve of one law."""
+
+    law: Law
+    parameters: FloatArray
+    """(p,)"""
+    residuals: FloatArray
+    """Data minus curve, (n_frames,)."""
+
+    @property
+    def squares(self) -> float:
+        """Sum of the squared residuals."""
+        return float(self.residuals @ self.residuals)
+
+
+def search(law: Law, time_ps: FloatArray, series: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the best parameters on the law's grid, (B, p), and their squares, (B,), for series (B, n).
+
+    The squares are infinite where no shape of the grid gives parameters that the law allows.
+    """
+    shapes, q, r = _grid(type(law), time_ps.tobytes())
+    n_shapes, n_frames, n_columns = q.shape
+    flat = q.transpose(0, 2, 1).reshape(n_shapes * n_columns, n_frames)
+    projected = (flat @ series.T).reshape(n_shapes, n_columns, len(series))
+    squares = (series**2).sum(axis=1) - (projected**2).sum(axis=1)
+    amplitudes = np.asarray(np.linalg.solve(r, projected), dtype=float).transpose(0, 2, 1)
+    parameters = law.parameters(amplitudes, shapes[:, None, :])
+    lower, upper = law.bounds(time_ps)
+    fits = law.allowed(parameters) & ((parameters >= lower) & (parameters <= upper)).all(axis=-1)
+    squares = np.where(fits, squares, np.inf)
+    best = squares.argmin(axis=0)
+    rows = np.arange(len(series))
+    return parameters[best, rows], squares[best, rows]
+
+
+@lru_cache(maxsize=8)
+def _grid(law: type[Law], time_ps: bytes) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return a law's shapes and the QR of their columns: the same for every replica and resample."""
+    times = np.frombuffer(time_ps)
+    shapes = law().shapes(times)
+    return shapes, *np.linalg.qr(law().columns(times, shapes))
+
+
+def fit_law(law: Law, time_ps: FloatArray, series: FloatArray) -> LawFit | None:
+    """Fit one series, (n,), or return None where the law allows none of its fits.
+
+    Raises
+    ------
+    AnalysisError
+        There are not more frames than parameters.
+    """
+    names = law.parameter_names("y")
+    if len(series) <= len(names):
+        raise AnalysisError(
+            f"{len(series)} frames cannot be fitted by the law '{law.name}', which has {len(names)} "
+            "parameters; give more frames or a longer trajectory"
+        )
+    start, squares = search(law, time_ps, series[None])
+    if not np.isfinite(squares[0]):
+        return None
+    lower, upper = law.bounds(time_ps)
+    parameters = lmfit.Parameters()
+    for i, name in enumerate(names):
+        parameters.add(name, value=float(start[0, i]), min=float(lower[i]), max=float(upper[i]))
+
+    def residuals(trial: lmfit.Parameters) -> FloatArray:
+        return series - law.curve(time_ps, np.array([trial[name].value for name in names]))
+
+    # lmfit divides by errors, which are zero where a fit is exact; errors are the bootstrap's work
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = lmfit.minimize(residuals, parameters, method="least_squares", x_scale="jac", calc_covar=False)
+    best = np.array([found.params[name].value for name in names])
+    at_start = series - law.curve(time_ps, start[0])
+    at_best = series - law.curve(time_ps, best)
+    if not law.allowed(best) or at_best @ at_best > at_start @ at_start:
+        best, at_best = start[0], at_start
+    return LawFit(law, best, at_best)
+
+
+def fit_many(law: Law, time_ps: FloatArray, series: FloatArray, near: FloatArray) -> FloatArray:
+    """Fit many series, (B, n), and return their parameters, (B, p).
+
+    Each starts from `near`, (p,), or from the best point of the grid, whichever is closer to it.
+    """
+    start, squares = search(law, time_ps, series)
+    from_near = ((series - law.curve(time_ps, near)) ** 2).sum(axis=1)
+    start = np.where((squares < from_near)[:, None], start, near)
+    return _descend(law, time_ps, series, start)
+
+
+def _descend(law: Law, time_ps: FloatArray, series: FloatArray, start: FloatArray) -> FloatArray:
+    """Return the parameters at the minima, (B, p); what has converged is left alone."""
+    lower, upper = law.bounds(time_ps)
+    parameters = start.copy()
+    damping = np.full(len(series), FIRST_DAMPING)
+    difference = RELATIVE_DIFFERENCE * np.maximum(np.abs(start).mean(axis=0), 1e-12)
+    n_parameters = start.shape[1]
+    going = np.arange(len(series))
+    for _ in range(N_STEPS):
+        here = parameters[going]
+        fitted = law.curve(time_ps, here)
+        residuals = series[going] - fitted
+        squares = (residuals**2).sum(axis=1)
+        slopes = np.empty((len(going), n_parameters, len(time_ps)))
+        for i in range(n_parameters):
+            moved = here.copy()
+            moved[:, i] += difference[i]
+            slopes[:, i] = (law.curve(time_ps, moved) - fitted) / difference[i]
+        normal = slopes @ slopes.transpose(0, 2, 1)
+        gradient = (slopes @ residuals[..., None])[..., 0]
+        scale = np.sqrt(np.maximum(np.einsum("bii->bi", normal), 1e-300))
+        matrix = normal / (scale[:, :, None] * scale[:, None, :])
+        matrix = matrix + (damping[going, None, None] + 1e-12) * np.eye(n_parameters)
+        step = np.linalg.solve(matrix, (gradient / scale)[..., None])[..., 0] / scale
+        trial = np.clip(here + step, lower, upper)
+        trial_squares = ((series[going] - law.curve(time_ps, trial)) ** 2).sum(axis=1)
+        better = trial_squares < squares
+        parameters[going[better]] = trial[better]
+        damping[going] *= np.where(better, 0.1, 10.0)
+        gain = (squares - trial_squares) / np.maximum(squares, 1e-300)
+        going = going[np.abs(gain) > CONVERGED]
+        if not len(going):
+            break
+    return parameters

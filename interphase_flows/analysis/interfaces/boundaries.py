@@ -1,0 +1,290 @@
+"""Where an interphase begins and ends, how thick it is and what is in it, against time.
+
+Seen from the electrode, an interphase begins in the first slab parallel to the interface that holds an anion, an
+element of the electrolyte that the electrode lacks, and ends before the next slab whose composition is that of the
+bulk electrolyte within a tolerance. Both depend on how wide slabs are and where they are cut, so every frame is cut
+in many widths and many phases; means over them are the boundaries, their standard deviations the spread. A boundary
+is the middle of its slab, the first with an anion and the last that is not bulk, which is right on average over the
+phases.
+
+The definition is that of the published study of Na | Na3PS4; "within 2 %" is read as atomic fractions that
+differ by at most 0.02. Slabs of a crystal narrower than its period do not hold its composition: taken by the letter,
+an unreacted Li | Li7P3S11 cut at 3 to 8 Å has 10 Å of interphase. So the tolerance of a width is at least what slabs
+of that width differ from the bulk in the inner half of the electrolyte in the first frame.
+
+In a periodic cell a slab of electrode has two interfaces. They are told apart by where they are seen from its
+middle: `above` towards +c, `below` towards -c. Across vacuum there is none.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_masses
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.frames import (
+    BoolArray,
+    FloatArray,
+    FrameSource,
+    chosen_frames,
+    mask_of,
+)
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.interfaces.slab_scan import SlabCuts
+from interphase_flows.analysis.profiles.composition import elements_of
+from interphase_flows.analysis.profiles.slices import heights, wrapped_index
+from interphase_flows.exceptions import AnalysisError
+
+DEFAULT_WIDTHS_ANGSTROM = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
+VACUUM_ANGSTROM = 6.0
+"""A stretch without any atom as long as this is no interface."""
+
+
+@dataclass(frozen=True)
+class TwoSides:
+    """What the two sides of an interface are made of.
+
+    Parameters
+    ----------
+    electrode
+        Elements of the electrode.
+    electrolyte
+        Atoms of each element in a formula unit of the electrolyte: {"Li": 7, "P": 3, "S": 11}.
+
+    Raises
+    ------
+    AnalysisError
+        One of them is empty, or the electrolyte has no element that the electrode lacks.
+    """
+
+    electrode: Collection[str]
+    electrolyte: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.electrode or not self.anions or any(not count > 0 for count in self.electrolyte.values()):
+            raise AnalysisError(
+                f"electrode {sorted(self.electrode)} and electrolyte {dict(self.electrolyte)}: the electrolyte needs "
+                "an element that the electrode lacks, and a positive number of atoms of each"
+            )
+
+    @property
+    def anions(self) -> tuple[str, ...]:
+        """Elements of the electrolyte that the electrode lacks."""
+        return tuple(sorted(set(self.electrolyte) - set(self.electrode)))
+
+
+@dataclass(frozen=True)
+class BoundarySeries:
+    """Boundaries of each interphase, frame by frame; means and spreads are over widths and phases of slabs.
+
+    NaN where no cut finds bulk electrolyte again, or no electrode is left to look from. Heights are in Å along the
+    normal from the middle of the electrode in the first frame; the common drift is removed.
+    `electrode_middle_angstrom` + a height is what `analysis.crossings` takes as a plane, with the same reference.
+    """
+
+    time_ps: FloatArray
+    """(n_frames,), ps."""
+    sides: tuple[str, ...]
+    """Names of the interphases: above, below, or one of them."""
+    elements: tuple[str, ...]
+    """Chemical symbols, in the order of `population`."""
+    electrode_side_angstrom: FloatArray
+    """(n_frames, n_sides), where the interphase begins, Å."""
+    electrode_side_spread_angstrom: FloatArray
+    """(n_frames, n_sides), Å."""
+    electrolyte_side_angstrom: FloatArray
+    """(n_frames, n_sides), where it ends, Å."""
+    electrolyte_side_spread_angstrom: FloatArray
+    """(n_frames, n_sides), Å."""
+    thickness_angstrom: FloatArray
+    """(n_frames, n_sides), Å."""
+    thickness_spread_angstrom: FloatArray
+    """(n_frames, n_sides), Å."""
+    population: FloatArray
+    """(n_frames, n_sides, n_elements), atoms between the mean boundaries."""
+    population_spread: FloatArray
+    """(n_frames, n_sides, n_elements), atoms."""
+    tolerances: FloatArray
+    """(n_widths,), largest difference of an atomic fraction that still was bulk; NaN for widths given up."""
+    found_share: FloatArray
+    """(n_frames, n_sides), share of the cuts that find bulk electrolyte again; means are over these."""
+    electrode_left_angstrom: FloatArray
+    """(n_frames,), the stretch without anions that holds most atoms: what is left of the electrode, Å."""
+    electrode_middle_angstrom: FloatArray
+    """(n_frames,), where heights are counted from, above the lower ab face, Å; changes with the cell."""
+
+
+def interphase_boundaries(
+    frames: FrameSource,
+    sides: TwoSides,
+    *,
+    widths_angstrom: Sequence[float] = DEFAULT_WIDTHS_ANGSTROM,
+    n_phases: int = 20,
+    tolerance: float = 0.02,
+    reference: BoolArray | None = None,
+    every: int = 1,
+) -> BoundarySeries:
+    """Find where each interphase begins and ends.
+
+    Parameters
+    ----------
+    frames
+        The trajectory, positions unwrapped.
+    sides
+        What electrode and electrolyte are made of.
+    widths_angstrom
+        Widths of slabs in Å.
+    n_phases
+        Number of places at which slabs of one width are cut, evenly over the width.
+    tolerance
+        Largest difference of any atomic fraction from the bulk's, if slabs of bulk do not differ more by themselves.
+    reference
+        Atoms whose mean displacement is the drift, (n_atoms,); by default all, weighted by mass.
+    every
+        Stride between the frames used; the last one is always used.
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory is empty or holds other elements, slabs are wider than the electrode, or in the first frame
+        there is no bulk electrolyte.
+    """
+    chosen = chosen_frames(frames, every)
+    elements = elements_of(frames)
+    _check(sides, elements, reference, tolerance)
+    cuts = SlabCuts(
+        height_angstrom=float(face_distances(frames.cell(0))[2]),
+        widths_angstrom=widths_angstrom,
+        n_phases=n_phases,
+        anion_rows=[elements.index(element) for element in sides.anions if element in elements],
+        bulk_fractions=_fractions(sides, elements),
+        tolerance=tolerance,
+    )
+    row_of = np.searchsorted(np.unique(frames.numbers), frames.numbers) * cuts.n_fine
+    is_anion = mask_of(frames.numbers, sides.anions)
+    weights = atomic_masses[frames.numbers] if reference is None else np.asarray(reference, dtype=float)
+    weights = weights / weights.sum()
+
+    directions: list[int] = []
+    names: tuple[str, ...] = ()
+    first_middle, start_height, last_middle = 0.0, 0.0, 0.0
+    left = np.full(len(chosen), np.nan)
+    periods = np.empty(len(chosen))
+    results: list[list[FloatArray]] = []
+    for row, index in enumerate(chosen):
+        cell = np.asarray(frames.cell(index), dtype=float)
+        period = periods[row] = float(face_distances(cell)[2])
+        along_c = heights(frames.positions(index), cell)
+        mean_height = float(weights @ along_c)
+        if row == 0:
+            start_height = mean_height
+        along_c -= mean_height - start_height
+        electrode = _electrode(along_c, is_anion)
+        left[row] = electrode.width * period
+        if row == 0:
+            _check_electrode(electrode, period, cuts.widest_angstrom)
+            directions = [way for way in (1, -1) if not _vacuum(electrode, way, period)]
+            if not directions:
+                raise AnalysisError(
+                    "there is vacuum on both sides of the electrode, so there is no interface; check the structure"
+                )
+            names = tuple("above" if way == 1 else "below" for way in directions)
+            first_middle = last_middle = electrode.middle
+        # the middle nearest to that of the last frame, of all its periodic images
+        last_middle = electrode.middle + round(last_middle - electrode.middle)
+        if left[row] < cuts.widest_angstrom:
+            results.append([np.full((4 + len(elements), 2), np.nan) for _ in directions])
+            for missing in results[-1]:
+                missing[3] = 0.0
+            continue
+        fine = np.bincount(
+            row_of + wrapped_index(along_c - electrode.middle, cuts.n_fine),
+            minlength=len(elements) * cuts.n_fine,
+        ).reshape(len(elements), cuts.n_fine)
+        if row == 0:
+            low, high = float(electrode.above[-1]), 1.0 - float(electrode.below[-1])
+            cuts.calibrate(fine, low + 0.25 * (high - low), high - 0.25 * (high - low))
+        offset = (last_middle - first_middle) * period
+        results.append([cuts.summary(fine[:, ::way], period, offset, way) for way in directions])
+    found = np.array(results)
+    return BoundarySeries(
+        time_ps=np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0,
+        sides=names,
+        elements=elements,
+        electrode_side_angstrom=found[:, :, 0, 0],
+        electrode_side_spread_angstrom=found[:, :, 0, 1],
+        electrolyte_side_angstrom=found[:, :, 1, 0],
+        electrolyte_side_spread_angstrom=found[:, :, 1, 1],
+        thickness_angstrom=found[:, :, 2, 0],
+        thickness_spread_angstrom=found[:, :, 2, 1],
+        tolerances=cuts.tolerances,
+        found_share=found[:, :, 3, 0],
+        population=found[:, :, 4:, 0],
+        population_spread=found[:, :, 4:, 1],
+        electrode_left_angstrom=left,
+        electrode_middle_angstrom=(first_middle % 1.0) * periods,
+    )
+
+
+@dataclass(frozen=True)
+class _Electrode:
+    """The stretch without anions that holds most other atoms, in fractions of the period."""
+
+    middle: float
+    width: float
+    below: FloatArray
+    """Distances from the middle down to the atoms in the stretch and to its end, ascending from 0."""
+    above: FloatArray
+
+
+def _electrode(along_c: FloatArray, is_anion: BoolArray) -> _Electrode:
+    anions = np.sort(along_c[is_anion] % 1.0)
+    others = along_c[~is_anion] % 1.0
+    # below the first anion is the stretch above the last one
+    stretch = (np.searchsorted(anions, others) - 1) % len(anions)
+    fullest = int(np.bincount(stretch, minlength=len(anions)).argmax())
+    low = float(anions[fullest])
+    width = float((anions[(fullest + 1) % len(anions)] - low) % 1.0) if len(anions) > 1 else 1.0
+    inside = np.sort((others[stretch == fullest] - low) % 1.0)
+    inside = inside[inside < width - 1e-9]  # not those in the plane of its last anion
+    middle = float(inside.mean()) if len(inside) else 0.5 * width
+    return _Electrode(
+        middle=low + middle,
+        width=width,
+        below=middle - np.array([middle, *inside[inside < middle][::-1], 0.0]),
+        above=np.array([middle, *inside[inside >= middle], width]) - middle,
+    )
+
+
+def _vacuum(electrode: _Electrode, way: int, period: float) -> bool:
+    """Return whether between the electrode's middle and the first anion there is vacuum."""
+    places = electrode.above if way == 1 else electrode.below
+    return bool(np.diff(places).max() * period > VACUUM_ANGSTROM)
+
+
+def _check(sides: TwoSides, elements: tuple[str, ...], reference: BoolArray | None, tolerance: float) -> None:
+    strange = sorted(set(elements) - set(sides.electrode) - set(sides.electrolyte))
+    if strange or not set(sides.anions) & set(elements):
+        raise AnalysisError(
+            f"the trajectory holds {', '.join(elements)}; the electrode is of {', '.join(sorted(sides.electrode))} and "
+            f"the electrolyte of {', '.join(sorted(sides.electrolyte))}: name all elements, on their sides"
+        )
+    if reference is not None and not np.any(reference):
+        raise AnalysisError("the reference of the drift selects no atom; give at least one")
+    if not tolerance > 0:
+        raise AnalysisError(f"a tolerance of {tolerance} is met by no slab; give about 0.02")
+
+
+def _check_electrode(electrode: _Electrode, period: float, widest_angstrom: float) -> None:
+    if electrode.width * period < widest_angstrom or len(electrode.above) + len(electrode.below) <= 4:
+        raise AnalysisError(
+            f"the stretch without anions that holds most atoms is {electrode.width * period:.1f} Å in the "
+            f"first frame, and slabs are up to {widest_angstrom:g} Å: there is no electrode to look from; use narrower "
+            "slabs, or check which elements the electrode is of"
+        )
+
+
+def _fractions(sides: TwoSides, elements: tuple[str, ...]) -> FloatArray:
+    counts: NDArray[np.float64] = np.array([sides.electrolyte.get(element, 0.0) for element in elements])
+    return counts / sum(sides.electrolyte.values())

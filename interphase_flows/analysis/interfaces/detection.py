@@ -1,0 +1,171 @@
+"""The interfaces of a trajectory, each with its thickness, its two boundaries and what is left of both sides.
+
+Slabs of 4 to 9 Å need a cell of 36 Å and an electrode of 9 Å. Smaller cells are cut into narrower slabs, the
+widest set that the first frame supports; which one is said. Slabs too narrow to tell what is bulk are refused by
+`analysis.boundaries`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from interphase_flows.analysis.geometry.frames import (
+    BoolArray,
+    FloatArray,
+    FrameSource,
+    mask_of,
+    require_frames,
+)
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.interfaces.boundaries import (
+    DEFAULT_WIDTHS_ANGSTROM,
+    BoundarySeries,
+    TwoSides,
+    interphase_boundaries,
+)
+from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.exceptions import AnalysisError
+
+WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (
+    DEFAULT_WIDTHS_ANGSTROM,
+    (4.0, 5.0, 6.0, 7.0),
+    (3.0, 4.0, 5.0),
+    (2.0, 3.0, 4.0),
+)
+"""Sets of widths of slabs, tried in turn."""
+NO_INTERFACE = "no interface whose boundaries can be followed; why not is told with the boundaries"
+"""Why a part that rests on boundaries has no answer."""
+MOST_MISSING = 0.1
+"""Share of the frames without boundaries that may be bridged by straight lines."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """One interface from the first frame with boundaries to the last; straight lines bridge frames between."""
+
+    name: str
+    """``above`` or ``below``."""
+    first_frame: int
+    """Frame of the trajectory that the series begin with."""
+    is_found: BoolArray
+    """(n,), whether the boundaries were found in the frame."""
+    time_ps: FloatArray
+    """(n,), ps since the trajectory's first frame."""
+    thickness_angstrom: FloatArray
+    """(n,), Å."""
+    electrode_side_angstrom: FloatArray
+    """(n,), where the interphase begins, above the lower ab face, Å."""
+    electrolyte_side_angstrom: FloatArray
+    """(n,), where it ends, above the lower ab face, Å."""
+    reservoirs: dict[str, FloatArray]
+    """What is left of electrode and electrolyte, (n,) each, Å."""
+
+
+def find_interfaces(
+    frames: FrameSource, sides: TwoSides
+) -> tuple[BoundarySeries, tuple[float, ...], list[str]]:
+    """Find the boundaries with the widest slabs that the first frame supports.
+
+    Returns
+    -------
+    found
+        The boundaries.
+    widths_angstrom
+        Widths of slabs, Å.
+    notes
+        In words, why not with wider ones.
+
+    Raises
+    ------
+    AnalysisError
+        No set of widths is supported.
+    """
+    require_frames(frames)
+    first, refusals = CountedFrames(frames, 1), []
+    for widths in WIDTHS_ANGSTROM:
+        try:
+            interphase_boundaries(first, sides, widths_angstrom=widths)
+        except AnalysisError as error:
+            refusals.append(str(error))
+            continue
+        notes = []
+        if refusals:
+            notes.append(
+                f"cut in slabs of {widths[0]:g} to {widths[-1]:g} Å, which follow the boundaries less surely than "
+                f"those of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to {DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å; wider ones were "
+                f"refused: {refusals[0]}"
+            )
+        return interphase_boundaries(frames, sides, widths_angstrom=widths), widths, notes
+    least_angstrom = 4 * DEFAULT_WIDTHS_ANGSTROM[-1]
+    raise AnalysisError(
+        f"boundaries cannot be followed in this cell, not even with the narrowest slabs ({refusals[-1]}); they can in "
+        f"one of {least_angstrom:g} Å and more along the normal, with electrode and electrolyte left in the first frame"
+    )
+
+
+def interfaces_of(
+    frames: FrameSource, sides: TwoSides, found: BoundarySeries
+) -> tuple[list[Interface], list[str]]:
+    """Return each interface that can be followed, and in words what cannot."""
+    interfaces, notes = [], []
+    left = _electrolyte_left(frames, sides, found)
+    for column, name in enumerate(found.sides):
+        known = np.isfinite(found.thickness_angstrom[:, column])
+        if not known.any():
+            notes.append(f"{name}: no frame has bulk electrolyte behind the interphase, so it has no end")
+            continue
+        first, last = int(known.argmax()), len(known) - int(known[::-1].argmax())
+        rows = slice(first, last)
+        missing = float(1.0 - known[rows].mean())
+        if last < len(known):
+            notes.append(
+                f"{name}: from {found.time_ps[last] - found.time_ps[0]:g} ps on no boundaries are found, because too "
+                "little of the electrode or of bulk electrolyte is left; frames before that are used"
+            )
+        if missing > MOST_MISSING:
+            notes.append(
+                f"{name}: {100 * missing:.0f} % of the frames have no boundaries, too many to bridge"
+            )
+            continue
+        if missing:
+            notes.append(f"{name}: {100 * missing:.1f} % of the frames have no boundaries and are bridged")
+
+        def series(values: FloatArray, known: BoolArray = known, rows: slice = rows) -> FloatArray:
+            return np.interp(found.time_ps[rows], found.time_ps[known], values[known])
+
+        begin, end = found.electrode_side_angstrom[:, column], found.electrolyte_side_angstrom[:, column]
+        interfaces.append(
+            Interface(
+                name=name,
+                first_frame=first,
+                is_found=known[rows],
+                time_ps=found.time_ps[rows] - found.time_ps[0],
+                thickness_angstrom=series(found.thickness_angstrom[:, column]),
+                electrode_side_angstrom=found.electrode_middle_angstrom[rows] + series(begin),
+                electrolyte_side_angstrom=found.electrode_middle_angstrom[rows] + series(end),
+                reservoirs={
+                    "electrode": found.electrode_left_angstrom[rows],
+                    "electrolyte": series(left[:, column]),
+                },
+            )
+        )
+    return interfaces, notes
+
+
+def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -> FloatArray:
+    """Return the stretch of bulk electrolyte behind each interphase, (n_frames, n_sides), Å."""
+    ends = dict(zip(found.sides, found.electrolyte_side_angstrom.T, strict=True))
+    cell = np.asarray(frames.cell(0), dtype=float)
+    period = float(face_distances(cell)[2])
+    if len(ends) == 2:
+        # both interfaces share the electrolyte; bulk lies between them
+        periods = np.array([face_distances(np.asarray(frames.cell(i)))[2] for i in range(frames.n_frames)])
+        both = periods + ends["below"] - ends["above"]
+        return np.stack([both, both], axis=1)
+    # one interface: the electrolyte ends with its last anion before the vacuum
+    is_anion = mask_of(frames.numbers, sides.anions)
+    along = heights(np.asarray(frames.positions(0))[is_anion], cell) * period
+    way = 1.0 if found.sides == ("above",) else -1.0
+    far = float((way * (along - found.electrode_middle_angstrom[0]) % period).max())
+    return (far - way * found.electrolyte_side_angstrom).reshape(-1, 1)

@@ -1,0 +1,151 @@
+"""Flux from Onsager coefficients: J_i = - sum over j of L_ij grad(mu_j), and how sure it is.
+
+The model of mu is an ideal solution in the local composition: mu_j = mu0_j + kB T ln x_j, with x_j the share of
+species j among all atoms of a slab, so grad(mu_j) = kB T grad(ln x_j). It knows no enthalpy of reaction and no
+electric field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms.
+The model-free flux (`interphase_flows.analysis.interfaces.plane_flux`) stands beside it for that reason.
+
+Error bars are by Monte Carlo over matrices that are drawn as a whole: the errors of L_ij are tied to each other, in the
+barycentric frame by sum_i m_i L_ij = 0, and taken for independent they would make the interval too narrow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.interfaces.plane_flux import ANGSTROM2_PER_NM2
+from interphase_flows.analysis.statistics.interval import CONFIDENCE
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
+
+SYMMETRY = 1e-6
+"""Largest difference of L_ij and L_ji, of the largest element."""
+
+
+@dataclass(frozen=True)
+class GradientFlux:
+    """Fluxes along the normal, (n_species, n_slabs); nan where a composition or a coefficient is unknown."""
+
+    species: tuple[str, ...]
+    height_angstrom: FloatArray
+    """(n_slabs,), middles of the slabs, Å."""
+    gradient_ev_per_angstrom: FloatArray
+    """grad(mu) of each species, eV/Å."""
+    flux_atoms_per_nm2_ps: FloatArray
+    """Upwards positive."""
+    lower_atoms_per_nm2_ps: FloatArray
+    """Of the 95 % interval."""
+    upper_atoms_per_nm2_ps: FloatArray
+
+
+def ideal_gradient_ev_per_angstrom(
+    height_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
+) -> FloatArray:
+    """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
+
+    Central differences; nan in and beside slabs that hold none of a species, where ln x has no value.
+
+    Parameters
+    ----------
+    height_angstrom
+        Middles of the slabs in Å, (n_slabs,).
+    density_per_angstrom3
+        Number densities, (n_species, n_slabs), 1/Å³, of all species there are.
+    temperature_K
+        Temperature, K.
+
+    Raises
+    ------
+    AnalysisError
+        The shapes do not match, heights do not rise, or a density is negative.
+    """
+    height, density = np.asarray(height_angstrom, dtype=float), np.asarray(density_per_angstrom3, dtype=float)
+    if density.ndim != 2 or density.shape[1:] != height.shape or len(height) < 2 or (density < 0).any():
+        raise AnalysisError(
+            f"densities of shape {density.shape} for {height.shape} heights; give (n_species, n_slabs), none negative"
+        )
+    if not (np.diff(height) > 0).all() or not temperature_K > 0:
+        raise AnalysisError(f"heights must rise, and the temperature of {temperature_K} K be positive")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_share = np.log(density / density.sum(axis=0))
+    log_share[~np.isfinite(log_share)] = np.nan
+    gradient = KB_EV_PER_K * temperature_K * np.gradient(log_share, height, axis=1)
+    # a central difference does not look at the slab itself
+    return np.where(np.isnan(log_share), np.nan, gradient)
+
+
+def periodic_gradient_ev_per_angstrom(
+    bin_edges_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
+) -> FloatArray:
+    """Return grad(mu) as `ideal_gradient_ev_per_angstrom` does, of slabs that tile a periodic cell.
+
+    The first slab follows on the last one.
+
+    Parameters
+    ----------
+    bin_edges_angstrom
+        From the lower face of the cell to the upper one, (n_slabs + 1,), Å.
+    density_per_angstrom3, temperature_K
+        As there.
+    """
+    edges, density = (
+        np.asarray(bin_edges_angstrom, dtype=float),
+        np.asarray(density_per_angstrom3, dtype=float),
+    )
+    middle, period = 0.5 * (edges[1:] + edges[:-1]), edges[-1] - edges[0]
+    around = np.concatenate([middle[-1:] - period, middle, middle[:1] + period])
+    wrapped = np.concatenate([density[:, -1:], density, density[:, :1]], axis=1)
+    return ideal_gradient_ev_per_angstrom(around, wrapped, temperature_K)[:, 1:-1]
+
+
+def gradient_flux(
+    species: Sequence[str],
+    height_angstrom: ArrayLike,
+    gradient_ev_per_angstrom: ArrayLike,
+    onsager_per_ev_angstrom_ps: ArrayLike,
+    onsager_drawn: ArrayLike,
+) -> GradientFlux:
+    """Return the fluxes that gradients of mu drive.
+
+    Parameters
+    ----------
+    species
+        Names, in the order of the matrices.
+    height_angstrom
+        Middles of the slabs in Å, (n_slabs,).
+    gradient_ev_per_angstrom
+        grad(mu), (n_species, n_slabs), eV/Å.
+    onsager_per_ev_angstrom_ps
+        L_ij, 1/(eV Å ps): (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
+    onsager_drawn
+        Matrices drawn from what L_ij may be, of the same shape behind a first axis of samples:
+        `OnsagerResult.drawn`.
+
+    Raises
+    ------
+    AnalysisError
+        The shapes do not match, or L is not symmetric.
+    """
+    height = np.asarray(height_angstrom, dtype=float)
+    gradient = np.asarray(gradient_ev_per_angstrom, dtype=float)
+    n_species, n_slabs = len(species), len(height)
+    shape = (n_slabs, n_species, n_species)
+    value, drawn = (np.asarray(each, dtype=float) for each in (onsager_per_ev_angstrom_ps, onsager_drawn))
+    fits = value.shape in {shape, shape[1:]} and drawn.ndim > 1 and drawn.shape[1:] == value.shape
+    if gradient.shape != (n_species, n_slabs) or not fits:
+        raise AnalysisError(
+            f"gradients {gradient.shape} and coefficients {value.shape}, drawn {drawn.shape}, do not belong to "
+            f"{n_species} species in {n_slabs} slabs; give {(n_species, n_slabs)} and {shape[1:]} or {shape}, drawn with "
+            "an axis more"
+        )
+    if (np.abs(value - value.swapaxes(-1, -2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
+        raise AnalysisError("L_ij differs from L_ji; give the symmetric estimate")
+    of_slabs = "zij" if value.ndim == 3 else "ij"
+    flux = -ANGSTROM2_PER_NM2 * np.einsum(f"{of_slabs},jz->iz", value, gradient)
+    sampled = -ANGSTROM2_PER_NM2 * np.einsum(f"s{of_slabs},jz->siz", drawn, gradient)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(sampled, [tail, 100 - tail], axis=0)
+    return GradientFlux(tuple(species), height, gradient, flux, np.minimum(low, flux), np.maximum(high, flux))

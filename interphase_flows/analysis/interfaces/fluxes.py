@@ -1,0 +1,133 @@
+"""What crossed the boundaries of an interphase, and what gradients of composition would drive.
+
+Crossings are counted at both boundaries as they move, with the drift of everything taken out. Their rates have the
+intervals of `analysis.passivation.window_rate`. Beside them stands J = - L grad(mu) of an ideal solution, with the
+Onsager coefficients of the whole cell along the normal: a cell with an interface is not one medium, so it is a sign
+and an order of magnitude.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_masses
+
+from interphase_flows.analysis.geometry.drift import CommonDrift, WithoutDrift
+from interphase_flows.analysis.geometry.frame_slice import Span
+from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, periodic_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
+from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
+from interphase_flows.analysis.profiles.composition import composition_profile
+from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.transport.results import OnsagerResult
+
+SLAB_ANGSTROM = 3.0
+"""Of the composition profile whose gradient is taken."""
+N_SAMPLES = 2000
+"""Of the Monte Carlo over L_ij."""
+BEGIN, END = "electrode side", "electrolyte side"
+
+
+def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
+    """Count what crosses both boundaries of an interface.
+
+    Raises
+    ------
+    AnalysisError
+        There are not two frames.
+    """
+    # crossings are counted without the drift since the interface's first frame, boundaries are found without all of it
+    cell = frames.cell(interface.first_frame)
+    since = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
+    until = since.of(heights(frames.positions(interface.first_frame), cell)) * float(face_distances(cell)[2])
+    planes = {
+        BEGIN: interface.electrode_side_angstrom + until,
+        END: interface.electrolyte_side_angstrom + until,
+    }
+    if interface.name == "below":
+        planes = {END: planes[END], BEGIN: planes[BEGIN]}
+    span = Span(frames, interface.first_frame, len(interface.time_ps))
+    return crossings(span, planes, reference=atomic_masses[frames.numbers])
+
+
+def towards_electrolyte(interface: Interface) -> float:
+    """Return the sign that makes crossings from the electrode to the electrolyte positive."""
+    return 1.0 if interface.name == "above" else -1.0
+
+
+def passed_of(interface: Interface, counted: CrossingSeries) -> dict[str, FloatArray]:
+    """Return what has passed each boundary towards the electrolyte, by "species at boundary", atoms/nm²."""
+    sign = towards_electrolyte(interface)
+    return {
+        f"{species} at {plane}": sign * series
+        for plane in (BEGIN, END)
+        for species, series in counted.cumulative_atoms_per_nm2(plane).items()
+    }
+
+
+def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, Any]]:
+    """Return the mean flux of each species through each boundary, by both causes and by atoms alone."""
+    sign, atom = towards_electrolyte(interface), 1.0 / float(counted.area_nm2.mean())
+    rows = []
+    for plane in (BEGIN, END):
+        net, own = (counted.cumulative_atoms_per_nm2(plane, static=static) for static in (False, True))
+        rows += [
+            {
+                "species": species,
+                "boundary": plane,
+                "net_atoms_per_nm2_ps": _rate(counted.time_ps, sign * net[species], atom),
+                "by_atoms_per_nm2_ps": _rate(counted.time_ps, sign * own[species], atom),
+                "passed_atoms_per_nm2": round(
+                    float(sign * net[species][-1]), 9
+                ),  # halves of atoms summed as floats
+            }
+            for species in counted.groups
+        ]
+    return rows
+
+
+def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Interval:
+    if len(time_ps) < LEAST_FRAMES:
+        return Interval(float((passed[-1] - passed[0]) / (time_ps[-1] - time_ps[0])), np.nan, np.nan)
+    return window_rate(time_ps, passed, event=atom).interval()
+
+
+def driven_by_gradients(
+    frames: FrameSource,
+    onsager: OnsagerResult,
+    interfaces: Sequence[Interface],
+    temperature_K: float,
+) -> Mapping[str, Any]:
+    """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
+    profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
+    edges = profile.bin_edges_angstrom
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
+    gradient = periodic_gradient_ev_per_angstrom(edges, density, temperature_K)
+    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
+    answer = {}
+    for interface in interfaces:
+        sign = towards_electrolyte(interface)
+        rows = []
+        for plane, height in (
+            (BEGIN, interface.electrode_side_angstrom),
+            (END, interface.electrolyte_side_angstrom),
+        ):
+            slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
+            for row, species in enumerate(found.species):
+                ends = sorted(
+                    (
+                        sign * float(found.lower_atoms_per_nm2_ps[row, slab]),
+                        sign * float(found.upper_atoms_per_nm2_ps[row, slab]),
+                    )
+                )
+                value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
+                rows.append(
+                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Interval(value, *ends)}
+                )
+        answer[interface.name] = rows
+    return answer

@@ -1,0 +1,224 @@
+"""Flux without a model: atoms that cross a plane, per area and time.
+
+The plane may move: an interphase's boundary does. What passes through a moving plane has two causes, kept
+apart here: atoms cross it, and it sweeps over atoms. Between two frames both move; which came first is not
+known, so each cause is averaged over both orders, and halves of an atom occur. Their sum is exact:
+
+    atoms between two planes, last frame - first frame = passed the lower plane - passed the upper plane
+
+in whole atoms, at every frame, because an atom's side of a plane is read from its unwrapped height: u = f - p,
+with f its fractional coordinate along c and p the plane's; the atom has passed when the whole part of u steps.
+Heights repeat with the cell, and so do planes. Crossings up along the normal count positive. An atom that
+went and came back between two frames is not seen, and adds nothing to the net.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from interphase_flows.analysis.geometry.frames import (
+    BoolArray,
+    FloatArray,
+    FrameSource,
+    chosen_frames,
+    mask_of,
+)
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.profiles.composition import elements_of
+from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.exceptions import AnalysisError
+
+ANGSTROM2_PER_NM2 = 100.0
+
+
+@dataclass(frozen=True)
+class CrossingSeries:
+    """What passed each plane from frame to frame. S groups of atoms, P planes."""
+
+    time_ps: FloatArray
+    """(n_frames,), ps."""
+    groups: tuple[str, ...]
+    planes: tuple[str, ...]
+    by_atoms: FloatArray
+    """(n_frames - 1, P, S): net atoms that crossed the plane by their own motion, upwards positive."""
+    by_sweep: FloatArray
+    """(n_frames - 1, P, S): net atoms that the plane's own motion put above it."""
+    atoms_between: NDArray[np.int64]
+    """(n_frames, P - 1, S): atoms between neighbouring planes."""
+    area_nm2: FloatArray
+    """(n_frames - 1,): area of the plane, nm²."""
+
+    @property
+    def net_atoms(self) -> FloatArray:
+        """What passed the planes by both causes, (n_frames - 1, P, S), atoms."""
+        return self.by_atoms + self.by_sweep
+
+    @property
+    def conservation_error_atoms(self) -> float:
+        """Largest difference between a change of `atoms_between` and what passed its planes: 0."""
+        change = np.diff(self.atoms_between, axis=0)
+        passed = self.net_atoms[:, :-1] - self.net_atoms[:, 1:]
+        return float(np.abs(change - passed).max(initial=0.0))
+
+    def cumulative_atoms_per_nm2(self, plane: str, *, static: bool = False) -> dict[str, FloatArray]:
+        """Return what has passed a plane since the first frame, by group, (n_frames,) each.
+
+        Parameters
+        ----------
+        plane
+            Its name.
+        static
+            Count the atoms' own crossings alone, as if the plane stood still within each interval.
+        """
+        if plane not in self.planes:
+            raise AnalysisError(f"no plane '{plane}'; there are {', '.join(self.planes)}")
+        column = self.planes.index(plane)
+        counts = (self.by_atoms if static else self.net_atoms)[:, column] / self.area_nm2[:, None]
+        passed = np.concatenate([np.zeros((1, len(self.groups))), np.cumsum(counts, axis=0)])
+        return {group: passed[:, i] for i, group in enumerate(self.groups)}
+
+    def mean_flux_atoms_per_nm2_ps(self, plane: str, *, static: bool = False) -> dict[str, float]:
+        """Return the mean flux through a plane over the whole series, by group, atoms/(nm² ps)."""
+        length = self.time_ps[-1] - self.time_ps[0]
+        passed = self.cumulative_atoms_per_nm2(plane, static=static)
+        return {group: float(series[-1] / length) for group, series in passed.items()}
+
+
+def crossings(
+    frames: FrameSource,
+    planes_angstrom: Mapping[str, ArrayLike],
+    *,
+    groups: Mapping[str, BoolArray] | None = None,
+    reference: NDArray[np.floating] | BoolArray | None = None,
+    every: int = 1,
+) -> CrossingSeries:
+    """Count the atoms that pass each plane.
+
+    Parameters
+    ----------
+    frames
+        The trajectory, positions unwrapped.
+    planes_angstrom
+        Height of each plane in Å above the lower ab face, along the normal, from the lowest plane to the
+        highest, all within one height of the cell: a number for a plane that stands still, or one number per
+        frame used. Planes are continuous in time like positions; they do not jump by a period.
+    groups
+        Atoms to follow by name, (n_atoms,) each; each element by default. Tracked atoms, such as the lithium
+        that began in the electrode, are a group.
+    reference
+        Atoms whose mean displacement since the first frame is taken from all heights, (n_atoms,): planes are
+        then heights in the frame of these atoms. A mask, or weights such as masses.
+    every
+        Stride between the frames used; the last one is always used.
+
+    Raises
+    ------
+    AnalysisError
+        There are not two frames, a plane has another number of heights than there are frames, planes are out
+        of order or a period apart, or a group is empty.
+    """
+    chosen = chosen_frames(frames, every)
+    if len(chosen) < 2:
+        raise AnalysisError("one frame shows no crossing; give two at least")
+    named = tuple(planes_angstrom)
+    heights_of_planes = _heights(planes_angstrom, len(chosen))
+    if groups is None:
+        groups = {symbol: mask_of(frames.numbers, {symbol}) for symbol in elements_of(frames)}
+    masks = _masks(groups, frames.n_atoms)
+    weights = None if reference is None else np.asarray(reference, dtype=float)
+    if weights is not None and not weights.sum() > 0:
+        raise AnalysisError("the reference of the planes selects no atom; give at least one")
+
+    time_ps = np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0
+    shape = (len(chosen) - 1, len(named), len(masks))
+    by_atoms, by_sweep = np.empty(shape), np.empty(shape)
+    between = np.empty((len(chosen), max(len(named) - 1, 0), len(masks)), dtype=np.int64)
+    area = np.empty(len(chosen))
+    before = planes_before = passed_before = np.empty(0)
+    counter = _PassedCounter(masks, len(named))
+    start = 0.0
+    for row, index in enumerate(chosen):
+        cell = np.asarray(frames.cell(index), dtype=float)
+        height = face_distances(cell)[2]
+        area[row] = abs(np.linalg.det(cell)) / height / ANGSTROM2_PER_NM2
+        along = heights(frames.positions(index), cell)
+        if weights is not None:
+            middle = float(weights @ along / weights.sum())
+            start = middle if row == 0 else start
+            along -= middle - start
+        planes = heights_of_planes[row] / height
+        _require_order(planes, named, time_ps[row])
+        if row == 0:
+            before, planes_before = along, planes
+        passed, now_then, then_now = counter.passed(along, planes, before, planes_before)
+        between[row] = passed[:-1] - passed[1:]
+        if row:
+            by_atoms[row - 1] = 0.5 * ((now_then - passed_before) + (passed - then_now))
+            by_sweep[row - 1] = 0.5 * ((then_now - passed_before) + (passed - now_then))
+        before, planes_before, passed_before = along, planes, passed
+    return CrossingSeries(
+        time_ps=time_ps,
+        groups=tuple(groups),
+        planes=named,
+        by_atoms=by_atoms,
+        by_sweep=by_sweep,
+        atoms_between=between,
+        area_nm2=0.5 * (area[1:] + area[:-1]),
+    )
+
+
+class _PassedCounter:
+    """Counts how often the atoms of each group have passed each plane upwards: whole numbers."""
+
+    def __init__(self, masks: FloatArray, n_planes: int) -> None:
+        self._masks, self._n_planes = masks, n_planes
+        # filled anew in every frame; memory that is new to the process would take as long as the work
+        self._sides = np.empty((3 * n_planes, masks.shape[1]))
+
+    def passed(
+        self, along: FloatArray, planes: FloatArray, before: FloatArray, planes_before: FloatArray
+    ) -> NDArray[np.float64]:
+        """Return counts, (3, P, S), of atoms and planes now, atoms now and planes before, atoms before and planes now."""
+        n, sides = self._n_planes, self._sides
+        np.subtract(along, planes[:, None], out=sides[:n])
+        np.subtract(along, planes_before[:, None], out=sides[n : 2 * n])
+        np.subtract(before, planes[:, None], out=sides[2 * n :])
+        np.floor(sides, out=sides)
+        return (self._masks @ sides.T).T.reshape(3, n, -1)
+
+
+def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
+    """Return the heights of the planes, (n_frames, P), Å."""
+    if not planes:
+        raise AnalysisError("no plane to cross; give at least one height")
+    columns = []
+    for name, height in planes.items():
+        column = np.asarray(height, dtype=float)
+        if column.shape not in {(), (n_frames,)} or not np.isfinite(column).all():
+            raise AnalysisError(
+                f"plane {name}: {column.shape} heights, but {n_frames} frames are used; give one finite "
+                "height, or one per frame used"
+            )
+        columns.append(np.broadcast_to(column, (n_frames,)))
+    return np.stack(columns, axis=1)
+
+
+def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:
+    """Return the groups as ones and zeros, (S, n_atoms)."""
+    for name, mask in groups.items():
+        if np.shape(mask) != (n_atoms,) or not np.any(mask):
+            raise AnalysisError(
+                f"group {name} selects no atom, or has the shape {np.shape(mask)}; give a mask of "
+                f"({n_atoms},)"
+            )
+    return np.stack([np.asarray(mask, dtype=float) for mask in groups.values()])
+
+
+def _require_order(planes: FloatArray, names: tuple[str, ...], time_ps: float) -> None:
+    if not (np.diff(planes) >= 0).all() or planes[-1] - planes[0] >= 1:
+        raise AnalysisError(
+            f"the planes {', '.join(names)} at {time_ps:g} ps are not in order from the lowest to the highest "
+            "within one height of the cell"
+        )

@@ -1,0 +1,69 @@
+"""The rate of a quantity in a window, over one trajectory or several that differ by their seed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.growth.replicas import LEAST_REPLICAS
+from interphase_flows.analysis.passivation.history import InterphaseHistory
+from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+
+PEAK_CONFIDENCE = 0.999
+"""With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""
+
+
+@dataclass(frozen=True)
+class PooledRate:
+    """A rate over replicas."""
+
+    rate: float
+    within: float
+    """Standard error from the noise within the replicas."""
+    between: float
+    """Standard error from the spread of three replicas or more; 0 for fewer."""
+    n_points: int
+    n_replicas: int
+
+    def half(self, confidence: float = CONFIDENCE) -> float:
+        """Return half the width of the interval."""
+        degrees = self.n_replicas - 1 if self.between else self.n_points - 2
+        return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Return the rate with its interval."""
+        half = self.half(confidence)
+        return Interval(self.rate, self.rate - half, self.rate + half)
+
+    def differs_from_zero(self) -> bool:
+        """Return whether the noise within the replicas cannot make such a rate."""
+        return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
+
+
+def pooled_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> PooledRate:
+    """Return the mean rate of a quantity between two times in ps.
+
+    Raises
+    ------
+    AnalysisError
+        There are fewer than ten frames.
+    """
+    rates = []
+    for each in replicas:
+        time: FloatArray = np.asarray(each.time_ps, dtype=float)
+        slack = 1e-9 * float(time[-1])
+        inside = (time >= span_ps[0] - slack) & (time <= span_ps[1] + slack)
+        rates.append(window_rate(time[inside], each.quantities[name][inside], event=each.event_of(name)))
+    values = np.array([rate.rate_per_ps for rate in rates])
+    n = len(rates)
+    return PooledRate(
+        rate=float(values.mean()),
+        within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
+        between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,
+        n_points=rates[0].n_points,
+        n_replicas=n,
+    )

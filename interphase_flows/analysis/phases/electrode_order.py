@@ -1,0 +1,113 @@
+"""How much of the electrode is still a body-centred cubic crystal.
+
+Averaged Steinhardt parameters (Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6). Over 14
+neighbours, the first two shells of bcc, q̄6 is 0.51 in perfect bcc, 0.34-0.43 when atoms rattle by 0.25 Å per
+direction (lithium at 300 K), and below 0.22 in amorphous lithium: crystal or not. Over 12 neighbours q̄4 is
+0.03-0.08 in that thermal bcc and 0.13-0.18 in thermal fcc: bcc or fcc. Thermal hcp (0.05-0.11) overlaps with
+bcc and is *not* told apart. Nor do these parameters tell compounds apart, so nothing else in this package
+rests on them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.bond_order import averaged_bond_order, mean_harmonics
+from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.neighbours import pairs_within, tree_for_nearest
+from interphase_flows.exceptions import AnalysisError
+
+BCC_NEIGHBOURS, CLOSE_PACKED_NEIGHBOURS = 14, 12
+"""First and second shell of bcc; first shell of fcc."""
+
+LEAST_Q6 = 0.30
+"""q̄6 over 14 neighbours above which an environment is crystalline (dimensionless)."""
+
+LARGEST_Q4 = 0.10
+"""q̄4 over 12 neighbours below which a crystalline environment is not fcc (dimensionless)."""
+
+
+class SteinhardtOrder(NamedTuple):
+    """Averaged bond order of every atom."""
+
+    q4: FloatArray
+    """(n_atoms,), dimensionless."""
+    q6: FloatArray
+    """(n_atoms,), dimensionless."""
+
+
+def averaged_order(
+    positions: NDArray[np.floating], cell: NDArray[np.floating], n_neighbours: int = BCC_NEIGHBOURS
+) -> SteinhardtOrder:
+    """Compute the averaged q̄4 and q̄6 of all atoms from their nearest neighbours.
+
+    Parameters
+    ----------
+    positions
+        Positions in Å, wrapped or not, (n_atoms, 3).
+    cell
+        Lattice vectors in Å as rows, (3, 3); periodic in three directions.
+    n_neighbours
+        How many nearest neighbours make the environment.
+
+    Raises
+    ------
+    AnalysisError
+        There is no atom, or the cell has no volume.
+    """
+    n_atoms = len(positions)
+    if n_atoms == 0:
+        raise AnalysisError("no atoms: the order of an empty structure is not defined")
+    everyone = np.arange(n_atoms)
+    near = tree_for_nearest(positions, cell, n_neighbours).nearest(n_neighbours, everyone)
+    q = averaged_bond_order(mean_harmonics(near.vectors_angstrom), everyone, near.neighbour)
+    return SteinhardtOrder(q[:, 0], q[:, 1])
+
+
+def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], selected: BoolArray) -> float:
+    """Return the share of selected atoms whose environment is bcc-like.
+
+    Parameters
+    ----------
+    positions
+        Positions in Å of *all* atoms, (n_atoms, 3): a foreign atom nearby rightly spoils the crystal.
+    cell
+        Lattice vectors in Å as rows, (3, 3).
+    selected
+        Atoms to judge, (n_atoms,): best those deep in the electrode (`deep_inside`), because the parameter
+        looks two shells far.
+
+    Raises
+    ------
+    AnalysisError
+        No atom is selected.
+    """
+    if not np.any(selected):
+        raise AnalysisError("no atom is selected for the bcc fraction; select the electrode's atoms")
+    crystalline = averaged_order(positions, cell, BCC_NEIGHBOURS).q6 > LEAST_Q6
+    is_bcc = crystalline & (averaged_order(positions, cell, CLOSE_PACKED_NEIGHBOURS).q4 < LARGEST_Q4)
+    return float(is_bcc[selected].mean())
+
+
+def deep_inside(
+    positions: NDArray[np.floating],
+    cell: NDArray[np.floating],
+    electrode: BoolArray,
+    *,
+    depth_angstrom: float = 5.0,
+) -> BoolArray:
+    """Return the electrode's atoms that are farther than a depth from any atom of another part, (n_atoms,).
+
+    Parameters
+    ----------
+    electrode
+        Atoms that began in the electrode, (n_atoms,).
+    depth_angstrom
+        Distance in Å; 5 Å is the second shell of bcc lithium and a half.
+    """
+    electrode = np.asarray(electrode, dtype=bool)
+    pairs = pairs_within(positions, cell, depth_angstrom)
+    touched = np.zeros(len(electrode), dtype=bool)
+    touched[pairs.first[~electrode[pairs.second]]] = True
+    return electrode & ~touched

@@ -1,0 +1,208 @@
+"""Labels of atoms against height and time, and what the interphase is made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.profiles.slices import circular_mean, heights, wrapped_index
+from interphase_flows.analysis.statistics.autocorrelation import (
+    LARGEST_SHARE_FITTED_AWAY,
+    statistical_inefficiency,
+)
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.exceptions import AnalysisError
+
+SLAB_ANGSTROM = 2.5
+MOST_SLABS = 60
+LEAST_LABELLED = 4
+"""Frames below which a series of them has no interval."""
+
+
+class Heights:
+    """Heights in a frame of reference that moves with the anions, which are in its middle.
+
+    Parameters
+    ----------
+    anions
+        Atoms to follow, (n_atoms,).
+    positions, cell
+        First frame.
+    """
+
+    def __init__(self, anions: BoolArray, positions: np.ndarray, cell: np.ndarray) -> None:
+        self._anions = anions
+        along = heights(positions, cell)[anions]
+        self._start = float(along.mean())
+        try:
+            middle = circular_mean(along)
+        except AnalysisError:  # they fill the cell evenly
+            middle = 0.5
+        self._zero = middle - 0.5
+        self.period_angstrom = float(face_distances(cell)[2])
+
+    def zero(self, positions: np.ndarray, cell: np.ndarray) -> float:
+        """Return the fraction of the cell at which heights begin in a frame."""
+        moved = float(heights(positions, cell)[self._anions].mean()) - self._start
+        return self._zero + moved
+
+
+def layer_of(
+    interface: Interface, frame: int, period_angstrom: float, drift: float
+) -> tuple[float, float] | None:
+    """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
+
+    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
+    fraction of the cell: boundaries are found without it, atoms have it.
+    """
+    row = frame - interface.first_frame
+    if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:
+        return None
+    ends = (
+        float(interface.electrode_side_angstrom[row]) / period_angstrom,
+        float(interface.electrolyte_side_angstrom[row]) / period_angstrom,
+    )
+    low, thick = min(ends) + drift, abs(ends[1] - ends[0])
+    return (low % 1.0, low % 1.0 + thick) if 0 < thick < 1 else None
+
+
+class PhaseMap:
+    """Takes labels of some frames; keeps counts by slab and by layer.
+
+    Parameters
+    ----------
+    labels
+        Names.
+    cell
+        Of the first frame.
+    interfaces
+        Interphases that are followed.
+    """
+
+    def __init__(self, labels: Sequence[str], cell: np.ndarray, interfaces: Sequence[Interface]) -> None:
+        self.labels = tuple(labels)
+        self._interfaces = interfaces
+        period = float(face_distances(cell)[2])
+        self.n_slabs = int(np.clip(round(period / SLAB_ANGSTROM), 4, MOST_SLABS))
+        self._edges = np.linspace(0.0, period, self.n_slabs + 1)
+        self._times: list[float] = []
+        self._map: list[np.ndarray] = []
+        self._inside: dict[str, list[np.ndarray]] = {each.name: [] for each in interfaces}
+        self._ends: dict[str, list[tuple[float, float]]] = {each.name: [] for each in interfaces}
+
+    def add(
+        self,
+        frame: int,
+        time_ps: float,
+        along: FloatArray,
+        codes: np.ndarray,
+        *,
+        zero: float,
+        period_angstrom: float,
+        drift: float,
+    ) -> None:
+        """Take a frame.
+
+        Parameters
+        ----------
+        frame, time_ps
+            Its number and time.
+        along
+            Heights of its atoms as fractions of the cell, (n_atoms,).
+        codes
+            Their labels, (n_atoms,).
+        zero, drift
+            Where the map begins, and how far everything has moved, fractions of the cell.
+        period_angstrom
+            Height of the cell.
+        """
+        n = len(self.labels)
+        slab = wrapped_index(along - zero, self.n_slabs)
+        counts = np.bincount(codes.astype(np.int64) * self.n_slabs + slab, minlength=n * self.n_slabs)
+        self._times.append(time_ps)
+        self._map.append(counts.reshape(n, self.n_slabs))
+        for each in self._interfaces:
+            layer = layer_of(each, frame, period_angstrom, drift)
+            if layer is None:
+                self._ends[each.name].append((np.nan, np.nan))
+                continue
+            low, high = layer
+            inside = (along - low) % 1.0 <= high - low
+            begin = (low - zero) % 1.0
+            self._inside[each.name].append(np.bincount(codes[inside], minlength=n))
+            self._ends[each.name].append((begin * period_angstrom, (begin + high - low) * period_angstrom))
+
+    def values(self) -> dict[str, Any]:
+        """Return what the cell and each interphase are made of, over the last third of the frames."""
+        table = np.array(self._map)
+        sides: dict[str, Any] = {}
+        for name, rows in self._inside.items():
+            try:
+                sides[name] = self._shares(np.array(rows))
+            except AnalysisError as error:
+                sides[name] = {"refused": str(error)}
+        return {
+            "names": list(self.labels),
+            "n_labelled": len(table),
+            "slab_angstrom": float(self._edges[1]),
+            "whole_cell": self._shares(table.sum(axis=2)),
+            "sides": sides,
+        }
+
+    def shares_of_the_cell(self) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return the times of the labelled frames, ps, and the share of each label among all atoms in them."""
+        counts = np.array(self._map, dtype=float).sum(axis=2)
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        return np.array(self._times), dict(zip(self.labels, shares.T, strict=True))
+
+    def arrays(self) -> Mapping[str, FloatArray]:
+        """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and where the interphases are, Å."""
+        found = {
+            "phases.map_time_ps": np.array(self._times),
+            "phases.map_edges_angstrom": self._edges,
+            "phases.map_atoms": np.array(self._map, dtype=float),
+        }
+        for name, ends in self._ends.items():
+            found[f"phases.interphase_{name}_angstrom"] = np.array(ends).reshape(-1, 2)
+        return found
+
+    def _shares(self, counts: np.ndarray) -> dict[str, Any]:
+        """Shares of atoms by label with intervals; counts are (n_frames, n_labels)."""
+        total = counts.sum(axis=1) if len(counts) else np.zeros(0)
+        counts, total = counts[total > 0], total[total > 0]
+        if not len(counts):
+            raise AnalysisError("no labelled frame has atoms between the boundaries")
+        last = slice(-max(1, len(counts) // 3), None)
+        shares = (counts / total[:, None])[last]
+        return {
+            "n_frames": len(shares),
+            "n_atoms": float(total[last].mean()),
+            "shares": {
+                label: mean_with_interval(column)
+                for label, column in zip(self.labels, shares.T, strict=True)
+                if column.any()
+            },
+        }
+
+
+def mean_with_interval(series: FloatArray) -> Interval:
+    """Return the mean of a share over correlated frames, with its interval within 0 to 1.
+
+    By Student's t for as many independent frames as the series is worth: it holds for the few frames there are, where a
+    bootstrap is too narrow. Changes that are slower than the series it does not see; replicas do. Fewer frames than
+    `LEAST_LABELLED` have no interval.
+    """
+    series = np.asarray(series, dtype=float)
+    n, mean = len(series), float(series.mean())
+    if n < LEAST_LABELLED:
+        return Interval(mean, np.nan, np.nan)
+    independent = n / statistical_inefficiency(series - mean)
+    variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
+    half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(
+        variance / independent
+    )
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))

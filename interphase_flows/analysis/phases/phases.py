@@ -1,0 +1,221 @@
+"""What formed and where: the part ``phases`` of a survey, in one pass over the frames.
+
+Anions are named in every frame. Labels of atoms, radial distributions and networks are of an evenly spaced subset, and
+networks of its last third. Anions, order and diffraction need no boundaries; layers do. Labels need references.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.drift import CommonDrift
+from interphase_flows.analysis.geometry.frames import FloatArray, mask_of
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.parallel import by_frame
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
+from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
+from interphase_flows.analysis.interfaces.detection import NO_INTERFACE, Interface
+from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
+from interphase_flows.analysis.phases.bond_networks import NetworkSweep
+from interphase_flows.analysis.phases.crystalline_domains import domains_of
+from interphase_flows.analysis.phases.diffraction_pattern import N_FRAMES, EndPattern
+from interphase_flows.analysis.phases.order import OrderSeries
+from interphase_flows.analysis.phases.phase_map import Heights, PhaseMap
+from interphase_flows.analysis.phases.phase_references import PhaseReferences
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.analysis.speciation.anion_history import AnionCounter
+from interphase_flows.analysis.speciation.anion_species import Environments, classify_environments
+from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of
+from interphase_flows.exceptions import AnalysisError
+
+ATOMS = "atoms"
+"""What labels are shares of."""
+MOST_LABELLED = 60
+LARGEST_TEMPERATURE_MISMATCH = 0.25
+"""Of the references, over the run's temperature, beyond which a note says so."""
+NO_REFERENCES = (
+    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, a run of a campaign "
+    "uses the campaign's own; anions, order and networks need none"
+)
+
+
+def phases_of(
+    frames: CountedFrames,
+    question: SurveyQuestion,
+    interfaces: Sequence[Interface],
+    references: PhaseReferences | None,
+    cutoffs: PairCutoffs,
+) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Answer the part.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    question
+        What the two sides are made of, and how hot it was.
+    interfaces
+        Interphases that are followed.
+    references
+        Phases at temperature; without them no atom has a label.
+    cutoffs
+        Where first shells end, and so the longest bonds.
+
+    Returns
+    -------
+    values, arrays
+        Numbers and words by subject, ``refused`` where one has no answer, and series by name.
+
+    Raises
+    ------
+    AnalysisError
+        The elements do not show what makes anions, or the trajectory has none, or nothing that moves.
+    """
+    roles = roles_of(question.electrode, question.electrolyte)
+    if not mask_of(frames.numbers, roles.mobile_cations).any():
+        raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
+    first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
+    chemistry = chemistry_within(frames, roles, cutoffs)
+    cation_cutoff = max(
+        cutoffs(ligand, cation)
+        for ligand in sorted(roles.anion_formers)
+        for cation in sorted(roles.mobile_cations)
+        if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
+    )
+    model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
+    numbers = np.asarray(frames.numbers)
+    times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
+    chosen = np.unique(
+        np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int)
+    )
+    is_last_third = set(chosen[-max(1, len(chosen) // 3) :].tolist())
+    is_end = set(chosen[-N_FRAMES:].tolist())
+    labelled = set(chosen.tolist())
+
+    common = CommonDrift(numbers, first, cell)
+    place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
+    anions = AnionCounter(numbers, roles, chemistry)
+    order = OrderSeries(numbers, roles, len(chosen))
+    network = NetworkSweep(numbers, roles, interfaces)
+    pattern = EndPattern(numbers)
+    phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
+    domains: dict[str, Any] = {"refused": refused}
+
+    def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
+        return classify_environments(positions, cell, numbers, chemistry)
+
+    for frame, found in enumerate(by_frame(frames, range(frames.n_frames), anions_of)):
+        anions.add(float(times_ps[frame]), found)
+        if frame not in labelled:
+            continue
+        positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
+        period, along = float(face_distances(cell)[2]), heights(positions, cell)
+        drift = common.of(along)
+        order.add(float(times_ps[frame]), positions, cell)
+        if frame in is_last_third:
+            network.add(frame, positions, cell, found.atom_codes, period, drift)
+        if frame in is_end:
+            pattern.add(positions, cell)
+        if model is None or references is None or phase_map is None:
+            continue
+        codes = label_atoms(positions, cell, numbers, model)
+        phase_map.add(
+            frame,
+            float(times_ps[frame]),
+            along,
+            codes,
+            zero=place.zero(positions, cell),
+            period_angstrom=period,
+            drift=drift,
+        )
+        if frame == chosen[-1]:
+            domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
+    without = {"refused": NO_INTERFACE}
+    labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
+    if phase_map is not None and not interfaces:
+        labels["sides"] = without
+    values = {
+        "roles": {
+            "mobile_cations": sorted(roles.mobile_cations),
+            "network_formers": sorted(roles.network_formers),
+            "anion_formers": sorted(roles.anion_formers),
+        },
+        "bonds_angstrom": {
+            "former_ligand": chemistry.centre_ligand_angstrom,
+            "former_former": chemistry.centre_centre_angstrom,
+            "ligand_ligand": chemistry.ligand_ligand_angstrom,
+            "cation_ligand": cation_cutoff,
+        },
+        "anions": anions.anions(),
+        "reactions": anions.reactions(),
+        "labels": labels,
+        "references": _told(references, question.temperature_K),
+        "percolation": network.values() if interfaces else without,
+        "domains": domains,
+        "diffraction": pattern.values({} if references is None else references.crystals),
+        "order": order.values(),
+    }
+    arrays = {**anions.arrays(), **order.arrays(), **pattern.arrays()}
+    if phase_map is not None:
+        arrays |= phase_map.arrays()
+    values["kinetics"], series = _kinetics(anions, phase_map, frames.n_atoms, interfaces, times_ps)
+    return values, {**arrays, **series}
+
+
+def _kinetics(
+    anions: AnionCounter,
+    phase_map: PhaseMap | None,
+    n_of_all: int,
+    interfaces: Sequence[Interface],
+    times_ps: FloatArray,
+) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Laws by which shares change, by what they are shares of, and the shares that have one."""
+    supply = Supply(interfaces, times_ps, anions.whole_share())
+    shares = {role: (times_ps, each) for role, each in anions.shares().items()}
+    if phase_map is not None:
+        shares[ATOMS] = phase_map.shares_of_the_cell()
+    n_atoms = {**anions.n_atoms, ATOMS: n_of_all}
+    found = {
+        group: share_kinetics(time, each, n_atoms[group], supply) for group, (time, each) in shares.items()
+    }
+    series = {
+        f"phases.share {group}: {name}": shares[group][1][name]
+        for group, answers in found.items()
+        for name, answer in answers.items()
+        if "refused" not in answer
+    }
+    return {"left_by": supply.rests_on, "shares": found}, series
+
+
+def _model(
+    references: PhaseReferences | None, chemistry: Any, mobile: frozenset[str], cation_cutoff: float
+) -> tuple[PhaseModel | None, str]:
+    if references is None:
+        return None, NO_REFERENCES
+    try:
+        return references.model(chemistry, mobile, cation_cutoff), ""
+    except AnalysisError as error:
+        return None, f"the references do not tell phases: {error}"
+
+
+def _told(references: PhaseReferences | None, temperature_K: float) -> dict[str, Any]:
+    if references is None:
+        return {"refused": NO_REFERENCES}
+    notes = list(references.notes)
+    if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
+        notes.append(
+            f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are "
+            "unknown than at the same temperature"
+        )
+    return {
+        "made_by": references.made_by,
+        "temperature_K": references.temperature_K,
+        "phases": sorted(references.runs),
+        "told_by_bonds": sorted(references.by_bonds),
+        "left_out": references.left_out,
+        "notes": notes,
+    }

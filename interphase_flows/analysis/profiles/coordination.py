@@ -1,0 +1,113 @@
+"""Neighbours within the first shell, slice by slice: cations around anions, ligands around network formers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_numbers
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, IntArray, mask_of
+from interphase_flows.analysis.geometry.neighbours import PeriodicTree
+from interphase_flows.analysis.profiles.composition import elements_of
+from interphase_flows.analysis.speciation.element_roles import Roles
+from interphase_flows.exceptions import AnalysisError
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Which neighbours of which atoms are counted."""
+
+    centre: str
+    cutoffs_angstrom: Mapping[str, float]
+    """By element of the neighbours, Å."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``Li around S``."""
+        return f"{'/'.join(self.cutoffs_angstrom)} around {self.centre}"
+
+
+def measured_shells(
+    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
+) -> list[Shell]:
+    """Return mobile cations around every other element, and ligands around network formers.
+
+    A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    roles
+        Which element does what.
+    cutoff_angstrom
+        Where the first shell of a pair of elements ends, Å.
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory has no pair of elements to count.
+    """
+    cations, formers, ligands = (
+        [symbol for symbol in sorted(role) if mask_of(frames.numbers, {symbol}).any()]
+        for role in (roles.mobile_cations, roles.network_formers, roles.anion_formers)
+    )
+    wanted = [
+        *((centre, cations) for centre in [*ligands, *formers]),
+        *((centre, ligands) for centre in formers),
+    ]
+    shells = [
+        Shell(centre, {each: cutoff_angstrom(centre, each) for each in neighbours})
+        for centre, neighbours in wanted
+        if neighbours
+    ]
+    if not shells:
+        raise AnalysisError(
+            f"the trajectory holds {', '.join(elements_of(frames))}: no anion with cations or ligands to count"
+        )
+    return shells
+
+
+class ShellCounter:
+    """Counts neighbours by slice, with one search for all shells of the same neighbours.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (n_atoms,).
+    shells
+        What is counted.
+    n_slices
+        Number of slices.
+    """
+
+    def __init__(self, numbers: NDArray[np.integer], shells: Sequence[Shell], n_slices: int) -> None:
+        self._numbers, self._shells, self._n_slices = np.asarray(numbers), shells, n_slices
+        self._rows: dict[tuple[str, ...], list[int]] = {}
+        for row, each in enumerate(shells):
+            self._rows.setdefault(tuple(each.cutoffs_angstrom), []).append(row)
+
+    def __call__(
+        self, positions: NDArray[np.floating], cell: NDArray[np.floating], slice_of: IntArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return neighbours and centres in each slice, (n_shells, n_slices) each."""
+        neighbours, centres = np.zeros((2, len(self._shells), self._n_slices))
+        for symbols, rows in self._rows.items():
+            around = np.flatnonzero(mask_of(self._numbers, symbols))
+            middle = np.flatnonzero(mask_of(self._numbers, {self._shells[row].centre for row in rows}))
+            longest = max(max(self._shells[row].cutoffs_angstrom.values()) for row in rows)
+            tree = PeriodicTree(positions[around], cell, longest)
+            pairs = tree.few_within(longest, positions[middle])
+            first, second = self._numbers[middle][pairs.first], self._numbers[around][pairs.second]
+            there = slice_of[middle]
+            for row in rows:
+                number = atomic_numbers[self._shells[row].centre]
+                reach = np.zeros(len(atomic_numbers))
+                for symbol, cutoff in self._shells[row].cutoffs_angstrom.items():
+                    reach[atomic_numbers[symbol]] = cutoff
+                near = (first == number) & (pairs.distance_angstrom <= reach[second])
+                neighbours[row] = np.bincount(there[pairs.first[near]], minlength=self._n_slices)
+                is_centre = self._numbers[middle] == number
+                centres[row] = np.bincount(there[is_centre], minlength=self._n_slices)
+        return neighbours, centres

@@ -1,0 +1,203 @@
+"""What is where along the normal, block of time by block of time: the part ``profiles`` of a survey, in one pass.
+
+Heights are those of the map of phases: they move with the anions, whose middle stays in the middle. Every frame is
+counted; neighbours are counted in an evenly spaced subset. No boundaries are needed; where they are known, so is the
+place of each interphase in these heights.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase.data import atomic_masses
+
+from interphase_flows.analysis.geometry.drift import CommonDrift
+from interphase_flows.analysis.geometry.frames import FloatArray, mask_of, numbers_of
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.phases.phase_map import Heights, layer_of
+from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3, elements_of
+from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
+from interphase_flows.analysis.profiles.slices import heights, wrapped_index
+from interphase_flows.analysis.speciation.element_roles import roles_of
+from interphase_flows.analysis.statistics.block_means import BlockMeans, TimeBlocks, block_means
+from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.exceptions import AnalysisError
+
+SLICE_ANGSTROM = 1.5
+MOST_SLICES = 100
+MOST_COORDINATED, FEWEST_COORDINATED, COORDINATED_ATOMS = 100, 30, 1_000_000
+"""Frames in which neighbours are counted: the most, the fewest, and how many atoms they have together in between."""
+NM3_PER_ANGSTROM3 = 1e-3
+
+
+def profiles_of(
+    frames: CountedFrames,
+    question: SurveyQuestion,
+    interfaces: Sequence[Interface],
+    cutoffs: PairCutoffs,
+) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Answer the part.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    question
+        What the two sides are made of.
+    interfaces
+        Interphases that are followed; there may be none.
+    cutoffs
+        Where first shells end.
+
+    Returns
+    -------
+    values, arrays
+        What the profiles rest on and means over the whole cell; profiles by name, (n_blocks, ..., n_slices).
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory has one frame.
+    """
+    if frames.n_frames < 2:
+        raise AnalysisError(
+            "one frame is no average: profiles against time need two, and intervals four; write frames more often, or "
+            "use analysis.profiles.composition_profile for a single frame"
+        )
+    shells, refused = _shells(frames, question, cutoffs)
+    numbers = np.asarray(frames.numbers)
+    elements = elements_of(frames)
+    first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
+    anions = [symbol for symbol in question.sides.anions if symbol in elements]
+    place = Heights(mask_of(numbers, anions), first, cell)
+    common = CommonDrift(numbers, first, cell)
+    period = place.period_angstrom
+    n_slices = int(np.clip(round(period / SLICE_ANGSTROM), 4, MOST_SLICES))
+    edges = np.linspace(0.0, period, n_slices + 1)
+    blocks = TimeBlocks(frames.n_frames)
+    n_chosen = min(
+        frames.n_frames,
+        int(np.clip(COORDINATED_ATOMS // frames.n_atoms, FEWEST_COORDINATED, MOST_COORDINATED)),
+    )
+    chosen = np.linspace(0, frames.n_frames - 1, n_chosen).round().astype(int)
+    row_of = {int(frame): row for row, frame in enumerate(chosen)}
+
+    sample_of = blocks.sample_of(np.arange(frames.n_frames))
+    first_slice = n_slices * np.searchsorted(numbers_of(elements), numbers)
+    density = np.zeros((blocks.n_samples, len(elements), n_slices))  # per Å³, summed over the sample's frames
+    volumes = np.zeros(blocks.n_samples)
+    counter = ShellCounter(numbers, shells, n_slices) if shells else None
+    neighbours = np.zeros((2, len(chosen), len(shells), n_slices))
+    ends = {each.name: np.full((frames.n_frames, 2), np.nan) for each in interfaces}
+    for frame in range(frames.n_frames):
+        positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
+        zero = place.zero(positions, cell)
+        along = heights(positions, cell)
+        slice_of = wrapped_index(along - zero, n_slices)
+        volume = abs(float(np.linalg.det(cell)))
+        sample = sample_of[frame]
+        counts = np.bincount(first_slice + slice_of, minlength=len(elements) * n_slices)
+        density[sample] += counts.reshape(len(elements), n_slices) * (n_slices / volume)
+        volumes[sample] += volume
+        if counter is not None and frame in row_of:
+            neighbours[:, row_of[frame]] = counter(positions, cell, slice_of)
+        for each in interfaces:
+            layer = layer_of(each, frame, float(face_distances(cell)[2]), common.of(along))
+            if layer is not None:
+                begin = (layer[0] - zero) % 1.0
+                ends[each.name][frame] = begin, begin + layer[1] - layer[0]
+
+    n_frames = np.bincount(sample_of).astype(float)
+    masses = atomic_masses[numbers_of(elements)] * G_PER_CM3_PER_U_PER_ANGSTROM3
+    means = {
+        "atoms_per_nm3": block_means(
+            density / NM3_PER_ANGSTROM3, n_frames[:, None, None], blocks.sample_edges
+        ).within(0.0, np.inf),
+        "g_per_cm3": block_means(
+            np.einsum("e,fes->fs", masses, density), n_frames[:, None], blocks.sample_edges
+        ).within(0.0, np.inf),
+        "mole_fraction": block_means(density, density.sum(axis=1, keepdims=True), blocks.sample_edges).within(
+            0.0, 1.0
+        ),
+    }
+    time_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
+    block_ps = np.stack([time_ps[blocks.frame_edges[:-1]], time_ps[blocks.frame_edges[1:] - 1]], axis=1)
+    values: dict[str, Any] = {
+        "elements": list(elements),
+        "n_frames": frames.n_frames,
+        "slice_angstrom": float(edges[1]),
+        "n_slices": n_slices,
+        "blocks": [
+            {"from_ps": float(begin), "to_ps": float(end), "n_frames": int(n)}
+            for (begin, end), n in zip(block_ps, np.diff(blocks.frame_edges), strict=True)
+        ],
+        "reference": (
+            f"the middle of {', '.join(anions)} stays in the middle; a slice is a fixed share of the cell, whose height "
+            "is that of the first frame"
+        ),
+        "mass_density_g_per_cm3": float(
+            (masses * np.bincount(first_slice // n_slices)).sum() * n_frames.sum()
+        )
+        / float(volumes.sum()),
+        "coordination": {"refused": refused},
+    }
+    if shells:
+        rows = np.searchsorted(chosen, blocks.frame_edges)
+        means["coordination"] = block_means(neighbours[0], neighbours[1], rows).within(0.0, np.inf)
+        cell_sums = neighbours.sum(axis=3)
+        whole = block_means(cell_sums[0], cell_sums[1], rows).within(0.0, np.inf)
+        values["coordination"] = {"n_frames": len(chosen), "shells": _told(shells, whole)}
+    arrays: dict[str, FloatArray] = {"profiles.edges_angstrom": edges, "profiles.block_ps": block_ps}
+    for name, found in means.items():
+        arrays |= {
+            f"profiles.{name}": found.value,
+            f"profiles.{name}_lower": found.lower,
+            f"profiles.{name}_upper": found.upper,
+        }
+    if shells:
+        arrays["profiles.coordination_atoms"] = (
+            np.add.reduceat(neighbours[1], rows[:-1], axis=0) / np.diff(rows)[:, None, None]
+        )
+    for name, series in ends.items():
+        arrays[f"profiles.interphase_{name}_angstrom"] = period * _mean_ends(series, blocks)
+    return values, arrays
+
+
+def _shells(frames: CountedFrames, question: SurveyQuestion, cutoffs: PairCutoffs) -> tuple[list[Shell], str]:
+    """Return what is counted, or nothing and why."""
+    try:
+        return measured_shells(frames, roles_of(question.electrode, question.electrolyte), cutoffs), ""
+    except AnalysisError as error:
+        if frames.damage is not None:
+            raise
+        return [], str(error)
+
+
+def _told(shells: Sequence[Shell], whole: BlockMeans) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": each.name,
+            "centre": each.centre,
+            "cutoffs_angstrom": dict(each.cutoffs_angstrom),
+            "start": Interval(*(float(x[0, row]) for x in whole)),
+            "end": Interval(*(float(x[-1, row]) for x in whole)),
+        }
+        for row, each in enumerate(shells)
+    ]
+
+
+def _mean_ends(ends: FloatArray, blocks: TimeBlocks) -> FloatArray:
+    """Return where an interphase lies in each block as fractions, (n_blocks, 2); NaN where it is not followed."""
+    found = np.full((len(blocks), 2), np.nan)
+    for row, (begin, end) in enumerate(zip(blocks.frame_edges[:-1], blocks.frame_edges[1:], strict=True)):
+        known = ends[begin:end]
+        known = known[np.isfinite(known).all(axis=1)]
+        if len(known):
+            # a beginning at the border of the cell may be told at either end of it
+            turns = np.round(known[:, 0] - known[0, 0])
+            found[row] = (known - turns[:, None]).mean(axis=0)
+    return found

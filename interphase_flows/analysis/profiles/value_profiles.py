@@ -1,0 +1,200 @@
+"""Any property of atoms along the interface normal against time: coordination, phases, charges.
+
+`profile_of` averages numbers, `label_profile` counts labels. Both are told by a function what the atoms of a frame
+are, so that nothing of a frame is kept; `coordination_of` and `anions_of` are two such functions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.coordination import coordination_numbers
+from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, mask_of
+from interphase_flows.analysis.profiles.slices import Slices
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
+from interphase_flows.exceptions import AnalysisError
+
+
+@dataclass(frozen=True)
+class ValueProfile:
+    """Mean of a number per atom in each slice, frame by frame."""
+
+    time_ps: FloatArray
+    """(n_frames,), ps."""
+    bin_edges_angstrom: FloatArray
+    """(n_bins + 1,), Å."""
+    mean: FloatArray
+    """(n_frames, n_bins); NaN where no atom has a value."""
+    standard_deviation: FloatArray
+    """(n_frames, n_bins), over the atoms of the slice; NaN where no atom has a value."""
+    counts: NDArray[np.int64]
+    """(n_frames, n_bins), atoms with a value."""
+
+
+@dataclass(frozen=True)
+class LabelProfile:
+    """Number of atoms with each label in each slice, frame by frame."""
+
+    time_ps: FloatArray
+    """(n_frames,), ps."""
+    bin_edges_angstrom: FloatArray
+    """(n_bins + 1,), Å."""
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+    """(n_frames, n_labels, n_bins), atoms."""
+
+    def shares(self) -> FloatArray:
+        """Return the share of each label among the labelled atoms of a slice, (n_frames, n_labels, n_bins).
+
+        NaN where no atom has a label.
+        """
+        total = self.counts.sum(axis=1, keepdims=True)
+        return np.divide(self.counts, total, out=np.full(self.counts.shape, np.nan), where=total > 0)
+
+
+def profile_of(
+    frames: FrameSource,
+    values: Callable[[int], NDArray[np.floating]],
+    *,
+    bin_width_angstrom: float = 1.0,
+    reference: BoolArray | None = None,
+    every: int = 1,
+) -> ValueProfile:
+    """Average a number per atom in slices parallel to the interface.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    values
+        Returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted.
+    bin_width_angstrom, reference, every
+        As in `interphase_flows.analysis.profiles.slices.Slices`.
+
+    Raises
+    ------
+    AnalysisError
+        As `Slices`, or `values` returns another number of values than there are atoms.
+    """
+    slices = Slices(frames, bin_width_angstrom, reference, every)
+    shape = (len(slices.chosen), slices.n_bins)
+    counts = np.zeros(shape, dtype=np.int64)
+    sums, squares = np.zeros(shape), np.zeros(shape)
+    centres = np.zeros(len(slices.chosen))
+    for row, frame, slice_of, _ in slices:
+        value = np.asarray(values(frame), dtype=float)
+        _check_length(value, frames)
+        where = slice_of
+        sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
+        if not np.isfinite(sums[row]).all():
+            known = np.isfinite(value)
+            value, where = value[known], slice_of[known]
+            sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
+        counts[row] = np.bincount(where, minlength=slices.n_bins)
+        # about the frame's mean: the squares of large numbers would cancel
+        centres[row] = sums[row].sum() / max(len(value), 1)
+        off = value - centres[row]
+        off *= off
+        squares[row] = np.bincount(where, weights=off, minlength=slices.n_bins)
+    some = counts > 0
+    mean = np.divide(sums, counts, out=np.full(shape, np.nan), where=some)
+    square = np.divide(squares, counts, out=np.full(shape, np.nan), where=some)
+    variance = square - (mean - centres[:, None]) ** 2
+    return ValueProfile(
+        time_ps=slices.time_ps,
+        bin_edges_angstrom=slices.edges_angstrom,
+        mean=mean,
+        standard_deviation=np.sqrt(np.maximum(variance, 0.0)),
+        counts=counts,
+    )
+
+
+def label_profile(
+    frames: FrameSource,
+    codes: Callable[[int], NDArray[np.integer]],
+    labels: Sequence[str],
+    *,
+    bin_width_angstrom: float = 1.0,
+    reference: BoolArray | None = None,
+    every: int = 1,
+) -> LabelProfile:
+    """Count labels of atoms, such as the phase each is in, in slices parallel to the interface.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    codes
+        Returns the label of every atom of a frame as its place in `labels`, (n_atoms,); negative ones have none.
+    labels
+        Their names.
+    bin_width_angstrom, reference, every
+        As in `interphase_flows.analysis.profiles.slices.Slices`.
+
+    Raises
+    ------
+    AnalysisError
+        As `Slices`, or a code is no place in `labels`.
+    """
+    slices = Slices(frames, bin_width_angstrom, reference, every)
+    n_labels, n_bins = len(labels), slices.n_bins
+    counts = np.zeros((len(slices.chosen), n_labels, n_bins), dtype=np.int64)
+    for row, frame, slice_of, _ in slices:
+        code = np.asarray(codes(frame)).astype(np.int64)
+        _check_length(code, frames)
+        if code.max(initial=-1) >= n_labels:
+            raise AnalysisError(
+                f"frame {frame} has an atom with the label {int(code.max())}, but there are {n_labels} names "
+                f"({', '.join(labels)}); give a name to every label"
+            )
+        known = code >= 0
+        found = np.bincount(code[known] * n_bins + slice_of[known], minlength=n_labels * n_bins)
+        counts[row] = found.reshape(n_labels, n_bins)
+    return LabelProfile(slices.time_ps, slices.edges_angstrom, tuple(labels), counts)
+
+
+def coordination_of(
+    frames: FrameSource, *, centre: str, neighbour: str, cutoff_angstrom: float
+) -> Callable[[int], FloatArray]:
+    """Return a function of the frame that counts the neighbours of one element around each atom of another.
+
+    Atoms that are no centres have NaN. For `profile_of`; see `coordination_numbers`.
+    """
+    is_centre = mask_of(frames.numbers, {centre})
+
+    def values(frame: int) -> FloatArray:
+        found = np.full(frames.n_atoms, np.nan)
+        found[is_centre] = coordination_numbers(
+            frames.positions(frame),
+            frames.cell(frame),
+            frames.numbers,
+            centre=centre,
+            neighbour=neighbour,
+            cutoff_angstrom=cutoff_angstrom,
+        )
+        return found
+
+    return values
+
+
+def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int], NDArray[np.integer]]:
+    """Return a function of the frame that names each atom's anion, by its place in `chemistry.labels`.
+
+    For `label_profile`; see `classify_environments`.
+    """
+
+    def codes(frame: int) -> NDArray[np.integer]:
+        return classify_environments(
+            frames.positions(frame), frames.cell(frame), frames.numbers, chemistry
+        ).atom_codes
+
+    return codes
+
+
+def _check_length(values: NDArray[np.generic], frames: FrameSource) -> None:
+    if values.shape != (frames.n_atoms,):
+        raise AnalysisError(
+            f"the values have the shape {values.shape}, but there are {frames.n_atoms} atoms; return one per atom"
+        )

@@ -1,0 +1,133 @@
+"""Which anions there are against time, and what turns into what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from interphase_flows.analysis.geometry.frames import FloatArray, mask_of
+from interphase_flows.analysis.phases.atom_labels import N_WHOLE, SINGLE_CODES
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, Environments
+from interphase_flows.analysis.speciation.element_roles import Roles
+from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
+from interphase_flows.exceptions import AnalysisError
+
+LEAST_FRAMES = 3
+"""Frames in a row that make a label count; shorter ones are flicker of a stretched bond."""
+FORMERS, LIGANDS = "network formers", "anion formers"
+ALONE_CODE = SINGLE_CODES[1]
+"""Of an anion former that is bonded to no other atom of an anion."""
+
+
+class AnionCounter:
+    """Takes the anions of every frame; keeps their counts, and the changes of each atom.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, (n_atoms,).
+    roles
+        Which elements form networks and which anions: both are followed, apart, because atoms of one anion change
+        together.
+    chemistry
+        Bonds.
+    """
+
+    def __init__(self, numbers: np.ndarray, roles: Roles, chemistry: AnionChemistry) -> None:
+        self.labels = chemistry.labels
+        self._masks = {
+            FORMERS: mask_of(numbers, roles.network_formers),
+            LIGANDS: mask_of(numbers, roles.anion_formers),
+        }
+        self._counters = {
+            role: ReactionCounter(self.labels, int(mask.sum()), LEAST_FRAMES)
+            for role, mask in self._masks.items()
+        }
+        self._times: list[float] = []
+        self._units: list[np.ndarray] = []
+        self._centres: list[np.ndarray] = []
+
+    def add(self, time_ps: float, found: Environments) -> None:
+        """Take the next frame."""
+        self._times.append(time_ps)
+        self._units.append(found.unit_counts)
+        self._centres.append(found.n_centres)
+        for role, counter in self._counters.items():
+            mine = self._masks[role]
+            counter.add(time_ps, found.atom_codes[mine], found.atom_units[mine])
+
+    def anions(self) -> dict[str, Any]:
+        """Return counts at the start and at the end, each a mean over a tenth of the frames."""
+        units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
+        few = max(1, len(units) // 10)
+        shares = centres / max(1.0, float(centres[0].sum()))
+        occurs = units.sum(axis=0) > 0
+
+        def named(values: np.ndarray) -> dict[str, float]:
+            return {
+                label: float(x) for label, x, there in zip(self.labels, values, occurs, strict=True) if there
+            }
+
+        return {
+            "labels": list(self.labels),
+            "n_frames": len(units),
+            "start": named(units[:few].mean(axis=0)),
+            "end": named(units[-few:].mean(axis=0)),
+            "centre_share_start": named(shares[:few].mean(axis=0)),
+            "centre_share_end": named(shares[-few:].mean(axis=0)),
+        }
+
+    def reactions(self) -> dict[str, Any]:
+        """Return the graph of each role: events, rates with intervals, lifetimes."""
+        answer: dict[str, Any] = {}
+        for role, counter in self._counters.items():
+            try:
+                graph = counter.graph()
+            except AnalysisError as error:
+                answer[role] = {"refused": str(error)}
+                continue
+            answer[role] = {
+                "least_frames": LEAST_FRAMES,
+                "transitions": graph.transitions(),
+                "at_risk_atom_ps": {
+                    label: float(x)
+                    for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True)
+                    if x > 0
+                },
+                "lifetimes": {
+                    label: {
+                        "median_ps": curve.median_ps,
+                        "n_stretches": curve.n_stretches,
+                        "n_ended": curve.n_ended,
+                    }
+                    for label, curve in counter.lifetimes().items()
+                },
+            }
+        return answer
+
+    @property
+    def n_atoms(self) -> dict[str, int]:
+        """Number of atoms with each role."""
+        return {role: int(mask.sum()) for role, mask in self._masks.items()}
+
+    def shares(self) -> dict[str, dict[str, FloatArray]]:
+        """Return shares against time by role: of network formers in each anion, of anion formers that are alone."""
+        units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
+        n_formers, n_ligands = (self.n_atoms[role] for role in (FORMERS, LIGANDS))
+        alone = self.labels[ALONE_CODE]
+        return {
+            FORMERS: dict(zip(self.labels, (centres / max(1, n_formers)).T, strict=True)),
+            LIGANDS: {alone: units[:, ALONE_CODE] / max(1, n_ligands)},
+        }
+
+    def whole_share(self) -> FloatArray:
+        """Return the share of the network formers in whole anions, such as those of an electrolyte, (n_frames,)."""
+        centres = np.array(self._centres, dtype=float)
+        return np.asarray(centres[:, :N_WHOLE].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
+
+    def arrays(self) -> Mapping[str, FloatArray]:
+        """Return the series: time, and number of anions of each label."""
+        return {
+            "phases.anion_time_ps": np.array(self._times),
+            "phases.anion_counts": np.array(self._units, dtype=float),
+        }

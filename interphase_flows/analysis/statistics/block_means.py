@@ -1,0 +1,118 @@
+"""Means over blocks of time of series that are correlated, with intervals.
+
+A mean is a ratio of sums, of atoms and volumes or of neighbours and atoms, so that slices that are empty now and then
+get the mean of what was in them. The interval is that of the ratio's linear part (Cochran, *Sampling Techniques*,
+3rd ed. 1977, section 6.4), with g sigma² / n for the n correlated samples of a block; g is of all blocks together,
+and Student's t has as many degrees of freedom as there are independent samples, less one. Noise is what is left of a
+trend: what grows or shrinks within a block is no error of its mean.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.statistics.autocorrelation import (
+    LARGEST_SHARE_FITTED_AWAY,
+    statistical_inefficiencies,
+)
+from interphase_flows.analysis.statistics.interval import CONFIDENCE
+
+MOST_BLOCKS = 6
+LEAST_SAMPLES = 5
+"""Samples of a block, where there are two blocks or more."""
+LEAST_FOR_AN_INTERVAL = 4
+BLOCKS_OF_A_LINE = 2
+"""Over so many blocks a trend is straight."""
+LEAST_INDEPENDENT = 3.0
+"""Samples that a block counts as at least, for Student's t."""
+MOST_SAMPLES = 600
+"""Frames are kept one by one up to here; of more, means over some consecutive ones."""
+
+
+class BlockMeans(NamedTuple):
+    """Means over blocks of time with 95 % intervals, (n_blocks, ...) each; NaN where there is nothing to average."""
+
+    value: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+
+    def within(self, low: float, high: float) -> "BlockMeans":
+        """Return the same with intervals cut at what the quantity cannot exceed."""
+        return BlockMeans(self.value, np.maximum(self.lower, low), np.minimum(self.upper, high))
+
+
+class TimeBlocks:
+    """A run of frames cut into samples of a few consecutive frames, and these into blocks of equal length.
+
+    Parameters
+    ----------
+    n_frames
+        Of the run.
+    """
+
+    def __init__(self, n_frames: int) -> None:
+        self.n_frames = n_frames
+        self.frames_per_sample = -(-n_frames // MOST_SAMPLES)
+        self.n_samples = -(-n_frames // self.frames_per_sample)
+        n_blocks = int(np.clip(self.n_samples // LEAST_SAMPLES, 1, MOST_BLOCKS))
+        self.sample_edges: IntArray = np.linspace(0, self.n_samples, n_blocks + 1).round().astype(np.int64)
+        """(n_blocks + 1,)."""
+        self.frame_edges: IntArray = np.minimum(self.sample_edges * self.frames_per_sample, n_frames)
+        """(n_blocks + 1,)."""
+
+    def __len__(self) -> int:
+        return len(self.sample_edges) - 1
+
+    def sample_of(self, frame: IntArray) -> IntArray:
+        """Return the sample that each frame belongs to."""
+        return frame // self.frames_per_sample
+
+
+def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray) -> BlockMeans:
+    """Return sum of numerators over sum of denominators in each block.
+
+    Parameters
+    ----------
+    numerator, denominator
+        (n_samples, ...), of shapes that can be broadcast together.
+    edges
+        Samples with which blocks begin, and the number of samples, (n_blocks + 1,).
+    """
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    shape = numerator.shape[1:]
+    above, below = (x.reshape(len(x), -1).astype(float) for x in (numerator, denominator))
+    n_blocks = len(edges) - 1
+    n = np.diff(edges)[:, None]
+    per_block = np.add.reduceat(below, edges[:-1], axis=0)
+    known = per_block > 0
+    value = np.divide(
+        np.add.reduceat(above, edges[:-1], axis=0),
+        per_block,
+        out=np.full(per_block.shape, np.nan),
+        where=known,
+    )
+    block_of = np.repeat(np.arange(n_blocks), np.diff(edges))
+    scale = np.divide(n, per_block, out=np.zeros(per_block.shape), where=known)
+    # the linear part of the ratio, with the blocks' means put back so that a trend goes on from block to block
+    middle = np.where(known, value, np.divide(above.sum(axis=0), np.maximum(below.sum(axis=0), 1e-300)))
+    series = (above - middle[block_of] * below) * scale[block_of] + middle[block_of]
+    trend = _trend(edges)
+    noise = series - trend @ np.linalg.lstsq(trend, series, rcond=None)[0]
+    g = statistical_inefficiencies(noise, trend.shape[1])
+    n_independent = np.maximum(n / g, LEAST_INDEPENDENT)
+    left = 1.0 - np.minimum(trend.shape[1] * g / len(noise), LARGEST_SHARE_FITTED_AWAY)
+    variance = np.add.reduceat(noise**2, edges[:-1], axis=0) / n / left
+    half = stdtrit(n_independent - 1.0, 0.5 * (1.0 + CONFIDENCE)) * np.sqrt(variance / n_independent)
+    half[(n < LEAST_FOR_AN_INTERVAL) | ~known] = np.nan
+    return BlockMeans(*(x.reshape(n_blocks, *shape) for x in (value, value - half, value + half)))
+
+
+def _trend(edges: IntArray) -> FloatArray:
+    """Return tents over some edges of blocks, (n_samples, n_tents): their sums are straight lines that meet there."""
+    knots = edges[
+        np.linspace(0, len(edges) - 1, (len(edges) - 1) // BLOCKS_OF_A_LINE + 1).round().astype(int)
+    ]
+    place = np.arange(edges[-1])
+    return np.stack([np.interp(place, knots, row) for row in np.eye(len(knots))], axis=1)

@@ -1,0 +1,267 @@
+"""A coefficient against temperature: kB T L_ii = L0 exp(-E / kB T).
+
+For atoms that move by themselves kB T L_ii is c_i D_i, and it is diffusion that obeys Arrhenius' law: a line of ln L
+itself would have an energy smaller by kB T, 0.07 eV at 800 K, and carried from there to 300 K be twice too high.
+
+A fit takes estimates with intervals at three temperatures or more, of one cell or of several. Each has its own error
+above and below, on the scale of ln L, by its interval. An L_ii that cannot be told from zero has no logarithm; to leave
+it out would keep the cold temperatures that noise has lifted, and make E too small. It is compared with the line on
+a linear scale instead, and does not count as one of the three.
+
+Runs of one cell share what that cell is; what cells differ by is in the interval (`cell_scatter`). If points still
+scatter about their lines by more than their errors allow (chi² beyond its 95th percentile), the errors are scaled up
+(Birge, Phys. Rev. 40, 207 (1932)) and the fit says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.stats import chi2
+
+from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
+    LEAST_CELLS,
+    covariance_of_cells,
+    inverse_covariance,
+    largest_variance,
+    numbered_cells,
+    offsets_of_cells,
+    telling_cells,
+    variance_of_cells,
+)
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import KB_EV_PER_K
+
+MIN_TEMPERATURES = 3
+IMPROBABLE = 0.05
+"""A chi² that is exceeded more rarely widens the errors."""
+SMALLEST_ERROR = 1e-6
+"""Of ln L and of a correlation: keeps weights finite."""
+
+
+@dataclass(frozen=True)
+class MeasuredAt:
+    """What a run at one temperature gave: a number or a matrix of them, or why there is none."""
+
+    temperature_K: float
+    value: Estimate | None
+    refusal: str = ""
+    cell: str | None = None
+    """Which cell it was; runs of one cell are not independent. None for a cell of its own."""
+
+
+@dataclass(frozen=True)
+class ArrheniusFit:
+    """A line of ln (kB T L) against 1 / kB T."""
+
+    log_middle: float
+    """ln (kB T L) at the middle of the fit, kB T L in 1/(Å ps)."""
+    middle_per_eV: float
+    """1 / kB T there: errors of height and slope are independent about it."""
+    activation_energy_eV: Estimate
+    """Shape ()."""
+    covariance: FloatArray
+    """Of `log_middle` and the activation energy, (2, 2), by the errors of the runs and the variance of cells."""
+    covariance_of_cells: FloatArray
+    """The same by the scatter of cells alone, with Student's quantile, (2, 2); the larger one counts."""
+    coldest_K: float
+    hottest_K: float
+    """Of the temperatures that count."""
+    n_points: int
+    chi_square: float
+    error_scale: float
+    """What errors were multiplied by, because points scatter more than they allow; 1 where they do not."""
+    notes: tuple[str, ...]
+    """What was left out or limits only, and why."""
+    confidence: float
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether the points agree with a line within their errors."""
+        return self.error_scale == 1.0
+
+    def log_at(self, temperature_K: float, *, widened: bool = True) -> tuple[float, float]:
+        """Return ln L and its standard error, widened for the interval that the scatter of few cells asks for."""
+        gradient = np.array([1.0, self.middle_per_eV - 1.0 / (KB_EV_PER_K * temperature_K)])
+        energy = float(self.activation_energy_eV.value)
+        variance = largest_variance(
+            gradient, self.covariance, *([self.covariance_of_cells] if widened else [])
+        )
+        log = self.log_middle + energy * gradient[1] - np.log(KB_EV_PER_K * temperature_K)
+        return float(log), float(np.sqrt(variance))
+
+    def at(self, temperature_K: float) -> Estimate:
+        """Return L at a temperature, shape (); the interval widens with the distance from those measured."""
+        log, error = self.log_at(temperature_K)
+        half = normal_quantile(self.confidence) * error
+        with np.errstate(over="ignore"):
+            value, lower, upper = np.exp([log, log - half, log + half])
+        return Estimate(value, value * error, lower, upper)
+
+    def warning_at(self, temperature_K: float) -> str | None:
+        """Return what to know before believing `at`, None between the measured temperatures."""
+        if self.coldest_K <= temperature_K <= self.hottest_K:
+            return None
+        inverse, cold, hot = (1.0 / t for t in (temperature_K, self.coldest_K, self.hottest_K))
+        outside = max(inverse - cold, hot - inverse) / (cold - hot)
+        return (
+            f"{temperature_K:g} K is outside the measured {self.coldest_K:g} to {self.hottest_K:g} K, by "
+            f"{outside:.2g} times their range in 1/T: extrapolated along a line that bends where a melt becomes a glass"
+        )
+
+
+def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> ArrheniusFit:
+    """Fit ln (kB T L) against 1 / kB T.
+
+    Parameters
+    ----------
+    points
+        Positive numbers, shape (), in 1/(eV Å ps), with intervals of the same confidence; several may have the
+        same temperature.
+    confidence
+        Of their intervals and of those of the result.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than three temperatures have a number that can be told from zero; says what each gave.
+    """
+    quantile = normal_quantile(confidence)
+    kept: list[MeasuredAt] = []
+    values: list[Estimate] = []
+    notes: list[str] = []
+    for point in sorted(points, key=lambda each: each.temperature_K):
+        if point.value is None:
+            notes.append(f"{point.temperature_K:g} K left out: {point.refusal or 'no number'}")
+        elif not point.value.lower > 0 and not np.isfinite(point.value.upper):
+            notes.append(f"{point.temperature_K:g} K left out: its interval has neither end")
+        else:
+            if not point.value.lower > 0:
+                notes.append(f"{point.temperature_K:g} K limits only: it cannot be told from zero")
+            kept.append(point)
+            values.append(point.value.scaled(KB_EV_PER_K * point.temperature_K))
+    counted = sorted(
+        {float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0}
+    )
+    if len(counted) < MIN_TEMPERATURES:
+        told = f": {'; '.join(notes)}" if notes else ""
+        raise AnalysisError(
+            f"{len(counted)} temperature{'' if len(counted) == 1 else 's'} with a number above zero cannot carry an "
+            f"Arrhenius line, {MIN_TEMPERATURES} or more can{told}. Run longer, or at more temperatures"
+        )
+
+    inverse = 1.0 / (KB_EV_PER_K * np.array([point.temperature_K for point in kept], dtype=float))
+    middle = float(inverse.mean())
+    design = np.stack([np.ones(len(kept)), middle - inverse], axis=1)
+    fit = _Fit(
+        design, [_Deviation(each, quantile) for each in values], numbered_cells([p.cell for p in kept])
+    )
+    positive = np.array([value.lower > 0 for value in values])
+    logs = np.log([float(value.value) for value in values if value.lower > 0])
+    start = np.linalg.lstsq(design[positive], logs, rcond=None)[0]
+    line = fit.line(start, 0.0)
+    variance = variance_of_cells(*fit.residuals_and_weights(line), fit.cells)
+    if variance:
+        line = fit.line(line, variance)
+    residual, weight = fit.residuals_and_weights(line)
+    n_cells = int(telling_cells(weight, fit.cells).sum())
+    if variance:
+        few = (
+            "; two do not show how much cells differ: intervals are too narrow"
+            if n_cells < LEAST_CELLS
+            else ""
+        )
+        notes.append(f"cells differ by {100 * np.sqrt(variance):.0f} % beyond the errors of their runs{few}")
+    alone = residual - offsets_of_cells(residual, weight, fit.cells, variance)
+    chi_square = float(np.sum(weight * alone**2))
+    scale = birge_ratio(chi_square, len(kept) - 2 - (n_cells - 1 if variance else 0))
+    precise = inverse_covariance(weight / scale**2, fit.cells, variance)
+    covariance = np.asarray(np.linalg.inv(design.T @ precise @ design), dtype=float)
+    of_cells = covariance_of_cells(design, precise, residual, fit.cells, confidence)
+    error = np.sqrt(max(covariance[1, 1], of_cells[1, 1]))
+    return ArrheniusFit(
+        log_middle=float(line[0]),
+        middle_per_eV=middle,
+        activation_energy_eV=symmetric(np.array(line[1]), error, quantile),
+        covariance=covariance,
+        covariance_of_cells=of_cells,
+        coldest_K=counted[0],
+        hottest_K=counted[-1],
+        n_points=len(kept),
+        chi_square=chi_square,
+        error_scale=scale,
+        notes=tuple(notes),
+        confidence=confidence,
+    )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A line through points whose errors are not the same above and below."""
+
+    design: FloatArray
+    deviations: "Sequence[_Deviation]"
+    cells: IntArray
+
+    def line(self, start: FloatArray, variance_of_cells: float) -> FloatArray:
+        """Return height and energy; with a variance, cells have offsets of their own that cost what it says."""
+        n_cells = int(self.cells.max()) + 1 if variance_of_cells else 0
+        spread = np.sqrt(variance_of_cells)
+
+        def residuals(parameters: FloatArray) -> FloatArray:
+            logs, offsets = self.design @ parameters[:2], parameters[2:]
+            if not n_cells:
+                return self._deviations(logs)
+            return np.concatenate([self._deviations(logs + spread * offsets[self.cells]), offsets])
+
+        scales = [1.0, 0.1, *[1.0] * n_cells]
+        return np.asarray(least_squares(residuals, [*start, *[0.0] * n_cells], x_scale=scales).x[:2])
+
+    def residuals_and_weights(self, line: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return by how much each point is above the line, of ln L, and the inverse variance of that."""
+        logs = self.design @ line
+        weight = np.array([each.weight(log) for each, log in zip(self.deviations, logs, strict=True)])
+        known = weight > 0
+        residual = np.zeros(len(logs))
+        np.divide(-self._deviations(logs), np.sqrt(weight), out=residual, where=known)
+        return residual, weight
+
+    def _deviations(self, logs: FloatArray) -> FloatArray:
+        return np.array([each.of(log) for each, log in zip(self.deviations, logs, strict=True)])
+
+
+class _Deviation:
+    """How far a hypothesis is from an estimate, in standard errors: one for each side of the estimate."""
+
+    def __init__(self, estimate: Estimate, quantile: float) -> None:
+        self.value = float(estimate.value)
+        self.is_positive = bool(estimate.lower > 0)
+        if self.is_positive:
+            self.log = np.log(self.value)
+            above, below = np.log([estimate.upper / self.value, self.value / estimate.lower])
+            self.below = max(float(below) / quantile, SMALLEST_ERROR)
+            self.above = max(float(above) / quantile, SMALLEST_ERROR)
+        else:
+            self.above = float(estimate.upper - estimate.value) / quantile
+            self.below = float(estimate.standard_error) or self.above
+
+    def of(self, log: float) -> float:
+        """Return the deviation of ln L, above the estimate positive; infinite errors count nothing."""
+        with np.errstate(over="ignore"):
+            apart = log - self.log if self.is_positive else np.exp(min(log, 300.0)) - self.value
+        return float(apart / (self.above if apart > 0 else self.below))
+
+    def weight(self, log: float) -> float:
+        """Return the inverse variance that the estimate gives ln L near a value of it."""
+        mean = 0.5 * (1.0 / self.above + 1.0 / self.below)
+        return float((mean if self.is_positive else mean * np.exp(min(log, 300.0))) ** 2)
+
+
+def birge_ratio(chi_square: float, n_free: int) -> float:
+    """Return what errors are multiplied by: 1 unless chi² is improbable with so many degrees of freedom."""
+    if n_free < 1 or chi2.sf(chi_square, n_free) >= IMPROBABLE:
+        return 1.0
+    return float(np.sqrt(chi_square / n_free))

@@ -1,0 +1,162 @@
+"""Onsager coefficients against composition, between compositions that were measured.
+
+Compositions lie on the line from the electrolyte (x = 0) to the electrode (x = 1), x being the fraction of atoms
+that come from the electrode. What is interpolated is ln L_ii and the correlations C_ij (`positive_matrices`), linearly
+in x between the two neighbours, so L_ij stays symmetric and positive semidefinite.
+
+An interval holds three things:
+
+1. The errors of the neighbours, weighted as the neighbours are.
+2. What may happen between them. The curve is taken for a random walk in x, of which the measured compositions are
+   points: linear interpolation is then its mean, and its variance is that of a Brownian bridge,
+   q (x - x1)(x2 - x) / (x2 - x1). q is the sum of dy² - s1² - s2² over the increments dy between neighbours, by
+   the range of x. It is known as well as there are increments, so this part has Student's quantile for their
+   number: with two compositions, 12.7 standard deviations.
+3. The error of x itself, through the slope.
+
+A curve that is smooth is taken for rougher than it is, so where part 2 rules intervals are too wide rather than too
+narrow. Outside the grid nothing is said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
+from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix import ArrheniusMatrix
+from interphase_flows.analysis.transport.positive_matrices import OnsagerParts
+from interphase_flows.exceptions import AnalysisError
+
+MIN_COMPOSITIONS = 2
+SAME_COMPOSITION = 1e-9
+
+
+@dataclass(frozen=True)
+class CompositionGrid:
+    """Matrices at several compositions, and between them."""
+
+    x_electrode: FloatArray
+    """(n_compositions,), rising."""
+    matrices: tuple[ArrheniusMatrix, ...]
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names, in the order of the matrices."""
+        return self.matrices[0].species
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals."""
+        return self.matrices[0].diagonal[0].confidence
+
+    def parts_at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> OnsagerParts:
+        """Return ln L_ii and C_ij at a composition and temperature; errors stand for the whole interval.
+
+        Parameters
+        ----------
+        x_electrode
+            Fraction of atoms that come from the electrode, within the grid.
+        temperature_K
+            Any; `warnings_at` says where it is outside the measured ones.
+        x_error
+            Standard error of the fraction.
+
+        Raises
+        ------
+        AnalysisError
+            The composition is outside the grid.
+        """
+        x, first, last = float(x_electrode), self.x_electrode[0], self.x_electrode[-1]
+        if not first - SAME_COMPOSITION <= x <= last + SAME_COMPOSITION:
+            raise AnalysisError(
+                f"x_electrode = {x:.3g} is outside the grid, {first:.3g} to {last:.3g}: nothing is extrapolated in "
+                "composition; measure a cell beyond it"
+            )
+        parts = [matrix.parts_at(temperature_K) for matrix in self.matrices]
+        value, error = (np.stack(each) for each in zip(*(_packed(part) for part in parts), strict=True))
+        k = int(np.clip(np.searchsorted(self.x_electrode, x) - 1, 0, len(parts) - 2))
+        x1, x2 = self.x_electrode[k : k + 2]
+        share = np.clip((x - x1) / (x2 - x1), 0.0, 1.0)
+        weights = np.array([1.0 - share, share])
+        slope = (value[k + 1] - value[k]) / (x2 - x1)
+        # Student's quantile of few cells is no variance that increments would have
+        own = np.stack(
+            [_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices]
+        )
+        bridge = self._roughness(value, own) * (x2 - x1) * share * (1.0 - share)
+        wider = student.ppf(0.5 + 0.5 * self.confidence, len(parts) - 1) / normal_quantile(self.confidence)
+        variance = (weights**2) @ error[k : k + 2] ** 2 + wider**2 * bridge + (slope * x_error) ** 2
+        return _unpacked(weights @ value[k : k + 2], np.sqrt(variance), len(self.species))
+
+    def at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> Estimate:
+        """Return L_ij at a composition and temperature, 1/(eV Å ps), (n_species, n_species).
+
+        Parameters
+        ----------
+        x_electrode, temperature_K, x_error
+            As in `parts_at`.
+
+        Raises
+        ------
+        AnalysisError
+            The composition is outside the grid.
+        """
+        return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence)
+
+    def warnings_at(self, temperature_K: float) -> list[str]:
+        """Return what to know before believing `at` at a temperature."""
+        return [
+            f"x = {x:.2f}, {warning}"
+            for x, matrix in zip(self.x_electrode, self.matrices, strict=True)
+            for warning in matrix.warnings_at(temperature_K)
+        ]
+
+    def _roughness(self, value: FloatArray, error: FloatArray) -> FloatArray:
+        """Return q of every part, (n_parts,): the variance that a unit of x adds."""
+        steps = np.diff(value, axis=0) ** 2 - error[1:] ** 2 - error[:-1] ** 2
+        return np.asarray(np.maximum(steps.sum(axis=0), 0.0) / (self.x_electrode[-1] - self.x_electrode[0]))
+
+
+def composition_grid(matrices: Mapping[float, ArrheniusMatrix]) -> CompositionGrid:
+    """Put matrices of several compositions together.
+
+    Parameters
+    ----------
+    matrices
+        By fraction of atoms that come from the electrode.
+
+    Raises
+    ------
+    AnalysisError
+        Fewer than two compositions, or of different species.
+    """
+    if len(matrices) < MIN_COMPOSITIONS:
+        raise AnalysisError(
+            f"{len(matrices)} composition{'' if len(matrices) == 1 else 's'} with a fitted matrix: nothing to "
+            f"interpolate between; {MIN_COMPOSITIONS} or more are needed"
+        )
+    found = sorted(matrices.items())
+    if len({matrix.species for _, matrix in found}) > 1:
+        named = "; ".join(f"x = {x:.2f}: {', '.join(matrix.species)}" for x, matrix in found)
+        raise AnalysisError(f"matrices are of different species ({named}); fit the same ones")
+    return CompositionGrid(np.array([x for x, _ in found]), tuple(matrix for _, matrix in found))
+
+
+def _packed(parts: OnsagerParts) -> tuple[FloatArray, FloatArray]:
+    """Return values and errors of all parts in a row: ln L_ii, then C_ij of the upper triangle."""
+    upper = np.triu_indices(len(parts.log_diagonal), 1)
+    return (
+        np.concatenate([parts.log_diagonal, parts.correlation[upper]]),
+        np.concatenate([parts.log_error, parts.correlation_error[upper]]),
+    )
+
+
+def _unpacked(value: FloatArray, error: FloatArray, n_species: int) -> OnsagerParts:
+    correlation, correlation_error = np.eye(n_species), np.zeros((n_species, n_species))
+    i, j = np.triu_indices(n_species, 1)
+    correlation[i, j] = correlation[j, i] = value[n_species:]
+    correlation_error[i, j] = correlation_error[j, i] = error[n_species:]
+    return OnsagerParts(value[:n_species], error[:n_species], correlation, correlation_error)

@@ -1,0 +1,247 @@
+"""Onsager coefficients along the normal of an interphase, by its local composition.
+
+A slice of the interphase is taken for a cell of the grid of the same composition. What that leaves out: order, strain,
+interfaces between phases, and a density other than the cell's.
+
+Slices are averaged over a window along the normal first: within a few Å, layers of atoms alternate and "composition"
+means nothing. The window moves through the periodic cell. A composition has two numbers or more (two shares of three
+elements), the line of the grid one: x is the nearest point of the line, and how far off it a slice lies is told.
+
+With the gradients of the averaged composition they give the flux that an ideal solution would have (`gradient_flux`),
+which knows no enthalpy of reaction and no field.
+
+Coefficients are handed out in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
+relative to the species at rest (Kirkwood et al., J. Chem. Phys. 33, 1505 (1960)).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase.data import atomic_masses
+from scipy.ndimage import convolve1d
+
+from interphase_flows.analysis.geometry.frames import FloatArray, numbers_of
+from interphase_flows.analysis.interfaces.driven_flux import periodic_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.plane_flux import ANGSTROM2_PER_NM2
+from interphase_flows.analysis.profiles.composition import ProfileSeries
+from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
+from interphase_flows.analysis.transport.positive_matrices import estimate_of
+from interphase_flows.analysis.transport.reference_frames import frame_matrix
+from interphase_flows.exceptions import AnalysisError
+
+WINDOW_ANGSTROM = 6.0
+"""About an anion and its shell of cations."""
+OFF_LINE = 0.1
+"""Largest difference of an element's share from the line for which the line says anything."""
+
+
+@dataclass(frozen=True)
+class LocalTransport:
+    """L_ij of each slice; nan where it is refused."""
+
+    height_angstrom: FloatArray
+    """(n_slices,), middles of the slices, Å."""
+    x_electrode: FloatArray
+    """(n_slices,), nan for an empty slice."""
+    x_error: FloatArray
+    """(n_slices,), standard error."""
+    off_line: FloatArray
+    """(n_slices,), largest difference of an element's share from that at x."""
+    species: tuple[str, ...]
+    onsager: Estimate
+    """Barycentric L_ij, 1/(eV Å ps), (n_slices, n_species, n_species)."""
+    flux_atoms_per_nm2_ps: Estimate
+    """J_i = - sum_j L_ij grad(mu_j) of an ideal solution, (n_slices, n_species), upwards positive."""
+    refusals: tuple[str | None, ...]
+    """(n_slices,), in words; None where there is a number."""
+
+
+@dataclass(frozen=True)
+class CompositionLine:
+    """The line from an electrolyte (x = 0) to an electrode (x = 1).
+
+    Parameters
+    ----------
+    electrode, electrolyte
+        Atoms of each element in any amount of the phase.
+    """
+
+    electrode: Mapping[str, float]
+    electrolyte: Mapping[str, float]
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """Symbols, sorted."""
+        return tuple(sorted({*self.electrode, *self.electrolyte}))
+
+    def shares(self, x_electrode: float) -> FloatArray:
+        """Return the share of each element at a point of the line."""
+        end, start = (self._shares_of(each) for each in (self.electrode, self.electrolyte))
+        return np.asarray(start + x_electrode * (end - start))
+
+    def nearest(self, amount: FloatArray, error: FloatArray) -> tuple[float, float, float]:
+        """Return x, its standard error and the distance from the line, of amounts of the elements and their errors."""
+        total, along = amount.sum(), self.shares(1.0) - self.shares(0.0)
+        length = along @ along
+        if not total > 0 or length == 0:
+            return np.nan, np.nan, np.nan
+        share = amount / total
+        x = (share - self.shares(0.0)) @ along / length
+        # a slice of pure electrode may lie a hair beyond the end
+        x = float(np.clip(x, 0.0, 1.0))
+        gradient = (along - share @ along) / (total * length)
+        return x, float(np.linalg.norm(gradient * error)), float(np.abs(share - self.shares(x)).max())
+
+    def _shares_of(self, composition: Mapping[str, float]) -> FloatArray:
+        amount = np.array([composition.get(symbol, 0.0) for symbol in self.elements])
+        return np.asarray(amount / amount.sum())
+
+
+def onsager_of_profile(
+    grid: CompositionGrid,
+    line: CompositionLine,
+    at_rest: str,
+    profile: ProfileSeries,
+    temperature_K: float,
+    *,
+    frames: slice = slice(None),
+    window_angstrom: float = WINDOW_ANGSTROM,
+) -> LocalTransport:
+    """Return L_ij(z) of a composition profile, averaged over some of its frames.
+
+    Parameters
+    ----------
+    grid, line, at_rest, temperature_K, window_angstrom
+        As in `onsager_along_normal`.
+    profile
+        Of the interphase, as `profiles.composition_profile` counts it.
+    frames
+        Which of its frames; the error of x is from their scatter only as far as they are given one by one, so
+        it is taken as none here.
+
+    Raises
+    ------
+    AnalysisError
+        As in `onsager_along_normal`.
+    """
+    density = profile.mean_over(frames)
+    return onsager_along_normal(
+        grid, line, at_rest, profile.elements, profile.bin_edges_angstrom, density, temperature_K,
+        window_angstrom=window_angstrom,
+    )  # fmt: skip
+
+
+def onsager_along_normal(
+    grid: CompositionGrid,
+    line: CompositionLine,
+    at_rest: str,
+    elements: Sequence[str],
+    bin_edges_angstrom: FloatArray,
+    density_per_angstrom3: FloatArray,
+    temperature_K: float,
+    *,
+    density_error: FloatArray | None = None,
+    window_angstrom: float = WINDOW_ANGSTROM,
+) -> LocalTransport:
+    """Return L_ij(z) of number densities along the normal.
+
+    Parameters
+    ----------
+    grid
+        Coefficients of all species of the line but one, relative to that one.
+    line
+        Whose x the grid's is.
+    at_rest
+        The species that the grid's coefficients are relative to.
+    elements
+        Symbols, in the order of the densities.
+    bin_edges_angstrom
+        (n_slices + 1,), equally spaced through a periodic cell.
+    density_per_angstrom3, density_error
+        Number densities and their standard errors, (n_elements, n_slices).
+    temperature_K
+        Of the interphase.
+    window_angstrom
+        Over which slices are averaged.
+
+    Raises
+    ------
+    AnalysisError
+        The elements are not those of the line, or the grid is not of all of them but the one at rest.
+    """
+    species = (*grid.species, at_rest)
+    if set(species) != set(line.elements) or set(elements) != set(line.elements):
+        raise AnalysisError(
+            f"the grid is of {', '.join(grid.species)} relative to {at_rest}, the profile of {', '.join(elements)}, "
+            f"the line of {', '.join(line.elements)}: all must be of the same elements"
+        )
+    order = [list(elements).index(symbol) for symbol in line.elements]
+    error = np.zeros_like(density_per_angstrom3) if density_error is None else density_error
+    width = float(np.diff(bin_edges_angstrom).mean())
+    window = _window(min(window_angstrom / width, density_per_angstrom3.shape[1]))
+    amount, amount_error = (
+        convolve1d(np.nan_to_num(each[order]), window, axis=1, mode="wrap")
+        for each in (density_per_angstrom3, error)
+    )
+    rows = [line.nearest(amount[:, k], amount_error[:, k]) for k in range(amount.shape[1])]
+    x, x_error, off_line = (np.array(column) for column in zip(*rows, strict=True))
+    masses = atomic_masses[numbers_of(species)]
+    counts = amount[[line.elements.index(symbol) for symbol in species]]
+    gradient = (
+        periodic_gradient_ev_per_angstrom(bin_edges_angstrom, counts, temperature_K)
+        if len(x) > 1
+        else np.full(counts.shape, np.nan)
+    )
+    nothing = np.full((len(species), len(species)), np.nan)
+    found, fluxes, refusals = [], [], []
+    for k in range(len(x)):
+        absent = [symbol for symbol, n in zip(species, counts[:, k], strict=True) if n <= 0]
+        refusal = _refusal(grid, x[k], off_line[k], absent)
+        refusals.append(refusal)
+        if refusal is not None:
+            found.append(Estimate(*[nothing] * 4))
+            fluxes.append(Estimate(*[nothing[0]] * 4))
+            continue
+        frame = frame_matrix("barycentric", species, counts[:, k], masses)[:, :-1]
+        parts = grid.parts_at(x[k], temperature_K, x_error[k])
+        value, drawn = frame @ parts.matrix @ frame.T, parts.drawn(frame)
+        found.append(estimate_of(value, drawn, grid.confidence))
+        downhill = -ANGSTROM2_PER_NM2 * gradient[:, k]
+        fluxes.append(estimate_of(value @ downhill, drawn @ downhill, grid.confidence))
+    middles = 0.5 * (bin_edges_angstrom[1:] + bin_edges_angstrom[:-1])
+    return LocalTransport(
+        middles, x, x_error, off_line, species, _stacked(found), _stacked(fluxes), tuple(refusals)
+    )
+
+
+def _stacked(estimates: Sequence[Estimate]) -> Estimate:
+    names = ("value", "standard_error", "lower", "upper")
+    return Estimate(*(np.stack([getattr(each, name) for each in estimates]) for name in names))
+
+
+def _window(n_slices: float) -> FloatArray:
+    """Return weights of an odd number of slices that add up to 1: a window about the middle of the middle one.
+
+    The outermost slices count by the part of them that is inside.
+    """
+    n_slices = max(n_slices, 1.0)
+    beside = int(np.ceil(0.5 * (n_slices - 1.0) - 1e-9))
+    weights = np.ones(2 * beside + 1)
+    if beside:
+        weights[[0, -1]] = 0.5 * (n_slices - (2 * beside - 1))
+    return weights / n_slices
+
+
+def _refusal(grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]) -> str | None:
+    first, last = grid.x_electrode[0], grid.x_electrode[-1]
+    if not np.isfinite(x):
+        return "no atom is there"
+    if off_line > OFF_LINE:
+        return f"its composition is off the line of the grid: a share by more than {100 * OFF_LINE:.0f} %"
+    if not first <= x <= last:
+        return f"its x is outside the grid, {first:.2f} to {last:.2f}"
+    if absent:
+        return f"no atom of {', '.join(absent)} is there, which the cells of the grid hold"
+    return None

@@ -1,0 +1,161 @@
+"""The schema of a campaign file: every key that may be written, its type, range and default."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
+from interphase_flows.campaign.structures import StructuresSpec
+from interphase_flows.campaign.transport_grid import TransportGridSpec
+from interphase_flows.campaign.values import Count, CountOrNone, Fraction, Positive, Spec, check_watches
+from interphase_flows.potentials.spec import CommitteeSpec
+from interphase_flows.reference.spec import ChgnetSpec, GpawSpec, VaspSpec
+
+
+def _named(value: Any) -> Any:
+    """Let ``reference: gpaw`` stand for ``reference: {method: gpaw}``."""
+    if isinstance(value, str):
+        return {"method": value}
+    return {"method": "chgnet", **value} if isinstance(value, dict) else value
+
+
+ReferenceSpec = Annotated[
+    Annotated[ChgnetSpec | GpawSpec | VaspSpec, Field(discriminator="method")], BeforeValidator(_named)
+]
+"""What labels come from: a method's name, or a block with its settings."""
+
+
+class GateSpec(Spec):
+    """Limits beyond which a label never trains."""
+
+    max_force_ev_per_angstrom: Positive = 30.0
+    min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
+    energy_window_ev_per_atom: Positive = 2.0
+    max_virial_ev_per_atom: Positive = 10.0
+    max_net_force_ev_per_angstrom: Positive = 0.05
+    max_asymmetry_ev_per_angstrom: Positive = 0.02
+    duplicate_tolerance_angstrom: Annotated[float, Field(gt=0.0, le=0.02)] = 0.002
+
+
+class LearningSpec(Spec):
+    """The loop: how much an iteration may spend and when to stop.
+
+    Thresholds are expected errors of the worst force in a frame; every iteration calibrates the
+    committee's standard deviation against them.
+    """
+
+    min_iterations: CountOrNone = 0
+    max_iterations: Count = 10
+    labels_per_iteration: Count = 20
+    audit_labels_per_iteration: Count = 6
+    max_labels: Count = 2000
+    select_force_error_ev_per_angstrom: Positive = 0.5
+    stop_force_error_ev_per_angstrom: Positive = 1.5
+    target_force_mae_mev_per_angstrom: Positive = 100.0
+    target_fraction_above_select: Fraction = 0.05
+    validation_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    test_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+
+    @model_validator(mode="after")
+    def _levels_in_order(self) -> "LearningSpec":
+        if self.stop_force_error_ev_per_angstrom <= self.select_force_error_ev_per_angstrom:
+            raise ValueError(
+                "stop_force_error_ev_per_angstrom must be larger than select_force_error_ev_per_angstrom: "
+                "a frame is collected before it halts a segment"
+            )
+        if self.min_iterations > self.max_iterations:
+            raise ValueError("min_iterations must not exceed max_iterations")
+        return self
+
+
+class ProductionSpec(Spec):
+    """Replicas of the interface with the released committee, each a chain of restartable segments."""
+
+    dynamics: DynamicsSpec = DynamicsSpec()
+    n_replicas: Count = 3
+    n_segments: Count = 2
+    steps_per_segment: Count = 500
+    frame_interval_steps: Count = 20
+    watch_interval_steps: Count = 20
+    checkpoint_interval_steps: Count = 100
+    equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
+    audit_labels_per_replica: Count = 4
+
+    @model_validator(mode="after")
+    def _every_frame_is_watched(self) -> "ProductionSpec":
+        if self.frame_interval_steps % self.watch_interval_steps:
+            raise ValueError(
+                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of watch_interval_steps "
+                f"({self.watch_interval_steps}): every stored frame carries its uncertainty"
+            )
+        check_watches("steps_per_segment", self.steps_per_segment, self.watch_interval_steps)
+        return self
+
+
+class ThermodynamicsSpec(Spec):
+    """Geometries of the phases whose energies make the convex hull; energies come from the reference method.
+
+    ``automatic`` relaxes the cell if geometry and energy are of one method, and keeps the published cell if
+    not: CHGNet's own volume of Li7P3S11 is 6.8 % too large (docs: settings of DFT).
+    """
+
+    relax_with: Literal["surrogate", "reference"] = "surrogate"
+    cell: Literal["automatic", "fixed", "relaxed"] = "automatic"
+    max_steps: Count = 120
+    energy_error_mev_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class AnalysisSpec(Spec):
+    """What is measured on the production trajectories.
+
+    What is left out follows from the electrolyte's crystal: centres and ligands of its molecular anions, and bonds
+    from their covalent radii (P-S and P-P 2.6 Å).
+    """
+
+    bin_width_angstrom: Positive = 1.0
+    anion_centre_elements: list[str] | None = None
+    ligand_elements: list[str] | None = None
+    centre_ligand_cutoff_angstrom: Positive | None = None
+    centre_centre_cutoff_angstrom: Positive | None = None
+
+
+class Campaign(Spec):
+    """Everything from an electrode and an electrolyte to a report."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    description: str = ""
+    seed: Annotated[int, Field(ge=0)] = 1
+    electrode: str = "Li"
+    electrolyte: str = "Li7P3S11"
+    phases: Annotated[list[str], Field(min_length=2)] = ["Li", "Li2S", "Li3P", "LiP", "Li3PS4", "Li7P3S11"]
+    hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
+    structure_files: dict[str, str] = {}
+    reference: ReferenceSpec = ChgnetSpec()
+    gates: GateSpec = GateSpec()
+    structures: StructuresSpec = StructuresSpec()
+    committee: CommitteeSpec = CommitteeSpec()
+    exploration: ExplorationSpec = ExplorationSpec()
+    learning: LearningSpec = LearningSpec()
+    production: ProductionSpec = ProductionSpec()
+    transport_grid: TransportGridSpec | None = None
+    thermodynamics: ThermodynamicsSpec = ThermodynamicsSpec()
+    analysis: AnalysisSpec = AnalysisSpec()
+
+    @model_validator(mode="after")
+    def _ends_are_phases(self) -> "Campaign":
+        for role in ("electrode", "electrolyte"):
+            name = getattr(self, role)
+            if name not in self.phases:
+                raise ValueError(f"{role} {name!r} is not among phases {self.phases}: add it there")
+        return self
+
+    def with_absolute_files(self, folder: Path) -> "Campaign":
+        """Return the campaign with its structure files as absolute paths, relative ones from ``folder``.
+
+        Jobs run in folders of their own, so a relative path would mean another file there.
+        """
+        files = {
+            name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()
+        }
+        return self.model_copy(update={"structure_files": files})

@@ -1,0 +1,207 @@
+"""What is wrong with a campaign that its schema cannot see, found before anything is spent."""
+
+from collections.abc import Iterator
+
+from ase import Atoms
+from pymatgen.core import Composition
+
+from interphase_flows.campaign.anion_chemistry import anion_chemistry
+from interphase_flows.campaign.exploration import MeltQuenchSpec
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.structures import AmorphousSpec
+from interphase_flows.campaign.transport_grid import TransportGridSpec
+from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.interfaces.builder import InterfaceSpec, best_match
+from interphase_flows.structures.interfaces.oriented_cells import millers_of
+from interphase_flows.structures.interfaces.small_interfaces import LEAST_FILM_LAYERS, laptop_specs
+
+LEAST_SNAPSHOT_RUNS = 3
+QUICK_MATCH_ATOMS = 300
+"""Up to this size lattices are matched in a fraction of a second; beyond, the job of the interface tells."""
+
+
+def missing_on_this_machine(campaign: Campaign) -> str | None:
+    """Return what the campaign's reference method lacks here, with the mend, or None."""
+    try:
+        reference_method(campaign.reference)
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
+    """Refuse a campaign that would fail inside a job.
+
+    Parameters
+    ----------
+    campaign
+        What was asked.
+    is_run_here
+        Also refuse one whose reference method is not installed on this machine; a plan can be made without.
+
+    Raises
+    ------
+    CampaignFileError
+        All mistakes at once, each with the key and the mend.
+    SettingsError
+        This machine lacks what the reference method needs.
+    """
+    mistakes = list(_mistakes(campaign, is_run_here))
+    if mistakes:
+        told = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise CampaignFileError(f"campaign {campaign.name} cannot be run:\n{told}")
+
+
+def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
+    phases: dict[str, Atoms] = {}
+    for key in ("phases", "hull_phases"):
+        for name in getattr(campaign, key):
+            try:
+                phases[name] = _load(name, campaign.structure_files)
+            except InterphaseError as error:
+                yield f"{key}: {name}: {error}"
+    for name in campaign.structure_files:
+        if name not in campaign.phases and name not in campaign.hull_phases:
+            yield f"structure_files.{name}: no phase of that name is in phases or hull_phases; add it there"
+    if is_run_here or missing_on_this_machine(campaign) is None:
+        method = reference_method(campaign.reference)
+        for name, atoms in phases.items():
+            reason = method.supports(atoms)
+            if reason:
+                yield f"reference.method: {campaign.reference.method}: {reason}; needed for {name}"
+    if campaign.electrode in phases and campaign.electrolyte in phases:
+        ends = phases[campaign.electrode], phases[campaign.electrolyte]
+        yield from _end_mistakes(campaign, *ends)
+        yield from _structure_mistakes(campaign, phases)
+        try:
+            anion_chemistry(campaign.analysis, phases[campaign.electrolyte])
+        except InterphaseError as error:
+            yield f"analysis: {error}"
+        yield from _hull_mistakes(campaign, phases)
+
+
+def _load(name: str, structure_files: dict[str, str]) -> Atoms:
+    try:
+        return phase(name, structure_files)
+    except InterphaseError as error:
+        if name in structure_files:
+            raise
+        raise CampaignFileError(
+            f"{str(error).split(', or give a file')[0]}, or give its file under structure_files"
+        ) from error
+
+
+def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
+    """Electrode and electrolyte are called by their formulas, which reactions are balanced with."""
+    for role, atoms in zip(("electrode", "electrolyte"), ends, strict=True):
+        name, found = getattr(campaign, role), reduced_formula(atoms)
+        try:
+            is_same = Composition(name).reduced_formula == Composition(found).reduced_formula
+        except ValueError:
+            is_same = False
+        if not is_same:
+            yield f"{role}: {name}: its structure is {found}; call the phase by its formula"
+
+
+def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
+    spec, ends = campaign.structures, (campaign.electrode, campaign.electrolyte)
+    if spec.interfaces.size == "laptop" and not spec.interfaces.facets:
+        yield from _laptop_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
+    yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
+    n_runs = len(spec.interfaces.snapshots.temperatures_K)
+    if n_runs < LEAST_SNAPSHOT_RUNS:
+        yield (
+            f"structures.interfaces.snapshots.temperatures_K: {n_runs} trajectories cannot be split into training, "
+            f"validation and test; give at least {LEAST_SNAPSHOT_RUNS}"
+        )
+    exploration, grid = campaign.exploration, campaign.transport_grid
+    cells: list[tuple[str, int, AmorphousSpec | MeltQuenchSpec | TransportGridSpec]] = [
+        ("structures.amorphous", spec.amorphous.n_per_fraction, spec.amorphous),
+        ("exploration.melt_quench", exploration.n_melt_quench_walkers, exploration.melt_quench),
+    ]
+    if grid is not None:
+        cells.append(("transport_grid", grid.n_per_fraction, grid))
+    for key, n, block in cells:
+        for fraction in block.electrode_fractions if n else []:
+            try:
+                composition_on_line(fraction, block.n_atoms, *(reduced_formula(phases[end]) for end in ends))
+            except InterphaseError as error:
+                yield f"{key}: {error}"
+    if spec.dimers.n_distances and spec.dimers.min_distance_fraction < campaign.gates.min_distance_fraction:
+        yield (
+            f"structures.dimers.min_distance_fraction: {spec.dimers.min_distance_fraction} is below "
+            f"gates.min_distance_fraction ({campaign.gates.min_distance_fraction}), which would reject them; raise it"
+        )
+    if spec.dimers.isolated_atoms and campaign.reference.method == "chgnet":
+        yield (
+            "structures.dimers.isolated_atoms: CHGNet was not made for an atom without neighbours, and its energies "
+            "of one mean nothing; write false, or choose another reference method"
+        )
+    n_needed = _least_first_labels(campaign, phases)
+    if spec.max_first_labels is not None and spec.max_first_labels < n_needed:
+        yield (
+            f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_needed} that are labelled in "
+            "any case (one structure of every phase, cell and trajectory, and the dimers); raise it"
+        )
+
+
+def _laptop_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
+    spec, pair = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
+    is_own = not set(pair) & campaign.structure_files.keys()
+    if not laptop_specs(
+        max_atoms=spec.max_atoms, max_strain=spec.max_strain, pair=pair, ends=None if is_own else ends
+    ):
+        yield (
+            f"structures.interfaces.size: laptop: no faces of {pair[0]} and {pair[1]} match within "
+            f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or write coherent"
+        )
+
+
+def _facet_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) -> Iterator[str]:
+    spec = campaign.structures.interfaces
+    for facet in spec.facets:
+        film_miller, substrate_miller = millers_of(facet)
+        if (0, 0, 0) in (film_miller, substrate_miller):
+            yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
+        elif spec.max_atoms <= QUICK_MATCH_ATOMS:
+            wanted = InterfaceSpec(
+                film_miller=film_miller,
+                substrate_miller=substrate_miller,
+                film_layers=LEAST_FILM_LAYERS if spec.size == "laptop" else InterfaceSpec.film_layers,
+                max_strain=spec.max_strain,
+                max_atoms=spec.max_atoms,
+            )
+            if best_match(wanted, electrode, electrolyte)[2] is None:
+                yield (
+                    f"structures.interfaces.facets: {facet}: no match within max_strain={spec.max_strain} and "
+                    f"max_atoms={spec.max_atoms}; raise either, or choose other faces"
+                )
+
+
+def _least_first_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
+    """Return how many of the first structures are never left out: one of every origin, and the short range."""
+    s = campaign.structures
+    of_phases = (s.equations_of_state.n_volumes, s.vacancies.n_per_phase, s.slabs.n_per_phase)
+    n_faces_and_gaps = max(1, len(s.interfaces.facets)) * max(1, len(s.interfaces.gaps_angstrom))
+    elements = {symbol for name in campaign.phases if name in phases for symbol in phases[name].symbols}
+    n_pairs = len(elements) * (len(elements) + 1) // 2
+    return (
+        len(campaign.phases) * (1 + sum(n > 0 for n in of_phases))
+        + len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
+        + len(s.interfaces.snapshots.temperatures_K)
+        + n_faces_and_gaps * s.interfaces.n_as_built
+        + n_pairs * s.dimers.n_distances
+        + len(elements) * s.dimers.isolated_atoms
+    )
+
+
+def _hull_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
+    needed = {
+        symbol for role in ("electrode", "electrolyte") for symbol in phases[getattr(campaign, role)].symbols
+    }
+    pure = {next(iter(set(atoms.symbols))) for atoms in phases.values() if len(set(atoms.symbols)) == 1}
+    for element in sorted(needed - pure):
+        yield f"hull_phases: the convex hull needs the pure element {element}; add it to phases or hull_phases"

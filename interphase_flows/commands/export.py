@@ -1,0 +1,78 @@
+"""Take results out of a campaign, in formats that other programs read."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ase.io import write
+
+from interphase_flows.exceptions import InputError
+from interphase_flows.md.run_trajectory import RunFrames
+from interphase_flows.results import CampaignResults
+from interphase_flows.settings import Settings
+
+
+def export_dataset(results: CampaignResults, target: Path) -> Path:
+    """Copy the newest data set as one extxyz file: energy, forces, stress, origin, split, label key."""
+    return _copy(results.artifacts.get(results.dataset().artifact), target)
+
+
+def export_committee(results: CampaignResults, target: Path) -> list[Path]:
+    """Copy the newest committee's NequIP checkpoints into a folder, one per member."""
+    return [
+        _copy(results.artifacts.get(model.checkpoint), target / f"member-{model.member}.ckpt")
+        for model in results.committee().models
+    ]
+
+
+def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
+    """Write every production run as extxyz, unwrapped, with its time in fs."""
+    result = results.result
+    chosen: dict[str, Any] = (
+        # one committee: a campaign that was changed has production of both its files
+        {"role": "production", "committee_key": results.iteration().committee_key}
+        if result is None
+        else {"key": result.production_keys}
+    )
+    runs: dict[str, list[Path]] = {}
+    for segment in results.segments(sort="first_step", **chosen):
+        if segment.trajectory is not None:
+            runs.setdefault(segment.run_id, []).append(results.artifacts.get(segment.trajectory))
+    if not runs:
+        raise InputError(f"campaign {results.campaign} has no production trajectory yet")
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for run_id, paths in sorted(runs.items()):
+        path = target / f"{run_id}.extxyz"
+        with RunFrames(paths) as frames:
+            write(path, [frames.atoms(index) for index in range(frames.n_frames)], format="extxyz")
+        written.append(path)
+    return written
+
+
+def _copy(source: Path, target: Path) -> Path:
+    if target.is_dir():
+        raise InputError(f"{target} is a folder: name a file in it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    return target
+
+
+def export_result(settings: Settings, name: str, what: str, target: Path) -> list[Path]:
+    """Export what is named: ``dataset``, ``models`` or ``trajectories``.
+
+    Raises
+    ------
+    InputError
+        There is no such export, or it does not exist yet.
+    """
+    exports: dict[str, Callable[[CampaignResults, Path], list[Path]]] = {
+        "dataset": lambda results, path: [export_dataset(results, path)],
+        "models": export_committee,
+        "trajectories": export_trajectories,
+    }
+    if what not in exports:
+        raise InputError(f"{what!r} cannot be exported; choose one of {', '.join(exports)}")
+    with CampaignResults(name, settings) as results:
+        return exports[what](results, target)

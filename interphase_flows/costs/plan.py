@@ -1,0 +1,110 @@
+"""Which labels a campaign is going to ask for, from its file alone: how many, and of what size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+from ase import Atoms
+from ase.formula import Formula
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.costs.model import LabelSize, label_size, typical_size
+from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.perturb import repeated
+
+ATOMS_PER_INTERFACE = 84
+ATOMS_PER_SLAB = 48
+STEPS_PER_RELAXATION = 40
+"""Of a phase with the reference method; most crystals need fewer."""
+
+
+@dataclass(frozen=True)
+class LabelPlan:
+    """Sizes of the labels of each stage; those of the loop are the most there may be.
+
+    ``interface`` is the size of what the loop and production label most, ``mixture`` the formula of as many
+    atoms of the electrode as of the electrolyte.
+    """
+
+    initial: Sequence[LabelSize]
+    loop: Sequence[LabelSize]
+    production: Sequence[LabelSize]
+    phases: Sequence[LabelSize]
+    interface: LabelSize
+    mixture: str
+
+
+def n_interface_atoms(campaign: Campaign) -> int:
+    """Return the atoms of an interface, roughly."""
+    return min(campaign.structures.interfaces.max_atoms, ATOMS_PER_INTERFACE)
+
+
+def plan_labels(campaign: Campaign) -> LabelPlan:
+    """Return the labels that a campaign asks for."""
+    spec, learning, production = campaign.reference, campaign.learning, campaign.production
+    cells = {name: _cell(campaign, name) for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases])}
+    mixture = _half_and_half(campaign, cells)
+    interface = typical_size(spec, mixture, n_interface_atoms(campaign))
+    initial = _initial(campaign, cells, interface)
+    per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
+    n_loop = min(learning.max_iterations * per_iteration, max(0, learning.max_labels - len(initial)))
+    n_steps = STEPS_PER_RELAXATION if campaign.thermodynamics.relax_with == "reference" else 1
+    return LabelPlan(
+        initial=initial,
+        loop=[interface] * n_loop,
+        production=[interface] * (production.n_replicas * production.audit_labels_per_replica),
+        phases=[label_size(spec, cell) for cell in cells.values() for _ in range(n_steps)],
+        interface=interface,
+        mixture=mixture,
+    )
+
+
+def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) -> list[LabelSize]:
+    spec, s = campaign.reference, campaign.structures
+    sizes: list[LabelSize] = []
+    for name in campaign.phases:
+        crystal = label_size(spec, repeated(cells[name], s.crystals.min_atoms))
+        sizes += [crystal] * (1 + s.crystals.n_per_phase + s.equations_of_state.n_volumes)
+        if s.vacancies.n_per_phase:
+            vacancy = repeated(cells[name], s.vacancies.min_atoms)
+            sizes += [label_size(spec, vacancy[1:])] * s.vacancies.n_per_phase
+        slab = typical_size(spec, str(cells[name].symbols), min(s.slabs.max_atoms, ATOMS_PER_SLAB))
+        sizes += [slab] * s.slabs.n_per_phase
+    elements = sorted({symbol for name in campaign.phases for symbol in cells[name].symbols})
+    box = [s.dimers.box_angstrom] * 3
+    for pair in combinations_with_replacement(elements, 2):
+        sizes += [label_size(spec, Atoms(list(pair), cell=box, pbc=True))] * s.dimers.n_distances
+    if s.dimers.isolated_atoms:
+        sizes += [label_size(spec, Atoms([element], cell=box, pbc=True)) for element in elements]
+    frames_per_cell = (
+        1 + (s.amorphous.melt_steps + s.amorphous.quench_steps) // s.amorphous.snapshot_interval_steps
+    )
+    ends = [reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte)]
+    for fraction in s.amorphous.electrode_fractions if s.amorphous.n_per_fraction else []:
+        mixed = composition_on_line(fraction, s.amorphous.n_atoms, *ends)
+        glass = typical_size(spec, "".join(f"{symbol}{n}" for symbol, n in mixed.items()))
+        sizes += [glass] * (s.amorphous.n_per_fraction * frames_per_cell)
+    snapshots, pairs = (
+        s.interfaces.snapshots,
+        max(1, len(s.interfaces.facets)) * max(1, len(s.interfaces.gaps_angstrom)),
+    )
+    n_snapshots = len(snapshots.temperatures_K) * (snapshots.n_steps // snapshots.snapshot_interval_steps)
+    sizes += [interface] * (n_snapshots + pairs * s.interfaces.n_as_built)
+    if s.max_first_labels is not None and len(sizes) > s.max_first_labels:
+        # which are kept is decided by what they look like; the mean size is the best guess
+        step = len(sizes) / s.max_first_labels
+        sizes = [sizes[int(index * step)] for index in range(s.max_first_labels)]
+    return sizes
+
+
+def _half_and_half(campaign: Campaign, cells: dict[str, Atoms]) -> str:
+    electrode, electrolyte = (
+        reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte)
+    )
+    return f"({electrode}){len(Formula(electrolyte))}({electrolyte}){len(Formula(electrode))}"
+
+
+def _cell(campaign: Campaign, name: str) -> Atoms:
+    files = campaign.structure_files
+    return load_structure_file(files[name]) if name in files else load_phase(name)

@@ -1,0 +1,61 @@
+"""The job that makes atoms alone and in pairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobflow import Maker, job
+
+from interphase_flows.campaign.structures import DimerSpec
+from interphase_flows.content_keys import content_key
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.dimers import dimers, isolated_atoms
+from interphase_flows.structures.structure_keys import structure_key
+
+
+@dataclass
+class DimersMaker(Maker):
+    """Dimers of every pair of elements, and atoms alone.
+
+    All dimers are one origin and all atoms another, each in a family of its own: a family of one origin
+    trains, so none of them validates or tests.
+
+    Parameters
+    ----------
+    spec
+        Distances and box.
+    structure_files
+        Files of phases that the package does not have.
+    """
+
+    name: str = "dimers"
+    spec: DimerSpec = field(default_factory=DimerSpec)
+    structure_files: dict[str, str] = field(default_factory=dict)
+
+    @job(output_schema=StructureSetDoc)
+    def make(self, phases: Sequence[str]) -> StructureSetDoc:
+        """Make those of the elements of all phases; nothing about them is random."""
+        elements = {symbol for name in phases for symbol in phase(name, self.structure_files).symbols}
+        key = content_key(KIND, generator="dimers", spec=self.spec, elements=sorted(elements))
+
+        def compute() -> StructureSetDoc:
+            pairs = dimers(
+                elements,
+                self.spec.n_distances,
+                self.spec.min_distance_fraction,
+                self.spec.max_distance_fraction,
+                self.spec.box_angstrom,
+            )
+            alone = isolated_atoms(elements, self.spec.box_angstrom) if self.spec.isolated_atoms else []
+            together = "-".join(sorted(elements))
+            return store_set(
+                key,
+                "dimers",
+                [*pairs, *alone],
+                [f"dimer/{together}"] * len(pairs) + [f"atom/{together}"] * len(alone),
+                {structure_key(pair): dict(pair.info) for pair in pairs},
+            )
+
+        return once(KIND, key, StructureSetDoc, compute)

@@ -1,0 +1,181 @@
+"""Jobs that gather what the generators made; a generator that failed is missing, on record, and sinks nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jobflow import Maker, job
+
+from interphase_flows.content_keys import content_key
+from interphase_flows.datasets.initial_selection import first_choice
+from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.records import MeltQuenchWalker, StructureSetDoc, Walker
+from interphase_flows.storage.workspace import current_workspace
+
+INITIAL_SET = "initial structures"
+MISSING_REASON = "missing_structures"
+
+
+def report_missing(key: str, names: Sequence[str], sets: Sequence[StructureSetDoc | None]) -> list[str]:
+    """Put the sets that are missing on record, and return a note for each."""
+    notes = [f"missing: {name}" for name, made in zip(names, sets, strict=True) if made is None]
+    if notes:
+        told = f"jobs without a result: {', '.join(note.removeprefix('missing: ') for note in notes)}"
+        current_workspace().ledger.record_failure(
+            KIND,
+            key,
+            MISSING_REASON,
+            {"explanation": f"{told}; the campaign went on without them, a resume tries them again"},
+        )
+        emit("structures", 0, len(sets), told)
+    return notes
+
+
+@dataclass
+class JoinSetsMaker(Maker):
+    """Join sets of structures into one, each structure once.
+
+    Parameters
+    ----------
+    max_structures
+        Keep so many, the most diverse; None keeps all.
+    """
+
+    name: str = "join structures"
+    max_structures: int | None = None
+
+    @job(output_schema=StructureSetDoc)
+    def make(
+        self,
+        sets: Sequence[StructureSetDoc | None],
+        names: Sequence[str],
+        starts: StructureSetDoc | None,
+    ) -> StructureSetDoc:
+        """Keep the order of the sets; of equal structures, the first.
+
+        Parameters
+        ----------
+        sets, names
+            What the generators made, None where one failed.
+        starts
+            Where runs begin: without it nothing is worth a label.
+
+        Raises
+        ------
+        InputError
+            There is nothing to begin with.
+        """
+        made = [each for each in sets if each is not None]
+        key = content_key(
+            KIND,
+            generator="join",
+            sets=[each.key for each in made],
+            missing=[name for name, each in zip(names, sets, strict=True) if each is None],
+            max_structures=self.max_structures,
+        )
+        if starts is None or not made:
+            raise InputError("there is no interface to start from, so nothing is labelled; see failures")
+
+        def compute() -> StructureSetDoc:
+            notes = report_missing(key, names, sets)
+            frames, origins, keys = [], [], []
+            details: dict[str, dict[str, float | int | str]] = {}
+            seen: set[str] = set()
+            for each in made:
+                notes += each.notes
+                details |= each.details
+                for frame, entry in zip(load_set(each), each.entries, strict=True):
+                    if entry.key not in seen:
+                        seen.add(entry.key)
+                        frames.append(frame)
+                        origins.append(entry.origin)
+                        keys.append(entry.key)
+            if self.max_structures is not None and len(frames) > self.max_structures:
+                kept = first_choice(frames, origins, self.max_structures)
+                notes.append(f"{len(kept)} of {len(frames)} structures are labelled: the most diverse")
+                frames, origins, keys = ([part[index] for index in kept] for part in (frames, origins, keys))
+            known = {*keys, *origins}
+            emit("structures", len(frames), len(frames), f"{int(np.sum([len(f) for f in frames]))} atoms")
+            return store_set(
+                key,
+                INITIAL_SET,
+                frames,
+                origins,
+                {name: told for name, told in details.items() if name in known},
+                notes,
+            )
+
+        return once(KIND, key, StructureSetDoc, compute)
+
+
+@dataclass
+class StartsMaker(Maker):
+    """Where runs begin: the interfaces, then the last (quenched) frame of every amorphous cell."""
+
+    name: str = "starts"
+
+    @job(output_schema=StructureSetDoc)
+    def make(
+        self, interfaces: Sequence[StructureSetDoc | None], amorphous: Sequence[StructureSetDoc | None]
+    ) -> StructureSetDoc:
+        """Return one set of those that could be made, in their order.
+
+        Raises
+        ------
+        InputError
+            No interface could be built.
+        """
+        built, cells = ([each for each in sets if each is not None] for sets in (interfaces, amorphous))
+        n_missing = len(interfaces) + len(amorphous) - len(built) - len(cells)
+        key = content_key(KIND, generator="starts", sets=[each.key for each in [*built, *cells]])
+
+        def compute() -> StructureSetDoc:
+            if not built:
+                raise InputError(
+                    f"none of {len(interfaces)} interfaces could be built, and without one there is no campaign; "
+                    "see the reasons: interphase query failures failed_kind=structure_sets"
+                )
+            frames = [load_set(each)[0] for each in built] + [load_set(cell)[-1] for cell in cells]
+            details = {name: told for each in built for name, told in each.details.items()}
+            notes = [f"{n_missing} starts are missing"] if n_missing else []
+            return store_set(key, "starts", frames, [f.info["origin"] for f in frames], details, notes)
+
+        return once(KIND, key, StructureSetDoc, compute)
+
+
+@job
+def place_walkers(
+    walkers: Sequence[Walker],
+    interfaces: Sequence[StructureSetDoc | None],
+    amorphous: Sequence[StructureSetDoc | None],
+) -> list[Walker]:
+    """Return the walkers whose start could be made, each with its index among those that could.
+
+    A walker that melts and quenches has packings of its own for starts, made when it comes to them.
+
+    Raises
+    ------
+    InputError
+        No walker that explores has a start.
+    """
+    sets = [*interfaces, *amorphous]
+    index_among_made = np.cumsum([made is not None for made in sets]) - 1
+    placed = [
+        walker
+        if isinstance(walker, MeltQuenchWalker)
+        else walker.model_copy(update={"index": int(index_among_made[walker.index])})
+        for walker in walkers
+        if isinstance(walker, MeltQuenchWalker) or sets[walker.index] is not None
+    ]
+    if not any(walker.role == "explore" for walker in placed):
+        told = (
+            f"none of {len(walkers)} walkers that explore has a structure to start from; see the reasons: "
+            "interphase query failures failed_kind=structure_sets"
+        )
+        key = content_key(KIND, generator="walkers", walkers=list(walkers))
+        current_workspace().ledger.record_failure(KIND, key, MISSING_REASON, {"explanation": told})
+        raise InputError(told)
+    return placed

@@ -1,0 +1,163 @@
+"""The label of one structure: its key, the calculation, the gates, and what is kept of it."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from interphase_flows.content_keys import content_key
+from interphase_flows.datasets.gates import Gates, Rejection
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.jobs.caching import once
+from interphase_flows.reference.labelling import ReferenceMethod
+from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.records import (
+    LabelDoc,
+    MethodIdentity,
+    StructureEntry,
+)
+from interphase_flows.storage.archive import SUFFIX, archive_bytes
+from interphase_flows.storage.workspace import current_workspace
+
+KIND = "labels"
+
+
+def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | None = None) -> str:
+    """Return the content key of a label: what was labelled, by what, and what it had to pass.
+
+    A structure that ``repeats`` another of its set (the key of that one's label) is refused under a key of its
+    own: where it comes first, in another set or campaign, it is labelled.
+    """
+    return content_key(
+        KIND,
+        structure=structure_key,
+        method=method_key,
+        # the window of energies is judged later, where there is something to compare with
+        max_force_ev_per_angstrom=gates.max_force_ev_per_angstrom,
+        min_distance_fraction=gates.min_distance_fraction,
+        max_virial_ev_per_atom=gates.max_virial_ev_per_atom,
+        max_net_force_ev_per_angstrom=gates.max_net_force_ev_per_angstrom,
+        max_asymmetry_ev_per_angstrom=gates.max_asymmetry_ev_per_angstrom,
+        repeats=repeats,
+    )
+
+
+def unlabelled(
+    identity: MethodIdentity, gates: Gates, atoms: Atoms, entry: StructureEntry, repeats: str | None = None
+) -> LabelDoc:
+    """Return the label of a structure before there are any numbers: rejected, without a reason."""
+    return LabelDoc(
+        key=label_key(entry.key, identity.key, gates, repeats),
+        structure_key=entry.key,
+        origin=entry.origin,
+        formula=entry.formula,
+        method_name=identity.name,
+        method_key=identity.key,
+        is_surrogate=identity.is_surrogate,
+        status="rejected",
+        numbers=atoms.numbers.tolist(),
+        cell=atoms.cell.tolist(),
+        positions=atoms.positions.tolist(),
+    )
+
+
+def label_structure(
+    method: ReferenceMethod,
+    gates: Gates,
+    atoms: Atoms,
+    entry: StructureEntry,
+    folder: Path | None = None,
+    keep: Callable[[Sequence[Path]], ArtifactRef | None] = lambda files: None,
+) -> LabelDoc:
+    """Label one structure; whatever goes wrong becomes a rejected label with its reason.
+
+    Parameters
+    ----------
+    method, gates
+        What labels, and what a label has to pass.
+    atoms, entry
+        The structure and its place in a set.
+    folder
+        Work folder of this label: where a killed calculation goes on.
+    keep
+        Puts inputs and logs where they can be found again.
+
+    Raises
+    ------
+    WalltimeReachedError
+        Time ran out; nothing is recorded, and the next launch goes on.
+    """
+    document = unlabelled(method.identity, gates, atoms, entry)
+    started = time.monotonic()
+
+    def rejected(rejection: Rejection, **recorded: Any) -> LabelDoc:
+        return document.model_copy(
+            update={
+                "reason": rejection.reason,
+                "explanation": rejection.explanation,
+                "wall_time_s": time.monotonic() - started,
+                **recorded,
+            }
+        )
+
+    before = gates.before(atoms)
+    if before:
+        return rejected(before)
+    try:
+        raw = method.label(atoms, folder)
+    except ReferenceMethodError as error:
+        return rejected(
+            Rejection(error.reason, str(error)),
+            corrections=list(error.corrections),
+            files=keep(error.files),
+        )
+    recorded = {
+        "is_scf_converged": raw.is_scf_converged,
+        "corrections": list(raw.corrections),
+        "details": raw.details,
+        "files": keep(raw.files),
+    }
+    after = gates.after(atoms, raw)
+    if after:
+        return rejected(after, **recorded)
+    return document.model_copy(
+        update={
+            "status": "accepted",
+            "energy_ev": raw.energy_ev,
+            "forces_ev_per_angstrom": raw.forces_ev_per_angstrom.tolist(),
+            "stress_ev_per_angstrom3": raw.stress_ev_per_angstrom3.tolist(),
+            "wall_time_s": time.monotonic() - started,
+            **recorded,
+        }
+    )
+
+
+def keep_files(files: Sequence[Path]) -> ArtifactRef | None:
+    """Store inputs and logs of a label as one artifact."""
+    if not files:
+        return None
+    return current_workspace().artifacts.put_bytes(archive_bytes(files), "label_files", SUFFIX)
+
+
+def label_once(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
+    """Look a label up, or compute it in a work folder that lasts until the label is in the ledger.
+
+    Raises
+    ------
+    WalltimeReachedError
+        Time ran out; also while another process computed this label.
+    """
+    workspace = current_workspace()
+    key = label_key(entry.key, method.identity.key, gates)
+    end = deadline(workspace.settings)
+    # the folder is this process's until the label is on record: another one would write into what is removed here
+    with workspace.own_work_folder(KIND, key, lambda: end.check(f"the label of {entry.formula}")) as folder:
+        compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)
+        label = once(KIND, key, LabelDoc, compute)
+        shutil.rmtree(folder, ignore_errors=True)
+    return label

@@ -1,0 +1,87 @@
+"""The frames of a run, over all its segments, as one trajectory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.io.zarr_trajectory import Trajectory
+from interphase_flows.exceptions import DynamicsError
+
+
+class RunFrames:
+    """Frames of consecutive segments; positions are unwrapped through all of them.
+
+    Parameters
+    ----------
+    paths
+        Packed trajectories of the segments, in order of time; empty ones are passed over.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        opened = [Trajectory(path) for path in paths]
+        self._parts = [part for part in opened if part.n_frames]
+        for part in opened:
+            if not part.n_frames:
+                part.close()
+        if not self._parts:
+            raise DynamicsError(
+                "the run has no frames: none of its segments reached one; see their stop reasons"
+            )
+        self._starts = np.cumsum([0, *(part.n_frames for part in self._parts)])
+        self._cells = np.concatenate([np.asarray(part.cell) for part in self._parts])
+        self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of all segments."""
+        return int(self._starts[-1])
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms of the run."""
+        return self._parts[0].n_atoms
+
+    @property
+    def numbers(self) -> NDArray[np.integer]:
+        """Atomic numbers, (n_atoms,)."""
+        return np.asarray(self._parts[0].numbers)
+
+    @property
+    def side(self) -> NDArray[np.integer] | None:
+        """Side where each atom began: 0 electrode, 1 electrolyte, (n_atoms,); None if not known."""
+        return self._parts[0].side
+
+    def positions(self, frame: int, /) -> NDArray[np.float64]:
+        """Return unwrapped positions in Å, (n_atoms, 3)."""
+        frame = range(self.n_frames)[frame]
+        part = int(np.searchsorted(self._starts, frame, side="right")) - 1
+        return np.asarray(self._parts[part].positions(int(frame - self._starts[part])))
+
+    def cell(self, frame: int, /) -> NDArray[np.float64]:
+        """Return the cell in Å, rows are vectors, (3, 3)."""
+        return np.asarray(self._cells[frame])
+
+    def atoms(self, frame: int) -> Atoms:
+        """Return one frame, unwrapped, with its time in ``info``."""
+        atoms = Atoms(self.numbers, self.positions(frame), cell=self.cell(frame), pbc=True)
+        atoms.info["time_fs"] = float(self.time_fs[frame])
+        if self.side is not None:
+            atoms.set_array("side", np.asarray(self.side))
+        return atoms
+
+    def close(self) -> None:
+        """Close the files."""
+        for part in self._parts:
+            part.close()
+
+    def __enter__(self) -> "RunFrames":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

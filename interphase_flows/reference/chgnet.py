@@ -1,0 +1,140 @@
+"""CHGNet, a pretrained universal potential, as a surrogate reference method.
+
+Deng et al., Nat. Mach. Intell. 5, 1031 (2023).  It is fast and ships its weights, so a campaign can
+be tried on a laptop; it is not density-functional theory and nothing here calls it so.
+"""
+
+import contextlib
+import functools
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from interphase_flows.content_keys import content_key
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.schemas.records import MethodIdentity
+
+LARGEST_ATOMIC_NUMBER = 94
+"""CHGNet 0.3.0 was trained on elements up to plutonium."""
+
+
+@contextmanager
+def _float32(n_threads: int) -> Iterator[None]:
+    """Give CHGNet the default type it was written for, whatever was trained before in this process."""
+    import torch  # seconds to load, and not needed to know what the method is
+
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_default_dtype(torch.float32)
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+
+
+@functools.cache
+def _load_calculator(device: str) -> Calculator:
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # third-party deprecations at import and load; nothing a user could act on
+        warnings.simplefilter("ignore")
+        from chgnet.model.dynamics import CHGNetCalculator
+
+        return CHGNetCalculator(use_device=device)
+
+
+class _Shielded(Calculator):
+    """CHGNet's calculator, shielded from the global state that other torch code leaves behind."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
+
+    def __init__(self, device: str, n_threads: int) -> None:
+        super().__init__()
+        self._device = device
+        self._n_threads = n_threads
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = None
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        if atoms is None:
+            raise ReferenceMethodError("CHGNet was asked to label nothing: pass the atoms")
+        with _float32(self._n_threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            inner = _load_calculator(self._device)
+            inner.calculate(atoms, ["energy", "forces", "stress"], system_changes)
+        self.results = {
+            "energy": float(inner.results["energy"]),
+            "free_energy": float(inner.results["energy"]),
+            "forces": np.asarray(inner.results["forces"], dtype=np.float64),
+            "stress": full_3x3_to_voigt_6_stress(np.asarray(inner.results["stress"], dtype=np.float64)),
+        }
+
+
+class CHGNetMethod:
+    """Labels by the CHGNet weights that ship with its wheel (a surrogate, not DFT).
+
+    Parameters
+    ----------
+    device
+        torch device.
+    n_threads
+        Threads of torch; part of provenance, not of the method's identity.
+    """
+
+    def __init__(self, device: str = "cpu", n_threads: int = 1) -> None:
+        self._device = device
+        self._n_threads = n_threads
+
+    @property
+    def identity(self) -> MethodIdentity:
+        """Package version and model name decide the weights."""
+        settings: dict[str, str | float | int | bool] = {"model": "0.3.0"}
+        code_version = version("chgnet")
+        return MethodIdentity(
+            name="chgnet",
+            code="CHGNet",
+            version=code_version,
+            is_surrogate=True,
+            settings=settings,
+            key=content_key("method", name="chgnet", version=code_version, settings=settings),
+        )
+
+    def calculator(self) -> Calculator:
+        """Return a calculator for short dynamics."""
+        return _Shielded(self._device, self._n_threads)
+
+    def supports(self, atoms: Atoms) -> str | None:
+        """Refuse elements beyond CHGNet's training set."""
+        missing = sorted(
+            {s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER}
+        )
+        if missing:
+            return f"CHGNet knows no {', '.join(missing)} (elements up to Z = {LARGEST_ATOMIC_NUMBER})"
+        return None
+
+    def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
+        """Return energy (eV), forces (eV/Å) and stress (eV/Å³); needs no folder."""
+        reason = self.supports(atoms)
+        if reason:
+            raise ReferenceMethodError(reason, "unsupported")
+        calculator = self.calculator()
+        try:
+            calculator.calculate(atoms)
+        except Exception as error:  # three packages' code: whatever it raises, one label failed and no more
+            raise ReferenceMethodError(f"CHGNet failed on {atoms.get_chemical_formula()}: {error}") from error
+        return RawLabel(
+            energy_ev=calculator.results["energy"],
+            forces_ev_per_angstrom=calculator.results["forces"],
+            stress_ev_per_angstrom3=calculator.results["stress"],
+        )

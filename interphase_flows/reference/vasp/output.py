@@ -1,0 +1,233 @@
+"""What VASP wrote, read from its own output: energy, forces, stress, whether the cycle converged, at which level."""
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from interphase_flows.exceptions import ReferenceMethodError
+from interphase_flows.reference.k_points import k_points
+from interphase_flows.reference.spec import VaspSpec
+from interphase_flows.reference.vasp.input import incar
+from interphase_flows.reference.vasp.pseudopotentials import potentials
+
+EV_PER_ANGSTROM3_PER_KBAR = 1.0 / 1602.1766208
+"""1 eV/Å³ = 160.21766208 GPa = 1602.1766208 kbar (CODATA 2014's elementary charge, as VASP's own constant)."""
+
+SAME_PLACE_ANGSTROM = 1e-4
+"""VASP prints eight decimals of fractional coordinates and of the cell."""
+
+FUNCTIONALS = {"PBE": ("PE", "--"), "PBEsol": ("PS", "--"), "r2SCAN": (None, "R2SCAN")}
+"""GGA and METAGGA as VASP tells them; a meta-GGA leaves GGA without meaning."""
+
+
+@dataclass(frozen=True)
+class VaspResult:
+    """One calculation as VASP tells it, atoms in VASP's order.
+
+    ``energy_ev`` is the free energy F = E - TS, of which forces and stress are the derivatives (as for GPAW), not
+    the extrapolation to zero smearing, ``energy_sigma0_ev``.  ``deviations`` says in words where the level of theory
+    is not the one that was asked for.
+    """
+
+    energy_ev: float
+    energy_sigma0_ev: float
+    forces_ev_per_angstrom: NDArray[np.float64]
+    stress_ev_per_angstrom3: NDArray[np.float64]
+    is_scf_converged: bool
+    n_scf_steps: int
+    version: str
+    deviations: tuple[str, ...]
+    details: dict[str, float | int | str | bool]
+
+
+def stress_from_kbar(tensor_kbar: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return VASP's stress in the units of this package: the one place where it is converted.
+
+    Parameters
+    ----------
+    tensor_kbar
+        As vasprun.xml has it, shape (3, 3), in kbar, positive under compression.
+
+    Returns
+    -------
+    NDArray
+        Shape (6,), eV/Å³, Voigt order xx yy zz yz xz xy, positive under tension.
+    """
+    tensor = np.asarray(tensor_kbar, dtype=np.float64)
+    voigt = tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return -voigt * EV_PER_ANGSTROM3_PER_KBAR
+
+
+def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
+    """Read vasprun.xml and OUTCAR.
+
+    Parameters
+    ----------
+    folder
+        Where VASP ran.
+    atoms
+        As they were handed to VASP (`vasp_input.grouped`).
+    spec
+        The level of theory that was asked for.
+
+    Raises
+    ------
+    ReferenceMethodError
+        The output is missing, cut off, or of other atoms (``garbage_output``).
+    """
+    from pymatgen.io.vasp.outputs import Vasprun
+
+    path = folder / "vasprun.xml"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a run has not converged is read below
+            run = Vasprun(
+                str(path),
+                parse_dos=False,
+                parse_eigen=False,
+                parse_projected_eigen=False,
+                parse_potcar_file=False,
+            )
+        last = run.ionic_steps[-1]
+        n_scf_steps = len(last["electronic_steps"])
+        energy_ev = float(last["e_fr_energy"])
+        # of the cycle's last step: at the end of an ionic step some versions print 0.0 for it
+        sigma0_ev = float(last["electronic_steps"][-1]["e_0_energy"])
+        forces = np.asarray(last["forces"], dtype=np.float64)
+        stress = stress_from_kbar(np.asarray(last["stress"], dtype=np.float64))
+        last_change_ev = _last_change_ev(last["electronic_steps"])
+        deviations = tuple(_deviations(run, atoms, spec))
+        _check_structure(last["structure"], atoms, path)
+        n_k_points = len(run.actual_kpoints)
+        n_electrons, n_bands = float(run.parameters["NELECT"]), int(run.parameters["NBANDS"])
+        nelm, ediff_ev = int(run.parameters["NELM"]), float(run.parameters["EDIFF"])
+        version = str(run.vasp_version)
+        titles = "; ".join(_titles(run))
+    except ReferenceMethodError:
+        raise
+    except (
+        Exception
+    ) as error:  # a parser of XML that was cut anywhere: whatever it raises, the output is no good
+        raise ReferenceMethodError(
+            f"{path.name}: {type(error).__name__}: {error}", "garbage_output"
+        ) from error
+    outcar = folder / "OUTCAR"
+    text = outcar.read_text(errors="replace") if outcar.is_file() else None
+    details: dict[str, float | int | str | bool] = {
+        "n_scf_steps": n_scf_steps,
+        "n_electrons": n_electrons,
+        "n_bands": n_bands,
+        "n_k_points": n_k_points,
+        "energy_sigma0_ev": sigma0_ev,
+        "vasp_version": version,
+        "potential_titles": titles,
+    }
+    if text is not None and (memory := re.search(r"Maximum memory used \(kb\):\s+([\d.]+)", text)):
+        details["peak_memory_gb"] = float(memory[1]) / 1e6
+    return VaspResult(
+        energy_ev=energy_ev,
+        energy_sigma0_ev=sigma0_ev,
+        forces_ev_per_angstrom=forces,
+        stress_ev_per_angstrom3=stress,
+        is_scf_converged=_is_converged(n_scf_steps, nelm, last_change_ev, ediff_ev, text),
+        n_scf_steps=n_scf_steps,
+        version=version,
+        deviations=deviations,
+        details=details,
+    )
+
+
+def _last_change_ev(steps: list[dict[str, float]]) -> float:
+    if len(steps) < 2:
+        return float("inf")
+    return abs(float(steps[-1]["e_fr_energy"]) - float(steps[-2]["e_fr_energy"]))
+
+
+def _is_converged(
+    n_steps: int, nelm: int, last_change_ev: float, ediff_ev: float, outcar: str | None
+) -> bool:
+    """Tell whether the last cycle reached EDIFF.
+
+    Fewer steps than NELM are not enough (that is all pymatgen asks): a cycle stopped by LABORT has fewer too.
+    """
+    if n_steps >= nelm:
+        return False
+    if outcar is None:
+        return last_change_ev <= ediff_ev
+    last_cycle = outcar[max(outcar.rfind("--- Iteration"), 0) :]
+    return "aborting loop because EDIFF is reached" in last_cycle
+
+
+def _check_structure(computed: Any, atoms: Atoms, path: Path) -> None:
+    """Refuse the output of other atoms, or of atoms that were moved."""
+    if [str(site.specie) for site in computed] != list(atoms.symbols):
+        raise ReferenceMethodError(
+            f"{path.name}: is of {computed.composition.formula}, not {atoms.get_chemical_formula()}",
+            "garbage_output",
+        )
+    cell = np.abs(np.asarray(computed.lattice.matrix) - atoms.cell.array).max()
+    shift = np.asarray(computed.frac_coords) - atoms.get_scaled_positions(wrap=False)
+    moved = np.linalg.norm((shift - np.rint(shift)) @ atoms.cell.array, axis=1).max()
+    if max(cell, moved) > SAME_PLACE_ANGSTROM:
+        raise ReferenceMethodError(
+            f"{path.name}: cell or atoms differ from those asked for by {max(cell, moved):.4f} Å",
+            "garbage_output",
+        )
+
+
+def _deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
+    """Compare the level of theory that VASP reports with the one asked for."""
+    told, asked = run.parameters, incar(spec)
+    gga = str(told.get("GGA", "--")).strip().upper()
+    gga = "PE" if gga == "--" else gga  # the potentials' own, and they are PBE's
+    metagga = str(run.incar.get("METAGGA", told.get("METAGGA", "--"))).strip().upper()
+    wanted_gga, wanted_metagga = FUNCTIONALS[spec.functional]
+    pairs = [
+        ("METAGGA", metagga if metagga != "NONE" else "--", wanted_metagga),
+        ("ENCUT", float(told["ENMAX"]), spec.cutoff_eV),
+        ("ISMEAR", int(told["ISMEAR"]), asked["ISMEAR"]),
+        ("SIGMA", float(told["SIGMA"]), spec.smearing_eV),
+        ("ISPIN", int(told["ISPIN"]), asked["ISPIN"]),
+        ("LREAL", bool(told["LREAL"]), spec.real_space_projection),
+        ("LASPH", bool(told["LASPH"]), asked["LASPH"]),
+        ("LDAU", bool(told.get("LDAU", False)), False),
+        # VASP keeps six letters of it
+        ("PREC", str(told["PREC"]).strip().lower()[:6], str(asked["PREC"]).lower()[:6]),
+        ("KPOINTS", tuple(int(n) for n in np.ravel(run.kpoints.kpts[0])[:3]), k_points(spec, atoms)),
+    ]
+    if wanted_gga is not None:
+        pairs.append(("GGA", gga, wanted_gga))
+    wrong = [f"{tag} is {found}, not {wanted}" for tag, found, wanted in pairs if not _same(found, wanted)]
+    if float(told["EDIFF"]) > spec.scf_energy_tolerance_eV * (1 + 1e-6):
+        wrong.append(f"EDIFF is {told['EDIFF']}, looser than {spec.scf_energy_tolerance_eV}")
+    table = potentials(spec.potentials)
+    titles = [table[element].title for element in dict.fromkeys(atoms.symbols)]
+    found_titles = _titles(run)
+    if found_titles != titles:
+        wrong.append(f"POTCAR is {', '.join(found_titles)}, not {', '.join(titles)}")
+    if not is_version(str(run.vasp_version), spec.code_version):
+        wrong.append(f"VASP is {run.vasp_version}, not {spec.code_version}")
+    return wrong
+
+
+def _titles(run: Any) -> list[str]:
+    """Return the titles of the potentials that were used, with single blanks."""
+    return [" ".join(title.split()) for title in run.potcar_symbols]
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, float):
+        return bool(np.isclose(found, wanted, rtol=1e-6, atol=0.0))
+    return bool(found == wanted)
+
+
+def is_version(found: str, wanted: str) -> bool:
+    """Tell whether a version is among those meant: 6.4.2 is 6 and 6.4, and 6.41 is not 6.4."""
+    parts = wanted.split(".")
+    return found.split(".")[: len(parts)] == parts

@@ -1,0 +1,120 @@
+"""The documents of one campaign, as a report needs them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.reference.convergence import STUDY_NAME
+from interphase_flows.report.collect.inputs import ProvenanceRow
+from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
+from interphase_flows.schemas.records import (
+    AnalysisDoc,
+    CampaignResult,
+    CommitteeDoc,
+    DatasetDoc,
+    IterationDoc,
+    SegmentDoc,
+    StructureSetDoc,
+)
+from interphase_flows.storage.workspace import Workspace
+
+SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")
+"""Settings that a convergence study varies."""
+
+
+class Citations:
+    """The documents that a report's numbers come from, in the order of their use."""
+
+    def __init__(self) -> None:
+        self.rows: list[ProvenanceRow] = []
+
+    def cite(self, subject: str, kind: str, key: str, artifact: str = "", note: str = "") -> None:
+        """Name the document that supports a subject."""
+        self.rows.append(ProvenanceRow(subject, kind, key, artifact, note))
+
+
+class CampaignDocuments:
+    """What a campaign has stored so far; what is not there yet is None or empty.
+
+    Parameters
+    ----------
+    workspace
+        Where it is stored.
+    state
+        The campaign's own document.
+    """
+
+    def __init__(self, workspace: Workspace, state: Mapping[str, Any]) -> None:
+        self.workspace = workspace
+        self.ledger = workspace.ledger
+        self.state = state
+        self.own = {"campaign": workspace.campaign}  # a ledger in MongoDB is shared
+        self.spec = Campaign.model_validate(state["spec"])
+        self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
+        self.iterations = self._iterations()
+        self.production = self._production()
+        self.dataset = (
+            self.ledger.get_as("datasets", self.iterations[-1].dataset_key, DatasetDoc)
+            if self.iterations
+            else None
+        )
+        self.starts = (
+            self.ledger.get_as("structure_sets", self.result.starts_key, StructureSetDoc)
+            if self.result
+            else None
+        )
+
+    def analysis(self, name: str) -> AnalysisDoc | None:
+        """Return an answer by its name, None if it failed or is not there yet."""
+        if self.result is None or name not in self.result.analysis_keys:
+            return None
+        return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
+
+    def convergence(self) -> AnalysisDoc | None:
+        """Return the newest convergence study of the campaign's method, from whichever setting it began."""
+        wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
+        studies = self.ledger.find("analyses", self.own | {"name": STUDY_NAME}, sort={"created_at": -1})
+        for study in studies:
+            if _apart_from_swept(study["values"]["reference"]) == wanted:
+                return self.ledger.get_as("analyses", study["key"], AnalysisDoc)
+        return None
+
+    def labels(self) -> list[dict[str, Any]]:
+        """Return what a report needs of every label, oldest first."""
+        return self.ledger.find("labels", self.own, LABEL_FIELDS)
+
+    def committee(self, key: str) -> CommitteeDoc | None:
+        """Return a committee by its key."""
+        return self.ledger.get_as("committees", key, CommitteeDoc)
+
+    def arrays(self, analysis: AnalysisDoc | None) -> dict[str, np.ndarray]:
+        """Return the arrays of an answer by name, empty if it has none."""
+        if analysis is None or analysis.artifact is None:
+            return {}
+        with np.load(self.workspace.artifacts.get(analysis.artifact)) as archive:
+            return {name: archive[name] for name in archive.files}
+
+    def _iterations(self) -> list[IterationDoc]:
+        if self.result is not None:
+            found = [
+                self.ledger.get_as("iterations", key, IterationDoc) for key in self.result.iteration_keys
+            ]
+            return [doc for doc in found if doc is not None]
+        documents = [
+            self.ledger.get_as("iterations", d["key"], IterationDoc)
+            for d in self.ledger.find("iterations", self.own)
+        ]
+        by_index = {doc.index: doc for doc in documents if doc is not None}  # the newest of an index wins
+        return [by_index[index] for index in sorted(by_index)]
+
+    def _production(self) -> list[SegmentDoc]:
+        if self.result is None:
+            return []
+        found = [self.ledger.get_as("segments", key, SegmentDoc) for key in self.result.production_keys]
+        return [doc for doc in found if doc is not None]
+
+
+def _apart_from_swept(reference: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in reference.items() if name not in SWEPT}

@@ -1,0 +1,281 @@
+"""Fill a report from the documents of a campaign, finished or not."""
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interphase_flows.exceptions import InputError
+from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
+from interphase_flows.report.collect.inputs import (
+    Estimate,
+    Growth,
+    Outcome,
+    Phases,
+    Question,
+    ReportInputs,
+    SeriesBand,
+    Spending,
+    StructureView,
+    TransportGrid,
+)
+from interphase_flows.report.collect.learning_from_ledger import learned_iterations
+from interphase_flows.report.collect.production_from_ledger import band, profile, replicas, views
+from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
+from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
+from interphase_flows.report.html import write_report
+from interphase_flows.report.sections.convergence import Convergence
+from interphase_flows.report.sections.labelling import labelling, reference_of
+from interphase_flows.schemas.records import AnalysisDoc, DatasetDoc, StructureSetDoc
+from interphase_flows.schemas.replica_values import joined_replicas
+from interphase_flows.storage.workspace import Workspace
+
+SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")
+
+
+def write_campaign_report(workspace: Workspace) -> Path:
+    """Write the report of a campaign from its ledger and return its path.
+
+    Raises
+    ------
+    InputError
+        The campaign was never started here.
+    """
+    return write_report(collect(workspace), workspace.report_folder)
+
+
+def collect(workspace: Workspace) -> ReportInputs:
+    """Read everything a report shows; what is not there yet stays empty."""
+    state = workspace.ledger.get("campaigns", workspace.campaign)
+    if state is None:
+        raise InputError(f"{workspace.root} holds no campaign to report on: run its campaign file first")
+    return _Collector(CampaignDocuments(workspace, state)).inputs()
+
+
+class _Collector:
+    """Turns documents into sections, and cites each where it is used."""
+
+    def __init__(self, documents: CampaignDocuments) -> None:
+        self.documents = documents
+        self.workspace = documents.workspace
+        self.ledger = documents.ledger
+        self.state = documents.state
+        self.own = documents.own
+        self.spec = documents.spec
+        self.result = documents.result
+        self.iterations = documents.iterations
+        self.production = documents.production
+        self.cited = Citations()
+
+    def inputs(self) -> ReportInputs:
+        dataset = self._dataset()
+        starts = self._starts()
+        interphase = self.documents.analysis("interphase")
+        arrays = self._arrays(interphase)
+        audit = self.documents.analysis("production_audit")
+        if audit is not None:
+            note = f"{audit.values['n_frames']} random frames, labelled afterwards"
+            self._cite("production audit", "analyses", audit.key, note=note)
+        before, after = views(self.documents)
+        labels, n_replicas = self.documents.labels(), len({s.run_id for s in self.production})
+        environments = band(arrays, n_replicas, "environments", "environment_labels", "time_ps")
+        outcome, reason = self._outcome()
+        temperature = self.spec.production.dynamics.temperature_K
+        growth = self._growth()
+        time_ps = interphase.values["time_ps"] if interphase else 0.0
+        return ReportInputs(
+            campaign=self.spec.name,
+            question=self._question(starts, temperature),
+            reference=reference_of(self.spec.reference, dataset),
+            outcome=outcome,
+            outcome_reason=reason,
+            created=str(self.state.get("ended_at", self.state.get("started_at", ""))),
+            spending=self._spending(labels),
+            labelling=labelling(labels, self.spec.reference),
+            convergence=self._convergence(),
+            iterations=learned_iterations(self.documents, self.cited),
+            replicas=replicas(self.documents, self.cited),
+            profile=profile(arrays, n_replicas),
+            environments=environments,
+            displacement=band(arrays, n_replicas, "msd", "species", "displacement_time_ps"),
+            bcc_start=_estimate(interphase, "bcc_fraction_start"),
+            bcc_end=_estimate(interphase, "bcc_fraction_end"),
+            production_force_mae_mev_per_angstrom=_estimate(audit, "forces_mae_mev_per_angstrom"),
+            production_energy_mae_mev_per_atom=_estimate(audit, "energy_mae_mev_per_atom"),
+            thermodynamics=self._thermodynamics(before, environments),
+            before=before,
+            after=after,
+            provenance=self.cited.rows,
+            software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
+            notes=self._notes(dataset, interphase),
+            growth=growth,
+            transport_grid=self._transport_grid(),
+            is_grid_asked=self.spec.transport_grid is not None,
+            phases=self._phases(),
+            verdict="undecided" if growth is None else growth.pooled["state"],
+            verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
+        )
+
+    def _dataset(self) -> DatasetDoc | None:
+        dataset = self.documents.dataset
+        if dataset is not None:
+            note = ", ".join(f"{n} {side}" for side, n in dataset.n_frames.items())
+            self._cite("labels", "datasets", dataset.key, dataset.artifact.sha256, note)
+        return dataset
+
+    def _starts(self) -> StructureSetDoc | None:
+        starts = self.documents.starts
+        if starts is not None:
+            self._cite("structures", "structure_sets", starts.key, starts.artifact.sha256, starts.name)
+        return starts
+
+    def _cite(self, subject: str, kind: str, key: str, artifact: str = "", note: str = "") -> None:
+        self.cited.cite(subject, kind, key, artifact, note)
+
+    # --- sections
+
+    def _outcome(self) -> tuple[Outcome, str]:
+        if self.result is not None:
+            outcome: Outcome = "converged" if self.result.outcome == "converged" else "budget exhausted"
+            return outcome, self.iterations[-1].reason if self.iterations else ""
+        if self.state.get("status") == "failed":
+            return "failed", "jobs failed without which there is no result; see interphase query failures"
+        return "running", "the campaign has not come to its end yet"
+
+    def _question(self, starts: StructureSetDoc | None, temperature_K: float) -> Question:
+        details = starts.details.get(starts.entries[0].origin, {}) if starts else {}
+        return Question(
+            electrode=self.spec.electrode,
+            electrolyte=self.spec.electrolyte,
+            temperature_K=temperature_K,
+            n_atoms=starts.entries[0].n_atoms if starts else 0,
+            area_angstrom2=_number(details.get("area_angstrom2")),
+            strain_percent=100.0 * abs(float(details["film_strain"])) if "film_strain" in details else None,
+            gap_angstrom=_number(details.get("gap_angstrom")),
+            broken_units=int(details["n_broken_units"]) if "n_broken_units" in details else None,
+            text=f"What forms between {self.spec.electrode} and {self.spec.electrolyte} at {temperature_K:.0f} K, "
+            "where, and how fast?",
+        )
+
+    def _spending(self, labels: Sequence[Mapping[str, Any]]) -> Spending:
+        models = self.ledger.find("models", self.own, properties=["wall_time_s"])
+        segments = self.ledger.find(
+            "segments", self.own, ["role", "wall_time_s", "first_step", "last_step", "n_atoms"]
+        )
+        sets = self.ledger.find("structure_sets", self.own, properties=["wall_time_s"])
+        wall: dict[str, float] = {
+            "first structures": sum(d.get("wall_time_s", 0.0) for d in sets),
+            "labels": sum(d["wall_time_s"] for d in labels),
+            "training": sum(d["wall_time_s"] for d in models),
+        }
+        for role, name in (
+            ("explore", "exploration"),
+            ("audit", "exploration"),
+            ("production", "production"),
+            ("transport", "transport grid"),
+        ):
+            spent = sum(d["wall_time_s"] for d in segments if d["role"] == role)
+            if spent or role != "transport":  # a campaign without a grid has no bar of it
+                wall[name] = wall.get(name, 0.0) + spent
+        return Spending(
+            labels_accepted=sum(d["status"] == "accepted" for d in labels),
+            labels_rejected=dict(Counter(str(d["reason"]) for d in labels if d["status"] == "rejected")),
+            wall_time_s=wall,
+            atom_steps=float(sum((d["last_step"] - d["first_step"]) * d["n_atoms"] for d in segments)),
+        )
+
+    def _convergence(self) -> Convergence | None:
+        study = self.documents.convergence()
+        if study is None:
+            return None
+        self._cite("convergence", "analyses", study.key, note=f"{study.values['n_labels']} labels")
+        return Convergence.of(study)
+
+    def _arrays(self, interphase: AnalysisDoc | None) -> dict[str, np.ndarray]:
+        if interphase is None or interphase.artifact is None:
+            return {}
+        for subject in ("profile", "environments", "displacement", "crystal"):
+            self._cite(subject, "analyses", interphase.key, interphase.artifact.sha256)
+        return self.documents.arrays(interphase)
+
+    def _thermodynamics(
+        self, before: StructureView | None, environments: SeriesBand | None
+    ) -> Thermodynamics | None:
+        analysis = self.documents.analysis("thermodynamics")
+        if analysis is None:
+            return None
+        self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
+        return thermodynamics(analysis, self.spec, before, environments)
+
+    def _growth(self) -> Growth | None:
+        found = self.documents.analysis("growth")
+        if found is None:
+            return None
+        self._cite("growth", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        values: Any = found.values
+        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
+        return Growth(runs, values["pooled"], arrays)
+
+    def _transport_grid(self) -> TransportGrid | None:
+        found = self.documents.analysis("transport_grid")
+        if found is None:
+            return None
+        self._cite("transport grid", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        return TransportGrid(found.values, self.documents.arrays(found), found.notes)
+
+    def _phases(self) -> Phases | None:
+        found = self.documents.analysis("phases")
+        if found is None:
+            return None
+        self._cite("phases", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
+        values: Any = found.values
+        if values["references_key"] is not None:
+            self._cite("runs of phases at temperature", "analyses", values["references_key"])
+        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
+        return Phases(runs, values["pooled"], arrays)
+
+    def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
+        notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
+        notes += [note for segment in self.production for note in segment.notes]
+        predicted = self.documents.analysis("thermodynamics")
+        notes += list(predicted.notes) if predicted else []
+        formed = self.documents.analysis("phases")
+        notes += list(formed.notes) if formed else []
+        equilibration_ps = self.spec.production.equilibration_fs / 1000.0
+        if self.production and equilibration_ps:
+            notes.append(
+                f"mean temperatures of production leave out the first {equilibration_ps:g} ps of every run, in which "
+                "the interface sheds the heat of its first reactions"
+            )
+        failures = self.ledger.count("failures", self.own)
+        if failures:
+            notes.append(f"{failures} failures are on record: interphase query failures")
+        return notes
+
+
+def _estimate(analysis: AnalysisDoc | None, name: str) -> Estimate | None:
+    values: Any = analysis.values.get(name) if analysis else None
+    return Estimate(**values) if values else None
+
+
+def _judged(growth: Growth | None, time_ps: object) -> str:
+    """Return why the verdict is what it is, by interface."""
+    sentences = []
+    if growth is None or growth.pooled["state"] == "undecided":
+        sentences.append(
+            f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase goes on growing, "
+            "passivates or runs out of its electrode or electrolyte."
+        )
+    verdicts = growth.pooled["verdict"] if growth else {}
+    sentences += [
+        f"{side.capitalize()}: {v.get('reason') or v.get('refused')}." for side, v in verdicts.items()
+    ]
+    return " ".join(sentences)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,102 @@
+"""The reaction graph: anions as boxes, whole ones on the left, what they end as on the right."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from interphase_flows.report.figures.style import BLACK, CYCLE, GREY, figure_style
+from interphase_flows.report.text.numbers import rounded
+
+MOST_ARROWS = 12
+COLUMNS = ((0, 1, 2, 3), (4, 9), (5, 6, 7, 8))
+"""Positions in `AnionChemistry.labels`: whole anions, fragments, and what is left."""
+STAGGER, BEND = 0.16, 0.2
+
+
+def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, Any]) -> Figure:
+    """Draw one graph for each role, atoms counted; arrows carry events and rate.
+
+    Parameters
+    ----------
+    labels
+        All names of anions in their order.
+    reactions
+        By role: ``transitions`` and ``at_risk_atom_ps``, as of `phase_anions`.
+    """
+    shown = {role: each for role, each in reactions.items() if "refused" not in each}
+    with figure_style():
+        figure = Figure(figsize=(11.0, 4.6))
+        for axes, (role, each) in zip(
+            figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True
+        ):
+            _draw(axes, labels, each, role)
+    return figure
+
+
+def _draw(axes: Axes, labels: Sequence[str], graph: Mapping[str, Any], role: str) -> None:
+    arrows = graph["transitions"][:MOST_ARROWS]
+    named = {*graph["at_risk_atom_ps"], *(t[end] for t in arrows for end in ("before", "after"))}
+    places = _places([name for name in labels if name in named], labels)
+    left_out = len(graph["transitions"]) - len(arrows)
+    title = f"atoms of {role}" + (f" ({left_out} rarer arrows left out)" if left_out else "")
+    right = max((x for x, _ in places.values()), default=0.0)
+    axes.set(xlim=(-0.6, right + 0.45), ylim=(-0.16, 1.16))
+    axes.axis("off")
+    axes.set_title(title)
+    most = max((t["n_events"] for t in arrows), default=1)
+    for number, t in enumerate(arrows):
+        begin, end = np.array(places[t["before"]]), np.array(places[t["after"]])
+        colour = CYCLE[number % len(CYCLE)]
+        axes.annotate(
+            "",
+            xy=tuple(end),
+            xytext=tuple(begin),
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": colour,
+                "linewidth": 0.8 + 2.2 * t["n_events"] / most,
+                "connectionstyle": f"arc3,rad={BEND}",
+                "shrinkA": 26,
+                "shrinkB": 26,
+                "alpha": 0.85,
+            },
+        )
+        axes.text(
+            *_on_arc(begin, end, axes), f"{t['n_events']} · {rounded(t['rate_per_ps'], 2)}/ps",
+            ha="center", va="center", fontsize=7.5, color=colour, zorder=5,
+            bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+        )  # fmt: skip
+    total = sum(graph["at_risk_atom_ps"].values()) or 1.0
+    for name, place in places.items():
+        share = graph["at_risk_atom_ps"].get(name, 0.0) / total
+        axes.text(
+            *place, f"{name}\n{100 * share:.0f} % of time", ha="center", va="center", fontsize=8, color=BLACK, zorder=4,
+            bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f6f7f9", "edgecolor": GREY, "linewidth": 0.8 + 3 * share},
+        )  # fmt: skip
+    if not arrows:
+        axes.text(0.5 * right, -0.12, "no reaction was seen", ha="center", fontsize=9, color=GREY)
+
+
+def _places(names: Sequence[str], labels: Sequence[str]) -> dict[str, tuple[float, float]]:
+    places = {}
+    columns = [here for column in COLUMNS if (here := [labels[c] for c in column if labels[c] in names])]
+    for x, here in enumerate(columns):
+        heights = np.linspace(1.0, 0.0, len(here)) if len(here) > 1 else [0.5]
+        for row, (name, y) in enumerate(zip(here, heights, strict=True)):
+            # not one above the other: an arrow would cross the box between
+            places[name] = (x + (STAGGER if row % 2 else -STAGGER if len(here) > 1 else 0.0), float(y))
+    return places
+
+
+def _on_arc(begin: np.ndarray, end: np.ndarray, axes: Axes) -> tuple[float, float]:
+    """Point a little before the middle of an arc of `connectionstyle`, so that arrows there and back differ."""
+    transform = axes.transData
+    a, b = transform.transform(begin), transform.transform(end)
+    control = 0.5 * (a + b) + BEND * np.array([(b - a)[1], -(b - a)[0]])
+    t = 0.42
+    point = (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
+    x, y = transform.inverted().transform(point)
+    return float(x), float(y)

@@ -1,0 +1,222 @@
+"""Does this machine have what a campaign needs?  Every check answers with a sentence and, if it fails, the mend."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.exceptions import InterphaseError
+from interphase_flows.reference.spec import MethodSpec, VaspSpec
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace
+
+PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr", "freud-analysis")
+TESTED_NEQUIP = "0.19.1"
+LEAST_FREE_GB = 2.0
+LEAST_MEMORY_GB = 4.0
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Check:
+    """The answer to one question about this machine."""
+
+    name: str
+    is_good: bool
+    told: str
+
+
+def check_machine(
+    settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True
+) -> Iterator[Check]:
+    """Yield the checks one by one, the quick ones first.
+
+    Parameters
+    ----------
+    settings
+        Settings of this machine.
+    campaign
+        What it needs is checked as well.
+    is_run_here
+        Whether this machine needs the campaign's reference method.
+    """
+    questions: list[Callable[[], Check]] = [
+        _packages,
+        _nequip_version,
+        lambda: _disk(settings.root),
+        _memory,
+        lambda: _root(settings.root),
+        lambda: _store(settings),
+        lambda: _artifacts(settings),
+    ]
+    for question in questions:
+        yield question()
+    if campaign is not None:
+        for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
+            yield _phase(name, campaign)
+        if not is_run_here:
+            return
+        if isinstance(campaign.reference, VaspSpec):
+            yield from _vasp(campaign.reference, campaign, settings)
+        else:
+            yield _reference(campaign.reference, settings)
+
+
+def _packages() -> Check:
+    missing = []
+    for name in PACKAGES:
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check("packages", False, f"missing: {', '.join(missing)}; run: pip install interphase-flows")
+    return Check(
+        "packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet"))
+    )
+
+
+def _nequip_version() -> Check:
+    if importlib.util.find_spec("nequip") is None:
+        return Check("NequIP version", False, f"NequIP is missing; run: pip install nequip=={TESTED_NEQUIP}")
+    found = version("nequip")
+    mend = f"; run: pip install nequip=={TESTED_NEQUIP}"
+    return Check("NequIP version", found == TESTED_NEQUIP, f"{found}{'' if found == TESTED_NEQUIP else mend}")
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _disk(root: Path) -> Check:
+    free_gb = shutil.disk_usage(_existing(root)).free / GB
+    told = f"{free_gb:.1f} GB free for {root}"
+    if free_gb < LEAST_FREE_GB:
+        return Check(
+            "disk", False, f"{told}, at least {LEAST_FREE_GB:.0f} are needed; free some, or set root"
+        )
+    return Check("disk", True, told)
+
+
+def _memory() -> Check:
+    total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
+    cores = len(os.sched_getaffinity(0))
+    told = f"{total_gb:.1f} GB, {cores} cores"
+    is_good = total_gb >= LEAST_MEMORY_GB
+    return Check(
+        "memory", is_good, told if is_good else f"{told}; the quickstart needs up to {LEAST_MEMORY_GB:.0f} GB"
+    )
+
+
+def _root(root: Path) -> Check:
+    try:
+        with tempfile.TemporaryFile(dir=_existing(root)):
+            pass
+    except OSError as error:
+        return Check("root", False, f"{root} cannot be written ({error.strerror}); set root in the settings")
+    return Check("root", True, f"{root} can be written")
+
+
+def _store(settings: Settings) -> Check:
+    with _leaving_nothing(settings) as workspace:
+        try:
+            workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
+            workspace.ledger.store("progress").remove_docs({"key": "check"})
+        except InterphaseError as error:
+            return Check("store", False, str(error))
+    return Check("store", True, f"{settings.store.type}: written and read back")
+
+
+def _artifacts(settings: Settings) -> Check:
+    with _leaving_nothing(settings) as workspace:
+        try:
+            ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
+            workspace.artifacts.get(ref)
+            workspace.artifacts.discard(ref)
+        except (InterphaseError, OSError) as error:
+            return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
+    return Check("artifacts", True, "written, read back, hash verified")
+
+
+@contextlib.contextmanager
+def _leaving_nothing(settings: Settings) -> Iterator[Workspace]:
+    """Give a workspace for a check, and take its folder away; the root as well, if it was not there before."""
+    had_root = settings.root.exists()
+    workspace = Workspace(settings, "interphase-check")
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+        shutil.rmtree(workspace.root, ignore_errors=True)
+        if not had_root:
+            with contextlib.suppress(OSError):
+                settings.root.rmdir()
+
+
+def _phase(name: str, campaign: Campaign) -> Check:
+    from interphase_flows.structures.crystals.library import phase
+
+    try:
+        atoms = phase(name, campaign.structure_files)
+    except InterphaseError as error:
+        return Check(f"phase {name}", False, str(error))
+    return Check(f"phase {name}", True, f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ each")
+
+
+def _reference(spec: MethodSpec, settings: Settings) -> Check:
+    from interphase_flows.reference.registry import reference_method
+    from interphase_flows.structures.crystals.library import load_phase
+
+    try:
+        method = reference_method(spec, settings)
+        energy_ev = method.label(load_phase("Li")).energy_ev or 0.0
+    except (InterphaseError, OSError) as error:
+        return Check("reference method", False, str(error))
+    kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
+    return Check(
+        "reference method",
+        True,
+        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_ev / 2:.3f} eV/atom",
+    )
+
+
+def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
+    """Look for VASP and its potentials; a label would cost node hours, and a login node may not run one."""
+    from interphase_flows.reference.vasp.method import VASPMethod
+
+    method = VASPMethod(spec, settings)
+    try:
+        yield Check("VASP's command", True, f"`{' '.join(method.command())}`; it was not run")
+    except InterphaseError as error:
+        yield Check("VASP's command", False, str(error))
+    try:
+        elements = elements_of(campaign)
+        method.check_potentials(elements)
+    except InterphaseError as error:
+        yield Check("VASP's potentials", False, str(error))
+    else:
+        yield Check(
+            "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, of the right titles"
+        )
+
+
+def elements_of(campaign: Campaign) -> list[str]:
+    """Return the elements of a campaign's phases.
+
+    Raises
+    ------
+    InterphaseError
+        A structure cannot be read.
+    """
+    from interphase_flows.structures.crystals.library import phase
+
+    names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
+    return sorted({symbol for name in names for symbol in phase(name, campaign.structure_files).symbols})

@@ -1,0 +1,99 @@
+"""Lattice matches of two crystal faces: common in-plane cells, and the strain they put on the film.
+
+Algorithm: Zur and McGill, J. Appl. Phys. 55, 378 (1984), as in pymatgen's `ZSLGenerator`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from pymatgen.analysis.interfaces.zsl import ZSLGenerator, ZSLMatch
+from scipy.linalg import polar
+
+
+def in_plane_area_angstrom2(cell: Atoms) -> float:
+    """Area spanned by the first two vectors of an oriented cell, in Å²."""
+    return float(abs(np.linalg.det(cell.cell.array[:2, :2])))
+
+
+@dataclass(frozen=True)
+class LatticeMatch:
+    """A common in-plane cell of film and substrate.
+
+    Parameters
+    ----------
+    film_transformation, substrate_transformation
+        Integer 2x2 matrices from the oriented cells' in-plane vectors to the common cell.
+    flipped
+        The film is turned over (rotated by 180° about x) before it is laid on.
+    deformation
+        Shape (2, 2): film vectors times this are substrate vectors, both as rows.
+    """
+
+    film_transformation: np.ndarray
+    substrate_transformation: np.ndarray
+    flipped: bool
+    deformation: np.ndarray
+
+    @property
+    def strain(self) -> np.ndarray:
+        """In-plane strain of the film in the substrate's axes, shape (2, 2): the polar stretch minus one."""
+        return np.asarray(polar(self.deformation)[1]) - np.eye(2)
+
+    @property
+    def principal_strain(self) -> float:
+        """Principal strain of largest absolute value, signed."""
+        values = np.linalg.eigvalsh(self.strain)
+        return float(values[np.argmax(np.abs(values))])
+
+
+def lattice_matches(
+    film: Atoms, substrate: Atoms, max_strain: float, max_area_angstrom2: float
+) -> list[LatticeMatch]:
+    """Common in-plane cells of two oriented crystals, lowest strain first, smallest first among equals.
+
+    Parameters
+    ----------
+    film, substrate
+        From `interphase_flows.structures.interfaces.oriented_cells.oriented_cell`.
+    max_strain
+        Largest absolute principal strain of the film.
+    max_area_angstrom2
+        Largest area of the common cell, in Å².
+    """
+    # Tolerances wider than the strain allowed: strains of lengths and angle can cancel. What is too strained
+    # is dropped below, by its principal strain.
+    generator = ZSLGenerator(
+        max_area_ratio_tol=3 * max_strain,
+        max_area=max_area_angstrom2,
+        max_length_tol=1.5 * max_strain,
+        max_angle_tol=2 * max_strain,
+        bidirectional=True,
+    )
+    film_vectors, substrate_vectors = film.cell.array[:2], substrate.cell.array[:2]
+    matches = [
+        _lattice_match(film_vectors[:, :2], substrate_vectors[:, :2], zsl)
+        for zsl in generator(film_vectors, substrate_vectors)
+    ]
+    matches = [match for match in matches if abs(match.principal_strain) <= max_strain]
+
+    def order(match: LatticeMatch) -> tuple[float, float]:
+        return round(abs(match.principal_strain), 5), abs(np.linalg.det(match.substrate_transformation))
+
+    return sorted(matches, key=order)
+
+
+def _lattice_match(film: np.ndarray, substrate: np.ndarray, zsl: ZSLMatch) -> LatticeMatch:
+    film_cell = np.asarray(zsl.film_sl_vectors)[:, :2]
+    substrate_cell = np.asarray(zsl.substrate_sl_vectors)[:, :2]
+    if np.linalg.det(substrate_cell) < 0:
+        film_cell, substrate_cell = film_cell[::-1], substrate_cell[::-1]
+    # ZSL compares lengths and angles only; a left-handed match is the film seen from below.
+    flipped = bool(np.linalg.det(film_cell) < 0)
+    mirror = np.diag([1.0, -1.0]) if flipped else np.eye(2)
+    return LatticeMatch(
+        film_transformation=np.rint(film_cell @ np.linalg.inv(film)).astype(int),
+        substrate_transformation=np.rint(substrate_cell @ np.linalg.inv(substrate)).astype(int),
+        flipped=flipped,
+        deformation=np.linalg.solve(film_cell @ mirror, substrate_cell),
+    )

@@ -1,0 +1,158 @@
+"""Surfaces: slabs of a crystal in vacuum, cut where no bond of a molecular anion is broken.
+
+Terminations are those of pymatgen's `SlabGenerator` (Tran et al., Sci. Data 3, 160080 (2016)) that break no bond
+of an anion. Faces of which it finds none (most of Li7P3S11, whose anions have their bonds at every height) are
+cut between whole anions instead, as the interfaces are.
+"""
+
+from math import ceil
+
+import numpy as np
+from ase import Atoms
+from pymatgen.core.surface import Slab, SlabGenerator
+
+from interphase_flows.exceptions import StructureError
+from interphase_flows.structures.anions import bonded_pairs, molecular_bonds_angstrom
+from interphase_flows.structures.checks import check_no_overlap, same_stoichiometry
+from interphase_flows.structures.crystals.symmetry import (
+    as_pymatgen_calls_spglib,
+    distinct_faces,
+    has_two_equal_surfaces,
+    pymatgen_structure,
+)
+from interphase_flows.structures.interfaces.oriented_cells import (
+    Miller,
+    in_plane_supercell,
+    oriented_cell,
+    slab_from_cut,
+    whole_anion_cuts,
+)
+
+
+def slabs(
+    atoms: Atoms,
+    n: int,
+    max_miller: int,
+    min_thickness_angstrom: float,
+    vacuum_angstrom: float,
+    max_atoms: int,
+) -> list[Atoms]:
+    """Slabs of the faces of lowest indices that can be cut, one per face.
+
+    Parameters
+    ----------
+    atoms
+        Crystal.
+    n
+        How many, at most.
+    max_miller
+        Largest Miller index, in the cell of `atoms`.
+    min_thickness_angstrom
+        Of the slab; it is a whole number of lattice planes, so as a rule more.
+    vacuum_angstrom
+        Height between the slab and its image.
+    max_atoms
+        Larger slabs are left out.
+
+    Returns
+    -------
+    slabs
+        Stoichiometry is kept. Vacuum along the third vector, which is the normal; ``info`` holds ``miller``,
+        ``cut`` (``pymatgen`` or ``whole anions``) and ``area_angstrom2``. Fewer than `n` if other faces can
+        not be cut, or only into larger slabs.
+
+    Raises
+    ------
+    StructureError
+        If `atoms` has no cell.
+    """
+    found: list[Atoms] = []
+    for miller in distinct_faces(atoms, max_miller) if n else []:
+        slab = slab_of_face(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
+        if slab is not None and len(slab) <= max_atoms:
+            found.append(slab)
+        if len(found) == n:
+            break
+    return found
+
+
+def slab_of_face(
+    atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
+) -> Atoms | None:
+    """Slab of one face with every anion whole; None if there is no such cut (chains and networks)."""
+    slab = _cut_by_pymatgen(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
+    cut = "pymatgen"
+    if slab is None:
+        slab = _cut_between_anions(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
+        cut = "whole anions"
+    if slab is None:
+        return None
+    if not same_stoichiometry(slab, atoms):
+        raise StructureError(f"slab {miller}: its stoichiometry is not that of the crystal")
+    check_no_overlap(slab, where=f"slab {miller}")
+    slab.info.update(
+        miller="({}{}{})".format(*miller),
+        cut=cut,
+        area_angstrom2=float(np.linalg.norm(np.cross(*slab.cell.array[:2]))),
+    )
+    return slab
+
+
+def _cut_by_pymatgen(
+    atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
+) -> Atoms | None:
+    # what no termination may break
+    bonds = molecular_bonds_angstrom(atoms.symbols)
+    with as_pymatgen_calls_spglib():
+        generator = SlabGenerator(
+            pymatgen_structure(atoms), miller, min_thickness_angstrom, vacuum_angstrom, center_slab=True
+        )
+        terminations = generator.get_slabs(bonds=bonds or None, max_broken_bonds=0)
+    if not terminations:
+        return None
+
+    def rank(slab: Slab) -> tuple[bool, int]:
+        return not has_two_equal_surfaces(slab), len(slab)  # two equal surfaces have no dipole between them
+
+    with as_pymatgen_calls_spglib():
+        best = min(terminations, key=rank).get_orthogonal_c_slab()
+    return _along_z(
+        Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True)
+    )
+
+
+def _cut_between_anions(
+    atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
+) -> Atoms | None:
+    cell = oriented_cell(atoms, miller)
+    try:
+        cuts = whole_anion_cuts(cell)
+    except StructureError:  # a chain or a network has no whole to keep
+        return None
+    layers = ceil(min_thickness_angstrom / cell.cell.array[2, 2])
+    thick = in_plane_supercell(cell, np.eye(2, dtype=int), layers)
+    slab = slab_from_cut(thick, cuts[0] / layers)
+    height = float(np.ptp(slab.positions[:, 2])) + vacuum_angstrom
+    slab.positions[:, 2] += vacuum_angstrom / 2
+    slab.set_cell([*slab.cell.array[:2], [0.0, 0.0, height]])
+    slab.wrap()
+    # rings of sulfur are no anions, and may be cut here
+    return slab if _n_molecular_bonds(slab) == _n_molecular_bonds(thick) else None
+
+
+def _n_molecular_bonds(atoms: Atoms) -> int:
+    return len(bonded_pairs(atoms, molecular_bonds_angstrom(atoms.symbols))[0]) // 2
+
+
+def _along_z(slab: Atoms) -> Atoms:
+    """Turn a slab so that its first vector lies along x and its normal along z."""
+    a, b, c = slab.cell.array
+    x = a / np.linalg.norm(a)
+    z = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
+    z = z if z @ c > 0 else -z
+    rotation = np.array([x, np.cross(z, x), z]).T
+    turned = Atoms(
+        slab.numbers, positions=slab.positions @ rotation, cell=slab.cell.array @ rotation, pbc=True
+    )
+    turned.wrap()
+    return turned

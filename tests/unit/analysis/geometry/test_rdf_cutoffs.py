@@ -1,0 +1,33 @@
+"""Cut-offs of pairs are measured once for all parts of a survey."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
+from interphase_flows.analysis.speciation.element_roles import bond_cutoff_angstrom
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.structures.crystals.library import load_phase
+
+
+class Read(ArrayFrames):
+    n_read = 0
+
+    def positions(self, frame, /):
+        type(self).n_read += 1
+        return super().positions(frame)
+
+
+def test_a_pair_is_measured_once():
+    atoms = load_phase("Li2S") * (2, 2, 2)
+    moves = np.random.default_rng(0).normal(0, 0.1, (4, len(atoms), 3))
+    frames = Read(atoms.numbers, np.arange(4.0), atoms.positions + moves, atoms.cell[:])
+    cutoffs = PairCutoffs(CountedFrames(frames))
+    found = cutoffs("S", "Li")
+    assert found == bond_cutoff_angstrom(frames, "S", "Li")
+    n_read = Read.n_read
+    assert cutoffs("S", "Li") == found
+    assert Read.n_read == n_read > 0
+    with pytest.raises(AnalysisError):
+        cutoffs("P", "Li")

@@ -1,0 +1,174 @@
+"""Growth laws, depletion and pooling on small series."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from correlated_series import correlated_noise
+from interphase_flows.analysis.growth.depletion import find_depletion
+from interphase_flows.analysis.growth.kinetics import LAWS, fraction_kinetics, thickness_kinetics
+from interphase_flows.analysis.growth.laws.linear import Linear
+from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
+from interphase_flows.analysis.growth.replicas import between_replicas, pooled_kinetics
+from interphase_flows.analysis.pipeline.plain import kinetics_of, plain
+from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
+from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
+from interphase_flows.exceptions import AnalysisError
+
+TIME_PS = np.linspace(0.0, 100.0, 120)
+PLANTED = {
+    "constant": [4.0],
+    "linear": [1.0, 0.05],
+    "parabolic": [1.0, 0.3],
+    "linear_then_parabolic": [0.5, 0.12, 30.0, 0.2],
+    "logarithmic": [1.0, 0.8, 3.0],
+    "power": [1.0, 5.0, 0.4],
+    "avrami": [0.8, 0.03, 2.5],
+}
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_a_law_without_noise_comes_back_to_the_last_digits(law):
+    planted = np.array(PLANTED[law.name])
+    fit = fit_law(law, TIME_PS, law.curve(TIME_PS, planted))
+    np.testing.assert_allclose(fit.parameters, planted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_rounding_is_not_taken_for_noise(law):
+    found = thickness_kinetics(TIME_PS, law.curve(TIME_PS, np.array(PLANTED[law.name])), n_resamples=5)
+    assert found.decision == law.name
+
+
+def test_a_phase_that_never_appears_is_constant():
+    found = fraction_kinetics(TIME_PS, np.zeros_like(TIME_PS), n_resamples=5)
+    assert found.decision == "constant"
+    assert found.candidates[0].parameters["level_fraction"].value == 0.0
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_many_series_at_once_have_the_fits_that_they_have_one_by_one(law):
+    curve = law.curve(TIME_PS, np.array(PLANTED[law.name]))
+    series = curve + correlated_noise(4, seed=1, n_frames=len(TIME_PS), size=0.01)
+    one_by_one = np.array([fit_law(law, TIME_PS, each).parameters for each in series])
+    at_once = fit_many(law, TIME_PS, series, one_by_one[0])
+    np.testing.assert_allclose(at_once, one_by_one, rtol=5e-3)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_columns_times_amplitudes_are_the_curve(law):
+    """Both ways of writing a law agree, so the grid and the refinement fit the same thing."""
+    shapes = law.shapes(TIME_PS)[5:6] if len(law.shapes(TIME_PS)) > 1 else law.shapes(TIME_PS)
+    columns = law.columns(TIME_PS, shapes)[0]
+    amplitudes = np.array([0.7, 1.3])[: columns.shape[1]]
+    parameters = law.parameters(amplitudes, shapes[0])
+    np.testing.assert_allclose(law.curve(TIME_PS, parameters), columns @ amplitudes, rtol=1e-9)
+
+
+def test_units_are_in_the_names_of_the_numbers():
+    found = thickness_kinetics(TIME_PS, 1.0 + 0.05 * TIME_PS + correlated_noise(1, 2, n_frames=120)[0])
+    assert found.decision == "linear"
+    assert set(found.candidates[0].parameters) == {"initial_angstrom", "rate_angstrom_per_ps"}
+    assert {score.law for score in found.scores} >= {"constant", "linear"}
+    assert found.n_frames == 120
+    assert 20 < found.n_independent < 60
+    assert 6 < found.candidates[0].block_frames <= 12
+
+
+def test_long_series_are_averaged_before_the_fit_and_keep_their_numbers():
+    time = np.linspace(0.0, 100.0, 5000)
+    noise = correlated_noise(1, seed=3, n_frames=5000, correlation=0.9)[0]
+    found = thickness_kinetics(time, 1.0 + 0.05 * time + noise, n_resamples=50)
+    rate = found.candidates[0].parameters["rate_angstrom_per_ps"]
+    assert found.decision == "linear"
+    assert rate.lower < 0.05 < rate.upper
+    assert rate.upper - rate.lower < 0.001
+
+
+@pytest.mark.parametrize(("correlation", "frames_per_sample"), [(0.0, 1.0), (0.5, 3.0), (0.8, 9.0)])
+def test_the_inefficiency_of_a_first_order_process_is_known(correlation, frames_per_sample):
+    """(1 + c) / (1 - c), on average over series."""
+    noise = correlated_noise(40, seed=4, correlation=correlation, n_frames=2000)
+    found = np.mean([statistical_inefficiency(each) for each in noise])
+    assert found == pytest.approx(frames_per_sample, rel=0.12)
+
+
+def test_blocks_keep_the_slow_part_of_the_noise():
+    """The mean of resampled noise scatters as that of the process does."""
+    noise = correlated_noise(20, seed=5, n_frames=1000, size=1.0, correlation=0.8)
+    random = np.random.default_rng(6)
+    scatter = [resampled_noise(each, 1, 300, random).mean(axis=1).std() for each in noise]
+    assert np.mean(scatter) == pytest.approx(np.sqrt(9.0 / 1000), rel=0.15)
+
+
+def test_a_block_is_six_inefficiencies_but_no_more_than_a_tenth():
+    assert block_length(1000, 5.0) == 30
+    assert block_length(100, 5.0) == 10
+    assert block_length(10, 1.0) == 1
+
+
+def test_the_reservoir_that_runs_out_first_is_named_with_its_time():
+    remaining = np.clip(20.0 - 0.25 * TIME_PS, 0.0, None)
+    found = find_depletion(TIME_PS, {"electrolyte": 50.0 - 0.1 * TIME_PS, "lithium": remaining})
+    assert found.reservoir == "lithium"
+    assert found.time_ps == pytest.approx(72.0, abs=1.0)
+    assert found.remaining_share == 0.0
+    assert find_depletion(TIME_PS, {"electrolyte": 50.0 - 0.1 * TIME_PS}) is None
+
+
+def test_one_odd_frame_exhausts_nothing():
+    remaining = np.full_like(TIME_PS, 20.0)
+    remaining[50] = 0.0
+    assert find_depletion(TIME_PS, {"lithium": remaining}) is None
+
+
+def test_a_series_that_starves_at_once_is_undecided():
+    found = thickness_kinetics(TIME_PS, 1 + 0.1 * TIME_PS, reservoirs={"lithium": 10.0 * np.exp(-TIME_PS)})
+    assert found.decision == "undecided"
+    assert "before lithium ran out" in found.reason
+    assert found.candidates == ()
+
+
+@pytest.mark.parametrize(
+    ("time", "values", "words"),
+    [
+        (TIME_PS, TIME_PS[:-1], "one value per frame"),
+        (TIME_PS[:5], TIME_PS[:5], "20 frames at least"),
+        (TIME_PS - 1.0, TIME_PS, "rise from zero"),
+        (TIME_PS[::-1], TIME_PS, "rise from zero"),
+        (TIME_PS, np.where(TIME_PS > 50, np.nan, 1.0), "not finite"),
+    ],
+)
+def test_series_that_cannot_be_fitted_are_refused_in_words(time, values, words):
+    with pytest.raises(AnalysisError, match=words):
+        thickness_kinetics(time, values)
+
+
+def test_a_reservoir_of_another_length_or_empty_at_the_start_is_refused():
+    with pytest.raises(AnalysisError, match="one finite number per frame"):
+        find_depletion(TIME_PS, {"lithium": np.ones(3)})
+    with pytest.raises(AnalysisError, match="empty in the first frames"):
+        find_depletion(TIME_PS, {"lithium": np.zeros_like(TIME_PS)})
+
+
+def test_fewer_frames_than_parameters_are_refused():
+    with pytest.raises(AnalysisError, match="has 2 parameters"):
+        fit_law(Linear(), TIME_PS[:2], TIME_PS[:2])
+
+
+def test_two_replicas_are_not_pooled_and_one_has_no_spread():
+    run = thickness_kinetics(TIME_PS, 1.0 + 0.05 * TIME_PS + correlated_noise(1, 7, n_frames=120)[0])
+    with pytest.raises(AnalysisError, match="differ by their seed"):
+        pooled_kinetics([run, run])
+    assert not between_replicas([1.0]).is_known
+    assert between_replicas([1.0, 2.0, 3.0]).upper == pytest.approx(2.0 + 4.303 / np.sqrt(3), rel=1e-3)
+
+
+def test_kinetics_come_back_from_plain_numbers_with_and_without_scores():
+    time = np.linspace(0.1, 10.0, 100)
+    found = thickness_kinetics(time, 2.0 * time + np.random.default_rng(0).normal(0, 0.1, 100))
+    told = plain(found)
+    assert kinetics_of(told) == found
+    del told["scores"]
+    assert kinetics_of(told) == replace(found, scores=())

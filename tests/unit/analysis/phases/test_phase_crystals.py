@@ -1,0 +1,159 @@
+"""Domains, diffraction and order of structures whose answers are known."""
+
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from interphase_flows.analysis.phases.crystalline_domains import domains_of, scherrer_of, sublattice_of
+from interphase_flows.analysis.phases.diffraction_pattern import EndPattern
+from interphase_flows.analysis.phases.order import OrderSeries
+from interphase_flows.analysis.speciation.element_roles import roles_of
+from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.structures.crystals.library import load_phase
+from li_p_s import LI_P_S
+from phase_references_of_tests import references
+
+LI2S = load_phase("Li2S")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return references().model(LI_P_S, frozenset({"Li"}), 3.3)
+
+
+def ball(diameter_angstrom: float, turned_deg: float = 0.0):
+    crystal = LI2S * (6, 6, 6)
+    middle = crystal.positions.mean(axis=0)
+    atoms = crystal[np.linalg.norm(crystal.positions - middle, axis=1) < diameter_angstrom / 2]
+    atoms.rotate(turned_deg, "x", center="COP")
+    atoms.set_cell([50.0] * 3)
+    atoms.center()
+    return atoms
+
+
+def found_in(atoms, model):
+    codes = np.full(len(atoms), model.labels.index("Li2S"))
+    return domains_of(
+        atoms.positions,
+        atoms.cell[:],
+        atoms.numbers,
+        codes,
+        model,
+        {"Li2S": LI2S, "Li3P": load_phase("Li3P")},
+    )
+
+
+def test_neighbours_of_a_sublattice_end_before_its_second_shell():
+    assert 4.04 < sublattice_of(LI2S, frozenset({"S"})).link_angstrom < 5.71
+    li3p = sublattice_of(load_phase("Li3P"), frozenset({"P"}))
+    assert 4.6 < li3p.link_angstrom < 6.2
+    assert li3p.volume_per_atom_angstrom3 == pytest.approx(60, rel=0.05)
+
+
+def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
+    atoms = ball(25.0, turned_deg=45.0)
+    atoms.wrap()
+    found = found_in(atoms, model)
+    assert found["Li2S"]["n_domains"] == 1
+    [domain] = found["Li2S"]["domains"]
+    assert domain["diameter_angstrom"] == pytest.approx(25.0, rel=0.08)
+    assert not domain["meets_its_image"]
+    assert domain["orientation"].plane == (1, 1, 0)
+    assert domain["orientation"].off_deg < 3
+    scherrer = found["Li2S"]["scherrer"]
+    assert scherrer["diameter_angstrom"] == pytest.approx(scherrer["diameter_by_volume_angstrom"], rel=0.12)
+    assert found["Li3P"] == found["Li3P"] | {"n_domains": 0}
+
+
+def test_a_crystal_that_fills_the_cell_has_no_size(model):
+    found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
+    assert "its own periodic image" in found["scherrer"]["refused"]
+    assert found["domains"][0]["orientation"].plane == (1, 0, 0)
+    assert found["domains"][0]["meets_its_image"]
+
+
+def test_lines_of_a_small_domain_run_into_each_other(model):
+    assert "run into each other" in found_in(ball(11.0), model)["Li2S"]["scherrer"]["refused"]
+
+
+def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
+    """LiF: 38.7, 45.0, 65.5 and 78.8 degrees; a domain of 12 Å has lines 9 degrees wide."""
+    fluoride = bulk("LiF", "rocksalt", a=4.02, cubic=True)
+    lattice = sublattice_of(fluoride, frozenset({"F"}))
+    crystal = fluoride * (4, 4, 4)
+    atoms = crystal[np.linalg.norm(crystal.positions - crystal.positions.mean(axis=0), axis=1) < 6.0]
+    atoms.set_cell([40.0] * 3)
+    atoms.center()
+    is_fluorine = atoms.numbers == 9
+    with pytest.raises(AnalysisError, match="13 degrees apart"):
+        scherrer_of(atoms.positions, atoms.cell[:], atoms.numbers, is_fluorine, ~is_fluorine, lattice, 2.6)
+
+
+@pytest.mark.parametrize(("diameter_angstrom", "is_told"), [(20.0, False), (23.0, True)])
+def test_scherrer_is_told_from_the_size_that_the_page_names(model, diameter_angstrom, is_told):
+    found = found_in(ball(diameter_angstrom), model)["Li2S"]["scherrer"]
+    assert ("diameter_angstrom" in found) is is_told
+    if is_told:
+        assert 1.0 < found["diameter_angstrom"] / found["diameter_by_volume_angstrom"] < 1.17
+
+
+def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
+    atoms = LI2S * (2, 2, 2)
+    pattern = EndPattern(atoms.numbers)
+    pattern.add(atoms.positions, atoms.cell[:])
+    series, values = pattern.arrays(), pattern.values({"Li2S": LI2S})
+    angles, intensity = series["phases.two_theta_deg"], series["phases.diffraction"]
+    assert angles[intensity.argmax()] == pytest.approx(27.05, abs=0.4)
+    assert "the cell repeats after 11 Å" in values["limit"]
+    assert values["lines"]["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
+
+
+def test_a_tall_cell_is_seen_at_all_heights():
+    """Twice the crystal, and beside it the crystal with a gas of the same atoms above: half of the line is left."""
+    crystal = LI2S * (5, 5, 5)
+    gas = crystal.copy()
+    gas.positions = np.random.default_rng(0).random((len(gas), 3)) @ gas.cell[:]
+    gas.positions[:, 2] += crystal.cell[2, 2]
+    tall = crystal + gas
+    tall.set_cell(crystal.cell[:] * [[1], [1], [2]])
+    twice = crystal * (1, 1, 2)
+    highest = {}
+    for name, atoms in (("tall", tall), ("twice", twice)):
+        pattern = EndPattern(atoms.numbers)
+        pattern.add(atoms.positions, atoms.cell[:])
+        assert pattern.values({})["n_spheres"] == 2
+        highest[name] = pattern.arrays()["phases.diffraction"].max()
+    assert 0.4 < highest["tall"] / highest["twice"] < 0.7
+
+
+def test_order_of_a_melting_crystal_falls():
+    roles = roles_of(["Li"], ["Li", "P", "S"])
+    atoms = LI2S * (2, 2, 2)
+    series = OrderSeries(atoms.numbers, roles, 24)
+    rng = np.random.default_rng(0)
+    for frame in range(24):
+        spread = 0.1 + 0.03 * frame
+        series.add(float(frame), atoms.positions + rng.normal(0, spread, (len(atoms), 3)), atoms.cell[:])
+    tau = series.arrays()["phases.order Li-S"]
+    assert len(tau) == 12
+    assert tau[0] > 1.5 * tau[-1]
+    [(name, found)] = series.values()["pairs"].items()
+    assert (name, found["start"], found["end"]) == ("Li-S", pytest.approx(tau[0]), pytest.approx(tau[-1]))
+    assert np.isnan(found["change"].lower)  # two frames in a window
+
+
+def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes():
+    roles = roles_of(["Li"], ["Li", "P", "S"])
+    atoms, rng, n_frames = LI2S * (2, 2, 2), np.random.default_rng(4), 60
+
+    def change(last_spread_angstrom: float) -> Interval:
+        series = OrderSeries(atoms.numbers, roles, n_frames)
+        for frame, spread in enumerate(np.linspace(0.2, last_spread_angstrom, n_frames)):
+            moved = atoms.positions + rng.normal(0, spread, (len(atoms), 3))
+            series.add(float(frame), moved, atoms.cell[:])
+        return series.values()["pairs"]["Li-S"]["change"]
+
+    still = [change(0.2) for _ in range(12)]
+    assert sum(each.lower <= 0 <= each.upper for each in still) >= 10
+    assert change(0.3).upper < 0

@@ -1,0 +1,126 @@
+"""Descriptors of ideal lattices, and the calibration of what is of no class."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.phases.anion_descriptors import NAMES, anion_descriptors
+from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
+from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, fit_gaussians
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.structures.crystals.library import load_phase
+from li_p_s import TOLD_BY
+
+
+def described(atoms):
+    return anion_descriptors(atoms.positions, atoms.cell[:], atoms.numbers != 3, atoms.numbers == 3)
+
+
+def test_antifluorite_is_an_fcc_sublattice_with_cubes_of_cations():
+    found = described(load_phase("Li2S"))
+    assert found.shape == (4, len(NAMES))
+    np.testing.assert_allclose(found[:, :2], [[0.19094, 0.57452]] * 4, atol=1e-4)
+    np.testing.assert_allclose(found[:, 2:4], [[0.0, np.sqrt(2)]] * 4, atol=1e-4)
+    np.testing.assert_allclose(found[:, 5:7], [[0.50918, 0.62854]] * 4, atol=1e-4)
+    np.testing.assert_allclose(found[:, 8], 5.71 * np.sqrt(3) / 4, atol=1e-3)
+
+
+def test_descriptors_know_neither_wrapping_nor_the_setting_nor_the_size_of_the_cell():
+    atoms = load_phase("Li3P")
+    rng = np.random.default_rng(0)
+    atoms.positions += rng.normal(0, 0.1, (len(atoms), 3))
+    expected = described(atoms)
+    large = described(atoms * (2, 2, 2))
+    np.testing.assert_allclose(large, np.tile(expected, (8, 1)), atol=1e-4)
+    atoms.rotate(31, (1, 2, 3), rotate_cell=True)
+    atoms.set_cell(np.array([[1, 1, 0], [0, 1, 0], [2, 0, 1]]) @ atoms.cell[:])
+    atoms.positions += 3.3 * atoms.cell[0]
+    np.testing.assert_allclose(described(atoms), expected, atol=1e-4)
+
+
+def gaussians(rng, n_groups=20, n=50):
+    return {
+        "a": [rng.normal(0, 1, (n, 3)) for _ in range(n_groups)],
+        "b": [rng.normal([4, 0, 0], [1, 2, 1], (n, 3)) for _ in range(n_groups)],
+    }
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1])
+def test_as_many_true_members_are_unknown_as_was_asked(share):
+    rng = np.random.default_rng(3)
+    model = fit_gaussians(gaussians(rng), rejected_share=share)
+    fresh = gaussians(np.random.default_rng(4), n_groups=100)
+    unknown = np.mean([model.classify(x) == UNKNOWN for parts in fresh.values() for x in parts])
+    assert 0.4 * share < unknown < 1.8 * share
+
+
+def test_members_of_no_class_are_unknown():
+    rng = np.random.default_rng(5)
+    model = fit_gaussians(gaussians(rng))
+    assert (model.classify(rng.normal([2, 9, -9], 0.5, (100, 3))) == UNKNOWN).all()
+    right = [
+        (model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts
+    ]
+    assert np.mean(right) > 0.93
+
+
+def test_too_little_to_learn_from_is_refused():
+    with pytest.raises(AnalysisError, match="class 'a' has 5 members"):
+        fit_gaussians({"a": [np.zeros((3, 3)), np.zeros((2, 3))]})
+    with pytest.raises(AnalysisError, match="rejected_share"):
+        fit_gaussians({"a": [np.zeros((9, 3))] * 2}, rejected_share=1.0)
+
+
+def rattled(phase, repeat, seed, n_frames=4):
+    atoms = load_phase(phase) * repeat
+    moves = np.random.default_rng(seed).normal(0, 0.1, (n_frames, len(atoms), 3))
+    return ArrayFrames(atoms.numbers, np.arange(float(n_frames)), atoms.positions + moves, atoms.cell[:])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return fit_phase_model(
+        {
+            "Li2S": [ThermalReference(rattled("Li2S", (2, 2, 2), seed)) for seed in (1, 3)],
+            "Li3P": [ThermalReference(rattled("Li3P", (3, 3, 2), seed)) for seed in (2, 4)],
+        },
+        **TOLD_BY,
+    )
+
+
+def shares(atoms_or_frames, model):
+    run = atoms_or_frames
+    codes = label_atoms(run.positions(0), run.cell(0), run.numbers, model)
+    return {model.labels[c]: float((codes == c).mean()) for c in np.unique(codes)}
+
+
+def test_crystals_electrolytes_chains_and_metal_have_their_labels(model):
+    assert model.hosts == {"Li2S": {"S"}, "Li3P": {"P"}}
+    assert shares(rattled("Li2S", (2, 2, 2), 7), model)["Li2S"] > 0.95
+    assert shares(rattled("Li3P", (3, 3, 2), 8), model)["Li3P"] > 0.95
+    for phase in ("Li7P3S11", "Li3PS4", "Li2PS3", "LiPS3"):
+        assert shares(rattled(phase, (1, 1, 1), 9), model) == {"electrolyte": 1.0}
+    assert shares(rattled("LiP", (1, 1, 1), 9), model) == {"chains": 1.0}
+    assert shares(rattled("Li", (3, 3, 3), 9), model) == {"metal": 1.0}
+
+
+def test_phosphorus_on_the_sulphur_lattice_is_dissolved_and_not_li3p(model):
+    run = rattled("Li2S", (2, 2, 2), 11)
+    numbers = run.numbers.copy()
+    site = int(np.flatnonzero(numbers == 16)[0])
+    numbers[site] = 15
+    codes = label_atoms(run.positions(0), run.cell(0), numbers, model)
+    assert model.labels[codes[site]] == "P dissolved in Li2S"
+
+
+def test_elements_without_a_role_are_unknown(model):
+    run = rattled("Li2S", (2, 2, 2), 12)
+    numbers = run.numbers.copy()
+    numbers[0] = 8
+    codes = label_atoms(run.positions(0), run.cell(0), numbers, model)
+    assert model.labels[codes[0]] == "unknown"
+
+
+def test_a_reference_of_bonded_anions_is_refused():
+    with pytest.raises(AnalysisError, match="told by their bonds"):
+        fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **TOLD_BY)

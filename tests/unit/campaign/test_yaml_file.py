@@ -1,0 +1,185 @@
+"""Every mistake of a file is told at once, with its line, what is wrong and what is allowed."""
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from interphase_flows.campaign.yaml_file import load_yaml_model
+from interphase_flows.exceptions import CampaignFileError
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Item(Strict):
+    k: int
+
+
+class Dynamics(Strict):
+    n_steps: int = Field(gt=0, description="steps of a segment")
+    temperature_K: float = Field(le=5000, json_schema_extra={"unit": "K"})
+    items: list[Item] = []
+
+    @model_validator(mode="after")
+    def _even(self):
+        if self.n_steps % 2:
+            raise ValueError("n_steps must be even; use a multiple of 2")
+        return self
+
+
+class Vasp(Strict):
+    type: Literal["vasp"]
+    encut_ev: float
+
+
+class Gpaw(Strict):
+    type: Literal["gpaw"]
+    ecut_ev: float
+
+
+class Campaign(Strict):
+    name: str
+    dynamics: Dynamics
+    method: Annotated[Vasp | Gpaw, Field(discriminator="type")] | None = None
+    seed: int | Literal["random"] = 0
+    table: dict[str, Item] = {}
+
+
+def told(tmp_path, text):
+    """Lines of the error, without the path."""
+    path = tmp_path / "campaign.yaml"
+    path.write_text(text)
+    with pytest.raises(CampaignFileError) as refusal:
+        load_yaml_model(path, Campaign)
+    return [line.removeprefix(str(path)) for line in str(refusal.value).splitlines()]
+
+
+def test_a_good_file_is_a_model(tmp_path):
+    """With nested models, lists and unions."""
+    path = tmp_path / "campaign.yaml"
+    path.write_text(
+        "# comment\nname: x\ndynamics: {n_steps: 2, temperature_K: 3e2, items: [{k: 1}]}\n"
+        "method:\n  type: gpaw\n  ecut_ev: 300\ntable: {a: {k: 1}}\n"
+    )
+    campaign = load_yaml_model(path, Campaign)
+    assert campaign.dynamics.temperature_K == 300.0
+    assert campaign.method == Gpaw(type="gpaw", ecut_ev=300)
+
+
+def test_all_mistakes_at_once(tmp_path):
+    """In the order of the file."""
+    lines = told(
+        tmp_path,
+        "name: x\n"
+        "dynamics:\n"
+        "  n_steps: -3\n"
+        "  tempreture_K: 300\n"
+        "  items:\n"
+        "  - {k: 1}\n"
+        "  - k: foo\n"
+        "    kk: 3\n"
+        "method: {type: vsp, encut_ev: 3}\n"
+        "name: y\n"
+        "table:\n"
+        "  row: {l: 1}\n",
+    )
+    assert lines == [
+        ": 9 mistakes; nothing was started",
+        ":2: dynamics.temperature_K: missing; add it (in K)",
+        ":3: dynamics.n_steps: given -3 (whole number); must be greater than 0 (steps of a segment)",
+        ":4: dynamics.tempreture_K: unknown key; did you mean 'temperature_K'? "
+        "allowed keys: items, n_steps, temperature_K",
+        ":7: dynamics.items.1.k: given 'foo' (text); must be a valid integer, "
+        "unable to parse string as an integer",
+        ":8: dynamics.items.1.kk: unknown key; did you mean 'k'? allowed keys: k",
+        ":9: method: 'type' = 'vsp' is unknown; allowed: 'vasp', 'gpaw'",
+        ":10: name: given twice, first in line 1; keep one",
+        ":12: table.row.k: missing; add it",
+        ":12: table.row.l: unknown key; allowed keys: k",
+    ]
+
+
+def test_keys_of_a_union_are_those_of_its_member(tmp_path):
+    """The tag that pydantic adds is not in the file, and not in the message."""
+    lines = told(
+        tmp_path,
+        "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nmethod:\n  type: gpaw\n  encut_ev: 3\n",
+    )
+    assert lines[1:] == [
+        ":3: method.ecut_ev: missing; add it",
+        ":5: method.encut_ev: unknown key; did you mean 'ecut_ev'? allowed keys: ecut_ev, type",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dynamics", "words"),
+    [
+        (
+            "{n_steps: 2, temperature_K: hot}",
+            ":2: dynamics.temperature_K: given 'hot' (text); must be a valid number",
+        ),
+        ("{n_steps: 2, temperature_K: 1e9}", "must be less than or equal to 5000 (in K)"),
+        ("{n_steps: 2.5, temperature_K: 1}", "given 2.5 (number); must be a valid integer"),
+        ("{n_steps: 3, temperature_K: 1}", ":2: dynamics: n_steps must be even; use a multiple of 2"),
+        ("{n_steps: , temperature_K: 1}", "given nothing; must be a valid integer"),
+        ("[1, 2]", ":2: dynamics: given a list of 2; must be"),
+        ("{n_steps: 2, temperature_K: {a: 1}}", "given a mapping; must be a valid number"),
+    ],
+)
+def test_types_and_ranges(tmp_path, dynamics, words):
+    """What was given, what is wanted, its unit."""
+    lines = told(tmp_path, f"name: x\ndynamics: {dynamics}\n")
+    assert words in lines[1]
+
+
+def test_a_union_of_simple_types_names_the_key(tmp_path):
+    """Each member says what it wants."""
+    lines = told(tmp_path, "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nseed: [1]\n")
+    assert all(line.startswith(":3: seed: given a list of 1; must be") for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ":1: the file is empty"),
+        ("# only this\n", ":1: the file is empty"),
+        ("- a\n", ":1: the file holds a list; it must hold `key: value` lines"),
+        ("text\n", ":1: the file holds a single value, 'text'"),
+        (
+            "name:\n\tx: 1\n",
+            ":2: not YAML: found character '\\t' that cannot start any token; indent with spaces",
+        ),
+        ("name: [1,\nb: 2\n", ":3: not YAML"),
+        ("name: x\n  b: 2\n", ":2: not YAML: mapping values are not allowed here"),
+        ("name: *x\n", ":1: not YAML: found undefined alias"),
+        ("name: !!python/object:os.system x\n", ":1: not YAML"),
+    ],
+)
+def test_what_is_no_mapping_is_told_with_its_line(tmp_path, text, words):
+    """Tabs, brackets, indentation, empty files, and nothing is ever executed."""
+    assert words in "\n".join(told(tmp_path, text))
+
+
+def test_a_missing_file_is_told_with_its_neighbours(tmp_path):
+    """And a folder, and bytes that are no text."""
+    (tmp_path / "one.yaml").touch()
+    with pytest.raises(
+        CampaignFileError, match=r"two\.yaml: no such file; in that folder there are: one\.yaml"
+    ):
+        load_yaml_model(tmp_path / "two.yaml", Campaign)
+    with pytest.raises(CampaignFileError, match="cannot be read as text"):
+        load_yaml_model(tmp_path, Campaign)
+    (tmp_path / "one.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CampaignFileError, match="UTF-8"):
+        load_yaml_model(tmp_path / "one.yaml", Campaign)
+
+
+def test_merged_blocks_count(tmp_path):
+    """YAML's anchors and merges work."""
+    path = tmp_path / "campaign.yaml"
+    path.write_text(
+        "name: x\ntable:\n  a: &a {k: 1}\n  b: {<<: *a}\ndynamics: {n_steps: 2, temperature_K: 1}\n"
+    )
+    assert load_yaml_model(path, Campaign).table["b"].k == 1

@@ -1,0 +1,133 @@
+"""The Materials Project, behind a local server that answers in the shape of its documented endpoint."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+import pytest
+
+from interphase_flows.commands.materials_project import fetch_crystal, materials_project_key
+from interphase_flows.exceptions import InputError, SettingsError
+from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.symmetry import pymatgen_structure
+
+KEY = "0123456789abcdef0123456789abcdef"
+KNOWN, BROKEN, BUSY = "mp-1153", "mp-1", "mp-2"
+
+
+class Project(BaseHTTPRequestHandler):
+    """GET /materials/summary/: a key in a header, ids and fields in the query, materials under ``data``."""
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlparse(self.path).query)
+        wanted = query["material_ids"][0]
+        if self.headers.get("x-api-key") != KEY:
+            return self.answer(401, {"message": "Invalid authentication credentials"})
+        if wanted == BUSY:
+            return self.answer(503, {"message": "busy"})
+        data = []
+        if wanted in (KNOWN, BROKEN):
+            data = [{"material_id": wanted, "formula_pretty": "Li2S", "energy_above_hull": 0.0}]
+            data[0]["structure"] = (
+                pymatgen_structure(load_phase("Li2S")).as_dict() if wanted == KNOWN else {"sites": "none"}
+            )
+        return self.answer(200, {"data": data, "meta": {"total_doc": len(data)}, "errors": None})
+
+    def answer(self, status: int, body: dict) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Project) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MP_API_KEY", KEY)
+
+
+def test_a_crystal_is_written_with_its_source_and_licence(endpoint: str, key: None, tmp_path: Path) -> None:
+    """It is read back like any other structure file."""
+    target = tmp_path / "Li2S.cif"
+    told = fetch_crystal(KNOWN, target, endpoint)
+    assert told["formula_pretty"] == "Li2S"
+    text = target.read_text()
+    assert f"Materials Project, {KNOWN}" in text
+    assert "CC BY 4.0" in text
+    assert KEY not in text
+    found, expected = load_structure_file(target), load_phase("Li2S")
+    assert found.get_chemical_formula() == expected.get_chemical_formula()
+    np.testing.assert_allclose(found.cell.cellpar(), expected.cell.cellpar(), atol=1e-6)
+    difference = found.get_scaled_positions() - expected.get_scaled_positions()
+    np.testing.assert_allclose(difference - np.rint(difference), 0.0, atol=1e-8)
+
+
+def test_a_wrong_key_is_told_without_the_key(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wrong = "f" * 32
+    monkeypatch.setenv("MP_API_KEY", wrong)
+    with pytest.raises(SettingsError, match=r"refuses this key \(401\).*MP_API_KEY") as caught:
+        fetch_crystal(KNOWN, tmp_path / "a.cif", endpoint)
+    assert wrong not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("material_id", "told"),
+    [("mp-999999", "no such material"), (BROKEN, "no structure that can be read"), (BUSY, "status 503")],
+)
+def test_what_the_project_does_not_have_is_told_by_its_id(
+    endpoint: str, key: None, tmp_path: Path, material_id: str, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        fetch_crystal(material_id, tmp_path / "a.cif", endpoint)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_network_the_way_round_is_told(key: None, tmp_path: Path) -> None:
+    """Port 9 of this machine answers nothing."""
+    with pytest.raises(InputError, match=r"check the network.*structure_files"):
+        fetch_crystal(KNOWN, tmp_path / "a.cif", "http://127.0.0.1:9/")
+
+
+def test_without_a_key_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pymatgen.core
+
+    monkeypatch.delenv("MP_API_KEY", raising=False)
+    monkeypatch.setattr(pymatgen.core, "SETTINGS", {})
+    with pytest.raises(SettingsError, match="get one at"):
+        materials_project_key()
+    monkeypatch.setattr(pymatgen.core, "SETTINGS", {"PMG_MAPI_KEY": KEY})
+    assert materials_project_key() == KEY
+    monkeypatch.setenv("MP_API_KEY", "tooshort")
+    with pytest.raises(SettingsError, match="8 characters") as caught:
+        materials_project_key()
+    assert "tooshort" not in str(caught.value)
+
+
+def test_names_are_judged_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "there.cif").touch()
+    for material_id, name, told in [
+        ("1153", "a.cif", "ids look like"),
+        (KNOWN, "POSCAR", r"ends in \.cif"),
+        (KNOWN, "there.cif", "there already"),
+        (KNOWN, "no/a.cif", "no such folder"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            fetch_crystal(material_id, tmp_path / name)

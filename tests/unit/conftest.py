@@ -1,0 +1,96 @@
+"""A campaign's folder with a few documents, as a campaign leaves it."""
+
+import pytest
+
+import loop_documents as documents
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.schemas.records import CampaignResult, IterationDoc
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(root=tmp_path / "runs", n_threads=1)
+
+
+def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDoc:
+    committee = documents.committee()
+    return IterationDoc(
+        key=key,
+        index=index,
+        dataset_key=dataset_key,
+        committee_key=committee.key,
+        explored_with=None,
+        n_labels_new=3,
+        n_labels_rejected=0,
+        n_labels_total=10 + index,
+        n_train=8,
+        errors={"test": documents.ERRORS},
+        fresh_audit_errors=None,
+        calibration=committee.calibration,
+        select_force_std_ev_per_angstrom=0.1,
+        stop_force_std_ev_per_angstrom=0.3,
+        fraction_above_select=None,
+        targets_met=False,
+        stop_reasons={},
+        decision="continue",
+        reason="no fresh dynamics were audited yet",
+    )
+
+
+def result(*keys: str) -> CampaignResult:
+    return CampaignResult(
+        name="unit",
+        outcome="budget_exhausted",
+        dataset_key="dataset",
+        committee_key="committee",
+        starts_key="starts",
+        iteration_keys=list(keys),
+        exploration_keys=[],
+        production_keys=[],
+        analysis_keys={},
+    )
+
+
+@pytest.fixture
+def started(settings):
+    """A campaign that was started and left two iterations; yields its workspace."""
+    with open_workspace(settings, "unit") as workspace:
+        spec = Campaign(name="unit").model_dump(mode="json")
+        state = {"spec": spec, "status": "running", "started_at": "2026-01-01T00:00:00+00:00"}
+        workspace.ledger.set_state("campaigns", "unit", state)
+        for index in range(2):
+            workspace.ledger.put("iterations", f"i{index}", iteration(f"i{index}", index))
+        yield workspace
+
+
+@pytest.fixture
+def add(started):
+    """Put documents of another campaign, or a result, into the same ledger."""
+
+    class Add:
+        def foreign(self, kind: str, key: str, document) -> None:
+            with_foreign_name(started, kind, key, document)
+
+        def result(self, *keys: str) -> None:
+            state = started.ledger.get("campaigns", "unit")
+            started.ledger.set_state("campaigns", "unit", state | {"result": result(*keys).model_dump()})
+
+        make_iteration = staticmethod(iteration)
+
+    return Add()
+
+
+def with_foreign_name(workspace: Workspace, kind: str, key: str, document) -> None:
+    """As in a database that campaigns share."""
+    workspace.ledger.campaign = "another"
+    workspace.ledger.put(kind, key, document)
+    workspace.ledger.campaign = "unit"
+
+
+@pytest.fixture
+def workspace(settings):
+    """The workspace that jobs of this process use."""
+    with open_workspace(settings, "unit") as workspace, use_workspace(workspace):
+        yield workspace

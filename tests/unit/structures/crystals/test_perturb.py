@@ -1,0 +1,56 @@
+"""Strained and rattled crystals."""
+
+import numpy as np
+import pytest
+
+from interphase_flows.exceptions import OverlappingAtomsError, StructureError
+from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.perturb import repeated, strained_and_rattled
+
+
+def test_the_same_seed_gives_the_same_copies_and_a_prefix():
+    crystal = load_phase("Li3P")
+    first = strained_and_rattled(crystal, 4, 0.05, 0.1, seed=3)
+    again = strained_and_rattled(crystal, 2, 0.05, 0.1, seed=3)
+    other = strained_and_rattled(crystal, 1, 0.05, 0.1, seed=4)
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(first, again, strict=False))
+    assert not np.allclose(first[0].positions, other[0].positions)
+
+
+def test_strain_is_symmetric_and_bounded():
+    crystal = load_phase("Li2S")
+    for copy in strained_and_rattled(crystal, 10, 0.05, 0.0, seed=1):
+        strain = np.linalg.solve(crystal.cell.array, copy.cell.array) - np.eye(3)
+        assert np.abs(strain).max() <= 0.05 + 1e-12
+        assert np.abs(strain - strain.T).max() < 1e-12
+        assert copy.get_scaled_positions() == pytest.approx(crystal.get_scaled_positions(), abs=1e-12)
+
+
+def test_without_strain_or_rattle_the_crystal_comes_back():
+    crystal = load_phase("Li7P3S11")
+    (copy,) = strained_and_rattled(crystal, 1, 0.0, 0.0, seed=0)
+    assert copy.positions == pytest.approx(crystal.positions)
+    assert copy.calc is None
+
+
+def test_rattle_has_the_standard_deviation_asked_for():
+    crystal = load_phase("Li7P3S11")
+    copies = strained_and_rattled(crystal, 20, 0.0, 0.05, seed=0)
+    moves = np.concatenate([copy.positions - crystal.positions for copy in copies])
+    assert moves.std() == pytest.approx(0.05, rel=0.05)
+
+
+@pytest.mark.parametrize(("min_atoms", "expected"), [(1, 2), (3, 4), (16, 16), (50, 54)])
+def test_crystals_are_repeated_until_large_enough(min_atoms, expected):
+    assert len(repeated(load_phase("Li"), min_atoms)) == expected
+
+
+def test_a_rattle_that_always_overlaps_is_refused():
+    with pytest.raises(OverlappingAtomsError, match=r"50 draws.*rattle_angstrom=2\.0"):
+        strained_and_rattled(load_phase("Li7P3S11"), 1, 0.02, 2.0, seed=0)
+
+
+@pytest.mark.parametrize(("n", "strain", "rattle"), [(-1, 0.0, 0.0), (1, 0.4, 0.0), (1, 0.0, -0.1)])
+def test_parameters_out_of_range_are_refused(n, strain, rattle):
+    with pytest.raises(StructureError, match="needed are"):
+        strained_and_rattled(load_phase("Li"), n, strain, rattle, seed=0)
