@@ -36,14 +36,14 @@ atoms.calc = GPAW(
 )
 energy = atoms.get_potential_energy(force_consistent=True)
 forces, stress = atoms.get_forces(), atoms.get_stress()
-print(json.dumps({"energy_ev": energy}))
+print(json.dumps({"energy_eV": energy}))
 """
 
 OURS = """
 import json, sys
 from pathlib import Path
 from ase.io import read
-from interphase_flows.schemas.records import LabelDoc
+from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.caching import recall
 from interphase_flows.jobs.structure_sets import store_set
@@ -58,7 +58,7 @@ with Workspace(settings, "bench") as workspace, use_workspace(workspace):
     label = recall("labels", [*batch.accepted, *batch.rejected][0], LabelDoc)
 if label.status == "rejected":
     sys.exit(f"the label was rejected: {label.reason}: {label.explanation}")
-print(json.dumps({"energy_ev": label.energy_ev, "n_scf_steps": label.details["n_scf_steps"]}))
+print(json.dumps({"energy_eV": label.energy_eV, "n_scf_steps": label.details["n_scf_steps"]}))
 """
 
 
@@ -124,8 +124,8 @@ def main() -> None:
         f"our label over bare {ours.wall_s / bare.wall_s:8.3f} wall  {ours.cpu_s / bare.cpu_s:8.3f} CPU   "
         f"goal {GOAL_RATIO}; memory goal {GOAL_GB} GB"
     )
-    difference_mev = 1000 * abs(ours.said["energy_ev"] - bare.said["energy_ev"]) / len(interface)
-    print(f"({ours.said['n_scf_steps']} SCF steps; the energies differ by {difference_mev:.4f} meV/atom)")
+    difference_meV = 1000 * abs(ours.said["energy_eV"] - bare.said["energy_eV"]) / len(interface)
+    print(f"({ours.said['n_scf_steps']} SCF steps; the energies differ by {difference_meV:.4f} meV/atom)")
 
 
 if __name__ == "__main__":

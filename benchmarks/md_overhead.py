@@ -30,7 +30,7 @@ from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committ
 TYPES = ["Li", "P", "S"]
 CUTOFF_ANGSTROM = 5.0
 N_MEMBERS = 4
-QUIET = {"select_force_std_ev_per_angstrom": None, "stop_force_std_ev_per_angstrom": None}
+QUIET = {"select_force_std_eV_per_angstrom": None, "stop_force_std_eV_per_angstrom": None}
 
 
 def cell_of_66_atoms() -> Atoms:

@@ -16,9 +16,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.schemas.records import (
-    MethodIdentity,
-)
+from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import current_workspace
 
@@ -125,9 +123,9 @@ class RecordedMethod:
         wait(seconds / self.replay.cores / self.replay.scale)
         forces = 0.1 * random.standard_normal((len(atoms), 3))
         return RawLabel(
-            energy_ev=-4.0 * len(atoms),
-            forces_ev_per_angstrom=forces - forces.mean(axis=0),
-            stress_ev_per_angstrom3=np.zeros(6),
+            energy_eV=-4.0 * len(atoms),
+            forces_eV_per_angstrom=forces - forces.mean(axis=0),
+            stress_eV_per_angstrom3=np.zeros(6),
             is_scf_converged=True,
             details={"n_scf_steps": 14, "n_electrons": 264, "n_k_points": 8, "peak_memory_gb": 1.0},
         )

@@ -23,19 +23,12 @@ from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.schemas.records import (
-    Baseline,
-    Calibration,
-    CommitteeDoc,
-    DatasetDoc,
-    ErrorSummary,
-    IterationDoc,
-    LabelBatch,
-    ModelDoc,
-    SegmentDoc,
-    StructureSetDoc,
-    Walker,
-)
+from interphase_flows.schemas.dataset import Baseline, DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelBatch
+from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary, ModelDoc
+from interphase_flows.schemas.segment import SegmentDoc, Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 N_ATOMS = 66
@@ -68,11 +61,11 @@ def _artifact(kind: str, key: str, suffix: str) -> ArtifactRef:
 def _errors(n_frames: int) -> ErrorSummary:
     return ErrorSummary(
         n_frames=n_frames,
-        energy_mae_mev_per_atom=10.0,
-        energy_rmse_mev_per_atom=12.0,
-        forces_mae_mev_per_angstrom=100.0,
-        forces_rmse_mev_per_angstrom=120.0,
-        stress_mae_mev_per_angstrom3=1.0,
+        energy_mae_meV_per_atom=10.0,
+        energy_rmse_meV_per_atom=12.0,
+        forces_mae_meV_per_angstrom=100.0,
+        forces_rmse_meV_per_angstrom=120.0,
+        stress_mae_meV_per_angstrom3=1.0,
     )
 
 
@@ -161,8 +154,8 @@ class ReplayedDatasetMaker(DatasetMaker):
                 },
                 baseline=Baseline(
                     elements=elements,
-                    energy_shifts_ev=dict.fromkeys(elements, -4.0),
-                    forces_rms_ev_per_angstrom=dict.fromkeys(elements, 0.1),
+                    energy_shifts_eV=dict.fromkeys(elements, -4.0),
+                    forces_rms_eV_per_angstrom=dict.fromkeys(elements, 0.1),
                     mean_n_neighbours=30.0,
                 ),
                 artifact=_artifact("datasets", key, ".extxyz"),
@@ -228,8 +221,8 @@ class ReplayedCommitteeMaker(CommitteeMaker):
                 calibration=Calibration(
                     n_frames=10, rank_correlation=0.5, error_per_std=3.0, coverage_of_twice_expected=0.9
                 ),
-                select_force_std_ev_per_angstrom=0.2,
-                stop_force_std_ev_per_angstrom=0.6,
+                select_force_std_eV_per_angstrom=0.2,
+                stop_force_std_eV_per_angstrom=0.6,
                 parity=_artifact("parity", key, ".npz"),
             )
 
@@ -269,9 +262,9 @@ class ReplayedSegmentMaker(SegmentMaker):
                 last_step=begun + self.n_steps,
                 n_atoms=N_ATOMS,
                 timestep_fs=self.dynamics.timestep_fs,
-                temperature_target_k=self.dynamics.temperature_K,
-                temperature_mean_k=self.dynamics.temperature_K,
-                temperature_std_k=30.0,
+                temperature_target_K=self.dynamics.temperature_K,
+                temperature_mean_K=self.dynamics.temperature_K,
+                temperature_std_K=30.0,
                 n_temperatures=n_looks,
                 continue_from=_artifact("checkpoints", key, ".npz"),
                 continue_state=key,
@@ -279,7 +272,7 @@ class ReplayedSegmentMaker(SegmentMaker):
                 candidates=_artifact("candidates", key, ".npz"),
                 n_candidates=10,
                 uncertainty_steps=[begun + n * self.watch_interval_steps for n in range(n_looks)],
-                uncertainty_ev_per_angstrom=random_of(key).random(n_looks).tolist(),
+                uncertainty_eV_per_angstrom=random_of(key).random(n_looks).tolist(),
             )
 
         return once("segments", key, SegmentDoc, compute)
@@ -321,8 +314,8 @@ class ReplayedIterationMaker(IterationMaker):
                 errors=committee.errors,
                 fresh_audit_errors=None,
                 calibration=committee.calibration,
-                select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
-                stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom,
+                select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
+                stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom,
                 fraction_above_select=0.5,
                 targets_met=False,
                 stop_reasons={each.run_id: each.stop_reason for each in segments if each is not None},

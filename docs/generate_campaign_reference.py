@@ -33,10 +33,10 @@ file has them or not, with their defaults; without `transport_grid` no such grid
 """
 
 UNIT_OF_SUFFIX = {
-    "_mev_per_angstrom": "meV/Å",
-    "_ev_per_angstrom": "eV/Å",
-    "_mev_per_atom": "meV/atom",
-    "_ev_per_atom": "eV/atom",
+    "_meV_per_angstrom": "meV/Å",
+    "_eV_per_angstrom": "eV/Å",
+    "_meV_per_atom": "meV/atom",
+    "_eV_per_atom": "eV/atom",
     "_eV_per_electron": "eV/electron",
     "_eV": "eV",
     "_angstrom": "Å",

@@ -84,8 +84,8 @@ def gamma_alone(values: Mapping[str, Any]) -> list[str]:
     )
     return [
         f"- **Gamma alone is not enough for {name}** ({values['n_atoms'][name]} atoms, but one short vector): against "
-        f"a mesh, its forces are off by up to {off['force_mev_per_angstrom']:.0f} meV/Å, its stress by "
-        f"{off['stress_mev_per_angstrom3']:.0f} meV/Å³, its energy by {off['energy_mev_per_atom']:.0f} meV per atom of "
+        f"a mesh, its forces are off by up to {off['force_meV_per_angstrom']:.0f} meV/Å, its stress by "
+        f"{off['stress_meV_per_angstrom3']:.0f} meV/Å³, its energy by {off['energy_meV_per_atom']:.0f} meV per atom of "
         f"the reaction. {others}"
     ]
 
@@ -100,7 +100,7 @@ def rows(study: Convergence) -> list[str]:
     ]
     for p in study.points:
         errors = ["yardstick" if p["is_yardstick"] else f"{p['worst'][kind]:.2f}" for kind in KINDS]
-        energy = p["reaction_energy_ev_per_atom"]
+        energy = p["reaction_energy_eV_per_atom"]
         density = f"{p['k_density_per_inverse_angstrom']:g}"
         if p["axis"] == "gamma":
             density = f"Gamma against {density}"
@@ -140,8 +140,8 @@ def lattice_rows(phases: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 name,
                 f"{p['a_angstrom']:.3f}",
                 "" if p["c_angstrom"] is None else f"{p['c_angstrom']:.3f}",
-                f"{p['bulk_modulus_gpa']:.1f}",
-                f"{p['rms_residual_mev_per_atom']:.2f}",
+                f"{p['bulk_modulus_GPa']:.1f}",
+                f"{p['rms_residual_meV_per_atom']:.2f}",
             ]
             own = first if number == 0 else [""] * len(first)
             lengths = f"{m['a_angstrom']:g}" + ("" if m["c_angstrom"] is None else f", {m['c_angstrom']:g}")
@@ -156,8 +156,8 @@ def published_cells_cost(phases: Mapping[str, Mapping[str, Any]]) -> str:
     """Say by how much the cells as published, in the middle of the volumes, lie above the minima."""
     told = []
     for name, p in phases.items():
-        published = p["points"][len(p["points"]) // 2]["energy_ev_per_atom"]
-        told.append(f"{1000 * (published - p['energy_ev_per_atom']):.1f} meV/atom for {name}")
+        published = p["points"][len(p["points"]) // 2]["energy_eV_per_atom"]
+        told.append(f"{1000 * (published - p['energy_eV_per_atom']):.1f} meV/atom for {name}")
     return ", ".join(told)
 
 
@@ -170,10 +170,10 @@ def page(kept: Mapping[str, Any]) -> str:
     steps = [n for n in labels["scf_steps"] if n is not None]
     settings = ", ".join(f"`{name}: {value}`" for name, value in reference.items() if name != "method")
     software = ", ".join(f"{name} {v}" for name, v in kept["software"].items())
-    energies = [p for p in study.points if p["reaction_energy_ev_per_atom"] is not None]
+    energies = [p for p in study.points if p["reaction_energy_eV_per_atom"] is not None]
     best = max((p for p in energies if p["axis"] == "cutoff"), key=lambda p: p["cutoff_eV"])
     at_own = next(p for p in energies if p["axis"] == "cutoff" and p["cutoff_eV"] == own["cutoff_eV"])
-    found = at_own["reaction_energy_ev_per_atom"]
+    found = at_own["reaction_energy_eV_per_atom"]
     off = abs(found - PUBLISHED_REACTION_EV_PER_ATOM)
     tolerances = ", ".join(f"{values['tolerances'][kind]:g} {unit}" for kind, (_, unit) in KINDS.items())
     errors = ", ".join(f"{own['worst'][kind]:.2f} {unit}" for kind, (_, unit) in KINDS.items())
@@ -183,9 +183,9 @@ def page(kept: Mapping[str, Any]) -> str:
         for axis in own.get("unjudged", [])
     )
     exceeded = [KINDS[kind][0].lower() for kind, margin in own["margins"].items() if margin < 0]
-    stress_gpa = own["worst"]["stress_mev_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0
+    stress_GPa = own["worst"]["stress_meV_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0
     beyond = (
-        f" Beyond its tolerance: {', '.join(exceeded)}. The error of the stress is {stress_gpa:.2f} GPa; a campaign at "
+        f" Beyond its tolerance: {', '.join(exceeded)}. The error of the stress is {stress_GPa:.2f} GPa; a campaign at "
         "constant volume may live with it, one that relaxes cells should not."
         if exceeded
         else ""
@@ -201,7 +201,7 @@ def page(kept: Mapping[str, Any]) -> str:
         f"- {own['cutoff_eV']:g} eV and {own['k_density_per_inverse_angstrom']:g} "
         f"k-points per Å⁻¹ are {'within' if own['is_within'] else '**not** within'} the tolerances ({tolerances}): the "
         f"errors are {errors}.{unjudged}{beyond}",
-        f"- {values['reaction']}: **{found:.3f} eV/atom** with these, {best['reaction_energy_ev_per_atom']:.3f} at "
+        f"- {values['reaction']}: **{found:.3f} eV/atom** with these, {best['reaction_energy_eV_per_atom']:.3f} at "
         f"{best['cutoff_eV']:g} eV, in published cells (Li7P3S11: positions relaxed with CHGNet); the published driving "
         f"force is {PUBLISHED_REACTION_EV_PER_ATOM} eV/atom, so it is {is_met} "
         f"{TARGET_EV_PER_ATOM} eV/atom of that. CHGNet gives −0.738.",
@@ -243,7 +243,7 @@ def page(kept: Mapping[str, Any]) -> str:
         *lattice_rows(lattice),
         "",
         *[
-            f"At the volume nearest to {name}'s minimum the stress along c is {phase['stress_anisotropy_gpa']:+.2f} GPa "
+            f"At the volume nearest to {name}'s minimum the stress along c is {phase['stress_anisotropy_GPa']:+.2f} GPa "
             "from that in the plane: so far is the c/a ratio of the start from the functional's own.\n"
             for name, phase in lattice.items()
             if phase["c_angstrom"] is not None

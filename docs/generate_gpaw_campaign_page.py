@@ -69,8 +69,8 @@ def page(kept: Mapping[str, Any]) -> str:
             [
                 str(each["index"]),
                 str(each["n_train"]),
-                f"{each['force_mae_mev_per_angstrom']:.0f}",
-                f"{each['energy_mae_mev_per_atom']:.1f}",
+                f"{each['force_mae_meV_per_angstrom']:.0f}",
+                f"{each['energy_mae_meV_per_atom']:.1f}",
                 str(each["n_test"] or "none"),
                 f"{each['decision']}: {each['reason']}",
             ]
@@ -118,7 +118,7 @@ def page(kept: Mapping[str, Any]) -> str:
     lines += table(
         ["share of the electrode", "reaction", "eV/atom"],
         [
-            [each["x_electrode_exact"], each["reaction"], f"{each['energy_ev_per_atom']:.3f}"]
+            [each["x_electrode_exact"], each["reaction"], f"{each['energy_eV_per_atom']:.3f}"]
             for each in kept["reaction"]
         ],
     )

@@ -68,8 +68,8 @@ def main() -> None:
                     "n_train": each.n_train,
                     "n_new_labels": each.n_new_labels,
                     "n_test": each.n_test,
-                    "force_mae_mev_per_angstrom": each.force_mae_mev_per_angstrom,
-                    "energy_mae_mev_per_atom": each.energy_mae_mev_per_atom,
+                    "force_mae_meV_per_angstrom": each.force_mae_meV_per_angstrom,
+                    "energy_mae_meV_per_atom": each.energy_mae_meV_per_atom,
                     "decision": each.decision,
                     "reason": each.reason,
                 }

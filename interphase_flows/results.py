@@ -5,8 +5,8 @@
     from interphase_flows.results import CampaignResults
 
     with CampaignResults("my_campaign") as results:
-        for label in results.labels("energy_ev<0", status="accepted", sort="-created_at", limit=10):
-            print(label.formula, label.energy_ev)
+        for label in results.labels("energy_eV<0", status="accepted", sort="-created_at", limit=10):
+            print(label.formula, label.energy_eV)
 
 Nothing here writes. Documents come one by one and are never all in memory.
 """
@@ -23,18 +23,15 @@ from numpy.typing import NDArray
 from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.records import (
-    AnalysisDoc,
-    CampaignResult,
-    CommitteeDoc,
-    DatasetDoc,
-    Document,
-    IterationDoc,
-    LabelDoc,
-    ModelDoc,
-    SegmentDoc,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
 from interphase_flows.storage.queries import (
@@ -60,7 +57,7 @@ class CampaignResults:
     """The documents and files of a campaign, to be read; a context manager.
 
     Every method that finds documents takes filters in two forms, all of which must hold: the strings of
-    ``interphase query`` (``"energy_ev<0"``, ``"origin~amorphous"``, ``"errors.test.n_frames>10"``), and keywords that
+    ``interphase query`` (``"energy_eV<0"``, ``"origin~amorphous"``, ``"errors.test.n_frames>10"``), and keywords that
     say what a field is (``status="accepted"``) or may be (``role=["audit", "explore"]``). ``sort`` names fields, with
     ``-`` before a descending one (oldest first by default), and ``limit`` is the largest number, 0 for all.
 

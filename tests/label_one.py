@@ -6,7 +6,8 @@ from pathlib import Path
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.label_structure import label_key, label_once
 from interphase_flows.reference.spec import GpawSpec
-from interphase_flows.schemas.records import LabelDoc, StructureEntry
+from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from interphase_flows.structures.structure_keys import structure_key

@@ -1,24 +1,19 @@
 """Documents of a loop, as small as they can be."""
 
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.schemas.records import (
-    Baseline,
-    Calibration,
-    CommitteeDoc,
-    DatasetDoc,
-    ErrorSummary,
-    MethodIdentity,
-    SegmentDoc,
-)
+from interphase_flows.schemas.dataset import Baseline, DatasetDoc
+from interphase_flows.schemas.label import MethodIdentity
+from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.segment import SegmentDoc
 
 NO_FILE = ArtifactRef(kind="parity", sha256="0" * 64, size_bytes=0)
 ERRORS = ErrorSummary(
     n_frames=1,
-    energy_mae_mev_per_atom=1.0,
-    energy_rmse_mev_per_atom=1.0,
-    forces_mae_mev_per_angstrom=50.0,
-    forces_rmse_mev_per_angstrom=60.0,
-    stress_mae_mev_per_angstrom3=1.0,
+    energy_mae_meV_per_atom=1.0,
+    energy_rmse_meV_per_atom=1.0,
+    forces_mae_meV_per_angstrom=50.0,
+    forces_rmse_meV_per_angstrom=60.0,
+    stress_mae_meV_per_angstrom3=1.0,
 )
 
 
@@ -35,9 +30,9 @@ def segment(run_id: str, **changes) -> SegmentDoc:
         "last_step": 100,
         "n_atoms": 4,
         "timestep_fs": 1.0,
-        "temperature_target_k": 300.0,
-        "temperature_mean_k": 300.0,
-        "temperature_std_k": 10.0,
+        "temperature_target_K": 300.0,
+        "temperature_mean_K": 300.0,
+        "temperature_std_K": 10.0,
         "n_temperatures": 5,
         "continue_from": NO_FILE,
         "continue_state": "end",
@@ -45,7 +40,7 @@ def segment(run_id: str, **changes) -> SegmentDoc:
         "candidates": None,
         "n_candidates": 0,
         "uncertainty_steps": [50, 100],
-        "uncertainty_ev_per_angstrom": [0.01, 0.02],
+        "uncertainty_eV_per_angstrom": [0.01, 0.02],
         "wall_time_s": 1.0,
     }
     return SegmentDoc(**fields | changes)
@@ -55,8 +50,8 @@ def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
     """Of lithium and sulfur."""
     baseline = Baseline(
         elements=["Li", "S"],
-        energy_shifts_ev={"Li": -1.0, "S": -1.0},
-        forces_rms_ev_per_angstrom={"Li": 1.0, "S": 1.0},
+        energy_shifts_eV={"Li": -1.0, "S": -1.0},
+        forces_rms_eV_per_angstrom={"Li": 1.0, "S": 1.0},
         mean_n_neighbours=10.0,
     )
     method = MethodIdentity(
@@ -85,7 +80,7 @@ def committee(key: str = "committee") -> CommitteeDoc:
         calibration=Calibration(
             n_frames=2, rank_correlation=None, error_per_std=5.0, coverage_of_twice_expected=1.0
         ),
-        select_force_std_ev_per_angstrom=0.1,
-        stop_force_std_ev_per_angstrom=0.3,
+        select_force_std_eV_per_angstrom=0.1,
+        stop_force_std_eV_per_angstrom=0.3,
         parity=NO_FILE,
     )

@@ -50,7 +50,7 @@ def molten(atoms: Atoms, method: CHGNetMethod, folder: Path, seed: int) -> Atoms
         atoms.calc,
         method.identity.key,
         folder,
-        temperature_k=1000.0,
+        temperature_K=1000.0,
         seed=seed,
         n_settle=30,
         n_frames=1,

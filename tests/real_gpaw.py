@@ -36,9 +36,9 @@ needs_gpaw = pytest.mark.skipif(not _is_there(), reason=WITHOUT_GPAW)
 class BareNumbers:
     """Free energy in eV, forces in eV/Å, (n_atoms, 3), stress in eV/Å³, Voigt."""
 
-    free_energy_ev: float
-    forces_ev_per_angstrom: NDArray[np.float64]
-    stress_ev_per_angstrom3: NDArray[np.float64]
+    free_energy_eV: float
+    forces_eV_per_angstrom: NDArray[np.float64]
+    stress_eV_per_angstrom3: NDArray[np.float64]
 
 
 def bare_gpaw(atoms: Atoms, cutoff_eV: float, k_points: Sequence[int] | float) -> BareNumbers:

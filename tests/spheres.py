@@ -11,7 +11,7 @@ from ase.calculators.lj import LennardJones
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.schemas.records import MethodIdentity
+from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 
 

@@ -43,8 +43,8 @@ learning:
   max_iterations: 2
   labels_per_iteration: 3
   audit_labels_per_iteration: 2
-  select_force_error_ev_per_angstrom: 0.1
-  stop_force_error_ev_per_angstrom: 20
+  select_force_error_eV_per_angstrom: 0.1
+  stop_force_error_eV_per_angstrom: 20
 production:
   n_replicas: 2
   n_segments: 2

@@ -44,8 +44,8 @@ class Record:
     """The last ionic step as the file has it: eV, eV/Å, kbar (VASP's sign), Å."""
 
     atoms: Atoms
-    free_energy_ev: float
-    sigma0_energy_ev: float
+    free_energy_eV: float
+    sigma0_energy_eV: float
     forces: np.ndarray
     stress_kbar: np.ndarray
     n_scf_steps: int
@@ -70,8 +70,8 @@ def read_record(name: str) -> Record:
     numbers = [atomic_numbers["Xe" if symbol == "X" else symbol] for symbol in symbols]
     return Record(
         atoms=Atoms(numbers, scaled_positions=fractions, cell=cell, pbc=True),
-        free_energy_ev=energies["e_fr_energy"],
-        sigma0_energy_ev=last_step["e_0_energy"],
+        free_energy_eV=energies["e_fr_energy"],
+        sigma0_energy_eV=last_step["e_0_energy"],
         forces=_rows(last.find("varray[@name='forces']")),
         stress_kbar=_rows(last.find("varray[@name='stress']")),
         n_scf_steps=len(last.findall("scstep")),

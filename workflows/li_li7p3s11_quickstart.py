@@ -16,8 +16,8 @@ campaign = Campaign(
     exploration={"dynamics": {"temperature_K": 500, "friction_per_ps": 20}, "steps_per_iteration": 150},
     learning={
         "max_iterations": 2, "labels_per_iteration": 24,
-        "select_force_error_ev_per_angstrom": 0.8,
-        "stop_force_error_ev_per_angstrom": 2.0,
+        "select_force_error_eV_per_angstrom": 0.8,
+        "stop_force_error_eV_per_angstrom": 2.0,
     },
     production={
         "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50}, "equilibration_fs": 1000,

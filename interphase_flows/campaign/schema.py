@@ -29,12 +29,12 @@ ReferenceSpec = Annotated[
 class GateSpec(Spec):
     """Limits beyond which a label never trains."""
 
-    max_force_ev_per_angstrom: Positive = 30.0
+    max_force_eV_per_angstrom: Positive = 30.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
-    energy_window_ev_per_atom: Positive = 2.0
-    max_virial_ev_per_atom: Positive = 10.0
-    max_net_force_ev_per_angstrom: Positive = 0.05
-    max_asymmetry_ev_per_angstrom: Positive = 0.02
+    energy_window_eV_per_atom: Positive = 2.0
+    max_virial_eV_per_atom: Positive = 10.0
+    max_net_force_eV_per_angstrom: Positive = 0.05
+    max_asymmetry_eV_per_angstrom: Positive = 0.02
     duplicate_tolerance_angstrom: Annotated[float, Field(gt=0.0, le=0.02)] = 0.002
 
 
@@ -50,18 +50,18 @@ class LearningSpec(Spec):
     labels_per_iteration: Count = 20
     audit_labels_per_iteration: Count = 6
     max_labels: Count = 2000
-    select_force_error_ev_per_angstrom: Positive = 0.5
-    stop_force_error_ev_per_angstrom: Positive = 1.5
-    target_force_mae_mev_per_angstrom: Positive = 100.0
+    select_force_error_eV_per_angstrom: Positive = 0.5
+    stop_force_error_eV_per_angstrom: Positive = 1.5
+    target_force_mae_meV_per_angstrom: Positive = 100.0
     target_fraction_above_select: Fraction = 0.05
     validation_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
     test_fraction: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
 
     @model_validator(mode="after")
     def _levels_in_order(self) -> "LearningSpec":
-        if self.stop_force_error_ev_per_angstrom <= self.select_force_error_ev_per_angstrom:
+        if self.stop_force_error_eV_per_angstrom <= self.select_force_error_eV_per_angstrom:
             raise ValueError(
-                "stop_force_error_ev_per_angstrom must be larger than select_force_error_ev_per_angstrom: "
+                "stop_force_error_eV_per_angstrom must be larger than select_force_error_eV_per_angstrom: "
                 "a frame is collected before it halts a segment"
             )
         if self.min_iterations > self.max_iterations:
@@ -103,7 +103,7 @@ class ThermodynamicsSpec(Spec):
     relax_with: Literal["surrogate", "reference"] = "surrogate"
     cell: Literal["automatic", "fixed", "relaxed"] = "automatic"
     max_steps: Count = 120
-    energy_error_mev_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
+    energy_error_meV_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
 
 
 class AnalysisSpec(Spec):

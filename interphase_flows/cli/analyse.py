@@ -30,7 +30,7 @@ def analyse(
     ],
     electrode: Annotated[str | None, _of_a_file("Formula, such as Li.")] = None,
     electrolyte: Annotated[str | None, _of_a_file("Formula, such as Li7P3S11.")] = None,
-    temperature_k: Annotated[
+    temperature_K: Annotated[
         float | None, typer.Option("--temperature-k", "--temperature", help="Temperature of the run, K.")
     ] = None,
     time_step_fs: Annotated[
@@ -115,7 +115,7 @@ def analyse(
             trajectory,
             campaign,
             settings_of(root),
-            temperature_K=temperature_k,
+            temperature_K=temperature_K,
             parts=parts,
             transport=transport,
         )
@@ -124,7 +124,7 @@ def analyse(
             Path(trajectory),
             electrode=electrode,
             electrolyte=electrolyte,
-            temperature_K=temperature_k,
+            temperature_K=temperature_K,
             parts=parts,
             transport=transport,
             time_step_fs=time_step_fs,

@@ -141,7 +141,7 @@ def converge(
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     options = StudyOptions(
-        cutoffs_ev=_numbers("--cutoffs", cutoffs),
+        cutoffs_eV=_numbers("--cutoffs", cutoffs),
         k_densities=_numbers("--k-densities", k_densities),
         gamma_check_density=gamma_check,
         phases=tuple(name.strip() for name in phases.split(",")) if phases else (),

@@ -18,7 +18,7 @@ def query(
     ],
     filters: Annotated[
         list[str] | None,
-        typer.Argument(help="Such as: status=rejected  'energy_ev<-100'  'origin~amorphous'. All must hold."),
+        typer.Argument(help="Such as: status=rejected  'energy_eV<-100'  'origin~amorphous'. All must hold."),
     ] = None,
     name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
     root: Root = None,
@@ -48,13 +48,13 @@ def query(
 ) -> None:
     """Find documents of a campaign.
 
-    The five lowest energies of a compound:  interphase query labels formula=Li8S4 --sort energy_ev --limit 5
+    The five lowest energies of a compound:  interphase query labels formula=Li8S4 --sort energy_eV --limit 5
 
     What failed last:  interphase query failures --sort -last_at --limit 5
 
     How many labels were refused:  interphase query labels status=rejected --count
 
-    A table for other programs:  interphase query labels --fields key,formula,energy_ev --limit 0 -o csv
+    A table for other programs:  interphase query labels --fields key,formula,energy_eV --limit 0 -o csv
 
     Labels that never train, and why:  interphase query labels --rejected
 

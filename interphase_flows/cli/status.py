@@ -160,8 +160,8 @@ def told_status(found: "CampaignStatus") -> "Iterator[str | Table]":
             table.add_row(
                 str(line.index),
                 str(line.n_labels),
-                f"{line.force_mae_mev_per_angstrom:.0f}",
-                f"{line.energy_mae_mev_per_atom:.1f}",
+                f"{line.force_mae_meV_per_angstrom:.0f}",
+                f"{line.energy_mae_meV_per_atom:.1f}",
                 line.decision,
             )
         yield table

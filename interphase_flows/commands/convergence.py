@@ -12,7 +12,7 @@ from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.runners.local import run_jobs
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 
@@ -21,7 +21,7 @@ from interphase_flows.storage.workspace import open_workspace, use_workspace
 class StudyOptions:
     """What a study sweeps and asks for; see :class:`flows.convergence_study.ConvergenceStudyMaker`."""
 
-    cutoffs_ev: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
+    cutoffs_eV: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
     k_densities: Sequence[float] = (2.0, 3.0, 4.0)
     gamma_check_density: float | None = None
     phases: Sequence[str] = ()
@@ -33,7 +33,7 @@ class StudyOptions:
 class PlannedPoint:
     """One setting of a study, and roughly what its labels cost on one core."""
 
-    cutoff_ev: float
+    cutoff_eV: float
     k_density_per_inverse_angstrom: float
     what: str
     n_labels: int
@@ -53,10 +53,10 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     planned = []
     for point in maker.points():
         spec = maker.spec_at(point)
-        model = LabelCostModel(spec.method, cutoff_ev=point["cutoff_eV"])
+        model = LabelCostModel(spec.method, cutoff_eV=point["cutoff_eV"])
         planned.append(
             PlannedPoint(
-                cutoff_ev=point["cutoff_eV"],
+                cutoff_eV=point["cutoff_eV"],
                 k_density_per_inverse_angstrom=point["k_density_per_inverse_angstrom"],
                 what=_before_the_phases(maker, point) + ", ".join(point["phases"]),
                 n_labels=sum(len(places[name]) for name in point["phases"]),
@@ -81,7 +81,7 @@ def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
     table = Table("cutoff", "k per 1/Å", "labels", "of", "cost (one core)", title=name, box=None)
     for point in planned:
         table.add_row(
-            f"{point.cutoff_ev:g} eV",
+            f"{point.cutoff_eV:g} eV",
             f"{point.k_density_per_inverse_angstrom:g}",
             str(point.n_labels),
             point.what,
@@ -131,7 +131,7 @@ def _maker(campaign: Campaign, options: StudyOptions):  # type: ignore[no-untype
 
     return ConvergenceStudyMaker(
         campaign=campaign,
-        cutoffs_ev=options.cutoffs_ev,
+        cutoffs_eV=options.cutoffs_eV,
         k_densities=options.k_densities,
         gamma_check_density=options.gamma_check_density,
         phases=options.phases,

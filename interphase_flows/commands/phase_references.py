@@ -16,7 +16,7 @@ from interphase_flows.md.phase_reference_runs import ReferenceSteps, phase_refer
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.atomic_files import atomic_path
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import phase, phase_names
 

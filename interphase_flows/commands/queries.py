@@ -22,16 +22,16 @@ from interphase_flows.storage.queries import (
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 DEFAULT_FIELDS = {
-    "labels": ["key", "status", "reason", "formula", "origin", "energy_ev", "method_name"],
+    "labels": ["key", "status", "reason", "formula", "origin", "energy_eV", "method_name"],
     "datasets": ["key", "n_frames", "method.name", "parent_key"],
     "models": ["key", "member", "seed", "n_epochs", "best_validation_loss", "dataset_key"],
     "committees": [
         "key",
         "dataset_key",
-        "select_force_std_ev_per_angstrom",
-        "stop_force_std_ev_per_angstrom",
+        "select_force_std_eV_per_angstrom",
+        "stop_force_std_eV_per_angstrom",
     ],
-    "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_k"],
+    "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_K"],
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
     "analyses": ["key", "name", "values"],
     "failures": ["failed_kind", "failed_key", "reason", "tries", "last_at", "details.explanation"],

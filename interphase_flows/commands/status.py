@@ -39,8 +39,8 @@ class IterationStatus:
 
     index: int
     n_labels: int
-    force_mae_mev_per_angstrom: float
-    energy_mae_mev_per_atom: float
+    force_mae_meV_per_angstrom: float
+    energy_mae_meV_per_atom: float
     decision: str
 
 
@@ -184,8 +184,8 @@ def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[Ite
         lines[document["index"]] = IterationStatus(
             index=document["index"],
             n_labels=document["n_labels_total"],
-            force_mae_mev_per_angstrom=errors["forces_mae_mev_per_angstrom"],
-            energy_mae_mev_per_atom=errors["energy_mae_mev_per_atom"],
+            force_mae_meV_per_angstrom=errors["forces_mae_meV_per_angstrom"],
+            energy_mae_meV_per_atom=errors["energy_mae_meV_per_atom"],
             decision=document["decision"],
         )
     return [lines[index] for index in sorted(lines)]

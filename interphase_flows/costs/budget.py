@@ -44,7 +44,7 @@ def known_label_costs(settings: Settings, campaign: Campaign) -> LabelCostModel:
         there = campaign_names(settings)
     except InterphaseError:
         there = []
-    best = LabelCostModel(campaign.reference.method, cutoff_ev=getattr(campaign.reference, "cutoff_eV", None))
+    best = LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))
     for name in sorted(there, key=lambda each: (each != campaign.name, each)):
         try:
             with open_workspace(settings, name, read_only=True) as workspace:

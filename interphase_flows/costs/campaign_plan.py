@@ -49,7 +49,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     """
     s, learning, production = campaign.structures, campaign.learning, campaign.production
     costs = costs or LabelCostModel(
-        campaign.reference.method, cutoff_ev=getattr(campaign.reference, "cutoff_eV", None)
+        campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None)
     )
     labels = plan_labels(campaign)
     n_atoms_interface = n_interface_atoms(campaign)

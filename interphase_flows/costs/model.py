@@ -43,13 +43,13 @@ LOAD_SCATTER = 0.15
 class Prior:
     """Coefficients before any label is done, and their widths: seconds on one core and three powers.
 
-    ``cutoff_ev`` is the plane-wave cut-off of what was measured, None for a method without one.
+    ``cutoff_eV`` is the plane-wave cut-off of what was measured, None for a method without one.
     """
 
     seconds: float
     powers: tuple[float, float, float]
     power_widths: tuple[float, float, float]
-    cutoff_ev: float | None = None
+    cutoff_eV: float | None = None
     log_width_of_seconds: float = 0.7  # machines, and settings beside the cut-off, differ by a factor of two
 
 
@@ -59,7 +59,7 @@ class Prior:
 # CHGNet: 0.04 s for 12 atoms, 0.10 s for 42, 0.19 s for 84; it has no electrons.
 # VASP was not at hand: its prior is GPAW's.
 CHGNET = Prior(0.10, (0.7, 0.0, 0.0), (0.25, 0.02, 0.02))
-GPAW = Prior(48.0, (1.3, 0.8, 0.9), (0.25, 0.2, 0.15), cutoff_ev=350.0)
+GPAW = Prior(48.0, (1.3, 0.8, 0.9), (0.25, 0.2, 0.15), cutoff_eV=350.0)
 PRIORS = {"chgnet": CHGNET, "gpaw": GPAW, "vasp": GPAW}
 
 
@@ -164,7 +164,7 @@ class LabelCostModel:
         Name of the reference method, for its prior.
     sizes, times_s
         Labels that are done, and how long each took.
-    cutoff_ev
+    cutoff_eV
         Plane-wave cut-off; the prior's own if None.
     """
 
@@ -173,13 +173,13 @@ class LabelCostModel:
         method: str,
         sizes: Sequence[LabelSize] = (),
         times_s: Sequence[float] = (),
-        cutoff_ev: float | None = None,
+        cutoff_eV: float | None = None,
     ) -> None:
         self.n_labels = len(sizes)
         prior = PRIORS.get(method, CHGNET)
         seconds = prior.seconds
-        if cutoff_ev is not None and prior.cutoff_ev is not None:
-            seconds *= (cutoff_ev / prior.cutoff_ev) ** PLANE_WAVE_POWER
+        if cutoff_eV is not None and prior.cutoff_eV is not None:
+            seconds *= (cutoff_eV / prior.cutoff_eV) ** PLANE_WAVE_POWER
         mean = np.array([math.log(seconds), *prior.powers])
         precision = np.diag(np.array([prior.log_width_of_seconds, *prior.power_widths]) ** -2.0)
         features = np.array([size.features for size in sizes]).reshape(-1, 4)

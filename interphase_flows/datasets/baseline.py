@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from interphase_flows.schemas.records import Baseline
+from interphase_flows.schemas.dataset import Baseline
 
 RIDGE = 1e-6
 """Keeps the fit defined when a campaign's compositions do not span its elements; far below any data."""
@@ -47,8 +47,8 @@ def fit_baseline(frames: Sequence[Atoms], cutoff_angstrom: float) -> Baseline:
     n_pairs = sum(len(neighbor_list("i", f, cutoff_angstrom)) for f in frames)
     return Baseline(
         elements=elements,
-        energy_shifts_ev={e: float(s) for e, s in zip(elements, shifts, strict=True)},
+        energy_shifts_eV={e: float(s) for e, s in zip(elements, shifts, strict=True)},
         # an element that feels no force in the first set (a perfect crystal) would get a scale of zero
-        forces_rms_ev_per_angstrom={e: max(v, 0.01) for e, v in rms.items()},
+        forces_rms_eV_per_angstrom={e: max(v, 0.01) for e, v in rms.items()},
         mean_n_neighbours=float(n_pairs / n_atoms.sum()),
     )

@@ -23,7 +23,7 @@ class LoopTargets(Protocol):
         ...
 
     @property
-    def target_force_mae_mev_per_angstrom(self) -> float:
+    def target_force_mae_meV_per_angstrom(self) -> float:
         """Largest error on the labelled random sample, in meV/Å."""
         ...
 
@@ -45,7 +45,7 @@ class Evidence:
         Labels in the data set.
     fraction_above_select
         Of the audit walkers' frames, None if there were none.
-    fresh_force_mae_mev_per_angstrom
+    fresh_force_mae_meV_per_angstrom
         Error on the labelled random sample of those frames, None if there is none.
     was_good_before
         Whether the iteration before was below both targets.
@@ -56,7 +56,7 @@ class Evidence:
     iteration: int
     n_labels: int
     fraction_above_select: float | None
-    fresh_force_mae_mev_per_angstrom: float | None
+    fresh_force_mae_meV_per_angstrom: float | None
     was_good_before: bool
     all_walkers_finished: bool
 
@@ -72,19 +72,19 @@ class Verdict:
 
 def decide(learning: LoopTargets, evidence: Evidence) -> Verdict:
     """Converged: both targets met on fresh dynamics, twice in a row.  Out of budget is another outcome."""
-    fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_mev_per_angstrom
+    fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_meV_per_angstrom
     if fraction is None or error is None:
         good, found = False, "no fresh dynamics were audited yet"
     else:
         good = (
             fraction <= learning.target_fraction_above_select
-            and error <= learning.target_force_mae_mev_per_angstrom
+            and error <= learning.target_force_mae_meV_per_angstrom
             and evidence.all_walkers_finished
         )
         found = (
             f"on fresh dynamics {fraction:.0%} of frames above the selection level (target "
             f"{learning.target_fraction_above_select:.0%}) and a force error of {error:.0f} meV/Å (target "
-            f"{learning.target_force_mae_mev_per_angstrom:.0f})"
+            f"{learning.target_force_mae_meV_per_angstrom:.0f})"
         )
         if not evidence.all_walkers_finished:
             found += "; an audit walker was stopped"

@@ -10,7 +10,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.schemas.records import LabelDoc, Split
+from interphase_flows.schemas.dataset import Split
+from interphase_flows.schemas.label import LabelDoc
 
 
 def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | None = None) -> Atoms:
@@ -21,14 +22,14 @@ def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | No
     InputError
         The label was rejected.
     """
-    if label.status != "accepted" or label.energy_ev is None:
+    if label.status != "accepted" or label.energy_eV is None:
         raise InputError(f"label {label.key} was rejected ({label.reason}) and cannot enter a data set")
     atoms = Atoms(numbers=label.numbers, positions=label.positions, cell=label.cell, pbc=True)
     atoms.calc = SinglePointCalculator(
         atoms,
-        energy=label.energy_ev,
-        forces=np.array(label.forces_ev_per_angstrom),
-        stress=np.array(label.stress_ev_per_angstrom3),
+        energy=label.energy_eV,
+        forces=np.array(label.forces_eV_per_angstrom),
+        stress=np.array(label.stress_eV_per_angstrom3),
     )
     atoms.info.update(label_key=label.key, origin=origin or label.origin, method=label.method_name)
     if split is not None:

@@ -40,34 +40,34 @@ class Gates:
 
     Parameters
     ----------
-    max_force_ev_per_angstrom
+    max_force_eV_per_angstrom
         Largest norm of a force.
     min_distance_fraction
         Smallest distance, as a fraction of the sum of covalent radii.
-    energy_window_ev_per_atom
+    energy_window_eV_per_atom
         Largest distance of the energy per atom from the campaign's fit of its composition.
-    max_virial_ev_per_atom
+    max_virial_eV_per_atom
         Largest principal stress times the volume of an atom.  That is the energy an atom gains per unit of
         strain, so no solid held together by a few eV per atom goes beyond; nor does vacuum in the cell
         change it, as it would change a limit in eV/Å³.  Labels of rattled, strained, molten and reacting
         cells of Li, P and S have 0.07 to 2.7 eV; the same numbers in GPa would be 160 times as many, in
         kbar 1602 times, and so even the calmest of them would be found.  A crystal at rest has next to no
         stress in any unit.
-    max_net_force_ev_per_angstrom
+    max_net_force_eV_per_angstrom
         Largest sum of all forces, divided by the square root of the number of atoms: what a grid leaves
         behind on each atom adds up like noise, one wrong force does not.
-    max_asymmetry_ev_per_angstrom
+    max_asymmetry_eV_per_angstrom
         Largest difference between forces that the symmetry of the crystal maps onto each other.
     duplicate_tolerance_angstrom
         Two structures are one if a rigid motion brings all their atoms this near to each other.
     """
 
-    max_force_ev_per_angstrom: float = 30.0
+    max_force_eV_per_angstrom: float = 30.0
     min_distance_fraction: float = 0.55
-    energy_window_ev_per_atom: float = 2.0
-    max_virial_ev_per_atom: float = 10.0
-    max_net_force_ev_per_angstrom: float = 0.05
-    max_asymmetry_ev_per_angstrom: float = 0.02
+    energy_window_eV_per_atom: float = 2.0
+    max_virial_eV_per_atom: float = 10.0
+    max_net_force_eV_per_angstrom: float = 0.05
+    max_asymmetry_eV_per_angstrom: float = 0.02
     duplicate_tolerance_angstrom: float = 0.002
 
     def before(self, atoms: Atoms) -> Rejection | None:
@@ -106,57 +106,57 @@ class Gates:
             return Rejection(
                 "theory_changed", f"an error handler left the campaign's level of theory: {told}"
             )
-        energy_ev = raw.energy_ev
-        forces, stress = np.asarray(raw.forces_ev_per_angstrom), np.asarray(raw.stress_ev_per_angstrom3)
-        if energy_ev is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
+        energy_eV = raw.energy_eV
+        forces, stress = np.asarray(raw.forces_eV_per_angstrom), np.asarray(raw.stress_eV_per_angstrom3)
+        if energy_eV is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
             return Rejection(
                 "missing_property",
-                f"energy {energy_ev}, forces of shape {forces.shape}, stress {stress.shape}",
+                f"energy {energy_eV}, forces of shape {forces.shape}, stress {stress.shape}",
             )
-        if not (np.isfinite(energy_ev) and np.isfinite(forces).all() and np.isfinite(stress).all()):
+        if not (np.isfinite(energy_eV) and np.isfinite(forces).all() and np.isfinite(stress).all()):
             return Rejection("not_finite", "energy, forces or stress is not a number")
         return self._of_stress(atoms, stress) or self._of_forces(atoms, forces)
 
-    def _of_stress(self, atoms: Atoms, stress_ev_per_angstrom3: NDArray[np.float64]) -> Rejection | None:
-        principal = np.linalg.eigvalsh(voigt_6_to_full_3x3_stress(stress_ev_per_angstrom3))
+    def _of_stress(self, atoms: Atoms, stress_eV_per_angstrom3: NDArray[np.float64]) -> Rejection | None:
+        principal = np.linalg.eigvalsh(voigt_6_to_full_3x3_stress(stress_eV_per_angstrom3))
         largest = float(np.abs(principal).max())
         volume_per_atom = atoms.get_volume() / len(atoms)
-        virial_ev = largest * volume_per_atom
+        virial_eV = largest * volume_per_atom
         # a dimer in a box is one short bond: its virial is force times distance, and the limit of forces judges it
         is_in_a_box = volume_per_atom > SPARSE_ANGSTROM3_PER_ATOM
-        if virial_ev > self.max_virial_ev_per_atom and not is_in_a_box:
+        if virial_eV > self.max_virial_eV_per_atom and not is_in_a_box:
             return Rejection(
                 "stress_units",
-                f"a principal stress of {largest:.3g} eV/Å³ ({largest / GPa:.0f} GPa) is {virial_ev:.1f} eV per atom "
-                f"and unit of strain, over {self.max_virial_ev_per_atom}: is it in GPa or kbar?",
+                f"a principal stress of {largest:.3g} eV/Å³ ({largest / GPa:.0f} GPa) is {virial_eV:.1f} eV per atom "
+                f"and unit of strain, over {self.max_virial_eV_per_atom}: is it in GPa or kbar?",
             )
         return None
 
-    def _of_forces(self, atoms: Atoms, forces_ev_per_angstrom: NDArray[np.float64]) -> Rejection | None:
-        largest = float(np.linalg.norm(forces_ev_per_angstrom, axis=1).max())
-        if largest > self.max_force_ev_per_angstrom:
+    def _of_forces(self, atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> Rejection | None:
+        largest = float(np.linalg.norm(forces_eV_per_angstrom, axis=1).max())
+        if largest > self.max_force_eV_per_angstrom:
             return Rejection(
-                "max_force", f"largest force {largest:.2f} eV/Å exceeds {self.max_force_ev_per_angstrom} eV/Å"
+                "max_force", f"largest force {largest:.2f} eV/Å exceeds {self.max_force_eV_per_angstrom} eV/Å"
             )
-        net = float(np.linalg.norm(forces_ev_per_angstrom.sum(axis=0)))
-        limit = self.max_net_force_ev_per_angstrom * len(atoms) ** 0.5
+        net = float(np.linalg.norm(forces_eV_per_angstrom.sum(axis=0)))
+        limit = self.max_net_force_eV_per_angstrom * len(atoms) ** 0.5
         if net > limit:
             return Rejection(
                 "net_force",
                 f"the forces add up to {net:.3f} eV/Å, over {limit:.3f} eV/Å for {len(atoms)} atoms: no cell "
                 "pulls itself away",
             )
-        asymmetry, n_operations = largest_asymmetry(atoms, forces_ev_per_angstrom)
-        if asymmetry > self.max_asymmetry_ev_per_angstrom:
+        asymmetry, n_operations = largest_asymmetry(atoms, forces_eV_per_angstrom)
+        if asymmetry > self.max_asymmetry_eV_per_angstrom:
             return Rejection(
                 "asymmetric_forces",
                 f"forces that one of {n_operations} symmetry operations maps onto each other differ by "
-                f"{asymmetry:.3f} eV/Å, over {self.max_asymmetry_ev_per_angstrom} eV/Å",
+                f"{asymmetry:.3f} eV/Å, over {self.max_asymmetry_eV_per_angstrom} eV/Å",
             )
         return None
 
     def energy_outliers(
-        self, compositions: NDArray[np.float64], energies_ev: NDArray[np.float64]
+        self, compositions: NDArray[np.float64], energies_eV: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Mark labels whose energy per atom lies outside the window around the fit of their composition.
 
@@ -164,7 +164,7 @@ class Gates:
         ----------
         compositions
             Atoms of each element, (n_labels, n_elements).
-        energies_ev
+        energies_eV
             Total energies, (n_labels,).
 
         Returns
@@ -174,14 +174,14 @@ class Gates:
             the outliers do not move it.
         """
         n_atoms = compositions.sum(axis=1)
-        fractions, per_atom = compositions / n_atoms[:, None], energies_ev / n_atoms
+        fractions, per_atom = compositions / n_atoms[:, None], energies_eV / n_atoms
         keep = np.ones(len(per_atom), dtype=bool)
         residual = np.zeros_like(per_atom)
         for _ in range(3):  # refit without the outliers until they stop moving the fit
             shifts = np.linalg.lstsq(fractions[keep], per_atom[keep], rcond=None)[0]
             residual = per_atom - fractions @ shifts
             residual = residual - np.median(residual[keep])
-            keep = np.abs(residual) <= self.energy_window_ev_per_atom
+            keep = np.abs(residual) <= self.energy_window_eV_per_atom
             if not keep.any():
                 break
         return np.asarray(~keep)

@@ -17,14 +17,14 @@ def region_of_atom(
     atoms
         With ``side`` (0 electrode, 1 electrolyte) per atom, as an interface has it.
     index
-        The atom; by default the one of largest ``force_std_ev_per_angstrom``, if that is known.
+        The atom; by default the one of largest ``force_std_eV_per_angstrom``, if that is known.
     reach_angstrom
         An atom with an atom of the other side this near stands in the reaction zone.
     """
     if "side" not in atoms.arrays:
         return "bulk"
     if index is None:
-        spread = atoms.arrays.get("force_std_ev_per_angstrom")
+        spread = atoms.arrays.get("force_std_eV_per_angstrom")
         index = int(np.argmax(spread)) if spread is not None else 0
     side = atoms.arrays["side"]
     first, second = neighbor_list("ij", atoms, reach_angstrom)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from interphase_flows.schemas.records import Split
+from interphase_flows.schemas.dataset import Split
 
 
 def _rank(origin: str, seed: int) -> str:

@@ -30,7 +30,7 @@ def symmetry_operations(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.floa
     return rotations[chosen], translations[chosen]
 
 
-def largest_asymmetry(atoms: Atoms, forces_ev_per_angstrom: NDArray[np.float64]) -> tuple[float, int]:
+def largest_asymmetry(atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> tuple[float, int]:
     """Return the largest difference between a force and the image of its partner's, and the number of operations.
 
     An operation of the space group maps atom i onto atom j and must map the force on i onto the force on j
@@ -52,7 +52,7 @@ def largest_asymmetry(atoms: Atoms, forces_ev_per_angstrom: NDArray[np.float64])
         images = np.mod(fractional @ rotation.T + translation, 1.0)
         images[images >= 1.0] = 0.0  # np.mod of a tiny negative number
         partner = tree.query(images)[1]
-        turned = forces_ev_per_angstrom @ (lattice @ rotation @ np.linalg.inv(lattice)).T
-        difference = np.linalg.norm(forces_ev_per_angstrom[partner] - turned, axis=1)
+        turned = forces_eV_per_angstrom @ (lattice @ rotation @ np.linalg.inv(lattice)).T
+        difference = np.linalg.norm(forces_eV_per_angstrom[partner] - turned, axis=1)
         worst = max(worst, float(difference.max()))
     return worst, len(rotations)

@@ -12,15 +12,12 @@ from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
-from interphase_flows.schemas.records import (
-    CommitteeDoc,
-    DatasetDoc,
-    IterationDoc,
-    LabelBatch,
-    SegmentDoc,
-    StructureSetDoc,
-    Walker,
-)
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelBatch
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc, Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 
 
 @dataclass

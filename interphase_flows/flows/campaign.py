@@ -55,7 +55,7 @@ class CampaignMaker(Maker):
             relaxation.name = f"relax {name}"
             relaxations.append(relaxation)
         reaction = ReactionMaker(
-            energy_error_mev_per_atom=spec.thermodynamics.energy_error_mev_per_atom
+            energy_error_meV_per_atom=spec.thermodynamics.energy_error_meV_per_atom
         ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         interphase = InterphaseMaker(

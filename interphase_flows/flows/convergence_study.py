@@ -57,7 +57,7 @@ class ConvergenceStudyMaker(Maker):
     ----------
     campaign
         Its reference method is studied, on its phases, within its gates.
-    cutoffs_ev, k_densities
+    cutoffs_eV, k_densities
         Values of each axis; the campaign's own are added. The largest is the yardstick.
     gamma_check_density
         Density of the mesh against which Gamma alone is judged for cells that the campaign labels with Gamma.  If
@@ -73,7 +73,7 @@ class ConvergenceStudyMaker(Maker):
     """
 
     campaign: Campaign
-    cutoffs_ev: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
+    cutoffs_eV: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
     k_densities: Sequence[float] = (2.0, 3.0, 4.0)
     gamma_check_density: float | None = None
     phases: Sequence[str] = ()
@@ -97,7 +97,7 @@ class ConvergenceStudyMaker(Maker):
                 "choose gpaw or vasp"
             )
         own = {CUTOFF: float(getattr(spec, CUTOFF)), K_DENSITY: float(getattr(spec, K_DENSITY))}
-        for name, values in (("cutoffs", self.cutoffs_ev), ("k-densities", self.k_densities)):
+        for name, values in (("cutoffs", self.cutoffs_eV), ("k-densities", self.k_densities)):
             if any(not value > 0 for value in values):
                 raise InputError(
                     f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive"
@@ -110,7 +110,7 @@ class ConvergenceStudyMaker(Maker):
         points = [{"axis": "own", **own, "phases": every}]
         points += [
             {"axis": "cutoff", **own, CUTOFF: float(value), "phases": every}
-            for value in sorted(set(self.cutoffs_ev))
+            for value in sorted(set(self.cutoffs_eV))
             if value != own[CUTOFF]
         ]
         for value in sorted({float(value) for value in self.k_densities} - {own[K_DENSITY]}):
@@ -155,7 +155,7 @@ class ConvergenceStudyMaker(Maker):
             return False
         spec = self.spec_at(point)
         # by the prior alone: labels that are done would move the limit, and with it the points of the study
-        model = LabelCostModel(spec.method, cutoff_ev=point[CUTOFF])
+        model = LabelCostModel(spec.method, cutoff_eV=point[CUTOFF])
         return model.estimate_s(label_size(spec, cell)) > self.max_label_cost_s
 
     def places(self) -> dict[str, list[int]]:

@@ -9,13 +9,9 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.segments import SegmentMaker, advanced
 from interphase_flows.md.schedule import next_leg, total_steps
-from interphase_flows.schemas.records import (
-    CommitteeDoc,
-    MeltQuenchWalker,
-    SegmentDoc,
-    StructureSetDoc,
-    Walker,
-)
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import MeltQuenchWalker, SegmentDoc, Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 
 PACKING_SEED = 100_000
 """First seed of packings that walkers melt. No amorphous cell that a campaign begins with has such a seed: what trains

@@ -17,7 +17,7 @@ from interphase_flows.jobs.interfaces import InterfaceMaker, SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.reference.registry import method_spec
-from interphase_flows.schemas.records import Walker
+from interphase_flows.schemas.segment import Walker
 
 AMORPHOUS_SEED = 100
 SNAPSHOT_SEED = 200

@@ -7,7 +7,9 @@ from jobflow import Flow, Maker
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.schemas.records import CommitteeDoc, StructureSetDoc, Walker
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 
 REPLICA_SEED = 500
 

@@ -13,7 +13,9 @@ from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.transport_grid import GridFitMaker
-from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, Walker
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import Walker
 
 CELL_SEED = 1_000_000
 """First seed of the grid's cells: above those of all other packings of a campaign."""

@@ -17,7 +17,7 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.packings import packing_on_line
 from interphase_flows.structures.crystals.library import phase

@@ -12,7 +12,7 @@ from interphase_flows.analysis.pipeline.interface_analysis import Survey, survey
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.records import SegmentDoc
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 
 

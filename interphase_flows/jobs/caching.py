@@ -21,7 +21,7 @@ from interphase_flows.runtime.fencing import before_write
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.schemas.records import Document
+from interphase_flows.schemas.document import Document
 from interphase_flows.storage import pending_results as unrecorded
 from interphase_flows.storage.workspace import current_workspace
 

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from jobflow import job
 
 from interphase_flows.exceptions import InterphaseError
-from interphase_flows.schemas.records import (
-    AnalysisDoc,
-    CampaignResult,
-    CommitteeDoc,
-    DatasetDoc,
-    IterationDoc,
-    SegmentDoc,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 

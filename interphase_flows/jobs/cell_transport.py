@@ -16,7 +16,9 @@ from interphase_flows.exceptions import AnalysisError, InputError
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.segments import BROKEN
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.composition import composition_of_phase
@@ -177,7 +179,7 @@ def _broken(chain: Sequence[SegmentDoc]) -> str:
     first = next((s for s in chain if s.stop_reason in BROKEN), None)
     if first is None:
         return ""
-    return f"the run broke at {first.temperature_target_k:g} K ({first.stop_reason}): {first.explanation}".rstrip(
+    return f"the run broke at {first.temperature_target_K:g} K ({first.stop_reason}): {first.explanation}".rstrip(
         ": "
     )
 
@@ -193,9 +195,9 @@ def _not_stationary(found: OnsagerResult) -> str:
 
 def _trust(chain: Sequence[SegmentDoc], committee: CommitteeDoc) -> dict[str, int]:
     """Count the committee's looks, and those in which it disagreed."""
-    seen = np.array([u for s in chain for u in s.uncertainty_ev_per_angstrom])
+    seen = np.array([u for s in chain for u in s.uncertainty_eV_per_angstrom])
     return {
         "n_looks": len(seen),
-        "n_above_select": int((seen > committee.select_force_std_ev_per_angstrom).sum()),
-        "n_above_stop": int((seen > committee.stop_force_std_ev_per_angstrom).sum()),
+        "n_above_select": int((seen > committee.select_force_std_eV_per_angstrom).sum()),
+        "n_above_stop": int((seen > committee.stop_force_std_eV_per_angstrom).sum()),
     }

@@ -17,12 +17,14 @@ from interphase_flows.reference.convergence import (
     Tolerances,
     choose,
     deviation,
-    reaction_energy_ev_per_atom,
+    reaction_energy_eV_per_atom,
     reaction_weights,
     with_stand_ins,
 )
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
-from interphase_flows.schemas.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from interphase_flows.structures.crystals.smallest_cells import smallest_cell
@@ -169,8 +171,8 @@ class ConvergenceMaker(Maker):
             if point["axis"] == "gamma":
                 gamma = deviation({name: own.get(name) for name in found}, found, {})
                 swapped = deviation(own, {**own, **found}, weights)
-                gamma.energy_mev_per_atom.update(
-                    {k: v for k, v in swapped.energy_mev_per_atom.items() if k == "reaction"}
+                gamma.energy_meV_per_atom.update(
+                    {k: v for k, v in swapped.energy_meV_per_atom.items() if k == "reaction"}
                 )
                 rows.append(_row(point, "gamma", gamma, False, {**own, **found}, weights, labelled))
         choice = choose(deviations["cutoff"], deviations["k_density"], self.tolerances)
@@ -207,7 +209,7 @@ class ConvergenceMaker(Maker):
                 "chosen": None
                 if choice is None
                 else _setting(
-                    choice.cutoff_ev, choice.k_density_per_inverse_angstrom, choice.deviation, self.tolerances
+                    choice.cutoff_eV, choice.k_density_per_inverse_angstrom, choice.deviation, self.tolerances
                 ),
                 "gamma": None if gamma is None else gamma.worst,
                 "wall_time_s": sum(label.wall_time_s for found in labels for label in found.values()),
@@ -250,15 +252,15 @@ def _numbers(phases: Sequence[str], labels: Mapping[str, LabelDoc]) -> dict[str,
         perfect = labels.get(f"{FAMILY}/{name}/{PERFECT}")
         displaced = labels.get(f"{FAMILY}/{name}/{DISPLACED}")
         judged = displaced or perfect
-        if perfect is None or judged is None or perfect.energy_ev is None or judged.energy_ev is None:
+        if perfect is None or judged is None or perfect.energy_eV is None or judged.energy_eV is None:
             result[name] = None
             continue
         n_atoms = len(perfect.numbers)
         result[name] = PhaseNumbers(
-            perfect.energy_ev / n_atoms,
-            None if displaced is None else judged.energy_ev / n_atoms,
-            np.asarray(judged.forces_ev_per_angstrom),
-            np.asarray(judged.stress_ev_per_angstrom3),
+            perfect.energy_eV / n_atoms,
+            None if displaced is None else judged.energy_eV / n_atoms,
+            np.asarray(judged.forces_eV_per_angstrom),
+            np.asarray(judged.stress_eV_per_angstrom3),
         )
     return result
 
@@ -280,16 +282,16 @@ def _row(
         "errors": {kind: getattr(found, kind) for kind in found.worst},
         "worst": found.worst,
         "missing": list(found.missing),
-        "reaction_energy_ev_per_atom": reaction_energy_ev_per_atom(numbers, weights) if weights else None,
+        "reaction_energy_eV_per_atom": reaction_energy_eV_per_atom(numbers, weights) if weights else None,
         "wall_time_s": sum(label.wall_time_s for label in labels.values()),
     }
 
 
 def _setting(
-    cutoff_ev: float, k_density: float, found: Deviation, tolerances: Tolerances
+    cutoff_eV: float, k_density: float, found: Deviation, tolerances: Tolerances
 ) -> dict[str, object]:
     return {
-        "cutoff_eV": cutoff_ev,
+        "cutoff_eV": cutoff_eV,
         "k_density_per_inverse_angstrom": k_density,
         "worst": found.worst,
         "margins": found.margins(tolerances),

@@ -19,7 +19,8 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import once, recall
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
-from interphase_flows.schemas.records import SPLITS, DatasetDoc, LabelBatch, LabelDoc, MethodIdentity, Split
+from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, Split
+from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "datasets"
@@ -166,7 +167,7 @@ class DatasetMaker(Maker):
         outliers = Gates(**self.gates.model_dump()).energy_outliers(
             composition_matrix(solids, elements), np.array([f.get_potential_energy() for f in solids])
         )
-        reason = f"energy per atom is over {self.gates.energy_window_ev_per_atom} eV from the fit of its composition"
+        reason = f"energy per atom is over {self.gates.energy_window_eV_per_atom} eV from the fit of its composition"
         return [
             _left_out(frames.pop(judged[index]), "energy_window", reason)
             for index in np.flatnonzero(outliers)[::-1]

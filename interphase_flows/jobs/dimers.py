@@ -9,7 +9,7 @@ from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.structure_sets import KIND, store_set
-from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import phase
 from interphase_flows.structures.dimers import dimers, isolated_atoms
 from interphase_flows.structures.structure_keys import structure_key

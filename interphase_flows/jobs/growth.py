@@ -11,8 +11,9 @@ from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
 from interphase_flows.jobs.caching import once
-from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.replica_values import split_replicas
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
 

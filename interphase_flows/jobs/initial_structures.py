@@ -12,7 +12,8 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.records import MeltQuenchWalker, StructureSetDoc, Walker
+from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 INITIAL_SET = "initial structures"

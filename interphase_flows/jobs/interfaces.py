@@ -16,7 +16,7 @@ from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import phase
 from interphase_flows.structures.interfaces import builder as interfaces

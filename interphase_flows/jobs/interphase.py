@@ -21,7 +21,8 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import once
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import phase
 

@@ -12,21 +12,18 @@ from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.records import (
-    CommitteeDoc,
-    DatasetDoc,
-    ErrorSummary,
-    IterationDoc,
-    LabelBatch,
-    SegmentDoc,
-)
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelBatch
+from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 
 
-def fraction_above(segments: Sequence[SegmentDoc], level_ev_per_angstrom: float) -> float | None:
+def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float) -> float | None:
     """Return the fraction of watched frames at or above a level, None if none was watched."""
-    seen = [u for segment in segments for u in segment.uncertainty_ev_per_angstrom]
-    return sum(u >= level_ev_per_angstrom for u in seen) / len(seen) if seen else None
+    seen = [u for segment in segments for u in segment.uncertainty_eV_per_angstrom]
+    return sum(u >= level_eV_per_angstrom for u in seen) / len(seen) if seen else None
 
 
 @dataclass
@@ -71,7 +68,7 @@ class IterationMaker(Maker):
             fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
             audited = [s for s in done if s.role == "audit"]
             fraction = (
-                fraction_above(audited, explorer.select_force_std_ev_per_angstrom) if explorer else None
+                fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
             )
             n_total = sum(dataset.n_frames.values())
             verdict = decide(
@@ -80,7 +77,7 @@ class IterationMaker(Maker):
                     iteration=index,
                     n_labels=n_total,
                     fraction_above_select=fraction,
-                    fresh_force_mae_mev_per_angstrom=fresh.forces_mae_mev_per_angstrom if fresh else None,
+                    fresh_force_mae_meV_per_angstrom=fresh.forces_mae_meV_per_angstrom if fresh else None,
                     was_good_before=bool(history) and history[-1].targets_met,
                     # a segment that is missing failed as a job, and may have been an audit
                     all_walkers_finished=len(done) == len(segments)
@@ -100,8 +97,8 @@ class IterationMaker(Maker):
                 errors=committee.errors,
                 fresh_audit_errors=fresh,
                 calibration=committee.calibration,
-                select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
-                stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom,
+                select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
+                stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom,
                 fraction_above_select=fraction,
                 targets_met=verdict.targets_met,
                 stop_reasons={s.run_id: s.stop_reason for s in done},
@@ -115,8 +112,8 @@ class IterationMaker(Maker):
             "iteration",
             index,
             self.learning.max_iterations,
-            f"{document.n_labels_total} labels, held-out forces {error.forces_mae_mev_per_angstrom:.0f} meV/Å, "
-            f"energy {error.energy_mae_mev_per_atom:.0f} meV/atom: {document.decision}",
+            f"{document.n_labels_total} labels, held-out forces {error.forces_mae_meV_per_angstrom:.0f} meV/Å, "
+            f"energy {error.energy_mae_meV_per_atom:.0f} meV/atom: {document.decision}",
         )
         return document
 

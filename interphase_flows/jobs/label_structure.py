@@ -16,11 +16,8 @@ from interphase_flows.jobs.caching import once
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.schemas.records import (
-    LabelDoc,
-    MethodIdentity,
-    StructureEntry,
-)
+from interphase_flows.schemas.label import LabelDoc, MethodIdentity
+from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.storage.archive import SUFFIX, archive_bytes
 from interphase_flows.storage.workspace import current_workspace
 
@@ -38,11 +35,11 @@ def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | 
         structure=structure_key,
         method=method_key,
         # the window of energies is judged later, where there is something to compare with
-        max_force_ev_per_angstrom=gates.max_force_ev_per_angstrom,
+        max_force_eV_per_angstrom=gates.max_force_eV_per_angstrom,
         min_distance_fraction=gates.min_distance_fraction,
-        max_virial_ev_per_atom=gates.max_virial_ev_per_atom,
-        max_net_force_ev_per_angstrom=gates.max_net_force_ev_per_angstrom,
-        max_asymmetry_ev_per_angstrom=gates.max_asymmetry_ev_per_angstrom,
+        max_virial_eV_per_atom=gates.max_virial_eV_per_atom,
+        max_net_force_eV_per_angstrom=gates.max_net_force_eV_per_angstrom,
+        max_asymmetry_eV_per_angstrom=gates.max_asymmetry_eV_per_angstrom,
         repeats=repeats,
     )
 
@@ -128,9 +125,9 @@ def label_structure(
     return document.model_copy(
         update={
             "status": "accepted",
-            "energy_ev": raw.energy_ev,
-            "forces_ev_per_angstrom": raw.forces_ev_per_angstrom.tolist(),
-            "stress_ev_per_angstrom3": raw.stress_ev_per_angstrom3.tolist(),
+            "energy_eV": raw.energy_eV,
+            "forces_eV_per_angstrom": raw.forces_eV_per_angstrom.tolist(),
+            "stress_eV_per_angstrom3": raw.stress_eV_per_angstrom3.tolist(),
             "wall_time_s": time.monotonic() - started,
             **recorded,
         }

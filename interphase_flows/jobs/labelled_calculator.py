@@ -10,7 +10,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.label_structure import label_once
 from interphase_flows.reference.labelling import ReferenceMethod
-from interphase_flows.schemas.records import StructureEntry
+from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.structures.structure_keys import structure_key
 
 
@@ -56,9 +56,9 @@ class LabelledCalculator(Calculator):
                 reason=label.reason or "rejected",
             )
         self.results = {
-            "energy": label.energy_ev,
-            "forces": np.asarray(label.forces_ev_per_angstrom),
-            "stress": np.asarray(label.stress_ev_per_angstrom3),
+            "energy": label.energy_eV,
+            "forces": np.asarray(label.forces_eV_per_angstrom),
+            "stress": np.asarray(label.stress_eV_per_angstrom3),
         }
 
 

@@ -20,12 +20,8 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import SCF, emit, listening
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import (
-    LabelBatch,
-    LabelDoc,
-    MethodIdentity,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300

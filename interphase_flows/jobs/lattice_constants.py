@@ -12,7 +12,9 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import once, recall
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
-from interphase_flows.schemas.records import AnalysisDoc, LabelBatch, LabelDoc, StructureSetDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
 from interphase_flows.structures.crystals.smallest_cells import conventional_lengths_angstrom, smallest_cell
@@ -100,27 +102,27 @@ def _fitted(name: str, labels: Sequence[LabelDoc]) -> dict[str, object]:
     cells = [np.asarray(label.cell) for label in labels]
     volumes = [abs(float(np.linalg.det(cell))) for cell in cells]
     n_atoms = len(labels[0].numbers) if labels else 0
-    curve = fit_birch_murnaghan(volumes, [float(label.energy_ev or 0.0) for label in labels], n_atoms)
+    curve = fit_birch_murnaghan(volumes, [float(label.energy_eV or 0.0) for label in labels], n_atoms)
     nearest = int(np.argmin(np.abs(np.array(volumes) - curve.volume_angstrom3)))
     scale = (curve.volume_angstrom3 / volumes[nearest]) ** (1 / 3)
     at_rest = Atoms(labels[0].numbers, labels[nearest].positions, cell=cells[nearest])
     lengths = scale * conventional_lengths_angstrom(at_rest)
-    stress = np.asarray(labels[nearest].stress_ev_per_angstrom3)[:3] * GPA_PER_EV_PER_ANGSTROM3
+    stress = np.asarray(labels[nearest].stress_eV_per_angstrom3)[:3] * GPA_PER_EV_PER_ANGSTROM3
     is_cubic = bool(np.allclose(lengths, lengths[0], rtol=1e-6))
     return {
         "a_angstrom": float(lengths[0]),
         # the shape of the cell is that of the start: c/a is not fitted
         "c_angstrom": None if is_cubic else float(lengths[2]),
         "volume_angstrom3_per_atom": curve.volume_angstrom3 / n_atoms,
-        "energy_ev_per_atom": curve.energy_ev / n_atoms,
-        "bulk_modulus_gpa": curve.bulk_modulus_gpa,
-        "rms_residual_mev_per_atom": curve.rms_residual_mev_per_atom,
+        "energy_eV_per_atom": curve.energy_eV / n_atoms,
+        "bulk_modulus_GPa": curve.bulk_modulus_GPa,
+        "rms_residual_meV_per_atom": curve.rms_residual_meV_per_atom,
         "n_points": curve.n_points,
-        "stress_anisotropy_gpa": float(stress[2] - (stress[0] + stress[1]) / 2),
+        "stress_anisotropy_GPa": float(stress[2] - (stress[0] + stress[1]) / 2),
         "points": [
             {
                 "volume_angstrom3_per_atom": v / n_atoms,
-                "energy_ev_per_atom": float(label.energy_ev or 0.0) / n_atoms,
+                "energy_eV_per_atom": float(label.energy_eV or 0.0) / n_atoms,
             }
             for v, label in sorted(zip(volumes, labels, strict=True), key=lambda pair: pair[0])
         ],

@@ -10,7 +10,10 @@ from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import once, recall
 from interphase_flows.jobs.train import INTERFACE_FAMILIES, load_committee
-from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, DatasetDoc, IterationDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"

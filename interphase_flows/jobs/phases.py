@@ -22,8 +22,10 @@ from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.phase_reference_runs import ReferenceSteps, phase_references
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import AnalysisDoc, CommitteeDoc, SegmentDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.replica_values import split_replicas
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.composition import composition_of_phase
 from interphase_flows.structures.crystals.library import phase

@@ -17,14 +17,11 @@ from interphase_flows.jobs.caching import once, recall
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.records import (
-    AnalysisDoc,
-    CommitteeDoc,
-    LabelBatch,
-    LabelDoc,
-    SegmentDoc,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 FAMILY = "production"
@@ -121,9 +118,9 @@ class ProductionAuditMaker(Maker):
             "by_replica": {origin: s.model_dump() for origin, s in sorted(summaries.items())},
         }
         for name in (
-            "forces_mae_mev_per_angstrom",
-            "forces_rmse_mev_per_angstrom",
-            "energy_mae_mev_per_atom",
+            "forces_mae_meV_per_angstrom",
+            "forces_rmse_meV_per_angstrom",
+            "energy_mae_meV_per_atom",
         ):
             band = over_replicas([getattr(s, name) for s in summaries.values()])
             error = float(band.standard_error)

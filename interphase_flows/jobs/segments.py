@@ -20,7 +20,9 @@ from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import CommitteeWatch
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import CommitteeDoc, SegmentDoc, StructureSetDoc, Walker
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc, Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "segments"
@@ -103,8 +105,8 @@ class SegmentMaker(Maker):
             )
         watch = CommitteeWatch(
             interval_steps=self.watch_interval_steps,
-            select_force_std_ev_per_angstrom=committee.select_force_std_ev_per_angstrom,
-            stop_force_std_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom
+            select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
+            stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom
             if self.stops_when_uncertain
             else None,
             close_contact_fraction=self.min_distance_fraction,
@@ -159,9 +161,9 @@ class SegmentMaker(Maker):
             last_step=walker.last_step,
             n_atoms=_n_atoms(walker, starts, previous),
             timestep_fs=self.dynamics.timestep_fs,
-            temperature_target_k=self.dynamics.temperature_K,
-            temperature_mean_k=None,
-            temperature_std_k=None,
+            temperature_target_K=self.dynamics.temperature_K,
+            temperature_mean_K=None,
+            temperature_std_K=None,
             n_temperatures=0,
             continue_from=walker.continue_from,
             continue_state=walker.continue_state,
@@ -169,7 +171,7 @@ class SegmentMaker(Maker):
             candidates=None,
             n_candidates=0,
             uncertainty_steps=[],
-            uncertainty_ev_per_angstrom=[],
+            uncertainty_eV_per_angstrom=[],
             wall_time_s=0.0,
         )
         if walker.role in ENDS_WITH_A_BREAK and previous is not None and previous.stop_reason in BROKEN:
@@ -205,7 +207,7 @@ class SegmentMaker(Maker):
                     label,
                     step,
                     n_steps,
-                    f"{info['temperature_K']:.0f} K, uncertainty {info['uncertainty_ev_per_angstrom']:.2f} eV/Å",
+                    f"{info['temperature_K']:.0f} K, uncertainty {info['uncertainty_eV_per_angstrom']:.2f} eV/Å",
                 ),
                 stop_requested=lambda: end.is_over,
             )
@@ -227,8 +229,8 @@ class SegmentMaker(Maker):
                 "explanation": f"at step {result.stop_step}: {result.detail}" if result.detail else "",
                 "first_step": result.first_step,
                 "last_step": last.step,
-                "temperature_mean_k": float(temperatures_K.mean()) if len(temperatures_K) else None,
-                "temperature_std_k": float(temperatures_K.std()) if len(temperatures_K) else None,
+                "temperature_mean_K": float(temperatures_K.mean()) if len(temperatures_K) else None,
+                "temperature_std_K": float(temperatures_K.std()) if len(temperatures_K) else None,
                 "n_temperatures": len(temperatures_K),
                 "continue_from": workspace.artifacts.put_file(left, "checkpoints", ".npz"),
                 "continue_state": last.state_sha256(),
@@ -240,7 +242,7 @@ class SegmentMaker(Maker):
                 else None,
                 "n_candidates": len(result.candidates),
                 "uncertainty_steps": [int(step) for step in result.watch_step],
-                "uncertainty_ev_per_angstrom": [float(u) for u in result.uncertainty_ev_per_angstrom],
+                "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom],
                 "wall_time_s": result.wall_time_s,
                 "notes": result.notes,
             }

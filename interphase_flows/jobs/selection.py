@@ -18,7 +18,9 @@ from interphase_flows.datasets.selection import farthest_points, frame_descripto
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.md.candidate_archive import unpack_candidates
-from interphase_flows.schemas.records import DatasetDoc, SegmentDoc, StructureSetDoc
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "structure_sets"
@@ -81,7 +83,7 @@ class SelectMaker(Maker):
             for candidate in unpack_candidates(workspace.artifacts.get(segment.candidates).read_bytes()):
                 if gates.before(candidate.atoms) is None:
                     candidate.atoms.info.update(
-                        origin=f"explore/{segment.run_id}", uncertainty=candidate.uncertainty_ev_per_angstrom
+                        origin=f"explore/{segment.run_id}", uncertainty=candidate.uncertainty_eV_per_angstrom
                     )
                     frames.append(candidate.atoms)
         if not frames:

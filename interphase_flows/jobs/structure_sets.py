@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
-from interphase_flows.schemas.records import StructureEntry, StructureSetDoc
+from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.npz import pack_structures, unpack_structures
 from interphase_flows.structures.structure_keys import structure_key

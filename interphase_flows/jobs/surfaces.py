@@ -11,7 +11,7 @@ from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.records import StructureSetDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import phase
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key

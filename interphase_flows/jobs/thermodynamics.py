@@ -26,7 +26,9 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.relaxation import Relaxed, relax
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.records import AnalysisDoc, LabelDoc, StructureSetDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.structure_keys import structure_key
@@ -144,9 +146,9 @@ class RelaxMaker(Maker):
             rests_on=[method.identity.key],
             values={
                 **told,
-                "energy_ev": relaxed.energy_ev,
+                "energy_eV": relaxed.energy_eV,
                 "volume_angstrom3": float(relaxed.atoms.get_volume()),
-                "max_force_ev_per_angstrom": relaxed.max_force_ev_per_angstrom,
+                "max_force_eV_per_angstrom": relaxed.max_force_eV_per_angstrom,
                 "is_converged": relaxed.is_converged,
                 "n_steps": relaxed.n_steps,
             },
@@ -175,7 +177,7 @@ class RelaxMaker(Maker):
             [origin],
             details={
                 origin: {
-                    "max_force_ev_per_angstrom": relaxed.max_force_ev_per_angstrom,
+                    "max_force_eV_per_angstrom": relaxed.max_force_eV_per_angstrom,
                     "n_steps": relaxed.n_steps,
                     "is_converged": int(relaxed.is_converged),
                 }
@@ -192,21 +194,21 @@ def _labelled(
     key: str, geometry: StructureSetDoc, label: LabelDoc, relaxed: Atoms, told: dict[str, object]
 ) -> AnalysisDoc:
     (details,) = geometry.details.values()
-    forces = np.linalg.norm(np.asarray(label.forces_ev_per_angstrom), axis=1)
+    forces = np.linalg.norm(np.asarray(label.forces_eV_per_angstrom), axis=1)
     return AnalysisDoc(
         key=key,
         name=f"relaxed {told['phase']}",
         rests_on=[geometry.key, label.key],
         values={
             **told,
-            "energy_ev": label.energy_ev,
+            "energy_eV": label.energy_eV,
             "volume_angstrom3": float(relaxed.get_volume()),
-            "max_force_ev_per_angstrom": details["max_force_ev_per_angstrom"],
+            "max_force_eV_per_angstrom": details["max_force_eV_per_angstrom"],
             "is_converged": bool(details["is_converged"]),
             "n_steps": details["n_steps"],
             "label_key": label.key,
-            "label_max_force_ev_per_angstrom": float(forces.max()),
-            "label_stress_ev_per_angstrom3": label.stress_ev_per_angstrom3,
+            "label_max_force_eV_per_angstrom": float(forces.max()),
+            "label_stress_eV_per_angstrom3": label.stress_eV_per_angstrom3,
         },
         notes=geometry.notes,
     )
@@ -218,13 +220,13 @@ class ReactionMaker(Maker):
 
     Parameters
     ----------
-    energy_error_mev_per_atom
+    energy_error_meV_per_atom
         Standard error of every phase's energy, independent of the others'; 0 if it is not known, and the answer then
         has no interval.
     """
 
     name: str = "thermodynamics"
-    energy_error_mev_per_atom: float = 0.0
+    energy_error_meV_per_atom: float = 0.0
 
     @job(output_schema=AnalysisDoc)
     def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
@@ -239,8 +241,8 @@ class ReactionMaker(Maker):
         """
         relaxed = [p for p in phases if p is not None]
         chosen = (
-            {"energy_error_mev_per_atom": self.energy_error_mev_per_atom}
-            if self.energy_error_mev_per_atom
+            {"energy_error_meV_per_atom": self.energy_error_meV_per_atom}
+            if self.energy_error_meV_per_atom
             else {}
         )
         key = content_key(
@@ -258,11 +260,11 @@ class ReactionMaker(Maker):
     ) -> AnalysisDoc:
         by_name: dict[str, Any] = {str(p.values["phase"]): p.values for p in relaxed}
         answer = predict_interface(
-            {name: (v["counts"], v["energy_ev"]) for name, v in by_name.items()},
+            {name: (v["counts"], v["energy_eV"]) for name, v in by_name.items()},
             electrode=electrode,
             electrolyte=electrolyte,
             volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},
-            error_ev_per_atom=self.energy_error_mev_per_atom / 1000.0,
+            error_eV_per_atom=self.energy_error_meV_per_atom / 1000.0,
         )
         return AnalysisDoc(
             key=key,

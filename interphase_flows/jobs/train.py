@@ -18,7 +18,8 @@ from interphase_flows.jobs.caching import once, once_alone
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.runtime.progress import listening
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import CommitteeDoc, DatasetDoc, ErrorSummary, ModelDoc, Split
+from interphase_flows.schemas.dataset import DatasetDoc, Split
+from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary, ModelDoc
 from interphase_flows.storage.workspace import current_workspace
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class TrainMaker(Maker):
                     self.spec.model,
                     self.spec.training,
                     dataset.baseline.elements,
-                    dataset.baseline.energy_shifts_ev,
-                    dataset.baseline.forces_rms_ev_per_angstrom,
+                    dataset.baseline.energy_shifts_eV,
+                    dataset.baseline.forces_rms_eV_per_angstrom,
                     dataset.baseline.mean_n_neighbours,
                     files["train"],
                     files["validation"],
@@ -137,8 +138,8 @@ class CommitteeMaker(Maker):
             "committees",
             models=[model.key for model in trained],
             dataset=dataset.key,
-            select=self.learning.select_force_error_ev_per_angstrom,
-            stop=self.learning.stop_force_error_ev_per_angstrom,
+            select=self.learning.select_force_error_eV_per_angstrom,
+            stop=self.learning.stop_force_error_eV_per_angstrom,
         )
 
         def compute() -> CommitteeDoc:
@@ -160,8 +161,8 @@ class CommitteeMaker(Maker):
             buffer = io.BytesIO()
             np.savez(
                 buffer,
-                energy=np.array([e.reference_energy_ev_per_atom for e in every]),
-                energy_error=np.array([e.energy_error_ev_per_atom for e in every]),
+                energy=np.array([e.reference_energy_eV_per_atom for e in every]),
+                energy_error=np.array([e.energy_error_eV_per_atom for e in every]),
                 forces=np.concatenate([e.reference_forces.ravel() for e in every]).astype(np.float32),
                 forces_error=np.concatenate([e.forces_error.ravel() for e in every]).astype(np.float32),
                 uncertainty=np.array([e.uncertainty for e in every]),
@@ -175,9 +176,9 @@ class CommitteeMaker(Maker):
                 errors=errors,
                 errors_by_origin={o: summarise([e for e in every if e.origin == o]) for o in origins},
                 calibration=calibration,
-                select_force_std_ev_per_angstrom=self.learning.select_force_error_ev_per_angstrom
+                select_force_std_eV_per_angstrom=self.learning.select_force_error_eV_per_angstrom
                 / calibration.error_per_std,
-                stop_force_std_ev_per_angstrom=self.learning.stop_force_error_ev_per_angstrom
+                stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom
                 / calibration.error_per_std,
                 parity=workspace.artifacts.put_bytes(buffer.getvalue(), "parity", ".npz"),
             )

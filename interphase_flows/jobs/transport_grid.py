@@ -19,7 +19,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import once
 from interphase_flows.jobs.cell_transport import line_and_rest
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"

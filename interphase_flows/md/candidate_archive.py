@@ -14,12 +14,12 @@ def pack_candidates(candidates: Sequence[Candidate]) -> bytes:
     """Return candidates of one run (same atoms, any cells) as a NumPy archive; same content, same bytes."""
     arrays = {
         "step": np.array([c.step for c in candidates]),
-        "uncertainty": np.array([c.uncertainty_ev_per_angstrom for c in candidates]),
+        "uncertainty": np.array([c.uncertainty_eV_per_angstrom for c in candidates]),
         "numbers": candidates[0].atoms.numbers,
         "positions": np.array([c.atoms.positions for c in candidates]),
         "cell": np.array([np.asarray(c.atoms.cell) for c in candidates]),
     }
-    for name in ("force_std_ev_per_angstrom", "side"):
+    for name in ("force_std_eV_per_angstrom", "side"):
         if name in candidates[0].atoms.arrays:
             arrays[name] = np.array([c.atoms.arrays[name] for c in candidates])
     return pack_arrays(arrays)
@@ -32,7 +32,7 @@ def unpack_candidates(data: bytes) -> list[Candidate]:
     result = []
     for index in range(len(arrays["step"])):
         atoms = Atoms(arrays["numbers"], arrays["positions"][index], cell=arrays["cell"][index], pbc=True)
-        for name in ("force_std_ev_per_angstrom", "side"):
+        for name in ("force_std_eV_per_angstrom", "side"):
             if name in arrays:
                 atoms.set_array(name, arrays[name][index])
         result.append(Candidate(int(arrays["step"][index]), float(arrays["uncertainty"][index]), atoms))

@@ -25,14 +25,14 @@ class Candidate:
     ----------
     step
         Step of the run.
-    uncertainty_ev_per_angstrom
+    uncertainty_eV_per_angstrom
         Largest committee standard deviation of a force.
     atoms
-        The frame, unwrapped, with ``force_std_ev_per_angstrom`` and the start's arrays per atom.
+        The frame, unwrapped, with ``force_std_eV_per_angstrom`` and the start's arrays per atom.
     """
 
     step: int
-    uncertainty_ev_per_angstrom: float
+    uncertainty_eV_per_angstrom: float
     atoms: Atoms
 
 
@@ -60,23 +60,23 @@ class CandidateFolder:
         self.kept: dict[int, float] = dict(kept or {})
 
     def offer(
-        self, step: int, uncertainty_ev_per_angstrom: float, atoms: Atoms, force_std: np.ndarray
+        self, step: int, uncertainty_eV_per_angstrom: float, atoms: Atoms, force_std: np.ndarray
     ) -> None:
         """Keep a frame if it is the most uncertain of its window, and its window among the most uncertain."""
         window = step // self.window_steps
         rival = next((s for s in self.kept if s // self.window_steps == window), None)
-        if rival is not None and self.kept[rival] >= uncertainty_ev_per_angstrom:
+        if rival is not None and self.kept[rival] >= uncertainty_eV_per_angstrom:
             return
         if rival is None and len(self.kept) >= self.max_candidates:
             rival = min(self.kept, key=lambda s: (self.kept[s], -s))
-            if self.kept[rival] >= uncertainty_ev_per_angstrom:
+            if self.kept[rival] >= uncertainty_eV_per_angstrom:
                 return
         if rival is not None:
             del self.kept[rival]
-        self.kept[step] = uncertainty_ev_per_angstrom
+        self.kept[step] = uncertainty_eV_per_angstrom
         arrays = {f"per_atom/{name}": values for name, values in atoms.arrays.items()}
         arrays |= {
-            "per_atom/force_std_ev_per_angstrom": force_std,
+            "per_atom/force_std_eV_per_angstrom": force_std,
             "cell": atoms.cell.array,
             "pbc": atoms.pbc,
         }

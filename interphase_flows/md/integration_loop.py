@@ -102,7 +102,7 @@ def _report(state: SegmentState, plan: Plan, temperature_K: float, seen: Observa
         "step": state.step,
         "time_fs": state.time_fs,
         "temperature_K": temperature_K,
-        "uncertainty_ev_per_angstrom": seen.uncertainty_ev_per_angstrom,
+        "uncertainty_eV_per_angstrom": seen.uncertainty_eV_per_angstrom,
     }
     plan.on_progress(state.step - state.first_step, plan.last_step - state.first_step, info)
 
@@ -114,5 +114,5 @@ def _add_frame(state: SegmentState, temperature_K: float, seen: Observation | No
         time_fs=state.time_fs,
         temperature_K=temperature_K,
         potential_energy_eV=float(state.atoms.get_potential_energy()),
-        force_std_ev_per_angstrom=None if seen is None else seen.force_std_ev_per_angstrom,
+        force_std_eV_per_angstrom=None if seen is None else seen.force_std_eV_per_angstrom,
     )

@@ -63,8 +63,8 @@ def reference_snapshots(
     """
     watch = CommitteeWatch(
         interval_steps=snapshot_interval_steps,
-        select_force_std_ev_per_angstrom=None,
-        stop_force_std_ev_per_angstrom=None,
+        select_force_std_eV_per_angstrom=None,
+        stop_force_std_eV_per_angstrom=None,
         # packings shed much heat: what the gates refuse is not labelled, so only a real explosion ends the run
         max_temperature_factor=20.0,
         grace_factor=50.0,

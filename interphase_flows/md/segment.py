@@ -46,7 +46,7 @@ class SegmentResult:
         Frames in it.
     candidates
         The most uncertain frames, in order of time.
-    watch_step, uncertainty_ev_per_angstrom, watch_temperature_K
+    watch_step, uncertainty_eV_per_angstrom, watch_temperature_K
         (n_watched,): what the watch saw, by step.
     mean_temperature_K, std_temperature_K
         Of the kinetic temperatures the watch saw.
@@ -69,7 +69,7 @@ class SegmentResult:
     n_frames: int
     candidates: list[Candidate]
     watch_step: np.ndarray
-    uncertainty_ev_per_angstrom: np.ndarray
+    uncertainty_eV_per_angstrom: np.ndarray
     watch_temperature_K: np.ndarray
     mean_temperature_K: float
     std_temperature_K: float
@@ -116,7 +116,7 @@ def run_segment(
         Steps of the run between frames, and between checkpoints. A fresh run's start is its first frame.
     on_progress
         Called whenever the watch has looked, with steps done, ``n_steps``, and ``step``, ``time_fs``,
-        ``temperature_K`` and ``uncertainty_ev_per_angstrom``.
+        ``temperature_K`` and ``uncertainty_eV_per_angstrom``.
     stop_requested
         Asked at the same times; when it says yes, the segment leaves a checkpoint and returns ("walltime").
     keep_force_std
@@ -216,7 +216,7 @@ def _result(path: Path, notes: list[str], interruption: Ending | None = None) ->
         n_frames=checkpoint.n_frames,
         candidates=CandidateFolder(folder / "candidates", len(named), 1, named).load(),
         watch_step=checkpoint.records["step"],
-        uncertainty_ev_per_angstrom=checkpoint.records["uncertainty_ev_per_angstrom"],
+        uncertainty_eV_per_angstrom=checkpoint.records["uncertainty_eV_per_angstrom"],
         watch_temperature_K=temperatures_K,
         mean_temperature_K=float(temperatures_K.mean()) if watched else np.nan,
         std_temperature_K=float(temperatures_K.std()) if watched else np.nan,

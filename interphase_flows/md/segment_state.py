@@ -40,7 +40,7 @@ class SegmentState:
         self.metadata = metadata
         self.records: dict[str, list[float]] = {
             "step": [],
-            "uncertainty_ev_per_angstrom": [],
+            "uncertainty_eV_per_angstrom": [],
             "temperature_K": [],
         }
         self.trajectory: TrajectoryWriter
@@ -123,14 +123,14 @@ class SegmentState:
     def record(self, observation: Observation, temperature_K: float) -> None:
         """Remember what the watch saw, and the frame itself if it is worth a label."""
         self.records["step"].append(self.step)
-        self.records["uncertainty_ev_per_angstrom"].append(observation.uncertainty_ev_per_angstrom)
+        self.records["uncertainty_eV_per_angstrom"].append(observation.uncertainty_eV_per_angstrom)
         self.records["temperature_K"].append(temperature_K)
         if observation.selected:
             self.candidates.offer(
                 self.step,
-                observation.uncertainty_ev_per_angstrom,
+                observation.uncertainty_eV_per_angstrom,
                 self.atoms,
-                observation.force_std_ev_per_angstrom,
+                observation.force_std_eV_per_angstrom,
             )
 
     def save(self, ended: dict[str, Any] | None = None) -> Path:
@@ -168,7 +168,7 @@ class SegmentState:
     def _write(self, checkpoint: Checkpoint, ended: dict[str, Any] | None) -> Path:
         checkpoint.records = {
             "step": np.array(self.records["step"], dtype=np.int64),
-            "uncertainty_ev_per_angstrom": np.array(self.records["uncertainty_ev_per_angstrom"], dtype=float),
+            "uncertainty_eV_per_angstrom": np.array(self.records["uncertainty_eV_per_angstrom"], dtype=float),
             "temperature_K": np.array(self.records["temperature_K"], dtype=float),
         }
         checkpoint.metadata = self.metadata | {

@@ -34,7 +34,7 @@ def thermal_frames(
     method_key: str,
     folder: Path,
     *,
-    temperature_k: float = 300.0,
+    temperature_K: float = 300.0,
     seed: int = 0,
     n_settle: int = 60,
     n_frames: int = 4,
@@ -55,7 +55,7 @@ def thermal_frames(
         Identity of the calculator; part of the key of the file.
     folder
         Where runs are kept, as ``<content key>.npz``.
-    temperature_k
+    temperature_K
         Temperature in K.
     seed
         Of velocities and bath. References and tests of a classifier need different ones.
@@ -68,9 +68,9 @@ def thermal_frames(
         The temperature or a number is not positive, a kept file is damaged, or the run breaks: the calculator does not
         hold the phase together.
     """
-    if not temperature_k > 0 or min(n_settle, n_frames, steps_between) < 1:
+    if not temperature_K > 0 or min(n_settle, n_frames, steps_between) < 1:
         raise AnalysisError(
-            f"temperature_k = {temperature_k}, n_settle = {n_settle}, n_frames = {n_frames}, steps_between = "
+            f"temperature_K = {temperature_K}, n_settle = {n_settle}, n_frames = {n_frames}, steps_between = "
             f"{steps_between}: all of them must be positive"
         )
     held = sorted({int(i) for each in atoms.constraints for i in each.get_indices()})
@@ -81,7 +81,7 @@ def thermal_frames(
         numbers=atoms.numbers,
         positions=atoms.positions.round(6),
         cell=atoms.cell[:].round(6),
-        temperature_k=temperature_k,
+        temperature_K=temperature_K,
         seed=seed,
         steps=[n_settle, n_frames, steps_between],
         timestep_fs=TIMESTEP_FS,
@@ -93,38 +93,38 @@ def thermal_frames(
     moving = atoms.copy()
     moving.calc = calculator
     rng = np.random.default_rng(seed)
-    thermalize_momenta(moving, temperature_K=2 * temperature_k, rng=rng)
+    thermalize_momenta(moving, temperature_K=2 * temperature_K, rng=rng)
     dynamics = Langevin(
         moving,
         TIMESTEP_FS * units.fs,
-        temperature_K=temperature_k,
+        temperature_K=temperature_K,
         friction=FRICTION_PER_FS / units.fs,
         fixcm=False,
         rng=rng,
     )
-    _run_whole(dynamics, n_settle, temperature_k)
+    _run_whole(dynamics, n_settle, temperature_K)
     kept = []
     for _ in range(n_frames):
-        _run_whole(dynamics, steps_between, temperature_k)
+        _run_whole(dynamics, steps_between, temperature_K)
         kept.append(moving.get_positions())
     times_fs = TIMESTEP_FS * (n_settle + steps_between * np.arange(1.0, n_frames + 1))
     write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(kept), atoms.cell[:].copy()))
     return read_frames(path)  # to the bit what the next one reads
 
 
-def _run_whole(dynamics: Langevin, n_steps: int, temperature_k: float) -> None:
+def _run_whole(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
     """Advance, and look every few steps whether the atoms are still together."""
     moving = dynamics.atoms
-    where = f"{moving.get_chemical_formula()} at {temperature_k:g} K"
+    where = f"{moving.get_chemical_formula()} at {temperature_K:g} K"
     for done in range(0, n_steps, LOOK_STEPS):
         try:
             dynamics.run(min(LOOK_STEPS, n_steps - done))
-            hot_k = moving.get_temperature()
+            hot_K = moving.get_temperature()
         except (ValueError, ArithmeticError, CalculatorError, RuntimeError) as error:
             raise AnalysisError(f"the run of {where} broke: {error}") from error
-        if not hot_k < LARGEST_TEMPERATURE_FACTOR * temperature_k:
+        if not hot_K < LARGEST_TEMPERATURE_FACTOR * temperature_K:
             raise AnalysisError(
-                f"the run of {where} broke: it reached {hot_k:.0f} K; what computes its forces does not hold this phase "
+                f"the run of {where} broke: it reached {hot_K:.0f} K; what computes its forces does not hold this phase "
                 "together"
             )
 

@@ -109,19 +109,19 @@ class TrajectoryWriter:
         time_fs: float,
         temperature_K: float,
         potential_energy_eV: float,
-        force_std_ev_per_angstrom: np.ndarray | None = None,
+        force_std_eV_per_angstrom: np.ndarray | None = None,
     ) -> None:
         """Add a frame: positions and cell of ``atoms``, the uncertainty as the largest of its atoms'."""
-        std = np.full(len(atoms), np.nan) if force_std_ev_per_angstrom is None else force_std_ev_per_angstrom
+        std = np.full(len(atoms), np.nan) if force_std_eV_per_angstrom is None else force_std_eV_per_angstrom
         frame = {
             "cell": atoms.cell.array.copy(),
             "time_fs": time_fs,
             "step": step,
             "temperature_K": temperature_K,
             "potential_energy_eV": potential_energy_eV,
-            "uncertainty_ev_per_angstrom": float(std.max()),
+            "uncertainty_eV_per_angstrom": float(std.max()),
             "displacement": (atoms.positions - self._reference).astype(np.float32),
-            "force_std_ev_per_angstrom": std.astype(np.float32),
+            "force_std_eV_per_angstrom": std.astype(np.float32),
         }
         for name, waiting in self._pending.items():
             waiting.append(frame[name])

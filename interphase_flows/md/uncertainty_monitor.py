@@ -7,7 +7,7 @@ The uncertainty of an atom is the committee's standard deviation of its force, a
 ====  ===================================  =====
 M     ``n_members``
 F_ik  ``forces[k, i]``                     eV/Å
-σ_i   ``force_std_ev_per_angstrom[i]``     eV/Å
+σ_i   ``force_std_eV_per_angstrom[i]``     eV/Å
 ====  ===================================  =====
 
 The sum runs over the three components: σ_i is the length of a vector's spread, and divides by M, not M - 1.
@@ -93,9 +93,9 @@ class Observation:
 
     Parameters
     ----------
-    force_std_ev_per_angstrom
+    force_std_eV_per_angstrom
         (n_atoms,); NaN for a committee of one, which cannot disagree.
-    uncertainty_ev_per_angstrom
+    uncertainty_eV_per_angstrom
         Its largest value.
     selected
         Whether the frame is worth a label.
@@ -105,8 +105,8 @@ class Observation:
         The reason with its numbers.
     """
 
-    force_std_ev_per_angstrom: np.ndarray
-    uncertainty_ev_per_angstrom: float
+    force_std_eV_per_angstrom: np.ndarray
+    uncertainty_eV_per_angstrom: float
     selected: bool
     stop_reason: StopReason | None
     detail: str
@@ -119,9 +119,9 @@ class CommitteeWatch(BaseModel):
     ----------
     interval_steps
         Steps between evaluations of the whole committee.
-    select_force_std_ev_per_angstrom
+    select_force_std_eV_per_angstrom
         Uncertainty from which a frame is kept as a candidate for labelling, in eV/Å; None keeps none.
-    stop_force_std_ev_per_angstrom
+    stop_force_std_eV_per_angstrom
         Uncertainty that ends the segment, in eV/Å; None never does.
     close_contact_fraction
         Smallest distance allowed, as a fraction of the sum of covalent radii.
@@ -138,8 +138,8 @@ class CommitteeWatch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     interval_steps: int = Field(default=20, ge=1)
-    select_force_std_ev_per_angstrom: float | None = Field(default=0.1, ge=0)
-    stop_force_std_ev_per_angstrom: float | None = Field(default=0.3, ge=0)
+    select_force_std_eV_per_angstrom: float | None = Field(default=0.1, ge=0)
+    stop_force_std_eV_per_angstrom: float | None = Field(default=0.3, ge=0)
     close_contact_fraction: float = Field(default=0.55, gt=0, lt=1)
     max_temperature_factor: float = Field(default=3.0, gt=1)
     grace_factor: float = Field(default=10.0, gt=1)
@@ -149,11 +149,11 @@ class CommitteeWatch(BaseModel):
 
     @model_validator(mode="after")
     def _stop_is_above_select(self) -> "CommitteeWatch":
-        select, stop = self.select_force_std_ev_per_angstrom, self.stop_force_std_ev_per_angstrom
+        select, stop = self.select_force_std_eV_per_angstrom, self.stop_force_std_eV_per_angstrom
         if select is not None and stop is not None and stop < select:
             raise ValueError(
-                f"stop_force_std_ev_per_angstrom ({stop}) is below "
-                f"select_force_std_ev_per_angstrom ({select}): a segment would stop "
+                f"stop_force_std_eV_per_angstrom ({stop}) is below "
+                f"select_force_std_eV_per_angstrom ({select}): a segment would stop "
                 "at frames not worth a label; raise it"
             )
         return self
@@ -174,13 +174,13 @@ class CommitteeWatch(BaseModel):
         contact = closest_contact(atoms, self.close_contact_fraction)
         reason, detail = self._judge(worst, contact)
         # A comparison with NaN is false: a committee of one selects nothing.
-        select = self.select_force_std_ev_per_angstrom
+        select = self.select_force_std_eV_per_angstrom
         return Observation(per_atom, worst, select is not None and worst >= select, reason, detail)
 
     def _judge(self, worst: float, contact: CloseContact | None) -> tuple[StopReason | None, str]:
         if contact is not None:
             return "close_contact", str(contact)
-        stop = self.stop_force_std_ev_per_angstrom
+        stop = self.stop_force_std_eV_per_angstrom
         if stop is not None and worst >= stop:
             return "uncertain", f"force standard deviation {worst:.3f} eV/Å, stop at {stop:.3f} eV/Å"
         return None, ""

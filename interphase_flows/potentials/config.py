@@ -12,8 +12,8 @@ MONITOR = "val0_epoch/weighted_sum"
 def model_config(
     spec: NequIPSpec,
     elements: Sequence[str],
-    energy_shifts_ev: dict[str, float],
-    forces_rms_ev_per_angstrom: dict[str, float],
+    energy_shifts_eV: dict[str, float],
+    forces_rms_eV_per_angstrom: dict[str, float],
     mean_n_neighbours: float,
     seed: int,
 ) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def model_config(
         "radial_mlp_depth": spec.radial_mlp_depth,
         "radial_mlp_width": spec.radial_mlp_width,
         "avg_num_neighbors": mean_n_neighbours,
-        "per_type_energy_scales": forces_rms_ev_per_angstrom,
-        "per_type_energy_shifts": energy_shifts_ev,
+        "per_type_energy_scales": forces_rms_eV_per_angstrom,
+        "per_type_energy_shifts": energy_shifts_eV,
         "per_type_energy_scales_trainable": False,
         "per_type_energy_shifts_trainable": False,
         "pair_potential": {

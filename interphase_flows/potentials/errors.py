@@ -9,7 +9,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from interphase_flows.schemas.records import Calibration, ErrorSummary
+from interphase_flows.schemas.model import Calibration, ErrorSummary
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee  # seconds to load
@@ -23,14 +23,14 @@ class FrameErrors:
 
     The first member is the one that drives dynamics, so its error is the one that matters.
 
-    ``energy_error_ev_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in eV/Å, ``stress_error``
+    ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in eV/Å, ``stress_error``
     (6,) in eV/Å³; ``uncertainty`` is the committee's largest force standard deviation in eV/Å.
     """
 
     origin: str
     n_atoms: int
-    reference_energy_ev_per_atom: float
-    energy_error_ev_per_atom: float
+    reference_energy_eV_per_atom: float
+    energy_error_eV_per_atom: float
     reference_forces: NDArray[np.float64]
     forces_error: NDArray[np.float64]
     stress_error: NDArray[np.float64]
@@ -53,8 +53,8 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
             FrameErrors(
                 origin=str(frame.info.get("origin", "")),
                 n_atoms=len(frame),
-                reference_energy_ev_per_atom=reference,
-                energy_error_ev_per_atom=float(energies[0] / len(frame) - reference),
+                reference_energy_eV_per_atom=reference,
+                energy_error_eV_per_atom=float(energies[0] / len(frame) - reference),
                 reference_forces=frame.get_forces(),
                 forces_error=forces[0] - frame.get_forces(),
                 stress_error=stresses[0] - frame.get_stress(),
@@ -66,16 +66,16 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
 
 def summarise(errors: Sequence[FrameErrors]) -> ErrorSummary:
     """Reduce the errors of at least one frame to mean absolute and root mean square values."""
-    energy = np.array([e.energy_error_ev_per_atom for e in errors])
+    energy = np.array([e.energy_error_eV_per_atom for e in errors])
     forces = np.concatenate([e.forces_error.ravel() for e in errors])
     stress = np.concatenate([e.stress_error for e in errors])
     return ErrorSummary(
         n_frames=len(errors),
-        energy_mae_mev_per_atom=float(MEV * np.abs(energy).mean()),
-        energy_rmse_mev_per_atom=float(MEV * np.sqrt((energy**2).mean())),
-        forces_mae_mev_per_angstrom=float(MEV * np.abs(forces).mean()),
-        forces_rmse_mev_per_angstrom=float(MEV * np.sqrt((forces**2).mean())),
-        stress_mae_mev_per_angstrom3=float(MEV * np.abs(stress).mean()),
+        energy_mae_meV_per_atom=float(MEV * np.abs(energy).mean()),
+        energy_rmse_meV_per_atom=float(MEV * np.sqrt((energy**2).mean())),
+        forces_mae_meV_per_angstrom=float(MEV * np.abs(forces).mean()),
+        forces_rmse_meV_per_angstrom=float(MEV * np.sqrt((forces**2).mean())),
+        stress_mae_meV_per_angstrom3=float(MEV * np.abs(stress).mean()),
     )
 
 

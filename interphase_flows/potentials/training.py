@@ -90,8 +90,8 @@ def train_member(
     spec: NequIPSpec,
     training: TrainingSpec,
     elements: Sequence[str],
-    energy_shifts_ev: dict[str, float],
-    forces_rms_ev_per_angstrom: dict[str, float],
+    energy_shifts_eV: dict[str, float],
+    forces_rms_eV_per_angstrom: dict[str, float],
     mean_n_neighbours: float,
     train_file: Path,
     validation_file: Path,
@@ -109,7 +109,7 @@ def train_member(
     ----------
     elements
         Chemical symbols that the potential knows.
-    energy_shifts_ev, forces_rms_ev_per_angstrom, mean_n_neighbours
+    energy_shifts_eV, forces_rms_eV_per_angstrom, mean_n_neighbours
         Fixed statistics of the campaign's first data set.
     train_file, validation_file
         extxyz files with energy (eV), forces (eV/Å), stress (eV/Å³, tension positive).
@@ -127,7 +127,7 @@ def train_member(
     """
     folder.mkdir(parents=True, exist_ok=True)
     model = model_config(
-        spec, elements, energy_shifts_ev, forces_rms_ev_per_angstrom, mean_n_neighbours, model_seed
+        spec, elements, energy_shifts_eV, forces_rms_eV_per_angstrom, mean_n_neighbours, model_seed
     )
     config = training_config(
         model,

@@ -22,7 +22,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.labelling import RawLabel
-from interphase_flows.schemas.records import MethodIdentity
+from interphase_flows.schemas.label import MethodIdentity
 
 LARGEST_ATOMIC_NUMBER = 94
 """CHGNet 0.3.0 was trained on elements up to plutonium."""
@@ -134,7 +134,7 @@ class CHGNetMethod:
         except Exception as error:  # three packages' code: whatever it raises, one label failed and no more
             raise ReferenceMethodError(f"CHGNet failed on {atoms.get_chemical_formula()}: {error}") from error
         return RawLabel(
-            energy_ev=calculator.results["energy"],
-            forces_ev_per_angstrom=calculator.results["forces"],
-            stress_ev_per_angstrom3=calculator.results["stress"],
+            energy_eV=calculator.results["energy"],
+            forces_eV_per_angstrom=calculator.results["forces"],
+            stress_eV_per_angstrom3=calculator.results["stress"],
         )

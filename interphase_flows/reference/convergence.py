@@ -28,23 +28,23 @@ STUDY_NAME = "convergence study"
 class PhaseNumbers:
     """What one setting gives for one phase.
 
-    ``forces_ev_per_angstrom`` (n_atoms, 3) and ``stress_ev_per_angstrom3`` (6,) are of the displaced crystal, or of
+    ``forces_eV_per_angstrom`` (n_atoms, 3) and ``stress_eV_per_angstrom3`` (6,) are of the displaced crystal, or of
     the crystal itself if there is no displaced one.
     """
 
-    perfect_ev_per_atom: float
-    displaced_ev_per_atom: float | None
-    forces_ev_per_angstrom: NDArray[np.float64]
-    stress_ev_per_angstrom3: NDArray[np.float64]
+    perfect_eV_per_atom: float
+    displaced_eV_per_atom: float | None
+    forces_eV_per_angstrom: NDArray[np.float64]
+    stress_eV_per_angstrom3: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Tolerances:
     """Largest errors that a setting may have."""
 
-    energy_mev_per_atom: float = 3.0
-    force_mev_per_angstrom: float = 15.0
-    stress_mev_per_angstrom3: float = 0.6
+    energy_meV_per_atom: float = 3.0
+    force_meV_per_angstrom: float = 15.0
+    stress_meV_per_angstrom3: float = 0.6
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -60,9 +60,9 @@ class Deviation:
     phases without labels: an error that is not known is not small.
     """
 
-    energy_mev_per_atom: dict[str, float] = field(default_factory=dict)
-    force_mev_per_angstrom: dict[str, float] = field(default_factory=dict)
-    stress_mev_per_angstrom3: dict[str, float] = field(default_factory=dict)
+    energy_meV_per_atom: dict[str, float] = field(default_factory=dict)
+    force_meV_per_angstrom: dict[str, float] = field(default_factory=dict)
+    stress_meV_per_angstrom3: dict[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
     def __add__(self, other: "Deviation") -> "Deviation":
@@ -71,9 +71,9 @@ class Deviation:
             return {key: a.get(key, 0.0) + b.get(key, 0.0) for key in {**a, **b}}
 
         return Deviation(
-            both("energy_mev_per_atom"),
-            both("force_mev_per_angstrom"),
-            both("stress_mev_per_angstrom3"),
+            both("energy_meV_per_atom"),
+            both("force_meV_per_angstrom"),
+            both("stress_meV_per_angstrom3"),
             tuple(dict.fromkeys((*self.missing, *other.missing))),
         )
 
@@ -91,14 +91,14 @@ class Deviation:
         return not self.missing and all(left >= 0.0 for left in self.margins(tolerances).values())
 
 
-KINDS = ("energy_mev_per_atom", "force_mev_per_angstrom", "stress_mev_per_angstrom3")
+KINDS = ("energy_meV_per_atom", "force_meV_per_angstrom", "stress_meV_per_angstrom3")
 
 
 @dataclass(frozen=True)
 class Choice:
     """The cheapest pair of settings whose summed errors are within the tolerances."""
 
-    cutoff_ev: float
+    cutoff_eV: float
     k_density_per_inverse_angstrom: float
     deviation: Deviation
 
@@ -153,14 +153,14 @@ def reaction_weights(
     return {name: float(n / total) for name, n in atoms.items()}, written
 
 
-def reaction_energy_ev_per_atom(
+def reaction_energy_eV_per_atom(
     numbers: Mapping[str, PhaseNumbers | None], weights: Mapping[str, float]
 ) -> float | None:
     """Return the reaction energy per atom of mixture, None if a phase is missing."""
     found = {name: numbers.get(name) for name in weights}
     if any(each is None for each in found.values()):
         return None
-    return float(sum(weights[name] * each.perfect_ev_per_atom for name, each in found.items() if each))
+    return float(sum(weights[name] * each.perfect_eV_per_atom for name, each in found.items() if each))
 
 
 def deviation(
@@ -186,14 +186,14 @@ def deviation(
         if here is None or there is None:
             missing.append(name)
             continue
-        if here.displaced_ev_per_atom is not None and there.displaced_ev_per_atom is not None:
-            above = [here.displaced_ev_per_atom - here.perfect_ev_per_atom]
-            above.append(there.displaced_ev_per_atom - there.perfect_ev_per_atom)
+        if here.displaced_eV_per_atom is not None and there.displaced_eV_per_atom is not None:
+            above = [here.displaced_eV_per_atom - here.perfect_eV_per_atom]
+            above.append(there.displaced_eV_per_atom - there.perfect_eV_per_atom)
             energy[f"{name}, displaced"] = MEV * abs(above[0] - above[1])
-        force[name] = MEV * float(np.abs(here.forces_ev_per_angstrom - there.forces_ev_per_angstrom).max())
-        stress[name] = MEV * float(np.abs(here.stress_ev_per_angstrom3 - there.stress_ev_per_angstrom3).max())
+        force[name] = MEV * float(np.abs(here.forces_eV_per_angstrom - there.forces_eV_per_angstrom).max())
+        stress[name] = MEV * float(np.abs(here.stress_eV_per_angstrom3 - there.stress_eV_per_angstrom3).max())
     if weights:
-        reactions = [reaction_energy_ev_per_atom(n, weights) for n in (numbers, yardstick)]
+        reactions = [reaction_energy_eV_per_atom(n, weights) for n in (numbers, yardstick)]
         if reactions[0] is not None and reactions[1] is not None:
             energy["reaction"] = MEV * abs(reactions[0] - reactions[1])
     return Deviation(energy, force, stress, tuple(missing))
@@ -236,7 +236,7 @@ def with_stand_ins(
 
 
 def choose(
-    by_cutoff_ev: Mapping[float, Deviation],
+    by_cutoff_eV: Mapping[float, Deviation],
     by_k_density: Mapping[float, Deviation],
     tolerances: Tolerances,
 ) -> Choice | None:
@@ -246,10 +246,10 @@ def choose(
     on how busy a machine was.  An axis with a single value is not judged and keeps it.
     """
     pairs = sorted(
-        product(_candidates(by_cutoff_ev), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3
+        product(_candidates(by_cutoff_eV), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3
     )
     for cutoff, density in pairs:
-        total = by_cutoff_ev[cutoff] + by_k_density[density]
+        total = by_cutoff_eV[cutoff] + by_k_density[density]
         if total.is_within(tolerances):
             return Choice(cutoff, density, total)
     return None

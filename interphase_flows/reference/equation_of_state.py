@@ -21,25 +21,25 @@ LEAST_POINTS = 5
 class FittedCurve:
     """A fitted equation of state.
 
-    ``rms_residual_mev_per_atom`` is the root mean square distance of the energies from the curve.
+    ``rms_residual_meV_per_atom`` is the root mean square distance of the energies from the curve.
     """
 
     volume_angstrom3: float
-    energy_ev: float
-    bulk_modulus_gpa: float
+    energy_eV: float
+    bulk_modulus_GPa: float
     bulk_modulus_derivative: float
-    rms_residual_mev_per_atom: float
+    rms_residual_meV_per_atom: float
     n_points: int
 
 
 def fit_birch_murnaghan(
-    volumes_angstrom3: Sequence[float], energies_ev: Sequence[float], n_atoms: int
+    volumes_angstrom3: Sequence[float], energies_eV: Sequence[float], n_atoms: int
 ) -> FittedCurve:
     """Fit energies of one crystal against volume.
 
     Parameters
     ----------
-    volumes_angstrom3, energies_ev
+    volumes_angstrom3, energies_eV
         Of the same cell, in any order, five at least.
     n_atoms
         In that cell.
@@ -50,7 +50,7 @@ def fit_birch_murnaghan(
         There are too few points, the fit fails, or its minimum is not among the volumes: then the curve
         would be extrapolated.
     """
-    volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_ev, float)
+    volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_eV, float)
     if len(volumes) != len(energies) or len(volumes) < LEAST_POINTS:
         raise AnalysisError(
             f"equation of state: {len(volumes)} volumes and {len(energies)} energies; label {LEAST_POINTS} at least"
@@ -70,9 +70,9 @@ def fit_birch_murnaghan(
     residual = energies - birchmurnaghan(volumes, *fit.eos_parameters)
     return FittedCurve(
         volume_angstrom3=float(volume),
-        energy_ev=float(energy),
-        bulk_modulus_gpa=float(bulk_modulus / units.GPa),
+        energy_eV=float(energy),
+        bulk_modulus_GPa=float(bulk_modulus / units.GPa),
         bulk_modulus_derivative=float(fit.eos_parameters[2]),
-        rms_residual_mev_per_atom=1000.0 * float(np.sqrt(np.mean(residual**2))) / n_atoms,
+        rms_residual_meV_per_atom=1000.0 * float(np.sqrt(np.mean(residual**2))) / n_atoms,
         n_points=len(volumes),
     )

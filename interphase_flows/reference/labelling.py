@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 from numpy.typing import NDArray
 
-from interphase_flows.schemas.records import Correction, MethodIdentity
+from interphase_flows.schemas.label import Correction, MethodIdentity
 
 IS_CONTINUED = "is_continued"
 """Detail of a label of which an earlier process, that was killed or ran out of time, did a part: its own time is not
@@ -21,8 +21,8 @@ what a label costs."""
 class RawLabel:
     """What a reference method returns, before any gate.
 
-    ``energy_ev`` is the total energy; ``forces_ev_per_angstrom`` has shape (n_atoms, 3);
-    ``stress_ev_per_angstrom3`` has shape (6,), Voigt order xx yy zz yz xz xy, tension positive.
+    ``energy_eV`` is the total energy; ``forces_eV_per_angstrom`` has shape (n_atoms, 3);
+    ``stress_eV_per_angstrom3`` has shape (6,), Voigt order xx yy zz yz xz xy, tension positive.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class RawLabel:
         Inputs and logs worth keeping, in the work folder.
     """
 
-    energy_ev: float | None
-    forces_ev_per_angstrom: NDArray[np.float64]
-    stress_ev_per_angstrom3: NDArray[np.float64]
+    energy_eV: float | None
+    forces_eV_per_angstrom: NDArray[np.float64]
+    stress_eV_per_angstrom3: NDArray[np.float64]
     is_scf_converged: bool | None = None
     corrections: Sequence[Correction] = ()
     details: dict[str, float | int | str | bool] = field(default_factory=dict)

@@ -15,13 +15,13 @@ from interphase_flows.reference.labelling import ReferenceMethod
 class Relaxed:
     """A relaxed crystal.
 
-    ``max_force_ev_per_angstrom`` is the largest norm of a force at the end; ``is_converged`` says
+    ``max_force_eV_per_angstrom`` is the largest norm of a force at the end; ``is_converged`` says
     whether that and the stress came below the target.
     """
 
     atoms: Atoms
-    energy_ev: float
-    max_force_ev_per_angstrom: float
+    energy_eV: float
+    max_force_eV_per_angstrom: float
     is_converged: bool
     n_steps: int
 
@@ -29,7 +29,7 @@ class Relaxed:
 def relax(
     atoms: Atoms,
     method: ReferenceMethod,
-    max_force_ev_per_angstrom: float = 0.05,
+    max_force_eV_per_angstrom: float = 0.05,
     max_steps: int = 120,
     relaxes_cell: bool = True,
     calculator: Calculator | None = None,
@@ -42,7 +42,7 @@ def relax(
         Not changed.
     method
         Reference method.
-    max_force_ev_per_angstrom
+    max_force_eV_per_angstrom
         Target of forces, and of the cell's generalised forces.
     max_steps
         Largest number of steps; running out is reported, not an error.
@@ -54,7 +54,7 @@ def relax(
     relaxing = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     relaxing.calc = method.calculator() if calculator is None else calculator
     optimizer = FIRE(FrechetCellFilter(relaxing) if relaxes_cell else relaxing, logfile=None)
-    is_converged = bool(optimizer.run(fmax=max_force_ev_per_angstrom, steps=max_steps))
+    is_converged = bool(optimizer.run(fmax=max_force_eV_per_angstrom, steps=max_steps))
     energy = float(relaxing.get_potential_energy())
     forces = np.linalg.norm(relaxing.get_forces(), axis=1)
     relaxing.calc = None

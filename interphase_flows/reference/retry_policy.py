@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 
 
 @dataclass(frozen=True)

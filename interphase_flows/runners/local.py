@@ -20,7 +20,7 @@ from interphase_flows.runners.campaign_state import PROGRESS_FILE, missing_answe
 from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.runtime.progress import JOBS, SCF, emit, listening
-from interphase_flows.schemas.records import CampaignResult
+from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace

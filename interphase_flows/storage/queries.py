@@ -9,17 +9,14 @@ from difflib import get_close_matches
 from typing import Any
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.schemas.records import (
-    AnalysisDoc,
-    CommitteeDoc,
-    DatasetDoc,
-    Document,
-    IterationDoc,
-    LabelDoc,
-    ModelDoc,
-    SegmentDoc,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 
 __all__ = [
@@ -57,7 +54,7 @@ _FILTER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*")
 _SORT = re.compile(r"\s*(-?)\s*([A-Za-z_][\w.]*)\s*")
 _HELP = (
     "a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~ (contains, a regular expression), "
-    "such as reason=max_force, energy_ev<3 or origin~amorphous; a dot goes into a field: details.force>5"
+    "such as reason=max_force, energy_eV<3 or origin~amorphous; a dot goes into a field: details.force>5"
 )
 
 
@@ -79,7 +76,7 @@ def query(
     kind
         One of the ledger's kinds.
     filters
-        Such as ``reason=max_force``, ``energy_ev<3``, ``origin~amorphous``.
+        Such as ``reason=max_force``, ``energy_eV<3``, ``origin~amorphous``.
     fields
         Fields to return, dots for nested ones; whole documents if None.
     limit
@@ -195,7 +192,7 @@ def parse_sort(sort: Sequence[str]) -> dict[str, int] | None:
         match = _SORT.fullmatch(text)
         if match is None:
             raise InputError(
-                f"sort {text!r}: name a field, with - before it for descending: energy_ev or -created_at"
+                f"sort {text!r}: name a field, with - before it for descending: energy_eV or -created_at"
             )
         found[match[2]] = -1 if match[1] else 1
     return found or None

@@ -66,7 +66,7 @@ class StabilityWindow:
         return None if self.oxidation_v is None else self.oxidation_v - self.reduction_v
 
     @property
-    def charging_energy_ev(self) -> float:
+    def charging_energy_eV(self) -> float:
         """Energy released in eV by one formula unit that takes up the element step by step down to 0 V.
 
         It is the area under voltage against charge, and equals the energy of the full reaction with the
@@ -116,10 +116,10 @@ def stability_window(
     salt = reactant(electrolyte, lowest_polymorphs(energies))
     diagram = convex_hull(energies, {Element(element), *salt.elements})
     mobile = Element(element)
-    zero_ev = float(diagram.el_refs[mobile].energy_per_atom)
+    zero_eV = float(diagram.el_refs[mobile].energy_per_atom)
     profile = sorted(diagram.get_element_profile(mobile, salt), key=lambda step: -step["chempot"])
     # 0 V is a limit of floats on either side of it
-    starts_v = [max(0.0, (zero_ev - float(step["chempot"])) / charge) for step in profile]
+    starts_v = [max(0.0, (zero_eV - float(step["chempot"])) / charge) for step in profile]
     ends_v: list[float | None] = [*starts_v[1:], None]
     stages = tuple(
         _stage(salt, mobile, [entry.composition for entry in step["entries"]], lower, upper)

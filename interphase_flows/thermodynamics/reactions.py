@@ -39,9 +39,9 @@ class Kink:
     """Formula units of electrode per formula unit of electrolyte."""
     products: dict[str, Fraction]
     """Formula units of each product per formula unit of electrolyte."""
-    energy_ev_per_atom: float
+    energy_eV_per_atom: float
     """Reaction energy in eV per atom of the mixture; negative when energy is released."""
-    energy_ev_per_formula_unit: float
+    energy_eV_per_formula_unit: float
     """The same in eV per formula unit of electrolyte."""
     volume_change: float | None
     """(V_products - V_reactants) / V_reactants; None when a volume is not known."""
@@ -55,7 +55,7 @@ class ReactionPrediction:
     electrolyte: str
     kinks: tuple[Kink, ...]
     """From the electrolyte's side to the electrode's, the pure reactants left out."""
-    electrolyte_above_hull_ev_per_atom: float
+    electrolyte_above_hull_eV_per_atom: float
     """Zero for an electrolyte that is stable by itself."""
     electrolyte_decomposition: dict[str, float]
     """Phases on the hull at the electrolyte's composition and their share of its atoms."""
@@ -81,7 +81,7 @@ class ReactionPrediction:
     @property
     def strongest(self) -> Kink:
         """The reaction releasing most energy per atom of mixture, the driving force; raises like `full`."""
-        return min((self.full, *self.kinks), key=lambda kink: kink.energy_ev_per_atom)
+        return min((self.full, *self.kinks), key=lambda kink: kink.energy_eV_per_atom)
 
 
 def predict_reaction(
@@ -131,7 +131,7 @@ def predict_reaction(
         electrode=lithium.reduced_formula,
         electrolyte=salt.reduced_formula,
         kinks=tuple(sorted(kinks, key=lambda kink: kink.x_electrode)),
-        electrolyte_above_hull_ev_per_atom=max(0.0, float(diagram.get_e_above_hull(salt_entry))),
+        electrolyte_above_hull_eV_per_atom=max(0.0, float(diagram.get_e_above_hull(salt_entry))),
         electrolyte_decomposition={
             entry.name: float(share) for entry, share in diagram.get_decomposition(salt).items()
         },
@@ -144,7 +144,7 @@ def _exact_kink(
     electrolyte: Composition,
     amounts: Mapping[str, float],
     x: float,
-    energy_ev_per_atom: float,
+    energy_eV_per_atom: float,
     volume_per_unit: Mapping[str, float],
 ) -> Kink:
     """Make the coefficients of a reaction (reactants negative) exact, and check them."""
@@ -185,8 +185,8 @@ def _exact_kink(
         reaction=written(reactant_units, products),
         electrode_units=units,
         products=products,
-        energy_ev_per_atom=energy_ev_per_atom,
-        energy_ev_per_formula_unit=energy_ev_per_atom * float(total_atoms),
+        energy_eV_per_atom=energy_eV_per_atom,
+        energy_eV_per_formula_unit=energy_eV_per_atom * float(total_atoms),
         volume_change=_volume_change(reactant_units, products, volume_per_unit),
     )
 

@@ -36,7 +36,7 @@ def predict_interface(
     electrode: str,
     electrolyte: str,
     volumes_angstrom3: dict[str, float] | None = None,
-    error_ev_per_atom: float = 0.0,
+    error_eV_per_atom: float = 0.0,
 ) -> InterfaceThermodynamics:
     """Predict reactions and stability window, with intervals if the energies carry an error.
 
@@ -48,7 +48,7 @@ def predict_interface(
         Names of phases, or formulas. Of several polymorphs of a composition the lowest stands for it, whichever is named.
     volumes_angstrom3
         Phase name -> volume of the same cell in Å³.
-    error_ev_per_atom
+    error_eV_per_atom
         Standard error of every phase's energy; 0 if it is not known.
 
     Raises
@@ -74,12 +74,12 @@ def predict_interface(
     errors = (
         prediction_errors(
             energies,
-            dict.fromkeys(energies, error_ev_per_atom),
+            dict.fromkeys(energies, error_eV_per_atom),
             electrode=ends[0],
             electrolyte=ends[1],
             element=element,
         )
-        if error_ev_per_atom > 0
+        if error_eV_per_atom > 0
         else None
     )
     return InterfaceThermodynamics(prediction, window, errors, tuple(notes))
@@ -93,8 +93,8 @@ def as_values(answer: InterfaceThermodynamics) -> dict[str, Any]:
             "x_electrode": float(kink.x_electrode),
             "x_electrode_exact": _as_reacted(kink.x_electrode, kink.electrode_units, prediction.electrode),
             "reaction": kink.reaction,
-            "energy_ev_per_atom": kink.energy_ev_per_atom,
-            "energy_ev_per_formula_unit": kink.energy_ev_per_formula_unit,
+            "energy_eV_per_atom": kink.energy_eV_per_atom,
+            "energy_eV_per_formula_unit": kink.energy_eV_per_formula_unit,
             "volume_change": kink.volume_change,
         }
         for kink in prediction.kinks
@@ -104,7 +104,7 @@ def as_values(answer: InterfaceThermodynamics) -> dict[str, Any]:
         "electrolyte": prediction.electrolyte,
         "kinks": kinks,
         "full_reaction": prediction.full.reaction if prediction.kinks else "none",
-        "electrolyte_above_hull_ev_per_atom": prediction.electrolyte_above_hull_ev_per_atom,
+        "electrolyte_above_hull_eV_per_atom": prediction.electrolyte_above_hull_eV_per_atom,
         "stable_phases": list(prediction.stable_phases),
         "mixing_line": [
             {"x_electrode": x, "atom_shares": dict(shares)} for x, shares in mixing_line(prediction)

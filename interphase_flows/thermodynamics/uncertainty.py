@@ -30,9 +30,9 @@ class KinkError:
 
     x_electrode: Fraction
     reaction: str
-    energy_ev_per_atom: Interval
+    energy_eV_per_atom: Interval
     """Of this reaction, whether or not a sample's hull has it."""
-    energy_ev_per_formula_unit: Interval
+    energy_eV_per_formula_unit: Interval
     share_of_samples: float
     """Of the samples whose hull predicts exactly this reaction."""
 
@@ -45,9 +45,9 @@ class PredictionErrors:
     kinks: tuple[KinkError, ...]
     other_reactions: dict[str, float]
     """Reactions that are kinks in some samples only -> share of the samples."""
-    driving_force_ev_per_atom: Interval
+    driving_force_eV_per_atom: Interval
     """Of the strongest reaction of each sample, whichever it is."""
-    above_hull_ev_per_atom: Interval
+    above_hull_eV_per_atom: Interval
     share_on_hull: float
     """Of the samples in which the electrolyte is stable."""
     reduction_v: Interval | None
@@ -57,7 +57,7 @@ class PredictionErrors:
 
 def prediction_errors(
     energies: PhaseEnergies,
-    errors_ev_per_atom: Mapping[str, float],
+    errors_eV_per_atom: Mapping[str, float],
     *,
     electrode: str,
     electrolyte: str,
@@ -72,7 +72,7 @@ def prediction_errors(
     ----------
     energies
         Phase name -> (atoms in the cell, total energy in eV).
-    errors_ev_per_atom
+    errors_eV_per_atom
         Phase name -> standard error of its energy; phases that are not named have none.
     electrode, electrolyte
         Chemical formulas, as for `predict_reaction`.
@@ -88,7 +88,7 @@ def prediction_errors(
     AnalysisError
         An error is negative, not a number, or of an unknown phase; the prediction itself fails; too few samples.
     """
-    _check(energies, errors_ev_per_atom, n_samples)
+    _check(energies, errors_eV_per_atom, n_samples)
     central = predict_reaction(energies, electrode=electrode, electrolyte=electrolyte)
     rng = np.random.default_rng(seed)
     per_unit: list[list[float]] = [[] for _ in central.kinks]
@@ -96,13 +96,13 @@ def prediction_errors(
     driving, above, reductions, oxidations = [], [], [], []
     for _ in range(n_samples):
         drawn = {
-            phase: (counts, energy + rng.normal() * errors_ev_per_atom.get(phase, 0.0) * sum(counts.values()))
+            phase: (counts, energy + rng.normal() * errors_eV_per_atom.get(phase, 0.0) * sum(counts.values()))
             for phase, (counts, energy) in energies.items()
         }
         sample = predict_reaction(drawn, electrode=electrode, electrolyte=electrolyte)
         seen.update(kink.reaction for kink in sample.kinks)
-        driving.append(min((kink.energy_ev_per_atom for kink in sample.kinks), default=0.0))
-        above.append(sample.electrolyte_above_hull_ev_per_atom)
+        driving.append(min((kink.energy_eV_per_atom for kink in sample.kinks), default=0.0))
+        above.append(sample.electrolyte_above_hull_eV_per_atom)
         for kink, values in zip(central.kinks, per_unit, strict=True):
             values.append(_energy_of(kink, drawn, central.electrode, central.electrolyte))
         if element is not None:
@@ -115,8 +115,8 @@ def prediction_errors(
         KinkError(
             kink.x_electrode,
             kink.reaction,
-            _interval(kink.energy_ev_per_atom, np.array(values) / _atoms_of(kink)),
-            _interval(kink.energy_ev_per_formula_unit, np.array(values)),
+            _interval(kink.energy_eV_per_atom, np.array(values) / _atoms_of(kink)),
+            _interval(kink.energy_eV_per_formula_unit, np.array(values)),
             seen[kink.reaction] / n_samples,
         )
         for kink, values in zip(central.kinks, per_unit, strict=True)
@@ -131,10 +131,10 @@ def prediction_errors(
         n_samples=n_samples,
         kinks=kinks,
         other_reactions={r: n / n_samples for r, n in seen.most_common() if r not in own},
-        driving_force_ev_per_atom=_interval(
-            min((k.energy_ev_per_atom for k in central.kinks), default=0.0), np.array(driving)
+        driving_force_eV_per_atom=_interval(
+            min((k.energy_eV_per_atom for k in central.kinks), default=0.0), np.array(driving)
         ),
-        above_hull_ev_per_atom=_interval(central.electrolyte_above_hull_ev_per_atom, np.array(above)),
+        above_hull_eV_per_atom=_interval(central.electrolyte_above_hull_eV_per_atom, np.array(above)),
         share_on_hull=float(np.mean(np.array(above) <= 1e-8)),
         reduction_v=None if window is None else _interval(window.reduction_v, np.array(reductions)),
         oxidation_v=None
@@ -161,13 +161,13 @@ def _check(energies: PhaseEnergies, errors: Mapping[str, float], n_samples: int)
 def _energy_of(kink: Kink, energies: PhaseEnergies, electrode: str, electrolyte: str) -> float:
     """Return the energy of one reaction in eV per formula unit of electrolyte, by the lowest polymorphs."""
 
-    def unit_ev(formula: str) -> float:
-        counts, energy_ev = energies[lowest[_symbol_or(formula)]]
-        return energy_ev / formula_units(counts)
+    def unit_eV(formula: str) -> float:
+        counts, energy_eV = energies[lowest[_symbol_or(formula)]]
+        return energy_eV / formula_units(counts)
 
     lowest = lowest_polymorphs(energies)
-    after = sum(float(n) * unit_ev(name) for name, n in kink.products.items())
-    return after - unit_ev(electrolyte) - float(kink.electrode_units) * unit_ev(electrode)
+    after = sum(float(n) * unit_eV(name) for name, n in kink.products.items())
+    return after - unit_eV(electrolyte) - float(kink.electrode_units) * unit_eV(electrode)
 
 
 def _symbol_or(formula: str) -> str:
@@ -178,7 +178,7 @@ def _symbol_or(formula: str) -> str:
 
 def _atoms_of(kink: Kink) -> float:
     """Atoms of mixture per formula unit of electrolyte."""
-    return kink.energy_ev_per_formula_unit / kink.energy_ev_per_atom
+    return kink.energy_eV_per_formula_unit / kink.energy_eV_per_atom
 
 
 def _interval(value: float, samples: np.ndarray) -> Interval:

@@ -187,7 +187,7 @@ class TestACampaignInMongodb:
         )
         for name in ("name", "status", "outcome", "documents", "labels_rejected", "missing", "iterations"):
             assert ours[name] == theirs[name], name
-        asked = ("query", "labels", "status=accepted", "energy_ev<0", "--format", "csv", "--limit", "0")
+        asked = ("query", "labels", "status=accepted", "energy_eV<0", "--format", "csv", "--limit", "0")
         answers = [sorted(place.command(*asked).stdout.splitlines()) for place in (killed.place, embedded)]
         assert len(answers[0]) > 10
         assert answers[0] == answers[1]

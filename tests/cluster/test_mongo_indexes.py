@@ -46,7 +46,7 @@ def filled(mongo: MongodbSettings, mongo_uri: str) -> Iterator[Any]:
     ledger = Ledger.in_mongodb(mongo, "mine")
     for kind in KINDS:
         for i in range(N_DOCUMENTS):
-            document = {"status": ["a", "b"][i % 2], "energy_ev": -1.0 * i, "index": i, "first_step": i}
+            document = {"status": ["a", "b"][i % 2], "energy_eV": -1.0 * i, "index": i, "first_step": i}
             if kind == "failures":
                 ledger.record_failure("labels", str(i), "max_force")
             elif kind in STATE_KINDS:
@@ -119,12 +119,12 @@ def test_indexes_are_made_once(mongo: MongodbSettings, filled: Any) -> None:
         assert make_indexes(filled[name], indexes_of(name)) == 0
     ledger = Ledger.in_mongodb(mongo, "mine")
     ledger.put("labels", "first", {})
-    filled[collection_of("labels")].drop_index("energy_ev_1")
+    filled[collection_of("labels")].drop_index("energy_eV_1")
     ledger.put("labels", "second", {})
-    assert ("energy_ev",) not in keys_of_indexes(filled[collection_of("labels")])
+    assert ("energy_eV",) not in keys_of_indexes(filled[collection_of("labels")])
     ledger.close()
     ledger.put("labels", "third", {})  # opened again
-    assert ("energy_ev",) in keys_of_indexes(filled[collection_of("labels")])
+    assert ("energy_eV",) in keys_of_indexes(filled[collection_of("labels")])
     ledger.close()
 
 
@@ -152,7 +152,7 @@ def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
     """Without indexes, and without asking for them; what it cannot write is told in words."""
     client: MongoClient[Any] = MongoClient(own_server.uri)
     client["shared"][collection_of("labels")].insert_one(
-        {"key": "a", "created_at": "2026", "energy_ev": -1.0}
+        {"key": "a", "created_at": "2026", "energy_eV": -1.0}
     )
     client.admin.command("createUser", "reader", pwd="p:/4", roles=[{"role": "read", "db": "shared"}])
     client.close()
@@ -160,7 +160,7 @@ def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
     address = f"mongodb://reader:{quote_plus('p:/4')}@localhost:{own_server.port}/?authSource=admin"
     settings = MongodbSettings(type="mongodb", database="shared", uri=address)
     reader = Ledger.in_mongodb(settings, read_only=True)
-    assert [found["key"] for found in reader.find("labels", {"energy_ev": {"$lt": 0}})] == ["a"]
+    assert [found["key"] for found in reader.find("labels", {"energy_eV": {"$lt": 0}})] == ["a"]
     assert reader.count("models") == 0
     collection = reader.store("labels")._collection
     assert make_indexes(collection, indexes_of(collection.name)) == 0

@@ -39,7 +39,7 @@ def timeless(answer: Any) -> Any:
 keys = st.sampled_from(["a", "b", "c", "12"])
 numbers = st.integers(-3, 3) | st.floats(-3, 3).map(lambda x: round(x, 1))
 documents = st.fixed_dictionaries(
-    {"energy_ev": numbers | st.none(), "origin": st.sampled_from(["crystal", "amorphous melt", "Interface"])},
+    {"energy_eV": numbers | st.none(), "origin": st.sampled_from(["crystal", "amorphous melt", "Interface"])},
     optional={
         "tags": st.lists(st.sampled_from(["x", "y"]), max_size=2),
         "errors": st.fixed_dictionaries({"test": numbers}, optional={"interface": numbers}),
@@ -50,17 +50,17 @@ filters = st.sampled_from(
     [
         [],
         ["key=12"],
-        ["energy_ev<1"],
-        ["energy_ev>=0.5"],
-        ["energy_ev!=1"],
-        ["energy_ev=null"],
-        ["energy_ev=1"],
+        ["energy_eV<1"],
+        ["energy_eV>=0.5"],
+        ["energy_eV!=1"],
+        ["energy_eV=null"],
+        ["energy_eV=1"],
         ["origin~AMORPHOUS"],
         ["origin=crystal"],
         ["tags=x"],
         ["errors.test>0"],
         ["errors.interface=null"],
-        ["formula!=Li2S", "energy_ev<=2"],
+        ["formula!=Li2S", "energy_eV<=2"],
         ["reason=not_converged"],
         ["tries>1"],
         ["details.force>1"],
@@ -94,7 +94,7 @@ def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
         "failure": lambda key: ledger.failure(kind, key),
         "query": lambda words: sorted(query(ledger, kind, words), key=lambda d: d["key"]),
         "sorted": lambda order, limit: ledger.find(
-            kind, {}, ["key", "energy_ev", "errors.test"], {"energy_ev": order, "key": 1}, limit
+            kind, {}, ["key", "energy_eV", "errors.test"], {"energy_eV": order, "key": 1}, limit
         ),
         "count": lambda: ledger.count(kind),
     }

@@ -85,8 +85,8 @@ def store(server: MongoServer, tmp_path: Path) -> MongodbSettings:
 def test_the_ledger_and_fireworks_speak_tls(store: MongodbSettings) -> None:
     """With the certificate of the options, and the user and password of the settings."""
     ledger = Ledger.in_mongodb(store)
-    ledger.put("labels", "a", {"energy_ev": -1.0})
-    assert [found["key"] for found in ledger.find("labels", {"energy_ev": {"$lt": 0}})] == ["a"]
+    ledger.put("labels", "a", {"energy_eV": -1.0})
+    assert [found["key"] for found in ledger.find("labels", {"energy_eV": {"$lt": 0}})] == ["a"]
     ledger.close()
     opened = open_launchpad(Settings(store=store))
     assert opened.get_fw_ids() == []

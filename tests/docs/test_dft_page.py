@@ -35,7 +35,7 @@ def test_the_kept_numbers_meet_the_published_reaction_energy(kept):
     """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P: -0.78 eV/atom within 0.03, at every setting of the study."""
     values = kept["convergence"]["values"]
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
-    energies = [p["reaction_energy_ev_per_atom"] for p in values["points"]]
+    energies = [p["reaction_energy_eV_per_atom"] for p in values["points"]]
     assert energies == pytest.approx([-0.78] * len(energies), abs=0.03)
 
 

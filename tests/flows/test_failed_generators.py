@@ -11,7 +11,9 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import StructureError
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import amorphous, interfaces
-from interphase_flows.schemas.records import LabelBatch, StructureSetDoc, Walker
+from interphase_flows.schemas.label import LabelBatch
+from interphase_flows.schemas.segment import Walker
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from spheres import Spheres, SpheresSpec

@@ -12,7 +12,9 @@ from ase.io import read
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.analysis.pipeline.settings import PARTS
-from interphase_flows.schemas.records import CampaignResult, CommitteeDoc, SegmentDoc
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
 from tiny_campaign import interphase
@@ -133,7 +135,7 @@ def test_a_packing_was_melted_then_quenched_by_the_committees_of_the_loop(finish
         "query", "segments", "run_id=melt-quench-0-0", "--root", str(finished_root), "--format", "json"
     ).stdout
     melt, quench = sorted(json.loads(text), key=lambda s: s["first_step"])
-    assert [(s["temperature_target_k"], s["first_step"], s["last_step"]) for s in (melt, quench)] == [
+    assert [(s["temperature_target_K"], s["first_step"], s["last_step"]) for s in (melt, quench)] == [
         (1500.0, 0, 10),
         (300.0, 10, 20),
     ]
@@ -160,7 +162,7 @@ def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
     full = values["kinks"][-1]
     assert full["x_electrode_exact"] == "24/45"
     assert values["full_reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
-    assert full["energy_ev_per_atom"] == pytest.approx(-0.74, abs=0.01)
+    assert full["energy_eV_per_atom"] == pytest.approx(-0.74, abs=0.01)
 
 
 def test_the_error_in_production_is_measured_with_an_interval(finished_root: Path) -> None:
@@ -170,8 +172,8 @@ def test_the_error_in_production_is_measured_with_an_interval(finished_root: Pat
     ).stdout
     values = json.loads(text)[0]["values"]
     assert values["n_frames"] == 8
-    assert values["forces_mae_mev_per_angstrom"]["n_replicas"] == 2
-    assert values["forces_mae_mev_per_angstrom"]["standard_error"] > 0
+    assert values["forces_mae_meV_per_angstrom"]["n_replicas"] == 2
+    assert values["forces_mae_meV_per_angstrom"]["standard_error"] > 0
     assert "Force error in production" in (finished_root / "tiny" / "report" / "report.html").read_text()
 
 
@@ -184,7 +186,7 @@ def test_every_frame_of_production_carries_its_uncertainty(finished_root: Path) 
             assert segment.trajectory is not None
             with Trajectory(workspace.artifacts.get(segment.trajectory)) as trajectory:
                 assert trajectory.n_frames >= 2
-                assert np.isfinite(trajectory.uncertainty_ev_per_angstrom).all()
+                assert np.isfinite(trajectory.uncertainty_eV_per_angstrom).all()
 
 
 def test_status_answers_in_words_and_for_scripts(finished_root: Path) -> None:
@@ -240,7 +242,7 @@ def test_a_query_answers_as_csv(finished_root: Path) -> None:
         "labels",
         "origin~crystal",
         "--fields",
-        "origin,energy_ev",
+        "origin,energy_eV",
         "--format",
         "csv",
         "--root",
@@ -248,7 +250,7 @@ def test_a_query_answers_as_csv(finished_root: Path) -> None:
     ).stdout
     rows = list(csv.DictReader(io.StringIO(text)))
     assert rows
-    assert all(row["origin"].startswith("crystal/") and float(row["energy_ev"]) < 0 for row in rows)
+    assert all(row["origin"].startswith("crystal/") and float(row["energy_eV"]) < 0 for row in rows)
 
 
 def test_resuming_a_finished_campaign_computes_nothing(finished_root: Path, tmp_path: Path) -> None:

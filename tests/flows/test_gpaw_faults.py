@@ -31,7 +31,7 @@ from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
 from interphase_flows.reference.gpaw import job as gpaw_job
 from interphase_flows.runtime import walltime as deadline
 from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
-from interphase_flows.schemas.records import LabelDoc
+from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from label_one import ATOMS, CAMPAIGN, ENTRY, SPEC, folder_in, label_in
@@ -63,10 +63,10 @@ def density_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 def assert_same_numbers(label: LabelDoc, undisturbed: LabelDoc) -> None:
     assert label.status == "accepted", (label.reason, label.explanation)
     assert label.is_scf_converged
-    assert label.energy_ev == pytest.approx(undisturbed.energy_ev, abs=ENERGY_TOLERANCE_EV)
+    assert label.energy_eV == pytest.approx(undisturbed.energy_eV, abs=ENERGY_TOLERANCE_EV)
     np.testing.assert_allclose(
-        label.forces_ev_per_angstrom,
-        undisturbed.forces_ev_per_angstrom,
+        label.forces_eV_per_angstrom,
+        undisturbed.forces_eV_per_angstrom,
         atol=FORCE_TOLERANCE_EV_PER_ANGSTROM,
     )
 
@@ -173,7 +173,7 @@ def test_an_scf_that_never_converges_is_rejected_with_its_log(tmp_path):
     """One step and its double do not converge; other mixing was tried too; GPAW's own words are kept."""
     label = label_in(tmp_path, SPEC.model_copy(update={"max_scf_steps": 1}))
     assert (label.status, label.reason) == ("rejected", "scf_not_converged")
-    assert label.energy_ev is None
+    assert label.energy_eV is None
     assert "SCF not converged in 2 steps" in label.explanation
     assert len(actions(label)) == 2
     files = kept_files(tmp_path, label)
@@ -187,8 +187,8 @@ from pathlib import Path
 folder = Path(sys.argv[-1])
 task = json.loads((folder / "input.json").read_text())
 n = len(task["numbers"])
-good = {{"key": task["key"], "is_scf_converged": True, "free_energy_ev": -1.0, "extrapolated_energy_ev": -1.0,
-        "forces_ev_per_angstrom": [[0.0] * 3] * n, "stress_ev_per_angstrom3": [0.0] * 6, "n_scf_steps": 1,
+good = {{"key": task["key"], "is_scf_converged": True, "free_energy_eV": -1.0, "extrapolated_energy_eV": -1.0,
+        "forces_eV_per_angstrom": [[0.0] * 3] * n, "stress_eV_per_angstrom3": [0.0] * 6, "n_scf_steps": 1,
         "n_k_points": 1, "n_electrons": 8.0, "n_bands": 4, "peak_memory_gb": 0.1, "started_from_density": False}}
 write = (folder / "result.json").write_text
 {says}
@@ -198,8 +198,8 @@ RUBBISH = {
     "nothing at all": "",
     "binary noise": "(folder / 'result.json').write_bytes(bytes(range(256)))",
     "half a file": "write(json.dumps(good)[:100])",
-    "no forces": "del good['forces_ev_per_angstrom']; write(json.dumps(good))",
-    "forces of too few atoms": "good['forces_ev_per_angstrom'] = [[0.0] * 3]; write(json.dumps(good))",
+    "no forces": "del good['forces_eV_per_angstrom']; write(json.dumps(good))",
+    "forces of too few atoms": "good['forces_eV_per_angstrom'] = [[0.0] * 3]; write(json.dumps(good))",
     "the result of another input": "good['key'] = 'another'; write(json.dumps(good))",
     "a list": "write('[1, 2, 3]')",
     "no count of steps": "del good['n_scf_steps']; write(json.dumps(good))",
@@ -225,11 +225,11 @@ def test_rubbish_is_known_for_what_it_is(tmp_path, says):
 
 def test_forces_that_are_no_numbers_stop_at_the_gate(tmp_path):
     """JSON has a way to write them."""
-    says = "good['forces_ev_per_angstrom'] = [[float('nan')] * 3] * n; write(json.dumps(good))"
+    says = "good['forces_eV_per_angstrom'] = [[float('nan')] * 3] * n; write(json.dumps(good))"
     label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
     assert label.status == "rejected"
     assert label.reason in ("not_finite", "garbage_output")
-    assert label.forces_ev_per_angstrom is None
+    assert label.forces_eV_per_angstrom is None
 
 
 def test_a_crash_is_told_in_its_own_words(tmp_path):
@@ -353,7 +353,7 @@ def test_a_flow_with_all_of_these_completes(tmp_path):
         structures.entries, sorted(labels.values(), key=lambda each: each.origin), strict=True
     ):
         assert label.key == label_key(entry.key, method_key, Gates())
-        assert (label.energy_ev is None) == (label.status == "rejected")
+        assert (label.energy_eV is None) == (label.status == "rejected")
     answer = interphase(
         "query", "labels", "--rejected", "--root", str(tmp_path), "--format", "json", cwd=tmp_path
     )

@@ -106,8 +106,8 @@ def sabotaged(tmp_path_factory):
 
 def assert_same(label, undisturbed):
     assert label.is_scf_converged
-    assert label.energy_ev == pytest.approx(undisturbed.energy_ev, abs=ENERGY_TOLERANCE_EV)
-    difference = np.abs(label.forces_ev_per_angstrom - undisturbed.forces_ev_per_angstrom)
+    assert label.energy_eV == pytest.approx(undisturbed.energy_eV, abs=ENERGY_TOLERANCE_EV)
+    difference = np.abs(label.forces_eV_per_angstrom - undisturbed.forces_eV_per_angstrom)
     assert difference.max() < FORCE_TOLERANCE_EV_PER_ANGSTROM
 
 
@@ -165,7 +165,7 @@ def test_a_damaged_density_is_set_aside(sabotaged, lithium, undisturbed, tmp_pat
         assert position in whole
         (tmp_path / DENSITY).write_bytes(whole.replace(position, np.float64(1.5).tobytes()))
     label = GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
-    assert label.energy_ev == undisturbed.energy_ev
+    assert label.energy_eV == undisturbed.energy_eV
     assert label.details["started_from_density"] is False
     assert (tmp_path / DAMAGED_DENSITY).exists()
 
@@ -176,7 +176,7 @@ def test_a_result_that_was_not_recorded_in_time_is_not_computed_again(lithium, t
     first = method.label(lithium, tmp_path)
     (tmp_path / LOG).unlink()
     again = method.label(lithium, tmp_path)
-    assert again.energy_ev == first.energy_ev
+    assert again.energy_eV == first.energy_eV
     assert (first.details["is_continued"], again.details["is_continued"]) == (False, True)
     assert not (tmp_path / LOG).exists()
 
@@ -254,7 +254,7 @@ def test_positions_that_are_almost_symmetric_still_give_a_label(tmp_path):
     assert [each.errors for each in raw.corrections] == [["symmetry_analysis_failed"]]
     assert not any(each.changes_theory for each in raw.corrections)
     assert raw.is_scf_converged
-    asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_ev_per_angstrom)
+    asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_eV_per_angstrom)
     assert n_operations == 8
     assert asymmetry < SYMMETRY_FORCE_EV_PER_ANGSTROM
 
@@ -271,5 +271,5 @@ def test_a_slab_in_a_skewed_cell_has_its_label(tmp_path):
         for name, atoms in (("slab", slab), ("rattled", rattled))
     )
     assert one.is_scf_converged
-    assert one.energy_ev == pytest.approx(other.energy_ev, abs=1e-3)
+    assert one.energy_eV == pytest.approx(other.energy_eV, abs=1e-3)
     assert not any(each.changes_theory for each in one.corrections)

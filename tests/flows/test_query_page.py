@@ -36,11 +36,11 @@ def test_the_answers_are_sorted_cut_and_counted(finished_root: Path) -> None:
     answers = [ask(*shlex.split(line)[2:]) for line in examples.splitlines()]
     assert len(answers) == 5
     assert answers[0].strip() == "no labels match"
-    lowest = json.loads(ask("labels", "formula=Li8S4", "--sort", "energy_ev", "--limit", "5", "-o", "json"))
-    energies = [label["energy_ev"] for label in lowest]
+    lowest = json.loads(ask("labels", "formula=Li8S4", "--sort", "energy_eV", "--limit", "5", "-o", "json"))
+    energies = [label["energy_eV"] for label in lowest]
     assert energies
     assert energies == sorted(energies)
-    assert answers[2].splitlines()[0] == "run_id,stop_reason,temperature_mean_k"
+    assert answers[2].splitlines()[0] == "run_id,stop_reason,temperature_mean_K"
     assert len(answers[2].splitlines()) == 5
     assert int(answers[3]) == len(json.loads(ask("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
     assert len(json.loads(answers[4])) == 3

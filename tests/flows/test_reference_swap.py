@@ -22,7 +22,9 @@ from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_label
 from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
 from interphase_flows.report.collect.from_ledger import write_campaign_report
-from interphase_flows.schemas.records import DatasetDoc, IterationDoc, LabelBatch, LabelDoc
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from real_gpaw import needs_gpaw

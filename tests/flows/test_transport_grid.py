@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.results import CampaignResults
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import load_settings
 from tiny_campaign import TINY, interphase
 
@@ -64,7 +64,7 @@ def test_runs_at_each_temperature_have_random_numbers_of_their_own(with_grid: tu
     """They begin with the atoms of the quenched cell, at step 0, and go on from segment to segment."""
     with CampaignResults("tiny", load_settings(root=with_grid[0])) as results:
         segments = {
-            (s.run_id, s.first_step, s.temperature_target_k): s for s in results.segments(role="transport")
+            (s.run_id, s.first_step, s.temperature_target_K): s for s in results.segments(role="transport")
         }
         chain = [key for key in segments if key[0] == "grid-x0.510-0-900K"]
         assert sorted(step for _, step, _ in chain) == [0, 4, 34]

@@ -15,7 +15,7 @@ from interphase_flows.exceptions import ReferenceMethodError, SettingsError, Wal
 from interphase_flows.jobs.label_structure import label_structure
 from interphase_flows.reference.retry_policy import Action
 from interphase_flows.runtime.walltime import process_start_unix_s
-from interphase_flows.schemas.records import StructureEntry
+from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.structures.structure_keys import structure_key
 from vasp_records import SILICON, needs_records, read_record
 from vasp_replayed import REPLAY, n_launches, worker_command
@@ -33,7 +33,7 @@ def test_a_run_becomes_a_label(stand_in, silicon, tmp_path):
     label = label_structure(stand_in(REPLAY), Gates(), silicon, entry(silicon), tmp_path / "label")
     record = read_record("converged")
     assert (label.status, label.reason) == ("accepted", None)
-    assert label.energy_ev == record.free_energy_ev
+    assert label.energy_eV == record.free_energy_eV
     assert label.is_scf_converged is True
     assert label.corrections == []
     assert label.details["n_electrons"] == 8
@@ -59,7 +59,7 @@ def test_a_cycle_that_did_not_converge_is_no_label_and_forces_are_in_the_order_o
     atoms = record.atoms[order]
     assert str(atoms.symbols) == "VOVO2VO4VO3"
     raw = stand_in({"replay": "unconverged_electronic"}).label(atoms, tmp_path)
-    assert np.array_equal(raw.forces_ev_per_angstrom, record.forces[order])
+    assert np.array_equal(raw.forces_eV_per_angstrom, record.forces[order])
     assert raw.is_scf_converged is False
     rejection = Gates().after(atoms, raw)
     assert rejection is not None
@@ -195,7 +195,7 @@ def test_kill_9_of_the_worker_ends_vasp_and_the_next_launch_has_the_folder(stand
 def test_the_calculator_speaks_of_the_same_energy_and_refuses_what_a_gate_would(stand_in, silicon):
     """For relaxations: the free energy, and no step at another level of theory."""
     silicon.calc = stand_in(REPLAY).calculator()
-    assert silicon.get_potential_energy() == read_record("converged").free_energy_ev
+    assert silicon.get_potential_energy() == read_record("converged").free_energy_eV
     assert silicon.get_stress() == pytest.approx([3.0044e-4] * 3 + [0] * 3, abs=1e-7)
     spec = SILICON.model_copy(update={"cutoff_eV": 500.0})
     silicon.calc = stand_in(REPLAY, spec=spec).calculator()

@@ -12,7 +12,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.label_structure import label_key, label_once
 from interphase_flows.reference.labelling import IS_CONTINUED
-from interphase_flows.schemas.records import StructureEntry
+from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from interphase_flows.structures.structure_keys import structure_key
@@ -27,8 +27,8 @@ DYING = {"say": "running", "status": 137}
 
 def assert_is_the_record(raw):
     record = read_record("converged")
-    assert raw.energy_ev == record.free_energy_ev
-    assert np.array_equal(raw.forces_ev_per_angstrom, record.forces)
+    assert raw.energy_eV == record.free_energy_eV
+    assert np.array_equal(raw.forces_eV_per_angstrom, record.forces)
     assert raw.is_scf_converged is True
 
 
@@ -50,7 +50,7 @@ def test_a_worker_killed_between_vasp_and_the_ledger_loses_no_run(stand_in, sili
         label = label_once(method, Gates(), silicon, entry)
         assert not folder.exists()
     assert (label.status, label.reason) == ("accepted", None)
-    assert label.energy_ev == read_record("converged").free_energy_ev
+    assert label.energy_eV == read_record("converged").free_energy_eV
     assert label.details[IS_CONTINUED] is True
     assert label.files is not None
 

@@ -89,8 +89,8 @@ def watch() -> CommitteeWatch:
     """Selects many frames, never stops for uncertainty."""
     return CommitteeWatch(
         interval_steps=5,
-        select_force_std_ev_per_angstrom=1e-4,
-        stop_force_std_ev_per_angstrom=None,
+        select_force_std_eV_per_angstrom=1e-4,
+        stop_force_std_eV_per_angstrom=None,
         candidate_window_steps=15,
         max_candidates=3,
     )

@@ -23,12 +23,12 @@ def test_candidates_come_back_from_their_file(tmp_path, go, argon):
     data = pack_candidates(candidates)
     back = unpack_candidates(data)
     assert [c.step for c in back] == [c.step for c in candidates]
-    assert [c.uncertainty_ev_per_angstrom for c in back] == [
-        c.uncertainty_ev_per_angstrom for c in candidates
+    assert [c.uncertainty_eV_per_angstrom for c in back] == [
+        c.uncertainty_eV_per_angstrom for c in candidates
     ]
     for one, two in zip(candidates, back, strict=True):
         np.testing.assert_array_equal(one.atoms.positions, two.atoms.positions)
-        for name in ("side", "force_std_ev_per_angstrom"):
+        for name in ("side", "force_std_eV_per_angstrom"):
             np.testing.assert_array_equal(one.atoms.arrays[name], two.atoms.arrays[name])
     assert pack_candidates(back) == data
 

@@ -20,7 +20,7 @@ def assert_same(one: SegmentResult, other: SegmentResult) -> None:
     assert a.state_sha256() == b.state_sha256()
     assert one.trajectory.read_bytes() == other.trajectory.read_bytes()
     assert one.watch_step.tolist() == other.watch_step.tolist()
-    np.testing.assert_array_equal(one.uncertainty_ev_per_angstrom, other.uncertainty_ev_per_angstrom)
+    np.testing.assert_array_equal(one.uncertainty_eV_per_angstrom, other.uncertainty_eV_per_angstrom)
     assert [c.step for c in one.candidates] == [c.step for c in other.candidates]
     for mine, theirs in zip(one.candidates, other.candidates, strict=True):
         np.testing.assert_array_equal(mine.atoms.positions, theirs.atoms.positions)
@@ -43,22 +43,22 @@ def test_a_finished_segment_says_what_it_did(go, tmp_path):
         assert trajectory.side[-1] == "electrolyte"
         end = read_checkpoint(result.last_good_checkpoint)
         np.testing.assert_allclose(trajectory.positions(-1), end.positions, atol=1e-6)
-        assert np.isfinite(trajectory.uncertainty_ev_per_angstrom[::5]).all()
-        assert np.isnan(trajectory.uncertainty_ev_per_angstrom[1])
+        assert np.isfinite(trajectory.uncertainty_eV_per_angstrom[::5]).all()
+        assert np.isnan(trajectory.uncertainty_eV_per_angstrom[1])
 
 
 def test_candidates_are_the_most_uncertain_one_per_window(go, tmp_path):
     """At most three, each the worst of its window of 15 steps."""
     result = go(tmp_path)
     assert len(result.candidates) == 3
-    by_step = dict(zip(result.watch_step.tolist(), result.uncertainty_ev_per_angstrom, strict=True))
+    by_step = dict(zip(result.watch_step.tolist(), result.uncertainty_eV_per_angstrom, strict=True))
     worst = {}
     for step, value in by_step.items():
         worst[step // 15] = max(worst.get(step // 15, 0.0), value)
     expected = sorted(worst.values())[-3:]
-    assert sorted(c.uncertainty_ev_per_angstrom for c in result.candidates) == pytest.approx(expected)
+    assert sorted(c.uncertainty_eV_per_angstrom for c in result.candidates) == pytest.approx(expected)
     candidate = result.candidates[0]
-    std = candidate.atoms.arrays["force_std_ev_per_angstrom"]
+    std = candidate.atoms.arrays["force_std_eV_per_angstrom"]
     assert std.max() == by_step[candidate.step]
     assert candidate.atoms.arrays["side"][0] == "electrode"
 
@@ -100,8 +100,8 @@ def test_two_segments_are_one_long_one(go, tmp_path):
         assert one.time_fs.tolist() == [*two.time_fs, *three.time_fs]
         assert one.potential_energy_eV.tolist() == [*two.potential_energy_eV, *three.potential_energy_eV]
         np.testing.assert_allclose(one.positions(-1), three.positions(-1), atol=1e-6)
-    series = [*first.uncertainty_ev_per_angstrom, *second.uncertainty_ev_per_angstrom]
-    assert whole.uncertainty_ev_per_angstrom.tolist() == series
+    series = [*first.uncertainty_eV_per_angstrom, *second.uncertainty_eV_per_angstrom]
+    assert whole.uncertainty_eV_per_angstrom.tolist() == series
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
@@ -142,12 +142,12 @@ def test_when_nothing_is_whole_the_segment_starts_over(go, tmp_path):
 def test_uncertain_stops_at_the_frame_and_goes_on_with_another_committee(go, watch, pair_committee, tmp_path):
     """The checkpoint is at the very step; the next segment takes up the same trajectory."""
     free = go(tmp_path / "free", committee=pair_committee)
-    later = free.uncertainty_ev_per_angstrom[1:]
+    later = free.uncertainty_eV_per_angstrom[1:]
     threshold = float(np.sort(later)[-2])
-    strict = watch.model_copy(update={"stop_force_std_ev_per_angstrom": threshold})
+    strict = watch.model_copy(update={"stop_force_std_eV_per_angstrom": threshold})
     result = go(tmp_path / "strict", watch=strict)
     expected = int(free.watch_step[1:][later >= threshold][0])
-    if free.uncertainty_ev_per_angstrom[0] >= threshold:
+    if free.uncertainty_eV_per_angstrom[0] >= threshold:
         expected = 0
     assert (result.stop_reason, result.stop_step) == ("uncertain", expected)
     end = read_checkpoint(result.final_checkpoint)
@@ -163,7 +163,7 @@ def test_uncertain_stops_at_the_frame_and_goes_on_with_another_committee(go, wat
 
 def test_a_start_already_uncertain_stops_before_the_first_step(go, watch, tmp_path):
     """No dynamics is spent on it, and it is the candidate."""
-    strict = watch.model_copy(update={"stop_force_std_ev_per_angstrom": 1e-4})
+    strict = watch.model_copy(update={"stop_force_std_eV_per_angstrom": 1e-4})
     result = go(tmp_path, watch=strict)
     assert (result.stop_reason, result.stop_step, result.n_frames) == ("uncertain", 0, 1)
     assert [c.step for c in result.candidates] == [0]

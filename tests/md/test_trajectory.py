@@ -32,7 +32,7 @@ def write(writer: TrajectoryWriter, start: Atoms, frames: range) -> None:
             time_fs=20.0 * i,
             temperature_K=300.0 + i,
             potential_energy_eV=-1.0 / (i + 1),
-            force_std_ev_per_angstrom=std,
+            force_std_eV_per_angstrom=std,
         )
 
 
@@ -67,9 +67,9 @@ def test_round_trip(start, packed, tmp_path, form):
         assert trajectory.time_fs[3] == 60.0
         assert trajectory.temperature_K[3] == 303.0
         assert trajectory.potential_energy_eV[3] == -0.25
-        assert trajectory.uncertainty_ev_per_angstrom[4] == pytest.approx(0.4)
-        assert np.isnan(trajectory.uncertainty_ev_per_angstrom[3])
-        assert trajectory.force_std_ev_per_angstrom is None
+        assert trajectory.uncertainty_eV_per_angstrom[4] == pytest.approx(0.4)
+        assert np.isnan(trajectory.uncertainty_eV_per_angstrom[3])
+        assert trajectory.force_std_eV_per_angstrom is None
         np.testing.assert_array_equal(trajectory.side, start.arrays["side"])
         np.testing.assert_array_equal(trajectory.per_atom["group"], np.arange(32))
         atoms = trajectory.atoms(4)
@@ -86,7 +86,7 @@ def test_per_atom_uncertainty_is_kept_on_demand(start, tmp_path):
     write(writer, start, range(3))
     writer.flush()
     with Trajectory(tmp_path / "open") as trajectory:
-        std = trajectory.force_std_ev_per_angstrom
+        std = trajectory.force_std_eV_per_angstrom
         assert std is not None
         np.testing.assert_allclose(std[2], np.linspace(0, 0.2, 32), atol=1e-7)
         assert np.isnan(std[1]).all()

@@ -19,7 +19,7 @@ def test_force_std_is_the_length_of_the_spread():
 def test_one_member_cannot_disagree(argon, pair_committee, watch):
     """Its uncertainty is unknown, not zero, and selects nothing."""
     seen = watch.observe(argon, CalculatorCommittee(pair_committee.members[:1]))
-    assert np.isnan(seen.uncertainty_ev_per_angstrom)
+    assert np.isnan(seen.uncertainty_eV_per_angstrom)
     assert not seen.selected
     with pytest.raises(DynamicsError, match="at least one"):
         CalculatorCommittee([])
@@ -42,7 +42,7 @@ def test_the_dynamics_calculator_is_not_asked_twice(argon, pair_committee):
 def test_levels_must_be_in_order():
     """Stopping below selection would stop at frames nobody keeps."""
     with pytest.raises(ValidationError, match="raise it"):
-        CommitteeWatch(select_force_std_ev_per_angstrom=0.3, stop_force_std_ev_per_angstrom=0.1)
+        CommitteeWatch(select_force_std_eV_per_angstrom=0.3, stop_force_std_eV_per_angstrom=0.1)
 
 
 def test_temperature_limit_is_larger_in_the_grace():

@@ -41,11 +41,11 @@ def stretched() -> Atoms:
 def test_stress_is_the_derivative_of_the_energy_by_strain_in_ev_per_cubic_angstrom(method, stretched):
     """Voigt order, sign and unit: each of xx, zz and xy by central differences about a cell that has all three."""
     cell = strained(stretched, np.array([[0.01, 0.02, 0.0], [0.02, 0.0, 0.0], [0.0, 0.0, 0.005]]))
-    stress = method.label(cell).stress_ev_per_angstrom3
+    stress = method.label(cell).stress_eV_per_angstrom3
     for voigt, (i, j) in {0: (0, 0), 2: (2, 2), 5: (0, 1)}.items():
         step = np.zeros((3, 3))
         step[i, j] = step[j, i] = STRAIN_STEP
-        up, down = (method.label(strained(cell, sign * step)).energy_ev for sign in (1, -1))
+        up, down = (method.label(strained(cell, sign * step)).energy_eV for sign in (1, -1))
         works_twice = 1 if i == j else 2  # a shear strains xy and yx
         expected = (up - down) / (2 * STRAIN_STEP * works_twice * cell.get_volume())
         assert stress[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
@@ -55,7 +55,7 @@ def test_stress_is_the_derivative_of_the_energy_by_strain_in_ev_per_cubic_angstr
 def test_a_crystal_at_its_symmetric_sites_feels_no_force(method):
     """Li2S: every atom sits on a site where symmetry forbids a force."""
     label = method.label(load_phase("Li2S"))
-    assert np.abs(label.forces_ev_per_angstrom).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
+    assert np.abs(label.forces_eV_per_angstrom).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
 
 
 def test_a_label_is_the_same_twice_and_whatever_type_nequip_left_behind(method, stretched):
@@ -70,18 +70,18 @@ def test_a_label_is_the_same_twice_and_whatever_type_nequip_left_behind(method, 
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(before)
-    assert second.energy_ev == first.energy_ev
-    np.testing.assert_array_equal(second.forces_ev_per_angstrom, first.forces_ev_per_angstrom)
-    np.testing.assert_array_equal(second.stress_ev_per_angstrom3, first.stress_ev_per_angstrom3)
+    assert second.energy_eV == first.energy_eV
+    np.testing.assert_array_equal(second.forces_eV_per_angstrom, first.forces_eV_per_angstrom)
+    np.testing.assert_array_equal(second.stress_eV_per_angstrom3, first.stress_eV_per_angstrom3)
 
 
 def test_a_label_does_not_depend_on_where_in_the_cell_the_crystal_is(method, stretched):
     """Translation, and wrapping, change the energy by no more than single precision does."""
     moved = stretched.copy()
     moved.translate([0.4, -3.0, 9.1])
-    tolerance_ev_per_atom = 1e-5
-    difference_ev = abs(method.label(moved).energy_ev - method.label(stretched).energy_ev)
-    assert difference_ev / len(moved) < tolerance_ev_per_atom
+    tolerance_eV_per_atom = 1e-5
+    difference_eV = abs(method.label(moved).energy_eV - method.label(stretched).energy_eV)
+    assert difference_eV / len(moved) < tolerance_eV_per_atom
 
 
 def test_an_element_beyond_the_training_set_is_refused_by_name(method):
@@ -94,17 +94,17 @@ def test_relaxing_lowers_the_energy_and_leaves_the_start_alone(method, stretched
     """The stretched crystal shrinks; running out of steps is told, not an error."""
     before = stretched.copy()
     hasty = relax(stretched, method, max_steps=1)
-    relaxed = relax(stretched, method, max_force_ev_per_angstrom=0.1, max_steps=60)
+    relaxed = relax(stretched, method, max_force_eV_per_angstrom=0.1, max_steps=60)
     assert not hasty.is_converged
     assert relaxed.is_converged
-    assert relaxed.energy_ev < method.label(stretched).energy_ev
+    assert relaxed.energy_eV < method.label(stretched).energy_eV
     assert relaxed.atoms.get_volume() < stretched.get_volume()
     np.testing.assert_array_equal(stretched.positions, before.positions)
     assert stretched.calc is None
 
 
 @pytest.mark.parametrize(
-    "maker", [LabelMaker(gates=GateSpec(max_force_ev_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
+    "maker", [LabelMaker(gates=GateSpec(max_force_eV_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
 )
 def test_a_maker_is_not_changed_by_making_and_survives_its_dictionary(maker):
     """jobflow's rule: as_dict() is the same after make(), and gives the same maker back."""

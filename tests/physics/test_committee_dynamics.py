@@ -54,8 +54,8 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
     start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
     watch = CommitteeWatch(
         interval_steps=1,
-        select_force_std_ev_per_angstrom=0.0,
-        stop_force_std_ev_per_angstrom=None,
+        select_force_std_eV_per_angstrom=0.0,
+        stop_force_std_eV_per_angstrom=None,
         close_contact_fraction=0.2,
         max_temperature_factor=50.0,
         grace_factor=50.0,
@@ -94,7 +94,7 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
     assert one.state_sha256() == two.state_sha256()
     assert one.generator_state == two.generator_state
     assert at_once.trajectory.read_bytes() == resumed.trajectory.read_bytes()
-    np.testing.assert_array_equal(at_once.uncertainty_ev_per_angstrom, resumed.uncertainty_ev_per_angstrom)
+    np.testing.assert_array_equal(at_once.uncertainty_eV_per_angstrom, resumed.uncertainty_eV_per_angstrom)
     assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from brownian import TRICLINIC, Brownian
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
 from interphase_flows.analysis.interfaces.plane_flux import crossings
 from interphase_flows.analysis.passivation.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
@@ -48,7 +48,7 @@ def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
     height = np.linspace(period / 2 - middle, period / 2 + middle, 41)
     profile = density * (1 + half * np.sin(2 * np.pi * height / period))
     solvent = 3 * density - profile
-    gradient = ideal_gradient_ev_per_angstrom(height, np.stack([profile, solvent]), TEMPERATURE_K)
+    gradient = ideal_gradient_eV_per_angstrom(height, np.stack([profile, solvent]), TEMPERATURE_K)
     onsager = np.zeros((41, 2, 2))
     onsager[:, 0, 0] = profile * diffusion / (KB_EV_PER_K * TEMPERATURE_K)
     driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager[None])

@@ -57,16 +57,16 @@ def test_labels_of_strained_rattled_and_molten_cells_pass(labels):
 def test_the_same_labels_with_a_stress_in_other_units_do_not(labels, unit):
     """All of them: what is strained, rattled or molten has a stress that tells its unit."""
     for atoms, raw in labels:
-        wrong = changed(raw, stress_ev_per_angstrom3=raw.stress_ev_per_angstrom3 * unit)
+        wrong = changed(raw, stress_eV_per_angstrom3=raw.stress_eV_per_angstrom3 * unit)
         assert GATES.after(atoms, wrong).reason == "stress_units"
 
 
 def test_one_wrong_force_is_found(labels):
     """By half an eV/Å on one atom of any label."""
     for atoms, raw in labels:
-        forces = raw.forces_ev_per_angstrom.copy()
+        forces = raw.forces_eV_per_angstrom.copy()
         forces[len(atoms) // 2, 2] += 0.5
-        assert GATES.after(atoms, changed(raw, forces_ev_per_angstrom=forces)).reason in (
+        assert GATES.after(atoms, changed(raw, forces_eV_per_angstrom=forces)).reason in (
             "net_force",
             "max_force",
         )
@@ -77,7 +77,7 @@ def test_perfect_crystals_have_the_forces_of_their_symmetry(name):
     """Below 1 meV/Å; atoms of the wrong order have not."""
     atoms = crystal(name)
     raw = CHGNetMethod(n_threads=1).label(atoms)
-    asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_ev_per_angstrom)
+    asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_eV_per_angstrom)
     assert n_operations > 1
     assert asymmetry < 1e-3
     assert GATES.after(atoms, raw) is None

@@ -28,14 +28,14 @@ def test_a_study_of_lithium_finds_that_one_k_point_per_angstrom_is_too_few(setti
     """The metal's energies and stress move by much more with k-points than with the cutoff; nothing is done twice."""
     campaign = Campaign(name="converge", reference=COARSE)
     options = StudyOptions(
-        cutoffs_ev=(200.0, 300.0),
+        cutoffs_eV=(200.0, 300.0),
         k_densities=(1.0, 2.0),
         phases=("Li",),
         tolerances=Tolerances(50.0, 50.0, 0.5),
     )
     study = run_convergence_study(campaign, options, settings)
     worst = {p["axis"]: p["worst"] for p in study.values["points"] if not p["is_yardstick"]}
-    assert worst["k_density"]["stress_mev_per_angstrom3"] > 5 * worst["cutoff"]["stress_mev_per_angstrom3"]
+    assert worst["k_density"]["stress_meV_per_angstrom3"] > 5 * worst["cutoff"]["stress_meV_per_angstrom3"]
     assert study.values["chosen"] is None
     assert study.values["n_labels"] == 6
     with open_workspace(settings, "converge", read_only=True) as workspace:
@@ -58,6 +58,6 @@ def test_a_phase_is_relaxed_by_the_surrogate_and_its_energy_is_gpaws(settings):
     assert said["energy_method"].startswith("GPAW")
     assert said["cell"] == "fixed"
     assert said["volume_angstrom3"] == pytest.approx(load_phase("Li").get_volume())
-    assert said["energy_ev"] == label["energy_ev"]
+    assert said["energy_eV"] == label["energy_eV"]
     assert label["method_name"] == "gpaw"
     assert label["is_scf_converged"]

@@ -64,7 +64,7 @@ def test_energies_per_atom_are_those_of_a_converged_run(labels, name):
     """Within 10 meV/atom of twice the cut-off and many more k-points; the SCF converged, by GPAW's own word."""
     found = labels[name]
     assert found.is_scf_converged is True
-    assert found.energy_ev / len(CRYSTALS[name]) == pytest.approx(
+    assert found.energy_eV / len(CRYSTALS[name]) == pytest.approx(
         CONVERGED_EV_PER_ATOM[name], abs=ENERGY_TOLERANCE_EV_PER_ATOM
     )
     assert not found.corrections
@@ -73,7 +73,7 @@ def test_energies_per_atom_are_those_of_a_converged_run(labels, name):
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_atoms_of_a_symmetric_crystal_feel_no_force(labels, name):
     """Below 1 meV/Å, on every atom."""
-    forces = labels[name].forces_ev_per_angstrom
+    forces = labels[name].forces_eV_per_angstrom
     assert forces.shape == (len(CRYSTALS[name]), 3)
     assert np.linalg.norm(forces, axis=1).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
 
@@ -109,12 +109,12 @@ def test_stress_is_the_derivative_of_the_energy_by_strain(name):
         step = np.zeros((3, 3))
         step[i, j] = step[j, i] = STRAIN_STEP
         up, down = (
-            bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_ev
+            bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_eV
             for sign in (1, -1)
         )
         works_twice = 1 if i == j else 2  # a shear strains xy and yx
         expected = (up - down) / (2 * STRAIN_STEP * works_twice * volume)
-        assert found.stress_ev_per_angstrom3[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
+        assert found.stress_eV_per_angstrom3[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
         if i == j:
             assert expected < 0
 
@@ -129,14 +129,14 @@ def rattled() -> tuple[Atoms, RawLabel]:
 def test_a_force_is_minus_the_derivative_of_the_energy(rattled):
     """The largest component in a rattled crystal, within 2 %."""
     atoms, found = rattled
-    forces = found.forces_ev_per_angstrom
+    forces = found.forces_eV_per_angstrom
     atom, axis = np.unravel_index(np.abs(forces).argmax(), forces.shape)
-    energies_ev = []
+    energies_eV = []
     for sign in (1, -1):
         moved = atoms.copy()
         moved.positions[atom, axis] += sign * DISPLACEMENT_ANGSTROM
-        energies_ev.append(bare_gpaw(moved, CUTOFF_EV, (3, 3, 3)).free_energy_ev)
-    expected = -(energies_ev[0] - energies_ev[1]) / (2 * DISPLACEMENT_ANGSTROM)
+        energies_eV.append(bare_gpaw(moved, CUTOFF_EV, (3, 3, 3)).free_energy_eV)
+    expected = -(energies_eV[0] - energies_eV[1]) / (2 * DISPLACEMENT_ANGSTROM)
     assert forces[atom, axis] == pytest.approx(expected, rel=FORCE_TOLERANCE)
     assert abs(expected) > 0.1
 
@@ -145,15 +145,15 @@ def test_a_label_has_the_numbers_of_a_bare_script(rattled):
     """Process, custodian and files change nothing."""
     atoms, found = rattled
     bare = bare_gpaw(atoms, CUTOFF_EV, COARSE_K_DENSITY)
-    assert found.energy_ev == pytest.approx(bare.free_energy_ev, abs=BARE_ENERGY_TOLERANCE_EV)
-    np.testing.assert_allclose(found.forces_ev_per_angstrom, bare.forces_ev_per_angstrom, atol=1e-5)
-    np.testing.assert_allclose(found.stress_ev_per_angstrom3, bare.stress_ev_per_angstrom3, atol=1e-7)
+    assert found.energy_eV == pytest.approx(bare.free_energy_eV, abs=BARE_ENERGY_TOLERANCE_EV)
+    np.testing.assert_allclose(found.forces_eV_per_angstrom, bare.forces_eV_per_angstrom, atol=1e-5)
+    np.testing.assert_allclose(found.stress_eV_per_angstrom3, bare.stress_eV_per_angstrom3, atol=1e-7)
 
 
 def test_a_metal_has_the_numbers_of_a_bare_script(labels):
     """Smeared electrons: the label's energy is the free energy, a few meV/atom below the extrapolated one."""
     bare = bare_gpaw(lithium(), CUTOFF_EV, 3.0)
     found = labels["Li"]
-    assert found.energy_ev == pytest.approx(bare.free_energy_ev, abs=BARE_ENERGY_TOLERANCE_EV)
-    np.testing.assert_allclose(found.stress_ev_per_angstrom3, bare.stress_ev_per_angstrom3, atol=1e-7)
-    assert found.details["extrapolated_energy_ev"] > found.energy_ev + 0.01
+    assert found.energy_eV == pytest.approx(bare.free_energy_eV, abs=BARE_ENERGY_TOLERANCE_EV)
+    np.testing.assert_allclose(found.stress_eV_per_angstrom3, bare.stress_eV_per_angstrom3, atol=1e-7)
+    assert found.details["extrapolated_energy_eV"] > found.energy_eV + 0.01

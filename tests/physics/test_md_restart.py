@@ -61,8 +61,8 @@ def killable(folder: Path) -> SegmentResult:
         folder=folder,
         watch=CommitteeWatch(
             interval_steps=5,
-            select_force_std_ev_per_angstrom=0.1,
-            stop_force_std_ev_per_angstrom=None,
+            select_force_std_eV_per_angstrom=0.1,
+            stop_force_std_eV_per_angstrom=None,
             candidate_window_steps=10,
             max_candidates=5,
         ),
@@ -97,7 +97,7 @@ def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
     assert one.generator_state == two.generator_state
     assert whole.trajectory.read_bytes() == again.trajectory.read_bytes()
     assert whole.watch_step.tolist() == again.watch_step.tolist()
-    np.testing.assert_array_equal(whole.uncertainty_ev_per_angstrom, again.uncertainty_ev_per_angstrom)
+    np.testing.assert_array_equal(whole.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom)
     np.testing.assert_array_equal(whole.watch_temperature_K, again.watch_temperature_K)
     assert [c.step for c in whole.candidates] == [c.step for c in again.candidates]
     assert len(whole.candidates) == 5
@@ -108,7 +108,7 @@ def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
 class Springs(LennardJones):
     """Every atom on a spring: kinetic and potential energy are known exactly."""
 
-    spring_ev_per_angstrom2 = 1.0
+    spring_eV_per_angstrom2 = 1.0
 
     def __init__(self, origin: np.ndarray) -> None:
         super().__init__()
@@ -120,8 +120,8 @@ class Springs(LennardJones):
     def calculate(self, atoms=None, properties=None, system_changes=None):
         displacement = atoms.positions - self.origin
         self.results = {
-            "energy": 0.5 * self.spring_ev_per_angstrom2 * float((displacement**2).sum()),
-            "forces": -self.spring_ev_per_angstrom2 * displacement,
+            "energy": 0.5 * self.spring_eV_per_angstrom2 * float((displacement**2).sum()),
+            "forces": -self.spring_eV_per_angstrom2 * displacement,
         }
 
 

@@ -48,8 +48,8 @@ def test_full_reaction_is_exact(prediction):
 
 
 def test_full_reaction_energy_is_that_of_chgnet(prediction):
-    assert prediction.full.energy_ev_per_atom == pytest.approx(-0.737, abs=ENERGY_TOLERANCE_EV_PER_ATOM)
-    assert prediction.full.energy_ev_per_formula_unit == pytest.approx(-33.16, abs=0.02)
+    assert prediction.full.energy_eV_per_atom == pytest.approx(-0.737, abs=ENERGY_TOLERANCE_EV_PER_ATOM)
+    assert prediction.full.energy_eV_per_formula_unit == pytest.approx(-33.16, abs=0.02)
     assert prediction.strongest is prediction.full
 
 
@@ -72,7 +72,7 @@ def test_energy_is_the_difference_of_the_phases(energies, prediction):
         - per_unit("Li7P3S11_OBELiX", 2)
         - 24 * per_unit("Li_fcc", 4)  # the lower of the two polymorphs by CHGNet
     )
-    assert prediction.full.energy_ev_per_formula_unit == pytest.approx(by_hand, abs=1e-6)
+    assert prediction.full.energy_eV_per_formula_unit == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_volume_shrinks_by_a_quarter(prediction):
@@ -84,7 +84,7 @@ def test_volume_change_is_left_open_without_volumes(energies):
 
 
 def test_electrolyte_is_metastable_and_its_decomposition_named(prediction):
-    assert 0.0 < prediction.electrolyte_above_hull_ev_per_atom < 0.03
+    assert 0.0 < prediction.electrolyte_above_hull_eV_per_atom < 0.03
     assert set(prediction.electrolyte_decomposition) == {"Li3PS4", "LiPS3"}
     assert sum(prediction.electrolyte_decomposition.values()) == pytest.approx(1.0)
     assert {"Li2S", "Li3P"} <= set(prediction.stable_phases)
@@ -126,11 +126,11 @@ def test_errors_of_energies_move_a_reaction_as_they_add_up():
     )
     (full,) = (kink for kink in found.kinks if kink.reaction.startswith("Na3PS4 + 8 Na"))
     expected = error * math.hypot(8 * 1, 1 * 8, 4 * 3, 1 * 4)
-    width = full.energy_ev_per_formula_unit.upper - full.energy_ev_per_formula_unit.lower
+    width = full.energy_eV_per_formula_unit.upper - full.energy_eV_per_formula_unit.lower
     # the width between these percentiles of 200 samples scatters by 8 %: three sigma
     assert width == pytest.approx(2 * 1.96 * expected, rel=0.24)
     assert full.share_of_samples == 1.0
-    per_atom = full.energy_ev_per_atom
+    per_atom = full.energy_eV_per_atom
     assert (per_atom.upper - per_atom.lower) * 16 == pytest.approx(width)
     assert found.reduction_v is not None
     assert found.reduction_v.lower < found.reduction_v.value < found.reduction_v.upper

@@ -248,7 +248,7 @@ def test_a_planted_fault_is_caught_wherever_it_is(label, data):
 
 @quick
 @given(seeds, st.floats(3.0, 1e4), st.sampled_from([-1, 1]), st.integers(3, 6))
-def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_ev_per_atom, sign, per_phase):
+def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_eV_per_atom, sign, per_phase):
     """Labels of four phases with a scatter of 0.1 eV/atom, one of them off by more than the window."""
     generator = np.random.default_rng(seed)
     phases = np.array([[12, 0, 0], [8, 0, 4], [6, 2, 0], [7, 3, 11]], dtype=float)
@@ -257,7 +257,7 @@ def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_ev_per_atom,
     energies = compositions @ [-1.9, -5.3, -4.1] + n_atoms * generator.uniform(-0.1, 0.1, len(n_atoms))
     assert not GATES.energy_outliers(compositions, energies).any()
     bad = int(generator.integers(len(energies)))
-    energies[bad] += sign * off_ev_per_atom * n_atoms[bad]
+    energies[bad] += sign * off_eV_per_atom * n_atoms[bad]
     assert np.flatnonzero(GATES.energy_outliers(compositions, energies)).tolist() == [bad]
 
 
@@ -269,6 +269,6 @@ def test_gates_are_as_strict_as_they_are_told():
     forces = np.array([[5.0, 0, 0], [-5.0, 0, 0]])
     assert GATES.after(atoms, RawLabel(-1.0, forces, np.zeros(6))) is None
     assert (
-        Gates(max_force_ev_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason
+        Gates(max_force_eV_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason
         == "max_force"
     )

@@ -90,7 +90,7 @@ def test_the_section_of_labels_names_reasons_corrections_and_settings(bare_input
 
 def error(worst):
     return dict(
-        zip(("energy_mev_per_atom", "force_mev_per_angstrom", "stress_mev_per_angstrom3"), worst, strict=True)
+        zip(("energy_meV_per_atom", "force_meV_per_angstrom", "stress_meV_per_angstrom3"), worst, strict=True)
     )
 
 
@@ -103,7 +103,7 @@ def point(axis, cutoff, density, worst, is_yardstick=False):
         "errors": {kind: {"Li": value} for kind, value in error(worst).items()},
         "worst": error(worst),
         "missing": [],
-        "reaction_energy_ev_per_atom": -0.7776,
+        "reaction_energy_eV_per_atom": -0.7776,
         "wall_time_s": 300.0,
     }
 

@@ -12,7 +12,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.inputs import SeriesBand
 from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.report.html import drawn_figures, rendered_page
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.thermodynamics.summary import as_values, predict_interface
 from interphase_flows.thermodynamics.uncertainty import prediction_errors
 
@@ -106,7 +106,7 @@ def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
     page = page_of(bare_inputs, section)
     assert section.n_error_samples == N_SAMPLES
     full = section.kinks[-1]
-    assert full.interval_ev_per_atom.lower < full.energy_ev_per_atom < full.interval_ev_per_atom.upper
+    assert full.interval_eV_per_atom.lower < full.energy_eV_per_atom < full.interval_eV_per_atom.upper
     assert "Predicted in" in page
     assert "Intervals are of 40 draws" in page
     assert f"on it in {100 * errors.share_on_hull:.0f} % of the draws" in page

@@ -4,7 +4,8 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.schemas.records import CampaignResult, IterationDoc
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
@@ -29,8 +30,8 @@ def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDo
         errors={"test": documents.ERRORS},
         fresh_audit_errors=None,
         calibration=committee.calibration,
-        select_force_std_ev_per_angstrom=0.1,
-        stop_force_std_ev_per_angstrom=0.3,
+        select_force_std_eV_per_angstrom=0.1,
+        stop_force_std_eV_per_angstrom=0.3,
         fraction_above_select=None,
         targets_met=False,
         stop_reasons={},

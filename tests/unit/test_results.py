@@ -8,12 +8,13 @@ import pytest
 import loop_documents as documents
 from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
-from interphase_flows.schemas.records import IterationDoc, LabelDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 
-def label(key: str, energy_ev: float, **changes) -> LabelDoc:
+def label(key: str, energy_eV: float, **changes) -> LabelDoc:
     fields = {
         "key": key,
         "structure_key": f"s-{key}",
@@ -26,9 +27,9 @@ def label(key: str, energy_ev: float, **changes) -> LabelDoc:
         "numbers": [3, 3, 16],
         "cell": [[5.0, 0, 0], [0, 5.0, 0], [0, 0, 5.0]],
         "positions": [[0.0, 0, 0], [2.4, 0, 0], [0, 2.4, 0]],
-        "energy_ev": energy_ev,
-        "forces_ev_per_angstrom": [[0.1, 0, 0], [-0.1, 0, 0], [0, 0, 0]],
-        "stress_ev_per_angstrom3": [0.01, 0, 0, 0, 0, 0],
+        "energy_eV": energy_eV,
+        "forces_eV_per_angstrom": [[0.1, 0, 0], [-0.1, 0, 0], [0, 0, 0]],
+        "stress_eV_per_angstrom3": [0.01, 0, 0, 0, 0, 0],
     }
     return LabelDoc(**fields | changes)
 
@@ -48,8 +49,8 @@ def iteration(key: str, index: int) -> IterationDoc:
         errors={"test": documents.ERRORS},
         fresh_audit_errors=None,
         calibration=committee.calibration,
-        select_force_std_ev_per_angstrom=0.1,
-        stop_force_std_ev_per_angstrom=0.3,
+        select_force_std_eV_per_angstrom=0.1,
+        stop_force_std_eV_per_angstrom=0.3,
         fraction_above_select=None,
         targets_met=False,
         stop_reasons={},
@@ -74,7 +75,7 @@ def written(settings: Settings):
             label("c", -2.0, notes=["continued"]),
         ):
             workspace.ledger.put("labels", document.key, document)
-        failed = {"status": "rejected", "reason": "max_force", "forces_ev_per_angstrom": None}
+        failed = {"status": "rejected", "reason": "max_force", "forces_eV_per_angstrom": None}
         workspace.ledger.put("labels", "d", label("d", -9.0, **failed))
         for key, index in (("i0", 0), ("i1", 1)):
             workspace.ledger.put("iterations", key, iteration(key, index))
@@ -96,11 +97,11 @@ def results(written: Workspace, settings: Settings):
 
 def test_strings_and_keywords_say_the_same(results):
     """Equal, any of a list, and both together; sorted and limited by the store."""
-    assert [found.key for found in results.labels("status=accepted", sort="energy_ev")] == ["b", "c", "a"]
-    assert [found.key for found in results.labels(status="accepted", sort=["-energy_ev"], limit=1)] == ["a"]
-    assert {found.key for found in results.labels("energy_ev<-1", key=["a", "b", "c"])} == {"b", "c"}
-    assert {found.key for found in results.labels("energy_ev<-1", "energy_ev>-3", status="accepted")} == {"c"}
-    assert results.count("labels", "energy_ev<-1", status="accepted") == 2
+    assert [found.key for found in results.labels("status=accepted", sort="energy_eV")] == ["b", "c", "a"]
+    assert [found.key for found in results.labels(status="accepted", sort=["-energy_eV"], limit=1)] == ["a"]
+    assert {found.key for found in results.labels("energy_eV<-1", key=["a", "b", "c"])} == {"b", "c"}
+    assert {found.key for found in results.labels("energy_eV<-1", "energy_eV>-3", status="accepted")} == {"c"}
+    assert results.count("labels", "energy_eV<-1", status="accepted") == 2
     assert results.count("labels", notes="continued") == 1
 
 
@@ -134,7 +135,7 @@ def test_the_last_iteration_is_this_campaigns(results, written):
 
 def test_what_cannot_be_asked_is_told_at_once(results):
     """Before any document is read: unknown fields, kinds and filters."""
-    with pytest.raises(InputError, match="did you mean 'energy_ev'"):
+    with pytest.raises(InputError, match="did you mean 'energy_eV'"):
         results.labels("energy<1")
     with pytest.raises(InputError, match="did you mean 'status'"):
         results.labels(statuss="accepted")

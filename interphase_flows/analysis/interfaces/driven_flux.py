@@ -32,7 +32,7 @@ class GradientFlux:
     species: tuple[str, ...]
     height_angstrom: FloatArray
     """(n_slabs,), middles of the slabs, Å."""
-    gradient_ev_per_angstrom: FloatArray
+    gradient_eV_per_angstrom: FloatArray
     """grad(mu) of each species, eV/Å."""
     flux_atoms_per_nm2_ps: FloatArray
     """Upwards positive."""
@@ -41,7 +41,7 @@ class GradientFlux:
     upper_atoms_per_nm2_ps: FloatArray
 
 
-def ideal_gradient_ev_per_angstrom(
+def ideal_gradient_eV_per_angstrom(
     height_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
 ) -> FloatArray:
     """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
@@ -77,10 +77,10 @@ def ideal_gradient_ev_per_angstrom(
     return np.where(np.isnan(log_share), np.nan, gradient)
 
 
-def periodic_gradient_ev_per_angstrom(
+def periodic_gradient_eV_per_angstrom(
     bin_edges_angstrom: ArrayLike, density_per_angstrom3: ArrayLike, temperature_K: float
 ) -> FloatArray:
-    """Return grad(mu) as `ideal_gradient_ev_per_angstrom` does, of slabs that tile a periodic cell.
+    """Return grad(mu) as `ideal_gradient_eV_per_angstrom` does, of slabs that tile a periodic cell.
 
     The first slab follows on the last one.
 
@@ -98,14 +98,14 @@ def periodic_gradient_ev_per_angstrom(
     middle, period = 0.5 * (edges[1:] + edges[:-1]), edges[-1] - edges[0]
     around = np.concatenate([middle[-1:] - period, middle, middle[:1] + period])
     wrapped = np.concatenate([density[:, -1:], density, density[:, :1]], axis=1)
-    return ideal_gradient_ev_per_angstrom(around, wrapped, temperature_K)[:, 1:-1]
+    return ideal_gradient_eV_per_angstrom(around, wrapped, temperature_K)[:, 1:-1]
 
 
 def gradient_flux(
     species: Sequence[str],
     height_angstrom: ArrayLike,
-    gradient_ev_per_angstrom: ArrayLike,
-    onsager_per_ev_angstrom_ps: ArrayLike,
+    gradient_eV_per_angstrom: ArrayLike,
+    onsager_per_eV_angstrom_ps: ArrayLike,
     onsager_drawn: ArrayLike,
 ) -> GradientFlux:
     """Return the fluxes that gradients of mu drive.
@@ -116,9 +116,9 @@ def gradient_flux(
         Names, in the order of the matrices.
     height_angstrom
         Middles of the slabs in Å, (n_slabs,).
-    gradient_ev_per_angstrom
+    gradient_eV_per_angstrom
         grad(mu), (n_species, n_slabs), eV/Å.
-    onsager_per_ev_angstrom_ps
+    onsager_per_eV_angstrom_ps
         L_ij, 1/(eV Å ps): (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
     onsager_drawn
         Matrices drawn from what L_ij may be, of the same shape behind a first axis of samples:
@@ -130,10 +130,10 @@ def gradient_flux(
         The shapes do not match, or L is not symmetric.
     """
     height = np.asarray(height_angstrom, dtype=float)
-    gradient = np.asarray(gradient_ev_per_angstrom, dtype=float)
+    gradient = np.asarray(gradient_eV_per_angstrom, dtype=float)
     n_species, n_slabs = len(species), len(height)
     shape = (n_slabs, n_species, n_species)
-    value, drawn = (np.asarray(each, dtype=float) for each in (onsager_per_ev_angstrom_ps, onsager_drawn))
+    value, drawn = (np.asarray(each, dtype=float) for each in (onsager_per_eV_angstrom_ps, onsager_drawn))
     fits = value.shape in {shape, shape[1:]} and drawn.ndim > 1 and drawn.shape[1:] == value.shape
     if gradient.shape != (n_species, n_slabs) or not fits:
         raise AnalysisError(

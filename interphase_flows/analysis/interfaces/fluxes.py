@@ -17,7 +17,7 @@ from interphase_flows.analysis.geometry.frame_slice import Span
 from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, periodic_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, periodic_gradient_eV_per_angstrom
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
 from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
 from interphase_flows.analysis.profiles.composition import composition_profile
@@ -107,7 +107,7 @@ def driven_by_gradients(
     edges = profile.bin_edges_angstrom
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    gradient = periodic_gradient_ev_per_angstrom(edges, density, temperature_K)
+    gradient = periodic_gradient_eV_per_angstrom(edges, density, temperature_K)
     found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:

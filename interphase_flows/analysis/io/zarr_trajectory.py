@@ -28,11 +28,11 @@ PER_FRAME: dict[str, tuple[str, tuple[int, ...], float]] = {
     "step": ("int64", (), -1),
     "temperature_K": ("float64", (), np.nan),  # kinetic
     "potential_energy_eV": ("float64", (), np.nan),
-    "uncertainty_ev_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
+    "uncertainty_eV_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
 }
 PER_FRAME_AND_ATOM: dict[str, tuple[str, tuple[int, ...], float]] = {
     "displacement": ("float32", (3,), np.nan),  # Å, from reference_positions
-    "force_std_ev_per_angstrom": ("float32", (), np.nan),  # only if asked for
+    "force_std_eV_per_angstrom": ("float32", (), np.nan),  # only if asked for
 }
 _DAMAGE = (
     OSError,
@@ -58,7 +58,7 @@ class Block:
         (n, n_atoms, 3), unwrapped, in Å.
     cell
         (n, 3, 3), rows are vectors, in Å.
-    time_fs, step, temperature_K, potential_energy_eV, uncertainty_ev_per_angstrom
+    time_fs, step, temperature_K, potential_energy_eV, uncertainty_eV_per_angstrom
         (n,).
     """
 
@@ -69,7 +69,7 @@ class Block:
     step: np.ndarray
     temperature_K: np.ndarray
     potential_energy_eV: np.ndarray
-    uncertainty_ev_per_angstrom: np.ndarray
+    uncertainty_eV_per_angstrom: np.ndarray
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -164,15 +164,15 @@ class Trajectory:
         return self._frames("potential_energy_eV")
 
     @property
-    def uncertainty_ev_per_angstrom(self) -> np.ndarray:
+    def uncertainty_eV_per_angstrom(self) -> np.ndarray:
         """Largest committee standard deviation of a force, (n_frames,), in eV/Å; NaN where not evaluated."""
-        return self._frames("uncertainty_ev_per_angstrom")
+        return self._frames("uncertainty_eV_per_angstrom")
 
     @property
-    def force_std_ev_per_angstrom(self) -> np.ndarray | None:
+    def force_std_eV_per_angstrom(self) -> np.ndarray | None:
         """Committee standard deviations, (n_frames, n_atoms), in eV/Å, if they were kept."""
         return (
-            self._frames("force_std_ev_per_angstrom") if "force_std_ev_per_angstrom" in self._root else None
+            self._frames("force_std_eV_per_angstrom") if "force_std_eV_per_angstrom" in self._root else None
         )
 
     def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
@@ -210,7 +210,7 @@ class Trajectory:
         for name, values in self.per_atom.items():
             if name not in ("numbers", "masses"):
                 atoms.set_array(name, values)
-        for name in ("step", "time_fs", "potential_energy_eV", "uncertainty_ev_per_angstrom"):
+        for name in ("step", "time_fs", "potential_energy_eV", "uncertainty_eV_per_angstrom"):
             atoms.info[name] = self._read(name, frame).item()
         return atoms
 

@@ -46,7 +46,7 @@ class ExpectedEscape:
 
     Parameters
     ----------
-    onsager_per_ev_angstrom_ps
+    onsager_per_eV_angstrom_ps
         L_PP with its interval, 1/(eV Å ps).
     density_per_angstrom3
         Number density of the labelled species in the layer, 1/Å³.
@@ -63,14 +63,14 @@ class ExpectedEscape:
         A number that must be positive is not, or L_PP has no interval.
     """
 
-    onsager_per_ev_angstrom_ps: Interval
+    onsager_per_eV_angstrom_ps: Interval
     density_per_angstrom3: float
     width_angstrom: float
     temperature_K: float
     least_age_ps: float = 0.0
 
     def __post_init__(self) -> None:
-        onsager = self.onsager_per_ev_angstrom_ps
+        onsager = self.onsager_per_eV_angstrom_ps
         if not min(self.density_per_angstrom3, self.width_angstrom, self.temperature_K, onsager.value) > 0:
             raise AnalysisError(f"L_PP = {onsager}, density, width and temperature must be positive: {self}")
         if not onsager.is_known:
@@ -80,7 +80,7 @@ class ExpectedEscape:
     def diffusion_angstrom2_per_ps(self) -> Interval:
         """D = kB T L_PP / c_P, Å²/ps."""
         factor = KB_EV_PER_K * self.temperature_K / self.density_per_angstrom3
-        onsager = self.onsager_per_ev_angstrom_ps
+        onsager = self.onsager_per_eV_angstrom_ps
         return Interval(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
 
     def surviving_share(

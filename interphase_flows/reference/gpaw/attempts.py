@@ -25,7 +25,7 @@ from interphase_flows.reference.gpaw.input import LabelInput
 from interphase_flows.reference.gpaw.worker import EXIT_STATUS_DISK_FULL
 from interphase_flows.reference.label_files import PARTIAL_PREFIX, write_json
 from interphase_flows.reference.retry_policy import Action, Policy, correction, next_action
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 
 OUTPUT_TAIL_CHARACTERS = 1500
 ENDS_OF_AN_ALLOCATION = {-6: "SIGABRT", 134: "SIGABRT", -11: "SIGSEGV", 139: "SIGSEGV"}
@@ -151,9 +151,9 @@ _ENDS = {"interrupted": "killed"}
 def _read_result(folder: Path, task: LabelInput) -> Outcome:
     try:
         result = json.loads((folder / RESULT).read_text())
-        forces = np.asarray(result["forces_ev_per_angstrom"], dtype=float)
-        stress = np.asarray(result["stress_ev_per_angstrom3"], dtype=float)
-        float(result["free_energy_ev"]), float(result["extrapolated_energy_ev"])
+        forces = np.asarray(result["forces_eV_per_angstrom"], dtype=float)
+        stress = np.asarray(result["stress_eV_per_angstrom3"], dtype=float)
+        float(result["free_energy_eV"]), float(result["extrapolated_energy_eV"])
         missing = [name for name in ("is_scf_converged", *RECORDED) if name not in result]
         if missing:
             return Outcome("garbage_output", f"{RESULT} has no {', '.join(missing)}")
@@ -177,7 +177,7 @@ def _explain(failure: Mapping[str, Any], task: LabelInput) -> str:
         )
     if failure["reason"] != "scf_not_converged":
         return str(failure["explanation"])
-    energies = failure.get("last_free_energies_ev", [])
+    energies = failure.get("last_free_energies_eV", [])
     change = f"{abs(energies[-1] - energies[-2]):.2e} eV" if len(energies) > 1 else "unknown"
     return (
         f"SCF not converged in {task.parameters['maxiter']} steps; the last change of the energy was {change}"

@@ -107,10 +107,10 @@ class GpawSubprocess(Calculator):
             )
         self.raw = _raw_label(outcome.result, launches, n_launches_before, files)
         self.results = {
-            "energy": self.raw.energy_ev,
-            "free_energy": self.raw.energy_ev,
-            "forces": self.raw.forces_ev_per_angstrom,
-            "stress": self.raw.stress_ev_per_angstrom3,
+            "energy": self.raw.energy_eV,
+            "free_energy": self.raw.energy_eV,
+            "forces": self.raw.forces_eV_per_angstrom,
+            "stress": self.raw.stress_eV_per_angstrom3,
         }
 
     def _launch(self, task: LabelInput, launches: Launches, end: Deadline, formula: str) -> Outcome:
@@ -161,14 +161,14 @@ def _raw_label(
     result: Mapping[str, Any], launches: Launches, n_launches_before: int, files: list[Path]
 ) -> RawLabel:
     return RawLabel(
-        energy_ev=float(result["free_energy_ev"]),
-        forces_ev_per_angstrom=np.array(result["forces_ev_per_angstrom"], dtype=np.float64),
-        stress_ev_per_angstrom3=np.array(result["stress_ev_per_angstrom3"], dtype=np.float64),
+        energy_eV=float(result["free_energy_eV"]),
+        forces_eV_per_angstrom=np.array(result["forces_eV_per_angstrom"], dtype=np.float64),
+        stress_eV_per_angstrom3=np.array(result["stress_eV_per_angstrom3"], dtype=np.float64),
         is_scf_converged=bool(result["is_scf_converged"]),
         corrections=launches.records(),
         details={
             **{name: result[name] for name in RECORDED},
-            "extrapolated_energy_ev": result["extrapolated_energy_ev"],
+            "extrapolated_energy_eV": result["extrapolated_energy_eV"],
             "launches": launches.n_launches,
             IS_CONTINUED: n_launches_before > 0,
         },

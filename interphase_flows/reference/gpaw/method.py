@@ -26,7 +26,7 @@ from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.retry_policy import GPAW_POLICY, Policy
 from interphase_flows.reference.spec import GpawSpec
-from interphase_flows.schemas.records import MethodIdentity
+from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 
 _HOW_TO_INSTALL = (

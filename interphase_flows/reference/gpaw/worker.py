@@ -64,7 +64,7 @@ class _ScfWatch:
     def __init__(self, calculator: Any, task: LabelInput, folder: Path) -> None:
         self.calculator, self.task, self.folder = calculator, task, folder
         self.world = calculator.comm
-        self.energies_ev: list[float] = []
+        self.energies_eV: list[float] = []
         self.is_asked_to_end = False
         self._kept_at = self._stepped_at = time.monotonic()
         self._longest_step_s = self._longest_write_s = 0.0
@@ -78,7 +78,7 @@ class _ScfWatch:
         from ase.units import Ha
 
         now = time.monotonic()
-        self.energies_ev.append(float(context.energies.total_free) * Ha)
+        self.energies_eV.append(float(context.energies.total_free) * Ha)
         self._longest_step_s = max(self._longest_step_s, now - self._stepped_at)
         self._stepped_at = now
         reason = self._agreed()
@@ -146,17 +146,17 @@ def _calculate(task: LabelInput, folder: Path) -> int:
         for name in ("free_energy", "forces", "stress"):
             calculator.calculate_property(atoms, name)
     except BaseException as error:
-        error.energies_ev = watch.energies_ev[-3:]  # type: ignore[attr-defined]
+        error.energies_eV = watch.energies_eV[-3:]  # type: ignore[attr-defined]
         raise
     results = calculator.results
     peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     written = {
         "key": task.key,
         "is_scf_converged": True,  # GPAW raises KohnShamConvergenceError otherwise, and the loop was left
-        "free_energy_ev": float(results["free_energy"]),
-        "extrapolated_energy_ev": float(results["energy"]),
-        "forces_ev_per_angstrom": np.asarray(results["forces"], dtype=float).tolist(),
-        "stress_ev_per_angstrom3": np.asarray(results["stress"], dtype=float).tolist(),
+        "free_energy_eV": float(results["free_energy"]),
+        "extrapolated_energy_eV": float(results["energy"]),
+        "forces_eV_per_angstrom": np.asarray(results["forces"], dtype=float).tolist(),
+        "stress_eV_per_angstrom3": np.asarray(results["stress"], dtype=float).tolist(),
         "n_scf_steps": int(calculator.get_number_of_iterations()),
         "n_k_points": len(calculator.get_ibz_k_points()),
         "n_electrons": float(calculator.get_number_of_electrons()),
@@ -195,9 +195,9 @@ def _always(value: Any) -> Callable[[Any], Any]:
 
 def _fail(folder: Path, error: BaseException) -> int:
     """Write down why there is no label."""
-    energies = getattr(error, "energies_ev", [])
+    energies = getattr(error, "energies_eV", [])
     failure: dict[str, Any] = {"reason": _reason(error), "explanation": f"{type(error).__name__}: {error}"}
-    failure["last_free_energies_ev"] = [energy for energy in energies if np.isfinite(energy)]
+    failure["last_free_energies_eV"] = [energy for energy in energies if np.isfinite(energy)]
     failure["traceback"] = traceback.format_exc()[-4000:]
     with contextlib.suppress(OSError):  # the exit status says it as well
         write_json(folder / FAILURE, failure)

@@ -39,7 +39,7 @@ from interphase_flows.reference.vasp.restart import (
 )
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 from interphase_flows.settings import Settings
 
 COMMAND_VARIABLE = "VASP_CMD"
@@ -211,8 +211,8 @@ def _kept_files(folder: Path) -> list[Path]:
 
 
 def _raw_label(result: VaspResult, order: Any, corrections: list[Correction], files: list[Path]) -> RawLabel:
-    forces = np.empty_like(result.forces_ev_per_angstrom)
-    forces[order] = result.forces_ev_per_angstrom
+    forces = np.empty_like(result.forces_eV_per_angstrom)
+    forces[order] = result.forces_eV_per_angstrom
     if result.deviations:
         corrections = [
             *corrections,
@@ -221,9 +221,9 @@ def _raw_label(result: VaspResult, order: Any, corrections: list[Correction], fi
             ),
         ]
     return RawLabel(
-        energy_ev=result.energy_ev,
-        forces_ev_per_angstrom=forces,
-        stress_ev_per_angstrom3=result.stress_ev_per_angstrom3,
+        energy_eV=result.energy_eV,
+        forces_eV_per_angstrom=forces,
+        stress_eV_per_angstrom3=result.stress_eV_per_angstrom3,
         is_scf_converged=result.is_scf_converged,
         corrections=corrections,
         details=result.details,

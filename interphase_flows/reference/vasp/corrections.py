@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 
 LOG = "custodian.json"
 

@@ -40,7 +40,7 @@ from interphase_flows.reference.vasp.input import (
     write_inputs,
 )
 from interphase_flows.reference.vasp.pseudopotentials import potentials
-from interphase_flows.schemas.records import MethodIdentity
+from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 
 FIXED_TAGS = ("PREC", "ISMEAR", "LASPH", "ISYM")
@@ -229,8 +229,8 @@ class _LabelCalculator(Calculator):
                 f"the level of theory of {atoms.get_chemical_formula()} was changed", "theory_changed"
             )
         self.results = {
-            "energy": raw.energy_ev,
-            "free_energy": raw.energy_ev,
-            "forces": raw.forces_ev_per_angstrom,
-            "stress": raw.stress_ev_per_angstrom3,
+            "energy": raw.energy_eV,
+            "free_energy": raw.energy_eV,
+            "forces": raw.forces_eV_per_angstrom,
+            "stress": raw.stress_eV_per_angstrom3,
         }

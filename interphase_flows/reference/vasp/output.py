@@ -30,15 +30,15 @@ FUNCTIONALS = {"PBE": ("PE", "--"), "PBEsol": ("PS", "--"), "r2SCAN": (None, "R2
 class VaspResult:
     """One calculation as VASP tells it, atoms in VASP's order.
 
-    ``energy_ev`` is the free energy F = E - TS, of which forces and stress are the derivatives (as for GPAW), not
-    the extrapolation to zero smearing, ``energy_sigma0_ev``.  ``deviations`` says in words where the level of theory
+    ``energy_eV`` is the free energy F = E - TS, of which forces and stress are the derivatives (as for GPAW), not
+    the extrapolation to zero smearing, ``energy_sigma0_eV``.  ``deviations`` says in words where the level of theory
     is not the one that was asked for.
     """
 
-    energy_ev: float
-    energy_sigma0_ev: float
-    forces_ev_per_angstrom: NDArray[np.float64]
-    stress_ev_per_angstrom3: NDArray[np.float64]
+    energy_eV: float
+    energy_sigma0_eV: float
+    forces_eV_per_angstrom: NDArray[np.float64]
+    stress_eV_per_angstrom3: NDArray[np.float64]
     is_scf_converged: bool
     n_scf_steps: int
     version: str
@@ -96,17 +96,17 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
             )
         last = run.ionic_steps[-1]
         n_scf_steps = len(last["electronic_steps"])
-        energy_ev = float(last["e_fr_energy"])
+        energy_eV = float(last["e_fr_energy"])
         # of the cycle's last step: at the end of an ionic step some versions print 0.0 for it
-        sigma0_ev = float(last["electronic_steps"][-1]["e_0_energy"])
+        sigma0_eV = float(last["electronic_steps"][-1]["e_0_energy"])
         forces = np.asarray(last["forces"], dtype=np.float64)
         stress = stress_from_kbar(np.asarray(last["stress"], dtype=np.float64))
-        last_change_ev = _last_change_ev(last["electronic_steps"])
+        last_change_eV = _last_change_eV(last["electronic_steps"])
         deviations = tuple(_deviations(run, atoms, spec))
         _check_structure(last["structure"], atoms, path)
         n_k_points = len(run.actual_kpoints)
         n_electrons, n_bands = float(run.parameters["NELECT"]), int(run.parameters["NBANDS"])
-        nelm, ediff_ev = int(run.parameters["NELM"]), float(run.parameters["EDIFF"])
+        nelm, ediff_eV = int(run.parameters["NELM"]), float(run.parameters["EDIFF"])
         version = str(run.vasp_version)
         titles = "; ".join(_titles(run))
     except ReferenceMethodError:
@@ -124,18 +124,18 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
         "n_electrons": n_electrons,
         "n_bands": n_bands,
         "n_k_points": n_k_points,
-        "energy_sigma0_ev": sigma0_ev,
+        "energy_sigma0_eV": sigma0_eV,
         "vasp_version": version,
         "potential_titles": titles,
     }
     if text is not None and (memory := re.search(r"Maximum memory used \(kb\):\s+([\d.]+)", text)):
         details["peak_memory_gb"] = float(memory[1]) / 1e6
     return VaspResult(
-        energy_ev=energy_ev,
-        energy_sigma0_ev=sigma0_ev,
-        forces_ev_per_angstrom=forces,
-        stress_ev_per_angstrom3=stress,
-        is_scf_converged=_is_converged(n_scf_steps, nelm, last_change_ev, ediff_ev, text),
+        energy_eV=energy_eV,
+        energy_sigma0_eV=sigma0_eV,
+        forces_eV_per_angstrom=forces,
+        stress_eV_per_angstrom3=stress,
+        is_scf_converged=_is_converged(n_scf_steps, nelm, last_change_eV, ediff_eV, text),
         n_scf_steps=n_scf_steps,
         version=version,
         deviations=deviations,
@@ -143,14 +143,14 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
     )
 
 
-def _last_change_ev(steps: list[dict[str, float]]) -> float:
+def _last_change_eV(steps: list[dict[str, float]]) -> float:
     if len(steps) < 2:
         return float("inf")
     return abs(float(steps[-1]["e_fr_energy"]) - float(steps[-2]["e_fr_energy"]))
 
 
 def _is_converged(
-    n_steps: int, nelm: int, last_change_ev: float, ediff_ev: float, outcar: str | None
+    n_steps: int, nelm: int, last_change_eV: float, ediff_eV: float, outcar: str | None
 ) -> bool:
     """Tell whether the last cycle reached EDIFF.
 
@@ -159,7 +159,7 @@ def _is_converged(
     if n_steps >= nelm:
         return False
     if outcar is None:
-        return last_change_ev <= ediff_ev
+        return last_change_eV <= ediff_eV
     last_cycle = outcar[max(outcar.rfind("--- Iteration"), 0) :]
     return "aborting loop because EDIFF is reached" in last_cycle
 

@@ -20,7 +20,7 @@ from interphase_flows.reference.vasp.corrections import LOG as CUSTODIAN_LOG
 from interphase_flows.reference.vasp.corrections import read_corrections
 from interphase_flows.reference.vasp.input import input_set
 from interphase_flows.reference.vasp.output import VaspResult, read_result
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 
 LAUNCH = "launch.json"
 

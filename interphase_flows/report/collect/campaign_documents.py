@@ -9,15 +9,13 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.reference.convergence import STUDY_NAME
 from interphase_flows.report.collect.inputs import ProvenanceRow
 from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
-from interphase_flows.schemas.records import (
-    AnalysisDoc,
-    CampaignResult,
-    CommitteeDoc,
-    DatasetDoc,
-    IterationDoc,
-    SegmentDoc,
-    StructureSetDoc,
-)
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import Workspace
 
 SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")

@@ -30,8 +30,10 @@ from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
 from interphase_flows.report.html import write_report
 from interphase_flows.report.sections.convergence import Convergence
 from interphase_flows.report.sections.labelling import labelling, reference_of
-from interphase_flows.schemas.records import AnalysisDoc, DatasetDoc, StructureSetDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.replica_values import joined_replicas
+from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import Workspace
 
 SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")
@@ -104,8 +106,8 @@ class _Collector:
             displacement=band(arrays, n_replicas, "msd", "species", "displacement_time_ps"),
             bcc_start=_estimate(interphase, "bcc_fraction_start"),
             bcc_end=_estimate(interphase, "bcc_fraction_end"),
-            production_force_mae_mev_per_angstrom=_estimate(audit, "forces_mae_mev_per_angstrom"),
-            production_energy_mae_mev_per_atom=_estimate(audit, "energy_mae_mev_per_atom"),
+            production_force_mae_meV_per_angstrom=_estimate(audit, "forces_mae_meV_per_angstrom"),
+            production_energy_mae_meV_per_atom=_estimate(audit, "energy_mae_meV_per_atom"),
             thermodynamics=self._thermodynamics(before, environments),
             before=before,
             after=after,

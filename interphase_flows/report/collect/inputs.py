@@ -78,14 +78,14 @@ class Spending:
 class ParityData:
     """Predictions against labels that did not train the model."""
 
-    reference_energy_ev_per_atom: FloatArray
-    predicted_energy_ev_per_atom: FloatArray
-    reference_force_ev_per_angstrom: FloatArray
+    reference_energy_eV_per_atom: FloatArray
+    predicted_energy_eV_per_atom: FloatArray
+    reference_force_eV_per_angstrom: FloatArray
     """Components, any number of them: a sample is enough."""
-    predicted_force_ev_per_angstrom: FloatArray
+    predicted_force_eV_per_angstrom: FloatArray
 
     def __post_init__(self) -> None:
-        for name in ("energy_ev_per_atom", "force_ev_per_angstrom"):
+        for name in ("energy_eV_per_atom", "force_eV_per_angstrom"):
             reference, predicted = (
                 np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted")
             )
@@ -99,17 +99,17 @@ class Iteration:
 
     index: int
     n_train: int
-    energy_mae_mev_per_atom: float
-    force_mae_mev_per_angstrom: float
+    energy_mae_meV_per_atom: float
+    force_mae_meV_per_angstrom: float
     """On held-out frames of the interface."""
-    force_rmse_mev_per_angstrom: float
+    force_rmse_meV_per_angstrom: float
     force_mae_by_origin: Mapping[str, float] = field(default_factory=dict)
     """Origin of the held-out frames -> meV/Å."""
     n_test: int | None = None
     """Held-out frames behind the errors."""
     fraction_above_select: float | None = None
-    select_ev_per_angstrom: float | None = None
-    stop_ev_per_angstrom: float | None = None
+    select_eV_per_angstrom: float | None = None
+    stop_eV_per_angstrom: float | None = None
     calibration_rank_correlation: float | None = None
     decision: str = ""
     reason: str = ""
@@ -131,10 +131,10 @@ class Replica:
     survived: bool
     stop_reason: str
     uncertainty_time_ps: FloatArray = field(default_factory=lambda: np.empty(0))
-    uncertainty_ev_per_angstrom: FloatArray = field(default_factory=lambda: np.empty(0))
+    uncertainty_eV_per_angstrom: FloatArray = field(default_factory=lambda: np.empty(0))
     """Largest per-atom standard deviation of the committee's forces."""
-    select_ev_per_angstrom: float | None = None
-    stop_ev_per_angstrom: float | None = None
+    select_eV_per_angstrom: float | None = None
+    stop_eV_per_angstrom: float | None = None
 
 
 @dataclass(frozen=True)
@@ -280,9 +280,9 @@ class ReportInputs:
     """Mean squared displacement of each species, Å²."""
     bcc_start: Estimate | None = None
     bcc_end: Estimate | None = None
-    production_force_mae_mev_per_angstrom: Estimate | None = None
+    production_force_mae_meV_per_angstrom: Estimate | None = None
     """Of the released committee on random frames of production, labelled afterwards."""
-    production_energy_mae_mev_per_atom: Estimate | None = None
+    production_energy_mae_meV_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
     growth: Growth | None = None
     transport_grid: TransportGrid | None = None

@@ -7,7 +7,7 @@ import numpy as np
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.inputs import Iteration, ParityData
-from interphase_flows.schemas.records import CommitteeDoc
+from interphase_flows.schemas.model import CommitteeDoc
 
 PARITY_SAMPLE = 3000
 
@@ -33,17 +33,17 @@ def learned_iterations(documents: CampaignDocuments, cited: Citations) -> list[I
             Iteration(
                 index=doc.index,
                 n_train=doc.n_train,
-                energy_mae_mev_per_atom=errors["energy_mae_mev_per_atom"],
-                force_mae_mev_per_angstrom=errors["forces_mae_mev_per_angstrom"],
-                force_rmse_mev_per_angstrom=errors["forces_rmse_mev_per_angstrom"],
+                energy_mae_meV_per_atom=errors["energy_mae_meV_per_atom"],
+                force_mae_meV_per_angstrom=errors["forces_mae_meV_per_angstrom"],
+                force_rmse_meV_per_angstrom=errors["forces_rmse_meV_per_angstrom"],
                 force_mae_by_origin={
-                    origin: summary.forces_mae_mev_per_angstrom
+                    origin: summary.forces_mae_meV_per_angstrom
                     for origin, summary in (committee.errors_by_origin if committee else {}).items()
                 },
                 n_test=errors["n_frames"],
                 fraction_above_select=doc.fraction_above_select,
-                select_ev_per_angstrom=doc.select_force_std_ev_per_angstrom,
-                stop_ev_per_angstrom=doc.stop_force_std_ev_per_angstrom,
+                select_eV_per_angstrom=doc.select_force_std_eV_per_angstrom,
+                stop_eV_per_angstrom=doc.stop_force_std_eV_per_angstrom,
                 calibration_rank_correlation=doc.calibration.rank_correlation,
                 decision=doc.decision.replace("_", " "),
                 reason=doc.reason,

@@ -7,7 +7,7 @@ import numpy as np
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.inputs import CompositionProfile, Replica, SeriesBand, StructureView
-from interphase_flows.schemas.records import SegmentDoc
+from interphase_flows.schemas.segment import SegmentDoc
 
 
 def replicas(documents: CampaignDocuments, cited: Citations) -> list[Replica]:
@@ -36,11 +36,11 @@ def replicas(documents: CampaignDocuments, cited: Citations) -> list[Replica]:
                 survived=all(s.stop_reason == "finished" for s in segments),
                 stop_reason=segments[-1].stop_reason,
                 uncertainty_time_ps=steps * segments[0].timestep_fs / 1000.0,
-                uncertainty_ev_per_angstrom=np.array(
-                    [u for s in segments for u in s.uncertainty_ev_per_angstrom]
+                uncertainty_eV_per_angstrom=np.array(
+                    [u for s in segments for u in s.uncertainty_eV_per_angstrom]
                 ),
-                select_ev_per_angstrom=committee.select_force_std_ev_per_angstrom if committee else None,
-                stop_ev_per_angstrom=committee.stop_force_std_ev_per_angstrom if committee else None,
+                select_eV_per_angstrom=committee.select_force_std_eV_per_angstrom if committee else None,
+                stop_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom if committee else None,
             )
         )
     if documents.production:
@@ -117,9 +117,9 @@ def _hash(segment: SegmentDoc) -> str:
 def _pooled_temperature(segments: Sequence[SegmentDoc]) -> tuple[float, float]:
     """Return mean and standard deviation over all looks after the equilibration, in K."""
     parts = [
-        (s.n_temperatures, s.temperature_mean_k, s.temperature_std_k)
+        (s.n_temperatures, s.temperature_mean_K, s.temperature_std_K)
         for s in segments
-        if s.temperature_mean_k is not None and s.temperature_std_k is not None
+        if s.temperature_mean_K is not None and s.temperature_std_K is not None
     ]
     if not parts:
         return float("nan"), float("nan")

@@ -13,7 +13,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.report.collect.inputs import SeriesBand, StructureView
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics, Window
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.structures.crystals.library import load_phase, phase, phase_names
 from interphase_flows.thermodynamics.predicted_anions import predicted_environments
 from interphase_flows.thermodynamics.predicted_phases import (
@@ -42,12 +42,12 @@ def thermodynamics(
     )
     return Thermodynamics(
         kinks=[_kink(kink, by_reaction.get(kink["reaction"])) for kink in values["kinks"]],
-        electrolyte_above_hull_ev_per_atom=values["electrolyte_above_hull_ev_per_atom"],
+        electrolyte_above_hull_eV_per_atom=values["electrolyte_above_hull_eV_per_atom"],
         missing_phases=_missing(spec),
         geometries="" if geometries == energies else ", ".join([*geometries, *told]),
         window=_window(values["window"], errors) if values.get("window") else None,
         n_error_samples=errors["n_samples"] if errors else 0,
-        above_hull_interval_ev_per_atom=_interval(errors["above_hull_ev_per_atom"]) if errors else None,
+        above_hull_interval_eV_per_atom=_interval(errors["above_hull_eV_per_atom"]) if errors else None,
         share_on_hull=errors["share_on_hull"] if errors else None,
         other_reactions=errors["other_reactions"] if errors else {},
         x_electrode=x_electrode,
@@ -72,7 +72,7 @@ def _formula(name: str) -> str:
 def _kink(kink: Mapping[str, Any], error: Mapping[str, Any] | None) -> ReactionKink:
     return ReactionKink(
         **kink,
-        interval_ev_per_atom=_interval(error["energy_ev_per_atom"]) if error else None,
+        interval_eV_per_atom=_interval(error["energy_eV_per_atom"]) if error else None,
         share_of_samples=error["share_of_samples"] if error else None,
     )
 

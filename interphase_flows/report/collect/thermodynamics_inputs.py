@@ -15,10 +15,10 @@ class ReactionKink:
     x_electrode_exact: str
     """As a fraction, such as 24/45."""
     reaction: str
-    energy_ev_per_atom: float
-    energy_ev_per_formula_unit: float
+    energy_eV_per_atom: float
+    energy_eV_per_formula_unit: float
     volume_change: float | None = None
-    interval_ev_per_atom: Interval | None = None
+    interval_eV_per_atom: Interval | None = None
     """95 %; None when the energies carry no error."""
     share_of_samples: float | None = None
     """Of the samples of the energies' errors in which the hull predicts this reaction."""
@@ -45,7 +45,7 @@ class Thermodynamics:
     """What the reference method's hull predicts."""
 
     kinks: Sequence[ReactionKink]
-    electrolyte_above_hull_ev_per_atom: float
+    electrolyte_above_hull_eV_per_atom: float
     missing_phases: Sequence[str] = ()
     """Known phases whose energies were not available."""
     geometries: str = ""
@@ -53,7 +53,7 @@ class Thermodynamics:
     window: Window | None = None
     n_error_samples: int = 0
     """Samples behind the intervals; 0 when the energies carry no error."""
-    above_hull_interval_ev_per_atom: Interval | None = None
+    above_hull_interval_eV_per_atom: Interval | None = None
     share_on_hull: float | None = None
     """Of the samples in which the electrolyte is stable."""
     other_reactions: Mapping[str, float] = field(default_factory=dict)

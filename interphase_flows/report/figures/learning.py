@@ -35,11 +35,11 @@ def learning_curve(iterations: Sequence[Iteration], reference: ReferenceMethod) 
         figure = Figure(figsize=(9.6, 3.3))
         left, middle, right = figure.subplots(1, 3)
         labels = [i.n_train for i in iterations]
-        _learning(left, labels, [i.force_mae_mev_per_angstrom for i in iterations], "MAE", BLUE)
-        _learning(left, labels, [i.force_rmse_mev_per_angstrom for i in iterations], "RMSE", VERMILION, "--")
+        _learning(left, labels, [i.force_mae_meV_per_angstrom for i in iterations], "MAE", BLUE)
+        _learning(left, labels, [i.force_rmse_meV_per_angstrom for i in iterations], "RMSE", VERMILION, "--")
         left.set(title="Forces", ylabel="Error (meV/Å)")
         left.legend()
-        _learning(middle, labels, [i.energy_mae_mev_per_atom for i in iterations], "MAE", BLUE)
+        _learning(middle, labels, [i.energy_mae_meV_per_atom for i in iterations], "MAE", BLUE)
         middle.set(title="Energies", ylabel="Error (meV/atom)")
         figure.suptitle(f"Errors against held-out {reference.short} labels", fontsize=10, x=0.01, ha="left")
         shares = [np.nan if i.fraction_above_select is None else i.fraction_above_select for i in iterations]
@@ -82,21 +82,21 @@ def parity(iteration: Iteration, reference: ReferenceMethod) -> Figure | None:
         figure = Figure(figsize=(6.4, 3.2))
         energies, forces = figure.subplots(1, 2)
         shift = (
-            float(np.mean(data.reference_energy_ev_per_atom))
-            if len(data.reference_energy_ev_per_atom)
+            float(np.mean(data.reference_energy_eV_per_atom))
+            if len(data.reference_energy_eV_per_atom)
             else 0.0
         )
         _parity(
             energies,
-            MEV * (np.asarray(data.reference_energy_ev_per_atom) - shift),
-            MEV * (np.asarray(data.predicted_energy_ev_per_atom) - shift),
+            MEV * (np.asarray(data.reference_energy_eV_per_atom) - shift),
+            MEV * (np.asarray(data.predicted_energy_eV_per_atom) - shift),
             "Energy − mean (meV/atom)",
             12,
         )
         _parity(
             forces,
-            np.ravel(data.reference_force_ev_per_angstrom),
-            np.ravel(data.predicted_force_ev_per_angstrom),
+            np.ravel(data.reference_force_eV_per_angstrom),
+            np.ravel(data.predicted_force_eV_per_angstrom),
             "Force component (eV/Å)",
             3,
         )
@@ -139,7 +139,7 @@ def uncertainty(replicas: Sequence[Replica]) -> Figure | None:
         axes = figure.subplots()
         top = 0.0
         for number, replica in enumerate(shown):
-            values = MEV * np.asarray(replica.uncertainty_ev_per_angstrom)
+            values = MEV * np.asarray(replica.uncertainty_eV_per_angstrom)
             top = max(top, float(np.max(values)))
             colour = CYCLE[number % len(CYCLE)]
             axes.plot(
@@ -153,7 +153,7 @@ def uncertainty(replicas: Sequence[Replica]) -> Figure | None:
             if not replica.survived:
                 axes.plot(replica.uncertainty_time_ps[-1], values[-1], "X", color=colour, markersize=9)
         for name, colour in (("select", ORANGE), ("stop", VERMILION)):
-            levels = {getattr(r, f"{name}_ev_per_angstrom") for r in shown} - {None}
+            levels = {getattr(r, f"{name}_eV_per_angstrom") for r in shown} - {None}
             for level in sorted(levels):
                 axes.axhline(MEV * level, color=colour, linewidth=1.4, linestyle=(0, (5, 2)))
                 axes.annotate(

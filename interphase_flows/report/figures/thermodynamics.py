@@ -24,16 +24,16 @@ def reaction_kinks(thermodynamics: Thermodynamics | None, reference: ReferenceMe
         figure = Figure(figsize=(9.6, max(3.7, 0.9 + 0.55 * len(kinks))))
         axes = figure.subplots()
         x = [0.0, *(k.x_electrode for k in kinks), 1.0]
-        y = [-thermodynamics.electrolyte_above_hull_ev_per_atom, *(k.energy_ev_per_atom for k in kinks), 0.0]
+        y = [-thermodynamics.electrolyte_above_hull_eV_per_atom, *(k.energy_eV_per_atom for k in kinks), 0.0]
         axes.plot(x, y, color=BLUE, marker="o", markersize=5, zorder=3)
         for kink, letter in zip(kinks, LETTERS, strict=False):
-            if (interval := kink.interval_ev_per_atom) is not None:
+            if (interval := kink.interval_eV_per_atom) is not None:
                 axes.plot(
                     [kink.x_electrode] * 2, [interval.lower, interval.upper], color=BLACK, linewidth=1.2
                 )
             axes.annotate(
                 letter,
-                (kink.x_electrode, kink.energy_ev_per_atom),
+                (kink.x_electrode, kink.energy_eV_per_atom),
                 (8, -13),
                 textcoords="offset points",
                 ha="center",
@@ -43,7 +43,7 @@ def reaction_kinks(thermodynamics: Thermodynamics | None, reference: ReferenceMe
         for number, (kink, letter) in enumerate(zip(kinks, LETTERS, strict=False)):
             axes.annotate(
                 f"{letter}   {kink.reaction}\n     x = {kink.x_electrode_exact},  "
-                f"{minus(f'{kink.energy_ev_per_atom:.3f}')} eV/atom",
+                f"{minus(f'{kink.energy_eV_per_atom:.3f}')} eV/atom",
                 (1.0, 0.94 - 0.17 * number * min(1.0, 5 / len(kinks))),
                 (14, 0),
                 xycoords="axes fraction",

@@ -21,13 +21,13 @@ from interphase_flows.report.figures.style import (
     write_whole,
 )
 from interphase_flows.report.text.numbers import duration, minus, rounded
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 
 PAGE_NAME = "convergence.html"
 KINDS = {
-    "energy_mev_per_atom": ("Energy differences", "meV/atom"),
-    "force_mev_per_angstrom": ("Forces", "meV/Å"),
-    "stress_mev_per_angstrom3": ("Stress", "meV/Å³"),
+    "energy_meV_per_atom": ("Energy differences", "meV/atom"),
+    "force_meV_per_angstrom": ("Forces", "meV/Å"),
+    "stress_meV_per_angstrom3": ("Stress", "meV/Å³"),
 }
 AXES = {
     "cutoff": ("cutoff_eV", "Cutoff (eV)"),

@@ -66,13 +66,13 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
         rows += [
             HeadlineRow(
                 "Force error of the last potential",
-                f"{rounded(last.force_mae_mev_per_angstrom)} meV/Å{frames}, no interval",
+                f"{rounded(last.force_mae_meV_per_angstrom)} meV/Å{frames}, no interval",
                 f"mean absolute error against {reference} labels, held-out interface frames",
                 "learning",
             ),
             HeadlineRow(
                 "Energy error of the last potential",
-                f"{rounded(last.energy_mae_mev_per_atom)} meV/atom{frames}, no interval",
+                f"{rounded(last.energy_mae_meV_per_atom)} meV/atom{frames}, no interval",
                 f"mean absolute error against {reference} labels",
                 "learning",
             ),
@@ -96,8 +96,8 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
             "production audit",
         )
         for what, unit, found in (
-            ("Force", "meV/Å", inputs.production_force_mae_mev_per_angstrom),
-            ("Energy", "meV/atom", inputs.production_energy_mae_mev_per_atom),
+            ("Force", "meV/Å", inputs.production_force_mae_meV_per_angstrom),
+            ("Energy", "meV/atom", inputs.production_energy_mae_meV_per_atom),
         )
         if found is not None
     ]
@@ -116,11 +116,11 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
         ]
     rows += _crystal_rows(inputs.bcc_start, inputs.bcc_end)
     if inputs.thermodynamics is not None and inputs.thermodynamics.kinks:
-        kink = min(inputs.thermodynamics.kinks, key=lambda k: k.energy_ev_per_atom)
+        kink = min(inputs.thermodynamics.kinks, key=lambda k: k.energy_eV_per_atom)
         rows.append(
             HeadlineRow(
                 "Driving force",
-                f"{minus(f'{kink.energy_ev_per_atom:.3f}')} eV/atom ({_interval_of(kink)})",
+                f"{minus(f'{kink.energy_eV_per_atom:.3f}')} eV/atom ({_interval_of(kink)})",
                 f"{kink.reaction}; {reference}, 0 K, per atom of mixture",
                 "thermodynamics",
             )
@@ -129,9 +129,9 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
 
 
 def _interval_of(kink: ReactionKink) -> str:
-    if kink.interval_ev_per_atom is None:
+    if kink.interval_eV_per_atom is None:
         return "one method, no interval"
-    low, high = (f"{x:.3f}" for x in (kink.interval_ev_per_atom.lower, kink.interval_ev_per_atom.upper))
+    low, high = (f"{x:.3f}" for x in (kink.interval_eV_per_atom.lower, kink.interval_eV_per_atom.upper))
     return f"95 %: {minus(low)} to {minus(high)}"
 
 

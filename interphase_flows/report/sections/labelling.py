@@ -10,7 +10,7 @@ from interphase_flows.costs.model import LabelCostModel, measured_size, typical_
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.report.collect.inputs import ReferenceMethod
 from interphase_flows.report.collect.labelling_inputs import CorrectionRow, Labelling, ScfStatistics
-from interphase_flows.schemas.records import DatasetDoc
+from interphase_flows.schemas.dataset import DatasetDoc
 
 FIELDS = [
     "status",
@@ -40,7 +40,7 @@ def labelling(labels: Sequence[Mapping[str, Any]], spec: MethodSpec) -> Labellin
         measured_size(label["numbers"], label.get("details") or {}, typical_size(spec, label["formula"]))
         for label in accepted
     ]
-    costs = LabelCostModel(spec.method, cutoff_ev=getattr(spec, "cutoff_eV", None))
+    costs = LabelCostModel(spec.method, cutoff_eV=getattr(spec, "cutoff_eV", None))
     expected = costs.estimate(sizes) if sizes else None
     examples: dict[str, str] = {}
     for label in rejected:

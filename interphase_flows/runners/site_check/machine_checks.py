@@ -177,14 +177,14 @@ def _reference(spec: MethodSpec, settings: Settings) -> Check:
 
     try:
         method = reference_method(spec, settings)
-        energy_ev = method.label(load_phase("Li")).energy_ev or 0.0
+        energy_eV = method.label(load_phase("Li")).energy_eV or 0.0
     except (InterphaseError, OSError) as error:
         return Check("reference method", False, str(error))
     kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
     return Check(
         "reference method",
         True,
-        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_ev / 2:.3f} eV/atom",
+        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom",
     )
 
 

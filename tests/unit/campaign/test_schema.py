@@ -57,7 +57,7 @@ def test_an_end_that_is_no_phase_is_refused():
 def test_levels_and_iterations_must_be_in_order():
     """A frame is collected before it halts a segment."""
     with pytest.raises(ValidationError, match="collected before it halts"):
-        LearningSpec(select_force_error_ev_per_angstrom=2.0, stop_force_error_ev_per_angstrom=1.0)
+        LearningSpec(select_force_error_eV_per_angstrom=2.0, stop_force_error_eV_per_angstrom=1.0)
     with pytest.raises(ValidationError, match="min_iterations must not exceed"):
         LearningSpec(min_iterations=9, max_iterations=2)
 

@@ -31,12 +31,12 @@ class Dynamics(Strict):
 
 class Vasp(Strict):
     type: Literal["vasp"]
-    encut_ev: float
+    encut_eV: float
 
 
 class Gpaw(Strict):
     type: Literal["gpaw"]
-    ecut_ev: float
+    ecut_eV: float
 
 
 class Campaign(Strict):
@@ -61,11 +61,11 @@ def test_a_good_file_is_a_model(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(
         "# comment\nname: x\ndynamics: {n_steps: 2, temperature_K: 3e2, items: [{k: 1}]}\n"
-        "method:\n  type: gpaw\n  ecut_ev: 300\ntable: {a: {k: 1}}\n"
+        "method:\n  type: gpaw\n  ecut_eV: 300\ntable: {a: {k: 1}}\n"
     )
     campaign = load_yaml_model(path, Campaign)
     assert campaign.dynamics.temperature_K == 300.0
-    assert campaign.method == Gpaw(type="gpaw", ecut_ev=300)
+    assert campaign.method == Gpaw(type="gpaw", ecut_eV=300)
 
 
 def test_all_mistakes_at_once(tmp_path):
@@ -80,7 +80,7 @@ def test_all_mistakes_at_once(tmp_path):
         "  - {k: 1}\n"
         "  - k: foo\n"
         "    kk: 3\n"
-        "method: {type: vsp, encut_ev: 3}\n"
+        "method: {type: vsp, encut_eV: 3}\n"
         "name: y\n"
         "table:\n"
         "  row: {l: 1}\n",
@@ -105,11 +105,11 @@ def test_keys_of_a_union_are_those_of_its_member(tmp_path):
     """The tag that pydantic adds is not in the file, and not in the message."""
     lines = told(
         tmp_path,
-        "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nmethod:\n  type: gpaw\n  encut_ev: 3\n",
+        "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nmethod:\n  type: gpaw\n  encut_eV: 3\n",
     )
     assert lines[1:] == [
-        ":3: method.ecut_ev: missing; add it",
-        ":5: method.encut_ev: unknown key; did you mean 'ecut_ev'? allowed keys: ecut_ev, type",
+        ":3: method.ecut_eV: missing; add it",
+        ":5: method.encut_eV: unknown key; did you mean 'ecut_eV'? allowed keys: ecut_eV, type",
     ]
 
 

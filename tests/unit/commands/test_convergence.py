@@ -16,7 +16,7 @@ def test_the_plan_names_every_setting_and_dearer_ones_cost_more():
     """The campaign's own setting first; a denser mesh and a higher cutoff take longer."""
     campaign = Campaign(name="plan", reference=GpawSpec(gamma_above_atoms=40))
     planned = plan_convergence_study(campaign, StudyOptions((300.0, 500.0), (2.0, 4.0), 1.5))
-    shown = [(p.cutoff_ev, p.k_density_per_inverse_angstrom, p.n_labels) for p in planned]
+    shown = [(p.cutoff_eV, p.k_density_per_inverse_angstrom, p.n_labels) for p in planned]
     assert shown == [(350, 3, 7), (300, 3, 7), (500, 3, 7), (350, 2, 6), (350, 4, 6), (350, 1.5, 1)]
     own, low, high, sparse, dense, mesh = (p.cost_s for p in planned)
     assert low < own < high

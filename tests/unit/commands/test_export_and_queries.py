@@ -67,10 +67,10 @@ def test_a_query_that_cannot_be_answered_says_what_can(settings, started):
     for asked, fields, output, part in (
         (Question("atoms"), None, "table", "labels"),
         (Question("labels", ["status"]), None, "table", "a filter is FIELD OPERATOR VALUE"),
-        (Question("labels", ["energy<1"]), None, "table", "did you mean 'energy_ev'"),
+        (Question("labels", ["energy<1"]), None, "table", "did you mean 'energy_eV'"),
         (Question("labels"), ["formla"], "table", "did you mean 'formula'"),
         (Question("failures", (), ["-last"]), None, "table", "did you mean 'last_at'"),
-        (Question("labels", (), ["energy_ev desc"]), None, "table", "name a field, with - before it"),
+        (Question("labels", (), ["energy_eV desc"]), None, "table", "name a field, with - before it"),
         (Question("models", rejected=True), None, "table", "--rejected is for labels"),
         (Question("labels"), None, "xml", "table, json, csv"),
     ):

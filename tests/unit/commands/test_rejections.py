@@ -20,14 +20,15 @@ from interphase_flows.commands.status import campaign_status
 from interphase_flows.costs.budget import known_label_costs, labels_to_come
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.registry import reference_method
-from interphase_flows.schemas.records import LabelDoc, StructureEntry, StructureSetDoc
+from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.storage.archive import archive_bytes
 from interphase_flows.storage.workspace import open_workspace
 
 NUMBERS = {
-    "energy_ev": -1.0,
-    "forces_ev_per_angstrom": [[0.0, 0.0, 0.0]] * 2,
-    "stress_ev_per_angstrom3": [0.0] * 6,
+    "energy_eV": -1.0,
+    "forces_eV_per_angstrom": [[0.0, 0.0, 0.0]] * 2,
+    "stress_eV_per_angstrom3": [0.0] * 6,
 }
 
 

@@ -25,7 +25,7 @@ def test_the_learning_curve_is_one_line_per_iteration(settings, started):
     """In order, with labels and errors."""
     lines = campaign_status(settings, "unit").iterations
     assert [(line.index, line.n_labels) for line in lines] == [(0, 10), (1, 11)]
-    assert lines[0].force_mae_mev_per_angstrom == 50.0
+    assert lines[0].force_mae_meV_per_angstrom == 50.0
 
 
 def test_documents_of_other_campaigns_are_not_counted(settings, started, add):

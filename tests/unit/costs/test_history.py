@@ -5,7 +5,7 @@ import pytest
 from interphase_flows.costs.history import label_cost_model
 from interphase_flows.reference.labelling import IS_CONTINUED
 from interphase_flows.reference.spec import GpawSpec
-from interphase_flows.schemas.records import LabelDoc
+from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
@@ -23,7 +23,7 @@ def label(key: str, wall_time_s: float, **details) -> LabelDoc:
         numbers=[3, 3],
         cell=[[3.4, 0, 0], [0, 3.4, 0], [0, 0, 3.4]],
         positions=[[0, 0, 0], [1.7, 1.7, 1.7]],
-        energy_ev=-3.8,
+        energy_eV=-3.8,
         wall_time_s=wall_time_s,
         details={"n_electrons": 6.0, "n_k_points": 10, **details},
     )

@@ -97,7 +97,7 @@ def test_a_few_labels_correct_the_speed_and_leave_doubt():
 def test_a_higher_cutoff_costs_more():
     """Plane waves go as its power of 1.5."""
     size = LabelSize(42, 176.0, 1)
-    ratio = LabelCostModel("gpaw", cutoff_ev=700.0).estimate_s(size) / LabelCostModel("gpaw").estimate_s(size)
+    ratio = LabelCostModel("gpaw", cutoff_eV=700.0).estimate_s(size) / LabelCostModel("gpaw").estimate_s(size)
     assert ratio == pytest.approx(2**1.5)
 
 

@@ -11,11 +11,11 @@ SHIFT_TOLERANCE_EV = 1e-3
 """What the weak ridge costs."""
 
 
-def frame(formula: str, energy_ev: float, force: float = 0.5) -> Atoms:
+def frame(formula: str, energy_eV: float, force: float = 0.5) -> Atoms:
     atoms = Atoms(formula, cell=[20, 20, 20], pbc=True)
     atoms.positions = 3.0 * np.indices((4, 4, 4)).reshape(3, -1).T[: len(atoms)]
     forces = np.full((len(atoms), 3), force)
-    atoms.calc = SinglePointCalculator(atoms, energy=energy_ev, forces=forces, stress=np.zeros(6))
+    atoms.calc = SinglePointCalculator(atoms, energy=energy_eV, forces=forces, stress=np.zeros(6))
     return atoms
 
 
@@ -24,22 +24,22 @@ def test_energies_that_are_sums_over_elements_are_found():
     frames = [frame("Li2S", -8.0), frame("LiS", -6.0), frame("Li4", -8.0)]
     baseline = fit_baseline(frames, 4.0)
     assert baseline.elements == ["Li", "S"]
-    assert baseline.energy_shifts_ev["Li"] == pytest.approx(-2.0, abs=SHIFT_TOLERANCE_EV)
-    assert baseline.energy_shifts_ev["S"] == pytest.approx(-4.0, abs=SHIFT_TOLERANCE_EV)
+    assert baseline.energy_shifts_eV["Li"] == pytest.approx(-2.0, abs=SHIFT_TOLERANCE_EV)
+    assert baseline.energy_shifts_eV["S"] == pytest.approx(-4.0, abs=SHIFT_TOLERANCE_EV)
 
 
 def test_one_composition_shares_its_energy_instead_of_failing():
     """Two unknowns, one equation: the ridge keeps both near the mean and their sum right."""
     baseline = fit_baseline([frame("Li2S", -8.0)] * 2, 4.0)
-    shifts = baseline.energy_shifts_ev
+    shifts = baseline.energy_shifts_eV
     assert 2 * shifts["Li"] + shifts["S"] == pytest.approx(-8.0, abs=1e-2)
 
 
 def test_an_element_that_feels_no_force_has_a_scale_all_the_same():
     """A perfect crystal would give a scale of zero, which no network can learn with."""
     baseline = fit_baseline([frame("Li4", -8.0, force=0.0), frame("S4", -16.0, force=0.5)], 4.0)
-    assert baseline.forces_rms_ev_per_angstrom["Li"] == pytest.approx(0.01)
-    assert baseline.forces_rms_ev_per_angstrom["S"] == pytest.approx(0.5)
+    assert baseline.forces_rms_eV_per_angstrom["Li"] == pytest.approx(0.01)
+    assert baseline.forces_rms_eV_per_angstrom["S"] == pytest.approx(0.5)
 
 
 def test_neighbours_are_counted_per_atom():

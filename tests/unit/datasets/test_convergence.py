@@ -11,14 +11,14 @@ LEARNING = LearningSpec(
     min_iterations=1,
     max_iterations=5,
     max_labels=100,
-    target_force_mae_mev_per_angstrom=100.0,
+    target_force_mae_meV_per_angstrom=100.0,
     target_fraction_above_select=0.05,
 )
 GOOD = Evidence(
     iteration=3,
     n_labels=50,
     fraction_above_select=0.05,
-    fresh_force_mae_mev_per_angstrom=100.0,
+    fresh_force_mae_meV_per_angstrom=100.0,
     was_good_before=True,
     all_walkers_finished=True,
 )
@@ -35,11 +35,11 @@ def test_converged_means_both_targets_met_twice_in_a_row():
     ("change", "targets_met"),
     [
         ({"fraction_above_select": 0.051}, False),
-        ({"fresh_force_mae_mev_per_angstrom": 100.1}, False),
+        ({"fresh_force_mae_meV_per_angstrom": 100.1}, False),
         ({"all_walkers_finished": False}, False),
         ({"was_good_before": False}, True),
         ({"fraction_above_select": None}, False),
-        ({"fresh_force_mae_mev_per_angstrom": None}, False),
+        ({"fresh_force_mae_meV_per_angstrom": None}, False),
         ({"iteration": 0}, True),
     ],
 )

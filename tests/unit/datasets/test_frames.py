@@ -6,7 +6,7 @@ from ase import Atoms
 
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
-from interphase_flows.schemas.records import LabelDoc
+from interphase_flows.schemas.label import LabelDoc
 
 FILE_DIGITS = 1e-7
 """extxyz keeps eight decimals."""
@@ -26,9 +26,9 @@ def label(key: str = "a" * 32, **changes) -> LabelDoc:
         "numbers": atoms.numbers.tolist(),
         "cell": atoms.cell.tolist(),
         "positions": atoms.positions.tolist(),
-        "energy_ev": -10.25,
-        "forces_ev_per_angstrom": [[0.1, 0.2, 0.3], [0.0, -0.2, -0.3], [-0.1, 0.0, 0.0]],
-        "stress_ev_per_angstrom3": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
+        "energy_eV": -10.25,
+        "forces_eV_per_angstrom": [[0.1, 0.2, 0.3], [0.0, -0.2, -0.3], [-0.1, 0.0, 0.0]],
+        "stress_eV_per_angstrom3": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
     }
     return LabelDoc(**fields | changes)
 
@@ -66,7 +66,7 @@ def test_writing_leaves_the_frames_alone():
 def test_a_rejected_label_cannot_enter():
     """The message has its reason."""
     with pytest.raises(InputError, match="max_force"):
-        labelled_atoms(label(status="rejected", reason="max_force", energy_ev=None))
+        labelled_atoms(label(status="rejected", reason="max_force", energy_eV=None))
 
 
 def test_sides_are_told_apart():

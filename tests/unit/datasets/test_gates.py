@@ -8,7 +8,7 @@ from ase.units import GPa
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.reference.labelling import RawLabel
-from interphase_flows.schemas.records import Correction
+from interphase_flows.schemas.label import Correction
 
 GATES = Gates()
 STRESS = np.zeros(6)
@@ -79,9 +79,9 @@ def correction(changes_theory: bool) -> Correction:
 
 def good(**fields) -> RawLabel:
     numbers = {
-        "energy_ev": -8.0,
-        "forces_ev_per_angstrom": np.zeros((2, 3)),
-        "stress_ev_per_angstrom3": STRESS,
+        "energy_eV": -8.0,
+        "forces_eV_per_angstrom": np.zeros((2, 3)),
+        "stress_eV_per_angstrom3": STRESS,
     }
     return RawLabel(**(numbers | fields))
 
@@ -121,9 +121,9 @@ def test_a_stress_in_gpa_or_kbar_is_told_from_one_in_ev_per_cubic_angstrom(stres
     for atoms, diluted in ((dense, stress), (slab, stress / 4)):
         for shape in (np.array([1, 1, 1, 0, 0, 0]), np.array([0, 0, 0, 1, 0, 0])):
             right = diluted * shape
-            assert GATES.after(atoms, good(stress_ev_per_angstrom3=right)) is None
+            assert GATES.after(atoms, good(stress_eV_per_angstrom3=right)) is None
             for unit in (1 / GPa, EV_PER_ANGSTROM3_IN_KBAR):
-                rejection = GATES.after(atoms, good(stress_ev_per_angstrom3=right * unit))
+                rejection = GATES.after(atoms, good(stress_eV_per_angstrom3=right * unit))
                 assert reason(rejection) == "stress_units"
                 assert "eV/Å³" in rejection.explanation
 
@@ -135,9 +135,9 @@ def test_forces_that_move_the_whole_cell_are_refused():
     )
     forces = np.zeros((66, 3))
     forces[7, 1] = 0.5
-    assert reason(GATES.after(atoms, good(forces_ev_per_angstrom=forces))) == "net_force"
+    assert reason(GATES.after(atoms, good(forces_eV_per_angstrom=forces))) == "net_force"
     noise = np.random.default_rng(2).normal(0.0, 0.01, (66, 3))
-    assert GATES.after(atoms, good(forces_ev_per_angstrom=noise)) is None
+    assert GATES.after(atoms, good(forces_eV_per_angstrom=noise)) is None
 
 
 LI2S = bulk("SLi2", "fluorite", a=5.71, cubic=True)
@@ -150,10 +150,10 @@ def test_forces_on_special_positions_must_vanish(atoms):
     """Two atoms that pull apart in a perfect crystal; the net force is none."""
     forces = np.zeros((len(atoms), 3))
     forces[0, 0], forces[1, 0] = 0.03, -0.03
-    rejection = GATES.after(atoms, good(forces_ev_per_angstrom=forces))
+    rejection = GATES.after(atoms, good(forces_eV_per_angstrom=forces))
     assert reason(rejection) == "asymmetric_forces"
     assert "eV/Å" in rejection.explanation
-    assert GATES.after(atoms, good(forces_ev_per_angstrom=forces / 10)) is None
+    assert GATES.after(atoms, good(forces_eV_per_angstrom=forces / 10)) is None
 
 
 def test_forces_that_the_symmetry_allows_pass_and_others_do_not():
@@ -165,9 +165,9 @@ def test_forces_that_the_symmetry_allows_pass_and_others_do_not():
     atoms.positions[lower, 2] += 0.2
     axial = np.zeros((len(atoms), 3))
     axial[sulphur, 2], axial[lower, 2], axial[~sulphur, 2] = 0.5, -1.0, 0.125
-    assert GATES.after(atoms, good(forces_ev_per_angstrom=axial)) is None
+    assert GATES.after(atoms, good(forces_eV_per_angstrom=axial)) is None
     sideways = axial[:, [2, 0, 1]]
-    assert reason(GATES.after(atoms, good(forces_ev_per_angstrom=sideways))) == "asymmetric_forces"
+    assert reason(GATES.after(atoms, good(forces_eV_per_angstrom=sideways))) == "asymmetric_forces"
 
 
 def test_a_cell_without_symmetry_may_have_any_forces():
@@ -175,7 +175,7 @@ def test_a_cell_without_symmetry_may_have_any_forces():
     atoms = LI2S.copy()
     atoms.rattle(0.05, seed=1)
     forces = np.random.default_rng(3).normal(0.0, 1.0, (len(atoms), 3))
-    assert GATES.after(atoms, good(forces_ev_per_angstrom=forces - forces.mean(axis=0))) is None
+    assert GATES.after(atoms, good(forces_eV_per_angstrom=forces - forces.mean(axis=0))) is None
 
 
 def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():

@@ -67,7 +67,7 @@ def test_regions_of_an_interface(index, region):
     chain = Atoms("Li8", positions=[[3.0 * i, 0, 0] for i in range(8)], cell=[40, 10, 10], pbc=True)
     chain.set_array("side", np.repeat([0, 1], 4))
     assert region_of_atom(chain, index) == region
-    chain.set_array("force_std_ev_per_angstrom", np.eye(8)[index])
+    chain.set_array("force_std_eV_per_angstrom", np.eye(8)[index])
     assert region_of_atom(chain) == region
 
 

@@ -17,7 +17,8 @@ from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.initial_structures import place_walkers
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.structure_sets import load_set
-from interphase_flows.schemas.records import MeltQuenchWalker, StructureEntry, StructureSetDoc, Walker
+from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
+from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace
 from interphase_flows.structures.checks import minimum_distance_angstrom

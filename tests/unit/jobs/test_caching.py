@@ -5,8 +5,8 @@ import pytest
 from interphase_flows.exceptions import AnalysisError, LeaseLostError, StorageError, WalltimeReachedError
 from interphase_flows.jobs.caching import artifact_refs, once, recall
 from interphase_flows.runtime.fencing import fenced
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.artifact import ArtifactRef
-from interphase_flows.schemas.records import AnalysisDoc
 
 
 def document(key: str, artifact: ArtifactRef | None = None, **values) -> AnalysisDoc:

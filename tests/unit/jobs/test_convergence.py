@@ -26,7 +26,7 @@ class Waves:
 
     @property
     def identity(self):
-        from interphase_flows.schemas.records import MethodIdentity
+        from interphase_flows.schemas.label import MethodIdentity
 
         key = f"waves-{self.spec.cutoff_eV:g}-{self.spec.k_density_per_inverse_angstrom:g}"
         return MethodIdentity(name="waves", code="W", version="1", is_surrogate=False, settings={}, key=key)
@@ -61,7 +61,7 @@ class WavesSpec(MethodSpec):
 
 def study(refuses="none", **options):
     # the forces of this method know no symmetry
-    gates = GateSpec(max_asymmetry_ev_per_angstrom=100.0)
+    gates = GateSpec(max_asymmetry_eV_per_angstrom=100.0)
     campaign = Campaign(name="unit", gates=gates).model_copy(update={"reference": WavesSpec(refuses=refuses)})
     return ConvergenceStudyMaker(campaign, **options)
 
@@ -89,7 +89,7 @@ def test_the_phases_of_a_study_make_the_full_reaction():
 
 def test_the_campaigns_own_setting_comes_first_and_no_setting_twice():
     """A large cell at Gamma is not labelled at every density, but against one mesh if asked."""
-    points = study(cutoffs_ev=(300, 350, 500), k_densities=(2, 3), gamma_check_density=1.5).points()
+    points = study(cutoffs_eV=(300, 350, 500), k_densities=(2, 3), gamma_check_density=1.5).points()
     shown = [
         (p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"], len(p["phases"])) for p in points
     ]
@@ -109,14 +109,14 @@ def test_a_method_without_a_cutoff_has_nothing_to_converge():
     with pytest.raises(InputError, match="chgnet has neither cutoff nor k-points"):
         ConvergenceStudyMaker(Campaign(name="unit")).points()
     with pytest.raises(InputError, match=r"cutoffs: 0, 300"):
-        ConvergenceStudyMaker(Campaign(name="unit", reference=GpawSpec()), cutoffs_ev=(0, 300)).points()
+        ConvergenceStudyMaker(Campaign(name="unit", reference=GpawSpec()), cutoffs_eV=(0, 300)).points()
 
 
 def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
     """Energies of sulphur are off by a known amount, which the reaction keeps and differences of shape do not."""
     document = run(
         study(
-            cutoffs_ev=(300, 350, 400, 500),
+            cutoffs_eV=(300, 350, 400, 500),
             k_densities=(2, 3, 4),
             tolerances=Tolerances(3.0, 200.0, 5.0),
         )
@@ -124,32 +124,32 @@ def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
     values = document.values
     rows = {(p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"]): p for p in values["points"]}
     # 11 S on both sides of the reaction: the error cancels
-    assert rows["cutoff", 300.0, 3.0]["errors"]["energy_mev_per_atom"]["reaction"] == pytest.approx(
+    assert rows["cutoff", 300.0, 3.0]["errors"]["energy_meV_per_atom"]["reaction"] == pytest.approx(
         0, abs=1e-6
     )
     error = exp(8.0) * (exp(-300 / HALVING_EV) - exp(-500 / HALVING_EV))
-    assert rows["cutoff", 300.0, 3.0]["worst"]["force_mev_per_angstrom"] == pytest.approx(100 * error)
+    assert rows["cutoff", 300.0, 3.0]["worst"]["force_meV_per_angstrom"] == pytest.approx(100 * error)
     assert rows["cutoff", 500.0, 3.0]["is_yardstick"]
     # 300 eV: forces are off by 730 meV/Å; 350 eV: by 260; 400 eV: by 90
     assert (values["chosen"]["cutoff_eV"], values["chosen"]["k_density_per_inverse_angstrom"]) == (400.0, 2.0)
     assert values["chosen"]["is_within"]
     assert not values["own"]["is_within"]
-    assert values["own"]["margins"]["force_mev_per_angstrom"] < 0
+    assert values["own"]["margins"]["force_meV_per_angstrom"] < 0
     assert values["own"]["unjudged"] == []
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
 
 
 def test_the_study_is_computed_once(workspace):
     """Its document and every label are found again."""
-    first = run(study(cutoffs_ev=(300, 500), k_densities=(3,)))
+    first = run(study(cutoffs_eV=(300, 500), k_densities=(3,)))
     n_labels = workspace.ledger.count("labels")
-    assert run(study(cutoffs_ev=(300, 500), k_densities=(3,))) == first
+    assert run(study(cutoffs_eV=(300, 500), k_densities=(3,))) == first
     assert workspace.ledger.count("labels") == n_labels == 21
 
 
 def test_a_rejected_label_keeps_its_setting_out_of_the_choice(workspace):
     """And is told."""
-    document = run(study("S", cutoffs_ev=(300, 500), k_densities=(3,), tolerances=Tolerances(1e6, 1e6, 1e6)))
+    document = run(study("S", cutoffs_eV=(300, 500), k_densities=(3,), tolerances=Tolerances(1e6, 1e6, 1e6)))
     assert document.values["chosen"]["cutoff_eV"] == 350.0
     assert any("scf_not_converged" in note for note in document.notes)
     refused = next(p for p in document.values["points"] if p["cutoff_eV"] == 300.0)

@@ -9,7 +9,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.schemas.records import LabelBatch
+from interphase_flows.schemas.label import LabelBatch
 from spheres import SpheresSpec
 
 ORIGINS = ["interface/a", "interface/a", "interface/b", "interface/c", "crystal/Li2S", "crystal/Li2S"]
@@ -82,7 +82,7 @@ def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spher
     label = workspace.ledger.get("labels", key)
     workspace.ledger.store("labels").remove_docs({"key": key})
     changed = {k: v for k, v in label.items() if k not in ("kind", "campaign", "created_at")}
-    workspace.ledger.put("labels", key, changed | {"energy_ev": 50.0})
+    workspace.ledger.put("labels", key, changed | {"energy_eV": 50.0})
     dataset = run(MAKER, batch, None, 1)
     assert sum(dataset.n_frames.values()) == 5
     assert key in dataset.notes[0]
@@ -144,7 +144,7 @@ def test_dimers_in_a_box_neither_leave_nor_shift_anything(workspace, spheres, cr
     both = run(LabelMaker(reference=SpheresSpec()), store_set("both", "both", frames, origins), range(11))
     alone = run(LabelMaker(reference=SpheresSpec()), store_set("set", "six", crystals, ORIGINS), range(6))
     narrow = DatasetMaker(
-        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=GateSpec(energy_window_ev_per_atom=0.2)
+        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=GateSpec(energy_window_eV_per_atom=0.2)
     )
     with_dimers, without = run(narrow, both, None, 1), run(narrow, alone, None, 1)
     assert len(both.accepted) == 11

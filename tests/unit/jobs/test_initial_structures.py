@@ -13,7 +13,7 @@ from interphase_flows.jobs.dimers import DimersMaker
 from interphase_flows.jobs.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
 from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.jobs.surfaces import SlabsMaker
-from interphase_flows.schemas.records import Walker
+from interphase_flows.schemas.segment import Walker
 
 
 def run(maker, *arguments):

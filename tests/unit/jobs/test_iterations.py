@@ -6,7 +6,7 @@ import loop_documents as documents
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.jobs.iterations import IterationMaker, fraction_above
-from interphase_flows.schemas.records import LabelBatch
+from interphase_flows.schemas.label import LabelBatch
 
 NO_LABELS = LabelBatch(accepted=[], rejected=[], origins={})
 MAKER = IterationMaker(learning=LearningSpec(max_iterations=5))
@@ -37,10 +37,10 @@ def test_the_first_committee_has_explored_nothing_and_goes_on(workspace):
 def test_only_audit_walkers_are_counted_against_the_level_of_who_explored(workspace):
     """The explorer's threshold, not the next committee's; candidates of other walkers are biased."""
     dataset = documents.dataset(workspace.artifacts.put_bytes(extxyz_bytes([]), "datasets", ".extxyz"))
-    explorer = documents.committee("explorer").model_copy(update={"select_force_std_ev_per_angstrom": 0.015})
+    explorer = documents.committee("explorer").model_copy(update={"select_force_std_eV_per_angstrom": 0.015})
     segments = [
         documents.segment("audit-1"),
-        documents.segment("interface-0", uncertainty_ev_per_angstrom=[9.0, 9.0]),
+        documents.segment("interface-0", uncertainty_eV_per_angstrom=[9.0, 9.0]),
     ]
     found = weigh(1, segments, [weigh(0, [])], explorer, dataset)
     assert found.fraction_above_select == pytest.approx(0.5)
@@ -89,5 +89,5 @@ def test_weighing_again_gives_the_document_that_is_there(workspace):
 def test_a_fraction_of_nothing_is_none():
     """Not zero: zero would count as converged."""
     assert fraction_above([], 0.1) is None
-    assert fraction_above([documents.segment("audit-1", uncertainty_ev_per_angstrom=[])], 0.1) is None
+    assert fraction_above([documents.segment("audit-1", uncertainty_eV_per_angstrom=[])], 0.1) is None
     assert fraction_above([documents.segment("audit-1")], 0.02) == pytest.approx(0.5)

@@ -17,7 +17,7 @@ from interphase_flows.jobs.label_structure import label_key, label_once
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.runtime.walltime import Deadline
-from interphase_flows.schemas.records import LabelBatch, LabelDoc
+from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from spheres import SpheresSpec
 
 
@@ -95,7 +95,7 @@ def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crysta
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     strict = run(
-        LabelMaker(reference=SpheresSpec(), gates=GateSpec(max_force_ev_per_angstrom=1e-6)), frames, [0]
+        LabelMaker(reference=SpheresSpec(), gates=GateSpec(max_force_eV_per_angstrom=1e-6)), frames, [0]
     )
     (key,) = strict.rejected
     assert recall("labels", key, LabelDoc).reason == "max_force"
@@ -108,15 +108,15 @@ def test_the_key_holds_what_decides_a_label_and_nothing_else():
     others = [
         label_key("other", "m", gates),
         label_key("s", "other", gates),
-        label_key("s", "m", Gates(max_force_ev_per_angstrom=20.0)),
+        label_key("s", "m", Gates(max_force_eV_per_angstrom=20.0)),
         label_key("s", "m", Gates(min_distance_fraction=0.6)),
-        label_key("s", "m", Gates(max_virial_ev_per_atom=5.0)),
-        label_key("s", "m", Gates(max_net_force_ev_per_angstrom=0.1)),
-        label_key("s", "m", Gates(max_asymmetry_ev_per_angstrom=0.1)),
+        label_key("s", "m", Gates(max_virial_eV_per_atom=5.0)),
+        label_key("s", "m", Gates(max_net_force_eV_per_angstrom=0.1)),
+        label_key("s", "m", Gates(max_asymmetry_eV_per_angstrom=0.1)),
         label_key("s", "m", gates, repeats="other label"),
     ]
     assert len({key, *others}) == 9
-    assert label_key("s", "m", Gates(energy_window_ev_per_atom=9.0)) == key
+    assert label_key("s", "m", Gates(energy_window_eV_per_atom=9.0)) == key
     assert label_key("s", "m", Gates(duplicate_tolerance_angstrom=0.001)) == key
 
 
@@ -125,9 +125,9 @@ def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     label, raw = recall("labels", key, LabelDoc), spheres.label(crystals[0])
-    assert label.energy_ev == raw.energy_ev
-    np.testing.assert_array_equal(label.forces_ev_per_angstrom, raw.forces_ev_per_angstrom)
-    np.testing.assert_array_equal(label.stress_ev_per_angstrom3, raw.stress_ev_per_angstrom3)
+    assert label.energy_eV == raw.energy_eV
+    np.testing.assert_array_equal(label.forces_eV_per_angstrom, raw.forces_eV_per_angstrom)
+    np.testing.assert_array_equal(label.stress_eV_per_angstrom3, raw.stress_eV_per_angstrom3)
 
 
 def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):

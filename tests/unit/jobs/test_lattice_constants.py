@@ -50,8 +50,8 @@ def test_the_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spheres,
     assert phase["a_angstrom"] == pytest.approx(at_rest_angstrom(), rel=1e-3)
     assert phase["c_angstrom"] is None
     assert phase["n_points"] == workspace.ledger.count("labels") == 7
-    assert phase["stress_anisotropy_gpa"] == pytest.approx(0.0, abs=1e-6)
-    assert phase["rms_residual_mev_per_atom"] < 1.0
+    assert phase["stress_anisotropy_GPa"] == pytest.approx(0.0, abs=1e-6)
+    assert phase["rms_residual_meV_per_atom"] < 1.0
 
 
 def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):

@@ -13,7 +13,7 @@ from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
-from interphase_flows.schemas.records import SegmentDoc
+from interphase_flows.schemas.segment import SegmentDoc
 
 N_STEPS = 40
 
@@ -40,8 +40,8 @@ def explored(workspace, start: Atoms, run_id: str, spheres) -> SegmentDoc:
         workspace.work_folder("segments", run_id),
         CommitteeWatch(
             interval_steps=5,
-            select_force_std_ev_per_angstrom=0.0,
-            stop_force_std_ev_per_angstrom=None,
+            select_force_std_eV_per_angstrom=0.0,
+            stop_force_std_eV_per_angstrom=None,
             candidate_window_steps=5,
             close_contact_fraction=0.2,
             max_temperature_factor=50.0,

@@ -7,7 +7,7 @@ from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.structures.crystals.library import load_structure_file
 from interphase_flows.structures.structure_keys import structure_key
 from spheres import Spheres, SpheresSpec
@@ -70,7 +70,7 @@ def test_a_fixed_cell_keeps_its_volume(workspace, spheres, file):
     assert volumes["fixed"]["volume_angstrom3"] == pytest.approx(
         load_structure_file(file["mine"]).get_volume(), abs=1e-9
     )
-    assert volumes["relaxed"]["energy_ev"] < volumes["fixed"]["energy_ev"] - 1e-4
+    assert volumes["relaxed"]["energy_eV"] < volumes["fixed"]["energy_eV"] - 1e-4
 
 
 def test_every_step_of_a_dear_relaxation_is_a_label(workspace, dear, file):
@@ -78,7 +78,7 @@ def test_every_step_of_a_dear_relaxation_is_a_label(workspace, dear, file):
     document = run(RelaxMaker(reference=SpheresSpec(), spec=REFERENCE, structure_files=file), "mine")
     assert dear.n_labels == workspace.ledger.count("labels") > 3
     label = workspace.ledger.get("labels", document.values["label_key"])
-    assert (label["energy_ev"], label["status"]) == (document.values["energy_ev"], "accepted")
+    assert (label["energy_eV"], label["status"]) == (document.values["energy_eV"], "accepted")
     assert label["origin"] == "thermodynamics/mine"
 
 
@@ -125,7 +125,7 @@ def test_a_reaction_says_whose_geometries_and_energies_it_rests_on(workspace):
             key=name,
             name=name,
             rests_on=[],
-            values={"phase": name, "counts": c, "energy_ev": energy, "volume_angstrom3": 20.0, **told},
+            values={"phase": name, "counts": c, "energy_eV": energy, "volume_angstrom3": 20.0, **told},
         )
         for name, (c, energy) in counts.items()
     ]
@@ -139,7 +139,7 @@ def test_a_reaction_says_whose_geometries_and_energies_it_rests_on(workspace):
     assert run(ReactionMaker(), "Li", "S", phases).values["cell"] == []
 
 
-def answered(error_mev_per_atom=0.0):
+def answered(error_meV_per_atom=0.0):
     counts = {
         "my metal": ({"Na": 2}, 0.0),
         "sulphur": ({"S": 8}, 0.0),
@@ -153,11 +153,11 @@ def answered(error_mev_per_atom=0.0):
             key=name,
             name=name,
             rests_on=[],
-            values={"phase": name, "counts": c, "energy_ev": energy, "volume_angstrom3": 20.0},
+            values={"phase": name, "counts": c, "energy_eV": energy, "volume_angstrom3": 20.0},
         )
         for name, (c, energy) in counts.items()
     ]
-    return run(ReactionMaker(energy_error_mev_per_atom=error_mev_per_atom), "my metal", "my salt", phases)
+    return run(ReactionMaker(energy_error_meV_per_atom=error_meV_per_atom), "my metal", "my salt", phases)
 
 
 def test_ends_are_names_of_phases_from_any_file(workspace):
@@ -177,5 +177,5 @@ def test_an_answer_with_more_in_it_is_another_answer(workspace):
     with_error = answered(5.0)
     assert len({before, answered().key, with_error.key}) == 3
     kink = with_error.values["errors"]["kinks"][-1]
-    assert kink["energy_ev_per_atom"]["lower"] < kink["energy_ev_per_atom"]["value"]
+    assert kink["energy_eV_per_atom"]["lower"] < kink["energy_eV_per_atom"]["value"]
     assert answered(5.0).values == with_error.values

@@ -11,7 +11,8 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.cell_transport import CellTransportMaker, line_and_rest
 from interphase_flows.jobs.transport_grid import GridFitMaker
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
-from interphase_flows.schemas.records import AnalysisDoc, SegmentDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.units import KB_EV_PER_K
 
 EDGE_ANGSTROM = 12.0
@@ -47,10 +48,10 @@ def diffusing(
     fields = {
         "role": "transport",
         "n_atoms": 45,
-        "temperature_target_k": temperature_K,
+        "temperature_target_K": temperature_K,
         "trajectory": workspace.artifacts.put_file(packed, "trajectories", ".zarr.zip"),
         "uncertainty_steps": [0, 100, 200, 300],
-        "uncertainty_ev_per_angstrom": [0.01, 0.15, 0.2, 0.4],
+        "uncertainty_eV_per_angstrom": [0.01, 0.15, 0.2, 0.4],
     }
     return documents.segment(run_id, **(fields | changes))
 
@@ -84,7 +85,7 @@ def test_a_cell_gives_its_coefficients_relative_to_sulfur(workspace):
 
 def test_looks_beyond_the_levels_are_counted_from_the_melt_on(workspace):
     """select 0.1, stop 0.3 eV/Å; the equilibration's looks count, its frames do not."""
-    before = documents.segment("melt", uncertainty_ev_per_angstrom=[0.5, 0.05])
+    before = documents.segment("melt", uncertainty_eV_per_angstrom=[0.5, 0.05])
     values = measured(diffusing(workspace, "one"), before=[before]).values
     assert (values["n_looks"], values["n_above_select"], values["n_above_stop"]) == (6, 4, 2)
 

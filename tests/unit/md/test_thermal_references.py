@@ -33,7 +33,7 @@ def test_a_run_is_made_once_and_read_after_that(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"temperature_k": 600.0}, {"n_frames": 4}, {"method_key": "other"}]
+    "change", [{"seed": 1}, {"temperature_K": 600.0}, {"n_frames": 4}, {"method_key": "other"}]
 )
 def test_whatever_changes_the_run_makes_another(tmp_path, change):
     first = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
@@ -48,19 +48,19 @@ def test_atoms_move_as_much_as_the_temperature_says(tmp_path):
     """Debye-Waller of copper: 0.08 Å per direction at 300 K, and it grows with temperature."""
     still = copper()
     spread = {}
-    for temperature_k in (100.0, 400.0):
+    for temperature_K in (100.0, 400.0):
         frames = thermal_frames(
             still,
             EMT(),
             "emt",
             tmp_path,
-            temperature_k=temperature_k,
+            temperature_K=temperature_K,
             n_frames=10,
             n_settle=50,
             steps_between=8,
         )
         moved = frames.all_positions - still.positions
-        spread[temperature_k] = (moved - moved.mean(axis=1, keepdims=True)).std()
+        spread[temperature_K] = (moved - moved.mean(axis=1, keepdims=True)).std()
     assert 0.02 < spread[100.0] < 0.07
     assert 1.4 < spread[400.0] / spread[100.0] < 2.8  # sqrt(T) for harmonic atoms: 2
 
@@ -74,4 +74,4 @@ def test_a_damaged_run_says_what_to_do(tmp_path):
     with pytest.raises(AnalysisError, match=r"no\.npz"):
         read_frames(tmp_path / "no.npz")
     with pytest.raises(AnalysisError, match="positive"):
-        thermal_frames(copper(), EMT(), "emt", tmp_path, temperature_k=0.0)
+        thermal_frames(copper(), EMT(), "emt", tmp_path, temperature_K=0.0)

@@ -34,8 +34,8 @@ def test_the_first_member_is_judged_and_the_spread_is_the_watchs():
     atoms.calc = SinglePointCalculator(atoms, energy=-6.4, forces=forces, stress=stress)
     atoms.info["origin"] = "audit/audit-1"
     (found,) = frame_errors(TwoOpinions(), [atoms])
-    assert found.energy_error_ev_per_atom == pytest.approx(0.2)
-    assert found.reference_energy_ev_per_atom == pytest.approx(-3.2)
+    assert found.energy_error_eV_per_atom == pytest.approx(0.2)
+    assert found.reference_energy_eV_per_atom == pytest.approx(-3.2)
     assert found.largest_force_error == pytest.approx(0.1)
     assert found.uncertainty == pytest.approx(0.25)
     assert found.uncertainty == pytest.approx(force_std(TwoOpinions().predict_all(atoms)[1]).max())
@@ -45,10 +45,10 @@ def test_the_first_member_is_judged_and_the_spread_is_the_watchs():
 def test_errors_are_in_mev_and_per_component():
     """Six force components, two of them wrong."""
     summary = summarise([frame(0.1, 1.0, 0.002), frame(0.0, 1.0, -0.004)])
-    assert summary.energy_mae_mev_per_atom == pytest.approx(3.0)
-    assert summary.energy_rmse_mev_per_atom == pytest.approx(np.sqrt(10.0))
-    assert summary.forces_mae_mev_per_angstrom == pytest.approx((60 + 80) / 12)
-    assert summary.forces_rmse_mev_per_angstrom == pytest.approx(np.sqrt((60**2 + 80**2) / 12))
+    assert summary.energy_mae_meV_per_atom == pytest.approx(3.0)
+    assert summary.energy_rmse_meV_per_atom == pytest.approx(np.sqrt(10.0))
+    assert summary.forces_mae_meV_per_angstrom == pytest.approx((60 + 80) / 12)
+    assert summary.forces_rmse_meV_per_angstrom == pytest.approx(np.sqrt((60**2 + 80**2) / 12))
     assert summary.n_frames == 2
 
 

@@ -10,7 +10,7 @@ from interphase_flows.reference.convergence import (
     Tolerances,
     choose,
     deviation,
-    reaction_energy_ev_per_atom,
+    reaction_energy_eV_per_atom,
     reaction_weights,
     with_stand_ins,
 )
@@ -41,7 +41,7 @@ def test_a_shift_of_all_total_energies_is_no_error():
     weights, _ = reaction_weights(FORMULAS, "Li", "Li7P3S11")
     here = {name: numbers(-4.0) for name in FORMULAS}
     there = {name: numbers(-4.5) for name in FORMULAS}
-    assert max(deviation(here, there, weights).energy_mev_per_atom.values()) == pytest.approx(0.0, abs=1e-9)
+    assert max(deviation(here, there, weights).energy_meV_per_atom.values()) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_known_differences_are_found():
@@ -50,12 +50,12 @@ def test_known_differences_are_found():
     here = {name: numbers(-4.0) for name in FORMULAS}
     there = here | {"Li2S": numbers(-4.003, displaced=0.102, force=-0.007, stress=2e-4)}
     found = deviation(here, there, weights)
-    assert found.energy_mev_per_atom["reaction"] == pytest.approx(3 * 33 / 45)
+    assert found.energy_meV_per_atom["reaction"] == pytest.approx(3 * 33 / 45)
     assert found.worst == pytest.approx(
-        {"energy_mev_per_atom": 2.2, "force_mev_per_angstrom": 7.0, "stress_mev_per_angstrom3": 0.2}
+        {"energy_meV_per_atom": 2.2, "force_meV_per_angstrom": 7.0, "stress_meV_per_angstrom3": 0.2}
     )
-    assert found.energy_mev_per_atom["Li2S, displaced"] == pytest.approx(2.0)
-    assert reaction_energy_ev_per_atom(here, weights) == pytest.approx(0.0, abs=1e-12)
+    assert found.energy_meV_per_atom["Li2S, displaced"] == pytest.approx(2.0)
+    assert reaction_energy_eV_per_atom(here, weights) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_what_is_not_known_is_not_small():
@@ -64,22 +64,22 @@ def test_what_is_not_known_is_not_small():
     found = deviation(here, {"Li": numbers(-2.0), "Li2S": numbers(-4.0)}, {})
     assert found.missing == ("Li2S",)
     assert not found.is_within(Tolerances())
-    assert reaction_energy_ev_per_atom(here, {"Li": 1.0, "Li2S": -1.0}) is None
+    assert reaction_energy_eV_per_atom(here, {"Li": 1.0, "Li2S": -1.0}) is None
 
 
 def energies(error):
-    return Deviation(energy_mev_per_atom={"reaction": error})
+    return Deviation(energy_meV_per_atom={"reaction": error})
 
 
 def test_the_cheapest_pair_whose_errors_add_up_to_less_is_chosen():
     """Either error alone would pass; together they must."""
     cutoffs = {300.0: energies(2.0), 350.0: energies(1.2), 500.0: energies(0.0)}
     densities = {2.0: energies(1.5), 3.0: energies(0.4), 4.0: energies(0.0)}
-    choice = choose(cutoffs, densities, Tolerances(energy_mev_per_atom=3.0))
-    assert (choice.cutoff_ev, choice.k_density_per_inverse_angstrom) == (350.0, 2.0)
-    assert choice.deviation.margins(Tolerances())["energy_mev_per_atom"] == pytest.approx(0.3)
-    tighter = choose(cutoffs, densities, Tolerances(energy_mev_per_atom=1.7))
-    assert (tighter.cutoff_ev, tighter.k_density_per_inverse_angstrom) == (350.0, 3.0)
+    choice = choose(cutoffs, densities, Tolerances(energy_meV_per_atom=3.0))
+    assert (choice.cutoff_eV, choice.k_density_per_inverse_angstrom) == (350.0, 2.0)
+    assert choice.deviation.margins(Tolerances())["energy_meV_per_atom"] == pytest.approx(0.3)
+    tighter = choose(cutoffs, densities, Tolerances(energy_meV_per_atom=1.7))
+    assert (tighter.cutoff_eV, tighter.k_density_per_inverse_angstrom) == (350.0, 3.0)
 
 
 def test_a_yardstick_is_not_chosen_by_its_own_zero():
@@ -91,8 +91,8 @@ def test_a_yardstick_is_not_chosen_by_its_own_zero():
 
 
 def test_tolerances_are_positive():
-    with pytest.raises(AnalysisError, match=r"force_mev_per_angstrom is 0"):
-        Tolerances(force_mev_per_angstrom=0.0)
+    with pytest.raises(AnalysisError, match=r"force_meV_per_angstrom is 0"):
+        Tolerances(force_meV_per_angstrom=0.0)
 
 
 def test_a_phase_left_out_of_the_densest_meshes_keeps_the_error_that_was_measured_last():
@@ -105,17 +105,17 @@ def test_a_phase_left_out_of_the_densest_meshes_keeps_the_error_that_was_measure
         8.0: {"Li": numbers(-1.4)},
     }
     complete, yardstick = with_stand_ins(by_density)
-    assert {name: n.perfect_ev_per_atom for name, n in yardstick.items()} == {"Li": -1.4, "Li7P3S11": -4.0}
-    assert [n["Li7P3S11"].perfect_ev_per_atom for n in complete.values()] == [-4.01, *[-4.002] * 4]
-    assert [n["Li"].perfect_ev_per_atom for n in complete.values()] == [-1.0, -1.1, -1.2, -1.3, -1.4]
+    assert {name: n.perfect_eV_per_atom for name, n in yardstick.items()} == {"Li": -1.4, "Li7P3S11": -4.0}
+    assert [n["Li7P3S11"].perfect_eV_per_atom for n in complete.values()] == [-4.01, *[-4.002] * 4]
+    assert [n["Li"].perfect_eV_per_atom for n in complete.values()] == [-1.0, -1.1, -1.2, -1.3, -1.4]
     assert "Li7P3S11" not in by_density[6.0]  # what came in is as it was
 
 
 def test_a_phase_with_one_mesh_is_the_same_at_every_density():
     """Gamma."""
     complete, yardstick = with_stand_ins({2.0: {}, 3.0: {"cell": numbers(-4.0)}, 5.0: {}})
-    assert {n["cell"].perfect_ev_per_atom for n in complete.values()} == {-4.0}
-    assert yardstick["cell"].perfect_ev_per_atom == -4.0
+    assert {n["cell"].perfect_eV_per_atom for n in complete.values()} == {-4.0}
+    assert yardstick["cell"].perfect_eV_per_atom == -4.0
 
 
 def test_a_rejected_label_stays_unknown():

@@ -17,17 +17,17 @@ def test_a_known_curve_is_found_again():
     order = np.random.default_rng(0).permutation(7)
     fit = fit_birch_murnaghan(VOLUMES[order], birchmurnaghan(VOLUMES, **CURVE)[order], n_atoms=12)
     assert fit.volume_angstrom3 == pytest.approx(186.0, rel=1e-6)
-    assert fit.energy_ev == pytest.approx(-48.0, abs=1e-7)
-    assert fit.bulk_modulus_gpa == pytest.approx(40.0, rel=1e-5)
+    assert fit.energy_eV == pytest.approx(-48.0, abs=1e-7)
+    assert fit.bulk_modulus_GPa == pytest.approx(40.0, rel=1e-5)
     assert fit.bulk_modulus_derivative == pytest.approx(4.2, rel=1e-3)
-    assert fit.rms_residual_mev_per_atom < 1e-4
+    assert fit.rms_residual_meV_per_atom < 1e-4
 
 
 def test_noise_is_seen_in_the_residual():
     """In meV per atom."""
     noise = np.array([1, -1, 1, -1, 1, -1, 1]) * 0.012
     fit = fit_birch_murnaghan(VOLUMES, birchmurnaghan(VOLUMES, **CURVE) + noise, n_atoms=12)
-    assert 0.5 < fit.rms_residual_mev_per_atom < 1.1
+    assert 0.5 < fit.rms_residual_meV_per_atom < 1.1
 
 
 def test_a_minimum_outside_the_volumes_is_refused():

@@ -7,7 +7,7 @@ from interphase_flows.commands.queries import Question, query_campaign
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import once
 from interphase_flows.runners.local import JOB_LOG, _failure_message, _job_log
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
 

@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.analysis.pipeline.interface_analysis import Survey
 from interphase_flows.jobs.analyse_runs import packed_series
-from interphase_flows.schemas.records import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.replica_values import joined_replicas, split_replicas
 from interphase_flows.storage.ledger_entry import MAX_DOCUMENT_BYTES, make_entry
 

@@ -74,10 +74,10 @@ def test_a_state_changes(ledger):
 def test_failures_are_documents_that_count(ledger):
     """They can be queried, and repeat."""
     ledger.record_failure("labels", "a", "not_converged")
-    last = ledger.record_failure("labels", "a", "max_force", {"force_ev_per_angstrom": 41.0})
+    last = ledger.record_failure("labels", "a", "max_force", {"force_eV_per_angstrom": 41.0})
     assert (last["tries"], last["reason"]) == (2, "max_force")
     assert ledger.find(
-        "failures", {"failed_kind": "labels", "details.force_ev_per_angstrom": {"$gt": 40}}
+        "failures", {"failed_kind": "labels", "details.force_eV_per_angstrom": {"$gt": 40}}
     ) == [last]
     assert ledger.failure("labels", "a") == last
     assert ledger.failure("labels", "b") is None

@@ -73,7 +73,7 @@ def test_a_stream_gives_the_same_documents_a_few_at_a_time(ledger, monkeypatch):
 
 def test_fields_that_no_document_has_are_refused():
     """By schema; those of a state may be any."""
-    check_fields("labels", ["energy_ev", "details.force", "campaign"])
+    check_fields("labels", ["energy_eV", "details.force", "campaign"])
     check_fields("campaigns", ["whatever"])
     with pytest.raises(InputError, match="segments have no field 'runid'; did you mean 'run_id'"):
         check_fields("segments", ["runid"])

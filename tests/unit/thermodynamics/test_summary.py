@@ -69,9 +69,9 @@ def test_the_last_stage_of_the_window_is_the_full_reaction(window):
 
 def test_the_area_under_the_voltages_is_the_energy_of_the_reaction(window, prediction):
     """Two ways to one number: voltages from chemical potentials, energies from the mixing line."""
-    own_decay_ev = 21 * prediction.electrolyte_above_hull_ev_per_atom
-    assert window.charging_energy_ev == pytest.approx(
-        -prediction.full.energy_ev_per_formula_unit - own_decay_ev, abs=ENERGY_TOLERANCE_EV
+    own_decay_eV = 21 * prediction.electrolyte_above_hull_eV_per_atom
+    assert window.charging_energy_eV == pytest.approx(
+        -prediction.full.energy_eV_per_formula_unit - own_decay_eV, abs=ENERGY_TOLERANCE_EV
     )
 
 
@@ -175,7 +175,7 @@ def test_a_phase_that_is_barely_stable_leaves_the_hull_in_some_samples(energies)
 
 def test_no_error_is_no_spread_and_wrong_errors_are_refused(energies):
     still = prediction_errors(energies, {}, electrode="Li", electrolyte="Li7P3S11", n_samples=20)
-    assert all(k.energy_ev_per_atom.lower == k.energy_ev_per_atom.upper for k in still.kinks)
+    assert all(k.energy_eV_per_atom.lower == k.energy_eV_per_atom.upper for k in still.kinks)
     assert [k.share_of_samples for k in still.kinks] == [1.0] * 4
     for wrong, said in (({"unobtainium": 0.1}, "unobtainium"), ({"Li2S": -0.1}, "-0.1")):
         with pytest.raises(AnalysisError, match=said):

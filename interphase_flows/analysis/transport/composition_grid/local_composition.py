@@ -22,7 +22,7 @@ from ase.data import atomic_masses
 from scipy.ndimage import convolve1d
 
 from interphase_flows.analysis.geometry.frames import FloatArray, numbers_of
-from interphase_flows.analysis.interfaces.driven_flux import periodic_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.driven_flux import periodic_gradient_eV_per_angstrom
 from interphase_flows.analysis.interfaces.plane_flux import ANGSTROM2_PER_NM2
 from interphase_flows.analysis.profiles.composition import ProfileSeries
 from interphase_flows.analysis.statistics.array_estimate import Estimate
@@ -190,7 +190,7 @@ def onsager_along_normal(
     masses = atomic_masses[numbers_of(species)]
     counts = amount[[line.elements.index(symbol) for symbol in species]]
     gradient = (
-        periodic_gradient_ev_per_angstrom(bin_edges_angstrom, counts, temperature_K)
+        periodic_gradient_eV_per_angstrom(bin_edges_angstrom, counts, temperature_K)
         if len(x) > 1
         else np.full(counts.shape, np.nan)
     )

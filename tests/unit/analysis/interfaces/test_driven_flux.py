@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_ev_per_angstrom
+from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 
@@ -20,7 +20,7 @@ def two_species():
 def test_uncorrelated_species_follow_fick():
     """L_ii = c_i D_i / kB T and an ideal solution: J_i = - D_i dc_i/dz."""
     density, diffusion = two_species(), np.array([2.0, 0.1])  # Å²/ps
-    gradient = ideal_gradient_ev_per_angstrom(HEIGHT, density, TEMPERATURE_K)
+    gradient = ideal_gradient_eV_per_angstrom(HEIGHT, density, TEMPERATURE_K)
     onsager = np.zeros((40, 2, 2))
     onsager[:, [0, 1], [0, 1]] = (density * diffusion[:, None] / (KB_EV_PER_K * TEMPERATURE_K)).T
     found = gradient_flux(("Li", "S"), HEIGHT, gradient, onsager, onsager[None])
@@ -60,7 +60,7 @@ def test_errors_that_are_tied_add_up():
 def test_a_slab_without_a_species_has_no_gradient_and_no_flux():
     density = two_species()
     density[1, 10] = 0.0
-    gradient = ideal_gradient_ev_per_angstrom(HEIGHT, density, TEMPERATURE_K)
+    gradient = ideal_gradient_eV_per_angstrom(HEIGHT, density, TEMPERATURE_K)
     onsager = np.eye(2)
     found = gradient_flux(
         ("Li", "S"), HEIGHT, gradient, onsager, onsager[None] * np.linspace(0.9, 1.1, 50)[:, None, None]
@@ -86,6 +86,6 @@ def test_coefficients_that_make_no_sense_are_refused(onsager, drawn, words):
 
 def test_densities_must_fit_their_heights():
     with pytest.raises(AnalysisError, match="n_species, n_slabs"):
-        ideal_gradient_ev_per_angstrom(HEIGHT, np.ones((2, 3)), TEMPERATURE_K)
+        ideal_gradient_eV_per_angstrom(HEIGHT, np.ones((2, 3)), TEMPERATURE_K)
     with pytest.raises(AnalysisError, match="heights must rise"):
-        ideal_gradient_ev_per_angstrom(HEIGHT[::-1], two_species(), TEMPERATURE_K)
+        ideal_gradient_eV_per_angstrom(HEIGHT[::-1], two_species(), TEMPERATURE_K)

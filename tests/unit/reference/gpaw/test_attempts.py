@@ -37,10 +37,10 @@ def result_of(task, **changes):
     whole = {
         "key": task.key,
         "is_scf_converged": True,
-        "free_energy_ev": -1.0,
-        "extrapolated_energy_ev": -0.9,
-        "forces_ev_per_angstrom": [[0.0, 0.0, 0.0]],
-        "stress_ev_per_angstrom3": [0.0] * 6,
+        "free_energy_eV": -1.0,
+        "extrapolated_energy_eV": -0.9,
+        "forces_eV_per_angstrom": [[0.0, 0.0, 0.0]],
+        "stress_eV_per_angstrom3": [0.0] * 6,
         **dict.fromkeys(RECORDED, 1),
     }
     return whole | changes
@@ -51,16 +51,16 @@ def test_a_whole_result_is_a_label(tmp_path):
     write_json(tmp_path / RESULT, result_of(task_of()))
     outcome = read_outcome(tmp_path, task_of(), exit_status=1)
     assert outcome.reason is None
-    assert outcome.result["free_energy_ev"] == -1.0
+    assert outcome.result["free_energy_eV"] == -1.0
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"forces_ev_per_angstrom": [[0.0, 0.0, 0.0]] * 2},
-        {"forces_ev_per_angstrom": "nonsense"},
-        {"stress_ev_per_angstrom3": [0.0] * 3},
-        {"free_energy_ev": None},
+        {"forces_eV_per_angstrom": [[0.0, 0.0, 0.0]] * 2},
+        {"forces_eV_per_angstrom": "nonsense"},
+        {"stress_eV_per_angstrom3": [0.0] * 3},
+        {"free_energy_eV": None},
         {"key": "of another structure"},
     ],
 )
@@ -87,7 +87,7 @@ def test_a_result_cut_short_is_garbage(tmp_path):
 
 def test_an_scf_that_ran_out_of_steps_says_how_far_it_was(tmp_path):
     """The last change of the energy, and the number of steps."""
-    failure = {"reason": "scf_not_converged", "explanation": "", "last_free_energies_ev": [-3.0, -3.2, -3.25]}
+    failure = {"reason": "scf_not_converged", "explanation": "", "last_free_energies_eV": [-3.0, -3.2, -3.25]}
     write_json(tmp_path / FAILURE, failure)
     outcome = read_outcome(tmp_path, task_of(), exit_status=1)
     assert outcome.reason == "scf_not_converged"

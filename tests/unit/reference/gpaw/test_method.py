@@ -162,10 +162,10 @@ def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch
     assert not any(here.iterdir())
 
     atoms.calc = GPAW(**gpaw_parameters(COARSE, atoms), txt=None)
-    assert raw.energy_ev == atoms.get_potential_energy(force_consistent=True)
-    assert np.array_equal(raw.forces_ev_per_angstrom, atoms.get_forces())
-    assert np.array_equal(raw.stress_ev_per_angstrom3, atoms.get_stress())
-    assert raw.details["extrapolated_energy_ev"] == atoms.get_potential_energy()
+    assert raw.energy_eV == atoms.get_potential_energy(force_consistent=True)
+    assert np.array_equal(raw.forces_eV_per_angstrom, atoms.get_forces())
+    assert np.array_equal(raw.stress_eV_per_angstrom3, atoms.get_stress())
+    assert raw.details["extrapolated_energy_eV"] == atoms.get_potential_energy()
     assert raw.is_scf_converged
     assert raw.details["n_electrons"] == 1.0
     assert raw.details["n_k_points"] == len(atoms.calc.get_ibz_k_points())

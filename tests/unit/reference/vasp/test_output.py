@@ -31,10 +31,10 @@ def test_energy_forces_and_stress_are_those_of_the_last_step(name, tmp_path):
     """The free energy, which forces and stress are derivatives of; atoms in the file's order."""
     record = read_record(name)
     result = read_result(unpack(name, tmp_path), record.atoms, SILICON)
-    assert result.energy_ev == record.free_energy_ev
-    assert result.energy_sigma0_ev == record.sigma0_energy_ev
-    assert np.array_equal(result.forces_ev_per_angstrom, record.forces)
-    assert result.stress_ev_per_angstrom3[0] == pytest.approx(
+    assert result.energy_eV == record.free_energy_eV
+    assert result.energy_sigma0_eV == record.sigma0_energy_eV
+    assert np.array_equal(result.forces_eV_per_angstrom, record.forces)
+    assert result.stress_eV_per_angstrom3[0] == pytest.approx(
         -record.stress_kbar[0, 0] / 1602.1766, rel=STRESS_TOLERANCE
     )
     assert result.n_scf_steps == record.n_scf_steps
@@ -47,8 +47,8 @@ def test_the_energy_is_outcars_toten_and_not_the_one_without_entropy(tmp_path):
     toten = float(re.findall(r"free  energy   TOTEN\s+=\s+(-?[\d.]+) eV", outcar)[-1])
     sigma0 = float(re.findall(r"energy\(sigma->0\) =\s+(-?[\d.]+)", outcar)[-1])
     result = read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON)
-    assert result.energy_ev == pytest.approx(toten, abs=1e-8)
-    assert result.energy_sigma0_ev == pytest.approx(sigma0, abs=1e-8)
+    assert result.energy_eV == pytest.approx(toten, abs=1e-8)
+    assert result.energy_sigma0_eV == pytest.approx(sigma0, abs=1e-8)
     assert toten != sigma0
 
 
@@ -58,8 +58,8 @@ def test_the_stress_is_outcars_in_kb_by_hand(tmp_path):
     printed = re.findall(r"in kB(.+)", record_text("converged_OUTCAR"))[-1].split()
     xx, yy, zz, xy, yz, zx = (-float(number) * 1e8 * 1e-30 * EV_PER_JOULE for number in printed)
     result = read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON)
-    assert result.stress_ev_per_angstrom3 == pytest.approx([xx, yy, zz, yz, zx, xy], abs=1e-8)
-    assert result.stress_ev_per_angstrom3[0] == pytest.approx(3.004e-4, abs=1e-7)
+    assert result.stress_eV_per_angstrom3 == pytest.approx([xx, yy, zz, yz, zx, xy], abs=1e-8)
+    assert result.stress_eV_per_angstrom3[0] == pytest.approx(3.004e-4, abs=1e-7)
 
 
 @needs_records
@@ -89,11 +89,11 @@ def test_the_largest_force_of_a_record_meets_the_gate(tmp_path):
     record = read_record("max_force")
     result = read_result(unpack("max_force", tmp_path), record.atoms, SILICON)
     largest = float(np.linalg.norm(record.forces, axis=1).max())
-    raw = RawLabel(result.energy_ev, result.forces_ev_per_angstrom, result.stress_ev_per_angstrom3, True)
-    rejection = Gates(max_force_ev_per_angstrom=0.99 * largest).after(record.atoms, raw)
+    raw = RawLabel(result.energy_eV, result.forces_eV_per_angstrom, result.stress_eV_per_angstrom3, True)
+    rejection = Gates(max_force_eV_per_angstrom=0.99 * largest).after(record.atoms, raw)
     assert rejection is not None
     assert rejection.reason == "max_force"
-    passing = Gates(max_force_ev_per_angstrom=1.01 * largest).after(record.atoms, raw)
+    passing = Gates(max_force_eV_per_angstrom=1.01 * largest).after(record.atoms, raw)
     assert passing is None or passing.reason != "max_force"
 
 

@@ -16,7 +16,9 @@ from interphase_flows.flows.active_learning import ActiveLearningMaker, continue
 from interphase_flows.jobs.labels import MOST_JOBS, LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.runners.fireworks.routing import route
-from interphase_flows.schemas.records import IterationDoc, StructureEntry, StructureSetDoc, Walker
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.segment import Walker
+from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import MAX_DOCUMENT_BYTES
 from interphase_flows.storage.ledger_entry import make_entry
@@ -53,8 +55,8 @@ def iteration(index: int) -> IterationDoc:
         errors=dict.fromkeys(sides, documents.ERRORS),
         fresh_audit_errors=documents.ERRORS,
         calibration=committee.calibration,
-        select_force_std_ev_per_angstrom=0.1,
-        stop_force_std_ev_per_angstrom=0.3,
+        select_force_std_eV_per_angstrom=0.1,
+        stop_force_std_eV_per_angstrom=0.3,
         fraction_above_select=0.5,
         targets_met=False,
         stop_reasons={f"interface-{i}": "uncertain" for i in range(N_WALKERS)},
@@ -88,7 +90,7 @@ def test_a_long_loop_stays_a_small_document() -> None:
     steps = list(range(25_000))
     last = [
         documents.segment(
-            f"interface-{i}", uncertainty_steps=steps, uncertainty_ev_per_angstrom=[0.1] * 25_000
+            f"interface-{i}", uncertainty_steps=steps, uncertainty_eV_per_angstrom=[0.1] * 25_000
         )
         for i in range(N_WALKERS)
     ]
@@ -116,7 +118,7 @@ def test_the_longest_segment_there_may_be_fits_into_its_document() -> None:
     document = documents.segment(
         "replica-0",
         uncertainty_steps=list(range(10**9, 10**9 + MOST_WATCHES + 1)),
-        uncertainty_ev_per_angstrom=[0.1] * (MOST_WATCHES + 1),
+        uncertainty_eV_per_angstrom=[0.1] * (MOST_WATCHES + 1),
     )
     assert size(make_entry("segments", document.key, "large", document)) < MAX_DOCUMENT_BYTES
 

@@ -1,0 +1,19 @@
+"""The result of a campaign."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class CampaignResult(BaseModel):
+    """Which documents are the answers of a campaign."""
+
+    name: str
+    outcome: Literal["converged", "budget_exhausted"]
+    dataset_key: str
+    committee_key: str
+    starts_key: str
+    iteration_keys: list[str]
+    exploration_keys: list[str]
+    production_keys: list[str]
+    analysis_keys: dict[str, str]

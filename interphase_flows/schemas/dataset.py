@@ -1,0 +1,36 @@
+"""Datasets: immutable sets of labels with a split."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.label import MethodIdentity
+
+Split = Literal["train", "validation", "test"]
+
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Baseline(BaseModel):
+    """Per-element statistics fitted once, on a campaign's first data set, for label and model alike."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    elements: list[str]
+    energy_shifts_eV: dict[str, float]
+    forces_rms_eV_per_angstrom: dict[str, float]
+    mean_n_neighbours: float
+
+
+class DatasetDoc(Document):
+    """An immutable set of labels with a split by origin."""
+
+    parent_key: str | None
+    method: MethodIdentity
+    n_frames: dict[str, int]
+    split_of_origin: dict[str, Split]
+    baseline: Baseline
+    artifact: ArtifactRef

@@ -1,0 +1,29 @@
+"""Iterations of the active-learning loop."""
+
+from typing import Literal
+
+from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.model import Calibration, ErrorSummary
+
+
+class IterationDoc(Document):
+    """One turn of the loop: what was found, what was spent, what was decided and why."""
+
+    index: int
+    dataset_key: str
+    committee_key: str
+    explored_with: str | None
+    n_labels_new: int
+    n_labels_rejected: int
+    n_labels_total: int
+    n_train: int
+    errors: dict[str, ErrorSummary]
+    fresh_audit_errors: ErrorSummary | None
+    calibration: Calibration
+    select_force_std_eV_per_angstrom: float
+    stop_force_std_eV_per_angstrom: float
+    fraction_above_select: float | None
+    targets_met: bool
+    stop_reasons: dict[str, str]
+    decision: Literal["continue", "converged", "budget_exhausted"]
+    reason: str

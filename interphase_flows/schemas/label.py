@@ -1,0 +1,68 @@
+"""Labels: energy, forces and stress of one structure by one reference method."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.document import Document
+
+
+class MethodIdentity(BaseModel):
+    """What a label comes from: code, version and every setting that can change its numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    code: str
+    version: str
+    is_surrogate: bool
+    settings: dict[str, str | float | int | bool]
+    key: str
+
+
+class Correction(BaseModel):
+    """What an error handler changed in a calculation, and whether that changed the level of theory."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    handler: str
+    errors: list[str]
+    actions: list[str]
+    changes_theory: bool
+
+
+class LabelDoc(Document):
+    """Energy, forces and stress of one structure by one reference method, or why there are none."""
+
+    for_the_record = frozenset({"files"})
+
+    structure_key: str
+    origin: str
+    formula: str
+    method_name: str
+    method_key: str
+    is_surrogate: bool
+    status: Literal["accepted", "rejected"]
+    reason: str | None = None
+    explanation: str | None = None
+    numbers: list[int]
+    cell: list[list[float]]
+    positions: list[list[float]]
+    energy_eV: float | None = None
+    forces_eV_per_angstrom: list[list[float]] | None = None
+    stress_eV_per_angstrom3: list[float] | None = None
+    is_scf_converged: bool | None = None
+    corrections: list[Correction] = Field(default_factory=list)
+    details: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    files: ArtifactRef | None = None
+    wall_time_s: float = 0.0
+
+
+class LabelBatch(BaseModel):
+    """What a labelling job hands on: keys only."""
+
+    accepted: list[str]
+    rejected: list[str]
+    origins: dict[str, str]
+    n_lost_jobs: int = 0

@@ -1,0 +1,61 @@
+"""Trained potentials, committees, their errors and calibration."""
+
+from pydantic import BaseModel
+
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.document import Document
+
+
+class ErrorSummary(BaseModel):
+    """Errors of predictions against labels; per-component for forces and stress."""
+
+    n_frames: int
+    energy_mae_meV_per_atom: float
+    energy_rmse_meV_per_atom: float
+    forces_mae_meV_per_angstrom: float
+    forces_rmse_meV_per_angstrom: float
+    stress_mae_meV_per_angstrom3: float
+
+
+class ModelDoc(Document):
+    """One trained potential."""
+
+    dataset_key: str
+    parent_key: str | None
+    member: int
+    seed: int
+    checkpoint: ArtifactRef
+    n_epochs: int
+    best_epoch: int
+    best_validation_loss: float
+    validation_loss: list[float]
+    resumed_from_epoch: int | None
+    wall_time_s: float
+    n_threads: int
+    versions: dict[str, str]
+
+
+class Calibration(BaseModel):
+    """How the committee's disagreement relates to its true error, on frames that trained no member.
+
+    A threshold on the expected largest force error is turned into one on the standard deviation by
+    ``error_per_std``, the median ratio of the two.
+    """
+
+    n_frames: int
+    rank_correlation: float | None
+    error_per_std: float
+    coverage_of_twice_expected: float
+
+
+class CommitteeDoc(Document):
+    """Potentials that differ by seed, their errors on held-out frames, and their thresholds."""
+
+    dataset_key: str
+    models: list[ModelDoc]
+    errors: dict[str, ErrorSummary]
+    errors_by_origin: dict[str, ErrorSummary]
+    calibration: Calibration
+    select_force_std_eV_per_angstrom: float
+    stop_force_std_eV_per_angstrom: float
+    parity: ArtifactRef

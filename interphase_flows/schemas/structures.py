@@ -1,0 +1,27 @@
+"""Sets of structures."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.document import Document
+
+
+class StructureEntry(BaseModel):
+    """One structure of a set: where it comes from decides its side of the split."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    origin: str
+    formula: str
+    n_atoms: int
+
+
+class StructureSetDoc(Document):
+    """An ordered set of structures, kept in one artifact."""
+
+    name: str
+    artifact: ArtifactRef
+    entries: list[StructureEntry]
+    details: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
+    wall_time_s: float = 0.0
