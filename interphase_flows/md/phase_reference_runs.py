@@ -31,7 +31,7 @@ from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.md.thermal_references import thermal_frames
 from interphase_flows.runtime.progress import emit
 from interphase_flows.structures.crystals.perturb import repeated
-from interphase_flows.structures.crystals.reference_cells import (
+from interphase_flows.structures.phase_reference_cells import (
     layered,
     mixture,
     n_layered,

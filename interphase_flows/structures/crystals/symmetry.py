@@ -11,7 +11,9 @@ from pymatgen.core.surface import Slab, get_symmetrically_distinct_miller_indice
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from interphase_flows.structures.checks import check_has_cell
-from interphase_flows.structures.interfaces.oriented_cells import Miller
+
+Miller = tuple[int, int, int]
+"""Indices of a lattice plane (hkl)."""
 
 SYMMETRY_TOLERANCE_ANGSTROM = 0.01
 """Two sites that a symmetry operation maps this closely onto each other are one kind of site."""

@@ -21,13 +21,13 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.anions import anion_formulas, n_broken_anions
 from interphase_flows.structures.checks import check_no_overlap
 from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.structures.crystals.symmetry import Miller
 from interphase_flows.structures.interfaces.lattice_matching import (
     LatticeMatch,
     in_plane_area_angstrom2,
     lattice_matches,
 )
 from interphase_flows.structures.interfaces.oriented_cells import (
-    Miller,
     in_plane_supercell,
     oriented_cell,
     slab_from_cut,

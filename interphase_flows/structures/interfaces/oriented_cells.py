@@ -11,8 +11,7 @@ from pymatgen.core import Structure
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.anions import whole_anion_positions
 from interphase_flows.structures.checks import check_has_cell
-
-Miller = tuple[int, int, int]
+from interphase_flows.structures.crystals.symmetry import Miller
 
 PRIMITIVE_TOLERANCE_ANGSTROM = 0.01
 """Atoms that a lattice translation maps this closely onto others are the same atom of a smaller cell."""

@@ -15,13 +15,13 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.anions import bonded_pairs, molecular_bonds_angstrom
 from interphase_flows.structures.checks import check_no_overlap, same_stoichiometry
 from interphase_flows.structures.crystals.symmetry import (
+    Miller,
     as_pymatgen_calls_spglib,
     distinct_faces,
     has_two_equal_surfaces,
     pymatgen_structure,
 )
 from interphase_flows.structures.interfaces.oriented_cells import (
-    Miller,
     in_plane_supercell,
     oriented_cell,
     slab_from_cut,

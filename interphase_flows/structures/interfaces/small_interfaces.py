@@ -9,7 +9,7 @@ from ase import Atoms
 
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.symmetry import distinct_faces
+from interphase_flows.structures.crystals.symmetry import Miller, distinct_faces
 from interphase_flows.structures.interfaces.builder import (
     BuiltInterface,
     InterfaceSpec,
@@ -17,7 +17,7 @@ from interphase_flows.structures.interfaces.builder import (
     build_interface,
     n_atoms_of_match,
 )
-from interphase_flows.structures.interfaces.oriented_cells import Miller, oriented_cell
+from interphase_flows.structures.interfaces.oriented_cells import oriented_cell
 
 LOOKED_AT_FACES: dict[str, tuple[Miller, ...]] = {
     "Li": ((1, 1, 0), (1, 0, 0), (1, 1, 1)),

@@ -6,7 +6,7 @@ import pytest
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.checks import check_no_overlap
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.reference_cells import layered, mixture, packed, with_foreign_anion
+from interphase_flows.structures.phase_reference_cells import layered, mixture, packed, with_foreign_anion
 
 LI2S, LI3P = load_phase("Li2S"), load_phase("Li3P")
 ELECTROLYTE = {"Li": 7.0, "P": 3.0, "S": 11.0}
