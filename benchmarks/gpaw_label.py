@@ -45,7 +45,7 @@ from pathlib import Path
 from ase.io import read
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.jobs.caching import recall
+from interphase_flows.jobs.caching import stored_document
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import Settings
@@ -55,7 +55,7 @@ maker = LabelMaker(reference=GpawSpec(cutoff_eV=float(sys.argv[2]), gamma_above_
 with Workspace(settings, "bench") as workspace, use_workspace(workspace):
     structures = store_set("set", "bench", [read(sys.argv[1])], ["interface/bench"])
     batch = LabelMaker.make.original(maker, structures, [0])
-    label = recall("labels", [*batch.accepted, *batch.rejected][0], LabelDoc)
+    label = stored_document("labels", [*batch.accepted, *batch.rejected][0], LabelDoc)
 if label.status == "rejected":
     sys.exit(f"the label was rejected: {label.reason}: {label.explanation}")
 print(json.dumps({"energy_eV": label.energy_eV, "n_scf_steps": label.details["n_scf_steps"]}))

@@ -15,7 +15,7 @@ from jobflow import Maker, job
 from recorded_method import RecordedMethod, Replay, random_of
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.segments import SegmentMaker
@@ -92,7 +92,7 @@ class FirstStructuresMaker(Maker):
             self.replay.wait("first structures")
             return rattled_set(key, [f"{families[n % 3]}/{purpose}-{n // 30}" for n in range(n_structures)])
 
-        return once("structure_sets", key, StructureSetDoc, compute)
+        return cached("structure_sets", key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -122,7 +122,7 @@ class ReplayedSelectMaker(SelectMaker):
             self.replay.wait("select")
             return rattled_set(key, origins)
 
-        return once("structure_sets", key, StructureSetDoc, compute)
+        return cached("structure_sets", key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -161,7 +161,7 @@ class ReplayedDatasetMaker(DatasetMaker):
                 artifact=_artifact("datasets", key, ".extxyz"),
             )
 
-        return once("datasets", key, DatasetDoc, compute)
+        return cached("datasets", key, DatasetDoc, compute)
 
 
 @dataclass
@@ -194,7 +194,7 @@ class ReplayedTrainMaker(TrainMaker):
                 versions={"nequip": "none", "torch": "none", "e3nn": "none"},
             )
 
-        return once("models", key, ModelDoc, compute)
+        return cached("models", key, ModelDoc, compute)
 
 
 @dataclass
@@ -226,7 +226,7 @@ class ReplayedCommitteeMaker(CommitteeMaker):
                 parity=_artifact("parity", key, ".npz"),
             )
 
-        return once("committees", key, CommitteeDoc, compute)
+        return cached("committees", key, CommitteeDoc, compute)
 
 
 @dataclass
@@ -275,7 +275,7 @@ class ReplayedSegmentMaker(SegmentMaker):
                 uncertainty_eV_per_angstrom=random_of(key).random(n_looks).tolist(),
             )
 
-        return once("segments", key, SegmentDoc, compute)
+        return cached("segments", key, SegmentDoc, compute)
 
 
 @dataclass
@@ -323,7 +323,7 @@ class ReplayedIterationMaker(IterationMaker):
                 reason="a replay goes on until its iterations are spent",
             )
 
-        return once("iterations", key, IterationDoc, compute)
+        return cached("iterations", key, IterationDoc, compute)
 
 
 STAND_INS: dict[type, type] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobflow import Flow, Response, job
 
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.jobs.caching import once_alone
+from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.md.checkpoint import write_file_durably
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import AnalysisDoc
@@ -97,7 +97,7 @@ def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
             key=key, name="count", rests_on=[], values={"counted_by": [int(pid) for pid in lines]}
         )
 
-    once_alone("analyses", key, AnalysisDoc, deadline(workspace.settings), "a count", compute)
+    cached_exclusive("analyses", key, AnalysisDoc, deadline(workspace.settings), "a count", compute)
     return os.getpid()
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.jobs.label_structure import label_key, label_once
+from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.structures import StructureEntry
@@ -24,7 +24,7 @@ def label_in(root: Path, spec: GpawSpec = SPEC, **settings: object) -> LabelDoc:
     """Label through the ledger and the work folder of a campaign under a root."""
     here = Settings(root=root, n_threads=1, **settings)
     with Workspace(here, CAMPAIGN) as workspace, use_workspace(workspace):
-        return label_once(spec.build(here), Gates(), ATOMS, ENTRY)
+        return cached_label(spec.build(here), Gates(), ATOMS, ENTRY)
 
 
 def folder_in(root: Path, spec: GpawSpec = SPEC) -> Path:

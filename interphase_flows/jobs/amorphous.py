@@ -8,7 +8,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once, once_alone
+from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
@@ -69,7 +69,7 @@ class PackingMaker(Maker):
             packed = packing_on_line(x_electrode, self.n_atoms, seed, *ends)
             return store_set(key, "packing", [packed], [amorphous_origin(x_electrode, seed)])
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -146,4 +146,4 @@ class AmorphousMaker(Maker):
                 wall_time_s=time.monotonic() - began,
             )
 
-        return once_alone(KIND, key, StructureSetDoc, end, f"amorphous x={x_electrode:.2f}", compute)
+        return cached_exclusive(KIND, key, StructureSetDoc, end, f"amorphous x={x_electrode:.2f}", compute)

@@ -1,6 +1,6 @@
 """Do expensive work once: look it up by its key, else compute it, else continue it.
 
-Every job's body goes through :func:`once`.  Resuming a campaign, a job launched twice and two
+Every job's body goes through :func:`cached`.  Resuming a campaign, a job launched twice and two
 campaigns that share labels are then the same thing: the key is found, and nothing is done again.
 """
 
@@ -32,7 +32,7 @@ _ON_RECORD = "on record as the failure"
 
 
 def is_on_record(error: BaseException) -> bool:
-    """Whether :func:`once` has written this error down."""
+    """Whether :func:`cached` has written this error down."""
     return any(note.startswith(_ON_RECORD) for note in getattr(error, "__notes__", ()))
 
 
@@ -51,7 +51,7 @@ def artifact_refs(value: object) -> Iterator[ArtifactRef]:
             yield from artifact_refs(item)
 
 
-def recall(kind: str, key: str, schema: type[D]) -> D | None:
+def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
     """Return the stored document of a key, if it is there and its artifacts are whole.
 
     A document whose artifact is damaged is taken out of the ledger, with the reason on record, so
@@ -74,7 +74,7 @@ def recall(kind: str, key: str, schema: type[D]) -> D | None:
     return document
 
 
-def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
+def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     """Return the document of a key, computing and recording it if it is not there.
 
     If another process recorded the same key meanwhile, its document wins and is returned.
@@ -86,7 +86,7 @@ def once(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     StorageError
         The database did not take it; it is kept on disk, and recorded by the next call.
     """
-    found = recall(kind, key, schema)
+    found = stored_document(kind, key, schema)
     if found is not None:
         return found
     workspace = current_workspace()
@@ -128,17 +128,17 @@ def _hand_in(kind: str, key: str, schema: type[D]) -> dict[str, Any] | None:
     return stored
 
 
-def once_alone(
+def cached_exclusive(
     kind: str, key: str, schema: type[D], end: Deadline, what: str, compute: Callable[[Path], D]
 ) -> D:
-    """Like :func:`once`, for work with checkpoints: no two processes are in its folder at a time.
+    """Like :func:`cached`, for work with checkpoints: no two processes are in its folder at a time.
 
     A job that a launcher runs twice waits for the other one, and finds its document.
 
     Parameters
     ----------
     kind, key, schema
-        As for :func:`once`.
+        As for :func:`cached`.
     end
         When this process has to end; nothing is begun after it.
     what
@@ -153,9 +153,9 @@ def once_alone(
     LeaseLostError
         Another process has taken the work over.
     """
-    found = recall(kind, key, schema)
+    found = stored_document(kind, key, schema)
     if found is not None:
         return found
     end.check(what)
     with current_workspace().own_work_folder(kind, key, lambda: end.check(what)) as folder:
-        return once(kind, key, schema, lambda: compute(folder))
+        return cached(kind, key, schema, lambda: compute(folder))

@@ -13,7 +13,7 @@ from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError, InputError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.segments import BROKEN
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import AnalysisDoc
@@ -126,7 +126,7 @@ class CellTransportMaker(Maker):
                 key=key, name=CELL, rests_on=[s.key for s in chain], values=plain(values), notes=notes
             )
 
-        return once(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, AnalysisDoc, compute)
 
     def _measured(
         self, segments: Sequence[SegmentDoc], species: Sequence[str], at_rest: str, temperature_K: float

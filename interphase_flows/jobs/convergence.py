@@ -8,7 +8,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.convergence import (
     STUDY_NAME,
@@ -76,7 +76,7 @@ class ConvergenceStructuresMaker(Maker):
             structures=[structure_key(f) for f in frames],
             origins=origins,
         )
-        return once(
+        return cached(
             "structure_sets", key, StructureSetDoc, lambda: store_set(key, "convergence", frames, origins)
         )
 
@@ -127,7 +127,7 @@ class ConvergenceMaker(Maker):
             points=list(points),
             labels=[sorted(label.key for label in found.values()) for found in labels],
         )
-        return once(KIND, key, AnalysisDoc, lambda: self._judge(key, ends, structures, points, labels))
+        return cached(KIND, key, AnalysisDoc, lambda: self._judge(key, ends, structures, points, labels))
 
     def _judge(
         self,
@@ -240,7 +240,7 @@ def _densest(
 def _labels_of(batch: LabelBatch | None) -> dict[str, LabelDoc]:
     """Return the labels of a point by their origin."""
     keys = [] if batch is None else [*batch.accepted, *batch.rejected]
-    found = [recall("labels", key, LabelDoc) for key in keys]
+    found = [stored_document("labels", key, LabelDoc) for key in keys]
     origins = {} if batch is None else batch.origins
     return {origins[label.key]: label for label in found if label is not None}
 

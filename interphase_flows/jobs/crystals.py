@@ -8,7 +8,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, VacancySpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import phase
@@ -66,7 +66,7 @@ class CrystalsMaker(Maker):
                 origins += [f"crystal/{name}"] * (1 + len(strained))
             return store_set(key, "crystals", frames, origins)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -114,7 +114,7 @@ class EquationsOfStateMaker(Maker):
                     details[structure_key(cell)] = {"linear_strain": float(cell.info["strain"])}
             return store_set(key, "equations of state", frames, origins, details)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -158,4 +158,4 @@ class VacanciesMaker(Maker):
                     details[structure_key(defect)] = dict(defect.info)
             return store_set(key, "vacancies", frames, origins, details)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)

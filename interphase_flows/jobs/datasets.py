@@ -16,7 +16,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.origin_families import is_in_a_box
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
-from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, Split
@@ -82,7 +82,7 @@ class DatasetMaker(Maker):
             gates=self.gates,
             cutoff_angstrom=None if parent else self.cutoff_angstrom,
         )
-        return once(
+        return cached(
             KIND,
             key,
             DatasetDoc,
@@ -101,7 +101,7 @@ class DatasetMaker(Maker):
     ) -> DatasetDoc:
         frames = list(inherited)
         for label_key in new_keys:
-            label = recall("labels", label_key, LabelDoc)
+            label = stored_document("labels", label_key, LabelDoc)
             if label is None:
                 raise InputError(
                     f"label {label_key} is named by a job but not in the ledger; resume the campaign"

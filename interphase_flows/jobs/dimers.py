@@ -7,7 +7,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import phase
@@ -58,4 +58,4 @@ class DimersMaker(Maker):
                 {structure_key(pair): dict(pair.info) for pair in pairs},
             )
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)

@@ -10,7 +10,7 @@ from interphase_flows.analysis.pipeline.settings import PARTS as EVERY_PART
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.replica_values import split_replicas
 from interphase_flows.schemas.segment import SegmentDoc
@@ -54,7 +54,7 @@ class GrowthMaker(Maker):
             PARTS,
         )
         key = content_key(KIND, name=NAME, question=question, segments=[s.key for s in done])
-        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done))
+        return cached(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done))
 
     def _measure(self, key: str, question: SurveyQuestion, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
         surveys, notes = run_surveys(segments, question, NAME)

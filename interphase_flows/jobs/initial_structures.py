@@ -9,7 +9,7 @@ from jobflow import Maker, job
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.initial_selection import first_choice
 from interphase_flows.exceptions import InputError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
@@ -109,7 +109,7 @@ class JoinSetsMaker(Maker):
                 notes,
             )
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class StartsMaker(Maker):
             notes = [f"{n_missing} starts are missing"] if n_missing else []
             return store_set(key, "starts", frames, [f.info["origin"] for f in frames], details, notes)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
 
 @job

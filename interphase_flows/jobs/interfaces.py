@@ -9,7 +9,7 @@ from jobflow import Maker, job
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
-from interphase_flows.jobs.caching import once, once_alone
+from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
@@ -80,7 +80,7 @@ class InterfaceMaker(Maker):
             }
             return store_set(key, origin, [built.atoms], [origin], {origin: details})
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
     def _build(
         self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
@@ -168,4 +168,6 @@ class SnapshotsMaker(Maker):
                 key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
             )
 
-        return once_alone(KIND, key, StructureSetDoc, end, f"dynamics at {temperature_K:.0f} K", compute)
+        return cached_exclusive(
+            KIND, key, StructureSetDoc, end, f"dynamics at {temperature_K:.0f} K", compute
+        )

@@ -18,7 +18,7 @@ from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.schema import AnalysisSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.analysis import AnalysisDoc
@@ -65,7 +65,7 @@ class InterphaseMaker(Maker):
             },
             segments=[s.key for s in done],
         )
-        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, chemistry, done))
+        return cached(KIND, key, AnalysisDoc, lambda: self._measure(key, chemistry, done))
 
     def _measure(self, key: str, chemistry: AnionChemistry, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
         workspace = current_workspace()

@@ -9,7 +9,7 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.convergence import Evidence, decide
 from interphase_flows.datasets.frames import read_extxyz
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc
@@ -106,7 +106,7 @@ class IterationMaker(Maker):
                 reason=verdict.reason,
             )
 
-        document = once("iterations", key, IterationDoc, compute)
+        document = cached("iterations", key, IterationDoc, compute)
         error = document.errors["interface"] if "interface" in document.errors else document.errors["test"]
         emit(
             "iteration",

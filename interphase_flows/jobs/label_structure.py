@@ -12,7 +12,7 @@ from ase import Atoms
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
@@ -141,7 +141,7 @@ def keep_files(files: Sequence[Path]) -> ArtifactRef | None:
     return current_workspace().artifacts.put_bytes(archive_bytes(files), "label_files", SUFFIX)
 
 
-def label_once(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
+def cached_label(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
     """Look a label up, or compute it in a work folder that lasts until the label is in the ledger.
 
     Raises
@@ -155,6 +155,6 @@ def label_once(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: Struc
     # the folder is this process's until the label is on record: another one would write into what is removed here
     with workspace.own_work_folder(KIND, key, lambda: end.check(f"the label of {entry.formula}")) as folder:
         compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)
-        label = once(KIND, key, LabelDoc, compute)
+        label = cached(KIND, key, LabelDoc, compute)
         shutil.rmtree(folder, ignore_errors=True)
     return label

@@ -8,7 +8,7 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.label_structure import label_once
+from interphase_flows.jobs.label_structure import cached_label
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.structures.structure_keys import structure_key
@@ -49,7 +49,7 @@ class LabelledCalculator(Calculator):
     ) -> None:
         """Label the atoms, or look their label up."""
         super().calculate(atoms, properties, system_changes)
-        label = label_once(self.method, self.gates, self.atoms, label_entry(self.atoms, self.origin))
+        label = cached_label(self.method, self.gates, self.atoms, label_entry(self.atoms, self.origin))
         if label.status == "rejected":
             raise ReferenceMethodError(
                 f"a step of the relaxation was rejected: {label.explanation}",

@@ -13,8 +13,8 @@ from interphase_flows.costs.model import label_size, pack_by_cost, told_duration
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.caching import once
-from interphase_flows.jobs.label_structure import KIND, label_key, label_once, unlabelled
+from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
 from interphase_flows.jobs.structure_sets import load_set, part_of_set
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
@@ -76,7 +76,7 @@ class LabelMaker(Maker):
             emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
             with listening(partial(_tell_scf_steps, done, len(indices))):
-                label = label_once(method, gates, atoms, entry)
+                label = cached_label(method, gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin
         emit("labels", len(indices), len(indices))
@@ -174,7 +174,7 @@ def refuse_duplicates(
                 "details": {"repeats_label": repeats},
             }
         )
-        label = once(KIND, refused.key, LabelDoc, partial(LabelDoc.model_validate, refused.model_dump()))
+        label = cached(KIND, refused.key, LabelDoc, partial(LabelDoc.model_validate, refused.model_dump()))
         batch.rejected.append(label.key)
         batch.origins[label.key] = entry.origin
     return batch

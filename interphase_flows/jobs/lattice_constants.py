@@ -9,7 +9,7 @@ from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
 from interphase_flows.schemas.analysis import AnalysisDoc
@@ -57,7 +57,7 @@ class ScaledCrystalsMaker(Maker):
             frames += equation_of_state(crystal, self.n_volumes, self.max_strain)
             origins += [f"{FAMILY}/{name}"] * self.n_volumes
         key = content_key("structure_sets", name=FAMILY, structures=[structure_key(f) for f in frames])
-        return once("structure_sets", key, StructureSetDoc, lambda: store_set(key, FAMILY, frames, origins))
+        return cached("structure_sets", key, StructureSetDoc, lambda: store_set(key, FAMILY, frames, origins))
 
 
 @dataclass
@@ -69,7 +69,7 @@ class LatticeConstantsMaker(Maker):
     @job(output_schema=AnalysisDoc)
     def make(self, labels: LabelBatch) -> AnalysisDoc:
         """Return lattice constants, bulk modulus and residual of each phase; a phase without a fit is a note."""
-        found = [recall("labels", key, LabelDoc) for key in labels.accepted]
+        found = [stored_document("labels", key, LabelDoc) for key in labels.accepted]
         documents = [label for label in found if label is not None]
         key = content_key(KIND, name=NAME, labels=sorted(label.key for label in documents))
 
@@ -95,7 +95,7 @@ class LatticeConstantsMaker(Maker):
                 notes=notes,
             )
 
-        return once(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, AnalysisDoc, compute)
 
 
 def _fitted(name: str, labels: Sequence[LabelDoc]) -> dict[str, object]:

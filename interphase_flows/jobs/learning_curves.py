@@ -8,7 +8,7 @@ from jobflow import Maker, job
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.train import INTERFACE_FAMILIES, load_committee
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
@@ -47,7 +47,7 @@ class LearningCurveMaker(Maker):
                 )
             points: list[dict[str, object]] = []
             for committee_key in committee_keys:
-                document = recall("committees", committee_key, CommitteeDoc)
+                document = stored_document("committees", committee_key, CommitteeDoc)
                 if document is None:
                     raise AnalysisError(
                         f"committee {committee_key} is not in the ledger; resume the campaign"
@@ -62,4 +62,4 @@ class LearningCurveMaker(Maker):
                 values={"n_frames": len(frames), "iterations": points},
             )
 
-        return once(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, AnalysisDoc, compute)

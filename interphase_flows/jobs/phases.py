@@ -17,7 +17,7 @@ from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
-from interphase_flows.jobs.caching import once, once_alone
+from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.phase_reference_runs import ReferenceSteps, phase_references
@@ -109,7 +109,7 @@ class PhaseReferencesMaker(Maker):
             )
 
         end = deadline(current_workspace().settings)
-        return once_alone(KIND, key, AnalysisDoc, end, "the runs of phases", compute)
+        return cached_exclusive(KIND, key, AnalysisDoc, end, "the runs of phases", compute)
 
 
 @dataclass
@@ -149,7 +149,7 @@ class PhasesMaker(Maker):
             segments=[s.key for s in done],
             references=None if references is None else references.key,
         )
-        return once(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done, references))
+        return cached(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done, references))
 
     def _measure(
         self,

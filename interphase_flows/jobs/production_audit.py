@@ -13,7 +13,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import once, recall
+from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.run_trajectory import RunFrames
@@ -64,7 +64,7 @@ class DrawProductionMaker(Maker):
             ]
             return store_set(key, "production audit", frames, [f.info["origin"] for f in frames])
 
-        return once("structure_sets", key, StructureSetDoc, compute)
+        return cached("structure_sets", key, StructureSetDoc, compute)
 
     def _draw(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
         artifacts = current_workspace().artifacts
@@ -93,7 +93,7 @@ class ProductionAuditMaker(Maker):
         key = content_key(
             "analyses", name="production audit", committee=committee.key, labels=sorted(batch.accepted)
         )
-        return once("analyses", key, AnalysisDoc, lambda: self._compare(key, committee, batch))
+        return cached("analyses", key, AnalysisDoc, lambda: self._compare(key, committee, batch))
 
     def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
         from interphase_flows.potentials.errors import frame_errors, summarise
@@ -102,7 +102,7 @@ class ProductionAuditMaker(Maker):
         potentials = load_committee([artifacts.get(model.checkpoint) for model in committee.models])
         by_origin: dict[str, list[Atoms]] = {}
         for label_key in sorted(batch.accepted):
-            label = recall("labels", label_key, LabelDoc)
+            label = stored_document("labels", label_key, LabelDoc)
             if label is not None:
                 origin = batch.origins[label_key]
                 by_origin.setdefault(origin, []).append(labelled_atoms(label, origin))

@@ -10,7 +10,7 @@ from jobflow import Maker, job
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
-from interphase_flows.jobs.caching import once_alone
+from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.candidate_archive import pack_candidates
@@ -130,7 +130,7 @@ class SegmentMaker(Maker):
             # keys of all other segments are as they were before there was a choice
             **({"is_new_run": True} if self.is_new_run else {}),
         )
-        return once_alone(
+        return cached_exclusive(
             KIND,
             key,
             SegmentDoc,

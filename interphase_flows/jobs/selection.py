@@ -15,7 +15,7 @@ from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.regions import region_of_atom
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.md.candidate_archive import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
@@ -69,7 +69,7 @@ class SelectMaker(Maker):
             frames = [*chosen, *audit]
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)
 
     def _candidates(
         self, segments: Sequence[SegmentDoc], dataset: DatasetDoc

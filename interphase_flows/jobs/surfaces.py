@@ -7,7 +7,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import SlabSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
@@ -62,4 +62,4 @@ class SlabsMaker(Maker):
                 emit("slabs", done, len(crystals), name)
             return store_set(key, "slabs", frames, origins, details, notes)
 
-        return once(KIND, key, StructureSetDoc, compute)
+        return cached(KIND, key, StructureSetDoc, compute)

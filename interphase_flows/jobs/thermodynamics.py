@@ -17,8 +17,8 @@ from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.caching import once
-from interphase_flows.jobs.label_structure import label_once
+from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.label_structure import cached_label
 from interphase_flows.jobs.labelled_calculator import LabelledCalculator, label_entry
 from interphase_flows.jobs.structure_sets import load_set, store_set
 from interphase_flows.reference.labelling import ReferenceMethod
@@ -93,7 +93,7 @@ class RelaxMaker(Maker):
         }
         if method.identity.is_surrogate:
             key = content_key(KIND, method=method.identity.key, **parts)
-            return once(
+            return cached(
                 KIND,
                 key,
                 AnalysisDoc,
@@ -104,14 +104,14 @@ class RelaxMaker(Maker):
         set_key = content_key(
             SETS, method=relaxer.identity.key, **({"gates": gates} if is_own else {}), **parts
         )
-        geometry = once(
+        geometry = cached(
             SETS,
             set_key,
             StructureSetDoc,
             lambda: self._geometry(set_key, start, relaxer, gates if is_own else None, origin, relaxes_cell),
         )
         (relaxed,) = load_set(geometry)
-        label = label_once(method, gates, relaxed, label_entry(relaxed, origin))
+        label = cached_label(method, gates, relaxed, label_entry(relaxed, origin))
         emit(STAGE, 1, 1, phase_name)
         if label.status == "rejected":
             raise ReferenceMethodError(
@@ -119,7 +119,7 @@ class RelaxMaker(Maker):
                 reason=label.reason or "rejected",
             )
         key = content_key(KIND, geometry=geometry.key, label=label.key, **parts)
-        return once(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, told))
+        return cached(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, told))
 
     def _start(self, phase_name: str, relaxes_cell: bool) -> Atoms:
         """Return where a relaxation begins: near its end, but in the cell as published if the cell is kept."""
@@ -253,7 +253,7 @@ class ReactionMaker(Maker):
             phases=sorted(p.key for p in relaxed),
             **chosen,
         )
-        return once(KIND, key, AnalysisDoc, lambda: self._predicted(key, electrode, electrolyte, relaxed))
+        return cached(KIND, key, AnalysisDoc, lambda: self._predicted(key, electrode, electrolyte, relaxed))
 
     def _predicted(
         self, key: str, electrode: str, electrolyte: str, relaxed: Sequence[AnalysisDoc]

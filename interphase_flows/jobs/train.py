@@ -14,7 +14,7 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
 from interphase_flows.exceptions import TrainingError
-from interphase_flows.jobs.caching import once, once_alone
+from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.runtime.progress import listening
 from interphase_flows.runtime.walltime import deadline
@@ -108,7 +108,7 @@ class TrainMaker(Maker):
                 notes=trained.notes,
             )
 
-        return once_alone("models", key, ModelDoc, end, label, compute)
+        return cached_exclusive("models", key, ModelDoc, end, label, compute)
 
 
 @dataclass
@@ -183,7 +183,7 @@ class CommitteeMaker(Maker):
                 parity=workspace.artifacts.put_bytes(buffer.getvalue(), "parity", ".npz"),
             )
 
-        return once("committees", key, CommitteeDoc, compute)
+        return cached("committees", key, CommitteeDoc, compute)
 
 
 def load_committee(checkpoints: Sequence[Path]) -> "NequIPCommittee":

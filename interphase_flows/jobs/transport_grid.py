@@ -17,7 +17,7 @@ from interphase_flows.analysis.transport.composition_grid.study import (
 )
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.cell_transport import line_and_rest
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.storage.workspace import current_workspace
@@ -100,7 +100,7 @@ class GridFitMaker(Maker):
                 else [],
             )
 
-        return once(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, AnalysisDoc, compute)
 
 
 def _measurement(cell: AnalysisDoc) -> CellMeasurement:

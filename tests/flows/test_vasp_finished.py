@@ -10,7 +10,7 @@ import pytest
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.jobs.label_structure import label_key, label_once
+from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.reference.labelling import IS_CONTINUED
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.settings import Settings
@@ -45,9 +45,9 @@ def test_a_worker_killed_between_vasp_and_the_ledger_loses_no_run(stand_in, sili
         with monkeypatch.context() as patched:
             patched.setattr(workspace.ledger, "put", killed)
             with pytest.raises(KeyboardInterrupt):
-                label_once(method, Gates(), silicon, entry)
+                cached_label(method, Gates(), silicon, entry)
         assert n_launches(folder) == 1
-        label = label_once(method, Gates(), silicon, entry)
+        label = cached_label(method, Gates(), silicon, entry)
         assert not folder.exists()
     assert (label.status, label.reason) == ("accepted", None)
     assert label.energy_eV == read_record("converged").free_energy_eV

@@ -68,7 +68,7 @@ def left(walker: Walker, last_step: int, **changes) -> list:
 
 def test_keys_of_segments_never_change(workspace, monkeypatch):
     """As they were before there were schedules: campaigns finished then are finished now."""
-    monkeypatch.setattr(segments, "once_alone", lambda kind, key, *_: key)
+    monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
     flow = ActiveLearningMaker(Campaign(name="unit")).next_iteration(
         documents.dataset(), documents.committee(), [FRESH, GOING_ON], STARTS, [], []
     )
@@ -86,7 +86,7 @@ def test_keys_of_segments_never_change(workspace, monkeypatch):
 
 def test_whatever_of_a_schedule_matters_is_in_the_key(workspace, monkeypatch):
     """Temperature and friction of the stage, length of the segment, packing, and what counts as running away."""
-    monkeypatch.setattr(segments, "once_alone", lambda kind, key, *_: key)
+    monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
 
     def key(spec: Campaign, **changes) -> str:
         walker = melt_quench_walker(spec, 0).model_copy(update=changes)

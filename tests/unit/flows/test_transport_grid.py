@@ -131,7 +131,7 @@ def test_a_campaign_has_a_grid_if_it_asks_for_one():
 
 def test_a_run_of_its_own_has_a_key_of_its_own(workspace, monkeypatch):
     """From one checkpoint, new momenta are another run; a segment that goes on is what it ever was."""
-    monkeypatch.setattr(segments, "once_alone", lambda kind, key, *_: key)
+    monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
     jobs, committee = jobs_of(), documents.committee()
     walker = walkers(jobs)["equilibrate grid-x0.530-1-900K"]
     quench = documents.segment("grid-x0.530-1", role="transport")

@@ -3,7 +3,7 @@
 import pytest
 
 from interphase_flows.exceptions import AnalysisError, LeaseLostError, StorageError, WalltimeReachedError
-from interphase_flows.jobs.caching import artifact_refs, once, recall
+from interphase_flows.jobs.caching import artifact_refs, cached, stored_document
 from interphase_flows.runtime.fencing import fenced
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.artifact import ArtifactRef
@@ -15,8 +15,8 @@ def document(key: str, artifact: ArtifactRef | None = None, **values) -> Analysi
 
 def test_the_second_time_it_is_found(workspace):
     """The work is not done again, and the document is the same."""
-    first = once("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    assert once("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == first
+    first = cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
+    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == first
 
 
 def test_a_failure_is_on_record_and_raised_and_mended_by_success(workspace):
@@ -27,11 +27,11 @@ def test_a_failure_is_on_record_and_raised_and_mended_by_success(workspace):
 
     for _ in range(2):
         with pytest.raises(AnalysisError, match="too few frames"):
-            once("analyses", "k", AnalysisDoc, fail)
+            cached("analyses", "k", AnalysisDoc, fail)
     failure = workspace.ledger.failure("analyses", "k")
     assert (failure["reason"], failure["tries"]) == ("AnalysisError", 2)
     assert failure["details"]["explanation"] == "too few frames"
-    assert once("analyses", "k", AnalysisDoc, lambda: document("k")).key == "k"
+    assert cached("analyses", "k", AnalysisDoc, lambda: document("k")).key == "k"
 
 
 def test_time_that_ran_out_is_no_failure(workspace):
@@ -41,7 +41,7 @@ def test_time_that_ran_out_is_no_failure(workspace):
         raise WalltimeReachedError("half done")
 
     with pytest.raises(WalltimeReachedError):
-        once("analyses", "k", AnalysisDoc, stop)
+        cached("analyses", "k", AnalysisDoc, stop)
     assert workspace.ledger.failure("analyses", "k") is None
 
 
@@ -51,10 +51,10 @@ def test_a_document_whose_file_is_damaged_is_computed_again_and_that_is_on_recor
     def compute() -> AnalysisDoc:
         return document("k", workspace.artifacts.put_bytes(b"precious", "analyses", ".npz"))
 
-    path = workspace.artifacts.get(once("analyses", "k", AnalysisDoc, compute).artifact)
+    path = workspace.artifacts.get(cached("analyses", "k", AnalysisDoc, compute).artifact)
     path.write_bytes(b"spoiled!")
-    assert recall("analyses", "k", AnalysisDoc) is None
-    again = once("analyses", "k", AnalysisDoc, compute)
+    assert stored_document("analyses", "k", AnalysisDoc) is None
+    again = cached("analyses", "k", AnalysisDoc, compute)
     assert workspace.artifacts.get(again.artifact).read_bytes() == b"precious"
     assert workspace.ledger.failure("analyses", "k") is not None
 
@@ -66,7 +66,7 @@ def test_who_comes_second_takes_what_the_first_recorded(workspace):
         workspace.ledger.put("analyses", "k", document("k", by="the other"))
         return document("k", by="me")
 
-    assert once("analyses", "k", AnalysisDoc, overtaken).values == {"by": "the other"}
+    assert cached("analyses", "k", AnalysisDoc, overtaken).values == {"by": "the other"}
 
 
 def test_files_are_found_however_deep(workspace):
@@ -86,8 +86,8 @@ def test_who_lost_its_lease_records_nothing_neither_result_nor_failure(workspace
 
     for compute in (lambda: document("k"), fail):
         with fenced(lost), pytest.raises(LeaseLostError):
-            once("analyses", "k", AnalysisDoc, compute)
-    assert recall("analyses", "k", AnalysisDoc) is None
+            cached("analyses", "k", AnalysisDoc, compute)
+    assert stored_document("analyses", "k", AnalysisDoc) is None
     assert workspace.ledger.failure("analyses", "k") is None
 
 
@@ -102,9 +102,9 @@ def test_a_result_that_the_database_does_not_take_is_kept_and_handed_in_later(wo
         with pytest.raises(
             StorageError, match=r"no server answers.*kept in .*k\.json; the next try hands it in"
         ):
-            once("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
+            cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
     kept = workspace.root / "unrecorded" / "analyses" / "k.json"
     assert kept.exists()
-    assert once("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == document("k", x=1)
+    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == document("k", x=1)
     assert not kept.exists()
-    assert recall("analyses", "k", AnalysisDoc) == document("k", x=1)
+    assert stored_document("analyses", "k", AnalysisDoc) == document("k", x=1)

@@ -12,8 +12,8 @@ from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs import labels
-from interphase_flows.jobs.caching import recall
-from interphase_flows.jobs.label_structure import label_key, label_once
+from interphase_flows.jobs.caching import stored_document
+from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.runtime.walltime import Deadline
@@ -39,7 +39,7 @@ def test_a_label_that_fails_is_a_fact_with_its_reason(spheres, mixed):
     """The rest of the batch is labelled; nothing is spent on overlapping atoms."""
     batch = run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3])
     assert (len(batch.accepted), len(batch.rejected)) == (2, 2)
-    rejected = [recall("labels", key, LabelDoc) for key in batch.rejected]
+    rejected = [stored_document("labels", key, LabelDoc) for key in batch.rejected]
     assert [label.reason for label in rejected] == ["overlapping_atoms", "reference_method_failed"]
     assert "not converged in 60 steps" in rejected[1].explanation
     assert spheres.n_labels == 3
@@ -64,10 +64,10 @@ def test_a_label_whose_logs_are_damaged_is_not_computed_again(
     monkeypatch.setattr(spheres, "label", lambda atoms, folder: replace(labelled, files=[log]))
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
-    workspace.artifacts.get(recall("labels", key, LabelDoc).files).write_bytes(b"spoiled")
+    workspace.artifacts.get(stored_document("labels", key, LabelDoc).files).write_bytes(b"spoiled")
     monkeypatch.setattr(spheres, "label", lambda atoms, folder: pytest.fail("labelled twice"))
     assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted == [key]
-    assert recall("labels", key, LabelDoc).files is not None
+    assert stored_document("labels", key, LabelDoc).files is not None
 
 
 def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, crystals, monkeypatch):
@@ -82,7 +82,7 @@ def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, c
     with workspace.own_work_folder("labels", key) as folder:
         is_held = True
         with pytest.raises(WalltimeReachedError, match="a test"):
-            label_once(spheres, Gates(), crystals[0], frames.entries[0])
+            cached_label(spheres, Gates(), crystals[0], frames.entries[0])
         assert folder.is_dir()
         assert spheres.n_labels == 0
     is_held = False
@@ -98,7 +98,7 @@ def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crysta
         LabelMaker(reference=SpheresSpec(), gates=GateSpec(max_force_eV_per_angstrom=1e-6)), frames, [0]
     )
     (key,) = strict.rejected
-    assert recall("labels", key, LabelDoc).reason == "max_force"
+    assert stored_document("labels", key, LabelDoc).reason == "max_force"
 
 
 def test_the_key_holds_what_decides_a_label_and_nothing_else():
@@ -124,7 +124,7 @@ def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals
     """To the last bit, through the ledger."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
-    label, raw = recall("labels", key, LabelDoc), spheres.label(crystals[0])
+    label, raw = stored_document("labels", key, LabelDoc), spheres.label(crystals[0])
     assert label.energy_eV == raw.energy_eV
     np.testing.assert_array_equal(label.forces_eV_per_angstrom, raw.forces_eV_per_angstrom)
     np.testing.assert_array_equal(label.stress_eV_per_angstrom3, raw.stress_eV_per_angstrom3)
@@ -170,7 +170,7 @@ def test_a_structure_that_repeats_another_of_its_set_is_not_paid_for(spheres, wo
     batch = labelled(run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec())), twins))
     assert (len(batch.accepted), spheres.n_labels) == (3, 3)
     (key,) = batch.rejected
-    refused = recall("labels", key, LabelDoc)
+    refused = stored_document("labels", key, LabelDoc)
     original = label_key(twins.entries[1].key, spheres.identity.key, Gates())
     assert (refused.reason, refused.origin) == ("duplicate", "interface/3")
     assert original in batch.accepted

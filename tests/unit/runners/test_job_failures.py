@@ -5,7 +5,7 @@ from jobflow import Flow, job, run_locally
 
 from interphase_flows.commands.queries import Question, query_campaign
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
-from interphase_flows.jobs.caching import once
+from interphase_flows.jobs.caching import cached
 from interphase_flows.runners.local import JOB_LOG, _failure_message, _job_log
 from interphase_flows.schemas.analysis import AnalysisDoc
 
@@ -22,7 +22,7 @@ def analyse():
     def fail() -> AnalysisDoc:
         raise AnalysisError("too few frames")
 
-    return once("analyses", "k" * 32, AnalysisDoc, fail)
+    return cached("analyses", "k" * 32, AnalysisDoc, fail)
 
 
 @job
