@@ -1,7 +1,6 @@
-"""From an electrode and a solid electrolyte to a measured interphase.
+"""Workflows that simulate and measure the interphase between an electrode and a solid electrolyte.
 
-Importing this package is cheap on purpose: the command line answers before torch,
-jobflow or pymatgen are loaded.  Import the rooms that you need.
+Importing this package loads neither torch nor jobflow nor pymatgen, so that the command line starts fast.
 """
 
 from importlib.metadata import version

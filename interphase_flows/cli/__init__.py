@@ -1,4 +1,7 @@
-"""The command ``interphase``: parse, call one thing, print."""
+"""Command line `interphase`: parse arguments, call one function of `commands` or `runners`, print.
+
+May import every room; no room imports it.
+"""
 
 import sys
 

@@ -1,1 +1,4 @@
-"""Restartable molecular dynamics under a committee: dynamics, checkpoints, trajectories, watch, segments."""
+"""Restartable molecular dynamics with a committee: dynamics, segments, checkpoints, trajectories, uncertainty monitor.
+
+Imports no workflow engine and no database; works with any ASE calculator.
+"""

@@ -1,0 +1,4 @@
+"""NequIP potentials: configuration, training, committees, errors and calibration.
+
+Imports no workflow engine and no database.
+"""

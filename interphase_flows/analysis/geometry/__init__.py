@@ -1,0 +1,1 @@
+"""Frames and their geometry: periodic cells, neighbours, radial distributions, bond order, drift."""

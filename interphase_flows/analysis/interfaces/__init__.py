@@ -1,0 +1,1 @@
+"""Boundaries of the interphase, and fluxes of atoms through them."""

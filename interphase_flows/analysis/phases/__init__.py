@@ -1,0 +1,1 @@
+"""Phases atom by atom: labels against thermal references, domains, percolation, order, diffraction."""

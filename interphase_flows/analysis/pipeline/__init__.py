@@ -1,0 +1,1 @@
+"""All analyses of one trajectory in one pass: settings, parts, results."""

@@ -1,0 +1,1 @@
+"""Profiles along the interface normal: composition, density, coordination."""

@@ -1,0 +1,1 @@
+"""Anion species and their reactions: roles of elements, bonds, lifetimes."""

@@ -1,0 +1,1 @@
+"""Statistics of correlated series: estimates with intervals, autocorrelation, block bootstrap, replicas."""

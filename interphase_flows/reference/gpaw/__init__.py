@@ -1,0 +1,1 @@
+"""GPAW: input, calculation in a subprocess, attempts, memory limits."""

@@ -1,0 +1,1 @@
+"""VASP: input set, run under custodian, corrections, restart, output."""

@@ -1,0 +1,1 @@
+"""Collect what the report shows from the stored documents of a campaign."""

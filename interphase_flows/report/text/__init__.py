@@ -1,0 +1,1 @@
+"""Summaries for the terminal, and the format of numbers."""

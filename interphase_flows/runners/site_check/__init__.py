@@ -1,0 +1,1 @@
+"""Set up and check a cluster: site files, probe jobs through every worker, diagnosis."""

@@ -1,0 +1,1 @@
+"""Slurm: its commands, and the allocations in which workers run."""

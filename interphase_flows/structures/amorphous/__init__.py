@@ -1,0 +1,1 @@
+"""Amorphous cells: compositions, random packings, removal of overlaps."""

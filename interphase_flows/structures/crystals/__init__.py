@@ -1,0 +1,1 @@
+"""Crystals: library of phases, symmetry, reference cells, distortions, vacancies."""

@@ -1,0 +1,1 @@
+"""Interfaces: lattice matching, oriented slabs, assembly of the cell."""

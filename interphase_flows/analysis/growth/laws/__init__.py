@@ -1,0 +1,1 @@
+"""Growth laws, one per file; `LAWS` in `growth/kinetics.py` lists them."""

@@ -1,0 +1,1 @@
+"""Onsager coefficients as functions of temperature (Arrhenius) and composition, and along an interphase."""
