@@ -45,8 +45,10 @@ def findings(path: Path) -> list[str]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         text = ALLOWED.sub("", line).replace("_", " ")
         for idiom, better in IDIOMS.items():
-            for match in re.finditer(rf"(?<![A-Za-z])(?:{idiom})(?![A-Za-z])", text, re.IGNORECASE):
-                found.append(f"{path.relative_to(ROOT)}:{number}: {match[0]!r}; write {better}")
+            found += [
+                f"{path.relative_to(ROOT)}:{number}: {match[0]!r}; write {better}"
+                for match in re.finditer(rf"(?<![A-Za-z])(?:{idiom})(?![A-Za-z])", text, re.IGNORECASE)
+            ]
     return found
 
 
