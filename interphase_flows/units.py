@@ -33,3 +33,6 @@ S_PER_M_PER_E2_PER_EV_ANGSTROM_PS: float = 1e22 * _ase._e
 def compression_kbar_to_tension_eV_per_angstrom3(stress_kbar: float) -> float:
     """Convert a stress as VASP prints it (kbar, compression positive) to ASE's convention."""
     return -0.1 * stress_kbar * _ase.GPa
+
+
+ANGSTROM2_PER_NM2 = 100.0

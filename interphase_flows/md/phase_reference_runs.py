@@ -17,15 +17,13 @@ from ase.calculators.calculator import Calculator
 from ase.optimize import FIRE
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames, mask_of
-from interphase_flows.analysis.phases.atom_labels import (
-    AMORPHOUS,
-    CHAINS,
-    ELECTROLYTE,
-    SINGLE_CODES,
-    ThermalReference,
-)
+from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, ThermalReference
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
+from interphase_flows.analysis.speciation.anion_species import (
+    SINGLE_CODES,
+    AnionChemistry,
+    classify_environments,
+)
 from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.md.thermal_references import thermal_frames

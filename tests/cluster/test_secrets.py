@@ -140,7 +140,7 @@ def test_a_wrong_password_is_told_without_it(
     ("other", "words"),
     [
         ({"uri": "mongodb://alice:PLANTED@localhost:none/x"}, "store.uri: not an address of a MongoDB"),
-        ({"uri": "mongodb://alice:PLANTED@@localhost"}, "store.uri: not an address of a MongoDB"),
+        ({"uri": "mongodb://alice:PLANTEDlocalhost"}, "store.uri: not an address of a MongoDB"),
         ({"uri": "http://alice:PLANTED@localhost"}, "store.uri: not an address of a MongoDB"),
         ({"uri": "mongodb://alice:PLANTED@localhost/?tls=maybe"}, "store.uri: not an address of a MongoDB"),
         ({"host": "mongodb://alice:PLANTED@localhost"}, "store.host: "),

@@ -7,14 +7,14 @@ import pytest
 
 from brownian import TRICLINIC, Brownian
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
 from interphase_flows.analysis.interfaces.plane_flux import crossings
-from interphase_flows.analysis.passivation.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
-from interphase_flows.analysis.passivation.window_rate import window_rate
 from interphase_flows.analysis.speciation.reaction_graph import debounced
 from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
+from interphase_flows.analysis.statistics.window_rate import window_rate
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
 from interphase_flows.units import KB_EV_PER_K
 
 TEMPERATURE_K = 300.0

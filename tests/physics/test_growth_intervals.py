@@ -9,8 +9,8 @@ from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.laws.linear_then_parabolic import LinearThenParabolic
 from interphase_flows.analysis.growth.laws.parabolic import Parabolic
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
-from interphase_flows.analysis.growth.replicas import between_replicas
 from interphase_flows.analysis.statistics.block_bootstrap import resampled_noise
+from interphase_flows.analysis.statistics.replicas import between_replicas
 
 TIME_PS = np.linspace(0.0, 100.0, 300)
 TWO_STAGES = np.array([0.5, 0.12, 30.0, 0.2])  # Å, Å/ps, ps, Å²/ps: from 0.12 to 0.024 Å/ps at 30 ps

@@ -7,7 +7,7 @@ import pytest
 
 from correlated_series import correlated_noise
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.analysis.statistics.window_rate import window_rate
 from interphase_histories import history
 
 N_SEEDS = 100

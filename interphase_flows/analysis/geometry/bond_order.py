@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import sph_harm_y
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 
 CUBIC = tuple(combinations_with_replacement(range(3), 3))
 """Axes of the monomials of degree 3; products of two of them are those of degree 6."""

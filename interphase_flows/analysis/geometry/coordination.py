@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, chosen_frames, mask_of
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, mask_of
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree, pairs_within
 from interphase_flows.exceptions import AnalysisError
 

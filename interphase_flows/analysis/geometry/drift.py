@@ -9,8 +9,9 @@ import numpy as np
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource
-from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.geometry.slices import heights
 
 
 class CommonDrift:

@@ -12,11 +12,8 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.exceptions import AnalysisError
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 class FrameSource(Protocol):
@@ -160,3 +157,8 @@ def chosen_frames(frames: FrameSource, every: int) -> list[int]:
         raise AnalysisError(f"every = {every}: the stride between frames must be 1 or more")
     indices = list(range(0, frames.n_frames, every))
     return indices if indices[-1] == frames.n_frames - 1 else [*indices, frames.n_frames - 1]
+
+
+def elements_of(frames: FrameSource) -> tuple[str, ...]:
+    """Return the chemical symbols of a trajectory by atomic number."""
+    return tuple(chemical_symbols[number] for number in np.flatnonzero(np.bincount(frames.numbers)))

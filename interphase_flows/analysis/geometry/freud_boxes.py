@@ -7,7 +7,7 @@ import freud
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.neighbours import standard_orientation
 
 

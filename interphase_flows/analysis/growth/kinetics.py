@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
 from interphase_flows.analysis.growth.laws.avrami import Avrami
 from interphase_flows.analysis.growth.laws.constant import Constant

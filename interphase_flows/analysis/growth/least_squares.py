@@ -10,7 +10,7 @@ from typing import NamedTuple
 import lmfit
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law
 from interphase_flows.exceptions import AnalysisError
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import median_filter
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.kinetics import SMALLEST_FRACTION_CHANGE, UNDECIDED, fraction_kinetics
 from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.replicas import pooled_kinetics

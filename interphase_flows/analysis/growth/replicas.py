@@ -6,21 +6,17 @@ quantile for R - 1. It holds what the noise within a trajectory does, and what d
 a block bootstrap of one trajectory holds the first alone.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
 from interphase_flows.analysis.growth.kinetics import LEAST_INDEPENDENT, UNDECIDED, GrowthKinetics
 from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.model_selection import DECISIVE, LawScore, rivals_of_the_best
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS, between_replicas
 from interphase_flows.exceptions import AnalysisError
-
-LEAST_REPLICAS = 3
 
 
 @dataclass(frozen=True)
@@ -88,17 +84,6 @@ def pooled_kinetics(replicas: Sequence[GrowthKinetics]) -> PooledKinetics:
         decisions=tuple(each.decision for each in replicas),
         n_replicas=len(replicas),
     )
-
-
-def between_replicas(values: ArrayLike) -> Interval:
-    """Return the mean of a number over replicas with its interval by Student's t, (n_replicas,)."""
-    numbers = np.asarray(values, dtype=float)
-    n = len(numbers)
-    mean = float(numbers.mean())
-    if n < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = float(student.ppf(0.5 + CONFIDENCE / 2, n - 1) * numbers.std(ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half)
 
 
 def _summed(scores: Sequence[LawScore]) -> LawScore:

@@ -23,17 +23,11 @@ import numpy as np
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import (
-    BoolArray,
-    FloatArray,
-    FrameSource,
-    chosen_frames,
-    mask_of,
-)
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, elements_of, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.slices import heights, wrapped_index
 from interphase_flows.analysis.interfaces.slab_scan import SlabCuts
-from interphase_flows.analysis.profiles.composition import elements_of
-from interphase_flows.analysis.profiles.slices import heights, wrapped_index
 from interphase_flows.exceptions import AnalysisError
 
 DEFAULT_WIDTHS_ANGSTROM = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0)

@@ -9,22 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import (
-    BoolArray,
-    FloatArray,
-    FrameSource,
-    mask_of,
-    require_frames,
-)
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, require_frames
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.boundaries import (
     DEFAULT_WIDTHS_ANGSTROM,
     BoundarySeries,
     TwoSides,
     interphase_boundaries,
 )
-from interphase_flows.analysis.profiles.slices import heights
 from interphase_flows.exceptions import AnalysisError
 
 WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (

@@ -6,29 +6,22 @@ Onsager coefficients of the whole cell along the normal: a cell with an interfac
 and an order of magnitude.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ase.data import atomic_masses
 
-from interphase_flows.analysis.geometry.drift import CommonDrift, WithoutDrift
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frame_slice import Span
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource
+from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, periodic_gradient_eV_per_angstrom
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
-from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES, window_rate
-from interphase_flows.analysis.profiles.composition import composition_profile
-from interphase_flows.analysis.profiles.slices import heights
 from interphase_flows.analysis.statistics.interval import Interval
-from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, window_rate
 
-SLAB_ANGSTROM = 3.0
-"""Of the composition profile whose gradient is taken."""
-N_SAMPLES = 2000
-"""Of the Monte Carlo over L_ij."""
 BEGIN, END = "electrode side", "electrolyte side"
 
 
@@ -94,40 +87,3 @@ def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Interval:
     if len(time_ps) < LEAST_FRAMES:
         return Interval(float((passed[-1] - passed[0]) / (time_ps[-1] - time_ps[0])), np.nan, np.nan)
     return window_rate(time_ps, passed, event=atom).interval()
-
-
-def driven_by_gradients(
-    frames: FrameSource,
-    onsager: OnsagerResult,
-    interfaces: Sequence[Interface],
-    temperature_K: float,
-) -> Mapping[str, Any]:
-    """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
-    profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
-    edges = profile.bin_edges_angstrom
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
-    gradient = periodic_gradient_eV_per_angstrom(edges, density, temperature_K)
-    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
-    answer = {}
-    for interface in interfaces:
-        sign = towards_electrolyte(interface)
-        rows = []
-        for plane, height in (
-            (BEGIN, interface.electrode_side_angstrom),
-            (END, interface.electrolyte_side_angstrom),
-        ):
-            slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
-            for row, species in enumerate(found.species):
-                ends = sorted(
-                    (
-                        sign * float(found.lower_atoms_per_nm2_ps[row, slab]),
-                        sign * float(found.upper_atoms_per_nm2_ps[row, slab]),
-                    )
-                )
-                value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
-                rows.append(
-                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Interval(value, *ends)}
-                )
-        answer[interface.name] = rows
-    return answer

@@ -18,19 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from interphase_flows.analysis.geometry.frames import (
-    BoolArray,
-    FloatArray,
-    FrameSource,
-    chosen_frames,
-    mask_of,
-)
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, elements_of, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.profiles.composition import elements_of
-from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.exceptions import AnalysisError
-
-ANGSTROM2_PER_NM2 = 100.0
+from interphase_flows.units import ANGSTROM2_PER_NM2
 
 
 @dataclass(frozen=True)

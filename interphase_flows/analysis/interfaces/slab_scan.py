@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 FINE_ANGSTROM = 0.05

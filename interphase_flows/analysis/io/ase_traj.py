@@ -9,7 +9,7 @@ import numpy as np
 from ase.io import ulm
 from ase.io.trajectory import TrajectoryReader
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.species import same_atoms
 from interphase_flows.analysis.io.timestamps import agrees_with_file, increasing, times_of_frames

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.timestamps import agrees_with_file
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory

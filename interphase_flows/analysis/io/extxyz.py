@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.species import numbers_of_symbols, same_atoms
 from interphase_flows.analysis.io.text import LineReader, Place, read_block, table, words

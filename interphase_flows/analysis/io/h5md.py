@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.species import number_of, numbers_of_kinds, same_atoms
 from interphase_flows.analysis.io.timestamps import (

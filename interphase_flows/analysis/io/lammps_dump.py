@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.species import numbers_of_kinds, numbers_of_symbols
 from interphase_flows.analysis.io.text import LineReader, Place, read_block, table, words

@@ -7,7 +7,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import IntArray
+from interphase_flows.analysis.array_types import IntArray
 from interphase_flows.exceptions import AnalysisError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
 SHORTEST_STEP_FS, LONGEST_STEP_FS = 0.01, 20.0

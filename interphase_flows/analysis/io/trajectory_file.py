@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.unwrapping import Unwrapper
 from interphase_flows.exceptions import AnalysisError

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.exceptions import AnalysisError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.io.cells import CellTrack
 from interphase_flows.analysis.io.species import number_of
 from interphase_flows.analysis.io.text import LineReader, Place, read_block, table

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
 from interphase_flows.exceptions import AnalysisError
 

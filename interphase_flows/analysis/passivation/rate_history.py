@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.replica_rate import pooled_rate
 from interphase_flows.analysis.passivation.verdict import Verdict
-from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 WINDOWS_PER_VERDICT_WINDOW = 2

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import FloatArray
-from interphase_flows.analysis.growth.replicas import LEAST_REPLICAS
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
-from interphase_flows.analysis.passivation.window_rate import window_rate
 from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
+from interphase_flows.analysis.statistics.window_rate import window_rate
 
 PEAK_CONFIDENCE = 0.999
 """With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""

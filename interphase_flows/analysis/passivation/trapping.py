@@ -22,14 +22,14 @@ from typing import Literal
 import numpy as np
 from scipy.stats import norm
 
-from interphase_flows.analysis.geometry.frames import FloatArray
-from interphase_flows.analysis.passivation.survival import (
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.survival import (
     Lifetimes,
     SurvivalCurve,
     restricted_mean_ps,
     survival,
 )
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 

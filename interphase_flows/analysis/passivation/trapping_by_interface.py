@@ -14,24 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frame_slice import Span
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray, chosen_frames, mask_of
+from interphase_flows.analysis.geometry.frames import chosen_frames, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.slabs import common_frames, slabs_between
-from interphase_flows.analysis.passivation.survival import lifetimes
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.analysis.pipeline.unavailable import or_refused
-from interphase_flows.analysis.profiles.slices import heights
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
 from interphase_flows.analysis.speciation.reaction_graph import debounced
 from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.survival import lifetimes
+from interphase_flows.analysis.transport.interface_slabs import common_frames, slabs_between
 from interphase_flows.analysis.transport.onsager import Question
 from interphase_flows.analysis.transport.regions import RegionTransport, onsager_regions
 from interphase_flows.exceptions import AnalysisError

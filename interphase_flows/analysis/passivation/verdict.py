@@ -18,8 +18,8 @@ import numpy as np
 from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
 from interphase_flows.analysis.passivation.replica_rate import PooledRate, pooled_rate
-from interphase_flows.analysis.passivation.window_rate import LEAST_FRAMES
 from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.bond_order import averaged_bond_order, bond_order, mean_harmonics
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.neighbours import Nearest, PeriodicTree, tree_for_nearest
 from interphase_flows.exceptions import AnalysisError
 

@@ -15,18 +15,23 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, IntArray, mask_of
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource, mask_of
 from interphase_flows.analysis.geometry.neighbours import Nearest, Pairs, PeriodicTree, tree_for_nearest
 from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N_SUBLATTICE, described
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
-from interphase_flows.analysis.speciation.anion_species import AnionChemistry, environments_in
+from interphase_flows.analysis.speciation.anion_species import (
+    CHAIN_CODE,
+    N_WHOLE,
+    SINGLE_CODES,
+    AnionChemistry,
+    environments_in,
+)
 from interphase_flows.exceptions import AnalysisError
 
 AMORPHOUS = "amorphous"
 """Name of the class that is no crystal: every element is at home in it."""
 UNKNOWN_LABEL, ELECTROLYTE, CHAINS, METAL = "unknown", "electrolyte", "chains", "metal"
-N_WHOLE, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
-"""Codes of `AnionChemistry.labels`: below 4 anions of electrolytes, 5 chains, 6 and 7 single atoms."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from ase.data import covalent_radii
 
-from interphase_flows.analysis.geometry.frames import FloatArray, mask_of, numbers_of
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import mask_of, numbers_of
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.phases.atom_labels import N_WHOLE
+from interphase_flows.analysis.interfaces.layers import layer_of
 from interphase_flows.analysis.phases.percolation import percolation_sweep
-from interphase_flows.analysis.phases.phase_map import layer_of
+from interphase_flows.analysis.speciation.anion_species import N_WHOLE
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError
 

@@ -12,7 +12,8 @@ from ase.neighborlist import primitive_neighbor_list
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, mask_of
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.neighbours import pairs_within
 from interphase_flows.analysis.phases.atom_labels import PhaseModel
 from interphase_flows.analysis.phases.diffraction import (

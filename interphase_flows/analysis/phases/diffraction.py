@@ -15,7 +15,7 @@ from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, WAVELENG
 from pymatgen.io.ase import AseAtomsAdaptor
 from scipy.spatial.distance import cdist
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 CU_K_ALPHA_ANGSTROM = float(WAVELENGTHS["CuKa"])

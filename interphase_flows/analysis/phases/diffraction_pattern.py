@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.neighbours import face_distances, fractional, repeated
 from interphase_flows.analysis.phases.diffraction import (
     CU_K_ALPHA_ANGSTROM,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.neighbours import pairs_within
 from interphase_flows.exceptions import AnalysisError
 

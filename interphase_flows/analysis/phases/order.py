@@ -7,8 +7,9 @@ import freud
 import numpy as np
 from scipy.stats import t as student
 
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.geometry.coordination import RadialDistribution
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray, mask_of
+from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.freud_boxes import centred, freud_box
 from interphase_flows.analysis.geometry.neighbours import repeated
 from interphase_flows.analysis.phases.translational_order import translational_order

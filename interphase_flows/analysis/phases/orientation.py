@@ -15,7 +15,7 @@ from ase.neighborlist import primitive_neighbor_list
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 N_TRIALS = 1500

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray, mask_of
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.exceptions import AnalysisError
 

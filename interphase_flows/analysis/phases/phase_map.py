@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.slices import wrapped_index
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.profiles.slices import circular_mean, heights, wrapped_index
+from interphase_flows.analysis.interfaces.layers import layer_of
 from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiency,
@@ -21,53 +22,6 @@ SLAB_ANGSTROM = 2.5
 MOST_SLABS = 60
 LEAST_LABELLED = 4
 """Frames below which a series of them has no interval."""
-
-
-class Heights:
-    """Heights in a frame of reference that moves with the anions, which are in its middle.
-
-    Parameters
-    ----------
-    anions
-        Atoms to follow, (n_atoms,).
-    positions, cell
-        First frame.
-    """
-
-    def __init__(self, anions: BoolArray, positions: np.ndarray, cell: np.ndarray) -> None:
-        self._anions = anions
-        along = heights(positions, cell)[anions]
-        self._start = float(along.mean())
-        try:
-            middle = circular_mean(along)
-        except AnalysisError:  # they fill the cell evenly
-            middle = 0.5
-        self._zero = middle - 0.5
-        self.period_angstrom = float(face_distances(cell)[2])
-
-    def zero(self, positions: np.ndarray, cell: np.ndarray) -> float:
-        """Return the fraction of the cell at which heights begin in a frame."""
-        moved = float(heights(positions, cell)[self._anions].mean()) - self._start
-        return self._zero + moved
-
-
-def layer_of(
-    interface: Interface, frame: int, period_angstrom: float, drift: float
-) -> tuple[float, float] | None:
-    """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
-
-    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
-    fraction of the cell: boundaries are found without it, atoms have it.
-    """
-    row = frame - interface.first_frame
-    if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:
-        return None
-    ends = (
-        float(interface.electrode_side_angstrom[row]) / period_angstrom,
-        float(interface.electrolyte_side_angstrom[row]) / period_angstrom,
-    )
-    low, thick = min(ends) + drift, abs(ends[1] - ends[0])
-    return (low % 1.0, low % 1.0 + thick) if 0 < thick < 1 else None
 
 
 class PhaseMap:

@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
-from interphase_flows.analysis.geometry.frames import FloatArray, mask_of
+from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE, Interface
+from interphase_flows.analysis.interfaces.layers import Heights
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.bond_networks import NetworkSweep
 from interphase_flows.analysis.phases.crystalline_domains import domains_of
 from interphase_flows.analysis.phases.diffraction_pattern import N_FRAMES, EndPattern
 from interphase_flows.analysis.phases.order import OrderSeries
-from interphase_flows.analysis.phases.phase_map import Heights, PhaseMap
+from interphase_flows.analysis.phases.phase_map import PhaseMap
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
-from interphase_flows.analysis.profiles.slices import heights
 from interphase_flows.analysis.speciation.anion_history import AnionCounter
 from interphase_flows.analysis.speciation.anion_species import Environments, classify_environments
 from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, require_frames
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, require_frames
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
 from interphase_flows.analysis.growth.kinetics import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
@@ -21,12 +22,7 @@ from interphase_flows.analysis.interfaces.detection import (
     find_interfaces,
     interfaces_of,
 )
-from interphase_flows.analysis.interfaces.fluxes import (
-    crossings_of,
-    driven_by_gradients,
-    flux_table,
-    passed_of,
-)
+from interphase_flows.analysis.interfaces.fluxes import crossings_of, flux_table, passed_of
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.rate_history import rate_history
@@ -36,9 +32,9 @@ from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.phases import phases_of
 from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
-from interphase_flows.analysis.profiles.composition import elements_of
 from interphase_flows.analysis.profiles.profiles import profiles_of
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.driven_flux import driven_by_gradients
 from interphase_flows.analysis.transport.transport import TransportAnswer, transport_answer
 from interphase_flows.exceptions import AnalysisError
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from interphase_flows.analysis.growth.replicas import LEAST_REPLICAS, pooled_kinetics
+from interphase_flows.analysis.growth.replicas import pooled_kinetics
 from interphase_flows.analysis.pipeline.interface_analysis import Survey, judged_with_rates, overall
 from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.replica_average import pooled_transport
 from interphase_flows.exceptions import AnalysisError
 

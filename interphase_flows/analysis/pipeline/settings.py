@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 
 from ase.formula import Formula
 
-from interphase_flows.analysis.geometry.frames import FrameSource, numbers_of
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
 from interphase_flows.analysis.interfaces.boundaries import TwoSides
-from interphase_flows.analysis.profiles.composition import elements_of
 from interphase_flows.analysis.transport.settings import TransportQuestion
 from interphase_flows.exceptions import AnalysisError
 

@@ -1,6 +1,6 @@
 """Where each element is: densities and composition along the interface normal against time.
 
-Slices and heights are those of `interphase_flows.analysis.profiles.slices`.
+Slices and heights are those of `interphase_flows.analysis.geometry.slices`.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from ase import units
 from ase.data import atomic_masses, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, numbers_of
-from interphase_flows.analysis.profiles.slices import Slices
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
+from interphase_flows.analysis.geometry.slices import Slices
 
 G_PER_CM3_PER_U_PER_ANGSTROM3 = units._amu * 1e27  # u in kg, 1e3 g/kg, 1e24 Å³/cm³
 
@@ -45,11 +46,6 @@ class ProfileSeries:
         """Return the mass density of each slice, of the elements counted, (n_frames, n_bins), g/cm³."""
         masses = atomic_masses[numbers_of(self.elements)]
         return np.asarray(np.einsum("e,feb->fb", masses, self.density) * G_PER_CM3_PER_U_PER_ANGSTROM3)
-
-
-def elements_of(frames: FrameSource) -> tuple[str, ...]:
-    """Return the chemical symbols of a trajectory by atomic number."""
-    return tuple(chemical_symbols[number] for number in np.flatnonzero(np.bincount(frames.numbers)))
 
 
 def composition_profile(

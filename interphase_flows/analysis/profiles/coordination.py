@@ -7,9 +7,9 @@ import numpy as np
 from ase.data import atomic_numbers
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, IntArray, mask_of
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, mask_of
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
-from interphase_flows.analysis.profiles.composition import elements_of
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError
 

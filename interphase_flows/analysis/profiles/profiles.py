@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 from ase.data import atomic_masses
 
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
-from interphase_flows.analysis.geometry.frames import FloatArray, mask_of, numbers_of
+from interphase_flows.analysis.geometry.frames import elements_of, mask_of, numbers_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
+from interphase_flows.analysis.geometry.slices import heights, wrapped_index
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.phases.phase_map import Heights, layer_of
+from interphase_flows.analysis.interfaces.layers import Heights, layer_of
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
-from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3, elements_of
+from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3
 from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
-from interphase_flows.analysis.profiles.slices import heights, wrapped_index
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.statistics.block_means import BlockMeans, TimeBlocks, block_means
 from interphase_flows.analysis.statistics.interval import Interval

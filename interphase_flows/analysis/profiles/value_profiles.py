@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.geometry.coordination import coordination_numbers
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, mask_of
-from interphase_flows.analysis.profiles.slices import Slices
+from interphase_flows.analysis.geometry.frames import FrameSource, mask_of
+from interphase_flows.analysis.geometry.slices import Slices
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.exceptions import AnalysisError
 
@@ -71,7 +72,7 @@ def profile_of(
     values
         Returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted.
     bin_width_angstrom, reference, every
-        As in `interphase_flows.analysis.profiles.slices.Slices`.
+        As in `interphase_flows.analysis.geometry.slices.Slices`.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def label_profile(
     labels
         Their names.
     bin_width_angstrom, reference, every
-        As in `interphase_flows.analysis.profiles.slices.Slices`.
+        As in `interphase_flows.analysis.geometry.slices.Slices`.
 
     Raises
     ------

@@ -5,9 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, mask_of
-from interphase_flows.analysis.phases.atom_labels import N_WHOLE, SINGLE_CODES
-from interphase_flows.analysis.speciation.anion_species import AnionChemistry, Environments
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import mask_of
+from interphase_flows.analysis.speciation.anion_species import (
+    N_WHOLE,
+    SINGLE_CODES,
+    AnionChemistry,
+    Environments,
+)
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
 from interphase_flows.exceptions import AnalysisError

@@ -16,13 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from interphase_flows.analysis.geometry.frames import (
-    FloatArray,
-    FrameSource,
-    IntArray,
-    chosen_frames,
-    mask_of,
-)
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, mask_of
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.exceptions import AnalysisError
@@ -264,3 +259,7 @@ def environment_series(
         centre_fraction=centres / total,
         atom_codes=codes,
     )
+
+
+N_WHOLE, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
+"""Codes of `AnionChemistry.labels`: below 4 anions of electrolytes, 5 chains, 6 and 7 single atoms."""

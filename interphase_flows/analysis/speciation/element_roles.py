@@ -7,24 +7,15 @@ shell of the radial distribution ends.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from ase.data import covalent_radii
 from pymatgen.core import Element
-from scipy.ndimage import gaussian_filter1d
 
-from interphase_flows.analysis.geometry.coordination import (
-    RadialDistribution,
-    first_minimum,
-    radial_distribution,
-)
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, numbers_of
+from interphase_flows.analysis.geometry.rdf_cutoffs import bond_cutoff_angstrom
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.exceptions import AnalysisError
 
 CHALCOGEN_GROUPS = frozenset({16, 17})
 """Groups of the periodic table whose elements end as simple anions: chalcogens and halogens."""
-SHORTEST_CUTOFF, LONGEST_CUTOFF = 1.12, 1.5
-"""A bond's cut-off lies between these multiples of the sum of the covalent radii (Cordero 2008)."""
 
 
 @dataclass(frozen=True)
@@ -107,34 +98,3 @@ def chemistry_within(
         centre_centre_angstrom=longest(formers, formers),
         ligand_ligand_angstrom=longest(ligands, ligands),
     )
-
-
-def bond_cutoff_angstrom(frames: FrameSource, first: str, second: str, *, every: int = 1) -> float:
-    """Return the longest bond of a pair of elements in Å; see `measured_chemistry`.
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory is empty or lacks an element.
-    """
-    radii = sum(float(covalent_radii[n]) for n in numbers_of((first, second)))
-    low, high = SHORTEST_CUTOFF * radii, LONGEST_CUTOFF * radii
-    if first == second and int(mask_of(frames.numbers, {first}).sum()) < 2:
-        return 0.5 * (low + high)
-    rdf = radial_distribution(frames, centre=first, neighbour=second, r_max_angstrom=2.0 * high, every=every)
-    try:
-        shell_end = first_minimum(rdf)
-    except AnalysisError:  # a single shell, or none: no pair of shells to cut between
-        return _emptiest(rdf, low, high)
-    return shell_end if low <= shell_end <= high else _emptiest(rdf, low, high)
-
-
-def _emptiest(rdf: RadialDistribution, low: float, high: float) -> float:
-    """Middle of the emptiest stretch of g(r) between two distances."""
-    g = gaussian_filter1d(rdf.g, 1.0, mode="nearest")
-    inside = np.flatnonzero((rdf.r_angstrom >= low) & (rdf.r_angstrom <= high))
-    lowest = inside[g[inside] <= g[inside].min() + 1e-3]
-    # the first connected stretch: beyond it, another shell may begin and end
-    gap = np.flatnonzero(np.diff(lowest) > 1)
-    last = lowest[gap[0]] if len(gap) else lowest[-1]
-    return float(0.5 * (rdf.r_angstrom[lowest[0]] + rdf.r_angstrom[last]))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interphase_flows.analysis.passivation.survival import SurvivalCurve, lifetimes, survival
 from interphase_flows.analysis.speciation.reaction_graph import debounced
+from interphase_flows.analysis.statistics.survival import SurvivalCurve, lifetimes, survival
 
 
 def label_lifetimes(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import IntArray
-from interphase_flows.analysis.passivation.survival import Lifetimes, SurvivalCurve, survival
+from interphase_flows.analysis.array_types import IntArray
 from interphase_flows.analysis.speciation.reaction_graph import UNSETTLED, ReactionGraph
+from interphase_flows.analysis.statistics.survival import Lifetimes, SurvivalCurve, survival
 from interphase_flows.exceptions import AnalysisError
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
 UNSETTLED = -1

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 
 N_CORRECTIONS = 5
 LARGEST_SHARE_FITTED_AWAY = 0.5

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 
 BLOCK_INEFFICIENCIES = 6.0

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiencies,

@@ -4,13 +4,16 @@ Frames of one run are correlated, so their scatter is no error; runs that differ
 independent. One run therefore has a mean and no error at all.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -58,3 +61,17 @@ def over_replicas(values: Sequence[ArrayLike]) -> ReplicaBand:
     mean = stacked.mean(axis=0)
     error = stacked.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full_like(mean, np.nan)
     return ReplicaBand(mean, np.asarray(error), stacked.min(axis=0), stacked.max(axis=0), n)
+
+
+LEAST_REPLICAS = 3
+
+
+def between_replicas(values: ArrayLike) -> Interval:
+    """Return the mean of a number over replicas with its interval by Student's t, (n_replicas,)."""
+    numbers = np.asarray(values, dtype=float)
+    n = len(numbers)
+    mean = float(numbers.mean())
+    if n < 2:
+        return Interval(mean, math.nan, math.nan)
+    half = float(student.ppf(0.5 + CONFIDENCE / 2, n - 1) * numbers.std(ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
 from interphase_flows.analysis.transport.self_diffusion import self_diffusion_angstrom2_per_ps
 from interphase_flows.analysis.transport.self_moments import SelfRung

@@ -14,13 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import (
-    ArrayFrames,
-    FloatArray,
-    FrameSource,
-    IntArray,
-    require_frames,
-)
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import ArrayFrames, FrameSource, require_frames
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.transport.groups import AtomGroups
 from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRung, sampled_atoms

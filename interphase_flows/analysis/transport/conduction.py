@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError

@@ -36,7 +36,7 @@ from functools import cached_property
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 
 SCATTER_LAGS = 2

@@ -14,7 +14,7 @@ displacements: a fit from 10 to 50 % of a run, a common habit, is wrong by half 
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.exceptions import AnalysisError
 
 

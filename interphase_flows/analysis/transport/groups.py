@@ -10,10 +10,10 @@ import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.profiles.composition import elements_of
-from interphase_flows.analysis.profiles.slices import circular_mean, heights, wrapped_index
+from interphase_flows.analysis.geometry.slices import circular_mean, heights, wrapped_index
 from interphase_flows.exceptions import AnalysisError
 
 

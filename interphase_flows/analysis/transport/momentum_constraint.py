@@ -24,7 +24,7 @@ Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to corre
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate
 from interphase_flows.analysis.transport.reference_frames import coefficients_in_frame
 

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, choose_step, given_step
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
 
 MOST_LOG = 300.0

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
 ReferenceFrame = Literal["barycentric", "lattice", "hittorf"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.groups import by_species_and_slab, normal_axes
 from interphase_flows.analysis.transport.onsager import Directions, Question, window_result

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
-from interphase_flows.analysis.growth.replicas import LEAST_REPLICAS
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.summary import bounds
 from interphase_flows.analysis.transport.transport import TransportAnswer
 from interphase_flows.exceptions import AnalysisError

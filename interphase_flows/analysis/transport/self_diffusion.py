@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.transport.self_moments import ATOMS_PER_GROUP, SelfRung
 
 SCATTER_LAGS = 2

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 
 ATOMS_PER_GROUP = 128
 """Atoms of a group that are followed one by one, evenly spaced among its atoms."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FrameSource
+from interphase_flows.analysis.array_types import BoolArray
+from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.transport.groups import height_along_normal, slabs_along_normal
 from interphase_flows.analysis.transport.onsager import Question
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame

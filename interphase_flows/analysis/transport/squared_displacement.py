@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from ase.data import atomic_masses
 
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource, chosen_frames, mask_of
-from interphase_flows.analysis.profiles.composition import elements_of
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, elements_of, mask_of
 from interphase_flows.exceptions import AnalysisError
 
 

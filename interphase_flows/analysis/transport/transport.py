@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.analysis.geometry.frame_slice import Span
+from interphase_flows.analysis.geometry.frames import elements_of
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.analysis.pipeline.unavailable import or_refused
-from interphase_flows.analysis.profiles.composition import elements_of
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
+from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.transport.onsager import Question, onsager_matrix
 from interphase_flows.analysis.transport.regions import RegionTransport, onsager_regions
 from interphase_flows.analysis.transport.results import OnsagerResult

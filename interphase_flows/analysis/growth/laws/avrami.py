@@ -7,7 +7,7 @@ says. The plateau y_end is free: how much can transform is not known beforehand.
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law, outer_grid
 
 LEAST_EXPONENT, LARGEST_EXPONENT = 0.3, 6.0

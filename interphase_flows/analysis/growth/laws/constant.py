@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law, no_shape
 
 

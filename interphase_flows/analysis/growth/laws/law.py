@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 
 
 class Law(ABC):

@@ -6,7 +6,7 @@ no faster than the first ends: two stages that speed up are another story.
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.growth.laws.law import Law, outer_grid
 
 N_CROSSOVERS = 37

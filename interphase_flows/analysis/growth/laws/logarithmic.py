@@ -6,7 +6,7 @@ them). It never ends, and over less than a decade of time it cannot be told from
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law
 
 N_TIME_SCALES = 40

@@ -7,7 +7,7 @@ that a definition of the boundaries has added.
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law
 
 N_LAYER_TIMES = 30

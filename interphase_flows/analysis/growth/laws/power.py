@@ -5,7 +5,7 @@ n = 1/2 from y0 = 0 is parabolic growth, n = 1/3 coarsening. The exponent depend
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law
 
 LEAST_EXPONENT, LARGEST_EXPONENT = 0.05, 5.0

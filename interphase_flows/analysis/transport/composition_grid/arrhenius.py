@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import chi2
 
-from interphase_flows.analysis.geometry.frames import FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
 from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     LEAST_CELLS,

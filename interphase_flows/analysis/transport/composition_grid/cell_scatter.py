@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.statistics.array_estimate import normal_quantile
 
 LEAST_CELLS = 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.transport.composition_grid.arrhenius import ArrheniusFit
 from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
 

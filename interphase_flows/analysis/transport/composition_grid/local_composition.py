@@ -21,15 +21,16 @@ import numpy as np
 from ase.data import atomic_masses
 from scipy.ndimage import convolve1d
 
-from interphase_flows.analysis.geometry.frames import FloatArray, numbers_of
-from interphase_flows.analysis.interfaces.driven_flux import periodic_gradient_eV_per_angstrom
-from interphase_flows.analysis.interfaces.plane_flux import ANGSTROM2_PER_NM2
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.frames import numbers_of
 from interphase_flows.analysis.profiles.composition import ProfileSeries
 from interphase_flows.analysis.statistics.array_estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
+from interphase_flows.analysis.transport.driven_flux import periodic_gradient_eV_per_angstrom
 from interphase_flows.analysis.transport.positive_matrices import estimate_of
 from interphase_flows.analysis.transport.reference_frames import frame_matrix
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.units import ANGSTROM2_PER_NM2
 
 WINDOW_ANGSTROM = 6.0
 """About an anion and its shell of cations."""

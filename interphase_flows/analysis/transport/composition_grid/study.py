@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.array_estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.arrhenius import (
     ArrheniusFit,

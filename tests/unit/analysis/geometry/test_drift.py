@@ -5,10 +5,10 @@ import pytest
 
 from interphase_flows.analysis.geometry.drift import CommonDrift, WithoutDrift
 from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.fluxes import crossings_of, passed_of
 from interphase_flows.analysis.profiles.composition import composition_profile
-from interphase_flows.analysis.profiles.slices import heights
 
 CELL = np.diag([10.0, 10.0, 60.0])
 N_FRAMES, FIRST_FRAME = 8, 3

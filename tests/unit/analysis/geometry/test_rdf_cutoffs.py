@@ -5,8 +5,7 @@ import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
-from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
-from interphase_flows.analysis.speciation.element_roles import bond_cutoff_angstrom
+from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs, bond_cutoff_angstrom
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
 

@@ -10,10 +10,11 @@ from interphase_flows.analysis.growth.depletion import find_depletion
 from interphase_flows.analysis.growth.kinetics import LAWS, fraction_kinetics, thickness_kinetics
 from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
-from interphase_flows.analysis.growth.replicas import between_replicas, pooled_kinetics
+from interphase_flows.analysis.growth.replicas import pooled_kinetics
 from interphase_flows.analysis.pipeline.plain import kinetics_of, plain
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
+from interphase_flows.analysis.statistics.replicas import between_replicas
 from interphase_flows.exceptions import AnalysisError
 
 TIME_PS = np.linspace(0.0, 100.0, 120)

@@ -7,7 +7,7 @@ import pytest
 
 from interphase_flows.analysis.passivation.history import InterphaseHistory
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.analysis.passivation.window_rate import window_rate
+from interphase_flows.analysis.statistics.window_rate import window_rate
 from interphase_flows.exceptions import AnalysisError
 from interphase_histories import history
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.phases.phase_map import Heights, PhaseMap, mean_with_interval
-from interphase_flows.analysis.profiles.slices import heights
+from interphase_flows.analysis.interfaces.layers import Heights
+from interphase_flows.analysis.phases.phase_map import PhaseMap, mean_with_interval
 
 CELL = np.diag([10.0, 10.0, 40.0])
 NAMES = ("metal", "amorphous", "electrolyte")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import CensoredData, ecdf
 
-from interphase_flows.analysis.geometry.frames import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
-from interphase_flows.analysis.geometry.frames import FloatArray, FrameSource
+from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.boundaries import VACUUM_ANGSTROM
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.profiles.slices import heights
 from interphase_flows.analysis.transport.regions import OUTSIDE, RegionCut
 from interphase_flows.exceptions import AnalysisError
 

@@ -10,13 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.geometry.frames import (
-    BoolArray,
-    FloatArray,
-    FrameSource,
-    IntArray,
-    chosen_frames,
-)
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.exceptions import AnalysisError
 

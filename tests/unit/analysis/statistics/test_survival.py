@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.passivation.survival import lifetimes, restricted_mean_ps, survival
+from interphase_flows.analysis.statistics.survival import lifetimes, restricted_mean_ps, survival
 from interphase_flows.exceptions import AnalysisError
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, SLAB_ANGSTROM, driven_by_gradients
+from interphase_flows.analysis.interfaces.fluxes import BEGIN, END
 from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.driven_flux import SLAB_ANGSTROM, driven_by_gradients
 
 N_FRAMES, PERIOD = 400, 30.0
 TEMPERATURE_K = 600.0

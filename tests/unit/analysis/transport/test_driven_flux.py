@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.interfaces.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
+from interphase_flows.analysis.transport.driven_flux import gradient_flux, ideal_gradient_eV_per_angstrom
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 

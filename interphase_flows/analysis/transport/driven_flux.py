@@ -9,17 +9,23 @@ Error bars are by Monte Carlo over matrices that are drawn as a whole: the error
 barycentric frame by sum_i m_i L_ij = 0, and taken for independent they would make the interval too narrow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interphase_flows.analysis.geometry.frames import FloatArray
-from interphase_flows.analysis.interfaces.plane_flux import ANGSTROM2_PER_NM2
-from interphase_flows.analysis.statistics.interval import CONFIDENCE
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.geometry.drift import WithoutDrift
+from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, towards_electrolyte
+from interphase_flows.analysis.profiles.composition import composition_profile
+from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.units import KB_EV_PER_K
+from interphase_flows.units import ANGSTROM2_PER_NM2, KB_EV_PER_K
 
 SYMMETRY = 1e-6
 """Largest difference of L_ij and L_ji, of the largest element."""
@@ -149,3 +155,48 @@ def gradient_flux(
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(sampled, [tail, 100 - tail], axis=0)
     return GradientFlux(tuple(species), height, gradient, flux, np.minimum(low, flux), np.maximum(high, flux))
+
+
+SLAB_ANGSTROM = 3.0
+"""Of the composition profile whose gradient is taken."""
+
+
+N_SAMPLES = 2000
+"""Of the Monte Carlo over L_ij."""
+
+
+def driven_by_gradients(
+    frames: FrameSource,
+    onsager: OnsagerResult,
+    interfaces: Sequence[Interface],
+    temperature_K: float,
+) -> Mapping[str, Any]:
+    """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
+    profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
+    edges = profile.bin_edges_angstrom
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
+    gradient = periodic_gradient_eV_per_angstrom(edges, density, temperature_K)
+    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
+    answer = {}
+    for interface in interfaces:
+        sign = towards_electrolyte(interface)
+        rows = []
+        for plane, height in (
+            (BEGIN, interface.electrode_side_angstrom),
+            (END, interface.electrolyte_side_angstrom),
+        ):
+            slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
+            for row, species in enumerate(found.species):
+                ends = sorted(
+                    (
+                        sign * float(found.lower_atoms_per_nm2_ps[row, slab]),
+                        sign * float(found.upper_atoms_per_nm2_ps[row, slab]),
+                    )
+                )
+                value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
+                rows.append(
+                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Interval(value, *ends)}
+                )
+        answer[interface.name] = rows
+    return answer

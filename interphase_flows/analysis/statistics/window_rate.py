@@ -18,7 +18,7 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky
 from scipy.stats import t as student
 
-from interphase_flows.analysis.geometry.frames import FloatArray
+from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
 from interphase_flows.exceptions import AnalysisError
 

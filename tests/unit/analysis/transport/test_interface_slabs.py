@@ -6,8 +6,8 @@ import pytest
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.interfaces.slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.transport.transport import transport_answer
 from interphase_flows.exceptions import AnalysisError
 

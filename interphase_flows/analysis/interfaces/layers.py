@@ -1,0 +1,56 @@
+"""Heights that move with the anions, and the layer of an interphase in a frame."""
+
+import numpy as np
+
+from interphase_flows.analysis.array_types import BoolArray
+from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.slices import circular_mean, heights
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.exceptions import AnalysisError
+
+
+class Heights:
+    """Heights in a frame of reference that moves with the anions, which are in its middle.
+
+    Parameters
+    ----------
+    anions
+        Atoms to follow, (n_atoms,).
+    positions, cell
+        First frame.
+    """
+
+    def __init__(self, anions: BoolArray, positions: np.ndarray, cell: np.ndarray) -> None:
+        self._anions = anions
+        along = heights(positions, cell)[anions]
+        self._start = float(along.mean())
+        try:
+            middle = circular_mean(along)
+        except AnalysisError:  # they fill the cell evenly
+            middle = 0.5
+        self._zero = middle - 0.5
+        self.period_angstrom = float(face_distances(cell)[2])
+
+    def zero(self, positions: np.ndarray, cell: np.ndarray) -> float:
+        """Return the fraction of the cell at which heights begin in a frame."""
+        moved = float(heights(positions, cell)[self._anions].mean()) - self._start
+        return self._zero + moved
+
+
+def layer_of(
+    interface: Interface, frame: int, period_angstrom: float, drift: float
+) -> tuple[float, float] | None:
+    """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
+
+    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
+    fraction of the cell: boundaries are found without it, atoms have it.
+    """
+    row = frame - interface.first_frame
+    if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:
+        return None
+    ends = (
+        float(interface.electrode_side_angstrom[row]) / period_angstrom,
+        float(interface.electrolyte_side_angstrom[row]) / period_angstrom,
+    )
+    low, thick = min(ends) + drift, abs(ends[1] - ends[0])
+    return (low % 1.0, low % 1.0 + thick) if 0 < thick < 1 else None
