@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
+from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt
 from interphase_flows.units import KB_EV_PER_K
 
@@ -32,14 +32,14 @@ def drawn(random: np.random.Generator, matrix: np.ndarray, n_independent: int) -
     for i, each in enumerate(diagonal):
         lower[i, i] = each / (1 + relative)
         upper[i, i] = each / (1 - relative) if relative < 1 else np.inf
-    return Estimate(value, error, lower, upper)
+    return Estimate(value, lower, upper, standard_error=error)
 
 
 def exact(matrix: np.ndarray, relative: float = 0.01) -> Estimate:
     """A matrix as it is, with small errors."""
     diagonal = np.diag(matrix)
     error = relative * np.sqrt(np.outer(diagonal, diagonal))
-    return Estimate(matrix, error, matrix - 2 * error, matrix + 2 * error)
+    return Estimate(matrix, matrix - 2 * error, matrix + 2 * error, standard_error=error)
 
 
 def exact_points(temperatures_K, **truth) -> list[MeasuredAt]:

@@ -9,7 +9,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.analysis.pipeline.plain import plain
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.study import (
     CellMeasurement,
     ProfileOfInterphase,
@@ -110,9 +110,9 @@ def _measurement(cell: AnalysisDoc) -> CellMeasurement:
     if found is not None:
         # an upper end that is not finite is stored as none
         onsager = Estimate(
-            **{
+            **{  # type: ignore[arg-type]
                 name: np.array([[np.inf if x is None else x for x in row] for row in found[name]])
-                for name in ("value", "standard_error", "lower", "upper")
+                for name in ("value", "lower", "upper", "standard_error")
             }
         )
     names = ("run_id", "x_electrode", "temperature_K", "refusal", "n_looks", "n_above_select", "n_above_stop")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pymatgen.core import Composition, Element
 
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.reactions import ReactionPrediction
 
@@ -27,7 +27,7 @@ class PhaseComparison:
 
     phase: str
     predicted: float
-    found: Interval
+    found: Estimate
     """Bounds are nan if the share has no interval."""
     agreement: Agreement
 
@@ -87,7 +87,7 @@ def predicted_element_shares(line: MixingLine, x_electrode: float, element: str)
 
 
 def compare_phases(
-    predicted: Mapping[str, float], found: Mapping[str, Interval], *, least_share: float = 0.02
+    predicted: Mapping[str, float], found: Mapping[str, Estimate], *, least_share: float = 0.02
 ) -> tuple[PhaseComparison, ...]:
     """Put the predicted and the found shares of the same atoms side by side, the most predicted first.
 
@@ -107,7 +107,7 @@ def compare_phases(
     AnalysisError
         A share lies outside 0 to 1.
     """
-    none = Interval(0.0, 0.0, 0.0)
+    none = Estimate(0.0, 0.0, 0.0)
     rows = []
     for name in {*predicted, *found}:
         share, seen = predicted.get(name, 0.0), found.get(name, none)
@@ -117,7 +117,7 @@ def compare_phases(
     return tuple(sorted(rows, key=lambda row: (-row.predicted, -row.found.value, row.phase)))
 
 
-def _agreement(predicted: float, found: Interval, least_share: float) -> Agreement:
+def _agreement(predicted: float, found: Estimate, least_share: float) -> Agreement:
     lower, upper = (found.lower, found.upper) if found.is_known else (found.value, found.value)
     if lower < least_share < upper:
         return "undecided"

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from pymatgen.core import Composition
 
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.electrochemical_window import stability_window
 from interphase_flows.thermodynamics.hull import PhaseEnergies, formula_units, lowest_polymorphs
@@ -30,9 +30,9 @@ class KinkError:
 
     x_electrode: Fraction
     reaction: str
-    energy_eV_per_atom: Interval
+    energy_eV_per_atom: Estimate
     """Of this reaction, whether or not a sample's hull has it."""
-    energy_eV_per_formula_unit: Interval
+    energy_eV_per_formula_unit: Estimate
     share_of_samples: float
     """Of the samples whose hull predicts exactly this reaction."""
 
@@ -45,13 +45,13 @@ class PredictionErrors:
     kinks: tuple[KinkError, ...]
     other_reactions: dict[str, float]
     """Reactions that are kinks in some samples only -> share of the samples."""
-    driving_force_eV_per_atom: Interval
+    driving_force_eV_per_atom: Estimate
     """Of the strongest reaction of each sample, whichever it is."""
-    above_hull_eV_per_atom: Interval
+    above_hull_eV_per_atom: Estimate
     share_on_hull: float
     """Of the samples in which the electrolyte is stable."""
-    reduction_v: Interval | None
-    oxidation_v: Interval | None
+    reduction_v: Estimate | None
+    oxidation_v: Estimate | None
     """None if no window was asked for, or the electrolyte has none of the element."""
 
 
@@ -181,7 +181,7 @@ def _atoms_of(kink: Kink) -> float:
     return kink.energy_eV_per_formula_unit / kink.energy_eV_per_atom
 
 
-def _interval(value: float, samples: np.ndarray) -> Interval:
+def _interval(value: float, samples: np.ndarray) -> Estimate:
     """Return the interval of the finite samples."""
     lower, upper = np.nanpercentile(samples, TAILS_PERCENT)
-    return Interval(float(value), float(lower), float(upper))
+    return Estimate(float(value), float(lower), float(upper))

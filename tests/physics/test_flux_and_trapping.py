@@ -10,7 +10,7 @@ from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.interfaces.plane_flux import crossings
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, kinetic_trapping
 from interphase_flows.analysis.speciation.reaction_graph import debounced
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.survival import Lifetimes, lifetimes, restricted_mean_ps, survival
 from interphase_flows.analysis.statistics.window_rate import window_rate
 from interphase_flows.analysis.transport import onsager_matrix
@@ -89,7 +89,7 @@ def walkers_in_a_layer(diffusion, seed, *, width=8.0, n_atoms=150, n_frames=600,
 def expectation(diffusion, *, relative_error=0.1, width=8.0):
     density = 0.02
     value = diffusion * density / (KB_EV_PER_K * TEMPERATURE_K)
-    onsager = Interval(value, value * (1 - relative_error), value * (1 + relative_error))
+    onsager = Estimate(value, value * (1 - relative_error), value * (1 + relative_error))
     return ExpectedEscape(onsager, density, width, TEMPERATURE_K)
 
 

@@ -20,7 +20,7 @@ from interphase_flows.analysis.growth.least_squares import LawFit, fit_law, fit_
 from interphase_flows.analysis.growth.model_selection import DECISIVE, LawScore, rivals_of_the_best, scores_of
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 LAWS: tuple[Law, ...] = (
@@ -48,7 +48,7 @@ class LawEstimate:
 
     law: str
     equation: str
-    parameters: Mapping[str, Interval]
+    parameters: Mapping[str, Estimate]
     """By name, with units; 95 % intervals by block bootstrap."""
     block_frames: int
     """Frames of a block of the bootstrap."""
@@ -205,7 +205,7 @@ def _decided(
         return UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in BIC"
     if slope is None:
         return names[0], f"every other law as simple is worse by more than {DECISIVE:g} in BIC"
-    change = slope.parameters[f"rate_{unit}_per_ps"].upper_bound_of_size * length_ps
+    change = slope.parameters[f"rate_{unit}_per_ps"].largest_magnitude * length_ps
     if change > smallest_change:
         return UNDECIDED, f"no growth is seen, but {change:.2g} {unit} over the series are not excluded"
     return names[0], f"growth by more than {change:.2g} {unit} over the series is excluded"
@@ -228,7 +228,7 @@ def _estimate(
         law=law.name,
         equation=law.equation,
         parameters={
-            name: Interval(float(fit.parameters[i]), float(lower[i]), float(upper[i]))
+            name: Estimate(float(fit.parameters[i]), float(lower[i]), float(upper[i]))
             for i, name in enumerate(law.parameter_names(unit))
         },
         block_frames=per_point

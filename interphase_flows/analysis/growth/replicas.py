@@ -14,7 +14,7 @@ import numpy as np
 from interphase_flows.analysis.growth.kinetics import LEAST_INDEPENDENT, UNDECIDED, GrowthKinetics
 from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.model_selection import DECISIVE, LawScore, rivals_of_the_best
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS, between_replicas
 from interphase_flows.exceptions import AnalysisError
 
@@ -26,7 +26,7 @@ class PooledKinetics:
     decision: str
     """Name of the law, or ``undecided``."""
     reason: str
-    parameters: Mapping[str, Mapping[str, Interval]]
+    parameters: Mapping[str, Mapping[str, Estimate]]
     """By law (the chosen one, or all that cannot be told apart), then by name with units."""
     scores: tuple[LawScore, ...]
     """Every law that fits all replicas, by rising summed BIC; parameters are means."""

@@ -19,7 +19,7 @@ from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, window_rate
 
 BEGIN, END = "electrode side", "electrolyte side"
@@ -83,7 +83,7 @@ def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, 
     return rows
 
 
-def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Interval:
+def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Estimate:
     if len(time_ps) < LEAST_FRAMES:
-        return Interval(float((passed[-1] - passed[0]) / (time_ps[-1] - time_ps[0])), np.nan, np.nan)
+        return Estimate(float((passed[-1] - passed[0]) / (time_ps[-1] - time_ps[0])), np.nan, np.nan)
     return window_rate(time_ps, passed, event=atom).interval()

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.passivation.history import InterphaseHistory
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.statistics.window_rate import window_rate
 
@@ -34,10 +34,10 @@ class PooledRate:
         degrees = self.n_replicas - 1 if self.between else self.n_points - 2
         return float(student.ppf(0.5 + confidence / 2, degrees)) * (self.between or self.within)
 
-    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+    def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the rate with its interval."""
         half = self.half(confidence)
-        return Interval(self.rate, self.rate - half, self.rate + half)
+        return Estimate(self.rate, self.rate - half, self.rate + half)
 
     def differs_from_zero(self) -> bool:
         """Return whether the noise within the replicas cannot make such a rate."""

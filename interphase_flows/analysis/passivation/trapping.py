@@ -23,7 +23,7 @@ import numpy as np
 from scipy.stats import norm
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.survival import (
     Lifetimes,
     SurvivalCurve,
@@ -63,7 +63,7 @@ class ExpectedEscape:
         A number that must be positive is not, or L_PP has no interval.
     """
 
-    onsager_per_eV_angstrom_ps: Interval
+    onsager_per_eV_angstrom_ps: Estimate
     density_per_angstrom3: float
     width_angstrom: float
     temperature_K: float
@@ -77,11 +77,11 @@ class ExpectedEscape:
             raise AnalysisError(f"L_PP = {onsager} has no interval; use a window long enough to give one")
 
     @property
-    def diffusion_angstrom2_per_ps(self) -> Interval:
+    def diffusion_angstrom2_per_ps(self) -> Estimate:
         """D = kB T L_PP / c_P, Å²/ps."""
         factor = KB_EV_PER_K * self.temperature_K / self.density_per_angstrom3
         onsager = self.onsager_per_eV_angstrom_ps
-        return Interval(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
+        return Estimate(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
 
     def surviving_share(
         self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
@@ -127,11 +127,11 @@ class Trapping:
     reason: str
     horizon_ps: float
     """Age up to which lifetimes are compared."""
-    observed_ps: Interval
+    observed_ps: Estimate
     """Mean lifetime up to the horizon."""
-    expected_ps: Interval
+    expected_ps: Estimate
     """The same without cross terms, from the interval of L_PP."""
-    ratio: Interval
+    ratio: Estimate
     """Observed over expected."""
     curve: SurvivalCurve
 
@@ -206,7 +206,7 @@ def _resampled_mean(lives: Lifetimes, horizon_ps: float, random: np.random.Gener
     return restricted_mean_ps(survival(again), horizon_ps)
 
 
-def _interval(value: float, samples: FloatArray) -> Interval:
+def _interval(value: float, samples: FloatArray) -> Estimate:
     tail = 50 * (1 - CONFIDENCE)
     lower, upper = np.percentile(samples, [tail, 100 - tail])
-    return Interval(value, float(lower), float(upper))
+    return Estimate(value, float(lower), float(upper))

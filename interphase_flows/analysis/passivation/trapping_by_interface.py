@@ -30,7 +30,7 @@ from interphase_flows.analysis.speciation.anion_species import AnionChemistry, c
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
 from interphase_flows.analysis.speciation.reaction_graph import debounced
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.survival import lifetimes
 from interphase_flows.analysis.transport.interface_slabs import common_frames, slabs_between
 from interphase_flows.analysis.transport.onsager import Question
@@ -154,7 +154,7 @@ def _judged(
         )
     row = result.species.index(former)
     free = result.constraint_free[row]
-    onsager = Interval(float(free.value), float(free.lower), float(free.upper))
+    onsager = Estimate(float(free.value), float(free.lower), float(free.upper))
     if not onsager.value > 0 or not onsager.is_known:
         raise AnalysisError(
             f"L of {former} in the interphase along the normal is {onsager} 1/(eV Å ps) with the momentum constraint "

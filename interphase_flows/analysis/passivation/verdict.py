@@ -18,7 +18,7 @@ import numpy as np
 from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
 from interphase_flows.analysis.passivation.replica_rate import PooledRate, pooled_rate
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
@@ -36,17 +36,17 @@ State = Literal["growing", "passivated", "depleted", "undecided"]
 class RateCheck:
     """One quantity against its epsilon; Å/ps for the thickness, atoms/(nm² ps) for species."""
 
-    initial_peak_per_ps: Interval
+    initial_peak_per_ps: Estimate
     epsilon_per_ps: float
     epsilon_is_of: str
     """The quantity whose peak epsilon is a share of: its own, unless it never was different from zero."""
-    windows_per_ps: tuple[Interval, Interval]
+    windows_per_ps: tuple[Estimate, Estimate]
     """Its rate in the last two windows."""
 
     @property
     def is_below(self) -> tuple[bool, bool]:
         """Whether the interval of each window is within ± epsilon."""
-        first, second = (w.upper_bound_of_size < self.epsilon_per_ps for w in self.windows_per_ps)
+        first, second = (w.largest_magnitude < self.epsilon_per_ps for w in self.windows_per_ps)
         return first, second
 
 

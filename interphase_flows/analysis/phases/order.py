@@ -14,7 +14,7 @@ from interphase_flows.analysis.geometry.freud_boxes import centred, freud_box
 from interphase_flows.analysis.geometry.neighbours import repeated
 from interphase_flows.analysis.phases.translational_order import translational_order
 from interphase_flows.analysis.speciation.element_roles import Roles
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 
 R_MAX_ANGSTROM, R_TAU_ANGSTROM, BIN_ANGSTROM = 8.0, 7.0, 0.1
 N_WINDOWS = 12
@@ -106,16 +106,16 @@ class OrderSeries:
         limit = R_TAU_ANGSTROM * self._density[name][0] ** (1 / 3)
         return translational_order(mean, density, largest_reduced_distance=limit)
 
-    def _change(self, name: str) -> Interval:
+    def _change(self, name: str) -> Estimate:
         """Change from the first to the last window: its error by the jackknife over the frames of both."""
         rows = [self._rows(each) for each in self._windows()[[0, -1]]]
         start, end = (self._tau(name, mine) for mine in rows)
         fewest = min(len(mine) for mine in rows)
         if len(self._windows()) < 2 or fewest < LEAST_JACKKNIFED:
-            return Interval(end - start, np.nan, np.nan)
+            return Estimate(end - start, np.nan, np.nan)
         variance = 0.0
         for mine in rows:
             without = np.array([self._tau(name, mine[mine != each]) for each in mine])
             variance += (len(mine) - 1) * float(without.var())
         half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, 2 * (fewest - 1))) * np.sqrt(variance)
-        return Interval(end - start, end - start - half, end - start + half)
+        return Estimate(end - start, end - start - half, end - start + half)

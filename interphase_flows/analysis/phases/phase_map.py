@@ -15,7 +15,7 @@ from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiency,
 )
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 SLAB_ANGSTROM = 2.5
@@ -143,7 +143,7 @@ class PhaseMap:
         }
 
 
-def mean_with_interval(series: FloatArray) -> Interval:
+def mean_with_interval(series: FloatArray) -> Estimate:
     """Return the mean of a share over correlated frames, with its interval within 0 to 1.
 
     By Student's t for as many independent frames as the series is worth: it holds for the few frames there are, where a
@@ -153,10 +153,10 @@ def mean_with_interval(series: FloatArray) -> Interval:
     series = np.asarray(series, dtype=float)
     n, mean = len(series), float(series.mean())
     if n < LEAST_LABELLED:
-        return Interval(mean, np.nan, np.nan)
+        return Estimate(mean, np.nan, np.nan)
     independent = n / statistical_inefficiency(series - mean)
     variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
     half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(
         variance / independent
     )
-    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half))
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))

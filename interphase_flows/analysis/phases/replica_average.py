@@ -10,7 +10,7 @@ from interphase_flows.analysis.phases.bond_networks import network_in_words
 from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.speciation.anion_history import FORMERS, LIGANDS
 from interphase_flows.analysis.speciation.reaction_graph import ReactionGraph
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import between_replicas
 from interphase_flows.exceptions import AnalysisError
 
@@ -82,11 +82,11 @@ def _by_name(replicas: Sequence[Mapping[str, float]], highest: float = np.inf) -
     return {name: _within([each.get(name, 0.0) for each in replicas], highest) for name in names}
 
 
-def _within(values: Sequence[float], highest: float = np.inf) -> Interval:
+def _within(values: Sequence[float], highest: float = np.inf) -> Estimate:
     """Mean over replicas; its interval ends where counts and shares do."""
     found = between_replicas(values)
     # numpy keeps nan: one replica has no interval
-    return Interval(found.value, float(np.maximum(0.0, found.lower)), float(np.minimum(highest, found.upper)))
+    return Estimate(found.value, float(np.maximum(0.0, found.lower)), float(np.minimum(highest, found.upper)))
 
 
 def _reactions(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _mean_diameter(replicas: Sequence[Mapping[str, Any]]) -> Interval:
+def _mean_diameter(replicas: Sequence[Mapping[str, Any]]) -> Estimate:
     """Mean over the replicas that have domains: where there are none, there is no size."""
     sizes = [each["mean_diameter_angstrom"] for each in replicas if each["n_domains"]]
-    return _within(sizes) if sizes else Interval(np.nan, np.nan, np.nan)
+    return _within(sizes) if sizes else Estimate(np.nan, np.nan, np.nan)

@@ -10,7 +10,7 @@ from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.growth.kinetics import GrowthKinetics, LawEstimate
 from interphase_flows.analysis.growth.model_selection import LawScore
 from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 
 
 def plain(value: Any) -> Any:
@@ -28,9 +28,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def interval_of(values: Mapping[str, Any]) -> Interval:
+def interval_of(values: Mapping[str, Any]) -> Estimate:
     """Return an interval from its plain form; None is nan."""
-    return Interval(
+    return Estimate(
         *(np.nan if values[name] is None else values[name] for name in ("value", "lower", "upper"))
     )
 

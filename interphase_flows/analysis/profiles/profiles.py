@@ -25,7 +25,7 @@ from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_A
 from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.statistics.block_means import BlockMeans, TimeBlocks, block_means
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 
 SLICE_ANGSTROM = 1.5
@@ -184,8 +184,8 @@ def _told(shells: Sequence[Shell], whole: BlockMeans) -> list[dict[str, Any]]:
             "name": each.name,
             "centre": each.centre,
             "cutoffs_angstrom": dict(each.cutoffs_angstrom),
-            "start": Interval(*(float(x[0, row]) for x in whole)),
-            "end": Interval(*(float(x[-1, row]) for x in whole)),
+            "start": Estimate(*(float(x[0, row]) for x in whole)),
+            "end": Estimate(*(float(x[-1, row]) for x in whole)),
         }
         for row, each in enumerate(shells)
     ]

@@ -17,7 +17,7 @@ from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiencies,
 )
-from interphase_flows.analysis.statistics.interval import CONFIDENCE
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE
 
 MOST_BLOCKS = 6
 LEAST_SAMPLES = 5

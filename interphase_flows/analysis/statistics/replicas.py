@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -66,12 +66,12 @@ def over_replicas(values: Sequence[ArrayLike]) -> ReplicaBand:
 LEAST_REPLICAS = 3
 
 
-def between_replicas(values: ArrayLike) -> Interval:
+def between_replicas(values: ArrayLike) -> Estimate:
     """Return the mean of a number over replicas with its interval by Student's t, (n_replicas,)."""
     numbers = np.asarray(values, dtype=float)
     n = len(numbers)
     mean = float(numbers.mean())
     if n < 2:
-        return Interval(mean, math.nan, math.nan)
+        return Estimate(mean, math.nan, math.nan)
     half = float(student.ppf(0.5 + CONFIDENCE / 2, n - 1) * numbers.std(ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half)
+    return Estimate(mean, mean - half, mean + half)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import CensoredData, ecdf
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -44,7 +44,7 @@ class SurvivalCurve:
     """(n_ages,), of the 95 % interval."""
     upper: FloatArray
     """(n_ages,)."""
-    median_ps: Interval
+    median_ps: Estimate
     """Age to which half survive; infinite where the trajectory does not show it."""
     n_stretches: int
     n_ended: int
@@ -145,7 +145,7 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
         lower=lower,
         upper=upper,
         # where the steps of the curve and of its bounds pass one half: Brookmeyer and Crowley (1982)
-        median_ps=Interval(*(_passes_half(age, each) for each in (share, lower, upper))),
+        median_ps=Estimate(*(_passes_half(age, each) for each in (share, lower, upper))),
         n_stretches=int(seen.sum()),
         n_ended=int(ended.sum()),
     )

@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve, cholesky
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10
@@ -39,10 +39,10 @@ class WindowRate:
     standard_error_per_ps: float
     n_points: int
 
-    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+    def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         """Return the slope's interval by Student's t."""
         half = self.standard_error_per_ps * float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
-        return Interval(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
+        return Estimate(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How ions move: Onsager coefficients with errors, reference frames, windows and slabs."""
 
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
 from interphase_flows.analysis.transport.cross_displacement import cross_displacement
 from interphase_flows.analysis.transport.onsager import onsager_matrix

@@ -11,12 +11,12 @@ Transference numbers are those of the result's frame.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
@@ -69,15 +69,14 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
     charges = np.array([charges_e[symbol] for symbol in result.species], dtype=float)
     if not charges.any():
         raise AnalysisError("every charge is zero: nothing conducts; give charges in units of e")
-    quantile = normal_quantile(result.confidence)
     to_S_per_m = S_PER_M_PER_E2_PER_EV_ANGSTROM_PS / result.kT_volume_eV_angstrom3
     total = result.statistics.combined(charges[None]).estimate(result.confidence)[0, 0]
-    conductivity = Estimate(
-        np.maximum(total.value, 0.0), total.standard_error, total.lower, total.upper
-    ).scaled(to_S_per_m)
+    conductivity = replace(total, value=np.maximum(total.value, 0.0)).scaled(to_S_per_m)
     squares = charges**2
-    independent = symmetric(
-        squares @ result.self_part.value, np.hypot.reduce(squares * result.self_part.standard_error), quantile
+    independent = Estimate.symmetric(
+        squares @ result.self_part.value,
+        np.hypot.reduce(squares * result.self_part.standard_error),
+        confidence=result.confidence,
     ).scaled(S_PER_M_PER_E2_PER_EV_ANGSTROM_PS)
     return IonicConduction(
         species=result.species,
@@ -85,16 +84,15 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
         net_charge_e=float(charges @ result.n_atoms),
         conductivity_S_per_m=conductivity,
         nernst_einstein_S_per_m=independent,
-        transference=_transference(result, charges, bool(conductivity.lower > 0), quantile),
+        transference=_transference(result, charges, bool(conductivity.lower > 0)),
         haven_ratio=_ratio(independent, conductivity),
     )
 
 
-def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool, quantile: float) -> Estimate:
+def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool) -> Estimate:
     """Propagate the covariance of the rates to first order."""
     if not resolved:
-        nothing = np.full(len(charges), np.nan)
-        return Estimate(nothing, nothing, nothing, nothing)
+        return Estimate.unknown(np.full(len(charges), np.nan))
     statistics = result.statistics
     products = np.outer(charges, charges)
     shares = (products * statistics.rate_angstrom2_per_ps).sum(axis=1)
@@ -103,7 +101,9 @@ def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool, qu
     covariance = np.einsum("ij,kl,ijkl->ik", products, products, statistics.covariance)
     gradient = (np.eye(len(charges)) - (shares / total)[:, None]) / total
     variance = np.einsum("ai,ik,ak->a", gradient, covariance, gradient)
-    return symmetric(shares / total, np.sqrt(np.maximum(variance, 0.0)), quantile)
+    return Estimate.symmetric(
+        shares / total, np.sqrt(np.maximum(variance, 0.0)), confidence=result.confidence
+    )
 
 
 def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
@@ -112,7 +112,7 @@ def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
         lower = np.array(
             max(float(numerator.lower), 0.0) / denominator.upper if denominator.upper > 0 else 0.0
         )
-        return Estimate(np.array(np.nan), np.array(np.nan), lower, np.array(np.inf))
+        return Estimate(np.array(np.nan), lower, np.array(np.inf), standard_error=np.array(np.nan))
     value = numerator.value / denominator.value
     own = (numerator.upper - numerator.value) / numerator.value
     fall = np.hypot(np.log(denominator.upper / denominator.value), own)
@@ -120,4 +120,4 @@ def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     relative = np.hypot(
         numerator.standard_error / numerator.value, denominator.standard_error / denominator.value
     )
-    return Estimate(value, value * relative, value * np.exp(-fall), value * np.exp(rise))
+    return Estimate(value, value * np.exp(-fall), value * np.exp(rise), standard_error=value * relative)

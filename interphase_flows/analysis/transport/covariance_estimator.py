@@ -31,13 +31,13 @@ tau            ``step_ps``
 =============  ==========================
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 
 SCATTER_LAGS = 2
 """Terms of the sum are correlated over so many steps."""
@@ -137,11 +137,11 @@ class StepStatistics:
         lower end is not below zero.
         """
         quantile = normal_quantile(confidence)
-        whole = symmetric(self.rate_angstrom2_per_ps, self.standard_error, quantile)
+        whole = Estimate.symmetric(self.rate_angstrom2_per_ps, self.standard_error, confidence=confidence)
         lower, upper = whole.lower.copy(), whole.upper.copy()
         for i in range(len(lower)):
             lower[i, i], upper[i, i] = self._score_interval(i, quantile)
-        return Estimate(whole.value, whole.standard_error, lower, upper)
+        return replace(whole, lower=lower, upper=upper)
 
     def _scatter_variance(self) -> FloatArray:
         """Variance of the rates from the scatter of their terms over time, (n_species, n_species)."""

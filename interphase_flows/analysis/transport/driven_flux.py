@@ -22,7 +22,7 @@ from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, towards_electrolyte
 from interphase_flows.analysis.profiles.composition import composition_profile
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import ANGSTROM2_PER_NM2, KB_EV_PER_K
@@ -196,7 +196,7 @@ def driven_by_gradients(
                 )
                 value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
                 rows.append(
-                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Interval(value, *ends)}
+                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Estimate(value, *ends)}
                 )
         answer[interface.name] = rows
     return answer

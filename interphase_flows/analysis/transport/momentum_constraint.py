@@ -25,7 +25,7 @@ Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to corre
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.reference_frames import coefficients_in_frame
 
 
@@ -89,9 +89,7 @@ def constraint_taken_out(
     own = np.diag(matrix) ** 2
     seen = own > 1e-9
     factor = np.divide(1.0, own, out=np.full(len(own), np.nan), where=seen)
-    return Estimate(
-        alone.value * factor, alone.standard_error * factor, alone.lower * factor, alone.upper * factor
-    )
+    return alone.scaled(factor)
 
 
 def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantile: float) -> Estimate:
@@ -100,7 +98,8 @@ def difference(measured: Estimate, value: FloatArray, error: FloatArray, quantil
     shifted = measured.value - value
     return Estimate(
         shifted,
-        np.hypot(measured.standard_error, error),
         shifted - np.hypot(below, quantile * error),
         shifted + np.hypot(above, quantile * error),
+        measured.confidence,
+        standard_error=np.hypot(measured.standard_error, error),
     )

@@ -5,14 +5,14 @@ the reduction, `coarse_graining` for the step, `covariance_estimator` for the nu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.coarse_graining import MIN_SAMPLES, choose_step, given_step
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
@@ -193,10 +193,12 @@ def window_result(
     per_rate = 1.0 / (KB_EV_PER_K * question.temperature_K * volume_angstrom3)
     rates = statistics.estimate(question.confidence)
     value, smallest = _positive_semidefinite(rates.value)
-    shown = Estimate(
-        value, rates.standard_error, np.minimum(rates.lower, value), np.maximum(rates.upper, value)
+    shown = replace(
+        rates, value=value, lower=np.minimum(rates.lower, value), upper=np.maximum(rates.upper, value)
     )
-    self_part = symmetric(counts[rows] * own[rows], counts[rows] * own_error[rows], quantile)
+    self_part = Estimate.symmetric(
+        counts[rows] * own[rows], counts[rows] * own_error[rows], confidence=question.confidence
+    )
     among = np.ix_(rows, rows)
     diagonal = rates[np.arange(len(rows)), np.arange(len(rows))]
     error = diagonal.standard_error
@@ -232,8 +234,10 @@ def window_result(
         constraint_free=free[rows].scaled(per_rate),
         second_opinion=second * per_rate,
         self_step_ps=self_frames * motion.interval_ps,
-        self_diffusion_angstrom2_per_ps=symmetric(own[rows], own_error[rows], quantile),
-        advection_angstrom_per_ps=_advection(statistics, counts[rows], quantile),
+        self_diffusion_angstrom2_per_ps=Estimate.symmetric(
+            own[rows], own_error[rows], confidence=question.confidence
+        ),
+        advection_angstrom_per_ps=_advection(statistics, counts[rows], question.confidence),
         frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
         axes=normal_axes(motion.cell_angstrom)[axes],
         half_window_z=z,
@@ -279,11 +283,13 @@ def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> 
     return np.divide(apart, error, out=np.zeros(len(apart)), where=error > 0)
 
 
-def _advection(statistics: StepStatistics, counts: IntArray, quantile: float) -> Estimate:
+def _advection(statistics: StepStatistics, counts: IntArray, confidence: float) -> Estimate:
     """Return the mean velocity of each species, (n_species, n_axes), Å/ps."""
     per_atom = counts[:, None] * statistics.step_ps
-    return symmetric(
-        statistics.drift_angstrom / per_atom, statistics.drift_error_angstrom / per_atom, quantile
+    return Estimate.symmetric(
+        statistics.drift_angstrom / per_atom,
+        statistics.drift_error_angstrom / per_atom,
+        confidence=confidence,
     )
 
 

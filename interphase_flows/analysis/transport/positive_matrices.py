@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
+from interphase_flows.analysis.statistics.estimate import Estimate
 
 MOST_LOG = 300.0
 """Of |ln L_ii|: an error that is extrapolated far may be beyond what a number holds."""
@@ -75,7 +75,7 @@ def estimate_of(value: FloatArray, drawn: FloatArray, confidence: float) -> Esti
     tail = 50.0 * (1.0 - confidence)
     lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
     lower, upper = np.minimum(lower, value), np.maximum(upper, value)
-    return Estimate(value, (upper - lower) / (2.0 * normal_quantile(confidence)), lower, upper)
+    return Estimate(value, lower, upper, confidence)
 
 
 def combined(log_diagonal: FloatArray, correlation: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.summary import bounds
 from interphase_flows.analysis.transport.transport import TransportAnswer
@@ -91,9 +91,9 @@ def over_replicas_of(values: Sequence[Estimate]) -> Estimate:
     mean = stacked.mean(axis=0)
     if n >= LEAST_REPLICAS:
         error = stacked.std(axis=0, ddof=1) / np.sqrt(n)
-        return symmetric(mean, error, float(student.ppf(0.975, n - 1)))
+        return Estimate.symmetric(mean, error, quantile=float(student.ppf(0.975, n - 1)))
     errors = np.array([each.standard_error for each in values], dtype=float)
-    return symmetric(mean, np.sqrt((errors**2).sum(axis=0)) / n, normal_quantile(0.95))
+    return Estimate.symmetric(mean, np.sqrt((errors**2).sum(axis=0)) / n)
 
 
 def agreement(values: Sequence[Estimate]) -> FloatArray:
@@ -137,9 +137,8 @@ def _haven(numbers: dict[str, list[Estimate]]) -> Estimate:
     )
     value = free.value / whole.value if whole.value > 0 else np.array(np.nan)
     if not (whole.lower > 0 and free.lower > 0):
-        nothing = np.array(np.nan)
-        return Estimate(value, nothing, nothing, nothing)
+        return Estimate.unknown(value)
     fall = np.hypot(np.log(whole.upper / whole.value), np.log(free.value / free.lower))
     rise = np.hypot(np.log(whole.value / whole.lower), np.log(free.upper / free.value))
     relative = np.hypot(whole.standard_error / whole.value, free.standard_error / free.value)
-    return Estimate(value, value * relative, value * np.exp(-fall), value * np.exp(rise))
+    return Estimate(value, value * np.exp(-fall), value * np.exp(rise), standard_error=value * relative)

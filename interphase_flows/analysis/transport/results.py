@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.coarse_graining import PlateauPoint
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame

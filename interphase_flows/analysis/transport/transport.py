@@ -17,7 +17,7 @@ from interphase_flows.analysis.geometry.progress_frames import CountedFrames
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.analysis.pipeline.unavailable import or_refused
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
 from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.transport.onsager import Question, onsager_matrix
@@ -227,4 +227,4 @@ def trend_of(windows: Sequence[OnsagerWindow]) -> Estimate | None:
     value = np.einsum("t,tij->ij", weights, np.array([each.onsager.value for each in results]))
     errors = np.array([each.onsager.standard_error for each in results])
     error = np.sqrt(np.einsum("t,tij->ij", weights**2, errors**2))
-    return symmetric(value, error, normal_quantile(results[0].confidence))
+    return Estimate.symmetric(value, error, confidence=results[0].confidence)

@@ -7,7 +7,7 @@ import numpy as np
 from pymatgen.core import Composition
 from scipy.stats import t as students_t
 
-from interphase_flows.analysis.statistics.interval import CONFIDENCE, Interval
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import AnalysisError, StructureError
@@ -77,8 +77,8 @@ def _kink(kink: Mapping[str, Any], error: Mapping[str, Any] | None) -> ReactionK
     )
 
 
-def _interval(values: Mapping[str, float] | None) -> Interval | None:
-    return Interval(**values) if values else None
+def _interval(values: Mapping[str, float] | None) -> Estimate | None:
+    return Estimate(**values) if values else None
 
 
 def _window(window: Mapping[str, Any], errors: Mapping[str, Any] | None) -> Window:
@@ -124,10 +124,10 @@ def _comparison(
     return [row for row in compare_phases(predicted, found) if row.agreement != "neither"]
 
 
-def _found(band: SeriesBand, column: int) -> Interval:
+def _found(band: SeriesBand, column: int) -> Estimate:
     """Return the last value with its interval over replicas, by Student's t."""
     value, error = float(band.mean[-1, column]), band.error_of(-1, column)
     if error is None or band.n_replicas < 2:
-        return Interval(value, np.nan, np.nan)
+        return Estimate(value, np.nan, np.nan)
     half = float(students_t.ppf(0.5 + CONFIDENCE / 2, band.n_replicas - 1)) * error
-    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.thermodynamics.predicted_phases import PhaseComparison
 
 
@@ -18,7 +18,7 @@ class ReactionKink:
     energy_eV_per_atom: float
     energy_eV_per_formula_unit: float
     volume_change: float | None = None
-    interval_eV_per_atom: Interval | None = None
+    interval_eV_per_atom: Estimate | None = None
     """95 %; None when the energies carry no error."""
     share_of_samples: float | None = None
     """Of the samples of the energies' errors in which the hull predicts this reaction."""
@@ -36,8 +36,8 @@ class Window:
     """None when there is nothing to oxidise."""
     stages: Sequence[tuple[float, float | None, float, str]]
     """From, to (V; None without end), atoms taken up per formula unit, reaction."""
-    reduction_interval_v: Interval | None = None
-    oxidation_interval_v: Interval | None = None
+    reduction_interval_v: Estimate | None = None
+    oxidation_interval_v: Estimate | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Thermodynamics:
     window: Window | None = None
     n_error_samples: int = 0
     """Samples behind the intervals; 0 when the energies carry no error."""
-    above_hull_interval_eV_per_atom: Interval | None = None
+    above_hull_interval_eV_per_atom: Estimate | None = None
     share_on_hull: float | None = None
     """Of the samples in which the electrolyte is stable."""
     other_reactions: Mapping[str, float] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from importlib import resources
 
 import pytest
 
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.electrochemical_window import ion_charge_of, stability_window
 from interphase_flows.thermodynamics.predicted_phases import (
@@ -202,10 +202,10 @@ def test_phases_found_are_set_beside_phases_predicted():
     rows = compare_phases(
         {"Li3P": 0.7, "LiP": 0.3},
         {
-            "Li3P": Interval(0.2, 0.15, 0.25),
-            "LiP": Interval(0.001, 0.0, 0.004),
-            "Li3PS4": Interval(0.5, nan, nan),
-            "P2S6": Interval(0.03, 0.01, 0.05),
+            "Li3P": Estimate(0.2, 0.15, 0.25),
+            "LiP": Estimate(0.001, 0.0, 0.004),
+            "Li3PS4": Estimate(0.5, nan, nan),
+            "P2S6": Estimate(0.03, 0.01, 0.05),
         },
     )
     assert {row.phase: row.agreement for row in rows} == {

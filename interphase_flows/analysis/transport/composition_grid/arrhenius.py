@@ -21,7 +21,7 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile, symmetric
+from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     LEAST_CELLS,
     covariance_of_cells,
@@ -99,7 +99,7 @@ class ArrheniusFit:
         half = normal_quantile(self.confidence) * error
         with np.errstate(over="ignore"):
             value, lower, upper = np.exp([log, log - half, log + half])
-        return Estimate(value, value * error, lower, upper)
+        return Estimate(value, lower, upper, self.confidence, standard_error=value * error)
 
     def warning_at(self, temperature_K: float) -> str | None:
         """Return what to know before believing `at`, None between the measured temperatures."""
@@ -185,7 +185,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     return ArrheniusFit(
         log_middle=float(line[0]),
         middle_per_eV=middle,
-        activation_energy_eV=symmetric(np.array(line[1]), error, quantile),
+        activation_energy_eV=Estimate.symmetric(np.array(line[1]), error, confidence=confidence),
         covariance=covariance,
         covariance_of_cells=of_cells,
         coldest_K=counted[0],

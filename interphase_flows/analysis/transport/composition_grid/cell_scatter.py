@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
-from interphase_flows.analysis.statistics.array_estimate import normal_quantile
+from interphase_flows.analysis.statistics.estimate import normal_quantile
 
 LEAST_CELLS = 3
 """From which on their scatter is believed, as of replicas."""

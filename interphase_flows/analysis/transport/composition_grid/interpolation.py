@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate, normal_quantile
+from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix import ArrheniusMatrix
 from interphase_flows.analysis.transport.positive_matrices import OnsagerParts
 from interphase_flows.exceptions import AnalysisError

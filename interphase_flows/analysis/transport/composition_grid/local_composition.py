@@ -24,7 +24,7 @@ from scipy.ndimage import convolve1d
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.frames import numbers_of
 from interphase_flows.analysis.profiles.composition import ProfileSeries
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
 from interphase_flows.analysis.transport.driven_flux import periodic_gradient_eV_per_angstrom
 from interphase_flows.analysis.transport.positive_matrices import estimate_of
@@ -202,8 +202,8 @@ def onsager_along_normal(
         refusal = _refusal(grid, x[k], off_line[k], absent)
         refusals.append(refusal)
         if refusal is not None:
-            found.append(Estimate(*[nothing] * 4))
-            fluxes.append(Estimate(*[nothing[0]] * 4))
+            found.append(Estimate.unknown(nothing))
+            fluxes.append(Estimate.unknown(nothing[0]))
             continue
         frame = frame_matrix("barycentric", species, counts[:, k], masses)[:, :-1]
         parts = grid.parts_at(x[k], temperature_K, x_error[k])
@@ -218,8 +218,9 @@ def onsager_along_normal(
 
 
 def _stacked(estimates: Sequence[Estimate]) -> Estimate:
-    names = ("value", "standard_error", "lower", "upper")
-    return Estimate(*(np.stack([getattr(each, name) for each in estimates]) for name in names))
+    names = ("value", "lower", "upper", "standard_error")
+    stacked = {name: np.stack([getattr(each, name) for each in estimates]) for name in names}
+    return Estimate(**stacked, confidence=estimates[0].confidence)
 
 
 def _window(n_slices: float) -> FloatArray:

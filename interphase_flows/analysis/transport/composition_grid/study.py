@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.arrhenius import (
     ArrheniusFit,
     MeasuredAt,

@@ -19,7 +19,7 @@ def test_every_rate_of_a_passivated_interphase_is_below_a_hundredth_of_its_own_p
     assert found.trajectory_needed_ps is None
     check = found.checks["Li"]
     assert check.epsilon_per_ps == pytest.approx(0.01 * check.initial_peak_per_ps.value)
-    assert all(window.upper_bound_of_size < check.epsilon_per_ps for window in check.windows_per_ps)
+    assert all(window.largest_magnitude < check.epsilon_per_ps for window in check.windows_per_ps)
 
 
 def test_a_species_that_never_moved_is_held_to_the_one_that_moved_most():

@@ -8,7 +8,7 @@ from interphase_flows.analysis.phases.crystalline_domains import domains_of, sch
 from interphase_flows.analysis.phases.diffraction_pattern import EndPattern
 from interphase_flows.analysis.phases.order import OrderSeries
 from interphase_flows.analysis.speciation.element_roles import roles_of
-from interphase_flows.analysis.statistics.interval import Interval
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
 from li_p_s import LI_P_S
@@ -147,7 +147,7 @@ def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes
     roles = roles_of(["Li"], ["Li", "P", "S"])
     atoms, rng, n_frames = LI2S * (2, 2, 2), np.random.default_rng(4), 60
 
-    def change(last_spread_angstrom: float) -> Interval:
+    def change(last_spread_angstrom: float) -> Estimate:
         series = OrderSeries(atoms.numbers, roles, n_frames)
         for frame, spread in enumerate(np.linspace(0.2, last_spread_angstrom, n_frames)):
             moved = atoms.positions + rng.normal(0, spread, (len(atoms), 3))

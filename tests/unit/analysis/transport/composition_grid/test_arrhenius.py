@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.statistics.array_estimate import Estimate
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt, arrhenius_fit
 from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix import arrhenius_matrix, element
 from interphase_flows.exceptions import AnalysisError
@@ -16,7 +16,7 @@ TEMPERATURES_K = (600.0, 800.0, 1000.0)
 def number(value: float, lower: float | None = None, upper: float | None = None) -> Estimate:
     low = 0.9 * value if lower is None else lower
     high = value / 0.9 if upper is None else upper
-    return Estimate(*(np.array(x) for x in (value, 0.05 * value, low, high)))
+    return Estimate(*(np.array(x) for x in (value, low, high)), standard_error=np.array(0.05 * value))
 
 
 def line(temperature_K: float, energy_eV: float = 0.3) -> float:

@@ -1,0 +1,43 @@
+"""Results of the analysis: base class, and the record of why a part of it is unavailable."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.exceptions import AnalysisError
+
+T = TypeVar("T")
+
+
+class Result(BaseModel):
+    """Base class of the results that documents store: frozen, unknown fields raise, units in the names of fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Unavailable(Result):
+    """Why a trajectory gives no answer to one part of the analysis."""
+
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason}. Hint: {self.hint}" if self.hint else self.reason
+
+
+def or_unavailable(frames: CountedFrames, compute: Callable[[], T]) -> T | Unavailable:
+    """Run one analysis step; return why it is unavailable instead of raising.
+
+    Raises
+    ------
+    AnalysisError
+        A frame cannot be read: then no part of the trajectory can be trusted.
+    """
+    try:
+        return compute()
+    except AnalysisError as error:
+        if frames.damage is not None:
+            raise
+        return Unavailable(reason=str(error))
