@@ -5,14 +5,16 @@ Every operation is such that doing it twice is doing it once, and is repeated wh
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from maggma.core import Sort
 from maggma.stores.mongolike import MongoStore
 from monty.json import jsanitize
+from pymongo import MongoClient
 from pymongo.errors import (
-    AutoReconnect,
     ConfigurationError,
+    ConnectionFailure,
     DuplicateKeyError,
     OperationFailure,
     PyMongoError,
@@ -24,11 +26,11 @@ from interphase_flows.storage.indexes import NOT_ALLOWED, indexes_of, make_index
 from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.retry import patiently
 
-__all__ = ["MongodbStore", "change_document"]
+__all__ = ["MongodbStore", "change_document", "client_arguments", "readable_address_errors", "storage_error"]
 
 _MAX_TRIES = 100
 _SERVER_TIMEOUT_MS = 10_000
-_ANSWER_TIMEOUT_MS = 60_000
+_SOCKET_TIMEOUT_MS = 60_000
 _COUNTS = ("tries", "serial")
 
 _Answer = TypeVar("_Answer")
@@ -60,6 +62,8 @@ class MongodbStore(MongoStore):
         If the password cannot be read, or the settings name no MongoDB.
     """
 
+    _coll: Any
+
     def __init__(
         self,
         collection_name: str,
@@ -69,27 +73,14 @@ class MongodbStore(MongoStore):
         **kwargs: Any,
     ):
         settings = _of_this_machine() if settings is None else settings
-        client: dict[str, Any] = {
-            "serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS,
-            "socketTimeoutMS": _ANSWER_TIMEOUT_MS,
-            **settings.client_options,
-        }
-        password = settings.resolve_password()
         super().__init__(
             database=settings.database,
             collection_name=collection_name,
-            host=settings.host,
-            port=settings.port,
-            username=settings.username,
-            password="" if password is None else password.get_secret_value(),
-            auth_source=settings.auth_source,
-            mongoclient_kwargs=client,
-            uri=None if settings.uri is None else settings.uri.get_secret_value(),
+            mongoclient_kwargs=client_arguments(settings),
             key=key,
             **kwargs,
         )
-        self._server = settings.server
-        self._patience_s = settings.patience_s
+        self._settings = settings
         self.read_only = read_only
         self._has_indexes = False
 
@@ -124,19 +115,10 @@ class MongodbStore(MongoStore):
         SettingsError
             If the address cannot be one.
         """
-        try:
-            with warnings.catch_warnings():
-                # an option of the address that the driver does not understand (tls=yes) would be left out
-                warnings.simplefilter("error", UserWarning)
-                super().connect(force_reset)
-        except (PyMongoError, ValueError, TypeError, OSError, UserWarning) as error:
-            # the error's own text may repeat the address; one of the system is of a file of a certificate
-            key = "store.uri" if self.uri is not None else "store"
-            raise SettingsError(
-                f"{key}: not an address of a MongoDB ({type(error).__name__}); write "
-                "mongodb://USER:PASSWORD@HOST:PORT, special characters of user and password as %XX and only "
-                "options that MongoDB has, or set store.host, store.port, store.username and store.options"
-            ) from None
+        if self._coll is None or force_reset:
+            with readable_address_errors(self._settings):
+                client: MongoClient[dict[str, Any]] = MongoClient(**self.mongoclient_kwargs)
+            self._coll = client[self.database][self.collection_name]
 
     def close(self) -> None:
         """Close the client, if there is one."""
@@ -242,30 +224,95 @@ class MongodbStore(MongoStore):
             If the server does not do it.
         """
         try:
-            return patiently(operation, self._server, self._patience_s)
+            return patiently(operation, self._settings.server, self._settings.patience_s)
         except DuplicateKeyError:
             raise
         except PyMongoError as error:
-            raise self._in_words(error) from None
+            raise storage_error(
+                self._settings, f"{self.collection_name} in the database {self.database!r}", error
+            ) from None
 
-    def _in_words(self, error: PyMongoError) -> StorageError:
-        """What went wrong and what to do; not the driver's text, which may hold the address with its password."""
-        where = "store.uri" if self.uri is not None else f"{self.host}:{self.port} (store.host, store.port)"
-        what = f"{self.collection_name} in the database {self.database!r}: MongoDB answered {type(error).__name__}"
-        if isinstance(error, AutoReconnect):
-            mend = f"no server answers at {where}: start it, or mend the address in the settings, then resume"
-        elif isinstance(error, OperationFailure) and error.code in NOT_ALLOWED:
-            mend = (
-                "user or password are wrong, or the user may not write there: mend store.username, the password "
-                f"and store.auth_source (now {self.auth_source!r}) in the settings"
-            )
-        elif isinstance(error, ConfigurationError):
-            mend = f"mend {where} in the settings"
-        else:
-            code = f" {error.code}" if isinstance(error, OperationFailure) else ""
-            mend = f"code{code}: check `store` in the settings and the server's own log"
-        kind = StorageAwayError if isinstance(error, AutoReconnect) else StorageError
-        return kind(f"{what}; {mend}")
+
+def client_arguments(settings: MongodbSettings) -> dict[str, Any]:
+    """Return the arguments of ``pymongo.MongoClient`` for a server.
+
+    Raises
+    ------
+    SettingsError
+        The password cannot be read.
+    """
+    arguments: dict[str, Any] = {
+        "serverSelectionTimeoutMS": _SERVER_TIMEOUT_MS,
+        "socketTimeoutMS": _SOCKET_TIMEOUT_MS,
+        **settings.client_options,
+    }
+    if settings.uri is not None:
+        return {"host": settings.uri.get_secret_value(), **arguments}
+    arguments |= {"host": settings.host, "port": settings.port}
+    if settings.username:
+        password = settings.resolve_password()
+        arguments |= {
+            "username": settings.username,
+            "password": "" if password is None else password.get_secret_value(),
+            "authSource": settings.auth_source or settings.database,
+        }
+    return arguments
+
+
+@contextmanager
+def readable_address_errors(settings: MongodbSettings) -> Iterator[None]:
+    """Translate errors of making a client, whose own text may repeat the address with its password.
+
+    Raises
+    ------
+    SettingsError
+        The address or an option is malformed, or a certificate file cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            # the driver only warns of an option in the address that it does not know (tls=yes), and ignores it
+            warnings.simplefilter("error", UserWarning)
+            yield
+    except (PyMongoError, ValueError, TypeError, OSError, UserWarning) as error:
+        key = "store.uri" if settings.uri is not None else "store"
+        raise SettingsError(
+            f"{key}: not an address of a MongoDB ({type(error).__name__}). Hint: write "
+            "mongodb://USER:PASSWORD@HOST:PORT, with special characters of user and password as %XX and only options "
+            "that MongoDB has, or set store.host, store.port, store.username and store.options"
+        ) from None
+
+
+def storage_error(settings: MongodbSettings, what: str, error: PyMongoError) -> StorageError:
+    """Translate a driver's error, without its own text, which may hold the address with its password.
+
+    Parameters
+    ----------
+    settings
+        Settings of the server.
+    what
+        The collection or database, with which the message begins.
+    error
+        The driver's error.
+    """
+    where = (
+        "store.uri"
+        if settings.uri is not None
+        else f"{settings.host}:{settings.port} (store.host, store.port)"
+    )
+    if isinstance(error, ConnectionFailure):
+        return StorageAwayError(
+            f"{what}: no server answers at {where} ({type(error).__name__}). Hint: start it, or correct the address in "
+            "the settings, then resume"
+        )
+    if isinstance(error, OperationFailure) and error.code in NOT_ALLOWED:
+        reason = "user or password are wrong, or the user may not write there"
+        hint = f"check store.username, the password and store.auth_source (now {settings.auth_source!r})"
+    elif isinstance(error, ConfigurationError):
+        reason, hint = "invalid configuration", f"correct {where} and store.options in the settings"
+    else:
+        code = f" code {error.code}" if isinstance(error, OperationFailure) else ""
+        reason, hint = f"MongoDB failed{code}", "check store in the settings and the log of the server"
+    return StorageError(f"{what}: {reason} ({type(error).__name__}). Hint: {hint}")
 
 
 def change_document(

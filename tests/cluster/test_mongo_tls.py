@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from interphase_flows.exceptions import SettingsError, StorageError
-from interphase_flows.runners.fireworks import launchpad
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage import mongodb
@@ -99,7 +98,6 @@ def test_a_server_whose_certificate_is_not_known_is_not_spoken_to(
 ) -> None:
     """In words, without the password; nor is it spoken to without TLS."""
     monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 300)
-    monkeypatch.setattr(launchpad, "SERVER_TIMEOUT_MS", 300)
     # this process has spoken to the server, and would wait for it
     other = store.model_copy(update={"options": options, "patience_s": 0.0})
     ledger = Ledger.in_mongodb(other)

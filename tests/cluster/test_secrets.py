@@ -17,7 +17,7 @@ from fireworks_jobs import add
 from interphase_flows.cli import main
 from interphase_flows.exceptions import InterphaseError, StorageError
 from interphase_flows.results import CampaignResults
-from interphase_flows.runners.fireworks import firetask, launchpad
+from interphase_flows.runners.fireworks import firetask
 from interphase_flows.runners.fireworks.launchpad import launchpad_database, open_launchpad
 from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.runners.slurm.allocations import allocation_script
@@ -228,7 +228,6 @@ def test_no_command_tells_it_when_the_database_fails(
 ) -> None:
     """Exit code and words, by whichever part of the package asks the database first."""
     monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
-    monkeypatch.setattr(launchpad, "SERVER_TIMEOUT_MS", 100)
     wrong = f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/?authSource=admin"
     if what == "wrong password":
         wrong = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
@@ -291,7 +290,6 @@ WORKERS = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_
 def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of whatever asks the database: with causes and contexts, as a log has them; nor does what is printed of it."""
     monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
-    monkeypatch.setattr(launchpad, "SERVER_TIMEOUT_MS", 100)
     store: dict[str, Any] = {"type": "mongodb", "database": "d", "host": "localhost", "port": 9}
     if form == "uri":
         store = {"type": "mongodb", "uri": f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/"}

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from interphase_flows.exceptions import SettingsError, StorageAwayError, StorageError
+from interphase_flows.exceptions import SettingsError
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.mongodb import client_arguments, readable_address_errors, storage_error
 from interphase_flows.storage.retry import patiently
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ LOST_AFTER_S = 4 * PING_INTERVAL_S
 LOCK_EXPIRES_AFTER_S = 60
 """A worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it."""
 
-SERVER_TIMEOUT_MS = 10_000
-ANSWER_TIMEOUT_MS = 60_000
 CAMPAIGN_FIELD = "spec.campaign"
 ITERATION = "iteration"
 """Of the loop, in the specification of a job that belongs to one."""
@@ -68,37 +67,24 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
 
     from interphase_flows.runners.fireworks.retrying_launchpad import PatientLaunchPad
 
+    arguments = client_arguments(store)
+    with readable_address_errors(store):
+        launchpad = PatientLaunchPad(
+            wait=partial(_wait, store),
+            name=launchpad_database(settings),
+            strm_lvl="WARNING",
+            host=arguments.pop("host"),
+            uri_mode=True,
+            mongoclient_kwargs=arguments,
+        )
     try:
-        client: dict[str, Any] = {
-            "serverSelectionTimeoutMS": SERVER_TIMEOUT_MS,
-            "socketTimeoutMS": ANSWER_TIMEOUT_MS,
-            **store.client_options,
-        }
-        common: dict[str, Any] = {
-            "wait": partial(_wait, store),
-            "name": launchpad_database(settings),
-            "strm_lvl": "WARNING",
-            "mongoclient_kwargs": client,
-        }
-        if store.uri is not None:
-            launchpad = PatientLaunchPad(host=store.uri.get_secret_value(), uri_mode=True, **common)
-        else:
-            password = store.resolve_password()
-            launchpad = PatientLaunchPad(
-                host=store.host,
-                port=store.port,
-                username=store.username or None,
-                password=None if password is None else password.get_secret_value(),
-                authsource=store.auth_source or store.database,
-                **common,
-            )
-        try:
-            _make_ready(launchpad)
-        except BaseException:
-            launchpad.connection.close()
-            raise
-    except (PyMongoError, OSError) as error:  # of the system: a file of a certificate
-        raise in_words(store, error) from None
+        _make_ready(launchpad)
+    except PyMongoError as error:
+        launchpad.connection.close()
+        raise storage_error(store, "FireWorks' database", error) from None
+    except BaseException:
+        launchpad.connection.close()
+        raise
     return launchpad
 
 
@@ -115,7 +101,7 @@ def _wait(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
     try:
         return patiently(operation, store.server, store.patience_s)
     except AutoReconnect as error:
-        raise in_words(store, error) from None
+        raise storage_error(store, "FireWorks' database", error) from None
 
 
 def _configure(silent_after_s: float) -> None:
@@ -136,18 +122,3 @@ def _make_ready(launchpad: "LaunchPad") -> None:
     launchpad.user_indices = [CAMPAIGN_FIELD, "spec._category"]
     launchpad.wf_user_indices = ["metadata.campaign"]
     launchpad.tuneup(bkground=True)
-
-
-def in_words(store: MongodbSettings, error: Exception) -> StorageError:
-    """Return what went wrong and what to do; not the driver's text, which may hold the address with its password."""
-    from pymongo.errors import ConnectionFailure, OperationFailure
-
-    where = "store.uri" if store.uri is not None else f"{store.host}:{store.port} (store.host, store.port)"
-    if isinstance(error, ConnectionFailure):
-        mend = f"no server answers at {where}: start it, or mend the address in the settings"
-    elif isinstance(error, OperationFailure):
-        mend = "user or password are wrong, or the user may not write there: mend store in the settings"
-    else:
-        mend = f"mend {where} and store.options in the settings"
-    kind = StorageAwayError if isinstance(error, ConnectionFailure) else StorageError
-    return kind(f"FireWorks' database: MongoDB answered {type(error).__name__}; {mend}")
