@@ -8,6 +8,7 @@
     │   ├── StructureError            a structure is missing, empty, without a cell
     │   │   └── OverlappingAtomsError two atoms closer than any bond
     │   └── SettingsError             settings of this machine (stores, commands)
+    ├── CampaignFailedError           jobs failed without which a campaign has no result
     ├── ReferenceMethodError          a label could not be computed
     ├── WalltimeReachedError          time ran out; what was done is kept, and the next launch goes on
     ├── LeaseLostError                another process has taken this work over; this one stops
@@ -51,6 +52,10 @@ class OverlappingAtomsError(StructureError):
 
 class SettingsError(InputError):
     """The settings of this machine are wrong or incomplete."""
+
+
+class CampaignFailedError(InterphaseError):
+    """Jobs failed without which a campaign has no result; results so far are stored, and a resume continues."""
 
 
 class ReferenceMethodError(InterphaseError):

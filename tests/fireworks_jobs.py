@@ -8,9 +8,9 @@ from jobflow import Flow
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.status import SUBMITTED
+from interphase_flows.runners.campaign_records import register_campaign
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.submission import routed_workflow
-from interphase_flows.runners.local import register_campaign
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 from tiny_campaign import environment

@@ -60,7 +60,7 @@ def resume(
 
     One that failed or was cancelled on a cluster goes on by [bold]interphase submit[/bold].
     """
-    from interphase_flows.runners.local import stored_campaign
+    from interphase_flows.runners.campaign_records import stored_campaign
 
     settings, name = named(name, root)
     if _is_released(settings, name, retry_rejected):

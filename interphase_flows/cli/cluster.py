@@ -179,7 +179,7 @@ def work(
 def _write_missing_reports(settings: "Settings") -> None:
     """Write the report of every submitted campaign that has a result and no report of it yet."""
     from interphase_flows.report.collect.from_ledger import write_campaign_report
-    from interphase_flows.runners.campaign_state import SUBMITTED
+    from interphase_flows.runners.campaign_records import SUBMITTED
     from interphase_flows.storage.workspace import campaign_names, open_workspace
 
     for name in campaign_names(settings):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.rejections import count_by_reason
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.campaign_state import PROGRESS_FILE, SUBMITTED, missing_answers
+from interphase_flows.runners.campaign_records import PROGRESS_FILE, SUBMITTED, missing_answers
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.runners.campaign_state import SUBMITTED, missing_answers
+from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers
 from interphase_flows.runners.fireworks.cancel import put_away
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold

@@ -1,6 +1,5 @@
 """One job of a campaign in a worker: it has the campaign's workspace, and what goes wrong is on record."""
 
-import contextlib
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,17 +11,14 @@ from jobflow import JobStore
 from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
-from interphase_flows.exceptions import InterphaseError, LeaseLostError, WalltimeReachedError
-from interphase_flows.jobs.caching import is_on_record
+from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
 from interphase_flows.runners.fireworks.launchpad import ITERATION
+from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runners.transient_errors import MOST_TRIES, is_of_the_machine, wait_s
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, end_soon
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
-
-LONGEST_EXPLANATION = 10_000
-"""Characters; a driver may put a whole document into its error."""
 
 HANDOVERS = "handovers"
 """How often a job was handed over, in its specification; in the data of a launch, why."""
@@ -117,15 +113,7 @@ class CampaignFiretask(JobFiretask):
         except (WalltimeReachedError, LeaseLostError):
             raise
         except Exception as error:
-            if not is_on_record(error):
-                # a database that does not answer may be why it failed: then FireWorks' traceback has it alone
-                with contextlib.suppress(InterphaseError):
-                    workspace.ledger.record_failure(
-                        "jobs",
-                        f"{self['campaign']}/{self['job'].name}",
-                        type(error).__name__,
-                        {"explanation": str(error)[:LONGEST_EXPLANATION]},
-                    )
+            record_job_failure(workspace.ledger, self["job"].name, error)
             raise
         finally:
             del self["store"]

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.campaign_state import SUBMITTED, missing_answers
+from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers, register_campaign
 from interphase_flows.runners.fireworks.cancel import put_away
 from interphase_flows.runners.fireworks.launchpad import mongodb_of, open_launchpad
 from interphase_flows.runners.fireworks.pause import clear_hold, hold_of, set_hold
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
-from interphase_flows.runners.local import register_campaign
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 

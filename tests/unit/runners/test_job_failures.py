@@ -1,15 +1,14 @@
-"""What made a job fail can be queried, wherever in the job it was."""
+"""Failures of jobs in the ledger, where users query them."""
 
 import pytest
-from jobflow import Flow, job, run_locally
+from jobflow import Flow, job
 
 from interphase_flows.commands.queries import Question, query_campaign
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.runners.local import JOB_LOG, _failure_message, _job_log
+from interphase_flows.runners.flow_runner import FlowRunner
+from interphase_flows.runners.local import _failure_message
 from interphase_flows.schemas.analysis import AnalysisDoc
-
-pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
 
 
 @job
@@ -32,49 +31,40 @@ def stop():
 
 @pytest.fixture
 def run(workspace):
-    def run_job(one) -> None:
-        store = workspace.job_store()
-        store.connect()
-        with _job_log(workspace.root / JOB_LOG, workspace.ledger):
-            run_locally(Flow([one]), store=store, log=False, root_dir=workspace.root)
-        store.close()
-
-    return run_job
+    store = workspace.open_job_store()
+    yield lambda one: FlowRunner(workspace, store).run(Flow([one]))
+    store.close()
 
 
-def test_a_job_that_fails_before_its_work_has_a_key_is_on_record(workspace, run):
-    """With its name, the kind of the error and its words; a repetition counts."""
+def test_failure_outside_cached_work_is_recorded_under_the_job_name(workspace, run):
     for _ in range(2):
         run(choose(7))
     (failure,) = workspace.ledger.find("failures")
     assert failure["failed_key"] == f"{workspace.campaign}/choose"
     assert (failure["failed_kind"], failure["reason"], failure["tries"]) == ("jobs", "IndexError", 2)
     assert failure["details"]["explanation"] == "list index out of range"
-    asked = Question("failures", ["failed_kind=jobs"])
-    told = query_campaign(workspace.settings, workspace.campaign, asked, None, "table")
-    assert "list index out of range" in told
+    query = Question("failures", ["failed_kind=jobs"])
+    table = query_campaign(workspace.settings, workspace.campaign, query, None, "table")
+    assert "list index out of range" in table
 
 
-def test_what_its_work_has_written_down_is_not_written_twice(workspace, run):
-    """The work's own record has the key to look for."""
+def test_failure_of_cached_work_is_recorded_once_under_its_key(workspace, run):
     run(analyse())
     (failure,) = workspace.ledger.find("failures")
     assert (failure["failed_kind"], failure["reason"]) == ("analyses", "AnalysisError")
 
 
-def test_time_that_ran_out_is_no_failure(workspace, run):
-    """The campaign stops there, and the next launch goes on."""
-    with pytest.raises(BaseException, match="half done"):
+def test_reached_walltime_is_not_a_failure(workspace, run):
+    with pytest.raises(WalltimeReachedError, match="half done"):
         run(stop())
     assert workspace.ledger.find("failures") == []
 
 
-def test_the_campaign_tells_what_failed_by_name(workspace, run):
-    """And only what failed in this campaign, in a database that holds others'."""
+def test_failure_message_names_failed_jobs_of_this_campaign_only(workspace, run):
     run(choose(7))
     workspace.ledger.campaign = "another"
     workspace.ledger.record_failure("labels", "a", "max_force")
     workspace.ledger.campaign = workspace.campaign
-    told = _failure_message(workspace, workspace.campaign, since="2000")
-    assert f"jobs {workspace.campaign}/choose: IndexError: list index out of range" in told
-    assert "max_force" not in told
+    message = _failure_message(workspace, since="2000")
+    assert f"jobs {workspace.campaign}/choose: IndexError: list index out of range" in message
+    assert "max_force" not in message

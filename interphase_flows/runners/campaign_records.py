@@ -1,0 +1,116 @@
+"""Records of a campaign in the ledger: its specification, its status, and the analyses that its result lacks."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.exceptions import InputError
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, open_workspace
+
+PROGRESS_FILE = "progress.json"
+
+RUNNING = "running"
+SUBMITTED = "submitted"
+"""Status of a campaign whose jobs are in FireWorks; its progress follows from their states."""
+WALLTIME_REACHED = "walltime reached"
+"""Status of a campaign that stopped at its checkpoints before the walltime."""
+
+ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
+ANSWERS_IF_ASKED = ("transport_grid",)
+"""Analyses that run only if the campaign file has the block."""
+
+
+def missing_answers(state: Mapping[str, Any]) -> list[str]:
+    """Return the analyses that the result of a campaign lacks because they failed; ``state`` is its document."""
+    result, spec = state.get("result"), state.get("spec") or {}
+    if result is None:
+        return []
+    wanted = [*ANSWERS, *(name for name in ANSWERS_IF_ASKED if spec.get(name))]
+    return [name for name in wanted if name not in result["analysis_keys"]]
+
+
+def stored_campaign(settings: Settings, name: str) -> Campaign:
+    """Return the specification with which a campaign was last started.
+
+    Raises
+    ------
+    StorageError
+        There is no such campaign; the message lists the existing ones.
+    InputError
+        The folder of the campaign exists, but no campaign was started in it.
+    """
+    with open_workspace(settings, name, read_only=True) as workspace:
+        state = workspace.ledger.get("campaigns", name)
+    if state is None:
+        raise InputError(
+            f"{settings.root / name}: no campaign was started in this folder. Hint: interphase run FILE"
+        )
+    return Campaign.model_validate(state["spec"])
+
+
+def register_campaign(
+    workspace: Workspace, campaign: Campaign, accept_changes: bool, status: str = RUNNING
+) -> None:
+    """Store the specification of a campaign, or check that it is the one stored by an earlier start.
+
+    A restart keeps ``started_at``, counts ``n_resumes`` and drops the earlier result.
+
+    Raises
+    ------
+    InputError
+        A campaign of this name was started with another specification, and ``accept_changes`` is false.
+    """
+    spec = campaign.model_dump(mode="json")
+    before = workspace.ledger.get("campaigns", campaign.name)
+    state = {"spec": spec, "status": status, "started_at": now(), "settings": _public(workspace.settings)}
+    if before is not None:
+        changed = changed_keys(_with_defaults(before["spec"]), spec)
+        if changed and not accept_changes:
+            raise InputError(
+                f"campaign {campaign.name!r} in {workspace.root} was started with other values of "
+                f"{', '.join(changed)}. Hint: choose another name, or continue with the new values by "
+                "--accept-changes (labels and models that are still valid are reused)"
+            )
+        state["started_at"] = before.get("started_at", state["started_at"])
+        state["n_resumes"] = before.get("n_resumes", 0) + 1
+    workspace.ledger.set_state("campaigns", campaign.name, state)
+
+
+def set_status(workspace: Workspace, status: str) -> None:
+    """Store the status with which a run of a campaign ended, and the time."""
+    state = workspace.ledger.get("campaigns", workspace.campaign) or {}
+    workspace.ledger.set_state("campaigns", workspace.campaign, state | {"status": status, "ended_at": now()})
+
+
+def now() -> str:
+    """Return the time as ISO 8601, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def changed_keys(before: Any, after: Any, path: str = "") -> list[str]:
+    """Return the dotted paths of the keys in which two specifications differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            changed
+            for key in sorted(before.keys() | after.keys())
+            for changed in changed_keys(before.get(key), after.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [] if json.dumps(before) == json.dumps(after) else [path]
+
+
+def _with_defaults(spec: dict[str, Any]) -> dict[str, Any]:
+    """Add the defaults of keys that the schema gained since the specification was stored."""
+    try:
+        return Campaign.model_validate(spec).model_dump(mode="json")
+    except ValidationError:
+        return spec  # obsolete keys: report the specification as changed
+
+
+def _public(settings: Settings) -> dict[str, object]:
+    """Return the settings that may be stored: no host, no user, no secret."""
+    return {"store": settings.store.type, "n_threads": settings.n_threads, "device": settings.device}

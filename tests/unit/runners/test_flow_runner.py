@@ -1,0 +1,131 @@
+"""The local runner of flows, compared with jobflow's own."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from jobflow import Flow, JobStore, OnMissing, Response, job, run_locally
+from maggma.stores import MemoryStore
+
+from interphase_flows.exceptions import StorageError
+from interphase_flows.runners.flow_runner import FlowRunner, job_log
+from interphase_flows.runtime.progress import JOBS, listening
+
+pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
+
+ran: list[str] = []
+
+
+@job
+def note(name, *parents, **response):
+    """Note that the job ran, and return a response."""
+    ran.append(name)
+    if "fail" in response:
+        raise ValueError("failed on purpose")
+    return Response(output=name, **{key: make() for key, make in response.items()})
+
+
+def tolerant(name, *parents):
+    made = note(name, *parents)
+    made.config.on_missing_references = OnMissing.NONE
+    return made
+
+
+def nested():
+    return note("nested", replace=lambda: note("innermost"))
+
+
+def chain(**response):
+    """Return a job with a response, its child and its grandchild."""
+    first = note("first", **response)
+    child = note("child", first.output)
+    return Flow([first, child, note("grandchild", child.output)])
+
+
+def failing():
+    failed = note("failed", fail=lambda: True)
+    skipped = note("skipped", failed.output)
+    return Flow([failed, skipped, note("also skipped", skipped.output), tolerant("tolerant", failed.output)])
+
+
+FLOWS = {
+    "independent and dependent jobs": chain,
+    "replace by a job": lambda: chain(replace=lambda: note("replacement")),
+    "replace by a flow": lambda: chain(
+        replace=lambda: Flow([one := note("one"), note("two", one.output)], output=one.output)
+    ),
+    "nested replace": lambda: chain(replace=nested),
+    "detour": lambda: chain(detour=lambda: Flow([one := note("detour"), note("second", one.output)])),
+    "addition": lambda: chain(addition=lambda: note("addition")),
+    "all three": lambda: chain(
+        addition=lambda: note("addition"),
+        detour=lambda: note("detour"),
+        replace=lambda: note("replacement"),
+    ),
+    "replacement that fails": lambda: chain(replace=lambda: note("replacement", fail=lambda: True)),
+    "stop children": lambda: chain(stop_children=lambda: True),
+    "stop jobflow": lambda: chain(stop_jobflow=lambda: True),
+    "replacement that stops jobflow": lambda: chain(
+        replace=lambda: note("replacement", stop_jobflow=lambda: True)
+    ),
+    "stored data": lambda: chain(stored_data=lambda: {"a": 1}),
+    "failed parent": failing,
+}
+
+
+@pytest.fixture
+def store():
+    with JobStore(MemoryStore()) as store:
+        yield store
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow_runs_the_same_jobs_as_with_jobflow(workspace, store, name):
+    ran.clear()
+    expected = run_locally(FLOWS[name](), store=JobStore(MemoryStore()), log=False, root_dir=workspace.root)
+    expected_jobs = list(ran)
+    ran.clear()
+    responses = FlowRunner(workspace, store).run(FLOWS[name]())
+    assert ran == expected_jobs
+    assert [list(by_index) for by_index in responses.values()] == [list(each) for each in expected.values()]
+
+
+def test_each_finished_job_is_counted(workspace, store):
+    counts = []
+    with listening(lambda stage, done, total, detail: counts.append(done) if stage == JOBS else None):
+        FlowRunner(workspace, store).run(failing())
+    assert counts == [1]
+
+
+def test_jobs_run_in_the_root_folder_of_the_campaign(workspace, store):
+    @job
+    def where():
+        return str(Path.cwd())
+
+    before = Path.cwd()
+    one = where()
+    responses = FlowRunner(workspace, store).run(Flow([one]))
+    assert responses[one.uuid][1].output == str(workspace.root.resolve())
+    assert Path.cwd() == before
+
+
+def test_traceback_of_a_failed_job_is_in_the_log(workspace, store, tmp_path):
+    loggers = [logging.getLogger("jobflow"), logging.getLogger("interphase_flows.runners.flow_runner")]
+    before = [(each.level, list(each.handlers), each.propagate) for each in loggers]
+    with job_log(tmp_path / "jobs.log"):
+        FlowRunner(workspace, store).run(failing())
+    loggers[0].info("after the block")
+    text = (tmp_path / "jobs.log").read_text()
+    assert "ValueError: failed on purpose" in text
+    assert "Finished job - note" in text
+    assert "note is skipped: a parent has failed" in text
+    assert "after the block" not in text
+    assert [(each.level, list(each.handlers), each.propagate) for each in loggers] == before
+
+
+def test_log_that_cannot_be_opened_raises_storage_error(tmp_path):
+    with (
+        pytest.raises(StorageError, match=r"jobs\.log: cannot be written .* Hint"),
+        job_log(tmp_path / "absent" / "jobs.log"),
+    ):
+        pass
