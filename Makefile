@@ -1,8 +1,10 @@
-# make demo   install what is needed into .venv and run the quickstart campaign to its report
-# make test   install what is needed, GPAW too where it can be compiled, and run the tests
-# make lint   style, types and the floors of the house
-# make bench  speed, printed as ratios
-# make chaos FAULTS=50  campaigns on a Slurm of their own through so many faults (Debian, as root)
+# make demo    install the package into .venv and run the quickstart campaign to its report
+# make test    install the test dependencies (and GPAW where it compiles) and run all tests
+# make lint    check style, types and import rules
+# make format  fix style
+# make bench   run the benchmarks; results are printed as ratios
+# make chaos FAULTS=50  inject faults into campaigns on a private Slurm (Debian, as root)
+# make docs    regenerate the generated pages and run every code block of the docs
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ demo: $(STAMP)
 
 install: $(STAMP)
 
-# torch first, by itself and pinned: a resolver left alone takes a GPU build of several gigabytes
+# Install the pinned torch first: otherwise the resolver picks a GPU build of several gigabytes.
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
@@ -31,17 +33,17 @@ $(DEV_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-# files are handed out in the order of tests/conftest.py, the longest first, not by the number of their tests
+# Files are distributed in the order of tests/conftest.py, longest first, not by their number of tests.
 test: $(DEV_STAMP)
 	bash tests/system_packages.sh
 	@$(MAKE) --no-print-directory $(GPAW_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 25
 
-# compiled here, about a minute, where its libraries and a compiler are; without it its tests are skipped by name
+# Compiled in about a minute if its libraries and a compiler are installed; otherwise its tests are skipped.
 $(GPAW_STAMP): $(DEV_STAMP)
 	@if $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[gpaw]" \
 		>$(GPAW_LOG) 2>&1; then touch $@; \
-	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (pip's words: $(GPAW_LOG)); its tests are skipped"; fi
+	else tail -n 3 $(GPAW_LOG); echo "GPAW could not be installed (log of pip: $(GPAW_LOG)); its tests are skipped"; fi
 
 test-unit: $(DEV_STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile
