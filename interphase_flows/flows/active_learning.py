@@ -115,7 +115,7 @@ class ActiveLearningMaker(Maker):
         for member in range(spec.committee.n_members):
             before = next((m for m in parent.models if m.member == member), None) if parent else None
             training = trainer.make(dataset, member, 1000 * spec.seed + member, before)
-            training.name = f"train member {member} ({index})"
+            training.name = f"train committee member {member} ({index})"
             trainings.append(training)
         committee = CommitteeMaker(learning=spec.learning).make(dataset, [t.output for t in trainings])
         committee.config.on_missing_references = OnMissing.NONE

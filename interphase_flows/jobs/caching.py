@@ -1,12 +1,12 @@
-"""Do expensive work once: look it up by its key, else compute it, else continue it.
+"""Cache of job results: look a document up by its key, else compute it, else continue from its checkpoint.
 
-Every job's body goes through :func:`cached`.  Resuming a campaign, a job launched twice and two
-campaigns that share labels are then the same thing: the key is found, and nothing is done again.
+The body of every job calls :func:`cached` or :func:`cached_exclusive`. Resuming a campaign, launching a job twice and
+sharing labels between campaigns are the same operation: the key is found, and nothing is computed again.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel
 
@@ -22,22 +22,21 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
-from interphase_flows.storage import pending_results as unrecorded
+from interphase_flows.storage import pending_results
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
 
+_RECORDED = "recorded as the failure"
 
-_ON_RECORD = "on record as the failure"
 
-
-def is_on_record(error: BaseException) -> bool:
-    """Whether :func:`cached` has written this error down."""
-    return any(note.startswith(_ON_RECORD) for note in getattr(error, "__notes__", ()))
+def is_recorded(error: BaseException) -> bool:
+    """Return whether :func:`cached` has recorded this error in the ledger."""
+    return any(note.startswith(_RECORDED) for note in getattr(error, "__notes__", ()))
 
 
 def artifact_refs(value: object) -> Iterator[ArtifactRef]:
-    """Yield every artifact that a document refers to, however deep."""
+    """Yield every artifact that a document refers to, at any depth."""
     if isinstance(value, ArtifactRef):
         yield value
     elif isinstance(value, BaseModel):
@@ -52,39 +51,38 @@ def artifact_refs(value: object) -> Iterator[ArtifactRef]:
 
 
 def stored_document(kind: str, key: str, schema: type[D]) -> D | None:
-    """Return the stored document of a key, if it is there and its artifacts are whole.
+    """Return the stored document of a key, or None if it is missing or one of its artifacts is damaged.
 
-    A document whose artifact is damaged is taken out of the ledger, with the reason on record, so
-    that the work is done again from its last checkpoint.  Artifacts that are kept for the record alone are not
-    looked at: hours of computing are not done again for a log.
+    A document with a damaged artifact is removed from the ledger and the reason is recorded, so that the work is
+    repeated from its last checkpoint. Artifacts that no computation reads (logs) are not checked.
     """
     workspace = current_workspace()
-    stored = workspace.ledger.get(kind, key) or _hand_in(kind, key, schema)
+    stored = workspace.ledger.get(kind, key) or _commit_pending(kind, key, schema)
     if stored is None:
         return None
-    document = schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+    document = _validated(schema, stored)
     needed = [getattr(document, name) for name in schema.model_fields if name not in document.for_the_record]
     try:
         for ref in artifact_refs(needed):
             workspace.artifacts.get(ref)
     except CorruptArtifactError as error:
         workspace.ledger.invalidate(kind, key, reason="damaged_artifact")
-        emit("mend", 0, 1, f"{error} Its {kind} document is made again")
+        emit("repair", 0, 1, f"{error} The {kind} document is recomputed")
         return None
     return document
 
 
 def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
-    """Return the document of a key, computing and recording it if it is not there.
+    """Return the document of a key; compute and record it if the ledger has none.
 
-    If another process recorded the same key meanwhile, its document wins and is returned.
+    If another process records the same key first, its document is returned.
 
     Raises
     ------
     LeaseLostError
-        Another process has taken the work over; nothing is recorded, no failure either.
+        Another process has taken the work over; neither a result nor a failure is recorded.
     StorageError
-        The database did not take it; it is kept on disk, and recorded by the next call.
+        The database did not accept the document; it is stored on disk and committed by the next call.
     """
     found = stored_document(kind, key, schema)
     if found is not None:
@@ -94,12 +92,12 @@ def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
     try:
         document = compute()
     except (WalltimeReachedError, LeaseLostError):
-        raise  # no failure: the next launch goes on, or another one does
+        raise  # not a failure: the next launch or another process continues
     except Exception as error:
-        before_write()  # what fails in a folder that is another's says nothing of the work
-        # whatever went wrong must be there to be queried, also when the job's own log is lost
+        before_write()  # an error in a folder that another process owns is not a failure of the work
+        # every failure must be queryable, also when the log of the job is lost
         ledger.record_failure(kind, key, type(error).__name__, {"explanation": str(error)})
-        error.add_note(f"{_ON_RECORD} of {kind} {key}")
+        error.add_note(f"{_RECORDED} of {kind} {key}")
         raise
     try:
         before_write()
@@ -108,54 +106,59 @@ def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
         raise
     except StorageError as error:
         try:
-            path = unrecorded.keep(workspace.root, kind, key, document)
+            path = pending_results.keep(workspace.root, kind, key, document)
         except StorageError:
-            raise error from None  # a full disk takes neither
-        raise StorageError(f"{error}. The result is kept in {path}; the next try hands it in") from error
-    return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
-
-
-def _hand_in(kind: str, key: str, schema: type[D]) -> dict[str, Any] | None:
-    """Record a result that an earlier try could not, and return it; None if there is none."""
-    workspace = current_workspace()
-    if workspace.read_only:
-        return None
-    document = unrecorded.kept(workspace.root, kind, key, schema)
-    if document is None:
-        return None
-    stored = workspace.ledger.put(kind, key, document)
-    unrecorded.forget(workspace.root, kind, key)
-    return stored
+            raise error from None  # a full disk accepts neither
+        raise StorageError(f"{error}. The result is stored in {path}; the next attempt commits it") from error
+    return _validated(schema, stored)
 
 
 def cached_exclusive(
-    kind: str, key: str, schema: type[D], end: Deadline, what: str, compute: Callable[[Path], D]
+    kind: str, key: str, schema: type[D], end: Deadline, label: str, compute: Callable[[Path], D]
 ) -> D:
-    """Like :func:`cached`, for work with checkpoints: no two processes are in its folder at a time.
+    """Like :func:`cached`, for work with checkpoints: hold the lease of its work folder meanwhile.
 
-    A job that a launcher runs twice waits for the other one, and finds its document.
+    A job that is launched twice waits for the other process, then finds its document.
 
     Parameters
     ----------
     kind, key, schema
         As for :func:`cached`.
     end
-        When this process has to end; nothing is begun after it.
-    what
-        What would be begun, for the message.
+        Deadline of this process; no work starts after it.
+    label
+        Name of the work in the message.
     compute
-        Takes the work folder.
+        Called with the work folder.
 
     Raises
     ------
     WalltimeReachedError
-        There is no time left to begin, or to wait.
+        No time is left to start, or to wait.
     LeaseLostError
         Another process has taken the work over.
     """
     found = stored_document(kind, key, schema)
     if found is not None:
         return found
-    end.check(what)
-    with current_workspace().own_work_folder(kind, key, lambda: end.check(what)) as folder:
+    end.check(label)
+    with current_workspace().own_work_folder(kind, key, lambda: end.check(label)) as folder:
         return cached(kind, key, schema, lambda: compute(folder))
+
+
+def _validated(schema: type[D], stored: dict[str, object]) -> D:
+    """Return a stored document as its schema; fields that the ledger adds are dropped."""
+    return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
+
+
+def _commit_pending(kind: str, key: str, schema: type[D]) -> dict[str, object] | None:
+    """Record the result that an earlier attempt could not, and return it; None if there is none."""
+    workspace = current_workspace()
+    if workspace.read_only:
+        return None
+    document = pending_results.kept(workspace.root, kind, key, schema)
+    if document is None:
+        return None
+    stored = workspace.ledger.put(kind, key, document)
+    pending_results.forget(workspace.root, kind, key)
+    return stored

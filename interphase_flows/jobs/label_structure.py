@@ -1,11 +1,10 @@
-"""The label of one structure: its key, the calculation, the gates, and what is kept of it."""
+"""Label one structure: key, calculation, gates and stored files."""
 
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from ase import Atoms
 
@@ -25,16 +24,16 @@ KIND = "labels"
 
 
 def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | None = None) -> str:
-    """Return the content key of a label: what was labelled, by what, and what it had to pass.
+    """Return the content key of a label: hash of structure, reference method and gates.
 
-    A structure that ``repeats`` another of its set (the key of that one's label) is refused under a key of its
-    own: where it comes first, in another set or campaign, it is labelled.
+    A structure that ``repeats`` an earlier one of its set (given as the key of the earlier label) is rejected under a
+    separate key, because another set or campaign may contain it first and label it.
     """
     return content_key(
         KIND,
         structure=structure_key,
         method=method_key,
-        # the window of energies is judged later, where there is something to compare with
+        # not the energy window, which the dataset applies
         max_force_eV_per_angstrom=gates.max_force_eV_per_angstrom,
         min_distance_fraction=gates.min_distance_fraction,
         max_virial_eV_per_atom=gates.max_virial_eV_per_atom,
@@ -47,7 +46,7 @@ def label_key(structure_key: str, method_key: str, gates: Gates, repeats: str | 
 def unlabelled(
     identity: MethodIdentity, gates: Gates, atoms: Atoms, entry: StructureEntry, repeats: str | None = None
 ) -> LabelDoc:
-    """Return the label of a structure before there are any numbers: rejected, without a reason."""
+    """Return the label of a structure without results: rejected, without a reason."""
     return LabelDoc(
         key=label_key(entry.key, identity.key, gates, repeats),
         structure_key=entry.key,
@@ -71,28 +70,28 @@ def label_structure(
     folder: Path | None = None,
     keep: Callable[[Sequence[Path]], ArtifactRef | None] = lambda files: None,
 ) -> LabelDoc:
-    """Label one structure; whatever goes wrong becomes a rejected label with its reason.
+    """Label one structure; any failure gives a rejected label with its reason.
 
     Parameters
     ----------
     method, gates
-        What labels, and what a label has to pass.
+        Reference method, and limits that a label must pass.
     atoms, entry
-        The structure and its place in a set.
+        The structure and its entry in a set.
     folder
-        Work folder of this label: where a killed calculation goes on.
+        Work folder of this label, where a killed calculation resumes.
     keep
-        Puts inputs and logs where they can be found again.
+        Store input files and logs.
 
     Raises
     ------
     WalltimeReachedError
-        Time ran out; nothing is recorded, and the next launch goes on.
+        The walltime was reached; nothing is recorded, and the next launch resumes.
     """
     document = unlabelled(method.identity, gates, atoms, entry)
     started = time.monotonic()
 
-    def rejected(rejection: Rejection, **recorded: Any) -> LabelDoc:
+    def rejected(rejection: Rejection, **recorded: object) -> LabelDoc:
         return document.model_copy(
             update={
                 "reason": rejection.reason,
@@ -135,24 +134,24 @@ def label_structure(
 
 
 def keep_files(files: Sequence[Path]) -> ArtifactRef | None:
-    """Store inputs and logs of a label as one artifact."""
+    """Store input files and logs of a label as one artifact."""
     if not files:
         return None
     return current_workspace().artifacts.put_bytes(archive_bytes(files), "label_files", SUFFIX)
 
 
 def cached_label(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: StructureEntry) -> LabelDoc:
-    """Look a label up, or compute it in a work folder that lasts until the label is in the ledger.
+    """Return the stored label of a structure, or compute it in its work folder.
 
     Raises
     ------
     WalltimeReachedError
-        Time ran out; also while another process computed this label.
+        The walltime was reached, possibly while another process computed this label.
     """
     workspace = current_workspace()
     key = label_key(entry.key, method.identity.key, gates)
     end = deadline(workspace.settings)
-    # the folder is this process's until the label is on record: another one would write into what is removed here
+    # hold the lease until the label is recorded: another process would write into the folder that is removed here
     with workspace.own_work_folder(KIND, key, lambda: end.check(f"the label of {entry.formula}")) as folder:
         compute = partial(label_structure, method, gates, atoms, entry, folder, keep_files)
         label = cached(KIND, key, LabelDoc, compute)

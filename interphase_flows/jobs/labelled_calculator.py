@@ -1,4 +1,4 @@
-"""An ASE calculator whose every evaluation is a label: what relaxes with it can be killed and resumed."""
+"""ASE calculator that labels each structure it evaluates, so that a killed relaxation can resume."""
 
 from typing import Any, ClassVar
 
@@ -9,28 +9,27 @@ from ase.calculators.calculator import Calculator, all_changes
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.label_structure import cached_label
+from interphase_flows.jobs.structure_sets import structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
-from interphase_flows.schemas.structures import StructureEntry
-from interphase_flows.structures.structure_keys import structure_key
 
 
 class LabelledCalculator(Calculator):
-    """Energy, forces and stress from labels, looked up before they are computed.
+    """Return energy, forces and stress from cached labels.
 
-    A deterministic optimiser started again from the same structure finds its first steps in the ledger and goes
-    on where it was killed.  Every label passes the gates.
+    A deterministic optimiser restarted from the same structure finds its first steps in the ledger and resumes where
+    it was killed. Every label passes the gates.
 
     Parameters
     ----------
     method, gates
-        What labels, and what a label has to pass.
+        Reference method, and limits that a label must pass.
     origin
-        Written into every label.
+        Origin of every label.
 
     Raises
     ------
     ReferenceMethodError
-        On evaluation, if a label was rejected; carries its reason.
+        On evaluation, if a label is rejected; its ``reason`` is that of the label.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
@@ -47,9 +46,9 @@ class LabelledCalculator(Calculator):
         properties: Any = ("energy",),
         system_changes: Any = tuple(all_changes),
     ) -> None:
-        """Label the atoms, or look their label up."""
+        """Return the label of the atoms as results."""
         super().calculate(atoms, properties, system_changes)
-        label = cached_label(self.method, self.gates, self.atoms, label_entry(self.atoms, self.origin))
+        label = cached_label(self.method, self.gates, self.atoms, structure_entry(self.atoms, self.origin))
         if label.status == "rejected":
             raise ReferenceMethodError(
                 f"a step of the relaxation was rejected: {label.explanation}",
@@ -60,10 +59,3 @@ class LabelledCalculator(Calculator):
             "forces": np.asarray(label.forces_eV_per_angstrom),
             "stress": np.asarray(label.stress_eV_per_angstrom3),
         }
-
-
-def label_entry(atoms: Atoms, origin: str) -> StructureEntry:
-    """Return the place of a single structure among labels."""
-    return StructureEntry(
-        key=structure_key(atoms), origin=origin, formula=atoms.get_chemical_formula(), n_atoms=len(atoms)
-    )

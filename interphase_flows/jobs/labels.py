@@ -25,22 +25,22 @@ from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300
-"""Beyond about so many jobs in a set, jobs get longer instead of more: a queue and its database bear no more."""
+"""Approximate maximum number of label jobs of a set; larger sets get longer jobs, to limit the load on the queue."""
 
 
 @dataclass
 class LabelMaker(Maker):
-    """Label a few structures of a set, one after the other.
+    """Label some structures of a set, one after the other.
 
     Parameters
     ----------
     reference
         Reference method.
     gates
-        Limits beyond which a label never trains.
+        Limits beyond which a label is rejected.
     """
 
-    name: str = "label"
+    name: str = "label structures"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
     gates: GateSpec = field(default_factory=GateSpec)
 
@@ -48,19 +48,19 @@ class LabelMaker(Maker):
     def make(
         self, structures: StructureSetDoc, indices: Sequence[int], expected_s: Sequence[float] | None = None
     ) -> LabelBatch:
-        """Return which labels were accepted and which rejected; each is a document of its own.
+        """Return the keys of accepted and rejected labels; each label is a separate document.
 
         Parameters
         ----------
         structures, indices
-            A set, and which of it are labelled.
+            A set, and the indices of the structures to label.
         expected_s
-            How long each should take; by the labels of the ledger if None, which a job of many should not ask again.
+            Expected time of each label (s); None estimates it from the labels in the ledger.
 
         Raises
         ------
         WalltimeReachedError
-            Time ran out: no label is begun after it, and those that are done are on record.
+            The walltime was reached; finished labels are recorded, and no further label starts.
         """
         settings = current_workspace().settings
         end = deadline(settings)
@@ -75,7 +75,7 @@ class LabelMaker(Maker):
             atoms, entry = frames[index], structures.entries[index]
             emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
-            with listening(partial(_tell_scf_steps, done, len(indices))):
+            with listening(partial(_emit_scf_step, done, len(indices))):
                 label = cached_label(method, gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin
@@ -83,27 +83,27 @@ class LabelMaker(Maker):
         return batch
 
 
-def _tell_scf_steps(n_done: int, n_labels: int, stage: str, step: int, max_steps: int, detail: str) -> None:
-    """Tell the SCF steps of a label as progress of the labels."""
+def _emit_scf_step(n_done: int, n_labels: int, stage: str, step: int, max_steps: int, detail: str) -> None:
+    """Report the SCF steps of a label as progress of the labels."""
     if stage == SCF:
         emit("labels", n_done, n_labels, f"{detail}, SCF step {step} of at most {max_steps}")
 
 
 @dataclass
 class LabelSetMaker(Maker):
-    """Label a whole set: as many jobs as the set, when it is known, turns out to need.
+    """Label all structures of a set, in jobs of similar duration.
 
-    A structure that repeats an earlier one of the set is not paid for.  Labels are packed into jobs by what they
-    should cost, cheapest first; how they are packed changes no key and no data set.
+    A structure that repeats an earlier one of the set is rejected without a calculation. Labels are packed into jobs
+    by their expected cost, cheapest first; the packing changes no key and no dataset.
 
     Parameters
     ----------
     label_maker
-        Makes one job.
+        Maker of one job.
     labels_per_job
-        Largest number of labels in a job.
+        Maximum number of labels in a job.
     target_s_per_job
-        As long as a job should take: cheap labels share one, a dear one is alone.
+        Target duration of a job (s): cheap labels share a job, an expensive label has a separate one.
     """
 
     name: str = "label set"
@@ -113,14 +113,14 @@ class LabelSetMaker(Maker):
 
     @job
     def make(self, structures: StructureSetDoc) -> Response | LabelBatch:
-        """Replace this job by the labelling jobs and one that gathers them."""
+        """Replace this job by label jobs and a job that merges their results."""
         if not structures.entries:
             return LabelBatch(accepted=[], rejected=[], origins={})
         maker = self.label_maker
         identity = reference_method(maker.reference, current_workspace().settings).identity
         frames = load_set(structures)
         twins = find_duplicates(frames, maker.gates.duplicate_tolerance_angstrom)
-        repeated = refuse_duplicates(structures, frames, twins, identity, Gates(**maker.gates.model_dump()))
+        repeated = reject_duplicates(structures, frames, twins, identity, Gates(**maker.gates.model_dump()))
         kept = [index for index in range(len(frames)) if index not in twins]
         sizes = [label_size(maker.reference, frames[index]) for index in kept]
         model = label_cost_model(current_workspace().ledger, maker.reference, identity.key)
@@ -143,38 +143,40 @@ class LabelSetMaker(Maker):
             f"about {told_duration(expected.cost_s)}, within a factor of {expected.factor:.1f}",
         )
         gather = gather_labels([repeated, *(each.output for each in jobs)])
-        # a job that failed in a way nobody foresaw is a failure on record, not the end of the campaign
+        gather.name = "merge labels"
+        # an unexpected failure of one job is recorded and does not end the campaign
         gather.config.on_missing_references = OnMissing.NONE
         return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{len(kept)} labels"))
 
 
-def refuse_duplicates(
+def reject_duplicates(
     structures: StructureSetDoc,
     frames: Sequence[Atoms],
     twins: Mapping[int, int],
     identity: MethodIdentity,
     gates: Gates,
 ) -> LabelBatch:
-    """Record the structures of a set that repeat an earlier one as rejected labels, which cost nothing.
+    """Record structures that repeat an earlier one of the set as rejected labels.
 
-    What is in the ledger by chance, from other sets, is not compared: the same campaign has to take
-    the same decisions whenever it is run.
+    Labels of other sets in the ledger are not compared: a campaign must take the same decisions whenever it runs.
     """
     batch = LabelBatch(accepted=[], rejected=[], origins={})
     for index, first in sorted(twins.items()):
         entry, original = structures.entries[index], structures.entries[first]
         repeats = label_key(original.key, identity.key, gates)
         blank = unlabelled(identity, gates, frames[index], entry, repeats)
-        refused = blank.model_copy(
+        duplicate = blank.model_copy(
             update={
                 "reason": "duplicate",
-                "explanation": f"{entry.formula} number {index} of the set {structures.name!r} is number {first} "
-                f"({original.origin}, label {repeats}) in another orientation, place or order of atoms: within "
+                "explanation": f"{entry.formula} number {index} of the set {structures.name!r} equals number {first} "
+                f"({original.origin}, label {repeats}) up to orientation, position and order of atoms, within "
                 f"{gates.duplicate_tolerance_angstrom} Å",
                 "details": {"repeats_label": repeats},
             }
         )
-        label = cached(KIND, refused.key, LabelDoc, partial(LabelDoc.model_validate, refused.model_dump()))
+        label = cached(
+            KIND, duplicate.key, LabelDoc, partial(LabelDoc.model_validate, duplicate.model_dump())
+        )
         batch.rejected.append(label.key)
         batch.origins[label.key] = entry.origin
     return batch
@@ -182,29 +184,29 @@ def refuse_duplicates(
 
 @job(output_schema=LabelBatch)
 def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
-    """Join what labelling jobs handed on, in an order that does not depend on how they were packed.
+    """Merge the results of label jobs, in an order that does not depend on the packing.
 
     Parameters
     ----------
     batches
-        None where a job failed.
+        Result of each job, None for a failed job.
 
     Raises
     ------
     ReferenceMethodError
-        Jobs failed and no label was accepted: what fails them all is no accident of one structure, and a loop that
-        goes on would spend its iterations on data sets without a new label.
+        Jobs failed and no label was accepted: the cause is not a single structure, and the loop would spend its
+        remaining iterations on datasets without a new label.
     """
-    there = [batch for batch in batches if batch is not None]
-    n_lost = len(batches) - len(there)
-    if n_lost and not any(batch.accepted for batch in there):
+    finished = [batch for batch in batches if batch is not None]
+    n_lost = len(batches) - len(finished)
+    if n_lost and not any(batch.accepted for batch in finished):
         raise ReferenceMethodError(
-            f"{n_lost} labelling jobs failed and no label was accepted; see the reasons: interphase query failures"
+            f"{n_lost} label jobs failed and no label was accepted. Hint: interphase query failures shows the reasons"
         )
-    origins = {key: origin for batch in there for key, origin in batch.origins.items()}
+    origins = {key: origin for batch in finished for key, origin in batch.origins.items()}
     return LabelBatch(
-        accepted=sorted({key for batch in there for key in batch.accepted}),
-        rejected=sorted({key for batch in there for key in batch.rejected}),
+        accepted=sorted({key for batch in finished for key in batch.accepted}),
+        rejected=sorted({key for batch in finished for key in batch.rejected}),
         origins=dict(sorted(origins.items())),
         n_lost_jobs=n_lost,
     )

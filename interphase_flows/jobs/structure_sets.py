@@ -21,17 +21,23 @@ def store_set(
     notes: Sequence[str] = (),
     wall_time_s: float = 0.0,
 ) -> StructureSetDoc:
-    """Write a set of structures as an artifact and return its document (not yet in the ledger).
+    """Store structures as one artifact and return their document (not yet in the ledger).
 
-    ``wall_time_s`` is what its dynamics cost in the process that finished it.
+    Parameters
+    ----------
+    key, name
+        Content key of the set, and its name.
+    frames, origins
+        Structures, and the origin of each.
+    details
+        Properties of single structures, by structure key or origin.
+    notes
+        What the user should know about the set.
+    wall_time_s
+        Time that dynamics took in the process that finished the set.
     """
     artifact = current_workspace().artifacts.put_bytes(pack_structures(frames), "structures", ".npz")
-    entries = [
-        StructureEntry(
-            key=structure_key(frame), origin=origin, formula=frame.get_chemical_formula(), n_atoms=len(frame)
-        )
-        for frame, origin in zip(frames, origins, strict=True)
-    ]
+    entries = [structure_entry(frame, origin) for frame, origin in zip(frames, origins, strict=True)]
     return StructureSetDoc(
         key=key,
         name=name,
@@ -43,26 +49,33 @@ def store_set(
     )
 
 
+def structure_entry(atoms: Atoms, origin: str) -> StructureEntry:
+    """Return the entry of a structure in a set or a label."""
+    return StructureEntry(
+        key=structure_key(atoms), origin=origin, formula=atoms.get_chemical_formula(), n_atoms=len(atoms)
+    )
+
+
 def load_set(document: StructureSetDoc) -> list[Atoms]:
-    """Return the structures of a set; each knows its ``origin`` and ``structure_key``."""
+    """Return the structures of a set, with ``origin`` and ``structure_key`` in ``Atoms.info``."""
     path = current_workspace().artifacts.get(document.artifact)
     frames = unpack_structures(path.read_bytes())
+    if document.subset is not None:
+        frames = [frames[index] for index in document.subset]
     for frame, entry in zip(frames, document.entries, strict=True):
         frame.info.update(origin=entry.origin, structure_key=entry.key)
     return frames
 
 
 def part_of_set(document: StructureSetDoc, indices: Sequence[int]) -> StructureSetDoc:
-    """Return some structures of a set as a set of their own, with the same key.
+    """Return some structures of a set as a smaller set with the same key and artifact, to pass to a job.
 
-    For a job that needs no others: the whole set in every one of hundreds of jobs is more than a database takes.
+    All entries of the set in each of hundreds of jobs would exceed the size limits of the database.
     """
-    store = current_workspace().artifacts
-    frames = unpack_structures(store.get(document.artifact).read_bytes())
-    packed = pack_structures([frames[index] for index in indices])
+    places = range(len(document.entries)) if document.subset is None else document.subset
     return document.model_copy(
         update={
-            "artifact": store.put_bytes(packed, "structures", ".npz"),
+            "subset": [places[index] for index in indices],
             "entries": [document.entries[index] for index in indices],
             "details": {},
             "notes": [],

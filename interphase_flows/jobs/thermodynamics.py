@@ -19,8 +19,8 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.label_structure import cached_label
-from interphase_flows.jobs.labelled_calculator import LabelledCalculator, label_entry
-from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.jobs.labelled_calculator import LabelledCalculator
+from interphase_flows.jobs.structure_sets import load_set, store_set, structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.relaxation import Relaxed, relax
@@ -111,7 +111,7 @@ class RelaxMaker(Maker):
             lambda: self._geometry(set_key, start, relaxer, gates if is_own else None, origin, relaxes_cell),
         )
         (relaxed,) = load_set(geometry)
-        label = cached_label(method, gates, relaxed, label_entry(relaxed, origin))
+        label = cached_label(method, gates, relaxed, structure_entry(relaxed, origin))
         emit(STAGE, 1, 1, phase_name)
         if label.status == "rejected":
             raise ReferenceMethodError(

@@ -56,7 +56,7 @@ class TrainMaker(Maker):
             nequip=version("nequip"),
         )
 
-        end, label = deadline(workspace.settings), f"train member {member}"
+        end, label = deadline(workspace.settings), f"train committee member {member}"
 
         def end_in_time(stage: str, epoch: int, n_epochs: int, _: str) -> None:
             # told after every epoch, when its checkpoint is written

@@ -3,7 +3,7 @@
 import contextlib
 
 from interphase_flows.exceptions import InterphaseError
-from interphase_flows.jobs.caching import is_on_record
+from interphase_flows.jobs.caching import is_recorded
 from interphase_flows.storage.ledger import Ledger
 
 MAX_EXPLANATION_LENGTH = 10_000
@@ -15,7 +15,7 @@ def record_job_failure(ledger: Ledger, job_name: str, error: Exception) -> None:
 
     The record is a failure of kind ``jobs`` with the key ``<campaign>/<job name>``; ``tries`` counts repetitions.
     """
-    if is_on_record(error):
+    if is_recorded(error):
         return
     # an unreachable database may be why the job failed: then only the log has the error
     with contextlib.suppress(InterphaseError):

@@ -23,5 +23,7 @@ class StructureSetDoc(Document):
     name: str
     artifact: ArtifactRef
     entries: list[StructureEntry]
+    # positions of the entries in the artifact; None: all of it, in order
+    subset: list[int] | None = None
     details: dict[str, dict[str, float | int | str]] = Field(default_factory=dict)
     wall_time_s: float = 0.0

@@ -58,8 +58,8 @@ class TestASmallReplay:
         told = kept["campaign"]
         assert (told["n_labels"], told["n_first_labels"]) == (60, 12)
         counts = {kind: each["n"] for kind, each in told["launches"].items()}
-        assert counts["label"] == 1 + math.ceil(48 / 15)
-        assert (counts["iteration"], counts["continue_or_end"], counts["train member"]) == (2, 2, 8)
+        assert counts["label structures"] == 1 + math.ceil(48 / 15)
+        assert (counts["iteration"], counts["continue_or_end"], counts["train committee member"]) == (2, 2, 8)
         assert counts["production replica segment"] == 3
         assert told["n_jobs"] == sum(counts.values())
 

@@ -1,4 +1,4 @@
-"""Expensive work is done once."""
+"""The cache of job results."""
 
 import pytest
 
@@ -13,14 +13,13 @@ def document(key: str, artifact: ArtifactRef | None = None, **values) -> Analysi
     return AnalysisDoc(key=key, name="n", rests_on=[], values=values, artifact=artifact)
 
 
-def test_the_second_time_it_is_found(workspace):
-    """The work is not done again, and the document is the same."""
+def test_second_call_returns_stored_document(workspace):
     first = cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == first
+    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("computed twice")) == first
 
 
-def test_a_failure_is_on_record_and_raised_and_mended_by_success(workspace):
-    """The reason can be queried though the job's log is lost; the next try is a try."""
+def test_failure_is_recorded_and_next_attempt_may_succeed(workspace):
+    """The reason can be queried even if the log of the job is lost."""
 
     def fail() -> AnalysisDoc:
         raise AnalysisError("too few frames")
@@ -34,9 +33,7 @@ def test_a_failure_is_on_record_and_raised_and_mended_by_success(workspace):
     assert cached("analyses", "k", AnalysisDoc, lambda: document("k")).key == "k"
 
 
-def test_time_that_ran_out_is_no_failure(workspace):
-    """The next launch goes on."""
-
+def test_reached_walltime_is_not_recorded_as_failure(workspace):
     def stop() -> AnalysisDoc:
         raise WalltimeReachedError("half done")
 
@@ -45,9 +42,7 @@ def test_time_that_ran_out_is_no_failure(workspace):
     assert workspace.ledger.failure("analyses", "k") is None
 
 
-def test_a_document_whose_file_is_damaged_is_computed_again_and_that_is_on_record(workspace):
-    """Its bytes come back; nobody is handed the damaged ones."""
-
+def test_document_with_damaged_artifact_is_recomputed_and_damage_is_recorded(workspace):
     def compute() -> AnalysisDoc:
         return document("k", workspace.artifacts.put_bytes(b"precious", "analyses", ".npz"))
 
@@ -59,30 +54,29 @@ def test_a_document_whose_file_is_damaged_is_computed_again_and_that_is_on_recor
     assert workspace.ledger.failure("analyses", "k") is not None
 
 
-def test_who_comes_second_takes_what_the_first_recorded(workspace):
-    """Two processes computed the same key: one document is everybody's."""
+def test_first_recorded_document_wins(workspace):
+    """Two processes that compute the same key return the same document."""
 
     def overtaken() -> AnalysisDoc:
-        workspace.ledger.put("analyses", "k", document("k", by="the other"))
-        return document("k", by="me")
+        workspace.ledger.put("analyses", "k", document("k", by="other process"))
+        return document("k", by="this process")
 
-    assert cached("analyses", "k", AnalysisDoc, overtaken).values == {"by": "the other"}
+    assert cached("analyses", "k", AnalysisDoc, overtaken).values == {"by": "other process"}
 
 
-def test_files_are_found_however_deep(workspace):
-    """In a mapping in a list in a field."""
+def test_artifacts_are_found_at_any_depth(workspace):
     ref = workspace.artifacts.put_bytes(b"x", "analyses")
     assert list(artifact_refs(document("k", deep={"list": [1, (ref, "s")]}))) == [ref]
 
 
-def test_who_lost_its_lease_records_nothing_neither_result_nor_failure(workspace):
-    """What goes wrong in a folder that is another's says nothing of the work."""
+def test_process_without_lease_records_neither_result_nor_failure(workspace):
+    """An error in a folder that another process owns is not a failure of the work."""
 
     def lost() -> None:
         raise LeaseLostError("taken over")
 
     def fail() -> AnalysisDoc:
-        raise FileNotFoundError("the folder is gone")
+        raise FileNotFoundError("no such folder")
 
     for compute in (lambda: document("k"), fail):
         with fenced(lost), pytest.raises(LeaseLostError):
@@ -91,20 +85,20 @@ def test_who_lost_its_lease_records_nothing_neither_result_nor_failure(workspace
     assert workspace.ledger.failure("analyses", "k") is None
 
 
-def test_a_result_that_the_database_does_not_take_is_kept_and_handed_in_later(workspace, monkeypatch):
-    """Hours of work are not done again because a server was away."""
+def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(workspace, monkeypatch):
+    """A database outage does not cost hours of computing."""
 
-    def away(*_: object) -> None:
+    def outage(*_: object) -> None:
         raise StorageError("no server answers")
 
-    with monkeypatch.context() as outage:
-        outage.setattr(workspace.ledger, "put", away)
+    with monkeypatch.context() as patch:
+        patch.setattr(workspace.ledger, "put", outage)
         with pytest.raises(
-            StorageError, match=r"no server answers.*kept in .*k\.json; the next try hands it in"
+            StorageError, match=r"no server answers.*stored in .*k\.json; the next attempt commits it"
         ):
             cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    kept = workspace.root / "unrecorded" / "analyses" / "k.json"
-    assert kept.exists()
-    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("done twice")) == document("k", x=1)
-    assert not kept.exists()
+    pending = workspace.root / "unrecorded" / "analyses" / "k.json"
+    assert pending.exists()
+    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("computed twice")) == document("k", x=1)
+    assert not pending.exists()
     assert stored_document("analyses", "k", AnalysisDoc) == document("k", x=1)

@@ -1,7 +1,8 @@
-"""Labels: bad ones are recorded facts, good ones are computed once."""
+"""Label jobs: rejected labels are recorded with a reason, accepted labels are computed once."""
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,29 +15,30 @@ from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedErr
 from interphase_flows.jobs import labels
 from interphase_flows.jobs.caching import stored_document
 from interphase_flows.jobs.label_structure import cached_label, label_key
-from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
+from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, _emit_scf_step, gather_labels
 from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.runtime.progress import SCF, emit, listening
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from spheres import SpheresSpec
 
 
 def run(maker, *arguments):
-    """The body of a maker's job, here and now."""
+    """Run the job body of a Maker in this process."""
     return type(maker).make.original(maker, *arguments)
 
 
 @pytest.fixture
 def mixed(workspace, crystals):
-    """Two good structures and one of each fault."""
+    """Two valid structures, one with overlapping atoms and one whose SCF does not converge."""
     overlapping, unconverged = crystals[2], Atoms("LiP", [[0, 0, 0], [2.4, 0, 0]], cell=[5, 5, 5], pbc=True)
     overlapping.positions[1] = overlapping.positions[0] + 0.3
     frames = [crystals[0], crystals[1], overlapping, unconverged]
     return store_set("set", "mixed", frames, [f"interface/{i}" for i in range(4)])
 
 
-def test_a_label_that_fails_is_a_fact_with_its_reason(spheres, mixed):
-    """The rest of the batch is labelled; nothing is spent on overlapping atoms."""
+def test_failed_label_is_recorded_with_reason_and_others_are_labelled(spheres, mixed):
+    """Overlapping atoms are rejected without a calculation."""
     batch = run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3])
     assert (len(batch.accepted), len(batch.rejected)) == (2, 2)
     rejected = [stored_document("labels", key, LabelDoc) for key in batch.rejected]
@@ -46,18 +48,16 @@ def test_a_label_that_fails_is_a_fact_with_its_reason(spheres, mixed):
     assert set(batch.origins.values()) == {"interface/0", "interface/1", "interface/2", "interface/3"}
 
 
-def test_labelling_again_computes_nothing(spheres, mixed):
-    """Rejected labels are not tried again either."""
+def test_repeated_label_job_computes_nothing(spheres, mixed):
+    """Rejected labels are not repeated either."""
     first = run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3])
     spent = spheres.n_labels
     assert run(LabelMaker(reference=SpheresSpec()), mixed, [0, 1, 2, 3]) == first
     assert spheres.n_labels == spent
 
 
-def test_a_label_whose_logs_are_damaged_is_not_computed_again(
-    spheres, workspace, crystals, tmp_path, monkeypatch
-):
-    """The numbers are in the document; hours are not spent on a log."""
+def test_label_with_damaged_log_is_not_recomputed(spheres, workspace, crystals, tmp_path, monkeypatch):
+    """The results are in the document."""
     log = tmp_path / "gpaw.txt"
     log.write_text("iter: 1")
     labelled = spheres.label(crystals[0])
@@ -70,28 +70,28 @@ def test_a_label_whose_logs_are_damaged_is_not_computed_again(
     assert stored_document("labels", key, LabelDoc).files is not None
 
 
-def test_the_folder_of_a_label_is_of_one_process_at_a_time(spheres, workspace, crystals, monkeypatch):
-    """A job that was launched twice waits outside, and ends at its walltime; nothing is left behind."""
+def test_label_folder_is_leased_by_one_process(spheres, workspace, crystals, monkeypatch):
+    """A second launch waits and ends at its walltime; the folder is removed at the end."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     maker = LabelMaker(reference=SpheresSpec())
     key = label_key(frames.entries[0].key, spheres.identity.key, Gates())
     monkeypatch.setattr(
         "interphase_flows.jobs.label_structure.deadline",
-        lambda settings: Deadline(0.0 if is_held else None, "a test"),
+        lambda settings: Deadline(0.0 if is_leased else None, "a test"),
     )
     with workspace.own_work_folder("labels", key) as folder:
-        is_held = True
+        is_leased = True
         with pytest.raises(WalltimeReachedError, match="a test"):
             cached_label(spheres, Gates(), crystals[0], frames.entries[0])
         assert folder.is_dir()
         assert spheres.n_labels == 0
-    is_held = False
+    is_leased = False
     assert run(maker, frames, [0]).accepted == [key]
     assert list(folder.parent.iterdir()) == []
 
 
-def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crystals):
-    """A label that another campaign accepted is judged anew where limits are stricter."""
+def test_stricter_gates_give_a_new_label(spheres, workspace, crystals):
+    """A label that another campaign accepted is checked again under stricter limits."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     strict = run(
@@ -101,8 +101,8 @@ def test_a_label_passes_the_gates_of_its_own_campaign(spheres, workspace, crysta
     assert stored_document("labels", key, LabelDoc).reason == "max_force"
 
 
-def test_the_key_holds_what_decides_a_label_and_nothing_else():
-    """Structure, method and limits; not the window of energies, which is judged in the data set."""
+def test_label_key_depends_on_structure_method_and_label_gates():
+    """Not on the energy window and the duplicate tolerance, which the dataset applies."""
     gates = Gates()
     key = label_key("s", "m", gates)
     others = [
@@ -120,8 +120,7 @@ def test_the_key_holds_what_decides_a_label_and_nothing_else():
     assert label_key("s", "m", Gates(duplicate_tolerance_angstrom=0.001)) == key
 
 
-def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals):
-    """To the last bit, through the ledger."""
+def test_stored_label_is_bitwise_identical_to_reference_result(spheres, workspace, crystals):
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     (key,) = run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     label, raw = stored_document("labels", key, LabelDoc), spheres.label(crystals[0])
@@ -130,10 +129,14 @@ def test_numbers_of_a_label_are_those_of_the_method(spheres, workspace, crystals
     np.testing.assert_array_equal(label.stress_eV_per_angstrom3, raw.stress_eV_per_angstrom3)
 
 
-def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
-    """Four structures by three are two jobs and one that gathers; none is none."""
+def test_label_set_respects_labels_per_job(spheres, mixed, workspace):
+    """Four structures in jobs of three give two jobs and a merge; an empty set gives none."""
     response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
-    assert [job.name for job in response.replace.jobs] == ["label", "label", "gather_labels"]
+    assert [job.name for job in response.replace.jobs] == [
+        "label structures",
+        "label structures",
+        "merge labels",
+    ]
     parts, indices, _ = zip(*(job.function_args for job in response.replace.jobs[:2]), strict=True)
     assert indices == ([0, 1, 2], [0])
     entries = [entry.key for part in parts for entry in part.entries]
@@ -142,26 +145,26 @@ def test_a_set_becomes_jobs_of_the_size_asked_for(spheres, mixed, workspace):
     assert run(LabelSetMaker(), empty) == LabelBatch(accepted=[], rejected=[], origins={})
 
 
-def test_a_job_of_a_set_does_not_ask_again_what_labels_cost(spheres, mixed, monkeypatch):
-    """The set asked, for all of its jobs: with many labels in the ledger, the question is dear."""
+def test_cost_model_is_fitted_once_for_all_jobs_of_a_set(spheres, mixed, monkeypatch):
+    """With many labels in the ledger the fit is expensive."""
     response = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=3), mixed)
-    asked = []
-    monkeypatch.setattr(labels, "label_cost_model", lambda *of_what: asked.append(of_what))
+    calls = []
+    monkeypatch.setattr(labels, "label_cost_model", lambda *arguments: calls.append(arguments))
     batch = labelled(response)
     assert len(batch.accepted) + len(batch.rejected) == 4
-    assert asked == []
+    assert calls == []
     assert all(len(job.function_args[2]) == len(job.function_args[1]) for job in response.replace.jobs[:-1])
 
 
 def labelled(response) -> LabelBatch:
-    """Do the jobs of a replacement, in their order."""
+    """Run the jobs of a replacement in order."""
     *jobs, gather = response.replace.jobs
     done = [type(job.maker).make.original(job.maker, *job.function_args) for job in jobs]
     return gather_labels.original([gather.function_args[0][0], *done])
 
 
-def test_a_structure_that_repeats_another_of_its_set_is_not_paid_for(spheres, workspace, crystals):
-    """Turned, moved and with its atoms in another order: refused, and the first one named; it can be queried."""
+def test_duplicate_in_a_set_is_rejected_without_a_calculation(spheres, workspace, crystals):
+    """Rotated, translated and permuted; the rejection names the first label."""
     again = crystals[1][[2, 0, 1]]
     again.translate([1.0, 2.0, 3.0])
     again.rotate(40, [1, 2, 3], rotate_cell=True)
@@ -170,18 +173,16 @@ def test_a_structure_that_repeats_another_of_its_set_is_not_paid_for(spheres, wo
     batch = labelled(run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec())), twins))
     assert (len(batch.accepted), spheres.n_labels) == (3, 3)
     (key,) = batch.rejected
-    refused = stored_document("labels", key, LabelDoc)
+    duplicate = stored_document("labels", key, LabelDoc)
     original = label_key(twins.entries[1].key, spheres.identity.key, Gates())
-    assert (refused.reason, refused.origin) == ("duplicate", "interface/3")
+    assert (duplicate.reason, duplicate.origin) == ("duplicate", "interface/3")
     assert original in batch.accepted
-    assert original in refused.explanation
-    assert refused.details["repeats_label"] == original
+    assert original in duplicate.explanation
+    assert duplicate.details["repeats_label"] == original
 
 
-def test_a_structure_is_a_duplicate_by_its_own_set_and_not_by_what_is_in_the_ledger(
-    spheres, workspace, crystals
-):
-    """Another set, in which it stands alone, labels it; whoever ran first."""
+def test_duplicates_depend_on_the_set_and_not_on_the_ledger(spheres, workspace, crystals):
+    """Another set that contains only the duplicate labels it, in any order of the runs."""
     maker = LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()))
     turned = crystals[0][[1, 0, 2]]
     both = store_set("both", "both", [crystals[0], turned], ["interface/a", "interface/b"])
@@ -191,8 +192,8 @@ def test_a_structure_is_a_duplicate_by_its_own_set_and_not_by_what_is_in_the_led
     assert len(labelled(run(maker, both)).rejected) == 1
 
 
-def test_the_packing_of_labels_changes_nothing_that_is_handed_on(spheres, workspace, crystals):
-    """One job or six, in whatever order: the same batch."""
+def test_packing_of_labels_does_not_change_the_batch(spheres, workspace, crystals):
+    """One job or six give the same batch."""
     frames = store_set("set", "six", crystals, [f"interface/{i}" for i in range(6)])
     maker = LabelMaker(reference=SpheresSpec())
     together = run(LabelSetMaker(label_maker=maker), frames)
@@ -201,8 +202,8 @@ def test_the_packing_of_labels_changes_nothing_that_is_handed_on(spheres, worksp
     assert labelled(together) == labelled(single)
 
 
-def test_the_job_that_refuses_and_packs_is_stored_and_read_back(spheres, workspace, crystals):
-    """What jobflow stores of the replacement is JSON; the batch of duplicates is in it."""
+def test_batch_of_duplicates_survives_serialization(spheres, workspace, crystals):
+    """jobflow stores the replacement as JSON."""
     frames = [crystals[0], crystals[0][[1, 0, 2]]]
     twins = store_set("set", "twins", frames, ["interface/a", "interface/b"])
     gather = run(LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec())), twins).replace.jobs[-1]
@@ -210,24 +211,42 @@ def test_the_job_that_refuses_and_packs_is_stored_and_read_back(spheres, workspa
     assert again["function_args"][0][0]["rejected"] == gather.function_args[0][0].rejected
 
 
-def test_a_labelling_job_that_failed_as_nobody_foresaw_sinks_nothing():
-    """The labels of the others are handed on."""
+def test_merge_counts_lost_jobs_and_keeps_other_labels():
     joined = gather_labels.original([LabelBatch(accepted=["a"], rejected=[], origins={"a": "x/1"}), None])
     assert joined.accepted == ["a"]
     assert joined.n_lost_jobs == 1
 
 
-def test_batches_are_joined():
-    """Keys and origins of all."""
+def test_merge_keeps_keys_and_origins_of_all_batches():
     parts = [LabelBatch(accepted=[c], rejected=[c * 2], origins={c: "x/1", c * 2: "x/2"}) for c in "ab"]
     joined = gather_labels.original(parts)
     assert (joined.accepted, joined.rejected) == (["a", "b"], ["aa", "bb"])
     assert len(joined.origins) == 4
 
 
-def test_jobs_that_all_fail_are_no_empty_batch():
-    """A code that has gone from this machine must not be taken for structures that nobody wants labelled."""
+def test_merge_raises_if_jobs_failed_and_no_label_was_accepted():
+    """A missing executable must not look like a batch of rejected structures."""
     duplicates = LabelBatch(accepted=[], rejected=["a"], origins={"a": "x/1"})
-    with pytest.raises(ReferenceMethodError, match="2 labelling jobs failed and no label was accepted"):
+    with pytest.raises(ReferenceMethodError, match="2 label jobs failed and no label was accepted"):
         gather_labels.original([duplicates, None, None])
     assert gather_labels.original([duplicates]) == duplicates
+
+
+@pytest.fixture
+def events():
+    """Progress events of a job that computes label 3 of 20."""
+    received = []
+    with listening(lambda *event: received.append(event)), listening(partial(_emit_scf_step, 3, 20)):
+        yield received
+
+
+def test_scf_steps_are_reported_as_progress_of_the_labels(events):
+    emit(SCF, 12, 150, "Li24P6S22, 65 s")
+    assert [event for event in events if event[0] != SCF] == [
+        ("labels", 3, 20, "Li24P6S22, 65 s, SCF step 12 of at most 150")
+    ]
+
+
+def test_other_stages_are_not_reported_as_labels(events):
+    emit("labels", 3, 20)
+    assert events == [("labels", 3, 20, "")]

@@ -148,7 +148,7 @@ def test_a_job_of_labels_carries_its_own_structures_only(workspace, monkeypatch)
         frames = lithium(n)
         whole = store_set("set", "set", frames, [f"crystal/{i}" for i in range(n)])
         flow = LabelSetMaker.make.original(maker, whole).replace
-        labels = [each for each in flow.jobs if each.name == "label"]
+        labels = [each for each in flow.jobs if each.name == "label structures"]
         assert len(labels) == n
         parts = [each.function_args[0] for each in labels]
         assert sorted(part.entries[0].key for part in parts) == sorted(e.key for e in whole.entries)
@@ -159,7 +159,7 @@ def test_a_job_of_labels_carries_its_own_structures_only(workspace, monkeypatch)
             assert (found.positions == frames[index].positions).all()
         workflow = routed(flow)
         workflows.append(workflow)
-        largest.append(max(size(f.to_dict()) for f in workflow.fws if f.name == "label"))
+        largest.append(max(size(f.to_dict()) for f in workflow.fws if f.name == "label structures"))
     assert largest[1] < 1.05 * largest[0]
     per_job = size(workflows[1].to_dict()) / 40
     # a set of jobs is one entry in FireWorks' record of the job that made them; packing may double their number

@@ -96,7 +96,7 @@ def test_what_the_loop_waits_for_comes_first(workflow):
     priorities = {firework.name: firework.spec["_priority"] for firework in workflow.fws}
     in_order = (
         ("crystals", "dataset 0", "iteration 0", "continue_or_end", "label set (0)"),
-        ("train member 0 (0)", "committee 0", "amorphous 0"),
+        ("train committee member 0 (0)", "committee 0", "amorphous 0"),
         ("production replica-0 segment 0",),
         ("relax Li2S", "thermodynamics", "learning curve"),
     )
@@ -119,7 +119,7 @@ def test_labels_come_before_energies_of_phases_and_exploration_before_production
 @pytest.mark.parametrize(
     ("name", "inherited", "iteration"),
     [
-        ("train member 1 (12)", None, 12),
+        ("train committee member 1 (12)", None, 12),
         ("explore interface-0 (2)", None, 2),
         ("committee 3", None, 3),
         ("iteration 0", None, 0),
