@@ -161,7 +161,7 @@ def campaign(kept: Mapping[str, Any]) -> list[str]:
         "answers, about twenty jobs, are left out.",
         "",
     ]
-    label_s = told["launches"]["label"]["median_s"]
+    label_s = told["launches"]["label structures"]["median_s"]
     lines += table(
         ["quantity", "value"],
         [
@@ -220,7 +220,7 @@ def campaign(kept: Mapping[str, Any]) -> list[str]:
 def page(replay: Mapping[str, Any], sizes: Mapping[str, Any], overhead: Mapping[str, Any]) -> str:
     """Return the page."""
     told = replay["campaign"]
-    n_unpacked = told["n_jobs"] + told["n_labels"] - told["launches"]["label"]["n"]
+    n_unpacked = told["n_jobs"] + told["n_labels"] - told["launches"]["label structures"]["n"]
     packed = f"The campaign above has {told['n_jobs']:,} jobs; with one label to a job it would have {n_unpacked:,}."
     round_trips = overhead["jobs"]["ways"]["ours"]["round_trips"]
     lines = [HEAD.format(machine=replay["machine"], server=replay["server"])]
