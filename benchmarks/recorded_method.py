@@ -5,7 +5,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from ase import Atoms
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.reference.labelling import RawLabel, ReferenceMethod
+from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
@@ -69,12 +69,9 @@ def random_of(*words: object) -> np.random.Generator:
 class RecordedSpec(MethodSpec):
     """A reference method that waits as long as GPAW took."""
 
+    implementation: ClassVar[str] = f"{__name__}:RecordedMethod"
     method: Literal["recorded"] = "recorded"
     replay: Replay = Replay()
-
-    def build(self, settings: Settings) -> ReferenceMethod:
-        """Return it."""
-        return RecordedMethod(self.replay)
 
 
 class RecordedMethod:
@@ -82,12 +79,14 @@ class RecordedMethod:
 
     Parameters
     ----------
-    replay
-        Scale and cores.
+    spec
+        Scale and cores of the replay.
+    settings
+        Settings of this machine, which change nothing.
     """
 
-    def __init__(self, replay: Replay):
-        self.replay = replay
+    def __init__(self, spec: RecordedSpec, settings: Settings):
+        self.replay = spec.replay
 
     @property
     def identity(self) -> MethodIdentity:

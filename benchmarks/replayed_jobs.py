@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ase import Atoms
 from jobflow import Maker, job
-from recorded_method import RecordedMethod, Replay, random_of
+from recorded_method import RecordedMethod, RecordedSpec, Replay, random_of
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
@@ -29,6 +29,7 @@ from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import current_workspace
 
 N_ATOMS = 66
@@ -146,7 +147,7 @@ class ReplayedDatasetMaker(DatasetMaker):
             return DatasetDoc(
                 key=key,
                 parent_key=parent.key if parent else None,
-                method=RecordedMethod(self.replay).identity,
+                method=RecordedMethod(RecordedSpec(replay=self.replay), Settings()).identity,
                 n_frames={side: before[side] + new[side] for side in before},
                 split_of_origin={
                     **(parent.split_of_origin if parent else {}),

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.reference.registry import BUILT_IN_SPECS
+from interphase_flows.reference.spec import MethodSpec
 
 PAGE = Path(__file__).parent / "campaign_file.md"
 
@@ -63,7 +65,10 @@ def leaves(
         block = next(
             (each for each in (field.annotation, *get_args(field.annotation)) if is_block(each)), None
         )
-        if block is not None and not field.discriminator:
+        if block is MethodSpec:
+            for tag, spec in BUILT_IN_SPECS.items():
+                yield from leaves(spec, f"{path}{name} ({tag}).", spec())
+        elif block is not None and not field.discriminator:
             # of a block that may be absent, defaults are those that it has once it is there
             yield from leaves(block, f"{path}{name}.", default)
         elif field.discriminator:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.label_structure import cached_label, label_key
+from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.structures import StructureEntry
@@ -24,12 +25,12 @@ def label_in(root: Path, spec: GpawSpec = SPEC, **settings: object) -> LabelDoc:
     """Label through the ledger and the work folder of a campaign under a root."""
     here = Settings(root=root, n_threads=1, **settings)
     with Workspace(here, CAMPAIGN) as workspace, use_workspace(workspace):
-        return cached_label(spec.build(here), Gates(), ATOMS, ENTRY)
+        return cached_label(GPAWMethod(spec, here), Gates(), ATOMS, ENTRY)
 
 
 def folder_in(root: Path, spec: GpawSpec = SPEC) -> Path:
     """Return the work folder of that label."""
-    method = spec.build(Settings(root=root))
+    method = GPAWMethod(spec, Settings(root=root))
     key = label_key(ENTRY.key, method.identity.key, Gates())
     return root / CAMPAIGN / "work" / "labels" / key
 

@@ -66,5 +66,8 @@ class SpheresSpec(MethodSpec):
     method: Literal["spheres"] = "spheres"
     shared: ClassVar[Spheres]
 
-    def build(self, settings: Settings) -> Spheres:
-        return self.shared
+    implementation: ClassVar[str] = "spheres:shared_spheres"
+
+
+def shared_spheres(spec: SpheresSpec, settings: Settings) -> Spheres:
+    return spec.shared

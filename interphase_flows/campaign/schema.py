@@ -1,29 +1,34 @@
 """The schema of a campaign file: every key that may be written, its type, range and default."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
 
 from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.campaign.values import Count, CountOrNone, Fraction, Positive, Spec, check_watches
 from interphase_flows.potentials.spec import CommitteeSpec
-from interphase_flows.reference.spec import ChgnetSpec, GpawSpec, VaspSpec
+from interphase_flows.reference.registry import method_specs
+from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 
 
-def _named(value: Any) -> Any:
-    """Let ``reference: gpaw`` stand for ``reference: {method: gpaw}``."""
+def _reference_spec(value: Any) -> Any:
+    """Validate the block of a registered method; ``reference: gpaw`` is short for ``reference: {method: gpaw}``."""
+    if isinstance(value, MethodSpec):
+        return value
     if isinstance(value, str):
-        return {"method": value}
-    return {"method": "chgnet", **value} if isinstance(value, dict) else value
+        value = {"method": value}
+    elif isinstance(value, dict):
+        value = {"method": "chgnet", **value}
+    registered: Any = Union[tuple(method_specs().values())]  # noqa: UP007 - members known at run time only
+    adapter: TypeAdapter[MethodSpec] = TypeAdapter(Annotated[registered, Field(discriminator="method")])
+    return adapter.validate_python(value)
 
 
-ReferenceSpec = Annotated[
-    Annotated[ChgnetSpec | GpawSpec | VaspSpec, Field(discriminator="method")], BeforeValidator(_named)
-]
-"""What labels come from: a method's name, or a block with its settings."""
+ReferenceSpec = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(_reference_spec)]
+"""Reference method: the name of a registered method, or a block with its settings."""
 
 
 class GateSpec(Spec):

@@ -13,6 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from interphase_flows.exceptions import CampaignFileError
+from interphase_flows.reference.registry import method_specs
+from interphase_flows.reference.spec import MethodSpec
 
 __all__ = ["load_yaml_model"]
 
@@ -238,6 +240,8 @@ def _models_at(annotation: Any, location: _Location) -> list[type[BaseModel]]:
 
 def _members(annotation: Any) -> list[Any]:
     """The types of a union, without ``Annotated``."""
+    if annotation is MethodSpec:
+        return list(method_specs().values())
     origin = get_origin(annotation)
     if origin is Annotated:
         return _members(get_args(annotation)[0])

@@ -83,7 +83,7 @@ def made_references(
             f"--phases: {error}; write names such as {', '.join(phase_names()[4:7])}, or NAME=FILE, also for the "
             "electrode and the electrolyte"
         ) from error
-    method = CHGNetMethod(settings.device, settings.n_threads)
+    method = CHGNetMethod(settings=settings)
     key = content_key(
         "phase references",
         crystals=phase_keys(crystals),

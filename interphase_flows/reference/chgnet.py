@@ -1,7 +1,7 @@
 """CHGNet, a pretrained universal potential, as a surrogate reference method.
 
-Deng et al., Nat. Mach. Intell. 5, 1031 (2023).  It is fast and ships its weights, so a campaign can
-be tried on a laptop; it is not density-functional theory and nothing here calls it so.
+Deng et al., Nat. Mach. Intell. 5, 1031 (2023). It is fast and ships its weights, so that a campaign can be tried on a
+laptop. It is not density-functional theory: labels and reports mark it as a surrogate.
 """
 
 import contextlib
@@ -22,7 +22,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.schemas.label import MethodIdentity
+from interphase_flows.settings import Settings
 
 LARGEST_ATOMIC_NUMBER = 94
 """CHGNet 0.3.0 was trained on elements up to plutonium."""
@@ -30,8 +32,8 @@ LARGEST_ATOMIC_NUMBER = 94
 
 @contextmanager
 def _float32(n_threads: int) -> Iterator[None]:
-    """Give CHGNet the default type it was written for, whatever was trained before in this process."""
-    import torch  # seconds to load, and not needed to know what the method is
+    """Set torch's default dtype to float32, which CHGNet assumes, and its threads; restore both at the end."""
+    import torch  # takes seconds to import; the identity does not need it
 
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     torch.set_default_dtype(torch.float32)
@@ -46,15 +48,15 @@ def _float32(n_threads: int) -> Iterator[None]:
 @functools.cache
 def _load_calculator(device: str) -> Calculator:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        # third-party deprecations at import and load; nothing a user could act on
+        # third-party deprecations at import and load
         warnings.simplefilter("ignore")
         from chgnet.model.dynamics import CHGNetCalculator
 
         return CHGNetCalculator(use_device=device)
 
 
-class _Shielded(Calculator):
-    """CHGNet's calculator, shielded from the global state that other torch code leaves behind."""
+class _IsolatedCalculator(Calculator):
+    """CHGNet's calculator, isolated from torch's global state."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
 
@@ -68,7 +70,7 @@ class _Shielded(Calculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         if atoms is None:
-            raise ReferenceMethodError("CHGNet was asked to label nothing: pass the atoms")
+            raise ReferenceMethodError("CHGNet: no atoms given. Hint: call calculate(atoms)")
         with _float32(self._n_threads), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             inner = _load_calculator(self._device)
@@ -86,19 +88,19 @@ class CHGNetMethod:
 
     Parameters
     ----------
-    device
-        torch device.
-    n_threads
-        Threads of torch; part of provenance, not of the method's identity.
+    spec
+        Without settings of its own.
+    settings
+        Device and threads of torch; provenance, not part of the method's identity.
     """
 
-    def __init__(self, device: str = "cpu", n_threads: int = 1) -> None:
-        self._device = device
-        self._n_threads = n_threads
+    def __init__(self, spec: ChgnetSpec | None = None, settings: Settings | None = None) -> None:
+        settings = Settings() if settings is None else settings
+        self._device, self._n_threads = settings.device, settings.n_threads
 
     @property
     def identity(self) -> MethodIdentity:
-        """Package version and model name decide the weights."""
+        """Package version and model name, which determine the weights."""
         settings: dict[str, str | float | int | bool] = {"model": "0.3.0"}
         code_version = version("chgnet")
         return MethodIdentity(
@@ -112,26 +114,26 @@ class CHGNetMethod:
 
     def calculator(self) -> Calculator:
         """Return a calculator for short dynamics."""
-        return _Shielded(self._device, self._n_threads)
+        return _IsolatedCalculator(self._device, self._n_threads)
 
     def supports(self, atoms: Atoms) -> str | None:
-        """Refuse elements beyond CHGNet's training set."""
+        """Return which elements are missing from CHGNet's training set, or None."""
         missing = sorted(
             {s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER}
         )
         if missing:
-            return f"CHGNet knows no {', '.join(missing)} (elements up to Z = {LARGEST_ATOMIC_NUMBER})"
+            return f"CHGNet does not support {', '.join(missing)} (only elements up to Z = {LARGEST_ATOMIC_NUMBER})"
         return None
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
-        """Return energy (eV), forces (eV/Å) and stress (eV/Å³); needs no folder."""
+        """Return energy (eV), forces (eV/Å) and stress (eV/Å³); the folder is not used."""
         reason = self.supports(atoms)
         if reason:
             raise ReferenceMethodError(reason, "unsupported")
         calculator = self.calculator()
         try:
             calculator.calculate(atoms)
-        except Exception as error:  # three packages' code: whatever it raises, one label failed and no more
+        except Exception as error:  # third-party code; only this label fails
             raise ReferenceMethodError(f"CHGNet failed on {atoms.get_chemical_formula()}: {error}") from error
         return RawLabel(
             energy_eV=calculator.results["energy"],

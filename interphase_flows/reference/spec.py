@@ -1,55 +1,49 @@
-"""What a campaign file says about its reference method: one frozen spec per method.
+"""Specs: the settings of a reference method that a campaign file can give, one frozen model per method.
 
-Every key that can change a number is part of the method's identity, and so of every label's key: labels of
-two specs never meet in one data set.  What cannot change a number (threads, commands, folders) is a setting
-of the machine.
+Every key that can change a number is part of the method's identity and so of every label's key: labels of two specs
+are never mixed in one dataset. Threads, commands and folders cannot change a number; they are settings of the machine.
 """
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from interphase_flows.settings import Settings
-
-if TYPE_CHECKING:
-    from interphase_flows.reference.labelling import ReferenceMethod
 
 Positive = Annotated[float, Field(gt=0.0)]
 
 
-class MethodSpec(BaseModel, ABC):
-    """Base of the specs; ``build`` returns the method on a machine."""
+class MethodSpec(BaseModel):
+    """Base class of the specs.
+
+    Attributes
+    ----------
+    implementation
+        The method as ``module:name``, imported when it is needed and called with the spec and the settings of the
+        machine; returns an `interphase_flows.reference.labelling.ReferenceMethod`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    implementation: ClassVar[str]
     method: str
-
-    @abstractmethod
-    def build(self, settings: Settings) -> "ReferenceMethod":
-        """Return the method; imports what it needs only now."""
 
 
 class ChgnetSpec(MethodSpec):
-    """CHGNet's weights: a surrogate, for trying things out, never to be called DFT."""
+    """CHGNet, a pretrained universal potential: a surrogate for DFT."""
 
+    implementation: ClassVar[str] = "interphase_flows.reference.chgnet:CHGNetMethod"
     method: Literal["chgnet"] = "chgnet"
-
-    def build(self, settings: Settings) -> "ReferenceMethod":
-        """Return CHGNet on this machine."""
-        from interphase_flows.reference.chgnet import CHGNetMethod
-
-        return CHGNetMethod(device=settings.device, n_threads=settings.n_threads)
 
 
 class GpawSpec(MethodSpec):
-    """Density-functional theory by GPAW with plane waves; one level for every cell, metal and salt alike.
+    """Plane-wave density-functional theory by GPAW, with one level of theory for every cell.
 
     ``k_density_per_inverse_angstrom`` is the number of k-points per Å⁻¹ along each reciprocal vector (Gamma
-    included); ``gamma_above_atoms`` is the number of atoms from which Gamma alone is used.  Atoms are a poor measure:
-    Li7P3S11 has 42 and a vector of 6.2 Å, and Gamma alone puts its forces off by 0.6 eV/Å (docs/dft_settings.md).
+    included); cells of ``gamma_above_atoms`` atoms or more use Gamma alone. The number of atoms is a poor measure of
+    the cell's length: Li7P3S11 has 42 atoms and a vector of 6.2 Å, and Gamma alone changes its forces by 0.6 eV/Å
+    (docs/dft_settings.md).
     """
 
+    implementation: ClassVar[str] = "interphase_flows.reference.gpaw.method:GPAWMethod"
     method: Literal["gpaw"] = "gpaw"
     functional: Literal["PBE", "PBEsol"] = "PBE"
     cutoff_eV: Positive = 350.0
@@ -61,20 +55,15 @@ class GpawSpec(MethodSpec):
     scf_density_tolerance_per_electron: Positive = 1e-4
     max_scf_steps: Annotated[int, Field(ge=1)] = 150
 
-    def build(self, settings: Settings) -> "ReferenceMethod":
-        """Return GPAW."""
-        from interphase_flows.reference.gpaw.method import GPAWMethod
-
-        return GPAWMethod(self, settings)
-
 
 class VaspSpec(MethodSpec):
-    """Density-functional theory by VASP (its licence is the user's); one level for every cell.
+    """Plane-wave density-functional theory by VASP (licensed), with one level of theory for every cell.
 
     ``smearing_eV`` is SIGMA with Gaussian occupations (ISMEAR 0); ``k_density_per_inverse_angstrom`` as for GPAW.
-    ``code_version`` is compared with what VASP itself says: ``6`` takes any 6.x.y, ``6.4`` any 6.4.y.
+    ``code_version`` is compared with the version in VASP's output: ``6`` matches any 6.x.y, ``6.4`` any 6.4.y.
     """
 
+    implementation: ClassVar[str] = "interphase_flows.reference.vasp.method:VASPMethod"
     method: Literal["vasp"] = "vasp"
     code_version: Annotated[str, Field(pattern=r"^\d+(\.\d+){0,2}$")] = "6"
     functional: Literal["PBE", "PBEsol", "r2SCAN"] = "PBEsol"
@@ -87,13 +76,3 @@ class VaspSpec(MethodSpec):
     real_space_projection: bool = False
     potentials: Literal["PBE_54", "PBE_64"] = "PBE_54"
     max_scf_steps: Annotated[int, Field(ge=1)] = 150
-
-    def build(self, settings: Settings) -> "ReferenceMethod":
-        """Return VASP on this machine; that it and its potentials are there is asked when the first label is."""
-        from interphase_flows.reference.vasp.method import VASPMethod
-
-        return VASPMethod(self, settings)
-
-
-METHOD_SPECS: tuple[type[MethodSpec], ...] = (ChgnetSpec, GpawSpec, VaspSpec)
-"""The methods a campaign file may name."""

@@ -29,6 +29,7 @@ from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
 from interphase_flows.reference.gpaw import job as gpaw_job
+from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.runtime import walltime as deadline
 from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
 from interphase_flows.schemas.label import LabelDoc
@@ -321,7 +322,7 @@ def test_a_full_disk_is_a_reason(tmp_path, full_disk):
     """Wherever it fills up: the label says so, and what it could write is kept."""
     settings = Settings(root=tmp_path / "runs", n_threads=1)
     with Workspace(settings, CAMPAIGN) as workspace, use_workspace(workspace):
-        label = label_structure(SPEC.build(settings), Gates(), ATOMS, ENTRY, full_disk, keep_files)
+        label = label_structure(GPAWMethod(SPEC, settings), Gates(), ATOMS, ENTRY, full_disk, keep_files)
     assert (label.status, label.reason) == ("rejected", "disk_full"), label.explanation
     assert str(full_disk) in label.explanation
     assert "space" in label.explanation
@@ -348,7 +349,7 @@ def test_a_flow_with_all_of_these_completes(tmp_path):
         "crystal/3": "killed",
         "crystal/4": None,
     }
-    method_key = SPEC.build(settings).identity.key
+    method_key = GPAWMethod(SPEC, settings).identity.key
     for entry, label in zip(
         structures.entries, sorted(labels.values(), key=lambda each: each.origin), strict=True
     ):

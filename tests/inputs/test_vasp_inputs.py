@@ -10,7 +10,7 @@ from ase.build import bulk
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.input import incar
+from interphase_flows.reference.vasp.incar import incar
 from interphase_flows.reference.vasp.method import VASPMethod
 from interphase_flows.reference.vasp.pseudopotentials import potentials
 from interphase_flows.settings import Settings

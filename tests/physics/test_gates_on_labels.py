@@ -38,7 +38,7 @@ def perturbed() -> list[Atoms]:
 
 @pytest.fixture(scope="module")
 def labels() -> list[tuple[Atoms, RawLabel]]:
-    method = CHGNetMethod(n_threads=1)
+    method = CHGNetMethod()
     return [(atoms, method.label(atoms)) for atoms in perturbed()]
 
 
@@ -76,12 +76,12 @@ def test_one_wrong_force_is_found(labels):
 def test_perfect_crystals_have_the_forces_of_their_symmetry(name):
     """Below 1 meV/Å; atoms of the wrong order have not."""
     atoms = crystal(name)
-    raw = CHGNetMethod(n_threads=1).label(atoms)
+    raw = CHGNetMethod().label(atoms)
     asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_eV_per_angstrom)
     assert n_operations > 1
     assert asymmetry < 1e-3
     assert GATES.after(atoms, raw) is None
     other = atoms.copy()
     other.rattle(0.05, seed=2)
-    of_other = CHGNetMethod(n_threads=1).label(other)
+    of_other = CHGNetMethod().label(other)
     assert GATES.after(atoms, of_other).reason == "asymmetric_forces"

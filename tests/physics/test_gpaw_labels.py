@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import Settings
@@ -51,7 +52,7 @@ BARE_ENERGY_TOLERANCE_EV = 1e-6
 
 
 def label(atoms: Atoms, spec: GpawSpec = SPEC) -> RawLabel:
-    return spec.build(Settings(n_threads=1)).label(atoms)
+    return GPAWMethod(spec, Settings(n_threads=1)).label(atoms)
 
 
 @pytest.fixture(scope="module")

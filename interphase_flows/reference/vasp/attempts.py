@@ -22,13 +22,7 @@ from interphase_flows.reference.retry_policy import RESTART, START_OVER, Policy,
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.corrections import LOG as CUSTODIAN_LOG
 from interphase_flows.reference.vasp.corrections import read_corrections
-from interphase_flows.reference.vasp.input import (
-    INPUT_FILES,
-    grouped,
-    input_set,
-    species_order,
-    write_inputs,
-)
+from interphase_flows.reference.vasp.incar import grouped, species_order
 from interphase_flows.reference.vasp.output import VaspResult, read_result
 from interphase_flows.reference.vasp.restart import (
     LAUNCH,
@@ -41,6 +35,9 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.label import Correction
 from interphase_flows.settings import Settings
+
+INPUT_FILES = ("INCAR", "KPOINTS", "POSCAR", "POTCAR.spec")
+"""Input files kept with a label; POTCAR is licensed and stays in the work folder."""
 
 COMMAND_VARIABLE = "VASP_CMD"
 COMMAND_MEND = (
@@ -142,7 +139,8 @@ class VaspLaunches:
                     retried.append(correction(HANDLER, error.reason, action))
 
     def _launch(self, atoms: Atoms, folder: Path, lock: int, key: str, retried: list[Correction]) -> RawLabel:
-        # seconds to import: custodian's handlers bring pymatgen
+        # take seconds to import
+        from interphase_flows.reference.vasp.input_set import input_set, write_inputs
         from interphase_flows.reference.vasp.run import (
             LabelJob,
             failure_reason,

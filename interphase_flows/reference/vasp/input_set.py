@@ -1,28 +1,34 @@
-"""atomate2's generator of VASP's inputs, and its static Maker, with the campaign's own input set."""
+"""VASP's input files of a label, written by atomate2's generator with the campaign's own input set.
+
+Importing this module takes seconds (atomate2, pymatgen).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 from atomate2.vasp.sets.base import VaspInputGenerator
-from pymatgen.io.vasp.inputs import Kpoints
+from pymatgen.core import Structure
+from pymatgen.io.vasp.inputs import Kpoints, PmgVaspPspDirError
 
+from interphase_flows.exceptions import SettingsError
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.input import INITIAL_MOMENT_BOHR, incar, parallel_tags
-from interphase_flows.reference.vasp.pseudopotentials import potentials
+from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, incar, parallel_tags
+from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
 from interphase_flows.settings import Settings
 
 
 @dataclass
 class LabelSetGenerator(VaspInputGenerator):
-    """Inputs of a label; made by `label_set_generator`, which fills in what does not depend on the structure.
+    """Input-set generator of a label; create it by `label_set_generator`.
 
     Parameters
     ----------
     spec
-        The level of theory.
+        Level of theory.
     parallel
         KPAR and NCORE of this machine.
     """
@@ -37,26 +43,26 @@ class LabelSetGenerator(VaspInputGenerator):
 
     @property
     def kpoints_updates(self) -> Kpoints:
-        """Return the grid of a structure."""
+        """Return the k-point grid of the structure."""
         return Kpoints.gamma_automatic(self._grid)
 
     @property
     def incar_updates(self) -> dict[str, int]:
-        """Return how the work on a structure is shared."""
+        """Return the parallelisation tags of the structure."""
         return parallel_tags(self.parallel, self._grid)
 
 
 def label_set_generator(
     spec: VaspSpec, parallel: Mapping[Any, int], start: Mapping[str, int] | None = None
 ) -> LabelSetGenerator:
-    """Return the generator of a level of theory.
+    """Return the input-set generator of a level of theory.
 
     Parameters
     ----------
     spec
-        The level of theory.
+        Level of theory.
     parallel
-        KPAR and NCORE of this machine.
+        KPAR and NCORE of this machine; they change no number.
     start
         ISTART and ICHARG; from scratch if None.
     """
@@ -65,15 +71,14 @@ def label_set_generator(
     if spec.spin_polarized:
         tags["MAGMOM"] = dict.fromkeys(table, INITIAL_MOMENT_BOHR)
     return LabelSetGenerator(
-        # nothing of atomate2's own set is left in it
-        config_dict={
+        config_dict={  # replaces atomate2's own set
             "INCAR": {},
             "KPOINTS": {},
             "POTCAR": {element: potential.symbol for element, potential in table.items()},
             "POTCAR_FUNCTIONAL": spec.potentials,
         },
         user_incar_settings=tags,
-        sort_structure=False,  # grouped by element already, and the order is known
+        sort_structure=False,  # `grouped` has sorted it, and the order is known
         auto_ismear=False,
         auto_metal_kpoints=False,
         inherit_incar=False,
@@ -82,11 +87,49 @@ def label_set_generator(
     )
 
 
-def static_maker(spec: VaspSpec, settings: Settings) -> Any:
-    """Return atomate2's static Maker at this level of theory, for anybody's own flow.
+def input_set(
+    spec: VaspSpec,
+    atoms: Atoms,
+    parallel: Mapping[Any, int],
+    start: Mapping[str, int] | None = None,
+    potcar_spec: bool = False,
+) -> Any:
+    """Return pymatgen's input set for a label.
 
-    Hand it structures whose atoms are grouped by element.  Labels do not go through its job, which cannot go on in a
-    folder that a killed launch left behind, and does not tell which of custodian's remedies changed the theory.
+    Parameters
+    ----------
+    spec, parallel, start
+        As in `label_set_generator`.
+    atoms
+        Atoms in VASP's order (`incar.grouped`).
+    potcar_spec
+        Name the potentials (``POTCAR.spec``) instead of reading the licensed files.
+
+    Raises
+    ------
+    SettingsError
+        A potential is not in pymatgen's folder of potentials.
+    """
+    generator = label_set_generator(spec, parallel, start)
+    structure = Structure(atoms.cell.array, list(atoms.symbols), atoms.positions, coords_are_cartesian=True)
+    try:
+        return generator.get_input_set(structure, potcar_spec=potcar_spec)
+    except (PmgVaspPspDirError, FileNotFoundError) as error:
+        raise SettingsError(f"VASP's potentials ({spec.potentials}): {error}. {POTCAR_HINT}") from error
+
+
+def write_inputs(inputs: Any, folder: Path) -> None:
+    """Write INCAR, KPOINTS, POSCAR, POTCAR.spec and, unless the set only names the potentials, POTCAR."""
+    inputs.write_input(output_dir=folder)
+    if not isinstance(inputs.potcar, str):
+        (folder / "POTCAR.spec").write_text("\n".join(inputs.potcar.symbols))
+
+
+def static_maker(spec: VaspSpec, settings: Settings) -> Any:
+    """Return atomate2's StaticMaker at this level of theory, for use in other flows.
+
+    Pass structures whose atoms are grouped by element. Labels do not use its job: it cannot restart in the folder of a
+    killed run, and does not report which of custodian's corrections changed the level of theory.
     """
     from atomate2.vasp.jobs.core import StaticMaker
 

@@ -31,15 +31,8 @@ from interphase_flows.reference.vasp.attempts import (
     VASP_POLICY,
     VaspLaunches,
 )
-from interphase_flows.reference.vasp.input import (
-    INITIAL_MOMENT_BOHR,
-    POTCAR_MEND,
-    grouped,
-    incar,
-    input_set,
-    write_inputs,
-)
-from interphase_flows.reference.vasp.pseudopotentials import potentials
+from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, grouped, incar
+from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 
@@ -150,11 +143,11 @@ class VASPMethod:
             try:
                 found = PotcarSingle.from_symbol_and_functional(wanted.symbol, release)
             except (PmgVaspPspDirError, FileNotFoundError) as error:
-                raise SettingsError(f"VASP's potentials ({release}): {error}; {POTCAR_MEND}") from error
+                raise SettingsError(f"VASP's potentials ({release}): {error}. {POTCAR_HINT}") from error
             title = " ".join(str(found.TITEL).split())
             if title != wanted.title:
                 raise SettingsError(
-                    f"VASP's potential of {element} is `{title}`, and {release} has `{wanted.title}`: {POTCAR_MEND}"
+                    f"VASP's potential of {element} is `{title}`, and {release} has `{wanted.title}`. {POTCAR_HINT}"
                 )
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
@@ -165,6 +158,11 @@ class VASPMethod:
         SettingsError
             A potential is not where pymatgen looks for it.
         """
+        from interphase_flows.reference.vasp.input_set import (  # takes seconds to import
+            input_set,
+            write_inputs,
+        )
+
         inputs = input_set(
             self.spec, grouped(atoms), self._settings.vasp_parallel, start, not self._reads_potentials
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.input import incar
+from interphase_flows.reference.vasp.incar import incar
 from interphase_flows.reference.vasp.pseudopotentials import potentials
 
 EV_PER_ANGSTROM3_PER_KBAR = 1.0 / 1602.1766208

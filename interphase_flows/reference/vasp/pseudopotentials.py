@@ -1,22 +1,19 @@
-"""Which of VASP's PAW potentials stands for an element, per release.
-
-The choice is the one of pymatgen's ``PBE54Base`` and ``PBE64Base`` (Materials Project: semicore states where bonds
-need them, ``Li_sv`` with its 1s electrons); titles and numbers of electrons are those of pymatgen's summary of the
-releases, which holds no licensed data.  The table is the project's own file, so that an update of pymatgen cannot
-change what a campaign computes, and so that a method is known without the licensed files.
-"""
+"""Table of the PAW potential (POTCAR) chosen for each element, so that no licensed file is needed to know the method."""
 
 import functools
 import json
 from dataclasses import dataclass
 from importlib.resources import files
 
-Release = str
+POTCAR_HINT = (
+    "Hint: set PMG_VASP_PSP_DIR to the folder of your licensed potentials, in the environment or in "
+    "~/.config/.pmgrc.yaml (`pmg config -p <VASP's potpaw folders> <that folder>` arranges them; see docs/vasp.md)"
+)
 
 
 @dataclass(frozen=True)
 class Potential:
-    """One POTCAR: its folder's name, the TITEL in its first line, and the electrons it leaves to be computed."""
+    """POTCAR of one element: name of its folder, TITEL in its first line, number of valence electrons."""
 
     symbol: str
     title: str
@@ -24,8 +21,8 @@ class Potential:
 
 
 @functools.cache
-def potentials(release: Release) -> dict[str, Potential]:
-    """Return the potential of every element of a release, ``PBE_54`` or ``PBE_64``."""
+def potentials(release: str) -> dict[str, Potential]:
+    """Return the potential of every element in a release, ``PBE_54`` or ``PBE_64``."""
     text = (
         files("interphase_flows.reference.vasp").joinpath("pseudopotentials.json").read_text(encoding="utf-8")
     )

@@ -18,7 +18,6 @@ from interphase_flows.reference.label_files import write_json
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.corrections import LOG as CUSTODIAN_LOG
 from interphase_flows.reference.vasp.corrections import read_corrections
-from interphase_flows.reference.vasp.input import input_set
 from interphase_flows.reference.vasp.output import VaspResult, read_result
 from interphase_flows.schemas.label import Correction
 
@@ -49,6 +48,8 @@ def inputs_key(atoms: Atoms, spec: VaspSpec) -> str:
     spec
         The level of theory.
     """
+    from interphase_flows.reference.vasp.input_set import input_set  # takes seconds to import
+
     inputs = input_set(spec, atoms, parallel={}, potcar_spec=True)
     told = {
         "INCAR": inputs.incar,

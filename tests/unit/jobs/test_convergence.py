@@ -1,6 +1,7 @@
 """The convergence study on a method whose errors are known."""
 
 from math import exp
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,8 +22,8 @@ ERROR_EV_PER_S = 0.2
 class Waves:
     """Every sulphur atom is wrong by an amount that halves with the cutoff; k-points are exact from 3 on."""
 
-    def __init__(self, spec, refuses):
-        self.spec, self.refuses = spec, refuses
+    def __init__(self, spec, settings):
+        self.spec, self.refuses = spec, spec.refuses
 
     @property
     def identity(self):
@@ -55,8 +56,7 @@ class WavesSpec(MethodSpec):
     gamma_above_atoms: int = 40
     refuses: str = "none"
 
-    def build(self, settings):
-        return Waves(self, self.refuses)
+    implementation: ClassVar[str] = f"{__name__}:Waves"
 
 
 def study(refuses="none", **options):

@@ -6,7 +6,7 @@ from ase import Atoms
 
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.input import grouped, incar, parallel_tags, species_order
+from interphase_flows.reference.vasp.incar import grouped, incar, parallel_tags, species_order
 from interphase_flows.structures.crystals.library import load_phase
 
 
