@@ -29,8 +29,8 @@ from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.atom_labels import label_atoms
-from interphase_flows.analysis.pipeline.interface_analysis import survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 from interphase_flows.runtime.progress import listening
 
@@ -113,11 +113,11 @@ class Stopwatch:
 
 def analyse(path: Path) -> dict[str, object]:
     """Answer everything; return seconds by part and the peak of memory in GB."""
-    question = SurveyQuestion(composition_of(ELECTRODE), composition_of(ELECTROLYTE), 300.0)
+    question = InterfaceAnalysisSettings(composition_of(ELECTRODE), composition_of(ELECTROLYTE), 300.0)
     model = phase_model()
     watch = Stopwatch()
     with open_trajectory(path) as frames, listening(watch.told):
-        found = survey(frames, question, told_as="").values
+        found = analyse_interface(frames, question, told_as="").values
         watch.told(LABELS, 0, frames.n_frames, "")
         numbers = frames.numbers
         for _ in by_frame(frames, range(frames.n_frames), lambda x, c: label_atoms(x, c, numbers, model)):

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.exceptions import AnalysisError
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class Unavailable(Result):
         return f"{self.reason}. Hint: {self.hint}" if self.hint else self.reason
 
 
-def or_unavailable(frames: CountedFrames, compute: Callable[[], T]) -> T | Unavailable:
+def or_unavailable(frames: ProgressFrames, compute: Callable[[], T]) -> T | Unavailable:
     """Run one analysis step; return why it is unavailable instead of raising.
 
     Raises

@@ -94,8 +94,8 @@ def analyse(
     A part that the trajectory cannot answer says why, and the others go on. The first frame is taken as the moment
     when the two sides touched.
     """
-    from interphase_flows.analysis.pipeline.interface_analysis import survey
-    from interphase_flows.analysis.transport.settings import TransportQuestion, charges_of, frame_of
+    from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+    from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.phase_references import made_references
     from interphase_flows.commands.trajectory_settings import campaign_run, trajectory_file
@@ -105,7 +105,7 @@ def analyse(
 
     parts = [part.strip() for part in only.split(",")] if only else []
     reference, at_rest = frame_of(frame)
-    transport = TransportQuestion(
+    transport = TransportSettings(
         window_ps, charges_of(charges) if charges is not None else None, reference, at_rest
     )
     if campaign is not None and phases is not None:
@@ -141,7 +141,7 @@ def analyse(
                 temperature_K=opened.question.temperature_K,
                 settings=settings_of(root),
             )
-        found = survey(opened.frames, opened.question, references=references)
+        found = analyse_interface(opened.frames, opened.question, references=references)
     page = write_survey(found, out, title=opened.title, about=opened.about)
     for line in words_of(found.values):
         print(line)

@@ -8,8 +8,8 @@ from pathlib import Path
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.analysis.pipeline.settings import PARTS, SurveyQuestion, composition_of
-from interphase_flows.analysis.transport.settings import TransportQuestion
+from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
+from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.phase_references import own_references
 from interphase_flows.exceptions import InputError
@@ -24,7 +24,7 @@ class ChosenTrajectory:
     """What will be analysed."""
 
     frames: FrameSource
-    question: SurveyQuestion
+    question: InterfaceAnalysisSettings
     title: str
     about: tuple[str, ...]
     """Where it is from, how it was unwrapped, what was mended: in words."""
@@ -40,7 +40,7 @@ def trajectory_file(
     electrolyte: str | None,
     temperature_K: float | None,
     parts: Sequence[str],
-    transport: TransportQuestion,
+    transport: TransportSettings,
     time_step_fs: float | None = None,
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
@@ -52,7 +52,7 @@ def trajectory_file(
     InputError
         Something that only a person can know is missing.
     AnalysisError
-        As `open_trajectory`, `composition_of` and `SurveyQuestion`.
+        As `open_trajectory`, `composition_of` and `InterfaceAnalysisSettings`.
     """
     missing = [
         option
@@ -68,7 +68,7 @@ def trajectory_file(
             f"a file does not say all that is needed: give {', '.join(missing)}, such as "
             "--electrode Li --electrolyte Li7P3S11 --temperature-k 600; or --campaign NAME for a run of a campaign"
         )
-    question = SurveyQuestion(
+    question = InterfaceAnalysisSettings(
         composition_of(electrode),
         composition_of(electrolyte),
         temperature_K,
@@ -90,7 +90,7 @@ def campaign_run(
     *,
     temperature_K: float | None,
     parts: Sequence[str],
-    transport: TransportQuestion,
+    transport: TransportSettings,
 ) -> Iterator[ChosenTrajectory]:
     """Open a run of a campaign, whose file says what its sides are and how hot it was.
 
@@ -106,7 +106,7 @@ def campaign_run(
     spec = Campaign.model_validate(state["spec"])
     if temperature_K is None:
         temperature_K = spec.production.dynamics.temperature_K
-    question = SurveyQuestion(
+    question = InterfaceAnalysisSettings(
         composition_of_phase(spec.electrode, spec.structure_files),
         composition_of_phase(spec.electrolyte, spec.structure_files),
         temperature_K,

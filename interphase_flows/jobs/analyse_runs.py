@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.analysis.pipeline.interface_analysis import Survey, survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis, analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.segment import SegmentDoc
@@ -18,11 +18,11 @@ from interphase_flows.storage.workspace import current_workspace
 
 def run_surveys(
     segments: Sequence[SegmentDoc],
-    question: SurveyQuestion,
+    question: InterfaceAnalysisSettings,
     told_as: str,
     references: PhaseReferences | None = None,
-) -> tuple[dict[str, Survey], list[str]]:
-    """Survey every run of these segments.
+) -> tuple[dict[str, InterfaceAnalysis], list[str]]:
+    """InterfaceAnalysis every run of these segments.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def run_surveys(
         No run has a frame.
     """
     artifacts = current_workspace().artifacts
-    surveys: dict[str, Survey] = {}
+    surveys: dict[str, InterfaceAnalysis] = {}
     notes: list[str] = []
     for run_id in sorted({s.run_id for s in segments}):
         paths = [artifacts.get(s.trajectory) for s in segments if s.run_id == run_id and s.trajectory]
@@ -43,7 +43,7 @@ def run_surveys(
             notes.append(f"{run_id} has no trajectory, and of its {told_as} nothing is known")
             continue
         with RunFrames(paths) as frames:
-            surveys[run_id] = survey(
+            surveys[run_id] = analyse_interface(
                 frames, question, told_as=f"{told_as} of {run_id}:", references=references
             )
     if not surveys:
@@ -51,7 +51,9 @@ def run_surveys(
     return surveys, notes
 
 
-def packed_series(surveys: Mapping[str, Survey], also: Mapping[str, NDArray[Any]], begins: str = "") -> bytes:
+def packed_series(
+    surveys: Mapping[str, InterfaceAnalysis], also: Mapping[str, NDArray[Any]], begins: str = ""
+) -> bytes:
     """Return the series of surveys whose names begin so, named ``run/name``, and other arrays as a NumPy archive."""
     series: dict[str, NDArray[Any]] = dict(also) | {
         f"{run}/{name}": array

@@ -7,7 +7,7 @@ from jobflow import Maker, job
 
 from interphase_flows.analysis.pipeline.replica_average import pooled
 from interphase_flows.analysis.pipeline.settings import PARTS as EVERY_PART
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
 from interphase_flows.jobs.caching import cached
@@ -25,7 +25,7 @@ PARTS = tuple(part for part in EVERY_PART if part != "phases")
 
 @dataclass
 class GrowthMaker(Maker):
-    """Survey every replica of production, and judge all of them together.
+    """InterfaceAnalysis every replica of production, and judge all of them together.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class GrowthMaker(Maker):
     def make(self, segments: Sequence[SegmentDoc | None]) -> AnalysisDoc:
         """Return the surveys; what a replica cannot answer is in them, in words."""
         done = [s for s in segments if s is not None]
-        question = SurveyQuestion(
+        question = InterfaceAnalysisSettings(
             composition_of_phase(self.electrode, self.structure_files),
             composition_of_phase(self.electrolyte, self.structure_files),
             self.temperature_K,
@@ -56,7 +56,9 @@ class GrowthMaker(Maker):
         key = content_key(KIND, name=NAME, question=question, segments=[s.key for s in done])
         return cached(KIND, key, AnalysisDoc, lambda: self._measure(key, question, done))
 
-    def _measure(self, key: str, question: SurveyQuestion, segments: Sequence[SegmentDoc]) -> AnalysisDoc:
+    def _measure(
+        self, key: str, question: InterfaceAnalysisSettings, segments: Sequence[SegmentDoc]
+    ) -> AnalysisDoc:
         surveys, notes = run_surveys(segments, question, NAME)
         for each in surveys.values():
             # scores of all laws would fill the document; the candidates stay

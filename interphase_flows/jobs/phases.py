@@ -13,7 +13,7 @@ from interphase_flows.analysis.phases.phase_references import (
 )
 from interphase_flows.analysis.phases.replica_average import pooled_phases
 from interphase_flows.analysis.pipeline.plain import plain
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
@@ -136,7 +136,7 @@ class PhasesMaker(Maker):
     def make(self, segments: Sequence[SegmentDoc | None], references: AnalysisDoc | None) -> AnalysisDoc:
         """Return the answers; without references no atom has a label, and the rest is answered."""
         done = [s for s in segments if s is not None]
-        question = SurveyQuestion(
+        question = InterfaceAnalysisSettings(
             composition_of_phase(self.electrode, self.structure_files),
             composition_of_phase(self.electrolyte, self.structure_files),
             self.temperature_K,
@@ -154,7 +154,7 @@ class PhasesMaker(Maker):
     def _measure(
         self,
         key: str,
-        question: SurveyQuestion,
+        question: InterfaceAnalysisSettings,
         segments: Sequence[SegmentDoc],
         references: AnalysisDoc | None,
     ) -> AnalysisDoc:

@@ -12,18 +12,18 @@ from interphase_flows.analysis.phases.phase_references import (
     unpacked_references,
 )
 from interphase_flows.analysis.phases.replica_average import pooled_phases
-from interphase_flows.analysis.pipeline.interface_analysis import survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
 from phase_runs import frames_of
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
+QUESTION = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
 
 
 def ask(frames, known=None, question=QUESTION):
-    return survey(frames, question, references=known)
+    return analyse_interface(frames, question, references=known)
 
 
 def vibrating(name="Li7P3S11", n_frames=6, spread_angstrom=0.06):
@@ -82,7 +82,9 @@ def test_every_frame_is_asked_for_anions_and_sixty_for_labels(known):
 
 
 def test_layers_are_answered_where_boundaries_are_found(known):
-    question = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases"))
+    question = InterfaceAnalysisSettings(
+        QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases")
+    )
     found = ask(growing(60.0, n_frames=6, planes_per_angstrom=2), known, question)
     phases = found.values["phases"]
     for side in ("above", "below"):
@@ -94,7 +96,9 @@ def test_layers_are_answered_where_boundaries_are_found(known):
 
 def test_a_drift_of_everything_changes_no_layer(known):
     """As a file of another code may have: boundaries do not move with it, atoms do."""
-    question = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases"))
+    question = InterfaceAnalysisSettings(
+        QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases")
+    )
     still = growing(60.0, n_frames=6, planes_per_angstrom=2)
     away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
     moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
@@ -140,9 +144,9 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
 
 
 def test_elements_that_do_not_show_their_roles_are_refused():
-    question = SurveyQuestion(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
+    question = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
     frames = vibrating("Li2S")
-    assert "roles" in survey(frames, question).values["phases"]["refused"].lower()
+    assert "roles" in analyse_interface(frames, question).values["phases"]["refused"].lower()
 
 
 def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
@@ -150,8 +154,10 @@ def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
     atoms.symbols[:] = ["P", "S"]
     atoms += Atoms("Ag", positions=[[4.0, 4.0, 4.0]])
     frames = ArrayFrames(atoms.numbers, np.zeros(1), atoms.positions[None], 12.0 * np.eye(3))
-    question = SurveyQuestion(composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",))
-    found = survey(frames, question).values
+    question = InterfaceAnalysisSettings(
+        composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",)
+    )
+    found = analyse_interface(frames, question).values
     assert "no Li, which moves" in found["phases"]["refused"]
     assert found["trajectory"]["n_atoms"] == 3
 
@@ -173,5 +179,5 @@ def test_references_are_the_same_after_a_file(known, tmp_path):
 
 
 def test_references_of_another_temperature_are_told(known):
-    hot = SurveyQuestion(QUESTION.electrode, QUESTION.electrolyte, 600.0, ("phases",))
+    hot = InterfaceAnalysisSettings(QUESTION.electrode, QUESTION.electrolyte, 600.0, ("phases",))
     assert "300 K" in ask(vibrating(), known, hot).values["phases"]["references"]["notes"][-1]

@@ -5,11 +5,11 @@ import pytest
 from scipy.special import ndtr
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.pipeline.interface_analysis import survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.statistics.block_means import TimeBlocks, block_means
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("profiles",))
+QUESTION = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("profiles",))
 
 
 def correlated(shape: tuple[int, ...], frames: float, rng: np.random.Generator) -> np.ndarray:
@@ -33,7 +33,7 @@ def test_the_density_of_wandering_atoms_is_covered(correlation_frames):
         places[:, :n_lithium, 2] = height * ndtr(correlated((n_frames, n_lithium), correlation_frames, rng))
         numbers = np.repeat([3, 16], [n_lithium, 10])
         frames = ArrayFrames(numbers, 100.0 * np.arange(n_frames), places, np.diag([20.0, 20.0, height]))
-        found = survey(frames, QUESTION).arrays
+        found = analyse_interface(frames, QUESTION).arrays
         lower, upper = (found[f"profiles.atoms_per_nm3_{end}"][:, 0] for end in ("lower", "upper"))
         true = 1e3 * n_lithium / (400.0 * height)
         covered += ((lower <= true) & (true <= upper)).sum()

@@ -7,10 +7,10 @@ import pytest
 
 from growing_interphase import growing
 from interphase_flows.analysis.interfaces.plane_flux import crossings
-from interphase_flows.analysis.pipeline.interface_analysis import Survey, survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis, analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 
-QUESTION = SurveyQuestion(
+QUESTION = InterfaceAnalysisSettings(
     composition_of("Li"),
     composition_of("Li7P3S11"),
     600.0,
@@ -20,8 +20,8 @@ K_ANGSTROM2_PER_PS = 2.0
 
 
 @pytest.fixture(scope="module")
-def grown() -> Survey:
-    return survey(growing(K_ANGSTROM2_PER_PS), QUESTION)
+def grown() -> InterfaceAnalysis:
+    return analyse_interface(growing(K_ANGSTROM2_PER_PS), QUESTION)
 
 
 @pytest.mark.parametrize("side", ["above", "below"])
@@ -55,7 +55,7 @@ def test_lithium_enters_and_nothing_else_leaves_at_the_electrode_side(grown, sid
 
 
 def test_ten_frames_decide_nothing_and_say_how_many_would():
-    found = survey(growing(K_ANGSTROM2_PER_PS, n_frames=15), QUESTION).values
+    found = analyse_interface(growing(K_ANGSTROM2_PER_PS, n_frames=15), QUESTION).values
     assert found["verdict"]["state"] == "undecided"
     for side in ("above", "below"):
         assert found["verdict"]["sides"][side]["trajectory_needed_ps"][0] > 14.0
@@ -65,7 +65,7 @@ def test_ten_frames_decide_nothing_and_say_how_many_would():
 def test_planes_of_the_boundaries_lie_where_the_lithium_ends():
     """Heights above the lower ab face: the electrode fills 0 to 30 Å of the cell."""
     frames = growing(0.0, n_frames=3)
-    found = survey(frames, QUESTION)
+    found = analyse_interface(frames, QUESTION)
     above = found.arrays["above.electrode_side_angstrom"]
     np.testing.assert_allclose(above, 30.0, atol=0.5)
     counted = crossings(frames, {"below": above - 25.0, "at": above})

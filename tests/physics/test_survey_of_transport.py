@@ -7,10 +7,10 @@ import pytest
 from ase.data import atomic_masses, chemical_symbols
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.pipeline.interface_analysis import survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.transport.reference_frames import frame_matrix
-from interphase_flows.analysis.transport.settings import TransportQuestion
+from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.units import KB_EV_PER_K, S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
 from moving_interphase import LAYERS, NORMAL_ANGSTROM2_PER_PS, planted_layers
 
@@ -21,18 +21,18 @@ CHARGES = np.array([1.0, 5.0, -2.0])
 
 
 def question(**transport):
-    return SurveyQuestion(
+    return InterfaceAnalysisSettings(
         composition_of("Li"),
         composition_of("Li7P3S11"),
         TEMPERATURE_K,
         parts=("boundaries", "transport"),
-        transport=TransportQuestion(**transport),
+        transport=TransportSettings(**transport),
     )
 
 
 @pytest.fixture(scope="module")
 def at_rest():
-    return survey(planted_layers(500), question()).values
+    return analyse_interface(planted_layers(500), question()).values
 
 
 def planted(row, direction):
@@ -104,9 +104,9 @@ def test_a_trend_that_is_there_is_seen_and_one_that_is_not_is_not(at_rest):
     steady = at_rest["transport"]["windows"]["change_per_eV_angstrom_ps_ns"]
     assert steady["lower"][0][0] < 0 < steady["upper"][0][0]
     slowing_ps = 300.0
-    found = survey(planted_layers(500, slowing_ps=slowing_ps), question(window_ps=100.0)).values["transport"][
-        "windows"
-    ]
+    found = analyse_interface(planted_layers(500, slowing_ps=slowing_ps), question(window_ps=100.0)).values[
+        "transport"
+    ]["windows"]
     assert found["chosen"] == "as stated"
     rows = found["rows"]
     assert [row["end_ps"] for row in rows] == pytest.approx([100.0, 200.0, 300.0, 400.0])
@@ -123,13 +123,15 @@ def test_a_trend_that_is_there_is_seen_and_one_that_is_not_is_not(at_rest):
 
 def test_frames_change_coefficients_as_they_should():
     frames = planted_layers(200)
-    lattice = survey(frames, question(frame="lattice")).values["transport"]
+    lattice = analyse_interface(frames, question(frame="lattice")).values["transport"]
     assert lattice["at_rest"] == ["P", "S"]
     host = np.array(lattice["whole"]["n_atoms"]) * [0, 1, 1]
     matrix = np.array(lattice["whole"][L]["value"])
     shares = host / host.sum() / np.maximum(lattice["whole"]["n_atoms"], 1)
     np.testing.assert_allclose(matrix @ shares, 0.0, atol=1e-9 * np.abs(matrix).max())
-    hittorf = survey(frames, question(frame="hittorf", at_rest=("S",))).values["transport"]["whole"]
+    hittorf = analyse_interface(frames, question(frame="hittorf", at_rest=("S",))).values["transport"][
+        "whole"
+    ]
     np.testing.assert_allclose(hittorf[L]["value"][2], 0.0, atol=1e-9 * np.abs(matrix).max())
     # lithium metal is no ion: a cell with an electrode has no ionic conductivity
     assert "metal of the electrode would count as ions" in hittorf["conduction"]["refused"]
@@ -137,7 +139,7 @@ def test_frames_change_coefficients_as_they_should():
 
 def test_what_is_too_short_says_what_it_takes():
     """Eighty frames: coefficients of the cell, but no two windows, and none along the normal of a slab."""
-    found = survey(planted_layers(80), question()).values["transport"]
+    found = analyse_interface(planted_layers(80), question()).values["transport"]
     assert L in found["whole"]
     assert "79 ps hold 79 steps of 1 ps; 2 windows of 60 take 120 ps" in found["windows"]["refused"]
     for row in found["slabs"]["rows"]:
@@ -149,10 +151,10 @@ def test_without_boundaries_there_are_no_slabs_and_the_rest_is_answered():
     numbers = np.repeat([3, 15, 16], [14, 6, 22])
     walk = rng.normal(0, 0.3, (400, 42, 3)).cumsum(axis=0) + rng.random((42, 3)) * 20.0
     bulk = ArrayFrames(numbers, 1000.0 * np.arange(400), walk, 20.0 * np.eye(3))
-    alone = SurveyQuestion(
+    alone = InterfaceAnalysisSettings(
         composition_of("Li"), composition_of("Li7P3S11"), TEMPERATURE_K, parts=("transport",)
     )
-    found = survey(bulk, alone).values["transport"]
+    found = analyse_interface(bulk, alone).values["transport"]
     assert "add the part boundaries" in found["slabs"]["refused"]
     assert len(found["windows"]["rows"]) >= 2
     conduction = found["whole"]["conduction"]

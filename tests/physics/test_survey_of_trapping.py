@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.passivation.trapping_by_interface import _labelled, trapping_answer
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",))
+QUESTION = InterfaceAnalysisSettings(
+    composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",)
+)
 BEGIN, END = 20.0, 44.0
 PERIOD = np.array([64.0, 64.0, 90.0])
 D_P = 0.01  # of a pair along the normal, Å²/ps
@@ -47,7 +49,7 @@ def answered(frames):
         "above", 0, np.ones(n, dtype=bool), np.arange(float(n)), np.full(n, END - BEGIN), np.full(n, BEGIN),
         np.full(n, END), {"electrode": np.full(n, 20.0), "electrolyte": np.full(n, 30.0)},
     )  # fmt: skip
-    return trapping_answer(CountedFrames(frames), QUESTION, [above])
+    return trapping_answer(ProgressFrames(frames), QUESTION, [above])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
 
 def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
     """128 atoms tell of 64 bonds, and intervals are wider than those of atoms by themselves."""
-    frames = CountedFrames(pairing(80.0))
+    frames = ProgressFrames(pairing(80.0))
     centres = np.flatnonzero(frames.numbers == 15)
     chemistry = measured_chemistry(frames, roles_of(QUESTION.electrode, QUESTION.electrolyte), every=40)
     _, _, counter = _labelled(frames, chemistry, centres)

@@ -11,9 +11,9 @@ from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
 from interphase_flows.analysis.phases.bond_networks import network_in_words
 from interphase_flows.analysis.phases.replica_average import pooled_phases
-from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.plain import plain
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.reaction_graph import Transition
 from interphase_flows.report.collect.inputs import Phases
 from interphase_flows.report.figures.phases import label_colours
@@ -25,7 +25,7 @@ from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
 from phase_runs import frames_of
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
+QUESTION = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
 FIGURES = ("anion_counts", "reactions", "phase_profile", "phase_map", "diffraction", "order")
 
 
@@ -35,7 +35,7 @@ def text_of(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def surveyed():
-    return survey(frames_of("test", "slab"), QUESTION, references=references())
+    return analyse_interface(frames_of("test", "slab"), QUESTION, references=references())
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_without_references_the_section_says_how_to_have_them():
     atoms = load_phase("Li7P3S11")
     moves = np.random.default_rng(0).normal(0, 0.05, (4, len(atoms), 3))
     frames = ArrayFrames(atoms.numbers, 100.0 * np.arange(4), atoms.positions + moves, atoms.cell[:])
-    found = survey(frames, QUESTION)
+    found = analyse_interface(frames, QUESTION)
     values = {"": found.values["phases"]}
     drawn = drawn_phases(values, {f"/{name}": a for name, a in found.arrays.items()})
     text = text_of(phases_section(values, drawn))

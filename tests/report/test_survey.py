@@ -9,15 +9,15 @@ import pytest
 from growing_interphase import growing
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.growth.kinetics import UNDECIDED
-from interphase_flows.analysis.pipeline.interface_analysis import survey
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.replica_average import pooled
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.jobs.growth import PARTS
 from interphase_flows.report.collect.inputs import Growth
 from interphase_flows.report.html import write_report
 from interphase_flows.report.text.numbers import rounded
 
-QUESTION = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 600.0, PARTS)
+QUESTION = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 600.0, PARTS)
 
 
 def at_rest(seed: int) -> ArrayFrames:
@@ -26,7 +26,7 @@ def at_rest(seed: int) -> ArrayFrames:
 
 @pytest.fixture(scope="module")
 def surveys():
-    return {f"replica-{seed}": survey(at_rest(seed), QUESTION) for seed in range(3)}
+    return {f"replica-{seed}": analyse_interface(at_rest(seed), QUESTION) for seed in range(3)}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_report_shows_growth_with_its_numbers(bare_inputs, growth, tmp_path)
 def test_replicas_without_an_interface_are_undecided_and_say_why(bare_inputs, tmp_path):
     numbers = np.repeat([3, 15, 16], [14, 6, 22])
     places = np.random.default_rng(0).random((4, 42, 3)) * 20.0
-    found = survey(ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3)), QUESTION)
+    found = analyse_interface(ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3)), QUESTION)
     together = pooled([found])
     assert together["state"] == "undecided"
     series = {f"replica-0/{name}": each for name, each in found.arrays.items()}

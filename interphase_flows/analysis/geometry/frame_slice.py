@@ -7,7 +7,7 @@ import numpy as np
 from interphase_flows.analysis.geometry.frames import FrameSource
 
 
-class Span:
+class FrameSlice:
     """Frames from one on.
 
     Parameters

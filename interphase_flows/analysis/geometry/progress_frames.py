@@ -8,7 +8,7 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.runtime.progress import emit
 
 
-class CountedFrames:
+class ProgressFrames:
     """A trajectory, or its first frames, that emits progress while it is read.
 
     Parameters

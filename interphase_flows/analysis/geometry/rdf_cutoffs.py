@@ -10,7 +10,7 @@ from interphase_flows.analysis.geometry.coordination import (
     radial_distribution,
 )
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, numbers_of
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.exceptions import AnalysisError
 
 MOST_FRAMES, MOST_ATOMS = 20, 20_000
@@ -26,7 +26,7 @@ class PairCutoffs:
         The trajectory; reading it here is not told as progress.
     """
 
-    def __init__(self, frames: CountedFrames) -> None:
+    def __init__(self, frames: ProgressFrames) -> None:
         self._frames = frames
         n_frames = int(np.clip(MOST_ATOMS // frames.n_atoms, 2, MOST_FRAMES))
         self._every = max(1, frames.n_frames // n_frames)

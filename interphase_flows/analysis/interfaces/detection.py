@@ -12,7 +12,7 @@ import numpy as np
 from interphase_flows.analysis.array_types import BoolArray, FloatArray
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, require_frames
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.boundaries import (
     DEFAULT_WIDTHS_ANGSTROM,
@@ -77,7 +77,7 @@ def find_interfaces(
         No set of widths is supported.
     """
     require_frames(frames)
-    first, refusals = CountedFrames(frames, 1), []
+    first, refusals = ProgressFrames(frames, 1), []
     for widths in WIDTHS_ANGSTROM:
         try:
             interphase_boundaries(first, sides, widths_angstrom=widths)

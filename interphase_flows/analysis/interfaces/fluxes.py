@@ -13,7 +13,7 @@ from ase.data import atomic_masses
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
-from interphase_flows.analysis.geometry.frame_slice import Span
+from interphase_flows.analysis.geometry.frame_slice import FrameSlice
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import heights
@@ -43,7 +43,7 @@ def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
     }
     if interface.name == "below":
         planes = {END: planes[END], BEGIN: planes[BEGIN]}
-    span = Span(frames, interface.first_frame, len(interface.time_ps))
+    span = FrameSlice(frames, interface.first_frame, len(interface.time_ps))
     return crossings(span, planes, reference=atomic_masses[frames.numbers])
 
 

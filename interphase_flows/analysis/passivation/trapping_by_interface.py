@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
-from interphase_flows.analysis.geometry.frame_slice import Span
+from interphase_flows.analysis.geometry.frame_slice import FrameSlice
 from interphase_flows.analysis.geometry.frames import chosen_frames, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
+from interphase_flows.analysis.geometry.or_refused import or_refused
 from interphase_flows.analysis.geometry.parallel import by_frame
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
-from interphase_flows.analysis.pipeline.unavailable import or_refused
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
@@ -33,7 +33,7 @@ from interphase_flows.analysis.speciation.reaction_graph import debounced
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.survival import lifetimes
 from interphase_flows.analysis.transport.interface_slabs import common_frames, slabs_between
-from interphase_flows.analysis.transport.onsager import Question
+from interphase_flows.analysis.transport.onsager import OnsagerRequest
 from interphase_flows.analysis.transport.regions import RegionTransport, onsager_regions
 from interphase_flows.exceptions import AnalysisError
 
@@ -47,7 +47,7 @@ CURVE_POINTS = 60
 
 
 def trapping_answer(
-    frames: CountedFrames, question: SurveyQuestion, interfaces: Sequence[Interface]
+    frames: ProgressFrames, settings: InterfaceSettings, interfaces: Sequence[Interface]
 ) -> dict[str, Any]:
     """Judge every interphase, element and label.
 
@@ -62,12 +62,12 @@ def trapping_answer(
     AnalysisError
         The two sides do not show which element forms networks, or the trajectory has too few frames.
     """
-    roles = roles_of(question.electrode, question.electrolyte)
+    roles = roles_of(settings.electrode, settings.electrolyte)
     chemistry = measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
     centres = np.flatnonzero(mask_of(frames.numbers, roles.network_formers))
     time_ps, codes, together = _labelled(frames, chemistry, centres)
     settled = debounced(codes, LEAST_SETTLED_FRAMES)
-    layers = _interphases(frames, question, interfaces)
+    layers = _interphases(frames, settings, interfaces)
     sides: dict[str, Any] = {}
     for each in interfaces:
         found = sides[each.name] = {}
@@ -92,7 +92,7 @@ def trapping_answer(
 
 
 def _labelled(
-    frames: CountedFrames, chemistry: AnionChemistry, centres: IntArray
+    frames: ProgressFrames, chemistry: AnionChemistry, centres: IntArray
 ) -> tuple[FloatArray, NDArray[np.int8], ReactionCounter]:
     """Label the network formers: times in ps (n,), codes (n, n_centres), and which of them change together."""
     chosen = chosen_frames(frames, -(-frames.n_frames // MOST_LABELLED_FRAMES))
@@ -111,22 +111,22 @@ def _labelled(
 
 
 def _interphases(
-    frames: CountedFrames, question: SurveyQuestion, interfaces: Sequence[Interface]
+    frames: ProgressFrames, settings: InterfaceSettings, interfaces: Sequence[Interface]
 ) -> dict[str, RegionTransport]:
     """Measure each interphase as one layer in the second half of the frames."""
     first, end = common_frames(interfaces)
     middle = (first + end) // 2
-    half = Span(frames, middle, end - middle)
+    half = FrameSlice(frames, middle, end - middle)
     cut = slabs_between(frames, interfaces, [1] * len(interfaces))
     begin_ps, end_ps = (float(half.time_fs[i]) / 1000.0 for i in (0, -1))
     window = (0, half.n_frames, begin_ps, end_ps)
-    asked = Question(question.temperature_K, None, "barycentric", (), None, 0.95)
+    asked = OnsagerRequest(settings.temperature_K, None, "barycentric", (), None, 0.95)
     found = onsager_regions(half, lambda index: cut(middle + index), [window], asked)
     by_name = {each.name: each for each in found}
     return {each.name: by_name[f"interphase {each.name}"] for each in interfaces}
 
 
-def _side_of(frames: CountedFrames, interfaces: Sequence[Interface], name: str) -> BoolArray:
+def _side_of(frames: ProgressFrames, interfaces: Sequence[Interface], name: str) -> BoolArray:
     """Return which atoms begin nearer to this interface than to the other one, (n_atoms,)."""
     if len(interfaces) == 1:
         return np.ones(frames.n_atoms, dtype=bool)

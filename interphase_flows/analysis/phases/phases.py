@@ -15,12 +15,13 @@ from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.parallel import by_frame
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE, Interface
 from interphase_flows.analysis.interfaces.layers import Heights
+from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
 from interphase_flows.analysis.phases.bond_networks import NetworkSweep
 from interphase_flows.analysis.phases.crystalline_domains import domains_of
@@ -28,7 +29,6 @@ from interphase_flows.analysis.phases.diffraction_pattern import N_FRAMES, EndPa
 from interphase_flows.analysis.phases.order import OrderSeries
 from interphase_flows.analysis.phases.phase_map import PhaseMap
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
 from interphase_flows.analysis.speciation.anion_history import AnionCounter
 from interphase_flows.analysis.speciation.anion_species import Environments, classify_environments
 from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of
@@ -46,8 +46,8 @@ NO_REFERENCES = (
 
 
 def phases_of(
-    frames: CountedFrames,
-    question: SurveyQuestion,
+    frames: ProgressFrames,
+    settings: InterfaceSettings,
     interfaces: Sequence[Interface],
     references: PhaseReferences | None,
     cutoffs: PairCutoffs,
@@ -58,7 +58,7 @@ def phases_of(
     ----------
     frames
         The trajectory.
-    question
+    settings
         What the two sides are made of, and how hot it was.
     interfaces
         Interphases that are followed.
@@ -77,7 +77,7 @@ def phases_of(
     AnalysisError
         The elements do not show what makes anions, or the trajectory has none, or nothing that moves.
     """
-    roles = roles_of(question.electrode, question.electrolyte)
+    roles = roles_of(settings.electrode, settings.electrolyte)
     if not mask_of(frames.numbers, roles.mobile_cations).any():
         raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
@@ -155,7 +155,7 @@ def phases_of(
         "anions": anions.anions(),
         "reactions": anions.reactions(),
         "labels": labels,
-        "references": _told(references, question.temperature_K),
+        "references": _told(references, settings.temperature_K),
         "percolation": network.values() if interfaces else without,
         "domains": domains,
         "diffraction": pattern.values({} if references is None else references.crystals),

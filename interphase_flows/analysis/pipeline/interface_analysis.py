@@ -1,7 +1,7 @@
 """Everything that one trajectory of an interface says of its interphase, part by part.
 
 A part that the trajectory cannot answer says so in words, and the others go on. What is asked is a
-`SurveyQuestion`; `boundaries` are found for every part but `transport`, because the others rest on them.
+`InterfaceAnalysisSettings`; `boundaries` are found for every part but `transport`, because the others rest on them.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, require_frames
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
 from interphase_flows.analysis.growth.kinetics import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
 from interphase_flows.analysis.interfaces.boundaries import BoundarySeries
@@ -31,11 +31,11 @@ from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.phases import phases_of
 from interphase_flows.analysis.pipeline.plain import plain
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.profiles.profiles import profiles_of
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.driven_flux import driven_by_gradients
-from interphase_flows.analysis.transport.transport import TransportAnswer, transport_answer
+from interphase_flows.analysis.transport.transport import TransportAnalysis, transport_answer
 from interphase_flows.exceptions import AnalysisError
 
 FEW_FOUND = 0.5
@@ -43,7 +43,7 @@ FEW_FOUND = 0.5
 
 
 @dataclass(frozen=True)
-class Survey:
+class InterfaceAnalysis:
     """What a trajectory says, in plain numbers, and what replicas are pooled from."""
 
     values: dict[str, Any]
@@ -54,16 +54,16 @@ class Survey:
     """By interface."""
     histories: dict[str, InterphaseHistory] = field(default_factory=dict)
     """By interface."""
-    transport: TransportAnswer | None = None
+    transport: TransportAnalysis | None = None
 
 
-def survey(
+def analyse_interface(
     frames: FrameSource,
-    question: SurveyQuestion,
+    question: InterfaceAnalysisSettings,
     *,
     told_as: str = "analyse",
     references: PhaseReferences | None = None,
-) -> Survey:
+) -> InterfaceAnalysis:
     """Answer every part that is asked for.
 
     Parameters
@@ -84,14 +84,14 @@ def survey(
     """
     require_frames(frames)
     question.check(frames)
-    return _Surveyor(CountedFrames(frames), question, told_as, references).survey()
+    return _Surveyor(ProgressFrames(frames), question, told_as, references).analyse_interface()
 
 
 class _Surveyor:
     def __init__(
         self,
-        frames: CountedFrames,
-        question: SurveyQuestion,
+        frames: ProgressFrames,
+        question: InterfaceAnalysisSettings,
         told_as: str,
         references: PhaseReferences | None,
     ) -> None:
@@ -105,9 +105,9 @@ class _Surveyor:
         self.crossings: dict[str, CrossingSeries] = {}
         self.kinetics: dict[str, GrowthKinetics] = {}
         self.histories: dict[str, InterphaseHistory] = {}
-        self.transport: TransportAnswer | None = None
+        self.transport: TransportAnalysis | None = None
 
-    def survey(self) -> Survey:
+    def analyse_interface(self) -> InterfaceAnalysis:
         parts = self.question.parts
         time_ps = np.asarray(self.frames.time_fs, dtype=float) / 1000.0
         self.values["trajectory"] = {
@@ -132,7 +132,7 @@ class _Surveyor:
         for name, answer in answers.items():
             if name in parts:
                 self._answered(name, answer)
-        return Survey(self.values, self.arrays, self.kinetics, self.histories, self.transport)
+        return InterfaceAnalysis(self.values, self.arrays, self.kinetics, self.histories, self.transport)
 
     def _answered(self, name: str, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         self.frames.stage = f"{self.told_as} {name}"
@@ -202,7 +202,9 @@ class _Surveyor:
         return found
 
     def _transport(self) -> dict[str, Any]:
-        self.transport = transport_answer(self.frames, self.question, self.interfaces, self.no_interface)
+        self.transport = transport_answer(
+            self.frames, self.question, self.question.transport, self.interfaces, self.no_interface
+        )
         return self.transport.values
 
     def _trapping(self) -> dict[str, Any]:

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from interphase_flows.analysis.growth.replicas import pooled_kinetics
-from interphase_flows.analysis.pipeline.interface_analysis import Survey, judged_with_rates, overall
+from interphase_flows.analysis.pipeline.interface_analysis import (
+    InterfaceAnalysis,
+    judged_with_rates,
+    overall,
+)
 from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.replica_average import pooled_transport
 from interphase_flows.exceptions import AnalysisError
 
 
-def pooled(surveys: Sequence[Survey]) -> dict[str, Any]:
+def pooled(surveys: Sequence[InterfaceAnalysis]) -> dict[str, Any]:
     """Judge each interface over all replicas that can be followed.
 
     Returns

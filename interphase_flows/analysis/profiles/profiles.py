@@ -15,12 +15,12 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frames import elements_of, mask_of, numbers_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs
 from interphase_flows.analysis.geometry.slices import heights, wrapped_index
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.layers import Heights, layer_of
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
+from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3
 from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
 from interphase_flows.analysis.speciation.element_roles import roles_of
@@ -36,8 +36,8 @@ NM3_PER_ANGSTROM3 = 1e-3
 
 
 def profiles_of(
-    frames: CountedFrames,
-    question: SurveyQuestion,
+    frames: ProgressFrames,
+    settings: InterfaceSettings,
     interfaces: Sequence[Interface],
     cutoffs: PairCutoffs,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
@@ -47,7 +47,7 @@ def profiles_of(
     ----------
     frames
         The trajectory.
-    question
+    settings
         What the two sides are made of.
     interfaces
         Interphases that are followed; there may be none.
@@ -69,11 +69,11 @@ def profiles_of(
             "one frame is no average: profiles against time need two, and intervals four; write frames more often, or "
             "use analysis.profiles.composition_profile for a single frame"
         )
-    shells, refused = _shells(frames, question, cutoffs)
+    shells, refused = _shells(frames, settings, cutoffs)
     numbers = np.asarray(frames.numbers)
     elements = elements_of(frames)
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
-    anions = [symbol for symbol in question.sides.anions if symbol in elements]
+    anions = [symbol for symbol in settings.sides.anions if symbol in elements]
     place = Heights(mask_of(numbers, anions), first, cell)
     common = CommonDrift(numbers, first, cell)
     period = place.period_angstrom
@@ -168,10 +168,12 @@ def profiles_of(
     return values, arrays
 
 
-def _shells(frames: CountedFrames, question: SurveyQuestion, cutoffs: PairCutoffs) -> tuple[list[Shell], str]:
+def _shells(
+    frames: ProgressFrames, settings: InterfaceSettings, cutoffs: PairCutoffs
+) -> tuple[list[Shell], str]:
     """Return what is counted, or nothing and why."""
     try:
-        return measured_shells(frames, roles_of(question.electrode, question.electrolyte), cutoffs), ""
+        return measured_shells(frames, roles_of(settings.electrode, settings.electrolyte), cutoffs), ""
     except AnalysisError as error:
         if frames.damage is not None:
             raise

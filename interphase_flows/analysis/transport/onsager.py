@@ -43,7 +43,7 @@ LONGEST_LAG_STEPS = 3
 
 
 @dataclass(frozen=True)
-class Question:
+class OnsagerRequest:
     """What is asked of every window."""
 
     temperature_K: float
@@ -106,7 +106,7 @@ def onsager_matrix(
         The trajectory is empty, its cell changes, its frames are not equally spaced, or a species or frame
         does not exist.
     """
-    question = Question(
+    question = OnsagerRequest(
         temperature_K,
         None if species is None else tuple(species),
         frame,
@@ -127,7 +127,11 @@ def onsager_matrix(
 
 
 def window_result(
-    motion: CollectiveMotion, domain: int, volume_angstrom3: float, directions: Directions, question: Question
+    motion: CollectiveMotion,
+    domain: int,
+    volume_angstrom3: float,
+    directions: Directions,
+    question: OnsagerRequest,
 ) -> OnsagerResult:
     """Reduce the collective motion of one domain to coefficients.
 

@@ -15,7 +15,7 @@ from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.groups import by_species_and_slab, normal_axes
-from interphase_flows.analysis.transport.onsager import Directions, Question, window_result
+from interphase_flows.analysis.transport.onsager import Directions, OnsagerRequest, window_result
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import UnsupportedWindowError
 
@@ -60,7 +60,7 @@ def onsager_regions(
     frames: FrameSource,
     cut: Callable[[int], RegionCut],
     windows: Iterable[tuple[int, int, float, float]],
-    question: Question,
+    question: OnsagerRequest,
 ) -> list[RegionTransport]:
     """Measure Onsager coefficients region by region in windows.
 
@@ -120,7 +120,11 @@ def onsager_regions(
 
 
 def _of_region(
-    motion: CollectiveMotion, region: int, volume_angstrom3: float, directions: Directions, question: Question
+    motion: CollectiveMotion,
+    region: int,
+    volume_angstrom3: float,
+    directions: Directions,
+    question: OnsagerRequest,
 ) -> tuple[OnsagerResult | None, str | None]:
     """Return the coefficients of a region, or why there are none."""
     present = {motion.groups.species[each] for each in motion.groups.of_domain(region)}

@@ -16,13 +16,13 @@ from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.summary import bounds
-from interphase_flows.analysis.transport.transport import TransportAnswer
+from interphase_flows.analysis.transport.transport import TransportAnalysis
 from interphase_flows.exceptions import AnalysisError
 
 SIGNIFICANCE = 0.05
 
 
-def pooled_transport(answers: Sequence[TransportAnswer | None]) -> dict[str, Any]:
+def pooled_transport(answers: Sequence[TransportAnalysis | None]) -> dict[str, Any]:
     """Pool coefficients of the whole cell, diffusion and conduction over replicas.
 
     Parameters

@@ -1,11 +1,11 @@
 """What of transport only a person can choose: windows, charges, and the frame against which ions move."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pymatgen.core import Composition
 
-from interphase_flows.analysis.geometry.frames import numbers_of
+from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, numbers_of
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.exceptions import AnalysisError
 
@@ -13,7 +13,7 @@ FRAMES = ("barycentric", "lattice", "hittorf")
 
 
 @dataclass(frozen=True)
-class TransportQuestion:
+class TransportSettings:
     """Windows, charges and frame; all of them may be left to the analysis.
 
     Parameters
@@ -49,6 +49,31 @@ class TransportQuestion:
             raise AnalysisError("the hittorf frame needs the one element at rest, such as hittorf:S")
         if self.frame == "barycentric" and self.at_rest:
             raise AnalysisError("in the barycentric frame the centre of mass is at rest, not an element")
+
+    def check(self, frames: FrameSource) -> None:
+        """Check the elements that the settings name against a trajectory.
+
+        Raises
+        ------
+        AnalysisError
+            An element of the trajectory has no charge, or an element at rest is not in the trajectory.
+        """
+        elements = set(elements_of(frames))
+        if self.charges_e is not None and (uncharged := sorted(elements - set(self.charges_e))):
+            raise AnalysisError(
+                f"charges are given for {', '.join(self.charges_e)} and not for {', '.join(uncharged)}; give one for "
+                "each element of the trajectory, 0 for neutral species"
+            )
+        if unknown := sorted(set(self.at_rest) - elements):
+            raise AnalysisError(
+                f"no {', '.join(unknown)} to take as at rest; the trajectory holds {', '.join(sorted(elements))}"
+            )
+
+    def elements_at_rest(self, frames: FrameSource, anions: Iterable[str]) -> tuple[str, ...]:
+        """Return the elements at rest in the chosen frame; by default the host of a lattice are the anions."""
+        if self.frame == "lattice" and not self.at_rest:
+            return tuple(symbol for symbol in anions if symbol in elements_of(frames))
+        return self.at_rest
 
 
 def charges_of(text: str) -> dict[str, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from interphase_flows.analysis.array_types import BoolArray
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.transport.groups import height_along_normal, slabs_along_normal
-from interphase_flows.analysis.transport.onsager import Question
+from interphase_flows.analysis.transport.onsager import OnsagerRequest
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.analysis.transport.regions import RegionCut, RegionTransport, onsager_regions
 from interphase_flows.analysis.transport.windows import window_bounds
@@ -63,5 +63,5 @@ def onsager_slabs(
         )
 
     wanted = None if species is None else tuple(species)
-    question = Question(temperature_K, wanted, frame, tuple(at_rest), step_ps, confidence)
+    question = OnsagerRequest(temperature_K, wanted, frame, tuple(at_rest), step_ps, confidence)
     return onsager_regions(frames, cut, window_bounds(frames, window_ps), question)

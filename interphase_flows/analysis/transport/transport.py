@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from interphase_flows.analysis.geometry.frame_slice import Span
+from interphase_flows.analysis.geometry.frame_slice import FrameSlice
 from interphase_flows.analysis.geometry.frames import elements_of
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.or_refused import or_refused
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion
-from interphase_flows.analysis.pipeline.unavailable import or_refused
+from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
 from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
-from interphase_flows.analysis.transport.onsager import Question, onsager_matrix
+from interphase_flows.analysis.transport.onsager import OnsagerRequest, onsager_matrix
 from interphase_flows.analysis.transport.regions import RegionTransport, onsager_regions
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.analysis.transport.settings import formal_charges
+from interphase_flows.analysis.transport.settings import TransportSettings, formal_charges
 from interphase_flows.analysis.transport.summary import bounds, net_charge, told
 from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows, window_bounds
 from interphase_flows.exceptions import AnalysisError
@@ -39,7 +39,7 @@ LEAST_FOR_A_TREND = 3
 
 
 @dataclass(frozen=True)
-class TransportAnswer:
+class TransportAnalysis:
     """What is told, and what replicas are pooled from."""
 
     values: dict[str, Any]
@@ -49,16 +49,20 @@ class TransportAnswer:
 
 
 def transport_answer(
-    frames: CountedFrames, question: SurveyQuestion, interfaces: Sequence[Interface], no_interface: str
-) -> TransportAnswer:
+    frames: ProgressFrames,
+    settings: InterfaceSettings,
+    transport: TransportSettings,
+    interfaces: Sequence[Interface],
+    no_interface: str,
+) -> TransportAnalysis:
     """Measure transport as far as the trajectory supports it.
 
     Parameters
     ----------
     frames
         The trajectory.
-    question
-        What is asked.
+    settings, transport
+        The two sides and the temperature; windows, charges and reference frame.
     interfaces
         Those whose boundaries can be followed.
     no_interface
@@ -69,34 +73,35 @@ def transport_answer(
     AnalysisError
         Neither the whole trajectory nor a window nor a slab supports a number; or a frame cannot be read.
     """
-    return _Transport(frames, question, interfaces, no_interface).answer()
+    return _Transport(frames, settings, transport, interfaces, no_interface).answer()
 
 
 class _Transport:
     def __init__(
         self,
-        frames: CountedFrames,
-        question: SurveyQuestion,
+        frames: ProgressFrames,
+        settings: InterfaceSettings,
+        transport: TransportSettings,
         interfaces: Sequence[Interface],
         no_interface: str,
     ) -> None:
         self.frames, self.interfaces, self.no_interface = frames, interfaces, no_interface
-        self.temperature_K, self.asked = question.temperature_K, question.transport
-        self.at_rest = question.at_rest(frames)
+        self.temperature_K, self.asked = settings.temperature_K, transport
+        self.at_rest = transport.elements_at_rest(frames, settings.sides.anions)
         self.charges: dict[str, float] | None = None
         self.charges_words = ""
         try:
             if self.asked.charges_e is not None:
                 self.charges, self.charges_words = dict(self.asked.charges_e), "as stated"
             else:
-                self.charges, self.charges_words = formal_charges(question.electrolyte, elements_of(frames))
+                self.charges, self.charges_words = formal_charges(settings.electrolyte, elements_of(frames))
         except AnalysisError as error:
             self.charges_words = str(error)
         self.whole: OnsagerResult | None = None
         self.length_ps = float(frames.time_fs[-1] - frames.time_fs[0]) / 1000.0
         self.n_numbers = 0
 
-    def answer(self) -> TransportAnswer:
+    def answer(self) -> TransportAnalysis:
         values: dict[str, Any] = {
             "frame": self.asked.frame,
             "at_rest": self.at_rest,
@@ -113,7 +118,7 @@ class _Transport:
             charges = {symbol: self.charges[symbol] for symbol in self.whole.species}
             if any(charges.values()) and not net_charge(self.whole, charges)[1]:
                 conduction = ionic_conduction(self.whole, charges)
-        return TransportAnswer(values, self.whole, conduction)
+        return TransportAnalysis(values, self.whole, conduction)
 
     def _whole(self) -> dict[str, Any]:
         self.whole = onsager_matrix(
@@ -157,8 +162,8 @@ class _Transport:
             )
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
-        followed = Span(self.frames, first, end - first)
-        question = Question(self.temperature_K, None, self.asked.frame, self.at_rest, None, 0.95)
+        followed = FrameSlice(self.frames, first, end - first)
+        question = OnsagerRequest(self.temperature_K, None, self.asked.frame, self.at_rest, None, 0.95)
         parts = [parts_of(each) for each in self.interfaces]
         cut = slabs_between(self.frames, self.interfaces, parts)
         window_ps = min(window_ps, float(followed.time_fs[-1] - followed.time_fs[0]) / 1000.0)

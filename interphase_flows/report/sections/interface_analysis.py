@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
-from interphase_flows.analysis.pipeline.interface_analysis import Survey
+from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis
 from interphase_flows.analysis.pipeline.plain import plain, verdict_of
 from interphase_flows.report.figures.growth import rates_figure, verdict_figure
 from interphase_flows.report.figures.interface_analysis import figures_of
@@ -68,7 +68,7 @@ def survey_section(
     return Markup(template.render(runs=runs, drawn=drawn, pooled=pooled))
 
 
-def write_survey(survey: Survey, folder: Path, *, title: str, about: Sequence[str] = ()) -> Path:
+def write_survey(survey: InterfaceAnalysis, folder: Path, *, title: str, about: Sequence[str] = ()) -> Path:
     """Write ``analysis.json``, ``figures/`` and ``analysis.html`` into a folder and return the page's path.
 
     Parameters

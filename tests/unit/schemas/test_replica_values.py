@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.pipeline.interface_analysis import Survey
+from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis
 from interphase_flows.jobs.analyse_runs import packed_series
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.replica_values import joined_replicas, split_replicas
@@ -26,7 +26,7 @@ def test_replicas_come_back_however_many_there_are(n_replicas):
     shown, archived = split_replicas(runs)
     document = AnalysisDoc(key="k", name="growth", rests_on=[], values={"runs": shown, "pooled": {}})
     make_entry("analyses", "k", "c", document)  # refuses what is too large
-    packed = packed_series({run: Survey(each, SERIES) for run, each in runs.items()}, archived)
+    packed = packed_series({run: InterfaceAnalysis(each, SERIES) for run, each in runs.items()}, archived)
     with np.load(io.BytesIO(packed)) as archive:
         found, arrays = joined_replicas(document.values["runs"], {name: archive[name] for name in archive})
     assert found == runs

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.geometry.progress_frames import CountedFrames
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.rdf_cutoffs import PairCutoffs, bond_cutoff_angstrom
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
@@ -22,7 +22,7 @@ def test_a_pair_is_measured_once():
     atoms = load_phase("Li2S") * (2, 2, 2)
     moves = np.random.default_rng(0).normal(0, 0.1, (4, len(atoms), 3))
     frames = Read(atoms.numbers, np.arange(4.0), atoms.positions + moves, atoms.cell[:])
-    cutoffs = PairCutoffs(CountedFrames(frames))
+    cutoffs = PairCutoffs(ProgressFrames(frames))
     found = cutoffs("S", "Li")
     assert found == bond_cutoff_angstrom(frames, "S", "Li")
     n_read = Read.n_read

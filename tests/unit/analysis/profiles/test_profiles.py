@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from growing_interphase import growing
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.pipeline.interface_analysis import survey
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.profiles.composition import composition_profile
 from interphase_flows.analysis.statistics.block_means import MOST_SAMPLES, TimeBlocks, block_means
 from interphase_flows.structures.crystals.library import load_phase
@@ -19,8 +19,8 @@ from sodium import sodium_thiophosphate
 G_PER_CM3 = 1.66053906660
 """Of one u per Å³."""
 PARTS = ("profiles",)
-LITHIUM = SurveyQuestion(composition_of("Li"), composition_of("Li7P3S11"), 300.0, PARTS)
-SODIUM = SurveyQuestion(composition_of("Na"), composition_of("Na3PS4"), 300.0, PARTS)
+LITHIUM = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, PARTS)
+SODIUM = InterfaceAnalysisSettings(composition_of("Na"), composition_of("Na3PS4"), 300.0, PARTS)
 
 
 def shaken(atoms: Atoms, n_frames: int = 12, *, drift: float = 0.0, sigma: float = 0.03) -> ArrayFrames:
@@ -55,7 +55,7 @@ def lithium_on_sulphide() -> Atoms:
     ids=["Li2S", "Li7P3S11, triclinic", "Na3PS4"],
 )
 def test_a_crystal_has_its_density_composition_and_coordination(atoms, question, coordination):
-    found = survey(shaken(atoms), question)
+    found = analyse_interface(shaken(atoms), question)
     values, series = found.values["profiles"], found.arrays
     density = atomic_masses[atoms.numbers].sum() / atoms.get_volume() * G_PER_CM3
     assert values["mass_density_g_per_cm3"] == pytest.approx(density, rel=1e-6)
@@ -78,7 +78,7 @@ def test_a_crystal_has_its_density_composition_and_coordination(atoms, question,
 
 def test_a_slab_is_where_it_was_put_and_slices_without_sulphur_have_no_coordination():
     atoms = lithium_on_sulphide()
-    found = survey(shaken(atoms), LITHIUM).arrays
+    found = analyse_interface(shaken(atoms), LITHIUM).arrays
     edges = found["profiles.edges_angstrom"]
     middle = 0.5 * (edges[1:] + edges[:-1])
     # the middle of the sulphur is in the middle of the profile
@@ -97,7 +97,7 @@ def test_a_slab_is_where_it_was_put_and_slices_without_sulphur_have_no_coordinat
 @pytest.mark.parametrize("drift", [0.013, -0.4, 3.0])
 def test_a_cell_that_drifts_has_the_same_profile(drift):
     atoms = lithium_on_sulphide()
-    still, moving = (survey(shaken(atoms, drift=each), LITHIUM).arrays for each in (0.0, drift))
+    still, moving = (analyse_interface(shaken(atoms, drift=each), LITHIUM).arrays for each in (0.0, drift))
     for name, series in still.items():
         np.testing.assert_allclose(moving[name], series, atol=1e-9, err_msg=name)
 
@@ -107,7 +107,7 @@ def test_a_turned_cell_has_the_same_profile():
     frames = shaken(load_phase("Li7P3S11") * (1, 2, 2))
     turn = Rotation.from_euler("xyz", [0.4, -0.9, 2.0]).as_matrix().T
     turned = ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions @ turn, frames.cells @ turn)
-    one, other = (survey(each, LITHIUM).arrays for each in (frames, turned))
+    one, other = (analyse_interface(each, LITHIUM).arrays for each in (frames, turned))
     for name, series in one.items():
         np.testing.assert_allclose(other[name], series, atol=1e-9, err_msg=name)
 
@@ -117,7 +117,7 @@ def test_a_cell_that_grows_is_diluted():
     frames = shaken(atoms)
     stretch = np.linspace(1.0, 1.1, frames.n_frames)
     cells = atoms.cell[:] * stretch[:, None, None]
-    found = survey(
+    found = analyse_interface(
         ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions * stretch[:, None, None], cells),
         LITHIUM,
     ).arrays["profiles.atoms_per_nm3"]
@@ -128,7 +128,7 @@ def test_a_cell_that_grows_is_diluted():
 def test_blocks_are_means_of_the_frames_composition():
     """More frames than samples: means are of all frames, to rounding."""
     frames = shaken(lithium_on_sulphide()[::7], MOST_SAMPLES + 55, sigma=0.6, drift=0.01)
-    found = survey(frames, LITHIUM).arrays
+    found = analyse_interface(frames, LITHIUM).arrays
     edges, ends = found["profiles.edges_angstrom"], found["profiles.block_ps"]
     plain = composition_profile(frames, bin_width_angstrom=edges[1], reference=frames.numbers == 16)
     np.testing.assert_allclose(plain.bin_edges_angstrom, edges)
@@ -158,7 +158,7 @@ def test_interphases_are_drawn_where_they_are(drift_angstrom):
     """Planted: faces at 30 and 90 Å, so at 15 and 75 Å where the anions' middle is at 45 Å."""
     frames = growing(2.0, n_frames=60, planes_per_angstrom=2)
     frames.all_positions[:, :, 2] += drift_angstrom * np.arange(60)[:, None]
-    found = survey(frames, LITHIUM).arrays
+    found = analyse_interface(frames, LITHIUM).arrays
     half = 0.5 * np.sqrt(2.0 * np.arange(50, 60)).mean()
     above, below = (found[f"profiles.interphase_{side}_angstrom"] for side in ("above", "below"))
     np.testing.assert_allclose(above[-1], [15.0 - half, 15.0 + half], atol=1.5)
@@ -177,21 +177,26 @@ def test_an_empty_block_has_no_mean_and_a_constant_one_no_width():
 
 def test_what_cannot_be_answered_is_said():
     atoms = bulk("SLi2", "fluorite", a=5.71, cubic=True) * (2, 2, 3)
-    assert "one frame" in survey(shaken(atoms, 1), LITHIUM).values["profiles"]["refused"]
-    two = survey(shaken(atoms, 2), LITHIUM)
-    assert two.values["profiles"]["coordination"]["shells"][0]["end"] == {
-        "value": 8.0, "lower": None, "upper": None,
+    assert "one frame" in analyse_interface(shaken(atoms, 1), LITHIUM).values["profiles"]["refused"]
+    two = analyse_interface(shaken(atoms, 2), LITHIUM)
+    assert two.values["profiles"]["coordination"]["shells"][0]["end"] | {"confidence": None} == {
+        "value": 8.0,
+        "lower": None,
+        "upper": None,
+        "confidence": None,
+        "n_independent": None,
+        "standard_error": None,
     }  # fmt: skip
     assert np.isnan(two.arrays["profiles.g_per_cm3_upper"]).all()
-    binary = SurveyQuestion(composition_of("Li"), composition_of("Li2S"), 300.0, PARTS)
-    found = survey(shaken(atoms), binary)
+    binary = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, PARTS)
+    found = analyse_interface(shaken(atoms), binary)
     assert "do not show which element" in found.values["profiles"]["coordination"]["refused"]
     assert found.values["profiles"]["n_slices"] == 11
     assert "profiles.coordination" not in found.arrays
 
 
 def test_what_it_rests_on_is_said():
-    values = survey(shaken(load_phase("Li7P3S11")), LITHIUM).values["profiles"]
+    values = analyse_interface(shaken(load_phase("Li7P3S11")), LITHIUM).values["profiles"]
     assert values["n_frames"] == 12
     assert [each["n_frames"] for each in values["blocks"]] == [6, 6]
     assert values["blocks"][1] == {"from_ps": 6.0, "to_ps": 11.0, "n_frames": 6}

@@ -6,7 +6,7 @@ import pytest
 from brownian import Brownian
 from interphase_flows.analysis.transport import Estimate, ionic_conduction, onsager_matrix
 from interphase_flows.analysis.transport.replica_average import agreement, over_replicas_of, pooled_transport
-from interphase_flows.analysis.transport.transport import TransportAnswer
+from interphase_flows.analysis.transport.transport import TransportAnalysis
 from interphase_flows.exceptions import AnalysisError
 
 CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
@@ -15,7 +15,7 @@ CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
 def answer(seed, temperature_K=600.0, **model):
     frames = Brownian(**model).frames(np.random.default_rng(seed), 300)
     result = onsager_matrix(frames, temperature_K=temperature_K)
-    return TransportAnswer({}, result, ionic_conduction(result, CHARGES))
+    return TransportAnalysis({}, result, ionic_conduction(result, CHARGES))
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.pipeline.settings import SurveyQuestion, composition_of
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.transport.settings import (
-    TransportQuestion,
+    TransportSettings,
     charges_of,
     formal_charges,
     frame_of,
@@ -64,19 +64,19 @@ def test_charges_in_wrong_words_are_refused(text):
 )
 def test_questions_that_make_no_sense_are_refused(asked, words):
     with pytest.raises(AnalysisError, match=words):
-        TransportQuestion(**asked)
+        TransportSettings(**asked)
 
 
 def test_a_question_is_checked_against_the_trajectory():
-    some = SurveyQuestion(*SIDES, transport=TransportQuestion(charges_e={"Li": 1.0, "S": -2.0}))
+    some = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(charges_e={"Li": 1.0, "S": -2.0}))
     with pytest.raises(AnalysisError, match="Li, S and not for P"):
         some.check(FRAMES)
-    absent = SurveyQuestion(*SIDES, transport=TransportQuestion(frame="hittorf", at_rest=("Cl",)))
-    with pytest.raises(AnalysisError, match="at rest shall be Cl"):
+    absent = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(frame="hittorf", at_rest=("Cl",)))
+    with pytest.raises(AnalysisError, match="no Cl to take as at rest"):
         absent.check(FRAMES)
 
 
 def test_the_host_of_a_lattice_is_what_only_the_electrolyte_has():
-    lattice = SurveyQuestion(*SIDES, transport=TransportQuestion(frame="lattice"))
-    assert lattice.at_rest(FRAMES) == ("P", "S")
-    assert SurveyQuestion(*SIDES).at_rest(FRAMES) == ()
+    lattice = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(frame="lattice"))
+    assert lattice.transport.elements_at_rest(FRAMES, lattice.sides.anions) == ("P", "S")
+    assert TransportSettings().elements_at_rest(FRAMES, ("P", "S")) == ()
