@@ -16,12 +16,13 @@ from recorded_method import RecordedMethod, RecordedSpec, Replay, random_of
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc

@@ -7,11 +7,12 @@ from jobflow import Flow, Job, Maker, OnMissing, Response, job
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.exploration import ExplorationMaker
+from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.selection import SelectMaker
-from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelBatch

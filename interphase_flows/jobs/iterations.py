@@ -10,7 +10,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.convergence import Evidence, decide
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.train import load_committee
+from interphase_flows.jobs.committee import load_committee
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -130,5 +130,5 @@ class IterationMaker(Maker):
         ]
         if not frames:
             return None
-        committee = load_committee([workspace.artifacts.get(model.checkpoint) for model in explorer.models])
+        committee = load_committee(explorer.models)
         return summarise(frame_errors(committee, frames))

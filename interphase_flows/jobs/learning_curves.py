@@ -9,7 +9,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
-from interphase_flows.jobs.train import INTERFACE_FAMILIES, load_committee
+from interphase_flows.jobs.committee import INTERFACE_FAMILIES, load_committee
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -53,7 +53,7 @@ class LearningCurveMaker(Maker):
                         f"committee {committee_key} is not in the ledger; resume the campaign"
                     )
                 # the errors are those of the first member; nobody asks here how far the others are from it
-                committee = load_committee([workspace.artifacts.get(document.models[0].checkpoint)])
+                committee = load_committee(document.models[:1])
                 points.append(summarise(frame_errors(committee, frames)).model_dump())
             return AnalysisDoc(
                 key=key,

@@ -18,8 +18,8 @@ from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
 from interphase_flows.jobs.caching import cached, cached_exclusive
+from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.crystals import phase_keys
-from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.phase_reference_runs import ReferenceSteps, phase_references
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import AnalysisDoc
@@ -84,7 +84,7 @@ class PhaseReferencesMaker(Maker):
                 electrode,
                 electrolyte,
                 roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols()),
-                load_committee([artifacts.get(committee.models[0].checkpoint)]).dynamics_calculator,
+                load_committee(committee.models[:1]).dynamics_calculator,
                 method_key=committee.key,
                 made_by="the released committee",
                 folder=folder,

@@ -14,8 +14,8 @@ from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
@@ -98,8 +98,7 @@ class ProductionAuditMaker(Maker):
     def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
         from interphase_flows.potentials.errors import frame_errors, summarise
 
-        artifacts = current_workspace().artifacts
-        potentials = load_committee([artifacts.get(model.checkpoint) for model in committee.models])
+        potentials = load_committee(committee.models)
         by_origin: dict[str, list[Atoms]] = {}
         for label_key in sorted(batch.accepted):
             label = stored_document("labels", label_key, LabelDoc)

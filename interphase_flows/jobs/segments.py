@@ -11,8 +11,8 @@ from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
+from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.structure_sets import load_set
-from interphase_flows.jobs.train import load_committee
 from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
@@ -195,7 +195,7 @@ class SegmentMaker(Maker):
         try:
             result = run_segment(
                 start,
-                load_committee([workspace.artifacts.get(model.checkpoint) for model in committee.models]),
+                load_committee(committee.models),
                 LangevinNVT(**self.dynamics.model_dump()),
                 self.n_steps,
                 walker.seed,

@@ -98,3 +98,23 @@ def calibrate(errors: Sequence[FrameErrors]) -> Calibration:
         error_per_std=ratio,
         coverage_of_twice_expected=float((largest <= 2.0 * ratio * uncertainty).mean()),
     )
+
+
+def parity_arrays(
+    validation: Sequence[FrameErrors], test: Sequence[FrameErrors]
+) -> dict[str, NDArray[np.generic]]:
+    """Return the data of a parity plot: reference values, errors and uncertainty.
+
+    Energies in eV/atom, (n_frames,); force components in eV/Å, (3 * n_atoms of all frames,); ``uncertainty`` and
+    ``largest_force_error`` in eV/Å, (n_frames,); ``is_test``, (n_frames,).
+    """
+    errors = [*validation, *test]
+    return {
+        "energy": np.array([e.reference_energy_eV_per_atom for e in errors]),
+        "energy_error": np.array([e.energy_error_eV_per_atom for e in errors]),
+        "forces": np.concatenate([e.reference_forces.ravel() for e in errors]).astype(np.float32),
+        "forces_error": np.concatenate([e.forces_error.ravel() for e in errors]).astype(np.float32),
+        "uncertainty": np.array([e.uncertainty for e in errors]),
+        "largest_force_error": np.array([e.largest_force_error for e in errors]),
+        "is_test": np.array([False] * len(validation) + [True] * len(test)),
+    }

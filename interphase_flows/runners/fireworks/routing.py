@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from interphase_flows.jobs.amorphous import AmorphousMaker
+from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.interfaces import SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.phases import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
-from interphase_flows.jobs.train import CommitteeMaker, TrainMaker
+from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.runners.fireworks.firetask import CampaignFiretask
 from interphase_flows.runners.fireworks.launchpad import ITERATION
 from interphase_flows.settings import JobKind

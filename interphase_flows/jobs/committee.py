@@ -1,0 +1,104 @@
+"""The job that evaluates a committee on held-out frames, and loading of committees."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jobflow import Maker, job
+
+from interphase_flows.campaign.schema import LearningSpec
+from interphase_flows.content_keys import content_key
+from interphase_flows.datasets.frames import frames_of_split, read_extxyz
+from interphase_flows.exceptions import TrainingError
+from interphase_flows.jobs.caching import cached
+from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
+from interphase_flows.storage.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.potentials.committee import NequIPCommittee
+
+INTERFACE_FAMILIES = ("interface", "audit", "explore")
+
+
+@dataclass
+class CommitteeMaker(Maker):
+    """Evaluate a committee on frames that trained no member, and calibrate its uncertainty thresholds.
+
+    Parameters
+    ----------
+    learning
+        Expected force errors from which the thresholds follow.
+    """
+
+    name: str = "committee"
+    learning: LearningSpec = field(default_factory=LearningSpec)
+
+    @job(output_schema=CommitteeDoc)
+    def make(self, dataset: DatasetDoc, models: Sequence[ModelDoc | None]) -> CommitteeDoc:
+        """Return errors by split and by origin, the calibration, the thresholds and the data of a parity plot.
+
+        Raises
+        ------
+        TrainingError
+            Fewer than two members were trained.
+        """
+        trained = [model for model in models if model is not None]
+        if len(trained) < 2:
+            raise TrainingError(
+                f"only {len(trained)} of {len(models)} members were trained on dataset {dataset.key}; a committee "
+                "needs two. Hint: interphase query failures shows the reasons"
+            )
+        key = content_key(
+            "committees",
+            models=[model.key for model in trained],
+            dataset=dataset.key,
+            select=self.learning.select_force_error_eV_per_angstrom,
+            stop=self.learning.stop_force_error_eV_per_angstrom,
+        )
+        return cached("committees", key, CommitteeDoc, lambda: self._evaluate(key, dataset, trained))
+
+    def _evaluate(self, key: str, dataset: DatasetDoc, models: Sequence[ModelDoc]) -> CommitteeDoc:
+        from interphase_flows.potentials.errors import calibrate, frame_errors, parity_arrays, summarise
+
+        artifacts = current_workspace().artifacts
+        frames = read_extxyz(artifacts.get(dataset.artifact))
+        committee = load_committee(models)
+        validation = frame_errors(committee, frames_of_split(frames, "validation"))
+        test = frame_errors(committee, frames_of_split(frames, "test"))
+        interface = [e for e in test if e.origin.split("/")[0] in INTERFACE_FAMILIES]
+        held_out = [*validation, *test]
+        calibration = calibrate(held_out)
+        parity = io.BytesIO()
+        np.savez(parity, **parity_arrays(validation, test))  # type: ignore[arg-type]
+        return CommitteeDoc(
+            key=key,
+            dataset_key=dataset.key,
+            models=list(models),
+            errors={
+                name: summarise(group)
+                for name, group in (("validation", validation), ("test", test), ("interface", interface))
+                if group
+            },
+            errors_by_origin={
+                origin: summarise([e for e in held_out if e.origin == origin])
+                for origin in sorted({e.origin for e in held_out})
+            },
+            calibration=calibration,
+            select_force_std_eV_per_angstrom=self.learning.select_force_error_eV_per_angstrom
+            / calibration.error_per_std,
+            stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom
+            / calibration.error_per_std,
+            parity=artifacts.put_bytes(parity.getvalue(), "parity", ".npz"),
+        )
+
+
+def load_committee(models: Sequence[ModelDoc]) -> "NequIPCommittee":
+    """Load trained potentials on the device and threads of this machine's settings."""
+    from interphase_flows.potentials.committee import NequIPCommittee
+
+    workspace = current_workspace()
+    checkpoints = [workspace.artifacts.get(model.checkpoint) for model in models]
+    return NequIPCommittee(checkpoints, workspace.settings.device, workspace.settings.n_threads)
