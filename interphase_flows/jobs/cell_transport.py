@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.results import OnsagerResult

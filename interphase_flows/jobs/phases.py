@@ -12,8 +12,8 @@ from interphase_flows.analysis.phases.phase_references import (
     unpacked_references,
 )
 from interphase_flows.analysis.phases.replica_average import pooled_phases
-from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.analyse_runs import packed_series, run_surveys

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.study import (
     CellMeasurement,

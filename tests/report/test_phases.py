@@ -12,8 +12,8 @@ from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kineti
 from interphase_flows.analysis.phases.bond_networks import network_in_words
 from interphase_flows.analysis.phases.replica_average import pooled_phases
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
-from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.speciation.reaction_graph import Transition
 from interphase_flows.report.collect.inputs import Phases
 from interphase_flows.report.figures.phases import label_colours

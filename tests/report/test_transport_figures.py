@@ -6,7 +6,7 @@ import pytest
 from brownian import Brownian
 from interphase_flows.analysis.passivation.rate_history import rate_history
 from interphase_flows.analysis.passivation.verdict import verdict
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.transport import onsager_windows
 from interphase_flows.analysis.transport.summary import told
 from interphase_flows.report.figures.growth import rates_figure

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
 from interphase_flows.analysis.transport.composition_grid.study import (
     CellMeasurement,

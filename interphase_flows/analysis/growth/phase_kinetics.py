@@ -18,7 +18,7 @@ from interphase_flows.analysis.growth.kinetics import SMALLEST_FRACTION_CHANGE, 
 from interphase_flows.analysis.growth.laws.constant import Constant
 from interphase_flows.analysis.growth.replicas import pooled_kinetics
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.pipeline.plain import kinetics_of, plain
+from interphase_flows.analysis.plain import kinetics_of, plain
 from interphase_flows.exceptions import AnalysisError
 
 GAINED, CONSUMED = "gained", "consumed"

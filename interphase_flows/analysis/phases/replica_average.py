@@ -7,7 +7,7 @@ import numpy as np
 
 from interphase_flows.analysis.growth.phase_kinetics import pooled_share_kinetics
 from interphase_flows.analysis.phases.bond_networks import network_in_words
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.speciation.anion_history import FORMERS, LIGANDS
 from interphase_flows.analysis.speciation.reaction_graph import ReactionGraph
 from interphase_flows.analysis.statistics.estimate import Estimate

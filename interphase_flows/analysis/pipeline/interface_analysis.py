@@ -30,8 +30,8 @@ from interphase_flows.analysis.passivation.trapping_by_interface import trapping
 from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.phases import phases_of
-from interphase_flows.analysis.pipeline.plain import plain
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.profiles.profiles import profiles_of
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.driven_flux import driven_by_gradients

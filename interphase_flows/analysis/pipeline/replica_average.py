@@ -9,7 +9,7 @@ from interphase_flows.analysis.pipeline.interface_analysis import (
     judged_with_rates,
     overall,
 )
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.transport.replica_average import pooled_transport
 from interphase_flows.exceptions import AnalysisError

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.pipeline.plain import kinetics_of, verdict_of
+from interphase_flows.analysis.plain import kinetics_of, verdict_of
 from interphase_flows.report.figures.growth import growth_figure, rates_figure, verdict_figure
 from interphase_flows.report.figures.profiles import profile_figures
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style

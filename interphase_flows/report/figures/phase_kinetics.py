@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.growth.phase_kinetics import GAINED
 from interphase_flows.analysis.phases.phases import ATOMS
-from interphase_flows.analysis.pipeline.plain import kinetics_of
+from interphase_flows.analysis.plain import kinetics_of
 from interphase_flows.report.figures.growth import draw_laws
 from interphase_flows.report.figures.style import figure_style
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
 from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis
-from interphase_flows.analysis.pipeline.plain import plain, verdict_of
+from interphase_flows.analysis.plain import plain, verdict_of
 from interphase_flows.report.figures.growth import rates_figure, verdict_figure
 from interphase_flows.report.figures.interface_analysis import figures_of
 from interphase_flows.report.figures.runs import drawn_runs

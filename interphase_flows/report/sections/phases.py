@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.pipeline.plain import plain
+from interphase_flows.analysis.plain import plain
 from interphase_flows.report.collect.inputs import Phases
 from interphase_flows.report.figures.phases import phase_figures
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure

@@ -11,7 +11,7 @@ from interphase_flows.analysis.growth.kinetics import LAWS, fraction_kinetics, t
 from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
 from interphase_flows.analysis.growth.replicas import pooled_kinetics
-from interphase_flows.analysis.pipeline.plain import kinetics_of, plain
+from interphase_flows.analysis.plain import kinetics_of, plain
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.replicas import between_replicas

@@ -5,16 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.growth.kinetics import GrowthKinetics, LawEstimate
 from interphase_flows.analysis.growth.model_selection import LawScore
 from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 
 
 def plain(value: Any) -> Any:
     """Return dataclasses as mappings, arrays and tuples as lists, and numbers that are not finite as None."""
+    if isinstance(value, Unavailable):
+        return {"refused": str(value)}
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
