@@ -107,9 +107,9 @@ def main() -> None:
         )
         return
     from interphase_flows.reference.spec import GpawSpec
-    from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
+    from interphase_flows.structures.interfaces.small_interfaces import small_interface
 
-    interface = laptop_interface(max_atoms=66).atoms
+    interface = small_interface(max_atoms=66).atoms
     cutoff_eV = QUICK_CUTOFF_EV if quick else GpawSpec().cutoff_eV
     with tempfile.TemporaryDirectory() as folder:
         structure = Path(folder) / "interface.extxyz"

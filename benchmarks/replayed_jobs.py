@@ -40,9 +40,9 @@ RATTLE_ANGSTROM = 0.05
 
 @functools.cache
 def _interface() -> Atoms:
-    from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
+    from interphase_flows.structures.interfaces.small_interfaces import small_interface
 
-    return laptop_interface(max_atoms=N_ATOMS).atoms
+    return small_interface(max_atoms=N_ATOMS).atoms
 
 
 def rattled_set(key: str, origins: Sequence[str]) -> StructureSetDoc:

@@ -87,14 +87,14 @@ class InterfaceSnapshotSpec(Spec):
 
 
 class InterfaceSpec(Spec):
-    """Interfaces of electrode and electrolyte; ``laptop`` is the smallest cell with whole anions.
+    """Interfaces of electrode and electrolyte; ``smallest`` is the smallest cell with intact anions.
 
     Trajectories and walkers take the pairs of ``facets`` and ``gaps_angstrom`` in turn, facets first; an
     empty list means the one face of ``size``, and ``gap_angstrom``.  ``n_as_built`` interfaces of each pair
     are labelled as they were built.
     """
 
-    size: Literal["laptop", "coherent"] = "laptop"
+    size: Literal["smallest", "coherent"] = "smallest"
     gap_angstrom: Annotated[float, Field(gt=1.0, le=5.0)] = 2.2
     max_strain: Annotated[float, Field(gt=0.0, le=0.15)] = 0.05
     max_atoms: Annotated[int, Field(ge=20)] = 90

@@ -13,10 +13,10 @@ from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.exceptions import CampaignFileError, InterphaseError, SettingsError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.builder import InterfaceSpec, best_match
-from interphase_flows.structures.interfaces.oriented_cells import millers_of
-from interphase_flows.structures.interfaces.small_interfaces import LEAST_FILM_LAYERS, laptop_specs
+from interphase_flows.structures.interfaces.oriented_cells import parse_facet
+from interphase_flows.structures.interfaces.small_interfaces import MIN_FILM_LAYERS, small_interface_specs
 
 LEAST_SNAPSHOT_RUNS = 3
 QUICK_MATCH_ATOMS = 300
@@ -85,7 +85,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
 
 def _load(name: str, structure_files: dict[str, str]) -> Atoms:
     try:
-        return phase(name, structure_files)
+        return load_crystal(name, structure_files)
     except InterphaseError as error:
         if name in structure_files:
             raise
@@ -108,8 +108,8 @@ def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
 
 def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
     spec, ends = campaign.structures, (campaign.electrode, campaign.electrolyte)
-    if spec.interfaces.size == "laptop" and not spec.interfaces.facets:
-        yield from _laptop_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
+    if spec.interfaces.size == "smallest" and not spec.interfaces.facets:
+        yield from _small_interface_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
     if n_runs < LEAST_SNAPSHOT_RUNS:
@@ -148,14 +148,14 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
         )
 
 
-def _laptop_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
+def _small_interface_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
     spec, pair = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
     is_own = not set(pair) & campaign.structure_files.keys()
-    if not laptop_specs(
+    if not small_interface_specs(
         max_atoms=spec.max_atoms, max_strain=spec.max_strain, pair=pair, ends=None if is_own else ends
     ):
         yield (
-            f"structures.interfaces.size: laptop: no faces of {pair[0]} and {pair[1]} match within "
+            f"structures.interfaces.size: smallest: no faces of {pair[0]} and {pair[1]} match within "
             f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or write coherent"
         )
 
@@ -163,14 +163,14 @@ def _laptop_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[
 def _facet_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) -> Iterator[str]:
     spec = campaign.structures.interfaces
     for facet in spec.facets:
-        film_miller, substrate_miller = millers_of(facet)
+        film_miller, substrate_miller = parse_facet(facet)
         if (0, 0, 0) in (film_miller, substrate_miller):
             yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
         elif spec.max_atoms <= QUICK_MATCH_ATOMS:
             wanted = InterfaceSpec(
                 film_miller=film_miller,
                 substrate_miller=substrate_miller,
-                film_layers=LEAST_FILM_LAYERS if spec.size == "laptop" else InterfaceSpec.film_layers,
+                film_layers=MIN_FILM_LAYERS if spec.size == "smallest" else InterfaceSpec.film_layers,
                 max_strain=spec.max_strain,
                 max_atoms=spec.max_atoms,
             )

@@ -18,7 +18,7 @@ from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.atomic_files import atomic_path
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import Settings
-from interphase_flows.structures.crystals.library import phase, phase_names
+from interphase_flows.structures.crystals.library import load_crystal, phase_names
 
 FOLDER = "phase_references"
 """Under the root of the settings."""
@@ -76,8 +76,8 @@ def made_references(
     files = dict(each.split("=", 1) for each in phases if "=" in each)
     names = list(dict.fromkeys(each.split("=", 1)[0].strip() for each in phases))
     try:
-        crystals = {name: phase(name, files) for name in names}
-        sides = {name: phase(name, files) for name in (electrode, electrolyte)}
+        crystals = {name: load_crystal(name, files) for name in names}
+        sides = {name: load_crystal(name, files) for name in (electrode, electrolyte)}
     except StructureError as error:
         raise InputError(
             f"--phases: {error}; write names such as {', '.join(phase_names()[4:7])}, or NAME=FILE, also for the "

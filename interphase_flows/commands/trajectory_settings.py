@@ -16,7 +16,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.results import CampaignResults
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace
-from interphase_flows.structures.composition import composition_of_phase
+from interphase_flows.structures.crystals.library import composition_of_phase
 
 
 @dataclass(frozen=True)

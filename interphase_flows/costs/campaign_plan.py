@@ -18,7 +18,7 @@ from interphase_flows.md.phase_reference_runs import planned_runs
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.reference.registry import method_spec
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 
 # Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
@@ -132,9 +132,9 @@ def _runs_of_phases(campaign: Campaign) -> PlannedStage:
     """Return the runs that atoms of production are compared with, by one member of the committee."""
     stage = "runs of the phases"
     electrode, electrolyte = (
-        phase(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
+        load_crystal(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
     )
-    crystals = {name: phase(name, campaign.structure_files) for name in campaign.phases}
+    crystals = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
     try:
         roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
         runs = planned_runs(crystals, electrode, electrolyte, roles)
@@ -152,7 +152,7 @@ def _runs_of_phases(campaign: Campaign) -> PlannedStage:
 def _grid_in_words(campaign: Campaign, grid: TransportGridSpec) -> str:
     measured = grid.n_segments * grid.steps_per_segment
     ends = [
-        Formula(reduced_formula(phase(name, campaign.structure_files)))
+        Formula(reduced_formula(load_crystal(name, campaign.structure_files)))
         for name in (campaign.electrode, campaign.electrolyte)
     ]
     line = CompositionLine(*(end.count() for end in ends))

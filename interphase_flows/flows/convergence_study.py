@@ -20,7 +20,7 @@ from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
-from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
 CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
 STRUCTURES_SEED = 800
@@ -146,7 +146,7 @@ class ConvergenceStudyMaker(Maker):
         files = self.campaign.structure_files
         names = list(self.phases) or study_phases(self.campaign)
         return {
-            name: smallest_cell(load_structure_file(files[name]) if name in files else load_phase(name))
+            name: primitive_cell(load_structure_file(files[name]) if name in files else load_phase(name))
             for name in names
         }
 

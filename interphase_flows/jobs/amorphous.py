@@ -19,8 +19,8 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.amorphous.packings import packing_on_line
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.amorphous.mixtures import mixture_packing
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.structure_keys import structure_key
 
 SNAPSHOT_CHECKPOINT_STEPS = 10
@@ -55,7 +55,7 @@ class PackingMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
         """Return a set of one structure."""
-        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
         key = content_key(
             KIND,
             generator="packing",
@@ -66,7 +66,7 @@ class PackingMaker(Maker):
         )
 
         def compute() -> StructureSetDoc:
-            packed = packing_on_line(x_electrode, self.n_atoms, seed, *ends)
+            packed = mixture_packing(x_electrode, self.n_atoms, seed, *ends)
             return store_set(key, "packing", [packed], [amorphous_origin(x_electrode, seed)])
 
         return cached(KIND, key, StructureSetDoc, compute)
@@ -96,7 +96,7 @@ class AmorphousMaker(Maker):
         """Make one cell; its frames share an origin."""
         workspace = current_workspace()
         method = reference_method(self.driver, workspace.settings)
-        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
         key = content_key(
             KIND,
             generator="amorphous",
@@ -111,7 +111,7 @@ class AmorphousMaker(Maker):
 
         def compute(folder: Path) -> StructureSetDoc:
             began = time.monotonic()
-            packed = packing_on_line(x_electrode, self.spec.n_atoms, seed, *ends)
+            packed = mixture_packing(x_electrode, self.spec.n_atoms, seed, *ends)
             stages = [
                 (self.spec.melt_temperature_K, self.spec.melt_steps),
                 (self.spec.quench_temperature_K, self.spec.quench_steps),

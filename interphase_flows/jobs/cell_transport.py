@@ -21,8 +21,7 @@ from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
-from interphase_flows.structures.composition import composition_of_phase
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import composition_of_phase, load_crystal
 
 KIND = "analyses"
 CELL = "cell_transport"
@@ -103,7 +102,8 @@ class CellTransportMaker(Maker):
 
         def compute() -> AnalysisDoc:
             ends = [
-                reduced_formula(phase(n, self.structure_files)) for n in (self.electrode, self.electrolyte)
+                reduced_formula(load_crystal(n, self.structure_files))
+                for n in (self.electrode, self.electrolyte)
             ]
             atoms = composition_on_line(x_electrode, n_atoms, *ends)
             amounts = np.array([float(atoms.get(symbol, 0)) for symbol in line.elements])

@@ -27,7 +27,7 @@ from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
-from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "analyses"
@@ -64,7 +64,7 @@ class ConvergenceStructuresMaker(Maker):
         frames, origins = [], []
         for name in phases:
             path = self.structure_files.get(name)
-            crystal = smallest_cell(load_phase(name) if path is None else load_structure_file(path))
+            crystal = primitive_cell(load_phase(name) if path is None else load_structure_file(path))
             frames.append(crystal)
             origins.append(f"{FAMILY}/{name}/{PERFECT}")
             if len(crystal) < self.displaced_below_atoms:

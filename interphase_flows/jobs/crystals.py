@@ -11,7 +11,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
@@ -45,7 +45,7 @@ class CrystalsMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
         """Make the crystals of all phases."""
-        crystals = {name: phase(name, self.structure_files) for name in phases}
+        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND, generator="crystals", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
         )
@@ -93,7 +93,7 @@ class EquationsOfStateMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
         """Make the cells of all phases; nothing about them is random."""
-        crystals = {name: phase(name, self.structure_files) for name in phases}
+        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND,
             generator="equations of state",
@@ -138,7 +138,7 @@ class VacanciesMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
         """Make the defects of all phases."""
-        crystals = {name: phase(name, self.structure_files) for name in phases}
+        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND, generator="vacancies", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
         )

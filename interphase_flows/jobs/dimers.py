@@ -10,7 +10,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.dimers import dimers, isolated_atoms
 from interphase_flows.structures.structure_keys import structure_key
 
@@ -37,7 +37,7 @@ class DimersMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
         """Make those of the elements of all phases; nothing about them is random."""
-        elements = {symbol for name in phases for symbol in phase(name, self.structure_files).symbols}
+        elements = {symbol for name in phases for symbol in load_crystal(name, self.structure_files).symbols}
         key = content_key(KIND, generator="dimers", spec=self.spec, elements=sorted(elements))
 
         def compute() -> StructureSetDoc:

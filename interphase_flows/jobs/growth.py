@@ -15,7 +15,7 @@ from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.replica_values import split_replicas
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.composition import composition_of_phase
+from interphase_flows.structures.crystals.library import composition_of_phase
 
 KIND = "analyses"
 NAME = "growth"

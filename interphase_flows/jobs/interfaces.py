@@ -18,13 +18,13 @@ from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces import builder as interfaces
-from interphase_flows.structures.interfaces.oriented_cells import millers_of
+from interphase_flows.structures.interfaces.oriented_cells import parse_facet
 from interphase_flows.structures.interfaces.small_interfaces import (
-    LEAST_FILM_LAYERS,
-    filled_spec,
-    laptop_interface,
+    MIN_FILM_LAYERS,
+    fill_with_electrode,
+    small_interface,
 )
 from interphase_flows.structures.structure_keys import structure_key
 
@@ -53,7 +53,7 @@ class InterfaceMaker(Maker):
         self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
     ) -> StructureSetDoc:
         """Build one interface; its variant shifts the electrode in plane."""
-        ends = [phase(name, self.structure_files) for name in (electrode, electrolyte)]
+        ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
         key = content_key(
             KIND,
             generator="interface",
@@ -94,14 +94,14 @@ class InterfaceMaker(Maker):
             seed=variant,
         )
         if facet is not None:
-            film_miller, substrate_miller = millers_of(facet)
+            film_miller, substrate_miller = parse_facet(facet)
             spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
         own = {electrode, electrolyte} & self.structure_files.keys()
-        ends = phase(electrode, self.structure_files), phase(electrolyte, self.structure_files)
+        ends = load_crystal(electrode, self.structure_files), load_crystal(electrolyte, self.structure_files)
         if self.spec.size == "coherent":
             return interfaces.build_interface(spec, *ends)
         if facet is None:
-            return laptop_interface(
+            return small_interface(
                 seed=variant,
                 gap_angstrom=gap_angstrom,
                 max_atoms=self.spec.max_atoms,
@@ -109,7 +109,7 @@ class InterfaceMaker(Maker):
                 pair=(electrode, electrolyte),
                 ends=ends if own else None,
             )
-        filled = filled_spec(replace(spec, film_layers=LEAST_FILM_LAYERS), ends)
+        filled = fill_with_electrode(replace(spec, film_layers=MIN_FILM_LAYERS), ends)
         # without a match, the spec as it is: building it says what to change
         return interfaces.build_interface(filled[1] if filled else spec, *ends)
 

@@ -24,7 +24,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 
 KIND = "analyses"
 BCC_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
@@ -54,7 +54,7 @@ class InterphaseMaker(Maker):
     def make(self, segments: Sequence[SegmentDoc | None]) -> AnalysisDoc:
         """Reduce every replica, then reduce over replicas: mean, standard error, range."""
         done = [s for s in segments if s is not None]
-        chemistry = anion_chemistry(self.spec, phase(self.electrolyte, self.structure_files))
+        chemistry = anion_chemistry(self.spec, load_crystal(self.electrolyte, self.structure_files))
         key = content_key(
             KIND,
             name="interphase",

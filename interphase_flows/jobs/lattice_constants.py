@@ -17,7 +17,7 @@ from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
-from interphase_flows.structures.crystals.smallest_cells import conventional_lengths_angstrom, smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import conventional_lengths_angstrom, primitive_cell
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.structure_keys import structure_key
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
@@ -53,7 +53,7 @@ class ScaledCrystalsMaker(Maker):
         origins: list[str] = []
         for name in phases:
             path = self.structure_files.get(name)
-            crystal = smallest_cell(load_phase(name) if path is None else load_structure_file(path))
+            crystal = primitive_cell(load_phase(name) if path is None else load_structure_file(path))
             frames += equation_of_state(crystal, self.n_volumes, self.max_strain)
             origins += [f"{FAMILY}/{name}"] * self.n_volumes
         key = content_key("structure_sets", name=FAMILY, structures=[structure_key(f) for f in frames])

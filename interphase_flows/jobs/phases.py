@@ -27,8 +27,7 @@ from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.replica_values import split_replicas
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
-from interphase_flows.structures.composition import composition_of_phase
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import composition_of_phase, load_crystal
 
 KIND = "analyses"
 NAME, REFERENCES_NAME = "phases", "phase references"
@@ -61,7 +60,7 @@ class PhaseReferencesMaker(Maker):
     @job(output_schema=AnalysisDoc)
     def make(self, phases: Sequence[str], committee: CommitteeDoc, seed: int) -> AnalysisDoc:
         """Return which runs there are, and how well they tell phases apart; the runs are in the artifact."""
-        crystals = {name: phase(name, self.structure_files) for name in phases}
+        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND,
             name=REFERENCES_NAME,
@@ -77,7 +76,7 @@ class PhaseReferencesMaker(Maker):
         def compute(folder: Path) -> AnalysisDoc:
             artifacts = current_workspace().artifacts
             electrode, electrolyte = (
-                phase(name, self.structure_files) for name in (self.electrode, self.electrolyte)
+                load_crystal(name, self.structure_files) for name in (self.electrode, self.electrolyte)
             )
             made = phase_references(
                 crystals,

@@ -12,7 +12,7 @@ from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.structures import StructureSetDoc
-from interphase_flows.structures.crystals.library import phase
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
 
@@ -36,7 +36,7 @@ class SlabsMaker(Maker):
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
         """Make the slabs of all phases; a phase that can not be cut so often is in the notes."""
-        crystals = {name: phase(name, self.structure_files) for name in phases}
+        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(KIND, generator="slabs", spec=self.spec, crystals=phase_keys(crystals))
 
         def compute() -> StructureSetDoc:

@@ -30,11 +30,11 @@ from interphase_flows.md.thermal_references import thermal_frames
 from interphase_flows.runtime.progress import emit
 from interphase_flows.structures.crystals.perturb import repeated
 from interphase_flows.structures.phase_reference_cells import (
-    layered,
-    mixture,
-    n_layered,
-    packed,
-    with_foreign_anion,
+    layered_cell,
+    melt_packing,
+    n_atoms_of_layered_cell,
+    reaction_mixture,
+    substitute_anion,
 )
 
 Found = list[tuple[str, ThermalReference]]
@@ -191,7 +191,7 @@ def planned_runs(
     else:
         planned += [PlannedRun(AMORPHOUS, sum(melt.values()), molten)] * N_COPIES
         planned += [
-            PlannedRun(f"slab of {name}", n_layered(atoms, electrode, melt, volume), molten)
+            PlannedRun(f"slab of {name}", n_atoms_of_layered_cell(atoms, electrode, melt, volume), molten)
             for name, atoms in single.items()
         ]
     return planned + [
@@ -224,10 +224,10 @@ class _Runner:
         return [(name, ThermalReference(self.frames(atoms, seed)))]
 
     def foreign(self, name: str, atoms: Atoms, host: str, guest: str, mobile: str, seed: int) -> Found:
-        return self.crystal(name, with_foreign_anion(atoms, host, guest, mobile, seed), seed)
+        return self.crystal(name, substitute_anion(atoms, host, guest, mobile, seed), seed)
 
     def melt(self, composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Found:
-        atoms = packed(composition, volume_per_atom_angstrom3, seed)
+        atoms = melt_packing(composition, volume_per_atom_angstrom3, seed)
         return self.crystal(AMORPHOUS, self._molten(atoms, seed), seed)
 
     def slab(
@@ -239,7 +239,7 @@ class _Runner:
         volume_per_atom_angstrom3: float,
         seed: int,
     ) -> Found:
-        atoms, parts = layered(crystal, metal, molten, volume_per_atom_angstrom3, seed)
+        atoms, parts = layered_cell(crystal, metal, molten, volume_per_atom_angstrom3, seed)
         frames = self.frames(self._molten(atoms, seed), seed)
         return [
             (name, ThermalReference(frames, parts == "crystal")),
@@ -314,7 +314,7 @@ def _told_apart(
 
 def _mixture(single: Mapping[str, Atoms], electrolyte: Atoms, roles: Roles) -> tuple[dict[str, int], float]:
     symbols = electrolyte.get_chemical_symbols()
-    return mixture(
+    return reaction_mixture(
         single, {s: float(symbols.count(s)) for s in set(symbols)}, roles.mobile_cations, MIXTURE_ATOMS
     )
 

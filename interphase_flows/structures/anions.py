@@ -1,10 +1,10 @@
-"""Molecular anions (PS4, P2S7, P2S6; PO4, BH4 alike): which atoms belong together, and which are whole.
+"""Molecular anions (PS4, P2S7, P2S6, PO4, BH4): find them by bonds, count the intact ones, unwrap them.
 
-An anion is a connected component of the graph of bonds among its centres and from centres to ligands. No element is
-named: ligands are hydrogen, nitrogen, chalcogens and halogens; centres are the other elements of the p-block whose
-electronegativity (Pauling) is 1.8 or more (B, Si, Ge, P, As, Sn, Sb). All else (Li, Mg, Zr, La) is a cation.
-Bonds are shorter than a multiple of the sum of the covalent radii that for P-S and P-P lies in the gap after the first
-shells of Li7P3S11 and Li4P2S6 (2.45 and 2.6 Å). A ligand without a centre (S2-, Cl-) is an anion of one atom.
+An anion is a connected component of the graph of bonds between centres and from centres to ligands. The rules hold
+for any element: ligands are hydrogen, nitrogen, chalcogens and halogens; centres are the other elements of the p-block whose
+electronegativity (Pauling) is 1.8 or more (B, Si, Ge, P, As, Sn, Sb). All other elements (Li, Mg, Zr, La) are cations.
+The longest bond is a multiple of the sum of the covalent radii. For P-S and P-P it lies behind the first shells of
+Li7P3S11 and Li4P2S6 (2.45 and 2.6 Å). A ligand without a centre (S2-, Cl-) is an anion of one atom.
 """
 
 from collections import Counter
@@ -23,27 +23,27 @@ from interphase_flows.exceptions import StructureError
 CENTRE_LIGAND_FACTOR = 2.45 / 2.12
 CENTRE_CENTRE_FACTOR = 2.6 / 2.14
 RING_FACTOR = 2.3 / 2.10
-"""Longest bonds over the sums of covalent radii (Cordero et al., Dalton Trans. 2832 (2008)): P-S 2.45 Å, P-P 2.6 Å, S-S
-in rings 2.3 Å."""
-LEAST_ELECTRONEGATIVITY = 1.8
+"""Longest bonds as multiples of the sum of covalent radii (Cordero et al., Dalton Trans. 2832 (2008)): P-S 2.45 Å,
+P-P 2.6 Å, S-S in rings 2.3 Å."""
+MIN_ELECTRONEGATIVITY = 1.8
 LIGAND_GROUPS = frozenset({16, 17})
 
 
 def is_ligand(symbol: str) -> bool:
-    """Whether an element ends as a simple anion or binds to a centre: H, N, chalcogens, halogens."""
+    """Return whether an element is a simple anion or a ligand of a centre: H, N, chalcogens, halogens."""
     return symbol in {"H", "N"} or Element(symbol).group in LIGAND_GROUPS
 
 
 def is_centre(symbol: str) -> bool:
-    """Whether an element makes molecular anions with ligands and with itself, such as P in PS4 and P2S6."""
+    """Return whether an element forms molecular anions, such as P in PS4 and P2S6."""
     element = Element(symbol)
     if is_ligand(symbol) or element.block != "p" or element.is_noble_gas:
         return False
-    return bool(element.X >= LEAST_ELECTRONEGATIVITY)
+    return bool(element.X >= MIN_ELECTRONEGATIVITY)
 
 
 def anion_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]:
-    """Return for each pair of elements that bonds within one anion how long the bond is at most, Å."""
+    """Return the longest bond within an anion for each pair of elements that bonds, in Å."""
     present = sorted(set(symbols))
     centres = [symbol for symbol in present if is_centre(symbol)]
     ligands = [symbol for symbol in present if is_ligand(symbol)]
@@ -57,7 +57,7 @@ def anion_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]
 
 
 def molecular_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]:
-    """Return the bonds of anions and those of rings and dimers of ligands, such as S8, Å."""
+    """Return the longest bonds of anions, and of rings and dimers of ligands such as S8, in Å."""
     rings = {
         (x, x): 2 * RING_FACTOR * float(covalent_radii[atomic_numbers[x]])
         for x in sorted(set(symbols))
@@ -69,24 +69,24 @@ def molecular_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], fl
 def bonded_pairs(
     atoms: Atoms, bonds_angstrom: Mapping[tuple[str, str], float]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return pairs of atoms closer than the bonds of their elements, each twice, with the vectors between them, Å."""
-    if not bonds_angstrom:  # a metal: ASE's search knows no empty table
+    """Return the bonded pairs (i, j), each in both directions, and the vectors from i to j in Å."""
+    if not bonds_angstrom:  # ASE's neighbour search fails on an empty table of cutoffs
         return np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty((0, 3))
     i, j, vectors = neighbor_list("ijD", atoms, dict(bonds_angstrom))
     return i, j, vectors
 
 
 def anion_labels(atoms: Atoms) -> np.ndarray:
-    """Number of the connected group of each atom, shape (n_atoms,); a cation is a group of one."""
+    """Return the index of the anion of each atom, shape (n_atoms,); a cation is a group of its own."""
     i, j, _ = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms)))
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def anion_formulas(atoms: Atoms) -> Counter[str]:
-    """How many anions of each formula a structure holds: ``{"PS4": 2, "P2S7": 2}`` in a cell of Li7P3S11.
+    """Count the anions by formula: ``{"PS4": 2, "P2S7": 2}`` in a cell of Li7P3S11.
 
-    Only groups with centres or ligands are counted, with elements in alphabetical order.
+    Cations are not counted. Elements are in alphabetical order.
     """
     labels = anion_labels(atoms)
     symbols = np.array(atoms.get_chemical_symbols())
@@ -99,25 +99,25 @@ def anion_formulas(atoms: Atoms) -> Counter[str]:
 
 
 def n_broken_anions(atoms: Atoms, expected: Counter[str]) -> int:
-    """How many of the anions expected from the bulk are not there as a whole."""
+    """Return how many of the anions expected from the bulk are missing or broken."""
     return (expected - anion_formulas(atoms)).total()
 
 
-def whole_anion_positions(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
-    """Positions with every anion joined across cell boundaries.
+def unwrapped_anion_positions(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions in which no anion is split by a periodic boundary.
 
     Returns
     -------
     positions
-        Shape (n_atoms, 3), in Å: the first atom of each group where it was, the others at their bonded
-        images.
+        Shape (n_atoms, 3), in Å: the first atom of each anion keeps its position, the others are at their
+        bonded images.
     labels
-        Shape (n_atoms,): the group of each atom.
+        Shape (n_atoms,): the anion of each atom.
 
     Raises
     ------
     StructureError
-        If a group is bonded to its own periodic image (a chain or a network has no whole to keep).
+        If an anion is bonded to its own periodic image, as in a chain or a network.
     """
     i, j, vectors = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms))).tocsr()
@@ -130,11 +130,11 @@ def whole_anion_positions(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
         for atom in order[1:]:
             parent = int(parents[atom])
             positions[atom] = positions[parent] + bond_vector[(parent, int(atom))]
-    torn = np.abs(positions[j] - positions[i] - vectors).max(axis=1, initial=0.0) > 1e-6
-    if torn.any():
-        atom = int(i[np.argmax(torn)])
+    split = np.abs(positions[j] - positions[i] - vectors).max(axis=1, initial=0.0) > 1e-6
+    if split.any():
+        atom = int(i[np.argmax(split)])
         raise StructureError(
             f"the anion of atom {atom} ({atoms[atom].symbol}) is bonded to its own periodic image: it is a "
-            "chain or a network, which no surface leaves whole; choose an electrolyte with molecular anions"
+            "chain or a network, which every surface cuts. Hint: choose an electrolyte with molecular anions"
         )
     return positions, labels

@@ -1,4 +1,4 @@
-"""Is this structure one that a calculation may start from? Distances, cell, finite numbers, stoichiometry."""
+"""Check structures before a calculation: distances, cell, finite coordinates, stoichiometry."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ OVERLAP_FRACTION = 0.6
 """Two atoms overlap when closer than this fraction of the sum of their covalent radii."""
 
 SMALLEST_VOLUME_PER_ATOM_ANGSTROM3 = 1.0
-"""No condensed phase at terrestrial pressure is denser; below this a cell is a mistake of units."""
+"""Below any condensed phase at terrestrial pressure: a smaller cell has wrong units."""
 
 PairDistances = Mapping[tuple[str, str], float]
 
@@ -20,14 +20,14 @@ PairDistances = Mapping[tuple[str, str], float]
 def pair_distances_angstrom(
     symbols: set[str], fraction: float = OVERLAP_FRACTION
 ) -> dict[tuple[str, str], float]:
-    """Smallest allowed distance of every pair of elements, in Å.
+    """Return the smallest allowed distance of each pair of elements, in Å.
 
     Parameters
     ----------
     symbols
         Elements present.
     fraction
-        Of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).
+        Fraction of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).
 
     Returns
     -------
@@ -44,7 +44,7 @@ def pair_distances_angstrom(
 
 
 def check_has_cell(atoms: Atoms, where: str = "structure") -> None:
-    """Refuse a structure without atoms, or without a cell of a plausible volume.
+    """Raise if a structure has no atoms or no cell of a plausible volume.
 
     Raises
     ------
@@ -52,38 +52,36 @@ def check_has_cell(atoms: Atoms, where: str = "structure") -> None:
         If there are no atoms, or the cell is missing, flat, or below 1 Å³ per atom.
     """
     if len(atoms) == 0:
-        raise StructureError(f"{where}: holds no atoms; check that the file was written completely")
+        raise StructureError(f"{where}: no atoms. Hint: check that the file was written completely")
     volume = abs(float(np.linalg.det(atoms.cell.array)))
     if np.isfinite(volume) and volume < SMALLEST_VOLUME_PER_ATOM_ANGSTROM3 * len(atoms):
         raise StructureError(
-            f"{where}: cell of {volume:.3g} Å³ for {len(atoms)} atoms (three vectors that span "
-            "a volume are needed, in Å); give a periodic structure with its cell"
+            f"{where}: a cell of {volume:.3g} Å³ for {len(atoms)} atoms, which is no "
+            "three-dimensional cell in Å. Hint: give a periodic structure with its cell"
         )
 
 
 def check_finite(atoms: Atoms, where: str = "structure") -> None:
-    """Refuse coordinates or cell vectors that are not finite numbers.
+    """Raise if a coordinate or a cell vector is not finite.
 
     Raises
     ------
     StructureError
-        Naming the first atom, or the cell.
+        Names the first such atom, or the cell.
     """
     if not np.isfinite(atoms.cell.array).all():
-        raise StructureError(
-            f"{where}: the cell holds a number that is not finite: {atoms.cell.array.tolist()}"
-        )
+        raise StructureError(f"{where}: the cell is not finite: {atoms.cell.array.tolist()}")
     bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
     if len(bad):
         index = int(bad[0])
         raise StructureError(
             f"{where}: position of atom {index} ({atoms[index].symbol}) is not finite: "
-            f"{atoms.positions[index].tolist()}; the run that wrote it diverged, take an earlier frame"
+            f"{atoms.positions[index].tolist()}. Hint: the run diverged; take an earlier frame"
         )
 
 
 def minimum_distance_angstrom(atoms: Atoms) -> float:
-    """Smallest distance between two atoms, or an atom and its own periodic image, in Å.
+    """Return the smallest distance between two atoms, periodic images included, in Å.
 
     Returns
     -------
@@ -93,9 +91,9 @@ def minimum_distance_angstrom(atoms: Atoms) -> float:
     check_finite(atoms)
     if len(atoms) < 2 and not atoms.pbc.any():
         return float("inf")
-    from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+    from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
 
-    # A short cut-off first: a list of 50,000 atoms costs a second at 2 Å and much more at 10 Å.
+    # Start with a short cutoff: a list of 50,000 atoms takes a second at 2 Å and much longer at 10 Å.
     cutoff = 2.0
     while True:
         distances = neighbor_list("d", atoms, cutoff)
@@ -110,24 +108,24 @@ def check_no_overlap(
     scale: float = OVERLAP_FRACTION,
     where: str = "structure",
 ) -> None:
-    """Refuse a structure in which two atoms are closer than any bond, periodic images included.
+    """Raise if two atoms are closer than any bond, periodic images included.
 
     Parameters
     ----------
     atoms
         Structure to check.
     min_distances
-        Smallest allowed distance in Å per pair of elements, in either order; pairs left out, and all by
-        default, take ``scale`` times the sum of their covalent radii.
+        Smallest allowed distance in Å per pair of elements, in either order. For other pairs it is ``scale``
+        times the sum of their covalent radii.
     scale
         Fraction of the sum of covalent radii.
     where
-        What to call the structure in the message: a file, a generator.
+        Name of the structure in the message, such as a file.
 
     Raises
     ------
     OverlappingAtomsError
-        Naming both atoms, their elements and their distance, of the pair that falls short by the most.
+        Names the two atoms of the worst pair, their elements and their distance.
     """
     check_finite(atoms, where)
     if len(atoms) == 0:
@@ -137,7 +135,7 @@ def check_no_overlap(
         pair = (first, second) if first <= second else (second, first)
         if pair in allowed:
             allowed[pair] = distance
-    from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+    from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
 
     i, j, d = neighbor_list("ijd", atoms, allowed)
     if len(d) == 0:
@@ -149,15 +147,15 @@ def check_no_overlap(
 
     worst = min(range(len(d)), key=lambda n: d[n] / limit(i[n], j[n]))
     a, b = int(i[worst]), int(j[worst])
-    what = "its own periodic image" if a == b else f"atom {b} ({symbols[b]})"
+    neighbour = "its own periodic image" if a == b else f"atom {b} ({symbols[b]})"
     raise OverlappingAtomsError(
-        f"{where}: atom {a} ({symbols[a]}) is {d[worst]:.3f} Å from {what}; at least {limit(a, b):.2f} Å "
-        f"are needed ({len(d) // 2 or 1} pair(s) too close). Remove duplicated atoms or check the cell."
+        f"{where}: atom {a} ({symbols[a]}) is {d[worst]:.3f} Å from {neighbour}; the minimum is "
+        f"{limit(a, b):.2f} Å ({len(d) // 2 or 1} pair(s) too close). Hint: remove duplicate atoms or check the cell."
     )
 
 
 def same_stoichiometry(first: Atoms, second: Atoms) -> bool:
-    """Whether two structures have the same ratio of elements, exactly, whatever their size."""
+    """Return whether two structures have exactly the same ratio of elements."""
     counts = [
         dict(zip(*np.unique(atoms.numbers, return_counts=True), strict=True)) for atoms in (first, second)
     ]

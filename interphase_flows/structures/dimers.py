@@ -1,4 +1,4 @@
-"""Atoms alone and in pairs in an empty box: the short range that no condensed structure shows."""
+"""Isolated atoms and dimers in a periodic box, to train the short range of a potential."""
 
 from itertools import combinations_with_replacement
 
@@ -10,12 +10,12 @@ from interphase_flows.structures.checks import check_no_overlap, pair_distances_
 
 
 def isolated_atoms(elements: set[str], box_angstrom: float) -> list[Atoms]:
-    """One atom of each element, in alphabetical order, in a periodic cube.
+    """Return one atom of each element, in alphabetical order, in a periodic cube.
 
     Raises
     ------
     StructureError
-        If the box is too small to be empty.
+        If the box is too small to isolate the atom from its images.
     """
     _check_box(box_angstrom, 0.0)
     return [
@@ -31,16 +31,16 @@ def dimers(
     max_distance_fraction: float,
     box_angstrom: float,
 ) -> list[Atoms]:
-    """Two atoms of every pair of elements at several distances, in a periodic cube.
+    """Return dimers of every pair of elements at several distances, in a periodic cube.
 
     Parameters
     ----------
     elements
-        Of the campaign.
+        Chemical symbols.
     n_distances
-        For each pair; the steps grow with the distance (geometrically), since the repulsion is steep.
+        Distances per pair, in geometric progression, since the repulsion is steep.
     min_distance_fraction, max_distance_fraction
-        First and last distance as fractions of the sum of the covalent radii (Cordero et al., Dalton Trans.
+        Shortest and longest distance as fractions of the sum of the covalent radii (Cordero et al., Dalton Trans.
         2832 (2008)).
     box_angstrom
         Edge of the cube.
@@ -53,15 +53,15 @@ def dimers(
     Raises
     ------
     StructureError
-        If a parameter is out of range, or the images of a pair are not farther apart than its longest
-        distance and 4 Å.
+        If a parameter is out of range, or the periodic images of a pair are closer than its longest distance
+        or 4 Å.
     OverlappingAtomsError
-        If a pair is closer than `min_distance_fraction` says.
+        If a pair is closer than `min_distance_fraction` allows.
     """
     if n_distances < 0 or not 0.0 < min_distance_fraction <= max_distance_fraction:
         raise StructureError(
             f"dimers: n_distances={n_distances}, min_distance_fraction={min_distance_fraction}, "
-            f"max_distance_fraction={max_distance_fraction}; needed are n_distances >= 0 and "
+            f"max_distance_fraction={max_distance_fraction}; required: n_distances >= 0 and "
             "0 < min_distance_fraction <= max_distance_fraction"
         )
     sums = pair_distances_angstrom(elements, fraction=1.0)
@@ -83,5 +83,5 @@ def _check_box(box_angstrom: float, distance_angstrom: float) -> None:
     if box_angstrom - distance_angstrom < max(4.0, distance_angstrom):
         raise StructureError(
             f"box_angstrom={box_angstrom}: too small for two atoms {distance_angstrom:.2f} Å apart and their "
-            "images; give at least 12"
+            "images. Hint: use at least 12"
         )

@@ -1,4 +1,4 @@
-"""An ordered set of structures as one file, exact to the last bit (extxyz would round)."""
+"""Pack an ordered set of structures into one NumPy archive, without rounding (extxyz would round)."""
 
 import io
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ NO_SIDE = -1
 
 
 def pack_structures(frames: Sequence[Atoms]) -> bytes:
-    """Return structures as a NumPy archive; the same structures give the same bytes.
+    """Return structures as a NumPy archive; equal structures give equal bytes.
 
-    Keeps species, positions (Å, float64), cell and ``side`` (0 electrode, 1 electrolyte); every
-    structure is periodic.
+    Stores species, positions (Å, float64), cell and ``side`` (0 electrode, 1 electrolyte). All structures are
+    taken as periodic.
     """
     buffer = io.BytesIO()
     sides = [f.arrays.get("side", np.full(len(f), NO_SIDE)) for f in frames]
@@ -29,7 +29,7 @@ def pack_structures(frames: Sequence[Atoms]) -> bytes:
 
 
 def unpack_structures(data: bytes) -> list[Atoms]:
-    """Return the structures of :func:`pack_structures`."""
+    """Read the structures written by :func:`pack_structures`."""
     with np.load(io.BytesIO(data)) as archive:
         arrays = {name: archive[name] for name in archive.files}
     frames, start = [], 0

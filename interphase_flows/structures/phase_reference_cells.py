@@ -1,6 +1,6 @@
-"""Cells that the phase of an atom is learnt from: crystals, crystals with a foreign anion, packings, slabs.
+"""Cells for the reference runs of the phase classifier: substituted crystals, packings, layered cells.
 
-Nothing here names an element: which elements move and which make anions is told by the caller.
+The caller states which elements are mobile and which form anions.
 """
 
 import math
@@ -10,61 +10,62 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
 from pymatgen.core import Element
 from scipy.optimize import nnls
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 from interphase_flows.structures.amorphous.mixtures import random_packing
-from interphase_flows.structures.amorphous.overlap_removal import soft_push_off
+from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.checks import pair_distances_angstrom
-from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
-EXPANSION = 1.1
-"""Volume of a melt over that of its crystals."""
+MELT_EXPANSION = 1.1
+"""Volume of a melt relative to its crystals."""
 PACKING_FRACTION = 0.75
-"""Atoms of a packing begin no closer than this share of the sum of their covalent radii."""
-TRIES = 3000
+"""Smallest initial distance in a packing, as a fraction of the sum of the covalent radii."""
+MAX_DRAWS = 3000
 HOLE_GRID_ANGSTROM = 0.4
-LEAST_WIDTH_ANGSTROM, LAYER_ANGSTROM = 6.9, 7.0
-"""Of a slab: its cell across the normal, and its crystal and its metal along it, at least."""
+MIN_WIDTH_ANGSTROM, LAYER_ANGSTROM = 6.9, 7.0
+"""Smallest width of a layered cell, and smallest thickness of its crystal and its metal."""
 
 
-def mixture(
+def reaction_mixture(
     phases: Mapping[str, Atoms], electrolyte: Mapping[str, float], mobile: Collection[str], n_atoms: int
 ) -> tuple[dict[str, int], float]:
-    """Mix phases so that their anions are those of the electrolyte, as a full reaction would.
+    """Return a mixture of the phases with the anions of the electrolyte, as a complete reaction gives.
 
     Returns
     -------
     composition
-        Atoms of each element, about `n_atoms` in all, whole formula units of every phase that takes part.
+        Atoms of each element, about `n_atoms` in total, in integer formula units of the phases.
     volume_per_atom_angstrom3
-        Of the phases together, as crystals.
+        Volume of the mixture as crystals.
 
     Raises
     ------
     StructureError
-        No mixture has such anions.
+        No mixture of the phases has these anions.
     """
     elements = sorted(set(electrolyte) - set(mobile))
     names = list(phases)
     units = [_unit(phases[name]) for name in names]
     table = np.array([[unit.get(e, 0) for unit in units] for e in elements], dtype=float)
-    wanted = np.array([electrolyte[e] for e in elements], dtype=float)
-    amounts, missed = nnls(table, wanted)
-    if not amounts.any() or missed > 0.7 * np.linalg.norm(wanted):
+    target = np.array([electrolyte[e] for e in elements], dtype=float)
+    amounts, residual = nnls(table, target)
+    if not amounts.any() or residual > 0.7 * np.linalg.norm(target):
         raise StructureError(
-            f"{', '.join(names)} have not the anions of the electrolyte ({', '.join(elements)}); add phases that do"
+            f"no mixture of {', '.join(names)} has the anions of the electrolyte ({', '.join(elements)}). "
+            "Hint: add phases that have them"
         )
     sizes = np.array([sum(unit.values()) for unit in units], dtype=float)
-    whole = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(
+    n_units = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(
         int
     )
     composition: dict[str, int] = {}
     volume = 0.0
-    for name, unit, n in zip(names, units, whole.tolist(), strict=True):
+    for name, unit, n in zip(names, units, n_units.tolist(), strict=True):
         for symbol, count in unit.items():
             composition[symbol] = composition.get(symbol, 0) + n * count
         volume += n * sum(unit.values()) * phases[name].get_volume() / len(phases[name])
@@ -72,34 +73,36 @@ def mixture(
     return composition, volume / sum(composition.values())
 
 
-def packed(composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Atoms:
-    """Return a cube of atoms at random, none too close, to be melted.
+def melt_packing(composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Atoms:
+    """Return a random packing in a cube of melt density, as the start of a melting run.
 
     Raises
     ------
     OverlappingAtomsError
-        An atom finds no place.
+        An atom cannot be placed.
     """
-    return soft_push_off(
-        random_packing(composition, seed, volume_per_atom_angstrom3=EXPANSION * volume_per_atom_angstrom3)
+    return remove_overlaps(
+        random_packing(
+            composition, seed, volume_per_atom_angstrom3=MELT_EXPANSION * volume_per_atom_angstrom3
+        )
     )
 
 
-def with_foreign_anion(crystal: Atoms, host: str, guest: str, mobile: str, seed: int) -> Atoms:
-    """Put a guest in the place of one anion, and mobile cations where charge asks for them.
+def substitute_anion(crystal: Atoms, host: str, guest: str, mobile: str, seed: int) -> Atoms:
+    """Substitute one anion of a crystal and balance the charge with mobile cations.
 
-    Charges are the lowest usual oxidation states (P -3, S -2). Cations that are added go into the largest holes; those
-    that are too many are the nearest to the guest.
+    Charges are the lowest common oxidation states (P -3, S -2). Missing cations are added in the largest holes;
+    excess cations nearest to the guest are removed.
 
     Raises
     ------
     StructureError
-        The crystal has no such anion.
+        The crystal does not contain the host anion.
     """
     atoms = Atoms(crystal.numbers, crystal.positions, cell=crystal.cell, pbc=True)
     sites = np.flatnonzero(atoms.numbers == atomic_numbers[host])
     if not len(sites):
-        raise StructureError(f"{crystal.get_chemical_formula()} has no {host} that {guest} could replace")
+        raise StructureError(f"{crystal.get_chemical_formula()} contains no {host} to substitute by {guest}")
     site = int(np.random.default_rng(seed).choice(sites))
     atoms.numbers[site] = atomic_numbers[guest]
     charge = max(1, max(Element(mobile).common_oxidation_states, default=1))
@@ -113,58 +116,58 @@ def with_foreign_anion(crystal: Atoms, host: str, guest: str, mobile: str, seed:
     return atoms
 
 
-def layered(
+def layered_cell(
     crystal: Atoms,
     metal: Atoms,
     molten: Mapping[str, int],
     molten_volume_per_atom_angstrom3: float,
     seed: int,
     *,
-    least_width_angstrom: float = LEAST_WIDTH_ANGSTROM,
+    min_width_angstrom: float = MIN_WIDTH_ANGSTROM,
     crystal_angstrom: float = LAYER_ANGSTROM,
     metal_angstrom: float = LAYER_ANGSTROM,
 ) -> tuple[Atoms, NDArray[np.str_]]:
-    """Stack a crystal, a packing of the mixture and a packing of the electrode in one cell, periodic along its c.
+    """Stack a crystal, a packing of the mixture and a packing of the electrode along c of one periodic cell.
 
-    Atoms of the crystal are held by a `FixAtoms`, for the time of melting the rest.
+    A `FixAtoms` constrains the atoms of the crystal while the rest is melted.
 
     Parameters
     ----------
     crystal
-        The phase; its primitive cell is repeated.
+        The phase, of which the primitive cell is repeated.
     metal
-        The electrode's crystal, for its composition and density.
+        Crystal of the electrode, for its composition and density.
     molten, molten_volume_per_atom_angstrom3
-        Composition of the packing and its density as crystals; taken once or more, as the cell's width asks for.
+        Composition of the packing, and its volume per atom as crystals; repeated to fill the width of the cell.
     seed
-        Of the packing.
-    least_width_angstrom, crystal_angstrom, metal_angstrom
+        Seed of the packing.
+    min_width_angstrom, crystal_angstrom, metal_angstrom
         Smallest width of the cell across the normal, and smallest thicknesses, Å.
 
     Returns
     -------
     atoms, parts
-        The slab, and ``crystal``, ``molten`` or ``metal`` for each atom, (n_atoms,).
+        The cell, and ``crystal``, ``molten`` or ``metal`` for each atom, (n_atoms,).
 
     Raises
     ------
     OverlappingAtomsError
-        An atom finds no place.
+        An atom cannot be placed.
     """
     layers = _layers(
         crystal,
         metal,
         molten,
         molten_volume_per_atom_angstrom3,
-        least_width_angstrom,
+        min_width_angstrom,
         crystal_angstrom,
         metal_angstrom,
     )
     block, normal, height = layers.block, layers.normal, layers.height_angstrom
     parts = ["crystal"] * len(block)
-    whole = block.cell[:].copy()
-    whole[2] += (layers.melt_angstrom + layers.metal_angstrom) * normal
-    atoms = Atoms(block.numbers, block.positions, cell=whole, pbc=True)
+    cell = block.cell[:].copy()
+    cell[2] += (layers.melt_angstrom + layers.metal_angstrom) * normal
+    atoms = Atoms(block.numbers, block.positions, cell=cell, pbc=True)
     rng = np.random.default_rng(seed)
     for name, composition, low, thick in (
         ("molten", layers.melt, height, layers.melt_angstrom),
@@ -172,24 +175,24 @@ def layered(
     ):
         kinds = [atomic_numbers[s] for s, n in composition.items() for _ in range(n)]
         for number in rng.permutation(kinds).tolist():
-            atoms = _with_one_more(atoms, number, low, thick, normal, rng)
+            atoms = _add_atom(atoms, number, low, thick, normal, rng)
             parts.append(name)
-    pushed = soft_push_off(atoms)
+    pushed = remove_overlaps(atoms)
     pushed.positions[: len(block)] = block.positions
     pushed.set_constraint(FixAtoms(range(len(block))))
     return pushed, np.array(parts)
 
 
-def n_layered(
+def n_atoms_of_layered_cell(
     crystal: Atoms, metal: Atoms, molten: Mapping[str, int], molten_volume_per_atom_angstrom3: float
 ) -> int:
-    """Return how many atoms `layered` stacks by default."""
+    """Return the number of atoms of `layered_cell` with default thicknesses."""
     layers = _layers(
         crystal,
         metal,
         molten,
         molten_volume_per_atom_angstrom3,
-        LEAST_WIDTH_ANGSTROM,
+        MIN_WIDTH_ANGSTROM,
         LAYER_ANGSTROM,
         LAYER_ANGSTROM,
     )
@@ -198,7 +201,7 @@ def n_layered(
 
 @dataclass(frozen=True)
 class _Layers:
-    """A block of crystal, and the packings above it."""
+    """A block of crystal and the compositions and thicknesses of the packings above it."""
 
     block: Atoms
     normal: NDArray[np.floating]
@@ -214,16 +217,16 @@ def _layers(
     metal: Atoms,
     molten: Mapping[str, int],
     molten_volume_per_atom_angstrom3: float,
-    least_width_angstrom: float,
+    min_width_angstrom: float,
     crystal_angstrom: float,
     metal_angstrom: float,
 ) -> _Layers:
-    cell = smallest_cell(crystal)
+    cell = primitive_cell(crystal)
     lengths = cell.cell.lengths()
     plane = float(np.linalg.norm(np.cross(cell.cell[0], cell.cell[1])))
     across = (plane / lengths[1], plane / lengths[0], cell.cell.volume / plane)
-    least = (least_width_angstrom, least_width_angstrom, crystal_angstrom)
-    repeats = [math.ceil(wanted / there) for wanted, there in zip(least, across, strict=True)]
+    minimum = (min_width_angstrom, min_width_angstrom, crystal_angstrom)
+    repeats = [math.ceil(smallest / width) for smallest, width in zip(minimum, across, strict=True)]
     block = cell * tuple(repeats)
     normal = np.cross(block.cell[0], block.cell[1])
     area = float(np.linalg.norm(normal))
@@ -242,7 +245,7 @@ def _layers(
         normal=normal,
         height_angstrom=float(block.cell[2] @ normal),
         melt=melt,
-        melt_angstrom=EXPANSION * molten_volume_per_atom_angstrom3 * sum(melt.values()) / area,
+        melt_angstrom=MELT_EXPANSION * molten_volume_per_atom_angstrom3 * sum(melt.values()) / area,
         metal={s: max(1, round(f * n_metal)) for s, f in zip(symbols, share, strict=True)},
         metal_angstrom=metal_angstrom,
     )
@@ -259,7 +262,7 @@ def _lowest_charge(symbol: str) -> int:
 
 
 def _largest_hole(atoms: Atoms, near: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Place that is farthest from all atoms; of equals, the nearest to a point."""
+    """Return the point farthest from all atoms; among equals, the nearest to `near`."""
     counts = np.maximum(1, np.ceil(atoms.cell.lengths() / HOLE_GRID_ANGSTROM)).astype(int)
     grid = np.stack(np.meshgrid(*((np.arange(n)) / n for n in counts), indexing="ij"), axis=-1).reshape(-1, 3)
     places = grid @ atoms.cell[:]
@@ -272,7 +275,7 @@ def _largest_hole(atoms: Atoms, near: NDArray[np.floating]) -> NDArray[np.floati
 def _distances(
     first: NDArray[np.floating], second: NDArray[np.floating], cell: NDArray[np.floating]
 ) -> NDArray[np.floating]:
-    """Shortest distances to images in the neighbouring cells, (n_first, n_second), Å."""
+    """Return the shortest distances, images in neighbouring cells included, (n_first, n_second), in Å."""
     shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ np.asarray(
         cell
     )
@@ -282,7 +285,7 @@ def _distances(
     return nearest
 
 
-def _with_one_more(
+def _add_atom(
     atoms: Atoms,
     number: int,
     low: float,
@@ -291,18 +294,17 @@ def _with_one_more(
     rng: np.random.Generator,
 ) -> Atoms:
     cell = atoms.cell[:]
-    one = Atoms([number])
-    symbols = {*atoms.get_chemical_symbols(), *one.get_chemical_symbols()}
+    symbol = chemical_symbols[number]
+    symbols = {*atoms.get_chemical_symbols(), symbol}
     allowed = pair_distances_angstrom(symbols, PACKING_FRACTION)
-    mine = one.get_chemical_symbols()[0]
-    least = np.array([allowed[min(mine, s), max(mine, s)] for s in atoms.get_chemical_symbols()])
-    for _ in range(TRIES):
+    distances = np.array([allowed[min(symbol, s), max(symbol, s)] for s in atoms.get_chemical_symbols()])
+    for _ in range(MAX_DRAWS):
         across = rng.random(2)
         place = across[0] * cell[0] + across[1] * cell[1]
-        # heights alone decide which layer it is in; a and b are in the plane
+        # a and b lie in the plane, so the height alone selects the layer
         place = place + (low + thick * rng.random()) * normal
-        if (_distances(place[None], atoms.positions, cell)[0] >= least).all():
+        if (_distances(place[None], atoms.positions, cell)[0] >= distances).all():
             return atoms + Atoms([number], positions=[place])
     raise OverlappingAtomsError(
-        f"no place for atom {len(atoms)} of a slab in {TRIES} draws; try another seed"
+        f"atom {len(atoms)} of a layered cell could not be placed in {MAX_DRAWS} draws. Hint: try another seed"
     )

@@ -1,4 +1,4 @@
-"""A content hash of a structure: the same structure has the same key, whoever wrote it down."""
+"""Content hash of a structure, independent of float noise, file format and wrapping."""
 
 import hashlib
 
@@ -9,26 +9,24 @@ from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.checks import check_finite
 
 POSITION_GRID_ANGSTROM = 1.03e-7
-"""Upper bound of the grid on which positions are compared; odd, so that no round length sits on a step."""
+"""Upper bound of the grid step for positions; not round, so that no round length lies on a boundary."""
 
 CELL_GRID_ANGSTROM = 1e-7
-_CELL_OFFSET = 0.2718  # keeps cells written with eight decimals away from the edges between two grid points
+_CELL_OFFSET = 0.2718  # keeps cells written with eight decimals away from grid boundaries
 
 
 def structure_key(atoms: Atoms) -> str:
-    """Content hash of species, cell, positions and periodicity: 32 hexadecimal characters of SHA-256.
+    """Return the content hash of species, cell, positions and periodicity: 32 hexadecimal digits of SHA-256.
 
-    Two structures get the same key if they differ by float noise far below 1e-8 Å, by ``-0.0`` against
-    ``0.0``, by data type, by lattice translations of atoms along periodic directions (an atom at a fraction
-    of 1 - 1e-10 and at 0 agree), or in ``info``, calculator and extra arrays. They get different keys if any
-    atom moves by 1e-6 Å, if the cell does, or if the *order* of atoms differs: forces belong to atoms by
-    their order.
+    The key ignores float noise far below 1e-8 Å, the sign of zero, data types, lattice translations of atoms
+    along periodic directions (fractions of 1 - 1e-10 and 0 agree), ``info``, the calculator and extra arrays.
+    It changes if an atom or the cell moves by 1e-6 Å, and with the *order* of atoms, since forces are stored
+    in that order.
 
-    Fractional coordinates are counted on a grid of 2**k points per cell vector, with k such that a step is
-    below 1.03e-7 Å, modulo 2**k along periodic directions. Simple fractions lie at or near grid points. Like
-    any rounding, an arbitrary coordinate perturbed by d Å changes its grid point with probability d / 1e-7:
-    about 1e-7 for the last bit of a float, 0.1 for 1e-8 Å. Write positions with all their digits if keys are
-    to be found again.
+    Fractional coordinates are rounded to a grid of 2**k points per cell vector, with k such that a step is
+    below 1.03e-7 Å, modulo 2**k along periodic directions. Simple fractions lie at or near grid points. As
+    with any rounding, a coordinate perturbed by d Å changes its grid point with probability d / 1e-7: about
+    1e-7 for the last bit of a float, 0.1 for 1e-8 Å. Write positions with all digits to get the same key.
 
     Raises
     ------
@@ -40,7 +38,7 @@ def structure_key(atoms: Atoms) -> str:
     lengths = np.linalg.norm(cell, axis=1)
     if abs(np.linalg.det(cell)) < 1e-6 * lengths.prod():
         raise StructureError(
-            f"structure_key: the cell is flat: {cell.tolist()}; give three independent vectors"
+            f"structure_key: the cell is flat: {cell.tolist()}. Hint: give three linearly independent vectors"
         )
     steps = np.ldexp(1.0, np.ceil(np.log2(lengths / POSITION_GRID_ANGSTROM)).astype(int))
     fractions = np.asarray(atoms.positions, dtype=np.float64) @ np.linalg.inv(cell)

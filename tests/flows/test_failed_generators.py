@@ -73,21 +73,21 @@ def campaign(spheres) -> Campaign:
 @pytest.fixture
 def plant(monkeypatch):
     """Make the interfaces of some in-plane shifts and the amorphous cells of some seeds fail."""
-    build, pack = interfaces.laptop_interface, amorphous.packing_on_line
+    build, pack = interfaces.small_interface, amorphous.mixture_packing
 
     def failing(shifts=(), seeds=()):
-        def laptop_interface(*, seed, **rest):
+        def small_interface(*, seed, **rest):
             if seed in shifts:
                 raise StructureError(f"planted: interface {seed}")
             return build(seed=seed, **rest)
 
-        def packing_on_line(x_electrode, n_atoms, seed, *ends):
+        def mixture_packing(x_electrode, n_atoms, seed, *ends):
             if seed in seeds:
                 raise StructureError(f"planted: cell {seed}")
             return pack(x_electrode, n_atoms, seed, *ends)
 
-        monkeypatch.setattr(interfaces, "laptop_interface", laptop_interface)
-        monkeypatch.setattr(amorphous, "packing_on_line", packing_on_line)
+        monkeypatch.setattr(interfaces, "small_interface", small_interface)
+        monkeypatch.setattr(amorphous, "mixture_packing", mixture_packing)
 
     return failing
 

@@ -9,10 +9,10 @@ from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
-from interphase_flows.structures.amorphous.overlap_removal import soft_push_off
+from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import repeated, strained_and_rattled
-from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
+from interphase_flows.structures.interfaces.small_interfaces import small_interface
 
 PHASES = ["Li", "Li2S", "Li3P", "LiP", "Li7P3S11"]
 GATES = Gates()
@@ -31,9 +31,10 @@ def perturbed() -> list[Atoms]:
         for copy in strained_and_rattled(crystal(name), 3, strain, rattle, seed=7)
     ]
     glasses = [
-        soft_push_off(random_packing(composition_on_line(fraction, 45), seed=3)) for fraction in (0.07, 0.53)
+        remove_overlaps(random_packing(composition_on_line(fraction, 45), seed=3))
+        for fraction in (0.07, 0.53)
     ]
-    return [*frames, *glasses, laptop_interface().atoms]
+    return [*frames, *glasses, small_interface().atoms]
 
 
 @pytest.fixture(scope="module")

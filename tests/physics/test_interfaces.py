@@ -1,4 +1,4 @@
-"""Known answers: coordination of the crystals; interfaces with anions, strain and gap as reported."""
+"""Known answers: coordination in crystals; anions, strain and gap of interfaces."""
 
 from collections import Counter
 from dataclasses import replace
@@ -13,11 +13,11 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from interphase_flows.structures.anions import anion_formulas, n_broken_anions
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.symmetry import as_pymatgen_calls_spglib, pymatgen_structure
+from interphase_flows.structures.crystals.symmetry import pymatgen_structure, spglib_warnings_ignored
 from interphase_flows.structures.interfaces.builder import BuiltInterface, InterfaceSpec, build_interface
 from interphase_flows.structures.interfaces.lattice_matching import in_plane_area_angstrom2, lattice_matches
 from interphase_flows.structures.interfaces.oriented_cells import oriented_cell
-from interphase_flows.structures.interfaces.small_interfaces import laptop_interface, laptop_specs
+from interphase_flows.structures.interfaces.small_interfaces import small_interface, small_interface_specs
 
 LITHIUM_LATTICE_ANGSTROM = 3.5093
 
@@ -52,7 +52,7 @@ def test_li4p2s6_has_phosphorus_pairs_and_lip_has_chains():
 
 
 def test_settled_bonds_are_those_of_thiophosphates():
-    """The published coordinates, with their noise, have a P-S of 1.86 and a Li-S of 1.99 Å."""
+    """The published coordinates have P-S 1.86 Å and Li-S 1.99 Å."""
     atoms = load_phase("Li7P3S11")
     i, j, d = neighbor_list("ijd", atoms, 3.0)
     symbols = np.array(atoms.get_chemical_symbols())
@@ -64,7 +64,7 @@ def test_settled_bonds_are_those_of_thiophosphates():
 
 
 def principal_strains_of_the_lithium(built: BuiltInterface) -> np.ndarray:
-    """Recomputed from the atoms of one lithium layer: stretches of its lattice against bcc (110)."""
+    """Compute the strain of a lithium layer from its atoms, relative to bcc (110)."""
     lithium = built.atoms[built.electrode_indices]
     layer = lithium[np.abs(lithium.positions[:, 2] - lithium.positions[:, 2].min()) < 0.1]
     i, vectors = neighbor_list("iD", layer, 1.3 * LITHIUM_LATTICE_ANGSTROM)
@@ -109,22 +109,24 @@ def check_interface(built: BuiltInterface) -> None:
 
 @pytest.mark.parametrize("variant", [0, 1])
 @pytest.mark.parametrize("termination", [0, 3])
-def test_small_interfaces_are_what_they_report(variant, termination):
-    check_interface(laptop_interface(variant=variant, termination=termination))
+def test_small_interfaces_agree_with_their_reported_values(variant, termination):
+    check_interface(small_interface(variant=variant, termination=termination))
 
 
-def test_the_bulk_of_the_electrode_keeps_its_normal_spacing():
-    built = laptop_interface()
+def test_electrode_keeps_its_bulk_plane_spacing():
+    built = small_interface()
     heights = np.unique(np.round(built.atoms.positions[built.electrode_indices, 2], 6))
     assert np.diff(heights) == pytest.approx(LITHIUM_LATTICE_ANGSTROM / np.sqrt(2), abs=1e-5)
 
 
-@pytest.mark.parametrize("spec", laptop_specs(max_atoms=150), ids=lambda spec: str(spec.substrate_miller))
+@pytest.mark.parametrize(
+    "spec", small_interface_specs(max_atoms=150), ids=lambda spec: str(spec.substrate_miller)
+)
 def test_every_face_can_be_cut_without_breaking_an_anion(spec):
     check_interface(build_interface(spec))
 
 
-def test_two_planes_of_electrolyte_stay_whole():
+def test_two_planes_of_electrolyte_keep_their_anions():
     check_interface(
         build_interface(
             InterfaceSpec(
@@ -152,7 +154,7 @@ MAX_STRAIN, MAX_AREA_ANGSTROM2 = 0.05, 160.0
 
 @pytest.fixture(scope="module", params=[(0, 0, 1), (0, 1, 1)], ids=["001", "011"])
 def pymatgens(request) -> tuple[tuple[int, int, int], CoherentInterfaceBuilder]:
-    """pymatgen's own builder of Li(110) on a face of Li7P3S11, with the tolerances of our matches."""
+    """pymatgen's builder of Li(110) on a face of Li7P3S11, with the tolerances of `lattice_matches`."""
     zsl = ZSLGenerator(
         max_area=MAX_AREA_ANGSTROM2,
         max_area_ratio_tol=3 * MAX_STRAIN,
@@ -160,7 +162,7 @@ def pymatgens(request) -> tuple[tuple[int, int, int], CoherentInterfaceBuilder]:
         max_angle_tol=2 * MAX_STRAIN,
         bidirectional=True,
     )
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         builder = CoherentInterfaceBuilder(
             pymatgen_structure(load_phase("Li7P3S11")),
             pymatgen_structure(load_phase("Li")),
@@ -172,15 +174,15 @@ def pymatgens(request) -> tuple[tuple[int, int, int], CoherentInterfaceBuilder]:
 
 
 def area_and_strain(film: np.ndarray, substrate: np.ndarray) -> tuple[float, float]:
-    """Area in Å² and largest principal strain of two pairs of vectors, each of shape (2, 3)."""
+    """Return area in Å² and largest principal strain of two pairs of vectors, each of shape (2, 3)."""
     stretches = np.sqrt(np.linalg.eigvals(np.linalg.solve(film @ film.T, substrate @ substrate.T)).real)
     strain = stretches - 1
     area = np.linalg.norm(np.cross(substrate[0], substrate[1]))
     return round(float(area), 1), round(float(strain[np.argmax(np.abs(strain))]), 4)
 
 
-def test_our_lattice_matches_are_those_of_pymatgens_builder(pymatgens):
-    """The same areas at the same strains, whatever cell of the plane each starts from."""
+def test_lattice_matches_agree_with_pymatgens_builder(pymatgens):
+    """The areas and strains agree, although the in-plane cells differ."""
     substrate_miller, builder = pymatgens
     theirs = {
         area_and_strain(np.asarray(match.film_sl_vectors), np.asarray(match.substrate_sl_vectors))
@@ -200,11 +202,11 @@ def test_our_lattice_matches_are_those_of_pymatgens_builder(pymatgens):
     assert ours == theirs
 
 
-def test_pymatgens_terminations_break_anions_and_ours_break_none(pymatgens):
-    """Why terminations are cut here: on (001) each of pymatgen's five breaks anions, on (011) one of two."""
+def test_terminations_break_no_anions_where_pymatgens_do(pymatgens):
+    """On (001) each of pymatgen's five terminations breaks anions, on (011) one of two."""
     substrate_miller, builder = pymatgens
     broken = []
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         for termination in builder.terminations:
             theirs = next(
                 builder.get_interfaces(

@@ -1,4 +1,4 @@
-"""Properties of keys and generators that hold for any input."""
+"""Properties of structure keys and generators."""
 
 import numpy as np
 from ase import Atoms
@@ -13,7 +13,7 @@ from interphase_flows.structures.crystals.vacancies import distinct_sites, vacan
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.dimers import dimers
 from interphase_flows.structures.interfaces.slabs import slabs
-from interphase_flows.structures.interfaces.small_interfaces import laptop_interface
+from interphase_flows.structures.interfaces.small_interfaces import small_interface
 from interphase_flows.structures.structure_keys import structure_key
 
 FLOAT_NOISE_ANGSTROM = 1e-14
@@ -33,7 +33,7 @@ def random_structure(seed: int) -> Atoms:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(seed=seeds)
-def test_keys_ignore_noise_translations_and_what_is_attached(seed):
+def test_keys_ignore_noise_translations_and_attached_data(seed):
     atoms = random_structure(seed)
     rng = np.random.default_rng(seed + 1)
     other = atoms.copy()
@@ -46,7 +46,7 @@ def test_keys_ignore_noise_translations_and_what_is_attached(seed):
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(seed=seeds)
-def test_keys_see_the_smallest_change_of_one_atom(seed):
+def test_keys_change_with_any_atom(seed):
     atoms = random_structure(seed)
     rng = np.random.default_rng(seed + 1)
     direction = rng.normal(size=3)
@@ -65,7 +65,7 @@ def test_keys_see_the_smallest_change_of_one_atom(seed):
 
 @few
 @given(seed=seeds)
-def test_keys_know_simple_fractions_written_with_any_rounding(seed):
+def test_keys_of_simple_fractions_do_not_depend_on_rounding(seed):
     rng = np.random.default_rng(seed)
     fractions = rng.integers(0, 12, (8, 3)) / 12
     cell = np.round(rng.uniform(3, 20, 3), 5)
@@ -110,8 +110,8 @@ def test_compositions_stay_on_the_line(x, n_formula_units, n_more):
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=seeds, gap=st.floats(1.9, 3.0), variant=st.integers(0, 1), termination=st.integers(0, 3))
-def test_laptop_interfaces_are_whole_and_do_not_overlap(seed, gap, variant, termination):
-    built = laptop_interface(variant=variant, seed=seed, gap_angstrom=gap, termination=termination)
+def test_small_interfaces_have_intact_anions_and_no_overlaps(seed, gap, variant, termination):
+    built = small_interface(variant=variant, seed=seed, gap_angstrom=gap, termination=termination)
     assert built.n_broken_units == 0
     assert built.n_atoms <= 90
     assert same_stoichiometry(built.atoms[built.atoms.arrays["side"] == 1], load_phase("Li7P3S11"))
@@ -150,7 +150,7 @@ def test_vacancies_lack_one_atom_of_a_distinct_site(name, seed, n, rattle):
     shortest=st.floats(0.6, 1.0),
     longest=st.floats(1.0, 1.8),
 )
-def test_dimers_are_never_closer_than_asked(elements, n, shortest, longest):
+def test_dimers_are_never_closer_than_requested(elements, n, shortest, longest):
     pairs = dimers(elements, n, shortest, longest, 14.0)
     assert len(pairs) == n * len(elements) * (len(elements) + 1) // 2
     for pair in pairs:

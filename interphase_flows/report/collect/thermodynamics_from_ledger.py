@@ -14,7 +14,7 @@ from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.report.collect.inputs import SeriesBand, StructureView
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics, Window
 from interphase_flows.schemas.analysis import AnalysisDoc
-from interphase_flows.structures.crystals.library import load_phase, phase, phase_names
+from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
 from interphase_flows.thermodynamics.predicted_anions import predicted_environments
 from interphase_flows.thermodynamics.predicted_phases import (
     MixingLine,
@@ -104,14 +104,16 @@ def _comparison(
     try:
         crystals = {
             Composition(str(atoms.symbols)).reduced_formula: atoms
-            for atoms in (phase(name, spec.structure_files) for name in (*spec.hull_phases, *spec.phases))
+            for atoms in (
+                load_crystal(name, spec.structure_files) for name in (*spec.hull_phases, *spec.phases)
+            )
         }
         crystals |= {
             atoms.get_chemical_symbols()[0]: atoms
             for atoms in crystals.values()
             if len(set(atoms.get_chemical_symbols())) == 1
         }
-        chemistry = anion_chemistry(spec.analysis, phase(spec.electrolyte, spec.structure_files))
+        chemistry = anion_chemistry(spec.analysis, load_crystal(spec.electrolyte, spec.structure_files))
         if len(chemistry.anion_centres) != 1:
             return ()
         (centre,) = chemistry.anion_centres

@@ -162,10 +162,10 @@ def _leaving_nothing(settings: Settings) -> Iterator[Workspace]:
 
 
 def _phase(name: str, campaign: Campaign) -> Check:
-    from interphase_flows.structures.crystals.library import phase
+    from interphase_flows.structures.crystals.library import load_crystal
 
     try:
-        atoms = phase(name, campaign.structure_files)
+        atoms = load_crystal(name, campaign.structure_files)
     except InterphaseError as error:
         return Check(f"phase {name}", False, str(error))
     return Check(f"phase {name}", True, f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ each")
@@ -216,7 +216,9 @@ def elements_of(campaign: Campaign) -> list[str]:
     InterphaseError
         A structure cannot be read.
     """
-    from interphase_flows.structures.crystals.library import phase
+    from interphase_flows.structures.crystals.library import load_crystal
 
     names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
-    return sorted({symbol for name in names for symbol in phase(name, campaign.structure_files).symbols})
+    return sorted(
+        {symbol for name in names for symbol in load_crystal(name, campaign.structure_files).symbols}
+    )

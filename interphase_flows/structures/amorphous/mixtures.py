@@ -1,7 +1,7 @@
 """Amorphous mixtures of electrode and electrolyte: compositions, densities and random packings.
 
-Compositions lie on the line from the electrode (x = 1) to the electrolyte (x = 0), where x is the fraction of
-*atoms* that come from the electrode. Li7P3S11 + 24 Li, which reacts fully to Li2S and Li3P, is x = 24/45.
+Compositions lie on the line from the electrolyte (x = 0) to the electrode (x = 1), where x is the fraction of
+*atoms* from the electrode. Li7P3S11 + 24 Li, which reacts completely to Li2S and Li3P, has x = 24/45.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from ase.data import atomic_masses, atomic_numbers
 from ase.formula import Formula
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
+from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.checks import (
     PairDistances,
     check_no_overlap,
@@ -20,7 +21,7 @@ from interphase_flows.structures.checks import (
 from interphase_flows.structures.crystals.library import load_phase
 
 PACKING_FRACTION_OF_RADII = 0.8
-"""Packed atoms keep this fraction of the sum of their covalent radii (Li-Li 2.05, Li-S 1.86, P-S 1.70 Å)."""
+"""Smallest distance in a packing over the sum of the covalent radii (Li-Li 2.05, Li-S 1.86, P-S 1.70 Å)."""
 
 TRIES_PER_ATOM = 2000
 
@@ -28,32 +29,32 @@ TRIES_PER_ATOM = 2000
 def composition_on_line(
     x_electrode: float, n_atoms: int, electrode: str = "Li", electrolyte: str = "Li7P3S11"
 ) -> dict[str, int]:
-    """Whole formula units of electrode and electrolyte, `n_atoms` in all, nearest to a fraction of electrode.
+    """Return the composition of `n_atoms` in integer formula units that is nearest to a fraction of electrode.
 
     Parameters
     ----------
     x_electrode
-        Fraction of atoms that come from the electrode, 0 to 1.
+        Fraction of atoms from the electrode, 0 to 1.
     n_atoms
-        Atoms in the cell. With an electrode of one atom per formula the number is met exactly, and the
-        fraction to half a formula unit of electrolyte (for Li7P3S11: 10.5 / `n_atoms`).
+        Number of atoms in the cell. With one atom per formula unit of electrode, the fraction is met to half a
+        formula unit of electrolyte (for Li7P3S11: 10.5 / `n_atoms`).
     electrode, electrolyte
         Chemical formulas.
 
     Returns
     -------
     composition
-        Number of atoms per element, in alphabetical order: exactly on the line, so charge stays balanced.
+        Number of atoms per element, in alphabetical order; exactly on the line, so charges balance.
 
     Raises
     ------
     StructureError
-        If the fraction is outside 0 to 1, no whole numbers of formula units have `n_atoms` atoms, or the
-        nearest ones leave out a side that was asked for.
+        If the fraction is outside 0 to 1, no integer numbers of formula units add up to `n_atoms`, or the
+        nearest composition lacks one of the two sides.
     """
     if not 0.0 <= x_electrode <= 1.0:
         raise StructureError(
-            f"x_electrode={x_electrode}: the fraction of the electrode's atoms lies in 0 to 1"
+            f"x_electrode={x_electrode}: the fraction of atoms from the electrode must lie between 0 and 1"
         )
     electrode_unit, electrolyte_unit = Formula(electrode).count(), Formula(electrolyte).count()
     size_electrode, size_electrolyte = sum(electrode_unit.values()), sum(electrolyte_unit.values())
@@ -64,16 +65,16 @@ def composition_on_line(
     ]
     if n_atoms < 1 or not possible:
         raise StructureError(
-            f"n_atoms={n_atoms} is no sum of whole {electrode} ({size_electrode} atoms) and {electrolyte} "
-            f"({size_electrolyte} atoms); change n_atoms"
+            f"n_atoms={n_atoms} is no sum of formula units of {electrode} ({size_electrode} atoms) and "
+            f"{electrolyte} ({size_electrolyte} atoms). Hint: change n_atoms"
         )
     n_electrolyte = min(possible, key=lambda n: abs(1.0 - n * size_electrolyte / n_atoms - x_electrode))
     n_electrode = (n_atoms - n_electrolyte * size_electrolyte) // size_electrode
     reached = n_electrode * size_electrode / n_atoms
     if (n_electrolyte == 0 and x_electrode < 1.0) or (n_electrode == 0 and x_electrode > 0.0):
         raise StructureError(
-            f"x_electrode={x_electrode} in n_atoms={n_atoms} would leave out one side altogether (nearest "
-            f"fraction: {reached:.3f}); raise n_atoms, or ask for {reached:.0f}"
+            f"x_electrode={x_electrode} in n_atoms={n_atoms} would leave out one side (nearest fraction: "
+            f"{reached:.3f}). Hint: increase n_atoms, or set x_electrode to {reached:.0f}"
         )
     counts = {
         element: n_electrode * electrode_unit.get(element, 0)
@@ -86,14 +87,14 @@ def composition_on_line(
 def estimate_volume_per_atom_angstrom3(
     composition: Mapping[str, int], electrode: str | Atoms = "Li", electrolyte: str | Atoms = "Li7P3S11"
 ) -> float:
-    """Volume per atom of an *unreacted* mixture, linear between two crystals, in Å³.
+    """Interpolate the volume per atom of an *unreacted* mixture between two crystals, in Å³.
 
     Parameters
     ----------
     composition
         Number of atoms per element, on the line between the two.
     electrode, electrolyte
-        Crystals, or names of the package's phases (then in their experimental geometry).
+        Crystals, or names of phases of the library, in their experimental geometry.
 
     Raises
     ------
@@ -102,8 +103,8 @@ def estimate_volume_per_atom_angstrom3(
 
     Notes
     -----
-    Products are denser (Li7P3S11 + 24 Li shrinks by 26 % when fully reacted): let the cell relax, or give a
-    volume, where pressure matters.
+    Reaction products are denser (Li7P3S11 + 24 Li shrinks by 26 %): where pressure matters, relax the cell or
+    set the volume.
     """
     ends = [
         load_phase(end, geometry="experimental") if isinstance(end, str) else end
@@ -118,14 +119,14 @@ def estimate_volume_per_atom_angstrom3(
     if total < 1 or np.abs(fractions[1] + x * direction - target).max() > 1e-6 or not -1e-6 <= x <= 1 + 1e-6:
         raise StructureError(
             f"composition {dict(composition)} is not on the line {reduced_formula(ends[0])} - "
-            f"{reduced_formula(ends[1])}: take it from composition_on_line, or give volume_per_atom_angstrom3"
+            f"{reduced_formula(ends[1])}. Hint: use composition_on_line, or give volume_per_atom_angstrom3"
         )
     volumes = [end.get_volume() / len(end) for end in ends]
     return float(x * volumes[0] + (1 - x) * volumes[1])
 
 
 def reduced_formula(atoms: Atoms) -> str:
-    """Formula unit of a crystal, such as Li7P3S11."""
+    """Return the formula unit of a crystal, such as Li7P3S11."""
     return str(atoms.get_chemical_formula(mode="hill", empirical=True))
 
 
@@ -136,38 +137,38 @@ def random_packing(
     volume_per_atom_angstrom3: float | None = None,
     min_distances: PairDistances | None = None,
 ) -> Atoms:
-    """Atoms put one after the other at random into a periodic cube, none closer than allowed.
+    """Pack atoms into a periodic cube by random sequential addition.
 
-    Random sequential addition: a position is drawn until it is far enough from all atoms already there. The
-    allowed distances are never softened, so a packing that is too dense fails instead of overlapping.
+    Each position is redrawn until it is far enough from all atoms placed before. The smallest distances are
+    never relaxed, so a packing that is too dense raises instead of overlapping.
 
     Parameters
     ----------
     composition
         Number of atoms per element.
     seed
-        Of the random numbers.
+        Seed of the random numbers.
     density_g_per_cm3, volume_per_atom_angstrom3
-        One of them, or neither: then the estimate for a mixture of Li and Li7P3S11.
+        At most one of them; by default the estimate for a mixture of Li and Li7P3S11.
     min_distances
         Smallest distance in Å per pair of elements; by default 0.8 of the sum of covalent radii.
 
     Returns
     -------
     atoms
-        In random order of insertion, sorted by element afterwards.
+        Sorted by element.
 
     Raises
     ------
     StructureError
-        If the composition is empty or names no element, or both density and volume are given.
+        If the composition is empty or has unknown elements, or both density and volume are given.
     OverlappingAtomsError
-        If an atom finds no place in 2000 draws.
+        If an atom cannot be placed in 2000 draws.
     """
     unknown = [element for element in composition if element not in atomic_numbers or element == "X"]
     if unknown or any(count < 0 for count in composition.values()) or sum(composition.values()) < 1:
         raise StructureError(
-            f"composition {dict(composition)}: give a count of at least 1 for known elements"
+            f"composition {dict(composition)}: needed are known elements with a count of at least 1"
         )
     if density_g_per_cm3 is not None and volume_per_atom_angstrom3 is not None:
         raise StructureError("give density_g_per_cm3 or volume_per_atom_angstrom3, not both")
@@ -186,17 +187,47 @@ def random_packing(
     allowed = _distance_table(numbers, min_distances)
     if allowed[np.unique(numbers), np.unique(numbers)].max() > edge:
         raise OverlappingAtomsError(
-            f"a cube of {edge:.2f} Å is too small for atoms and their images; add atoms"
+            f"a cube of {edge:.2f} Å is too small for atoms and their periodic images. Hint: add atoms"
         )
 
     order = rng.permutation(numbers)
     positions = np.empty((len(order), 3))
     for n, number in enumerate(order):
-        positions[n] = _free_place(positions[:n], allowed[number, order[:n]], edge, rng)
+        positions[n] = _draw_position(positions[:n], allowed[number, order[:n]], edge, rng)
     sort = np.argsort(order, kind="stable")
     atoms = Atoms(order[sort], positions=positions[sort], cell=[edge] * 3, pbc=True)
     check_no_overlap(atoms, min_distances, scale=PACKING_FRACTION_OF_RADII, where="random_packing")
     return atoms
+
+
+def mixture_packing(
+    x_electrode: float, n_atoms: int, seed: int, electrode: Atoms, electrolyte: Atoms
+) -> Atoms:
+    """Return a random packing on the line from electrode to electrolyte, with overlaps removed.
+
+    Parameters
+    ----------
+    x_electrode
+        Fraction of atoms from the electrode, 0 to 1.
+    n_atoms
+        Number of atoms in the cubic cell.
+    seed
+        Seed of the random numbers.
+    electrode, electrolyte
+        Crystals: their formulas are the ends of the line, and the volume is interpolated between theirs.
+
+    Raises
+    ------
+    StructureError
+        If no integer numbers of formula units add up to ``n_atoms`` atoms.
+    OverlappingAtomsError
+        If an atom cannot be placed.
+    """
+    composition = composition_on_line(
+        x_electrode, n_atoms, *(reduced_formula(end) for end in (electrode, electrolyte))
+    )
+    volume = estimate_volume_per_atom_angstrom3(composition, electrode, electrolyte)
+    return remove_overlaps(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
 
 
 def _distance_table(numbers: np.ndarray, min_distances: PairDistances | None) -> np.ndarray:
@@ -210,7 +241,9 @@ def _distance_table(numbers: np.ndarray, min_distances: PairDistances | None) ->
     return table
 
 
-def _free_place(placed: np.ndarray, allowed: np.ndarray, edge: float, rng: np.random.Generator) -> np.ndarray:
+def _draw_position(
+    placed: np.ndarray, allowed: np.ndarray, edge: float, rng: np.random.Generator
+) -> np.ndarray:
     for _ in range(TRIES_PER_ATOM):
         candidate = rng.random(3) * edge
         separation = placed - candidate
@@ -218,6 +251,6 @@ def _free_place(placed: np.ndarray, allowed: np.ndarray, edge: float, rng: np.ra
         if (np.einsum("ij,ij->i", separation, separation) >= allowed**2).all():
             return candidate
     raise OverlappingAtomsError(
-        f"random_packing: no place for atom {len(placed)} in {TRIES_PER_ATOM} draws; lower the density or "
-        "min_distances, or try another seed"
+        f"random_packing: atom {len(placed)} could not be placed in {TRIES_PER_ATOM} draws. Hint: lower the density "
+        "or min_distances, or try another seed"
     )

@@ -1,4 +1,4 @@
-"""A geometric push-off: close atoms of a packing move apart before any calculator sees them."""
+"""Remove overlaps of a random packing geometrically, before the first force is computed."""
 
 import numpy as np
 from ase import Atoms
@@ -8,32 +8,32 @@ from ase.neighborlist import neighbor_list
 from interphase_flows.structures.checks import pair_distances_angstrom
 
 
-def soft_push_off(
+def remove_overlaps(
     atoms: Atoms, fraction: float = 0.95, max_steps: int = 200, tolerance_angstrom: float = 0.02
 ) -> Atoms:
-    """Push close atoms apart geometrically, without a calculator, before dynamics starts.
+    """Move close atoms apart without a calculator.
 
-    In each step the two atoms of a pair closer than `fraction` of the sum of their covalent radii move apart
-    by half of what is missing each. Steps end when no pair misses more than `tolerance_angstrom`, or after
-    `max_steps`.
+    In each step the two atoms of a pair that is closer than `fraction` of the sum of their covalent radii each
+    move by half of the missing distance. The iteration ends when no pair lacks more than
+    `tolerance_angstrom`, or after `max_steps`.
 
     Returns
     -------
     pushed
-        A copy; cell and order of atoms are kept.
+        A copy with the same cell and order of atoms.
     """
     pushed = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    wanted = pair_distances_angstrom(set(pushed.get_chemical_symbols()), fraction)
+    smallest = pair_distances_angstrom(set(pushed.get_chemical_symbols()), fraction)
     table = np.zeros((pushed.numbers.max() + 1,) * 2)
-    for (first, second), distance in wanted.items():
+    for (first, second), distance in smallest.items():
         a, b = atomic_numbers[first], atomic_numbers[second]
         table[a, b] = table[b, a] = distance
     for _ in range(max_steps):
-        i, j, d, vectors = neighbor_list("ijdD", pushed, wanted)
+        i, j, d, vectors = neighbor_list("ijdD", pushed, smallest)
         target = table[pushed.numbers[i], pushed.numbers[j]]
         if len(d) == 0 or (target - d).max() <= tolerance_angstrom:
             break
-        # Every pair is listed twice, once from each atom: each listing moves its first atom.
+        # Every pair is listed in both directions; each entry moves its first atom.
         steps = -0.5 * (target - d)[:, None] * vectors / np.maximum(d, 1e-3)[:, None]
         np.add.at(pushed.positions, i, steps)
     return pushed

@@ -1,7 +1,8 @@
-"""Phases of the Li-P-S system that ship with the package, and structures from a user's file."""
+"""Library of phases of the Li-P-S system, and a reader of the user's structure files."""
 
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -31,7 +32,7 @@ _KEY_OF_PHASE = {
     "Li2PS3": "Li4P2S6_OBELiX",
 }
 
-# The published coordinates of Li7P3S11 carry noise of 0.01 (fractional): 1.99 Å between Li and S.
+# The published coordinates of Li7P3S11 have errors of 0.01 (fractional): 1.99 Å between Li and S.
 _DEFAULT_GEOMETRY: dict[str, Geometry] = {"Li7P3S11": "settled"}
 
 
@@ -43,7 +44,7 @@ def _read_data(filename: str) -> dict[str, Any]:
 
 
 def phase_names() -> tuple[str, ...]:
-    """Names that `load_phase` knows, formulas where one polymorph is stored."""
+    """Return the names of the phases of the library; a formula if one polymorph is stored."""
     return tuple(_KEY_OF_PHASE)
 
 
@@ -52,25 +53,25 @@ def _key(name: str) -> str:
         return _KEY_OF_PHASE[name]
     except KeyError:
         raise StructureError(
-            f"no phase is called {name!r}: choose one of {', '.join(phase_names())}, or give a file "
-            "(CIF, POSCAR, extxyz) to load_structure_file"
+            f"unknown phase {name!r}. Hint: choose one of {', '.join(phase_names())}, or give a structure file "
+            "(CIF, POSCAR, extxyz)"
         ) from None
 
 
 def phase_source(name: str) -> str:
-    """Where the geometry of a phase comes from, as a sentence to print beside a result.
+    """Return the source of the geometry of a phase, as a sentence to print with a result.
 
     Raises
     ------
     StructureError
-        If no phase has that name.
+        If the phase is unknown.
     """
     entry = _read_data("li_p_s_structures.json")[_key(name)]
     return f"{entry['source']} {entry['note']}".strip()
 
 
 def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
-    """Crystal structure of a phase, periodic in three directions.
+    """Load a crystal of the library, periodic in three directions.
 
     Parameters
     ----------
@@ -80,31 +81,31 @@ def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
         ``"experimental"``: cell and positions as published, or of the prototype. ``"settled"``: experimental
         cell, positions relaxed with CHGNet (stored for Li7P3S11, Li3PS4, LiP). ``"relaxed"``: cell and
         positions relaxed with CHGNet, which overshoots the volume of Li7P3S11 by 6.8 %. By default
-        experimental, and settled for Li7P3S11 because its published coordinates carry noise.
+        experimental, and settled for Li7P3S11, whose published coordinates have large errors.
 
     Returns
     -------
     atoms
-        In the order of the file; ``info["phase"]`` and ``info["geometry"]`` say what it is.
+        In the order of the file; ``info`` has the keys ``phase`` and ``geometry``.
 
     Raises
     ------
     StructureError
-        If the name or the geometry is unknown, or the geometry is not stored for this phase.
+        If the phase or the geometry is unknown, or the geometry is not stored for this phase.
     """
     key = _key(name)
     entry = _read_data("li_p_s_structures.json")[key]
     geometry = geometry or _DEFAULT_GEOMETRY.get(name, "experimental")
     if geometry not in get_args(Geometry):
         raise StructureError(
-            f"geometry={geometry!r} of {name}: choose one of {', '.join(get_args(Geometry))}"
+            f"geometry={geometry!r} of {name}: must be one of {', '.join(get_args(Geometry))}"
         )
     if geometry == "settled":
         settled = _read_data("settled_chgnet.json")
         if key not in settled:
             known = [phase for phase, its_key in _KEY_OF_PHASE.items() if its_key in settled]
             raise StructureError(
-                f"geometry='settled' is not stored for {name} (only {', '.join(known)}): use 'experimental'"
+                f"geometry='settled' is not stored for {name}, only for {', '.join(known)}. Hint: use 'experimental'"
             )
         cell, record = entry["raw"]["matrix"], settled[key]
     else:
@@ -116,8 +117,8 @@ def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
     return atoms
 
 
-def phase(name: str, structure_files: Mapping[str, str]) -> Atoms:
-    """Return a phase from the user's file, if there is one of that name, else from the package.
+def load_crystal(name: str, structure_files: Mapping[str, str]) -> Atoms:
+    """Load a phase from the user's file of that name if there is one, else from the library.
 
     Raises
     ------
@@ -127,32 +128,38 @@ def phase(name: str, structure_files: Mapping[str, str]) -> Atoms:
     return load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
 
 
+def composition_of_phase(name: str, structure_files: Mapping[str, str]) -> dict[str, float]:
+    """Return the number of atoms of each element in a cell of `load_crystal`."""
+    counts = Counter(load_crystal(name, structure_files).symbols)
+    return {symbol: float(count) for symbol, count in sorted(counts.items())}
+
+
 def load_structure_file(path: str | Path) -> Atoms:
-    """Read one periodic structure from a user's file in any format ASE reads.
+    """Read one periodic structure in any format of ASE.
 
     Parameters
     ----------
     path
-        CIF, POSCAR, extxyz and the like, with exactly one structure.
+        CIF, POSCAR, extxyz or another format, with exactly one structure.
 
     Returns
     -------
     atoms
-        Without calculator, periodic in three directions.
+        Periodic in three directions, without a calculator.
 
     Raises
     ------
     StructureError
-        If the file is missing, empty, unreadable, holds several structures or partly occupied sites, or the
-        structure has no atoms, no cell, or coordinates that are not finite.
+        If the file is missing, empty, unreadable or contains several structures or partly occupied sites, or
+        the structure has no atoms, no cell or coordinates that are not finite.
     OverlappingAtomsError
         If two atoms are closer than any bond.
     """
     path = Path(path)
     if not path.is_file():
-        raise StructureError(f"{path}: no such file; give the path of a CIF, POSCAR or extxyz file")
+        raise StructureError(f"{path}: no such file. Hint: give the path of a CIF, POSCAR or extxyz file")
     if path.stat().st_size == 0:
-        raise StructureError(f"{path}: the file is empty; export the structure again")
+        raise StructureError(f"{path}: the file is empty. Hint: export the structure again")
     try:
         with warnings.catch_warnings():
             # ASE's CIF reader warns about unusual space-group settings and still reads the cell correctly.
@@ -160,23 +167,23 @@ def load_structure_file(path: str | Path) -> Atoms:
             frames = read(path, index=":")
     except UnknownFileTypeError as error:
         raise StructureError(
-            f"{path}: format not recognised ({error}); name it *.cif, *.vasp, POSCAR or *.extxyz"
+            f"{path}: format not recognised ({error}). Hint: name the file *.cif, *.vasp, POSCAR or *.extxyz"
         ) from error
-    except Exception as error:  # ASE's parsers raise whatever they meet, without the file's name
+    except Exception as error:  # ASE's parsers raise any exception, without the file's name
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise StructureError(
-            f"{path}: cannot be read ({reason}); open it in a viewer and export it again"
+            f"{path}: cannot be read ({reason}). Hint: open it in a viewer and export it again"
         ) from error
     if len(frames) != 1:
         raise StructureError(
-            f"{path}: holds {len(frames)} structures; keep the one to be used in a file of its own"
+            f"{path}: contains {len(frames)} structures instead of one. Hint: keep only one in the file"
         )
     atoms: Atoms = frames[0]
     where = str(path)
     occupancy = atoms.info.get("occupancy") or {}
     if any(abs(sum(site.values()) - 1.0) > 1e-6 or len(site) > 1 for site in occupancy.values()):
         raise StructureError(
-            f"{path}: has partly occupied sites; give an ordered structure (every occupancy 1)"
+            f"{path}: has partly occupied sites. Hint: give an ordered structure (all occupancies 1)"
         )
     check_has_cell(atoms, where)
     check_finite(atoms, where)

@@ -1,4 +1,4 @@
-"""Measured lattice constants, to compare computed ones with."""
+"""Measured lattice constants, for comparison with computed ones."""
 
 from dataclasses import dataclass
 
@@ -37,4 +37,4 @@ MEASURED_LATTICES: dict[str, tuple[MeasuredLattice, ...]] = {
         ),
     ),
 }
-"""Phase -> measurements. Zero-point motion is in all of them and in no static energy: it adds some 0.01 Å to Li."""
+"""Measurements by phase. Unlike static calculations they include zero-point motion, about 0.01 Å for Li."""

@@ -1,4 +1,4 @@
-"""Crystals strained and rattled: structures near equilibrium for a first training set."""
+"""Strained and rattled supercells: structures near equilibrium for an initial training set."""
 
 import numpy as np
 from ase import Atoms
@@ -10,7 +10,7 @@ MAX_TRIES = 50
 
 
 def repeated(atoms: Atoms, min_atoms: int) -> Atoms:
-    """Supercell with at least `min_atoms` atoms, by repetition along the vector that is shortest."""
+    """Return a supercell of at least `min_atoms` atoms; the shortest vector is repeated first."""
     check_has_cell(atoms, "repeated")
     repeats = np.ones(3, dtype=int)
     lengths = atoms.cell.lengths()
@@ -27,11 +27,10 @@ def strained_and_rattled(
     seed: int,
     min_atoms: int = 1,
 ) -> list[Atoms]:
-    """Copies of a crystal under random strain, with Gaussian displacements of its atoms.
+    """Return copies of a crystal with random strains and Gaussian displacements.
 
-    Each copy has its own symmetric strain, six independent components drawn uniformly from ±`max_strain` (the
-    trace, so the volume, is included), and displacements of standard deviation `rattle_angstrom` per
-    component.
+    The six components of the symmetric strain, volume changes included, are drawn uniformly from ±`max_strain`
+    for each copy. Displacements have a standard deviation of `rattle_angstrom` per component.
 
     Parameters
     ----------
@@ -40,18 +39,18 @@ def strained_and_rattled(
     n
         Number of copies.
     max_strain
-        Largest absolute value of a component of the strain; below 0.3.
+        Largest absolute value of a strain component; below 0.3.
     rattle_angstrom
-        Standard deviation of a displacement's component, in Å.
+        Standard deviation of each component of a displacement, in Å.
     seed
-        Of the random numbers; the same seed gives the same copies, and the first k of n are those of n=k.
+        Seed of the random numbers. The first k copies do not depend on n.
     min_atoms
-        The crystal is repeated until it has as many.
+        The crystal is repeated to at least this many atoms.
 
     Returns
     -------
     copies
-        `n` structures without calculator, stoichiometry unchanged, no two atoms overlapping.
+        `n` structures without calculator, of the same stoichiometry, without overlapping atoms.
 
     Raises
     ------
@@ -63,7 +62,7 @@ def strained_and_rattled(
     if n < 0 or not 0.0 <= max_strain < 0.3 or rattle_angstrom < 0.0:
         raise StructureError(
             f"strained_and_rattled: n={n}, max_strain={max_strain}, rattle_angstrom={rattle_angstrom}; "
-            "needed are n >= 0, 0 <= max_strain < 0.3 and rattle_angstrom >= 0"
+            "required: n >= 0, 0 <= max_strain < 0.3 and rattle_angstrom >= 0"
         )
     rng = np.random.default_rng(seed)
     crystal = repeated(atoms, min_atoms)
@@ -86,5 +85,5 @@ def _one_copy(crystal: Atoms, max_strain: float, rattle_angstrom: float, rng: np
         return copy
     raise OverlappingAtomsError(
         f"strained_and_rattled: {MAX_TRIES} draws overlap with max_strain={max_strain}, "
-        f"rattle_angstrom={rattle_angstrom}; lower them. Last: {last}"
+        f"rattle_angstrom={rattle_angstrom}. Hint: lower them. Last overlap: {last}"
     )

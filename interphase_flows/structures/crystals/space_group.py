@@ -1,4 +1,4 @@
-"""The symmetry operations of a cell, as spglib finds them."""
+"""Symmetry operations of a cell, from spglib."""
 
 import warnings
 from typing import Any
@@ -11,31 +11,31 @@ from numpy.typing import ArrayLike, NDArray
 def space_group_operations(
     cell: ArrayLike, fractional: ArrayLike, numbers: ArrayLike, tolerance_angstrom: float
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Return all operations of a cell: rotations (n, 3, 3) and translations (n, 3), on fractional coordinates.
+    """Return the operations of a cell: rotations (n, 3, 3) and translations (n, 3) of fractional coordinates.
 
-    By spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)).  A cell in which it
-    finds nothing has the identity alone.
+    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)). Where it finds no
+    symmetry the result is the identity.
 
     Parameters
     ----------
     cell
         Lattice vectors in rows, Å, (3, 3).
     fractional, numbers
-        Places (n_atoms, 3) and kinds (n_atoms,) of the atoms.
+        Fractional coordinates (n_atoms, 3) and atomic numbers (n_atoms,).
     tolerance_angstrom
-        Atoms this near to their images count as symmetric.
+        Largest distance in Å between an atom and its symmetric image.
     """
     found: dict[str, Any] | None
-    described = (
+    spglib_cell = (
         np.asarray(cell, dtype=float).tolist(),
         np.asarray(fractional, dtype=float).tolist(),
         np.asarray(numbers).tolist(),
     )
     try:
         with warnings.catch_warnings():
-            # how spglib reports that it found nothing depends on its version, and is going to change
+            # spglib versions report failures differently: None now, exceptions later
             warnings.simplefilter("ignore", DeprecationWarning)
-            found = spglib.get_symmetry(described, symprec=tolerance_angstrom)
+            found = spglib.get_symmetry(spglib_cell, symprec=tolerance_angstrom)
     except spglib.SpglibError:
         found = None
     if found is None:

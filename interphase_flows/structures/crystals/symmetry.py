@@ -1,4 +1,4 @@
-"""What symmetry tells apart in a crystal: sites and faces (spglib, through pymatgen)."""
+"""Symmetrically distinct sites and faces of a crystal (spglib, through pymatgen)."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,27 +16,27 @@ Miller = tuple[int, int, int]
 """Indices of a lattice plane (hkl)."""
 
 SYMMETRY_TOLERANCE_ANGSTROM = 0.01
-"""Two sites that a symmetry operation maps this closely onto each other are one kind of site."""
+"""Largest distance between equivalent sites after a symmetry operation."""
 
 
 @contextmanager
-def as_pymatgen_calls_spglib() -> Iterator[None]:
-    """Keep what pymatgen's calls of spglib warn of from being an error."""
+def spglib_warnings_ignored() -> Iterator[None]:
+    """Ignore the deprecation warnings that pymatgen's calls of spglib cause."""
     with warnings.catch_warnings():
-        # pymatgen 2026.10 still calls spglib in the way that spglib 2.7 announces to end
+        # pymatgen 2026.10 uses an interface that spglib 2.7 deprecates
         warnings.filterwarnings("ignore", message="Set OLD_ERROR_HANDLING", category=DeprecationWarning)
         yield
 
 
 def pymatgen_structure(atoms: Atoms) -> Structure:
-    """The same crystal for pymatgen."""
+    """Convert a crystal to a pymatgen structure."""
     return Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions())
 
 
 def site_orbits(atoms: Atoms) -> np.ndarray:
-    """Crystallographic orbit of every atom, as the index of its first atom, shape (n_atoms,).
+    """Return the crystallographic orbit of each atom, as the index of its first atom, shape (n_atoms,).
 
-    Orbits are found by spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)).
+    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)).
 
     Raises
     ------
@@ -44,13 +44,13 @@ def site_orbits(atoms: Atoms) -> np.ndarray:
         If `atoms` has no cell.
     """
     check_has_cell(atoms, "site_orbits")
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         analyzer = SpacegroupAnalyzer(pymatgen_structure(atoms), symprec=SYMMETRY_TOLERANCE_ANGSTROM)
         return np.asarray(analyzer.get_symmetry_dataset().equivalent_atoms)
 
 
 def distinct_faces(atoms: Atoms, max_miller: int) -> list[Miller]:
-    """Faces that symmetry tells apart, those of lowest indices first.
+    """Return the symmetrically distinct faces, those of lowest indices first.
 
     Raises
     ------
@@ -58,13 +58,13 @@ def distinct_faces(atoms: Atoms, max_miller: int) -> list[Miller]:
         If `atoms` has no cell.
     """
     check_has_cell(atoms, "distinct_faces")
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         faces = get_symmetrically_distinct_miller_indices(pymatgen_structure(atoms), max_miller)
     found = [(int(face[0]), int(face[1]), int(face[2])) for face in faces]
     return sorted(found, key=lambda face: (sum(abs(n) for n in face), [-n for n in face]))
 
 
-def has_two_equal_surfaces(slab: Slab) -> bool:
-    """Whether an operation of symmetry turns a slab over: then there is no dipole between its surfaces."""
-    with as_pymatgen_calls_spglib():
+def has_equal_surfaces(slab: Slab) -> bool:
+    """Return whether the two surfaces of a slab are equivalent, so that it has no dipole."""
+    with spglib_warnings_ignored():
         return bool(slab.is_symmetric())

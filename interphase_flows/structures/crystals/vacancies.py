@@ -1,4 +1,4 @@
-"""Crystals with one atom missing, sites that symmetry tells apart in turn."""
+"""Supercells with one vacancy, on each symmetrically distinct site in turn."""
 
 from itertools import chain, zip_longest
 
@@ -11,10 +11,10 @@ from interphase_flows.structures.crystals.symmetry import site_orbits
 
 
 def distinct_sites(atoms: Atoms) -> list[int]:
-    """One atom of every kind of site: a site of each element first, then the second sites of each, and so on.
+    """Return one atom of each crystallographic orbit, as indices.
 
-    Kinds are the crystallographic orbits. Elements are in alphabetical order, the sites of one in order of
-    index.
+    The order is by rank within the element, then alphabetical by element: first one site of every element, then
+    the second site of every element, and so on.
 
     Raises
     ------
@@ -31,26 +31,26 @@ def distinct_sites(atoms: Atoms) -> list[int]:
 
 
 def vacancies(atoms: Atoms, n: int, min_atoms: int, rattle_angstrom: float, seed: int) -> list[Atoms]:
-    """Supercells with one neutral vacancy each, rattled.
+    """Return rattled supercells with one neutral vacancy each.
 
     Parameters
     ----------
     atoms
         Crystal.
     n
-        How many. The sites of `distinct_sites` are taken in turn; when all are used, they come again with
-        another rattle.
+        Number of supercells. The sites of `distinct_sites` are used in turn, and again with other displacements
+        if there are more supercells than sites.
     min_atoms
-        The crystal is repeated until it has as many, before the atom is taken out; at least 4.
+        The crystal is repeated to at least this many atoms before one is removed; at least 4.
     rattle_angstrom
-        Standard deviation of a displacement's component, in Å.
+        Standard deviation of each component of a displacement, in Å.
     seed
-        Of the displacements; the first k of n are those of n=k.
+        Seed of the displacements. The first k supercells do not depend on n.
 
     Returns
     -------
     defects
-        Stoichiometry is that of the supercell without one atom; ``info`` holds ``removed`` (element),
+        ``info`` has the keys ``removed`` (element),
         ``site`` (index of the atom in `atoms`) and ``vacancy_fraction`` (of that element's atoms).
 
     Raises
@@ -62,7 +62,7 @@ def vacancies(atoms: Atoms, n: int, min_atoms: int, rattle_angstrom: float, seed
     """
     if n < 0 or min_atoms < 4 or rattle_angstrom < 0.0:
         raise StructureError(
-            f"vacancies: n={n}, min_atoms={min_atoms}, rattle_angstrom={rattle_angstrom}; needed are n >= 0, "
+            f"vacancies: n={n}, min_atoms={min_atoms}, rattle_angstrom={rattle_angstrom}; required: n >= 0, "
             "min_atoms >= 4 and rattle_angstrom >= 0"
         )
     sites = distinct_sites(atoms)
@@ -70,7 +70,7 @@ def vacancies(atoms: Atoms, n: int, min_atoms: int, rattle_angstrom: float, seed
     seeds = np.random.default_rng(seed).integers(0, 2**31, n)
     defects = []
     for index in range(n):
-        site = sites[index % len(sites)]  # an atom of the first copy has the same index in the supercell
+        site = sites[index % len(sites)]  # indices of the first copy are the same in the supercell
         element = supercell.symbols[site]
         lacking = supercell.copy()
         del lacking[site]

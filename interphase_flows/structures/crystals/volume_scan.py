@@ -1,4 +1,4 @@
-"""Equations of state: a crystal at volumes around its own, everything else as it is."""
+"""Isotropically compressed and expanded crystals, for an equation of state."""
 
 import numpy as np
 from ase import Atoms
@@ -9,26 +9,26 @@ from interphase_flows.structures.crystals.perturb import repeated
 
 
 def linear_strains(n_volumes: int, max_strain: float) -> list[float]:
-    """Strains of the cell's lengths, evenly from ``-max_strain`` to ``max_strain``; one alone expands."""
+    """Return linear strains evenly from ``-max_strain`` to ``max_strain``; a single one is ``max_strain``."""
     if n_volumes == 1:
         return [max_strain]
     return [float(strain) for strain in np.linspace(-max_strain, max_strain, n_volumes)]
 
 
 def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms: int = 1) -> list[Atoms]:
-    """Isotropically scaled cells of a crystal, densest first.
+    """Return isotropically scaled cells of a crystal, densest first.
 
     Parameters
     ----------
     atoms
         Crystal.
     n_volumes
-        How many; the lengths of the cell are strained by `linear_strains`, so an odd number includes the
-        crystal itself.
+        Number of cells. Lengths are strained by `linear_strains`, so an odd number includes the unstrained
+        crystal.
     max_strain
-        Largest strain of a length; the volume changes by about three times as much.
+        Largest linear strain; the volume changes by about three times as much.
     min_atoms
-        The crystal is repeated until it has as many.
+        The crystal is repeated to at least this many atoms.
 
     Returns
     -------
@@ -41,11 +41,11 @@ def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms
     StructureError
         If a parameter is out of range, or `atoms` has no cell.
     OverlappingAtomsError
-        If the densest cell brings atoms inside each other.
+        If atoms overlap in the densest cell.
     """
     if n_volumes < 0 or not 0.0 < max_strain < 0.3:
         raise StructureError(
-            f"equation_of_state: n_volumes={n_volumes}, max_strain={max_strain}; needed are n_volumes >= 0 and "
+            f"equation_of_state: n_volumes={n_volumes}, max_strain={max_strain}; required: n_volumes >= 0 and "
             "0 < max_strain < 0.3"
         )
     crystal = repeated(atoms, min_atoms)

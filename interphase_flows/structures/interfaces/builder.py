@@ -1,15 +1,14 @@
-"""Interfaces between a metal electrode and an electrolyte of molecular anions: two in each periodic cell.
+"""Build interfaces between a metal electrode and an electrolyte of molecular anions, two in each periodic cell.
 
 The electrode is the film and takes all the strain; the electrolyte keeps its own lattice. Lattice matches
 come from the algorithm of Zur and McGill (J. Appl. Phys. 55, 378 (1984)) in pymatgen's `ZSLGenerator`.
-Terminations are cut here rather than by pymatgen's `CoherentInterfaceBuilder`: its matches are the same, but of its
-seven terminations of Li7P3S11 (001) and (011) six cut P-S bonds (both held by tests/physics/test_interfaces.py).
-Its `Interface.from_slabs` would put our slabs together too, but needs them as `Slab` objects with oriented unit
-cells that whole anions do not have, and does not keep the sides.
 
-The normal of an interface is the direction perpendicular to a and b; every cell built here has its vector c
-along that normal (z), so that profiles along z need no projection. Cells come from elsewhere with c inclined:
-then the normal is still a x b.
+Terminations are cut here rather than by pymatgen's `CoherentInterfaceBuilder`, which finds the same matches but cuts
+P-S bonds in six of its seven terminations of Li7P3S11 (001) and (011) (see tests/physics/test_interfaces.py).
+`Interface.from_slabs` needs `Slab` objects with oriented unit cells, which a cut between anions does not have, and
+does not record the sides.
+
+The vector c of every cell is along the normal a x b (z), so that profiles along z need no projection.
 """
 
 from dataclasses import dataclass
@@ -28,10 +27,10 @@ from interphase_flows.structures.interfaces.lattice_matching import (
     lattice_matches,
 )
 from interphase_flows.structures.interfaces.oriented_cells import (
+    cuts_between_anions,
     in_plane_supercell,
     oriented_cell,
     slab_from_cut,
-    whole_anion_cuts,
 )
 
 ELECTRODE, ELECTROLYTE = 0, 1
@@ -40,28 +39,28 @@ ELECTRODE, ELECTROLYTE = 0, 1
 
 @dataclass(frozen=True)
 class InterfaceSpec:
-    """What to build.
+    """Specification of an interface.
 
     Parameters
     ----------
     electrode, electrolyte
-        Names of phases (`interphase_flows.structures.crystals.library.phase_names`), or what to call those that are
-        handed to `build_interface`.
+        Names of phases (`interphase_flows.structures.crystals.library.phase_names`), or of the crystals that are
+        passed to `build_interface`.
     film_miller, substrate_miller
         Faces of electrode and electrolyte, in the cells of the phases.
     film_layers, substrate_layers
-        Lattice planes of each (of primitive cells: one plane of Li(110) is one atom thick, one of Li7P3S11
-        about 11 Å).
+        Number of lattice planes of each (of primitive cells: one plane of Li(110) is one atom thick, one of
+        Li7P3S11 about 11 Å).
     gap_angstrom
         Empty height between the outermost atoms of both sides, at either interface, in Å.
     max_strain
         Largest absolute principal strain of the electrode.
     max_atoms
-        Of the whole cell; the match of lowest strain within it is built.
+        Largest number of atoms in the cell; the match of lowest strain within it is built.
     termination
-        Which cut of the electrolyte, counted from the flattest.
+        Index of the cut of the electrolyte, from the flattest.
     seed
-        Draws the in-plane shift of the electrode; 0 is as good as any other.
+        Seed of the random in-plane shift of the electrode.
     """
 
     electrode: str = "Li"
@@ -79,7 +78,7 @@ class InterfaceSpec:
 
 @dataclass(frozen=True)
 class BuiltInterface:
-    """An interface and what its builder has to answer for.
+    """An interface with its strain, gap and number of broken anions.
 
     Parameters
     ----------
@@ -87,14 +86,14 @@ class BuiltInterface:
         Electrolyte below, electrode above, c along the normal; ``arrays["side"]`` is 0 for electrode, 1 for
         electrolyte.
     spec
-        What was asked.
+        Its specification.
     film_strain
         Principal in-plane strain of the electrode of largest absolute value (engineering strain, signed).
     film_strain_xx, film_strain_yy, film_strain_xy
         Components of the same strain (tensor shear) in the axes of `atoms`: x along a. The thickness of the
         electrode is not adjusted.
     n_broken_units
-        Anions of the bulk electrolyte that are not found whole in `atoms`.
+        Anions of the bulk electrolyte that are missing or broken in `atoms`.
     gap_angstrom
         Height of the narrower of the two gaps, measured in `atoms`, in Å.
     area_angstrom2
@@ -130,9 +129,9 @@ def build_interface(
     Parameters
     ----------
     spec
-        What to build.
+        Specification.
     electrode, electrolyte
-        Crystals, if not the package's own of those names.
+        Crystals; by default the phases of the library of those names.
 
     Raises
     ------
@@ -146,7 +145,7 @@ def build_interface(
     if match is None:
         raise StructureError(
             f"no match of {spec.electrode}{spec.film_miller} on {spec.electrolyte}{spec.substrate_miller} "
-            f"within max_strain={spec.max_strain} and max_atoms={spec.max_atoms}: raise either, or choose "
+            f"within max_strain={spec.max_strain} and max_atoms={spec.max_atoms}. Hint: increase either, or choose "
             "other faces"
         )
     return _assemble(spec, match, film, substrate)
@@ -155,14 +154,14 @@ def build_interface(
 def best_match(
     spec: InterfaceSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None
 ) -> tuple[Atoms, Atoms, LatticeMatch | None]:
-    """Oriented film and substrate, and their match of lowest strain within `max_atoms`, if there is one.
+    """Return the oriented film and substrate, and their match of lowest strain within `max_atoms`, or None.
 
     Parameters
     ----------
     spec
-        What to build.
+        Specification.
     electrode, electrolyte
-        Crystals, if not the package's own of those names.
+        Crystals; by default the phases of the library of those names.
 
     Raises
     ------
@@ -190,13 +189,13 @@ def _check_spec(spec: InterfaceSpec) -> None:
             "both must be at least 1"
         )
     if not 0.0 < spec.max_strain <= 0.2:
-        raise StructureError(f"max_strain={spec.max_strain}: give a fraction above 0 and at most 0.2")
+        raise StructureError(f"max_strain={spec.max_strain}: must be above 0 and at most 0.2")
     if not 0.5 <= spec.gap_angstrom <= 20.0:
-        raise StructureError(f"gap_angstrom={spec.gap_angstrom}: give a height between 0.5 and 20 Å")
+        raise StructureError(f"gap_angstrom={spec.gap_angstrom}: must be between 0.5 and 20 Å")
 
 
 def n_atoms_of_match(match: LatticeMatch, film: Atoms, substrate: Atoms, spec: InterfaceSpec) -> int:
-    """Atoms of the interface that a match makes."""
+    """Return the number of atoms of the interface that a match makes."""
     n_film = abs(round(np.linalg.det(match.film_transformation))) * len(film) * spec.film_layers
     n_substrate = (
         abs(round(np.linalg.det(match.substrate_transformation))) * len(substrate) * spec.substrate_layers
@@ -205,11 +204,11 @@ def n_atoms_of_match(match: LatticeMatch, film: Atoms, substrate: Atoms, spec: I
 
 
 def _assemble(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, substrate: Atoms) -> BuiltInterface:
-    cuts = whole_anion_cuts(substrate)
+    cuts = cuts_between_anions(substrate)
     if not 0 <= spec.termination < len(cuts):
         raise StructureError(
             f"termination={spec.termination}: {spec.electrolyte}{spec.substrate_miller} has {len(cuts)} cuts "
-            f"between whole anions; give 0 to {len(cuts) - 1}"
+            f"between anions. Hint: use 0 to {len(cuts) - 1}"
         )
     thick = in_plane_supercell(substrate, match.substrate_transformation, spec.substrate_layers)
     lower = slab_from_cut(thick, cuts[spec.termination] / spec.substrate_layers)

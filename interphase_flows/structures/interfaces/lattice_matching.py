@@ -1,4 +1,4 @@
-"""Lattice matches of two crystal faces: common in-plane cells, and the strain they put on the film.
+"""Lattice matching of two crystal faces: common in-plane cells and the strain of the film.
 
 Algorithm: Zur and McGill, J. Appl. Phys. 55, 378 (1984), as in pymatgen's `ZSLGenerator`.
 """
@@ -12,7 +12,7 @@ from scipy.linalg import polar
 
 
 def in_plane_area_angstrom2(cell: Atoms) -> float:
-    """Area spanned by the first two vectors of an oriented cell, in Å²."""
+    """Return the area spanned by the first two vectors of an oriented cell, in Å²."""
     return float(abs(np.linalg.det(cell.cell.array[:2, :2])))
 
 
@@ -25,7 +25,7 @@ class LatticeMatch:
     film_transformation, substrate_transformation
         Integer 2x2 matrices from the oriented cells' in-plane vectors to the common cell.
     flipped
-        The film is turned over (rotated by 180° about x) before it is laid on.
+        Whether the film is rotated by 180° about x before it is placed on the substrate.
     deformation
         Shape (2, 2): film vectors times this are substrate vectors, both as rows.
     """
@@ -50,7 +50,7 @@ class LatticeMatch:
 def lattice_matches(
     film: Atoms, substrate: Atoms, max_strain: float, max_area_angstrom2: float
 ) -> list[LatticeMatch]:
-    """Common in-plane cells of two oriented crystals, lowest strain first, smallest first among equals.
+    """Find common in-plane cells of two oriented crystals, by increasing strain, then area.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def lattice_matches(
     max_area_angstrom2
         Largest area of the common cell, in Å².
     """
-    # Tolerances wider than the strain allowed: strains of lengths and angle can cancel. What is too strained
-    # is dropped below, by its principal strain.
+    # The tolerances are wider than the allowed strain, since strains of lengths and angle can cancel. Matches
+    # of too large a principal strain are dropped below.
     generator = ZSLGenerator(
         max_area_ratio_tol=3 * max_strain,
         max_area=max_area_angstrom2,
@@ -88,7 +88,7 @@ def _lattice_match(film: np.ndarray, substrate: np.ndarray, zsl: ZSLMatch) -> La
     substrate_cell = np.asarray(zsl.substrate_sl_vectors)[:, :2]
     if np.linalg.det(substrate_cell) < 0:
         film_cell, substrate_cell = film_cell[::-1], substrate_cell[::-1]
-    # ZSL compares lengths and angles only; a left-handed match is the film seen from below.
+    # ZSL compares lengths and angles only; a left-handed match needs the film turned over.
     flipped = bool(np.linalg.det(film_cell) < 0)
     mirror = np.diag([1.0, -1.0]) if flipped else np.eye(2)
     return LatticeMatch(

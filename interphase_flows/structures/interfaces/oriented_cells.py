@@ -1,4 +1,4 @@
-"""Crystals seen along a lattice plane: oriented cells, and cuts that leave every anion whole."""
+"""Oriented cells with a lattice plane in their a-b plane, and cuts between molecular anions."""
 
 import re
 from math import gcd
@@ -9,24 +9,24 @@ from ase.build import make_supercell
 from pymatgen.core import Structure
 
 from interphase_flows.exceptions import StructureError
-from interphase_flows.structures.anions import whole_anion_positions
+from interphase_flows.structures.anions import unwrapped_anion_positions
 from interphase_flows.structures.checks import check_has_cell
 from interphase_flows.structures.crystals.symmetry import Miller
 
 PRIMITIVE_TOLERANCE_ANGSTROM = 0.01
-"""Atoms that a lattice translation maps this closely onto others are the same atom of a smaller cell."""
+"""Largest distance between atoms that a lattice translation of the primitive cell maps onto each other."""
 
 
-def millers_of(facet: str) -> tuple[Miller, Miller]:
-    """Return the faces of electrode and electrolyte of ``110/001`` or ``1-10/011``."""
+def parse_facet(facet: str) -> tuple[Miller, Miller]:
+    """Parse the Miller indices of electrode and electrolyte from ``110/001`` or ``1-10/011``."""
     film, substrate = ([int(n) for n in re.findall(r"-?\d", face)] for face in facet.split("/"))
     return (film[0], film[1], film[2]), (substrate[0], substrate[1], substrate[2])
 
 
 def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
-    """Primitive cell whose first two vectors span a lattice plane, with the plane's normal along z.
+    """Return the primitive cell whose first two vectors span a lattice plane, with the plane's normal along z.
 
-    The first vector lies along x, the second in the xy plane (both Gauss-reduced), the third leads to the
+    The first vector lies along x, the second in the xy plane (both Gauss-reduced). The third connects to the
     next lattice plane.
 
     Parameters
@@ -42,16 +42,15 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
         If all three indices are zero, or `atoms` has no cell.
     """
     if miller == (0, 0, 0):
-        raise StructureError("miller=(0, 0, 0) is no lattice plane; give three integers, not all zero")
+        raise StructureError("miller=(0, 0, 0) is no lattice plane: at least one index must differ from zero")
     check_has_cell(atoms, "oriented_cell")
     structure = Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions())
     reduced = structure.get_primitive_structure(tolerance=PRIMITIVE_TOLERANCE_ANGSTROM)
     lattice = np.asarray(reduced.lattice.matrix)
     primitive = Atoms(reduced.atomic_numbers, cell=lattice, positions=reduced.cart_coords, pbc=True)
 
-    # The same plane counted in the primitive cell: its reciprocal vector projected on the primitive
-    # vectors. These are fractions of the given cell, with the number of primitive cells in it as
-    # denominator.
+    # Indices of the same plane in the primitive cell: its reciprocal vector projected on the primitive vectors.
+    # They are fractions whose denominator is the number of primitive cells in the given cell.
     normal = np.linalg.inv(atoms.cell.array) @ np.array(miller, dtype=float)
     n_primitive = round(len(atoms) / len(primitive))
     indices = np.rint(lattice @ normal * n_primitive).astype(int)
@@ -62,7 +61,7 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
 
 
 def _plane_basis(indices: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Integer vectors: two shortest within the plane, one to the next plane, right-handed."""
+    """Return integer vectors: the two shortest in the plane and one to the next plane, right-handed."""
     reach = int(np.abs(indices).max()) + 2
     axis = np.arange(-reach, reach + 1)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -86,15 +85,15 @@ def _rotated_to_plane(cell: Atoms) -> Atoms:
 
 
 def in_plane_supercell(cell: Atoms, transformation: np.ndarray, layers: int) -> Atoms:
-    """Oriented cell repeated by a 2x2 integer matrix in the plane, and `layers` times along the third."""
+    """Repeat an oriented cell by a 2x2 integer matrix in the plane and `layers` times along the third vector."""
     matrix = np.zeros((3, 3), dtype=int)
     matrix[:2, :2] = transformation
     matrix[2, 2] = layers
     return make_supercell(cell, matrix, wrap=True)
 
 
-def whole_anion_cuts(cell: Atoms) -> list[float]:
-    """Heights at which an oriented crystal can be cut between whole anions, flattest first.
+def cuts_between_anions(cell: Atoms) -> list[float]:
+    """Return the heights at which an oriented crystal can be cut between its anions, flattest cut first.
 
     Parameters
     ----------
@@ -104,8 +103,8 @@ def whole_anion_cuts(cell: Atoms) -> list[float]:
     Returns
     -------
     cuts
-        Fractions of the third vector's height. A cut separates groups by the height of their centre, so
-        it never breaks an anion; the flatter of two cuts is the one over which fewer Å of anion hang.
+        Fractions of the height of the cell. A cut separates anions by the height of their centres, so it never
+        breaks one. The flattest cut gives the thinnest slab.
     """
     height = cell.cell.array[2, 2]
     centres = np.sort(np.unique(np.round(_group_centres(cell)[0] % height, 2)) / height)
@@ -116,13 +115,13 @@ def whole_anion_cuts(cell: Atoms) -> list[float]:
 
 
 def _group_centres(cell: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    positions, labels = whole_anion_positions(cell)
+    positions, labels = unwrapped_anion_positions(cell)
     centres = np.bincount(labels, weights=positions[:, 2]) / np.bincount(labels)
     return centres, positions, labels
 
 
 def slab_from_cut(cell: Atoms, cut: float) -> Atoms:
-    """The crystal between two equivalent cuts, every anion whole; heights start at zero.
+    """Return the slab between two equivalent cuts, with intact anions; heights start at zero.
 
     Parameters
     ----------
@@ -134,8 +133,8 @@ def slab_from_cut(cell: Atoms, cut: float) -> Atoms:
     Returns
     -------
     slab
-        The same atoms, each group moved by whole third vectors so that its centre lies above the cut. The
-        cell vectors are those of `cell`: the slab is not yet separated from its images along the third.
+        The same atoms; each anion is translated by multiples of the third vector so that its centre lies above
+        the cut. The cell is that of `cell`: there is no vacuum yet.
     """
     centres, positions, labels = _group_centres(cell)
     third = cell.cell.array[2]

@@ -1,8 +1,8 @@
-"""Surfaces: slabs of a crystal in vacuum, cut where no bond of a molecular anion is broken.
+"""Slabs of a crystal in vacuum, cut without breaking bonds of molecular anions.
 
 Terminations are those of pymatgen's `SlabGenerator` (Tran et al., Sci. Data 3, 160080 (2016)) that break no bond
-of an anion. Faces of which it finds none (most of Li7P3S11, whose anions have their bonds at every height) are
-cut between whole anions instead, as the interfaces are.
+of an anion. Faces without such a termination (most of Li7P3S11, which has bonds at every height) are cut between
+anions, as interfaces are.
 """
 
 from math import ceil
@@ -16,16 +16,16 @@ from interphase_flows.structures.anions import bonded_pairs, molecular_bonds_ang
 from interphase_flows.structures.checks import check_no_overlap, same_stoichiometry
 from interphase_flows.structures.crystals.symmetry import (
     Miller,
-    as_pymatgen_calls_spglib,
     distinct_faces,
-    has_two_equal_surfaces,
+    has_equal_surfaces,
     pymatgen_structure,
+    spglib_warnings_ignored,
 )
 from interphase_flows.structures.interfaces.oriented_cells import (
+    cuts_between_anions,
     in_plane_supercell,
     oriented_cell,
     slab_from_cut,
-    whole_anion_cuts,
 )
 
 
@@ -37,29 +37,29 @@ def slabs(
     vacuum_angstrom: float,
     max_atoms: int,
 ) -> list[Atoms]:
-    """Slabs of the faces of lowest indices that can be cut, one per face.
+    """Return slabs of the faces of lowest indices that can be cut, one per face.
 
     Parameters
     ----------
     atoms
         Crystal.
     n
-        How many, at most.
+        Largest number of slabs.
     max_miller
         Largest Miller index, in the cell of `atoms`.
     min_thickness_angstrom
-        Of the slab; it is a whole number of lattice planes, so as a rule more.
+        Smallest thickness; rounded up to a number of lattice planes.
     vacuum_angstrom
-        Height between the slab and its image.
+        Thickness of the vacuum.
     max_atoms
         Larger slabs are left out.
 
     Returns
     -------
     slabs
-        Stoichiometry is kept. Vacuum along the third vector, which is the normal; ``info`` holds ``miller``,
-        ``cut`` (``pymatgen`` or ``whole anions``) and ``area_angstrom2``. Fewer than `n` if other faces can
-        not be cut, or only into larger slabs.
+        Stoichiometric, with the vacuum along the third vector, which is the normal. ``info`` has the keys
+        ``miller``, ``cut`` (``pymatgen`` or ``between anions``) and ``area_angstrom2``. Fewer than `n` if
+        other faces cannot be cut, or only into larger slabs.
 
     Raises
     ------
@@ -79,16 +79,16 @@ def slabs(
 def slab_of_face(
     atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
 ) -> Atoms | None:
-    """Slab of one face with every anion whole; None if there is no such cut (chains and networks)."""
+    """Return a slab of one face with intact anions; None if there is no such cut (chains and networks)."""
     slab = _cut_by_pymatgen(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
     cut = "pymatgen"
     if slab is None:
         slab = _cut_between_anions(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
-        cut = "whole anions"
+        cut = "between anions"
     if slab is None:
         return None
     if not same_stoichiometry(slab, atoms):
-        raise StructureError(f"slab {miller}: its stoichiometry is not that of the crystal")
+        raise StructureError(f"slab {miller}: its stoichiometry differs from that of the crystal")
     check_no_overlap(slab, where=f"slab {miller}")
     slab.info.update(
         miller="({}{}{})".format(*miller),
@@ -101,9 +101,8 @@ def slab_of_face(
 def _cut_by_pymatgen(
     atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
 ) -> Atoms | None:
-    # what no termination may break
     bonds = molecular_bonds_angstrom(atoms.symbols)
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         generator = SlabGenerator(
             pymatgen_structure(atoms), miller, min_thickness_angstrom, vacuum_angstrom, center_slab=True
         )
@@ -112,9 +111,9 @@ def _cut_by_pymatgen(
         return None
 
     def rank(slab: Slab) -> tuple[bool, int]:
-        return not has_two_equal_surfaces(slab), len(slab)  # two equal surfaces have no dipole between them
+        return not has_equal_surfaces(slab), len(slab)  # equivalent surfaces: no dipole
 
-    with as_pymatgen_calls_spglib():
+    with spglib_warnings_ignored():
         best = min(terminations, key=rank).get_orthogonal_c_slab()
     return _along_z(
         Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True)
@@ -126,8 +125,8 @@ def _cut_between_anions(
 ) -> Atoms | None:
     cell = oriented_cell(atoms, miller)
     try:
-        cuts = whole_anion_cuts(cell)
-    except StructureError:  # a chain or a network has no whole to keep
+        cuts = cuts_between_anions(cell)
+    except StructureError:  # chains and networks
         return None
     layers = ceil(min_thickness_angstrom / cell.cell.array[2, 2])
     thick = in_plane_supercell(cell, np.eye(2, dtype=int), layers)
@@ -136,7 +135,7 @@ def _cut_between_anions(
     slab.positions[:, 2] += vacuum_angstrom / 2
     slab.set_cell([*slab.cell.array[:2], [0.0, 0.0, height]])
     slab.wrap()
-    # rings of sulfur are no anions, and may be cut here
+    # rings of sulfur are no anions, so the cut may break them
     return slab if _n_molecular_bonds(slab) == _n_molecular_bonds(thick) else None
 
 
@@ -145,7 +144,7 @@ def _n_molecular_bonds(atoms: Atoms) -> int:
 
 
 def _along_z(slab: Atoms) -> Atoms:
-    """Turn a slab so that its first vector lies along x and its normal along z."""
+    """Rotate a slab so that its first vector lies along x and its normal along z."""
     a, b, c = slab.cell.array
     x = a / np.linalg.norm(a)
     z = np.cross(a, b) / np.linalg.norm(np.cross(a, b))

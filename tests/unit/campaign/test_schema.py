@@ -179,7 +179,7 @@ def test_all_mistakes_of_a_campaign_are_told_at_once():
     with pytest.raises(CampaignFileError) as caught:
         check_campaign(campaign)
     told = str(caught.value)
-    parts = ("Unobtainium", "structure_files.Nothing", "laptop", "temperatures_K", "pure element Li")
+    parts = ("Unobtainium", "structure_files.Nothing", "size: smallest", "temperatures_K", "pure element Li")
     for part in (*parts, "exploration.melt_quench: n_atoms=11", "transport_grid: n_atoms=13"):
         assert part in told
 

@@ -191,10 +191,10 @@ def test_a_packing_that_cannot_be_begun_gives_way_to_another(is_lost):
 def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspace, monkeypatch):
     """The segment fails, too: whatever gathers segments must not wait for one that never comes."""
 
-    def packing_on_line(*_):
+    def mixture_packing(*_):
         raise OverlappingAtomsError("planted")
 
-    monkeypatch.setattr(amorphous, "packing_on_line", packing_on_line)
+    monkeypatch.setattr(amorphous, "mixture_packing", mixture_packing)
     spec = campaign()
     flow = explore(spec, melt_quench_walker(spec, 0))
     store = workspace.job_store()

@@ -11,7 +11,7 @@ from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 from interphase_flows.structures.crystals.volume_scan import equation_of_state, linear_strains
 from spheres import SpheresCalculator, SpheresSpec
 
@@ -66,7 +66,7 @@ def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):
 @pytest.mark.parametrize("density", [3.0, 4.0])
 def test_every_volume_of_a_curve_has_the_same_mesh(name, density):
     """At one density the mesh of Li3P loses points from 2 % on, and the curve would jump there."""
-    crystal, spec = smallest_cell(load_phase(name)), GpawSpec(k_density_per_inverse_angstrom=density)
+    crystal, spec = primitive_cell(load_phase(name)), GpawSpec(k_density_per_inverse_angstrom=density)
     meshes = {
         tuple(
             kptdensity2monkhorstpack(

@@ -14,7 +14,7 @@ from interphase_flows.jobs.interfaces import InterfaceMaker
 from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.structures.anions import anion_formulas
 from interphase_flows.structures.checks import check_no_overlap
-from interphase_flows.structures.interfaces.oriented_cells import millers_of
+from interphase_flows.structures.interfaces.oriented_cells import parse_facet
 from sodium import write_pair
 from spheres import SpheresSpec
 
@@ -101,7 +101,7 @@ def test_a_campaign_of_the_users_pair_passes_the_checks(files):
     ("structures", "told"),
     [
         (
-            {"interfaces": {"size": "laptop", "max_atoms": 30}},
+            {"interfaces": {"size": "smallest", "max_atoms": 30}},
             "no faces of Na and Na3PS4 match within max_strain=0.05 and max_atoms=30; raise either, or write coherent",
         ),
         ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
@@ -127,8 +127,8 @@ def test_an_end_is_called_by_its_formula(files):
 
 
 def test_faces_are_read_with_their_signs():
-    assert millers_of("110/001") == ((1, 1, 0), (0, 0, 1))
-    assert millers_of("1-10/0-1-1") == ((1, -1, 0), (0, -1, -1))
+    assert parse_facet("110/001") == ((1, 1, 0), (0, 0, 1))
+    assert parse_facet("1-10/0-1-1") == ((1, -1, 0), (0, -1, -1))
 
 
 def test_an_electrolyte_whose_anions_are_unknown_is_refused_before_anything_runs(files, tmp_path):

@@ -13,7 +13,7 @@ from interphase_flows.reference.gpaw.input import gpaw_parameters
 from interphase_flows.reference.k_points import has_symmetry, k_points, lattice_rotations, symmetric_mesh
 from interphase_flows.reference.spec import GpawSpec, VaspSpec
 from interphase_flows.structures.crystals.library import Geometry, load_phase, phase_names
-from interphase_flows.structures.crystals.smallest_cells import smallest_cell
+from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
 DENSITIES = np.arange(0.4, 6.0, 0.4)
 """K-points per 1/Å, from a mesh of a few points on."""
@@ -28,7 +28,7 @@ def shipped():
             except StructureError:
                 continue
             yield pytest.param(atoms, id=f"{name}-{geometry}")
-            if len(small := smallest_cell(atoms)) < len(atoms):
+            if len(small := primitive_cell(atoms)) < len(atoms):
                 yield pytest.param(small, id=f"{name}-{geometry}-smallest")
 
 
@@ -71,7 +71,7 @@ def test_other_phases_have_the_points_that_their_density_asks_for(name):
 @pytest.mark.parametrize("name", ["Li", "Li2S", "Li3P", "Li7P3S11"])
 def test_cells_of_the_study_of_settings_are_on_the_meshes_they_were_measured_on(name):
     """Those of their density: docs/dft_settings.md is older than symmetric meshes, and needs no other numbers."""
-    cell = smallest_cell(load_phase(name))
+    cell = primitive_cell(load_phase(name))
     for density in range(2, 9):
         spec = GpawSpec(k_density_per_inverse_angstrom=density)
         assert k_points(spec, cell) == tuple(kptdensity2monkhorstpack(cell, density, even=False))

@@ -1,4 +1,4 @@
-"""Distances, cells, finite numbers and stoichiometry."""
+"""Checks of structures: distances, cells, finite coordinates and stoichiometry."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ from interphase_flows.structures.checks import (
 from interphase_flows.structures.crystals.library import load_phase
 
 
-def test_minimum_distance_sees_periodic_images():
+def test_minimum_distance_includes_periodic_images():
     atoms = Atoms("LiLi", positions=[[0.1, 0, 0], [9.9, 0, 0]], cell=[10] * 3, pbc=True)
     assert minimum_distance_angstrom(atoms) == pytest.approx(0.2)
 
 
-def test_minimum_distance_sees_an_atoms_own_image_in_a_skewed_cell():
+def test_minimum_distance_includes_self_images_in_a_skewed_cell():
     atoms = Atoms("Li", cell=[[9, 0, 0], [8, 3, 0], [0, 0, 9]], pbc=True)
     assert minimum_distance_angstrom(atoms) == pytest.approx(np.sqrt(10.0))
 
@@ -31,44 +31,44 @@ def test_minimum_distance_agrees_with_ase_for_a_crystal():
     assert minimum_distance_angstrom(atoms) == pytest.approx(distances[distances > 0].min(), abs=1e-9)
 
 
-def test_a_lone_atom_has_no_neighbour():
+def test_minimum_distance_of_an_isolated_atom_is_infinite():
     assert minimum_distance_angstrom(Atoms("Li")) == float("inf")
 
 
 @pytest.mark.parametrize(("pair", "distance"), [("PS", 2.0), ("PP", 2.2), ("LiLi", 2.5), ("LiS", 2.2)])
-def test_bonds_are_not_overlaps(pair, distance):
+def test_bond_lengths_pass_the_overlap_check(pair, distance):
     check_no_overlap(Atoms(pair, positions=[[0, 0, 0], [distance, 0, 0]], cell=[9] * 3, pbc=True))
 
 
-def test_the_worst_overlap_is_named():
+def test_overlap_error_names_the_worst_pair():
     atoms = Atoms("LiPS", positions=[[0, 0, 0], [1.35, 0, 0], [1.35, 0.8, 0]], cell=[9] * 3, pbc=True)
     with pytest.raises(OverlappingAtomsError, match=r"atom 1 \(P\) is 0\.800 Å from atom 2 \(S\)"):
         check_no_overlap(atoms)
 
 
-def test_own_images_overlap_in_a_thin_cell():
+def test_self_images_overlap_in_a_thin_cell():
     with pytest.raises(OverlappingAtomsError, match="its own periodic image"):
         check_no_overlap(Atoms("Li", cell=[1.2, 9, 9], pbc=True))
 
 
-def test_distances_of_a_caller_replace_the_default_in_either_order():
+def test_custom_distances_replace_the_defaults_in_either_order():
     atoms = Atoms("PS", positions=[[0, 0, 0], [2.0, 0, 0]], cell=[9] * 3, pbc=True)
     with pytest.raises(OverlappingAtomsError, match=r"2\.10 Å"):
         check_no_overlap(atoms, {("S", "P"): 2.1})
     check_no_overlap(atoms, {("P", "S"): 1.9, ("Li", "Li"): 5.0})
 
 
-def test_structures_without_atoms_or_cell_are_refused():
+def test_structure_without_atoms_or_cell_raises():
     with pytest.raises(StructureError, match="no atoms"):
         check_has_cell(Atoms(cell=[3] * 3))
-    with pytest.raises(StructureError, match=r"run\.xyz: cell of 0 Å³"):
+    with pytest.raises(StructureError, match=r"run\.xyz: a cell of 0 Å³"):
         check_has_cell(Atoms("Li"), "run.xyz")
-    with pytest.raises(StructureError, match="span a volume"):
+    with pytest.raises(StructureError, match="no three-dimensional cell"):
         check_has_cell(Atoms("Li", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]]))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_numbers_that_are_not_finite_are_refused(value):
+def test_coordinates_that_are_not_finite_raise(value):
     atoms = load_phase("Li2S")
     atoms.positions[5, 1] = value
     with pytest.raises(StructureError, match="atom 5"):

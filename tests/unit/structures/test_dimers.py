@@ -1,4 +1,4 @@
-"""Atoms alone and in pairs."""
+"""Isolated atoms and dimers."""
 
 import pytest
 from ase.data import covalent_radii
@@ -9,7 +9,7 @@ from interphase_flows.structures.checks import minimum_distance_angstrom
 from interphase_flows.structures.dimers import dimers, isolated_atoms
 
 
-def test_every_pair_of_elements_at_every_distance():
+def test_dimers_cover_every_pair_at_every_distance():
     pairs = dimers({"S", "Li", "P"}, 4, 0.7, 1.6, 12.0)
     assert [str(pair.symbols) for pair in pairs[::4]] == ["Li2", "LiP", "LiS", "P2", "PS", "S2"]
     for pair in pairs:
@@ -20,18 +20,18 @@ def test_every_pair_of_elements_at_every_distance():
     )
 
 
-def test_the_gates_let_the_default_distances_pass():
+def test_default_distances_pass_the_gates():
     pairs = dimers({"S", "Li", "P"}, 4, 0.85, 1.6, 12.0)
     assert [Gates().before(pair) for pair in pairs] == [None] * len(pairs)
 
 
-def test_an_atom_of_each_element_has_no_neighbour():
+def test_isolated_atoms_have_no_neighbours():
     alone = isolated_atoms({"S", "Li"}, 12.0)
     assert [str(atom.symbols) for atom in alone] == ["Li", "S"]
     assert all(minimum_distance_angstrom(atom) == pytest.approx(12.0) for atom in alone)
 
 
-def test_a_box_that_is_not_empty_is_refused():
+def test_too_small_box_or_distance_raises():
     with pytest.raises(StructureError, match=r"box_angstrom=6\.0"):
         dimers({"Li"}, 2, 0.7, 1.6, 6.0)
     with pytest.raises(StructureError, match="min_distance_fraction=2"):

@@ -1,4 +1,4 @@
-"""Sets of structures as one file."""
+"""Archives of structures."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.npz import pack_structures, unpack_structures
 
 
-def test_a_set_comes_back_to_the_last_bit():
-    """Species, positions, cells and sides, of structures of any size; those without sides have none."""
+def test_round_trip_is_exact():
+    """Species, positions, cells and sides of structures of different sizes."""
     frames = [load_phase("Li2S"), load_phase("Li7P3S11"), load_phase("Li")]
     frames[1].rattle(0.1, seed=1)
     frames[1].set_array("side", np.arange(len(frames[1])) % 2)
@@ -21,12 +21,10 @@ def test_a_set_comes_back_to_the_last_bit():
     np.testing.assert_array_equal(back[1].arrays["side"], frames[1].arrays["side"])
 
 
-def test_the_same_structures_are_the_same_bytes():
-    """So that they are stored once; nothing of the time of writing is in them."""
+def test_equal_structures_give_equal_bytes():
     assert pack_structures([load_phase("Li2S")]) == pack_structures([load_phase("Li2S")])
     assert pack_structures([load_phase("Li2S")]) != pack_structures([load_phase("Li")])
 
 
-def test_an_empty_set_is_a_set():
-    """An exploration may find nothing."""
+def test_empty_set_round_trip():
     assert unpack_structures(pack_structures([])) == []

@@ -1,4 +1,4 @@
-"""Compositions on the line, densities and random packings."""
+"""Compositions of mixtures, densities and random packings."""
 
 import numpy as np
 import pytest
@@ -14,22 +14,22 @@ from interphase_flows.structures.checks import minimum_distance_angstrom
 from interphase_flows.structures.crystals.library import load_phase
 
 
-def test_complete_reaction_is_24_lithium_per_formula_unit():
+def test_complete_reaction_takes_24_lithium_per_formula_unit():
     assert composition_on_line(24 / 45, 45) == {"Li": 31, "P": 3, "S": 11}
     assert composition_on_line(0.0, 42) == {"Li": 14, "P": 6, "S": 22}
     assert composition_on_line(1.0, 10) == {"Li": 10}
 
 
-def test_compositions_that_cannot_be_made_are_refused():
+def test_impossible_compositions_raise():
     with pytest.raises(StructureError, match=r"x_electrode=1\.5"):
         composition_on_line(1.5, 100)
-    with pytest.raises(StructureError, match="no sum of whole Li2S"):
+    with pytest.raises(StructureError, match="no sum of formula units of Li2S"):
         composition_on_line(0.5, 5, electrode="Li2S")
     with pytest.raises(StructureError, match="leave out one side"):
         composition_on_line(0.9, 10)
 
 
-def test_volumes_are_those_of_the_crystals_at_both_ends_and_linear_between():
+def test_volume_estimate_interpolates_between_the_crystals():
     lithium, electrolyte = load_phase("Li"), load_phase("Li7P3S11", geometry="experimental")
     assert estimate_volume_per_atom_angstrom3({"Li": 5}) == pytest.approx(lithium.get_volume() / 2)
     ends = estimate_volume_per_atom_angstrom3({"Li": 7, "P": 3, "S": 11})
@@ -39,12 +39,12 @@ def test_volumes_are_those_of_the_crystals_at_both_ends_and_linear_between():
 
 
 @pytest.mark.parametrize("composition", [{"Li": 2, "S": 1}, {}, {"P": 1}, {"Na": 3, "Li": 1}])
-def test_compositions_off_the_line_have_no_estimate(composition):
+def test_volume_estimate_raises_off_the_line(composition):
     with pytest.raises(StructureError, match="not on the line"):
         estimate_volume_per_atom_angstrom3(composition)
 
 
-def test_a_packing_has_the_density_and_distances_asked_for():
+def test_packing_has_the_requested_density_and_distances():
     composition = composition_on_line(0.5, 84)
     atoms = random_packing(composition, seed=1, density_g_per_cm3=1.3, min_distances={("Li", "Li"): 2.3})
     density = atoms.get_masses().sum() / units.kg * 1e3 / (atoms.get_volume() * 1e-24)
@@ -54,17 +54,17 @@ def test_a_packing_has_the_density_and_distances_asked_for():
     assert np.array_equal(atoms.positions, again.positions)
 
 
-def test_a_packing_too_dense_fails_instead_of_overlapping():
-    with pytest.raises(OverlappingAtomsError, match="no place for atom"):
+def test_too_dense_packing_raises():
+    with pytest.raises(OverlappingAtomsError, match="could not be placed"):
         random_packing({"Li": 60}, seed=0, volume_per_atom_angstrom3=7.0)
 
 
-def test_a_cell_smaller_than_its_atoms_is_refused():
+def test_cell_smaller_than_an_atom_raises():
     with pytest.raises(OverlappingAtomsError, match="too small"):
         random_packing({"Li": 1}, seed=0, volume_per_atom_angstrom3=5.0)
 
 
-def test_packings_without_sense_are_refused():
+def test_invalid_packing_parameters_raise():
     with pytest.raises(StructureError, match="known elements"):
         random_packing({"Xx": 3}, seed=0)
     with pytest.raises(StructureError, match="known elements"):

@@ -1,24 +1,24 @@
-"""The push-off before dynamics."""
+"""Geometric removal of overlaps."""
 
 import pytest
 from ase import Atoms
 
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
-from interphase_flows.structures.amorphous.overlap_removal import soft_push_off
+from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.checks import check_no_overlap, minimum_distance_angstrom
 
 
-def test_push_off_separates_close_atoms_and_keeps_their_middle():
+def test_overlap_removal_keeps_the_centre_of_a_pair():
     pair = Atoms("PS", positions=[[4, 4, 4], [4, 4, 5.0]], cell=[9] * 3, pbc=True)
-    pushed = soft_push_off(pair)
+    pushed = remove_overlaps(pair)
     assert minimum_distance_angstrom(pushed) > 1.9
     assert pushed.positions.mean(axis=0) == pytest.approx(pair.positions.mean(axis=0))
     assert pair.positions[1, 2] == 5.0
 
 
-def test_a_pushed_packing_keeps_its_centre_and_has_no_close_atoms():
+def test_overlap_removal_separates_all_atoms_of_a_packing():
     packing = random_packing(composition_on_line(0.5, 42), seed=0)
-    pushed = soft_push_off(packing)
+    pushed = remove_overlaps(packing)
     check_no_overlap(pushed, scale=0.9)
     assert pushed.positions.mean(axis=0) == pytest.approx(packing.positions.mean(axis=0))
     assert pushed.get_chemical_symbols() == packing.get_chemical_symbols()

@@ -1,4 +1,4 @@
-"""Phases that ship with the package, and structures from files."""
+"""Library of phases, and structures from files."""
 
 import warnings
 
@@ -18,7 +18,7 @@ from interphase_flows.structures.crystals.library import (
 
 
 @pytest.mark.parametrize("name", phase_names())
-def test_every_phase_loads_without_overlap_and_names_its_source(name):
+def test_every_phase_loads_without_overlaps_and_has_a_source(name):
     atoms = load_phase(name)
     check_no_overlap(atoms)
     assert atoms.pbc.all()
@@ -26,7 +26,7 @@ def test_every_phase_loads_without_overlap_and_names_its_source(name):
     assert len(phase_source(name)) > 10
 
 
-def test_li7p3s11_is_settled_in_the_experimental_cell():
+def test_li7p3s11_defaults_to_settled_positions_in_the_experimental_cell():
     settled = load_phase("Li7P3S11")
     experimental = load_phase("Li7P3S11", geometry="experimental")
     relaxed = load_phase("Li7P3S11", geometry="relaxed")
@@ -36,16 +36,16 @@ def test_li7p3s11_is_settled_in_the_experimental_cell():
 
 
 @pytest.mark.parametrize("geometry", ["experimental", "settled", "relaxed"])
-def test_anions_of_li7p3s11_are_ps4_and_p2s7_one_to_one(geometry):
+def test_li7p3s11_has_equal_numbers_of_ps4_and_p2s7(geometry):
     assert anion_formulas(load_phase("Li7P3S11", geometry=geometry)) == {"PS4": 2, "P2S7": 2}
 
 
-def test_a_loaded_phase_can_be_changed_without_changing_the_next():
+def test_load_phase_returns_independent_copies():
     load_phase("Li").positions[:] += 1.0
     assert load_phase("Li").positions[0] == pytest.approx([0.0, 0.0, 0.0])
 
 
-def test_unknown_names_and_geometries_are_refused_with_the_choices():
+def test_unknown_phase_or_geometry_raises_and_lists_the_choices():
     with pytest.raises(StructureError, match=r"Li7PS6.*choose one of Li, "):
         load_phase("Li7PS6")
     with pytest.raises(StructureError, match="experimental, settled, relaxed"):
@@ -55,7 +55,7 @@ def test_unknown_names_and_geometries_are_refused_with_the_choices():
 
 
 @pytest.mark.parametrize("filename", ["phase.cif", "phase.vasp", "POSCAR", "phase.extxyz"])
-def test_a_file_gives_back_the_structure_it_was_written_from(tmp_path, filename):
+def test_file_round_trip(tmp_path, filename):
     atoms = load_phase("Li3PS4")
     write(tmp_path / filename, atoms)
     found = load_structure_file(tmp_path / filename)
@@ -65,7 +65,7 @@ def test_a_file_gives_back_the_structure_it_was_written_from(tmp_path, filename)
     assert found.pbc.all()
 
 
-def test_missing_and_empty_files_are_refused_by_name(tmp_path):
+def test_missing_or_empty_file_raises(tmp_path):
     with pytest.raises(StructureError, match=r"none\.cif: no such file"):
         load_structure_file(tmp_path / "none.cif")
     (tmp_path / "empty.cif").touch()
@@ -74,25 +74,25 @@ def test_missing_and_empty_files_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("filename", ["broken.cif", "POSCAR", "broken.extxyz", "broken.unknown"])
-def test_unreadable_files_are_refused_by_name(tmp_path, filename):
+def test_unreadable_file_raises(tmp_path, filename):
     (tmp_path / filename).write_text("this is no structure\nat all\n")
     with pytest.raises(StructureError, match=filename):
         load_structure_file(tmp_path / filename)
 
 
-def test_a_file_with_several_structures_is_refused(tmp_path):
+def test_file_with_several_structures_raises(tmp_path):
     write(tmp_path / "two.extxyz", [load_phase("Li"), load_phase("Li2S")])
-    with pytest.raises(StructureError, match="holds 2 structures"):
+    with pytest.raises(StructureError, match="contains 2 structures"):
         load_structure_file(tmp_path / "two.extxyz")
 
 
-def test_a_molecule_without_a_cell_is_refused(tmp_path):
+def test_molecule_without_cell_raises(tmp_path):
     write(tmp_path / "molecule.xyz", Atoms("PS", positions=[[0, 0, 0], [0, 0, 2.0]]))
     with pytest.raises(StructureError, match=r"molecule\.xyz.*cell"):
         load_structure_file(tmp_path / "molecule.xyz")
 
 
-def test_overlapping_atoms_in_a_file_are_refused_by_index(tmp_path):
+def test_overlapping_atoms_in_a_file_raise_with_indices(tmp_path):
     write(tmp_path / "close.extxyz", Atoms("PS", positions=[[0, 0, 0], [0, 0, 0.9]], cell=[8] * 3, pbc=True))
     with pytest.raises(
         OverlappingAtomsError, match=r"close\.extxyz: atom 0 \(P\) is 0\.900 Å from atom 1 \(S\)"
@@ -100,7 +100,7 @@ def test_overlapping_atoms_in_a_file_are_refused_by_index(tmp_path):
         load_structure_file(tmp_path / "close.extxyz")
 
 
-def test_partly_occupied_sites_are_refused(tmp_path):
+def test_partly_occupied_sites_raise(tmp_path):
     text = """data_x
 _cell_length_a 4.0
 _cell_length_b 4.0

@@ -8,7 +8,7 @@ from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import repeated, strained_and_rattled
 
 
-def test_the_same_seed_gives_the_same_copies_and_a_prefix():
+def test_copies_are_reproducible_and_independent_of_their_number():
     crystal = load_phase("Li3P")
     first = strained_and_rattled(crystal, 4, 0.05, 0.1, seed=3)
     again = strained_and_rattled(crystal, 2, 0.05, 0.1, seed=3)
@@ -26,14 +26,14 @@ def test_strain_is_symmetric_and_bounded():
         assert copy.get_scaled_positions() == pytest.approx(crystal.get_scaled_positions(), abs=1e-12)
 
 
-def test_without_strain_or_rattle_the_crystal_comes_back():
+def test_zero_strain_and_rattle_return_the_crystal():
     crystal = load_phase("Li7P3S11")
     (copy,) = strained_and_rattled(crystal, 1, 0.0, 0.0, seed=0)
     assert copy.positions == pytest.approx(crystal.positions)
     assert copy.calc is None
 
 
-def test_rattle_has_the_standard_deviation_asked_for():
+def test_rattle_has_the_requested_standard_deviation():
     crystal = load_phase("Li7P3S11")
     copies = strained_and_rattled(crystal, 20, 0.0, 0.05, seed=0)
     moves = np.concatenate([copy.positions - crystal.positions for copy in copies])
@@ -41,16 +41,16 @@ def test_rattle_has_the_standard_deviation_asked_for():
 
 
 @pytest.mark.parametrize(("min_atoms", "expected"), [(1, 2), (3, 4), (16, 16), (50, 54)])
-def test_crystals_are_repeated_until_large_enough(min_atoms, expected):
+def test_crystals_are_repeated_to_min_atoms(min_atoms, expected):
     assert len(repeated(load_phase("Li"), min_atoms)) == expected
 
 
-def test_a_rattle_that_always_overlaps_is_refused():
+def test_rattle_that_always_overlaps_raises():
     with pytest.raises(OverlappingAtomsError, match=r"50 draws.*rattle_angstrom=2\.0"):
         strained_and_rattled(load_phase("Li7P3S11"), 1, 0.02, 2.0, seed=0)
 
 
 @pytest.mark.parametrize(("n", "strain", "rattle"), [(-1, 0.0, 0.0), (1, 0.4, 0.0), (1, 0.0, -0.1)])
-def test_parameters_out_of_range_are_refused(n, strain, rattle):
-    with pytest.raises(StructureError, match="needed are"):
+def test_parameters_out_of_range_raise(n, strain, rattle):
+    with pytest.raises(StructureError, match="required"):
         strained_and_rattled(load_phase("Li"), n, strain, rattle, seed=0)

@@ -9,7 +9,7 @@ from interphase_flows.structures.crystals.volume_scan import equation_of_state, 
 from interphase_flows.structures.structure_keys import structure_key
 
 
-def test_volumes_are_spread_evenly_around_the_crystal():
+def test_strains_are_evenly_spaced_around_zero():
     crystal = load_phase("Li2S")
     cells = equation_of_state(crystal, 5, 0.06)
     lengths = np.array([cell.cell.lengths() / crystal.cell.lengths() for cell in cells])
@@ -19,16 +19,16 @@ def test_volumes_are_spread_evenly_around_the_crystal():
     assert structure_key(cells[2]) == structure_key(crystal)
 
 
-def test_one_volume_alone_is_expanded():
+def test_single_volume_is_expanded():
     assert linear_strains(1, 0.06) == [0.06]
     assert linear_strains(0, 0.06) == []
 
 
-def test_a_crystal_is_repeated_first():
+def test_crystal_is_repeated_to_min_atoms():
     assert len(equation_of_state(load_phase("Li"), 2, 0.05, min_atoms=12)[0]) >= 12
 
 
-def test_a_compression_that_puts_atoms_inside_each_other_is_refused():
+def test_compression_to_overlap_raises():
     dense = load_phase("Li2S")
     dense.set_cell(0.75 * dense.cell, scale_atoms=True)
     with pytest.raises(OverlappingAtomsError, match=r"strain -0\.29"):

@@ -1,4 +1,4 @@
-"""Interfaces: what is refused, and how siblings differ. What is right about them is in tests/physics."""
+"""Interfaces: invalid specifications, variants and oriented cells. Known answers are in tests/physics."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.exceptions import StructureError
-from interphase_flows.structures.anions import anion_formulas, n_broken_anions, whole_anion_positions
+from interphase_flows.structures.anions import anion_formulas, n_broken_anions, unwrapped_anion_positions
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.interfaces.builder import (
     ELECTRODE,
@@ -15,18 +15,18 @@ from interphase_flows.structures.interfaces.builder import (
     build_interface,
 )
 from interphase_flows.structures.interfaces.oriented_cells import (
+    cuts_between_anions,
     oriented_cell,
     slab_from_cut,
-    whole_anion_cuts,
 )
-from interphase_flows.structures.interfaces.small_interfaces import laptop_interface, laptop_specs
+from interphase_flows.structures.interfaces.small_interfaces import small_interface, small_interface_specs
 from interphase_flows.structures.structure_keys import structure_key
 
 SMALL = InterfaceSpec(substrate_miller=(0, 1, 1), film_layers=3, max_strain=0.05, max_atoms=90)
 
 
-def test_the_laptop_interface_is_84_atoms_at_less_than_3_percent():
-    built = laptop_interface()
+def test_default_small_interface_has_84_atoms_and_less_than_3_percent_strain():
+    built = small_interface()
     assert built.n_atoms == 84
     assert abs(built.film_strain) < 0.03
     assert sum(built.atoms.arrays["side"] == ELECTROLYTE) == 42
@@ -34,29 +34,29 @@ def test_the_laptop_interface_is_84_atoms_at_less_than_3_percent():
     assert set(built.atoms[built.electrode_indices].get_chemical_symbols()) == {"Li"}
 
 
-def test_the_same_call_gives_the_same_atoms():
-    assert structure_key(laptop_interface().atoms) == structure_key(laptop_interface().atoms)
+def test_small_interface_is_reproducible():
+    assert structure_key(small_interface().atoms) == structure_key(small_interface().atoms)
 
 
-def test_siblings_differ():
+def test_variants_terminations_seeds_and_gaps_give_different_interfaces():
     changes = [{}, {"seed": 1}, {"gap_angstrom": 2.5}, {"termination": 2}, {"variant": 1}]
-    assert len({structure_key(laptop_interface(**change).atoms) for change in changes}) == len(changes)
+    assert len({structure_key(small_interface(**change).atoms) for change in changes}) == len(changes)
 
 
-def test_variants_come_in_order_of_strain():
-    strains = [abs(build_interface(spec).film_strain) for spec in laptop_specs()]
+def test_variants_are_ordered_by_strain():
+    strains = [abs(build_interface(spec).film_strain) for spec in small_interface_specs()]
     assert len(strains) >= 2
     assert strains == sorted(strains)
 
 
-def test_a_variant_or_termination_that_does_not_exist_is_refused():
+def test_unknown_variant_or_termination_raises():
     with pytest.raises(StructureError, match="variant=99"):
-        laptop_interface(variant=99)
-    with pytest.raises(StructureError, match=r"termination=99.*give 0 to"):
-        laptop_interface(termination=99)
+        small_interface(variant=99)
+    with pytest.raises(StructureError, match=r"termination=99.*use 0 to"):
+        small_interface(termination=99)
 
 
-def test_bounds_that_no_match_satisfies_are_named():
+def test_error_without_a_match_states_the_bounds():
     with pytest.raises(StructureError, match=r"max_strain=0\.001 and max_atoms=60"):
         build_interface(replace(SMALL, max_strain=0.001, max_atoms=60))
 
@@ -73,25 +73,25 @@ def test_bounds_that_no_match_satisfies_are_named():
         {"electrolyte": "Li7PS6"},
     ],
 )
-def test_specifications_without_sense_are_refused(change):
+def test_invalid_specifications_raise(change):
     with pytest.raises(StructureError):
         build_interface(replace(SMALL, **change))
 
 
-def test_an_electrolyte_that_is_one_network_is_refused():
+def test_network_electrolyte_raises():
     with pytest.raises(StructureError, match="chain or a network"):
-        whole_anion_positions(load_phase("P"))
+        unwrapped_anion_positions(load_phase("P"))
 
 
-def test_joined_anions_are_compact_and_only_moved_by_lattice_vectors():
+def test_unwrapped_anions_are_compact_and_moved_by_lattice_vectors():
     atoms = load_phase("Li7P3S11")
-    positions, labels = whole_anion_positions(atoms)
+    positions, labels = unwrapped_anion_positions(atoms)
     moves = np.linalg.solve(atoms.cell.array.T, (positions - atoms.positions).T)
     assert np.abs(moves - np.rint(moves)).max() < 1e-9
     assert max(np.ptp(positions[labels == label], axis=0).max() for label in labels) < 7.5
 
 
-def test_a_torn_anion_is_counted():
+def test_broken_anion_is_counted():
     atoms = load_phase("Li7P3S11")
     expected = anion_formulas(atoms)
     del atoms[[atom.index for atom in atoms if atom.symbol == "S"][-1]]
@@ -99,7 +99,7 @@ def test_a_torn_anion_is_counted():
 
 
 @pytest.mark.parametrize("miller", [(1, 0, 0), (0, 1, 0), (1, -1, 0), (2, 1, 0), (1, 1, 1)])
-def test_an_oriented_cell_is_the_same_crystal(miller):
+def test_oriented_cell_is_the_same_crystal(miller):
     for name in ("Li", "Li7P3S11"):
         crystal = load_phase(name)
         cell = oriented_cell(crystal, miller)
@@ -109,7 +109,7 @@ def test_an_oriented_cell_is_the_same_crystal(miller):
         assert np.linalg.det(cell.cell.array) > 0
 
 
-def test_planes_of_bcc_have_their_textbook_spacings():
+def test_plane_spacings_of_bcc():
     lithium = load_phase("Li")
     a = 3.5093
     spacings = {(1, 1, 0): a / 2**0.5, (1, 0, 0): a / 2, (1, 1, 1): a / 3**0.5 / 2, (2, 1, 1): a / 6**0.5}
@@ -118,16 +118,16 @@ def test_planes_of_bcc_have_their_textbook_spacings():
         assert oriented_cell(lithium, miller).cell.array[2, 2] == pytest.approx(spacing, rel=1e-6)
 
 
-def test_miller_indices_refer_to_the_cell_given():
+def test_miller_indices_refer_to_the_given_cell():
     lithium = load_phase("Li")
     doubled = lithium.repeat((1, 1, 2))
     spacing = oriented_cell(lithium, (1, 0, 1)).cell.array[2, 2]
     assert oriented_cell(doubled, (1, 0, 2)).cell.array[2, 2] == pytest.approx(spacing)
 
 
-def test_cuts_are_ordered_from_the_flattest():
+def test_cuts_are_ordered_by_slab_thickness():
     cell = oriented_cell(load_phase("Li7P3S11"), (0, 1, 0))
-    thickness = [np.ptp(slab_from_cut(cell, cut).positions[:, 2]) for cut in whole_anion_cuts(cell)]
+    thickness = [np.ptp(slab_from_cut(cell, cut).positions[:, 2]) for cut in cuts_between_anions(cell)]
     assert len(thickness) > 4
     assert np.all(np.diff(thickness) > -1e-3)
     assert thickness[0] < cell.cell.array[2, 2]  # a clean cut: an empty plane between the anions

@@ -1,4 +1,4 @@
-"""Slabs: whole anions, kept stoichiometry, vacuum, and which faces are taken."""
+"""Slabs: intact anions, stoichiometry, vacuum and choice of faces."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def vacuum_angstrom(slab):
     return np.diff(np.append(z, z[0] + slab.cell.array[2, 2])).max()
 
 
-def test_faces_that_symmetry_makes_equal_are_taken_once():
+def test_equivalent_faces_are_used_once():
     assert distinct_faces(load_phase("Li"), 1) == [(1, 0, 0), (1, 1, 0), (1, 1, 1)]
 
 
@@ -25,11 +25,11 @@ def test_faces_that_symmetry_makes_equal_are_taken_once():
         ("Li", (1, 1, 0), "pymatgen"),
         ("Li2S", (1, 1, 1), "pymatgen"),
         ("Li3PS4", (1, 0, 0), "pymatgen"),
-        ("Li7P3S11", (0, 0, 1), "whole anions"),
+        ("Li7P3S11", (0, 0, 1), "between anions"),
     ],
 )
-def test_a_slab_is_whole_stoichiometric_and_in_vacuum(name, miller, cut):
-    """Of most faces of Li7P3S11 pymatgen finds no cut without a broken bond: anions are moved as wholes."""
+def test_slab_has_intact_anions_stoichiometry_and_vacuum(name, miller, cut):
+    """For most faces of Li7P3S11 pymatgen finds no cut without a broken bond, so the cut is between anions."""
     crystal = load_phase(name)
     slab = slab_of_face(crystal, miller, 6.0, 12.0)
     assert slab.info["cut"] == cut
@@ -44,12 +44,12 @@ def test_a_slab_is_whole_stoichiometric_and_in_vacuum(name, miller, cut):
     assert slab.positions[:, 2].max() <= slab.cell.array[2, 2]
 
 
-def test_a_face_across_chains_is_left_out():
-    """LiP has chains of phosphorus: (010) cuts each of them."""
+def test_face_across_chains_gives_no_slab():
+    """LiP has chains of phosphorus, all of which (010) cuts."""
     assert slab_of_face(load_phase("LiP"), (0, 1, 0), 6.0, 12.0) is None
 
 
-def test_a_slab_that_is_too_large_makes_room_for_the_next_face():
+def test_too_large_slab_is_replaced_by_the_next_face():
     crystal = load_phase("Li")
     assert [slab.info["miller"] for slab in slabs(crystal, 2, 1, 8.0, 12.0, 120)] == ["(100)", "(110)"]
     assert [slab.info["miller"] for slab in slabs(crystal, 2, 1, 8.0, 12.0, 4)] == ["(110)"]
