@@ -1,10 +1,10 @@
 """Molecular anions (PS4, P2S7, P2S6, PO4, BH4): find them by bonds, count the intact ones, unwrap them.
 
 An anion is a connected component of the graph of bonds between centres and from centres to ligands. The rules hold
-for any element: ligands are hydrogen, nitrogen, chalcogens and halogens; centres are the other elements of the p-block whose
-electronegativity (Pauling) is 1.8 or more (B, Si, Ge, P, As, Sn, Sb). All other elements (Li, Mg, Zr, La) are cations.
-The longest bond is a multiple of the sum of the covalent radii. For P-S and P-P it lies behind the first shells of
-Li7P3S11 and Li4P2S6 (2.45 and 2.6 Å). A ligand without a centre (S2-, Cl-) is an anion of one atom.
+for any element. Ligands are hydrogen, nitrogen, chalcogens and halogens. Centres are the other elements of the p-block
+whose electronegativity (Pauling) is 1.8 or more (B, Si, Ge, P, As, Sn, Sb). All other elements (Li, Mg, Zr, La) are
+cations. The longest bond is a multiple of the sum of the covalent radii. For P-S and P-P it lies behind the first
+shells of Li7P3S11 and Li4P2S6 (2.45 and 2.6 Å). A ligand without a centre (S2-, Cl-) is an anion of one atom.
 """
 
 from collections import Counter

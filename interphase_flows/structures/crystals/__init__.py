@@ -1,1 +1,1 @@
-"""Crystals: library of phases, symmetry, reference cells, distortions, vacancies."""
+"""Crystals: library of phases, symmetry, primitive cells, distortions, vacancies."""
