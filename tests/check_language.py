@@ -36,7 +36,7 @@ IDIOMS = {
     r"surveys?|surveyed|surveyor": "analysis",
     r"unsaid|unasked|untold": "missing",
 }
-ALLOWED = re.compile(r"connection[ _]?refused|refused[ _]connection", re.IGNORECASE)
+ALLOWED = re.compile(r"connection[ _]?refused|refused[ _]connection|\.tell\(\)", re.IGNORECASE)
 
 
 def findings(path: Path) -> list[str]:

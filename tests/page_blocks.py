@@ -1,4 +1,4 @@
-"""The blocks of code of a page, run as a reader runs them."""
+"""Run the code blocks of a docs page."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ SHELL_TIMEOUT_S = 300
 
 
 def run_blocks(page: Path) -> int:
-    """Run every `python` and `shell` block of a page in the working folder; return how many there were."""
+    """Run every `python` and `shell` block of a page in the working folder; return their number."""
     parsers = [PythonCodeBlockParser(), CodeBlockParser(language="shell", evaluator=_run_in_shell)]
     examples = list(Sybil(parsers=parsers).parse(page).examples())
     for example in examples:
@@ -21,7 +21,7 @@ def run_blocks(page: Path) -> int:
 
 
 def _run_in_shell(example: Example) -> str | None:
-    """Return what went wrong in a block of commands, or None."""
+    """Return the error output of a shell block that fails, or None."""
     folder = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

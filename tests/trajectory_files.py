@@ -1,4 +1,4 @@
-"""One planted trajectory, written in every format that can be read, wrapped and unwrapped."""
+"""Write one synthetic trajectory in every readable format, wrapped and unwrapped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ ORIGIN = np.array([-1.25, 0.5, 3.0])
 
 
 def planted(n_frames: int = 30, n_atoms: int = 48, *, breathing: bool = False, seed: int = 0) -> ArrayFrames:
-    """Return atoms that walk out of a triclinic cell, the first frame inside it, species in blocks."""
+    """Return atoms that diffuse out of a triclinic cell; the first frame is inside it, species are in blocks."""
     rng = np.random.default_rng(seed)
     steps = rng.uniform(-0.08, 0.08, (n_frames, n_atoms, 3)) + np.array([0.01, -0.012, 0.009])
     steps[0] = rng.uniform(0.02, 0.98, (n_atoms, 3))
@@ -39,21 +39,21 @@ def planted(n_frames: int = 30, n_atoms: int = 48, *, breathing: bool = False, s
 
 
 def wrapped(truth: ArrayFrames) -> ArrayFrames:
-    """Return the same with every atom put back into the cell."""
+    """Return the frames with every atom wrapped into the cell."""
     fractions = truth.all_positions @ np.linalg.inv(truth.cells)
     return ArrayFrames(truth.numbers, truth.time_fs, fractions % 1.0 @ truth.cells, truth.cells)
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file, and what a reader must be told of it."""
+    """A file and the arguments that its reader requires."""
 
     path: Path
-    needs: dict[str, object]
+    arguments: dict[str, object]
 
 
 def lammps(path: Path, truth: ArrayFrames, columns: str, *, seed: int = 1, general: bool = False) -> Written:
-    """Write a dump with x, xs, xu, xsu, or x and image flags, atoms in another order in every frame."""
+    """Write a dump with the given columns and the atoms in random order in every frame."""
     rng = np.random.default_rng(seed)
     with path.open("w") as file:
         for frame in range(truth.n_frames):
@@ -91,7 +91,7 @@ def _bounds(cell: np.ndarray, general: bool) -> str:
 
 
 def xdatcar(path: Path, truth: ArrayFrames, *, every_header: bool) -> Written:
-    """Write VASP's format, with the header once or above every frame."""
+    """Write XDATCAR with the header once or above every frame."""
     distinct, counts = np.unique(truth.numbers, return_counts=True)
     symbols = "  ".join(chemical_symbols[number] for number in distinct)
     with path.open("w") as file:
@@ -106,7 +106,7 @@ def xdatcar(path: Path, truth: ArrayFrames, *, every_header: bool) -> Written:
 
 
 def atoms_of(truth: ArrayFrames) -> list[Atoms]:
-    """Return frames as ASE's atoms, with their time."""
+    """Return the frames as ASE Atoms with their times."""
     return [
         Atoms(
             numbers=truth.numbers,
@@ -120,13 +120,13 @@ def atoms_of(truth: ArrayFrames) -> list[Atoms]:
 
 
 def extxyz(path: Path, truth: ArrayFrames) -> Written:
-    """Write extended XYZ by ASE."""
+    """Write extended XYZ with ASE."""
     write(path, atoms_of(truth), format="extxyz")
     return Written(path, {})
 
 
 def traj(path: Path, truth: ArrayFrames) -> Written:
-    """Write ASE's own format."""
+    """Write an ASE trajectory."""
     with AseTrajectoryWriter(str(path)) as writer:
         for atoms in atoms_of(truth):
             writer.write(atoms)
@@ -134,13 +134,13 @@ def traj(path: Path, truth: ArrayFrames) -> Written:
 
 
 def h5md(path: Path, truth: ArrayFrames, *, images: bool = False) -> Written:
-    """Write H5MD in nm and ps, steps and times as numbers with a stride."""
+    """Write H5MD in nm and ps with linear steps and times."""
     with h5py.File(path, "w") as file:
         group = file.create_group("particles/all")
         fractions = truth.all_positions @ np.linalg.inv(truth.cells)
-        whole = np.floor(fractions)
-        places = (fractions - whole) @ truth.cells if images else truth.all_positions
-        group["position/value"] = places / 10.0
+        image_flags = np.floor(fractions)
+        positions = (fractions - image_flags) @ truth.cells if images else truth.all_positions
+        group["position/value"] = positions / 10.0
         group["position/value"].attrs["unit"] = "nm"
         group["position/step"] = STEPS_PER_FRAME
         group["position/time"] = INTERVAL_FS / 1000.0
@@ -151,12 +151,12 @@ def h5md(path: Path, truth: ArrayFrames, *, images: bool = False) -> Written:
         kinds = h5py.enum_dtype({"Li": 3, "P": 15, "S": 16}, basetype="i")
         group.create_dataset("species", data=truth.numbers, dtype=kinds)
         if images:
-            group["image/value"] = whole.astype(int)
+            group["image/value"] = image_flags.astype(int)
     return Written(path, {})
 
 
 def campaign_run(path: Path, truth: ArrayFrames) -> Written:
-    """Write this package's own format."""
+    """Write a packed trajectory of this package."""
     frames = atoms_of(truth)
     writer = TrajectoryWriter(path.with_suffix(".open"), frames[0])
     for frame, atoms in enumerate(frames):
@@ -172,7 +172,7 @@ def campaign_run(path: Path, truth: ArrayFrames) -> Written:
 
 
 WRITERS: dict[str, Callable[[Path, ArrayFrames], Written]] = {
-    # name: writer of a folder and the unwrapped truth
+    # writers of a folder and the unwrapped frames, by format
     "LAMMPS x": lambda p, t: lammps(p / "x.dump", t, "x"),
     "LAMMPS xs": lambda p, t: lammps(p / "xs.dump", t, "xs"),
     "LAMMPS xu": lambda p, t: lammps(p / "xu.dump", t, "xu"),
@@ -193,15 +193,16 @@ WRITERS: dict[str, Callable[[Path, ArrayFrames], Written]] = {
 }
 
 
-def refused(path, match, **needs):
-    """Opening and reading every frame fails, in words that name the file."""
+def assert_read_error(path, match, **arguments):
+    """Assert that reading all frames raises an error that matches and names the file."""
     with pytest.raises(AnalysisError, match=match) as caught:
-        read_all(path, **needs)
+        read_all(path, **arguments)
     assert path.name in str(caught.value)
 
 
-def read_all(path, **needs):
-    with open_trajectory(path, **needs) as frames:
+def read_all(path, **arguments):
+    """Read every frame of a trajectory and return the closed trajectory."""
+    with open_trajectory(path, **arguments) as frames:
         for frame in range(frames.n_frames):
             frames.positions(frame)
         return frames

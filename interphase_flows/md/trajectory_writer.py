@@ -207,10 +207,10 @@ def _create(
 
 
 def _create_per_atom(group: zarr.Group, name: str, values: np.ndarray) -> None:
-    """Store an array per atom; words (such as a side's) as codes with their meaning beside them."""
+    """Store a per-atom array; strings are stored as codes with the attribute ``labels``."""
     if values.dtype.kind in "US":
-        words, codes = np.unique(values.astype(str), return_inverse=True)
+        labels, codes = np.unique(values.astype(str), return_inverse=True)
         array = group.create_array(name, data=codes.astype(np.int32), chunks=codes.shape)
-        array.attrs["words"] = json.dumps(words.tolist())
+        array.attrs["labels"] = json.dumps(labels.tolist())
     else:
         group.create_array(name, data=values, chunks=values.shape)

@@ -1,4 +1,4 @@
-"""Where the pages are, and how the blocks in them are run."""
+"""Fixture that runs the code blocks of a page."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +10,6 @@ from page_blocks import run_blocks
 
 @pytest.fixture
 def run_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
-    """Run every `python` and `shell` block of a page in an empty folder; return how many there were."""
+    """Return a function that runs the `python` and `shell` blocks of a page in an empty folder and counts them."""
     monkeypatch.chdir(tmp_path)
     return run_blocks

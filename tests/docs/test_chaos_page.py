@@ -1,4 +1,4 @@
-"""The page on faults is what its script writes from a run that was kept, and that run did no harm."""
+"""The fault-tolerance page and the stored results of fault injection."""
 
 import json
 import runpy
@@ -16,15 +16,14 @@ def kept():
     return json.loads((DOCS / "data" / "chaos.json").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_what_the_script_writes(kept):
-    """docs/chaos.md; else run docs/generate_chaos_page.py."""
+def test_page_is_up_to_date(kept):
+    """If this fails, run docs/generate_chaos_page.py."""
     generator = runpy.run_path(str(DOCS / "generate_chaos_page.py"))
     assert set(generator["WHAT"]) == set(FAULTS)
     assert generator["PAGE"].read_text(encoding="utf-8") == generator["page"](kept)
 
 
-def test_fifty_faults_of_every_kind_did_no_harm(kept):
-    """Nothing lost, nothing twice, nothing stuck."""
+def test_fifty_faults_of_every_kind_lose_or_duplicate_nothing(kept):
     assert kept["n_faults"] >= 50
     assert set(kept["faults"]) == set(FAULTS)
     assert kept["n_unharmed"] == kept["n_campaigns"]

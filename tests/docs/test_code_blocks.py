@@ -1,4 +1,4 @@
-"""Every block of code in README and docs runs."""
+"""Run every code block of README and docs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[2]
 ON_A_CAMPAIGN = {"query.md"}
-"""Run on a finished campaign, in tests/flows/test_query_page.py."""
+"""Pages whose blocks need a finished campaign: tests/flows/test_query_page.py runs them."""
 PAGES = [
     REPOSITORY / "README.md",
     *(page for page in sorted((REPOSITORY / "docs").glob("*.md")) if page.name not in ON_A_CAMPAIGN),
@@ -26,7 +26,7 @@ WITH_PYTHON = {
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_blocks_of_a_page_run(page: Path, run_page: Callable[[Path], int]) -> None:
-    """Python blocks share a session; shell blocks end with exit code 0."""
+def test_code_blocks_of_a_page_run(page: Path, run_page: Callable[[Path], int]) -> None:
+    """Run Python blocks in one session; shell blocks must exit with code 0."""
     n_blocks = run_page(page)
     assert n_blocks > 0 or page.name not in WITH_PYTHON

@@ -1,4 +1,4 @@
-"""The page on settings is what its script writes from the numbers that are kept."""
+"""The page on DFT settings and the stored results of the convergence study."""
 
 import json
 import runpy
@@ -19,28 +19,27 @@ def kept():
     return json.loads((DOCS / "data" / "gpaw_convergence.json").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_what_the_script_writes(generator, kept):
-    """docs/dft_settings.md; else run docs/generate_dft_page.py."""
+def test_page_is_up_to_date(generator, kept):
+    """If this fails, run docs/generate_dft_page.py."""
     assert generator["PAGE"].read_text(encoding="utf-8") == generator["page"](kept)
 
 
-def test_the_figure_is_there_and_light(generator):
-    """A PNG below 200 kB."""
+def test_figure_is_a_png_below_200_kb(generator):
     content = generator["FIGURE"].read_bytes()
     assert content.startswith(b"\x89PNG")
     assert len(content) < 200_000
 
 
-def test_the_kept_numbers_meet_the_published_reaction_energy(kept):
-    """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P: -0.78 eV/atom within 0.03, at every setting of the study."""
+def test_reaction_energy_agrees_with_the_published_one_at_every_setting(kept):
+    """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P: -0.78 eV/atom within 0.03."""
     values = kept["convergence"]["values"]
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
     energies = [p["reaction_energy_eV_per_atom"] for p in values["points"]]
     assert energies == pytest.approx([-0.78] * len(energies), abs=0.03)
 
 
-def test_lattice_constants_are_near_the_measured_ones(kept):
-    """Within 2.5 %: PBE's lithium is 2 % below room temperature, the rest within 1 %."""
+def test_lattice_constants_agree_with_experiment_within_2_5_percent(kept):
+    """PBE lithium is 2 % below the room-temperature value, the others are within 1 %."""
     phases = kept["lattice_constants"]["values"]["phases"]
     assert {"Li", "Li2S"} <= set(phases)
     for phase in phases.values():

@@ -1,4 +1,4 @@
-"""The page on a campaign with GPAW is what its script writes from the numbers that were kept."""
+"""The example campaign with GPAW and its stored numbers."""
 
 import json
 import runpy
@@ -14,14 +14,13 @@ def kept():
     return json.loads((DOCS / "data" / "gpaw_campaign.json").read_text(encoding="utf-8"))
 
 
-def test_the_page_is_what_the_script_writes(kept):
-    """docs/gpaw_campaign.md; else run docs/generate_gpaw_campaign_page.py."""
+def test_page_is_up_to_date(kept):
+    """If this fails, run docs/generate_gpaw_campaign_page.py."""
     generator = runpy.run_path(str(DOCS / "generate_gpaw_campaign_page.py"))
     assert generator["PAGE"].read_text(encoding="utf-8") == generator["page"](kept)
 
 
-def test_its_labels_are_first_principles_and_its_loop_turned(kept):
-    """At least one iteration of active learning, from labels that no surrogate made."""
+def test_campaign_has_first_principles_labels_and_an_active_learning_iteration(kept):
     assert not kept["is_surrogate"]
     assert kept["reference"].startswith("GPAW")
     assert len(kept["iterations"]) >= 2
@@ -29,7 +28,6 @@ def test_its_labels_are_first_principles_and_its_loop_turned(kept):
     assert explored["n_accepted"] >= 1
 
 
-def test_a_sampling_that_is_too_poor_is_named_on_the_page(kept):
-    """Gamma alone for cells below a hundred atoms is no advice to anybody."""
+def test_page_warns_of_gamma_only_sampling_below_a_hundred_atoms(kept):
     page = (DOCS / "gpaw_campaign.md").read_text(encoding="utf-8")
     assert ("Not to be reused" in page) == (int(kept["settings"]["gamma_above_atoms"]) < 100)

@@ -1,4 +1,4 @@
-"""The page on scaling is what its script writes from the numbers that the benchmarks kept."""
+"""The scaling page and the stored results of the benchmarks."""
 
 import json
 import runpy
@@ -21,29 +21,28 @@ def kept(generator):
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in generator["DATA"].items()}
 
 
-def test_the_page_is_what_the_script_writes(generator, kept):
-    """docs/scaling.md; else run docs/generate_scaling_page.py."""
+def test_page_is_up_to_date(generator, kept):
+    """If this fails, run docs/generate_scaling_page.py."""
     written = generator["page"](kept["campaign_replay"], kept["workflow_sizes"], kept["fireworks_overhead"])
     assert generator["PAGE"].read_text(encoding="utf-8") == written
 
 
-def test_our_share_of_a_job_and_of_a_submission_is_within_its_goal(kept):
-    """As measured against jobflow on FireWorks, and FireWorks' add_wf alone."""
+def test_overhead_of_a_job_and_of_a_submission_is_within_its_goal(kept):
+    """Compare with jobflow on FireWorks, and with FireWorks' add_wf alone."""
     overhead = kept["fireworks_overhead"]
     assert overhead["jobs"]["ours_over"]["jobflow on FireWorks"]["wall"] <= 1.3
     assert overhead["submission"]["ours_over"]["wall"] <= 2.0
 
 
-def test_the_campaign_that_was_replayed_is_a_large_one(kept):
-    """Thousands of labels, in a loop that turned."""
-    told = kept["campaign_replay"]["campaign"]
-    assert told["n_labels"] >= 9_900
-    assert told["launches"]["continue_or_end"]["n"] > 10
-    assert told["share_at_work"] + told["share_idle"] + told["share_overhead"] == pytest.approx(1.0)
+def test_replayed_campaign_has_thousands_of_labels_and_many_iterations(kept):
+    campaign = kept["campaign_replay"]["campaign"]
+    assert campaign["n_labels"] >= 9_900
+    assert campaign["launches"]["continue_or_end"]["n"] > 10
+    shares = [campaign[f"share_{name}"] for name in ("at_work", "idle", "overhead")]
+    assert sum(shares) == pytest.approx(1.0)
 
 
-def test_a_job_is_dearer_in_a_larger_workflow_and_no_document_is_too_large(kept):
-    """What the advice rests on."""
+def test_job_cost_grows_with_workflow_size_and_documents_stay_below_the_limit(kept):
     assert all(
         one["cpu_server_s"] < other["cpu_server_s"] and one["workflow_bytes"] < other["workflow_bytes"]
         for one, other in pairwise(kept["workflow_sizes"]["bend"])
@@ -52,8 +51,8 @@ def test_a_job_is_dearer_in_a_larger_workflow_and_no_document_is_too_large(kept)
     assert max(each["largest"] for each in sizes) < 16 * 1024**2
 
 
-def test_recorded_durations_of_labels_are_those_of_the_campaign_that_they_say_they_are_of():
-    """By family, from docs/data/gpaw_campaign.json."""
+def test_recorded_label_durations_equal_those_of_the_gpaw_campaign():
+    """Compare by family with docs/data/gpaw_campaign.json."""
     recorded = json.loads((ROOT / "benchmarks" / "recorded_times.json").read_text(encoding="utf-8"))
     campaign = json.loads((DOCS / "data" / "gpaw_campaign.json").read_text(encoding="utf-8"))
     families = {each["family"].split()[0]: each for each in campaign["families"]}

@@ -63,7 +63,7 @@ def test_two_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
         assert "verdict: undecided" in out
     (one, about), (other, _) = answer(tmp_path / "extxyz"), answer(tmp_path / "traj")
     assert one == other
-    assert about[0].startswith("run.extxyz; unwrapped: smallest steps")
+    assert about[0].startswith("run.extxyz; unwrapped: minimum-image steps")
     assert len(one["series"]["above.thickness_angstrom"]) == 5
 
 
@@ -206,7 +206,7 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
     ("arguments", "words"),
     [
         (("run.traj",), "--temperature-k"),
-        (("none.traj", *SIDES), "there is no trajectory"),
+        (("none.traj", *SIDES), "no such trajectory"),
         (
             ("run.traj", *SIDES, "--only", "growth"),
             "boundaries, kinetics, fluxes, transport, trapping, verdict, profiles, phases",

@@ -1,4 +1,4 @@
-"""Unwrapping gives back what wrapping took, in any cell."""
+"""Unwrapping restores wrapped positions in any cell."""
 
 import tracemalloc
 from pathlib import Path
@@ -27,8 +27,8 @@ def unwrapper(positions: np.ndarray, all_cells: np.ndarray) -> Unwrapper:
 
 @given(cell=cells, seed=seeds, breathing=st.booleans(), order=st.permutations(range(N_FRAMES)))
 @settings(max_examples=60, deadline=None)
-def test_wrapping_and_unwrapping_is_nothing(cell, seed, breathing, order):
-    """Any lattice, right- or left-handed, breathing or not; frames asked for in any order."""
+def test_unwrapping_restores_wrapped_positions(cell, seed, breathing, order):
+    """Any lattice, right- or left-handed, constant or not; frames read in any order."""
     assume(abs(np.linalg.det(cell)) > 1.0)
     assume(face_distances(cell).min() > 0.1)
     rng = np.random.default_rng(seed)
@@ -36,43 +36,43 @@ def test_wrapping_and_unwrapping_is_nothing(cell, seed, breathing, order):
     steps[0] = rng.random((N_ATOMS, 3))
     fractions = np.cumsum(steps, axis=0)
     strains = 1.0 + breathing * rng.uniform(-0.02, 0.02, (N_FRAMES, 1, 1))
-    there = unwrapper(fractions % 1.0 @ (strains * cell), strains * cell)
+    frames = unwrapper(fractions % 1.0 @ (strains * cell), strains * cell)
     for frame in order:
         np.testing.assert_allclose(
-            there.positions(frame), fractions[frame] @ (strains[frame] * cell), atol=1e-9
+            frames.positions(frame), fractions[frame] @ (strains[frame] * cell), atol=1e-9
         )
 
 
 @given(cell=cells, seed=seeds)
 @settings(max_examples=30, deadline=None)
-def test_what_is_not_wrapped_is_left_to_the_last_bit(cell, seed):
+def test_unwrapped_positions_are_unchanged_to_the_last_bit(cell, seed):
     assume(abs(np.linalg.det(cell)) > 1.0)
     rng = np.random.default_rng(seed)
     steps = rng.uniform(-0.4, 0.4, (N_FRAMES, N_ATOMS, 3))
     positions = 5.0 + np.cumsum(steps, axis=0) @ cell
-    there = unwrapper(positions, np.broadcast_to(cell, (N_FRAMES, 3, 3)))
+    frames = unwrapper(positions, np.broadcast_to(cell, (N_FRAMES, 3, 3)))
     for frame in range(N_FRAMES):
-        np.testing.assert_array_equal(there.positions(frame), positions[frame])
+        np.testing.assert_array_equal(frames.positions(frame), positions[frame])
 
 
 @given(cell=cells, atom=st.integers(0, N_ATOMS - 1), axis=st.integers(0, 2), step=st.floats(0.46, 0.54))
 @settings(max_examples=30, deadline=None)
-def test_a_step_of_about_half_a_cell_is_refused_with_atom_and_frames(cell, atom, axis, step):
+def test_step_of_about_half_a_cell_raises_with_atom_and_frames(cell, atom, axis, step):
     assume(abs(np.linalg.det(cell)) > 1.0)
     fractions = np.full((3, N_ATOMS, 3), 0.3)
     fractions[2, atom, axis] += step
-    there = unwrapper(fractions % 1.0 @ cell, np.broadcast_to(cell, (3, 3, 3)))
+    frames = unwrapper(fractions % 1.0 @ cell, np.broadcast_to(cell, (3, 3, 3)))
     with pytest.raises(
         AnalysisError, match=rf"atom {atom} moves .* along {'abc'[axis]} between frames 1 and 2"
     ):
-        there.positions(2)
+        frames.positions(2)
 
 
 def peak_bytes(written: Written) -> int:
-    """Return the most memory held while every frame is read once."""
+    """Return the peak memory while every frame is read once."""
     tracemalloc.start()
     try:
-        with open_trajectory(written.path, **written.needs) as frames:
+        with open_trajectory(written.path, **written.arguments) as frames:
             for frame in range(frames.n_frames):
                 frames.positions(frame)
                 frames.cell(frame)
@@ -85,13 +85,13 @@ def peak_bytes(written: Written) -> int:
     "name", ["LAMMPS x", "XDATCAR", "extxyz wrapped", "traj wrapped", "H5MD wrapped", "own"]
 )
 def test_memory_does_not_grow_with_the_number_of_frames(name, tmp_path):
-    """Beyond an index: under a tenth of what the positions of the further frames would take."""
-    # our own format reads blocks of 2 MB: more than one of them
+    """The index takes less than a tenth of the memory of the positions."""
+    # the format of this package reads blocks of 2 MB; use more than one of them
     n_atoms, few, many = (4000, 90, 250) if name == "own" else (120, 100, 350)
     peaks = []
-    for n_frames in (few, few, many):  # the first one loads what Python loads once
+    for n_frames in (few, few, many):  # the first one imports modules
         folder = tmp_path / f"{n_frames}-{len(peaks)}"
         folder.mkdir()
         peaks.append(peak_bytes(WRITERS[name](folder, planted(n_frames, n_atoms))))
-    held_whole = (many - few) * n_atoms * 3 * 8
-    assert peaks[2] - peaks[1] < 0.1 * held_whole
+    bytes_of_positions = (many - few) * n_atoms * 3 * 8
+    assert peaks[2] - peaks[1] < 0.1 * bytes_of_positions

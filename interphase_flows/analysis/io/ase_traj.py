@@ -1,6 +1,6 @@
-"""ASE's .traj: frames in a binary file with an index of its own, read by ASE.
+"""Reader of ASE trajectories (.traj).
 
-A file that ASE was killed over holds the frames that its index names. Dynamics by ASE do not wrap.
+A file of a killed run contains the frames of its index. ASE dynamics do not wrap positions.
 """
 
 from pathlib import Path
@@ -10,12 +10,13 @@ from ase.io import ulm
 from ase.io.trajectory import TrajectoryReader
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.io.cells import CellTrack
-from interphase_flows.analysis.io.species import same_atoms
-from interphase_flows.analysis.io.timestamps import agrees_with_file, increasing, times_of_frames
+from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.species import check_same_atoms
+from interphase_flows.analysis.io.timestamps import check_times, is_new_frame, times_of_frames
+from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
-DAMAGE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError, AssertionError)
+READ_ERRORS = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError, AssertionError)
 
 
 class AseTraj:
@@ -25,31 +26,37 @@ class AseTraj:
     ----------
     path
         The file.
-    frame_interval_fs
-        Time between two frames in fs; not needed where frames have ``time_fs`` in their info.
+    options
+        ``frame_interval_fs`` is required unless frames have ``time_fs`` in their info.
 
     Raises
     ------
     AnalysisError
-        What is missing or wrong, with the frame and the mend.
+        An option is missing, or the file is damaged; the message names the frame and a hint.
     """
 
+    time_option: TimeOption | None = "frame_interval_fs"
     unwrapped_by: str | None = None
 
-    def __init__(self, path: Path, *, frame_interval_fs: float | None) -> None:
+    @staticmethod
+    def recognises(path: Path, head: bytes) -> bool:
+        """Return whether a file is in ASE's ULM format."""
+        return head.startswith(b"- of Ulm")
+
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         self.path = path
         self.repairs: list[str] = []
-        self.cells = CellTrack(path, self.repairs)
+        self.cells = CellTracker(path, self.repairs)
         try:
             self._reader = TrajectoryReader(str(path))
             n_stored = len(self._reader)
-        except (*DAMAGE, ulm.InvalidULMFileError) as error:
+        except (*READ_ERRORS, ulm.InvalidULMFileError) as error:
             raise AnalysisError(
-                f"{path} cannot be opened as ASE's trajectory ({error}): its index is cut off or damaged; copy the "
-                "file again"
+                f"{path}: cannot be opened as an ASE trajectory ({error}): its index is truncated or damaged. "
+                "Hint: copy the file again."
             ) from error
         try:
-            self._open(n_stored, frame_interval_fs)
+            self._open(n_stored, options.frame_interval_fs)
         except AnalysisError:
             self.close()
             raise
@@ -57,13 +64,13 @@ class AseTraj:
     def _open(self, n_stored: int, frame_interval_fs: float | None) -> None:
         self._stored = self._readable(n_stored)
         if not self._stored:
-            raise AnalysisError(f"{self.path} holds no whole frame: the run stopped before it wrote one")
+            raise AnalysisError(f"{self.path} contains no complete frame. Hint: check the log of the run.")
         self.numbers = np.asarray(self._reader[0].numbers, dtype=np.int64)
         self.periodic = np.asarray(self._reader[0].pbc, dtype=bool)
-        times = self._follow()
+        times = self._scan()
         if len(times) == len(self._stored):
             self.time_fs = np.array(times)
-            agrees_with_file(
+            check_times(
                 self.time_fs, None, time_step_fs=None, frame_interval_fs=frame_interval_fs, path=self.path
             )
         else:
@@ -73,9 +80,11 @@ class AseTraj:
         """Return positions in Å, (n_atoms, 3)."""
         try:
             atoms = self._reader[self._stored[frame]]
-        except DAMAGE as error:
-            raise AnalysisError(f"{self.path}: frame {frame} cannot be read ({error}): damaged") from error
-        same_atoms(atoms.numbers, self.numbers, path=self.path, frame=frame, mend="write atoms in one order")
+        except READ_ERRORS as error:
+            raise AnalysisError(f"{self.path}: frame {frame} is damaged ({error})") from error
+        check_same_atoms(
+            atoms.numbers, self.numbers, path=self.path, frame=frame, hint="write atoms in one order"
+        )
         return np.asarray(atoms.positions)
 
     def cell(self, frame: int) -> FloatArray:
@@ -87,22 +96,20 @@ class AseTraj:
         self._reader.close()
 
     def _readable(self, n_stored: int) -> list[int]:
-        """Return the frames up to the last one that can be read."""
-        n_whole = n_stored
-        while n_whole > 0:
+        """Return the indices of the frames up to the last readable one."""
+        n_readable = n_stored
+        while n_readable > 0:
             try:
-                self._reader[n_whole - 1]
+                self._reader[n_readable - 1]
                 break
-            except DAMAGE:
-                n_whole -= 1
-        if n_whole < n_stored:
-            self.repairs.append(
-                f"frame {n_whole} of {n_stored} and those after it are cut short and left out"
-            )
-        return list(range(n_whole))
+            except READ_ERRORS:
+                n_readable -= 1
+        if n_readable < n_stored:
+            self.repairs.append(f"frames {n_readable} to {n_stored - 1} are incomplete and were left out")
+        return list(range(n_readable))
 
-    def _follow(self) -> list[float]:
-        """Look at every frame's cell and time, not at its positions; leave out what is there twice."""
+    def _scan(self) -> list[float]:
+        """Read the cell and time of every frame, drop repeated frames, and return the times."""
         times: list[float] = []
         kept: list[int] = []
         for stored in self._stored:
@@ -111,13 +118,13 @@ class AseTraj:
             info = item.info if "info" in item else {}
             if "time_fs" in info and len(times) == frame:
                 time_fs = float(info["time_fs"])
-                if not increasing(times, time_fs, path=self.path, frame=frame, word="time_fs"):
+                if not is_new_frame(times, time_fs, path=self.path, frame=frame, name="time_fs"):
                     self.repairs.append(
-                        f"a second frame at {time_fs:g} fs, after frame {frame - 1}, is left out"
+                        f"a repeated frame at {time_fs:g} fs, after frame {frame - 1}, was left out"
                     )
                     continue
                 times.append(time_fs)
-            self.cells.follow(frame, item.cell)
+            self.cells.add(frame, item.cell)
             kept.append(stored)
         self._stored = kept
         return times

@@ -1,6 +1,6 @@
-"""Trajectories of campaigns: one segment, packed in a file (`.zarr.zip`) or a folder still being written.
+"""Reader of campaign trajectories: one segment, packed (`.zarr.zip`) or a folder that is still being written.
 
-Several segments are one run with `interphase_flows.md.run_trajectory.RunFrames`.
+`interphase_flows.md.run_trajectory.RunFrames` joins the segments of a run.
 """
 
 from pathlib import Path
@@ -8,40 +8,47 @@ from pathlib import Path
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.io.cells import CellTrack
-from interphase_flows.analysis.io.timestamps import agrees_with_file
+from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.timestamps import check_times
+from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import AnalysisError, StorageError
 
 
 class CampaignRun:
-    """Frames of one segment; the block that holds the last frame asked for stays in memory.
+    """Frames of one segment; the block of the last frame read stays in memory.
 
     Parameters
     ----------
     path
         Packed file or folder.
-    time_step_fs, frame_interval_fs
-        Compared with the file's own times if given.
+    options
+        Options of time are compared with the times in the file.
 
     Raises
     ------
     AnalysisError
-        It is damaged, or has no frame.
+        The file is damaged, or has no frame.
     """
 
-    unwrapped_by: str | None = "their format (displacements since the start)"
+    time_option: TimeOption | None = None
+    unwrapped_by: str | None = "displacements since the start of the segment"
 
-    def __init__(self, path: Path, *, time_step_fs: float | None, frame_interval_fs: float | None) -> None:
+    @staticmethod
+    def recognises(path: Path, head: bytes) -> bool:
+        """Return whether a path is a folder or a zip archive."""
+        return path.is_dir() or head.startswith(b"PK\x03\x04")
+
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         self.path = path
         self.repairs: list[str] = []
-        self.cells = CellTrack(path, self.repairs)
+        self.cells = CellTracker(path, self.repairs)
         try:
             self._trajectory = Trajectory(path)
         except StorageError as error:
             raise AnalysisError(str(error)) from error
         try:
-            self._open(time_step_fs, frame_interval_fs)
+            self._open(options)
         except StorageError as error:
             self.close()
             raise AnalysisError(str(error)) from error
@@ -49,36 +56,36 @@ class CampaignRun:
             self.close()
             raise
 
-    def _open(self, time_step_fs: float | None, frame_interval_fs: float | None) -> None:
+    def _open(self, options: ReaderOptions) -> None:
         trajectory = self._trajectory
-        self._block_of = trajectory.frames_per_block
+        self._frames_per_block = trajectory.frames_per_block
         if trajectory.n_frames == 0:
-            raise AnalysisError(f"{self.path} holds no frame: the segment stopped before it wrote one")
+            raise AnalysisError(f"{self.path} contains no frame: the segment stopped before it wrote one")
         self.numbers = np.asarray(trajectory.numbers, dtype=np.int64)
         self.periodic = trajectory.pbc
         self.time_fs = np.asarray(trajectory.time_fs, dtype=float)
         self._cells = np.asarray(trajectory.cell)
-        agrees_with_file(
+        check_times(
             self.time_fs,
             np.asarray(trajectory.step),
-            time_step_fs=time_step_fs,
-            frame_interval_fs=frame_interval_fs,
+            time_step_fs=options.time_step_fs,
+            frame_interval_fs=options.frame_interval_fs,
             path=self.path,
         )
         for frame, cell in enumerate(self._cells):
-            self.cells.follow(frame, cell)
-        self._first = -1
+            self.cells.add(frame, cell)
+        self._first_in_block = -1
         self._block: np.ndarray = np.empty(0)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
-        first = frame - frame % self._block_of
-        if first != self._first:
+        first = frame - frame % self._frames_per_block
+        if first != self._first_in_block:
             try:
-                self._block = self._trajectory.displacements(slice(first, first + self._block_of))
+                self._block = self._trajectory.displacements(slice(first, first + self._frames_per_block))
             except StorageError as error:
                 raise AnalysisError(str(error)) from error
-            self._first = first
+            self._first_in_block = first
         return np.asarray(self._trajectory.reference_positions + self._block[frame - first])
 
     def cell(self, frame: int) -> FloatArray:

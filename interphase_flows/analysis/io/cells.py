@@ -1,4 +1,4 @@
-"""Cells from frame to frame: what may change, what may not, and another setting of the same lattice."""
+"""Check the cells of consecutive frames, and undo changes of the lattice setting (LAMMPS' `flip`)."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.exceptions import AnalysisError
 
 LARGEST_STRAIN = 0.1
-"""Change of a lattice vector between two frames, as a share of the lattice, beyond which it is no strain."""
+"""Largest strain between two frames; a larger change is not a strain of the same cell."""
 
 
-class CellTrack:
-    """Follows the cell of a trajectory from its first frame to its last.
+class CellTracker:
+    """Cells of a trajectory, added frame by frame.
 
-    Codes turn a very skewed cell into a less skewed one of the same lattice (LAMMPS: `flip yes`): its vectors are
-    then sums of the old ones. Such a frame is told in the first frame's setting, and `repairs` says so.
+    Codes replace a very skewed cell by a less skewed one of the same lattice (LAMMPS: `flip yes`), whose vectors are
+    sums of the old ones. Cells of such frames are converted to the setting of the first frame, and `repairs` records it.
 
     Parameters
     ----------
     path
         The file, for messages.
     repairs
-        Sentences on what was mended; added to.
+        Sentences on what was repaired; extended in place.
     """
 
     def __init__(self, path: Path, repairs: list[str]) -> None:
@@ -33,8 +33,8 @@ class CellTrack:
         self._last: FloatArray | None = None
         self._changes: list[tuple[int, FloatArray]] = []
 
-    def follow(self, frame: int, cell: NDArray[np.floating]) -> None:
-        """Look at the next frame's cell.
+    def add(self, frame: int, cell: NDArray[np.floating]) -> None:
+        """Compare the cell of the next frame with that of the last one.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class CellTrack:
         Raises
         ------
         AnalysisError
-            There is no cell, or it jumps.
+            There is no cell, or it changes too much.
         """
         if self._last is not None and np.array_equal(self._last, cell):
             return
@@ -54,29 +54,29 @@ class CellTrack:
         try:
             face_distances(new)
         except (AnalysisError, np.linalg.LinAlgError) as error:
-            raise AnalysisError(f"{self._path}: frame {frame} has no cell: {error}") from error
+            raise AnalysisError(f"{self._path}: frame {frame}: no cell: {error}") from error
         if self._last is not None:
             self._compare(frame, new, self._last)
         self._last = new
 
     def _compare(self, frame: int, cell: FloatArray, last: FloatArray) -> None:
         change = cell @ np.linalg.inv(last)
-        whole = np.rint(change)
-        strain = np.abs(change - whole).max()
-        if strain > LARGEST_STRAIN or round(abs(np.linalg.det(whole))) != 1:
+        setting = np.rint(change)
+        strain = np.abs(change - setting).max()
+        if strain > LARGEST_STRAIN or round(abs(np.linalg.det(setting))) != 1:
             raise AnalysisError(
                 f"{self._path}: the cell jumps between frames {frame - 1} and {frame}, from {_lengths(last)} to "
-                f"{_lengths(cell)} Å: a supercell, another run, or frames too far apart; split the file there"
+                f"{_lengths(cell)} Å: a supercell, another run, or frames too far apart. Hint: split the file there."
             )
-        if not np.array_equal(whole, np.eye(3)):
+        if not np.array_equal(setting, np.eye(3)):
             before = self._changes[-1][1] if self._changes else np.eye(3)
-            self._changes.append((frame, whole @ before))
+            self._changes.append((frame, setting @ before))
             self._repairs.append(
-                f"from frame {frame} on, the file has other vectors of the same lattice; told in those of frame 0"
+                f"from frame {frame} on, the file uses other vectors of the same lattice; converted to those of frame 0"
             )
 
     def in_first_setting(self, frame: int, cell: NDArray[np.floating]) -> FloatArray:
-        """Return a frame's cell with vectors that continue those of the first frame, (3, 3)."""
+        """Return the cell of a frame in the setting of the first frame, (3, 3)."""
         for start, change in reversed(self._changes):
             if frame >= start:
                 return np.rint(np.linalg.inv(change)) @ cell

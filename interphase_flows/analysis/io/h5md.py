@@ -1,8 +1,8 @@
-"""H5MD, molecular data in HDF5, read by h5py.
+"""Reader of H5MD (molecular data in HDF5).
 
-Read are ``/particles/<group>`` with ``position``, ``box``, ``species`` and, where they are there, ``image`` and
-``id``. Steps and times may be lists or, as in H5MD 1.1, one number with an offset. Lengths are in the unit that the
-attribute ``unit`` names, else in Å; times without a unit are not believed.
+Reads ``position``, ``box``, ``species`` and, if present, ``image`` and ``id`` of ``/particles/<group>``. Steps and times
+are lists or, as in H5MD 1.1, one number with an offset. Lengths are in the unit of the attribute ``unit``, by default
+Å; times without a unit are ignored.
 https://www.nongnu.org/h5md/h5md.html
 """
 
@@ -14,14 +14,15 @@ import h5py
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTrack
-from interphase_flows.analysis.io.species import number_of, numbers_of_kinds, same_atoms
+from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.species import check_same_atoms, number_of, numbers_of_types
 from interphase_flows.analysis.io.timestamps import (
-    agrees_with_file,
-    increasing,
+    check_times,
+    is_new_frame,
     times_of_frames,
     times_of_steps,
 )
+from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
 ANGSTROM_PER_UNIT = {
@@ -37,52 +38,50 @@ class H5md:
     ----------
     path
         The file.
-    time_step_fs, frame_interval_fs
-        Time of one step, or between two frames, in fs; not needed where the file has times with a unit.
-    elements
-        Chemical symbol of each species; not needed where species are an enumeration of symbols.
+    options
+        A time is required unless the file has times with a unit; ``elements`` unless species are an enumeration of
+        symbols.
 
     Raises
     ------
     AnalysisError
-        What is missing or wrong, with the frame and the mend.
+        An option is missing, or the file is damaged; the message names the frame and a hint.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        time_step_fs: float | None,
-        frame_interval_fs: float | None,
-        elements: Mapping[int, str] | None,
-    ) -> None:
+    time_option: TimeOption | None = None
+
+    @staticmethod
+    def recognises(path: Path, head: bytes) -> bool:
+        """Return whether a file is HDF5."""
+        return head.startswith(b"\x89HDF\r\n\x1a\n")
+
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         self.path = path
         self.repairs: list[str] = []
-        self.cells = CellTrack(path, self.repairs)
+        self.cells = CellTracker(path, self.repairs)
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise AnalysisError(
-                f"{path} cannot be opened as HDF5 ({error}): it is cut short, or still being written; copy it again"
+                f"{path}: cannot be opened as HDF5 ({error}): the file is truncated or still being written. "
+                "Hint: copy it again."
             ) from error
         try:
-            self._open(time_step_fs, frame_interval_fs, elements)
+            self._open(options)
         except (KeyError, OSError, RuntimeError) as error:
             self.close()
-            raise AnalysisError(f"{path} is damaged or no H5MD ({error})") from error
+            raise AnalysisError(f"{path} is damaged or not H5MD ({error})") from error
         except AnalysisError:
             self.close()
             raise
 
-    def _open(
-        self, time_step_fs: float | None, frame_interval_fs: float | None, elements: Mapping[int, str] | None
-    ) -> None:
+    def _open(self, options: ReaderOptions) -> None:
         particles = self._file.get("particles")
         groups = [] if particles is None else [name for name in particles if "position" in particles[name]]
         if len(groups) != 1:
             raise AnalysisError(
-                f"{self.path} has {len(groups)} groups of particles with positions ({', '.join(groups)}); keep one, with "
-                "all atoms, in the file"
+                f"{self.path}: {len(groups)} groups of particles have positions ({', '.join(groups)}). Hint: write one "
+                "group with all atoms."
             )
         group = particles[groups[0]]
         position = group["position"]
@@ -93,43 +92,41 @@ class H5md:
         self._images = group.get("image")
         self.unwrapped_by = None if self._images is None else "the dataset image"
         if "box" not in group or "edges" not in group["box"]:
-            raise AnalysisError(f"{self.path} has no box/edges; profiles and unwrapping need a cell")
+            raise AnalysisError(f"{self.path}: no box/edges; profiles and unwrapping require a cell")
         self._edges: Any = group["box"]["edges"]
         boundary = [
-            _text(word) for word in np.atleast_1d(group["box"].attrs.get("boundary", ["periodic"] * 3))
+            _text(kind) for kind in np.atleast_1d(group["box"].attrs.get("boundary", ["periodic"] * 3))
         ]
-        self.periodic = np.array([word == "periodic" for word in boundary])
-        self._frames = self._follow(self._whole_frames(n_stored), _listed(position, "step", n_stored))
+        self.periodic = np.array([kind == "periodic" for kind in boundary])
+        self._frames = self._scan(self._count_complete(n_stored), _series(position, "step", n_stored))
         if not self._frames:
-            raise AnalysisError(f"{self.path} holds no whole frame: the run stopped before it wrote one")
+            raise AnalysisError(f"{self.path} contains no complete frame. Hint: check the log of the run.")
         if "species" not in group:
-            raise AnalysisError(f"{self.path} has no species, so atoms have no element; write them")
+            raise AnalysisError(f"{self.path}: no species, so the elements are unknown. Hint: write species.")
         self._species = group["species"]
         self._kinds = self._kinds_of(0)
-        self.numbers = self._elements(self._kinds, elements)
+        self.numbers = self._elements(self._kinds, options.elements)
         if len(self.numbers) != n_atoms:
-            raise AnalysisError(
-                f"{self.path} has {n_atoms} positions and {len(self.numbers)} species per frame"
-            )
-        self.time_fs = self._times(position, n_stored, time_step_fs, frame_interval_fs)
+            raise AnalysisError(f"{self.path}: {n_atoms} positions but {len(self.numbers)} species per frame")
+        self.time_fs = self._times(position, n_stored, options.time_step_fs, options.frame_interval_fs)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
         stored, order = self._frames[frame], self._order(frame)
         try:
-            places = np.asarray(self._positions[stored], dtype=float)[order] * self._angstrom
+            positions = np.asarray(self._positions[stored], dtype=float)[order] * self._angstrom
             images = None if self._images is None else np.asarray(_value(self._images, stored))[order]
         except OSError as error:
-            raise AnalysisError(f"{self.path}: frame {frame} cannot be read ({error}): damaged") from error
+            raise AnalysisError(f"{self.path}: frame {frame} is damaged ({error})") from error
         if isinstance(self._species, h5py.Group):
-            same_atoms(
+            check_same_atoms(
                 self._kinds_of(frame),
                 self._kinds,
                 path=self.path,
                 frame=frame,
-                mend="write atoms in one order, or id",
+                hint="write atoms in one order, or with id",
             )
-        return places if images is None else places + images @ self.cell(frame)
+        return positions if images is None else positions + images @ self.cell(frame)
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
@@ -146,53 +143,57 @@ class H5md:
         unit = ANGSTROM_PER_UNIT if "unit" in source.attrs else {"": self._angstrom}
         return np.asarray(vectors * _unit(source, unit, self.path))
 
-    def _whole_frames(self, n_stored: int) -> int:
-        """Return how many frames every dataset has, the last of them not empty."""
+    def _count_complete(self, n_stored: int) -> int:
+        """Return the number of frames that all datasets have, without empty ones at the end."""
         series = [e for e in (self._edges, self._images, self._ids) if isinstance(e, h5py.Group)]
-        n_whole = min([n_stored, *(len(element["value"]) for element in series)])
-        while n_whole > 0:
-            last = np.asarray(self._positions[n_whole - 1])
-            # a dataset grows before it is filled
+        n_complete = min([n_stored, *(len(element["value"]) for element in series)])
+        while n_complete > 0:
+            last = np.asarray(self._positions[n_complete - 1])
+            # HDF5 extends a dataset before it writes the data
             if np.isfinite(last).any() and np.any(last != 0):
                 break
-            n_whole -= 1
-        if n_whole < n_stored:
-            self.repairs.append(
-                f"frame {n_whole} of {n_stored} and those after it are not whole and are left out"
-            )
-        return n_whole
+            n_complete -= 1
+        if n_complete < n_stored:
+            self.repairs.append(f"frames {n_complete} to {n_stored - 1} are incomplete and were left out")
+        return n_complete
 
-    def _follow(self, n_whole: int, steps: FloatArray | None) -> list[int]:
-        """Look at every frame's cell and step; leave out what is there twice."""
+    def _scan(self, n_complete: int, steps: FloatArray | None) -> list[int]:
+        """Read the cell and step of every frame and return the indices without repeated frames."""
         kept: list[int] = []
-        seen: list[float] = []
-        for stored in range(n_whole):
+        earlier: list[float] = []
+        for stored in range(n_complete):
             frame = len(kept)
             if steps is not None:
-                if not increasing(seen, float(steps[stored]), path=self.path, frame=frame, word="the step"):
+                if not is_new_frame(
+                    earlier, float(steps[stored]), path=self.path, frame=frame, name="the step"
+                ):
                     self.repairs.append(
-                        f"a second frame of step {steps[stored]:g}, after frame {frame - 1}, is left out"
+                        f"a repeated frame of step {steps[stored]:g}, after frame {frame - 1}, was left out"
                     )
                     continue
-                seen.append(float(steps[stored]))
-            self.cells.follow(frame, self._cell(stored))
+                earlier.append(float(steps[stored]))
+            self.cells.add(frame, self._cell(stored))
             kept.append(stored)
         return kept
 
     def _times(
         self, position: Any, n_stored: int, time_step_fs: float | None, frame_interval_fs: float | None
     ) -> FloatArray:
-        steps = _listed(position, "step", n_stored)
-        counted = None if steps is None else steps[self._frames].astype(np.int64)
-        times = _listed(position, "time", n_stored)
+        steps = _series(position, "step", n_stored)
+        step_numbers = None if steps is None else steps[self._frames].astype(np.int64)
+        times = _series(position, "time", n_stored)
         if times is not None and "unit" in position["time"].attrs:
-            said = times[self._frames] * _unit(position["time"], FS_PER_UNIT, self.path)
-            agrees_with_file(
-                said, counted, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, path=self.path
+            time_fs = times[self._frames] * _unit(position["time"], FS_PER_UNIT, self.path)
+            check_times(
+                time_fs,
+                step_numbers,
+                time_step_fs=time_step_fs,
+                frame_interval_fs=frame_interval_fs,
+                path=self.path,
             )
-            return np.asarray(said)
-        if counted is not None and frame_interval_fs is None:
-            return times_of_steps(counted, time_step_fs, self.path)
+            return np.asarray(time_fs)
+        if step_numbers is not None and frame_interval_fs is None:
+            return times_of_steps(step_numbers, time_step_fs, self.path)
         return times_of_frames(len(self._frames), frame_interval_fs, self.path)
 
     def _order(self, frame: int) -> IntArray | slice:
@@ -202,7 +203,7 @@ class H5md:
         first = np.asarray(_value(self._ids, self._frames[0]))
         if not np.array_equal(np.sort(ids), np.sort(first)):
             raise AnalysisError(
-                f"{self.path}: frame {frame} has other ids than frame 0; cut the trajectory there"
+                f"{self.path}: frame {frame} has other ids than frame 0. Hint: split the trajectory there."
             )
         return np.argsort(ids)
 
@@ -214,18 +215,18 @@ class H5md:
         data = self._species["value"] if isinstance(self._species, h5py.Group) else self._species
         names = h5py.check_enum_dtype(data.dtype)
         if names is None:
-            return numbers_of_kinds(kinds.astype(np.int64), elements, self.path)
+            return numbers_of_types(kinds.astype(np.int64), elements, self.path)
         numbers = {code: number_of(symbol, self.path) for symbol, code in names.items()}
         return np.array([numbers[int(kind)] for kind in kinds], dtype=np.int64)
 
 
 def _value(element: Any, stored: int) -> Any:
-    """Return a frame of an element that depends on time, or the one value of one that does not."""
+    """Return the value of an H5MD element at a stored frame, or its constant value."""
     return element["value"][stored] if isinstance(element, h5py.Group) else element[()]
 
 
-def _listed(element: Any, name: str, n_frames: int) -> FloatArray | None:
-    """Return steps or times of the stored frames, (n_frames,)."""
+def _series(element: Any, name: str, n_frames: int) -> FloatArray | None:
+    """Return steps or times of the stored frames, (n_frames,), or None if there are none."""
     if name not in element:
         return None
     data = element[name]
@@ -234,8 +235,8 @@ def _listed(element: Any, name: str, n_frames: int) -> FloatArray | None:
     return np.asarray(data[:n_frames], dtype=float)
 
 
-def _text(word: Any) -> str:
-    return word.decode() if isinstance(word, bytes) else str(word)
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _unit(data: Any, factors: Mapping[str, float], path: Path) -> float:
@@ -243,6 +244,6 @@ def _unit(data: Any, factors: Mapping[str, float], path: Path) -> float:
     factor = factors.get(unit.lower())
     if factor is None:
         raise AnalysisError(
-            f"{path}: {data.name} is in the unit {unit!r}; known are {', '.join(name for name in factors if name)}"
+            f"{path}: {data.name} has the unit {unit!r}; supported are {', '.join(name for name in factors if name)}"
         )
     return factor

@@ -1,14 +1,12 @@
-"""LAMMPS dump files in text: `dump custom` and `dump atom`.
+"""Reader of LAMMPS text dumps (`dump custom` and `dump atom`).
 
-Of the columns, ``xu yu zu`` or ``xsu ysu zsu`` are taken first (unwrapped), then ``x`` or ``xs`` with the image flags
-``ix iy iz``, then ``x`` or ``xs`` alone (wrapped). Scaled ones are fractions of the cell. LAMMPS writes atoms in
-whatever order its processors have them: they are sorted by ``id``, which must be there. Boxes are orthogonal,
-triclinic (their BOX BOUNDS enclose the skewed box) or general triclinic (``abc origin``).
+Positions are read from the first available columns: ``xu yu zu`` or ``xsu ysu zsu`` (unwrapped), ``x`` or ``xs`` with the
+image flags ``ix iy iz``, ``x`` or ``xs`` alone (wrapped). Scaled coordinates are fractions of the cell. LAMMPS writes
+atoms in the order of its processors, so they are sorted by the required column ``id``. Boxes are orthogonal, triclinic
+(BOX BOUNDS enclose the skewed box) or general triclinic (``abc origin``).
 https://docs.lammps.org/dump.html, https://docs.lammps.org/Howto_triclinic.html
 """
 
-from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,23 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTrack
-from interphase_flows.analysis.io.species import numbers_of_kinds, numbers_of_symbols
-from interphase_flows.analysis.io.text import LineReader, Place, read_block, table, words
-from interphase_flows.analysis.io.timestamps import agrees_with_file, increasing, times_of_steps
+from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.species import numbers_of_symbols, numbers_of_types
+from interphase_flows.analysis.io.text import (
+    FrameIndex,
+    FrameOffsets,
+    LineReader,
+    number_columns,
+    text_column,
+)
+from interphase_flows.analysis.io.timestamps import check_times, is_new_frame, times_of_steps
+from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
 FS_PER_TIME_UNIT = {"metal": 1000.0, "real": 1.0}
-"""Unit styles with lengths in Å."""
+"""Unit styles whose unit of length is Å."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What stands above the atoms of one frame."""
+    """Header of one frame."""
 
     step: int
     time: float | None
-    """In the file's units, where `dump_modify time yes` was set."""
+    """In the units of the file, with `dump_modify time yes`."""
     n_atoms: int
     cell: FloatArray
     """Å, rows are vectors, (3, 3)."""
@@ -49,58 +54,63 @@ class LammpsDump:
     ----------
     path
         The file.
-    time_step_fs
-        Time of one step in fs; not needed where the dump has ITEM: UNITS and ITEM: TIME.
-    elements
-        Chemical symbol of each atom type; not needed where there is a column ``element``. Given, it counts more
-        than that column, in which LAMMPS writes C unless told otherwise.
+    options
+        ``time_step_fs`` is required unless the dump has ITEM: UNITS and ITEM: TIME; ``elements`` unless it has a column
+        ``element``. If given, ``elements`` takes precedence, because LAMMPS writes C to that column by default.
 
     Raises
     ------
     AnalysisError
-        What is missing or wrong, with the frame and the mend.
+        An option is missing, or the file is damaged; the message names the frame and a hint.
     """
 
-    def __init__(self, path: Path, *, time_step_fs: float | None, elements: Mapping[int, str] | None) -> None:
+    time_option: TimeOption | None = "time_step_fs"
+
+    @staticmethod
+    def recognises(path: Path, head: bytes) -> bool:
+        """Return whether a file begins with an ITEM."""
+        return head.startswith(b"ITEM: ")
+
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         self.path = path
         self.repairs: list[str] = []
-        self.cells = CellTrack(path, self.repairs)
+        self.cells = CellTracker(path, self.repairs)
         self._units: str | None = None
         self._header: Header | None = None
-        self._by_type = elements is not None
-        self._places = tuple(array("q") for _ in Place._fields)
+        self._by_type = options.elements is not None
+        self._index = FrameIndex(path)
         steps, times = self._scan()
-        if self._header is None:
-            raise AnalysisError(f"{path} holds no whole frame: the run stopped before it wrote one")
+        self._index.require_frames()
+        assert self._header is not None  # set with the first frame
         self.periodic = np.array([sides == "pp" for sides in self._header.boundary.split()])
-        self.time_fs = self._times(steps, times, time_step_fs)
+        self.time_fs = self._times(steps, times, options.time_step_fs)
         self._ids: IntArray
         self._kinds: NDArray[np.generic]
         self._ids, self._kinds = self._first_atoms()
         self.numbers = (
             numbers_of_symbols(self._kinds, path)
             if self._kinds.dtype.kind == "U"
-            else numbers_of_kinds(self._kinds, elements, path)
+            else numbers_of_types(self._kinds, options.elements, path)
         )
         self._coordinates: _Coordinates = _coordinates(self._header.columns, path)
         self.unwrapped_by = self._coordinates.unwrapped_by
 
     def positions(self, frame: int) -> FloatArray:
-        """Return positions in Å from the cell's corner, (n_atoms, 3), atoms by ascending id."""
-        found = self._coordinates
-        header, values = self._sorted(frame, (*found.names, *found.images))
-        places = values[:, :3] @ header.cell if found.scaled else values[:, :3] - header.origin
-        return places + values[:, 3:] @ header.cell if found.images else places
+        """Return positions in Å from the origin of the cell, (n_atoms, 3), atoms by ascending id."""
+        columns = self._coordinates
+        header, values = self._sorted(frame, (*columns.names, *columns.images))
+        positions = values[:, :3] @ header.cell if columns.scaled else values[:, :3] - header.origin
+        return positions + values[:, 3:] @ header.cell if columns.images else positions
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         return self._read_header(frame).cell
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: the file is opened for each read."""
 
     def _scan(self) -> tuple[list[float], list[float | None]]:
-        """Find every frame; return its step and its time."""
+        """Index every frame and return the steps and times."""
         steps: list[float] = []
         times: list[float | None] = []
         with self.path.open("rb") as file:
@@ -108,21 +118,20 @@ class LammpsDump:
             while not lines.at_end():
                 frame, start = len(steps), lines.position
                 header = self._parse_header(lines, frame)
-                place = Place(start, lines.position, 0)
+                table = lines.position
                 if header is None or not lines.skip(header.n_atoms):
-                    self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
+                    self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     break
                 self._compare_headers(header, frame)
-                if not increasing(steps, header.step, path=self.path, frame=frame, word="the step"):
+                if not is_new_frame(steps, header.step, path=self.path, frame=frame, name="the step"):
                     self.repairs.append(
-                        f"a second frame of step {header.step}, after frame {frame - 1}, is left out"
+                        f"a repeated frame of step {header.step}, after frame {frame - 1}, was left out"
                     )
                     continue
-                self.cells.follow(frame, header.cell)
+                self.cells.add(frame, header.cell)
                 steps.append(header.step)
                 times.append(header.time)
-                for kept, value in zip(self._places, place._replace(end=lines.position), strict=True):
-                    kept.append(value)
+                self._index.append(FrameOffsets(start, table, lines.position))
         return steps, times
 
     def _compare_headers(self, header: Header, frame: int) -> None:
@@ -130,22 +139,23 @@ class LammpsDump:
             self._header = header
         if header.n_atoms != self._header.n_atoms:
             raise AnalysisError(
-                f"{self.path}: frame {frame} (step {header.step}) holds {header.n_atoms} atoms and frame 0 "
-                f"{self._header.n_atoms}; atoms were lost or the dump's group changes: cut the trajectory there"
+                f"{self.path}: frame {frame} (step {header.step}) has {header.n_atoms} atoms, frame 0 has "
+                f"{self._header.n_atoms}: atoms were lost, or the group of the dump changes. Hint: split the trajectory "
+                "there."
             )
         if (header.columns, header.boundary) != (self._header.columns, self._header.boundary):
             raise AnalysisError(
-                f"{self.path}: frame {frame} has other columns or boundaries than frame 0; split the file there"
+                f"{self.path}: frame {frame} has other columns or boundaries than frame 0. Hint: split the file there."
             )
 
     def _parse_header(self, lines: LineReader, frame: int) -> Header | None:
-        """Read the items above the atoms; None where the file ends."""
+        """Read the items above the atoms; return None if the file ends before them."""
         found: dict[str, list[str]] = {}
         while (title := lines.line()) is not None:
             if not title.startswith("ITEM: "):
                 raise AnalysisError(
-                    f"{self.path}: frame {frame} begins with {title[:40]!r} where ITEM: TIMESTEP belongs: the frame "
-                    f"before it has lines missing or too many; leave frame {max(frame - 1, 0)} out of the file"
+                    f"{self.path}: frame {frame} begins with {title[:40]!r} instead of ITEM: TIMESTEP: the frame before "
+                    f"it has missing or extra lines. Hint: remove frame {max(frame - 1, 0)} from the file."
                 )
             name = title.removeprefix("ITEM: ")
             if name.startswith("ATOMS"):
@@ -158,8 +168,8 @@ class LammpsDump:
                 self._units = found[name][0].strip()
                 if self._units not in FS_PER_TIME_UNIT:
                     raise AnalysisError(
-                        f"{self.path} is in LAMMPS' units {self._units!r}; lengths must be in Å: convert it to metal "
-                        "or real"
+                        f"{self.path}: LAMMPS units {self._units!r} are not supported; lengths must be in Å. "
+                        "Hint: convert the file to metal or real units."
                     )
         return None
 
@@ -179,72 +189,76 @@ class LammpsDump:
             )
         except (StopIteration, KeyError, ValueError, IndexError) as error:
             raise AnalysisError(
-                f"{self.path}: the header of frame {frame} is not LAMMPS' ({error!r}): lines are missing "
-                "here or in the frame before; leave that frame out of the file"
+                f"{self.path}: the header of frame {frame} cannot be parsed ({error!r}): lines are missing here or in "
+                "the frame before. Hint: remove that frame from the file."
             ) from error
 
     def _times(self, steps: list[float], times: list[float | None], time_step_fs: float | None) -> FloatArray:
-        counted = np.array(steps, dtype=np.int64)
+        step_numbers = np.array(steps, dtype=np.int64)
         if self._units is None or None in times:
-            return times_of_steps(counted, time_step_fs, self.path)
-        said = np.array(times, dtype=float) * FS_PER_TIME_UNIT[self._units]
-        agrees_with_file(said, counted, time_step_fs=time_step_fs, frame_interval_fs=None, path=self.path)
-        return said
+            return times_of_steps(step_numbers, time_step_fs, self.path)
+        time_fs = np.array(times, dtype=float) * FS_PER_TIME_UNIT[self._units]
+        check_times(time_fs, step_numbers, time_step_fs=time_step_fs, frame_interval_fs=None, path=self.path)
+        return time_fs
 
     def _read_header(self, frame: int) -> Header:
         with self.path.open("rb") as file:
-            file.seek(self._places[0][frame])
+            file.seek(self._index[frame].header)
             header = self._parse_header(LineReader(file), frame)
         if header is None:
-            raise AnalysisError(f"{self.path} has become shorter since it was opened; open it again")
+            raise AnalysisError(f"{self.path} was truncated after it was opened. Hint: open it again.")
         return header
 
     def _read(self, frame: int, names: tuple[str, ...]) -> tuple[Header, FloatArray, NDArray[np.generic]]:
-        """Return a frame's header, its ids and columns as they stand, (n_atoms, 1 + n), and its atoms' kinds."""
+        """Return the header of a frame, its ids and columns in file order, (n_atoms, 1 + n), and types or elements."""
         header = self._read_header(frame)
-        block = read_block(self.path, self._places[1][frame], self._places[2][frame])
-        place = {name: k for k, name in enumerate(header.columns)}
+        block = self._index.table(frame)
+        column = {name: k for k, name in enumerate(header.columns)}
         n_atoms = header.n_atoms
-        if "id" not in place:
+        if "id" not in column:
             raise AnalysisError(
-                f"{self.path} has no column id, and LAMMPS writes atoms in another order in every frame; dump with id"
+                f"{self.path}: no column id, without which the order of the atoms is unknown. Hint: dump with id."
             )
-        by_name = "element" in place and not (self._by_type and "type" in place)
+        by_name = "element" in column and not (self._by_type and "type" in column)
         if by_name:
-            kinds: NDArray[np.generic] = words(block, n_atoms, place["element"], path=self.path, frame=frame)
+            kinds: NDArray[np.generic] = text_column(
+                block, n_atoms, column["element"], path=self.path, frame=frame
+            )
             wanted = ("id", *names)
-        elif "type" in place:
+        elif "type" in column:
             kinds, wanted = np.empty(0), ("id", *names, "type")
         else:
             raise AnalysisError(
-                f"{self.path} has neither a column type nor a column element; dump one of them"
+                f"{self.path}: neither a column type nor a column element. Hint: dump one of them."
             )
-        values = table(block, n_atoms, [place[name] for name in wanted], path=self.path, frame=frame)
+        values = number_columns(
+            block, n_atoms, [column[name] for name in wanted], path=self.path, frame=frame
+        )
         if not by_name:
             values, kinds = values[:, :-1], values[:, -1].astype(np.int64)
         return header, values, kinds
 
     def _first_atoms(self) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
-        """Return ids, ascending, and what tells the kind of each atom."""
+        """Return the ids, ascending, and the type or element of each atom."""
         _, values, kinds = self._read(0, ())
         order = np.argsort(values[:, 0])
         return values[order, 0].astype(np.int64), kinds[order]
 
     def _sorted(self, frame: int, names: tuple[str, ...]) -> tuple[Header, FloatArray]:
-        """Return a frame's header and columns, atoms by ascending id and compared with those of frame 0."""
+        """Return the header and columns of a frame, with its atoms sorted by id and compared with frame 0."""
         header, values, kinds = self._read(frame, names)
         order = np.argsort(values[:, 0])
         values, kinds = values[order], kinds[order]
         if not np.array_equal(values[:, 0], self._ids):
             raise AnalysisError(
-                f"{self.path}: frame {frame} has other ids than frame 0, so atoms were lost and others came; cut the "
-                "trajectory there"
+                f"{self.path}: frame {frame} has other ids than frame 0: atoms were lost and others added. Hint: split "
+                "the trajectory there."
             )
         if not np.array_equal(kinds, self._kinds):
             atom = int(np.flatnonzero(kinds != self._kinds)[0])
             raise AnalysisError(
-                f"{self.path}: the atom with id {self._ids[atom]} is of kind {kinds[atom]} in frame {frame} and of "
-                f"kind {self._kinds[atom]} in frame 0; atoms may not change their element"
+                f"{self.path}: frame {frame}: the atom with id {self._ids[atom]} has type {kinds[atom]}, in frame 0 "
+                f"{self._kinds[atom]}; atoms must not change their element"
             )
         return header, values[:, 1:]
 
@@ -258,7 +272,7 @@ class _Coordinates:
 
 
 def _coordinates(columns: tuple[str, ...], path: Path) -> _Coordinates:
-    """Choose the columns that say most."""
+    """Choose the columns with the most information."""
     images = ("ix", "iy", "iz") if {"ix", "iy", "iz"} <= set(columns) else ()
     for suffix, scaled, unwrapped in (
         ("u", False, True),
@@ -272,7 +286,7 @@ def _coordinates(columns: tuple[str, ...], path: Path) -> _Coordinates:
                 return _Coordinates(names, scaled, (), f"the columns {' '.join(names)}")
             return _Coordinates(names, scaled, images, "the image flags ix iy iz" if images else None)
     raise AnalysisError(
-        f"{path} has the columns {' '.join(columns)}: none of x y z, xs ys zs, xu yu zu, xsu ysu zsu is whole; dump one"
+        f"{path}: no positions in the columns {' '.join(columns)}. Hint: dump x y z, xs ys zs, xu yu zu or xsu ysu zsu."
     )
 
 
@@ -292,10 +306,10 @@ def _box(title: str, numbers: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _boundary(title: str, path: Path) -> str:
-    sides = [word for word in title.split() if len(word) == 2 and set(word) <= set("pfsm")]
-    if any(set(word) & set("sm") for word in sides):
+    sides = [item for item in title.split() if len(item) == 2 and set(item) <= set("pfsm")]
+    if any(set(side) & set("sm") for side in sides):
         raise AnalysisError(
-            f"{path} has a shrink-wrapped box ({' '.join(sides)}), whose faces follow the atoms, so heights in it have "
-            "no fixed origin; write it again (rerun) with fixed faces: boundary p p f"
+            f"{path}: the box is shrink-wrapped ({' '.join(sides)}): its faces follow the atoms, so heights have no "
+            "fixed origin. Hint: rerun with fixed faces (boundary p p f)."
         )
     return " ".join(sides) if len(sides) == 3 else "pp pp pp"

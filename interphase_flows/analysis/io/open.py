@@ -1,6 +1,7 @@
-"""One way to open a trajectory of any known format, told by its content and not by its name."""
+"""Open a trajectory of any supported format, recognised by its content."""
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from interphase_flows.analysis.io.ase_traj import AseTraj
@@ -8,14 +9,18 @@ from interphase_flows.analysis.io.campaign_run import CampaignRun
 from interphase_flows.analysis.io.extxyz import Extxyz
 from interphase_flows.analysis.io.h5md import H5md
 from interphase_flows.analysis.io.lammps_dump import LammpsDump
-from interphase_flows.analysis.io.trajectory_file import RawFrames, TrajectoryFile
-from interphase_flows.analysis.io.xdatcar import TITLE, Xdatcar
+from interphase_flows.analysis.io.trajectory_file import Reader, ReaderOptions, TrajectoryFile
+from interphase_flows.analysis.io.xdatcar import Xdatcar
 from interphase_flows.exceptions import AnalysisError
 
-KNOWN = "LAMMPS text dump, XDATCAR, extended XYZ, ASE .traj, H5MD, and this package's own .zarr.zip"
+READERS: tuple[type[Reader], ...] = (CampaignRun, H5md, AseTraj, LammpsDump, Xdatcar, Extxyz)
+"""Readers in the order in which they are tried."""
+ENTRY_POINT_GROUP = "interphase_flows.trajectory_readers"
+"""Entry points of other distributions; their readers are tried after `READERS`."""
+SUPPORTED = "LAMMPS text dump, XDATCAR, extended XYZ, ASE .traj, H5MD, .zarr.zip of this package"
 HEAD_BYTES = 1 << 16
-COUNTS_STEPS = "time_step_fs"
-LISTS_FRAMES = "frame_interval_fs"
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+COMMAND_LINE_OPTIONS = {"time_step_fs": "--time-step-fs", "frame_interval_fs": "--frame-interval-fs"}
 
 
 def open_trajectory(
@@ -31,27 +36,32 @@ def open_trajectory(
     Parameters
     ----------
     path
-        The file. Its content tells the format: LAMMPS text dump, XDATCAR, extended XYZ, ASE .traj, H5MD, or a
-        trajectory of this package, packed or as a folder.
+        LAMMPS text dump, XDATCAR, extended XYZ, ASE .traj, H5MD, or a trajectory of this package, packed or as a
+        folder. The format is recognised by the content.
     time_step_fs
-        Time of one step in fs, for formats that count steps: LAMMPS, H5MD without times.
+        Time step in fs, for formats that count steps: LAMMPS, H5MD without times.
     frame_interval_fs
-        Time between two frames in fs, for formats that only list frames: XDATCAR (POTIM times NBLOCK), and
-        extended XYZ or .traj without ``time_fs``.
+        Time between two frames in fs, for formats without steps: XDATCAR (POTIM times NBLOCK), and extended XYZ or
+        .traj without ``time_fs``.
     elements
-        Chemical symbol of each type of atom, for LAMMPS without a column ``element`` and H5MD with numbered species.
+        Chemical symbol of each atom type, for LAMMPS without a column ``element`` and H5MD with numbered species.
     wrapped
-        Whether atoms are put back into the cell, where the format does not say. By default steps are taken to be
-        shorter than half a cell, which is right for both; False leaves longer steps alone.
+        Whether positions are wrapped into the cell, where the format does not state it. By default steps are assumed
+        to be shorter than half a cell, which is right for both; False leaves longer steps unchanged.
 
     Raises
     ------
     AnalysisError
-        There is no such file, its format is not known, something it needs was not given, or it is damaged beyond
-        the repairs that `TrajectoryFile.repairs` tells of.
+        The file does not exist, has an unknown format, is damaged beyond the repairs in `TrajectoryFile.repairs`, or
+        requires an option that was not given.
     """
     path = Path(path)
-    raw = _open(path, time_step_fs, frame_interval_fs, elements)
+    if not path.exists():
+        raise AnalysisError(f"{path}: no such trajectory. Hint: check the path.")
+    options = ReaderOptions(time_step_fs, frame_interval_fs, elements)
+    reader = _reader_of(path)
+    _check_time_options(reader, options, path)
+    raw = reader(path, options)
     try:
         return TrajectoryFile(raw, wrapped=wrapped)
     except AnalysisError:
@@ -59,43 +69,34 @@ def open_trajectory(
         raise
 
 
-def _open(
-    path: Path,
-    time_step_fs: float | None,
-    frame_interval_fs: float | None,
-    elements: Mapping[int, str] | None,
-) -> RawFrames:
-    if not path.exists():
-        raise AnalysisError(f"there is no trajectory {path}; check the path")
-    if path.is_dir():
-        return CampaignRun(path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs)
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if not head:
-        raise AnalysisError(f"{path} is empty: the run wrote nothing, or it was not copied; look at its log")
-    if head.startswith(b"PK\x03\x04"):
-        return CampaignRun(path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs)
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return H5md(path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, elements=elements)
-    if head.startswith(b"- of Ulm"):
-        _refuse(COUNTS_STEPS, time_step_fs, LISTS_FRAMES, path)
-        return AseTraj(path, frame_interval_fs=frame_interval_fs)
-    lines = head.decode("utf-8", "replace").splitlines()
-    if lines[0].startswith("ITEM: "):
-        _refuse(LISTS_FRAMES, frame_interval_fs, COUNTS_STEPS, path)
-        return LammpsDump(path, time_step_fs=time_step_fs, elements=elements)
-    if path.name.upper().startswith("XDATCAR") or any(line.lower().startswith(TITLE) for line in lines[:12]):
-        _refuse(COUNTS_STEPS, time_step_fs, LISTS_FRAMES, path)
-        return Xdatcar(path, frame_interval_fs=frame_interval_fs)
-    if lines[0].strip().isdigit() and len(lines) > 1:
-        _refuse(COUNTS_STEPS, time_step_fs, LISTS_FRAMES, path)
-        return Extxyz(path, frame_interval_fs=frame_interval_fs)
-    packed = head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-    mend = "unpack it first" if packed else f"convert it to one of: {KNOWN}"
-    raise AnalysisError(f"{path} is of no known format (it begins with {head[:20]!r}); {mend}")
+def _reader_of(path: Path) -> type[Reader]:
+    head = b""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if not head:
+            raise AnalysisError(f"{path} is empty. Hint: check the log of the run, or copy the file again.")
+    for reader in READERS:
+        if reader.recognises(path, head):
+            return reader
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        loaded: type[Reader] = entry_point.load()
+        if loaded.recognises(path, head):
+            return loaded
+    hint = "decompress it" if head.startswith(COMPRESSED) else f"convert it to one of: {SUPPORTED}"
+    raise AnalysisError(f"{path}: unknown format (first bytes {head[:20]!r}). Hint: {hint}.")
 
 
-def _refuse(name: str, value: float | None, wanted: str, path: Path) -> None:
+def _check_time_options(reader: type[Reader], options: ReaderOptions, path: Path) -> None:
+    """Raise AnalysisError if an option of time was given that the format does not accept."""
+    accepted = reader.time_option
+    if accepted is None:
+        return
+    rejected = "frame_interval_fs" if accepted == "time_step_fs" else "time_step_fs"
+    value = getattr(options, rejected)
     if value is not None:
-        what = "counts steps" if wanted == COUNTS_STEPS else "lists frames without their steps"
-        raise AnalysisError(f"{path} {what}, so {name} = {value} says nothing of it; pass {wanted} instead")
+        reason = "counts steps" if accepted == "time_step_fs" else "has no steps"
+        raise AnalysisError(
+            f"{path}: {rejected} = {value} does not apply: the format {reason}. "
+            f"Hint: pass {accepted} ({COMMAND_LINE_OPTIONS[accepted]}) instead."
+        )

@@ -1,6 +1,7 @@
-"""Large text files: their lines, passed over by the million, and their tables of numbers."""
+"""Large text files: skip lines fast, index frames by byte offset, parse tables of numbers."""
 
 import io
+from array import array
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,18 +14,47 @@ from interphase_flows.exceptions import AnalysisError
 BLOCK_BYTES = 1 << 18
 
 
-class Place(NamedTuple):
-    """Where a frame is in its file, in bytes."""
+class FrameOffsets(NamedTuple):
+    """Byte offsets of a frame in its file."""
 
     header: int
     table: int
-    """First byte of the atoms' lines."""
+    """First byte of the lines of the atoms."""
     end: int
-    """Byte after the last of them."""
+    """One past the last byte of these lines."""
+
+
+class FrameIndex:
+    """Byte offsets of all frames of a text file, 24 bytes per frame."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._columns = tuple(array("q") for _ in FrameOffsets._fields)
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    def __getitem__(self, frame: int) -> FrameOffsets:
+        return FrameOffsets(*(column[frame] for column in self._columns))
+
+    def append(self, offsets: FrameOffsets) -> None:
+        """Add the next frame."""
+        for column, value in zip(self._columns, offsets, strict=True):
+            column.append(value)
+
+    def table(self, frame: int) -> bytes:
+        """Return the lines of the atoms of a frame."""
+        offsets = self[frame]
+        return read_block(self._path, offsets.table, offsets.end)
+
+    def require_frames(self) -> None:
+        """Raise AnalysisError if there is no frame."""
+        if not len(self):
+            raise AnalysisError(f"{self._path} contains no complete frame. Hint: check the log of the run.")
 
 
 class LineReader:
-    """Lines of a file one by one, or passed over many at a time without being looked at.
+    """Read single lines of a file, or skip many lines at a time.
 
     Parameters
     ----------
@@ -37,11 +67,11 @@ class LineReader:
 
     @property
     def position(self) -> int:
-        """Byte at which the next line begins."""
+        """Byte offset of the next line."""
         return self._file.tell()
 
     def at_end(self) -> bool:
-        """Return whether nothing but white space follows."""
+        """Return whether only white space follows."""
         start = self._file.tell()
         block = self._file.read(64)
         while block and not block.strip():
@@ -50,12 +80,12 @@ class LineReader:
         return not block
 
     def line(self) -> str | None:
-        """Return the next line without its end, or None if there is no whole one."""
+        """Return the next line without its end, or None if no complete line follows."""
         raw = self._file.readline()
         return raw.decode("utf-8", "replace").rstrip("\r\n") if raw.endswith(b"\n") else None
 
     def skip(self, n_lines: int) -> bool:
-        """Pass over lines; return whether there were that many whole ones."""
+        """Skip lines; return False if fewer complete lines follow."""
         while n_lines > 0:
             start = self._file.tell()
             block = self._file.read(BLOCK_BYTES)
@@ -71,35 +101,32 @@ class LineReader:
 
 
 def read_block(path: Path, start: int, end: int) -> bytes:
-    """Return the bytes of a file from `start` to before `end`."""
+    """Return the bytes of a file from `start` up to `end`."""
     with path.open("rb") as file:
         file.seek(start)
         return file.read(end - start)
 
 
-def table(block: bytes, n_rows: int, columns: list[int], *, path: Path, frame: int) -> FloatArray:
+def number_columns(block: bytes, n_rows: int, columns: list[int], *, path: Path, frame: int) -> FloatArray:
     """Return columns of a table of numbers, (n_rows, n_columns).
 
     Raises
     ------
     AnalysisError
-        There are fewer rows or columns, or something is no number.
+        There are fewer rows or columns, or a value is not a number.
     """
     try:
         values = np.loadtxt(io.BytesIO(block), usecols=columns, comments=None, ndmin=2, max_rows=n_rows)
     except ValueError as error:
         raise AnalysisError(
-            f"{path}: frame {frame} holds what is no number ({error}): the file is damaged there, or a number "
-            "did not fit into its columns; leave the frame out of the file or write it again"
+            f"{path}: frame {frame}: a value is not a number ({error}): the file is damaged, or a number overflowed "
+            "its column. Hint: remove the frame from the file or write it again."
         ) from error
-    if len(values) != n_rows:
-        raise AnalysisError(
-            f"{path}: frame {frame} holds {len(values)} of {n_rows} atoms; leave it out of the file"
-        )
+    _check_rows(len(values), n_rows, path, frame)
     return values
 
 
-def words(block: bytes, n_rows: int, column: int, *, path: Path, frame: int) -> NDArray[np.str_]:
+def text_column(block: bytes, n_rows: int, column: int, *, path: Path, frame: int) -> NDArray[np.str_]:
     """Return one column of a table as text, (n_rows,).
 
     Raises
@@ -108,11 +135,17 @@ def words(block: bytes, n_rows: int, column: int, *, path: Path, frame: int) -> 
         There are fewer rows or columns.
     """
     try:
-        found = np.loadtxt(
+        values = np.loadtxt(
             io.BytesIO(block), usecols=[column], comments=None, ndmin=1, max_rows=n_rows, dtype="U16"
         )
     except ValueError as error:
-        raise AnalysisError(f"{path}: frame {frame} has a line that is too short ({error})") from error
-    if len(found) != n_rows:
-        raise AnalysisError(f"{path}: frame {frame} holds {len(found)} of {n_rows} atoms")
-    return found
+        raise AnalysisError(f"{path}: frame {frame}: a line has too few columns ({error})") from error
+    _check_rows(len(values), n_rows, path, frame)
+    return values
+
+
+def _check_rows(n_found: int, n_rows: int, path: Path, frame: int) -> None:
+    if n_found != n_rows:
+        raise AnalysisError(
+            f"{path}: frame {frame}: {n_found} of {n_rows} atoms found. Hint: remove the frame from the file."
+        )

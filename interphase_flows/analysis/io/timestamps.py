@@ -1,4 +1,4 @@
-"""When each frame was: steps times a time step, or what the file says."""
+"""Times of frames: from step numbers and a time step, from a constant interval, or from the file."""
 
 from pathlib import Path
 
@@ -8,27 +8,28 @@ from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
 SHORTEST_STEP_FS, LONGEST_STEP_FS = 0.01, 20.0
-"""Between these a step of molecular dynamics is believed: a step in ps given as fs is not."""
+"""Plausible time steps of molecular dynamics; a step in ps given as fs is outside this range."""
 RELATIVE_TOLERANCE = 1e-3
 
 
 def times_of_steps(steps: IntArray, time_step_fs: float | None, path: Path) -> FloatArray:
-    """Return the time of each frame in fs from the number of its step.
+    """Return the time of each frame in fs from its step number.
 
     Raises
     ------
     AnalysisError
-        The time step is missing, or none of molecular dynamics.
+        The time step is missing or implausible.
     """
     if time_step_fs is None:
         raise AnalysisError(
-            f"{path} counts steps and does not say how long one is; pass time_step_fs, in fs (LAMMPS' metal units "
-            "count in ps: timestep 0.001 is time_step_fs=1.0)"
+            f"{path}: the file counts steps and has no time step. Hint: pass time_step_fs (--time-step-fs), in fs; "
+            "LAMMPS' metal units count in ps, so that `timestep 0.001` is 1.0 fs."
         )
     if not SHORTEST_STEP_FS <= time_step_fs <= LONGEST_STEP_FS:
         raise AnalysisError(
-            f"{path}: time_step_fs = {time_step_fs} is no step of molecular dynamics; give the time of one step in "
-            "fs, not in ps, and not the time between two frames"
+            f"{path}: time_step_fs = {time_step_fs} is not a time step of molecular dynamics "
+            f"({SHORTEST_STEP_FS} to {LONGEST_STEP_FS:g} fs). Hint: give the time of one step in fs, not in ps, and not "
+            "the time between two frames."
         )
     return np.asarray(steps * float(time_step_fs), dtype=float)
 
@@ -43,35 +44,35 @@ def times_of_frames(n_frames: int, frame_interval_fs: float | None, path: Path) 
     """
     if frame_interval_fs is None:
         raise AnalysisError(
-            f"{path} does not say when its frames were; pass frame_interval_fs, the time between two frames in fs "
-            "(VASP: POTIM times NBLOCK)"
+            f"{path}: the file contains no times. Hint: pass frame_interval_fs (--frame-interval-fs), the time between "
+            "two frames in fs (VASP: POTIM times NBLOCK)."
         )
     if not frame_interval_fs >= SHORTEST_STEP_FS or not np.isfinite(frame_interval_fs):
         raise AnalysisError(
-            f"{path}: frame_interval_fs = {frame_interval_fs} is no time between frames; give it in fs"
+            f"{path}: frame_interval_fs = {frame_interval_fs} is not a time between frames. Hint: give it in fs."
         )
     return np.arange(n_frames, dtype=np.float64) * float(frame_interval_fs)
 
 
-def increasing(steps: list[float], new: float, *, path: Path, frame: int, word: str) -> bool:
-    """Return whether a frame is new: False for one that repeats the step of the last, as restarts write.
+def is_new_frame(earlier: list[float], value: float, *, path: Path, frame: int, name: str) -> bool:
+    """Return False if a frame repeats the step or time of the last one, as restarts write it.
 
     Raises
     ------
     AnalysisError
-        Time goes back.
+        The step or time decreases.
     """
-    if not steps or new > steps[-1]:
+    if not earlier or value > earlier[-1]:
         return True
-    if new == steps[-1]:
+    if value == earlier[-1]:
         return False
     raise AnalysisError(
-        f"{path}: {word} goes back from {steps[-1]:g} to {new:g} at frame {frame}: two runs in one file, or one that "
-        "was repeated from an older restart; split the file there and leave out what is there twice"
+        f"{path}: frame {frame}: {name} decreases from {earlier[-1]:g} to {value:g}: two runs in one file, or a restart "
+        "from an earlier step. Hint: split the file there and remove repeated frames."
     )
 
 
-def agrees_with_file(
+def check_times(
     time_fs: FloatArray,
     steps: IntArray | None,
     *,
@@ -79,25 +80,27 @@ def agrees_with_file(
     frame_interval_fs: float | None,
     path: Path,
 ) -> None:
-    """Compare what the caller says of time with what the file says.
+    """Compare the options of time with the times in the file.
 
     Raises
     ------
     AnalysisError
-        They differ, or the file cannot be asked.
+        They differ, or the file has no steps to compare with.
     """
     if time_step_fs is not None and steps is None:
         raise AnalysisError(
-            f"{path} has times and no steps, so time_step_fs = {time_step_fs} says nothing; leave it out"
+            f"{path}: time_step_fs = {time_step_fs} does not apply: the file has times but no steps. "
+            "Hint: leave time_step_fs (--time-step-fs) out."
         )
-    for name, said, units in (
+    for name, given, intervals in (
         ("time_step_fs", time_step_fs, None if steps is None else np.diff(steps)),
         ("frame_interval_fs", frame_interval_fs, np.ones(len(time_fs) - 1)),
     ):
-        if said is None or units is None or len(time_fs) < 2:
+        if given is None or intervals is None or len(time_fs) < 2:
             continue
-        found = float(np.median(np.diff(time_fs) / np.maximum(units, 1)))
-        if abs(found - said) > RELATIVE_TOLERANCE * abs(found):
+        stored = float(np.median(np.diff(time_fs) / np.maximum(intervals, 1)))
+        if abs(stored - given) > RELATIVE_TOLERANCE * abs(stored):
             raise AnalysisError(
-                f"{path} itself says {found:g} fs where {name} = {said:g}; leave {name} out, or mend the file"
+                f"{path}: {name} = {given:g} contradicts the file, which states {stored:g} fs. "
+                f"Hint: leave {name} out, or correct the file."
             )

@@ -1,10 +1,10 @@
-"""Running coordinates of atoms that a file puts back into the cell.
+"""Unwrap positions by minimum-image steps in fractional coordinates.
 
-Between consecutive frames every atom takes the step with the smallest fractional coordinates along each periodic
-vector; the whole cells left out are counted and added. In fractional coordinates this is right in any triclinic
-cell, however skewed, as long as no atom moves half a cell between two frames; and it leaves input that is not
-wrapped as it is. In cells that change, atoms keep their count of cells, as LAMMPS' image flags do; on diffusion in
-fluctuating cells over many cell lengths see von Bülow, Bullerjahn and Hummer, J. Chem. Phys. 153, 021101 (2020).
+Between consecutive frames every atom takes the shortest step along each periodic vector; image flags count the cells
+that it crossed. In fractional coordinates this is right in any triclinic cell, however skewed, as long as no atom moves
+half a cell between two frames, and it leaves unwrapped input unchanged. In cells that change, atoms keep their image
+flags, as in LAMMPS; on diffusion over many cell lengths in fluctuating cells see von Bülow, Bullerjahn and Hummer,
+J. Chem. Phys. 153, 021101 (2020).
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from interphase_flows.analysis.geometry.neighbours import fractional
 from interphase_flows.exceptions import AnalysisError
 
 LARGEST_STEP = 0.45
-"""Share of the cell an atom may move between two frames: near one half its way cannot be told."""
+"""Largest step between two frames in fractions of the cell; near one half the direction is ambiguous."""
 N_KEYFRAMES = 16
 
 
 class Unwrapper:
-    """Unwraps frames in order; a few counts of cells are kept so that going back does not begin at frame 0.
+    """Unwrap frames in order; image flags of some frames are kept so that going back does not start at frame 0.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Unwrapper:
     n_frames
         Number of frames.
     periodic
-        Along which vectors atoms are wrapped, (3,).
+        Whether positions are wrapped along a, b, c, (3,).
     read
-        Returns positions in Å, (n_atoms, 3), and the cell, (3, 3), of a frame.
+        Return positions in Å, (n_atoms, 3), and the cell, (3, 3), of a frame.
     """
 
     def __init__(
@@ -59,16 +59,16 @@ class Unwrapper:
         Raises
         ------
         AnalysisError
-            On the way there, an atom moves about half a cell between two frames.
+            In this or an earlier frame an atom moves about half a cell.
         """
-        self._go_to_start_for(frame)
+        self._rewind_to(frame)
         if self._frame == frame:
             positions, cell = self._read(frame)
         while self._frame < frame:
             positions, cell = self._step()
         return positions + self._images @ cell if self._images.any() else positions
 
-    def _go_to_start_for(self, frame: int) -> None:
+    def _rewind_to(self, frame: int) -> None:
         known = max((k for k in self._keyframes if k <= frame), default=-1)
         if known <= self._frame <= frame:
             return
@@ -79,28 +79,28 @@ class Unwrapper:
         self._frame = known
 
     def _step(self) -> tuple[FloatArray, FloatArray]:
-        """Advance by one frame; return it as the file has it."""
+        """Advance by one frame; return its positions and cell as they are in the file."""
         frame = self._frame + 1
         positions, cell = self._read(frame)
         fractions = fractional(positions, cell)
         images = np.zeros(fractions.shape, dtype=np.int32) if frame == 0 else self._images.copy()
         if frame > 0:
             step = fractions + images - self._fractions
-            whole = np.where(self._periodic, np.rint(step), 0.0)
-            self._refuse_long_steps(frame, step - whole)
-            images -= whole.astype(np.int32)
+            crossed = np.where(self._periodic, np.rint(step), 0.0)
+            self._check_steps(frame, step - crossed)
+            images -= crossed.astype(np.int32)
         self._frame, self._images, self._fractions = frame, images, fractions + images
         if frame % self._stride == 0:
             self._keyframes[frame] = images.copy()
         return positions, cell
 
-    def _refuse_long_steps(self, frame: int, step: FloatArray) -> None:
+    def _check_steps(self, frame: int, step: FloatArray) -> None:
         length = np.where(self._periodic, np.abs(step), 0.0)
         if length.max(initial=0.0) <= LARGEST_STEP:
             return
         atom, axis = np.unravel_index(int(length.argmax()), length.shape)
         raise AnalysisError(
             f"{self._path}: atom {atom} moves {length[atom, axis]:.2f} of the cell along {'abc'[axis]} between frames "
-            f"{frame - 1} and {frame}; from half a cell on its way cannot be told. Write frames more often or with "
-            "image flags; if the file is not wrapped, pass wrapped=False"
+            f"{frame - 1} and {frame}; a step of about half a cell cannot be unwrapped. Hint: write frames more often or "
+            "with image flags; if the file is not wrapped, pass wrapped=False."
         )

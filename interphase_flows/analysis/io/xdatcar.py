@@ -1,19 +1,19 @@
-"""VASP's XDATCAR: fractional coordinates, with the cell once (constant volume) or above every frame.
+"""Reader of VASP's XDATCAR: wrapped fractional coordinates, with the cell once or above every frame.
 
-Coordinates are wrapped. The symbols must be there (VASP 5 and later).
+Requires the line of chemical symbols (VASP 5 and later).
 https://www.vasp.at/wiki/index.php/XDATCAR
 """
 
-from array import array
 from pathlib import Path
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTrack
+from interphase_flows.analysis.io.cells import CellTracker
 from interphase_flows.analysis.io.species import number_of
-from interphase_flows.analysis.io.text import LineReader, Place, read_block, table
+from interphase_flows.analysis.io.text import FrameIndex, FrameOffsets, LineReader, number_columns
 from interphase_flows.analysis.io.timestamps import times_of_frames
+from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
 TITLE = "direct configuration"
@@ -27,100 +27,109 @@ class Xdatcar:
     ----------
     path
         The file.
-    frame_interval_fs
-        Time between two frames in fs: POTIM times NBLOCK.
+    options
+        ``frame_interval_fs`` is required: POTIM times NBLOCK.
 
     Raises
     ------
     AnalysisError
-        What is missing or wrong, with the frame and the mend.
+        An option is missing, or the file is damaged; the message names the frame and a hint.
     """
 
+    time_option: TimeOption | None = "frame_interval_fs"
     unwrapped_by: str | None = None
 
-    def __init__(self, path: Path, *, frame_interval_fs: float | None) -> None:
+    @staticmethod
+    def recognises(path: Path, head: bytes) -> bool:
+        """Return whether a file is named XDATCAR or contains the title of a configuration in its first lines."""
+        lines = head.decode("utf-8", "replace").splitlines()[:12]
+        return path.name.upper().startswith("XDATCAR") or any(
+            line.lower().startswith(TITLE) for line in lines
+        )
+
+    def __init__(self, path: Path, options: ReaderOptions) -> None:
         self.path = path
         self.repairs: list[str] = []
-        self.cells = CellTrack(path, self.repairs)
+        self.cells = CellTracker(path, self.repairs)
         self.periodic = np.ones(3, dtype=bool)
         self._symbols: list[str] = []
         self._counts: list[int] = []
-        self._places = tuple(array("q") for _ in Place._fields)
+        self._index = FrameIndex(path)
         self._scan()
-        n_frames = len(self._places[0])
-        if n_frames == 0:
-            raise AnalysisError(f"{path} holds no whole frame: the run stopped before it wrote one")
+        self._index.require_frames()
         distinct = np.array([number_of(symbol, path) for symbol in self._symbols], dtype=np.int64)
         self.numbers: IntArray = np.repeat(distinct, self._counts)
-        self.time_fs = times_of_frames(n_frames, frame_interval_fs, path)
+        self.time_fs = times_of_frames(len(self._index), options.frame_interval_fs, path)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
-        block = read_block(self.path, self._places[1][frame], self._places[2][frame])
-        return table(block, len(self.numbers), [0, 1, 2], path=self.path, frame=frame) @ self.cell(frame)
+        block = self._index.table(frame)
+        fractions = number_columns(block, len(self.numbers), [0, 1, 2], path=self.path, frame=frame)
+        return fractions @ self.cell(frame)
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         with self.path.open("rb") as file:
-            file.seek(self._places[0][frame])
+            file.seek(self._index[frame].header)
             lines = LineReader(file)
-            return self._cell([str(lines.line()) for _ in range(HEADER_LINES)], frame)
+            return self._cell([str(lines.line()) for _ in range(HEADER_LINES)])
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Do nothing: the file is opened for each read."""
 
     def _scan(self) -> None:
-        """Find every frame, and the header that it belongs to."""
+        """Index every frame with its header."""
         with self.path.open("rb") as file:
             lines = LineReader(file)
             header = 0
             while not lines.at_end():
-                frame, start = len(self._places[0]), lines.position
+                frame, start = len(self._index), lines.position
                 title = lines.line()
                 if title is not None and not title.lower().startswith(TITLE):
                     header = start
                     rest = [lines.line() for _ in range(HEADER_LINES)]
                     title = self._read_header([title, *rest], frame)
-                place = Place(header, lines.position, 0)
+                table = lines.position
                 if title is None or not lines.skip(sum(self._counts)):
-                    self.repairs.append(f"frame {frame}, the last one, is cut short and left out")
+                    self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     return
-                for kept, value in zip(self._places, place._replace(end=lines.position), strict=True):
-                    kept.append(value)
+                self._index.append(FrameOffsets(header, table, lines.position))
 
     def _read_header(self, lines: list[str | None], frame: int) -> str | None:
-        """Compare a header with the first one; return the title below it, None where the file ends."""
-        whole = [line for line in lines if line is not None]
-        if len(whole) < len(lines):
+        """Compare a header with the first one; return the title below it, or None if the file ends before it."""
+        complete = [line for line in lines if line is not None]
+        if len(complete) < len(lines):
             return None
-        title = whole[-1]
+        title = complete[-1]
         try:
-            cell = self._cell(whole, frame)
-            symbols, counts = whole[5].split(), [int(word) for word in whole[6].split()]
+            cell = self._cell(complete)
+            symbols, counts = complete[5].split(), [int(count) for count in complete[6].split()]
         except (ValueError, IndexError) as error:
             raise AnalysisError(
-                f"{self.path}: what stands above frame {frame} is no header of an XDATCAR ({error}): symbols are "
-                "missing (VASP 4 wrote none), or lines of the frame before; mend the header, or leave frame "
-                f"{max(frame - 1, 0)} out of the file"
+                f"{self.path}: the header of frame {frame} cannot be parsed ({error}): the chemical symbols are missing "
+                "(VASP 4 wrote none), or lines of the frame before. Hint: correct the header, or remove frame "
+                f"{max(frame - 1, 0)} from the file."
             ) from error
         if not title.lower().startswith(TITLE) or len(symbols) != len(counts):
             raise AnalysisError(
-                f"{self.path}: the header above frame {frame} is not followed by 'Direct configuration=': lines are "
-                f"missing there or in the frame before; leave frame {max(frame - 1, 0)} out of the file"
+                f"{self.path}: the header of frame {frame} is not followed by 'Direct configuration=': lines are missing "
+                f"there or in the frame before. Hint: remove frame {max(frame - 1, 0)} from the file."
             )
         if self._counts and (symbols, counts) != (self._symbols, self._counts):
             raise AnalysisError(
-                f"{self.path}: frame {frame} holds {_formula(symbols, counts)} and frame 0 "
-                f"{_formula(self._symbols, self._counts)}; atoms may not come, go or change order: split the file there"
+                f"{self.path}: frame {frame} has the atoms {_formula(symbols, counts)}, frame 0 has "
+                f"{_formula(self._symbols, self._counts)}; atoms and their order must be constant. Hint: split the file "
+                "there."
             )
         self._symbols, self._counts = symbols, counts
-        self.cells.follow(frame, cell)
+        self.cells.add(frame, cell)
         return title
 
-    def _cell(self, header: list[str], frame: int) -> FloatArray:
+    @staticmethod
+    def _cell(header: list[str]) -> FloatArray:
         vectors = np.array([line.split()[:3] for line in header[2:5]], dtype=float)
         scale = float(header[1].split()[0])
-        if scale < 0:  # VASP: the volume
+        if scale < 0:  # a negative scale is the volume
             scale = (-scale / abs(np.linalg.det(vectors))) ** (1.0 / 3.0)
         return scale * vectors
 

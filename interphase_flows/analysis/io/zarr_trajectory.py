@@ -1,7 +1,6 @@
-"""Reading trajectories: a folder still being written, or one packed file; frames by number, or in blocks.
+"""Read trajectories of this package: Zarr folders that are still being written, or packed files.
 
-Written by `interphase_flows.md.trajectory_writer`; the fields are in :data:`PER_FRAME` and
-:data:`PER_FRAME_AND_ATOM`.
+`interphase_flows.md.trajectory_writer` writes them. :data:`PER_FRAME` and :data:`PER_FRAME_AND_ATOM` list the fields.
 """
 
 import json
@@ -28,13 +27,13 @@ PER_FRAME: dict[str, tuple[str, tuple[int, ...], float]] = {
     "step": ("int64", (), -1),
     "temperature_K": ("float64", (), np.nan),  # kinetic
     "potential_energy_eV": ("float64", (), np.nan),
-    "uncertainty_eV_per_angstrom": ("float64", (), np.nan),  # NaN where the committee was not asked
+    "uncertainty_eV_per_angstrom": ("float64", (), np.nan),  # NaN if not evaluated
 }
 PER_FRAME_AND_ATOM: dict[str, tuple[str, tuple[int, ...], float]] = {
     "displacement": ("float32", (3,), np.nan),  # Å, from reference_positions
-    "force_std_eV_per_angstrom": ("float32", (), np.nan),  # only if asked for
+    "force_std_eV_per_angstrom": ("float32", (), np.nan),  # optional
 }
-_DAMAGE = (
+_READ_ERRORS = (
     OSError,
     ValueError,
     KeyError,
@@ -53,7 +52,7 @@ class Block:
     Parameters
     ----------
     first_frame
-        Number of the first one.
+        Index of the first one.
     positions
         (n, n_atoms, 3), unwrapped, in Å.
     cell
@@ -76,7 +75,7 @@ class Block:
 
 
 class Trajectory:
-    """A trajectory on disk, opened for reading; nothing but what is asked for is held in memory.
+    """A trajectory on disk, opened for reading; only the requested frames are in memory.
 
     Parameters
     ----------
@@ -86,28 +85,28 @@ class Trajectory:
     Raises
     ------
     StorageError
-        If there is nothing at ``path``.
+        ``path`` does not exist.
     CorruptArtifactError
-        If it is no trajectory, cut short, or damaged; also later, when a damaged block is read.
+        It is not a trajectory, truncated or damaged; also raised later, when a damaged block is read.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not self.path.exists():
-            raise StorageError(f"There is no trajectory {self.path}: fetch it from the artifacts again.")
+            raise StorageError(f"{self.path}: no such trajectory. Hint: fetch it from the artifacts again.")
         try:
             self._store = (
                 LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
             )
             self._root = zarr.open_group(self._store, mode="r")
-        except _DAMAGE as error:
+        except _READ_ERRORS as error:
             raise self._corrupt(error) from error
         if self._root.attrs.get("format") != FORMAT:
             raise CorruptArtifactError(
-                f"{self.path} is not a trajectory of format '{FORMAT}': check the path."
+                f"{self.path} is not a trajectory of format '{FORMAT}'. Hint: check the path."
             )
         self._arrays: dict[str, Any] = {}
-        # A folder being written may hold arrays of different lengths; the shortest counts.
+        # In a folder that is being written, arrays may differ in length.
         self.n_frames = min(int(self._array(name).shape[0]) for name in (*PER_FRAME, "displacement"))
         self.reference_positions: np.ndarray = self._read("reference_positions", slice(None))
         self.pbc: np.ndarray = np.array(self._root.attrs["pbc"], dtype=bool)
@@ -120,7 +119,7 @@ class Trajectory:
 
     @property
     def frames_per_block(self) -> int:
-        """Frames that are read together, however few of them are asked for."""
+        """Frames per chunk, which are read together."""
         return int(self._array("displacement").chunks[0])
 
     @property
@@ -135,7 +134,7 @@ class Trajectory:
 
     @property
     def side(self) -> np.ndarray | None:
-        """Where each atom came from, (n_atoms,), if the start said so."""
+        """Side of each atom at the start: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
         return self.per_atom.get("side")
 
     @property
@@ -145,12 +144,12 @@ class Trajectory:
 
     @property
     def time_fs(self) -> np.ndarray:
-        """Times since the run began, (n_frames,), in fs."""
+        """Times since the start of the run, (n_frames,), in fs."""
         return self._frames("time_fs")
 
     @property
     def step(self) -> np.ndarray:
-        """Steps since the run began, (n_frames,)."""
+        """Steps since the start of the run, (n_frames,)."""
         return self._frames("step")
 
     @property
@@ -165,32 +164,32 @@ class Trajectory:
 
     @property
     def uncertainty_eV_per_angstrom(self) -> np.ndarray:
-        """Largest committee standard deviation of a force, (n_frames,), in eV/Å; NaN where not evaluated."""
+        """Largest standard deviation of a force over the committee, (n_frames,), in eV/Å; NaN if not evaluated."""
         return self._frames("uncertainty_eV_per_angstrom")
 
     @property
     def force_std_eV_per_angstrom(self) -> np.ndarray | None:
-        """Committee standard deviations, (n_frames, n_atoms), in eV/Å, if they were kept."""
+        """Standard deviations of the forces, (n_frames, n_atoms), in eV/Å; None if not stored."""
         return (
             self._frames("force_std_eV_per_angstrom") if "force_std_eV_per_angstrom" in self._root else None
         )
 
     def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
-        """Return displacements since the segment's start in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""
+        """Return displacements since the start of the segment in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""
         index = slice(*index.indices(self.n_frames)) if isinstance(index, slice) else self._frame(index)
         values = self._read("displacement", index)
         if np.isnan(values).any():
             raise CorruptArtifactError(
-                f"Trajectory {self.path} lacks a block of positions at frame {index}: fetch it again."
+                f"{self.path}: the positions of frame {index} are missing. Hint: fetch the trajectory again."
             )
         return values
 
     def positions(self, index: int | slice = slice(None)) -> np.ndarray:
-        """Return unwrapped positions in Å, float64, (n_atoms, 3) or, of a slice, (n, n_atoms, 3)."""
+        """Return unwrapped positions in Å, float64, (n_atoms, 3) or, for a slice, (n, n_atoms, 3)."""
         return self.reference_positions + self.displacements(index)
 
     def iter_blocks(self, n_frames: int = 100, *, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Stream frames ``start`` to ``stop`` in blocks of at most ``n_frames``, one in memory at a time."""
+        """Iterate over frames ``start`` to ``stop`` in blocks of at most ``n_frames``."""
         last = self.n_frames if stop is None else min(stop, self.n_frames)
         scalars = {name: self._frames(name) for name in PER_FRAME}
         for first in range(start, last, n_frames):
@@ -198,7 +197,7 @@ class Trajectory:
             yield Block(first, self.positions(frames), **{name: v[frames] for name, v in scalars.items()})
 
     def atoms(self, index: int) -> Atoms:
-        """Return one frame as atoms, unwrapped, with its step, time and energy in ``info``."""
+        """Return one frame as unwrapped Atoms with step, time, energy and uncertainty in ``info``."""
         frame = self._frame(index)
         atoms = Atoms(
             numbers=self.numbers,
@@ -231,7 +230,7 @@ class Trajectory:
 
     def _frame(self, index: int) -> int:
         if not -self.n_frames <= index < self.n_frames:
-            raise IndexError(f"Frame {index} of {self.path}, which has {self.n_frames}.")
+            raise IndexError(f"{self.path}: frame {index} requested, but there are {self.n_frames} frames")
         return index % self.n_frames
 
     def _frames(self, name: str) -> np.ndarray:
@@ -242,14 +241,14 @@ class Trajectory:
             if name not in self._arrays:
                 self._arrays[name] = self._root[name]
             return self._arrays[name]
-        except _DAMAGE as error:
+        except _READ_ERRORS as error:
             raise self._corrupt(error) from error
 
     def _read(self, name: str, index: int | slice) -> np.ndarray:
         array = self._array(name)
         try:
             return np.asarray(array[index])
-        except _DAMAGE as error:
+        except _READ_ERRORS as error:
             raise self._corrupt(error) from error
 
     def _read_per_atom(self) -> dict[str, np.ndarray]:
@@ -257,14 +256,13 @@ class Trajectory:
         try:
             for name, array in sorted(cast(zarr.Group, self._root["atoms"]).arrays()):
                 values = np.asarray(array[:])
-                words = array.attrs.get("words")
-                found[name] = np.array(json.loads(str(words)))[values] if words is not None else values
-        except _DAMAGE as error:
+                labels = array.attrs.get("labels")
+                found[name] = values if labels is None else np.array(json.loads(str(labels)))[values]
+        except _READ_ERRORS as error:
             raise self._corrupt(error) from error
         return found
 
     def _corrupt(self, error: BaseException) -> CorruptArtifactError:
         return CorruptArtifactError(
-            f"Trajectory {self.path} is cut short or damaged "
-            f"({type(error).__name__}: {error}): fetch it again."
+            f"{self.path} is truncated or damaged ({type(error).__name__}: {error}). Hint: fetch it again."
         )

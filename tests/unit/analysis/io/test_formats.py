@@ -1,4 +1,4 @@
-"""The same trajectory in every format gives the same answers."""
+"""One trajectory in every format gives the same frames and results."""
 
 import numpy as np
 import pytest
@@ -14,11 +14,11 @@ TOLERANCE_ANGSTROM = 1e-6
 
 @pytest.mark.parametrize("breathing", [False, True], ids=["constant cell", "changing cell"])
 @pytest.mark.parametrize("name", WRITERS)
-def test_positions_profile_and_displacement_are_those_of_the_planted_trajectory(name, breathing, tmp_path):
-    """Wrapped or not, triclinic, atoms in any order."""
+def test_every_format_gives_the_original_trajectory(name, breathing, tmp_path):
+    """Wrapped or not, in a triclinic cell, with atoms in any order."""
     truth = planted(breathing=breathing)
     written = WRITERS[name](tmp_path, truth)
-    with open_trajectory(written.path, **written.needs) as frames:
+    with open_trajectory(written.path, **written.arguments) as frames:
         assert frames.repairs == ()
         assert (frames.n_frames, frames.n_atoms) == (truth.n_frames, truth.n_atoms)
         np.testing.assert_array_equal(frames.numbers, truth.numbers)
@@ -39,52 +39,53 @@ def test_positions_profile_and_displacement_are_those_of_the_planted_trajectory(
         )
 
 
-def test_the_planted_trajectory_leaves_its_cell():
-    """Else nothing above would test unwrapping."""
+def test_atoms_of_the_original_trajectory_leave_the_cell():
+    """Otherwise the tests would not test unwrapping."""
     truth = planted()
     assert np.abs(truth.all_positions - wrapped(truth).all_positions).max() > 8.0
 
 
-def test_a_header_once_is_a_constant_cell(tmp_path):
+def test_xdatcar_with_one_header_has_a_constant_cell(tmp_path):
     truth = planted(n_frames=4)
     written = xdatcar(tmp_path / "XDATCAR", wrapped(truth), every_header=False)
-    frames = open_trajectory(written.path, **written.needs)
+    frames = open_trajectory(written.path, **written.arguments)
     np.testing.assert_allclose(frames.positions(3), truth.positions(3), atol=TOLERANCE_ANGSTROM)
 
 
-def test_frames_can_be_asked_for_in_any_order(tmp_path):
+def test_frames_can_be_read_in_any_order(tmp_path):
     truth = planted(n_frames=60)
     written = lammps(tmp_path / "t.dump", truth, "x")
-    frames = open_trajectory(written.path, **written.needs)
+    frames = open_trajectory(written.path, **written.arguments)
     for frame in (59, 0, 31, 30, 31, 5, -1, 58):
         np.testing.assert_allclose(frames.positions(frame), truth.positions(frame), atol=TOLERANCE_ANGSTROM)
 
 
-def test_how_positions_are_unwrapped_is_said(tmp_path):
+def test_unwrapping_states_its_method(tmp_path):
     truth = planted(n_frames=3)
-    said = {}
+    unwrapping = {}
     for name in ("LAMMPS x", "LAMMPS xu", "LAMMPS x ix", "H5MD image", "own"):
         written = WRITERS[name](tmp_path, truth)
-        with open_trajectory(written.path, **written.needs) as frames:
-            said[name] = frames.unwrapping
-    assert said["LAMMPS x"] == "smallest steps between consecutive frames"
-    assert "xu yu zu" in said["LAMMPS xu"]
-    assert "image flags" in said["LAMMPS x ix"]
-    assert "image" in said["H5MD image"]
-    assert "displacements" in said["own"]
+        with open_trajectory(written.path, **written.arguments) as frames:
+            unwrapping[name] = frames.unwrapping
+    assert unwrapping["LAMMPS x"] == "minimum-image steps between consecutive frames"
+    assert "xu yu zu" in unwrapping["LAMMPS xu"]
+    assert "image flags" in unwrapping["LAMMPS x ix"]
+    assert "image" in unwrapping["H5MD image"]
+    assert "displacements" in unwrapping["own"]
 
 
-def test_time_is_the_step_times_its_length_or_the_interval_times_the_frame(tmp_path):
+def test_times_follow_from_time_step_or_frame_interval(tmp_path):
     truth = planted(n_frames=3)
     dump = lammps(tmp_path / "t.dump", truth, "x")
     np.testing.assert_allclose(
-        open_trajectory(dump.path, **dump.needs | {"time_step_fs": 2 * STEP_FS}).time_fs, 2 * truth.time_fs
+        open_trajectory(dump.path, **dump.arguments | {"time_step_fs": 2 * STEP_FS}).time_fs,
+        2 * truth.time_fs,
     )
     vasp = xdatcar(tmp_path / "XDATCAR", truth, every_header=False)
     assert open_trajectory(vasp.path, frame_interval_fs=7.0).time_fs[-1] == 14.0
 
 
-def test_a_dump_that_says_units_and_time_needs_no_time_step(tmp_path):
+def test_dump_with_units_and_time_requires_no_time_step(tmp_path):
     truth = planted(n_frames=3)
     written = lammps(tmp_path / "t.dump", truth, "xu")
     text = "ITEM: UNITS\nmetal\n" + written.path.read_text()
@@ -93,11 +94,11 @@ def test_a_dump_that_says_units_and_time_needs_no_time_step(tmp_path):
         text = text.replace(step, f"ITEM: TIME\n{frame * INTERVAL_FS / 1000}\n{step}")
     written.path.write_text(text)
     np.testing.assert_allclose(
-        open_trajectory(written.path, elements=written.needs["elements"]).time_fs, truth.time_fs
+        open_trajectory(written.path, elements=written.arguments["elements"]).time_fs, truth.time_fs
     )
 
 
-def test_a_column_of_elements_needs_no_types(tmp_path):
+def test_dump_with_column_element_requires_no_elements(tmp_path):
     truth = planted(n_frames=2)
     written = lammps(tmp_path / "t.dump", truth, "xu")
     text = written.path.read_text().replace("id type", "id element")
@@ -114,7 +115,7 @@ def test_a_column_of_elements_needs_no_types(tmp_path):
     np.testing.assert_allclose(frames.positions(1), truth.positions(1), atol=TOLERANCE_ANGSTROM)
 
 
-def test_elements_that_are_given_count_more_than_the_carbon_that_lammps_writes(tmp_path):
+def test_given_elements_take_precedence_over_the_default_carbon_of_lammps(tmp_path):
     truth = planted(n_frames=2)
     written = lammps(tmp_path / "t.dump", truth, "xu")
     lines = written.path.read_text().replace("id type", "id element type").split("\n")
@@ -123,15 +124,15 @@ def test_elements_that_are_given_count_more_than_the_carbon_that_lammps_writes(t
         for line in lines
     ]
     written.path.write_text("\n".join(lines))
-    np.testing.assert_array_equal(open_trajectory(written.path, **written.needs).numbers, truth.numbers)
+    np.testing.assert_array_equal(open_trajectory(written.path, **written.arguments).numbers, truth.numbers)
 
 
 @pytest.mark.parametrize("scale", ["2.0", f"-{abs(np.linalg.det(CELL)):.9f}"])
-def test_the_scale_of_an_xdatcar_is_a_factor_or_a_volume(scale, tmp_path):
+def test_xdatcar_scale_is_a_factor_or_a_volume(scale, tmp_path):
     truth = planted(n_frames=2)
     half = ArrayFrames(truth.numbers, truth.time_fs, truth.all_positions / 2.0, truth.cells / 2.0)
     written = xdatcar(tmp_path / "XDATCAR", half, every_header=False)
     written.path.write_text(written.path.read_text().replace("  1.0\n", f"  {scale}\n", 1))
-    frames = open_trajectory(written.path, **written.needs)
+    frames = open_trajectory(written.path, **written.arguments)
     np.testing.assert_allclose(frames.cell(1), CELL, atol=1e-6)
     np.testing.assert_allclose(frames.positions(1), truth.positions(1), atol=TOLERANCE_ANGSTROM)
