@@ -11,12 +11,13 @@ from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import plan_labels
 from interphase_flows.exceptions import InterphaseError
 from interphase_flows.reference.registry import reference_method
+from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 # names that the jobs give to the sets of structures that are labelled
 INITIAL, SELECTION, PRODUCTION = "initial structures", "selection", "production audit"
-PHASES = "thermodynamics/"
+PHASES = THERMODYNAMICS
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,11 @@ def _further(
     per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
     n_iterations = learning.max_iterations - n_sets[SELECTION]
     n_spent = n_chosen + sum(
-        label["status"] == "accepted" and not label["origin"].startswith((PHASES, "production/"))
-        for label in labels
+        label["status"] == "accepted" and Origin(label["origin"]).is_in_label_budget for label in labels
     )
     n_initial = 0 if n_sets[INITIAL] else len(plan.initial)
     n_loop = min(n_iterations * per_iteration, learning.max_labels - n_spent - n_initial)
-    n_phases = sum(label["origin"].startswith(PHASES) for label in labels)
+    n_phases = sum(Origin(label["origin"]).family == PHASES for label in labels)
     return {
         INITIAL: plan.initial[:n_initial],
         SELECTION: [plan.interface] * max(0, n_loop),

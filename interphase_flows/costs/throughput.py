@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from interphase_flows.costs.budget import INITIAL, PHASES, SELECTION
+from interphase_flows.costs.budget import INITIAL, SELECTION
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import Workspace
 
 WINDOWS_H = (1.0, 6.0, 24.0)
@@ -162,9 +163,7 @@ def _timeline(workspace: Workspace, started_at: str) -> Timeline:
     return Timeline(
         started_at=datetime.fromisoformat(started_at),
         labels=[_time(label) for label in labels],
-        loop_labels=[
-            _time(label) for label in labels if not label["origin"].startswith((PHASES, "production/"))
-        ],
+        loop_labels=[_time(label) for label in labels if Origin(label["origin"]).is_in_label_budget],
         decisions=decisions,
         batch_at=None if batch is None else _time(batch),
         n_open=0 if batch is None else sum(entry["key"] not in done for entry in batch["entries"]),

@@ -1,4 +1,4 @@
-"""Choose which of the first structures are labelled: those that are needed, then the most diverse."""
+"""Selection of the initial structures to label: one of every origin, then the most diverse."""
 
 from collections.abc import Sequence
 
@@ -6,44 +6,37 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.distance import cdist
 
-from interphase_flows.datasets.origin_families import IN_A_BOX
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor
+from interphase_flows.schemas.origin import Origin
 
-SIBLING_FRACTION = 0.1
-"""A structure nearer to a chosen one than this fraction of the median distance to the needed ones is a sibling."""
-
-WHOLE_FAMILIES = IN_A_BOX
-"""Kept whole: few, small, and without neighbours that a descriptor could tell apart."""
+DUPLICATE_FRACTION = 0.1
+"""Structures closer to a selected one than this fraction of the median distance are near-duplicates."""
 
 
-def first_choice(frames: Sequence[Atoms], origins: Sequence[str], n: int) -> list[int]:
-    """Return the structures worth a label, in the order in which they came.
+def select_initial(frames: Sequence[Atoms], origins: Sequence[Origin], n: int) -> list[int]:
+    """Return the indices of the structures to label, in increasing order.
 
-    The first structure of every origin is needed (of a crystal it is the perfect one), and so are dimers and
-    isolated atoms. The rest is chosen by farthest points (Gonzalez 1985) in the descriptor of
-    :func:`frame_descriptor`, until ``n`` are reached or only siblings are left.
+    The first structure of every origin (the perfect one of a crystal), dimers and isolated atoms, which a descriptor
+    cannot distinguish, are required. The others are selected by farthest-point sampling (Gonzalez 1985) with the
+    descriptor of :func:`frame_descriptor`, until ``n`` are reached or only near-duplicates are left.
 
     Parameters
     ----------
     frames
         Candidates.
     origins
-        Origin of each, ``family/name``.
+        Origin of each.
     n
-        How many; what is needed is kept, also if it is more.
+        Number to select; the required ones are kept even if they are more.
     """
     elements = sorted({symbol for frame in frames for symbol in frame.symbols})
-    seen: set[str] = set()
-    needed = []
-    for index, origin in enumerate(origins):
-        if origin not in seen or origin.split("/")[0] in WHOLE_FAMILIES:
-            needed.append(index)
-        seen.add(origin)
-    rest = sorted(set(range(len(frames))) - set(needed))
-    if not rest or n <= len(needed):
-        return needed
-    taken = np.array([frame_descriptor(frames[index], elements) for index in needed])
+    first = dict(zip(reversed(origins), reversed(range(len(origins))), strict=True))
+    required = [i for i, origin in enumerate(origins) if first[origin] == i or origin.is_isolated]
+    rest = sorted(set(range(len(frames))) - set(required))
+    if not rest or n <= len(required):
+        return required
+    taken = np.array([frame_descriptor(frames[index], elements) for index in required])
     descriptors = np.array([frame_descriptor(frames[index], elements) for index in rest])
-    sibling = SIBLING_FRACTION * float(np.median(cdist(descriptors, taken).min(axis=1)))
-    chosen = farthest_points(descriptors, n - len(needed), taken=taken, min_distance=sibling)
-    return sorted([*needed, *(rest[index] for index in chosen)])
+    min_distance = DUPLICATE_FRACTION * float(np.median(cdist(descriptors, taken).min(axis=1)))
+    chosen = farthest_points(descriptors, n - len(required), taken=taken, min_distance=min_distance)
+    return sorted([*required, *(rest[index] for index in chosen)])

@@ -1,52 +1,51 @@
-"""Split by origin: frames of one trajectory or one crystal never stand on both sides."""
+"""Split of a dataset by origin: frames of one trajectory or one crystal are all on the same side."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
 
 from interphase_flows.schemas.dataset import Split
+from interphase_flows.schemas.origin import Origin
 
-
-def _rank(origin: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{origin}".encode()).hexdigest()
+MIN_ORIGINS_TO_SPLIT = 3
 
 
 def split_origins(
-    origins: Iterable[str],
-    fixed: Mapping[str, Split],
+    origins: Iterable[Origin],
+    fixed: Mapping[Origin, Split],
     seed: int,
     validation_fraction: float,
     test_fraction: float,
-) -> dict[str, Split]:
+) -> dict[Origin, Split]:
     """Assign every origin to train, validation or test.
 
-    An origin is written ``family/name``.  Assignments made before (``fixed``) never change.  Within
-    each family the new origins are ranked by a seeded hash, so the result does not depend on their
-    order; a family of three or more gives at least one origin to each side, a smaller one, and any
-    crystal (every phase must be trained on), is for training.
+    Splits assigned earlier (``fixed``) and those of `Origin.fixed_split` never change. The other new origins of a
+    family are ranked by a seeded hash, so that the result does not depend on their order. A family of three or more
+    gets at least one origin on each side; a smaller family is for training.
 
     Parameters
     ----------
     origins
-        Origins that need a side.
+        Origins to split.
     fixed
-        Sides decided earlier; returned unchanged.
+        Splits assigned earlier; returned unchanged.
     seed
-        Of the ranking.
+        Seed of the ranking.
     validation_fraction, test_fraction
-        Fractions of a family's origins.
+        Fractions of the origins of a family.
     """
-    result: dict[str, Split] = dict(fixed)
-    families: dict[str, list[str]] = {}
+    result: dict[Origin, Split] = dict(fixed)
+    families: dict[str, list[Origin]] = {}
     for origin in sorted(set(origins) - set(fixed)):
-        families.setdefault(origin.split("/")[0], []).append(origin)
-    for family, members in families.items():
+        if origin.fixed_split is not None:
+            result[origin] = origin.fixed_split
+        else:
+            families.setdefault(origin.family, []).append(origin)
+    for members in families.values():
         members.sort(key=lambda origin: _rank(origin, seed))
         n = len(members)
-        if family == "crystal" or n < 3:
-            n_test = n_validation = 0
-        else:
-            n_test = max(1, round(test_fraction * n))
-            n_test = min(n_test, n - 2)
+        n_test = n_validation = 0
+        if n >= MIN_ORIGINS_TO_SPLIT:
+            n_test = min(max(1, round(test_fraction * n)), n - 2)
             n_validation = min(max(1, round(validation_fraction * n)), n - n_test - 1)
         for index, origin in enumerate(members):
             if index < n_test:
@@ -56,3 +55,7 @@ def split_origins(
             else:
                 result[origin] = "train"
     return result
+
+
+def _rank(origin: Origin, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{origin}".encode()).hexdigest()

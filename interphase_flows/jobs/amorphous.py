@@ -17,6 +17,7 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.amorphous.mixtures import mixture_packing
@@ -31,9 +32,9 @@ def told_temperature(stage: str) -> Progress:
     return lambda step, n_steps, info: emit(stage, step, n_steps, f"{info['temperature_K']:.0f} K")
 
 
-def amorphous_origin(x_electrode: float, seed: int) -> str:
+def amorphous_origin(x_electrode: float, seed: int) -> Origin:
     """Return the origin of the frames of an amorphous cell; cells of one composition are a family."""
-    return f"amorphous x={x_electrode:.2f}/{seed}"
+    return Origin.of(f"amorphous x={x_electrode:.2f}", str(seed))
 
 
 @dataclass

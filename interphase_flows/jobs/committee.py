@@ -20,8 +20,6 @@ from interphase_flows.storage.workspace import current_workspace
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
 
-INTERFACE_FAMILIES = ("interface", "audit", "explore")
-
 
 @dataclass
 class CommitteeMaker(Maker):
@@ -68,7 +66,7 @@ class CommitteeMaker(Maker):
         committee = load_committee(models)
         validation = frame_errors(committee, frames_of_split(frames, "validation"))
         test = frame_errors(committee, frames_of_split(frames, "test"))
-        interface = [e for e in test if e.origin.split("/")[0] in INTERFACE_FAMILIES]
+        interface = [e for e in test if e.origin.is_interface]
         held_out = [*validation, *test]
         calibration = calibrate(held_out)
         parity = io.BytesIO()

@@ -24,6 +24,7 @@ from interphase_flows.reference.convergence import (
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
@@ -31,8 +32,7 @@ from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "analyses"
-FAMILY = "convergence"
-PERFECT, DISPLACED = "perfect", "displaced"
+PERFECT, DISPLACED = "convergence, perfect", "convergence, displaced"
 DISPLACED_BELOW_ATOMS = 40
 MAX_STRAIN = 0.02
 RATTLE_ANGSTROM = 0.1
@@ -66,10 +66,10 @@ class ConvergenceStructuresMaker(Maker):
             path = self.structure_files.get(name)
             crystal = primitive_cell(load_phase(name) if path is None else load_structure_file(path))
             frames.append(crystal)
-            origins.append(f"{FAMILY}/{name}/{PERFECT}")
+            origins.append(Origin.of(PERFECT, name))
             if len(crystal) < self.displaced_below_atoms:
                 frames += strained_and_rattled(crystal, 1, MAX_STRAIN, RATTLE_ANGSTROM, seed)
-                origins.append(f"{FAMILY}/{name}/{DISPLACED}")
+                origins.append(Origin.of(DISPLACED, name))
         key = content_key(
             "structure_sets",
             name="convergence",
@@ -137,7 +137,7 @@ class ConvergenceMaker(Maker):
         points: Sequence[Point],
         labels: Sequence[Mapping[str, LabelDoc]],
     ) -> AnalysisDoc:
-        formulas = {e.origin.split("/")[1]: e.formula for e in structures.entries}
+        formulas = {e.origin.name: e.formula for e in structures.entries}
         reaction = reaction_weights(formulas, *ends)
         weights, written = reaction if reaction is not None else ({}, "none")
         numbers = [_numbers(point["phases"], found) for point, found in zip(points, labels, strict=True)]
@@ -194,7 +194,7 @@ class ConvergenceMaker(Maker):
                 "reference": self.reference.model_dump(mode="json"),
                 "electrode": ends[0],
                 "electrolyte": ends[1],
-                "n_atoms": {e.origin.split("/")[1]: e.n_atoms for e in structures.entries},
+                "n_atoms": {e.origin.name: e.n_atoms for e in structures.entries},
                 "reaction": written,
                 "tolerances": vars(self.tolerances),
                 "points": rows,
@@ -249,8 +249,8 @@ def _numbers(phases: Sequence[str], labels: Mapping[str, LabelDoc]) -> dict[str,
     """Return what a point says of its phases, None of one with a label rejected or missing."""
     result: dict[str, PhaseNumbers | None] = {}
     for name in phases:
-        perfect = labels.get(f"{FAMILY}/{name}/{PERFECT}")
-        displaced = labels.get(f"{FAMILY}/{name}/{DISPLACED}")
+        perfect = labels.get(Origin.of(PERFECT, name))
+        displaced = labels.get(Origin.of(DISPLACED, name))
         judged = displaced or perfect
         if perfect is None or judged is None or perfect.energy_eV is None or judged.energy_eV is None:
             result[name] = None

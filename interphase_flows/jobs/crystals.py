@@ -10,6 +10,7 @@ from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpe
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.schemas.origin import CRYSTAL, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
@@ -63,7 +64,7 @@ class CrystalsMaker(Maker):
                     min_atoms=self.spec.min_atoms,
                 )
                 frames += perfect + strained
-                origins += [f"crystal/{name}"] * (1 + len(strained))
+                origins += [Origin.of(CRYSTAL, name)] * (1 + len(strained))
             return store_set(key, "crystals", frames, origins)
 
         return cached(KIND, key, StructureSetDoc, compute)
@@ -110,7 +111,7 @@ class EquationsOfStateMaker(Maker):
                     crystal, self.spec.n_volumes, self.spec.max_strain, self.min_atoms
                 ):
                     frames.append(cell)
-                    origins.append(f"crystal/{name} equation of state")
+                    origins.append(Origin.of(CRYSTAL, f"{name} equation of state"))
                     details[structure_key(cell)] = {"linear_strain": float(cell.info["strain"])}
             return store_set(key, "equations of state", frames, origins, details)
 
@@ -154,7 +155,7 @@ class VacanciesMaker(Maker):
                     seed + PHASE_SEED_STEP * (index + 1),
                 ):
                     frames.append(defect)
-                    origins.append(f"crystal/{name} vacancies")
+                    origins.append(Origin.of(CRYSTAL, f"{name} vacancies"))
                     details[structure_key(defect)] = dict(defect.info)
             return store_set(key, "vacancies", frames, origins, details)
 

@@ -1,6 +1,6 @@
 """The job that turns labels into an immutable data set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,6 @@ from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.origin_families import is_in_a_box
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached, stored_document
@@ -21,6 +20,7 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.schemas.dataset import SPLITS, DatasetDoc, Split
 from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "datasets"
@@ -64,11 +64,9 @@ class DatasetMaker(Maker):
             inherited = read_extxyz(current_workspace().artifacts.get(parent.artifact))
         known = {frame.info["label_key"] for frame in inherited}
         new_keys = sorted(set(batch.accepted) - known)
-        fixed: dict[str, Split] = dict(parent.split_of_origin) if parent else {}
-        fixed |= _sides_by_role(batch.origins.values(), fixed)
         split_of_origin = split_origins(
             batch.origins.values(),
-            fixed,
+            parent.split_of_origin if parent else {},
             seed,
             self.learning.validation_fraction,
             self.learning.test_fraction,
@@ -96,7 +94,7 @@ class DatasetMaker(Maker):
         new_keys: Sequence[str],
         batch: LabelBatch,
         inherited: list[Atoms],
-        split_of_origin: dict[str, Split],
+        split_of_origin: dict[Origin, Split],
         parent: DatasetDoc | None,
     ) -> DatasetDoc:
         frames = list(inherited)
@@ -126,7 +124,7 @@ class DatasetMaker(Maker):
             )
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
         train = frames_of_split(frames, "train")
-        solids = [frame for frame in train if not is_in_a_box(frame)]
+        solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
             raise InputError(
                 f"the data set would have {len(train)} training frames and an empty side of the split; ask for "
@@ -159,7 +157,7 @@ class DatasetMaker(Maker):
 
     def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
         """Take frames whose energy is out of line with their composition out of the list, on record."""
-        judged = [index for index, frame in enumerate(frames) if not is_in_a_box(frame)]
+        judged = [index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated]
         if not judged:
             return []
         solids = [frames[index] for index in judged]
@@ -179,13 +177,3 @@ def _left_out(frame: Atoms, reason: str, explanation: str) -> str:
     key = frame.info["label_key"]
     current_workspace().ledger.record_failure("labels", key, reason, {"explanation": explanation})
     return f"label {key} ({frame.info['origin']}) left out: {explanation}"
-
-
-def _sides_by_role(origins: Iterable[str], fixed: dict[str, Split]) -> dict[str, Split]:
-    """Walkers' frames train, audit walkers' frames test, whatever the fractions say."""
-    roles: dict[str, Split] = {"explore": "train", "audit": "test"}
-    return {
-        origin: roles[origin.split("/")[0]]
-        for origin in origins
-        if origin not in fixed and origin.split("/")[0] in roles
-    }

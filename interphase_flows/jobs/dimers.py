@@ -9,6 +9,7 @@ from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.dimers import dimers, isolated_atoms
@@ -54,7 +55,7 @@ class DimersMaker(Maker):
                 key,
                 "dimers",
                 [*pairs, *alone],
-                [f"dimer/{together}"] * len(pairs) + [f"atom/{together}"] * len(alone),
+                [Origin.of(DIMER, together)] * len(pairs) + [Origin.of(ATOM, together)] * len(alone),
                 {structure_key(pair): dict(pair.info) for pair in pairs},
             )
 

@@ -7,7 +7,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.datasets.initial_selection import first_choice
+from interphase_flows.datasets.initial_selection import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
@@ -95,9 +95,11 @@ class JoinSetsMaker(Maker):
                         origins.append(entry.origin)
                         keys.append(entry.key)
             if self.max_structures is not None and len(frames) > self.max_structures:
-                kept = first_choice(frames, origins, self.max_structures)
+                kept = select_initial(frames, origins, self.max_structures)
                 notes.append(f"{len(kept)} of {len(frames)} structures are labelled: the most diverse")
-                frames, origins, keys = ([part[index] for index in kept] for part in (frames, origins, keys))
+                frames = [frames[index] for index in kept]
+            origins = [origins[index] for index in kept]
+            keys = [keys[index] for index in kept]
             known = {*keys, *origins}
             emit("structures", len(frames), len(frames), f"{int(np.sum([len(f) for f in frames]))} atoms")
             return store_set(

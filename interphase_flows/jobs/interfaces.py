@@ -16,6 +16,7 @@ from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.walltime import deadline
+from interphase_flows.schemas.origin import INTERFACE, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import load_crystal
@@ -67,7 +68,7 @@ class InterfaceMaker(Maker):
 
         def compute() -> StructureSetDoc:
             built = self._build(electrode, electrolyte, variant, facet, gap_angstrom)
-            origin = f"{self.family}-{variant}"
+            origin = Origin(f"{self.family}-{variant}")
             details: dict[str, float | int | str] = {
                 "film_strain": built.film_strain,
                 "n_broken_units": built.n_broken_units,
@@ -163,7 +164,7 @@ class SnapshotsMaker(Maker):
                 on_progress=told_temperature(f"{self.driver.method} interface at {temperature_K:.0f} K"),
                 stop_requested=lambda: end.is_over,
             )
-            origin = f"interface/{temperature_K:.0f}K-{seed}"
+            origin = Origin.of(INTERFACE, f"{temperature_K:.0f}K-{seed}")
             return store_set(
                 key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
             )

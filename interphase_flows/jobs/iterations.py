@@ -16,6 +16,7 @@ from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.origin import AUDIT
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.storage.workspace import current_workspace
 
@@ -124,7 +125,7 @@ class IterationMaker(Maker):
         from interphase_flows.potentials.errors import frame_errors, summarise
 
         workspace = current_workspace()
-        fresh = {key for key in batch.accepted if batch.origins[key].startswith("audit/")}
+        fresh = {key for key in batch.accepted if batch.origins[key].family == AUDIT}
         frames = [
             f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh
         ]

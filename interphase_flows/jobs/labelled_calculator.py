@@ -11,6 +11,7 @@ from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.label_structure import cached_label
 from interphase_flows.jobs.structure_sets import structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
+from interphase_flows.schemas.origin import Origin
 
 
 class LabelledCalculator(Calculator):
@@ -34,7 +35,7 @@ class LabelledCalculator(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
 
-    def __init__(self, method: ReferenceMethod, gates: Gates, origin: str) -> None:
+    def __init__(self, method: ReferenceMethod, gates: Gates, origin: Origin) -> None:
         super().__init__()
         self.method = method
         self.gates = gates

@@ -14,6 +14,7 @@ from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
@@ -50,12 +51,12 @@ class ScaledCrystalsMaker(Maker):
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
         """Return the scaled cells of every phase, densest first."""
         frames: list[Atoms] = []
-        origins: list[str] = []
+        origins: list[Origin] = []
         for name in phases:
             path = self.structure_files.get(name)
             crystal = primitive_cell(load_phase(name) if path is None else load_structure_file(path))
             frames += equation_of_state(crystal, self.n_volumes, self.max_strain)
-            origins += [f"{FAMILY}/{name}"] * self.n_volumes
+            origins += [Origin.of(FAMILY, name)] * self.n_volumes
         key = content_key("structure_sets", name=FAMILY, structures=[structure_key(f) for f in frames])
         return cached("structure_sets", key, StructureSetDoc, lambda: store_set(key, FAMILY, frames, origins))
 
@@ -76,9 +77,9 @@ class LatticeConstantsMaker(Maker):
         def compute() -> AnalysisDoc:
             phases: dict[str, object] = {}
             notes = [] if not labels.rejected else [f"{len(labels.rejected)} labels were rejected"]
-            names = dict.fromkeys(labels.origins[label.key].split("/", 1)[1] for label in documents)
+            names = dict.fromkeys(labels.origins[label.key].name for label in documents)
             for name in names:
-                own = [label for label in documents if labels.origins[label.key] == f"{FAMILY}/{name}"]
+                own = [label for label in documents if labels.origins[label.key] == Origin.of(FAMILY, name)]
                 try:
                     phases[name] = _fitted(name, own)
                 except AnalysisError as error:

@@ -9,11 +9,12 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
-from interphase_flows.jobs.committee import INTERFACE_FAMILIES, load_committee
+from interphase_flows.jobs.committee import load_committee
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"
@@ -38,7 +39,7 @@ class LearningCurveMaker(Maker):
             frames = [
                 frame
                 for frame in frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "test")
-                if frame.info["origin"].split("/")[0] in INTERFACE_FAMILIES
+                if Origin(frame.info["origin"]).is_interface
             ]
             if not frames:
                 raise AnalysisError(

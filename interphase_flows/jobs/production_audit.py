@@ -20,11 +20,10 @@ from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.origin import PRODUCTION, Origin
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
-
-FAMILY = "production"
 
 
 @dataclass
@@ -77,7 +76,7 @@ class DrawProductionMaker(Maker):
             chosen = np.random.default_rng(seed).permutation(np.arange(1, run.n_frames))
             frames = [run.atoms(int(index)) for index in np.sort(chosen[: self.n_per_replica])]
         for frame in frames:
-            frame.info["origin"] = f"{FAMILY}/{segments[0].run_id}"
+            frame.info["origin"] = Origin.of(PRODUCTION, segments[0].run_id)
         return [frame for frame in frames if gates.before(frame) is None]
 
 

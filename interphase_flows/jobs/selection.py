@@ -19,6 +19,7 @@ from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.md.candidate_archive import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
@@ -83,7 +84,8 @@ class SelectMaker(Maker):
             for candidate in unpack_candidates(workspace.artifacts.get(segment.candidates).read_bytes()):
                 if gates.before(candidate.atoms) is None:
                     candidate.atoms.info.update(
-                        origin=f"explore/{segment.run_id}", uncertainty=candidate.uncertainty_eV_per_angstrom
+                        origin=Origin.of(EXPLORATION, segment.run_id),
+                        uncertainty=candidate.uncertainty_eV_per_angstrom,
                     )
                     frames.append(candidate.atoms)
         if not frames:
@@ -122,7 +124,7 @@ class SelectMaker(Maker):
                 ]
             for frame in frames:
                 if gates.before(frame) is None:
-                    frame.info["origin"] = f"audit/{segment.run_id}"
+                    frame.info["origin"] = Origin.of(AUDIT, segment.run_id)
                     pool.append(frame)
         n = min(self.learning.audit_labels_per_iteration, len(pool))
         picked = (

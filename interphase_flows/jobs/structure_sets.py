@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ase import Atoms
 
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.npz import pack_structures, unpack_structures
@@ -16,7 +17,7 @@ def store_set(
     key: str,
     name: str,
     frames: Sequence[Atoms],
-    origins: Sequence[str],
+    origins: Sequence[Origin],
     details: dict[str, dict[str, float | int | str]] | None = None,
     notes: Sequence[str] = (),
     wall_time_s: float = 0.0,
@@ -49,7 +50,7 @@ def store_set(
     )
 
 
-def structure_entry(atoms: Atoms, origin: str) -> StructureEntry:
+def structure_entry(atoms: Atoms, origin: Origin) -> StructureEntry:
     """Return the entry of a structure in a set or a label."""
     return StructureEntry(
         key=structure_key(atoms), origin=origin, formula=atoms.get_chemical_formula(), n_atoms=len(atoms)

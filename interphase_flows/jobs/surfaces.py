@@ -11,6 +11,7 @@ from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.interfaces.slabs import slabs
@@ -57,7 +58,7 @@ class SlabsMaker(Maker):
                     )
                 for slab in found:
                     frames.append(slab)
-                    origins.append(f"slab/{name}")
+                    origins.append(Origin.of("slab", name))
                     details[structure_key(slab)] = dict(slab.info)
                 emit("slabs", done, len(crystals), name)
             return store_set(key, "slabs", frames, origins, details, notes)

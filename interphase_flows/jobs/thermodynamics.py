@@ -28,6 +28,7 @@ from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
@@ -100,7 +101,7 @@ class RelaxMaker(Maker):
                 lambda: self._relaxed_in_process(key, start, method, told, relaxes_cell),
             )
         gates = Gates(**self.gates.model_dump())
-        origin = f"thermodynamics/{phase_name}"
+        origin = Origin.of(THERMODYNAMICS, phase_name)
         set_key = content_key(
             SETS, method=relaxer.identity.key, **({"gates": gates} if is_own else {}), **parts
         )
@@ -161,7 +162,7 @@ class RelaxMaker(Maker):
         start: Atoms,
         relaxer: ReferenceMethod,
         labelled_within: Gates | None,
-        origin: str,
+        origin: Origin,
         relaxes_cell: bool,
     ) -> StructureSetDoc:
         """Relax; with the reference method itself every step is a label, found again after a kill."""
@@ -169,10 +170,9 @@ class RelaxMaker(Maker):
         relaxed = relax(
             start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell, calculator=calculator
         )
-        name = origin.split("/", 1)[1]
         return store_set(
             key,
-            f"relaxed {name}",
+            f"relaxed {origin.name}",
             [relaxed.atoms],
             [origin],
             details={
@@ -182,7 +182,7 @@ class RelaxMaker(Maker):
                     "is_converged": int(relaxed.is_converged),
                 }
             },
-            notes=[] if relaxed.is_converged else [f"{name} did not relax below 0.05 eV/Å"],
+            notes=[] if relaxed.is_converged else [f"{origin.name} did not relax below 0.05 eV/Å"],
         )
 
 

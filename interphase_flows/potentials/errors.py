@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from interphase_flows.schemas.model import Calibration, ErrorSummary
+from interphase_flows.schemas.origin import Origin
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee  # seconds to load
@@ -27,7 +28,7 @@ class FrameErrors:
     (6,) in eV/Å³; ``uncertainty`` is the committee's largest force standard deviation in eV/Å.
     """
 
-    origin: str
+    origin: Origin
     n_atoms: int
     reference_energy_eV_per_atom: float
     energy_error_eV_per_atom: float
@@ -51,7 +52,7 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
         spread = np.sqrt(forces.var(axis=0).sum(axis=-1))
         result.append(
             FrameErrors(
-                origin=str(frame.info.get("origin", "")),
+                origin=Origin(frame.info.get("origin", "")),
                 n_atoms=len(frame),
                 reference_energy_eV_per_atom=reference,
                 energy_error_eV_per_atom=float(energies[0] / len(frame) - reference),

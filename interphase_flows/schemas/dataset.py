@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.label import MethodIdentity
+from interphase_flows.schemas.origin import Origin
 
 Split = Literal["train", "validation", "test"]
 
@@ -31,6 +32,6 @@ class DatasetDoc(Document):
     parent_key: str | None
     method: MethodIdentity
     n_frames: dict[str, int]
-    split_of_origin: dict[str, Split]
+    split_of_origin: dict[Origin, Split]
     baseline: Baseline
     artifact: ArtifactRef

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.origin import Origin
 
 
 class MethodIdentity(BaseModel):
@@ -38,7 +39,7 @@ class LabelDoc(Document):
     for_the_record = frozenset({"files"})
 
     structure_key: str
-    origin: str
+    origin: Origin
     formula: str
     method_name: str
     method_key: str
@@ -64,5 +65,5 @@ class LabelBatch(BaseModel):
 
     accepted: list[str]
     rejected: list[str]
-    origins: dict[str, str]
+    origins: dict[str, Origin]
     n_lost_jobs: int = 0

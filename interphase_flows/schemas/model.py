@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.origin import Origin
 
 
 class ErrorSummary(BaseModel):
@@ -54,7 +55,7 @@ class CommitteeDoc(Document):
     dataset_key: str
     models: list[ModelDoc]
     errors: dict[str, ErrorSummary]
-    errors_by_origin: dict[str, ErrorSummary]
+    errors_by_origin: dict[Origin, ErrorSummary]
     calibration: Calibration
     select_force_std_eV_per_angstrom: float
     stop_force_std_eV_per_angstrom: float

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.origin import Origin
 
 
 class StructureEntry(BaseModel):
@@ -12,7 +13,7 @@ class StructureEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     key: str
-    origin: str
+    origin: Origin
     formula: str
     n_atoms: int
 

@@ -15,12 +15,12 @@ from pydantic import BaseModel
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.exceptions import InputError
+from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.crystals import CrystalsMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
 from interphase_flows.jobs.surfaces import SlabsMaker
-from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.report.collect.from_ledger import write_campaign_report
 from interphase_flows.schemas.dataset import DatasetDoc

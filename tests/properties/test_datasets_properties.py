@@ -1,4 +1,4 @@
-"""Data sets: splits, selections, descriptors and gates hold for whatever comes."""
+"""Properties of splits, selections, descriptors, duplicates and gates."""
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +12,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.schemas.origin import Origin
 
 SIDES = {"train", "validation", "test"}
 ELEMENTS = ["Li", "P", "S"]
@@ -19,8 +20,8 @@ SAME_DESCRIPTOR = 1e-9
 """Relative to descriptors of order one: what rotating a cell costs in double precision."""
 quick = settings(max_examples=40, deadline=None)
 
-families = st.sampled_from(["crystal", "amorphous x=0.07", "interface", "explore"])
-origins = st.builds(lambda family, n: f"{family}/{n}", families, st.integers(0, 30))
+families = st.sampled_from(["crystal", "amorphous x=0.07", "interface", "slab", "explore", "audit"])
+origins = st.builds(lambda family, n: Origin.of(family, str(n)), families, st.integers(0, 30))
 fractions = st.floats(0.01, 0.49)
 seeds = st.integers(0, 10_000)
 
@@ -30,8 +31,7 @@ seeds = st.integers(0, 10_000)
 
 @quick
 @given(st.lists(origins, max_size=40), seeds, fractions, fractions, st.randoms())
-def test_sides_do_not_depend_on_order_or_repetition(found, seed, validation, test, rng):
-    """Every origin has one side, the same in any order and however often it is named."""
+def test_split_does_not_depend_on_order_or_repetition(found, seed, validation, test, rng):
     sides = split_origins(found, {}, seed, validation, test)
     shuffled = found * 2
     rng.shuffle(shuffled)
@@ -42,8 +42,8 @@ def test_sides_do_not_depend_on_order_or_repetition(found, seed, validation, tes
 
 @quick
 @given(st.lists(origins, max_size=30), st.lists(origins, max_size=30), seeds, fractions, fractions)
-def test_a_side_once_given_never_changes(first, second, seed, validation, test):
-    """A data set's child keeps its parent's sides, whatever comes in later and in however many steps."""
+def test_assigned_split_never_changes(first, second, seed, validation, test):
+    """An extended dataset keeps the split of its parent."""
     before = split_origins(first, {}, seed, validation, test)
     after = split_origins(second, before, seed, validation, test)
     assert before.items() <= after.items()
@@ -52,13 +52,14 @@ def test_a_side_once_given_never_changes(first, second, seed, validation, test):
 
 @quick
 @given(st.lists(origins, max_size=40), seeds, fractions, fractions)
-def test_every_family_trains_and_a_large_one_is_held_out(found, seed, validation, test):
-    """Three origins or more are on all sides; fewer, and crystals, train."""
+def test_large_families_are_on_all_sides(found, seed, validation, test):
+    """Three origins or more are on all sides, fewer train; crystals, explored and audit frames have a fixed split."""
     sides = split_origins(found, {}, seed, validation, test)
-    for family in {origin.split("/")[0] for origin in sides}:
-        members = {side for origin, side in sides.items() if origin.split("/")[0] == family}
-        n = sum(origin.split("/")[0] == family for origin in sides)
-        assert members == (SIDES if n >= 3 and family != "crystal" else {"train"})
+    for family in {origin.family for origin in sides}:
+        members = {side for origin, side in sides.items() if origin.family == family}
+        n = sum(origin.family == family for origin in sides)
+        fixed = Origin(family).fixed_split
+        assert members == ({fixed} if fixed else SIDES if n >= 3 else {"train"})
 
 
 # --- selection
