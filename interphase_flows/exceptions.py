@@ -109,8 +109,16 @@ class StorageError(InterphaseError):
     """Something stored cannot be read or written."""
 
 
-class StorageAwayError(StorageError):
-    """A server does not answer, or a disk is full: the same may do well later."""
+class StorageUnavailableError(StorageError):
+    """Storage is temporarily unavailable; the same operation may succeed later."""
+
+
+class ServerUnavailableError(StorageUnavailableError):
+    """The database server does not answer."""
+
+
+class DiskFullError(StorageUnavailableError):
+    """A disk is full, or a quota is used up."""
 
 
 class LockedError(StorageError):

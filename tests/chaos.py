@@ -37,7 +37,7 @@ store: {{type: mongodb, host: localhost, port: {port}, database: {database}}}
 cluster:
   signal_before_end_s: 60
   lease_s: 6
-  silent_after_s: 12
+  unresponsive_after_s: 12
   workers:
     cpu:
       kinds: [dft, analysis]

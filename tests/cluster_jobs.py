@@ -13,7 +13,7 @@ from interphase_flows.md.checkpoint import write_file_durably
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import MongodbSettings, load_settings
-from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.mongodb_store import MongodbStore
 from interphase_flows.storage.workspace import current_workspace
 
 

@@ -32,7 +32,7 @@ def submit(settings: Settings, flow: Flow, campaign: str) -> None:
 def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
     """Of workers in processes of their own, which see this test's artifacts."""
     with closing(Workspace(settings, campaign)) as workspace:
-        workspace.ledger.store("progress").remove_docs({"key": "artifacts"})
+        workspace.ledger.remove_state("progress", "artifacts")
         workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
     # the tests' folder holds the jobs
     return environment() | {

@@ -18,7 +18,7 @@ from nequip.utils.global_dtype import _GLOBAL_DTYPE
 from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
-from interphase_flows.exceptions import StorageAwayError, TrainingError
+from interphase_flows.exceptions import DiskFullError, TrainingError
 from interphase_flows.potentials.callbacks import take_up
 from interphase_flows.potentials.config import model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
@@ -122,7 +122,7 @@ def train_member(
     ------
     TrainingError
         The training failed or its loss is not finite.
-    StorageAwayError
+    DiskFullError
         The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def train_member(
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
             # torch's own error of a full disk is a RuntimeError like any other
             if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
-                raise StorageAwayError(f"{folder}: the disk is full; free some space, then resume") from error
+                raise DiskFullError(f"{folder}: the disk is full; free some space, then resume") from error
             raise TrainingError(
                 f"training {label} in {folder} failed: {error}. The data are in {train_file.name}; "
                 "look for labels out of range, then resume the campaign."

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Iterator
 
-from interphase_flows.exceptions import LeaseLostError, StorageAwayError
+from interphase_flows.exceptions import LeaseLostError, StorageUnavailableError
 
 MOST_TRIES = 8
 FIRST_WAIT_S = 2.0
@@ -28,7 +28,7 @@ TRANSIENT = frozenset(
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether the same job may do well later, or elsewhere."""
     return any(
-        isinstance(each, StorageAwayError | LeaseLostError)
+        isinstance(each, StorageUnavailableError | LeaseLostError)
         or (isinstance(each, OSError) and each.errno in TRANSIENT)
         for each in _chain(error)
     )

@@ -121,7 +121,7 @@ class ClusterSettings(BaseModel):
         So long before the walltime Slurm sends SIGUSR1, upon which work is put down.
     lease_s
         A process that holds work with checkpoints and gives no sign of life for so long may lose it to another one.
-    silent_after_s
+    unresponsive_after_s
         A job that gives no sign of life for so long, while the database answers, is run again although its worker may
         live; the worker is kept from writing.
     max_in_queue
@@ -135,7 +135,7 @@ class ClusterSettings(BaseModel):
     folder: Path | None = None
     signal_before_end_s: int = Field(default=120, ge=10)
     lease_s: float = Field(default=60.0, ge=2)
-    silent_after_s: float = Field(default=300.0, ge=10)
+    unresponsive_after_s: float = Field(default=300.0, ge=10)
     max_in_queue: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")

@@ -31,8 +31,8 @@ class MongodbSettings(BaseModel):
     ``options`` are those of MongoDB's addresses, such as ``tlsCAFile``, ``replicaSet`` or ``authMechanism``; they go
     to every client as they are.
 
-    A server that restarts is waited for, for ``patience_s`` seconds; then the job fails, what it had computed stays on
-    disk, and the next try hands it in.
+    While a server restarts, operations are retried for ``reconnect_timeout_s`` seconds. Then the job fails; its result
+    stays on disk, and the next attempt commits it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -47,7 +47,7 @@ class MongodbSettings(BaseModel):
     auth_source: str | None = None
     tls: bool = False
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    patience_s: float = Field(default=180.0, ge=0)
+    reconnect_timeout_s: float = Field(default=180.0, ge=0)
     uri: SecretStr | None = Field(default=None, description="replaces host, port, username and password")
 
     @field_validator("host")

@@ -1,8 +1,7 @@
-"""Which indexes a database keeps: those of the questions that are documented, as data.
+"""Indexes of the database, one for each documented query.
 
-In an index, fields that a filter fixes come before the field that the answers are sorted by: MongoDB then reads what
-matches, and nothing else, in the order asked for. The embedded store needs none of these: it loads its file to answer
-at all.
+In an index, fields that a filter fixes come before the field that results are sorted by: MongoDB then reads the
+matching documents, and no others, in the requested order. The SQLite backend needs none but its index on ``key``.
 """
 
 from collections.abc import Sequence
@@ -11,12 +10,12 @@ from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-__all__ = ["INDEXES", "JOB_INDEXES", "NOT_ALLOWED", "collection_of", "indexes_of", "make_indexes"]
+from interphase_flows.storage.ledger_backend import JsonDocument
+from interphase_flows.storage.mongodb import NOT_AUTHORIZED
+
+__all__ = ["INDEXES", "JOB_INDEXES", "collection_of", "indexes_of", "make_indexes"]
 
 Fields = tuple[str, ...]
-
-NOT_ALLOWED = (13, 18, 8000)
-"""Codes of a server that refuses a user: Unauthorized, AuthenticationFailed, and Atlas's own for both."""
 
 _OF_EVERY_KIND: tuple[Fields, ...] = (("created_at",), ("campaign", "created_at"))
 
@@ -53,53 +52,53 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
         ("failed_kind", "reason", "last_at"),
     ),
     "campaigns": (*_OF_EVERY_KIND, ("status", "created_at")),
-    # states that are asked for by their key alone
+    # states, queried by their key alone
     "progress": (),
     "leases": (),
 }
-"""Of the ledger, by kind; besides the unique one on ``key``."""
+"""Indexes of the ledger by kind, besides the unique one on ``key``."""
 
 JOB_INDEXES: dict[str, tuple[Fields, ...]] = {
-    # jobflow asks for the newest index of a uuid whenever a job takes an input from another
+    # jobflow queries the newest index of a uuid to resolve a reference to the output of a job
     "interphase_jobs": (("uuid", "index"),),
     "interphase_job_data": (("blob_uuid",), ("job_uuid", "job_index")),
 }
-"""Of jobflow's store of outputs, by collection."""
+"""Indexes of jobflow's store of outputs, by collection."""
 
 
 def collection_of(kind: str) -> str:
-    """The collection in MongoDB of a kind of document."""
+    """Return the MongoDB collection of a kind of document."""
     return f"interphase_{kind}"
 
 
 def indexes_of(collection_name: str) -> tuple[Fields, ...]:
-    """The indexes of a collection; none if it is not one of this package."""
+    """Return the indexes of a collection; none if it does not belong to this package."""
     by_collection = {collection_of(kind): fields for kind, fields in INDEXES.items()} | JOB_INDEXES
     return by_collection.get(collection_name, ())
 
 
-def make_indexes(collection: Collection, wanted: Sequence[Fields]) -> int:
-    """Make those indexes that are not there, whatever their names; returns how many were made.
+def make_indexes(collection: Collection[JsonDocument], wanted: Sequence[Fields]) -> int:
+    """Create missing indexes, whatever the names of those that exist; return how many were created.
 
-    A user who may not make any goes without: answers then take longer.
+    A user without the right to create indexes goes without: queries then take longer.
 
     Raises
     ------
     pymongo.errors.PyMongoError
-        If the server does not do it for another reason.
+        The server fails for another reason.
     """
-    there = {tuple(index["key"]) for index in collection.index_information().values()}
+    existing = {tuple(index["key"]) for index in collection.index_information().values()}
     models = [
         IndexModel([(field, 1) for field in fields])
         for fields in wanted
-        if tuple((field, 1) for field in fields) not in there
+        if tuple((field, 1) for field in fields) not in existing
     ]
     if not models:
         return 0
     try:
         collection.create_indexes(models)
     except OperationFailure as error:
-        if error.code in NOT_ALLOWED:
+        if error.code in NOT_AUTHORIZED:
             return 0
         raise
     return len(models)

@@ -1,22 +1,25 @@
-"""The ledger: what has been computed, by content key; a result is written once and never changes.
+"""Ledger of results: documents by kind and content key, written once.
 
-One maggma store per kind of document, with a unique index on ``key``. Looking a key up before computing, and
-inserting only if absent after, is all that resuming, double-launched jobs and shared labels need.
+Looking a key up before computing, and inserting only if absent afterwards, is all that resuming, jobs launched twice
+and labels shared by campaigns need.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import bson
-from maggma.stores import MemoryStore
-from maggma.stores.mongolike import MongoStore
 from pydantic import BaseModel
-from pymongo.errors import DuplicateKeyError
 
 from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
-from interphase_flows.storage.indexes import collection_of
+from interphase_flows.storage.ledger_backend import (
+    Criteria,
+    DocumentChange,
+    JsonDocument,
+    LedgerBackend,
+    SortOrder,
+)
 from interphase_flows.storage.ledger_entry import (
     KINDS,
     LEDGER_FIELDS,
@@ -24,8 +27,8 @@ from interphase_flows.storage.ledger_entry import (
     STATE_KINDS,
     make_entry,
 )
-from interphase_flows.storage.mongodb import MongodbStore, change_document
-from interphase_flows.storage.sqlite_store import SqliteStore
+from interphase_flows.storage.mongodb_backend import MongodbBackend
+from interphase_flows.storage.sqlite_backend import SqliteBackend
 
 __all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "Ledger"]
 
@@ -33,82 +36,52 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Ledger:
-    """Documents by kind and key.
+    """Results and states of campaigns by kind and key.
 
     Parameters
     ----------
-    make_store
-        Gives the maggma store of a kind, not yet connected; called once per kind, when it is first needed.
+    backend
+        The database.
     campaign
         Name written into new documents.
+
+    Raises
+    ------
+    StorageError
+        By every method, for an unknown kind, or if the database does not answer.
     """
 
-    def __init__(self, make_store: Callable[[str], MongoStore], campaign: str | None = None):
-        self._make_store = make_store
-        self._stores: dict[str, MongoStore] = {}
+    def __init__(self, backend: LedgerBackend, campaign: str | None = None):
+        self.backend = backend
         self.campaign = campaign
 
     @classmethod
     def embedded(cls, path: str | Path, campaign: str | None = None, read_only: bool = False) -> "Ledger":
-        """A ledger in one SQLite file."""
-        return cls(
-            lambda kind: SqliteStore(path, kind, "key", unique_keys=["key"], read_only=read_only), campaign
-        )
-
-    @classmethod
-    def in_memory(cls, campaign: str | None = None) -> "Ledger":
-        """A ledger that ends with the process, for tests and trials."""
-        return cls(lambda kind: MemoryStore(kind, key="key"), campaign)
+        """Return a ledger in one SQLite file."""
+        return cls(SqliteBackend(path, read_only), campaign)
 
     @classmethod
     def in_mongodb(
         cls, settings: MongodbSettings, campaign: str | None = None, read_only: bool = False
     ) -> "Ledger":
-        """A ledger in MongoDB, shared by every campaign of the database."""
-        return cls(lambda kind: MongodbStore(collection_of(kind), "key", settings, read_only), campaign)
+        """Return a ledger in MongoDB, shared by all campaigns of the database."""
+        return cls(MongodbBackend(settings, read_only), campaign)
 
-    def store(self, kind: str) -> MongoStore:
-        """The connected maggma store of a kind, for queries this class does not offer.
-
-        Raises
-        ------
-        StorageError
-            If there is no such kind, or the database does not answer.
-        """
-        if kind not in KINDS:
-            raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
-        if kind not in self._stores:
-            store = self._make_store(kind)
-            store.connect()
-            try:
-                indexed = store.ensure_index("key", unique=True)
-            except BaseException:
-                store.close()
-                raise
-            if not indexed:
-                store.close()
-                raise StorageError(
-                    f"ledger: no unique index on 'key' of {store.name}: documents share a key, or there is an "
-                    "index that is not unique. Drop that index, or move the collection away, then resume"
-                )
-            self._stores[kind] = store
-        return self._stores[kind]
-
-    def get(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The document of that key, or None."""
+    def get(self, kind: str, key: str) -> JsonDocument | None:
+        """Return the document of a key, or None."""
         found = self.find(kind, {"key": key}, limit=1)
         return found[0] if found else None
 
     def get_as(self, kind: str, key: str, model: type[_Model]) -> _Model | None:
-        """The document of that key as a pydantic model, or None; fields of the ledger only are left out."""
+        """Return the document of a key as a pydantic model, or None; fields of the ledger alone are left out."""
         document = self.get(kind, key)
         if document is None:
             return None
         own = {k: v for k, v in document.items() if k not in LEDGER_FIELDS or k in model.model_fields}
         return model.model_validate(own)
 
-    def put(self, kind: str, key: str, document: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
-        """Write a result, unless its key is there.
+    def put(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
+        """Write a result unless its key exists.
 
         Parameters
         ----------
@@ -122,58 +95,47 @@ class Ledger:
         Returns
         -------
         dict
-            The document that the ledger holds: this one, or the one that was there first.
+            The stored document: this one, or the one that was stored first.
 
         Raises
         ------
         DocumentTooLargeError
-            If it is over 1 MB.
+            It is over 1 MB.
         StorageError
-            If it cannot be written, or has its own idea of a field of the ledger.
+            It cannot be written, or conflicts with a field of the ledger.
         """
         if kind in STATE_KINDS:
             raise StorageError(f"ledger: {kind!r} holds states that change; use set_state()")
         existing = self.get(kind, key)
         if existing is not None:
             return existing
-        complete = make_entry(kind, key, self.campaign, document)
-        store = self.store(kind)
-        try:
-            if isinstance(store, SqliteStore | MongodbStore):
-                store.insert(complete)
-            else:
-                store._collection.insert_one(dict(complete))
-        except DuplicateKeyError:
-            winner = self.get(kind, key)
-            if winner is None:
-                raise
-            return winner
-        return complete
+        entry = make_entry(kind, key, self.campaign, document)
+        if self.backend.insert(kind, entry):
+            return entry
+        return self.get(kind, key) or entry
 
-    def set_state(self, kind: str, key: str, document: Mapping[str, Any] | BaseModel) -> dict[str, Any]:
-        """Write a state over the one before; ``created_at`` stays that of the first.
+    def set_state(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
+        """Write or replace a state; ``created_at`` remains that of the first.
 
         Raises
         ------
         StorageError
-            If ``kind`` is not one of :data:`STATE_KINDS`.
+            ``kind`` is not one of :data:`STATE_KINDS`.
         """
-        self._must_be_a_state(kind)
-        complete = make_entry(kind, key, self.campaign, document)
-        complete["updated_at"] = complete["created_at"]
-        return self._change(
-            kind, key, lambda old: complete | ({"created_at": old["created_at"]} if old else {})
+        _check_state_kind(kind)
+        entry = make_entry(kind, key, self.campaign, document)
+        entry["updated_at"] = entry["created_at"]
+        return self.backend.modify(
+            kind, key, lambda old: entry | ({"created_at": old["created_at"]} if old else {})
         )
 
-    def claim(self, key: str, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a state of the kind ``progress`` unless there is one of that key; returns the one that holds."""
-        complete = make_entry("progress", key, self.campaign, document)
-        return self._change("progress", key, lambda old: old or complete)
+    def claim(self, key: str, document: JsonDocument) -> JsonDocument:
+        """Write a state of the kind ``progress`` unless its key exists; return the stored one."""
+        entry = make_entry("progress", key, self.campaign, document)
+        return self.backend.modify("progress", key, lambda old: old or entry)
 
-    def change_state(
-        self, kind: str, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
-    ) -> dict[str, Any]:
-        """Make a new state of the one before, with no other writer in between.
+    def change_state(self, kind: str, key: str, change: DocumentChange) -> JsonDocument:
+        """Replace a state by ``change(state)`` atomically.
 
         Parameters
         ----------
@@ -181,37 +143,37 @@ class Ledger:
             One of :data:`STATE_KINDS`, and its key.
         change
             Takes the state, or None if there is none, and returns the new one; may be called several times. Of two
-            writers one wins if the state has a count ``serial`` that every change raises.
+            concurrent writers one succeeds if the state has a counter ``serial`` that every change raises.
 
         Returns
         -------
         dict
-            The state that holds now.
+            The new state.
         """
-        self._must_be_a_state(kind)
+        _check_state_kind(kind)
 
-        def complete(old: dict[str, Any] | None) -> dict[str, Any]:
+        def entry(old: JsonDocument | None) -> JsonDocument:
             new = make_entry(kind, key, self.campaign, change(old))
             return new if old is None else new | {"created_at": old["created_at"]}
 
-        return self._change(kind, key, complete)
+        return self.backend.modify(kind, key, entry)
 
-    def remove_state(self, kind: str, key: str, only_if: Mapping[str, Any]) -> None:
-        """Remove a state if its fields are as said; no matter if it is absent."""
-        self._must_be_a_state(kind)
-        self.store(kind).remove_docs({"key": key, **only_if})
+    def remove_state(self, kind: str, key: str, only_if: Criteria | None = None) -> None:
+        """Remove a state if it exists and its fields match ``only_if``."""
+        _check_state_kind(kind)
+        self.backend.remove(kind, {"key": key, **(only_if or {})})
 
     def record_failure(
-        self, kind: str, key: str, reason: str, details: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Write down that the result of a kind and key could not be had; a repetition counts ``tries`` up.
+        self, kind: str, key: str, reason: str, details: Mapping[str, object] | None = None
+    ) -> JsonDocument:
+        """Record that the result of a kind and key could not be computed; a repetition raises ``tries``.
 
         Parameters
         ----------
         kind, key
-            What failed: a result of that kind and key, or one of ``jobs`` before it had any.
+            The failed result, or one of ``jobs`` if it failed before it had a key.
         reason
-            In a word to query by: ``max_force``, ``not_converged``.
+            An identifier for queries: ``max_force``, ``not_converged``.
         details
             Numbers and messages.
 
@@ -220,96 +182,85 @@ class Ledger:
         dict
             The document: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``.
         """
-        if kind not in (*KINDS, "jobs"):
-            raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
+        if kind != "jobs":
+            _check_kind(kind)
         failure = {"failed_kind": kind, "failed_key": key, "reason": reason, "details": dict(details or {})}
-        complete = make_entry("failures", f"{kind}:{key}", self.campaign, failure)
-        complete["last_at"] = complete["created_at"]
+        entry = make_entry("failures", f"{kind}:{key}", self.campaign, failure)
+        entry["last_at"] = entry["created_at"]
 
-        def repeat(old: dict[str, Any] | None) -> dict[str, Any]:
+        def repeat(old: JsonDocument | None) -> JsonDocument:
             if old is None:
-                return complete | {"tries": 1}
-            return complete | {"tries": old["tries"] + 1, "created_at": old["created_at"]}
+                return entry | {"tries": 1}
+            return entry | {"tries": old["tries"] + 1, "created_at": old["created_at"]}
 
-        return self._change("failures", complete["key"], repeat)
+        return self.backend.modify("failures", entry["key"], repeat)
 
-    def failure(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The failure on record of a kind and key, or None."""
+    def failure(self, kind: str, key: str) -> JsonDocument | None:
+        """Return the recorded failure of a kind and key, or None."""
         return self.get("failures", f"{kind}:{key}")
 
     def invalidate(self, kind: str, key: str, reason: str) -> None:
-        """Move a document to the failures, so that its result is computed again; no matter if it is absent.
+        """Move a document, if it exists, to the failures, so that its result is computed again.
 
         Parameters
         ----------
         kind, key
-            Whose artifact, say, is damaged.
+            The document; its artifact may be damaged, for example.
         reason
-            Why, in a word.
+            An identifier for queries.
         """
         document = self.get(kind, key)
         if document is None:
             return
-        # near the limit, the record around it would push it over
+        # a document near the size limit would exceed it with the record around it
         fits = len(bson.encode(document)) < MAX_DOCUMENT_BYTES // 2
-        kept = document if fits else {field: document.get(field) for field in LEDGER_FIELDS}
-        self.record_failure(kind, key, reason, {"invalidated": kept})
-        self.store(kind).remove_docs({"key": key})
+        stored = document if fits else {field: document.get(field) for field in LEDGER_FIELDS}
+        self.record_failure(kind, key, reason, {"invalidated": stored})
+        self.backend.remove(kind, {"key": key})
 
     def find(
         self,
         kind: str,
-        criteria: Mapping[str, Any] | None = None,
-        properties: list[str] | None = None,
-        sort: Mapping[str, int] | None = None,
+        criteria: Criteria | None = None,
+        properties: Sequence[str] | None = None,
+        sort: SortOrder | None = None,
         limit: int = 0,
-    ) -> list[dict[str, Any]]:
-        """Documents that match.
+    ) -> list[JsonDocument]:
+        """Return matching documents.
 
         Parameters
         ----------
         kind
             One of :data:`KINDS`.
         criteria
-            A filter of MongoDB; all if None.
+            A filter in MongoDB's query language; all documents if None.
         properties
             Fields to return; all if None.
         sort
             Fields to sort by: 1 ascending, -1 descending; oldest first if None.
         limit
-            At most so many; 0 is all.
+            Maximum number of documents; 0 means no limit.
         """
-        by = dict(sort or {"created_at": 1})
-        store = self.store(kind)
-        found = list(store.query(dict(criteria or {}), properties, by, limit=limit))
-        for document in found:
-            document.pop("_id", None)
-        return found
+        _check_kind(kind)
+        return self.backend.find(kind, criteria or {}, properties, sort or {"created_at": 1}, limit)
 
-    def count(self, kind: str, criteria: Mapping[str, Any] | None = None) -> int:
-        """How many documents match."""
-        return int(self.store(kind).count(dict(criteria or {})))
+    def count(self, kind: str, criteria: Criteria | None = None) -> int:
+        """Count matching documents."""
+        _check_kind(kind)
+        return self.backend.count(kind, criteria or {})
 
     def close(self) -> None:
-        """Close the stores; the next use opens them again."""
-        for store in self._stores.values():
-            store.close()
-        self._stores.clear()
+        """Close the database; the next use opens it again."""
+        self.backend.close()
 
-    def _must_be_a_state(self, kind: str) -> None:
-        if kind not in STATE_KINDS:
-            raise StorageError(
-                f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
-            )
 
-    def _change(
-        self, kind: str, key: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]
-    ) -> dict[str, Any]:
-        store = self.store(kind)
-        if isinstance(store, SqliteStore):
-            changed = store.modify({"key": key}, change)
-        elif isinstance(store, MongodbStore):
-            changed = store.change(key, change)
-        else:
-            changed = change_document(store, key, change)
-        return {field: value for field, value in changed.items() if field != "_id"}
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise StorageError(f"ledger: unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
+
+
+def _check_state_kind(kind: str) -> None:
+    if kind not in STATE_KINDS:
+        raise StorageError(
+            f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
+        )

@@ -30,8 +30,7 @@ from interphase_flows.storage.artifacts import ArtifactStore
 from interphase_flows.storage.leases import leased_folder
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
-from interphase_flows.storage.mongodb import MongodbStore
-from interphase_flows.storage.sqlite_store import SqliteStore
+from interphase_flows.storage.mongodb_store import MongodbStore
 
 if TYPE_CHECKING:
     from jobflow import JobStore
@@ -150,16 +149,14 @@ class Workspace:
 
     def job_store(self) -> "JobStore":
         """jobflow's store of outputs, not yet connected; large outputs go to its store ``data``."""
-        from jobflow import JobStore  # a second to import: readers must not pay for it
+        from jobflow import JobStore  # takes a second to import, which readers do not need
+        from maggma.stores import MemoryStore
 
         if isinstance(self.settings.store, MongodbSettings):
             jobs = MongodbStore("interphase_jobs", "uuid", self.settings.store, self.read_only)
             data = MongodbStore("interphase_job_data", "blob_uuid", self.settings.store, self.read_only)
-        else:
-            path = self.root / "jobs.sqlite"
-            jobs = SqliteStore(path, "jobs", key="uuid", read_only=self.read_only)
-            data = SqliteStore(path, "data", key="blob_uuid", read_only=self.read_only)
-        return JobStore(jobs, additional_stores={"data": data})
+            return JobStore(jobs, additional_stores={"data": data})
+        return JobStore(MemoryStore(), additional_stores={"data": MemoryStore(key="blob_uuid")})
 
     def open_job_store(self) -> "JobStore":
         """jobflow's store of outputs, connected, and with an index on what every reference is looked up by.

@@ -74,13 +74,13 @@ def test_a_worker_outlives_it_and_every_job_is_done(on_own_server, own_server, t
 
 def test_a_server_that_never_answered_is_not_waited_for(on_own_server, own_server, monkeypatch):
     """It is a mistake in the settings, and is told at once."""
-    monkeypatch.setattr("interphase_flows.storage.retry._answered", set())
-    monkeypatch.setattr("interphase_flows.storage.mongodb._SERVER_TIMEOUT_MS", 200)
+    monkeypatch.setattr("interphase_flows.storage.mongodb._reached_servers", set())
+    monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 200)
     own_server.kill()
     began = time.monotonic()
     with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}"):
         open_launchpad(on_own_server)
-    assert time.monotonic() - began < on_own_server.store.patience_s / 2
+    assert time.monotonic() - began < on_own_server.store.reconnect_timeout_s / 2
 
 
 def test_a_launchpad_that_is_printed_shows_no_password(settings, needles):

@@ -29,9 +29,9 @@ def wait_until(is_so, what):
 
 def test_a_stopped_worker_loses_its_job_and_stops_when_it_comes_back(settings, tmp_path, monkeypatch):
     """The next worker goes on from the checkpoint; there is one result, and the first one's word that it stopped."""
-    for name, value in (("LEASE_S", "2"), ("SILENT_AFTER_S", "10")):
+    for name, value in (("LEASE_S", "2"), ("UNRESPONSIVE_AFTER_S", "10")):
         monkeypatch.setenv(f"INTERPHASE_CLUSTER__{name}", value)
-    quick = settings.cluster.model_copy(update={"lease_s": 2.0, "silent_after_s": 10.0})
+    quick = settings.cluster.model_copy(update={"lease_s": 2.0, "unresponsive_after_s": 10.0})
     settings = settings.model_copy(update={"cluster": quick})
     go, words = tmp_path / "go", tmp_path / "worker.txt"
     counting = count_with_checkpoints("a-count", N_STEPS, str(go))

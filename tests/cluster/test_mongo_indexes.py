@@ -16,7 +16,8 @@ from interphase_flows.exceptions import StorageError
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.indexes import INDEXES, JOB_INDEXES, collection_of, indexes_of, make_indexes
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
-from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.mongodb import open_client
+from interphase_flows.storage.mongodb_store import MongodbStore
 from interphase_flows.storage.queries import SCHEMAS, check_fields, fields_of, parse_filters, parse_sort
 from mongo_server import MongoServer
 
@@ -137,8 +138,7 @@ def test_a_reader_makes_no_collection_and_no_index(mongo: MongodbSettings, mongo
         lambda: ledger.put("labels", "a", {}),
         lambda: ledger.set_state("progress", "a", {}),
         lambda: ledger.record_failure("labels", "a", "x"),
-        lambda: ledger.store("labels").remove_docs({}),
-        lambda: ledger.store("labels").update({"key": "a"}),
+        lambda: ledger.backend.remove("labels", {}),
     ):
         with pytest.raises(StorageError, match=r"mongodb/.*_empty/.*: opened read-only"):
             write()
@@ -162,9 +162,11 @@ def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
     reader = Ledger.in_mongodb(settings, read_only=True)
     assert [found["key"] for found in reader.find("labels", {"energy_eV": {"$lt": 0}})] == ["a"]
     assert reader.count("models") == 0
-    collection = reader.store("labels")._collection
+    client = open_client(settings)
+    collection = client["shared"][collection_of("labels")]
     assert make_indexes(collection, indexes_of(collection.name)) == 0
     assert keys_of_indexes(collection) == {("_id",)}
+    client.close()
     reader.close()
     writer = Ledger.in_mongodb(settings)
     with pytest.raises(StorageError, match="the user may not write there"):

@@ -19,7 +19,7 @@ OF_TIME = {"created_at", "updated_at", "last_at"}
 
 def empty(ledger: Ledger) -> None:
     for kind in KINDS:
-        ledger.store(kind).remove_docs({})
+        ledger.backend.remove(kind, {})
 
 
 @pytest.fixture

@@ -97,9 +97,9 @@ def test_a_server_whose_certificate_is_not_known_is_not_spoken_to(
     store: MongodbSettings, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In words, without the password; nor is it spoken to without TLS."""
-    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 300)
+    monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 300)
     # this process has spoken to the server, and would wait for it
-    other = store.model_copy(update={"options": options, "patience_s": 0.0})
+    other = store.model_copy(update={"options": options, "reconnect_timeout_s": 0.0})
     ledger = Ledger.in_mongodb(other)
     for ask in (lambda: ledger.get("labels", "a"), lambda: open_launchpad(Settings(store=other))):
         with pytest.raises((StorageError, SettingsError)) as refusal:

@@ -14,7 +14,7 @@ from interphase_flows.exceptions import DocumentTooLargeError, StorageError
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.mongodb_store import MongodbStore
 from interphase_flows.storage.workspace import open_workspace
 from mongo_server import MongoServer
 
@@ -105,8 +105,8 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: Mong
 
 def test_a_server_that_stays_away_is_told(own_server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """After some patience: in words, with the address."""
-    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
-    impatient = settings_of(own_server).model_copy(update={"patience_s": 0.2})
+    monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
+    impatient = settings_of(own_server).model_copy(update={"reconnect_timeout_s": 0.2})
     ledger = Ledger.in_mongodb(impatient, "c")
     ledger.put("labels", "a", {})
     own_server.kill()

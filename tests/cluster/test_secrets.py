@@ -24,7 +24,7 @@ from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.mongodb import MongodbStore
+from interphase_flows.storage.mongodb_store import MongodbStore
 
 pytestmark = pytest.mark.cluster
 
@@ -167,7 +167,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password(
     place: str, words: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of an address as of a host."""
-    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     machine.keep(place, f"mongodb://alice:{quote_plus(WRONG)}@localhost:9", "d")
     code, told = machine.interphase("status", "tiny")
     assert code == 2
@@ -227,7 +227,7 @@ def test_no_command_tells_it_when_the_database_fails(
     monkeypatch,
 ) -> None:
     """Exit code and words, by whichever part of the package asks the database first."""
-    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     wrong = f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/?authSource=admin"
     if what == "wrong password":
         wrong = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
@@ -289,7 +289,7 @@ WORKERS = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_
 @pytest.mark.parametrize("form", ["uri", "password"])
 def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of whatever asks the database: with causes and contexts, as a log has them; nor does what is printed of it."""
-    monkeypatch.setattr(mongodb, "_SERVER_TIMEOUT_MS", 100)
+    monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     store: dict[str, Any] = {"type": "mongodb", "database": "d", "host": "localhost", "port": 9}
     if form == "uri":
         store = {"type": "mongodb", "uri": f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/"}

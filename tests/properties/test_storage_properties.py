@@ -1,14 +1,13 @@
-"""What holds for every document, every key and every order of events."""
+"""Properties of content keys, the SQLite backend and artifacts."""
 
 import random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from maggma.stores import MemoryStore
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.storage.artifacts import ArtifactStore
-from interphase_flows.storage.sqlite_store import SqliteStore
+from interphase_flows.storage.sqlite_backend import SqliteBackend
 
 scalars = (
     st.none()
@@ -44,28 +43,26 @@ def tagged(value):
 
 
 @given(values, st.integers(0, 2**32))
-def test_a_key_ignores_the_order_of_keys(value, seed):
-    """However deep."""
+def test_content_key_ignores_the_order_of_mapping_keys(value, seed):
     assert content_key("k", part=value) == content_key("k", part=shuffled(value, random.Random(seed)))
 
 
 @given(values, values)
-def test_two_keys_are_equal_only_for_equal_parts(one, other):
-    """And then they are."""
+def test_content_keys_are_equal_exactly_for_equal_parts(one, other):
     is_same = content_key("k", part=one) == content_key("k", part=other)
     assert is_same == (tagged(one) == tagged(other))
 
 
 @few
 @given(value=values)
-def test_a_document_comes_back_as_it_was(tmp_path_factory, value):
-    """To the last bit, after closing."""
+def test_a_document_is_read_back_to_the_last_bit(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("store") / "documents.sqlite"
     cleaned = _without_null_in_keys(value)
-    with SqliteStore(path, key="key") as store:
-        store.update({"key": "a", "value": cleaned})
-    with SqliteStore(path, key="key") as store:
-        assert store.query_one()["value"] == cleaned
+    backend = SqliteBackend(path)
+    backend.insert("labels", {"key": "a", "value": cleaned})
+    backend.close()
+    assert backend.find("labels", {"key": "a"})[0]["value"] == cleaned
+    backend.close()
 
 
 def _without_null_in_keys(value):
@@ -77,45 +74,43 @@ def _without_null_in_keys(value):
 
 keys = st.sampled_from("abcd")
 events = st.lists(
-    st.tuples(st.just("update"), st.lists(st.tuples(keys, st.integers(0, 3)), min_size=1, max_size=4))
-    | st.tuples(st.just("remove"), keys)
-    | st.tuples(st.just("reopen"), st.none()),
-    max_size=12,
+    st.tuples(st.sampled_from(["insert", "modify"]), keys, st.integers(0, 3))
+    | st.tuples(st.just("remove"), keys, st.none())
+    | st.tuples(st.just("reopen"), st.none(), st.none()),
+    max_size=20,
 )
 
 
 @few
 @given(events=events)
-def test_it_holds_what_a_memory_store_holds(tmp_path_factory, events):
-    """After any sequence of updates, removals and restarts, seen from either of two connections."""
+def test_two_connections_agree_with_a_dictionary(tmp_path_factory, events):
+    """After any sequence of inserts, changes, removals and restarts, on either connection."""
     path = tmp_path_factory.mktemp("store") / "documents.sqlite"
-    memory = MemoryStore(key="key")
-    memory.connect()
-    stores = [SqliteStore(path, key="key", unique_keys=["key"]) for _ in range(2)]
-    for store in stores:
-        store.connect()
-    for n, (event, argument) in enumerate(events):
-        store = stores[n % 2]
-        if event == "update":
-            for one in (store, memory):
-                one.update([{"key": key, "x": x} for key, x in argument])
+    expected = {}
+    backends = [SqliteBackend(path), SqliteBackend(path)]
+    for n, (event, key, x) in enumerate(events):
+        backend = backends[n % 2]
+        if event == "insert":
+            assert backend.insert("labels", {"key": key, "x": x}) == (key not in expected)
+            expected.setdefault(key, x)
+        elif event == "modify":
+            backend.modify("labels", key, lambda old: {"key": key, "x": (old or {"x": 0})["x"] + x})  # noqa: B023
+            expected[key] = expected.get(key, 0) + x
         elif event == "remove":
-            for one in (store, memory):
-                one.remove_docs({"key": argument})
+            backend.remove("labels", {"key": key})
+            expected.pop(key, None)
         else:
-            store.connect(force_reset=True)
-        wanted = sorted((d["key"], d["x"]) for d in memory.query())
-        for one in stores:
-            assert sorted((d["key"], d["x"]) for d in one.query()) == wanted
-            assert one.count({"key": "a"}) == memory.count({"key": "a"})
-    for store in stores:
-        store.close()
+            backend.close()
+        for one in backends:
+            assert [(d["key"], d["x"]) for d in one.find("labels", {})] == list(expected.items())
+            assert one.count("labels", {"key": "a"}) == ("a" in expected)
+    for backend in backends:
+        backend.close()
 
 
 @few
 @given(data=st.binary(min_size=1, max_size=2000), at=st.integers(0, 10**6))
-def test_every_flipped_bit_of_an_artifact_is_found(tmp_path_factory, data, at):
-    """Wherever it is."""
+def test_any_flipped_bit_of_an_artifact_is_detected(tmp_path_factory, data, at):
     store = ArtifactStore(tmp_path_factory.mktemp("artifacts"))
     ref = store.put_bytes(data, "models")
     assert store.get(ref).read_bytes() == data

@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.settings import MongodbSettings, Settings
-from interphase_flows.storage.mongodb import client_arguments, readable_address_errors, storage_error
-from interphase_flows.storage.retry import patiently
+from interphase_flows.storage.mongodb import (
+    client_arguments,
+    readable_address_errors,
+    retry_while_reconnecting,
+    storage_error,
+)
 
 if TYPE_CHECKING:
     from fireworks.core.launchpad import LaunchPad
@@ -61,7 +65,7 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
         The server does not answer, or refuses; without the address.
     """
     store = mongodb_of(settings)
-    _configure(settings.cluster.silent_after_s)
+    _configure(settings.cluster.unresponsive_after_s)
     # half a second to import, and to be configured first
     from pymongo.errors import PyMongoError
 
@@ -99,16 +103,16 @@ def _wait(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
     from pymongo.errors import AutoReconnect
 
     try:
-        return patiently(operation, store.server, store.patience_s)
+        return retry_while_reconnecting(operation, store)
     except AutoReconnect as error:
         raise storage_error(store, "FireWorks' database", error) from None
 
 
-def _configure(silent_after_s: float) -> None:
+def _configure(unresponsive_after_s: float) -> None:
     """Set those of FireWorks' constants that its modules take over only when a job is run."""
     from fireworks import fw_config
 
-    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, silent_after_s / PINGS_BEFORE_SILENT)
+    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, unresponsive_after_s / PINGS_BEFORE_SILENT)
     fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
 
 

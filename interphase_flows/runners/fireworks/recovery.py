@@ -77,7 +77,8 @@ RULES: Mapping[str, Rule] = {
     "AutoReconnect": Rule(20, "the database is not reachable"),
     "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
     "NetworkTimeout": Rule(20, "the database does not answer in time"),
-    "StorageAwayError": Rule(8, "the database is not reachable, or a disk is full"),
+    "ServerUnavailableError": Rule(8, "the database is not reachable"),
+    "DiskFullError": Rule(8, "a disk is full"),
     "OSError": Rule(8, "a disk is full or not there"),
 }
 """Reason -> rule.  Any other error is the job's own, and running it again would end in it again."""
@@ -185,7 +186,7 @@ def _silence(
     Only time between looks counts, and of a long one the half that is needed: while the database was away, or nobody
     looked, no sign could be given.
     """
-    limit_s = settings.cluster.silent_after_s
+    limit_s = settings.cluster.unresponsive_after_s
     now = time.time()
     sign = str(launch["state_history"][-1].get("updated_on", ""))
     seen = launch.get(SEEN) or {}

@@ -129,7 +129,7 @@ def _store(settings: Settings) -> Check:
     with _leaving_nothing(settings) as workspace:
         try:
             workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
-            workspace.ledger.store("progress").remove_docs({"key": "check"})
+            workspace.ledger.remove_state("progress", "check")
         except InterphaseError as error:
             return Check("store", False, str(error))
     return Check("store", True, f"{settings.store.type}: written and read back")

@@ -80,7 +80,7 @@ def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spher
     """The note names the label; the failure can be queried."""
     key = batch.accepted[0]
     label = workspace.ledger.get("labels", key)
-    workspace.ledger.store("labels").remove_docs({"key": key})
+    workspace.ledger.backend.remove("labels", {"key": key})
     changed = {k: v for k, v in label.items() if k not in ("kind", "campaign", "created_at")}
     workspace.ledger.put("labels", key, changed | {"energy_eV": 50.0})
     dataset = run(MAKER, batch, None, 1)

@@ -18,11 +18,9 @@ class Label(BaseModel):
     energy: float
 
 
-@pytest.fixture(params=["embedded", "memory"])
-def ledger(request, tmp_path):
-    ledger = (
-        Ledger.in_memory("c") if request.param == "memory" else Ledger.embedded(tmp_path / "l.sqlite", "c")
-    )
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger.embedded(tmp_path / "ledger.sqlite", "c")
     yield ledger
     ledger.close()
 
@@ -164,7 +162,7 @@ def test_two_processes_agree_on_one_winner(tmp_path):
 
 def test_a_mongodb_that_does_not_answer_is_told_without_its_password(monkeypatch):
     """Neither the address nor the password is in the message."""
-    monkeypatch.setattr("interphase_flows.storage.mongodb._SERVER_TIMEOUT_MS", 50)
+    monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 50)
     settings = MongodbSettings(type="mongodb", host="localhost", port=9, username="u", password="geheim")
     ledger = Ledger.in_mongodb(settings)
     with pytest.raises(StorageError, match="no server answers at localhost:9") as refusal:

@@ -11,12 +11,13 @@ from interphase_flows.storage.queries import check_fields, query, stream, to_csv
 
 
 @pytest.fixture
-def ledger():
-    ledger = Ledger.in_memory()
+def ledger(tmp_path):
+    ledger = Ledger.embedded(tmp_path / "ledger.sqlite")
     for i, origin in enumerate(["bulk", "Amorphous Li", "amorphous"]):
         document = {"energy": -1.5 * i, "origin": origin, "converged": i > 0, "d": {"force": i, "code": "12"}}
         ledger.put("labels", f"{i}00", document)
-    return ledger
+    yield ledger
+    ledger.close()
 
 
 @pytest.mark.parametrize(

@@ -95,15 +95,12 @@ def add(a, b):
 # jobflow 0.4 still calls it
 @pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
 def test_jobflow_runs_on_the_job_store(settings):
-    """Outputs are kept, references are resolved, large outputs go to the additional store."""
+    """References are resolved; large outputs go to the additional store."""
     with open_workspace(settings, "c") as workspace:
         first = add(1, 2)
         second = add(first.output["sum"], 3)
-        store = workspace.job_store()
+        store = workspace.open_job_store()
         run_locally(Flow([first, second]), store=store, ensure_success=True, log=False)
+        assert store.get_output(second.uuid, load=True) == {"sum": 6, "large": list(range(100))}
+        assert store.additional_stores["data"].count() == 2
         store.close()
-        again = type(store).from_dict(store.as_dict())
-        again.connect()
-        assert again.get_output(second.uuid, load=True) == {"sum": 6, "large": list(range(100))}
-        assert again.additional_stores["data"].count() == 2
-        again.close()
