@@ -15,7 +15,9 @@
     ├── TrainingError                 a potential could not be trained
     ├── DynamicsError                 a segment of molecular dynamics cannot start or go on
     ├── StorageError                  something stored cannot be read or written
-    │   ├── StorageAwayError          a server does not answer, a disk is full: the same may do well later
+    │   ├── StorageUnavailableError   temporary: the same operation may succeed later
+    │   │   ├── ServerUnavailableError the database server does not answer
+    │   │   └── DiskFullError         a disk is full, or a quota is used up
     │   ├── LockedError               another process holds the campaign
     │   ├── CorruptArtifactError      a file's hash is not the one on record
     │   ├── CorruptStoreError         the document store is damaged
