@@ -1,9 +1,9 @@
-"""Bytes per atom-frame and frames per second: our trajectories against ASE's .traj and extended XYZ.
+"""Compare size and speed of this package's trajectories with ASE .traj and extended XYZ.
 
-Run: ``python benchmarks/trajectory_io.py [--quick]``. Atoms of a hot solid: vibration around sites, a third
-of the atoms diffusing, 20,000 of them unless quick. Writing includes packing; reading is every position of
-every frame, from a warm page cache. ASE's formats write the momenta that moving atoms carry; ours keeps
-positions, cell, time, temperature, energy and uncertainty, and momenta in checkpoints only.
+Run: ``python benchmarks/trajectory_io.py [--quick]``. The trajectory is of a hot solid of 20,000 atoms (2,000 with
+``--quick``): atoms vibrate around sites, a third of them diffuses. Writing includes packing; reading is of all positions,
+from a warm page cache. ASE's formats include momenta; this package stores positions, cell, time, temperature, energy and
+uncertainty, and momenta only in checkpoints.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HOP_ANGSTROM = 0.15
 
 
 def hot_solid(n_atoms: int, n_frames: int) -> list[Atoms]:
-    """Return frames 0.1 ps apart in character: sites shaken, lithium walking."""
+    """Return frames with vibrating sites and diffusing lithium, as if 0.1 ps apart."""
     generator = np.random.default_rng(0)
     edge = int(np.ceil(n_atoms ** (1 / 3)))
     sites = 2.7 * np.indices((edge, edge, edge)).reshape(3, -1).T[:n_atoms]
@@ -41,7 +41,7 @@ def hot_solid(n_atoms: int, n_frames: int) -> list[Atoms]:
     return frames
 
 
-def write_ours(frames: list[Atoms], path: Path) -> None:
+def write_package(frames: list[Atoms], path: Path) -> None:
     """Write and pack a trajectory."""
     writer = TrajectoryWriter(path.with_suffix(".open"), frames[0])
     for i, atoms in enumerate(frames):
@@ -52,14 +52,15 @@ def write_ours(frames: list[Atoms], path: Path) -> None:
     pack(path.with_suffix(".open"), path)
 
 
-def read_ours(path: Path) -> int:
-    """Stream all positions."""
+def read_package(path: Path) -> int:
+    """Read all positions in blocks of 50 frames."""
     with Trajectory(path) as trajectory:
-        return sum(len(block.positions) for block in trajectory.iter_blocks(50))
+        starts = range(0, len(trajectory), 50)
+        return sum(len(trajectory.positions(slice(start, start + 50))) for start in starts)
 
 
 def write_ase(frames: list[Atoms], path: Path) -> None:
-    """Write with ASE's binary trajectory."""
+    """Write an ASE trajectory."""
     with AseTrajectory(path, "w") as trajectory:
         for atoms in frames:
             trajectory.write(atoms)
@@ -82,29 +83,29 @@ def read_xyz(path: Path) -> int:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Time one call."""
-    began = time.perf_counter()
+    """Return the wall time of one call."""
+    start = time.perf_counter()
     action()
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def main() -> None:
-    """Print one line per format, and the ratios to ours."""
+    """Print one line per format, with ratios to this package."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="2,000 atoms and 40 frames")
     quick = parser.parse_args().quick
     n_atoms, n_frames = (2_000, 40) if quick else (20_000, 200)
     frames = hot_solid(n_atoms, n_frames)
-    # Text is slow: fewer frames give the same rate.
+    # Text is slow; fewer frames give the same rate.
     formats = {
-        "interphase_flows": ("t.zarr.zip", write_ours, read_ours, frames),
+        "interphase_flows": ("t.zarr.zip", write_package, read_package, frames),
         "ASE .traj": ("t.traj", write_ase, read_ase, frames),
         "extxyz": ("t.extxyz", write_xyz, read_xyz, frames[:20]),
     }
     print(f"{n_atoms} atoms, {n_frames} frames")
-    columns = ("B/atom-frame", "write frames/s", "read frames/s", "size / ours", "ours / read")
+    columns = ("B/atom-frame", "write frames/s", "read frames/s", "relative size", "relative time")
     print(f"{'':18}" + "".join(f"{column:>16}" for column in columns))
-    ours: tuple[float, float] | None = None
+    reference: tuple[float, float] | None = None
     for name, (file, write, read, some) in formats.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file
@@ -112,10 +113,10 @@ def main() -> None:
             read_s = min(seconds(lambda read=read, path=path: read(path)) for _ in range(3))
             size = path.stat().st_size / (n_atoms * len(some))
         rate = len(some) / read_s
-        ours = ours or (size, rate)
+        reference = reference or (size, rate)
         print(
             f"{name:18}{size:16.2f}{len(some) / write_s:16.0f}{rate:16.0f}"
-            f"{size / ours[0]:16.2f}{ours[1] / rate:16.2f}"
+            f"{size / reference[0]:16.2f}{reference[1] / rate:16.2f}"
         )
 
 

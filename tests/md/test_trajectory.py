@@ -92,18 +92,6 @@ def test_per_atom_uncertainty_is_kept_on_demand(start, tmp_path):
         assert np.isnan(std[1]).all()
 
 
-def test_blocks_stream_every_frame_once(packed):
-    """Blocks of seven cover all frames in order."""
-    with Trajectory(packed) as trajectory:
-        blocks = list(trajectory.iter_blocks(7))
-        assert [len(block) for block in blocks] == [7, 7, 7, 4]
-        assert [block.first_frame for block in blocks] == [0, 7, 14, 21]
-        together = np.concatenate([block.positions for block in blocks])
-        np.testing.assert_array_equal(together, trajectory.positions())
-        assert np.concatenate([block.step for block in blocks]).tolist() == trajectory.step.tolist()
-        assert [len(block) for block in trajectory.iter_blocks(10, start=4, stop=16)] == [10, 2]
-
-
 @pytest.mark.parametrize("kept", [0, 8, 13, 20])
 def test_reopened_after_a_kill_it_is_the_same_file(start, packed, tmp_path, kept):
     """Frames beyond the checkpoint's go, half-written files too; writing on gives the same bytes."""

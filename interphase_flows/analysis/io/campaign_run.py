@@ -16,7 +16,7 @@ from interphase_flows.exceptions import AnalysisError, StorageError
 
 
 class CampaignRun:
-    """Frames of one segment; the block of the last frame read stays in memory.
+    """Frames of one segment.
 
     Parameters
     ----------
@@ -58,7 +58,6 @@ class CampaignRun:
 
     def _open(self, options: ReaderOptions) -> None:
         trajectory = self._trajectory
-        self._frames_per_block = trajectory.frames_per_block
         if trajectory.n_frames == 0:
             raise AnalysisError(f"{self.path} contains no frame: the segment stopped before it wrote one")
         self.numbers = np.asarray(trajectory.numbers, dtype=np.int64)
@@ -74,19 +73,13 @@ class CampaignRun:
         )
         for frame, cell in enumerate(self._cells):
             self.cells.add(frame, cell)
-        self._first_in_block = -1
-        self._block: np.ndarray = np.empty(0)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
-        first = frame - frame % self._frames_per_block
-        if first != self._first_in_block:
-            try:
-                self._block = self._trajectory.displacements(slice(first, first + self._frames_per_block))
-            except StorageError as error:
-                raise AnalysisError(str(error)) from error
-            self._first_in_block = first
-        return np.asarray(self._trajectory.reference_positions + self._block[frame - first])
+        try:
+            return np.asarray(self._trajectory.positions(frame))
+        except StorageError as error:
+            raise AnalysisError(str(error)) from error
 
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""

@@ -5,8 +5,6 @@
 
 import json
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
@@ -45,35 +43,6 @@ _READ_ERRORS = (
 )
 
 
-@dataclass
-class Block:
-    """Consecutive frames.
-
-    Parameters
-    ----------
-    first_frame
-        Index of the first one.
-    positions
-        (n, n_atoms, 3), unwrapped, in Å.
-    cell
-        (n, 3, 3), rows are vectors, in Å.
-    time_fs, step, temperature_K, potential_energy_eV, uncertainty_eV_per_angstrom
-        (n,).
-    """
-
-    first_frame: int
-    positions: np.ndarray
-    cell: np.ndarray
-    time_fs: np.ndarray
-    step: np.ndarray
-    temperature_K: np.ndarray
-    potential_energy_eV: np.ndarray
-    uncertainty_eV_per_angstrom: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-
 class Trajectory:
     """A trajectory on disk, opened for reading; only the requested frames are in memory.
 
@@ -106,6 +75,8 @@ class Trajectory:
                 f"{self.path} is not a trajectory of format '{FORMAT}'. Hint: check the path."
             )
         self._arrays: dict[str, Any] = {}
+        self._first_in_chunk = -1
+        self._chunk: np.ndarray = np.empty(0)
         # In a folder that is being written, arrays may differ in length.
         self.n_frames = min(int(self._array(name).shape[0]) for name in (*PER_FRAME, "displacement"))
         self.reference_positions: np.ndarray = self._read("reference_positions", slice(None))
@@ -116,11 +87,6 @@ class Trajectory:
     def n_atoms(self) -> int:
         """Number of atoms."""
         return len(self.reference_positions)
-
-    @property
-    def frames_per_block(self) -> int:
-        """Frames per chunk, which are read together."""
-        return int(self._array("displacement").chunks[0])
 
     @property
     def numbers(self) -> np.ndarray:
@@ -176,25 +142,28 @@ class Trajectory:
 
     def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
         """Return displacements since the start of the segment in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""
-        index = slice(*index.indices(self.n_frames)) if isinstance(index, slice) else self._frame(index)
-        values = self._read("displacement", index)
+        if isinstance(index, slice):
+            values = self._read("displacement", slice(*index.indices(self.n_frames)))
+        else:
+            values = self._cached_displacements(self._frame(index))
         if np.isnan(values).any():
             raise CorruptArtifactError(
                 f"{self.path}: the positions of frame {index} are missing. Hint: fetch the trajectory again."
             )
         return values
 
+    def _cached_displacements(self, frame: int) -> np.ndarray:
+        """Return one frame; the chunk of the last one stays in memory, since a chunk is decompressed as a unit."""
+        n_chunk = int(self._array("displacement").chunks[0])
+        first = frame - frame % n_chunk
+        if first != self._first_in_chunk:
+            self._chunk = self._read("displacement", slice(first, min(first + n_chunk, self.n_frames)))
+            self._first_in_chunk = first
+        return np.asarray(self._chunk[frame - first])
+
     def positions(self, index: int | slice = slice(None)) -> np.ndarray:
         """Return unwrapped positions in Å, float64, (n_atoms, 3) or, for a slice, (n, n_atoms, 3)."""
         return self.reference_positions + self.displacements(index)
-
-    def iter_blocks(self, n_frames: int = 100, *, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Iterate over frames ``start`` to ``stop`` in blocks of at most ``n_frames``."""
-        last = self.n_frames if stop is None else min(stop, self.n_frames)
-        scalars = {name: self._frames(name) for name in PER_FRAME}
-        for first in range(start, last, n_frames):
-            frames = slice(first, min(first + n_frames, last))
-            yield Block(first, self.positions(frames), **{name: v[frames] for name, v in scalars.items()})
 
     def atoms(self, index: int) -> Atoms:
         """Return one frame as unwrapped Atoms with step, time, energy and uncertainty in ``info``."""
