@@ -1,7 +1,7 @@
-"""Choose what to label: uncertain, not twice the same, and diverse.
+"""Select frames to label: uncertain, diverse and without near duplicates.
 
-Descriptors are smeared radial distributions per pair of elements, averaged over atoms: cheap,
-invariant, continuous as atoms move, and enough to tell siblings apart.
+Descriptors are smeared radial distributions per pair of elements, averaged over atoms: cheap, invariant, continuous in
+the positions, and sufficient to recognise near duplicates.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,12 @@ import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from interphase_flows.datasets.regions import region_of_atom
+
+SIBLING_FRACTION = 0.1
+"""A candidate closer to a selected or trained frame than this fraction of the median distance is a near duplicate."""
 
 
 def frame_descriptor(
@@ -106,3 +112,43 @@ def share_quota(groups: Sequence[str], order: Sequence[int], n: int) -> list[int
             if queue and len(taken) < n:
                 taken.append(queue.pop(0))
     return taken
+
+
+def select_candidates(
+    candidates: Sequence[Atoms], trained: Sequence[Atoms], elements: Sequence[str], n: int
+) -> tuple[list[Atoms], list[str]]:
+    """Select candidates by uncertainty and distance to the trained frames, shared by origin and region.
+
+    Parameters
+    ----------
+    candidates
+        Frames with ``origin`` and ``uncertainty`` (eV/Å) in ``Atoms.info``.
+    trained
+        Training frames of the dataset.
+    elements
+        Elements of the descriptor.
+    n
+        Maximum number to select.
+
+    Returns
+    -------
+    selected, notes
+        The selected frames, and a note with the counts.
+    """
+    if not candidates:
+        return [], ["no frame was above the selection level"]
+    descriptors = np.array([frame_descriptor(frame, elements) for frame in candidates])
+    taken = np.array([frame_descriptor(frame, elements) for frame in trained])
+    order = farthest_points(
+        descriptors,
+        len(candidates),
+        taken=taken,
+        scores=np.array([frame.info["uncertainty"] for frame in candidates]),
+        min_distance=SIBLING_FRACTION * float(np.median(cdist(descriptors, taken).min(axis=1))),
+    )
+    groups = [f"{frame.info['origin']}:{region_of_atom(frame)}" for frame in candidates]
+    picked = share_quota(groups, order, n)
+    note = (
+        f"{len(candidates)} candidates, {len(order)} of them without near duplicates, {len(picked)} selected"
+    )
+    return [candidates[index] for index in picked], [note]

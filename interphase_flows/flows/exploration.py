@@ -1,4 +1,4 @@
-"""Walkers of an iteration: each advances by one segment with the committee at hand."""
+"""Exploration: advance every walker by one segment with the current committee."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,27 +7,27 @@ from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.amorphous import PackingMaker
-from interphase_flows.jobs.segments import SegmentMaker, advanced
+from interphase_flows.jobs.segments import SegmentMaker, advance_walkers
 from interphase_flows.md.schedule import next_leg, total_steps
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import MeltQuenchWalker, SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 
 PACKING_SEED = 100_000
-"""First seed of packings that walkers melt. No amorphous cell that a campaign begins with has such a seed: what trains
-here is no sibling of a cell that is held out."""
+"""First seed of packings that walkers melt; no initial amorphous cell has such a seed, so that no frame of these runs
+belongs to a held-out cell."""
 SEEDS_PER_WALKER = 10_000
 
 
 def packing_seed(campaign: Campaign, number: int, packing: int) -> int:
-    """Return the seed of a packing; each of each walker has its own."""
+    """Return the seed of a packing; every packing of every walker has a different seed."""
     return campaign.seed + PACKING_SEED + SEEDS_PER_WALKER * number + packing
 
 
 def melt_quench_walker(
     campaign: Campaign, number: int, packing: int = 0, n_restarts: int = 0
 ) -> MeltQuenchWalker:
-    """Return a walker before a packing; those of all walkers take the compositions in turn."""
+    """Return a walker at the start of a packing; packings cycle through the compositions."""
     spec = campaign.exploration
     fractions = spec.melt_quench.electrode_fractions
     turn = number + packing * spec.n_melt_quench_walkers
@@ -45,12 +45,12 @@ def melt_quench_walker(
 
 @dataclass
 class ExplorationMaker(Maker):
-    """Advance every walker by one segment; those that melt and quench follow their schedule.
+    """Advance every walker by one segment; melt-quench walkers follow their temperature schedule.
 
     Parameters
     ----------
     campaign
-        Dynamics, schedule, spacings.
+        Dynamics, schedule and intervals.
     """
 
     campaign: Campaign
@@ -59,7 +59,7 @@ class ExplorationMaker(Maker):
     def make(
         self, walkers: Sequence[Walker], starts: StructureSetDoc, committee: CommitteeDoc, index: int
     ) -> Flow:
-        """Return a flow whose output is a segment per walker, in their order."""
+        """Return a flow whose output is one segment per walker, in the order of the walkers."""
         segment_maker = self._segment_maker()
         packings, segments = [], []
         for walker in walkers:
@@ -68,7 +68,7 @@ class ExplorationMaker(Maker):
                 packing.name = f"packing {walker.run_id} ({index})"
                 packings.append(packing)
                 segment = self._on_schedule(segment_maker, walker).make(walker, packing.output, committee)
-                # without a packing it fails, rather than wait for ever in a workflow engine
+                # without a packing the job must fail; a workflow engine would wait forever
                 segment.config.on_missing_references = OnMissing.NONE
             else:
                 segment = segment_maker.make(walker, starts, committee)
@@ -79,16 +79,15 @@ class ExplorationMaker(Maker):
         )
 
     def after(self, walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
-        """Return walkers where the segments of an iteration left them.
+        """Return the walkers at the end of the segments of an iteration.
 
-        A walker whose melt and quench are done takes another packing, and so does one whose packing or first
-        segment left nothing to go on from.
+        A walker takes another packing once its melt and quench are finished, or if it has no checkpoint.
         """
         return [
             melt_quench_walker(self.campaign, walker.number, walker.packing + 1, walker.n_restarts)
-            if isinstance(walker, MeltQuenchWalker) and self._is_over(walker)
+            if isinstance(walker, MeltQuenchWalker) and self._is_finished(walker)
             else walker
-            for walker in advanced(walkers, segments)
+            for walker in advance_walkers(walkers, segments)
         ]
 
     def _segment_maker(self) -> SegmentMaker:
@@ -104,9 +103,9 @@ class ExplorationMaker(Maker):
         )
 
     def _on_schedule(self, maker: SegmentMaker, walker: MeltQuenchWalker) -> SegmentMaker:
-        """Return a maker with the temperature and the length of what comes next of a walker's schedule.
+        """Return a maker with temperature and length of the next leg of the schedule.
 
-        A quench begins as hot as its melt: what counts as running away is judged by the hottest bath so far.
+        A quench starts as hot as its melt, so the runaway limit follows the hottest bath so far.
         """
         spec = self.campaign.exploration.melt_quench
         leg = next_leg(spec.stages, walker.last_step, maker.n_steps)
@@ -130,6 +129,6 @@ class ExplorationMaker(Maker):
             packing_seed(spec, walker.number, walker.packing),
         )
 
-    def _is_over(self, walker: MeltQuenchWalker) -> bool:
+    def _is_finished(self, walker: MeltQuenchWalker) -> bool:
         stages = self.campaign.exploration.melt_quench.stages
         return walker.continue_from is None or walker.last_step >= total_steps(stages)

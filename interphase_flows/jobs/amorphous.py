@@ -1,4 +1,4 @@
-"""The jobs that make amorphous cells, and packings to be melted."""
+"""Jobs that make amorphous cells, and random packings for walkers to melt."""
 
 import time
 from dataclasses import dataclass, field
@@ -27,26 +27,26 @@ from interphase_flows.structures.structure_keys import structure_key
 SNAPSHOT_CHECKPOINT_STEPS = 10
 
 
-def told_temperature(stage: str) -> Progress:
-    """Return what tells of dynamics under a name, with its temperature."""
+def temperature_progress(stage: str) -> Progress:
+    """Return a callback that reports the progress and temperature of dynamics."""
     return lambda step, n_steps, info: emit(stage, step, n_steps, f"{info['temperature_K']:.0f} K")
 
 
 def amorphous_origin(x_electrode: float, seed: int) -> Origin:
-    """Return the origin of the frames of an amorphous cell; cells of one composition are a family."""
+    """Return the origin of the frames of an amorphous cell; cells of one composition are one family."""
     return Origin.of(f"amorphous x={x_electrode:.2f}", str(seed))
 
 
 @dataclass
 class PackingMaker(Maker):
-    """A random packing of electrode and electrolyte, for a walker to melt.
+    """Make a random packing of electrode and electrolyte.
 
     Parameters
     ----------
     n_atoms
-        Atoms of the cell.
+        Number of atoms in the cell.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "packing"
@@ -55,7 +55,7 @@ class PackingMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
-        """Return a set of one structure."""
+        """Return a set of one structure of composition ``x_electrode``, the mole fraction of electrode."""
         ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
         key = content_key(
             KIND,
@@ -75,16 +75,16 @@ class PackingMaker(Maker):
 
 @dataclass
 class AmorphousMaker(Maker):
-    """An amorphous cell: random packing, then melt and quench with the surrogate or the reference method.
+    """Make an amorphous cell: random packing, then melt and quench.
 
     Parameters
     ----------
     spec
-        Size, temperatures and lengths.
+        Number of atoms, temperatures and numbers of steps.
     driver
-        What drives the melt and the quench; its energies are not kept.
+        Method that drives the dynamics, the surrogate or the reference method; its energies are not stored.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "amorphous"
@@ -94,7 +94,7 @@ class AmorphousMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, electrode: str, electrolyte: str, x_electrode: float, seed: int) -> StructureSetDoc:
-        """Make one cell; its frames share an origin."""
+        """Return the packing and the snapshots of one cell; all have the same origin."""
         workspace = current_workspace()
         method = reference_method(self.driver, workspace.settings)
         ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
@@ -111,7 +111,7 @@ class AmorphousMaker(Maker):
         end = deadline(workspace.settings)
 
         def compute(folder: Path) -> StructureSetDoc:
-            began = time.monotonic()
+            started = time.monotonic()
             packed = mixture_packing(x_electrode, self.spec.n_atoms, seed, *ends)
             stages = [
                 (self.spec.melt_temperature_K, self.spec.melt_steps),
@@ -132,7 +132,7 @@ class AmorphousMaker(Maker):
                     folder / f"stage-{index}",
                     previous=folder / f"stage-{index - 1}" if index else None,
                     checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
-                    on_progress=told_temperature(
+                    on_progress=temperature_progress(
                         f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"
                     ),
                     stop_requested=lambda: end.is_over,
@@ -144,7 +144,7 @@ class AmorphousMaker(Maker):
                 origin,
                 [packed, *frames],
                 [origin] * (1 + len(frames)),
-                wall_time_s=time.monotonic() - began,
+                wall_time_s=time.monotonic() - started,
             )
 
         return cached_exclusive(KIND, key, StructureSetDoc, end, f"amorphous x={x_electrode:.2f}", compute)

@@ -1,4 +1,4 @@
-"""Jobs that make crystals: perfect, strained, scaled, with an atom missing."""
+"""Jobs that make crystals: perfect, strained and rattled, scaled, with vacancies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,24 +19,24 @@ from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.structure_keys import structure_key
 
 PHASE_SEED_STEP = 1000
-"""Between the seeds of two phases."""
+"""Difference between the seeds of two phases."""
 
 
 def phase_keys(crystals: dict[str, Atoms]) -> dict[str, str]:
-    """Keys of crystals by name: a file is in a key by its structure, not by its path."""
+    """Return the structure keys of crystals by name; a file enters a content key by its structure, not its path."""
     return {name: structure_key(atoms) for name, atoms in crystals.items()}
 
 
 @dataclass
 class CrystalsMaker(Maker):
-    """Strained and rattled copies of every phase, and each phase as it is.
+    """Make the perfect crystal of every phase, and strained and rattled copies.
 
     Parameters
     ----------
     spec
-        How many, how far.
+        Number of copies, strain and displacement.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "crystals"
@@ -45,7 +45,7 @@ class CrystalsMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
-        """Make the crystals of all phases."""
+        """Return the crystals of all phases."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND, generator="crystals", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
@@ -72,18 +72,18 @@ class CrystalsMaker(Maker):
 
 @dataclass
 class EquationsOfStateMaker(Maker):
-    """Isotropically scaled cells of every phase.
+    """Make isotropically scaled cells of every phase.
 
-    Their family of origins is that of the crystals, so they train.
+    Their origins belong to the family of crystals, which trains.
 
     Parameters
     ----------
     spec
-        How many volumes, how far.
+        Number of volumes and largest strain.
     min_atoms
-        A crystal is repeated until it has as many.
+        Minimum number of atoms; smaller crystals are repeated.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "equations of state"
@@ -93,7 +93,7 @@ class EquationsOfStateMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
-        """Make the cells of all phases; nothing about them is random."""
+        """Return the scaled cells of all phases."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND,
@@ -120,16 +120,16 @@ class EquationsOfStateMaker(Maker):
 
 @dataclass
 class VacanciesMaker(Maker):
-    """Supercells of every phase with a neutral vacancy, rattled.
+    """Make rattled supercells of every phase with a neutral vacancy.
 
-    Their family of origins is that of the crystals, so they train.
+    Their origins belong to the family of crystals, which trains.
 
     Parameters
     ----------
     spec
-        How many, and of which supercell.
+        Number of vacancies and size of the supercell.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "vacancies"
@@ -138,7 +138,7 @@ class VacanciesMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
-        """Make the defects of all phases."""
+        """Return the supercells of all phases."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND, generator="vacancies", spec=self.spec, seed=seed, crystals=phase_keys(crystals)

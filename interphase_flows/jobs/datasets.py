@@ -1,4 +1,4 @@
-"""The job that turns labels into an immutable data set."""
+"""The job that assembles labels into an immutable dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,19 +28,18 @@ KIND = "datasets"
 
 @dataclass
 class DatasetMaker(Maker):
-    """Assemble accepted labels, with those of a parent, into a data set split by origin.
+    """Assemble accepted labels and those of a parent dataset into a dataset split by origin.
 
     Parameters
     ----------
     reference
-        Reference method; labels of another one are refused.
+        Reference method; labels of another method raise.
     gates
-        The window of energies, and what repeats a frame of the parent, is judged here, where there is
-        something to compare with.
+        Energy window, and tolerance for duplicates of frames of the parent.
     learning
         Fractions of validation and test.
     cutoff_angstrom
-        Of the potential, for the baseline's mean number of neighbours.
+        Cutoff of the potential, for the mean number of neighbours in the baseline.
     """
 
     name: str = "dataset"
@@ -51,14 +50,22 @@ class DatasetMaker(Maker):
 
     @job(output_schema=DatasetDoc)
     def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
-        """Add a batch to a parent; the baseline is the parent's, or fitted here if there is none."""
+        """Add a batch of labels to a parent dataset and return the extended dataset.
+
+        The baseline is that of the parent; without a parent it is fitted to the training frames.
+
+        Raises
+        ------
+        InputError
+            A label is by another reference method or missing, or a split has no frames.
+        """
         identity = reference_method(self.reference).identity
         inherited: list[Atoms] = []
         if parent is not None:
             if parent.method.key != identity.key:
                 raise InputError(
-                    f"data set {parent.key} has labels of {parent.method.name} ({parent.method.key}), the campaign "
-                    f"now asks for {identity.name} ({identity.key}); energies of two methods never meet: start "
+                    f"dataset {parent.key} has labels by {parent.method.name} ({parent.method.key}), the campaign "
+                    f"requests {identity.name} ({identity.key}); a dataset has labels of one method. Hint: start "
                     "another campaign"
                 )
             inherited = read_extxyz(current_workspace().artifacts.get(parent.artifact))
@@ -102,24 +109,25 @@ class DatasetMaker(Maker):
             label = stored_document("labels", label_key, LabelDoc)
             if label is None:
                 raise InputError(
-                    f"label {label_key} is named by a job but not in the ledger; resume the campaign"
+                    f"label {label_key} of a finished job is missing in the ledger. Hint: resume the campaign"
                 )
             if label.method_key != identity.key:
                 raise InputError(
-                    f"label {label_key} is by {label.method_name} ({label.method_key}), the data set by "
-                    f"{identity.name} ({identity.key}); energies of two methods never meet: label the structures again"
+                    f"label {label_key} is by {label.method_name} ({label.method_key}), the dataset by "
+                    f"{identity.name} ({identity.key}); a dataset has labels of one method. Hint: label the "
+                    "structures again"
                 )
             origin = batch.origins[label_key]
             frames.append(labelled_atoms(label, origin, split_of_origin[origin]))
         if not frames:
             raise InputError(
-                f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on; see the reasons: "
-                "interphase query labels --rejected"
+                f"all {len(batch.rejected)} labels were rejected, so there is nothing to train on. Hint: interphase "
+                "query labels --rejected shows the reasons"
             )
         notes = self._drop_repeated(frames, len(inherited)) + self._drop_outliers(frames)
         if batch.n_lost_jobs:
             notes.append(
-                f"{batch.n_lost_jobs} labelling jobs failed and their labels are missing: interphase query failures, "
+                f"{batch.n_lost_jobs} label jobs failed and their labels are missing. Hint: interphase query failures, "
                 "then interphase resume"
             )
         frames.sort(key=lambda f: (SPLITS.index(f.info["split"]), f.info["origin"], f.info["label_key"]))
@@ -127,8 +135,8 @@ class DatasetMaker(Maker):
         solids = [frame for frame in train if not Origin(frame.info["origin"]).is_isolated]
         if len(train) < 2 or not frames_of_split(frames, "validation") or not frames_of_split(frames, "test"):
             raise InputError(
-                f"the data set would have {len(train)} training frames and an empty side of the split; ask for "
-                "more interfaces (structures.interfaces.snapshots.temperatures_K, at least three)"
+                f"the dataset would have {len(train)} training frames and an empty split. Hint: set at least three "
+                "structures.interfaces.snapshots.temperatures_K"
             )
         return DatasetDoc(
             key=key,
@@ -142,38 +150,38 @@ class DatasetMaker(Maker):
         )
 
     def _drop_repeated(self, frames: list[Atoms], n_inherited: int) -> list[str]:
-        """Take new frames that repeat an older one, on whichever side of the split, out of the list, on record.
+        """Remove new frames that repeat an earlier one in any split, record why, and return notes.
 
-        Those of the parent stay, also if they repeat each other: a data set is extended, never changed.
+        Frames of the parent stay, even if they repeat each other: a dataset is extended, never changed.
         """
         twins = find_duplicates(frames, self.gates.duplicate_tolerance_angstrom)
         notes = []
         for index, first in sorted(twins.items(), reverse=True):
             if index >= n_inherited:
-                told = frames[first].info
-                reason = f"repeats label {told['label_key']} ({told['origin']}) in another orientation or order of atoms"
-                notes.append(_left_out(frames.pop(index), "duplicate", reason))
+                info = frames[first].info
+                reason = f"repeats label {info['label_key']} ({info['origin']}) up to orientation and order of atoms"
+                notes.append(_record_exclusion(frames.pop(index), "duplicate", reason))
         return notes
 
     def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
-        """Take frames whose energy is out of line with their composition out of the list, on record."""
-        judged = [index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated]
-        if not judged:
+        """Remove frames whose energy is far from the fit to their composition, record why, and return notes."""
+        checked = [index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated]
+        if not checked:
             return []
-        solids = [frames[index] for index in judged]
+        solids = [frames[index] for index in checked]
         elements = sorted({symbol for frame in solids for symbol in frame.symbols})
         outliers = Gates(**self.gates.model_dump()).energy_outliers(
             composition_matrix(solids, elements), np.array([f.get_potential_energy() for f in solids])
         )
-        reason = f"energy per atom is over {self.gates.energy_window_eV_per_atom} eV from the fit of its composition"
+        reason = f"energy per atom is over {self.gates.energy_window_eV_per_atom} eV from the fit to its composition"
         return [
-            _left_out(frames.pop(judged[index]), "energy_window", reason)
+            _record_exclusion(frames.pop(checked[index]), "energy_window", reason)
             for index in np.flatnonzero(outliers)[::-1]
         ]
 
 
-def _left_out(frame: Atoms, reason: str, explanation: str) -> str:
-    """Record why a label is not in the data set, and return a note of it."""
+def _record_exclusion(frame: Atoms, reason: str, explanation: str) -> str:
+    """Record why a label is not in the dataset, and return a note."""
     key = frame.info["label_key"]
     current_workspace().ledger.record_failure("labels", key, reason, {"explanation": explanation})
-    return f"label {key} ({frame.info['origin']}) left out: {explanation}"
+    return f"label {key} ({frame.info['origin']}) excluded: {explanation}"

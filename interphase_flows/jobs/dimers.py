@@ -1,4 +1,4 @@
-"""The job that makes atoms alone and in pairs."""
+"""The job that makes dimers and isolated atoms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,17 +18,17 @@ from interphase_flows.structures.structure_keys import structure_key
 
 @dataclass
 class DimersMaker(Maker):
-    """Dimers of every pair of elements, and atoms alone.
+    """Make dimers of every pair of elements, and isolated atoms.
 
-    All dimers are one origin and all atoms another, each in a family of its own: a family of one origin
-    trains, so none of them validates or tests.
+    All dimers have one origin and all atoms another, in separate families. A family of one origin trains, so none of
+    them validates or tests.
 
     Parameters
     ----------
     spec
         Distances and box.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "dimers"
@@ -37,7 +37,7 @@ class DimersMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
-        """Make those of the elements of all phases; nothing about them is random."""
+        """Return the dimers and atoms of the elements of all phases."""
         elements = {symbol for name in phases for symbol in load_crystal(name, self.structure_files).symbols}
         key = content_key(KIND, generator="dimers", spec=self.spec, elements=sorted(elements))
 
@@ -49,13 +49,13 @@ class DimersMaker(Maker):
                 self.spec.max_distance_fraction,
                 self.spec.box_angstrom,
             )
-            alone = isolated_atoms(elements, self.spec.box_angstrom) if self.spec.isolated_atoms else []
-            together = "-".join(sorted(elements))
+            isolated = isolated_atoms(elements, self.spec.box_angstrom) if self.spec.isolated_atoms else []
+            elements_name = "-".join(sorted(elements))
             return store_set(
                 key,
                 "dimers",
-                [*pairs, *alone],
-                [Origin.of(DIMER, together)] * len(pairs) + [Origin.of(ATOM, together)] * len(alone),
+                [*pairs, *isolated],
+                [Origin.of(DIMER, elements_name)] * len(pairs) + [Origin.of(ATOM, elements_name)] * len(isolated),
                 {structure_key(pair): dict(pair.info) for pair in pairs},
             )
 

@@ -1,4 +1,4 @@
-"""Jobs that gather what the generators made; a generator that failed is missing, on record, and sinks nothing."""
+"""Jobs that join generated structures and place walkers; failed generators are recorded and left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,28 +21,28 @@ MISSING_REASON = "missing_structures"
 
 
 def report_missing(key: str, names: Sequence[str], sets: Sequence[StructureSetDoc | None]) -> list[str]:
-    """Put the sets that are missing on record, and return a note for each."""
-    notes = [f"missing: {name}" for name, made in zip(names, sets, strict=True) if made is None]
-    if notes:
-        told = f"jobs without a result: {', '.join(note.removeprefix('missing: ') for note in notes)}"
+    """Record missing structure sets as a failure, and return a note for each."""
+    missing = [name for name, made in zip(names, sets, strict=True) if made is None]
+    if missing:
+        message = f"jobs without a result: {', '.join(missing)}"
         current_workspace().ledger.record_failure(
             KIND,
             key,
             MISSING_REASON,
-            {"explanation": f"{told}; the campaign went on without them, a resume tries them again"},
+            {"explanation": f"{message}; the campaign continued without them. Hint: resume to repeat them"},
         )
-        emit("structures", 0, len(sets), told)
-    return notes
+        emit("structures", 0, len(sets), message)
+    return [f"missing: {name}" for name in missing]
 
 
 @dataclass
 class JoinSetsMaker(Maker):
-    """Join sets of structures into one, each structure once.
+    """Join sets of structures into one without repeated structures.
 
     Parameters
     ----------
     max_structures
-        Keep so many, the most diverse; None keeps all.
+        Maximum number of structures; the most diverse are kept. None keeps all.
     """
 
     name: str = "join structures"
@@ -55,19 +55,19 @@ class JoinSetsMaker(Maker):
         names: Sequence[str],
         starts: StructureSetDoc | None,
     ) -> StructureSetDoc:
-        """Keep the order of the sets; of equal structures, the first.
+        """Return the joined set, in the order of the sets; of equal structures the first is kept.
 
         Parameters
         ----------
         sets, names
-            What the generators made, None where one failed.
+            Results of the generators (None for a failed one) and their names.
         starts
-            Where runs begin: without it nothing is worth a label.
+            Initial structures of the runs; without them nothing is labelled.
 
         Raises
         ------
         InputError
-            There is nothing to begin with.
+            There are no initial structures or no sets.
         """
         made = [each for each in sets if each is not None]
         key = content_key(
@@ -78,25 +78,27 @@ class JoinSetsMaker(Maker):
             max_structures=self.max_structures,
         )
         if starts is None or not made:
-            raise InputError("there is no interface to start from, so nothing is labelled; see failures")
+            raise InputError(
+                "there is no interface to start from, so nothing is labelled. Hint: interphase query failures"
+            )
 
         def compute() -> StructureSetDoc:
             notes = report_missing(key, names, sets)
             frames, origins, keys = [], [], []
             details: dict[str, dict[str, float | int | str]] = {}
-            seen: set[str] = set()
+            known_keys: set[str] = set()
             for each in made:
                 notes += each.notes
                 details |= each.details
                 for frame, entry in zip(load_set(each), each.entries, strict=True):
-                    if entry.key not in seen:
-                        seen.add(entry.key)
+                    if entry.key not in known_keys:
+                        known_keys.add(entry.key)
                         frames.append(frame)
                         origins.append(entry.origin)
                         keys.append(entry.key)
             if self.max_structures is not None and len(frames) > self.max_structures:
                 kept = select_initial(frames, origins, self.max_structures)
-                notes.append(f"{len(kept)} of {len(frames)} structures are labelled: the most diverse")
+                notes.append(f"the {len(kept)} most diverse of {len(frames)} structures are labelled")
                 frames = [frames[index] for index in kept]
             origins = [origins[index] for index in kept]
             keys = [keys[index] for index in kept]
@@ -107,7 +109,7 @@ class JoinSetsMaker(Maker):
                 INITIAL_SET,
                 frames,
                 origins,
-                {name: told for name, told in details.items() if name in known},
+                {name: values for name, values in details.items() if name in known},
                 notes,
             )
 
@@ -116,7 +118,7 @@ class JoinSetsMaker(Maker):
 
 @dataclass
 class StartsMaker(Maker):
-    """Where runs begin: the interfaces, then the last (quenched) frame of every amorphous cell."""
+    """Collect the initial structures of runs: the interfaces, then the last (quenched) frame of each amorphous cell."""
 
     name: str = "starts"
 
@@ -124,7 +126,7 @@ class StartsMaker(Maker):
     def make(
         self, interfaces: Sequence[StructureSetDoc | None], amorphous: Sequence[StructureSetDoc | None]
     ) -> StructureSetDoc:
-        """Return one set of those that could be made, in their order.
+        """Return one set of the available structures, in order.
 
         Raises
         ------
@@ -138,12 +140,12 @@ class StartsMaker(Maker):
         def compute() -> StructureSetDoc:
             if not built:
                 raise InputError(
-                    f"none of {len(interfaces)} interfaces could be built, and without one there is no campaign; "
-                    "see the reasons: interphase query failures failed_kind=structure_sets"
+                    f"none of {len(interfaces)} interfaces could be built, and the campaign needs one. Hint: interphase "
+                    "query failures failed_kind=structure_sets shows the reasons"
                 )
             frames = [load_set(each)[0] for each in built] + [load_set(cell)[-1] for cell in cells]
-            details = {name: told for each in built for name, told in each.details.items()}
-            notes = [f"{n_missing} starts are missing"] if n_missing else []
+            details = {name: values for each in built for name, values in each.details.items()}
+            notes = [f"{n_missing} initial structures are missing"] if n_missing else []
             return store_set(key, "starts", frames, [f.info["origin"] for f in frames], details, notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
@@ -155,14 +157,14 @@ def place_walkers(
     interfaces: Sequence[StructureSetDoc | None],
     amorphous: Sequence[StructureSetDoc | None],
 ) -> list[Walker]:
-    """Return the walkers whose start could be made, each with its index among those that could.
+    """Return the walkers with an initial structure, with their index among the available ones.
 
-    A walker that melts and quenches has packings of its own for starts, made when it comes to them.
+    Melt-quench walkers need none: their packings are made in each iteration.
 
     Raises
     ------
     InputError
-        No walker that explores has a start.
+        No exploring walker has an initial structure.
     """
     sets = [*interfaces, *amorphous]
     index_among_made = np.cumsum([made is not None for made in sets]) - 1
@@ -174,11 +176,11 @@ def place_walkers(
         if isinstance(walker, MeltQuenchWalker) or sets[walker.index] is not None
     ]
     if not any(walker.role == "explore" for walker in placed):
-        told = (
-            f"none of {len(walkers)} walkers that explore has a structure to start from; see the reasons: "
-            "interphase query failures failed_kind=structure_sets"
+        message = (
+            f"none of {len(walkers)} walkers that explore has an initial structure. Hint: interphase query failures "
+            "failed_kind=structure_sets shows the reasons"
         )
         key = content_key(KIND, generator="walkers", walkers=list(walkers))
-        current_workspace().ledger.record_failure(KIND, key, MISSING_REASON, {"explanation": told})
-        raise InputError(told)
+        current_workspace().ledger.record_failure(KIND, key, MISSING_REASON, {"explanation": message})
+        raise InputError(message)
     return placed

@@ -1,4 +1,4 @@
-"""Jobs that build interfaces, and let them react for a short while."""
+"""Jobs that build interfaces and run short reactive dynamics of them."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, told_temperature
+from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
 from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.md.dynamics import LangevinNVT
@@ -32,16 +32,16 @@ from interphase_flows.structures.structure_keys import structure_key
 
 @dataclass
 class InterfaceMaker(Maker):
-    """An interface of electrode and electrolyte with whole anions; its strain and gap are on record.
+    """Build an interface of electrode and electrolyte with intact anions; strain and gap are in its details.
 
     Parameters
     ----------
     spec
-        Size, and how much strain the electrode may take.
+        Size and maximum strain of the electrode.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     family
-        Of the origin; what walkers start from is no sibling of what is labelled as it was built.
+        Family of the origin; initial structures of walkers and interfaces labelled as built have different families.
     """
 
     name: str = "interface"
@@ -53,7 +53,7 @@ class InterfaceMaker(Maker):
     def make(
         self, electrode: str, electrolyte: str, variant: int, facet: str | None, gap_angstrom: float
     ) -> StructureSetDoc:
-        """Build one interface; its variant shifts the electrode in plane."""
+        """Return one interface; ``variant`` selects the in-plane shift of the electrode."""
         ends = [load_crystal(name, self.structure_files) for name in (electrode, electrolyte)]
         key = content_key(
             KIND,
@@ -97,7 +97,7 @@ class InterfaceMaker(Maker):
         if facet is not None:
             film_miller, substrate_miller = parse_facet(facet)
             spec = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
-        own = {electrode, electrolyte} & self.structure_files.keys()
+        has_user_files = bool({electrode, electrolyte} & self.structure_files.keys())
         ends = load_crystal(electrode, self.structure_files), load_crystal(electrolyte, self.structure_files)
         if self.spec.size == "coherent":
             return interfaces.build_interface(spec, *ends)
@@ -108,23 +108,23 @@ class InterfaceMaker(Maker):
                 max_atoms=self.spec.max_atoms,
                 max_strain=self.spec.max_strain,
                 pair=(electrode, electrolyte),
-                ends=ends if own else None,
+                ends=ends if has_user_files else None,
             )
         filled = fill_with_electrode(replace(spec, film_layers=MIN_FILM_LAYERS), ends)
-        # without a match, the spec as it is: building it says what to change
+        # without a lattice match the unchanged spec raises an error with a hint
         return interfaces.build_interface(filled[1] if filled else spec, *ends)
 
 
 @dataclass
 class SnapshotsMaker(Maker):
-    """Short reactive dynamics of one interface, by the surrogate or the reference; its frames share an origin.
+    """Run short reactive dynamics of an interface and keep snapshots, all with the same origin.
 
     Parameters
     ----------
     spec
-        Length and spacing.
+        Number of steps and snapshot interval.
     driver
-        What drives the dynamics; its energies are not kept.
+        Method that drives the dynamics, the surrogate or the reference method; its energies are not stored.
     """
 
     name: str = "interface snapshots"
@@ -133,7 +133,7 @@ class SnapshotsMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, interface: StructureSetDoc, temperature_K: float, seed: int) -> StructureSetDoc:
-        """Advance an interface and keep snapshots."""
+        """Return the snapshots of one interface at one temperature."""
         workspace = current_workspace()
         method = reference_method(self.driver, workspace.settings)
         key = content_key(
@@ -149,7 +149,7 @@ class SnapshotsMaker(Maker):
         end = deadline(workspace.settings)
 
         def compute(folder: Path) -> StructureSetDoc:
-            began = time.monotonic()
+            started = time.monotonic()
             frames = reference_snapshots(
                 load_set(interface)[0],
                 method.calculator(),
@@ -161,12 +161,12 @@ class SnapshotsMaker(Maker):
                 seed,
                 folder,
                 checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
-                on_progress=told_temperature(f"{self.driver.method} interface at {temperature_K:.0f} K"),
+                on_progress=temperature_progress(f"{self.driver.method} interface at {temperature_K:.0f} K"),
                 stop_requested=lambda: end.is_over,
             )
             origin = Origin.of(INTERFACE, f"{temperature_K:.0f}K-{seed}")
             return store_set(
-                key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - began
+                key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - started
             )
 
         return cached_exclusive(

@@ -1,4 +1,4 @@
-"""The job that ends an iteration: it weighs what was found and decides what comes next."""
+"""The job that ends an iteration: evaluate exploration and committee, and decide what follows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,19 +22,19 @@ from interphase_flows.storage.workspace import current_workspace
 
 
 def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float) -> float | None:
-    """Return the fraction of watched frames at or above a level, None if none was watched."""
-    seen = [u for segment in segments for u in segment.uncertainty_eV_per_angstrom]
-    return sum(u >= level_eV_per_angstrom for u in seen) / len(seen) if seen else None
+    """Return the fraction of evaluated frames at or above an uncertainty level, None without frames."""
+    values = [u for segment in segments for u in segment.uncertainty_eV_per_angstrom]
+    return sum(u >= level_eV_per_angstrom for u in values) / len(values) if values else None
 
 
 @dataclass
 class IterationMaker(Maker):
-    """Record one turn of the loop.
+    """Record one iteration of the active-learning loop and decide whether it continues.
 
     Parameters
     ----------
     learning
-        Targets and budget.
+        Targets and budget of the loop.
     """
 
     name: str = "iteration"
@@ -51,14 +51,30 @@ class IterationMaker(Maker):
         batch: LabelBatch,
         history: Sequence[IterationDoc],
     ) -> IterationDoc:
-        """Weigh the exploration (by ``explorer``), the new labels and the new committee."""
-        done = [s for s in segments if s is not None]
+        """Evaluate exploration, new labels and new committee, and return the decision.
+
+        Parameters
+        ----------
+        index
+            Number of the iteration; 0 is the initial committee.
+        dataset, committee
+            Extended dataset, and the committee trained on it.
+        explorer
+            Committee that ran the segments, None in iteration 0.
+        segments
+            Segments of all walkers, None for a failed job.
+        batch
+            New labels.
+        history
+            Previous iterations.
+        """
+        finished = [s for s in segments if s is not None]
         key = content_key(
             "iterations",
             index=index,
             committee=committee.key,
             dataset=dataset.key,
-            segments=[s.key for s in done],
+            segments=[s.key for s in finished],
             n_walkers=len(segments),
             labels=sorted(batch.accepted + batch.rejected),
             learning=self.learning,
@@ -67,7 +83,7 @@ class IterationMaker(Maker):
 
         def compute() -> IterationDoc:
             fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
-            audited = [s for s in done if s.role == "audit"]
+            audited = [s for s in finished if s.role == "audit"]
             fraction = (
                 fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
             )
@@ -80,8 +96,8 @@ class IterationMaker(Maker):
                     fraction_above_select=fraction,
                     fresh_force_mae_meV_per_angstrom=fresh.forces_mae_meV_per_angstrom if fresh else None,
                     was_good_before=bool(history) and history[-1].targets_met,
-                    # a segment that is missing failed as a job, and may have been an audit
-                    all_walkers_finished=len(done) == len(segments)
+                    # a missing segment is a failed job, and may have been an audit walker
+                    all_walkers_finished=len(finished) == len(segments)
                     and all(s.stop_reason == "finished" for s in audited),
                 ),
             )
@@ -102,7 +118,7 @@ class IterationMaker(Maker):
                 stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom,
                 fraction_above_select=fraction,
                 targets_met=verdict.targets_met,
-                stop_reasons={s.run_id: s.stop_reason for s in done},
+                stop_reasons={s.run_id: s.stop_reason for s in finished},
                 decision=verdict.decision,
                 reason=verdict.reason,
             )
@@ -121,7 +137,7 @@ class IterationMaker(Maker):
     def _fresh_audit(
         self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch
     ) -> ErrorSummary | None:
-        """Return the explorer's error on the frames that were drawn, labelled and never trained on."""
+        """Return the error of the explorer on the new labels of the audit sample, which never train."""
         from interphase_flows.potentials.errors import frame_errors, summarise
 
         workspace = current_workspace()

@@ -1,4 +1,4 @@
-"""The job that advances a run of molecular dynamics by one segment."""
+"""The job that advances a molecular-dynamics run by one segment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,33 +28,33 @@ from interphase_flows.storage.workspace import current_workspace
 KIND = "segments"
 BROKEN = ("close_contact", "runaway_temperature", "not_finite", "failed")
 ENDS_WITH_A_BREAK = ("production", "transport")
-"""Roles of runs whose further segments are not started after a break."""
+"""Roles of runs that do not continue after a broken segment."""
 
 
 @dataclass
 class SegmentMaker(Maker):
     """Advance a molecular-dynamics run by one segment.
 
-    A segment ends after ``n_steps``, or as soon as the watch says so; either way it leaves a
-    checkpoint that resumes the run, and a run that breaks becomes a document, not an error.
+    A segment ends after ``n_steps``, or when the uncertainty monitor stops it; both leave a checkpoint that resumes the
+    run. A broken run (close contact, runaway temperature) is recorded as a document and is not an error.
 
     Parameters
     ----------
     dynamics
         Thermostat and time step.
     n_steps
-        Largest number of steps in a segment.
+        Maximum number of steps in a segment.
     frame_interval_steps, watch_interval_steps, checkpoint_interval_steps
-        Spacing of stored frames, of looks by the whole committee, and of checkpoints.
+        Steps between stored frames, between evaluations by all committee members, and between checkpoints.
     stops_when_uncertain
-        Whether the committee's ``stop`` level ends the segment; production only records it.
+        Whether the ``stop`` level of the committee ends the segment; production only records the uncertainty.
     runaway_temperature_factor, min_distance_fraction
-        When a run counts as broken.
+        Limits beyond which a run is broken.
     equilibration_fs
-        Left out of the mean temperature.
+        Time excluded from the mean temperature.
     is_new_run
-        Whether the run begins with the atoms of its previous segment, which is of another run, but with momenta and
-        random numbers of its own. Runs that go on from one checkpoint share the random numbers of their thermostats.
+        Start from the atoms of the previous segment, which belongs to another run, with new momenta and random
+        numbers. Runs that continue from the same checkpoint share the random numbers of their thermostats.
     """
 
     name: str = "MD segment"
@@ -77,23 +77,30 @@ class SegmentMaker(Maker):
         committee: CommitteeDoc | None,
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
-        """Advance from a structure of a set, or from where the walker or its previous segment stopped.
+        """Advance from a structure of a set, or from the checkpoint of the walker or its previous segment.
 
-        A segment that is to go on from another one, whatever happens, is given no set.
+        Parameters
+        ----------
+        walker
+            Run, seed, and checkpoint or index of its start.
+        starts
+            Set of initial structures; None if the segment must continue from ``previous``.
+        committee
+            Potentials and their thresholds.
+        previous
+            Segment to continue from.
 
         Raises
         ------
         InputError
-            There is no committee, or neither a set nor a previous segment: what should have made it failed.
+            The job that should have made the committee, the set or the previous segment failed.
         """
         if committee is None:
-            raise InputError(
-                f"{walker.run_id} has no committee to run with: the loop did not come to its end"
-            )
+            raise InputError(f"{walker.run_id} has no committee: the active-learning loop did not finish")
         if starts is None and previous is None:
             raise InputError(
-                f"{walker.run_id} has nothing to start from, see the reason: "
-                "interphase query failures failed_kind=structure_sets, or failed_kind=segments"
+                f"{walker.run_id} has no initial structure. Hint: interphase query failures "
+                "failed_kind=structure_sets, or failed_kind=segments, shows the reason"
             )
         if previous is not None:
             walker = walker.model_copy(
@@ -122,13 +129,12 @@ class SegmentMaker(Maker):
             dynamics=self.dynamics,
             n_steps=self.n_steps,
             frame_interval_steps=self.frame_interval_steps,
-            # a run that breaks goes back to its last checkpoint
+            # a broken run returns to its last checkpoint, so the interval changes the result
             checkpoint_interval_steps=self.checkpoint_interval_steps,
             equilibration_fs=self.equilibration_fs,
             watch=watch,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
-            # keys of all other segments are as they were before there was a choice
-            **({"is_new_run": True} if self.is_new_run else {}),
+            is_new_run=self.is_new_run,
         )
         return cached_exclusive(
             KIND,
@@ -175,11 +181,11 @@ class SegmentMaker(Maker):
             wall_time_s=0.0,
         )
         if walker.role in ENDS_WITH_A_BREAK and previous is not None and previous.stop_reason in BROKEN:
-            whose = "this run" if previous.run_id == walker.run_id else previous.run_id
+            run = "this run" if previous.run_id == walker.run_id else previous.run_id
             return document.model_copy(
                 update={
                     "stop_reason": previous.stop_reason,
-                    "explanation": f"not started: segment {previous.key} of {whose} ended with {previous.stop_reason}",
+                    "explanation": f"not started: segment {previous.key} of {run} ended with {previous.stop_reason}",
                 }
             )
         start: Atoms | Checkpoint
@@ -189,7 +195,7 @@ class SegmentMaker(Maker):
         elif starts is not None:
             start = load_set(starts)[walker.index]
         else:
-            raise InputError(f"{walker.run_id}: segment {document.key} has no checkpoint to go on from")
+            raise InputError(f"{walker.run_id}: segment {document.key} has no checkpoint to continue from")
         label = f"{walker.role} {walker.run_id}"
         end = deadline(workspace.settings)
         try:
@@ -218,11 +224,12 @@ class SegmentMaker(Maker):
             return document.model_copy(update={"explanation": str(error)})
         if result.stop_reason == "walltime":
             end.check(f"the end of {label}, at step {result.stop_step}")
-            raise WalltimeReachedError(f"{label} was put down at step {result.stop_step}; a resume goes on")
+            raise WalltimeReachedError(
+                f"{label} stopped at step {result.stop_step} (walltime). Hint: resume to continue"
+            )
         settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.watch_temperature_K[settled]
-        left = result.last_good_checkpoint
-        last = read_checkpoint(left)  # after a break, the one before it: time counts up to there
+        last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
             update={
                 "stop_reason": result.stop_reason,
@@ -232,7 +239,9 @@ class SegmentMaker(Maker):
                 "temperature_mean_K": float(temperatures_K.mean()) if len(temperatures_K) else None,
                 "temperature_std_K": float(temperatures_K.std()) if len(temperatures_K) else None,
                 "n_temperatures": len(temperatures_K),
-                "continue_from": workspace.artifacts.put_file(left, "checkpoints", ".npz"),
+                "continue_from": workspace.artifacts.put_file(
+                    result.last_good_checkpoint, "checkpoints", ".npz"
+                ),
                 "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
                 "candidates": workspace.artifacts.put_bytes(
@@ -250,7 +259,7 @@ class SegmentMaker(Maker):
 
 
 def _first_key(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDoc | None) -> str:
-    """Return what a run without a checkpoint begins with: a structure, or a segment that broke at once."""
+    """Return the key of the start of a run without a checkpoint: a structure, or a segment that broke immediately."""
     if starts is not None:
         return starts.entries[walker.index].key
     return "" if previous is None else previous.key
@@ -262,17 +271,17 @@ def _n_atoms(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDo
     return 0 if starts is None else starts.entries[walker.index].n_atoms
 
 
-def advanced(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
-    """Return walkers where their segments left them; a broken run goes on from its last good checkpoint.
+def advance_walkers(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
+    """Return walkers at the end of their segments; a broken run continues from its last good checkpoint.
 
-    A walker whose first steps already broke has no checkpoint and starts over, with another seed.
+    A walker that broke before its first checkpoint restarts with another seed.
     """
     result = []
     by_run = {segment.run_id: segment for segment in segments if segment is not None}
     for walker in walkers:
         segment = by_run.get(walker.run_id)
         if segment is None:
-            result.append(walker)  # its job failed, on record: it is tried again with the next committee
+            result.append(walker)  # the failed job is recorded; the next committee repeats it
         elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
             result.append(
                 walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})

@@ -1,4 +1,4 @@
-"""The job that chooses what to label after an exploration."""
+"""The job that selects frames to label after an exploration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
-from scipy.spatial.distance import cdist
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.campaign.schema import GateSpec, LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.regions import region_of_atom
-from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection import select_candidates
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.md.candidate_archive import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin
@@ -24,25 +22,20 @@ from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 
-KIND = "structure_sets"
-
-SIBLING_FRACTION = 0.1
-"""A candidate nearer to a chosen or trained frame than this fraction of the median distance is a sibling."""
-
 
 @dataclass
 class SelectMaker(Maker):
-    """Choose candidates that are uncertain, not twice the same, diverse and from every region.
+    """Select uncertain and diverse candidates without near duplicates, from every region, and draw the audit sample.
 
-    Beside them it draws the audit: frames of the audit walkers, at random, whatever the committee
-    thought of them.  These are labelled to measure the true error and never train.
+    The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
+    labels measure the true error of the committee and never train.
 
     Parameters
     ----------
     learning
-        How many.
+        Number of labels per iteration, and of audit labels.
     gates
-        A frame that would not pass the gates is not worth its cost.
+        Frames that fail the gates are not selected.
     """
 
     name: str = "select"
@@ -51,12 +44,12 @@ class SelectMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
-        """Return the chosen structures; their origin says what they are for."""
-        done = [s for s in segments if s is not None]
+        """Return the selected structures; their origins name the role and the run."""
+        finished = [s for s in segments if s is not None]
         key = content_key(
             KIND,
             generator="selection",
-            segments=[s.key for s in done],
+            segments=[s.key for s in finished],
             dataset=dataset.key,
             n=self.learning.labels_per_iteration,
             n_audit=self.learning.audit_labels_per_iteration,
@@ -65,59 +58,47 @@ class SelectMaker(Maker):
         )
 
         def compute() -> StructureSetDoc:
-            chosen, notes = self._candidates([s for s in done if s.role == "explore"], dataset)
-            audit = self._audit([s for s in done if s.role == "audit"], seed)
-            frames = [*chosen, *audit]
+            artifacts = current_workspace().artifacts
+            selected, notes = select_candidates(
+                self._candidates([s for s in finished if s.role == "explore"]),
+                frames_of_split(read_extxyz(artifacts.get(dataset.artifact)), "train"),
+                dataset.baseline.elements,
+                self.learning.labels_per_iteration,
+            )
+            audit = self._audit([s for s in finished if s.role == "audit"], seed)
+            frames = [*selected, *audit]
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
 
-    def _candidates(
-        self, segments: Sequence[SegmentDoc], dataset: DatasetDoc
-    ) -> tuple[list[Atoms], list[str]]:
-        workspace = current_workspace()
+    def _candidates(self, segments: Sequence[SegmentDoc]) -> list[Atoms]:
+        """Return the uncertain frames of the segments that pass the gates."""
+        artifacts = current_workspace().artifacts
         gates = Gates(**self.gates.model_dump())
         frames: list[Atoms] = []
         for segment in segments:
             if segment.candidates is None:
                 continue
-            for candidate in unpack_candidates(workspace.artifacts.get(segment.candidates).read_bytes()):
+            for candidate in unpack_candidates(artifacts.get(segment.candidates).read_bytes()):
                 if gates.before(candidate.atoms) is None:
                     candidate.atoms.info.update(
                         origin=Origin.of(EXPLORATION, segment.run_id),
                         uncertainty=candidate.uncertainty_eV_per_angstrom,
                     )
                     frames.append(candidate.atoms)
-        if not frames:
-            return [], ["no frame was above the selection level"]
-        elements = dataset.baseline.elements
-        trained = frames_of_split(read_extxyz(workspace.artifacts.get(dataset.artifact)), "train")
-        descriptors = np.array([frame_descriptor(f, elements) for f in frames])
-        taken = np.array([frame_descriptor(f, elements) for f in trained])
-        scores = np.array([f.info["uncertainty"] for f in frames])
-        distances = cdist(descriptors, taken).min(axis=1)
-        order = farthest_points(
-            descriptors,
-            len(frames),
-            taken=taken,
-            scores=scores,
-            min_distance=SIBLING_FRACTION * float(np.median(distances)),
-        )
-        groups = [f"{f.info['origin']}:{region_of_atom(f)}" for f in frames]
-        picked = share_quota(groups, order, self.learning.labels_per_iteration)
-        notes = [f"{len(frames)} candidates, {len(order)} of them no siblings, {len(picked)} chosen"]
-        return [frames[index] for index in picked], notes
+        return frames
 
     def _audit(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
-        workspace = current_workspace()
+        """Draw frames of the segments at random, without replacement."""
+        artifacts = current_workspace().artifacts
         gates = Gates(**self.gates.model_dump())
         pool: list[Atoms] = []
         for segment in segments:
             if segment.trajectory is None:
                 continue
-            with Trajectory(workspace.artifacts.get(segment.trajectory)) as trajectory:
+            with Trajectory(artifacts.get(segment.trajectory)) as trajectory:
                 frames = [
-                    # a fresh run's start is a frame too, and no dynamics
+                    # the first frame of a new run is its start, not dynamics
                     trajectory.atoms(i)
                     for i in range(trajectory.n_frames)
                     if trajectory.step[i] > segment.first_step
@@ -127,7 +108,7 @@ class SelectMaker(Maker):
                     frame.info["origin"] = Origin.of(AUDIT, segment.run_id)
                     pool.append(frame)
         n = min(self.learning.audit_labels_per_iteration, len(pool))
-        picked = (
-            np.random.default_rng(seed).choice(len(pool), size=n, replace=False) if n else np.empty(0, int)
-        )
+        if not n:
+            return []
+        picked = np.random.default_rng(seed).choice(len(pool), size=n, replace=False)
         return [pool[int(index)] for index in np.sort(picked)]

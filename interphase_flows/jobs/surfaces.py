@@ -20,14 +20,14 @@ from interphase_flows.structures.structure_keys import structure_key
 
 @dataclass
 class SlabsMaker(Maker):
-    """Slabs of every phase in vacuum; the slabs of a phase share an origin.
+    """Make slabs of every phase in vacuum; the slabs of a phase have the same origin.
 
     Parameters
     ----------
     spec
-        How many, how thick.
+        Number of slabs, thickness and vacuum.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "slabs"
@@ -36,7 +36,7 @@ class SlabsMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, phases: Sequence[str]) -> StructureSetDoc:
-        """Make the slabs of all phases; a phase that can not be cut so often is in the notes."""
+        """Return the slabs of all phases; the notes name phases with fewer slabs than requested."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(KIND, generator="slabs", spec=self.spec, crystals=phase_keys(crystals))
 
@@ -53,8 +53,8 @@ class SlabsMaker(Maker):
                 )
                 if len(found) < self.spec.n_per_phase:
                     notes.append(
-                        f"{name}: {len(found)} of {self.spec.n_per_phase} slabs; no other face up to index "
-                        f"{self.spec.max_miller} can be cut within {self.spec.max_atoms} atoms"
+                        f"{name}: {len(found)} of {self.spec.n_per_phase} slabs; no other surface up to Miller index "
+                        f"{self.spec.max_miller} has a slab of at most {self.spec.max_atoms} atoms"
                     )
                 for slab in found:
                     frames.append(slab)

@@ -207,7 +207,7 @@ def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspa
         store.close()
     (failure,) = workspace.ledger.find("failures", {"failed_kind": "structure_sets"})
     assert failure["details"]["explanation"] == "planted"
-    with pytest.raises(InputError, match="melt-quench-0-0 has nothing to start from"):
+    with pytest.raises(InputError, match="melt-quench-0-0 has no initial structure"):
         SegmentMaker.make.original(SegmentMaker(), melt_quench_walker(spec, 0), None, documents.committee())
     assert flow.jobs[1].config.on_missing_references == OnMissing.NONE
 

@@ -188,13 +188,13 @@ def test_what_should_have_made_a_cell_is_asked_for(workspace):
     """Without a packing, or with a melt that is lost, nothing is begun from something else; nor without a committee."""
     jobs = jobs_of()
     name = "melt grid-x0.530-1"
-    with pytest.raises(InputError, match=r"grid-x0.530-1 has no committee to run with"):
+    with pytest.raises(InputError, match=r"grid-x0.530-1 has no committee"):
         SegmentMaker.make.original(jobs[name].maker, walkers(jobs)[name], STARTS, None)
     measure = jobs["transport grid-x0.530-1-900K"]
     with pytest.raises(InputError, match="was not run without a committee"):
         CellTransportMaker.make.original(measure.maker, *measure.function_args[:4], [None], [None], None)
     for name in ("melt grid-x0.530-1", "quench grid-x0.530-1", "equilibrate grid-x0.530-1-900K"):
-        with pytest.raises(InputError, match="has nothing to start from"):
+        with pytest.raises(InputError, match="has no initial structure"):
             SegmentMaker.make.original(
                 jobs[name].maker, walkers(jobs)[name], None, documents.committee(), None
             )

@@ -1,4 +1,4 @@
-"""Data sets: immutable, by content, split by origin."""
+"""Assembly of immutable datasets, split by origin."""
 
 import pytest
 from ase import Atoms
@@ -32,29 +32,28 @@ def frames_of(workspace, dataset):
     return read_extxyz(workspace.artifacts.get(dataset.artifact))
 
 
-def test_no_origin_stands_on_two_sides(workspace, batch):
-    """Siblings of a training frame never test."""
+def test_each_origin_is_in_one_split(workspace, batch):
+    """Frames of a training trajectory never test."""
     dataset = run(MAKER, batch, None, 1)
-    sides = {}
+    splits = {}
     for frame in frames_of(workspace, dataset):
-        sides.setdefault(frame.info["origin"], set()).add(frame.info["split"])
-    assert all(len(side) == 1 for side in sides.values())
-    assert sides["crystal/Li2S"] == {"train"}
+        splits.setdefault(frame.info["origin"], set()).add(frame.info["split"])
+    assert all(len(split) == 1 for split in splits.values())
+    assert splits["crystal/Li2S"] == {"train"}
     assert sum(dataset.n_frames.values()) == 6
     assert all(dataset.n_frames.values())
 
 
-def test_the_order_of_labels_does_not_matter(workspace, batch):
-    """Same key, same bytes."""
+def test_dataset_does_not_depend_on_the_order_of_labels(workspace, batch):
     one = run(MAKER, batch, None, 1)
-    turned = LabelBatch(
+    reordered = LabelBatch(
         accepted=batch.accepted[::-1], rejected=[], origins=dict(reversed(batch.origins.items()))
     )
-    assert run(MAKER, turned, None, 1) == one
+    assert run(MAKER, reordered, None, 1) == one
 
 
-def test_a_child_keeps_sides_and_baseline_and_adds_by_role(workspace, batch, spheres, crystals):
-    """What explores trains, what audits tests, whatever the fractions say."""
+def test_extended_dataset_keeps_splits_and_baseline_and_assigns_by_role(workspace, batch, spheres, crystals):
+    """Frames of exploring walkers train, frames of audit walkers test, whatever the fractions."""
     parent = run(MAKER, batch, None, 1)
     more = [frame.copy() for frame in crystals[:3]]
     for frame in more:
@@ -69,14 +68,13 @@ def test_a_child_keeps_sides_and_baseline_and_adds_by_role(workspace, batch, sph
     assert child.parent_key == parent.key
 
 
-def test_a_label_that_is_there_is_not_added_twice(workspace, batch):
-    """An iteration that found nothing new leaves as many frames."""
+def test_known_label_is_not_added_twice(workspace, batch):
     parent = run(MAKER, batch, None, 1)
     child = run(MAKER, batch, parent, 1)
     assert child.n_frames == parent.n_frames
 
 
-def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spheres, crystals):
+def test_energy_outlier_is_excluded_and_recorded(workspace, batch, spheres, crystals):
     """The note names the label; the failure can be queried."""
     key = batch.accepted[0]
     label = workspace.ledger.get("labels", key)
@@ -89,8 +87,8 @@ def test_an_energy_out_of_line_is_left_out_and_on_record(workspace, batch, spher
     assert workspace.ledger.failure("labels", key)["reason"] == "energy_window"
 
 
-def test_a_new_label_that_repeats_an_old_one_is_left_out_and_on_record(workspace, batch, spheres, crystals):
-    """Turned and found again by a later iteration: it would test on what was trained on, or train on it twice."""
+def test_duplicate_of_a_parent_frame_is_excluded_and_recorded(workspace, batch, spheres, crystals):
+    """A rotated copy found by a later iteration would leak between training and test."""
     parent = run(MAKER, batch, None, 1)
     again = crystals[3][[2, 1, 0]]
     again.rotate(30, [0, 1, 1], rotate_cell=True)
@@ -106,37 +104,34 @@ def test_a_new_label_that_repeats_an_old_one_is_left_out_and_on_record(workspace
     assert batch.accepted[3] in failure["details"]["explanation"]
 
 
-def test_energies_of_two_methods_never_meet(workspace, batch, spheres):
-    """The message names both."""
+def test_parent_of_another_method_raises_and_names_both(workspace, batch, spheres):
     parent = run(MAKER, batch, None, 1)
     spheres.version = "2"
     with pytest.raises(InputError, match=r"spheres-1.*spheres-2"):
         run(MAKER, batch, parent, 1)
 
 
-def test_nothing_accepted_is_an_error_that_says_where_to_look(workspace, spheres):
-    """With the command that shows the reasons."""
+def test_batch_without_accepted_labels_raises_with_hint(workspace, spheres):
     nothing = LabelBatch(accepted=[], rejected=["k"], origins={"k": "interface/a"})
     with pytest.raises(InputError, match="--rejected"):
         run(MAKER, nothing, None, 1)
 
 
-def test_a_side_without_frames_is_an_error_that_says_what_to_ask_for(workspace, spheres, crystals):
-    """Two origins cannot be shared among three sides."""
+def test_empty_split_raises_with_hint(workspace, spheres, crystals):
+    """Two origins cannot fill three splits."""
     few = store_set("few", "few", crystals[:2], ["interface/a", "interface/b"])
     with pytest.raises(InputError, match="temperatures_K"):
         run(MAKER, run(LabelMaker(reference=SpheresSpec()), few, [0, 1]), None, 1)
 
 
-def test_labels_of_another_method_are_refused_without_a_parent_too(batch, spheres):
-    """A batch by the first version of the spheres, a data set by the second."""
+def test_labels_of_another_method_raise_without_a_parent(batch, spheres):
     spheres.version = "2"
-    with pytest.raises(InputError, match="energies of two methods never meet"):
+    with pytest.raises(InputError, match="a dataset has labels of one method"):
         run(MAKER, batch, None, 1)
 
 
-def test_dimers_in_a_box_neither_leave_nor_shift_anything(workspace, spheres, crystals):
-    """Their energies are far from any solid's: the window does not judge them, the energies of elements ignore them."""
+def test_dimers_are_exempt_from_energy_window_and_baseline(workspace, spheres, crystals):
+    """Their energies are far from those of any solid."""
     dimers = [
         Atoms("LiS", [[0, 0, 0], [0, 0, d]], cell=[12.0] * 3, pbc=True) for d in (2.2, 2.4, 2.8, 3.2, 3.6)
     ]
@@ -149,5 +144,5 @@ def test_dimers_in_a_box_neither_leave_nor_shift_anything(workspace, spheres, cr
     with_dimers, without = run(narrow, both, None, 1), run(narrow, alone, None, 1)
     assert len(both.accepted) == 11
     assert with_dimers.baseline == without.baseline
-    origins_left = [frame.info["origin"] for frame in frames_of(workspace, with_dimers)]
-    assert origins_left.count("dimer/Li-S") == 5
+    remaining = [frame.info["origin"] for frame in frames_of(workspace, with_dimers)]
+    assert remaining.count("dimer/Li-S") == 5

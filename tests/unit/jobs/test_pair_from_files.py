@@ -1,4 +1,4 @@
-"""Electrode and electrolyte of a user: interfaces, amorphous cells and their keys, from files."""
+"""Electrode and electrolyte from the user's structure files: interfaces, amorphous cells and their keys."""
 
 import numpy as np
 import pytest
@@ -30,8 +30,8 @@ def files(tmp_path):
     return write_pair(tmp_path)
 
 
-def test_an_interface_of_the_users_pair_has_whole_anions(workspace, files):
-    """Its strain and faces are on record."""
+def test_interface_from_files_has_intact_anions(workspace, files):
+    """Strain and Miller indices are in its details."""
     made = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, "110/001", 2.4)
     (atoms,) = load_set(made)
     check_no_overlap(atoms)
@@ -46,8 +46,7 @@ def test_an_interface_of_the_users_pair_has_whole_anions(workspace, files):
     assert details["gap_angstrom"] == pytest.approx(2.4)
 
 
-def test_keys_are_of_the_structures_not_of_their_names_or_paths(workspace, files, tmp_path):
-    """The same crystal under another path is the same work; another crystal under the same path is not."""
+def test_key_depends_on_the_structure_and_not_on_its_path(workspace, files, tmp_path):
     first = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, None, 2.4)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -62,7 +61,7 @@ def test_keys_are_of_the_structures_not_of_their_names_or_paths(workspace, files
     assert changed.key != first.key
 
 
-def test_an_amorphous_cell_has_the_users_elements_and_volume(workspace, spheres, files):
+def test_amorphous_cell_from_files_has_their_elements_and_volume(workspace, spheres, files):
     spec = AmorphousSpec(n_atoms=24, melt_steps=2, quench_steps=2, snapshot_interval_steps=1)
     maker = AmorphousMaker(spec=spec, driver=SpheresSpec(), structure_files=files)
     made = run(maker, "Na", "Na3PS4", 0.5, 1)
@@ -93,12 +92,12 @@ def campaign(files, **structures):
     )
 
 
-def test_a_campaign_of_the_users_pair_passes_the_checks(files):
+def test_campaign_with_structure_files_passes_validation(files):
     check_campaign(campaign(files))
 
 
 @pytest.mark.parametrize(
-    ("structures", "told"),
+    ("structures", "message"),
     [
         (
             {"interfaces": {"size": "smallest", "max_atoms": 30}},
@@ -115,24 +114,24 @@ def test_a_campaign_of_the_users_pair_passes_the_checks(files):
         ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "would reject them"),
     ],
 )
-def test_structures_that_would_fail_later_are_refused_now(files, structures, told):
-    with pytest.raises(CampaignFileError, match=told):
+def test_structures_that_would_fail_later_are_rejected_by_validation(files, structures, message):
+    with pytest.raises(CampaignFileError, match=message):
         check_campaign(campaign(files, **structures))
 
 
-def test_an_end_is_called_by_its_formula(files):
+def test_electrode_and_electrolyte_must_be_named_by_formula(files):
     """Reactions are balanced with it."""
     with pytest.raises(CampaignFileError, match=r"electrolyte: Na3PS4: its structure is Na; call"):
         check_campaign(campaign(files | {"Na3PS4": files["Na"]}))
 
 
-def test_faces_are_read_with_their_signs():
+def test_miller_indices_are_parsed_with_signs():
     assert parse_facet("110/001") == ((1, 1, 0), (0, 0, 1))
     assert parse_facet("1-10/0-1-1") == ((1, -1, 0), (0, -1, -1))
 
 
-def test_an_electrolyte_whose_anions_are_unknown_is_refused_before_anything_runs(files, tmp_path):
-    """Cations and simple anions alone: the file has to say what environments are counted by."""
+def test_electrolyte_without_molecular_anions_is_rejected_by_validation(files, tmp_path):
+    """The campaign file must define the anions to count."""
     path = tmp_path / "POSCAR_NaCl"
     bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(path, format="vasp")
     spec = campaign(files).model_dump()

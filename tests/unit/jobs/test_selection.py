@@ -1,4 +1,4 @@
-"""What is chosen for labelling after an exploration, from real segments of real dynamics."""
+"""Selection of frames to label, from segments of real dynamics."""
 
 import pytest
 from ase import Atoms
@@ -20,7 +20,7 @@ N_STEPS = 40
 
 @pytest.fixture
 def trained(workspace, crystals):
-    """A data set of three crystals."""
+    """Dataset of three crystals."""
     frames = [frame.copy() for frame in crystals[:3]]
     for frame in frames:
         frame.info.update(split="train", origin="crystal/Li2S", label_key="k")
@@ -28,7 +28,7 @@ def trained(workspace, crystals):
 
 
 def explored(workspace, start: Atoms, run_id: str, spheres) -> SegmentDoc:
-    """A segment of twenty frames and a few candidates."""
+    """Run a segment of twenty frames with some candidates."""
     hard, soft = spheres.calculator(), spheres.calculator()
     soft.parameters["epsilon"] = 0.2
     result = run_segment(
@@ -60,7 +60,7 @@ def explored(workspace, start: Atoms, run_id: str, spheres) -> SegmentDoc:
 
 @pytest.fixture
 def segments(workspace, crystals, spheres):
-    """One run that explored and one of the audit."""
+    """One exploring run and one audit run."""
     return [explored(workspace, crystals[5], run_id, spheres) for run_id in ("interface-0", "audit-1")]
 
 
@@ -69,17 +69,17 @@ def select(segments, dataset, seed=1, **learning):
     return SelectMaker.make.original(SelectMaker(learning=spec), segments, dataset, seed)
 
 
-def test_candidates_train_and_the_audit_tests(segments, trained):
-    """Origins say so; the audit walker's candidates are never chosen for training."""
-    chosen = select(segments, trained)
-    origins = [entry.origin for entry in chosen.entries]
+def test_selected_origins_name_role_and_run(segments, trained):
+    """Candidates of the audit walker are never selected for training."""
+    selected = select(segments, trained)
+    origins = [entry.origin for entry in selected.entries]
     assert origins == ["explore/interface-0"] * 4 + ["audit/audit-1"] * 3
-    assert len({entry.key for entry in chosen.entries}) == 7
-    assert len(load_set(chosen)) == 7
+    assert len({entry.key for entry in selected.entries}) == 7
+    assert len(load_set(selected)) == 7
 
 
-def test_the_audit_is_drawn_by_seed_from_dynamics_not_from_the_start(workspace, segments, trained):
-    """With more asked for than there is, every frame but the first of the run is drawn."""
+def test_audit_sample_depends_on_seed_and_excludes_the_start(workspace, segments, trained):
+    """A request beyond the number of frames returns every frame but the first of the run."""
     everything = select(segments, trained, audit_labels_per_iteration=1000)
     audit = [entry for entry in everything.entries if entry.origin.startswith("audit")]
     assert len(audit) == N_STEPS // 2
@@ -87,19 +87,18 @@ def test_the_audit_is_drawn_by_seed_from_dynamics_not_from_the_start(workspace, 
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_walkers_that_were_lost_and_walkers_that_found_nothing_leave_an_empty_choice(workspace, trained):
-    """The loop goes on; the note says why there is nothing."""
-    chosen = select([None, documents.segment("interface-0"), documents.segment("audit-1")], trained)
-    assert chosen.entries == []
-    assert "no frame was above the selection level" in chosen.notes[0]
-    assert load_set(chosen) == []
+def test_selection_is_empty_without_candidates(workspace, trained):
+    """Failed walkers and walkers without candidates; the note states the reason."""
+    selected = select([None, documents.segment("interface-0"), documents.segment("audit-1")], trained)
+    assert selected.entries == []
+    assert "no frame was above the selection level" in selected.notes[0]
+    assert load_set(selected) == []
     assert select([None, None], trained).entries == []
 
 
-def test_frames_that_would_not_pass_the_gates_are_not_worth_their_cost(segments, trained):
-    """With atoms asked to keep nearly the sum of their radii, what is chosen keeps it."""
+def test_selected_frames_pass_the_gates(segments, trained):
     spec, strict = GateSpec(min_distance_fraction=0.99), Gates(min_distance_fraction=0.99)
-    chosen = SelectMaker.make.original(SelectMaker(gates=spec), segments, trained, 1)
-    assert all(strict.before(frame) is None for frame in load_set(chosen))
+    selected = SelectMaker.make.original(SelectMaker(gates=spec), segments, trained, 1)
+    assert all(strict.before(frame) is None for frame in load_set(selected))
     before = select(segments, trained, labels_per_iteration=100, audit_labels_per_iteration=100)
-    assert len(chosen.entries) < len(before.entries)
+    assert len(selected.entries) < len(before.entries)
