@@ -100,8 +100,8 @@ class JoinSetsMaker(Maker):
                 kept = select_initial(frames, origins, self.max_structures)
                 notes.append(f"the {len(kept)} most diverse of {len(frames)} structures are labelled")
                 frames = [frames[index] for index in kept]
-            origins = [origins[index] for index in kept]
-            keys = [keys[index] for index in kept]
+                origins = [origins[index] for index in kept]
+                keys = [keys[index] for index in kept]
             known = {*keys, *origins}
             emit("structures", len(frames), len(frames), f"{int(np.sum([len(f) for f in frames]))} atoms")
             return store_set(
