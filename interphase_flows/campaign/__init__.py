@@ -1,4 +1,4 @@
-"""Campaign files: schema, YAML reader, validation, templates.
+"""Campaign files: schema, YAML reader with line numbers, validation, templates.
 
-May import the science below it (`potentials`, `reference`, `md`, `structures`, `analysis`), not `storage` or `jobs`.
+May import the science rooms and reference; knows no storage and no workflow engine.
 """

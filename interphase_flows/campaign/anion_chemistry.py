@@ -1,4 +1,4 @@
-"""Which molecular anions a campaign's environments are counted by: what its file says, else what its electrolyte is."""
+"""Elements and bond lengths of the molecular anions of a campaign: from its file, else from its electrolyte."""
 
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
@@ -11,19 +11,19 @@ from interphase_flows.structures.anions import anion_labels, is_centre, is_ligan
 CENTRE_LIGAND_FACTOR = 2.6 / 2.12
 CENTRE_CENTRE_FACTOR = 2.6 / 2.14
 LIGAND_LIGAND_FACTOR = 2.4 / 2.10
-"""Longest bonds at temperature over the sums of covalent radii: P-S 2.6 Å, P-P 2.6 Å, S-S 2.4 Å."""
+"""Longest bonds at finite temperature over the sums of covalent radii: P-S 2.6 Å, P-P 2.6 Å, S-S 2.4 Å."""
 
 
 def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
-    """Return centres, ligands and longest bonds, each from the campaign file where it says them.
+    """Return centres, ligands and longest bonds, by default derived from the electrolyte.
 
-    Centres and ligands are those of the molecular anions in the electrolyte's crystal. An anion of one atom, such as
-    Cl- in Li6PS5Cl, is neither.
+    By default, centres and ligands are those of the molecular anions in the electrolyte's crystal; monatomic anions,
+    such as Cl- in Li6PS5Cl, are neither.
 
     Raises
     ------
     AnalysisError
-        The file is silent, and the electrolyte has no molecular anions.
+        The campaign file defines none, and the electrolyte has no molecular anions.
     """
     centres, ligands = spec.anion_centre_elements, spec.ligand_elements
     if centres is None or ligands is None:
@@ -33,8 +33,8 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
     if not centres or not ligands:
         formula = electrolyte.get_chemical_formula("metal", empirical=True)
         raise AnalysisError(
-            f"{formula} has no molecular anions that environments could be counted by; name "
-            "analysis.anion_centre_elements and analysis.ligand_elements in the campaign file"
+            f"{formula} has no molecular anions. Hint: set analysis.anion_centre_elements and analysis.ligand_elements "
+            "in the campaign file"
         )
 
     def longest(factor: float, first: list[str], second: list[str]) -> float:

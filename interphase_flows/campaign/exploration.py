@@ -1,4 +1,4 @@
-"""The block ``exploration`` of a campaign file: dynamics that looks for what the committee does not know."""
+"""Block `exploration` of a campaign file: molecular dynamics that samples configurations for labelling."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from interphase_flows.campaign.values import (
     Spec,
     Temperature,
     TimestepFs,
-    check_watches,
+    check_evaluation_interval,
 )
 from interphase_flows.md.schedule import Stage
 
@@ -26,11 +26,11 @@ class DynamicsSpec(Spec):
 
 
 class MeltQuenchSpec(Spec):
-    """Random packings on the composition line from electrode to electrolyte, melted and quenched by the committee.
+    """Melt-quench walkers: random packings between electrode and electrolyte, driven by the committee.
 
-    Steps are those of the whole melt and the whole quench: segments of ``steps_per_iteration`` at most go through
-    them, from iteration to iteration.  Packings take the fractions of electrode in turn.  A packing sheds its heat,
-    and the quench that of the melt, into a bath of high friction.
+    ``melt_steps`` and ``quench_steps`` are total lengths; segments of at most ``steps_per_iteration`` steps advance
+    through them over several iterations. Packings use the ``electrode_fractions`` in turn. The high friction removes
+    the heat that a packing releases.
     """
 
     electrode_fractions: Annotated[list[Fraction], Field(min_length=1)] = [0.07, 0.53]
@@ -43,7 +43,7 @@ class MeltQuenchSpec(Spec):
 
     @property
     def stages(self) -> list[Stage]:
-        """The melt, then the quench."""
+        """Stages of the schedule: melt, then quench."""
         return [
             Stage(self.melt_temperature_K, self.melt_steps),
             Stage(self.quench_temperature_K, self.quench_steps),
@@ -60,10 +60,10 @@ class MeltQuenchSpec(Spec):
 
 
 class ExplorationSpec(Spec):
-    """Molecular dynamics that looks for what the committee does not know.
+    """Molecular dynamics that samples configurations of high committee uncertainty.
 
-    ``audit`` walkers are explored like the others, but their frames only ever test.  Walkers that melt and quench
-    have temperatures and a friction of their own; the time step and all other keys are theirs, too.
+    Frames of audit walkers are used for testing only. Melt-quench walkers have their own temperatures and friction,
+    and share all other keys.
     """
 
     dynamics: DynamicsSpec = DynamicsSpec(temperature_K=500.0)
@@ -80,6 +80,6 @@ class ExplorationSpec(Spec):
     melt_quench: MeltQuenchSpec = MeltQuenchSpec()
 
     @model_validator(mode="after")
-    def _watches_fit_into_a_document(self) -> "ExplorationSpec":
-        check_watches("steps_per_iteration", self.steps_per_iteration, self.watch_interval_steps)
+    def _evaluations_fit_into_a_document(self) -> "ExplorationSpec":
+        check_evaluation_interval("steps_per_iteration", self.steps_per_iteration, self.watch_interval_steps)
         return self

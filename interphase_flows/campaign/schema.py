@@ -1,4 +1,4 @@
-"""The schema of a campaign file: every key that may be written, its type, range and default."""
+"""Schema of a campaign file: all keys with their types, ranges and defaults."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -8,7 +8,14 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_
 from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
-from interphase_flows.campaign.values import Count, CountOrNone, Fraction, Positive, Spec, check_watches
+from interphase_flows.campaign.values import (
+    Count,
+    CountOrNone,
+    Fraction,
+    Positive,
+    Spec,
+    check_evaluation_interval,
+)
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
@@ -32,7 +39,7 @@ ReferenceSpec = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(_reference
 
 
 class GateSpec(Spec):
-    """Limits beyond which a label never trains."""
+    """Limits beyond which a label is excluded from training."""
 
     max_force_eV_per_angstrom: Positive = 30.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
@@ -44,10 +51,10 @@ class GateSpec(Spec):
 
 
 class LearningSpec(Spec):
-    """The loop: how much an iteration may spend and when to stop.
+    """Budget and stopping criteria of the active-learning loop.
 
-    Thresholds are expected errors of the worst force in a frame; every iteration calibrates the
-    committee's standard deviation against them.
+    Thresholds are expected errors of the worst force in a frame; every iteration calibrates the committee's standard
+    deviation against them.
     """
 
     min_iterations: CountOrNone = 0
@@ -67,7 +74,7 @@ class LearningSpec(Spec):
         if self.stop_force_error_eV_per_angstrom <= self.select_force_error_eV_per_angstrom:
             raise ValueError(
                 "stop_force_error_eV_per_angstrom must be larger than select_force_error_eV_per_angstrom: "
-                "a frame is collected before it halts a segment"
+                "a frame must be selected before it stops a segment"
             )
         if self.min_iterations > self.max_iterations:
             raise ValueError("min_iterations must not exceed max_iterations")
@@ -75,7 +82,7 @@ class LearningSpec(Spec):
 
 
 class ProductionSpec(Spec):
-    """Replicas of the interface with the released committee, each a chain of restartable segments."""
+    """Production replicas of the interface with the released committee, each a chain of restartable segments."""
 
     dynamics: DynamicsSpec = DynamicsSpec()
     n_replicas: Count = 3
@@ -88,21 +95,21 @@ class ProductionSpec(Spec):
     audit_labels_per_replica: Count = 4
 
     @model_validator(mode="after")
-    def _every_frame_is_watched(self) -> "ProductionSpec":
+    def _every_frame_is_evaluated(self) -> "ProductionSpec":
         if self.frame_interval_steps % self.watch_interval_steps:
             raise ValueError(
                 f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of watch_interval_steps "
-                f"({self.watch_interval_steps}): every stored frame carries its uncertainty"
+                f"({self.watch_interval_steps}): every stored frame has an uncertainty"
             )
-        check_watches("steps_per_segment", self.steps_per_segment, self.watch_interval_steps)
+        check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.watch_interval_steps)
         return self
 
 
 class ThermodynamicsSpec(Spec):
-    """Geometries of the phases whose energies make the convex hull; energies come from the reference method.
+    """Relaxation of the phases of the convex hull; energies come from the reference method.
 
-    ``automatic`` relaxes the cell if geometry and energy are of one method, and keeps the published cell if
-    not: CHGNet's own volume of Li7P3S11 is 6.8 % too large (docs: settings of DFT).
+    ``automatic`` relaxes the cell if the reference method itself relaxes the phases, and keeps the published cell
+    otherwise: CHGNet's volume of Li7P3S11 is 6.8 % too large (docs: settings of DFT).
     """
 
     relax_with: Literal["surrogate", "reference"] = "surrogate"
@@ -112,10 +119,10 @@ class ThermodynamicsSpec(Spec):
 
 
 class AnalysisSpec(Spec):
-    """What is measured on the production trajectories.
+    """Settings of the analysis of production trajectories.
 
-    What is left out follows from the electrolyte's crystal: centres and ligands of its molecular anions, and bonds
-    from their covalent radii (P-S and P-P 2.6 Å).
+    Defaults follow from the electrolyte's crystal: centres and ligands of its molecular anions, and bond lengths from
+    covalent radii (P-S and P-P 2.6 Å).
     """
 
     bin_width_angstrom: Positive = 1.0
@@ -126,7 +133,7 @@ class AnalysisSpec(Spec):
 
 
 class Campaign(Spec):
-    """Everything from an electrode and an electrolyte to a report."""
+    """Specification of a campaign, from electrode and electrolyte to the report."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
     description: str = ""
@@ -148,17 +155,17 @@ class Campaign(Spec):
     analysis: AnalysisSpec = AnalysisSpec()
 
     @model_validator(mode="after")
-    def _ends_are_phases(self) -> "Campaign":
+    def _sides_are_phases(self) -> "Campaign":
         for role in ("electrode", "electrolyte"):
             name = getattr(self, role)
             if name not in self.phases:
-                raise ValueError(f"{role} {name!r} is not among phases {self.phases}: add it there")
+                raise ValueError(f"{role} {name!r} is not among phases {self.phases}; add it there")
         return self
 
     def with_absolute_files(self, folder: Path) -> "Campaign":
-        """Return the campaign with its structure files as absolute paths, relative ones from ``folder``.
+        """Return the campaign with absolute structure files, as jobs run in other folders.
 
-        Jobs run in folders of their own, so a relative path would mean another file there.
+        Relative paths start from ``folder``.
         """
         files = {
             name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()

@@ -1,4 +1,4 @@
-"""The block ``structures`` of a campaign file: what a campaign begins with."""
+"""Block `structures` of a campaign file: the initial structures."""
 
 from typing import Annotated, Literal
 
@@ -17,14 +17,14 @@ class CrystalSpec(Spec):
 
 
 class EquationOfStateSpec(Spec):
-    """Isotropically scaled cells of every phase: how its energy and pressure depend on the volume."""
+    """Isotropically scaled cells of every phase, for energy and pressure against volume."""
 
     n_volumes: CountOrNone = 0
     max_strain: Annotated[float, Field(gt=0.0, le=0.2)] = 0.06
 
 
 class VacancySpec(Spec):
-    """Supercells of every phase with one atom missing: sites distinct by symmetry in turn, rattled."""
+    """Rattled supercells of every phase with one vacancy, over its symmetry-distinct sites in turn."""
 
     n_per_phase: CountOrNone = 0
     min_atoms: Annotated[int, Field(ge=4)] = 32
@@ -32,7 +32,7 @@ class VacancySpec(Spec):
 
 
 class SlabSpec(Spec):
-    """Surfaces of every phase, cut between whole molecular anions, the flattest faces first."""
+    """Slabs of every phase that keep molecular anions intact, low-index faces first."""
 
     n_per_phase: CountOrNone = 0
     max_miller: Annotated[int, Field(ge=1, le=3)] = 1
@@ -42,10 +42,10 @@ class SlabSpec(Spec):
 
 
 class DimerSpec(Spec):
-    """Two atoms in an empty box, for every pair of elements: what a potential learns of short distances.
+    """Dimers of every pair of elements in an empty box, which train short distances.
 
-    Distances begin at ``min_distance_fraction`` of the sum of the covalent radii, which the gates must let
-    pass, and end at ``max_distance_fraction``.
+    Distances range from ``min_distance_fraction`` to ``max_distance_fraction`` times the sum of the covalent radii; the
+    gates must accept the shortest.
     """
 
     n_distances: CountOrNone = 0
@@ -62,8 +62,8 @@ FacePair = Annotated[str, Field(pattern=r"^(-?\d){3}/(-?\d){3}$")]
 class AmorphousSpec(Spec):
     """Amorphous cells on the composition line from electrode to electrolyte, melted and quenched.
 
-    ``electrode_fractions`` are fractions of atoms that come from the electrode; 24/45 is the
-    composition at which Li7P3S11 reacts fully with lithium.
+    ``electrode_fractions`` are fractions of atoms from the electrode; at 24/45, Li7P3S11 reacts completely with
+    lithium.
     """
 
     electrode_fractions: list[Fraction] = [0.07, 0.53]
@@ -78,7 +78,7 @@ class AmorphousSpec(Spec):
 
 
 class InterfaceSnapshotSpec(Spec):
-    """Short reactive dynamics of interfaces with the reference method; one trajectory is one origin."""
+    """Short reactive dynamics of interfaces; the frames of a trajectory share one origin."""
 
     temperatures_K: list[Temperature] = [300.0, 500.0, 700.0]
     n_steps: Count = 60
@@ -86,12 +86,12 @@ class InterfaceSnapshotSpec(Spec):
     snapshot_interval_steps: Count = 5
 
 
-class InterfaceSpec(Spec):
+class InterfaceStructuresSpec(Spec):
     """Interfaces of electrode and electrolyte; ``smallest`` is the smallest cell with intact anions.
 
-    Trajectories and walkers take the pairs of ``facets`` and ``gaps_angstrom`` in turn, facets first; an
-    empty list means the one face of ``size``, and ``gap_angstrom``.  ``n_as_built`` interfaces of each pair
-    are labelled as they were built.
+    Trajectories and walkers use the pairs of ``facets`` and ``gaps_angstrom`` in turn, facets first; an empty list
+    stands for the default face of ``size`` and for ``gap_angstrom``. ``n_as_built`` unrelaxed interfaces of each pair
+    are labelled as well.
     """
 
     size: Literal["smallest", "coherent"] = "smallest"
@@ -107,9 +107,9 @@ class InterfaceSpec(Spec):
 class StructuresSpec(Spec):
     """The initial structures.
 
-    ``dynamics_method`` drives melts, quenches and interface snapshots: ``surrogate`` is CHGNet, which is cheap,
-    and its energies are thrown away; labels always come from the reference method.  ``max_first_labels`` keeps
-    the perfect crystals and a structure of every origin, then the most diverse; the others are not paid for.
+    ``dynamics_method`` drives melts, quenches and interface snapshots: ``surrogate`` is CHGNet, which is cheap; its
+    energies are not used, as labels always come from the reference method. ``max_first_labels`` limits the labels to
+    the perfect crystals, one structure of every origin, and then the most diverse structures.
     """
 
     dynamics_method: Literal["surrogate", "reference"] = "surrogate"
@@ -120,4 +120,4 @@ class StructuresSpec(Spec):
     slabs: SlabSpec = SlabSpec()
     dimers: DimerSpec = DimerSpec()
     amorphous: AmorphousSpec = AmorphousSpec()
-    interfaces: InterfaceSpec = InterfaceSpec()
+    interfaces: InterfaceStructuresSpec = InterfaceStructuresSpec()

@@ -1,4 +1,4 @@
-"""The files that ``interphase init`` writes."""
+"""Templates of the files that `interphase init` writes."""
 
 from importlib import resources
 from pathlib import Path
@@ -9,18 +9,20 @@ TEMPLATES = {"campaign.yaml": "campaign.yaml", "settings.yaml": "interphase.yaml
 
 
 def write_templates(folder: Path, force: bool = False) -> list[Path]:
-    """Write a commented campaign file and settings into a folder.
+    """Write a commented campaign file and settings to a folder; return their paths.
 
     Raises
     ------
     InputError
-        A file is there already; none is written then.
+        One of the files exists; none is written.
     """
     source = resources.files("interphase_flows.campaign") / "templates"
     targets = {name: folder / target for name, target in TEMPLATES.items()}
-    there = [str(path) for path in targets.values() if path.exists()]
-    if there and not force:
-        raise InputError(f"{', '.join(there)}: already there; nothing was written. Replace by --force")
+    existing = [str(path) for path in targets.values() if path.exists()]
+    if existing and not force:
+        raise InputError(
+            f"{', '.join(existing)}: the file exists; nothing was written. Hint: replace it with --force"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in targets.items():
         path.write_text((source / name).read_text(encoding="utf-8"), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is wrong with a campaign that its schema cannot see, found before anything is spent."""
+"""Validate a campaign beyond its schema: structures, compositions, reference method. No job has started yet."""
 
 from collections.abc import Iterator
 
@@ -18,13 +18,13 @@ from interphase_flows.structures.interfaces.builder import InterfaceSpec, best_m
 from interphase_flows.structures.interfaces.oriented_cells import parse_facet
 from interphase_flows.structures.interfaces.small_interfaces import MIN_FILM_LAYERS, small_interface_specs
 
-LEAST_SNAPSHOT_RUNS = 3
-QUICK_MATCH_ATOMS = 300
-"""Up to this size lattices are matched in a fraction of a second; beyond, the job of the interface tells."""
+MIN_SNAPSHOT_RUNS = 3
+MAX_MATCHED_ATOMS = 300
+"""Up to this size lattice matching is fast enough for validation; above, the interface job reports a mismatch."""
 
 
 def missing_on_this_machine(campaign: Campaign) -> str | None:
-    """Return what the campaign's reference method lacks here, with the mend, or None."""
+    """Return why the reference method of a campaign is unavailable on this machine, or None if it is available."""
     try:
         reference_method(campaign.reference)
     except SettingsError as error:
@@ -33,26 +33,26 @@ def missing_on_this_machine(campaign: Campaign) -> str | None:
 
 
 def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
-    """Refuse a campaign that would fail inside a job.
+    """Check that a campaign will not fail inside a job for reasons known from its file.
 
     Parameters
     ----------
     campaign
-        What was asked.
+        Specification of the campaign.
     is_run_here
-        Also refuse one whose reference method is not installed on this machine; a plan can be made without.
+        Require the reference method on this machine; not needed for a plan or a submission.
 
     Raises
     ------
     CampaignFileError
-        All mistakes at once, each with the key and the mend.
+        The campaign has mistakes; all are listed, each with the key and a remedy.
     SettingsError
-        This machine lacks what the reference method needs.
+        The reference method is not available on this machine.
     """
     mistakes = list(_mistakes(campaign, is_run_here))
     if mistakes:
-        told = "\n".join(f"  {mistake}" for mistake in mistakes)
-        raise CampaignFileError(f"campaign {campaign.name} cannot be run:\n{told}")
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise CampaignFileError(f"campaign {campaign.name} cannot be run:\n{lines}")
 
 
 def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
@@ -65,7 +65,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
                 yield f"{key}: {name}: {error}"
     for name in campaign.structure_files:
         if name not in campaign.phases and name not in campaign.hull_phases:
-            yield f"structure_files.{name}: no phase of that name is in phases or hull_phases; add it there"
+            yield f"structure_files.{name}: {name} is not in phases or hull_phases; add it there"
     if is_run_here or missing_on_this_machine(campaign) is None:
         method = reference_method(campaign.reference)
         for name, atoms in phases.items():
@@ -74,7 +74,7 @@ def _mistakes(campaign: Campaign, is_run_here: bool) -> Iterator[str]:
                 yield f"reference.method: {campaign.reference.method}: {reason}; needed for {name}"
     if campaign.electrode in phases and campaign.electrolyte in phases:
         ends = phases[campaign.electrode], phases[campaign.electrolyte]
-        yield from _end_mistakes(campaign, *ends)
+        yield from _formula_mistakes(campaign, *ends)
         yield from _structure_mistakes(campaign, phases)
         try:
             anion_chemistry(campaign.analysis, phases[campaign.electrolyte])
@@ -94,8 +94,8 @@ def _load(name: str, structure_files: dict[str, str]) -> Atoms:
         ) from error
 
 
-def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
-    """Electrode and electrolyte are called by their formulas, which reactions are balanced with."""
+def _formula_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
+    """Check that electrode and electrolyte are named by their formulas, with which reactions are balanced."""
     for role, atoms in zip(("electrode", "electrolyte"), ends, strict=True):
         name, found = getattr(campaign, role), reduced_formula(atoms)
         try:
@@ -103,7 +103,7 @@ def _end_mistakes(campaign: Campaign, *ends: Atoms) -> Iterator[str]:
         except ValueError:
             is_same = False
         if not is_same:
-            yield f"{role}: {name}: its structure is {found}; call the phase by its formula"
+            yield f"{role}: {name}: its structure is {found}; name the phase by its formula"
 
 
 def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
@@ -112,10 +112,10 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
         yield from _small_interface_mistakes(campaign, (phases[ends[0]], phases[ends[1]]))
     yield from _facet_mistakes(campaign, *(phases[end] for end in ends))
     n_runs = len(spec.interfaces.snapshots.temperatures_K)
-    if n_runs < LEAST_SNAPSHOT_RUNS:
+    if n_runs < MIN_SNAPSHOT_RUNS:
         yield (
             f"structures.interfaces.snapshots.temperatures_K: {n_runs} trajectories cannot be split into training, "
-            f"validation and test; give at least {LEAST_SNAPSHOT_RUNS}"
+            f"validation and test sets; give at least {MIN_SNAPSHOT_RUNS}"
         )
     exploration, grid = campaign.exploration, campaign.transport_grid
     cells: list[tuple[str, int, AmorphousSpec | MeltQuenchSpec | TransportGridSpec]] = [
@@ -133,18 +133,18 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
     if spec.dimers.n_distances and spec.dimers.min_distance_fraction < campaign.gates.min_distance_fraction:
         yield (
             f"structures.dimers.min_distance_fraction: {spec.dimers.min_distance_fraction} is below "
-            f"gates.min_distance_fraction ({campaign.gates.min_distance_fraction}), which would reject them; raise it"
+            f"gates.min_distance_fraction ({campaign.gates.min_distance_fraction}), which rejects them; raise it"
         )
     if spec.dimers.isolated_atoms and campaign.reference.method == "chgnet":
         yield (
-            "structures.dimers.isolated_atoms: CHGNet was not made for an atom without neighbours, and its energies "
-            "of one mean nothing; write false, or choose another reference method"
+            "structures.dimers.isolated_atoms: CHGNet is not valid for an atom without neighbours; set it to false, or "
+            "choose another reference method"
         )
-    n_needed = _least_first_labels(campaign, phases)
+    n_needed = _min_initial_labels(campaign, phases)
     if spec.max_first_labels is not None and spec.max_first_labels < n_needed:
         yield (
-            f"structures.max_first_labels: {spec.max_first_labels} is fewer than the {n_needed} that are labelled in "
-            "any case (one structure of every phase, cell and trajectory, and the dimers); raise it"
+            f"structures.max_first_labels: {spec.max_first_labels} is less than the {n_needed} labels that are "
+            "always computed (one structure of every phase, cell and trajectory, and the dimers); raise it"
         )
 
 
@@ -156,7 +156,7 @@ def _small_interface_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> 
     ):
         yield (
             f"structures.interfaces.size: smallest: no faces of {pair[0]} and {pair[1]} match within "
-            f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or write coherent"
+            f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or choose coherent"
         )
 
 
@@ -165,8 +165,8 @@ def _facet_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) ->
     for facet in spec.facets:
         film_miller, substrate_miller = parse_facet(facet)
         if (0, 0, 0) in (film_miller, substrate_miller):
-            yield f"structures.interfaces.facets: {facet}: (000) is no face; give three indices, not all zero"
-        elif spec.max_atoms <= QUICK_MATCH_ATOMS:
+            yield f"structures.interfaces.facets: {facet}: (000) is not a face; give three indices, not all zero"
+        elif spec.max_atoms <= MAX_MATCHED_ATOMS:
             wanted = InterfaceSpec(
                 film_miller=film_miller,
                 substrate_miller=substrate_miller,
@@ -181,8 +181,8 @@ def _facet_mistakes(campaign: Campaign, electrode: Atoms, electrolyte: Atoms) ->
                 )
 
 
-def _least_first_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
-    """Return how many of the first structures are never left out: one of every origin, and the short range."""
+def _min_initial_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
+    """Return the number of initial structures that are always labelled: one of every origin, and the dimers."""
     s = campaign.structures
     of_phases = (s.equations_of_state.n_volumes, s.vacancies.n_per_phase, s.slabs.n_per_phase)
     n_faces_and_gaps = max(1, len(s.interfaces.facets)) * max(1, len(s.interfaces.gaps_angstrom))

@@ -1,4 +1,4 @@
-"""What values in a campaign file may be: numbers with their ranges, and blocks that know their keys."""
+"""Types of values in a campaign file: ranges of numbers, and blocks that reject unknown keys."""
 
 from typing import Annotated
 
@@ -13,26 +13,26 @@ CountOrNone = Annotated[int, Field(ge=0)]
 
 
 class Spec(BaseModel):
-    """A block: frozen, and a key that it does not know is a mistake."""
+    """A block of a campaign file: frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-MOST_WATCHES = 30_000
-"""Of one segment: the document of a segment holds the step and the uncertainty of each, and must stay below 1 MB."""
+MAX_EVALUATIONS = 30_000
+"""Uncertainty evaluations: the document of a segment stores step and value of each, and is limited to 1 MB."""
 
 
-def check_watches(steps_name: str, n_steps: int, watch_interval_steps: int) -> None:
-    """Refuse a segment whose document would be too large.
+def check_evaluation_interval(steps_name: str, n_steps: int, watch_interval_steps: int) -> None:
+    """Check that the uncertainty evaluations of a segment fit into its document.
 
     Raises
     ------
     ValueError
-        Says which interval would do.
+        The interval is too short; the message gives the shortest valid one.
     """
-    if n_steps / watch_interval_steps > MOST_WATCHES:
+    if n_steps / watch_interval_steps > MAX_EVALUATIONS:
         raise ValueError(
-            f"watch_interval_steps ({watch_interval_steps}): at most {MOST_WATCHES} watches fit into the document of a "
-            f"segment; with {steps_name} = {n_steps}, watch every {-(-n_steps // MOST_WATCHES)} steps or more, or make "
-            "shorter segments"
+            f"watch_interval_steps ({watch_interval_steps}): at most {MAX_EVALUATIONS} uncertainty evaluations "
+            f"fit into the document of a segment; with {steps_name} = {n_steps}, use an interval of at least "
+            f"{-(-n_steps // MAX_EVALUATIONS)} steps or shorter segments"
         )

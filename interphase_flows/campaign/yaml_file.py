@@ -1,4 +1,4 @@
-"""Read a YAML file into a pydantic model, and tell every mistake at once, each with its line."""
+"""Read a YAML file into a pydantic model, and report all mistakes at once, each with its line."""
 
 import difflib
 import types
@@ -23,14 +23,14 @@ _Location = tuple[int | str, ...]
 
 
 def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
-    """Read and check a file.
+    """Read a YAML file and validate it.
 
     Parameters
     ----------
     path
-        A YAML file whose top is a mapping.
+        A YAML file with a mapping at the top level.
     model_cls
-        What it must hold; may nest models, lists and unions.
+        Model of its content; may nest models, lists and unions.
 
     Returns
     -------
@@ -40,8 +40,8 @@ def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
     Raises
     ------
     CampaignFileError
-        If the file is missing, empty, not YAML or not valid. One line per mistake, all at once:
-        ``file:line: key.path: what is wrong; what is allowed``.
+        The file is missing, empty, not YAML or invalid. The message has one line per mistake:
+        ``file:line: key.path: problem; what is allowed``.
     """
     path = Path(path)
     root = _compose(path, _read(path))
@@ -66,8 +66,8 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         nearby = sorted(p.name for p in path.parent.glob("*.y*ml"))
-        there = f"; in that folder there are: {', '.join(nearby)}" if nearby else ""
-        raise CampaignFileError(f"{path}: no such file{there}") from error
+        hint = f". Hint: files in this folder: {', '.join(nearby)}" if nearby else ""
+        raise CampaignFileError(f"{path}: no such file{hint}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CampaignFileError(
             f"{path}: cannot be read as text: {error}; it must be a file in UTF-8"
@@ -76,7 +76,7 @@ def _read(path: Path) -> str:
 
 
 def _compose(path: Path, text: str) -> MappingNode:
-    """The tree of the file with the lines of its keys."""
+    """Return the tree of nodes, which know their lines."""
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
@@ -84,17 +84,17 @@ def _compose(path: Path, text: str) -> MappingNode:
     except YAMLError as error:
         raise CampaignFileError(f"{path}: not YAML: {error}") from error
     if root is None:
-        raise CampaignFileError(f"{path}:1: the file is empty; it must hold `key: value` lines")
+        raise CampaignFileError(f"{path}:1: the file is empty; it must contain `key: value` lines")
     if not isinstance(root, MappingNode):
-        what = "a list" if isinstance(root, SequenceNode) else f"a single value, {root.value!r}"
+        content = "a list" if isinstance(root, SequenceNode) else f"a single value, {root.value!r}"
         raise CampaignFileError(
-            f"{path}:{_line(root)}: the file holds {what}; it must hold `key: value` lines"
+            f"{path}:{_line(root)}: the file contains {content}; it must contain `key: value` lines"
         )
     return root
 
 
 def _load(path: Path) -> Any:
-    # duplicates are told with the other mistakes: the loader must not stop at the first
+    # duplicates are reported with the other mistakes: the loader must not stop at them
     loader = YAML(typ="safe", pure=True)
     loader.allow_duplicate_keys = True
     try:
@@ -109,13 +109,12 @@ def _not_yaml(path: Path, error: MarkedYAMLError) -> CampaignFileError:
     mark = error.problem_mark or error.context_mark
     line = 1 if mark is None else mark.line + 1
     problem = error.problem or error.context or "cannot be read"
-    is_tab = "\\t" in problem
-    mend = (
+    hint = (
         "indent with spaces, not tabs"
-        if is_tab
-        else "check indentation, colons, brackets and quotes around here"
+        if "\\t" in problem
+        else "check indentation, colons, brackets and quotes near this line"
     )
-    return CampaignFileError(f"{path}:{line}: not YAML: {problem}; {mend}")
+    return CampaignFileError(f"{path}:{line}: not YAML: {problem}. Hint: {hint}")
 
 
 def _line(node: Node) -> int:
@@ -123,7 +122,7 @@ def _line(node: Node) -> int:
 
 
 def _duplicates(node: Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
-    """Keys that a mapping has twice."""
+    """Yield line and message of each key that a mapping has twice."""
     if isinstance(node, SequenceNode):
         for i, item in enumerate(node.value):
             yield from _duplicates(item, (*keys, str(i)))
@@ -133,16 +132,16 @@ def _duplicates(node: Node, keys: tuple[str, ...] = ()) -> Iterator[tuple[int, s
             name = str(key_node.value)
             path = (*keys, name)
             if name in first and name != "<<":
-                yield _line(key_node), f"{'.'.join(path)}: given twice, first in line {first[name]}; keep one"
+                yield _line(key_node), f"{'.'.join(path)}: given twice, first on line {first[name]}; keep one"
             first.setdefault(name, _line(key_node))
             yield from _duplicates(value_node, path)
 
 
 def _locate(root: Node, location: _Location) -> tuple[list[str], int]:
-    """Keys of a mistake as they stand in the file, and its line.
+    """Return the keys of a mistake as written in the file, and its line.
 
-    pydantic's locations also name members of unions and validators, which the file does not have: they are
-    left out. A missing key has the line of the block it belongs into.
+    Members of unions and validators in pydantic's location are dropped, as the file does not contain them. A missing
+    key has the line of its block.
     """
     node, line, keys = root, _line(root), []
     for i, part in enumerate(location):
@@ -160,7 +159,7 @@ def _child(node: Node, part: int | str) -> tuple[Node, Node] | None:
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     if isinstance(node, MappingNode):
-        # the last of duplicates is the one that counts
+        # the last of duplicate keys is the one that is used
         for key_node, value_node in reversed(node.value):
             if isinstance(key_node, ScalarNode) and key_node.value == str(part):
                 return key_node, value_node
@@ -168,7 +167,7 @@ def _child(node: Node, part: int | str) -> tuple[Node, Node] | None:
 
 
 def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel]) -> str:
-    """What is wrong, and what is allowed."""
+    """Return the problem and what is allowed."""
     kind, given, context = details["type"], details["input"], details.get("ctx", {})
     location = details["loc"]
     if kind == "extra_forbidden":
@@ -180,7 +179,7 @@ def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel])
     if kind == "missing":
         return f"missing; add it{meaning}"
     if kind == "union_tag_not_found":
-        return f"missing its key {context.get('discriminator')}, which says what it is"
+        return f"missing its key {context.get('discriminator')}, which selects the kind of block"
     if kind == "union_tag_invalid":
         return (
             f"{context['discriminator']} = {context['tag']!r} is unknown; allowed: {context['expected_tags']}"
@@ -196,7 +195,7 @@ def _shown(given: Any) -> str:
         return "a mapping" if isinstance(given, dict) else f"a list of {len(given)}"
     if given is None:
         return "nothing"
-    names = {str: "text", bool: "true/false", int: "whole number", float: "number"}
+    names = {str: "text", bool: "true/false", int: "integer", float: "number"}
     return f"{given!r} ({names.get(type(given), type(given).__name__)})"
 
 
@@ -205,7 +204,7 @@ def _names(model: type[BaseModel]) -> list[str]:
 
 
 def _description(model_cls: type[BaseModel], location: _Location) -> str:
-    """Description and unit of the field that a mistake is about."""
+    """Return description and unit of the field of a mistake."""
     names = [i for i, part in enumerate(location) if isinstance(part, str)]
     for i in reversed(names):
         for model in _models_at(model_cls, location[:i]):
@@ -213,13 +212,13 @@ def _description(model_cls: type[BaseModel], location: _Location) -> str:
                 if location[i] in {name, field.alias}:
                     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
                     parts = [field.description, f"in {extra['unit']}" if "unit" in extra else None]
-                    told = ", ".join(part for part in parts if part)
-                    return f" ({told})" if told else ""
+                    text = ", ".join(part for part in parts if part)
+                    return f" ({text})" if text else ""
     return ""
 
 
 def _models_at(annotation: Any, location: _Location) -> list[type[BaseModel]]:
-    """The models that a location may lead to, from an annotation."""
+    """Return the models that an annotation may have at a location."""
     here = _members(annotation)
     if not location:
         return [member for member in here if isinstance(member, type) and issubclass(member, BaseModel)]
@@ -239,7 +238,7 @@ def _models_at(annotation: Any, location: _Location) -> list[type[BaseModel]]:
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The types of a union, without ``Annotated``."""
+    """Return the types of a union, without ``Annotated``."""
     if annotation is MethodSpec:
         return list(method_specs().values())
     origin = get_origin(annotation)
@@ -251,7 +250,7 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _has_tag(model: type[BaseModel], tag: int | str) -> bool:
-    """Whether a discriminated union knows the model by that tag."""
+    """Whether the model has this tag in a discriminated union."""
     return any(
         get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
         for field in model.model_fields.values()

@@ -11,17 +11,17 @@ from interphase_flows.exceptions import InterphaseError
 
 __all__ = ["analyse", "app", "campaigns", "cluster", "control", "main", "results", "setup", "status"]
 
-STOPPED_BY_CTRL_C = 130
+EXIT_CODE_CTRL_C = 130
 
 
 def main() -> None:
-    """Run the command line; what goes wrong on purpose is a sentence on stderr and exit code 2."""
+    """Run the command line; print an `InterphaseError` as one message on stderr and exit with code 2."""
     try:
         app()
     except InterphaseError as error:
         sys.stderr.write(f"interphase: {error}\n")
         sys.exit(2)
-    except SystemExit as ended:
-        if ended.code == STOPPED_BY_CTRL_C:  # what Typer makes of a KeyboardInterrupt, without a word
-            sys.stderr.write("interphase: stopped; nothing is lost, go on with: interphase resume\n")
+    except SystemExit as end:
+        if end.code == EXIT_CODE_CTRL_C:  # Typer exits silently on a KeyboardInterrupt
+            sys.stderr.write("interphase: stopped; no finished work is lost. Hint: interphase resume\n")
         raise

@@ -1,4 +1,4 @@
-"""The application, and what its commands share."""
+"""The Typer application, and options that several commands share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,38 +15,43 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="From an electrode and a solid electrolyte to a measured interphase.\n\n"
-    "Begin with:  interphase init   (writes a campaign file)   then   interphase run campaign.yaml",
+    help="Simulate and measure the interphase between an electrode and a solid electrolyte.\n\n"
+    "To start:  interphase init   (writes a campaign file),   then   interphase run campaign.yaml",
 )
 
 Root = Annotated[
     Path | None,
-    typer.Option("--root", help="Folder of all campaigns; by default that of the settings, or runs."),
+    typer.Option(
+        "--root", help="Folder that contains all campaigns; default: root of the settings, else ./runs."
+    ),
 ]
 AcceptChanges = Annotated[
-    bool, typer.Option("--accept-changes", help="Go on although this name was started with another file.")
+    bool,
+    typer.Option(
+        "--accept-changes", help="Continue although a campaign of this name was started with another file."
+    ),
 ]
 Every = Annotated[
     float | None,
     typer.Option(
-        help="Look again after so many seconds, until no job is ready or running; else once (cron)."
+        help="Repeat after this many seconds until no job is ready or running; default: run once (for cron)."
     ),
 ]
 Name = Annotated[
     str | None,
-    typer.Argument(help="Name of the campaign; may be left out if there is only one under the root."),
+    typer.Argument(help="Name of the campaign; optional if the root contains only one."),
 ]
 
 
 def settings_of(root: Path | None) -> "Settings":
-    """Return the settings of this machine, with the root of the command line."""
+    """Return the settings of this machine, with ``--root`` of the command line."""
     from interphase_flows.settings import load_settings
 
     return load_settings(**({} if root is None else {"root": root}))
 
 
 def named(name: str | None, root: Path | None) -> tuple["Settings", str]:
-    """Return the settings and the campaign's name, which may be left out if there is only one."""
+    """Return the settings and the name of the campaign: the given one, or the only one."""
     from interphase_flows.commands.status import only_campaign
 
     settings = settings_of(root)

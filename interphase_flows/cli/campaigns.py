@@ -1,4 +1,4 @@
-"""Commands that start campaigns and go on with them: run, resume, converge."""
+"""Commands that run campaigns on this machine: run, resume, converge."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,13 +19,13 @@ def run(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
     root: Root = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and its rough cost; run nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan and its estimated cost, then exit.")
     ] = False,
     accept_changes: AcceptChanges = False,
 ) -> None:
-    """Run a campaign on this machine, to its report.
+    """Run a campaign on this machine and write its report.
 
-    It may be stopped at any instant, also by kill -9: `interphase resume` goes on from there.
+    The process may be killed at any time; [bold]interphase resume[/bold] continues from the last checkpoints.
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
@@ -37,7 +37,7 @@ def run(
         _print_plan(campaign, settings_of(root))
         missing = missing_on_this_machine(campaign)
         if missing:
-            print(f"not on this machine: {missing}")
+            print(f"missing on this machine: {missing}")
         return
     _run(campaign, settings_of(root), accept_changes)
 
@@ -50,30 +50,30 @@ def resume(
         str | None,
         typer.Option(
             "--retry-rejected",
-            help="Compute labels again that were rejected for these reasons, separated by commas, such as "
-            "out_of_memory,killed; first mend the cause (memory, walltime). What was learned without them is "
-            "learned again.",
+            help="Recompute labels that were rejected for these reasons, separated by commas, such as "
+            "out_of_memory,killed. Fix the cause first (memory, walltime). Data sets and potentials that lack these "
+            "labels are made again.",
         ),
     ] = None,
 ) -> None:
-    """Go on with a campaign that was stopped, killed or failed on this machine, or paused on a cluster.
+    """Resume a campaign that was interrupted or failed on this machine, or that is paused on a cluster.
 
-    One that failed or was cancelled on a cluster goes on by [bold]interphase submit[/bold].
+    To restart a campaign that failed or was cancelled on a cluster, use [bold]interphase submit[/bold].
     """
     from interphase_flows.runners.campaign_records import stored_campaign
 
     settings, name = named(name, root)
-    if _is_released(settings, name, retry_rejected):
+    if _release_on_cluster(settings, name, retry_rejected):
         return
     if retry_rejected:
         from interphase_flows.commands.rejections import retry_rejected as retry
 
-        print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be computed again")
+        print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be recomputed")
     _run(stored_campaign(settings, name), settings, accept_changes=False)
 
 
-def _is_released(settings: "Settings", name: str, retry_rejected: str | None) -> bool:
-    """Let a campaign go on that is held on a cluster; False if it has no jobs there."""
+def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | None) -> bool:
+    """Release a campaign that is paused on a cluster; return False if it has no jobs there."""
     from interphase_flows.exceptions import InputError
     from interphase_flows.runners.fireworks.control import is_on_cluster, release_campaign
 
@@ -81,45 +81,57 @@ def _is_released(settings: "Settings", name: str, retry_rejected: str | None) ->
         return False
     if retry_rejected:
         raise InputError(
-            f"--retry-rejected: campaign {name} has jobs on the cluster; this is for one that runs on this machine"
+            f"--retry-rejected: campaign {name} has jobs on the cluster. Hint: use this option for campaigns that run on "
+            "this machine"
         )
     hold = release_campaign(settings, name)
-    print(f"{name}: jobs start again; it was {hold.state} since {hold.since}")
-    print("next: interphase launch --every 60 (keeps workers coming, unless it still runs)")
+    print(f"{name}: released; it was {hold.state} since {hold.since}")
+    print("next: interphase launch --every 60 (starts workers; not needed if it is still running)")
     return True
 
 
 @app.command()
 def converge(
-    file: Annotated[Path, typer.Argument(help="Campaign file (YAML), whose reference method is studied.")],
+    file: Annotated[Path, typer.Argument(help="Campaign file (YAML) with the reference method to test.")],
     cutoffs: Annotated[
         str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")
     ] = "300,350,400,500",
     k_densities: Annotated[str, typer.Option(help="K-points per 1/Å, separated by commas.")] = "2,3,4",
     gamma_check: Annotated[
-        float | None, typer.Option(help="Judge Gamma alone, for large cells, against a mesh of this density.")
+        float | None,
+        typer.Option(help="Compare Gamma alone, used for large cells, with a mesh of this density."),
     ] = None,
     phases: Annotated[
-        str | None, typer.Option(help="Phases, separated by commas; those of the full reaction by default.")
+        str | None,
+        typer.Option(help="Phases, separated by commas; default: the phases of the full reaction."),
     ] = None,
-    energy_tolerance: Annotated[float, typer.Option(help="In meV/atom, of energy differences.")] = 3.0,
-    force_tolerance: Annotated[float, typer.Option(help="In meV/Å, largest component.")] = 15.0,
-    stress_tolerance: Annotated[float, typer.Option(help="In meV/Å³, largest component.")] = 0.6,
+    energy_tolerance: Annotated[
+        float, typer.Option(help="Tolerance of energy differences, in meV/atom.")
+    ] = 3.0,
+    force_tolerance: Annotated[
+        float, typer.Option(help="Tolerance of the largest force component, in meV/Å.")
+    ] = 15.0,
+    stress_tolerance: Annotated[
+        float, typer.Option(help="Tolerance of the largest stress component, in meV/Å³.")
+    ] = 0.6,
     max_label_minutes: Annotated[
         float | None,
         typer.Option(
-            help="Leave a phase out of meshes denser than the campaign's on which a label of it is estimated to "
-            "cost more; its own densest mesh judges it."
+            help="Skip meshes denser than the campaign's for a phase whose label is estimated to take longer; its "
+            "densest remaining mesh is then its reference."
         ),
     ] = None,
     root: Root = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the settings and their rough cost; run nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the settings of the study and their estimated cost, then exit."
+        ),
     ] = False,
 ) -> None:
-    """Find the cutoff and k-points that a campaign's reference method needs.
+    """Test the convergence of a campaign's reference method with plane-wave cutoff and k-points.
 
-    It may be stopped at any instant: the same command goes on. Labels are shared with the campaign.
+    The process may be killed at any time; the same command resumes. Labels are shared with the campaign.
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.campaign.yaml_file import load_yaml_model
@@ -151,7 +163,9 @@ def converge(
     planned = plan_convergence_study(campaign, options)
     if dry_run:
         Console().print(plan_table(campaign.name, planned))
-        print("Nothing was run. Costs are rough, from one laptop core; labels that are there cost nothing.")
+        print(
+            "Dry run: nothing was computed. Costs are estimates for one laptop core; existing labels are reused."
+        )
         return
     settings = settings_of(root)
     with shown_progress(Console(stderr=True)):
@@ -169,7 +183,7 @@ def _numbers(option: str, text: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise InputError(f"{option}: {text!r}: write numbers separated by commas, such as 300,400") from None
+        raise InputError(f"{option} {text}: not a list of numbers. Hint: {option} 300,400") from None
 
 
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:
@@ -189,28 +203,23 @@ def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> No
 def _print_plan(campaign: "Campaign", settings: "Settings") -> None:
     from interphase_flows.costs.budget import known_label_costs
     from interphase_flows.costs.campaign_plan import plan_campaign
-    from interphase_flows.costs.model import told_duration
+    from interphase_flows.costs.model import format_duration
 
     costs = known_label_costs(settings, campaign)
     stages = plan_campaign(campaign, costs)
-    table = Table(
-        "stage",
-        "amount",
-        "cost (one core)",
-        "within",
-        title=f"{campaign.name}: {campaign.description}",
-        box=None,
-    )
+    title = f"{campaign.name}: {campaign.description}"
+    table = Table("stage", "amount", "cost (one core)", "within", title=title, box=None)
     for stage in stages:
-        cost = told_duration(stage.cost_s) if stage.cost_s else "nothing"
+        cost = format_duration(stage.cost_s) if stage.cost_s else "none"
         table.add_row(stage.stage, stage.amount, cost, f"x {stage.cost_factor:.1f}" if stage.cost_s else "")
-    table.add_row("in all, at most", "", told_duration(sum(stage.cost_s for stage in stages)), "")
+    table.add_row("total, at most", "", format_duration(sum(stage.cost_s for stage in stages)), "")
     Console().print(table)
     basis = (
-        f"costs of labels are fitted to {costs.n_labels} that are done here"
+        f"costs of labels are fitted to {costs.n_labels} labels computed here"
         if costs.n_labels
-        else "no label of this method was done here yet"
+        else "no label of this method has been computed here yet"
     )
     print(
-        f"Nothing was run. The loop ends earlier if it converges; costs are rough, within the factor given; {basis}."
+        "Dry run: nothing was computed. The loop ends earlier if it converges; costs are uncertain by the factor "
+        f"given; {basis}."
     )

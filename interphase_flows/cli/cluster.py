@@ -1,4 +1,4 @@
-"""Commands of a cluster: submit a campaign, launch workers for its jobs, what a worker runs, recover lost jobs."""
+"""Commands that run campaigns on a cluster: submit, launch, recover, work."""
 
 import sys
 import time
@@ -25,17 +25,19 @@ def submit(
     accept_changes: AcceptChanges = False,
     launch: Annotated[
         bool,
-        typer.Option(help="Ask Slurm for workers at once; --no-launch only hands the jobs to FireWorks."),
+        typer.Option(
+            help="Submit Slurm allocations for workers at once; --no-launch only adds the jobs to FireWorks."
+        ),
     ] = True,
     hold: Annotated[
         bool,
-        typer.Option("--hold", help="Hand it over, but let no job start before: interphase resume NAME."),
+        typer.Option("--hold", help="Submit paused: no job starts before interphase resume NAME."),
     ] = False,
 ) -> None:
-    """Hand a campaign to FireWorks, and ask Slurm for workers.
+    """Submit a campaign to FireWorks, and allocations for its workers to Slurm.
 
-    The same campaign file as for [bold]interphase run[/bold]; the settings say where MongoDB is and what workers ask
-    for. As the campaign goes on it makes new jobs: [bold]interphase launch --every 60[/bold] starts workers for them.
+    The campaign file is the same as for [bold]interphase run[/bold]; MongoDB and the workers are configured in the
+    settings. Running jobs create new ones: [bold]interphase launch --every 60[/bold] starts workers for them.
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.campaign.yaml_file import load_yaml_model
@@ -43,15 +45,15 @@ def submit(
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     settings = settings_of(root)
-    done = submit_campaign(campaign, settings, accept_changes, hold)
-    again = "; what it had finished is not done again" if done.goes_on else ""
-    print(f"{done.campaign}: {done.n_jobs} jobs on the LaunchPad, and more as it learns{again}")
+    submitted = submit_campaign(campaign, settings, accept_changes, hold)
+    reuse = "; finished work is reused" if submitted.goes_on else ""
+    print(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
     if hold:
-        print(f"on hold: no job starts before: interphase resume {done.campaign}")
+        print(f"on hold: no job starts before interphase resume {submitted.campaign}")
         return
     if launch:
         _launch_once(root, dry_run=False)
-    print(f"next: interphase launch --every 60 (keeps workers coming); interphase status {done.campaign}")
+    print(f"next: interphase launch --every 60 (starts workers); interphase status {submitted.campaign}")
 
 
 @app.command()
@@ -60,13 +62,12 @@ def launch(
     every: Every = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print what would be asked for, and the scripts; submit nothing."),
+        typer.Option("--dry-run", help="Print the requests and the Slurm scripts without submitting."),
     ] = False,
 ) -> None:
-    """Ask Slurm for workers, as many as ready jobs need and the settings allow.
+    """Submit allocations to Slurm for as many workers as ready jobs need and the settings allow.
 
-    With [bold]--every[/bold], jobs whose worker is gone are also found and run again, as by
-    [bold]interphase recover[/bold].
+    With [bold]--every[/bold], jobs whose worker was lost are also requeued, as by [bold]interphase recover[/bold].
     """
     from interphase_flows.runners.fireworks.states import n_open_jobs
     from interphase_flows.runners.slurm.allocations import allocation_script
@@ -78,16 +79,16 @@ def launch(
         _launch_once(root, dry_run)
         return
 
-    def look() -> bool:
+    def run_once() -> bool:
         if every is None:
             _launch_once(root, dry_run)
             return False
         _recover_once(settings, dry_run)
         _launch_once(root, dry_run)
-        # a worker that was killed meanwhile may have left what looks like the end
+        # a worker killed in the meantime may have left no open job, but a lost one
         return bool(n_open_jobs(settings) or _recover_once(settings, dry_run))
 
-    repeat(look, every)
+    repeat(run_once, every)
 
 
 @app.command()
@@ -95,41 +96,41 @@ def recover(
     root: Root = None,
     every: Every = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")
+        bool, typer.Option("--dry-run", help="Print the actions without performing them.")
     ] = False,
 ) -> None:
-    """Find jobs whose worker is gone, and run them again; tell which need a person.
+    """Requeue jobs whose worker was lost, and list those that the user must fix.
 
-    [bold]interphase launch --every[/bold] does this, too.
+    [bold]interphase launch --every[/bold] does this as well.
     """
     from interphase_flows.runners.fireworks.states import n_open_jobs
 
     settings = settings_of(root)
 
-    def look() -> bool:
+    def run_once() -> bool:
         if not _recover_once(settings, dry_run):
             print("nothing to recover")
         return bool(n_open_jobs(settings))
 
-    repeat(look, None if dry_run else every)
+    repeat(run_once, None if dry_run else every)
 
 
-def repeat(look: Callable[[], bool], every_s: float | None) -> None:
-    """Look once, or again and again as long as there is something to look after.
+def repeat(run_once: Callable[[], bool], every_s: float | None) -> None:
+    """Call a function once, or every ``every_s`` seconds until it returns False.
 
-    Once it has looked, a database or a queue that does not answer ends nothing: it is told, and asked again.
+    After a first success, errors such as an unreachable database are printed, and the call is retried.
     """
-    has_looked = False
+    has_succeeded = False
     while True:
         try:
-            goes_on = look()
-            has_looked = True
+            is_open = run_once()
+            has_succeeded = True
         except InterphaseError as error:
-            if every_s is None or not has_looked:
+            if every_s is None or not has_succeeded:
                 raise
-            sys.stderr.write(f"interphase: {error}; looking again in {every_s:g} s\n")
-            goes_on = True
-        if every_s is None or not goes_on:
+            sys.stderr.write(f"interphase: {error}; retrying in {every_s:g} s\n")
+            is_open = True
+        if every_s is None or not is_open:
             return
         time.sleep(every_s)
 
@@ -151,15 +152,13 @@ def _recover_once(settings: "Settings", dry_run: bool) -> int:
 
 @app.command()
 def work(
-    worker: Annotated[str, typer.Argument(help="Name of the worker, of cluster.workers in the settings.")],
+    worker: Annotated[str, typer.Argument(help="Name of the worker in cluster.workers of the settings.")],
     check: Annotated[
         str | None,
-        typer.Option(
-            help="Run the jobs of an interphase check --cluster alone, which gives the name.", hidden=True
-        ),
+        typer.Option(help="Run only the jobs of the interphase check --cluster of this name.", hidden=True),
     ] = None,
 ) -> None:
-    """Run ready jobs on this machine until there are none or time is over: what an allocation of Slurm does."""
+    """Run ready jobs on this machine until none is left or the walltime is reached (called by Slurm allocations)."""
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.runners.fireworks.worker import work as work_as
     from interphase_flows.runners.slurm.allocations import launch_folder
@@ -177,7 +176,7 @@ def work(
 
 
 def _write_missing_reports(settings: "Settings") -> None:
-    """Write the report of every submitted campaign that has a result and no report of it yet."""
+    """Write the report of every submitted campaign whose result is newer than its report."""
     from interphase_flows.report.collect.from_ledger import write_campaign_report
     from interphase_flows.runners.campaign_records import SUBMITTED
     from interphase_flows.storage.workspace import campaign_names, open_workspace

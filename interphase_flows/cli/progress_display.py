@@ -1,4 +1,4 @@
-"""How the command line shows work in progress."""
+"""Progress display of the command line: bars on a terminal, lines elsewhere."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ ITERATION = "iteration"
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[None]:
-    """Show stages as bars on a terminal, and as lines elsewhere (a log, a pipe)."""
+    """Show the progress of stages as bars on a terminal, or as lines in a log or pipe."""
     if console.is_terminal:
         with _bars(console):
             yield
@@ -46,22 +46,22 @@ def _bars(console: Console) -> Iterator[None]:
     with Progress(*columns, console=console, expand=True) as progress:
         campaign = progress.add_task("campaign", total=None, detail="")
         stage_task = progress.add_task("", total=None, detail="", visible=False)
-        n_jobs, news = 0, ""
+        n_jobs, latest_iteration = 0, ""
 
         def show(stage: str, done: int, total: int, detail: str) -> None:
-            nonlocal n_jobs, news
+            nonlocal n_jobs, latest_iteration
             if stage == SCF:
                 return
             if stage == JOBS:
                 n_jobs = done
             elif stage == ITERATION:
-                news = f"iteration {done}: {detail}"
-                progress.console.print(news)
+                latest_iteration = f"iteration {done}: {detail}"
+                progress.console.print(latest_iteration)
             else:
                 progress.update(
                     stage_task, description=stage, completed=done, total=total, detail=detail, visible=True
                 )
-            progress.update(campaign, completed=n_jobs, detail=f"jobs done; {news}".rstrip("; "))
+            progress.update(campaign, completed=n_jobs, detail=f"jobs done; {latest_iteration}".rstrip("; "))
 
         with listening(show):
             yield

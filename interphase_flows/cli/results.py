@@ -1,4 +1,4 @@
-"""Commands that take out: query, report, export, and fetch for what comes from elsewhere."""
+"""Commands that read results, query, report and export, and `fetch` for crystals of the Materials Project."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,78 +13,90 @@ def query(
     kind: Annotated[
         str,
         typer.Argument(
-            help="labels, datasets, models, committees, segments, iterations, analyses, failures ..."
+            help="Kind of document: labels, datasets, models, committees, segments, iterations, analyses, failures, ..."
         ),
     ],
     filters: Annotated[
         list[str] | None,
-        typer.Argument(help="Such as: status=rejected  'energy_eV<-100'  'origin~amorphous'. All must hold."),
+        typer.Argument(
+            help="FIELD OPERATOR VALUE, such as status=rejected  'energy_eV<-100'  'origin~amorphous'; all must match."
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
+    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")] = None,
     root: Root = None,
     fields: Annotated[
-        str | None, typer.Option(help="Fields to print, separated by commas; a dot goes into one.")
+        str | None,
+        typer.Option(
+            help="Fields to print, separated by commas; nested fields with a dot, such as method.name."
+        ),
     ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
-            help="Fields to sort by, separated by commas; - before one is descending. Else oldest first."
+            help="Fields to sort by, separated by commas, descending with - before the name; default: oldest first."
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(help="At most so many; 0 is all.")] = 20,
-    count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
+    limit: Annotated[int, typer.Option(help="Largest number of documents; 0 for all.")] = 20,
+    count: Annotated[
+        bool, typer.Option("--count", help="Print only the number of matching documents.")
+    ] = False,
     rejected: Annotated[
         bool,
-        typer.Option("--rejected", help="Labels that never train: each with its reason and explanation."),
+        typer.Option(
+            "--rejected", help="Only labels excluded from every data set, with reason and explanation."
+        ),
     ] = False,
-    output: Annotated[str, typer.Option("--output", "-o", "--format", help="table, json or csv.")] = "table",
-    json: Annotated[bool, typer.Option("--json", help="The same as --output json.")] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", "--format", help="Format: table, json or csv.")
+    ] = "table",
+    json: Annotated[bool, typer.Option("--json", help="Same as --output json.")] = False,
     files: Annotated[
         Path | None,
         typer.Option(
-            "--files", help="Unpack inputs and logs of the labels found into this folder, a folder per label."
+            "--files",
+            help="Extract inputs and logs of the matching labels into this folder, one subfolder per label.",
         ),
     ] = None,
 ) -> None:
-    """Find documents of a campaign.
+    """Query the stored documents of a campaign.
 
     The five lowest energies of a compound:  interphase query labels formula=Li8S4 --sort energy_eV --limit 5
 
-    What failed last:  interphase query failures --sort -last_at --limit 5
+    The latest failures:  interphase query failures --sort -last_at --limit 5
 
-    How many labels were refused:  interphase query labels status=rejected --count
+    The number of rejected labels:  interphase query labels status=rejected --count
 
-    A table for other programs:  interphase query labels --fields key,formula,energy_eV --limit 0 -o csv
+    A table as CSV:  interphase query labels --fields key,formula,energy_eV --limit 0 -o csv
 
-    Labels that never train, and why:  interphase query labels --rejected
+    Rejected labels with reasons:  interphase query labels --rejected
 
-    For one reason, or of one origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
+    Those with a given reason and origin:  interphase query labels --rejected reason=max_force 'origin~amorphous'
 
     Inputs and logs of one of them:  interphase query labels --rejected key=KEY --files folder
     """
     from interphase_flows.commands.queries import (
-        Question,
-        count_in_campaign,
+        DocumentQuery,
+        count_documents,
+        extract_label_files,
         query_campaign,
-        take_out_label_files,
     )
 
     settings, name = named(name, root)
-    asked = Question(kind, filters or [], sort.split(",") if sort else [], limit, rejected)
+    request = DocumentQuery(kind, filters or [], sort.split(",") if sort else [], limit, rejected)
     if count:
-        print(count_in_campaign(settings, name, asked))
+        print(count_documents(settings, name, request))
     elif files is not None:
-        for path in take_out_label_files(settings, name, asked, files):
+        for path in extract_label_files(settings, name, request, files):
             print(path)
     else:
         chosen = fields.split(",") if fields else None
-        answer = query_campaign(settings, name, asked, chosen, "json" if json else output)
-        print(answer.removesuffix("\n"))  # CSV ends its last line itself
+        text = query_campaign(settings, name, request, chosen, "json" if json else output)
+        print(text.removesuffix("\n"))  # CSV ends with a newline
 
 
 @app.command()
 def report(name: Name = None, root: Root = None) -> None:
-    """Write the report anew from what is stored; also of a campaign that is not finished."""
+    """Write the report of a campaign from its stored results; the campaign may be unfinished."""
     from interphase_flows.report.collect.from_ledger import write_campaign_report
     from interphase_flows.storage.workspace import open_workspace
 
@@ -98,11 +110,13 @@ def export(
     what: Annotated[
         str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")
     ],
-    target: Annotated[Path, typer.Argument(help="File for a dataset, folder for the others.")],
-    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Campaign.")] = None,
+    target: Annotated[
+        Path, typer.Argument(help="Target: a file for dataset, a folder for models and trajectories.")
+    ],
+    name: Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")] = None,
     root: Root = None,
 ) -> None:
-    """Take results out, in formats that other programs read."""
+    """Export results in formats that other programs read."""
     from interphase_flows.commands.export import export_result
 
     settings, name = named(name, root)
@@ -112,10 +126,12 @@ def export(
 
 @app.command()
 def fetch(
-    material_id: Annotated[str, typer.Argument(help="Id in the Materials Project, such as mp-1153.")],
-    to: Annotated[Path, typer.Option("--to", help="File to write (CIF), for structure_files.")],
+    material_id: Annotated[str, typer.Argument(help="Identifier in the Materials Project, such as mp-1153.")],
+    to: Annotated[
+        Path, typer.Option("--to", help="CIF file to write; name it under structure_files of a campaign.")
+    ],
 ) -> None:
-    """Write a crystal of the Materials Project to a file, with your own key (MP_API_KEY)."""
+    """Download a crystal from the Materials Project to a CIF file, with your own key (MP_API_KEY)."""
     from interphase_flows.commands.materials_project import fetch_crystal
 
     material = fetch_crystal(material_id, to)

@@ -14,47 +14,57 @@ if TYPE_CHECKING:
     from interphase_flows.runners.site_check.machine_checks import Check
     from interphase_flows.settings import Settings
 
-OF_A_SITE = "With --site"
+SITE_PANEL = "With --site"
 
 
-def _of_a_site(words: str) -> typer.models.OptionInfo:
-    return typer.Option(help=words, rich_help_panel=OF_A_SITE)
+def _site_option(help_text: str) -> typer.models.OptionInfo:
+    return typer.Option(help=help_text, rich_help_panel=SITE_PANEL)
 
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write.")] = Path("."),
-    force: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("."),
+    force: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
     site: Annotated[
         bool,
         typer.Option(
             "--site",
-            help="Write what a site with Slurm and MongoDB needs: settings, and FireWorks' own files.",
+            help="Write the settings and FireWorks files of a site with Slurm and MongoDB.",
         ),
     ] = False,
-    host: Annotated[str | None, _of_a_site("MongoDB's machine: NAME or NAME:PORT; localhost.")] = None,
-    database: Annotated[str | None, _of_a_site("Of MongoDB; interphase.")] = None,
-    username: Annotated[str | None, _of_a_site("Of MongoDB; none.")] = None,
+    host: Annotated[
+        str | None, _site_option("MongoDB server, NAME or NAME:PORT; default: localhost.")
+    ] = None,
+    database: Annotated[str | None, _site_option("MongoDB database; default: interphase.")] = None,
+    username: Annotated[str | None, _site_option("MongoDB user; default: none.")] = None,
     password_file: Annotated[
         Path | None,
-        _of_a_site("File of mode 600 with MongoDB's password; ~/.config/interphase/mongodb-password."),
+        _site_option(
+            "File (mode 600) with the password of MongoDB; default: ~/.config/interphase/mongodb-password."
+        ),
     ] = None,
     auth_source: Annotated[
-        str | None, _of_a_site("The database that knows the user, often admin; that of --database.")
+        str | None,
+        _site_option(
+            "MongoDB database that authenticates the user, often admin; default: that of --database."
+        ),
     ] = None,
-    root: Annotated[Path | None, _of_a_site("Folder that every node sees, with room; ~/interphase.")] = None,
-    partition: Annotated[str | None, _of_a_site("Slurm's, for DFT; Slurm's default.")] = None,
+    root: Annotated[
+        Path | None,
+        _site_option("Shared folder of all campaigns, visible to every node; default: ~/interphase."),
+    ] = None,
+    partition: Annotated[str | None, _site_option("Slurm partition for DFT; default: that of Slurm.")] = None,
     gpu_partition: Annotated[
-        str | None, _of_a_site("Slurm's, for training and dynamics; without it they run on cores.")
+        str | None, _site_option("Slurm partition for training and dynamics; default: they run on CPUs.")
     ] = None,
     shared_partition: Annotated[
-        str | None, _of_a_site("Slurm's, for short jobs; that of --partition.")
+        str | None, _site_option("Slurm partition for short jobs; default: that of --partition.")
     ] = None,
-    account: Annotated[str | None, _of_a_site("Slurm's, that pays.")] = None,
+    account: Annotated[str | None, _site_option("Slurm account.")] = None,
 ) -> None:
-    """Write a commented campaign file and settings to start from; with --site, those of a cluster.
+    """Write a commented campaign file and settings; with --site, the settings of a cluster.
 
-    No file holds a password: the settings name the file that does.
+    Passwords are never written: the settings name the file that contains one.
     """
     given = {
         "host": host,
@@ -68,14 +78,15 @@ def init(
         "shared_partition": shared_partition,
         "account": account,
     }
-    told = {name: str(value) for name, value in given.items() if value is not None}
+    site_options = {name: str(value) for name, value in given.items() if value is not None}
     if site:
-        _init_site(folder, told, force)
+        _init_site(folder, site_options, force)
         return
-    if told:
+    if site_options:
         from interphase_flows.exceptions import InputError
 
-        raise InputError(f"--{next(iter(told)).replace('_', '-')}: is of a site; add --site")
+        option = next(iter(site_options)).replace("_", "-")
+        raise InputError(f"--{option} is only valid with --site")
     from interphase_flows.campaign.template_files import write_templates
 
     for path in write_templates(folder, force):
@@ -85,10 +96,10 @@ def init(
     )
 
 
-def _init_site(folder: Path, told: dict[str, str], force: bool) -> None:
+def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
     from interphase_flows.runners.site_check.site_files import next_steps, site_of, write_site
 
-    site = site_of(told)
+    site = site_of(options)
     for path in write_site(site, folder, force):
         print(f"wrote {path}")
     print("next:")
@@ -98,23 +109,21 @@ def _init_site(folder: Path, told: dict[str, str], force: bool) -> None:
 
 @app.command()
 def check(
-    file: Annotated[
-        Path | None, typer.Argument(help="Campaign file, to check what it needs as well.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(help="Campaign file: also check what it needs.")] = None,
     root: Root = None,
     cluster: Annotated[
         bool,
         typer.Option(
-            "--cluster", help="Send a trivial job through every worker of the settings, and tell what it saw."
+            "--cluster", help="Run a probe job through every worker of the settings and report its findings."
         ),
     ] = False,
     timeout_minutes: Annotated[
-        float, typer.Option(help="With --cluster: wait so long for allocations, then cancel them.")
+        float, typer.Option(help="With --cluster: cancel allocations that have not finished after this time.")
     ] = 10.0,
 ) -> None:
-    """Does this machine have what a campaign needs?  With --cluster: does the site?
+    """Check that this machine, or with --cluster the site, has what a campaign needs.
 
-    Nothing is left behind, neither in the database nor in the queue nor in folders.
+    Nothing is left behind in the database, the queue or the folders.
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.campaign.yaml_file import load_yaml_model
@@ -127,13 +136,13 @@ def check(
         is_good &= result.is_good
         print(f"{'ok  ' if result.is_good else 'FAIL'} {result.name}: {result.told}", flush=True)
     if not cluster and isinstance(settings.store, MongodbSettings):
-        print("the workers, by a job through each: interphase check --cluster")
+        print("to check the workers as well: interphase check --cluster")
     if not is_good:
         raise typer.Exit(1)
 
 
 def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float | None) -> "Iterator[Check]":
-    """Yield the checks of this machine, and of the cluster if there is time for it."""
+    """Yield the checks of this machine and, unless ``timeout_s`` is None, of the cluster."""
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.runners.site_check.machine_checks import check_machine
 
@@ -143,6 +152,6 @@ def _checks(settings: "Settings", campaign: "Campaign | None", timeout_s: float 
     from interphase_flows.runners.site_check.site_checks import check_cluster
 
     with shown_progress(Console(stderr=True)):
-        # the reference method is asked for where it runs
+        # the reference method is checked on the workers
         yield from check_machine(settings, campaign, is_run_here=False)
         yield from check_cluster(settings, timeout_s, campaign)

@@ -1,4 +1,4 @@
-"""The command ``status``: where a campaign stands, once or again and again."""
+"""The command `status`: print the state of a campaign once, or refresh it periodically."""
 
 import sys
 import time
@@ -19,31 +19,31 @@ from interphase_flows.exceptions import InputError, InterphaseError
 
 if TYPE_CHECKING:
     from interphase_flows.commands.status import CampaignStatus
-    from interphase_flows.costs.budget import LabelsToCome
+    from interphase_flows.costs.budget import RemainingLabels
     from interphase_flows.costs.throughput import Pace
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
 WATCH_INTERVAL_S = 15.0
-"""Of a watch that says no other; Slurm's controller is asked as often."""
+"""Default of ``--watch``; Slurm's controller is queried as often."""
 
-SHOWN_TROUBLES = 10
+MAX_LISTED_JOBS = 10
 
 
 class _WatchCommand(TyperCommand):
-    """A command whose ``--watch`` may stand without its seconds."""
+    """A command whose option ``--watch`` has an optional value."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put the seconds where there are none."""
-        for place, argument in enumerate(args):
-            if argument == "--watch" and not _is_number(args[place + 1 : place + 2]):
-                args = [*args[: place + 1], str(WATCH_INTERVAL_S), *args[place + 1 :]]
+        """Insert the default interval after a bare ``--watch``."""
+        for index, argument in enumerate(args, start=1):
+            if argument == "--watch" and not _is_number(args[index : index + 1]):
+                args = [*args[:index], str(WATCH_INTERVAL_S), *args[index:]]
                 break
         return super().parse_args(ctx, args)
 
 
-def _is_number(words: list[str]) -> bool:
+def _is_number(arguments: list[str]) -> bool:
     try:
-        return bool(words) and float(words[0]) >= 0
+        return bool(arguments) and float(arguments[0]) >= 0
     except ValueError:
         return False
 
@@ -52,42 +52,42 @@ def _is_number(words: list[str]) -> bool:
 def status(
     name: Name = None,
     root: Root = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, for a script.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the complete status as JSON.")] = False,
     watch: Annotated[
         float | None,
         typer.Option(
             "--watch",
             min=1.0,
             metavar="[SECONDS]",
-            help=f"Look again and again, every {WATCH_INTERVAL_S:.0f} s if no number follows; ends by Ctrl-C, or by "
-            "itself when the campaign has ended.",
+            help=f"Refresh every SECONDS (default {WATCH_INTERVAL_S:.0f}) until the campaign has ended or Ctrl-C is "
+            "pressed.",
         ),
     ] = None,
 ) -> None:
-    """Say what a campaign has done and is doing, how fast, and what needs a person.
+    """Print the progress and pace of a campaign, and the jobs that need the user's attention.
 
-    On a cluster: jobs by kind and state, those of the iteration at hand, jobs that were lost with Slurm's reason
-    (TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, ...), and failed ones with what to do about them.
+    On a cluster: jobs by kind and state, jobs of the current iteration, lost jobs with Slurm's reason
+    (TIMEOUT, OUT_OF_MEMORY, NODE_FAIL, ...), and failed jobs with hints.
     """
     from interphase_flows.commands.status import campaign_status
 
     settings, name = named(name, root)
-    if watch is None:
-        found = campaign_status(settings, name)
-        if json:
-            print(found.as_json())
-            return
-        show(Console(), told_status(found))
-    elif json:
-        raise InputError("--json is for a script, which asks again by itself: leave out --watch")
-    else:
+    if watch is not None and json:
+        raise InputError(
+            "--json cannot be combined with --watch. Hint: leave out --watch and repeat the command"
+        )
+    if watch is not None:
         watch_status(lambda: campaign_status(settings, name), watch)
+    elif json:
+        print(campaign_status(settings, name).as_json())
+    else:
+        show(Console(), status_parts(campaign_status(settings, name)))
 
 
-def watch_status(look: "Callable[[], CampaignStatus]", every_s: float) -> None:
-    """Show a status again and again, in place on a terminal, until the campaign has ended or by Ctrl-C.
+def watch_status(read_status: "Callable[[], CampaignStatus]", every_s: float) -> None:
+    """Refresh a status, in place on a terminal, until the campaign has ended or Ctrl-C is pressed.
 
-    Once it has looked, a database that does not answer ends nothing: it is told, and asked again.
+    After a first success, errors such as an unreachable database are shown, and the status is read again.
     """
     console = Console()
     parts: list[str | Table] = []
@@ -96,13 +96,14 @@ def watch_status(look: "Callable[[], CampaignStatus]", every_s: float) -> None:
             while True:
                 is_over = False
                 try:
-                    found = look()
-                    parts, note = list(told_status(found)), _looked(every_s)
-                    is_over = found.has_ended
+                    current = read_status()
+                    parts = list(status_parts(current))
+                    note = f"{datetime.now():%H:%M:%S}, refreshed every {every_s:g} s; Ctrl-C ends the display only"
+                    is_over = current.has_ended
                 except InterphaseError as error:
                     if not parts:
                         raise
-                    note = f"{error}; looking again in {every_s:g} s"
+                    note = f"{error}; retrying in {every_s:g} s"
                 if console.is_terminal:
                     live.update(Group(*map(_renderable, parts), Text(note, style="dim")), refresh=True)
                 else:
@@ -115,16 +116,12 @@ def watch_status(look: "Callable[[], CampaignStatus]", every_s: float) -> None:
         return
 
 
-def _looked(every_s: float) -> str:
-    return f"{datetime.now():%H:%M:%S}, again every {every_s:g} s; Ctrl-C ends the watch, not the campaign"
-
-
 def _renderable(part: str | Table) -> RenderableType:
     return Text(part) if isinstance(part, str) else part
 
 
 def show(console: Console, parts: "Iterator[str | Table]") -> None:
-    """Print sentences as they are, and tables."""
+    """Print lines unchanged, and tables by rich."""
     for part in parts:
         if isinstance(part, str):
             print(part)
@@ -132,28 +129,28 @@ def show(console: Console, parts: "Iterator[str | Table]") -> None:
             console.print(part)
 
 
-def told_status(found: "CampaignStatus") -> "Iterator[str | Table]":
-    """Yield what is printed of a status: sentences and tables."""
+def status_parts(found: "CampaignStatus") -> "Iterator[str | Table]":
+    """Yield a status as lines and tables."""
     yield f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}"
     if found.missing:
-        yield f"missing: {', '.join(found.missing)}; the reasons: interphase query failures"
+        yield f"missing: {', '.join(found.missing)}. Hint: for the reasons, interphase query failures"
     if found.running:
         yield f"running: {found.running}"
         if found.progress:
             p = found.progress
-            yield f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done  ({p['at']})"
+            yield f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done ({p['at']})"
     if found.cluster:
-        yield from _told_cluster(found.name, found.cluster)
+        yield from _cluster_parts(found.name, found.cluster)
     yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items())
-    told = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
     yield (
         f"{found.labels_rejected} labels rejected"
-        f"{f' ({told}): see interphase query labels --rejected' if told else ''}, {found.failures} failures on record"
+        f"{f' ({reasons}; interphase query labels --rejected)' if reasons else ''}, {found.failures} failures recorded"
     )
-    if found.labels_to_come:
-        yield _told_to_come(found.labels_to_come)
+    if found.remaining_labels:
+        yield _remaining_labels_line(found.remaining_labels)
     if found.pace:
-        yield from _told_pace(found.pace)
+        yield from _pace_lines(found.pace)
     if found.iterations:
         table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
         for line in found.iterations:
@@ -165,21 +162,21 @@ def told_status(found: "CampaignStatus") -> "Iterator[str | Table]":
                 line.decision,
             )
         yield table
-        yield "errors: mean absolute, on interface frames that trained no member"
+        yield "errors: mean absolute errors on held-out interface frames"
     if found.cluster and found.status in ("failed", "cancelled"):
-        yield "go on with: interphase submit FILE (what is done is not done again)"
+        yield "continue with: interphase submit FILE (finished work is reused)"
     elif found.status in ("interrupted", "failed", "walltime reached", "paused", "on hold"):
-        yield f"go on with: interphase resume {found.name}"
+        yield f"continue with: interphase resume {found.name}"
     if found.report:
         yield f"report: {found.report}"
 
 
-def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]":
+def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]":
     from interphase_flows.runners.fireworks.states import told_allocations
 
     if cluster.hold:
-        rest = f"; {cluster.n_running} jobs run to their end" if cluster.n_running else ""
-        yield f"{cluster.hold.state} since {cluster.hold.since}: no job starts{rest}"
+        running = f"; {cluster.n_running} running jobs finish" if cluster.n_running else ""
+        yield f"{cluster.hold.state} since {cluster.hold.since}: no job starts{running}"
     states = next(iter(cluster.jobs.values()))
     if not any(row["cancelled"] for row in cluster.jobs.values()):
         states = {state: n for state, n in states.items() if state != "cancelled"}
@@ -189,10 +186,10 @@ def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]
     yield table
     if cluster.iterations:
         index = max(cluster.iterations)
-        yield f"of these in iteration {index}: {_told_kinds(cluster.iterations[index])}"
+        yield f"of these in iteration {index}: {_job_counts(cluster.iterations[index])}"
     if cluster.lost:
-        table = Table("lost job", "FireWorks", "because of", "run again", "last time", box=None)
-        for lost in cluster.lost[:SHOWN_TROUBLES]:
+        table = Table("lost job", "FireWorks state", "reason", "reruns", "last loss", box=None)
+        for lost in cluster.lost[:MAX_LISTED_JOBS]:
             reasons = ", ".join(
                 reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items()
             )
@@ -202,50 +199,50 @@ def _told_cluster(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]
         yield table
     yield from _more("lost jobs", len(cluster.lost))
     if cluster.needs_person:
-        yield "jobs that need a person:"
-    for job in cluster.needs_person[:SHOWN_TROUBLES]:
+        yield "jobs that need attention:"
+    for job in cluster.needs_person[:MAX_LISTED_JOBS]:
         waiting = f"{job.n_waiting} jobs wait for it" if job.n_waiting else "no job waits for it"
         yield f"  {job.name} (job {job.fw_id}, {job.kind}): {job.reason}: {job.explanation}; {waiting}; {job.mend}"
     yield from _more("failed jobs", len(cluster.needs_person))
     if cluster.needs_person:
-        yield f"  the reasons in full: interphase query failures --campaign {name}"
+        yield f"  full reasons: interphase query failures --campaign {name}"
     if cluster.tried_again:
-        names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.tried_again[:SHOWN_TROUBLES])
-        yield f"{len(cluster.tried_again)} failed jobs are run again by interphase recover: {names}"
+        names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.tried_again[:MAX_LISTED_JOBS])
+        yield f"{len(cluster.tried_again)} failed jobs will be rerun by interphase recover: {names}"
     if cluster.allocations is not None:
         yield f"allocations in Slurm's queue: {told_allocations(cluster.allocations)}"
 
 
 def _more(what: str, n: int) -> Iterator[str]:
-    if n > SHOWN_TROUBLES:
-        yield f"  and {n - SHOWN_TROUBLES} more {what}: interphase status --json has all"
+    if n > MAX_LISTED_JOBS:
+        yield f"  and {n - MAX_LISTED_JOBS} more {what}; all are listed by interphase status --json"
 
 
-def _told_kinds(kinds: dict[str, dict[str, int]]) -> str:
+def _job_counts(kinds: dict[str, dict[str, int]]) -> str:
     return "; ".join(
         f"{kind} " + ", ".join(f"{n} {state}" for state, n in row.items() if n) for kind, row in kinds.items()
     )
 
 
-def _told_to_come(labels: "LabelsToCome") -> str:
-    from interphase_flows.costs.model import told_duration
+def _remaining_labels_line(labels: "RemainingLabels") -> str:
+    from interphase_flows.costs.model import format_duration
 
-    basis = f"fitted to {labels.n_fitted} labels" if labels.n_fitted else "before any label is done"
+    basis = f"fitted to {labels.n_fitted} labels" if labels.n_fitted else "no label is computed yet"
     return (
-        f"labels to come: {labels.n_chosen} chosen, at most {labels.n_at_most} more; about "
-        f"{told_duration(labels.cost_s)} on one core, within a factor of {labels.cost_factor:.1f} ({basis})"
+        f"remaining labels: {labels.n_selected} selected, at most {labels.n_further} more; about "
+        f"{format_duration(labels.cost_s)} on one core, within a factor of {labels.cost_factor:.1f} ({basis})"
     )
 
 
-def _told_pace(pace: "Pace") -> Iterator[str]:
-    from interphase_flows.costs.model import told_duration
+def _pace_lines(pace: "Pace") -> Iterator[str]:
+    from interphase_flows.costs.model import format_duration
 
-    window = told_duration(3600 * pace.window_h)
+    window = format_duration(3600 * pace.window_h)
     if pace.labels_per_hour is None:
         yield f"pace: no label in the last {window}"
     else:
         yield f"pace: {pace.labels_per_hour:.3g} labels per hour ({pace.n_labels} in the last {window})"
     decision = (
-        "unknown" if pace.next_decision_s is None else f"in about {told_duration(pace.next_decision_s)}"
+        "unknown" if pace.next_decision_s is None else f"in about {format_duration(pace.next_decision_s)}"
     )
-    yield f"next decision of the loop: {decision} ({pace.basis})"
+    yield f"next decision of the active-learning loop: {decision} ({pace.basis})"

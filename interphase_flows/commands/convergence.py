@@ -1,4 +1,4 @@
-"""Run the convergence study of a campaign's reference method on this machine, in the campaign's own folder."""
+"""Run a convergence study of a campaign's reference method on this machine, in the folder of the campaign."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from interphase_flows.storage.workspace import open_workspace, use_workspace
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """What a study sweeps and asks for; see :class:`flows.convergence_study.ConvergenceStudyMaker`."""
+    """Settings of a convergence study, by the field names of `flows.convergence_study.ConvergenceStudyMaker`."""
 
     cutoffs_eV: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
     k_densities: Sequence[float] = (2.0, 3.0, 4.0)
@@ -31,25 +31,25 @@ class StudyOptions:
 
 @dataclass(frozen=True)
 class PlannedPoint:
-    """One setting of a study, and roughly what its labels cost on one core."""
+    """One setting of a study, and the estimated cost of its labels on one core."""
 
     cutoff_eV: float
     k_density_per_inverse_angstrom: float
-    what: str
+    description: str
     n_labels: int
     cost_s: float
 
 
 def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[PlannedPoint]:
-    """Return the settings of a study and their cost, before anything is labelled.
+    """Return the settings of a study and their estimated cost.
 
     Raises
     ------
     InputError
-        The method has nothing to converge, or an option is out of range.
+        The method has no convergence parameters, or an option is out of range.
     """
     maker = _maker(campaign, options)
-    crystals, places = maker.cells(), maker.places()
+    crystals, positions = maker.cells(), maker.places()
     planned = []
     for point in maker.points():
         spec = maker.spec_at(point)
@@ -58,10 +58,10 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
             PlannedPoint(
                 cutoff_eV=point["cutoff_eV"],
                 k_density_per_inverse_angstrom=point["k_density_per_inverse_angstrom"],
-                what=_before_the_phases(maker, point) + ", ".join(point["phases"]),
-                n_labels=sum(len(places[name]) for name in point["phases"]),
+                description=_mesh_or_gamma(maker, point) + ", ".join(point["phases"]),
+                n_labels=sum(len(positions[name]) for name in point["phases"]),
                 cost_s=sum(
-                    len(places[name]) * model.estimate_s(label_size(spec, crystals[name]))
+                    len(positions[name]) * model.estimate_s(label_size(spec, crystals[name]))
                     for name in point["phases"]
                 ),
             )
@@ -69,7 +69,7 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     return planned
 
 
-def _before_the_phases(maker, point) -> str:  # type: ignore[no-untyped-def]
+def _mesh_or_gamma(maker, point) -> str:  # type: ignore[no-untyped-def]
     if point["axis"] != "gamma":
         return ""
     size = max(len(cell) for name, cell in maker.cells().items() if name in point["phases"])
@@ -77,64 +77,56 @@ def _before_the_phases(maker, point) -> str:  # type: ignore[no-untyped-def]
 
 
 def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
-    """Return the plan of a study for a terminal."""
-    table = Table("cutoff", "k per 1/Å", "labels", "of", "cost (one core)", title=name, box=None)
+    """Return the plan of a study as a table for the terminal."""
+    table = Table("cutoff", "k per 1/Å", "labels", "phases", "cost (one core)", title=name, box=None)
     for point in planned:
         table.add_row(
             f"{point.cutoff_eV:g} eV",
             f"{point.k_density_per_inverse_angstrom:g}",
             str(point.n_labels),
-            point.what,
+            point.description,
             f"{point.cost_s / 60:.1f} min",
         )
-    table.add_row("in all", "", "", "", f"{sum(point.cost_s for point in planned) / 60:.0f} min")
+    table.add_row("total", "", "", "", f"{sum(point.cost_s for point in planned) / 60:.0f} min")
     return table
 
 
 def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: Settings) -> AnalysisDoc:
-    """Run a study to its end, from wherever it stands: labels that are in the ledger are not computed again.
+    """Run or resume a study: labels in the ledger are reused.
 
     Raises
     ------
     LockedError
         Another process works on this campaign.
     WalltimeReachedError
-        Time ran out; what was labelled is kept.
+        The time limit of this process was reached; finished labels are stored.
     AnalysisError
-        The study could not be finished; what was labelled is kept.
+        The study failed; finished labels are stored.
     """
     check_campaign(campaign)
     maker = _maker(campaign, options)
-    maker.points()  # refuses what cannot be studied
+    maker.points()  # raises on options that cannot be studied
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
             flow, responses = run_jobs(workspace, maker.make)
         except WalltimeReachedError as stop:
-            raise WalltimeReachedError(f"{stop}: the same interphase converge again") from None
-        judged = responses.get(flow.jobs[-1].uuid)
-        if not judged:
+            raise WalltimeReachedError(f"{stop}. Hint: repeat the same interphase converge") from None
+        by_index = responses.get(flow.jobs[-1].uuid)
+        if not by_index:
             failures = workspace.ledger.find(
                 "failures", {"last_at": {"$gte": began}}, sort={"last_at": 1}, limit=1
             )
-            told = "; ".join(str(f["details"].get("explanation", f["reason"])) for f in failures)
+            reasons = "; ".join(str(f["details"].get("explanation", f["reason"])) for f in failures)
             raise AnalysisError(
-                f"the convergence study of {campaign.name} was not finished: {told or 'nothing is on record'}. "
-                "What was labelled is kept; mend the cause and run it again"
+                f"the convergence study of {campaign.name} failed: {reasons or 'no failure is recorded'}. "
+                "Hint: fix the cause and repeat the command; finished labels are reused"
             )
-        found: AnalysisDoc = judged[max(judged)].output
-        return AnalysisDoc.model_validate(found if isinstance(found, dict) else found.model_dump())
+        document: AnalysisDoc = by_index[max(by_index)].output
+        return AnalysisDoc.model_validate(document if isinstance(document, dict) else document.model_dump())
 
 
 def _maker(campaign: Campaign, options: StudyOptions):  # type: ignore[no-untyped-def]
-    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker  # a second to import
+    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker  # slow import
 
-    return ConvergenceStudyMaker(
-        campaign=campaign,
-        cutoffs_eV=options.cutoffs_eV,
-        k_densities=options.k_densities,
-        gamma_check_density=options.gamma_check_density,
-        phases=options.phases,
-        tolerances=options.tolerances,
-        max_label_cost_s=options.max_label_cost_s,
-    )
+    return ConvergenceStudyMaker(campaign=campaign, **vars(options))

@@ -1,4 +1,4 @@
-"""Take results out of a campaign, in formats that other programs read."""
+"""Export data sets, potentials and trajectories of a campaign in common file formats."""
 
 import shutil
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from interphase_flows.settings import Settings
 
 
 def export_dataset(results: CampaignResults, target: Path) -> Path:
-    """Copy the newest data set as one extxyz file: energy, forces, stress, origin, split, label key."""
+    """Copy the newest data set to an extxyz file with energy, forces, stress, origin, split and label key."""
     return _copy(results.artifacts.get(results.dataset().artifact), target)
 
 
 def export_committee(results: CampaignResults, target: Path) -> list[Path]:
-    """Copy the newest committee's NequIP checkpoints into a folder, one per member."""
+    """Copy the NequIP checkpoints of the newest committee to a folder, one per member."""
     return [
         _copy(results.artifacts.get(model.checkpoint), target / f"member-{model.member}.ckpt")
         for model in results.committee().models
@@ -27,16 +27,16 @@ def export_committee(results: CampaignResults, target: Path) -> list[Path]:
 
 
 def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
-    """Write every production run as extxyz, unwrapped, with its time in fs."""
+    """Write each production run to an extxyz file with unwrapped positions and times in fs."""
     result = results.result
-    chosen: dict[str, Any] = (
-        # one committee: a campaign that was changed has production of both its files
+    criteria: dict[str, Any] = (
+        # of one committee: a campaign whose file was changed has production runs of both
         {"role": "production", "committee_key": results.iteration().committee_key}
         if result is None
         else {"key": result.production_keys}
     )
     runs: dict[str, list[Path]] = {}
-    for segment in results.segments(sort="first_step", **chosen):
+    for segment in results.segments(sort="first_step", **criteria):
         if segment.trajectory is not None:
             runs.setdefault(segment.run_id, []).append(results.artifacts.get(segment.trajectory))
     if not runs:
@@ -53,19 +53,19 @@ def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
 
 def _copy(source: Path, target: Path) -> Path:
     if target.is_dir():
-        raise InputError(f"{target} is a folder: name a file in it")
+        raise InputError(f"{target} is a folder. Hint: give the name of a file")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     return target
 
 
 def export_result(settings: Settings, name: str, what: str, target: Path) -> list[Path]:
-    """Export what is named: ``dataset``, ``models`` or ``trajectories``.
+    """Export ``dataset``, ``models`` or ``trajectories`` of a campaign; return the written files.
 
     Raises
     ------
     InputError
-        There is no such export, or it does not exist yet.
+        The name is none of these, or the result does not exist yet.
     """
     exports: dict[str, Callable[[CampaignResults, Path], list[Path]]] = {
         "dataset": lambda results, path: [export_dataset(results, path)],
@@ -73,6 +73,6 @@ def export_result(settings: Settings, name: str, what: str, target: Path) -> lis
         "trajectories": export_trajectories,
     }
     if what not in exports:
-        raise InputError(f"{what!r} cannot be exported; choose one of {', '.join(exports)}")
+        raise InputError(f"{what!r} cannot be exported. Hint: choose one of {', '.join(exports)}")
     with CampaignResults(name, settings) as results:
         return exports[what](results, target)

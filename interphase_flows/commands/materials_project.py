@@ -1,17 +1,20 @@
-"""Fetch a crystal from the Materials Project into a file, with the user's own key.
+"""Download a crystal from the Materials Project to a file, with the user's own key.
 
-Nothing is fetched while a campaign runs: the file is a campaign's input like any other.  pymatgen's own client is
-used rather than mp-api, which would install pyarrow and deltalake for one request.
+Campaigns download nothing: the file is an input like any other. pymatgen's client is used rather than mp-api, which
+would install pyarrow and deltalake for one request.
 """
 
 import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 KEY_VARIABLE = "MP_API_KEY"
 KEY_LENGTH = 32
@@ -28,13 +31,23 @@ LICENCE = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
 TIMEOUT_S = 60
 
 
+class MaterialSummary(TypedDict, total=False):
+    """Summary of a material as the Materials Project returns it, without the structure."""
+
+    material_id: str
+    formula_pretty: str
+    energy_above_hull: float
+    theoretical: bool
+    database_version: str
+
+
 def materials_project_key() -> str:
-    """Return the user's key, from ``MP_API_KEY`` or from pymatgen's ``~/.pmgrc.yaml``; it is never printed.
+    """Return the user's key from ``MP_API_KEY`` or pymatgen's ``~/.pmgrc.yaml``; it is never printed.
 
     Raises
     ------
     SettingsError
-        There is none, or it has not the length of a key.
+        There is no key, or it has the wrong length.
     """
     from pymatgen.core import SETTINGS
 
@@ -42,114 +55,115 @@ def materials_project_key() -> str:
     key = str(key).strip()
     if not key:
         raise SettingsError(
-            f"the Materials Project asks for a key of your own: get one at {DASHBOARD}, then "
-            f"export {KEY_VARIABLE}=..., or write PMG_MAPI_KEY to ~/.pmgrc.yaml"
+            f"no key of the Materials Project. Hint: get one at {DASHBOARD}, then export {KEY_VARIABLE}=..., or write "
+            "PMG_MAPI_KEY to ~/.pmgrc.yaml"
         )
     if len(key) != KEY_LENGTH:
         raise SettingsError(
-            f"{KEY_VARIABLE}: {len(key)} characters, but a key of the Materials Project has {KEY_LENGTH}; copy it "
+            f"{KEY_VARIABLE}: {len(key)} characters, but a key of the Materials Project has {KEY_LENGTH}. Hint: copy it "
             f"again from {DASHBOARD}"
         )
     return key
 
 
-def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -> dict[str, Any]:
-    """Write the relaxed structure of a material to a CIF that says where it comes from.
+def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -> MaterialSummary:
+    """Write the relaxed structure of a material to a CIF file with its source and licence.
 
     Parameters
     ----------
     material_id
         Such as ``mp-1153``.
     target
-        File to write; its name must end in ``.cif``, and it must not be there.
+        File to write; its name must end in ``.cif``, and it must not exist.
     endpoint
-        Of another server, with a slash at its end; by default that of the Materials Project.
+        URL of another server, ending with a slash; default: that of the Materials Project.
 
     Returns
     -------
-    dict
-        What the project says of the material, without the structure.
+    MaterialSummary
+        Summary of the material.
 
     Raises
     ------
     InputError
-        The id or the file name is wrong, the file is there, there is no such material, or no answer.
+        The identifier or file name is invalid, the file exists, or the server has no such material or does not respond.
     SettingsError
-        The key is missing or refused.
+        The key is missing or rejected.
     """
     if not re.fullmatch(r"(mp|mvc)-\d+", material_id):
-        raise InputError(f"{material_id}: not an id of the Materials Project; ids look like mp-1153")
+        raise InputError(
+            f"{material_id}: not an identifier of the Materials Project. Hint: identifiers look like mp-1153"
+        )
     if target.suffix != ".cif":
         raise InputError(
-            f"{target}: give a name that ends in .cif, which can say where the structure is from"
+            f"{target}: not a .cif file. Hint: use a name that ends in .cif, a format that can contain the source"
         )
     if target.exists():
-        raise InputError(f"{target}: is there already; choose another name, or remove it")
+        raise InputError(f"{target} exists. Hint: choose another name, or remove the file")
     if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: no such folder; make it first")
-    material = _ask(material_id, materials_project_key(), endpoint)
-    structure = _structure(material_id, material.pop("structure", None))
+        raise InputError(f"{target.parent}: no such folder. Hint: create it first")
+    material, structure = _request(material_id, materials_project_key(), endpoint)
     write_bytes_atomic(target, _cif(material_id, material, structure).encode())
     return material
 
 
-def _ask(material_id: str, key: str, endpoint: str | None) -> dict[str, Any]:
+def _request(material_id: str, key: str, endpoint: str | None) -> tuple[MaterialSummary, "Structure"]:
     from pymatgen.ext.matproj import MPRester, MPRestError
 
     query = f"materials/summary/?material_ids={material_id}&_fields={','.join(FIELDS)}&_all_fields=False"
     with MPRester(key) as rester:
         rester.preamble = endpoint or rester.preamble
         try:
-            # the answer is data: nothing in it is turned into objects by the names of their classes
-            answers = rester.request(query, mp_decode=False, timeout=TIMEOUT_S)
+            # plain data: no objects are made from class names in the response
+            found = rester.request(query, mp_decode=False, timeout=TIMEOUT_S)
         except MPRestError as error:
-            raise _refusal(material_id, str(error).replace(key, "..."), rester.preamble) from None
-    if not answers:
-        raise _no_such(material_id)
-    material: dict[str, Any] = answers[0]
-    return material
+            raise _request_error(material_id, str(error).replace(key, "..."), rester.preamble) from None
+    if not found:
+        raise _unknown_material(material_id)
+    structure = found[0].pop("structure", None)
+    return found[0], _parse_structure(material_id, structure)
 
 
-def _refusal(material_id: str, told: str, server: str) -> InputError:
-    """What an error of pymatgen's client means; it tells the status, if there was one, in words."""
-    status = re.search(r"status code (\d+)", told)
+def _request_error(material_id: str, message: str, server: str) -> InputError:
+    """Translate an error of pymatgen's client, whose message contains the HTTP status if there was a response."""
+    status = re.search(r"status code (\d+)", message)
     if status is None:
         return InputError(
-            f"{server} gave no answer that can be read ({told[:200]}); check the network (a proxy is set by "
-            "https_proxy), or download the CIF in a browser and name it under structure_files"
+            f"{server}: no valid response ({message[:200]}). Hint: check the network (set a proxy by https_proxy), or "
+            "download the CIF in a browser and name it under structure_files"
         )
     if status[1] in ("401", "403"):
         return SettingsError(
-            f"the Materials Project refuses this key ({status[1]}); check {KEY_VARIABLE} or ~/.pmgrc.yaml against "
+            f"the Materials Project rejected this key ({status[1]}). Hint: compare {KEY_VARIABLE} or ~/.pmgrc.yaml with "
             f"{DASHBOARD}"
         )
     if status[1] == "404":
-        return _no_such(material_id)
-    return InputError(f"{server} answered with status {status[1]}; try again later")
+        return _unknown_material(material_id)
+    return InputError(f"{server} responded with status {status[1]}. Hint: try again later")
 
 
-def _no_such(material_id: str) -> InputError:
+def _unknown_material(material_id: str) -> InputError:
     return InputError(
-        f"{material_id}: the Materials Project has no such material (or has withdrawn it); look it up at "
+        f"{material_id}: no such material in the Materials Project (it may have been withdrawn). Hint: search at "
         "https://next-gen.materialsproject.org/materials"
     )
 
 
-def _structure(material_id: str, found: Any) -> Any:
+def _parse_structure(material_id: str, data: Any) -> "Structure":
     from pymatgen.core import Structure
 
     try:
-        return Structure.from_dict(found)
+        return Structure.from_dict(data)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{material_id}: the answer has no structure that can be read ({type(error).__name__}: {error})"
+            f"{material_id}: the response has no valid structure ({type(error).__name__}: {error})"
         ) from error
 
 
-def _cif(material_id: str, material: dict[str, Any], structure: Any) -> str:
+def _cif(material_id: str, material: MaterialSummary, structure: "Structure") -> str:
     from pymatgen.io.cif import CifWriter
 
-    told = {
+    header = {
         "source": f"Materials Project, {material_id}, relaxed by density-functional theory",
         "formula": material.get("formula_pretty"),
         "energy above hull (eV/atom)": material.get("energy_above_hull"),
@@ -158,5 +172,5 @@ def _cif(material_id: str, material: dict[str, Any], structure: Any) -> str:
         "licence": LICENCE,
         "cite": "Jain et al., APL Mater. 1, 011002 (2013)",
     }
-    head = "".join(f"# {name}: {value}\n" for name, value in told.items() if value is not None)
+    head = "".join(f"# {name}: {value}\n" for name, value in header.items() if value is not None)
     return head + str(CifWriter(structure, significant_figures=10))

@@ -1,4 +1,4 @@
-"""The references of phases for ``interphase analyse``: a campaign's own, or made once for files."""
+"""Reference runs of crystalline phases for `interphase analyse`: those of a campaign, or computed with CHGNet."""
 
 from collections.abc import Sequence
 
@@ -21,28 +21,28 @@ from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_crystal, phase_names
 
 FOLDER = "phase_references"
-"""Under the root of the settings."""
+"""Folder of computed references, below ``root`` of the settings."""
 
 
-def own_references(results: CampaignResults) -> PhaseReferences | None:
-    """Return the runs of phases of a campaign, None if it has none (yet)."""
-    found: AnalysisDoc | None = None
+def campaign_references(results: CampaignResults) -> PhaseReferences | None:
+    """Return the reference runs of a campaign, None if it has none (yet)."""
+    document: AnalysisDoc | None = None
     result = results.result
     if result is not None and NAME in result.analysis_keys:
-        answer = next(results.analyses(key=result.analysis_keys[NAME]), None)
-        if answer is not None and answer.values["references_key"] is not None:
-            found = next(results.analyses(key=answer.values["references_key"]), None)
+        phases = next(results.analyses(key=result.analysis_keys[NAME]), None)
+        if phases is not None and phases.values["references_key"] is not None:
+            document = next(results.analyses(key=phases.values["references_key"]), None)
     elif result is None:
-        found = next(
+        document = next(
             results.analyses(name=REFERENCES_NAME, campaign=results.campaign, sort="-created_at", limit=1),
             None,
         )
-    if found is None or found.artifact is None:
+    if document is None or document.artifact is None:
         return None
-    return unpacked_references(results.artifacts.get(found.artifact))
+    return unpacked_references(results.artifacts.get(document.artifact))
 
 
-def made_references(
+def computed_references(
     phases: Sequence[str],
     *,
     electrode: str,
@@ -51,25 +51,25 @@ def made_references(
     settings: Settings,
     steps: ReferenceSteps = ReferenceSteps(),
 ) -> PhaseReferences:
-    """Run phases with CHGNet, or read what was made before under the settings' root.
+    """Run phases with CHGNet, or read the stored references of an earlier call.
 
     Parameters
     ----------
     phases
-        Names of the package's phases, or ``name=file``.
+        Names of phases in the package, or ``name=file``.
     electrode, electrolyte
-        Formulas of the two sides; names of the package's phases, or of files among `phases`.
+        Formulas of the two sides: names of phases in the package, or of files among `phases`.
     temperature_K
-        Of the trajectory.
+        Temperature of the trajectory.
     settings
-        Where they are kept, and on what CHGNet runs.
+        Where references are stored, and the device of CHGNet.
     steps
         Lengths of the runs.
 
     Raises
     ------
     InputError
-        A name is no phase.
+        A name is not a phase.
     AnalysisError
         As `phase_references`.
     """
@@ -80,7 +80,7 @@ def made_references(
         sides = {name: load_crystal(name, files) for name in (electrode, electrolyte)}
     except StructureError as error:
         raise InputError(
-            f"--phases: {error}; write names such as {', '.join(phase_names()[4:7])}, or NAME=FILE, also for the "
+            f"--phases: {error}. Hint: use names such as {', '.join(phase_names()[4:7])}, or NAME=FILE, also for the "
             "electrode and the electrolyte"
         ) from error
     method = CHGNetMethod(settings=settings)
@@ -95,7 +95,7 @@ def made_references(
     path = settings.root / FOLDER / f"{key}.npz"
     if path.exists():
         return unpacked_references(path)
-    made = phase_references(
+    references = phase_references(
         crystals,
         sides[electrode],
         sides[electrolyte],
@@ -108,5 +108,5 @@ def made_references(
         steps=steps,
     )
     with atomic_path(path) as target:
-        target.write_bytes(packed_references(made))
-    return made
+        target.write_bytes(packed_references(references))
+    return references

@@ -1,11 +1,11 @@
-"""Answer a query on the command line."""
+"""Query the documents of a campaign: the command `interphase query`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interphase_flows.commands.rejections import left_out, take_out_files
+from interphase_flows.commands.rejections import Exclusion, excluded_labels, extract_files
 from interphase_flows.exceptions import InputError
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS
@@ -40,28 +40,27 @@ DEFAULT_FIELDS = {
 
 REJECTED_FIELDS = ["reason", "formula", "origin", "explanation", "key"]
 REJECTED_WIDTH = 110
-"""Of a column, in characters: an explanation is a sentence."""
+"""Largest width of a column, in characters, so that explanations fit."""
 
 WRITERS = {"table": to_table, "json": to_json, "csv": to_csv}
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked of a campaign's documents.
+class DocumentQuery:
+    """Selection of documents of a campaign.
 
     Attributes
     ----------
     kind
         Kind of document.
     filters
-        Such as ``status=rejected``; all must hold.
+        Such as ``status=rejected``; all must match.
     sort
-        Fields, the first one first, with ``-`` before a descending one; oldest first if empty.
+        Fields by priority, with ``-`` before the name for descending order; oldest first if empty.
     limit
-        At most so many; 0 is all.
+        Largest number of documents; 0 for all.
     rejected
-        Labels that no data set took: those that failed a gate of their own, and those that were compared with others
-        and left out.
+        Only labels excluded from every data set: by a gate on the label alone, or by comparison with other labels.
     """
 
     kind: str
@@ -72,97 +71,99 @@ class Question:
 
 
 def query_campaign(
-    settings: Settings, name: str, asked: Question, fields: Sequence[str] | None, output: str
+    settings: Settings, name: str, request: DocumentQuery, fields: Sequence[str] | None, output: str
 ) -> str:
-    """Return documents as a table, JSON (whole documents unless fields are named) or CSV.
+    """Return documents as a table, JSON (complete documents unless fields are given) or CSV.
 
     Raises
     ------
     InputError
-        Unknown kind or field, malformed filter or unknown format, or ``rejected`` for another kind than labels.
+        Unknown kind, field or format, malformed filter, or ``rejected`` with another kind than labels.
     """
     if output not in WRITERS:
-        raise InputError(f"--output {output}: choose one of {', '.join(WRITERS)}")
-    _check(asked, fields or ())
-    if asked.rejected:
-        shown: Sequence[str] | None = fields or (None if output == "json" else REJECTED_FIELDS)
+        raise InputError(f"--output {output}: unknown format. Hint: choose one of {', '.join(WRITERS)}")
+    _check(request, fields or ())
+    if request.rejected:
+        columns: Sequence[str] | None = fields or (None if output == "json" else REJECTED_FIELDS)
     else:
-        shown = fields or (None if output == "json" else DEFAULT_FIELDS.get(asked.kind))
+        columns = fields or (None if output == "json" else DEFAULT_FIELDS.get(request.kind))
     with open_workspace(settings, name, read_only=True) as workspace:
-        rows = _found(workspace, asked, shown)
+        rows = _matches(workspace, request, columns)
     if not rows:
-        return f"no {asked.kind} match" if output == "table" else WRITERS[output](rows)
-    if asked.rejected and output == "table":
+        return f"no {request.kind} match" if output == "table" else WRITERS[output](rows)
+    if request.rejected and output == "table":
         return to_table(rows, REJECTED_WIDTH)
     return WRITERS[output](rows)
 
 
-def count_in_campaign(settings: Settings, name: str, asked: Question) -> int:
-    """Return how many documents match; they are counted in the store.
+def count_documents(settings: Settings, name: str, request: DocumentQuery) -> int:
+    """Return the number of matching documents, counted by the store.
 
     Raises
     ------
     InputError
         As :func:`query_campaign`.
     """
-    _check(asked)
+    _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
-        if not asked.rejected:
-            return workspace.ledger.count(asked.kind, parse_filters(asked.filters))
-        others, criteria, _ = _rejected(workspace, asked)
-        return len(query(workspace.ledger, asked.kind, others, ["key"], criteria=criteria))
+        if not request.rejected:
+            return workspace.ledger.count(request.kind, parse_filters(request.filters))
+        others, criteria, _ = _rejected(workspace, request)
+        return len(query(workspace.ledger, request.kind, others, ["key"], criteria=criteria))
 
 
-def take_out_label_files(settings: Settings, name: str, asked: Question, target: Path) -> list[Path]:
-    """Unpack inputs and logs of the labels that a query finds; returns the files.
+def extract_label_files(settings: Settings, name: str, request: DocumentQuery, target: Path) -> list[Path]:
+    """Extract inputs and logs of the labels that a query matches; return the written files.
 
     Raises
     ------
     InputError
-        Another kind than labels, or nothing is kept of those that match.
+        Another kind than labels, or no files are stored for the matching labels.
     """
-    if asked.kind != "labels":
+    if request.kind != "labels":
         raise InputError(
-            f"--files is for labels, not for {asked.kind}: their inputs and logs are kept; leave it out"
+            f"--files: inputs and logs are stored for labels only, not for {request.kind}. Hint: leave out --files"
         )
-    _check(asked)
+    _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
-        return take_out_files(workspace, _found(workspace, asked, ["key", "files"]), target)
+        return extract_files(workspace, _matches(workspace, request, ["key", "files"]), target)
 
 
-def _check(asked: Question, fields: Sequence[str] = ()) -> None:
-    if asked.kind not in KINDS:
-        raise InputError(f"unknown kind {asked.kind!r}; kinds are {', '.join(KINDS)}")
-    sorted_by = list(parse_sort(asked.sort) or {})
-    check_fields(asked.kind, [*fields_of(asked.filters), *sorted_by, *fields])
-    if not asked.rejected:
+def _check(request: DocumentQuery, fields: Sequence[str] = ()) -> None:
+    if request.kind not in KINDS:
+        raise InputError(f"unknown kind {request.kind!r}. Hint: choose one of {', '.join(KINDS)}")
+    sorted_by = list(parse_sort(request.sort) or {})
+    check_fields(request.kind, [*fields_of(request.filters), *sorted_by, *fields])
+    if not request.rejected:
         return
-    if asked.kind != "labels":
-        raise InputError(f"--rejected is for labels, not for {asked.kind}; leave it out")
+    if request.kind != "labels":
+        raise InputError(f"--rejected is valid for labels only, not for {request.kind}. Hint: leave it out")
     if {"reason", "explanation"} & set(sorted_by):
         raise InputError(
-            f"--rejected --sort {','.join(asked.sort)}: why a data set left a label out is not in the label; sort by "
-            "another field, or ask for one reason"
+            f"--rejected --sort {','.join(request.sort)}: labels cannot be sorted by the reason of their exclusion. "
+            "Hint: sort by another field, or filter by one reason"
         )
 
 
-def _found(workspace: Workspace, asked: Question, fields: Sequence[str] | None) -> list[dict[str, Any]]:
-    if not asked.rejected:
-        return query(workspace.ledger, asked.kind, asked.filters, fields, asked.limit, asked.sort)
-    others, criteria, left = _rejected(workspace, asked)
+def _matches(
+    workspace: Workspace, request: DocumentQuery, fields: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    if not request.rejected:
+        return query(workspace.ledger, request.kind, request.filters, fields, request.limit, request.sort)
+    others, criteria, excluded = _rejected(workspace, request)
     needed = None if fields is None else [*fields, "key"]
-    found = query(workspace.ledger, asked.kind, others, needed, asked.limit, asked.sort, criteria)
-    told = [label | left.get(label["key"], {}) for label in found]
-    return told if fields is None else [{field: label.get(field) for field in fields} for label in told]
+    found = query(workspace.ledger, request.kind, others, needed, request.limit, request.sort, criteria)
+    labels = [label | excluded.get(label["key"], {}) for label in found]
+    return labels if fields is None else [{field: label.get(field) for field in fields} for label in labels]
 
 
 def _rejected(
-    workspace: Workspace, asked: Question
-) -> tuple[list[str], dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the filters of labels, one of MongoDB for those that never train, and why some were left out."""
-    of_reason = [text for text in asked.filters if fields_of([text]) == ["reason"]]
-    others = [text for text in asked.filters if text not in of_reason]
-    # why a data set left a label out is written in the failures, not in the label
-    left = left_out(workspace.ledger, parse_filters(of_reason))
+    workspace: Workspace, request: DocumentQuery
+) -> tuple[list[str], dict[str, Any], dict[str, Exclusion]]:
+    """Return filters of labels, a MongoDB criterion for rejected or excluded labels, and reasons of the latter."""
+    of_reason = [text for text in request.filters if fields_of([text]) == ["reason"]]
+    others = [text for text in request.filters if text not in of_reason]
+    # the reason of an exclusion from a data set is stored in the failures, not in the label
+    excluded = excluded_labels(workspace.ledger, parse_filters(of_reason))
     own = {"status": "rejected"} | parse_filters(of_reason)
-    return others, {"$or": [own, {"key": {"$in": list(left)}}]}, left
+    return others, {"$or": [own, {"key": {"$in": list(excluded)}}]}, excluded

@@ -1,9 +1,9 @@
-"""Labels that never train: list them, take out what is kept of them, have them computed again."""
+"""Labels excluded from training: list them, extract their files, and recompute them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from interphase_flows.datasets.gates import LEFT_OUT, NEVER_COMPUTED
 from interphase_flows.exceptions import InputError
@@ -14,14 +14,18 @@ from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 RETRIED = "retried"
-"""Reason under which a rejected label that is computed again is kept among the failures."""
+"""Reason under which the failure of a recomputed label stays in the ledger."""
 
 
-def left_out(ledger: Ledger, criteria: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """Return what was said of accepted labels that a data set did not take, by their keys.
+class Exclusion(TypedDict):
+    """Why a data set excluded an accepted label."""
 
-    ``criteria`` is a further filter, of MongoDB, on what was said.
-    """
+    reason: str
+    explanation: str | None
+
+
+def excluded_labels(ledger: Ledger, criteria: Mapping[str, object] | None = None) -> dict[str, Exclusion]:
+    """Return the accepted labels that a data set excluded, by key; ``criteria`` filters their failures (MongoDB)."""
     own = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
     failures = ledger.find("failures", {"$and": [own, criteria]} if criteria else own)
     return {
@@ -34,75 +38,76 @@ def left_out(ledger: Ledger, criteria: Mapping[str, Any] | None = None) -> dict[
 
 
 def only_rejected(ledger: Ledger, labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return those of some labels that never train, each with its reason and explanation.
+    """Return the rejected or excluded ones of some labels, with reason and explanation.
 
-    They need a ``key`` and a ``status``.
+    The labels need the fields ``key`` and ``status``.
     """
-    left = left_out(ledger)
+    excluded = excluded_labels(ledger)
     return [
-        label | left.get(label["key"], {})
+        label | excluded.get(label["key"], {})
         for label in labels
-        if label["status"] == "rejected" or label["key"] in left
+        if label["status"] == "rejected" or label["key"] in excluded
     ]
 
 
 def count_by_reason(workspace: Workspace) -> dict[str, int]:
-    """Return how many labels of a campaign never train, by reason, the most frequent first."""
+    """Return the numbers of rejected and excluded labels of a campaign by reason, the most frequent first."""
     own = {"campaign": workspace.campaign}
     labels = workspace.ledger.find("labels", own, ["key", "status", "reason"])
     counts = Counter(label["reason"] for label in only_rejected(workspace.ledger, labels))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def take_out_files(workspace: Workspace, labels: Sequence[dict[str, Any]], target: Path) -> list[Path]:
-    """Unpack inputs and logs of labels, each into a folder named by its key.
+def extract_files(workspace: Workspace, labels: Sequence[dict[str, Any]], target: Path) -> list[Path]:
+    """Extract inputs and logs of labels, each into a folder named by its key.
 
     Raises
     ------
     InputError
-        Nothing is kept of any of them.
+        None of the labels has stored files.
     """
-    kept = [label for label in labels if label.get("files")]
-    if not kept:
+    stored = [label for label in labels if label.get("files")]
+    if not stored:
         raise InputError(
-            f"of {len(labels)} labels that match, none has inputs and logs: methods that run in this process, and "
-            "structures that were refused before anything was spent on them, leave none"
+            f"none of the {len(labels)} matching labels has inputs and logs: methods that run in the process of the "
+            "job, and structures rejected before the calculation, have none"
         )
     written = []
-    for label in kept:
+    for label in stored:
         archive = workspace.artifacts.get(ArtifactRef.model_validate(label["files"]))
         written += unpack_archive(archive.read_bytes(), target / label["key"])
     return written
 
 
 def retry_rejected(settings: Settings, name: str, reasons: Sequence[str]) -> int:
-    """Take labels that were rejected for some reasons out of the ledger, so that a resume computes them again.
+    """Remove labels rejected for given reasons from the ledger, so that a resume recomputes them.
 
-    Each is kept among the failures with the reason ``retried``.  Data sets, and all that was learned, are made
-    again where a label is accepted this time.
+    A failure with the reason ``retried`` stays in the ledger. Data sets and potentials are made again if a label is
+    accepted now.
 
     Returns
     -------
     int
-        How many.
+        Number of removed labels.
 
     Raises
     ------
     InputError
-        No label was rejected for one of the reasons, or it is one that computing again cannot change.
+        No label was rejected for one of the reasons, or recomputing cannot change the outcome.
     """
     for reason in reasons:
         if reason in (*LEFT_OUT, *NEVER_COMPUTED):
             raise InputError(
-                f"--retry-rejected {reason}: computing such a label again changes nothing; leave it out"
+                f"--retry-rejected {reason}: recomputing gives the same label. Hint: leave this reason out"
             )
     with open_workspace(settings, name, read_only=True) as workspace:
-        there = count_by_reason(workspace)
-    unknown = [reason for reason in reasons if reason not in there]
+        counts = count_by_reason(workspace)
+    unknown = [reason for reason in reasons if reason not in counts]
     if unknown:
-        told = ", ".join(f"{reason} ({n})" for reason, n in there.items()) or "none"
+        reasons_found = ", ".join(f"{reason} ({n})" for reason, n in counts.items()) or "none"
         raise InputError(
-            f"--retry-rejected {', '.join(unknown)}: no label was rejected so; there are: {told}"
+            f"--retry-rejected {', '.join(unknown)}: no label was rejected for this reason; reasons in this campaign: "
+            f"{reasons_found}"
         )
     with open_workspace(settings, name) as workspace:
         chosen = {"campaign": name, "status": "rejected", "reason": {"$in": list(reasons)}}

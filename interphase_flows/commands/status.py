@@ -1,4 +1,4 @@
-"""What a campaign has done and is doing, without loading anything heavy."""
+"""Status of a campaign, read from its ledger without importing torch or jobflow."""
 
 import json
 from collections.abc import Mapping
@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.rejections import count_by_reason
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.campaign_records import PROGRESS_FILE, SUBMITTED, missing_answers
+from interphase_flows.runners.campaign_records import (
+    PROGRESS_FILE,
+    RUNNING,
+    SUBMITTED,
+    Progress,
+    missing_answers,
+)
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 if TYPE_CHECKING:
-    from interphase_flows.costs.budget import LabelsToCome
+    from interphase_flows.costs.budget import RemainingLabels
     from interphase_flows.costs.throughput import Pace
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
-COUNTED = (
+COUNTED_KINDS = (
     "structure_sets",
     "labels",
     "datasets",
@@ -28,14 +34,14 @@ COUNTED = (
     "iterations",
     "analyses",
 )
-GOES_ON = ("running", SUBMITTED)
-HELD = ("paused", "on hold")
-"""Statuses of campaigns of which a person, and nobody else, lets the next job start."""
+ACTIVE_STATUSES = (RUNNING, SUBMITTED)
+PAUSED_STATUSES = ("paused", "on hold")
+"""Statuses in which jobs start only after a manual resume."""
 
 
 @dataclass(frozen=True)
 class IterationStatus:
-    """One line of the learning curve: errors in meV/Å and meV/atom on held-out interface frames."""
+    """One point of the learning curve: mean absolute errors on held-out interface frames."""
 
     index: int
     n_labels: int
@@ -46,9 +52,10 @@ class IterationStatus:
 
 @dataclass(frozen=True)
 class CampaignStatus:
-    """Where a campaign stands.
+    """State of a campaign.
 
-    ``labels_to_come`` and ``pace`` are None once there is a result; ``cluster`` unless it was submitted to FireWorks.
+    ``remaining_labels`` and ``pace`` are None once there is a result, ``cluster`` if the campaign was not submitted to
+    FireWorks.
     """
 
     name: str
@@ -56,11 +63,11 @@ class CampaignStatus:
     running: str | None
     started_at: str
     outcome: str | None
-    progress: dict[str, Any] | None
+    progress: Progress | None
     documents: dict[str, int]
     labels_rejected: int
     labels_rejected_by_reason: dict[str, int]
-    labels_to_come: "LabelsToCome | None"
+    remaining_labels: "RemainingLabels | None"
     pace: "Pace | None"
     missing: list[str]
     failures: int
@@ -70,37 +77,40 @@ class CampaignStatus:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it goes on, or will before a person does something about it."""
-        if self.status in (*GOES_ON, *HELD):
+        """Whether no job runs or will start without an action of the user."""
+        if self.status in (*ACTIVE_STATUSES, *PAUSED_STATUSES):
             return False
         return self.cluster is None or not (self.cluster.n_running or self.cluster.tried_again)
 
     def as_json(self) -> str:
-        """Return the status for a script."""
+        """Return the status as JSON."""
         return json.dumps(asdict(self), indent=2)
 
 
 def only_campaign(settings: Settings) -> str:
-    """Return the name of the campaign under the root, or in the database, if there is exactly one.
+    """Return the name of the only campaign under the root or in the database.
 
     Raises
     ------
     InputError
-        There is none or there are several; lists them.
+        There is none, or there are several; the message lists them.
     """
     names = campaign_names(settings)
     if len(names) != 1:
-        there = (
-            f"there are {len(names)} campaigns ({', '.join(names)}): name one"
+        found = (
+            f"there are {len(names)} campaigns ({', '.join(names)}). Hint: name one, or"
             if names
-            else "there is no campaign"
+            else "there is no campaign. Hint:"
         )
         where, other = (
-            (f"database {settings.store.database!r}", "another database by store.database in the settings")
+            (
+                f"database {settings.store.database!r}",
+                "set store.database in the settings to another database",
+            )
             if isinstance(settings.store, MongodbSettings)
-            else (settings.root, "another folder is given by --root")
+            else (settings.root, "choose another folder by --root")
         )
-        raise InputError(f"{where}: {there}; {other}")
+        raise InputError(f"{where}: {found} {other}")
     return names[0]
 
 
@@ -109,22 +119,22 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
     with open_workspace(settings, name, read_only=True) as workspace:
         state = workspace.ledger.get("campaigns", name)
         if state is None:
-            raise InputError(f"{workspace.root} holds no campaign document; run its campaign file")
+            raise InputError(
+                f"{workspace.root}: no campaign was started in this folder. Hint: interphase run FILE"
+            )
         holder = lock_holder(workspace.root)
         status = state["status"]
-        # with MongoDB it may run on another machine, which has a folder of its own
+        # with MongoDB it may run on another machine, in another folder
         if status == "running" and holder is None and workspace.is_here:
             status = "interrupted"
         cluster = None
         if status == SUBMITTED:
-            from interphase_flows.runners.fireworks.states import (
-                cluster_status,  # not for those on one machine
-            )
+            from interphase_flows.runners.fireworks.states import cluster_status  # slow import
 
             cluster = cluster_status(settings, name)
             status = _status_by_jobs(cluster, state)
         report = workspace.report_folder / "report.html"
-        own = {"campaign": name}  # a ledger in MongoDB is shared
+        own = {"campaign": name}  # campaigns share a ledger in MongoDB
         rejected = count_by_reason(workspace)
         return CampaignStatus(
             name=name,
@@ -133,10 +143,10 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             started_at=state["started_at"],
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
-            documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED},
+            documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED_KINDS},
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
-            labels_to_come=None if state.get("result") else _labels_to_come(workspace, state),
+            remaining_labels=None if state.get("result") else _remaining_labels(workspace, state),
             pace=None if state.get("result") else _pace(workspace, state, status),
             missing=[*missing_answers(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
@@ -147,7 +157,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
 
 
 def _status_by_jobs(cluster: "ClusterStatus", state: Mapping[str, Any]) -> str:
-    """Return what the jobs of a submitted campaign make of it."""
+    """Return the status of a submitted campaign from the states of its jobs."""
     if cluster.hold and (cluster.n_open or cluster.hold.state == "cancelled"):
         return cluster.hold.state
     if cluster.n_open:
@@ -158,7 +168,7 @@ def _status_by_jobs(cluster: "ClusterStatus", state: Mapping[str, Any]) -> str:
 
 
 def missing_structures(workspace: Workspace) -> list[str]:
-    """Return what the first structures lack because a generator failed; the last set tells."""
+    """Return the kinds of initial structures that are missing because their generator failed."""
     sets = workspace.ledger.find(
         "structure_sets",
         {"campaign": workspace.campaign, "name": "initial structures"},
@@ -166,20 +176,18 @@ def missing_structures(workspace: Workspace) -> list[str]:
         sort={"created_at": -1},
         limit=1,
     )
-    return [
-        note.removeprefix("missing: ")
-        for each in sets
-        for note in each["notes"]
-        if note.startswith("missing: ")
-    ]
+    notes = [note for latest in sets for note in latest["notes"]]
+    return [note.removeprefix("missing: ") for note in notes if note.startswith("missing: ")]
 
 
 def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
-    # in a shared database another campaign may have computed them first; a result names them
-    mine = {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
+    # another campaign of the database may have computed them first: then the result lists them
+    criteria = (
+        {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
+    )
     lines = {}
-    for document in workspace.ledger.find("iterations", mine, fields):
+    for document in workspace.ledger.find("iterations", criteria, fields):
         errors = document["errors"].get("interface") or document["errors"]["test"]
         lines[document["index"]] = IterationStatus(
             index=document["index"],
@@ -191,25 +199,22 @@ def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[Ite
     return [lines[index] for index in sorted(lines)]
 
 
-def _progress(workspace: Workspace) -> dict[str, Any] | None:
-    path = workspace.root / PROGRESS_FILE
+def _progress(workspace: Workspace) -> Progress | None:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        progress: Progress = json.loads((workspace.root / PROGRESS_FILE).read_text())
     except FileNotFoundError:
         return None
-    return found
+    return progress
 
 
-def _labels_to_come(workspace: Workspace, state: Mapping[str, Any]) -> "LabelsToCome | None":
-    from interphase_flows.costs.budget import (
-        labels_to_come,  # a finished campaign does not wait for it
-    )
+def _remaining_labels(workspace: Workspace, state: Mapping[str, Any]) -> "RemainingLabels":
+    from interphase_flows.costs.budget import remaining_labels  # slow import, not for finished campaigns
 
-    return labels_to_come(workspace, Campaign.model_validate(state["spec"]))
+    return remaining_labels(workspace, Campaign.model_validate(state["spec"]))
 
 
 def _pace(workspace: Workspace, state: Mapping[str, Any], status: str) -> "Pace":
-    from interphase_flows.costs.throughput import campaign_pace  # as above
+    from interphase_flows.costs.throughput import campaign_pace
 
-    stands_still = None if status in GOES_ON else f"the campaign is {status}"
-    return campaign_pace(workspace, state["started_at"], stands_still)
+    stopped_because = None if status in ACTIVE_STATUSES else f"the campaign is {status}"
+    return campaign_pace(workspace, state["started_at"], stopped_because)

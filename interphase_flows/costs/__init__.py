@@ -1,4 +1,4 @@
-"""Cost of labels and campaigns: fitted model, history, plan, budget, throughput.
+"""Estimated cost of labels and campaigns, remaining labels, and measured throughput.
 
-Imported by `flows`, `jobs`, `report`, `commands` and `cli`; imports no jobflow.
+May import campaign, storage, reference and the science rooms; results come from the ledger, nothing is written.
 """

@@ -1,4 +1,4 @@
-"""What the labels of a campaign will still cost."""
+"""Remaining labels of a campaign and their estimated cost."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,85 +15,85 @@ from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
-# names that the jobs give to the sets of structures that are labelled
+# names of the structure sets that are labelled
 INITIAL, SELECTION, PRODUCTION = "initial structures", "selection", "production audit"
 PHASES = THERMODYNAMICS
 
 
 @dataclass(frozen=True)
-class LabelsToCome:
-    """Labels that a campaign has still to pay for.
+class RemainingLabels:
+    """Labels that a campaign has yet to compute.
 
-    ``n_chosen`` structures are known and not labelled yet, ``n_at_most`` more may follow within the budget; both
-    together take ``cost_s`` on one core, within a factor of ``cost_factor`` (one standard deviation), by a fit to
-    ``n_fitted`` labels that are done.
+    ``n_selected`` structures are known but not labelled, at most ``n_further`` may follow within the budget. All
+    together take ``cost_s`` seconds on one core, within a factor of ``cost_factor`` (one standard deviation), by a fit
+    to ``n_fitted`` finished labels.
     """
 
-    n_chosen: int
-    n_at_most: int
+    n_selected: int
+    n_further: int
     cost_s: float
     cost_factor: float
     n_fitted: int
 
 
 def known_label_costs(settings: Settings, campaign: Campaign) -> LabelCostModel:
-    """Return what labels of a campaign's method cost, by those of the campaign, else of another one here.
+    """Return the cost model of a campaign's reference method, fitted to labels of the campaign or of another one here.
 
-    With no label of the method, or no database that answers, this is the prior.
+    Without labels of the method, or without a database connection, it is the prior.
     """
     try:
-        there = campaign_names(settings)
+        names = campaign_names(settings)
     except InterphaseError:
-        there = []
+        names = []
     best = LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))
-    for name in sorted(there, key=lambda each: (each != campaign.name, each)):
+    for name in sorted(names, key=lambda name: (name != campaign.name, name)):
         try:
             with open_workspace(settings, name, read_only=True) as workspace:
-                found = _costs(workspace, campaign)
-        except InterphaseError:  # a plan is made without what cannot be read
+                model = _cost_model(workspace, campaign)
+        except InterphaseError:  # an unreadable campaign must not prevent a plan
             continue
-        if found.n_labels > best.n_labels:
-            best = found
+        if model.n_labels > best.n_labels:
+            best = model
         if best.n_labels and name == campaign.name:
             break
     return best
 
 
-def labels_to_come(workspace: Workspace, campaign: Campaign) -> LabelsToCome:
-    """Return what is left to label of a campaign that is not finished."""
+def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabels:
+    """Return the remaining labels of an unfinished campaign."""
     spec, ledger = campaign.reference, workspace.ledger
     own = {"campaign": workspace.campaign}
-    sets = [
-        found
-        for name in (INITIAL, SELECTION, PRODUCTION)
-        for found in ledger.find("structure_sets", own | {"name": name}, ["key", "name", "entries"])
-    ]
+    sets = ledger.find(
+        "structure_sets",
+        own | {"name": {"$in": [INITIAL, SELECTION, PRODUCTION]}},
+        ["key", "name", "entries"],
+    )
     labels = ledger.find("labels", own, ["structure_key", "origin", "status"])
     done = {label["structure_key"] for label in labels}
-    chosen = [
+    selected = [
         typical_size(spec, entry["formula"])
-        for found in sets
-        for entry in found["entries"]
+        for structures in sets
+        for entry in structures["entries"]
         if entry["key"] not in done
     ]
-    parts = _further(campaign, Counter(found["name"] for found in sets), labels, len(chosen))
+    parts = _further(campaign, Counter(structures["name"] for structures in sets), labels, len(selected))
     if ledger.count("iterations", own | {"decision": {"$ne": "continue"}}):
-        parts[SELECTION] = []  # the loop has ended, with or without its budget
+        parts[SELECTION] = []  # the loop has ended, perhaps within its budget
     further = [size for sizes in parts.values() for size in sizes]
-    model = _costs(workspace, campaign)
-    expected = model.estimate([*chosen, *further])
-    return LabelsToCome(len(chosen), len(further), expected.cost_s, expected.factor, model.n_labels)
+    model = _cost_model(workspace, campaign)
+    expected = model.estimate([*selected, *further])
+    return RemainingLabels(len(selected), len(further), expected.cost_s, expected.factor, model.n_labels)
 
 
 def _further(
-    campaign: Campaign, n_sets: Counter[str], labels: Sequence[dict[str, Any]], n_chosen: int
+    campaign: Campaign, n_sets: Counter[str], labels: Sequence[dict[str, Any]], n_selected: int
 ) -> dict[str, Sequence[LabelSize]]:
-    """Return labels whose structures are not known yet, by what they are for."""
+    """Return sizes of labels whose structures are not known yet, by purpose."""
     plan = plan_labels(campaign)
     learning = campaign.learning
     per_iteration = learning.labels_per_iteration + learning.audit_labels_per_iteration
     n_iterations = learning.max_iterations - n_sets[SELECTION]
-    n_spent = n_chosen + sum(
+    n_spent = n_selected + sum(
         label["status"] == "accepted" and Origin(label["origin"]).is_in_label_budget for label in labels
     )
     n_initial = 0 if n_sets[INITIAL] else len(plan.initial)
@@ -107,9 +107,9 @@ def _further(
     }
 
 
-def _costs(workspace: Workspace, campaign: Campaign) -> LabelCostModel:
+def _cost_model(workspace: Workspace, campaign: Campaign) -> LabelCostModel:
     try:
         method_key = reference_method(campaign.reference, workspace.settings).identity.key
-    except InterphaseError:  # the machine that asks need not have the method
+    except InterphaseError:  # the method need not be installed here
         method_key = None
     return label_cost_model(workspace.ledger, campaign.reference, method_key)

@@ -1,4 +1,4 @@
-"""What a campaign is going to do and what that will roughly cost, before anything runs."""
+"""Stages of a campaign and their estimated cost: the plan that a dry run prints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from interphase_flows.reference.registry import method_spec
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
 from interphase_flows.structures.crystals.library import load_crystal
 
-# Seconds of one core, measured with the defaults on a laptop-class core (benchmarks/ prints them for yours).
+# seconds on one laptop-class core with the default settings (benchmarks/ measures them)
 TRAINING_S_PER_ATOM_EPOCH = 4.0e-4
 MD_S_PER_ATOM_STEP = 1.7e-4
 COST_FACTOR = 2.0
-"""How wrong the costs of training and dynamics may be: cores differ by as much."""
+"""Uncertainty of the costs of training and dynamics: cores differ by this factor."""
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One line of the plan: what, how many, how many seconds on one core, and by what factor that may be wrong."""
+    """One stage of the plan: its name, amount of work, seconds on one core, and their uncertainty as a factor."""
 
     stage: str
     amount: str
@@ -38,14 +38,14 @@ class PlannedStage:
 
 
 def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> list[PlannedStage]:
-    """Return the stages of a campaign; those of the loop at the most it may do.
+    """Return the stages of a campaign, with the active-learning loop at its largest number of iterations.
 
     Parameters
     ----------
     campaign
-        Its file.
+        Specification of the campaign.
     costs
-        Of labels by its reference method, fitted to those that are done; the prior if None.
+        Cost model of labels by its reference method, fitted to finished labels; the prior if None.
     """
     s, learning, production = campaign.structures, campaign.learning, campaign.production
     costs = costs or LabelCostModel(
@@ -76,7 +76,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         expected = costs.estimate(sizes)
         return PlannedStage(stage, amount, expected.cost_s, expected.factor)
 
-    # each step of the first dynamics costs as much as a label by what drives it
+    # a step of the initial dynamics costs as much as a label by the method that drives it
     is_own = s.dynamics_method == "reference"
     driver, driver_costs = (
         (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
@@ -86,12 +86,12 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     melt, react = driver_costs.estimate([melting]), driver_costs.estimate([reacting])
     return [
         PlannedStage(
-            "first dynamics",
+            "initial dynamics",
             f"{n_cells} melt-quenches, {n_runs} interface trajectories by {driver.method}",
             n_cells * n_melt * melt.cost_s + n_runs * snapshots.n_steps * react.cost_s,
             react.factor,
         ),
-        labelling("first labels", f"{len(labels.initial)} by {campaign.reference.method}", labels.initial),
+        labelling("initial labels", f"{len(labels.initial)} by {campaign.reference.method}", labels.initial),
         PlannedStage(
             "training",
             f"{members} members x up to {epochs} epochs in up to {1 + learning.max_iterations} rounds",
@@ -100,7 +100,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         PlannedStage(
             "exploration",
             f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps"
-            + _melt_quenches_in_words(campaign),
+            + _melt_quench_amount(campaign),
             md_cost(steps_loop, exploration.watch_interval_steps)
             + md_cost(steps_melting, exploration.watch_interval_steps, exploration.melt_quench.n_atoms),
         ),
@@ -114,23 +114,23 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         *(
             PlannedStage(
                 "transport grid",
-                _grid_in_words(campaign, grid),
+                _grid_amount(campaign, grid),
                 md_cost(grid.n_steps, grid.watch_interval_steps, grid.n_atoms),
             )
             for grid in [campaign.transport_grid]
             if grid is not None
         ),
         labelling("labels of production", f"{len(labels.production)}", labels.production),
-        _runs_of_phases(campaign),
+        _phase_reference_stage(campaign),
         labelling(
             "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
         ),
     ]
 
 
-def _runs_of_phases(campaign: Campaign) -> PlannedStage:
-    """Return the runs that atoms of production are compared with, by one member of the committee."""
-    stage = "runs of the phases"
+def _phase_reference_stage(campaign: Campaign) -> PlannedStage:
+    """Return the reference runs of the phases, driven by one member of the committee."""
+    stage = "phase reference runs"
     electrode, electrolyte = (
         load_crystal(name, campaign.structure_files) for name in (campaign.electrode, campaign.electrolyte)
     )
@@ -139,7 +139,7 @@ def _runs_of_phases(campaign: Campaign) -> PlannedStage:
         roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
         runs = planned_runs(crystals, electrode, electrolyte, roles)
     except AnalysisError as error:
-        return PlannedStage(stage, f"none, so no atom has a phase: {error}", 0.0)
+        return PlannedStage(stage, f"none, so that atoms are not assigned to phases: {error}", 0.0)
     sizes = [run.n_atoms for run in runs]
     return PlannedStage(
         stage,
@@ -149,7 +149,7 @@ def _runs_of_phases(campaign: Campaign) -> PlannedStage:
     )
 
 
-def _grid_in_words(campaign: Campaign, grid: TransportGridSpec) -> str:
+def _grid_amount(campaign: Campaign, grid: TransportGridSpec) -> str:
     measured = grid.n_segments * grid.steps_per_segment
     ends = [
         Formula(reduced_formula(load_crystal(name, campaign.structure_files)))
@@ -170,18 +170,18 @@ def _grid_in_words(campaign: Campaign, grid: TransportGridSpec) -> str:
 
 
 def _steps_of_melt_and_quench(campaign: Campaign) -> int:
-    """Return the steps that a walker which melts and quenches does in the whole loop, if nothing stops it early."""
+    """Return the steps of one melt-quench walker in the entire loop, if none of its segments ends early."""
     exploration = campaign.exploration
     legs = undisturbed_legs(exploration.melt_quench.stages, exploration.steps_per_iteration)
     return sum(leg.n_steps for leg in islice(legs, campaign.learning.max_iterations))
 
 
-def _melt_quenches_in_words(campaign: Campaign) -> str:
+def _melt_quench_amount(campaign: Campaign) -> str:
     n, spec = campaign.exploration.n_melt_quench_walkers, campaign.exploration.melt_quench
     if not n:
         return ""
     stages = ", ".join(f"{stage.n_steps} steps at {stage.temperature_K:g} K" for stage in spec.stages)
     return (
-        f"; {n} more melt and quench packings of {spec.n_atoms} atoms ({stages}): up to "
+        f"; {n} more walkers melt and quench packings of {spec.n_atoms} atoms ({stages}): up to "
         f"{_steps_of_melt_and_quench(campaign)} steps each"
     )

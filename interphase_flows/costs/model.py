@@ -1,13 +1,12 @@
-"""What a label will cost, from atoms, electrons and k-points, learned from the labels that are done.
+"""Cost model of labels: Bayesian regression on numbers of atoms, electrons and k-points.
 
-The time of a label is taken for a product of powers,
+The time of a label is modelled as a product of powers,
 
     t = C · (n_atoms / 40)^a · (n_electrons / 160)^b · n_k_points^c,
 
-with the number of atoms for the volume, and so for the plane waves of a band; C is the time of a cell of middling
-size at one k-point.  In logarithms that is linear:
-the coefficients begin at what was measured with the defaults (the prior, with its width) and move to the least
-squares of the campaign's own labels, as these come in.  The estimate says how wrong it may be, as a factor.
+where the number of atoms stands for the volume, and so for the number of plane waves; C is the time of a medium-sized
+cell at one k-point. The logarithm of t is linear in log C, a, b and c. Their prior was measured with the default
+settings; finished labels of the campaign update it. An estimate has an uncertainty, expressed as a factor.
 """
 
 import math
@@ -25,39 +24,41 @@ from interphase_flows.reference.spec import GpawSpec, MethodSpec, VaspSpec
 
 NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86)
 VOLUME_PER_ATOM_ANGSTROM3 = 18.0
-"""Of lithium, its salts and their glasses, within a fifth: for cells of which nothing but the formula is known."""
+"""Volume of lithium, its salts and their glasses within 20 %, for cells known by their formula only."""
 
-LEAST_TIME_S = 1e-3
-MIDDLING_ATOMS, MIDDLING_ELECTRONS = 40.0, 160.0
+MIN_TIME_S = 1e-3
+MEDIUM_ATOMS, MEDIUM_ELECTRONS = 40.0, 160.0
 PLANE_WAVE_POWER = 1.5
-"""Plane waves go as the cut-off to this power, and time with them."""
+"""The number of plane waves, and so the time, scales with the cutoff to this power."""
 PRIOR_SCATTER = 0.4
-"""Of the logarithm of a time: how hard two cells of a size are to converge differs by about half."""
+"""Scatter of the logarithm of a time: convergence of equally large cells differs by about half."""
 PRIOR_COUNT = 4.0
-"""Labels that the prior's scatter counts for."""
+"""Number of labels that the scatter of the prior is worth."""
 LOAD_SCATTER = 0.15
-"""Of the logarithm of a sum: a machine is not as fast on every day, however many labels were measured."""
+"""Scatter of the logarithm of a total: the load of a machine varies from day to day."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Coefficients before any label is done, and their widths: seconds on one core and three powers.
+    """Prior means and widths of the coefficients: seconds on one core and three powers.
 
-    ``cutoff_eV`` is the plane-wave cut-off of what was measured, None for a method without one.
+    ``cutoff_eV`` is the plane-wave cutoff of the measurement, None for a method without plane waves.
     """
 
     seconds: float
     powers: tuple[float, float, float]
     power_widths: tuple[float, float, float]
     cutoff_eV: float | None = None
-    log_width_of_seconds: float = 0.7  # machines, and settings beside the cut-off, differ by a factor of two
+    log_width_of_seconds: float = (
+        0.7  # a factor of two between machines, and between settings other than the cutoff
+    )
 
 
-# GPAW: Li3P (8 atoms) 7 s, Li2S (12) 9 s, both with the few k-points that symmetry leaves; Li7P3S11 (42, Gamma) 54 s,
+# GPAW: Li3P (8 atoms) 7 s, Li2S (12) 9 s, both with k-points reduced by symmetry; Li7P3S11 (42, Gamma) 54 s,
 # Li/Li7P3S11 (66, Gamma) 170 s; with meshes at 300 eV on a busy core, Li7P3S11 (42, 8 k-points) 396 s, S (32, 8) 431 s,
 # and lithium (2 atoms, 400 eV) 0.16 s a k-point beyond the first hundred.
 # CHGNet: 0.04 s for 12 atoms, 0.10 s for 42, 0.19 s for 84; it has no electrons.
-# VASP was not at hand: its prior is GPAW's.
+# VASP was not available: its prior is that of GPAW.
 CHGNET = Prior(0.10, (0.7, 0.0, 0.0), (0.25, 0.02, 0.02))
 GPAW = Prior(48.0, (1.3, 0.8, 0.9), (0.25, 0.2, 0.15), cutoff_eV=350.0)
 PRIORS = {"chgnet": CHGNET, "gpaw": GPAW, "vasp": GPAW}
@@ -65,7 +66,7 @@ PRIORS = {"chgnet": CHGNET, "gpaw": GPAW, "vasp": GPAW}
 
 @dataclass(frozen=True)
 class LabelSize:
-    """What decides the cost of a label: atoms, valence electrons, and k-points that time reversal leaves."""
+    """Size of a label: atoms, valence electrons, and k-points reduced by time reversal."""
 
     n_atoms: int
     n_electrons: float
@@ -73,19 +74,19 @@ class LabelSize:
 
     @property
     def features(self) -> tuple[float, float, float, float]:
-        """One, and the logarithms of atoms, electrons and k-points."""
+        """Regression features: one, and the logarithms of scaled atoms, electrons and k-points."""
         return (
             1.0,
-            math.log(self.n_atoms / MIDDLING_ATOMS),
-            math.log(max(self.n_electrons, 1.0) / MIDDLING_ELECTRONS),
+            math.log(self.n_atoms / MEDIUM_ATOMS),
+            math.log(max(self.n_electrons, 1.0) / MEDIUM_ELECTRONS),
             math.log(self.n_k_points),
         )
 
 
 def n_valence_electrons(symbol: str) -> int:
-    """Return the electrons outside the noble-gas core, without full d and f shells.
+    """Return the number of electrons outside the noble-gas core, without full d and f shells.
 
-    Potentials that take semicore states for valence have more; labels that are done say how many.
+    Potentials with semicore states have more; finished labels store the actual number.
     """
     outside = atomic_numbers[symbol] - max(core for core in NOBLE_GASES if core < atomic_numbers[symbol])
     if outside > 26:  # beyond the f and the d block
@@ -94,9 +95,9 @@ def n_valence_electrons(symbol: str) -> int:
 
 
 def n_reduced_k_points(spec: MethodSpec, atoms: Atoms) -> int:
-    """Return the k-points of a method in a cell without symmetry, of which time reversal leaves half.
+    """Return the number of k-points of a method in a cell without symmetry, reduced by time reversal.
 
-    A point that is its own negative (Gamma, the zone's corners) has no other half.
+    Points that are equal to their own negative (Gamma, corners of the zone) have no partner.
     """
     if not isinstance(spec, GpawSpec | VaspSpec):
         return 1
@@ -106,36 +107,36 @@ def n_reduced_k_points(spec: MethodSpec, atoms: Atoms) -> int:
 
 
 def label_size(spec: MethodSpec, atoms: Atoms) -> LabelSize:
-    """Return the size of a label."""
+    """Return the size of the label of a structure."""
     n_electrons = sum(n_valence_electrons(symbol) for symbol in atoms.symbols)
     return LabelSize(len(atoms), float(n_electrons), n_reduced_k_points(spec, atoms))
 
 
 def typical_size(spec: MethodSpec, formula: str, n_atoms: int | None = None) -> LabelSize:
-    """Return the size of a label of which only the formula is known, in a cube of the usual density.
+    """Return the size of a label known by its formula only, in a cubic cell of typical density.
 
     Parameters
     ----------
     spec
-        The reference method's block of a campaign.
+        Reference method of the campaign.
     formula
-        Whole, as ``Li24S12``, or of a composition.
+        Of the cell, such as ``Li24S12``, or its composition.
     n_atoms
-        Of the cell, if the formula is but its composition.
+        Number of atoms in the cell, if the formula is a composition.
     """
     counts = Formula(formula).count()
-    whole = sum(counts.values())
-    n_atoms = whole if n_atoms is None else n_atoms
+    n_formula = sum(counts.values())
+    n_atoms = n_formula if n_atoms is None else n_atoms
     edge = (n_atoms * VOLUME_PER_ATOM_ANGSTROM3) ** (1 / 3)
     cube = Atoms(["X"] * n_atoms, positions=np.zeros((n_atoms, 3)), cell=[edge] * 3, pbc=True)
-    n_electrons = sum(n_valence_electrons(symbol) * n for symbol, n in counts.items()) * n_atoms / whole
+    n_electrons = sum(n_valence_electrons(symbol) * n for symbol, n in counts.items()) * n_atoms / n_formula
     return LabelSize(n_atoms, n_electrons, n_reduced_k_points(spec, cube))
 
 
 def measured_size(
     numbers: Sequence[int], details: Mapping[str, float | int | str | bool], fallback: LabelSize
 ) -> LabelSize:
-    """Return the size of a label that is done: electrons and k-points as its code counted them, if it did."""
+    """Return the size of a finished label, with electrons and k-points from its output where available."""
     n_electrons, n_k_points = details.get("n_electrons"), details.get("n_k_points")
     return LabelSize(
         len(numbers),
@@ -146,26 +147,26 @@ def measured_size(
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """Seconds, and the factor by which they may be too many or too few (one standard deviation)."""
+    """Cost in seconds, and its uncertainty as a factor (one standard deviation)."""
 
     cost_s: float
     factor: float
 
 
 class LabelCostModel:
-    """Costs of labels by one method: a prior, moved by the labels that are done.
+    """Cost model of one reference method: a prior, updated by finished labels.
 
     Bayesian linear regression of log seconds with a normal prior of the coefficients; the scatter is that of the
-    residuals, with the prior's counting for a few labels.
+    residuals, combined with the prior's.
 
     Parameters
     ----------
     method
-        Name of the reference method, for its prior.
+        Name of the reference method, which selects the prior.
     sizes, times_s
-        Labels that are done, and how long each took.
+        Sizes of finished labels, and the time of each.
     cutoff_eV
-        Plane-wave cut-off; the prior's own if None.
+        Plane-wave cutoff; that of the prior if None.
     """
 
     def __init__(
@@ -183,9 +184,9 @@ class LabelCostModel:
         mean = np.array([math.log(seconds), *prior.powers])
         precision = np.diag(np.array([prior.log_width_of_seconds, *prior.power_widths]) ** -2.0)
         features = np.array([size.features for size in sizes]).reshape(-1, 4)
-        logs = np.log(np.maximum(np.asarray(times_s, dtype=float), LEAST_TIME_S))
+        logs = np.log(np.maximum(np.asarray(times_s, dtype=float), MIN_TIME_S))
         scatter2 = PRIOR_SCATTER**2
-        for _ in range(3):  # scatter and coefficients depend on each other; this settles at once
+        for _ in range(3):  # scatter and coefficients depend on each other; converges in few iterations
             total = precision + features.T @ features / scatter2
             self._mean = np.linalg.solve(total, precision @ mean + features.T @ logs / scatter2)
             residuals = logs - features @ self._mean
@@ -196,13 +197,13 @@ class LabelCostModel:
         self._scatter2 = scatter2
 
     def estimate_s(self, size: LabelSize) -> float:
-        """Return the seconds that one label of a size should take."""
+        """Return the expected seconds of one label."""
         return float(math.exp(np.array(size.features) @ self._mean))
 
     def estimate(self, sizes: Sequence[LabelSize]) -> CostEstimate:
-        """Return the seconds of many labels together.
+        """Return the expected total seconds of labels, with its uncertainty.
 
-        The scatter of single labels averages out over them, an error of the coefficients does not.
+        The scatter of single labels averages out; the error of the coefficients does not.
         """
         if not sizes:
             return CostEstimate(0.0, 1.0)
@@ -216,8 +217,8 @@ class LabelCostModel:
         return CostEstimate(total, float(math.exp(math.sqrt(variance))))
 
 
-def told_duration(seconds: float) -> str:
-    """Return a duration in words, in the unit that suits it."""
+def format_duration(seconds: float) -> str:
+    """Return a duration as text with a suitable unit."""
     if seconds < 1.0:
         return "a second"
     for limit, unit_s, unit in ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h")):
@@ -227,14 +228,14 @@ def told_duration(seconds: float) -> str:
 
 
 def pack_by_cost(costs_s: Sequence[float], target_s: float, most: int) -> list[list[int]]:
-    """Return the indices of labels in jobs: cheapest first, together as long as a job should take.
+    """Group labels into jobs of similar duration, cheapest labels first; return their indices by job.
 
     Parameters
     ----------
     costs_s
-        Estimated, one per label.
+        Estimated cost of each label.
     target_s
-        A job is full when another label would take it beyond this; a label that costs more is alone.
+        Largest cost of a job; a label that costs more has a job of its own.
     most
         Largest number of labels in a job.
     """

@@ -1,4 +1,4 @@
-"""Which labels a campaign is going to ask for, from its file alone: how many, and of what size."""
+"""Numbers and sizes of the labels of a campaign, predicted from its file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from interphase_flows.structures.crystals.perturb import repeated
 ATOMS_PER_INTERFACE = 84
 ATOMS_PER_SLAB = 48
 STEPS_PER_RELAXATION = 40
-"""Of a phase with the reference method; most crystals need fewer."""
+"""Steps of a relaxation with the reference method; most crystals need fewer."""
 
 
 @dataclass(frozen=True)
 class LabelPlan:
-    """Sizes of the labels of each stage; those of the loop are the most there may be.
+    """Sizes of the labels of each stage, with the loop at its largest number of labels.
 
-    ``interface`` is the size of what the loop and production label most, ``mixture`` the formula of as many
-    atoms of the electrode as of the electrolyte.
+    ``interface`` is the typical size in the loop and in production, ``mixture`` the formula of an equal number of
+    atoms of electrode and electrolyte.
     """
 
     initial: Sequence[LabelSize]
@@ -36,12 +36,12 @@ class LabelPlan:
 
 
 def n_interface_atoms(campaign: Campaign) -> int:
-    """Return the atoms of an interface, roughly."""
+    """Return the approximate number of atoms of an interface."""
     return min(campaign.structures.interfaces.max_atoms, ATOMS_PER_INTERFACE)
 
 
 def plan_labels(campaign: Campaign) -> LabelPlan:
-    """Return the labels that a campaign asks for."""
+    """Return the labels that a campaign will compute."""
     spec, learning, production = campaign.reference, campaign.learning, campaign.production
     cells = {name: _cell(campaign, name) for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases])}
     mixture = _half_and_half(campaign, cells)
@@ -92,7 +92,7 @@ def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) 
     n_snapshots = len(snapshots.temperatures_K) * (snapshots.n_steps // snapshots.snapshot_interval_steps)
     sizes += [interface] * (n_snapshots + pairs * s.interfaces.n_as_built)
     if s.max_first_labels is not None and len(sizes) > s.max_first_labels:
-        # which are kept is decided by what they look like; the mean size is the best guess
+        # the selection depends on the structures; assume that it preserves the distribution of sizes
         step = len(sizes) / s.max_first_labels
         sizes = [sizes[int(index * step)] for index in range(s.max_first_labels)]
     return sizes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jobflow import Maker, job
 
-from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceSpec
+from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceStructuresSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
 from interphase_flows.jobs.caching import cached, cached_exclusive
@@ -45,7 +45,7 @@ class InterfaceMaker(Maker):
     """
 
     name: str = "interface"
-    spec: InterfaceSpec = field(default_factory=InterfaceSpec)
+    spec: InterfaceStructuresSpec = field(default_factory=InterfaceStructuresSpec)
     structure_files: dict[str, str] = field(default_factory=dict)
     family: str = "interface/start"
 

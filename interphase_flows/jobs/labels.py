@@ -9,7 +9,7 @@ from jobflow import Flow, Maker, OnMissing, Response, job
 
 from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.costs.history import label_cost_model
-from interphase_flows.costs.model import label_size, pack_by_cost, told_duration
+from interphase_flows.costs.model import format_duration, label_size, pack_by_cost
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
@@ -73,7 +73,7 @@ class LabelMaker(Maker):
         batch = LabelBatch(accepted=[], rejected=[], origins={})
         for done, index in enumerate(indices):
             atoms, entry = frames[index], structures.entries[index]
-            emit("labels", done, len(indices), f"{entry.formula}, about {told_duration(expected_s[done])}")
+            emit("labels", done, len(indices), f"{entry.formula}, about {format_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
             with listening(partial(_emit_scf_step, done, len(indices))):
                 label = cached_label(method, gates, atoms, entry)
@@ -140,7 +140,7 @@ class LabelSetMaker(Maker):
             "labels",
             0,
             len(kept),
-            f"about {told_duration(expected.cost_s)}, within a factor of {expected.factor:.1f}",
+            f"about {format_duration(expected.cost_s)}, within a factor of {expected.factor:.1f}",
         )
         gather = gather_labels([repeated, *(each.output for each in jobs)])
         gather.name = "merge labels"

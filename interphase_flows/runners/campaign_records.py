@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
@@ -23,6 +23,17 @@ WALLTIME_REACHED = "walltime reached"
 ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
 ANSWERS_IF_ASKED = ("transport_grid",)
 """Analyses that run only if the campaign file has the block."""
+
+
+class Progress(TypedDict):
+    """Latest progress of a campaign on this machine, as stored in ``progress.json``."""
+
+    stage: str
+    done: int
+    total: int
+    detail: str
+    jobs: int
+    at: str
 
 
 def missing_answers(state: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from interphase_flows.exceptions import CampaignFailedError, WalltimeReachedErro
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
     WALLTIME_REACHED,
+    Progress,
     missing_answers,
     now,
     register_campaign,
@@ -140,16 +141,7 @@ def _progress_writer(workspace: Workspace) -> Listener:
             n_jobs = done
         elif stage != SCF and (time.monotonic() - last >= PROGRESS_INTERVAL_S or done == total):
             last = time.monotonic()
-            write_json_atomic(
-                workspace.root / PROGRESS_FILE,
-                {
-                    "stage": stage,
-                    "done": done,
-                    "total": total,
-                    "detail": detail,
-                    "jobs": n_jobs,
-                    "at": now(),
-                },
-            )
+            progress = Progress(stage=stage, done=done, total=total, detail=detail, jobs=n_jobs, at=now())
+            write_json_atomic(workspace.root / PROGRESS_FILE, progress)
 
     return write

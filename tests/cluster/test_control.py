@@ -301,17 +301,17 @@ def test_the_commands_say_what_they_did(settings, tmp_path):
     assert status["pace"]["basis"] == "the campaign is paused"
     told = interphase("status", "typed").stdout
     assert "typed: paused, started" in told
-    assert "go on with: interphase resume typed" in told
-    assert "next decision of the loop: unknown (the campaign is paused)" in told
-    assert "jobs start again; it was paused since" in interphase("resume", "typed").stdout
+    assert "continue with: interphase resume typed" in told
+    assert "next decision of the active-learning loop: unknown (the campaign is paused)" in told
+    assert "released; it was paused since" in interphase("resume", "typed").stdout
     refused = interphase("resume", "typed")
     assert (refused.returncode, "needs no resume" in refused.stderr) == (2, True)
     done = interphase("cancel", "typed")
-    assert "typed: cancelled: 2 jobs will not be done, 0 are done and stay" in done.stdout
+    assert "typed: 2 jobs cancelled; 0 finished jobs are kept" in done.stdout
     watched = interphase("status", "typed", "--watch", "1")
     assert watched.returncode == 0, watched.stderr
     assert "typed: cancelled" in watched.stdout
-    assert "go on with: interphase submit FILE" in watched.stdout
+    assert "continue with: interphase submit FILE" in watched.stdout
     again = interphase("resume", "typed", "--retry-rejected", "killed")
     assert "--retry-rejected: campaign typed has jobs on the cluster" in again.stderr
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interphase_flows.commands.phase_references import FOLDER, made_references
+from interphase_flows.commands.phase_references import FOLDER, computed_references
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.phase_reference_runs import ReferenceSteps
 from interphase_flows.runtime.progress import listening
@@ -14,7 +14,7 @@ SHORT = ReferenceSteps(n_settle=2, n_frames=3, steps_between=1, n_melt=2)
 
 
 def made(phases, root, electrode="Li"):
-    return made_references(
+    return computed_references(
         phases,
         electrode=electrode,
         electrolyte="Li7P3S11",

@@ -35,7 +35,7 @@ def test_the_dry_run_needs_no_gpaw():
     answer = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
     assert answer.exit_code == 0, answer.output
     assert "by gpaw" in answer.output
-    assert "Nothing was run" in answer.output
+    assert "nothing was computed" in answer.output
     assert "pip install 'interphase-flows[gpaw]'" in answer.output
 
 

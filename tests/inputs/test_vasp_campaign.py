@@ -32,7 +32,7 @@ def test_the_dry_run_needs_no_vasp():
     answer = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
     assert answer.exit_code == 0, answer.output
     assert "by vasp" in answer.output
-    assert "Nothing was run" in answer.output
+    assert "nothing was computed" in answer.output
 
 
 def test_the_scale_is_the_published_studys(campaign):

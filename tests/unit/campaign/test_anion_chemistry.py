@@ -1,4 +1,4 @@
-"""Bonds of molecular anions follow from what elements do."""
+"""Molecular anions of an electrolyte: elements and bond lengths."""
 
 import pytest
 from ase import Atoms
@@ -17,39 +17,39 @@ from interphase_flows.structures.anions import (
 from interphase_flows.structures.crystals.library import load_phase
 
 
-def test_those_of_thiophosphates_are_the_gaps_after_their_first_shells() -> None:
+def test_bonds_of_thiophosphates_end_behind_the_first_shell() -> None:
     assert anion_bonds_angstrom(["Li", "P", "S"]) == pytest.approx({("P", "S"): 2.45, ("P", "P"): 2.6})
     assert molecular_bonds_angstrom(["S"]) == pytest.approx({("S", "S"): 2.3})
 
 
-def test_metals_are_cations_whatever_their_electronegativity() -> None:
+def test_metals_are_never_centres_of_anions() -> None:
     assert [s for s in ("Li", "Na", "Mg", "Al", "Zr", "La", "Fe", "Cu", "Au", "He") if is_centre(s)] == []
     assert all(is_centre(s) for s in ("B", "Si", "Ge", "P", "As", "Sn", "Sb"))
 
 
-def test_a_metal_has_no_anions() -> None:
+def test_metal_has_no_anions() -> None:
     lithium = bulk("Li", "bcc", a=3.5, cubic=True)
     assert len(set(anion_labels(lithium))) == 2
     assert not anion_formulas(lithium)
 
 
 @pytest.mark.parametrize("name", ["SiH4", "PH3", "BF3"])
-def test_other_molecules_are_one_group(name: str) -> None:
-    """A centre with its ligands, of lengths from another table than the radii."""
+def test_molecules_are_one_connected_anion(name: str) -> None:
+    """Bond lengths of these molecules are not from the table of radii."""
     atoms: Atoms = molecule(name, vacuum=4.0, pbc=True)
     assert len(set(anion_labels(atoms))) == 1
 
 
-def test_what_is_counted_is_the_electrolytes_or_what_the_file_says() -> None:
+def test_chemistry_follows_from_the_electrolyte_unless_the_file_sets_it() -> None:
     found = anion_chemistry(AnalysisSpec(), load_phase("Li7P3S11"))
     assert (found.anion_centres, found.ligands) == ({"P"}, {"S"})
     assert found.centre_ligand_angstrom == pytest.approx(2.6)
     assert found.centre_centre_angstrom == pytest.approx(2.6)
     assert found.ligand_ligand_angstrom == pytest.approx(2.4)
-    asked = AnalysisSpec(ligand_elements=["O"], centre_ligand_cutoff_angstrom=1.9)
-    assert anion_chemistry(asked, load_phase("Li7P3S11")).labels[0] == "PO4"
+    spec = AnalysisSpec(ligand_elements=["O"], centre_ligand_cutoff_angstrom=1.9)
+    assert anion_chemistry(spec, load_phase("Li7P3S11")).labels[0] == "PO4"
 
 
-def test_an_electrolyte_without_molecules_says_what_to_name() -> None:
+def test_electrolyte_without_molecular_anions_is_rejected_with_a_hint() -> None:
     with pytest.raises(AnalysisError, match=r"LiCl has no molecular anions.*analysis\.anion_centre_elements"):
         anion_chemistry(AnalysisSpec(), bulk("LiCl", "rocksalt", a=5.13))

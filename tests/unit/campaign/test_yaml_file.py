@@ -1,4 +1,4 @@
-"""Every mistake of a file is told at once, with its line, what is wrong and what is allowed."""
+"""Reader of YAML files, which reports all mistakes at once with their lines."""
 
 from typing import Annotated, Literal
 
@@ -47,17 +47,16 @@ class Campaign(Strict):
     table: dict[str, Item] = {}
 
 
-def told(tmp_path, text):
-    """Lines of the error, without the path."""
+def error_lines(tmp_path, text):
+    """Return the lines of the error, without the path."""
     path = tmp_path / "campaign.yaml"
     path.write_text(text)
-    with pytest.raises(CampaignFileError) as refusal:
+    with pytest.raises(CampaignFileError) as caught:
         load_yaml_model(path, Campaign)
-    return [line.removeprefix(str(path)) for line in str(refusal.value).splitlines()]
+    return [line.removeprefix(str(path)) for line in str(caught.value).splitlines()]
 
 
-def test_a_good_file_is_a_model(tmp_path):
-    """With nested models, lists and unions."""
+def test_valid_file_is_read_into_a_model(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(
         "# comment\nname: x\ndynamics: {n_steps: 2, temperature_K: 3e2, items: [{k: 1}]}\n"
@@ -68,9 +67,8 @@ def test_a_good_file_is_a_model(tmp_path):
     assert campaign.method == Gpaw(type="gpaw", ecut_eV=300)
 
 
-def test_all_mistakes_at_once(tmp_path):
-    """In the order of the file."""
-    lines = told(
+def test_all_mistakes_are_reported_at_once_with_lines(tmp_path):
+    lines = error_lines(
         tmp_path,
         "name: x\n"
         "dynamics:\n"
@@ -88,22 +86,21 @@ def test_all_mistakes_at_once(tmp_path):
     assert lines == [
         ": 9 mistakes; nothing was started",
         ":2: dynamics.temperature_K: missing; add it (in K)",
-        ":3: dynamics.n_steps: given -3 (whole number); must be greater than 0 (steps of a segment)",
+        ":3: dynamics.n_steps: given -3 (integer); must be greater than 0 (steps of a segment)",
         ":4: dynamics.tempreture_K: unknown key; did you mean 'temperature_K'? "
         "allowed keys: items, n_steps, temperature_K",
         ":7: dynamics.items.1.k: given 'foo' (text); must be a valid integer, "
         "unable to parse string as an integer",
         ":8: dynamics.items.1.kk: unknown key; did you mean 'k'? allowed keys: k",
         ":9: method: 'type' = 'vsp' is unknown; allowed: 'vasp', 'gpaw'",
-        ":10: name: given twice, first in line 1; keep one",
+        ":10: name: given twice, first on line 1; keep one",
         ":12: table.row.k: missing; add it",
         ":12: table.row.l: unknown key; allowed keys: k",
     ]
 
 
-def test_keys_of_a_union_are_those_of_its_member(tmp_path):
-    """The tag that pydantic adds is not in the file, and not in the message."""
-    lines = told(
+def test_allowed_keys_of_a_union_are_those_of_the_selected_member(tmp_path):
+    lines = error_lines(
         tmp_path,
         "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nmethod:\n  type: gpaw\n  encut_eV: 3\n",
     )
@@ -114,7 +111,7 @@ def test_keys_of_a_union_are_those_of_its_member(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dynamics", "words"),
+    ("dynamics", "message"),
     [
         (
             "{n_steps: 2, temperature_K: hot}",
@@ -128,28 +125,26 @@ def test_keys_of_a_union_are_those_of_its_member(tmp_path):
         ("{n_steps: 2, temperature_K: {a: 1}}", "given a mapping; must be a valid number"),
     ],
 )
-def test_types_and_ranges(tmp_path, dynamics, words):
-    """What was given, what is wanted, its unit."""
-    lines = told(tmp_path, f"name: x\ndynamics: {dynamics}\n")
-    assert words in lines[1]
+def test_wrong_types_and_ranges_are_reported_with_value_and_unit(tmp_path, dynamics, message):
+    lines = error_lines(tmp_path, f"name: x\ndynamics: {dynamics}\n")
+    assert message in lines[1]
 
 
-def test_a_union_of_simple_types_names_the_key(tmp_path):
-    """Each member says what it wants."""
-    lines = told(tmp_path, "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nseed: [1]\n")
+def test_mistake_in_a_union_of_simple_types_names_the_key(tmp_path):
+    lines = error_lines(tmp_path, "name: x\ndynamics: {n_steps: 2, temperature_K: 1}\nseed: [1]\n")
     assert all(line.startswith(":3: seed: given a list of 1; must be") for line in lines[1:])
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", ":1: the file is empty"),
         ("# only this\n", ":1: the file is empty"),
-        ("- a\n", ":1: the file holds a list; it must hold `key: value` lines"),
-        ("text\n", ":1: the file holds a single value, 'text'"),
+        ("- a\n", ":1: the file contains a list; it must contain `key: value` lines"),
+        ("text\n", ":1: the file contains a single value, 'text'"),
         (
             "name:\n\tx: 1\n",
-            ":2: not YAML: found character '\\t' that cannot start any token; indent with spaces",
+            ":2: not YAML: found character '\\t' that cannot start any token. Hint: indent with spaces",
         ),
         ("name: [1,\nb: 2\n", ":3: not YAML"),
         ("name: x\n  b: 2\n", ":2: not YAML: mapping values are not allowed here"),
@@ -157,16 +152,15 @@ def test_a_union_of_simple_types_names_the_key(tmp_path):
         ("name: !!python/object:os.system x\n", ":1: not YAML"),
     ],
 )
-def test_what_is_no_mapping_is_told_with_its_line(tmp_path, text, words):
-    """Tabs, brackets, indentation, empty files, and nothing is ever executed."""
-    assert words in "\n".join(told(tmp_path, text))
+def test_invalid_yaml_is_reported_with_its_line(tmp_path, text, message):
+    """No Python object is ever constructed."""
+    assert message in "\n".join(error_lines(tmp_path, text))
 
 
-def test_a_missing_file_is_told_with_its_neighbours(tmp_path):
-    """And a folder, and bytes that are no text."""
+def test_missing_or_unreadable_file_is_reported(tmp_path):
     (tmp_path / "one.yaml").touch()
     with pytest.raises(
-        CampaignFileError, match=r"two\.yaml: no such file; in that folder there are: one\.yaml"
+        CampaignFileError, match=r"two\.yaml: no such file\. Hint: files in this folder: one\.yaml"
     ):
         load_yaml_model(tmp_path / "two.yaml", Campaign)
     with pytest.raises(CampaignFileError, match="cannot be read as text"):
@@ -176,8 +170,7 @@ def test_a_missing_file_is_told_with_its_neighbours(tmp_path):
         load_yaml_model(tmp_path / "one.yaml", Campaign)
 
 
-def test_merged_blocks_count(tmp_path):
-    """YAML's anchors and merges work."""
+def test_yaml_anchors_and_merges_are_supported(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(
         "name: x\ntable:\n  a: &a {k: 1}\n  b: {<<: *a}\ndynamics: {n_steps: 2, temperature_K: 1}\n"

@@ -1,4 +1,4 @@
-"""The command line: what is wrong is a sentence on stderr and exit code 2, and nothing is half written."""
+"""The command line: errors are one message on stderr with exit code 2, and leave no partial files."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ with CampaignLock(sys.argv[1]):
 
 @pytest.fixture
 def interphase(monkeypatch, capfd, tmp_path, tmp_path_factory):
-    """Run the command as the console script does, in an empty folder; exit code, stdout, stderr."""
+    """Run the command in an empty folder as the console script does; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("INTERPHASE_")]:
         monkeypatch.delenv(name)
@@ -46,13 +46,13 @@ def interphase(monkeypatch, capfd, tmp_path, tmp_path_factory):
 
 
 def written() -> set[str]:
-    """Everything in the folder."""
+    """Return all paths below the working directory."""
     return {str(path) for path in Path().rglob("*")}
 
 
-def refused(answer: tuple[int, str, str], *parts: str) -> None:
-    """Exit code 2, one message with all parts, no traceback."""
-    code, _, err = answer
+def assert_rejected(result: tuple[int, str, str], *parts: str) -> None:
+    """Check for exit code 2 and a message with all parts, without traceback."""
+    code, _, err = result
     assert code == 2, err
     assert "Traceback" not in err
     for part in parts:
@@ -64,28 +64,25 @@ def crystal(**changes) -> Atoms:
     return Atoms(**fields | changes, pbc=True)
 
 
-def test_version_and_help_answer(interphase):
-    """Without an argument there is help too."""
+def test_version_and_help_are_printed(interphase):
     assert interphase("--version")[:2] == (0, interphase_flows.__version__ + "\n")
     assert "resume" in interphase("--help")[1]
 
 
-def test_init_writes_what_can_be_run_and_refuses_to_overwrite(interphase):
-    """A file that was edited is never lost; force is a word of its own."""
+def test_init_writes_a_valid_campaign_and_overwrites_only_with_force(interphase):
     assert interphase("init")[0] == 0
     Path("campaign.yaml").write_text("name: precious\n")
-    refused(interphase("init"), "already there", "--force")
+    assert_rejected(interphase("init"), "the file exists", "--force")
     assert Path("campaign.yaml").read_text() == "name: precious\n"
     assert interphase("init", "--force")[0] == 0
     assert interphase("run", "campaign.yaml", "--dry-run")[0] == 0
 
 
-def test_a_dry_run_prints_the_plan_and_leaves_nothing(interphase):
-    """Stages, a cost, and no folder."""
+def test_dry_run_prints_the_plan_and_writes_no_file(interphase):
     Path("c.yaml").write_text("name: unit\n")
     code, out, _ = interphase("run", "c.yaml", "--dry-run")
     assert code == 0
-    for part in ("training", "exploration", "production", "in all, at most", "Nothing was run"):
+    for part in ("training", "exploration", "production", "total, at most", "nothing was computed"):
         assert part in out
     assert written() == {"c.yaml"}
 
@@ -106,10 +103,9 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(interphase):
     ],
 )
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_a_bad_campaign_file_is_refused_with_its_line(interphase, text, parts, options):
-    """Unknown key, wrong type, out of range, missing, twice, unknown phase, no YAML: before anything starts."""
+def test_invalid_campaign_file_is_rejected_with_its_line(interphase, text, parts, options):
     Path("c.yaml").write_text(text)
-    refused(interphase("run", "c.yaml", *options), *parts)
+    assert_rejected(interphase("run", "c.yaml", *options), *parts)
     assert written() == {"c.yaml"}
 
 
@@ -124,28 +120,25 @@ def test_a_bad_campaign_file_is_refused_with_its_line(interphase, text, parts, o
         ("heavy.extxyz", crystal(symbols="Li2Cf"), "Cf"),
     ],
 )
-def test_a_bad_structure_is_refused_by_file_and_reason(interphase, file, atoms, part):
-    """Missing, empty, without atoms, without a cell, overlapping, of an element the method does not know."""
+def test_invalid_structure_is_rejected_with_file_and_reason(interphase, file, atoms, part):
     if isinstance(atoms, Atoms):
         atoms.write(file, format="extxyz")
     elif atoms is not None:
         Path(file).write_text(atoms)
     Path("c.yaml").write_text(CAMPAIGN.format(file=file))
     before = written()
-    refused(interphase("run", "c.yaml"), "mine", part)
+    assert_rejected(interphase("run", "c.yaml"), "mine", part)
     assert written() == before
 
 
-def test_a_good_structure_file_is_found_from_the_campaigns_folder(interphase):
-    """A relative path means the same from everywhere."""
+def test_structure_files_are_relative_to_the_campaign_file(interphase):
     Path("there/cells").mkdir(parents=True)
     crystal().write("there/cells/mine.extxyz")
     Path("there/c.yaml").write_text(CAMPAIGN.format(file="cells/mine.extxyz"))
     assert interphase("run", "there/c.yaml", "--dry-run")[0] == 0
 
 
-def test_a_second_process_on_the_same_campaign_is_refused_in_words(interphase, tmp_path):
-    """It learns who holds it; the holder's folder is left as it is."""
+def test_second_process_on_a_campaign_is_rejected_with_the_lock_holder(interphase, tmp_path):
     Path("c.yaml").write_text("name: unit\n")
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "runs" / "unit")],
@@ -156,51 +149,45 @@ def test_a_second_process_on_the_same_campaign_is_refused_in_words(interphase, t
     try:
         assert holder.stdout.readline() == "held\n"
         before = written()
-        refused(interphase("run", "c.yaml"), f"process {holder.pid}", "Wait for it")
+        assert_rejected(interphase("run", "c.yaml"), f"process {holder.pid}", "Wait for it")
         assert written() == before
     finally:
         holder.communicate("")
 
 
 @pytest.mark.parametrize("command", ["status", "resume", "report"])
-def test_nothing_there_is_said_and_nothing_made(interphase, command):
-    """With a name and without."""
-    refused(interphase(command), "there is no campaign", "--root")
-    refused(interphase(command, "unit"), "no such campaign")
-    refused(interphase("query", "labels"), "there is no campaign")
-    refused(interphase("export", "dataset", "d.extxyz"), "there is no campaign")
+def test_missing_campaign_is_an_error_and_creates_no_file(interphase, command):
+    assert_rejected(interphase(command), "there is no campaign", "--root")
+    assert_rejected(interphase(command, "unit"), "no such campaign")
+    assert_rejected(interphase("query", "labels"), "there is no campaign")
+    assert_rejected(interphase("export", "dataset", "d.extxyz"), "there is no campaign")
     assert written() == set()
 
 
-def test_a_folder_without_a_campaign_is_no_campaign(interphase):
-    """An empty folder of that name is told apart from a campaign."""
+def test_folder_without_a_ledger_is_not_a_campaign(interphase):
     Path("runs/unit").mkdir(parents=True)
-    refused(interphase("status", "unit"), "unit")
+    assert_rejected(interphase("status", "unit"), "unit")
     assert written() == {"runs", "runs/unit"}
 
 
-def test_a_name_that_is_a_path_is_refused(interphase):
-    """Nothing is read or written outside the root."""
-    refused(interphase("status", "../../etc"), "campaign name")
+def test_path_as_campaign_name_is_rejected(interphase):
+    assert_rejected(interphase("status", "../../etc"), "campaign name")
 
 
-def test_wrong_settings_are_refused_by_key(interphase):
-    """The settings file is named."""
+def test_invalid_settings_are_rejected_with_file_and_key(interphase):
     Path("interphase.yaml").write_text("n_threds: 2\n")
     Path("c.yaml").write_text("name: unit\n")
-    refused(interphase("run", "c.yaml"), "interphase.yaml", "n_threds", "n_threads")
+    assert_rejected(interphase("run", "c.yaml"), "interphase.yaml", "n_threds", "n_threads")
     assert written() == {"interphase.yaml", "c.yaml"}
 
 
-def test_an_unknown_command_or_option_is_code_two(interphase):
-    """As every command line does."""
+def test_unknown_command_or_option_exits_with_code_2(interphase):
     assert interphase("runn")[0] == 2
     assert interphase("run")[0] == 2
     assert interphase("status", "--colour")[0] == 2
 
 
-def test_ctrl_c_says_that_nothing_is_lost(interphase, monkeypatch):
-    """Exit code 130, as a shell expects, and the command that goes on."""
+def test_ctrl_c_exits_with_code_130_and_the_resume_command(interphase, monkeypatch):
 
     def pressed(*_, **__):
         raise KeyboardInterrupt
@@ -209,18 +196,18 @@ def test_ctrl_c_says_that_nothing_is_lost(interphase, monkeypatch):
     Path("c.yaml").write_text("name: unit\n")
     code, _, err = interphase("run", "c.yaml")
     assert code == 130
-    assert "nothing is lost" in err
+    assert "no finished work is lost" in err
     assert "interphase resume" in err
 
 
-def test_asking_for_the_status_loads_no_network(tmp_path):
-    """A question is answered in a second: torch, NequIP, CHGNet and jobflow stay where they are."""
+def test_status_imports_no_heavy_package(tmp_path):
+    """Status must respond within a second."""
     code = (
         "import sys; from interphase_flows import cli; sys.argv = ['interphase', 'status', 'unit', '--root', '.']\n"
         "try: cli.main()\nexcept SystemExit as e: print(e.code)\n"
         "print([m for m in ('torch', 'nequip', 'chgnet', 'jobflow', 'matplotlib') if m in sys.modules])"
     )
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert answer.stdout.splitlines() == ["2", "[]"]
+    assert result.stdout.splitlines() == ["2", "[]"]

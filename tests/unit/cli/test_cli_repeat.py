@@ -1,4 +1,4 @@
-"""Commands that look again and again."""
+"""Repetition of cluster commands (`--every`)."""
 
 import pytest
 
@@ -6,38 +6,36 @@ from interphase_flows.cli.cluster import repeat
 from interphase_flows.exceptions import StorageError
 
 
-def looks(*answers):
-    """What a look answers, one after the other; an error is raised."""
-    left = list(answers)
+def sequence(*results):
+    """Return a function that returns or raises the results in turn, and the list of the remaining ones."""
+    remaining = list(results)
 
-    def look():
-        answer = left.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def run_once():
+        result = remaining.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    return look, left
-
-
-def test_it_looks_until_there_is_nothing_to_look_after():
-    """Or once."""
-    look, left = looks(True, True, False, True)
-    repeat(look, 0.0)
-    assert left == [True]
-    repeat(look, None)
-    assert left == []
+    return run_once, remaining
 
 
-def test_a_database_that_is_away_for_a_while_is_told_and_asked_again(capsys):
-    """A daemon does not end with it."""
-    look, left = looks(True, StorageError("no server answers"), False)
-    repeat(look, 0.0)
-    assert left == []
-    assert "no server answers; looking again in 0 s" in capsys.readouterr().err
+def test_command_repeats_until_no_job_is_open():
+    run_once, remaining = sequence(True, True, False, True)
+    repeat(run_once, 0.0)
+    assert remaining == [True]
+    repeat(run_once, None)
+    assert remaining == []
 
 
-def test_a_first_look_that_fails_is_a_mistake_in_the_settings():
-    """Rather than a message every minute for ever."""
-    look, _ = looks(StorageError("no server answers"), True)
+def test_unreachable_database_is_reported_and_retried(capsys):
+    run_once, remaining = sequence(True, StorageError("no server answers"), False)
+    repeat(run_once, 0.0)
+    assert remaining == []
+    assert "no server answers; retrying in 0 s" in capsys.readouterr().err
+
+
+def test_error_of_the_first_call_is_raised():
+    """It is a mistake in the settings, which repeating does not fix."""
+    run_once, _ = sequence(StorageError("no server answers"), True)
     with pytest.raises(StorageError):
-        repeat(look, 0.0)
+        repeat(run_once, 0.0)

@@ -1,4 +1,4 @@
-"""A status that is shown again and again."""
+"""The command `status`, printed once or refreshed (`--watch`)."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from interphase_flows.cli import app
 from interphase_flows.cli import status as command
-from interphase_flows.cli.status import WATCH_INTERVAL_S, told_status, watch_status
+from interphase_flows.cli.status import WATCH_INTERVAL_S, status_parts, watch_status
 from interphase_flows.commands.status import CampaignStatus
 from interphase_flows.costs.throughput import Pace
 from interphase_flows.exceptions import StorageError
@@ -41,7 +41,7 @@ RUNNING = CampaignStatus(
     documents={"labels": 5},
     labels_rejected=0,
     labels_rejected_by_reason={},
-    labels_to_come=None,
+    remaining_labels=None,
     pace=Pace(12.0, 12, 1.0, 6, 1800.0, "6 labels open at 12 per hour"),
     missing=[],
     failures=1,
@@ -51,30 +51,28 @@ RUNNING = CampaignStatus(
 )
 
 
-def looks(*answers):
-    """What a look answers, one after the other; an error is raised."""
-    left = list(answers)
+def sequence(*results):
+    """Return a function that returns or raises the results in turn, and the list of the remaining ones."""
+    remaining = list(results)
 
-    def look():
-        answer = left.pop(0)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+    def read_status():
+        result = remaining.pop(0)
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
-    return look, left
+    return read_status, remaining
 
 
-def test_a_watch_ends_by_itself_when_the_campaign_has_ended(capsys):
-    """Having shown its end."""
+def test_watch_ends_when_the_campaign_has_ended(capsys):
     finished = replace(RUNNING, status="finished", cluster=None, pace=None)
-    look, left = looks(RUNNING, finished, RUNNING)
-    watch_status(look, 0.0)
-    assert left == [RUNNING]
+    read_status, remaining = sequence(RUNNING, finished, RUNNING)
+    watch_status(read_status, 0.0)
+    assert remaining == [RUNNING]
     assert "unit: finished" in capsys.readouterr().out
 
 
-def test_a_paused_campaign_has_not_ended_and_a_failed_one_whose_jobs_still_run_has_not():
-    """A person may let it go on; what runs may still be something to see."""
+def test_paused_campaign_and_failed_campaign_with_running_jobs_have_not_ended():
     hold = Hold("paused", "2026-01-01")
     assert not replace(RUNNING, status="paused", cluster=replace(CLUSTER, hold=hold)).has_ended
     assert not replace(RUNNING, status="cancelled").has_ended
@@ -86,33 +84,32 @@ def test_a_paused_campaign_has_not_ended_and_a_failed_one_whose_jobs_still_run_h
     assert not replace(RUNNING, status="failed", cluster=tried_again).has_ended
 
 
-def test_a_watch_outlives_a_database_that_is_away_and_ends_by_ctrl_c(capsys):
-    """The reason is told beside the last status; Ctrl-C is how a watch ends."""
-    look, left = looks(RUNNING, StorageError("no server answers"), RUNNING, KeyboardInterrupt())
-    watch_status(look, 0.0)
-    assert left == []
-    assert "no server answers; looking again in 0 s" in capsys.readouterr().out
+def test_watch_survives_an_unreachable_database_and_ends_by_ctrl_c(capsys):
+    read_status, remaining = sequence(
+        RUNNING, StorageError("no server answers"), RUNNING, KeyboardInterrupt()
+    )
+    watch_status(read_status, 0.0)
+    assert remaining == []
+    assert "no server answers; retrying in 0 s" in capsys.readouterr().out
 
 
-def test_a_first_look_that_fails_is_an_error():
-    """Of the settings, or the name."""
-    look, _ = looks(StorageError("no such campaign"))
+def test_error_of_the_first_status_is_raised():
+    read_status, _ = sequence(StorageError("no such campaign"))
     with pytest.raises(StorageError):
-        watch_status(look, 0.0)
+        watch_status(read_status, 0.0)
 
 
-def test_what_is_told_of_a_cluster(capsys):
-    """Kinds, the iteration at hand, Slurm's reasons, what needs a person, and the pace."""
-    told = "\n".join(part for part in told_status(RUNNING) if isinstance(part, str))
-    for words in (
+def test_status_of_a_cluster_lists_jobs_reasons_hints_and_pace(capsys):
+    lines = "\n".join(part for part in status_parts(RUNNING) if isinstance(part, str))
+    for part in (
         "of these in iteration 1: dft 2 running",
         "relax Li (job 8, dft): OUT_OF_MEMORY: given up; 2 jobs wait for it; raise memory_gb",
         "allocations in Slurm's queue: 1 pending (Priority)",
         "pace: 12 labels per hour (12 in the last 60 min)",
-        "next decision of the loop: in about 30 min (6 labels open at 12 per hour)",
+        "next decision of the active-learning loop: in about 30 min (6 labels open at 12 per hour)",
     ):
-        assert words in told
-    jobs, lost = (part for part in told_status(RUNNING) if not isinstance(part, str))
+        assert part in lines
+    jobs, lost = (part for part in status_parts(RUNNING) if not isinstance(part, str))
     assert [column.header for column in jobs.columns] == [
         "jobs", "waiting", "ready", "running", "done", "failed"
     ]  # fmt: skip
@@ -121,7 +118,7 @@ def test_what_is_told_of_a_cluster(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "name", "every_s"),
+    ("arguments", "name", "every_s"),
     [
         (["--watch"], None, WATCH_INTERVAL_S),
         (["unit", "--watch"], "unit", WATCH_INTERVAL_S),
@@ -131,28 +128,26 @@ def test_what_is_told_of_a_cluster(capsys):
         (["--watch=4"], None, 4.0),
     ],
 )
-def test_a_watch_may_stand_without_its_seconds(monkeypatch, words, name, every_s):
-    """Whatever stands after it."""
-    seen = []
+def test_interval_of_watch_is_optional(monkeypatch, arguments, name, every_s):
+    received = []
     monkeypatch.setattr(command, "named", lambda name, root: (None, name))
-    monkeypatch.setattr(command, "watch_status", lambda look, every_s: seen.append(every_s))
+    monkeypatch.setattr(command, "watch_status", lambda read_status, every_s: received.append(every_s))
     monkeypatch.setattr(
-        "interphase_flows.commands.status.campaign_status", lambda settings, name: seen.append(name)
+        "interphase_flows.commands.status.campaign_status", lambda settings, name: received.append(name)
     )
-    result = CliRunner().invoke(app, ["status", *words])
+    result = CliRunner().invoke(app, ["status", *arguments])
     assert result.exit_code == 0, result.output
-    assert seen == [every_s]
+    assert received == [every_s]
 
 
-def test_a_watch_is_for_a_person_and_json_for_a_script(monkeypatch):
-    """Both at a time are refused in words."""
+def test_watch_and_json_exclude_each_other(monkeypatch):
     monkeypatch.setattr(command, "named", lambda name, root: (None, name))
     result = CliRunner().invoke(app, ["status", "--watch", "--json"])
     assert "leave out --watch" in str(result.exception)
 
 
-def test_a_watch_asks_no_more_often_than_once_a_second():
-    """Slurm's controller is everybody's."""
+def test_interval_of_watch_is_at_least_one_second():
+    """Slurm's controller is a shared resource."""
     result = CliRunner().invoke(app, ["status", "--watch", "0.1"])
     assert result.exit_code == 2
     assert "greater than or equal to 1" in result.output

@@ -1,4 +1,4 @@
-"""The Materials Project, behind a local server that answers in the shape of its documented endpoint."""
+"""Downloads from the Materials Project, replaced by a local server with its documented endpoint."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Project(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
-    def log_message(self, *words: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         pass
 
 
@@ -61,11 +61,10 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MP_API_KEY", KEY)
 
 
-def test_a_crystal_is_written_with_its_source_and_licence(endpoint: str, key: None, tmp_path: Path) -> None:
-    """It is read back like any other structure file."""
+def test_cif_contains_source_and_licence_but_no_key(endpoint: str, key: None, tmp_path: Path) -> None:
     target = tmp_path / "Li2S.cif"
-    told = fetch_crystal(KNOWN, target, endpoint)
-    assert told["formula_pretty"] == "Li2S"
+    material = fetch_crystal(KNOWN, target, endpoint)
+    assert material["formula_pretty"] == "Li2S"
     text = target.read_text()
     assert f"Materials Project, {KNOWN}" in text
     assert "CC BY 4.0" in text
@@ -77,36 +76,34 @@ def test_a_crystal_is_written_with_its_source_and_licence(endpoint: str, key: No
     np.testing.assert_allclose(difference - np.rint(difference), 0.0, atol=1e-8)
 
 
-def test_a_wrong_key_is_told_without_the_key(
-    endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_rejected_key_is_not_printed(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wrong = "f" * 32
     monkeypatch.setenv("MP_API_KEY", wrong)
-    with pytest.raises(SettingsError, match=r"refuses this key \(401\).*MP_API_KEY") as caught:
+    with pytest.raises(SettingsError, match=r"rejected this key \(401\).*MP_API_KEY") as caught:
         fetch_crystal(KNOWN, tmp_path / "a.cif", endpoint)
     assert wrong not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("material_id", "told"),
-    [("mp-999999", "no such material"), (BROKEN, "no structure that can be read"), (BUSY, "status 503")],
+    ("material_id", "message"),
+    [("mp-999999", "no such material"), (BROKEN, "no valid structure"), (BUSY, "status 503")],
 )
-def test_what_the_project_does_not_have_is_told_by_its_id(
-    endpoint: str, key: None, tmp_path: Path, material_id: str, told: str
+def test_missing_material_or_invalid_response_names_the_identifier(
+    endpoint: str, key: None, tmp_path: Path, material_id: str, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         fetch_crystal(material_id, tmp_path / "a.cif", endpoint)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_network_the_way_round_is_told(key: None, tmp_path: Path) -> None:
-    """Port 9 of this machine answers nothing."""
+def test_network_error_hints_at_structure_files(key: None, tmp_path: Path) -> None:
+    """Port 9 of this machine is closed."""
     with pytest.raises(InputError, match=r"check the network.*structure_files"):
         fetch_crystal(KNOWN, tmp_path / "a.cif", "http://127.0.0.1:9/")
 
 
-def test_without_a_key_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_or_malformed_key_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import pymatgen.core
 
     monkeypatch.delenv("MP_API_KEY", raising=False)
@@ -121,13 +118,13 @@ def test_without_a_key_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
     assert "tooshort" not in str(caught.value)
 
 
-def test_names_are_judged_before_anything_is_asked(tmp_path: Path) -> None:
+def test_identifier_and_file_name_are_checked_before_the_request(tmp_path: Path) -> None:
     (tmp_path / "there.cif").touch()
-    for material_id, name, told in [
-        ("1153", "a.cif", "ids look like"),
+    for material_id, name, message in [
+        ("1153", "a.cif", "identifiers look like"),
         (KNOWN, "POSCAR", r"ends in \.cif"),
-        (KNOWN, "there.cif", "there already"),
+        (KNOWN, "there.cif", "exists"),
         (KNOWN, "no/a.cif", "no such folder"),
     ]:
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             fetch_crystal(material_id, tmp_path / name)

@@ -1,4 +1,4 @@
-"""Labels that never train can be found, looked into and tried again; what is left to label is told."""
+"""Rejected and excluded labels: queries, files and retries; remaining labels of a campaign."""
 
 import csv
 import io
@@ -10,14 +10,14 @@ from typer.testing import CliRunner
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli import app
 from interphase_flows.commands.queries import (
-    Question,
-    count_in_campaign,
+    DocumentQuery,
+    count_documents,
+    extract_label_files,
     query_campaign,
-    take_out_label_files,
 )
 from interphase_flows.commands.rejections import RETRIED, retry_rejected
 from interphase_flows.commands.status import campaign_status
-from interphase_flows.costs.budget import known_label_costs, labels_to_come
+from interphase_flows.costs.budget import known_label_costs, remaining_labels
 from interphase_flows.exceptions import InputError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.schemas.label import LabelDoc
@@ -33,7 +33,7 @@ NUMBERS = {
 
 
 def label(key: str, reason: str | None = None, **fields) -> LabelDoc:
-    told = {"status": "rejected", "reason": reason, "explanation": f"numbers of {reason}"}
+    rejection = {"status": "rejected", "reason": reason, "explanation": f"numbers of {reason}"}
     return LabelDoc(
         key=key,
         structure_key=f"structure of {key}",
@@ -45,7 +45,7 @@ def label(key: str, reason: str | None = None, **fields) -> LabelDoc:
         positions=[[0.0, 0, 0], [2.4, 0, 0]],
         **(
             {"formula": "LiS", "origin": "interface/1"}
-            | (told if reason else NUMBERS | {"status": "accepted"})
+            | (rejection if reason else NUMBERS | {"status": "accepted"})
             | fields
         ),
     )
@@ -53,7 +53,7 @@ def label(key: str, reason: str | None = None, **fields) -> LabelDoc:
 
 @pytest.fixture
 def quarantined(started, tmp_path):
-    """A good label, one left out by its data set, three that were refused, and one computed again."""
+    """An accepted label, one excluded by its data set, three rejected ones, and one recomputed successfully."""
     log, text = tmp_path / "gpaw.txt", tmp_path / "input.json"
     log.write_text("iter: 60 not converged")
     text.write_text("{}")
@@ -64,22 +64,24 @@ def quarantined(started, tmp_path):
         label("slow", "scf_not_converged", files=files, origin="amorphous x=0.53/101"),
         label("large", "out_of_memory"),
         label("again", "duplicate"),
-        label("mended"),
+        label("recomputed"),
     ):
         started.ledger.put("labels", document.key, document)
     started.ledger.record_failure("labels", "far", "energy_window", {"explanation": "9 eV/atom off"})
-    started.ledger.record_failure("labels", "mended", RETRIED, {"invalidated": {}})
+    started.ledger.record_failure("labels", "recomputed", RETRIED, {"invalidated": {}})
     started.close()
     return started
 
 
-def ask(settings, *filters, output="json", fields=None, rejected=True):
-    return query_campaign(settings, "unit", Question("labels", filters, rejected=rejected), fields, output)
+def rejected_labels(settings, *filters, output="json", fields=None, rejected=True):
+    return query_campaign(
+        settings, "unit", DocumentQuery("labels", filters, rejected=rejected), fields, output
+    )
 
 
-def test_what_never_trains_is_found_with_its_reason_and_explanation(settings, quarantined):
-    """Those that failed a gate, and those that a data set left out; not what was mended since."""
-    found = {row["key"]: row for row in json.loads(ask(settings))}
+def test_query_rejected_returns_rejected_and_excluded_labels_with_reasons(settings, quarantined):
+    """Labels that were recomputed successfully are not among them."""
+    found = {row["key"]: row for row in json.loads(rejected_labels(settings))}
     assert {key: row["reason"] for key, row in found.items()} == {
         "slow": "scf_not_converged",
         "large": "out_of_memory",
@@ -100,52 +102,49 @@ def test_what_never_trains_is_found_with_its_reason_and_explanation(settings, qu
         (["reason=max_force"], set()),
     ],
 )
-def test_a_reason_is_a_word_to_ask_by(settings, quarantined, filters, keys):
-    """Wherever it is written, in the label or in the failures."""
-    assert {row["key"] for row in json.loads(ask(settings, *filters))} == keys
-    assert count_in_campaign(settings, "unit", Question("labels", filters, rejected=True)) == len(keys)
-    assert keys or ask(settings, *filters, output="table") == "no labels match"
+def test_rejected_labels_are_filtered_by_reason(settings, quarantined, filters, keys):
+    """Reasons are stored in the labels or in the failures."""
+    assert {row["key"] for row in json.loads(rejected_labels(settings, *filters))} == keys
+    assert count_documents(settings, "unit", DocumentQuery("labels", filters, rejected=True)) == len(keys)
+    assert keys or rejected_labels(settings, *filters, output="table") == "no labels match"
 
 
-def test_the_rejected_are_sorted_and_limited_in_the_store(settings, quarantined):
-    """By what is in the label; a reason may be in the failures, and is refused."""
-    asked = Question("labels", (), ["-wall_time_s", "key"], 2, True)
-    rows = json.loads(query_campaign(settings, "unit", asked, ["key", "reason"], "json"))
+def test_rejected_labels_are_sorted_and_limited_but_not_sorted_by_reason(settings, quarantined):
+    request = DocumentQuery("labels", (), ["-wall_time_s", "key"], 2, True)
+    rows = json.loads(query_campaign(settings, "unit", request, ["key", "reason"], "json"))
     assert rows[0] == {"key": "far", "reason": "energy_window"}
     assert len(rows) == 2
     with pytest.raises(InputError, match="--rejected --sort reason"):
-        query_campaign(settings, "unit", Question("labels", (), ["reason"], 0, True), None, "json")
+        query_campaign(settings, "unit", DocumentQuery("labels", (), ["reason"], 0, True), None, "json")
 
 
-def test_the_table_of_the_rejected_has_the_whole_explanation(settings, quarantined):
-    """Reason first; other fields if they are asked for."""
-    table = ask(settings, output="table")
+def test_table_of_rejected_labels_contains_full_explanations(settings, quarantined):
+    table = rejected_labels(settings, output="table")
     assert table.split("\n")[0].split() == ["reason", "formula", "origin", "explanation", "key"]
     assert "numbers of scf_not_converged" in table
-    rows = list(csv.DictReader(io.StringIO(ask(settings, output="csv", fields=["key", "wall_time_s"]))))
+    rows = list(
+        csv.DictReader(io.StringIO(rejected_labels(settings, output="csv", fields=["key", "wall_time_s"])))
+    )
     assert list(rows[0]) == ["key", "wall_time_s"]
 
 
-def test_inputs_and_logs_are_unpacked(settings, quarantined, tmp_path):
-    """A folder for each label that has any."""
+def test_inputs_and_logs_are_extracted_to_a_folder_per_label(settings, quarantined, tmp_path):
     target = tmp_path / "logs"
-    written = take_out_label_files(settings, "unit", Question("labels", rejected=True), target)
+    written = extract_label_files(settings, "unit", DocumentQuery("labels", rejected=True), target)
     assert sorted(written) == [target / "slow" / "gpaw.txt", target / "slow" / "input.json"]
     assert (target / "slow" / "gpaw.txt").read_text() == "iter: 60 not converged"
 
 
-def test_that_there_is_nothing_to_unpack_is_said(settings, quarantined, tmp_path):
-    """Why, and for what kind it is."""
-    large = Question("labels", ["key=large"], rejected=True)
-    with pytest.raises(InputError, match="none has inputs and logs"):
-        take_out_label_files(settings, "unit", large, tmp_path / "x")
-    with pytest.raises(InputError, match="for labels, not for models"):
-        take_out_label_files(settings, "unit", Question("models"), tmp_path / "x")
+def test_extracting_from_labels_without_files_is_an_error(settings, quarantined, tmp_path):
+    large = DocumentQuery("labels", ["key=large"], rejected=True)
+    with pytest.raises(InputError, match="none of the 1 matching labels has inputs and logs"):
+        extract_label_files(settings, "unit", large, tmp_path / "x")
+    with pytest.raises(InputError, match="for labels only, not for models"):
+        extract_label_files(settings, "unit", DocumentQuery("models"), tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
-def test_rejected_labels_are_computed_again_on_request_and_that_is_on_record(settings, quarantined):
-    """Those of the reasons named are no longer in the ledger; what they were is among the failures."""
+def test_retry_rejected_removes_labels_and_records_their_failures(settings, quarantined):
     assert retry_rejected(settings, "unit", ["out_of_memory", "scf_not_converged"]) == 2
     with open_workspace(settings, "unit", read_only=True) as workspace:
         assert workspace.ledger.get("labels", "large") is None
@@ -153,25 +152,22 @@ def test_rejected_labels_are_computed_again_on_request_and_that_is_on_record(set
         failure = workspace.ledger.failure("labels", "slow")
     assert failure["reason"] == RETRIED
     assert failure["details"]["invalidated"]["reason"] == "scf_not_converged"
-    assert {row["key"] for row in json.loads(ask(settings))} == {"again", "far"}
+    assert {row["key"] for row in json.loads(rejected_labels(settings))} == {"again", "far"}
 
 
 @pytest.mark.parametrize("reason", ["duplicate", "energy_window", "overlapping_atoms"])
-def test_what_computing_cannot_change_is_not_computed_again(settings, quarantined, reason):
-    """Nothing is taken out of the ledger."""
-    with pytest.raises(InputError, match="changes nothing"):
+def test_retry_of_reasons_that_recomputing_cannot_change_is_rejected(settings, quarantined, reason):
+    with pytest.raises(InputError, match="recomputing gives the same label"):
         retry_rejected(settings, "unit", ["out_of_memory", reason])
-    assert len(json.loads(ask(settings))) == 4
+    assert len(json.loads(rejected_labels(settings))) == 4
 
 
-def test_a_reason_that_nothing_was_rejected_for_is_told_with_those_there_are(settings, quarantined):
-    """With their numbers."""
+def test_retry_of_an_unknown_reason_lists_the_existing_ones(settings, quarantined):
     with pytest.raises(InputError, match=r"max_force.*duplicate \(1\), energy_window \(1\)"):
         retry_rejected(settings, "unit", ["max_force"])
 
 
-def test_the_status_counts_rejections_by_reason(settings, quarantined):
-    """And the failures that are no rejections are not among them."""
+def test_status_counts_rejections_by_reason(settings, quarantined):
     found = campaign_status(settings, "unit")
     assert found.labels_rejected == 4
     assert found.labels_rejected_by_reason == {
@@ -192,60 +188,55 @@ def structures(started, name: str, keys: list[str]) -> None:
     started.ledger.put("structure_sets", name, document)
 
 
-def test_what_is_left_to_label_is_told_with_its_cost(settings, started):
-    """Structures that are known and not labelled, and what the budget allows beyond; fitted to labels done."""
+def test_remaining_labels_follow_from_sets_labels_and_budget(settings, started):
     campaign = Campaign(name="unit", learning={"max_iterations": 2, "labels_per_iteration": 3})
-    before = labels_to_come(started, campaign)
-    assert (before.n_chosen, before.n_fitted) == (0, 0)
+    before = remaining_labels(started, campaign)
+    assert (before.n_selected, before.n_fitted) == (0, 0)
     structures(started, "initial structures", ["a", "b", "c"])
-    known = labels_to_come(started, campaign)
+    known = remaining_labels(started, campaign)
     n_production, n_phases, per_iteration = 12, 10, 3 + 6
-    assert (known.n_chosen, known.n_at_most) == (3, 2 * per_iteration + n_production + n_phases)
+    assert (known.n_selected, known.n_further) == (3, 2 * per_iteration + n_production + n_phases)
     for key in ("a", "b"):
         started.ledger.put("labels", key, label(key, wall_time_s=100.0))
-    later = labels_to_come(started, campaign)
-    assert (later.n_chosen, later.n_at_most, later.n_fitted) == (1, known.n_at_most, 2)
+    later = remaining_labels(started, campaign)
+    assert (later.n_selected, later.n_further, later.n_fitted) == (1, known.n_further, 2)
     assert later.cost_s > known.cost_s
     structures(started, "selection", ["d"])
-    selected = labels_to_come(started, campaign)
-    assert (selected.n_chosen, selected.n_at_most) == (2, known.n_at_most - per_iteration)
+    selected = remaining_labels(started, campaign)
+    assert (selected.n_selected, selected.n_further) == (2, known.n_further - per_iteration)
 
 
-def test_the_budget_of_labels_ends_what_may_come(settings, started):
-    """Two labels are left of it."""
+def test_label_budget_limits_the_remaining_labels(settings, started):
     campaign = Campaign(name="unit", learning={"max_labels": 5})
     structures(started, "initial structures", ["a", "b", "c"])
-    full = labels_to_come(started, campaign)
-    assert full.n_at_most == 2 + 12 + 10
+    full = remaining_labels(started, campaign)
+    assert full.n_further == 2 + 12 + 10
 
 
-def test_a_campaign_with_a_result_has_nothing_to_come(settings, started, add):
-    """Nothing is said of it then."""
-    assert campaign_status(settings, "unit").labels_to_come is not None
+def test_finished_campaign_has_no_remaining_labels(settings, started, add):
+    assert campaign_status(settings, "unit").remaining_labels is not None
     add.result("i1")
-    assert campaign_status(settings, "unit").labels_to_come is None
+    assert campaign_status(settings, "unit").remaining_labels is None
 
 
-def test_a_plan_knows_what_labels_cost_in_another_campaign_here(settings, quarantined):
-    """The same method, another name; with none of the method it is the prior."""
+def test_known_label_costs_use_other_campaigns_with_the_same_method(settings, quarantined):
     assert known_label_costs(settings, Campaign(name="new")).n_labels == 3
     assert known_label_costs(settings, Campaign(name="new", reference="gpaw")).n_labels == 0
 
 
-def test_the_command_line_lists_unpacks_and_explains(settings, quarantined, tmp_path):
-    """`query labels --rejected`, as JSON, with the logs, and what its help teaches."""
+def test_command_line_lists_rejected_labels_and_extracts_their_files(settings, quarantined, tmp_path):
 
     def interphase(*arguments: str) -> str:
-        answer = CliRunner().invoke(app, [*arguments, "--root", str(settings.root)])
-        assert answer.exit_code == 0, answer.output
-        return answer.output
+        result = CliRunner().invoke(app, [*arguments, "--root", str(settings.root)])
+        assert result.exit_code == 0, result.output
+        return result.output
 
     found = json.loads(interphase("query", "labels", "--rejected", "--json", "--fields", "key,reason"))
     assert {"key": "large", "reason": "out_of_memory"} in found
     target = tmp_path / "logs"
     assert "gpaw.txt" in interphase("query", "labels", "--rejected", "key=slow", "--files", str(target))
     assert (target / "slow" / "gpaw.txt").exists()
-    told = interphase("status", "unit")
-    assert "4 labels rejected (1 duplicate, 1 energy_window, 1 out_of_memory, 1 scf_not_converged)" in told
-    assert "labels to come: 0 chosen" in told
+    status = interphase("status", "unit")
+    assert "4 labels rejected (1 duplicate, 1 energy_window, 1 out_of_memory, 1 scf_not_converged;" in status
+    assert "remaining labels: 0 selected" in status
     assert "--rejected key=KEY --files folder" in " ".join(interphase("query", "--help").split())

@@ -1,4 +1,4 @@
-"""The plan of a campaign, from its file alone."""
+"""Plan of a campaign, predicted from its file."""
 
 import pytest
 
@@ -12,15 +12,13 @@ def plan(**fields):
     return {stage.stage: stage for stage in plan_campaign(Campaign.model_validate({"name": "unit"} | fields))}
 
 
-def test_every_stage_costs_something():
-    """And says how much there is of it."""
+def test_every_stage_has_amount_cost_and_uncertainty():
     stages = plan()
     assert len(stages) == 9
     assert all(stage.cost_s > 0 and stage.amount and stage.cost_factor > 1 for stage in stages.values())
 
 
-def test_numbers_are_those_of_the_file():
-    """Labels of the start are counted, those of the loop are the most there can be."""
+def test_numbers_of_labels_follow_from_the_file():
     stages = plan(
         phases=["Li", "Li2S", "Li7P3S11"],
         structures={
@@ -32,12 +30,11 @@ def test_numbers_are_those_of_the_file():
         },
         learning={"max_iterations": 2, "labels_per_iteration": 3, "audit_labels_per_iteration": 2},
     )
-    assert stages["first labels"].amount.startswith(f"{3 * 3 + 11 + 3 * 2} ")
+    assert stages["initial labels"].amount.startswith(f"{3 * 3 + 11 + 3 * 2} ")
     assert stages["labels of the loop"].amount == "up to 10"
 
 
-def test_the_budget_of_labels_caps_the_loop():
-    """Nothing left is nothing spent."""
+def test_label_budget_limits_the_loop():
     assert plan(learning={"max_labels": 1})["labels of the loop"].cost_s == 0
 
 
@@ -50,25 +47,23 @@ def test_the_budget_of_labels_caps_the_loop():
         ("labels of the loop", {"learning": {"max_iterations": 20}}),
     ],
 )
-def test_twice_as_much_costs_more(stage, fields):
-    """The stage that grows, grows."""
+def test_cost_of_a_stage_grows_with_its_size(stage, fields):
     assert plan(**fields)[stage].cost_s > 1.5 * plan()[stage].cost_s
 
 
-def test_melts_and_quenches_are_told_with_their_schedule():
-    """Ten iterations of 200 steps: 200, 100, 200, 100 of one packing, and so on; nothing is told of none."""
+def test_exploration_includes_melt_quench_walkers_with_their_schedule():
+    """Ten iterations of at most 200 steps: 200, 100, 200, 100 per packing, and so on."""
     schedule = {"melt_steps": 300, "quench_steps": 300, "n_atoms": 66}
     stages = plan(exploration={"n_melt_quench_walkers": 2, "melt_quench": schedule})
     assert (
-        "2 more melt and quench packings of 66 atoms (300 steps at 1500 K, 300 steps at 300 K): "
+        "2 more walkers melt and quench packings of 66 atoms (300 steps at 1500 K, 300 steps at 300 K): "
         "up to 1500 steps each"
     ) in stages["exploration"].amount
     assert stages["exploration"].cost_s > plan()["exploration"].cost_s
     assert "melt" not in plan()["exploration"].amount
 
 
-def test_a_transport_grid_is_told_with_its_steps():
-    """Cells times melt, quench and runs; without one nothing is told of it."""
+def test_transport_grid_is_planned_with_its_steps():
     grid = {
         "electrode_fractions": [0.1, 0.5],
         "n_per_fraction": 2,
@@ -91,8 +86,8 @@ def test_a_transport_grid_is_told_with_its_steps():
     assert "transport grid" not in plan()
 
 
-def test_compositions_of_the_grid_are_those_that_whole_formula_units_reach():
-    """Four by default; in 90 atoms of lithium and Li7P3S11 two of them would be one, and the plan shows it."""
+def test_grid_shows_compositions_rounded_to_formula_units():
+    """In 90 atoms of lithium and Li7P3S11, two of the four default compositions coincide."""
     assert (
         "12 cells of 135 atoms (x = 0.07, 0.22, 0.38, 0.53)"
         in plan(transport_grid={})["transport grid"].amount
@@ -103,46 +98,45 @@ def test_compositions_of_the_grid_are_those_that_whole_formula_units_reach():
     )
 
 
-def test_runs_of_the_phases_are_told():
-    """Twice Li2S, once with P, twice the melt, the slab, once the electrolyte; 80 steps each, 145 of what is molten."""
-    stage = plan(phases=["Li", "Li2S", "Li7P3S11"])["runs of the phases"]
+def test_phase_reference_runs_are_planned():
+    """Twice Li2S, once with P, twice the melt, the slab, once the electrolyte; 80 steps each, 145 if molten."""
+    stage = plan(phases=["Li", "Li2S", "Li7P3S11"])["phase reference runs"]
     assert stage.amount.startswith("7 of ")
     assert stage.amount.endswith(f"at 300 K: {4 * 80 + 3 * 145} steps")
     assert stage.cost_s > 1
-    assert plan()["runs of the phases"].cost_s > stage.cost_s
-    nothing = plan(phases=["Li", "Li7P3S11"])["runs of the phases"]
+    assert plan()["phase reference runs"].cost_s > stage.cost_s
+    nothing = plan(phases=["Li", "Li7P3S11"])["phase reference runs"]
     assert nothing.cost_s == 0
     assert nothing.amount.startswith(
-        "none, so no atom has a phase: none of the phases Li, Li7P3S11 has anions"
+        "none, so that atoms are not assigned to phases: none of the phases Li, Li7P3S11 has anions"
     )
 
 
-def test_labels_done_move_the_plan_and_narrow_it():
-    """A machine ten times as slow as the prior's: labels cost about ten times as much, with less doubt."""
+def test_finished_labels_correct_the_plan_and_reduce_its_uncertainty():
+    """The machine is ten times slower than that of the prior."""
     campaign = Campaign(name="unit", reference="gpaw")
     sizes = plan_labels(campaign).initial
     prior = LabelCostModel("gpaw")
     slow = LabelCostModel("gpaw", sizes, [10 * prior.estimate_s(size) for size in sizes])
 
-    def first_labels(costs):
-        (stage,) = (stage for stage in plan_campaign(campaign, costs) if stage.stage == "first labels")
+    def initial_labels(costs):
+        (stage,) = (stage for stage in plan_campaign(campaign, costs) if stage.stage == "initial labels")
         return stage
 
-    assert first_labels(slow).cost_s == pytest.approx(10 * first_labels(None).cost_s, rel=0.2)
-    assert first_labels(slow).cost_factor < first_labels(None).cost_factor
+    assert initial_labels(slow).cost_s == pytest.approx(10 * initial_labels(None).cost_s, rel=0.2)
+    assert initial_labels(slow).cost_factor < initial_labels(None).cost_factor
 
 
-def test_first_dynamics_cost_what_drives_them_costs():
-    """With the surrogate they are cheap, whatever labels are; with the reference method each step is a label."""
-    surrogate = plan(reference="gpaw")["first dynamics"]
-    own = plan(reference="gpaw", structures={"dynamics_method": "reference"})["first dynamics"]
+def test_initial_dynamics_cost_as_much_as_their_method():
+    surrogate = plan(reference="gpaw")["initial dynamics"]
+    own = plan(reference="gpaw", structures={"dynamics_method": "reference"})["initial dynamics"]
     assert "chgnet" in surrogate.amount
     assert "gpaw" in own.amount
     assert own.cost_s > 50 * surrogate.cost_s
 
 
-def test_every_kind_of_first_structure_is_planned_for_and_the_limit_is_kept():
-    """Volumes, vacancies and slabs of three phases; dimers of the pairs of Li, P, S and the atoms alone."""
+def test_all_kinds_of_initial_structures_are_planned_within_the_limit():
+    """Volumes, vacancies and slabs of three phases; dimers of the pairs of Li, P, S; isolated atoms."""
     structures = {
         "crystals": {"n_per_phase": 0},
         "equations_of_state": {"n_volumes": 5},
@@ -162,7 +156,6 @@ def test_every_kind_of_first_structure_is_planned_for_and_the_limit_is_kept():
     assert set(kept) <= set(sizes)
 
 
-def test_production_is_told_in_picoseconds():
-    """Steps times the time step."""
+def test_production_length_is_given_in_picoseconds():
     stages = plan(production={"n_segments": 2, "steps_per_segment": 500, "dynamics": {"timestep_fs": 2.0}})
     assert "(2 ps)" in stages["production"].amount

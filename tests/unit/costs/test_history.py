@@ -1,4 +1,4 @@
-"""What a label costs is learned from labels whose time is their own."""
+"""Labels of the ledger from which costs are fitted."""
 
 import pytest
 
@@ -30,8 +30,8 @@ def label(key: str, wall_time_s: float, **details) -> LabelDoc:
 
 
 @pytest.mark.parametrize("is_continued", [False, True])
-def test_a_label_that_an_earlier_process_began_tells_no_cost(tmp_path, is_continued):
-    """A result that a killed campaign left is read in milliseconds."""
+def test_continued_labels_are_excluded_from_the_cost_model(tmp_path, is_continued):
+    """Their time lacks the work before the restart."""
     with Workspace(Settings(root=tmp_path), "costs") as workspace:
         for each in (label("a", 100.0), label("b", 0.01, **{IS_CONTINUED: is_continued})):
             workspace.ledger.put("labels", each.key, each)

@@ -6,7 +6,7 @@ from ase.build import bulk
 from ase.io import read
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.structures import AmorphousSpec, InterfaceSpec
+from interphase_flows.campaign.structures import AmorphousSpec, InterfaceStructuresSpec
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.jobs.amorphous import AmorphousMaker
@@ -18,7 +18,7 @@ from interphase_flows.structures.interfaces.oriented_cells import parse_facet
 from sodium import write_pair
 from spheres import SpheresSpec
 
-SPEC = InterfaceSpec(size="coherent", max_atoms=200, max_strain=0.05)
+SPEC = InterfaceStructuresSpec(size="coherent", max_atoms=200, max_strain=0.05)
 
 
 def run(maker, *arguments):
@@ -101,17 +101,17 @@ def test_campaign_with_structure_files_passes_validation(files):
     [
         (
             {"interfaces": {"size": "smallest", "max_atoms": 30}},
-            "no faces of Na and Na3PS4 match within max_strain=0.05 and max_atoms=30; raise either, or write coherent",
+            "no faces of Na and Na3PS4 match within max_strain=0.05 and max_atoms=30; raise either, or choose coherent",
         ),
-        ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is no face"),
-        ({"dimers": {"isolated_atoms": True}}, "CHGNet was not made for an atom"),
+        ({"interfaces": {"size": "coherent", "facets": ["110/000"]}}, r"110/000: \(000\) is not a face"),
+        ({"dimers": {"isolated_atoms": True}}, "CHGNet is not valid for an atom"),
         (
             {"interfaces": {"size": "coherent", "max_atoms": 30, "facets": ["110/111"]}},
             "110/111: no match within max_strain=0.05 and max_atoms=30",
         ),
-        ({"max_first_labels": 3}, "max_first_labels: 3 is fewer than the 7"),
-        ({"max_first_labels": 20, "dimers": {"n_distances": 4}}, "20 is fewer than the 31"),
-        ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "would reject them"),
+        ({"max_first_labels": 3}, "max_first_labels: 3 is less than the 7"),
+        ({"max_first_labels": 20, "dimers": {"n_distances": 4}}, "20 is less than the 31"),
+        ({"dimers": {"n_distances": 3, "min_distance_fraction": 0.5}}, "which rejects them"),
     ],
 )
 def test_structures_that_would_fail_later_are_rejected_by_validation(files, structures, message):
@@ -121,7 +121,7 @@ def test_structures_that_would_fail_later_are_rejected_by_validation(files, stru
 
 def test_electrode_and_electrolyte_must_be_named_by_formula(files):
     """Reactions are balanced with it."""
-    with pytest.raises(CampaignFileError, match=r"electrolyte: Na3PS4: its structure is Na; call"):
+    with pytest.raises(CampaignFileError, match=r"electrolyte: Na3PS4: its structure is Na; name"):
         check_campaign(campaign(files | {"Na3PS4": files["Na"]}))
 
 

@@ -3,7 +3,7 @@
 import pytest
 from jobflow import Flow, job
 
-from interphase_flows.commands.queries import Question, query_campaign
+from interphase_flows.commands.queries import DocumentQuery, query_campaign
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.runners.flow_runner import FlowRunner
@@ -43,7 +43,7 @@ def test_failure_outside_cached_work_is_recorded_under_the_job_name(workspace, r
     assert failure["failed_key"] == f"{workspace.campaign}/choose"
     assert (failure["failed_kind"], failure["reason"], failure["tries"]) == ("jobs", "IndexError", 2)
     assert failure["details"]["explanation"] == "list index out of range"
-    query = Question("failures", ["failed_kind=jobs"])
+    query = DocumentQuery("failures", ["failed_kind=jobs"])
     table = query_campaign(workspace.settings, workspace.campaign, query, None, "table")
     assert "list index out of range" in table
 

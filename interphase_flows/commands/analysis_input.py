@@ -1,4 +1,4 @@
-"""The trajectory and the question of ``interphase analyse``: a file of any format, or a run of a campaign."""
+"""Input of `interphase analyse`: a trajectory file of any format, or a run of a campaign, with its settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,30 +10,29 @@ from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.pipeline.settings import PARTS, InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.transport.settings import TransportSettings
-from interphase_flows.campaign.schema import Campaign
-from interphase_flows.commands.phase_references import own_references
+from interphase_flows.commands.phase_references import campaign_references
 from interphase_flows.exceptions import InputError
 from interphase_flows.results import CampaignResults
+from interphase_flows.runners.campaign_records import stored_campaign
 from interphase_flows.settings import Settings
-from interphase_flows.storage.workspace import open_workspace
 from interphase_flows.structures.crystals.library import composition_of_phase
 
 
 @dataclass(frozen=True)
-class ChosenTrajectory:
-    """What will be analysed."""
+class AnalysisInput:
+    """A trajectory with the settings of its analysis."""
 
     frames: FrameSource
-    question: InterfaceAnalysisSettings
+    settings: InterfaceAnalysisSettings
     title: str
     about: tuple[str, ...]
-    """Where it is from, how it was unwrapped, what was mended: in words."""
+    """Provenance for the report: source, unwrapping and repairs."""
     references: PhaseReferences | None = None
-    """Of phases at temperature, of a campaign."""
+    """Reference runs of the campaign's phases."""
 
 
 @contextmanager
-def trajectory_file(
+def file_input(
     path: Path,
     *,
     electrode: str | None,
@@ -44,13 +43,13 @@ def trajectory_file(
     time_step_fs: float | None = None,
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
-) -> Iterator[ChosenTrajectory]:
-    """Open a file.
+) -> Iterator[AnalysisInput]:
+    """Open a trajectory file.
 
     Raises
     ------
     InputError
-        Something that only a person can know is missing.
+        The formula of a side or the temperature is missing.
     AnalysisError
         As `open_trajectory`, `composition_of` and `InterfaceAnalysisSettings`.
     """
@@ -65,10 +64,10 @@ def trajectory_file(
     ]
     if missing or electrode is None or electrolyte is None or temperature_K is None:
         raise InputError(
-            f"a file does not say all that is needed: give {', '.join(missing)}, such as "
-            "--electrode Li --electrolyte Li7P3S11 --temperature-k 600; or --campaign NAME for a run of a campaign"
+            f"missing options: {', '.join(missing)}. Hint: for a file, give --electrode Li --electrolyte Li7P3S11 "
+            "--temperature-k 600; for a run of a campaign, --campaign NAME"
         )
-    question = InterfaceAnalysisSettings(
+    analysis = InterfaceAnalysisSettings(
         composition_of(electrode),
         composition_of(electrolyte),
         temperature_K,
@@ -78,12 +77,15 @@ def trajectory_file(
     with open_trajectory(
         path, time_step_fs=time_step_fs, frame_interval_fs=frame_interval_fs, elements=elements
     ) as frames:
-        about = (f"{path}; unwrapped: {frames.unwrapping}", *(f"mended: {words}" for words in frames.repairs))
-        yield ChosenTrajectory(frames, question, f"{electrode} | {electrolyte}: {path.name}", about)
+        about = (
+            f"{path}; unwrapped: {frames.unwrapping}",
+            *(f"repaired: {repair}" for repair in frames.repairs),
+        )
+        yield AnalysisInput(frames, analysis, f"{electrode} | {electrolyte}: {path.name}", about)
 
 
 @contextmanager
-def campaign_run(
+def campaign_run_input(
     run_id: str,
     campaign: str,
     settings: Settings,
@@ -91,22 +93,18 @@ def campaign_run(
     temperature_K: float | None,
     parts: Sequence[str],
     transport: TransportSettings,
-) -> Iterator[ChosenTrajectory]:
-    """Open a run of a campaign, whose file says what its sides are and how hot it was.
+) -> Iterator[AnalysisInput]:
+    """Open a run of a campaign; its file defines the two sides and the temperature.
 
     Raises
     ------
     InputError
         There is no such campaign, or no such run.
     """
-    with open_workspace(settings, campaign, read_only=True) as workspace:
-        state = workspace.ledger.get("campaigns", campaign)
-    if state is None:
-        raise InputError(f"there is no campaign {campaign} under {settings.root}; see interphase status")
-    spec = Campaign.model_validate(state["spec"])
+    spec = stored_campaign(settings, campaign)
     if temperature_K is None:
         temperature_K = spec.production.dynamics.temperature_K
-    question = InterfaceAnalysisSettings(
+    analysis = InterfaceAnalysisSettings(
         composition_of_phase(spec.electrode, spec.structure_files),
         composition_of_phase(spec.electrolyte, spec.structure_files),
         temperature_K,
@@ -116,5 +114,5 @@ def campaign_run(
     with CampaignResults(campaign, settings) as results, results.trajectory(run_id) as frames:
         title = f"{spec.electrode} | {spec.electrolyte}: {run_id} of {campaign}"
         about = (f"run {run_id} of campaign {campaign}",)
-        references = own_references(results) if "phases" in question.parts else None
-        yield ChosenTrajectory(frames, question, title, about, references)
+        references = campaign_references(results) if "phases" in analysis.parts else None
+        yield AnalysisInput(frames, analysis, title, about, references)
