@@ -1,4 +1,4 @@
-"""The loop: explore, select, label, train, decide; each turn builds the next one or ends."""
+"""Active learning: explore, select, label, train, decide; each iteration creates the next one or ends the loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,26 +23,38 @@ from interphase_flows.schemas.structures import StructureSetDoc
 
 @dataclass
 class ActiveLearningMaker(Maker):
-    """Train a committee, and go on until it holds on fresh reactive dynamics or the budget is spent.
+    """Train a committee iteratively until it is accurate on new reactive dynamics or the budget is spent.
 
-    How many iterations, labels and jobs there will be is not known when the flow is built: every
-    iteration is made by the one before.
+    The numbers of iterations, labels and jobs are unknown when the flow is built: each iteration creates the next one.
 
     Parameters
     ----------
     campaign
-        Budget, targets, dynamics, committee.
+        Budget, targets, dynamics and committee.
     """
 
     campaign: Campaign
     name: str = "active learning"
 
     def make(self, batch: LabelBatch, starts: StructureSetDoc, walkers: Sequence[Walker]) -> Flow:
-        """Start from the initial labels; the output has ``committee``, ``dataset``, ``iterations``, ``exploration``."""
+        """Return the flow of iteration 0 from the initial labels.
+
+        Its output is that of the last iteration: ``committee``, ``dataset``, ``iterations`` and ``exploration`` (keys
+        of all segments).
+        """
         dataset = self._dataset_maker().make(batch, None, self.campaign.seed)
         dataset.name = "dataset 0"
         return self._train_and_decide(
-            0, dataset.output, None, None, [], batch, [], starts, walkers, [dataset], []
+            [dataset],
+            index=0,
+            dataset=dataset.output,
+            previous=None,
+            explorations=[],
+            batch=batch,
+            walkers=walkers,
+            starts=starts,
+            history=[],
+            explored=[],
         )
 
     def next_iteration(
@@ -54,36 +66,34 @@ class ActiveLearningMaker(Maker):
         history: Sequence[IterationDoc],
         explored: Sequence[str],
     ) -> Flow:
-        """Explore with a committee, label what it does not know, and train the next one."""
+        """Return the flow of an iteration: explore with a committee, label uncertain frames, train the next committee."""
         spec, index = self.campaign, len(history)
         exploration = ExplorationMaker(spec).make(walkers, starts, committee, index)
         outputs = exploration.output
         selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(
             outputs, dataset, spec.seed + index
         )
-        # a walker that could not be run at all is missing from the choice; the loop goes on
+        # the selection continues without walkers whose job failed
         selection.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker().make(selection.output)
         extended = self._dataset_maker().make(labels.output, dataset, spec.seed)
         selection.name, extended.name = f"select ({index})", f"dataset {index}"
         labels.name = f"label set ({index})"
-        jobs = [exploration, selection, labels, extended]
         return self._train_and_decide(
-            index,
-            extended.output,
-            committee,
-            committee,
-            outputs,
-            labels.output,
-            history,
-            starts,
-            walkers,
-            jobs,
-            explored,
+            [exploration, selection, labels, extended],
+            index=index,
+            dataset=extended.output,
+            previous=committee,
+            explorations=outputs,
+            batch=labels.output,
+            walkers=walkers,
+            starts=starts,
+            history=history,
+            explored=explored,
         )
 
     def label_set_maker(self) -> LabelSetMaker:
-        """Return the maker of labels by this campaign's reference method."""
+        """Return the maker of labels by the reference method of the campaign."""
         return LabelSetMaker(
             label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates)
         )
@@ -98,33 +108,34 @@ class ActiveLearningMaker(Maker):
 
     def _train_and_decide(
         self,
+        jobs: Sequence[Flow | Job],
+        *,
         index: int,
         dataset: DatasetDoc,
-        parent: CommitteeDoc | None,
-        explorer: CommitteeDoc | None,
+        previous: CommitteeDoc | None,
         explorations: Sequence[SegmentDoc],
         batch: LabelBatch,
-        history: Sequence[IterationDoc],
-        starts: StructureSetDoc,
         walkers: Sequence[Walker],
-        jobs: Sequence[Flow | Job],
+        starts: StructureSetDoc,
+        history: Sequence[IterationDoc],
         explored: Sequence[str],
     ) -> Flow:
+        """Return a flow of ``jobs``, the training of a committee, and the decision what follows."""
         spec = self.campaign
         trainer = TrainMaker(spec=spec.committee)
         trainings = []
         for member in range(spec.committee.n_members):
-            before = next((m for m in parent.models if m.member == member), None) if parent else None
-            training = trainer.make(dataset, member, 1000 * spec.seed + member, before)
+            parent = next((m for m in previous.models if m.member == member), None) if previous else None
+            training = trainer.make(dataset, member, 1000 * spec.seed + member, parent)
             training.name = f"train committee member {member} ({index})"
             trainings.append(training)
         committee = CommitteeMaker(learning=spec.learning).make(dataset, [t.output for t in trainings])
         committee.config.on_missing_references = OnMissing.NONE
         iteration = IterationMaker(learning=spec.learning).make(
-            index, dataset, committee.output, explorer, explorations, batch, history
+            index, dataset, committee.output, previous, explorations, batch, history
         )
         committee.name, iteration.name = f"committee {index}", f"iteration {index}"
-        onward = continue_or_end(
+        following = continue_or_end(
             self,
             iteration.output,
             dataset,
@@ -135,10 +146,12 @@ class ActiveLearningMaker(Maker):
             explorations,
             explored,
         )
-        for last in (iteration, onward):
+        for last in (iteration, following):
             last.config.on_missing_references = OnMissing.NONE
         return Flow(
-            [*jobs, *trainings, committee, iteration, onward], output=onward.output, name=f"iteration {index}"
+            [*jobs, *trainings, committee, iteration, following],
+            output=following.output,
+            name=f"iteration {index}",
         )
 
 
@@ -154,17 +167,17 @@ def continue_or_end(
     explorations: Sequence[SegmentDoc | None],
     explored: Sequence[str],
 ) -> Response:
-    """Replace this job by the next iteration, or return what the loop has learned.
+    """Replace this job by the next iteration, or return the result of the loop.
 
-    ``explored`` are keys of the segments of earlier iterations: the documents themselves, handed from one iteration to
-    the next, would grow out of what a database takes.
+    ``explored`` are keys of the segments of earlier iterations; passing their documents from iteration to iteration
+    would exceed the size limit of a document.
     """
     history = [*history, iteration]
     explored = [*explored, *(s.key for s in explorations if s is not None)]
     if iteration.decision == "continue":
-        # after the first committee was trained, nothing has been explored yet
-        onward = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
-        return Response(replace=maker.next_iteration(dataset, committee, onward, starts, history, explored))
+        # iteration 0 has no exploration
+        advanced = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
+        return Response(replace=maker.next_iteration(dataset, committee, advanced, starts, history, explored))
     return Response(
         output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored}
     )

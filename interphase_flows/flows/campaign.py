@@ -1,4 +1,4 @@
-"""The whole campaign: first data, the loop, production, answers."""
+"""The flow of a campaign: initial data, active learning, production and analyses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +24,12 @@ REFERENCES_SEED = 900
 
 @dataclass
 class CampaignMaker(Maker):
-    """From an electrode and an electrolyte to a measured interphase.
+    """Measure the interphase of an electrode and an electrolyte.
 
     Parameters
     ----------
     campaign
-        Everything that a campaign file says.
+        Contents of a campaign file.
     """
 
     campaign: Campaign

@@ -1,4 +1,4 @@
-"""The convergence study: which cutoff and which density of k-points are enough for a campaign's reference method."""
+"""Convergence study: sufficient plane-wave cutoff and k-point density for the reference method of a campaign."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,9 +27,10 @@ STRUCTURES_SEED = 800
 
 
 def study_phases(campaign: Campaign) -> list[str]:
-    """Return the ends of a campaign and, for every other element, its phase richest in the electrode's element.
+    """Return the phases of the full reaction between electrode and electrolyte.
 
-    These make the full reaction: Li, Li2S, Li3P and Li7P3S11.
+    These are the electrode, the electrolyte and, for every other element, the binary phase richest in the element of the
+    electrode: Li, Li7P3S11, Li2S and Li3P.
     """
     electrode = set(Formula(campaign.electrode).count())
     chosen = [campaign.electrode]
@@ -38,7 +39,7 @@ def study_phases(campaign: Campaign) -> list[str]:
         for name in campaign.phases:
             try:
                 counts = Formula(name).count()
-            except ValueError:  # a user's own name for a phase is no formula
+            except ValueError:  # the name of a user's phase need not be a formula
                 continue
             if element in counts and set(counts) == electrode | {element}:
                 shares[name] = counts[element] / sum(counts.values())
@@ -49,27 +50,27 @@ def study_phases(campaign: Campaign) -> list[str]:
 
 @dataclass
 class ConvergenceStudyMaker(Maker):
-    """Sweep cutoff and k-density, each from the campaign's own setting, and choose.
+    """Sweep cutoff and k-point density separately from the setting of the campaign, and choose a setting.
 
-    Every label is looked up first: points of an earlier study, and of the campaign itself, cost nothing.
+    Labels are cached: points of an earlier study and of the campaign are not recomputed.
 
     Parameters
     ----------
     campaign
-        Its reference method is studied, on its phases, within its gates.
+        Reference method, phases and gates.
     cutoffs_eV, k_densities
-        Values of each axis; the campaign's own are added. The largest is the yardstick.
+        Values of each axis; those of the campaign are added. The largest value is the reference of its axis.
     gamma_check_density
-        Density of the mesh against which Gamma alone is judged for cells that the campaign labels with Gamma.  If
-        it has a mesh for all, its largest cell is labelled with Gamma as well, and judged against its own mesh.
-        None leaves that out.
+        Mesh density to compare Gamma-only labels with, for cells that the campaign labels at Gamma. If the campaign
+        uses a mesh for all cells, the largest cell is labelled at Gamma and compared with its mesh. None skips this
+        check.
     phases
-        Those of :func:`study_phases` if empty.
+        Names of phases; empty for those of :func:`study_phases`.
     tolerances
-        Largest errors that the chosen setting may have.
+        Maximum errors of the chosen setting.
     max_label_cost_s
-        A phase is left out of meshes denser than the campaign's on which a label of it is estimated to cost
-        more, and judged by its own densest mesh; None labels every phase on all.
+        Maximum estimated cost of a label on a mesh denser than that of the campaign. A phase above it is compared with
+        its densest affordable mesh; None labels every phase on every mesh.
     """
 
     campaign: Campaign
@@ -82,7 +83,7 @@ class ConvergenceStudyMaker(Maker):
     name: str = "convergence study"
 
     def points(self) -> list[Point]:
-        """Return the settings to label, the campaign's own first.
+        """Return the settings to label, the setting of the campaign first.
 
         Raises
         ------
@@ -93,8 +94,8 @@ class ConvergenceStudyMaker(Maker):
         fields = type(spec).model_fields
         if CUTOFF not in fields or K_DENSITY not in fields:
             raise InputError(
-                f"reference.method: {spec.method} has neither cutoff nor k-points, so there is nothing to converge; "
-                "choose gpaw or vasp"
+                f"reference.method: {spec.method} has neither cutoff nor k-points, so there is nothing to converge. "
+                "Hint: choose gpaw or vasp"
             )
         own = {CUTOFF: float(getattr(spec, CUTOFF)), K_DENSITY: float(getattr(spec, K_DENSITY))}
         for name, values in (("cutoffs", self.cutoffs_eV), ("k-densities", self.k_densities)):
@@ -116,7 +117,7 @@ class ConvergenceStudyMaker(Maker):
         for value in sorted({float(value) for value in self.k_densities} - {own[K_DENSITY]}):
             point = {"axis": "k_density", **own, K_DENSITY: value}
             is_denser = value > own[K_DENSITY]
-            labelled = [n for n in meshed if not (is_denser and self._is_too_dear(cells[n], point))]
+            labelled = [n for n in meshed if not (is_denser and self._is_too_expensive(cells[n], point))]
             if labelled:
                 points.append({**point, "phases": labelled})
         if self.gamma_check_density is not None and at_gamma:
@@ -142,7 +143,7 @@ class ConvergenceStudyMaker(Maker):
         return points
 
     def cells(self) -> dict[str, Atoms]:
-        """Return the phases of the study and their smallest cells."""
+        """Return the smallest cell of each phase of the study."""
         files = self.campaign.structure_files
         names = list(self.phases) or study_phases(self.campaign)
         return {
@@ -150,16 +151,16 @@ class ConvergenceStudyMaker(Maker):
             for name in names
         }
 
-    def _is_too_dear(self, cell: Atoms, point: Point) -> bool:
+    def _is_too_expensive(self, cell: Atoms, point: Point) -> bool:
         if self.max_label_cost_s is None:
             return False
         spec = self.spec_at(point)
-        # by the prior alone: labels that are done would move the limit, and with it the points of the study
+        # prior estimate only: finished labels would shift the limit and with it the points of the study
         model = LabelCostModel(spec.method, cutoff_eV=point[CUTOFF])
         return model.estimate_s(label_size(spec, cell)) > self.max_label_cost_s
 
     def places(self) -> dict[str, list[int]]:
-        """Return where the structures of each phase are in the set of the study."""
+        """Return the indices of the structures of each phase in the set of the study."""
         found: dict[str, list[int]] = {}
         start = 0
         for name, cell in self.cells().items():
@@ -168,7 +169,7 @@ class ConvergenceStudyMaker(Maker):
         return found
 
     def spec_at(self, point: Point) -> MethodSpec:
-        """Return the method at a point of the study."""
+        """Return the reference method at a point of the study."""
         keys = (CUTOFF, K_DENSITY, GAMMA_ABOVE)
         return self.campaign.reference.model_copy(update={k: point[k] for k in keys if k in point})
 
@@ -189,11 +190,11 @@ class ConvergenceStudyMaker(Maker):
             labels.append(
                 maker.make(structures.output, [i for name in point["phases"] for i in places[name]])
             )
-        judged = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
+        study = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
             [campaign.electrode, campaign.electrolyte],
             structures.output,
             points,
             [each.output for each in labels],
         )
-        judged.config.on_missing_references = OnMissing.NONE
-        return Flow([structures, *labels, judged], output=judged.output, name=self.name)
+        study.config.on_missing_references = OnMissing.NONE
+        return Flow([structures, *labels, study], output=study.output, name=self.name)

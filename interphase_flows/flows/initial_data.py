@@ -1,4 +1,4 @@
-"""The first structures of a campaign, labelled."""
+"""Initial data: generate structures and label them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,27 +24,26 @@ SNAPSHOT_SEED = 200
 WALKER_SEED = 300
 VACANCY_SEED = 400
 AS_BUILT_VARIANT = 1000
-"""First in-plane shift of interfaces that are labelled as built; no walker starts from such a one."""
+"""First in-plane shift of interfaces labelled as built; no walker starts from one of them."""
 
 
 @dataclass
 class InitialDataMaker(Maker):
-    """Crystals, surfaces, dimers, amorphous cells, interfaces and their first reactions, labelled.
+    """Generate and label crystals, surfaces, dimers, amorphous cells, interfaces and short reactive trajectories.
 
-    Every cell and every interface is a job of its own, and those that gather them go on without the ones
-    that failed.
+    Every cell and every interface is a separate job; the jobs that join them continue without failed ones.
 
     Parameters
     ----------
     campaign
-        What to make and how much of it.
+        Kinds and numbers of structures.
     """
 
     campaign: Campaign
     name: str = "initial data"
 
     def make(self) -> Flow:
-        """Return a flow with ``batch`` (labels), ``starts`` (structures) and ``walkers`` (which start from them)."""
+        """Return a flow whose output has ``batch`` (labels), ``starts`` (initial structures of runs) and ``walkers``."""
         spec = self.campaign
         files, structures = spec.structure_files, spec.structures
         driver = spec.reference if structures.dynamics_method == "reference" else method_spec("chgnet")
@@ -64,18 +63,18 @@ class InitialDataMaker(Maker):
             for index, temperature_K in enumerate(temperatures_K)
         ]
         made = [*self._static(), *amorphous, *snapshots, *self._as_built()]
-        of_interfaces, of_amorphous = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
-        starts = StartsMaker().make(of_interfaces, of_amorphous)
+        interface_sets, amorphous_sets = ([job.output for job in jobs] for jobs in (interfaces, amorphous))
+        starts = StartsMaker().make(interface_sets, amorphous_sets)
         joined = JoinSetsMaker(max_structures=structures.max_first_labels).make(
             [job.output for job in made], [job.name for job in made], starts.output
         )
-        walkers = place_walkers(self.walkers(), of_interfaces, of_amorphous)
+        walkers = place_walkers(self.walkers(), interface_sets, amorphous_sets)
         for gathering in (starts, joined, walkers):
             gathering.config.on_missing_references = OnMissing.NONE
         labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
             joined.output
         )
-        labels.name = f"{labels.name} (0)"  # as those of later iterations
+        labels.name = f"{labels.name} (0)"  # like those of later iterations
         return Flow(
             [*interfaces, *made, starts, joined, walkers, labels],
             output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},
@@ -83,7 +82,7 @@ class InitialDataMaker(Maker):
         )
 
     def _static(self) -> list[Job]:
-        """Return the jobs whose structures need no dynamics; what a campaign does not ask for has no job."""
+        """Return the generator jobs without dynamics that the campaign requests."""
         spec, s = self.campaign, self.campaign.structures
         files = spec.structure_files
         jobs = [CrystalsMaker(spec=s.crystals, structure_files=files).make(spec.phases, spec.seed)]
@@ -102,8 +101,8 @@ class InitialDataMaker(Maker):
         return jobs
 
     def _interfaces(self, n: int) -> list[Job]:
-        """Return the jobs of the interfaces that something starts from: faces and gaps in turn."""
-        pairs = self._faces_and_gaps()
+        """Return the jobs of interfaces that trajectories and walkers start from, cycling through facets and gaps."""
+        pairs = self._facets_and_gaps()
         maker = InterfaceMaker(
             spec=self.campaign.structures.interfaces, structure_files=self.campaign.structure_files
         )
@@ -113,12 +112,12 @@ class InitialDataMaker(Maker):
         ]
 
     def _as_built(self) -> list[Job]:
-        """Return the jobs of the interfaces that are labelled as they are built."""
+        """Return the jobs of interfaces that are labelled as built."""
         spec = self.campaign.structures.interfaces
         maker = InterfaceMaker(
             spec=spec, structure_files=self.campaign.structure_files, family="as built/variant"
         )
-        pairs = [pair for pair in self._faces_and_gaps() for _ in range(spec.n_as_built)]
+        pairs = [pair for pair in self._facets_and_gaps() for _ in range(spec.n_as_built)]
         return [
             self._interface(
                 maker, AS_BUILT_VARIANT + index, facet, gap_angstrom, name=f"interface as built {index}"
@@ -133,8 +132,8 @@ class InitialDataMaker(Maker):
         job.name = name
         return job
 
-    def _faces_and_gaps(self) -> Sequence[tuple[str | None, float]]:
-        """Return the pairs of faces and the gaps, the faces running fastest."""
+    def _facets_and_gaps(self) -> Sequence[tuple[str | None, float]]:
+        """Return all combinations of facets and gaps; facets vary fastest."""
         spec = self.campaign.structures.interfaces
         facets: Sequence[str | None] = spec.facets or [None]
         gaps_angstrom = spec.gaps_angstrom or [spec.gap_angstrom]
@@ -142,17 +141,16 @@ class InitialDataMaker(Maker):
 
     @property
     def n_interface_walkers(self) -> int:
-        """Walkers on interfaces: those that explore and those of the audit."""
+        """Number of walkers on interfaces, exploring and audit."""
         return self.campaign.exploration.n_interface_walkers + self.campaign.exploration.n_audit_walkers
 
     def walkers(self) -> list[Walker]:
-        """Return the runs that explore: on interfaces, on amorphous cells, from packings, and for the audit.
+        """Return the walkers on interfaces, amorphous cells and packings, including the audit walkers.
 
-        Indices count all starts that are asked for; :func:`place_walkers` leaves out what is missing.
-        Every walker on an interface has a variant of its own, so that it is no sibling of a trajectory on
-        another side of the split.  A walker on an amorphous cell goes on from frames that
-        are labelled, so only cells whose frames train are walked from; packings that are melted and quenched are
-        new ones, and siblings of none.
+        Indices count all requested initial structures; :func:`place_walkers` removes missing ones. Every walker on an
+        interface has a different in-plane shift, so that its frames are independent of trajectories in other splits.
+        Walkers on amorphous cells continue from labelled frames, so only cells in the training split are used.
+        Packings of melt-quench walkers are new structures.
         """
         spec, structures = self.campaign.exploration, self.campaign.structures
         seed = self.campaign.seed + WALKER_SEED
@@ -182,16 +180,16 @@ class InitialDataMaker(Maker):
         ]
 
     def _amorphous_cells(self) -> list[tuple[float, int]]:
-        """Return the fraction of electrode and the seed of every amorphous cell."""
+        """Return the mole fraction of electrode and the seed of every amorphous cell."""
         spec = self.campaign.structures.amorphous
         fractions = [f for f in spec.electrode_fractions for _ in range(spec.n_per_fraction)]
         return [(f, self.campaign.seed + AMORPHOUS_SEED + index) for index, f in enumerate(fractions)]
 
     def _training_cells(self) -> list[int]:
-        """Return the amorphous cells that the split, which depends on their origins alone, gives to training."""
+        """Return the indices of the amorphous cells in the training split, which depends on their origins only."""
         origins = [amorphous_origin(fraction, seed) for fraction, seed in self._amorphous_cells()]
         learning = self.campaign.learning
-        sides = split_origins(
+        splits = split_origins(
             origins, {}, self.campaign.seed, learning.validation_fraction, learning.test_fraction
         )
-        return [index for index, origin in enumerate(origins) if sides[origin] == "train"]
+        return [index for index, origin in enumerate(origins) if splits[origin] == "train"]

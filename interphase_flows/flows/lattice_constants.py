@@ -1,4 +1,4 @@
-"""Lattice constants of a reference method against experiment: the first thing to look at before trusting one."""
+"""Lattice constants of a reference method, compared with experiment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,19 +16,19 @@ DENSITY = "k_density_per_inverse_angstrom"
 
 @dataclass
 class LatticeConstantsFlowMaker(Maker):
-    """Label crystals at several volumes, and fit Birch and Murnaghan's equation of state.
+    """Label crystals at several volumes and fit the Birch-Murnaghan equation of state.
 
-    The shape of a cell and its fractional coordinates stay those of the start, so the c/a ratio of a hexagonal
-    crystal is not fitted; the stress left at the minimum says how far it is from its own.
+    Cell shape and fractional coordinates are fixed, so the c/a ratio of a hexagonal crystal is not fitted; the
+    anisotropic stress at the minimum shows its error.
 
     Parameters
     ----------
     reference
         Reference method.
     gates
-        Limits beyond which a label does not count.
+        Limits beyond which a label is rejected.
     scaled_crystals_maker
-        How many volumes, how far apart.
+        Number of volumes and largest strain.
     """
 
     name: str = "lattice constants"
@@ -44,7 +44,7 @@ class LatticeConstantsFlowMaker(Maker):
         for place, strain in enumerate(linear_strains(maker.n_volumes, maker.max_strain)):
             of_all_phases = [place + maker.n_volumes * phase for phase in range(len(phases))]
             labeller = LabelMaker(
-                reference=on_the_mesh_of_the_middle(self.reference, strain), gates=self.gates
+                reference=with_mesh_of_unstrained_cell(self.reference, strain), gates=self.gates
             )
             labels.append(labeller.make(scaled.output, of_all_phases))
         gathered = gather_labels([each.output for each in labels])
@@ -52,10 +52,10 @@ class LatticeConstantsFlowMaker(Maker):
         return Flow([scaled, *labels, gathered, fitted], output=fitted.output, name=self.name)
 
 
-def on_the_mesh_of_the_middle(reference: MethodSpec, strain: float) -> MethodSpec:
-    """Return the method with the density of k-points that gives a strained cell the mesh of the unstrained one.
+def with_mesh_of_unstrained_cell(reference: MethodSpec, strain: float) -> MethodSpec:
+    """Return the method with the k-point density that gives a strained cell the mesh of the unstrained cell.
 
-    At one density a mesh loses a point somewhere along the curve, and the energy jumps there.
+    At constant density the number of k-points changes along the curve, and the energy jumps there.
     """
     density = getattr(reference, DENSITY, None)
     return reference if density is None else reference.model_copy(update={DENSITY: density * (1.0 + strain)})

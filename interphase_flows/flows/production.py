@@ -1,4 +1,4 @@
-"""Replicas of the interface with the released committee."""
+"""Production: long runs of interface replicas with the final committee."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ REPLICA_SEED = 500
 
 @dataclass
 class ProductionMaker(Maker):
-    """Run replicas that differ by the seed of their velocities, each as a chain of restartable segments.
+    """Run replicas with different velocity seeds, each as a chain of restartable segments.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class ProductionMaker(Maker):
         return Flow(jobs, output=[j.output for j in jobs], name=self.name)
 
     def replicas(self) -> Sequence[Walker]:
-        """Return the replicas; all begin at the first interface, at rest of nothing but their seed."""
+        """Return the replicas. They start from the first interface and differ only in their velocity seed."""
         return [
             Walker(
                 run_id=f"replica-{index}",

@@ -1,6 +1,6 @@
-"""Onsager coefficients on a grid of compositions and temperatures, in amorphous cells.
+"""Transport grid: Onsager coefficients of amorphous cells over compositions and temperatures.
 
-In a campaign it is the key ``transport_grid``; how to run it alone is said in docs/transport_grid.md.
+A campaign requests it by the key ``transport_grid``; docs/transport_grid.md shows how to run it without a campaign.
 """
 
 from dataclasses import dataclass, field, replace
@@ -18,9 +18,9 @@ from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import Walker
 
 CELL_SEED = 1_000_000
-"""First seed of the grid's cells: above those of all other packings of a campaign."""
+"""First seed of the cells, above those of all other packings of a campaign."""
 RUN_SEED = 10_000_000
-"""What a kelvin adds to the seed of a cell for its run at a temperature."""
+"""Seed increment per kelvin for the runs of a cell at different temperatures."""
 
 
 @dataclass
@@ -30,15 +30,15 @@ class TransportGridMaker(Maker):
     Parameters
     ----------
     spec
-        Compositions, temperatures, lengths.
+        Compositions, temperatures and numbers of steps.
     electrode, electrolyte
-        Names of the phases at the ends of the line.
+        Names of the phases at the ends of the composition line.
     temperature_K
-        At which matrices are asked for, and the interphase is: that of production.
+        Temperature of the interphase (that of production), at which matrices are evaluated.
     seed
-        Seeds of all cells and runs follow from it.
+        Seed from which those of all cells and runs follow.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     spec: TransportGridSpec = field(default_factory=TransportGridSpec)
@@ -55,9 +55,9 @@ class TransportGridMaker(Maker):
         Parameters
         ----------
         committee
-            That runs the cells.
+            Committee that runs the cells.
         interphase
-            Whose composition profile says where coefficients are wanted; none without it.
+            Analysis with the composition profile at which coefficients are evaluated; None skips that.
         """
         jobs: list[Job] = []
         cells: list[AnalysisDoc] = []
@@ -74,14 +74,14 @@ class TransportGridMaker(Maker):
         ).make(cells, interphase)
         jobs.append(fit)
         for each in jobs:
-            # a cell that breaks, or whose packing finds no room, is missing from the grid and leaves its reason
+            # the grid continues without a broken cell or failed packing, whose reason is recorded
             each.config.on_missing_references = OnMissing.NONE
         return Flow(jobs, output=fit.output, name=self.name)
 
     def _cell(
         self, x_electrode: float, number: int, committee: CommitteeDoc
     ) -> tuple[list[Job], list[AnalysisDoc]]:
-        """Return the jobs of a cell, and what each temperature gives."""
+        """Return the jobs of a cell, and its analysis at each temperature."""
         spec = self.spec
         cell = f"grid-x{x_electrode:.3f}-{number}"
         seed = self.seed + CELL_SEED + 100 * round(10_000 * x_electrode) + number
@@ -94,7 +94,7 @@ class TransportGridMaker(Maker):
             walker, packing.output, committee
         )
         quenching = self._segment(spec.quench_temperature_K, spec.quench_steps, spec.melt_friction_per_ps)
-        # a quench begins as hot as its melt
+        # a quench starts at the temperature of its melt
         hotter = spec.melt_temperature_K / spec.quench_temperature_K
         quenching = replace(
             quenching, runaway_temperature_factor=quenching.runaway_temperature_factor * hotter
@@ -118,16 +118,16 @@ class TransportGridMaker(Maker):
         melt: Job,
         quench: Job,
     ) -> tuple[list[Job], AnalysisDoc]:
-        """Return the jobs of a cell at one temperature: equilibration, segments, what they give."""
+        """Return the jobs of a cell at one temperature (equilibration, segments, analysis), and the analysis."""
         spec = self.spec
         run_id = f"{cell}-{temperature_K:g}K"
         walker = Walker(run_id=run_id, role="transport", seed=seed + RUN_SEED * round(temperature_K), index=0)
-        settle = replace(
+        equilibration = replace(
             self._segment(temperature_K, spec.equilibration_steps, spec.friction_per_ps), is_new_run=True
         ).make(walker, None, committee, quench.output)
-        settle.name = f"equilibrate {run_id}"
+        equilibration.name = f"equilibrate {run_id}"
         maker = self._segment(temperature_K, spec.steps_per_segment, spec.friction_per_ps)
-        jobs, previous, segments = [settle], settle.output, []
+        jobs, previous, segments = [equilibration], equilibration.output, []
         for index in range(spec.n_segments):
             segment = maker.make(walker, None, committee, previous)
             segment.name = f"run {run_id} segment {index}"
@@ -141,7 +141,7 @@ class TransportGridMaker(Maker):
             x_electrode,
             spec.n_atoms,
             temperature_K,
-            [melt.output, quench.output, settle.output],
+            [melt.output, quench.output, equilibration.output],
             segments,
             committee,
         )

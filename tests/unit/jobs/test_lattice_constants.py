@@ -6,7 +6,7 @@ from ase.calculators.calculator import kptdensity2monkhorstpack
 from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
-from interphase_flows.flows.lattice_constants import on_the_mesh_of_the_middle
+from interphase_flows.flows.lattice_constants import with_mesh_of_unstrained_cell
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.reference.spec import GpawSpec
@@ -70,7 +70,7 @@ def test_every_volume_of_a_curve_has_the_same_mesh(name, density):
     meshes = {
         tuple(
             kptdensity2monkhorstpack(
-                cell, on_the_mesh_of_the_middle(spec, strain).k_density_per_inverse_angstrom, False
+                cell, with_mesh_of_unstrained_cell(spec, strain).k_density_per_inverse_angstrom, False
             )
         )
         for strain, cell in zip(linear_strains(7, 0.03), equation_of_state(crystal, 7, 0.03), strict=True)
