@@ -33,7 +33,7 @@ from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.structure_keys import structure_key
-from interphase_flows.thermodynamics.summary import as_values, predict_interface
+from interphase_flows.thermodynamics.interface import predict_interface
 
 KIND = "analyses"
 SETS = "structure_sets"
@@ -271,7 +271,7 @@ class ReactionMaker(Maker):
             name="thermodynamics",
             rests_on=[p.key for p in relaxed],
             values={
-                **as_values(answer),
+                **answer.model_dump(mode="json", exclude={"notes"}),
                 # documents from before do not say
                 **{
                     told: sorted({str(p.values[told]) for p in relaxed if told in p.values})

@@ -110,7 +110,7 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             "Reaction energy along the mixing line",
         ),
         (
-            "stability_window",
+            "electrochemical_window",
             thermodynamics_figures.window_bar(inputs.thermodynamics, inputs.question.electrolyte),
             "Voltages at which the electrolyte is reduced, stable and oxidised",
         ),

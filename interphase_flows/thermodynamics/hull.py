@@ -1,4 +1,4 @@
-"""The convex hull of the phases' energies, all by one method, and how its reactions are written."""
+"""Convex hull of phase energies by one method, and balanced reaction equations."""
 
 from collections.abc import Collection, Mapping
 from fractions import Fraction
@@ -10,21 +10,21 @@ from pymatgen.core import Composition, Element
 from interphase_flows.exceptions import AnalysisError
 
 PhaseEnergies = Mapping[str, tuple[Mapping[str, float], float]]
-"""Phase name -> (atoms of each element in the computed cell, total energy of that cell in eV)."""
+"""Atoms of each element in the computed cell and total energy of that cell in eV, by name of the phase."""
 
 LARGEST_DENOMINATOR = 5000
-"""Stoichiometric coefficients are sought among fractions up to this denominator."""
+"""Largest denominator of stoichiometric coefficients."""
 
 
 def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> PhaseDiagram:
-    """Return the hull of the phases that are made of these elements, the lowest polymorph of each composition.
+    """Return the convex hull of the phases of these elements, with the lowest polymorph of each composition.
 
     Parameters
     ----------
     energies
-        Phase name -> (atoms in the cell, total energy in eV).
+        Atoms in the cell and total energy in eV of each phase, by name.
     elements
-        The corners of the hull.
+        Corners of the hull.
 
     Raises
     ------
@@ -35,10 +35,10 @@ def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> Phase
     missing = sorted(element.symbol for element in elements if element.symbol not in lowest)
     if missing:
         raise AnalysisError(
-            f"no phase of the pure element {', '.join(missing)}: a convex hull needs one for every element; "
-            "label one with the same reference method"
+            f"no phase of the pure element {', '.join(missing)}: a convex hull needs one of every element. "
+            "Hint: label one with the same reference method"
         )
-    # the name must be the reduced formula: InterfacialReactivity parses entry.name as a formula
+    # InterfacialReactivity parses entry.name as a formula
     return PhaseDiagram(
         [
             PDEntry(Composition(energies[phase][0]), energies[phase][1], name=formula)
@@ -49,7 +49,7 @@ def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> Phase
 
 
 def formula_units(counts: Mapping[str, float]) -> float:
-    """Formula units in a cell; an element is counted by the atom, whatever its molecule."""
+    """Return the number of formula units in a cell; elements are counted by the atom."""
     composition = Composition(counts)
     if composition.is_element:
         return float(composition.num_atoms)
@@ -57,7 +57,7 @@ def formula_units(counts: Mapping[str, float]) -> float:
 
 
 def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
-    """Reduced formula -> name of the phase of that composition lowest in energy per atom.
+    """Return the name of the phase lowest in energy per atom, by reduced formula.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
     for phase, (counts, energy) in energies.items():
         n_atoms = sum(counts.values())
         if n_atoms <= 0:
-            raise AnalysisError(f"phase {phase!r} has no atoms; give the numbers of atoms in its cell")
-        # elements such as S8 keep their plain symbol as formula
+            raise AnalysisError(f"phase {phase!r} has no atoms. Hint: give the number of atoms in its cell")
+        # the formula of an element is its symbol, also for molecules such as S8
         composition = Composition(counts)
         formula = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
         lowest[formula] = min(lowest.get(formula, (float("inf"), "")), (energy / n_atoms, phase))
@@ -77,18 +77,24 @@ def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
 
 
 def reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
-    """Return the composition of one reduced formula unit; raises an AnalysisError if no phase has it."""
+    """Return the composition of one reduced formula unit.
+
+    Raises
+    ------
+    AnalysisError
+        No phase has this composition.
+    """
     composition = Composition(formula)
     reduced = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
     if reduced not in lowest:
         raise AnalysisError(
-            f"no phase of composition {formula} among {', '.join(sorted(lowest))}; add its energy by the "
+            f"no phase of composition {formula} among {', '.join(sorted(lowest))}. Hint: add its energy by the "
             "same method"
         )
     return Composition(reduced)
 
 
-def written(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction]) -> str:
+def balanced_equation(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction]) -> str:
     """Write a reaction in the smallest integers: ``Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P``."""
     factor = lcm(*(n.denominator for n in (*reactants.values(), *products.values())))
 

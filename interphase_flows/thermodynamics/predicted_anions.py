@@ -1,7 +1,7 @@
-"""Which anion environments the predicted phases would show, so that they can be set beside those that were found.
+"""Anion species of the predicted phases, for comparison with those of a simulation.
 
-A simulation is classified atom by atom, by bonds; the hull speaks of phases. The same classification of the phases'
-crystals translates one into the other, whatever the elements.
+A simulation is classified by the bonds of each atom, the hull predicts phases. The same classification of the crystals
+of the phases converts one into the other.
 """
 
 from collections.abc import Mapping
@@ -15,32 +15,34 @@ from interphase_flows.exceptions import AnalysisError
 def predicted_environments(
     predicted: Mapping[str, float], crystals: Mapping[str, Atoms], chemistry: AnionChemistry
 ) -> dict[str, float]:
-    """Return the share of the centre atoms in each kind of anion if the predicted phases were there as crystals.
+    """Return the fraction of the centre atoms in each anion species, with the predicted phases as crystals.
 
     Parameters
     ----------
     predicted
-        Formula of a phase -> its share of the centre atoms; sums to one.
+        Fraction of the centre atoms in each phase, by formula; the sum is one.
     crystals
-        Formula -> crystal of that phase.
+        Crystals of the phases, by formula.
     chemistry
-        Elements and bonds, as for the trajectories that the result is compared with.
+        Elements and bonds, as in the analysis of the trajectories.
 
     Raises
     ------
     AnalysisError
-        A predicted phase has no crystal, or its crystal no centre atom.
+        A predicted phase has no crystal, or its crystal has no centre atom.
     """
     shares = dict.fromkeys(chemistry.labels, 0.0)
     for formula, share in predicted.items():
         if formula not in crystals:
-            raise AnalysisError(f"no crystal of {formula}: give one of {', '.join(sorted(predicted))} each")
+            raise AnalysisError(
+                f"no crystal of {formula}. Hint: give one of each of {', '.join(sorted(predicted))}"
+            )
         crystal = crystals[formula]
         found = classify_environments(crystal.positions, crystal.cell.array, crystal.numbers, chemistry)
         n_centres = int(found.n_centres.sum())
         if n_centres == 0:
             raise AnalysisError(
-                f"the crystal of {formula} holds no {'/'.join(sorted(chemistry.anion_centres))}, of which it has a share"
+                f"the crystal of {formula} contains no {'/'.join(sorted(chemistry.anion_centres))}"
             )
         for label, n in zip(found.labels, found.n_centres, strict=True):
             shares[label] += share * float(n) / n_centres

@@ -1,15 +1,14 @@
-"""What should form: reaction products on the convex hull of the reference method's own energies.
+"""Reactions between electrode and electrolyte on the convex hull of the reference method's energies.
 
-Along the mixing line between electrode and electrolyte, the products change only at kinks (Richards et al.,
+Along the mixing line between electrode and electrolyte, the products change at kinks (Richards et al.,
 Chem. Mater. 28, 266 (2016), 10.1021/acs.chemmater.5b04082; Xiao et al., Nat. Rev. Mater. 5, 105 (2020),
-10.1038/s41578-019-0157-5), which pymatgen's `InterfacialReactivity` finds. Their compositions are rational,
-so they are returned as exact fractions, each reaction re-balanced in integers.
+10.1038/s41578-019-0157-5), which pymatgen's `InterfacialReactivity` finds. Their compositions are returned
+as exact fractions, and each reaction is balanced in integers.
 
-Energies of different methods must not be mixed: a hull of both has no meaning.
+Energies of different methods must not be mixed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 from pymatgen.analysis.interface_reactions import InterfacialReactivity
@@ -19,69 +18,13 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.hull import (
     LARGEST_DENOMINATOR,
     PhaseEnergies,
+    balanced_equation,
     convex_hull,
     formula_units,
     lowest_polymorphs,
     reactant,
-    written,
 )
-
-
-@dataclass(frozen=True)
-class Kink:
-    """A point of the mixing line where the products change."""
-
-    x_electrode: Fraction
-    """Share of the mixture's atoms that come from the electrode; exact."""
-    reaction: str
-    """Balanced in the smallest integers, such as ``Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P``."""
-    electrode_units: Fraction
-    """Formula units of electrode per formula unit of electrolyte."""
-    products: dict[str, Fraction]
-    """Formula units of each product per formula unit of electrolyte."""
-    energy_eV_per_atom: float
-    """Reaction energy in eV per atom of the mixture; negative when energy is released."""
-    energy_eV_per_formula_unit: float
-    """The same in eV per formula unit of electrolyte."""
-    volume_change: float | None
-    """(V_products - V_reactants) / V_reactants; None when a volume is not known."""
-
-
-@dataclass(frozen=True)
-class ReactionPrediction:
-    """What thermodynamics allows between an electrode and an electrolyte."""
-
-    electrode: str
-    electrolyte: str
-    kinks: tuple[Kink, ...]
-    """From the electrolyte's side to the electrode's, the pure reactants left out."""
-    electrolyte_above_hull_eV_per_atom: float
-    """Zero for an electrolyte that is stable by itself."""
-    electrolyte_decomposition: dict[str, float]
-    """Phases on the hull at the electrolyte's composition and their share of its atoms."""
-    stable_phases: tuple[str, ...]
-    """Formulas on the hull."""
-
-    @property
-    def full(self) -> Kink:
-        """The reaction that uses as much electrode as the electrolyte can take up.
-
-        Raises
-        ------
-        AnalysisError
-            Nothing reacts: the two coexist on the hull.
-        """
-        if not self.kinks:
-            raise AnalysisError(
-                f"{self.electrode} and {self.electrolyte} coexist on the hull: no reaction; "
-                "check that the phases that could form are among the energies"
-            )
-        return self.kinks[-1]
-
-    @property
-    def strongest(self) -> Kink:
-        """The reaction releasing most energy per atom of mixture, the driving force; raises like `full`."""
-        return min((self.full, *self.kinks), key=lambda kink: kink.energy_eV_per_atom)
+from interphase_flows.thermodynamics.results import Kink, ReactionPrediction
 
 
 def predict_reaction(
@@ -96,18 +39,18 @@ def predict_reaction(
     Parameters
     ----------
     energies
-        Phase name -> (atoms in the cell, total energy in eV), all by one method, structures relaxed. Several
-        polymorphs of one composition may be given.
+        Atoms in the relaxed cell and total energy in eV of each phase, by name; all by one method. Several
+        polymorphs of a composition are allowed.
     electrode, electrolyte
         Chemical formulas; both compositions must be among the phases.
     volumes_angstrom3
-        Phase name -> volume of the same cell in Å³; of several polymorphs listed here the one
-        lowest in energy counts, so leave out those that are not meant (CHGNet puts fcc Li below bcc Li).
+        Volume of the same cell in Å³, by name of the phase. Of several polymorphs listed here the one lowest in
+        energy is used, so leave out the others where it matters (CHGNet puts fcc Li below bcc Li).
 
     Raises
     ------
     AnalysisError
-        A reactant or a phase of a pure element is missing, a cell is empty, or a reaction is unbalanced.
+        A reactant or a pure element is missing, a cell is empty, or a reaction is unbalanced.
     """
     lowest = lowest_polymorphs(energies)
     reactants = [reactant(formula, lowest) for formula in (electrode, electrolyte)]
@@ -147,17 +90,18 @@ def _exact_kink(
     energy_eV_per_atom: float,
     volume_per_unit: Mapping[str, float],
 ) -> Kink:
-    """Make the coefficients of a reaction (reactants negative) exact, and check them."""
-    # elements such as P4 or S8 are counted by the atom; pymatgen's reactions may call them P, P4 or S8
+    """Convert the coefficients of a reaction (negative for reactants) to exact fractions, and check the balance."""
+    # elements are counted by the atom; pymatgen's reactions may name them P, P4 or S8
     atoms = {name: Composition(name) for name in amounts}
-    plain = {
+    by_formula = {
         (c.elements[0].symbol if c.is_element else name): amounts[name]
         * (c.num_atoms if c.is_element else 1.0)
         for name, c in atoms.items()
     }
-    scale = -plain[electrolyte.reduced_formula]
+    scale = -by_formula[electrolyte.reduced_formula]
     exact = {
-        name: Fraction(value / scale).limit_denominator(LARGEST_DENOMINATOR) for name, value in plain.items()
+        name: Fraction(value / scale).limit_denominator(LARGEST_DENOMINATOR)
+        for name, value in by_formula.items()
     }
     name_of_electrode = next(iter(electrode.as_dict())) if electrode.is_element else electrode.reduced_formula
     units = -exact.pop(name_of_electrode)
@@ -170,19 +114,19 @@ def _exact_kink(
             raise AnalysisError(
                 f"the reaction at x = {x:.4f} does not balance in {element.symbol} ({before} before, "
                 f"{after} after): "
-                "a phase's formula is too large for exact fractions; write it in reduced form"
+                "the formula of a phase is too large for exact fractions. Hint: write it in reduced form"
             )
     from_electrode = units * int(electrode.num_atoms)
     total_atoms = from_electrode + int(electrolyte.num_atoms)
     fraction = from_electrode / total_atoms
     if abs(float(fraction) - x) > 1e-6:
-        raise AnalysisError(
-            f"pymatgen puts a kink at x = {x:.6f}, its reaction at {fraction}: do not trust either"
-        )
+        raise AnalysisError(f"pymatgen reports a kink at x = {x:.6f}, but its reaction has x = {fraction}")
+    n_electrode = units.numerator * int(electrode.num_atoms)
     reactant_units = {electrolyte.reduced_formula: Fraction(1), name_of_electrode: units}
     return Kink(
         x_electrode=fraction,
-        reaction=written(reactant_units, products),
+        x_electrode_exact=f"{n_electrode}/{n_electrode / fraction}",
+        reaction=balanced_equation(reactant_units, products),
         electrode_units=units,
         products=products,
         energy_eV_per_atom=energy_eV_per_atom,

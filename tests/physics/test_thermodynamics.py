@@ -11,7 +11,7 @@ import pytest
 
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.reactions import predict_reaction
-from interphase_flows.thermodynamics.uncertainty import prediction_errors
+from interphase_flows.thermodynamics.uncertainty import prediction_uncertainty
 
 ENERGY_TOLERANCE_EV_PER_ATOM = 0.003
 VOLUME_TOLERANCE = 2e-4
@@ -121,7 +121,7 @@ def test_errors_of_energies_move_a_reaction_as_they_add_up():
     }
     error = 0.01
     n = 200
-    found = prediction_errors(
+    found = prediction_uncertainty(
         phases, dict.fromkeys(phases, error), electrode="Na", electrolyte="Na3PS4", element="Na", n_samples=n
     )
     (full,) = (kink for kink in found.kinks if kink.reaction.startswith("Na3PS4 + 8 Na"))
@@ -132,5 +132,5 @@ def test_errors_of_energies_move_a_reaction_as_they_add_up():
     assert full.share_of_samples == 1.0
     per_atom = full.energy_eV_per_atom
     assert (per_atom.upper - per_atom.lower) * 16 == pytest.approx(width)
-    assert found.reduction_v is not None
-    assert found.reduction_v.lower < found.reduction_v.value < found.reduction_v.upper
+    assert found.reduction_V is not None
+    assert found.reduction_V.lower < found.reduction_V.value < found.reduction_V.upper

@@ -17,10 +17,16 @@ from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
 from interphase_flows.thermodynamics.predicted_anions import predicted_environments
 from interphase_flows.thermodynamics.predicted_phases import (
-    MixingLine,
     PhaseComparison,
     compare_phases,
     predicted_element_shares,
+)
+from interphase_flows.thermodynamics.results import (
+    ElectrochemicalWindow,
+    Kink,
+    KinkUncertainty,
+    PredictionUncertainty,
+    ThermodynamicsResult,
 )
 
 ALKALI_PHASES_MISSING = ("Li3P7", "LiP7", "P4S10", "Li7PS6", "Li5PS", "Li7PS2", "Li8P2S", "Li11P3S")
@@ -33,25 +39,28 @@ def thermodynamics(
 ) -> Thermodynamics:
     """Return the section of a campaign's prediction, beside what was found at the end of its production runs."""
     values: Mapping[str, Any] = analysis.values
+    result = ThermodynamicsResult(
+        **{name: values[name] for name in ThermodynamicsResult.model_fields if name in values}
+    )
     geometries, energies = values.get("geometry_method", ()), values.get("energy_method", ())
-    told = [CELLS[cell] for cell in values.get("cell", ())]
-    errors = values.get("errors")
-    by_reaction = {kink["reaction"]: kink for kink in errors["kinks"]} if errors else {}
+    cells = [CELLS[cell] for cell in values.get("cell", ())]
+    errors = result.errors
+    by_reaction = {kink.reaction: kink for kink in errors.kinks} if errors else {}
     x_electrode = (
         None if before is None or before.from_electrode is None else float(before.from_electrode.mean())
     )
     return Thermodynamics(
-        kinks=[_kink(kink, by_reaction.get(kink["reaction"])) for kink in values["kinks"]],
-        electrolyte_above_hull_eV_per_atom=values["electrolyte_above_hull_eV_per_atom"],
+        kinks=[_kink(kink, by_reaction.get(kink.reaction)) for kink in result.kinks],
+        electrolyte_above_hull_eV_per_atom=result.electrolyte_above_hull_eV_per_atom,
         missing_phases=_missing(spec),
-        geometries="" if geometries == energies else ", ".join([*geometries, *told]),
-        window=_window(values["window"], errors) if values.get("window") else None,
-        n_error_samples=errors["n_samples"] if errors else 0,
-        above_hull_interval_eV_per_atom=_interval(errors["above_hull_eV_per_atom"]) if errors else None,
-        share_on_hull=errors["share_on_hull"] if errors else None,
-        other_reactions=errors["other_reactions"] if errors else {},
+        geometries="" if geometries == energies else ", ".join([*geometries, *cells]),
+        window=_window(result.window, errors) if result.window else None,
+        n_error_samples=errors.n_samples if errors else 0,
+        above_hull_interval_eV_per_atom=errors.above_hull_eV_per_atom if errors else None,
+        share_on_hull=errors.share_on_hull if errors else None,
+        other_reactions=errors.other_reactions if errors else {},
         x_electrode=x_electrode,
-        comparison=_comparison(values, spec, x_electrode, environments),
+        comparison=_comparison(result, spec, x_electrode, environments),
     )
 
 
@@ -69,38 +78,38 @@ def _formula(name: str) -> str:
     return Composition(str(load_phase(name).symbols)).reduced_formula
 
 
-def _kink(kink: Mapping[str, Any], error: Mapping[str, Any] | None) -> ReactionKink:
+def _kink(kink: Kink, error: KinkUncertainty | None) -> ReactionKink:
     return ReactionKink(
-        **kink,
-        interval_eV_per_atom=_interval(error["energy_eV_per_atom"]) if error else None,
-        share_of_samples=error["share_of_samples"] if error else None,
+        x_electrode=float(kink.x_electrode),
+        x_electrode_exact=kink.x_electrode_exact,
+        reaction=kink.reaction,
+        energy_eV_per_atom=kink.energy_eV_per_atom,
+        energy_eV_per_formula_unit=kink.energy_eV_per_formula_unit,
+        volume_change=kink.volume_change,
+        interval_eV_per_atom=error.energy_eV_per_atom if error else None,
+        share_of_samples=error.share_of_samples if error else None,
     )
 
 
-def _interval(values: Mapping[str, float] | None) -> Estimate | None:
-    return Estimate(**values) if values else None
-
-
-def _window(window: Mapping[str, Any], errors: Mapping[str, Any] | None) -> Window:
+def _window(window: ElectrochemicalWindow, errors: PredictionUncertainty | None) -> Window:
     return Window(
-        element=window["element"],
-        ion_charge=window["ion_charge"],
-        is_on_hull=window["is_on_hull"],
-        reduction_v=window["reduction_v"],
-        oxidation_v=window["oxidation_v"],
-        stages=[(s["lower_v"], s["upper_v"], s["taken_up"], s["reaction"]) for s in window["stages"]],
-        reduction_interval_v=_interval(errors["reduction_v"]) if errors else None,
-        oxidation_interval_v=_interval(errors["oxidation_v"]) if errors else None,
+        element=window.element,
+        ion_charge=window.ion_charge,
+        is_on_hull=window.is_on_hull,
+        reduction_V=window.reduction_V,
+        oxidation_V=window.oxidation_V,
+        stages=[(s.lower_V, s.upper_V, float(s.taken_up), s.reaction) for s in window.stages],
+        reduction_interval_V=errors.reduction_V if errors else None,
+        oxidation_interval_V=errors.oxidation_V if errors else None,
     )
 
 
 def _comparison(
-    values: Mapping[str, Any], spec: Campaign, x_electrode: float | None, environments: SeriesBand | None
+    result: ThermodynamicsResult, spec: Campaign, x_electrode: float | None, environments: SeriesBand | None
 ) -> Sequence[PhaseComparison]:
     """Set environments predicted for the whole cell beside those of the last frames; empty if one of them is missing."""
-    if x_electrode is None or environments is None or "mixing_line" not in values:
+    if x_electrode is None or environments is None:
         return ()
-    line: MixingLine = [(node["x_electrode"], node["atom_shares"]) for node in values["mixing_line"]]
     try:
         crystals = {
             Composition(str(atoms.symbols)).reduced_formula: atoms
@@ -118,7 +127,7 @@ def _comparison(
             return ()
         (centre,) = chemistry.anion_centres
         predicted = predicted_environments(
-            predicted_element_shares(line, x_electrode, centre), crystals, chemistry
+            predicted_element_shares(result.mixing_line, x_electrode, centre), crystals, chemistry
         )
     except (AnalysisError, StructureError):
         return ()  # a report is written elsewhere, too, where files of structures are not at hand

@@ -31,13 +31,13 @@ class Window:
     element: str
     ion_charge: int
     is_on_hull: bool
-    reduction_v: float
-    oxidation_v: float | None
+    reduction_V: float
+    oxidation_V: float | None
     """None when there is nothing to oxidise."""
     stages: Sequence[tuple[float, float | None, float, str]]
     """From, to (V; None without end), atoms taken up per formula unit, reaction."""
-    reduction_interval_v: Estimate | None = None
-    oxidation_interval_v: Estimate | None = None
+    reduction_interval_V: Estimate | None = None
+    oxidation_interval_V: Estimate | None = None
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def window_bar(thermodynamics: Thermodynamics | None, electrolyte: str) -> Figur
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
             )
         for value, interval in (
-            (window.reduction_v, window.reduction_interval_v),
-            (window.oxidation_v, window.oxidation_interval_v),
+            (window.reduction_V, window.reduction_interval_V),
+            (window.oxidation_V, window.oxidation_interval_V),
         ):
             if value is not None:
                 axes.axvline(value, color=BLACK, linewidth=0.9, linestyle="--", zorder=2)
