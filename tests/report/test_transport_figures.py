@@ -1,5 +1,7 @@
 """Figures and words of transport show the numbers they are given."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from interphase_flows.analysis.passivation.rate_history import rate_history
 from interphase_flows.analysis.passivation.verdict import verdict
 from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.transport import onsager_windows
-from interphase_flows.analysis.transport.summary import told
+from interphase_flows.analysis.transport.summary import summarise_onsager
 from interphase_flows.report.figures.growth import rates_figure
 from interphase_flows.report.figures.transport import BEYOND, transport_figures
 from interphase_flows.report.figures.trapping import survival_figures
@@ -24,7 +26,7 @@ CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
 def transport():
     frames = Brownian(counts=(10, 6, 20)).frames(np.random.default_rng(0), 500)  # neutral with these charges
     windows = onsager_windows(frames, window_ps=150.0, temperature_K=600)
-    results = [told(each.result, CHARGES) for each in windows]
+    results = [plain(summarise_onsager(each.result, CHARGES)) for each in windows]
     end = {"start_ps": 450.0, "end_ps": 600.0}
     short = {"refused": "a window of 3 ps supports no transport coefficient"}
     rows = [{"start_ps": w.start_ps, "end_ps": w.end_ps} | r for w, r in zip(windows, results, strict=True)]
@@ -115,7 +117,7 @@ def test_words_of_transport(transport):
 
 def test_an_interval_without_an_end_is_told_without_one(transport):
     """Rare jumps may leave a coefficient without an upper end; it is then no finding."""
-    beyond = {name: [row[:] for row in rows] for name, rows in transport["whole"][BEYOND].items()}
+    beyond = copy.deepcopy(transport["whole"][BEYOND])
     beyond["lower"][0][0], beyond["upper"][0][0] = -1.0, None
     lines = list(transport_words(transport | {"whole": transport["whole"] | {BEYOND: beyond}}))
     (told,) = (line for line in lines if line.startswith("correlation beyond"))

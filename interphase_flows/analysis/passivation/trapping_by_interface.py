@@ -26,6 +26,7 @@ from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
@@ -147,8 +148,8 @@ def _judged(
 ) -> dict[str, Any]:
     lives = lifetimes(time_ps, labelled)
     result = layer.normal
-    if result is None or former not in result.species:
-        why = layer.normal_refusal if result is None else f"no {former} was in the interphase"
+    if isinstance(result, Unavailable) or former not in result.species:
+        why = str(result) if isinstance(result, Unavailable) else f"no {former} was in the interphase"
         raise AnalysisError(
             f"L of {former} in the interphase along the normal, {layer.start_ps:g} to {layer.end_ps:g} ps: {why}"
         )

@@ -32,10 +32,13 @@ from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.phases import phases_of
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.plain import plain
-from interphase_flows.analysis.profiles.profiles import profiles_of
+from interphase_flows.analysis.profiles.interface_profiles import analyse_profiles
+from interphase_flows.analysis.profiles.results import ProfilesResult
+from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.transport import onsager_matrix
 from interphase_flows.analysis.transport.driven_flux import driven_by_gradients
-from interphase_flows.analysis.transport.transport import TransportAnalysis, transport_answer
+from interphase_flows.analysis.transport.interface_transport import analyse_transport
+from interphase_flows.analysis.transport.summary import TransportResult
 from interphase_flows.exceptions import AnalysisError
 
 FEW_FOUND = 0.5
@@ -54,7 +57,7 @@ class InterfaceAnalysis:
     """By interface."""
     histories: dict[str, InterphaseHistory] = field(default_factory=dict)
     """By interface."""
-    transport: TransportAnalysis | None = None
+    transport: TransportResult | None = None
 
 
 def analyse_interface(
@@ -105,7 +108,7 @@ class _Surveyor:
         self.crossings: dict[str, CrossingSeries] = {}
         self.kinetics: dict[str, GrowthKinetics] = {}
         self.histories: dict[str, InterphaseHistory] = {}
-        self.transport: TransportAnalysis | None = None
+        self.transport: TransportResult | None = None
 
     def analyse_interface(self) -> InterfaceAnalysis:
         parts = self.question.parts
@@ -120,7 +123,7 @@ class _Surveyor:
         if set(parts) - {"transport"}:
             boundaries = self._answered("boundaries", self._boundaries)
             self.no_interface = boundaries.get("refused", "")
-        answers: dict[str, Callable[[], dict[str, Any]]] = {
+        answers: dict[str, Callable[[], dict[str, Any] | Result]] = {
             "kinetics": self._kinetics,
             "transport": self._transport,
             "trapping": self._trapping,
@@ -134,8 +137,9 @@ class _Surveyor:
                 self._answered(name, answer)
         return InterfaceAnalysis(self.values, self.arrays, self.kinetics, self.histories, self.transport)
 
-    def _answered(self, name: str, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _answered(self, name: str, answer: Callable[[], dict[str, Any] | Result]) -> dict[str, Any]:
         self.frames.stage = f"{self.told_as} {name}"
+        found: dict[str, Any] | Result
         try:
             found = answer()
         except AnalysisError as error:
@@ -143,7 +147,7 @@ class _Surveyor:
                 raise
             found = {"refused": str(error)}
         self.values[name] = plain(found)
-        return found
+        return dict(self.values[name])
 
     def _boundaries(self) -> dict[str, Any]:
         found, widths, notes = find_interfaces(self.frames, self.question.sides)
@@ -201,11 +205,11 @@ class _Surveyor:
         self.kinetics[each.name] = found
         return found
 
-    def _transport(self) -> dict[str, Any]:
-        self.transport = transport_answer(
+    def _transport(self) -> TransportResult:
+        self.transport = analyse_transport(
             self.frames, self.question, self.question.transport, self.interfaces, self.no_interface
         )
-        return self.transport.values
+        return self.transport
 
     def _trapping(self) -> dict[str, Any]:
         self._require_interfaces()
@@ -214,7 +218,7 @@ class _Surveyor:
     def _fluxes(self) -> dict[str, Any]:
         self._require_interfaces()
         answer: dict[str, Any] = {"crossings": self._by_side(self._flux_rows)}
-        if self.transport is None or self.transport.onsager is None:
+        if self.transport is None or isinstance(self.transport.whole, Unavailable):
             answer["gradients"] = {"refused": "no Onsager coefficients, see transport"}
         else:
             try:
@@ -259,8 +263,8 @@ class _Surveyor:
         self.histories[each.name] = history
         return judged_with_rates([history])
 
-    def _profiles(self) -> dict[str, Any]:
-        values, arrays = profiles_of(self.frames, self.question, self.interfaces, self.cutoffs)
+    def _profiles(self) -> ProfilesResult:
+        values, arrays = analyse_profiles(self.frames, self.question, self.interfaces, self.cutoffs)
         self.arrays |= arrays
         return values
 

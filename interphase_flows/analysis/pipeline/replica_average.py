@@ -11,7 +11,7 @@ from interphase_flows.analysis.pipeline.interface_analysis import (
 )
 from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
-from interphase_flows.analysis.transport.replica_average import pooled_transport
+from interphase_flows.analysis.transport.replica_average import average_transport
 from interphase_flows.exceptions import AnalysisError
 
 
@@ -50,7 +50,7 @@ def pooled(surveys: Sequence[InterfaceAnalysis]) -> dict[str, Any]:
         each.pop("scores", None)
     found = {"kinetics": kinetics, "verdict": verdicts, "state": state, "notes": notes}
     if any("transport" in each.values for each in surveys):
-        found["transport"] = _answered(lambda: pooled_transport([each.transport for each in surveys]))
+        found["transport"] = _answered(lambda: average_transport([each.transport for each in surveys]))
     return found
 
 

@@ -7,8 +7,6 @@ and Student's t has as many degrees of freedom as there are independent samples,
 trend: what grows or shrinks within a block is no error of its mean.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import stdtrit
 
@@ -17,7 +15,7 @@ from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiencies,
 )
-from interphase_flows.analysis.statistics.estimate import CONFIDENCE
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 
 MOST_BLOCKS = 6
 LEAST_SAMPLES = 5
@@ -29,18 +27,6 @@ LEAST_INDEPENDENT = 3.0
 """Samples that a block counts as at least, for Student's t."""
 MOST_SAMPLES = 600
 """Frames are kept one by one up to here; of more, means over some consecutive ones."""
-
-
-class BlockMeans(NamedTuple):
-    """Means over blocks of time with 95 % intervals, (n_blocks, ...) each; NaN where there is nothing to average."""
-
-    value: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-
-    def within(self, low: float, high: float) -> "BlockMeans":
-        """Return the same with intervals cut at what the quantity cannot exceed."""
-        return BlockMeans(self.value, np.maximum(self.lower, low), np.minimum(self.upper, high))
 
 
 class TimeBlocks:
@@ -70,7 +56,7 @@ class TimeBlocks:
         return frame // self.frames_per_sample
 
 
-def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray) -> BlockMeans:
+def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray) -> Estimate:
     """Return sum of numerators over sum of denominators in each block.
 
     Parameters
@@ -104,9 +90,13 @@ def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray)
     n_independent = np.maximum(n / g, LEAST_INDEPENDENT)
     left = 1.0 - np.minimum(trend.shape[1] * g / len(noise), LARGEST_SHARE_FITTED_AWAY)
     variance = np.add.reduceat(noise**2, edges[:-1], axis=0) / n / left
-    half = stdtrit(n_independent - 1.0, 0.5 * (1.0 + CONFIDENCE)) * np.sqrt(variance / n_independent)
-    half[(n < LEAST_FOR_AN_INTERVAL) | ~known] = np.nan
-    return BlockMeans(*(x.reshape(n_blocks, *shape) for x in (value, value - half, value + half)))
+    error = np.sqrt(variance / n_independent)
+    error[(n < LEAST_FOR_AN_INTERVAL) | ~known] = np.nan
+    value, error, quantile = (
+        x.reshape(n_blocks, *shape)
+        for x in (value, error, stdtrit(n_independent - 1.0, 0.5 * (1.0 + CONFIDENCE)))
+    )
+    return Estimate.symmetric(value, error, quantile=quantile)
 
 
 def _trend(edges: IntArray) -> FloatArray:

@@ -1,9 +1,9 @@
-"""Transport of regions of a cell: L_ij of the atoms that are in each when a window begins.
+"""Onsager coefficients of regions of a cell, from the atoms that are in each region when a window begins.
 
-Atoms are followed wherever they go; how many stay is reported, for a window much longer than atoms stay measures the
-neighbours too. Displacements in the plane and along the normal are apart. The reference frame is that of the region's
-own atoms, since its neighbours take up momentum. What all of it does on average, a drift towards the electrode, is
-taken out and reported as advection.
+Atoms are followed after they leave; the fraction that stays is reported, because a window much longer than the
+residence time measures the neighbouring regions too. Displacements in the plane and along the normal are separate. The
+reference frame is that of the region's own atoms, since its neighbours take up momentum. The mean drift of a region,
+such as towards the electrode, is taken out and reported as advection.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,6 +13,7 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.groups import by_species_and_slab, normal_axes
 from interphase_flows.analysis.transport.onsager import Directions, OnsagerRequest, window_result
@@ -20,7 +21,7 @@ from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import UnsupportedWindowError
 
 OUTSIDE = -1
-"""Region of an atom that is in none."""
+"""Label of atoms that are in no region."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class RegionCut:
 
 @dataclass(frozen=True)
 class RegionTransport:
-    """Coefficients of one region in one window, or why there are none."""
+    """Onsager coefficients of one region in one window, or why they are unavailable."""
 
     name: str
     start_ps: float
@@ -49,18 +50,16 @@ class RegionTransport:
     n_atoms: int
     """When the window began."""
     fraction_staying: float
-    """Of these, in the region when the window ended; nan for one without atoms."""
-    in_plane: OnsagerResult | None
-    normal: OnsagerResult | None
-    in_plane_refusal: str | None
-    normal_refusal: str | None
+    """Fraction of these atoms that are still in the region when the window ends; NaN without atoms."""
+    in_plane: OnsagerResult | Unavailable
+    normal: OnsagerResult | Unavailable
 
 
 def onsager_regions(
     frames: FrameSource,
     cut: Callable[[int], RegionCut],
     windows: Iterable[tuple[int, int, float, float]],
-    question: OnsagerRequest,
+    request: OnsagerRequest,
 ) -> list[RegionTransport]:
     """Measure Onsager coefficients region by region in windows.
 
@@ -72,13 +71,13 @@ def onsager_regions(
         Gives the regions of a frame, by the frame's index; the same names in every frame.
     windows
         First frame, frame after the last, start and end in ps of each: `windows.window_bounds`.
-    question
-        What is asked; the frame is that of each region's own atoms.
+    request
+        Temperature, species, frame, step and confidence; the frame is that of each region's own atoms.
 
     Raises
     ------
     AnalysisError
-        As in `onsager.onsager_matrix`. A region that cannot support a number is returned with its refusal.
+        As in `onsager.onsager_matrix`. A region without enough data is returned as unavailable.
     """
     found = []
     for first, end, start_ps, end_ps in windows:
@@ -97,8 +96,6 @@ def onsager_regions(
         for i, name in enumerate(begun.names):
             inside = region == i
             thickness = float(begun.thickness_angstrom[i])
-            in_plane, in_plane_refusal = _of_region(motion, i, area * thickness, "in_plane", question)
-            normal, normal_refusal = _of_region(motion, i, area * thickness, "normal", question)
             found.append(
                 RegionTransport(
                     name=name,
@@ -110,10 +107,8 @@ def onsager_regions(
                     fraction_staying=float((ended.region_of_atom[inside] == i).mean())
                     if inside.any()
                     else np.nan,
-                    in_plane=in_plane,
-                    normal=normal,
-                    in_plane_refusal=in_plane_refusal,
-                    normal_refusal=normal_refusal,
+                    in_plane=_of_region(motion, i, area * thickness, "in_plane", request),
+                    normal=_of_region(motion, i, area * thickness, "normal", request),
                 )
             )
     return found
@@ -124,22 +119,22 @@ def _of_region(
     region: int,
     volume_angstrom3: float,
     directions: Directions,
-    question: OnsagerRequest,
-) -> tuple[OnsagerResult | None, str | None]:
-    """Return the coefficients of a region, or why there are none."""
+    request: OnsagerRequest,
+) -> OnsagerResult | Unavailable:
+    """Return the coefficients of a region, or why they are unavailable."""
     present = {motion.groups.species[each] for each in motion.groups.of_domain(region)}
-    needed = {*(question.species or ()), *question.at_rest}
+    needed = {*(request.species or ()), *request.at_rest}
     if not present:
-        return None, "no atom was in this slab when the window began"
+        return Unavailable(reason="no atom was in this slab when the window began")
     if not needed <= present:
         absent = ", ".join(sorted(needed - present))
-        return None, f"no atom of {absent} was in this slab when the window began"
+        return Unavailable(reason=f"no atom of {absent} was in this slab when the window began")
     if len(present) == 1:
-        return None, (
-            f"all atoms of this slab are of {present.pop()}: in a frame at rest with them their coefficient is zero "
-            "by definition"
+        return Unavailable(
+            reason=f"all atoms of this slab are of {present.pop()}: in a frame at rest with them their coefficient is "
+            "zero by definition"
         )
     try:
-        return window_result(motion, region, volume_angstrom3, directions, question), None
+        return window_result(motion, region, volume_angstrom3, directions, request)
     except UnsupportedWindowError as error:
-        return None, str(error)
+        return Unavailable(reason=str(error))

@@ -1,76 +1,191 @@
-"""Coefficients and conduction as the numbers that a survey tells."""
+"""Results of the transport analysis of one trajectory, as documents store them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
-from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.analysis.statistics.estimate import Array, Estimate, Number
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
+from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 
 LARGEST_NET_CHARGE = 0.05
-"""Of the sum of all charges without their signs, beyond which atoms have no ionic conductivity."""
+"""Largest net charge, relative to the sum of absolute charges, at which an ionic conductivity is defined."""
 
 
-def told(result: OnsagerResult, charges_e: Mapping[str, float] | None) -> dict[str, Any]:
-    """Return what a window, or a slab in it, says of transport.
+class ConductionSummary(Result):
+    """Ionic conductivity, Haven ratio and transference numbers."""
+
+    conductivity_S_per_m: Estimate
+    nernst_einstein_S_per_m: Estimate
+    haven_ratio: Estimate
+    transference: dict[str, Estimate]
+    """By species, in the reference frame of the Onsager coefficients."""
+    net_charge_e: float
+
+
+class OnsagerSummary(Result):
+    """Onsager coefficients of a window or of a slab in a window; matrices in the order of `species`."""
+
+    species: tuple[str, ...]
+    n_atoms: tuple[int, ...]
+    onsager_per_eV_angstrom_ps: Estimate
+    """L_ij, (n_species, n_species)."""
+    beyond_frame_per_eV_angstrom_ps: Estimate
+    """L_ij minus that of independent atoms in the same frame, (n_species, n_species)."""
+    self_diffusion_cm2_per_s: Estimate
+    """(n_species,)."""
+    n_independent: Array
+    """(n_species,), independent steps behind each L_ii."""
+    step_ps: float
+    n_steps: int
+    advection_angstrom_per_ps: Estimate
+    """Mean velocity of each species, (n_species, n_axes)."""
+    stationary: bool
+    half_window_z: Array
+    """(n_species,), difference of L_ii between the halves of the window in standard errors."""
+    conduction: ConductionSummary | Unavailable | None = None
+    """None if the charges are unknown."""
+
+
+class TransportWindow(Result):
+    """Onsager coefficients of the cell in one time window."""
+
+    start_ps: float
+    end_ps: float
+    coefficients: OnsagerSummary | Unavailable
+
+
+class TransportWindows(Result):
+    """Onsager coefficients against time."""
+
+    window_ps: float
+    chosen: str
+    """How the length of the windows was chosen."""
+    rows: tuple[TransportWindow, ...]
+    change_per_eV_angstrom_ps_ns: Estimate | None = None
+    """Slope of L_ij per ns, (n_species, n_species); None with fewer than three windows."""
+
+
+class TransportSlab(Result):
+    """Onsager coefficients of one slab in one window."""
+
+    name: str
+    start_ps: float
+    end_ps: float
+    lower_angstrom: float
+    upper_angstrom: float
+    n_atoms: int
+    fraction_staying: Number
+    """Fraction of the atoms that are still in the slab when the window ends."""
+    in_plane: OnsagerSummary | Unavailable
+    normal: OnsagerSummary | Unavailable
+
+
+class TransportSlabs(Result):
+    """Onsager coefficients by slab: electrode, interphase, electrolyte."""
+
+    window_ps: float
+    chosen: str
+    """How the length of the windows was chosen."""
+    names: tuple[str, ...]
+    rows: tuple[TransportSlab, ...]
+
+
+class TransportResult(Result):
+    """Onsager transport of one trajectory: entire cell, time windows, slabs."""
+
+    frame: ReferenceFrame
+    at_rest: tuple[str, ...]
+    charges_e: dict[str, float] | None
+    charges_from: str
+    """Origin of the charges, or why they are unknown."""
+    whole: OnsagerSummary | Unavailable
+    """Of the entire cell and trajectory."""
+    windows: TransportWindows | Unavailable
+    slabs: TransportSlabs | Unavailable
+
+
+class TransportAverage(Result):
+    """Transport coefficients averaged over replicas, and a test of whether the replicas agree."""
+
+    species: tuple[str, ...]
+    n_replicas: int
+    """Replicas with coefficients of the entire cell."""
+    n_asked: int
+    """All replicas."""
+    judged_by: Literal["their spread", "the errors within them"]
+    onsager_per_eV_angstrom_ps: Estimate
+    beyond_frame_per_eV_angstrom_ps: Estimate
+    self_diffusion_cm2_per_s: Estimate
+    conductivity_S_per_m: Estimate | None = None
+    nernst_einstein_S_per_m: Estimate | None = None
+    haven_ratio: Estimate | None = None
+    apart: tuple[str, ...]
+    """Quantities on which replicas differ by more than their errors."""
+    smallest_p: Number
+    n_tests: int
+
+
+def summarise_onsager(result: OnsagerResult, charges_e: Mapping[str, float] | None) -> OnsagerSummary:
+    """Summarise Onsager coefficients and, where charges are known, ionic conduction.
 
     Parameters
     ----------
     result
-        Its coefficients.
+        Coefficients of a window or of a slab.
     charges_e
-        Of every species, in units of e; without them nothing is said of conduction. It is refused where they do
-        not add up to zero: metal of an electrode is no ion, and what reacted has other charges than the electrolyte.
+        Charge of every species in units of e. Conduction is unavailable unless the charges add up to zero: metal
+        of an electrode is not ionic, and reaction products have other charges than the electrolyte.
     """
-    found = {
-        "species": result.species,
-        "n_atoms": result.n_atoms,
-        "onsager_per_eV_angstrom_ps": bounds(result.onsager),
-        "beyond_frame_per_eV_angstrom_ps": bounds(result.beyond_frame),
-        "self_diffusion_cm2_per_s": bounds(result.self_diffusion_cm2_per_s),
-        "n_independent": result.n_independent,
-        "step_ps": result.step_ps,
-        "n_steps": result.n_steps,
-        "advection_angstrom_per_ps": bounds(result.advection_angstrom_per_ps),
-        "stationary": result.stationary,
-        "half_window_z": result.half_window_z,
-    }
-    if charges_e is None:
-        return found
-    charges = {symbol: charges_e[symbol] for symbol in result.species}
-    net, is_charged = net_charge(result, charges)
-    if is_charged:
-        found["conduction"] = {
-            "refused": f"charges add up to {net:.4g} e, not to zero: the number would depend on the frame"
-        }
-        return found
+    return OnsagerSummary(
+        species=result.species,
+        n_atoms=tuple(result.n_atoms.tolist()),
+        onsager_per_eV_angstrom_ps=result.onsager,
+        beyond_frame_per_eV_angstrom_ps=result.beyond_frame,
+        self_diffusion_cm2_per_s=result.self_diffusion_cm2_per_s,
+        n_independent=result.n_independent,
+        step_ps=result.step_ps,
+        n_steps=result.n_steps,
+        advection_angstrom_per_ps=result.advection_angstrom_per_ps,
+        stationary=result.stationary,
+        half_window_z=result.half_window_z,
+        conduction=None if charges_e is None else _conduction(result, charges_e),
+    )
+
+
+def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> ConductionSummary | Unavailable:
+    net = net_charge(result.species, result.n_atoms.tolist(), charges_e)
+    if net is not None:
+        return Unavailable(
+            reason=f"charges add up to {net:.4g} e, not to zero: the conductivity would depend on the frame"
+        )
     try:
-        found["conduction"] = conduction_of(ionic_conduction(result, charges))
-    except AnalysisError as error:  # every charge of what is here is zero
-        found["conduction"] = {"refused": str(error)}
-    return found
+        return summarise_conduction(
+            ionic_conduction(result, {symbol: charges_e[symbol] for symbol in result.species})
+        )
+    except AnalysisError as error:  # all species are neutral
+        return Unavailable(reason=str(error))
 
 
-def net_charge(result: OnsagerResult, charges_e: Mapping[str, float]) -> tuple[float, bool]:
-    """Return the sum of the charges, e, and whether it is too far from zero for an ionic conductivity."""
-    each = result.n_atoms * np.array([charges_e[symbol] for symbol in result.species])
-    return float(each.sum()), bool(abs(each.sum()) > LARGEST_NET_CHARGE * np.abs(each).sum())
+def net_charge(
+    species: tuple[str, ...], n_atoms: Sequence[int], charges_e: Mapping[str, float]
+) -> float | None:
+    """Return the net charge in e, or None if it is close enough to zero for an ionic conductivity."""
+    charges = np.array(n_atoms) * [charges_e[symbol] for symbol in species]
+    is_neutral = abs(charges.sum()) <= LARGEST_NET_CHARGE * np.abs(charges).sum()
+    return None if is_neutral else float(charges.sum())
 
 
-def conduction_of(found: IonicConduction) -> dict[str, Any]:
-    """Return conduction with the interval of each number."""
-    return {
-        "conductivity_S_per_m": bounds(found.conductivity_S_per_m),
-        "nernst_einstein_S_per_m": bounds(found.nernst_einstein_S_per_m),
-        "haven_ratio": bounds(found.haven_ratio),
-        "transference": {symbol: bounds(found.transference[i]) for i, symbol in enumerate(found.species)},
-        "net_charge_e": found.net_charge_e,
-    }
-
-
-def bounds(estimate: Estimate) -> dict[str, Any]:
-    """Return value and interval without the standard error, which the interval holds."""
-    return {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
+def summarise_conduction(conduction: IonicConduction) -> ConductionSummary:
+    """Return conductivity, Haven ratio and transference numbers with their intervals."""
+    return ConductionSummary(
+        conductivity_S_per_m=conduction.conductivity_S_per_m,
+        nernst_einstein_S_per_m=conduction.nernst_einstein_S_per_m,
+        haven_ratio=conduction.haven_ratio,
+        transference={symbol: conduction.transference[i] for i, symbol in enumerate(conduction.species)},
+        net_charge_e=conduction.net_charge_e,
+    )

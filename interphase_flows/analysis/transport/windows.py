@@ -1,7 +1,7 @@
-"""Transport against time: L_ij of windows that follow one another.
+"""Onsager coefficients in consecutive time windows.
 
-A reacting interface is no equilibrium. Each window has its own coefficients, drift and test of whether its
-halves agree; a window that supports no number says why.
+A reacting interface is not in equilibrium. Each window has its own coefficients, drift and stationarity test; a window
+that is too short for a coefficient records why.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interphase_flows.analysis.geometry.frames import FrameSource, require_frames
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.onsager import onsager_matrix
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.analysis.transport.results import OnsagerResult
@@ -18,13 +19,11 @@ from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
 @dataclass(frozen=True)
 class OnsagerWindow:
-    """Coefficients of one window, or why there are none."""
+    """Onsager coefficients of one window, or why they are unavailable."""
 
     start_ps: float
     end_ps: float
-    result: OnsagerResult | None
-    refusal: str | None
-    """In words, where there is no result."""
+    result: OnsagerResult | Unavailable
 
 
 def onsager_windows(
@@ -45,19 +44,19 @@ def onsager_windows(
     frames
         The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
     window_ps
-        Length of a window; what is left at the end and is shorter is left out.
+        Length of a window; a shorter remainder at the end is left out.
     temperature_K, species, frame, at_rest, step_ps, confidence
         As in `onsager.onsager_matrix`.
 
     Raises
     ------
     AnalysisError
-        No window fits into the trajectory, or as in `onsager.onsager_matrix`; a window that is merely too short
-        for a number is returned with its refusal.
+        No window fits into the trajectory, or as in `onsager.onsager_matrix`; a window that is too short for a
+        coefficient is returned as unavailable.
     """
-    found = []
+    windows = []
     for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
-        result, refusal = None, None
+        result: OnsagerResult | Unavailable
         try:
             result = onsager_matrix(
                 frames,
@@ -71,9 +70,9 @@ def onsager_windows(
                 confidence=confidence,
             )
         except UnsupportedWindowError as error:
-            refusal = str(error)
-        found.append(OnsagerWindow(start_ps, end_ps, result, refusal))
-    return found
+            result = Unavailable(reason=str(error))
+        windows.append(OnsagerWindow(start_ps, end_ps, result))
+    return windows
 
 
 def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, int, float, float]]:
@@ -87,7 +86,7 @@ def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, 
     require_frames(frames)
     time_ps = np.asarray(frames.time_fs, dtype=float) / 1000.0
     length = float(time_ps[-1] - time_ps[0])
-    # a hair, because times are sums of steps
+    # the tolerance covers rounding of times that are sums of steps
     n_windows = int(length / window_ps * (1 + 1e-9)) if window_ps > 0 else 0
     if n_windows == 0:
         raise AnalysisError(

@@ -201,7 +201,7 @@ def test_what_it_rests_on_is_said():
     assert [each["n_frames"] for each in values["blocks"]] == [6, 6]
     assert values["blocks"][1] == {"from_ps": 6.0, "to_ps": 11.0, "n_frames": 6}
     assert values["slice_angstrom"] == pytest.approx(1.5, abs=0.15)
-    assert values["reference"].startswith("the middle of P, S stays in the middle")
+    assert values["reference"].startswith("the centre of P, S stays in the centre")
     cutoffs = {each["name"]: each["cutoffs_angstrom"] for each in values["coordination"]["shells"]}
     assert set(cutoffs) == {"Li around S", "Li around P", "S around P"}
     assert 2.2 < cutoffs["S around P"]["S"] < 3.3

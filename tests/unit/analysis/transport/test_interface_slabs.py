@@ -8,7 +8,7 @@ from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
 from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
-from interphase_flows.analysis.transport.transport import transport_answer
+from interphase_flows.analysis.transport.interface_transport import analyse_transport
 from interphase_flows.exceptions import AnalysisError
 
 N_FRAMES = 3
@@ -99,11 +99,11 @@ def test_interfaces_that_are_never_followed_together_have_no_slabs():
         AnalysisError, match=r"never followed at the same time \(above in frames 2 to 4; below in"
     ):
         common_frames([above, below])
-    question = InterfaceAnalysisSettings({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0}, 600.0)
+    settings = InterfaceAnalysisSettings({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0}, 600.0)
     walk = np.random.default_rng(0).normal(size=(200, 30, 3)).cumsum(axis=0) + 4.0
     frames = ArrayFrames(np.repeat([3, 15, 16], 10), 1000.0 * np.arange(200), walk, CELL)
-    found = transport_answer(ProgressFrames(frames), question, question.transport, [above, below], "").values
-    assert "never followed at the same time" in found["slabs"]["refused"]
+    result = analyse_transport(ProgressFrames(frames), settings, settings.transport, [above, below], "")
+    assert "never followed at the same time" in result.slabs.reason
 
 
 def test_frames_and_parts():

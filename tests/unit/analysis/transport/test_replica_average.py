@@ -4,71 +4,91 @@ import numpy as np
 import pytest
 
 from brownian import Brownian
-from interphase_flows.analysis.transport import Estimate, ionic_conduction, onsager_matrix
-from interphase_flows.analysis.transport.replica_average import agreement, over_replicas_of, pooled_transport
-from interphase_flows.analysis.transport.transport import TransportAnalysis
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport import onsager_matrix
+from interphase_flows.analysis.transport.replica_average import agreement, average_of, average_transport
+from interphase_flows.analysis.transport.summary import TransportResult, summarise_onsager
 from interphase_flows.exceptions import AnalysisError
 
 CHARGES = {"Li": 1.0, "P": 5.0, "S": -2.0}
+UNAVAILABLE = Unavailable(reason="too short")
 
 
-def answer(seed, temperature_K=600.0, **model):
-    frames = Brownian(**model).frames(np.random.default_rng(seed), 300)
-    result = onsager_matrix(frames, temperature_K=temperature_K)
-    return TransportAnalysis({}, result, ionic_conduction(result, CHARGES))
+def replica(seed, **model):
+    frames = Brownian(counts=(10, 6, 20), **model).frames(np.random.default_rng(seed), 300)  # neutral
+    return TransportResult(
+        frame="barycentric",
+        at_rest=(),
+        charges_e=CHARGES,
+        charges_from="as stated",
+        whole=summarise_onsager(onsager_matrix(frames, temperature_K=600.0), CHARGES),
+        windows=UNAVAILABLE,
+        slabs=UNAVAILABLE,
+    )
 
 
 @pytest.fixture(scope="module")
 def replicas():
-    return [answer(seed) for seed in range(4)]
+    return [replica(seed) for seed in range(4)]
 
 
-def test_the_mean_of_replicas_has_the_interval_of_their_spread(replicas):
-    found = pooled_transport(replicas)
-    values = np.array([each.onsager.onsager.value for each in replicas])
-    pooled = found["onsager_per_eV_angstrom_ps"]
-    np.testing.assert_allclose(pooled["value"], values.mean(axis=0))
+def test_interval_of_the_mean_comes_from_the_spread_of_replicas(replicas):
+    average = average_transport(replicas)
+    values = np.array([each.whole.onsager_per_eV_angstrom_ps.value for each in replicas])
+    mean = average.onsager_per_eV_angstrom_ps
+    np.testing.assert_allclose(mean.value, values.mean(axis=0))
     half = 3.182446 * values.std(axis=0, ddof=1) / 2.0  # Student's t for three degrees of freedom
-    np.testing.assert_allclose(pooled["upper"] - pooled["value"], half, rtol=1e-5)
-    assert found["judged_by"] == "their spread"
-    assert found["apart"] == []
-    sigma = [float(each.conduction.conductivity_S_per_m.value) for each in replicas]
-    assert found["conductivity_S_per_m"]["value"] == pytest.approx(np.mean(sigma))
-    haven = found["haven_ratio"]
-    assert haven["lower"] < haven["value"] < haven["upper"]
-    assert haven["value"] == pytest.approx(float(found["nernst_einstein_S_per_m"]["value"]) / np.mean(sigma))
+    np.testing.assert_allclose(mean.upper - mean.value, half, rtol=1e-5)
+    assert average.judged_by == "their spread"
+    assert average.apart == ()
+    sigma = np.mean([float(each.whole.conduction.conductivity_S_per_m.value) for each in replicas])
+    assert average.conductivity_S_per_m.value == pytest.approx(sigma)
+    haven = average.haven_ratio
+    assert haven.lower < haven.value < haven.upper
+    assert haven.value == pytest.approx(float(average.nernst_einstein_S_per_m.value) / sigma)
 
 
-def test_two_replicas_are_judged_by_their_errors(replicas):
-    found = pooled_transport(replicas[:2])
-    assert found["judged_by"] == "the errors within them"
-    errors = np.array([each.onsager.onsager.standard_error for each in replicas[:2]])
+def test_interval_of_two_replicas_comes_from_the_errors_within_them(replicas):
+    average = average_transport(replicas[:2])
+    assert average.judged_by == "the errors within them"
+    errors = np.array([each.whole.onsager_per_eV_angstrom_ps.standard_error for each in replicas[:2]])
     half = 1.959964 * np.sqrt((errors**2).sum(axis=0)) / 2.0
-    pooled = found["onsager_per_eV_angstrom_ps"]
-    np.testing.assert_allclose(pooled["upper"] - pooled["value"], half, rtol=1e-5)
+    mean = average.onsager_per_eV_angstrom_ps
+    np.testing.assert_allclose(mean.upper - mean.value, half, rtol=1e-5)
 
 
-def test_a_replica_that_moves_otherwise_is_named(replicas):
-    other = answer(9, diffusion=(0.3, 0.05, 2.0))
-    found = pooled_transport([*replicas[:2], other])
-    assert "L of S-S" in found["apart"]
-    assert "self-diffusion of S" in found["apart"]
-    assert found["smallest_p"] < 1e-4
+def test_quantities_that_differ_between_replicas_are_named(replicas):
+    average = average_transport([*replicas[:2], replica(9, diffusion=(0.3, 0.05, 2.0))])
+    assert "L of S-S" in average.apart
+    assert "self-diffusion of S" in average.apart
+    assert average.smallest_p < 1e-4
 
 
 def test_replicas_without_coefficients_are_counted(replicas):
-    found = pooled_transport([*replicas[:2], None])
-    assert (found["n_replicas"], found["n_asked"]) == (2, 3)
+    unavailable = replicas[2].model_copy(update={"whole": UNAVAILABLE})
+    average = average_transport([*replicas[:2], None, unavailable])
+    assert (average.n_replicas, average.n_asked) == (2, 4)
     with pytest.raises(AnalysisError, match="1 of 2 replicas have coefficients"):
-        pooled_transport([replicas[0], None])
+        average_transport([replicas[0], UNAVAILABLE])
 
 
-def test_replicas_that_agree_are_seldom_told_apart():
+def test_result_survives_json(replicas):
+    """Estimates keep their standard errors; NaN and infinity become null."""
+    stored = TransportResult.model_validate_json(replicas[0].model_dump_json())
+    np.testing.assert_array_equal(
+        stored.whole.onsager_per_eV_angstrom_ps.standard_error,
+        replicas[0].whole.onsager_per_eV_angstrom_ps.standard_error,
+    )
+    assert stored.model_dump_json() == replicas[0].model_dump_json()
+
+
+def test_agreement_has_uniform_p_values():
     """Numbers of known error: p is below 5 % in 5 % of the draws."""
     rng = np.random.default_rng(0)
     drawn = rng.normal(1.0, 0.1, (4, 4000))
     error = np.full(4000, 0.1)
     found = agreement([Estimate(row, row, row, standard_error=error) for row in drawn])
     assert (found < 0.05).mean() == pytest.approx(0.05, abs=0.011)
-    pooled = over_replicas_of([Estimate(row, row, row, standard_error=error) for row in drawn])
+    pooled = average_of([Estimate(row, row, row, standard_error=error) for row in drawn])
     assert ((pooled.lower < 1.0) & (pooled.upper > 1.0)).mean() == pytest.approx(0.95, abs=0.011)

@@ -97,7 +97,7 @@ def test_what_is_charged_has_no_conductivity(at_rest):
     charged += [row["in_plane"] for row in transport["slabs"]["rows"] if row["name"].startswith("interphase")]
     assert len(charged) >= 4
     for each in charged:
-        assert "not to zero: the number would depend on the frame" in each["conduction"]["refused"]
+        assert "not to zero: the conductivity would depend on the frame" in each["conduction"]["refused"]
 
 
 def test_a_trend_that_is_there_is_seen_and_one_that_is_not_is_not(at_rest):

@@ -1,12 +1,11 @@
-"""What is where along the normal, block of time by block of time: the part ``profiles`` of a survey, in one pass.
+"""Profiles of composition, density and coordination along the interface normal, averaged over time blocks.
 
-Heights are those of the map of phases: they move with the anions, whose middle stays in the middle. Every frame is
-counted; neighbours are counted in an evenly spaced subset. No boundaries are needed; where they are known, so is the
-place of each interphase in these heights.
+Heights are those of the phase map: they move with the anions, whose centre stays in the centre of the profile. Every
+frame is counted; neighbours are counted in an evenly spaced subset. Boundaries are optional; where they are known, the
+position of each interphase on the height axis is returned as well.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from ase.data import atomic_masses
@@ -23,41 +22,48 @@ from interphase_flows.analysis.interfaces.layers import Heights, layer_of
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3
 from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
+from interphase_flows.analysis.profiles.results import (
+    CoordinationSummary,
+    ProfileBlock,
+    ProfilesResult,
+    ShellCoordination,
+)
+from interphase_flows.analysis.results import Unavailable, or_unavailable
 from interphase_flows.analysis.speciation.element_roles import roles_of
-from interphase_flows.analysis.statistics.block_means import BlockMeans, TimeBlocks, block_means
+from interphase_flows.analysis.statistics.block_means import TimeBlocks, block_means
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 
 SLICE_ANGSTROM = 1.5
 MOST_SLICES = 100
 MOST_COORDINATED, FEWEST_COORDINATED, COORDINATED_ATOMS = 100, 30, 1_000_000
-"""Frames in which neighbours are counted: the most, the fewest, and how many atoms they have together in between."""
+"""Frames in which neighbours are counted: maximum, minimum, and how many atoms all of them may have in between."""
 NM3_PER_ANGSTROM3 = 1e-3
 
 
-def profiles_of(
+def analyse_profiles(
     frames: ProgressFrames,
     settings: InterfaceSettings,
     interfaces: Sequence[Interface],
     cutoffs: PairCutoffs,
-) -> tuple[dict[str, Any], dict[str, FloatArray]]:
-    """Answer the part.
+) -> tuple[ProfilesResult, dict[str, FloatArray]]:
+    """Average composition, density and coordination in slices along the interface normal.
 
     Parameters
     ----------
     frames
         The trajectory.
     settings
-        What the two sides are made of.
+        Compositions of the two sides.
     interfaces
-        Interphases that are followed; there may be none.
+        Interfaces whose boundaries can be followed; there may be none.
     cutoffs
-        Where first shells end.
+        Radii of first shells.
 
     Returns
     -------
-    values, arrays
-        What the profiles rest on and means over the whole cell; profiles by name, (n_blocks, ..., n_slices).
+    result, arrays
+        Cell averages and the definition of slices and blocks; profiles by name, (n_blocks, ..., n_slices).
 
     Raises
     ------
@@ -69,7 +75,9 @@ def profiles_of(
             "one frame is no average: profiles against time need two, and intervals four; write frames more often, or "
             "use analysis.profiles.composition_profile for a single frame"
         )
-    shells, refused = _shells(frames, settings, cutoffs)
+    shells = or_unavailable(
+        frames, lambda: measured_shells(frames, roles_of(settings.electrode, settings.electrolyte), cutoffs)
+    )
     numbers = np.asarray(frames.numbers)
     elements = elements_of(frames)
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
@@ -91,8 +99,9 @@ def profiles_of(
     first_slice = n_slices * np.searchsorted(numbers_of(elements), numbers)
     density = np.zeros((blocks.n_samples, len(elements), n_slices))  # per Å³, summed over the sample's frames
     volumes = np.zeros(blocks.n_samples)
-    counter = ShellCounter(numbers, shells, n_slices) if shells else None
-    neighbours = np.zeros((2, len(chosen), len(shells), n_slices))
+    counter = None if isinstance(shells, Unavailable) else ShellCounter(numbers, shells, n_slices)
+    n_shells = 0 if isinstance(shells, Unavailable) else len(shells)
+    neighbours = np.zeros((2, len(chosen), n_shells, n_slices))
     ends = {each.name: np.full((frames.n_frames, 2), np.nan) for each in interfaces}
     for frame in range(frames.n_frames):
         positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
@@ -117,80 +126,70 @@ def profiles_of(
     means = {
         "atoms_per_nm3": block_means(
             density / NM3_PER_ANGSTROM3, n_frames[:, None, None], blocks.sample_edges
-        ).within(0.0, np.inf),
+        ).clipped(0.0, np.inf),
         "g_per_cm3": block_means(
             np.einsum("e,fes->fs", masses, density), n_frames[:, None], blocks.sample_edges
-        ).within(0.0, np.inf),
-        "mole_fraction": block_means(density, density.sum(axis=1, keepdims=True), blocks.sample_edges).within(
-            0.0, 1.0
-        ),
+        ).clipped(0.0, np.inf),
+        "mole_fraction": block_means(
+            density, density.sum(axis=1, keepdims=True), blocks.sample_edges
+        ).clipped(0.0, 1.0),
     }
     time_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
     block_ps = np.stack([time_ps[blocks.frame_edges[:-1]], time_ps[blocks.frame_edges[1:] - 1]], axis=1)
-    values: dict[str, Any] = {
-        "elements": list(elements),
-        "n_frames": frames.n_frames,
-        "slice_angstrom": float(edges[1]),
-        "n_slices": n_slices,
-        "blocks": [
-            {"from_ps": float(begin), "to_ps": float(end), "n_frames": int(n)}
-            for (begin, end), n in zip(block_ps, np.diff(blocks.frame_edges), strict=True)
-        ],
-        "reference": (
-            f"the middle of {', '.join(anions)} stays in the middle; a slice is a fixed share of the cell, whose height "
-            "is that of the first frame"
-        ),
-        "mass_density_g_per_cm3": float(
-            (masses * np.bincount(first_slice // n_slices)).sum() * n_frames.sum()
-        )
-        / float(volumes.sum()),
-        "coordination": {"refused": refused},
-    }
-    if shells:
-        rows = np.searchsorted(chosen, blocks.frame_edges)
-        means["coordination"] = block_means(neighbours[0], neighbours[1], rows).within(0.0, np.inf)
-        cell_sums = neighbours.sum(axis=3)
-        whole = block_means(cell_sums[0], cell_sums[1], rows).within(0.0, np.inf)
-        values["coordination"] = {"n_frames": len(chosen), "shells": _told(shells, whole)}
     arrays: dict[str, FloatArray] = {"profiles.edges_angstrom": edges, "profiles.block_ps": block_ps}
+    coordination: CoordinationSummary | Unavailable
+    if isinstance(shells, Unavailable):
+        coordination = shells
+    else:
+        rows = np.searchsorted(chosen, blocks.frame_edges)
+        means["coordination"] = block_means(neighbours[0], neighbours[1], rows).clipped(0.0, np.inf)
+        cell_sums = neighbours.sum(axis=3)
+        cell_means = block_means(cell_sums[0], cell_sums[1], rows).clipped(0.0, np.inf)
+        coordination = _coordination(len(chosen), shells, cell_means)
+        centres = np.add.reduceat(neighbours[1], rows[:-1], axis=0) / np.diff(rows)[:, None, None]
+        arrays["profiles.coordination_atoms"] = centres
     for name, found in means.items():
         arrays |= {
             f"profiles.{name}": found.value,
             f"profiles.{name}_lower": found.lower,
             f"profiles.{name}_upper": found.upper,
         }
-    if shells:
-        arrays["profiles.coordination_atoms"] = (
-            np.add.reduceat(neighbours[1], rows[:-1], axis=0) / np.diff(rows)[:, None, None]
-        )
     for name, series in ends.items():
         arrays[f"profiles.interphase_{name}_angstrom"] = period * _mean_ends(series, blocks)
-    return values, arrays
+    atom_masses = masses * np.bincount(first_slice // n_slices)
+    result = ProfilesResult(
+        elements=elements,
+        n_frames=frames.n_frames,
+        slice_angstrom=float(edges[1]),
+        n_slices=n_slices,
+        blocks=tuple(
+            ProfileBlock(from_ps=float(begin), to_ps=float(end), n_frames=int(n))
+            for (begin, end), n in zip(block_ps, np.diff(blocks.frame_edges), strict=True)
+        ),
+        reference=(
+            f"the centre of {', '.join(anions)} stays in the centre; a slice is a fixed fraction of the cell, whose "
+            "height is that of the first frame"
+        ),
+        mass_density_g_per_cm3=float(atom_masses.sum() * n_frames.sum()) / float(volumes.sum()),
+        coordination=coordination,
+    )
+    return result, arrays
 
 
-def _shells(
-    frames: ProgressFrames, settings: InterfaceSettings, cutoffs: PairCutoffs
-) -> tuple[list[Shell], str]:
-    """Return what is counted, or nothing and why."""
-    try:
-        return measured_shells(frames, roles_of(settings.electrode, settings.electrolyte), cutoffs), ""
-    except AnalysisError as error:
-        if frames.damage is not None:
-            raise
-        return [], str(error)
-
-
-def _told(shells: Sequence[Shell], whole: BlockMeans) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": each.name,
-            "centre": each.centre,
-            "cutoffs_angstrom": dict(each.cutoffs_angstrom),
-            "start": Estimate(*(float(x[0, row]) for x in whole)),
-            "end": Estimate(*(float(x[-1, row]) for x in whole)),
-        }
-        for row, each in enumerate(shells)
-    ]
+def _coordination(n_frames: int, shells: Sequence[Shell], means: Estimate) -> CoordinationSummary:
+    return CoordinationSummary(
+        n_frames=n_frames,
+        shells=tuple(
+            ShellCoordination(
+                name=each.name,
+                centre=each.centre,
+                cutoffs_angstrom=dict(each.cutoffs_angstrom),
+                start=means[0, row],
+                end=means[-1, row],
+            )
+            for row, each in enumerate(shells)
+        ),
+    )
 
 
 def _mean_ends(ends: FloatArray, blocks: TimeBlocks) -> FloatArray:
@@ -200,7 +199,7 @@ def _mean_ends(ends: FloatArray, blocks: TimeBlocks) -> FloatArray:
         known = ends[begin:end]
         known = known[np.isfinite(known).all(axis=1)]
         if len(known):
-            # a beginning at the border of the cell may be told at either end of it
+            # a boundary at the border of the cell may appear at either end of it
             turns = np.round(known[:, 0] - known[0, 0])
             found[row] = (known - turns[:, None]).mean(axis=0)
     return found

@@ -1,0 +1,232 @@
+"""Onsager transport of an interface trajectory: coefficients of the entire cell, in time windows, and by slab.
+
+The entire cell is one medium only if it holds no electrode. Its coefficients determine the coarse-graining step and
+hence the default length of the windows: `STEPS_PER_WINDOW` steps in three dimensions give errors of about 20 %; slabs
+need `STEPS_PER_SLAB_WINDOW` steps, because the single axis along the normal takes three times as many.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from interphase_flows.analysis.geometry.frame_slice import FrameSlice
+from interphase_flows.analysis.geometry.frames import elements_of
+from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
+from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.interfaces.settings import InterfaceSettings
+from interphase_flows.analysis.results import Unavailable, or_unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
+from interphase_flows.analysis.transport.onsager import OnsagerRequest, onsager_matrix
+from interphase_flows.analysis.transport.regions import onsager_regions
+from interphase_flows.analysis.transport.results import OnsagerResult
+from interphase_flows.analysis.transport.settings import TransportSettings, formal_charges
+from interphase_flows.analysis.transport.summary import (
+    OnsagerSummary,
+    TransportResult,
+    TransportSlab,
+    TransportSlabs,
+    TransportWindow,
+    TransportWindows,
+    net_charge,
+    summarise_onsager,
+)
+from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows, window_bounds
+from interphase_flows.exceptions import AnalysisError
+
+STEPS_PER_WINDOW = 60
+STEPS_PER_SLAB_WINDOW = 160
+MOST_WINDOWS = 8
+MOST_SLAB_WINDOWS = 2
+"""Eight slabs of four elements take 120 kB per replica, of the 1 MB that the document of all replicas may have."""
+DEFAULT_WINDOWS = 4
+"""Windows if the entire trajectory gives no coarse-graining step to choose their length by."""
+LEAST_FOR_A_TREND = 3
+
+
+def analyse_transport(
+    frames: ProgressFrames,
+    settings: InterfaceSettings,
+    transport: TransportSettings,
+    interfaces: Sequence[Interface],
+    no_interface: str,
+) -> TransportResult:
+    """Measure Onsager coefficients of the entire cell, in time windows, and by slab.
+
+    Parameters
+    ----------
+    frames
+        The trajectory.
+    settings, transport
+        The two sides and the temperature; windows, charges and reference frame.
+    interfaces
+        Interfaces whose boundaries can be followed.
+    no_interface
+        Why there are none; empty if boundaries were not requested.
+
+    Raises
+    ------
+    AnalysisError
+        Neither the entire trajectory nor a window nor a slab supports a coefficient; or a frame cannot be read.
+    """
+    return _Transport(frames, settings, transport, interfaces, no_interface).analyse()
+
+
+class _Transport:
+    def __init__(
+        self,
+        frames: ProgressFrames,
+        settings: InterfaceSettings,
+        transport: TransportSettings,
+        interfaces: Sequence[Interface],
+        no_interface: str,
+    ) -> None:
+        self.frames, self.interfaces, self.no_interface = frames, interfaces, no_interface
+        self.temperature_K, self.settings = settings.temperature_K, transport
+        self.at_rest = transport.elements_at_rest(frames, settings.sides.anions)
+        self.charges: dict[str, float] | None = None
+        try:
+            if transport.charges_e is not None:
+                self.charges, self.charges_from = dict(transport.charges_e), "as stated"
+            else:
+                self.charges, self.charges_from = formal_charges(settings.electrolyte, elements_of(frames))
+        except AnalysisError as error:
+            self.charges_from = str(error)
+        self.length_ps = float(frames.time_fs[-1] - frames.time_fs[0]) / 1000.0
+        self.n_available = 0
+
+    def analyse(self) -> TransportResult:
+        whole = or_unavailable(self.frames, self._entire_cell)
+        windows = or_unavailable(self.frames, lambda: self._windows(whole))
+        slabs = or_unavailable(self.frames, lambda: self._slabs(whole))
+        if not self.n_available:
+            assert isinstance(whole, Unavailable)
+            raise AnalysisError(str(whole))
+        return TransportResult(
+            frame=self.settings.frame,
+            at_rest=self.at_rest,
+            charges_e=self.charges,
+            charges_from=self.charges_from,
+            whole=whole,
+            windows=windows,
+            slabs=slabs,
+        )
+
+    def _entire_cell(self) -> OnsagerSummary:
+        summary = self._summary(
+            onsager_matrix(
+                self.frames,
+                temperature_K=self.temperature_K,
+                frame=self.settings.frame,
+                at_rest=self.at_rest,
+            )
+        )
+        assert not isinstance(summary, Unavailable)
+        if self.charges is None:
+            return summary
+        net = net_charge(summary.species, summary.n_atoms, self.charges)
+        if net is None:
+            return summary
+        reason = (
+            f"these charges add up to {net:.4g} e in the cell: metal of the electrode would count as ions, and the "
+            "conductivity would depend on the frame; use the slabs, or state charges"
+        )
+        return summary.model_copy(update={"conduction": Unavailable(reason=reason)})
+
+    def _windows(self, whole: OnsagerSummary | Unavailable) -> TransportWindows:
+        window_ps, chosen = self._window_ps(whole, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
+        windows = onsager_windows(
+            self.frames,
+            window_ps=window_ps,
+            temperature_K=self.temperature_K,
+            frame=self.settings.frame,
+            at_rest=self.at_rest,
+        )
+        rows = tuple(
+            TransportWindow(
+                start_ps=each.start_ps, end_ps=each.end_ps, coefficients=self._summary(each.result)
+            )
+            for each in windows
+        )
+        return TransportWindows(
+            window_ps=window_ps, chosen=chosen, rows=rows, change_per_eV_angstrom_ps_ns=trend_of(windows)
+        )
+
+    def _slabs(self, whole: OnsagerSummary | Unavailable) -> TransportSlabs:
+        if not self.interfaces:
+            raise AnalysisError(
+                "no slabs without boundaries, which are unavailable for the reason given there"
+                if self.no_interface
+                else "no slabs without boundaries, which were not requested; add the part boundaries"
+            )
+        first, end = common_frames(self.interfaces)
+        window_ps, chosen = self._window_ps(whole, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
+        followed = FrameSlice(self.frames, first, end - first)
+        request = OnsagerRequest(self.temperature_K, None, self.settings.frame, self.at_rest, None, 0.95)
+        cut = slabs_between(self.frames, self.interfaces, [parts_of(each) for each in self.interfaces])
+        window_ps = min(window_ps, float(followed.time_fs[-1] - followed.time_fs[0]) / 1000.0)
+        windows = list(window_bounds(followed, window_ps))
+        slabs = onsager_regions(followed, lambda index: cut(first + index), windows, request)
+        rows = tuple(
+            TransportSlab(
+                name=each.name,
+                start_ps=each.start_ps,
+                end_ps=each.end_ps,
+                lower_angstrom=each.lower_angstrom,
+                upper_angstrom=each.upper_angstrom,
+                n_atoms=each.n_atoms,
+                fraction_staying=each.fraction_staying,
+                in_plane=self._summary(each.in_plane),
+                normal=self._summary(each.normal),
+            )
+            for each in slabs
+        )
+        names = tuple(dict.fromkeys(each.name for each in slabs))
+        return TransportSlabs(window_ps=window_ps, chosen=chosen, names=names, rows=rows)
+
+    def _window_ps(
+        self, whole: OnsagerSummary | Unavailable, steps: int, most: int, least: int
+    ) -> tuple[float, str]:
+        """Return the length of the windows and how it was chosen."""
+        if self.settings.window_ps is not None:
+            return self.settings.window_ps, "as stated"
+        if isinstance(whole, Unavailable):
+            return self.length_ps / DEFAULT_WINDOWS, (
+                f"a {DEFAULT_WINDOWS}th of the trajectory, which supports no coefficients over its entire length"
+            )
+        n = min(most, whole.n_steps // steps)
+        if n < least:
+            raise AnalysisError(
+                f"{self.length_ps:g} ps hold {whole.n_steps} steps of {whole.step_ps:g} ps; {least} windows "
+                f"of {steps} take {least * steps * whole.step_ps:g} ps; run longer, or state a length yourself"
+            )
+        n = max(n, 1)
+        return self.length_ps / n, f"{n} of {max(whole.n_steps // n, 1)} steps of {whole.step_ps:g} ps"
+
+    def _summary(self, result: OnsagerResult | Unavailable) -> OnsagerSummary | Unavailable:
+        if isinstance(result, Unavailable):
+            return result
+        self.n_available += 1
+        return summarise_onsager(result, self.charges)
+
+
+def trend_of(windows: Sequence[OnsagerWindow]) -> Estimate | None:
+    """Return the slope of L_ij, (n_species, n_species), 1/(eV Å ps) per ns; None for fewer than three windows.
+
+    The least-squares fit is unweighted: the error of a coefficient grows with its value, so weights would favour
+    windows with low values.
+    """
+    known = [
+        (0.5 * (each.start_ps + each.end_ps), each.result)
+        for each in windows
+        if not isinstance(each.result, Unavailable)
+    ]
+    if len(known) < LEAST_FOR_A_TREND:
+        return None
+    time_ns = np.array([time_ps for time_ps, _ in known]) / 1000.0
+    centred = time_ns - time_ns.mean()
+    weights = centred / (centred @ centred)
+    value = np.einsum("t,tij->ij", weights, np.array([result.onsager.value for _, result in known]))
+    errors = np.array([result.onsager.standard_error for _, result in known])
+    error = np.sqrt(np.einsum("t,tij->ij", weights**2, errors**2))
+    return Estimate.symmetric(value, error, confidence=known[0][1].confidence)
