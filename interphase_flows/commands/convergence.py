@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -11,10 +12,14 @@ from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.reference.convergence_study import StudyPoint
 from interphase_flows.runners.local import run_jobs
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 
 
 @dataclass(frozen=True)
@@ -53,27 +58,27 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     planned = []
     for point in maker.points():
         spec = maker.spec_at(point)
-        model = LabelCostModel(spec.method, cutoff_eV=point["cutoff_eV"])
+        model = LabelCostModel(spec.method, cutoff_eV=point.cutoff_eV)
         planned.append(
             PlannedPoint(
-                cutoff_eV=point["cutoff_eV"],
-                k_density_per_inverse_angstrom=point["k_density_per_inverse_angstrom"],
-                description=_mesh_or_gamma(maker, point) + ", ".join(point["phases"]),
-                n_labels=sum(len(positions[name]) for name in point["phases"]),
+                cutoff_eV=point.cutoff_eV,
+                k_density_per_inverse_angstrom=point.k_density_per_inverse_angstrom,
+                description=_mesh_or_gamma(maker, point) + ", ".join(point.phases),
+                n_labels=sum(len(positions[name]) for name in point.phases),
                 cost_s=sum(
                     len(positions[name]) * model.estimate_s(label_size(spec, crystals[name]))
-                    for name in point["phases"]
+                    for name in point.phases
                 ),
             )
         )
     return planned
 
 
-def _mesh_or_gamma(maker, point) -> str:  # type: ignore[no-untyped-def]
-    if point["axis"] != "gamma":
+def _mesh_or_gamma(maker: "ConvergenceStudyMaker", point: StudyPoint) -> str:
+    if point.gamma_above_atoms is None:
         return ""
-    size = max(len(cell) for name, cell in maker.cells().items() if name in point["phases"])
-    return "Gamma for " if size >= point["gamma_above_atoms"] else "mesh for "
+    size = max(len(cell) for name, cell in maker.cells().items() if name in point.phases)
+    return "Gamma for " if size >= point.gamma_above_atoms else "mesh for "
 
 
 def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
@@ -126,7 +131,7 @@ def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: S
         return AnalysisDoc.model_validate(document if isinstance(document, dict) else document.model_dump())
 
 
-def _maker(campaign: Campaign, options: StudyOptions):  # type: ignore[no-untyped-def]
+def _maker(campaign: Campaign, options: StudyOptions) -> "ConvergenceStudyMaker":
     from interphase_flows.flows.convergence_study import ConvergenceStudyMaker  # slow import
 
     return ConvergenceStudyMaker(campaign=campaign, **vars(options))

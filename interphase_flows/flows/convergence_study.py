@@ -14,12 +14,12 @@ from interphase_flows.jobs.convergence import (
     DISPLACED_BELOW_ATOMS,
     ConvergenceMaker,
     ConvergenceStructuresMaker,
-    Point,
 )
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.reference.convergence_study import StudyPoint
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
 CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
@@ -82,7 +82,7 @@ class ConvergenceStudyMaker(Maker):
     max_label_cost_s: float | None = None
     name: str = "convergence study"
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[StudyPoint]:
         """Return the settings to label, the setting of the campaign first.
 
         Raises
@@ -97,7 +97,6 @@ class ConvergenceStudyMaker(Maker):
                 f"reference.method: {spec.method} has neither cutoff nor k-points, so there is nothing to converge. "
                 "Hint: choose gpaw or vasp"
             )
-        own = {CUTOFF: float(getattr(spec, CUTOFF)), K_DENSITY: float(getattr(spec, K_DENSITY))}
         for name, values in (("cutoffs", self.cutoffs_eV), ("k-densities", self.k_densities)):
             if any(not value > 0 for value in values):
                 raise InputError(
@@ -107,56 +106,45 @@ class ConvergenceStudyMaker(Maker):
         sizes = {name: len(cell) for name, cell in cells.items()}
         at_gamma = [name for name, n in sizes.items() if n >= getattr(spec, GAMMA_ABOVE, float("inf"))]
         meshed = [name for name in sizes if name not in at_gamma]
-        every = list(sizes)
-        points = [{"axis": "own", **own, "phases": every}]
+        own = StudyPoint(
+            axis="own",
+            cutoff_eV=getattr(spec, CUTOFF),
+            k_density_per_inverse_angstrom=getattr(spec, K_DENSITY),
+            phases=list(sizes),
+        )
+        points = [own]
         points += [
-            {"axis": "cutoff", **own, CUTOFF: float(value), "phases": every}
+            own.model_copy(update={"axis": "cutoff", CUTOFF: float(value)})
             for value in sorted(set(self.cutoffs_eV))
-            if value != own[CUTOFF]
+            if value != own.cutoff_eV
         ]
-        for value in sorted({float(value) for value in self.k_densities} - {own[K_DENSITY]}):
-            point = {"axis": "k_density", **own, K_DENSITY: value}
-            is_denser = value > own[K_DENSITY]
+        own_density = own.k_density_per_inverse_angstrom
+        for value in sorted({float(value) for value in self.k_densities} - {own_density}):
+            point = own.model_copy(update={"axis": "k_density", K_DENSITY: value})
+            is_denser = value > own_density
             labelled = [n for n in meshed if not (is_denser and self._is_too_expensive(cells[n], point))]
             if labelled:
-                points.append({**point, "phases": labelled})
+                points.append(point.model_copy(update={"phases": labelled}))
         if self.gamma_check_density is not None and at_gamma:
-            points.append(
-                {
-                    "axis": "gamma",
-                    **own,
-                    K_DENSITY: float(self.gamma_check_density),
-                    GAMMA_ABOVE: 1 + max(sizes.values()),
-                    "phases": at_gamma,
-                }
-            )
+            changes = {K_DENSITY: float(self.gamma_check_density), GAMMA_ABOVE: 1 + max(sizes.values())}
+            points.append(own.model_copy(update={"axis": "gamma", **changes, "phases": at_gamma}))
         elif self.gamma_check_density is not None and GAMMA_ABOVE in fields:
             largest = max(sizes.values())
-            points.append(
-                {
-                    "axis": "gamma",
-                    **own,
-                    GAMMA_ABOVE: largest,
-                    "phases": [name for name, n in sizes.items() if n == largest],
-                }
-            )
+            phases = [name for name, n in sizes.items() if n == largest]
+            points.append(own.model_copy(update={"axis": "gamma", GAMMA_ABOVE: largest, "phases": phases}))
         return points
 
     def cells(self) -> dict[str, Atoms]:
         """Return the smallest cell of each phase of the study."""
-        files = self.campaign.structure_files
         names = list(self.phases) or study_phases(self.campaign)
-        return {
-            name: primitive_cell(load_structure_file(files[name]) if name in files else load_phase(name))
-            for name in names
-        }
+        return {name: primitive_cell(load_crystal(name, self.campaign.structure_files)) for name in names}
 
-    def _is_too_expensive(self, cell: Atoms, point: Point) -> bool:
+    def _is_too_expensive(self, cell: Atoms, point: StudyPoint) -> bool:
         if self.max_label_cost_s is None:
             return False
         spec = self.spec_at(point)
         # prior estimate only: finished labels would shift the limit and with it the points of the study
-        model = LabelCostModel(spec.method, cutoff_eV=point[CUTOFF])
+        model = LabelCostModel(spec.method, cutoff_eV=point.cutoff_eV)
         return model.estimate_s(label_size(spec, cell)) > self.max_label_cost_s
 
     def places(self) -> dict[str, list[int]]:
@@ -168,10 +156,10 @@ class ConvergenceStudyMaker(Maker):
             start = found[name][-1] + 1
         return found
 
-    def spec_at(self, point: Point) -> MethodSpec:
+    def spec_at(self, point: StudyPoint) -> MethodSpec:
         """Return the reference method at a point of the study."""
-        keys = (CUTOFF, K_DENSITY, GAMMA_ABOVE)
-        return self.campaign.reference.model_copy(update={k: point[k] for k in keys if k in point})
+        changes = point.model_dump(include={CUTOFF, K_DENSITY, GAMMA_ABOVE}, exclude_none=True)
+        return self.campaign.reference.model_copy(update=changes)
 
     def make(self) -> Flow:
         """Return the flow; its output is the study's AnalysisDoc."""
@@ -183,13 +171,11 @@ class ConvergenceStudyMaker(Maker):
         labels = []
         for point in points:
             maker = LabelMaker(
-                name=f"convergence {point[CUTOFF]:g} eV, {point[K_DENSITY]:g} per 1/Å",
+                name=f"convergence {point.cutoff_eV:g} eV, {point.k_density_per_inverse_angstrom:g} per 1/Å",
                 reference=self.spec_at(point),
                 gates=campaign.gates,
             )
-            labels.append(
-                maker.make(structures.output, [i for name in point["phases"] for i in places[name]])
-            )
+            labels.append(maker.make(structures.output, [i for name in point.phases for i in places[name]]))
         study = ConvergenceMaker(reference=campaign.reference, tolerances=self.tolerances).make(
             [campaign.electrode, campaign.electrolyte],
             structures.output,

@@ -1,4 +1,4 @@
-"""The convergence study on a method whose errors are known."""
+"""The convergence study with a method of known errors."""
 
 from math import exp
 from typing import ClassVar
@@ -20,10 +20,10 @@ ERROR_EV_PER_S = 0.2
 
 
 class Waves:
-    """Every sulphur atom is wrong by an amount that halves with the cutoff; k-points are exact from 3 on."""
+    """Reference method whose error per sulphur atom decays with the cutoff; k-points are exact from density 3."""
 
     def __init__(self, spec, settings):
-        self.spec, self.refuses = spec, spec.refuses
+        self.spec, self.fails_for = spec, spec.fails_for
 
     @property
     def identity(self):
@@ -33,7 +33,7 @@ class Waves:
         return MethodIdentity(name="waves", code="W", version="1", is_surrogate=False, settings={}, key=key)
 
     def label(self, atoms, folder=None):
-        if self.refuses in atoms.symbols and self.spec.cutoff_eV == 300:
+        if self.fails_for in atoms.symbols and self.spec.cutoff_eV == 300:
             raise ReferenceMethodError("did not converge", "scf_not_converged")
         error = exp(-self.spec.cutoff_eV / HALVING_EV) * exp(8.0)
         coarse = 0.004 if self.spec.k_density_per_inverse_angstrom < 3 else 0.0
@@ -54,45 +54,44 @@ class WavesSpec(MethodSpec):
     cutoff_eV: float = 350.0
     k_density_per_inverse_angstrom: float = 3.0
     gamma_above_atoms: int = 40
-    refuses: str = "none"
+    fails_for: str = "none"
 
     implementation: ClassVar[str] = f"{__name__}:Waves"
 
 
-def study(refuses="none", **options):
+def study(fails_for="none", **options):
     # the forces of this method know no symmetry
     gates = GateSpec(max_asymmetry_eV_per_angstrom=100.0)
-    campaign = Campaign(name="unit", gates=gates).model_copy(update={"reference": WavesSpec(refuses=refuses)})
+    campaign = Campaign(name="unit", gates=gates).model_copy(
+        update={"reference": WavesSpec(fails_for=fails_for)}
+    )
     return ConvergenceStudyMaker(campaign, **options)
 
 
 def run(maker):
-    """Run the jobs of a study here and now."""
+    """Run the jobs of a study in this process."""
     campaign, places = maker.campaign, maker.places()
     structures = ConvergenceStructuresMaker.make.original(ConvergenceStructuresMaker(), list(places), 1)
     batches = [
         LabelMaker.make.original(
             LabelMaker(reference=maker.spec_at(point), gates=campaign.gates),
             structures,
-            [i for name in point["phases"] for i in places[name]],
+            [i for name in point.phases for i in places[name]],
         )
         for point in maker.points()
     ]
-    judge = ConvergenceMaker(reference=campaign.reference, tolerances=maker.tolerances)
-    return ConvergenceMaker.make.original(judge, ["Li", "Li7P3S11"], structures, maker.points(), batches)
+    assessment = ConvergenceMaker(reference=campaign.reference, tolerances=maker.tolerances)
+    return ConvergenceMaker.make.original(assessment, ["Li", "Li7P3S11"], structures, maker.points(), batches)
 
 
-def test_the_phases_of_a_study_make_the_full_reaction():
-    """The ends, and for every other element the phase richest in the electrode's."""
+def test_study_phases_are_those_of_the_full_reaction():
     assert study_phases(Campaign(name="unit")) == ["Li", "Li3P", "Li2S", "Li7P3S11"]
 
 
-def test_the_campaigns_own_setting_comes_first_and_no_setting_twice():
-    """A large cell at Gamma is not labelled at every density, but against one mesh if asked."""
+def test_points_start_with_the_campaign_setting_without_repetition():
+    """A large cell at Gamma is labelled on one mesh only, on request."""
     points = study(cutoffs_eV=(300, 350, 500), k_densities=(2, 3), gamma_check_density=1.5).points()
-    shown = [
-        (p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"], len(p["phases"])) for p in points
-    ]
+    shown = [(p.axis, p.cutoff_eV, p.k_density_per_inverse_angstrom, len(p.phases)) for p in points]
     assert shown == [
         ("own", 350.0, 3.0, 4),
         ("cutoff", 300.0, 3.0, 4),
@@ -105,15 +104,15 @@ def test_the_campaigns_own_setting_comes_first_and_no_setting_twice():
     assert maker.places() == {"Li": [0, 1], "Li3P": [2, 3], "Li2S": [4, 5], "Li7P3S11": [6]}
 
 
-def test_a_method_without_a_cutoff_has_nothing_to_converge():
+def test_method_without_cutoff_raises():
     with pytest.raises(InputError, match="chgnet has neither cutoff nor k-points"):
         ConvergenceStudyMaker(Campaign(name="unit")).points()
     with pytest.raises(InputError, match=r"cutoffs: 0, 300"):
         ConvergenceStudyMaker(Campaign(name="unit", reference=GpawSpec()), cutoffs_eV=(0, 300)).points()
 
 
-def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
-    """Energies of sulphur are off by a known amount, which the reaction keeps and differences of shape do not."""
+def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
+    """The error per sulphur atom cancels in the reaction energy and not in the forces."""
     document = run(
         study(
             cutoffs_eV=(300, 350, 400, 500),
@@ -139,18 +138,16 @@ def test_known_errors_are_found_and_the_cheapest_setting_is_chosen(workspace):
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
 
 
-def test_the_study_is_computed_once(workspace):
-    """Its document and every label are found again."""
+def test_repeated_study_reuses_document_and_labels(workspace):
     first = run(study(cutoffs_eV=(300, 500), k_densities=(3,)))
     n_labels = workspace.ledger.count("labels")
     assert run(study(cutoffs_eV=(300, 500), k_densities=(3,))) == first
     assert workspace.ledger.count("labels") == n_labels == 21
 
 
-def test_a_rejected_label_keeps_its_setting_out_of_the_choice(workspace):
-    """And is told."""
+def test_setting_with_rejected_label_is_not_chosen(workspace):
     document = run(study("S", cutoffs_eV=(300, 500), k_densities=(3,), tolerances=Tolerances(1e6, 1e6, 1e6)))
     assert document.values["chosen"]["cutoff_eV"] == 350.0
     assert any("scf_not_converged" in note for note in document.notes)
-    refused = next(p for p in document.values["points"] if p["cutoff_eV"] == 300.0)
-    assert set(refused["missing"]) == {"Li2S", "Li7P3S11"}
+    incomplete = next(p for p in document.values["points"] if p["cutoff_eV"] == 300.0)
+    assert set(incomplete["missing"]) == {"Li2S", "Li7P3S11"}
