@@ -19,6 +19,7 @@ from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.md.dynamics import hold_centre_of_mass
+from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
 
 _KEPT = 2
@@ -172,7 +173,7 @@ def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] |
     """
     if not folder.is_dir():
         return None
-    for half_written in folder.glob("*.partial"):
+    for half_written in folder.glob(f"{LEFTOVER_PREFIX}*"):
         half_written.unlink()
     notes: list[str] = []
     for path in checkpoint_paths(folder):
@@ -194,7 +195,7 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def write_file_durably(path: Path, content: bytes) -> None:
-    """Write beside, sync, rename, sync the folder: after a power cut the file is old or new, never half.
+    """Write a file atomically, unless another process has taken the work over.
 
     Raises
     ------
@@ -202,14 +203,7 @@ def write_file_durably(path: Path, content: bytes) -> None:
         Another process has taken this work over; nothing is written.
     """
     before_write()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with beside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
-    sync_path(path.parent)
+    write_bytes_atomic(path, content)
 
 
 def sync_path(path: Path) -> None:

@@ -4,17 +4,15 @@ N steps are k + (N - k) steps to the last bit, random numbers, frames and candid
 the walltime or the end of a segment comes between. Threads change the order of sums: keep their number fixed.
 """
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from interphase_flows.exceptions import DynamicsError, LockedError, StorageError
+from interphase_flows.exceptions import DynamicsError, StorageError
 from interphase_flows.md.candidates import Candidate, CandidateFolder
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
@@ -22,6 +20,7 @@ from interphase_flows.md.integration_loop import BROKEN, Ending, Plan, Progress,
 from interphase_flows.md.segment_state import SegmentState, named_candidates, segment_identity
 from interphase_flows.md.trajectory_writer import pack
 from interphase_flows.md.uncertainty_monitor import Committee, CommitteeWatch, StopReason
+from interphase_flows.runtime.file_locks import exclusive_folder
 
 __all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
 
@@ -136,7 +135,7 @@ def run_segment(
         raise DynamicsError("A fresh run draws its momenta from a seed: give one.")
     settings = (dynamics.model_dump(), watch.model_dump(), n_steps, frame_interval_steps, keep_force_std)
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
-    with _locked(folder):
+    with exclusive_folder(folder, "segment.lock", wait=False):
         state, notes = _take_up(folder, identity, watch)
         if isinstance(state, Path):
             return _result(state, notes)
@@ -224,17 +223,3 @@ def _result(path: Path, notes: list[str], interruption: Ending | None = None) ->
         atom_steps=n_steps_done * len(checkpoint.numbers),
         notes=notes,
     )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second process; a kill lets go of it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "segment.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LockedError(
-                f"Another process runs the segment in {folder}: wait for it, or end it first."
-            ) from error
-        yield

@@ -20,6 +20,7 @@ from interphase_flows.md.checkpoint import (
 from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
 from interphase_flows.md.uncertainty_monitor import CommitteeWatch, Observation
+from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
 
 _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
 
@@ -205,7 +206,7 @@ def _bare(start: Atoms) -> Atoms:
 def _empty(folder: Path) -> None:
     """Remove what an earlier attempt at this segment left."""
     folder.mkdir(parents=True, exist_ok=True)
-    for pattern in ("checkpoint-*", "trajectory.zarr.zip*", "*.partial"):
+    for pattern in ("checkpoint-*", "trajectory.zarr.zip*", "*.partial", f"{LEFTOVER_PREFIX}*"):
         for path in folder.glob(pattern):
             path.unlink()
     for name in ("trajectory", "candidates"):

@@ -4,8 +4,6 @@ Reference environments from crystals at 0 K fail at 300 K: coordination and bond
 The calculator decides what the phases look like: the campaign's reference method or its committee.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -18,6 +16,7 @@ from ase.md.velocitydistribution import thermalize_momenta
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.runtime.atomic_files import atomic_path
 
 TIMESTEP_FS = 3.0
 """The fastest vibration of thiophosphates (P-S, 60 fs) takes 20 steps."""
@@ -131,23 +130,14 @@ def _run_whole(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
 
 def write_frames(path: Path, frames: ArrayFrames) -> None:
     """Keep frames in a file, in one move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                numbers=frames.numbers.astype(np.int16),
-                time_fs=frames.time_fs,
-                positions=frames.all_positions.astype(np.float32),
-                cells=frames.cells,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            numbers=frames.numbers.astype(np.int16),
+            time_fs=frames.time_fs,
+            positions=frames.all_positions.astype(np.float32),
+            cells=frames.cells,
+        )
 
 
 def read_frames(path: Path) -> ArrayFrames:

@@ -1,13 +1,13 @@
 """Lightning callbacks of a training: checkpoints that survive a kill, and a warm start."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.runtime.progress import emit
 
@@ -21,21 +21,16 @@ def sha256_of(path: Path) -> str:
 
 
 def _save_atomically(trainer: Trainer, path: Path) -> None:
-    """Write beside, sync, record the hash, rename: a kill leaves the old file or the new one, never neither.
+    """Write a checkpoint atomically, and record its hash.
 
-    The record keeps the hash of the file that is replaced, so that a kill between record and rename
-    leaves a file that is still known.
+    The record keeps the hash of the file that is replaced: after a kill between the two renames, the checkpoint still
+    matches the record.
     """
     before_write()
-    beside, record = path.with_suffix(".partial"), path.with_suffix(".sha256")
-    trainer.save_checkpoint(beside)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    known = [sha256_of(beside), *_recorded(path)[:1]]
-    record_beside = record.with_suffix(".sha256.partial")
-    record_beside.write_text("\n".join(known))
-    record_beside.replace(record)
-    beside.replace(path)
+    with atomic_path(path) as temporary:
+        trainer.save_checkpoint(temporary)
+        known = [sha256_of(temporary), *_recorded(path)[:1]]
+        write_bytes_atomic(path.with_suffix(".sha256"), "\n".join(known).encode())
 
 
 def _recorded(path: Path) -> list[str]:

@@ -4,10 +4,10 @@ Errors of the disk pass as they are: a full disk is a reason of its own for a la
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from interphase_flows.runtime import atomic_files
 from interphase_flows.runtime.fencing import before_write
 
 PARTIAL_PREFIX = ".partial-"
@@ -27,10 +27,7 @@ def commit(target: Path) -> None:
         Another process has taken this work over.
     """
     before_write()
-    partial = partial_path(target)
-    with partial.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    os.replace(partial, target)
+    atomic_files.commit(partial_path(target), target)
 
 
 def write_json(target: Path, value: Any) -> None:

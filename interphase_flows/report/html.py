@@ -18,7 +18,7 @@ from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
-from interphase_flows.report.figures.style import FigureFile, rendered, write_whole
+from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.sections.convergence import convergence_figure, convergence_section
 from interphase_flows.report.sections.headline import (
     headline_rows,
@@ -30,6 +30,7 @@ from interphase_flows.report.sections.interface_analysis import drawn_surveys, s
 from interphase_flows.report.sections.phases import drawn_phases, phases_section, write_phases_json
 from interphase_flows.report.sections.transport_grid import drawn_grid, grid_section
 from interphase_flows.report.text.numbers import duration, minus, rounded, with_error
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 REPORT_NAME = "report.html"
 FIGURES_FOLDER = "figures"
@@ -66,7 +67,7 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
         figure.write(folder / FIGURES_FOLDER)
     if inputs.phases is not None:
         write_phases_json(inputs.phases, folder)
-    write_whole(folder / REPORT_NAME, page.encode("utf-8"))
+    write_bytes_atomic(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
 
 

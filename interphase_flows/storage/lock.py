@@ -1,13 +1,10 @@
-"""One writer per campaign: a lock that dies with its process."""
+"""Lock of a campaign's folder: one process writes to it, and others can read which one."""
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import socket
 import sys
-import time
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,20 +12,21 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from interphase_flows.exceptions import LockedError, StorageError
+from interphase_flows.runtime.file_locks import lock_within, try_lock
 
 __all__ = ["LOCK_NAME", "CampaignLock", "LockHolder", "lock_holder"]
 
 LOCK_NAME = "campaign.lock"
 
-# A reader holds the lock for an instant to see whether anyone else does: that must not refuse an owner.
-_TRIES = 5
-_BETWEEN_TRIES_S = 0.02
+# A reader holds the lock for an instant to test it, which must not make an owner fail.
+_TIMEOUT_S = 0.1
+_POLL_INTERVAL_S = 0.02
 
 _held: "weakref.WeakSet[CampaignLock]" = weakref.WeakSet()
 
 
 class LockHolder(NamedTuple):
-    """Who holds a campaign."""
+    """The process that holds a campaign."""
 
     pid: int
     host: str
@@ -40,21 +38,15 @@ class LockHolder(NamedTuple):
 
 
 class CampaignLock:
-    """The right to write to a campaign's folder; a context manager.
+    """Exclusive right to write to a campaign's folder; a context manager.
 
-    The kernel releases it when the process ends, however it ends, so a killed campaign needs no clean-up.
-    Child processes do not inherit it.
+    The kernel releases it when the process ends, however it ends, so a killed campaign needs no clean-up. Child
+    processes do not inherit it.
 
     Parameters
     ----------
     root
-        Folder of the campaign, made if absent.
-
-    Notes
-    -----
-    By ``flock``. NFS (Linux 2.6.12 and later) and Lustre mounted with ``-o flock`` support it between hosts;
-    with ``-o localflock`` a second process is noticed on the same host only. Where it is not supported at
-    all, :meth:`acquire` says so instead of going on without a lock.
+        Folder of the campaign; created if missing.
     """
 
     def __init__(self, root: str | Path):
@@ -67,27 +59,25 @@ class CampaignLock:
         Raises
         ------
         LockedError
-            If another process holds it; says which, where, since when.
+            Another process holds it; the message names process, host and start time.
         StorageError
-            If the folder cannot be written, or its file system has no locks.
+            The folder cannot be written, or its file system does not support locks.
         """
         if self._descriptor is not None:
-            raise LockedError(f"{self.path}: this lock is already held by this object; release() it first")
+            raise LockedError(f"{self.path}: this object already holds the lock; release() it first")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StorageError(
-                f"{self.path}: cannot be made: {error.strerror}; set `root` in the settings to a folder "
-                "you may write to"
+                f"{self.path}: cannot be created: {error.strerror}. Hint: set `root` in the settings to a folder with "
+                "write permission"
             ) from error
         try:
-            if not any(
-                _try_flock(descriptor, self.path, fcntl.LOCK_EX, attempt) for attempt in range(_TRIES)
-            ):
+            if not lock_within(descriptor, self.path, _TIMEOUT_S, _POLL_INTERVAL_S):
                 raise LockedError(
-                    f"{self.path}: the campaign is held by {_read_holder(descriptor) or 'another process'}. "
-                    "Wait for it to end or stop it; `interphase status` works meanwhile"
+                    f"{self.path}: the campaign is held by {_read_holder(descriptor) or 'another process'}. Hint: wait "
+                    "for it to end, or stop it; `interphase status` works meanwhile"
                 )
             holder = LockHolder(os.getpid(), socket.gethostname(), _now(), " ".join(sys.argv)[:200])
             os.ftruncate(descriptor, 0)
@@ -100,12 +90,12 @@ class CampaignLock:
         return self
 
     def release(self) -> None:
-        """Give the lock back; nothing happens if it is not held."""
+        """Release the lock, if it is held."""
         if self._descriptor is None:
             return
         descriptor, self._descriptor = self._descriptor, None
         _held.discard(self)
-        # The file stays: removing it would let two processes lock two files of one name.
+        # The file stays: if it were removed, two processes could lock two files of one name.
         os.ftruncate(descriptor, 0)
         os.close(descriptor)
 
@@ -117,45 +107,28 @@ class CampaignLock:
     ) -> None:
         self.release()
 
-    def _forget_in_child(self) -> None:
-        # Closing a forked copy does not unlock; keeping it would outlive the parent's lock.
+    def _close_in_child(self) -> None:
+        # Closing a forked copy does not unlock; an open copy would outlive the parent's lock.
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def lock_holder(root: str | Path) -> LockHolder | None:
-    """Who holds the campaign in ``root`` now, or None if nobody does."""
+    """Return the process that holds the campaign in ``root``, or None."""
     path = Path(root) / LOCK_NAME
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        return None if _try_flock(descriptor, path, fcntl.LOCK_SH) else _read_holder(descriptor)
+        return None if try_lock(descriptor, path, shared=True) else _read_holder(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _try_flock(descriptor: int, path: Path, operation: int, attempt: int = 0) -> bool:
-    if attempt:
-        time.sleep(_BETWEEN_TRIES_S)
-    try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}:
-            raise StorageError(
-                f"{path}: this file system has no file locks ({os.strerror(error.errno)}). Set `root` in the "
-                "settings to a local disk, or use `store: {type: mongodb}`"
-            ) from error
-        raise
-    return True
-
-
 def _read_holder(descriptor: int) -> LockHolder | None:
-    with contextlib.suppress(ValueError, TypeError):  # its owner is just writing it
+    with contextlib.suppress(ValueError, TypeError):  # the owner is writing it
         return LockHolder(**json.loads(os.pread(descriptor, 4096, 0)))
     return None
 
@@ -166,7 +139,7 @@ def _now() -> str:
 
 def _after_fork_in_child() -> None:
     for lock in list(_held):
-        lock._forget_in_child()
+        lock._close_in_child()
     _held.clear()
 
 

@@ -62,7 +62,7 @@ def test_the_newest_two_are_kept_and_leftovers_swept(checkpoint, tmp_path):
     for step in (10, 20, 30):
         checkpoint.step = step
         write_checkpoint(tmp_path, checkpoint)
-    leftover = tmp_path / "checkpoint-000000000040.npz.99.partial"
+    leftover = tmp_path / ".interphase-tmp-99-checkpoint-000000000040.npz"
     leftover.write_bytes(b"half")
     latest = read_latest_checkpoint(tmp_path)
     assert latest is not None

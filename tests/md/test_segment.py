@@ -10,8 +10,8 @@ from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError, LockedError
 from interphase_flows.md.checkpoint import checkpoint_paths, read_checkpoint
 from interphase_flows.md.segment import SegmentResult
-from interphase_flows.md.segment import _locked as locked
 from interphase_flows.md.uncertainty_monitor import CalculatorCommittee
+from interphase_flows.runtime.file_locks import exclusive_folder
 
 
 def assert_same(one: SegmentResult, other: SegmentResult) -> None:
@@ -229,7 +229,7 @@ def test_a_folder_of_another_segment_is_refused(go, tmp_path):
 
 def test_a_second_process_is_refused(go, tmp_path: Path):
     """The folder is locked while a segment runs in it."""
-    with locked(tmp_path), pytest.raises(LockedError, match="wait for it"):
+    with exclusive_folder(tmp_path, "segment.lock"), pytest.raises(LockedError, match="wait for it"):
         go(tmp_path)
 
 

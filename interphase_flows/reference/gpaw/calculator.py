@@ -1,13 +1,11 @@
 """GPAW as an ASE calculator that does its work in a process of its own, under custodian."""
 
-import contextlib
 import errno
-import fcntl
 import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +21,7 @@ from interphase_flows.reference.gpaw.job import GpawJob, run_under_custodian
 from interphase_flows.reference.labelling import IS_CONTINUED, RawLabel
 from interphase_flows.reference.retry_policy import GPAW_POLICY, Policy
 from interphase_flows.reference.spec import GpawSpec
+from interphase_flows.runtime.file_locks import exclusive_folder
 from interphase_flows.runtime.progress import SCF, emit
 from interphase_flows.runtime.walltime import Deadline, deadline
 from interphase_flows.settings import Settings
@@ -86,7 +85,7 @@ class GpawSubprocess(Calculator):
         task = self._task(atoms, end)
         launches, n_launches_before = Launches(task.key), 0
         try:
-            with _one_label_at_a_time(self._folder):
+            with exclusive_folder(self._folder, LABEL_LOCK):
                 launches = Launches.of_folder(self._folder, task.key)
                 n_launches_before = launches.n_launches
                 outcome = self._launch(task, launches, end, formula)
@@ -190,11 +189,3 @@ def _progress_of(log: Path, task: LabelInput, formula: str) -> Callable[[], None
             emit(SCF, int(steps[-1]), int(task.parameters["maxiter"]), told)
 
     return look
-
-
-@contextlib.contextmanager
-def _one_label_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait for another process that computes this label, and then find its result."""
-    with (folder / LABEL_LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

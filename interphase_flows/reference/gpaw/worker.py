@@ -9,7 +9,6 @@ process of an MPI run executes this module; the first one writes.
 import contextlib
 import ctypes
 import errno
-import fcntl
 import importlib
 import os
 import resource
@@ -36,10 +35,11 @@ from interphase_flows.reference.gpaw.files import (
 )
 from interphase_flows.reference.gpaw.input import LabelInput
 from interphase_flows.reference.label_files import commit, partial_path, write_json
+from interphase_flows.runtime.file_locks import lock_within
 
 PR_SET_PDEATHSIG = 1
 LOOK_FOR_OWNER_EVERY_S = 1.0
-LOOK_FOR_LOCK_EVERY_S = 0.1
+LOCK_POLL_INTERVAL_S = 0.1
 ORPHAN_MAY_TAKE_S = 120.0
 """For an orphan to finish its step and keep its density; then the next launch ends it."""
 
@@ -234,27 +234,16 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
         return
     with (folder / PROCESS_LOCK).open("a+") as lock:
-        if not _locked_within(lock, ORPHAN_MAY_TAKE_S):
+        path = folder / PROCESS_LOCK
+        if not lock_within(lock.fileno(), path, ORPHAN_MAY_TAKE_S, LOCK_POLL_INTERVAL_S):
             _kill_orphan(lock, folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock_within(lock.fileno(), path, float("inf"), LOCK_POLL_INTERVAL_S)
         lock.truncate(0)
         lock.write(f"{socket.gethostname()} {os.getpid()}")
         lock.flush()
         # an orphan's, written after who started this process had cleared the folder
         (folder / FAILURE).unlink(missing_ok=True)
         yield
-
-
-def _locked_within(lock: IO[str], seconds: float) -> bool:
-    began = time.monotonic()
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() - began > seconds:
-                return False
-            time.sleep(LOOK_FOR_LOCK_EVERY_S)
 
 
 def _kill_orphan(lock: IO[str], folder: Path) -> None:

@@ -1,12 +1,9 @@
 """One label by VASP in its folder: its launches, what is tried again, and where the next one starts."""
 
-import fcntl
 import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +28,7 @@ from interphase_flows.reference.vasp.restart import (
     inputs_key,
     record_launch,
 )
+from interphase_flows.runtime.file_locks import exclusive_folder
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.label import Correction
@@ -119,7 +117,7 @@ class VaspLaunches:
         retried: list[Correction] = []
         failures: Counter[str] = Counter()
         key = inputs_key(grouped(atoms), self.spec)
-        with _locked(folder) as lock:
+        with exclusive_folder(folder, LOCK) as lock:
             found = finished_run(folder, key, grouped(atoms), self.spec)
             if found is not None:
                 # whoever asked for this label before was killed between the end of VASP and the ledger
@@ -256,11 +254,3 @@ def _n_scf_steps(folder: Path) -> int:
     except OSError:
         return 0
     return sum(line[:4] in ("DAV:", "RMM:", "SDA:", "DMP:", "CGA:") for line in lines)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    """Hold the folder, after waiting for whoever calculates there; the lock is VASP's as well while it lives."""
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock.fileno()

@@ -6,8 +6,6 @@ global state.
 """
 
 import base64
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, GREY, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#8A8F98", "#222222"
@@ -83,8 +83,8 @@ class FigureFile:
 
     def write(self, folder: Path) -> None:
         """Write ``name.svg`` and ``name.png`` into a folder, each whole or not at all."""
-        write_whole(folder / f"{self.name}.svg", self.svg)
-        write_whole(folder / f"{self.name}.png", self.png)
+        write_bytes_atomic(folder / f"{self.name}.svg", self.svg)
+        write_bytes_atomic(folder / f"{self.name}.png", self.png)
 
 
 def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
@@ -97,19 +97,3 @@ def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
         figure.set_dpi(160)
         FigureCanvasAgg(figure).print_png(png)
     return FigureFile(name, svg.getvalue(), png.getvalue(), alt)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, sync it to disk and rename it: a reader never sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files private; a report is meant to be read by colleagues
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

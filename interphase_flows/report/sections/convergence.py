@@ -18,9 +18,9 @@ from interphase_flows.report.figures.style import (
     FigureFile,
     figure_style,
     rendered,
-    write_whole,
 )
 from interphase_flows.report.text.numbers import duration, minus, rounded
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.schemas.analysis import AnalysisDoc
 
 PAGE_NAME = "convergence.html"
@@ -140,7 +140,7 @@ def write_convergence_page(document: AnalysisDoc, folder: Path) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     template = environment.from_string((here / "convergence_page.html").read_text(encoding="utf-8"))
     page = template.render(section=convergence_section(study), picture=picture, values=study.values)
-    write_whole(folder / PAGE_NAME, page.encode("utf-8"))
+    write_bytes_atomic(folder / PAGE_NAME, page.encode("utf-8"))
     return folder / PAGE_NAME
 
 

@@ -16,9 +16,10 @@ from interphase_flows.analysis.plain import plain, verdict_of
 from interphase_flows.report.figures.growth import rates_figure, verdict_figure
 from interphase_flows.report.figures.interface_analysis import figures_of
 from interphase_flows.report.figures.runs import drawn_runs
-from interphase_flows.report.figures.style import FigureFile, rendered, write_whole
+from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.sections.phases import drawn_phases, phases_section
 from interphase_flows.report.text.numbers import rounded, with_interval
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 JSON_NAME = "analysis.json"
 PAGE_NAME = "analysis.html"
@@ -94,9 +95,9 @@ def write_survey(survey: InterfaceAnalysis, folder: Path, *, title: str, about: 
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
     content = {"about": list(about), **survey.values, "series": plain(survey.arrays)}
-    write_whole(folder / JSON_NAME, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_bytes_atomic(folder / JSON_NAME, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     html = page.render(title=title, about=about, section=section)
-    write_whole(folder / PAGE_NAME, html.encode("utf-8"))
+    write_bytes_atomic(folder / PAGE_NAME, html.encode("utf-8"))
     return folder / PAGE_NAME
 
 

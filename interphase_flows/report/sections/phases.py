@@ -16,8 +16,9 @@ from interphase_flows.report.collect.inputs import Phases
 from interphase_flows.report.figures.phases import phase_figures
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.figures.runs import drawn_runs
-from interphase_flows.report.figures.style import FigureFile, rendered, write_whole
+from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.text.numbers import rounded
+from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 JSON_NAME = "phases.json"
 
@@ -66,4 +67,4 @@ def phases_section(
 def write_phases_json(phases: Phases, folder: Path) -> None:
     """Write every number and series of the section beside the page."""
     content = {"pooled": phases.pooled, "runs": phases.runs, "series": plain(phases.arrays)}
-    write_whole(folder / JSON_NAME, (json.dumps(content, allow_nan=False) + "\n").encode())
+    write_bytes_atomic(folder / JSON_NAME, (json.dumps(content, allow_nan=False) + "\n").encode())

@@ -1,4 +1,4 @@
-"""One process writes to a campaign."""
+"""The lock of a campaign admits one process."""
 
 import json
 import os
@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from interphase_flows.exceptions import LockedError, StorageError
-from interphase_flows.storage import lock
+from interphase_flows.exceptions import LockedError
 from interphase_flows.storage.lock import CampaignLock, lock_holder
 
 _HOLD = (
@@ -29,19 +28,15 @@ def other_process(tmp_path):
         process.kill()
 
 
-def test_a_second_process_is_refused_in_words(tmp_path, other_process):
-    """The message names process, host and time."""
-    with pytest.raises(LockedError) as refusal:
+def test_a_second_process_raises_with_the_holder(tmp_path, other_process):
+    with pytest.raises(LockedError) as raised:
         CampaignLock(tmp_path).acquire()
     holder = lock_holder(tmp_path)
     assert holder.pid == other_process.pid
-    assert f"process {other_process.pid} on {os.uname().nodename} since {holder.started}" in str(
-        refusal.value
-    )
+    assert f"process {other_process.pid} on {os.uname().nodename} since {holder.started}" in str(raised.value)
 
 
-def test_kill_9_releases(tmp_path, other_process):
-    """A killed campaign needs no clean-up."""
+def test_kill_9_releases_the_lock(tmp_path, other_process):
     other_process.send_signal(signal.SIGKILL)
     other_process.wait()
     assert lock_holder(tmp_path) is None
@@ -49,14 +44,13 @@ def test_kill_9_releases(tmp_path, other_process):
         assert lock_holder(tmp_path).pid == os.getpid()
 
 
-def test_it_is_free_after_the_block(tmp_path):
-    """Also when the block failed."""
+def test_the_lock_is_released_after_a_block_that_raises(tmp_path):
     with pytest.raises(ValueError, match="mine"), CampaignLock(tmp_path):
         raise ValueError("mine")
     assert lock_holder(tmp_path) is None
 
 
-def test_a_forked_child_does_not_keep_it(tmp_path):
+def test_a_forked_child_does_not_inherit_the_lock(tmp_path):
     """A child that outlives its parent must not hold the parent's campaign."""
     held = CampaignLock(tmp_path).acquire()
     reading, writing = os.pipe()
@@ -73,24 +67,11 @@ def test_a_forked_child_does_not_keep_it(tmp_path):
     os.waitpid(child, 0)
 
 
-def test_the_file_says_who(tmp_path):
-    """Whoever reads the file finds process, host, time and command."""
+def test_the_lock_file_names_its_holder(tmp_path):
     with CampaignLock(tmp_path):
         content = json.loads((tmp_path / "campaign.lock").read_text())
     assert set(content) == {"pid", "host", "started", "command"}
 
 
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
-    """Going on without a lock would be worse."""
-
-    def no_locks(*_):
-        raise OSError(lock.errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(lock.fcntl, "flock", no_locks)
-    with pytest.raises(StorageError, match=r"no file locks .* Set `root`"):
-        CampaignLock(tmp_path).acquire()
-
-
-def test_nobody_holds_what_is_not_there(tmp_path):
-    """A campaign never started has no holder."""
+def test_a_campaign_that_was_never_started_has_no_holder(tmp_path):
     assert lock_holder(tmp_path / "absent") is None
