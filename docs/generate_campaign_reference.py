@@ -1,8 +1,7 @@
 """Write docs/campaign_file.md from the schema of a campaign file: `python docs/generate_campaign_reference.py`.
 
-Types, ranges and defaults come from the pydantic models, units from the names of the keys; what a key means is
-said in docs/data/meanings_of_keys.yaml, once per key. A key without a meaning, or a meaning without a key, stops the
-generator.
+Types, ranges and defaults come from the pydantic models, units from the names of the keys, and descriptions from
+docs/data/meanings_of_keys.yaml. A key without a description, or a description without a key, is an error.
 """
 
 from collections.abc import Iterator
@@ -21,17 +20,17 @@ PAGE = Path(__file__).parent / "campaign_file.md"
 INTRODUCTION = """\
 # The campaign file
 
-<!-- Written by docs/generate_campaign_reference.py. Do not edit: change the schema or the generator. -->
+<!-- Written by docs/generate_campaign_reference.py. Do not edit: change the schema, or data/meanings_of_keys.yaml. -->
 
-A campaign file is YAML. `interphase init` writes one with comments. Only `name` is required; every other key has
-a default. An unknown key, a wrong type or a value out of range stops the campaign before anything starts: all
-mistakes are listed at once, each with its line. Units are part of the names of keys.
+A campaign is described by a YAML file. `interphase init` writes a commented example. Only `name` is required; all
+other keys have defaults. Unknown keys, wrong types and values out of range are reported before any job starts, all at
+once and with their lines. Units are part of the names of keys.
 
-`interphase check campaign.yaml` tells whether this machine has what a file needs, and
-`interphase run campaign.yaml --dry-run` prints what it will do and roughly how long that takes.
+`interphase check campaign.yaml` checks that this machine has what the campaign needs, and
+`interphase run campaign.yaml --dry-run` prints the stages of the campaign with their estimated cost.
 
-In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. All blocks but one are there whether a
-file has them or not, with their defaults; without `transport_grid` no such grid is run.
+In the tables, ≥, >, ≤ and < are bounds of a number, or of every item of a list. Blocks that a file omits have their
+defaults, except `transport_grid`: the grid is simulated only if the file contains the block.
 """
 
 UNIT_OF_SUFFIX = {
@@ -69,10 +68,10 @@ def leaves(
             for tag, spec in BUILT_IN_SPECS.items():
                 yield from leaves(spec, f"{path}{name} ({tag}).", spec())
         elif block is not None and not field.discriminator:
-            # of a block that may be absent, defaults are those that it has once it is there
+            # an optional block has the defaults of a block that is present
             yield from leaves(block, f"{path}{name}.", default)
         elif field.discriminator:
-            # one of several blocks, told apart by one of their keys
+            # one of several blocks, selected by a discriminator
             for choice in get_args(field.annotation):
                 tag = choice.model_fields[field.discriminator].default
                 yield from leaves(choice, f"{path}{name} ({tag}).", choice())
@@ -86,24 +85,24 @@ def is_block(annotation: Any) -> bool:
 
 
 def without_none(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of what a key holds when it is not empty."""
+    """Return the schema of the value of a key that is not null."""
     return next((choice for choice in schema.get("anyOf", []) if choice.get("type") != "null"), schema)
 
 
-def type_in_words(schema: dict[str, Any]) -> str:
-    """Return the type of a key for a reader who does not know JSON schema."""
-    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+def type_text(schema: dict[str, Any]) -> str:
+    """Return the type of a key as text."""
+    names = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false"}
     if "enum" in schema or "const" in schema:
         return " or ".join(f"`{choice}`" for choice in schema.get("enum", [schema.get("const")]))
     if schema["type"] == "array":
-        return f"list of {words[schema['items']['type']]}"
+        return f"list of {names[schema['items']['type']]}"
     if schema["type"] == "object":
-        return f"mapping of {words[schema['additionalProperties']['type']]}"
-    return words[schema["type"]]
+        return f"mapping of {names[schema['additionalProperties']['type']]}"
+    return names[schema["type"]]
 
 
-def range_in_words(schema: dict[str, Any]) -> str:
-    """Return the bounds of a key, or nothing."""
+def range_text(schema: dict[str, Any]) -> str:
+    """Return the bounds of a key, or an empty string."""
     numeric = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
     parts = [
         f"{sign} {item[bound]:g}"
@@ -118,21 +117,21 @@ def range_in_words(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         is_version = schema["pattern"].startswith(r"^\d")
         parts.append(
-            "numbers and dots" if is_version else "letters, digits, `_`, `.`, `-`; a letter or digit first"
+            "numbers and dots" if is_version else "letters, digits, `_`, `.`, `-`; starts with a letter or digit"
         )
     return ", ".join(parts)
 
 
 def unit(path: str) -> str:
-    """Return the unit that the name of a key ends in, or nothing."""
+    """Return the unit from the suffix of a key, or an empty string."""
     key = path.rsplit(".", 1)[-1]
     if key in UNIT_OF_KEY:
         return UNIT_OF_KEY[key]
-    return next((told for suffix, told in UNIT_OF_SUFFIX.items() if key.endswith(suffix)), "")
+    return next((symbol for suffix, symbol in UNIT_OF_SUFFIX.items() if key.endswith(suffix)), "")
 
 
-def default_in_words(default: Any) -> str:
-    """Return a default as YAML would have it."""
+def default_text(default: Any) -> str:
+    """Return a default in YAML notation."""
     if default == "required":
         return "required"
     if isinstance(default, bool):
@@ -145,23 +144,23 @@ def default_in_words(default: Any) -> str:
 
 
 def page() -> str:
-    """Return the whole page."""
+    """Return the page as Markdown."""
     rows: dict[str, list[str]] = {}
     found = list(leaves(Campaign))
     paths = {path for path, _, _ in found}
     if paths != MEANINGS.keys():
         raise SystemExit(
-            f"keys without a meaning: {sorted(paths - MEANINGS.keys())}; "
-            f"meanings without a key: {sorted(MEANINGS.keys() - paths)}"
+            f"keys without a description: {sorted(paths - MEANINGS.keys())}; "
+            f"descriptions without a key: {sorted(MEANINGS.keys() - paths)}"
         )
     for path, default, schema in found:
         block, _, key = path.rpartition(".")
         cells = [
             f"`{key}`",
-            type_in_words(schema),
+            type_text(schema),
             unit(path),
-            default_in_words(default),
-            range_in_words(schema),
+            default_text(default),
+            range_text(schema),
             MEANINGS[path],
         ]
         rows.setdefault(block, []).append(f"| {' | '.join(cells)} |")
