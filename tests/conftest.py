@@ -1,4 +1,4 @@
-"""What rooms of tests share: a campaign that is run once for all of them, and the longest files first."""
+"""Shared fixtures: a campaign that runs once per session; longest test files run first."""
 
 import os
 from pathlib import Path
@@ -25,17 +25,17 @@ LONGEST_FIRST = (
     "flows/test_full_disk.py",
     "cluster/test_bookkeeping.py",
 )
-"""Files of more than half a minute. Begun last, one of them would keep one core busy while the others idle."""
+"""Files that take more than half a minute; started late, they would leave the other cores idle."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the files, hand out the longest first, then room by room, unit tests last."""
+    """With several processes, run the longest files first, then folder by folder, unit tests last."""
     if not hasattr(config, "workerinput"):
         return
     here = Path(__file__).parent
     if missing := [name for name in LONGEST_FIRST if not (here / name).exists()]:
-        raise pytest.UsageError(f"{__file__}: LONGEST_FIRST names files that are not there: {missing}")
+        raise pytest.UsageError(f"{__file__}: LONGEST_FIRST names missing files: {missing}")
     order = {here / name: rank for rank, name in enumerate(LONGEST_FIRST)}
     rooms = [here.parent / name for name in reversed(config.getini("testpaths"))]
 
@@ -55,6 +55,6 @@ def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_root(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The root of a campaign that ran without interruption on one machine; nobody writes to it."""
+    """Return the root of a campaign that ran without interruption; tests must not write to it."""
     base = tmp_path_factory.getbasetemp()
     return run_once(tiny_file, base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)

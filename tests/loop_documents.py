@@ -1,4 +1,4 @@
-"""Documents of a loop, as small as they can be."""
+"""Minimal documents of an active-learning loop."""
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
@@ -18,7 +18,7 @@ ERRORS = ErrorSummary(
 
 
 def segment(run_id: str, **changes) -> SegmentDoc:
-    """A segment of 100 steps that finished."""
+    """Return a finished segment of 100 steps."""
     fields = {
         "key": f"segment-{run_id}",
         "run_id": run_id,
@@ -47,7 +47,7 @@ def segment(run_id: str, **changes) -> SegmentDoc:
 
 
 def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
-    """Of lithium and sulfur."""
+    """Return a data set of lithium and sulfur."""
     baseline = Baseline(
         elements=["Li", "S"],
         energy_shifts_eV={"Li": -1.0, "S": -1.0},
@@ -70,7 +70,7 @@ def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
 
 
 def committee(key: str = "committee") -> CommitteeDoc:
-    """Of no members: nothing here loads it."""
+    """Return a committee without members."""
     return CommitteeDoc(
         key=key,
         dataset_key="dataset",

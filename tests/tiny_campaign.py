@@ -1,4 +1,4 @@
-"""A tiny campaign on real parts, and the command line in a process of its own."""
+"""A tiny campaign without replaced parts, and the command line in a subprocess."""
 
 import fcntl
 import os
@@ -58,7 +58,7 @@ production:
 def interphase(
     *arguments: str, check: bool = True, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does, in a process of its own."""
+    """Run the command line in a subprocess."""
     return subprocess.run(
         command(arguments),
         capture_output=True,
@@ -71,7 +71,7 @@ def interphase(
 
 
 def run_once(file: Path, folder: Path) -> Path:
-    """Run the campaign in a folder that processes of tests share, and return its root; whoever is second waits."""
+    """Run the campaign once in a folder that test processes share, and return its root; later processes wait."""
     root = folder / "finished"
     is_done = folder / "finished.done"
     with (folder / "finished.lock").open("w") as stream:
@@ -87,5 +87,5 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # one thread: sums repeat to the last bit, and tests do not fight over the cores
+    # one thread, for bitwise reproducible sums and tests that do not compete for cores
     return os.environ | {"INTERPHASE_N_THREADS": "1", "OMP_NUM_THREADS": "1"}

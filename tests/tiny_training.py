@@ -1,4 +1,4 @@
-"""A training of seconds: ten small crystals labelled by spheres, and a network of one layer."""
+"""A training that takes seconds: ten small crystals with Lennard-Jones labels, and a network of one layer."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ TRAINING = TrainingSpec(max_epochs=N_EPOCHS, warm_start_epochs=2, batch_size=3, 
 
 
 class Spheres(LennardJones):
-    """Lennard-Jones spheres of the size of the bonds in Li2S and Li3P; stateless, hence repeatable."""
+    """Lennard-Jones potential for the bond lengths of Li2S and Li3P; stateless, hence reproducible."""
 
     def __init__(self) -> None:
         super().__init__(sigma=2.15, epsilon=0.3, rc=CUTOFF_ANGSTROM, smooth=True)
@@ -42,14 +42,14 @@ def labelled(phase: str, seed: int) -> list[Atoms]:
 
 
 def all_frames() -> list[Atoms]:
-    """Ten rattled crystals of 6 to 8 atoms."""
+    """Return ten rattled crystals of 6 to 8 atoms."""
     return [*labelled("Li2S", 1), *labelled("Li3P", 2)]
 
 
 def train(
     folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING
 ) -> TrainedMember:
-    """Train on eight frames, validate on two; data files are written beside the work folder, once."""
+    """Train on eight frames and validate on two; the data files are written to the folder."""
     frames = all_frames()
     baseline = fit_baseline(frames[:8], CUTOFF_ANGSTROM)
     folder.mkdir(parents=True, exist_ok=True)

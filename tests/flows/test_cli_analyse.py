@@ -1,4 +1,4 @@
-"""`interphase analyse`: any format gives the same answer, and what cannot be answered is said in words."""
+"""The command `interphase analyse` on trajectory files."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ SIDES = ("--electrode", "Li", "--electrolyte", "Li7P3S11", "--temperature-k", "6
 
 @pytest.fixture
 def analyse(monkeypatch, capsys, tmp_path):
-    """Run the command in an empty folder; exit code, stdout, stderr."""
+    """Run the command in an empty folder; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -26,8 +26,8 @@ def analyse(monkeypatch, capsys, tmp_path):
             cli.main()
         except SystemExit as error:
             code = int(error.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        output = capsys.readouterr()
+        return code, output.out, output.err
 
     return run
 
@@ -49,40 +49,40 @@ def written(frames, *names, **info):
         )
 
 
-def answer(folder):
+def results_of(folder):
     found = json.loads((folder / "analysis.json").read_text())
     about = found.pop("about")
     return found, about
 
 
-def test_two_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
+def test_formats_of_one_trajectory_give_the_same_json(analyse, tmp_path):
     written(growing(2.0, n_frames=5, planes_per_angstrom=2), "run.extxyz", "run.traj")
     for name in ("extxyz", "traj"):
         code, out, err = analyse(f"run.{name}", *SIDES, "--out", name)
         assert code == 0, err
         assert "verdict: undecided" in out
-    (one, about), (other, _) = answer(tmp_path / "extxyz"), answer(tmp_path / "traj")
+    (one, about), (other, _) = results_of(tmp_path / "extxyz"), results_of(tmp_path / "traj")
     assert one == other
     assert about[0].startswith("run.extxyz; unwrapped: minimum-image steps")
     assert len(one["series"]["above.thickness_angstrom"]) == 5
 
 
-def test_the_page_and_figures_are_written_and_load_nothing(analyse, tmp_path):
+def test_page_and_figures_are_written_without_external_resources(analyse, tmp_path):
     written(growing(2.0, n_frames=21, planes_per_angstrom=2), "run.traj")
     assert analyse("run.traj", *SIDES)[0] == 0
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Above: undecided." in page
     assert "What formed, where" in page
-    assert "--phases" in page  # atoms are not labelled, and the page says how they would be
+    assert "--phases" in page  # hint for assigning atoms to phases
     assert "Law of growth" in page
     assert "http" not in page.partition("<body>")[2]
-    thick = answer(tmp_path / "analysis")[0]["boundaries"]["sides"]["above"]["thickness_end_angstrom"]
+    thick = results_of(tmp_path / "analysis")[0]["boundaries"]["sides"]["above"]["thickness_end_angstrom"]
     assert f"{thick:.3g}" in page
     names = {path.name for path in (tmp_path / "analysis" / "figures").iterdir()}
     assert {"thickness_above.svg", "passed_above.png", "anion_counts.svg", "diffraction.png"} <= names
 
 
-def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tmp_path):
+def test_bulk_electrolyte_has_transport_but_no_interface(analyse, tmp_path):
     rng = np.random.default_rng(0)
     numbers = np.repeat([3, 15, 16], [14, 6, 22])
     walk = rng.normal(0, 0.3, (120, 42, 3)).cumsum(axis=0) + rng.random((42, 3)) * 20.0
@@ -90,7 +90,7 @@ def test_a_bulk_electrolyte_has_no_interface_and_still_its_transport(analyse, tm
     write("bulk.traj", frames)
     code, out, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100")
     assert code == 0, err
-    found, _ = answer(tmp_path / "analysis")
+    found, _ = results_of(tmp_path / "analysis")
     for part in ("boundaries", "kinetics", "fluxes", "trapping", "verdict"):
         assert "refused" in found[part]
     assert "boundaries: not answered" in out
@@ -107,14 +107,14 @@ def bulk(name, n_frames=200):
     write(name, [Atoms(numbers, each, cell=[20.0] * 3, pbc=True) for each in walk])
 
 
-def test_windows_charges_and_frame_are_taken_and_said(analyse, tmp_path):
+def test_transport_options_are_used_and_reported(analyse, tmp_path):
     bulk("bulk.traj")
     code, out, err = analyse(
         "bulk.traj", *SIDES, "--frame-interval-fs", "100", "--only", "transport", "--window-ps", "6", "--charges",
         "Li=0.9,P=1,S=-0.85", "--frame", "hittorf:S",
     )  # fmt: skip
     assert code == 0, err
-    found = answer(tmp_path / "analysis")[0]["transport"]
+    found = results_of(tmp_path / "analysis")[0]["transport"]
     assert [row["end_ps"] for row in found["windows"]["rows"]] == pytest.approx([6.0, 12.0, 18.0])
     assert found["charges_e"] == {"Li": 0.9, "P": 1.0, "S": -0.85}
     assert found["whole"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx([0, 0, 0], abs=1e-12)
@@ -128,7 +128,7 @@ def test_windows_charges_and_frame_are_taken_and_said(analyse, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (("--charges", "Li=1,P=5"), "not for S"),
         (("--charges", "Li=1,P"), "write Li=1,P=5,S=-2"),
@@ -137,27 +137,26 @@ def test_windows_charges_and_frame_are_taken_and_said(analyse, tmp_path):
         (("--window-ps", "-1"), "positive time"),
     ],
 )
-def test_options_of_transport_that_are_wrong_are_a_sentence(analyse, options, words):
+def test_invalid_transport_options_are_rejected(analyse, options, message):
     bulk("bulk.traj", n_frames=3)
     code, _, err = analyse("bulk.traj", *SIDES, "--frame-interval-fs", "100", *options)
     assert code == 2
-    assert words in err
+    assert message in err
     assert "Traceback" not in err
 
 
-def test_one_part_alone(analyse, tmp_path):
+def test_single_part_is_analysed(analyse, tmp_path):
     written(growing(2.0, n_frames=3, planes_per_angstrom=2), "run.traj")
     assert analyse("run.traj", *SIDES, "--only", "boundaries")[0] == 0
-    assert set(answer(tmp_path / "analysis")[0]) == {"trajectory", "question", "boundaries", "series"}
+    assert set(results_of(tmp_path / "analysis")[0]) == {"trajectory", "question", "boundaries", "series"}
 
 
-def test_profiles_alone(analyse, tmp_path):
-    """Boundaries are found with them, to be drawn."""
+def test_profiles_are_analysed_with_the_boundaries(analyse, tmp_path):
     written(growing(2.0, n_frames=12, planes_per_angstrom=2), "run.traj")
     code, out, err = analyse("run.traj", *SIDES, "--only", "profiles")
     assert code == 0, err
     assert "profiles: 60 slices of 1.50 Å in 2 blocks of time" in out
-    found = answer(tmp_path / "analysis")[0]
+    found = results_of(tmp_path / "analysis")[0]
     assert set(found) == {"trajectory", "question", "boundaries", "profiles", "series"}
     measured = ("atoms_per_nm3", "g_per_cm3", "mole_fraction", "coordination")
     profiles = {name for name in found["series"] if name.startswith("profiles.")}
@@ -175,20 +174,19 @@ def test_profiles_alone(analyse, tmp_path):
     assert {"profile_composition", "profile_density", "profile_coordination"} <= names
 
 
-def test_options_have_short_names_too(analyse, tmp_path):
+def test_options_have_aliases(analyse, tmp_path):
     written(growing(2.0, n_frames=5, planes_per_angstrom=2), "run.extxyz")
-    asked = ("run.extxyz", *SIDES[:4], "--only", "boundaries")
-    assert analyse(*asked, "--temperature", "500")[0] == 0
-    assert answer(tmp_path / "analysis")[0]["question"]["temperature_K"] == 500.0
-    refused = [
-        analyse(*asked, "--temperature", "500", name, "2") for name in ("--timestep", "--time-step-fs")
+    arguments = ("run.extxyz", *SIDES[:4], "--only", "boundaries")
+    assert analyse(*arguments, "--temperature", "500")[0] == 0
+    assert results_of(tmp_path / "analysis")[0]["question"]["temperature_K"] == 500.0
+    outputs = [
+        analyse(*arguments, "--temperature", "500", name, "2") for name in ("--timestep", "--time-step-fs")
     ]
-    assert refused[0] == refused[1]
-    assert "time" in refused[0][2]
+    assert outputs[0] == outputs[1]
+    assert "time" in outputs[0][2]
 
 
-def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
-    """A third of the cell: 30 Å high, 10 Å of electrode."""
+def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
     frames = growing(0.0, n_frames=2, planes_per_angstrom=6)
     frames.cells[2, 2] = 30.0
     frames.all_positions[:, :, 2] /= 3.0
@@ -196,14 +194,14 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
     frames.cells[2, 2] = 90.0
     code, out, err = analyse("small.traj", *SIDES, "--only", "boundaries")
     assert code == 0, err
-    found = answer(tmp_path / "analysis")[0]["boundaries"]
+    found = results_of(tmp_path / "analysis")[0]["boundaries"]
     assert max(found["widths_angstrom"]) == 7.0
     assert "cut in slabs of 4 to 7 Å" in out
     assert "wider ones were refused" in out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("run.traj",), "--temperature-k"),
         (("none.traj", *SIDES), "no such trajectory"),
@@ -215,14 +213,14 @@ def test_a_small_cell_is_cut_into_narrower_slabs_and_says_so(analyse, tmp_path):
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Qq7", *SIDES[4:]), "Qq"),
         (("replica-0", "--campaign", "none"), "none"),
-        (("replica-0", "--campaign", "none", "--phases", "Li2S"), "leave out --phases"),
+        (("replica-0", "--campaign", "none", "--phases", "Li2S"), "--phases is not valid with --campaign"),
         (("run.traj", *SIDES, "--phases", "Li2S,Qq"), "NAME=FILE"),
     ],
 )
-def test_what_is_wrong_is_a_sentence_and_exit_code_2(analyse, tmp_path, arguments, words):
+def test_invalid_input_exits_with_code_2_and_writes_nothing(analyse, tmp_path, arguments, message):
     written(growing(2.0, n_frames=2, planes_per_angstrom=2), "run.traj")
     code, _, err = analyse(*arguments)
     assert code == 2
-    assert words in err
+    assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "analysis").exists()

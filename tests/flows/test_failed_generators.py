@@ -1,16 +1,16 @@
-"""First data although generators fail: the flow goes on with what could be made, and says what is missing."""
+"""Initial data when generators fail: the flow continues without their structures and reports these as missing."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from jobflow import run_locally
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import StructureError
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs import amorphous, interfaces
+from interphase_flows.runners.flow_runner import FlowRunner
 from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.segment import Walker
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -32,7 +32,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def spheres(monkeypatch: pytest.MonkeyPatch) -> Spheres:
-    """The method that ``SpheresSpec`` stands for in this test."""
+    """Return the method that ``SpheresSpec`` refers to in this test."""
     method = Spheres()
     monkeypatch.setattr(SpheresSpec, "shared", method, raising=False)
     return method
@@ -93,30 +93,30 @@ def plant(monkeypatch):
 
 
 def outputs(campaign, workspace):
-    """Run the flow; what of its output could be had."""
+    """Run the flow and return its available outputs."""
     flow = InitialDataMaker(campaign).make()
     store = workspace.job_store()
     store.connect()
-    found = {}
+    available = {}
     try:
-        run_locally(flow, store=store, log=False, root_dir=workspace.root)
+        FlowRunner(workspace, store).run(flow)
         for name, reference in flow.output.items():
-            with suppress(ValueError):  # the job has no output: it failed, or was not run
-                found[name] = reference.resolve(store)
+            with suppress(ValueError):  # without output: the job failed or was skipped
+                available[name] = reference.resolve(store)
     finally:
         store.close()
-    return found
+    return available
 
 
 def failures(workspace) -> dict[str, list[str]]:
-    told: dict[str, list[str]] = {}
+    explanations: dict[str, list[str]] = {}
     for failure in workspace.ledger.find("failures", {}):
-        told.setdefault(failure["reason"], []).append(failure["details"]["explanation"])
-    return told
+        explanations.setdefault(failure["reason"], []).append(failure["details"]["explanation"])
+    return explanations
 
 
-def test_a_failed_cell_and_two_failed_interfaces_sink_nothing(campaign, workspace, plant):
-    """Their frames, their trajectory and their walker are left out; the rest is labelled."""
+def test_flow_continues_without_a_failed_cell_and_two_failed_interfaces(campaign, workspace, plant):
+    """Their frames, trajectory and walker are missing; the other structures are labelled."""
     plant(shifts=(1, N_SNAPSHOTS), seeds=(101,))
     found = outputs(campaign, workspace)
     batch, starts = found["batch"], found["starts"]
@@ -140,35 +140,34 @@ def test_a_failed_cell_and_two_failed_interfaces_sink_nothing(campaign, workspac
     assert origin_of.pop("amorphous-0", "amorphous x=0.50/102") == "amorphous x=0.50/102"
     assert origin_of == {"interface-1": "interface/start-4", "audit-2": "interface/start-5"}
 
-    told = failures(workspace)
-    assert sorted(told["StructureError"]) == [
+    explanations = failures(workspace)
+    assert sorted(explanations["StructureError"]) == [
         "planted: cell 101",
         "planted: interface 1",
         "planted: interface 3",
     ]
     assert all(
-        "interface snapshots 1, " in text or "amorphous 0" in text for text in told["missing_structures"]
+        "interface snapshots 1, " in text or "amorphous 0" in text
+        for text in explanations["missing_structures"]
     )
     (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})
     assert joined["notes"] == ["missing: amorphous 0", "missing: interface snapshots 1"]
 
 
-def test_without_any_interface_nothing_is_labelled_and_the_reason_is_on_record(
+def test_campaign_without_any_interface_labels_nothing_and_records_the_reason(
     campaign, workspace, plant, spheres
 ):
-    """What the reference method would cost is not spent on a campaign that has no interface."""
     plant(shifts=range(100))
     before = spheres.n_labels
     found = outputs(campaign, workspace)
     assert not {"batch", "starts"} & found.keys()
     assert spheres.n_labels == before
-    told = failures(workspace)
-    assert any("none of 6 interfaces could be built" in text for text in told["InputError"])
-    assert "planted: interface 0" in told["StructureError"]
+    explanations = failures(workspace)
+    assert any("none of 6 interfaces could be built" in text for text in explanations["InputError"])
+    assert "planted: interface 0" in explanations["StructureError"]
 
 
-def test_nothing_is_missing_when_nothing_fails(campaign, workspace):
-    """The starts are those of the plan, in its order, and every walker keeps its index."""
+def test_all_starts_and_walkers_exist_if_no_generator_fails(campaign, workspace):
     found = outputs(campaign, workspace)
     assert len(found["starts"].entries) == N_SNAPSHOTS + N_WALKERS + N_AUDIT + 2
     assert found["walkers"] == InitialDataMaker(campaign).walkers()
@@ -177,8 +176,7 @@ def test_nothing_is_missing_when_nothing_fails(campaign, workspace):
     assert joined["notes"] == []
 
 
-def test_what_a_campaign_does_not_ask_for_has_no_job(campaign):
-    """The default makes crystals, amorphous cells and interfaces alone."""
+def test_optional_generators_have_jobs_only_if_requested(campaign):
     names = {job.name for job, _ in InitialDataMaker(campaign).make().iterflow()}
     assert not names & {"equations of state", "vacancies", "slabs", "dimers"}
     structures = campaign.structures.model_copy(

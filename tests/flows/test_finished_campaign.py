@@ -1,4 +1,4 @@
-"""What a finished campaign leaves, asked for as a user asks."""
+"""Results of a finished campaign, read by the command line."""
 
 import csv
 import io
@@ -27,8 +27,7 @@ def result_of(root: Path) -> CampaignResult:
         return CampaignResult.model_validate((workspace.ledger.get("campaigns", "tiny") or {})["result"])
 
 
-def test_the_loop_spawned_two_iterations_and_ran_out_of_budget(finished_root: Path) -> None:
-    """Iterations are documents; running out of budget is an outcome of its own, with a reason."""
+def test_loop_ends_with_an_exhausted_budget_after_two_iterations(finished_root: Path) -> None:
     rows = json.loads(
         interphase("query", "iterations", "--root", str(finished_root), "--format", "json").stdout
     )
@@ -38,8 +37,8 @@ def test_the_loop_spawned_two_iterations_and_ran_out_of_budget(finished_root: Pa
     assert rows[-1]["n_labels_total"] > rows[0]["n_labels_total"]
 
 
-def test_growth_is_judged_or_refused_in_words_and_in_the_report(finished_root: Path) -> None:
-    """Three frames of a small cell decide nothing, and every part says so."""
+def test_growth_of_a_short_run_is_undecided_and_unavailable_parts_have_reasons(finished_root: Path) -> None:
+    """The cell is small and the run has three frames."""
     [growth] = json.loads(
         interphase(
             "query", "analyses", "name=growth", "--root", str(finished_root), "--format", "json"
@@ -49,7 +48,7 @@ def test_growth_is_judged_or_refused_in_words_and_in_the_report(finished_root: P
     assert set(values["runs"]) == {"replica-0", "replica-1"}
     assert values["pooled"]["state"] == "undecided"
     for run in values["runs"].values():
-        assert set(run) >= set(PARTS) - {"phases"}, "every part of a survey is asked of production"
+        assert set(run) >= set(PARTS) - {"phases"}, "production runs have all parts of the analysis"
         assert "supports no transport coefficient" in run["transport"]["refused"]
         assert "refused" in run["verdict"] or run["verdict"]["state"] == "undecided"
     page = (finished_root / "tiny" / "report" / "report.html").read_text()
@@ -58,8 +57,7 @@ def test_growth_is_judged_or_refused_in_words_and_in_the_report(finished_root: P
     assert result_of(finished_root).analysis_keys["growth"] == growth["key"]
 
 
-def test_a_run_of_the_campaign_can_be_analysed_alone(finished_root: Path, tmp_path: Path) -> None:
-    """The campaign's file says what the sides are and how hot it was; the answer is that of the job."""
+def test_analyse_of_a_campaign_run_equals_the_stored_analysis(finished_root: Path, tmp_path: Path) -> None:
     interphase(
         "analyse",
         "replica-0",
@@ -82,8 +80,7 @@ def test_a_run_of_the_campaign_can_be_analysed_alone(finished_root: Path, tmp_pa
     assert found["phases"] == json.loads((folder / "phases.json").read_text())["runs"]["replica-0"]
 
 
-def test_what_formed_is_answered_with_references_of_the_campaigns_own_committee(finished_root: Path) -> None:
-    """Anions in every frame, atoms by runs of the phases at the temperature of production, layers refused in words."""
+def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finished_root: Path) -> None:
     found = {
         document["name"]: document
         for document in json.loads(
@@ -114,8 +111,7 @@ def test_what_formed_is_answered_with_references_of_the_campaigns_own_committee(
     }
 
 
-def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> None:
-    """An explored run's next segment begins at the step where the one before ended."""
+def test_exploration_continues_from_checkpoints_with_the_next_committee(finished_root: Path) -> None:
     text = interphase(
         "query", "segments", "role=explore", "--root", str(finished_root), "--format", "json", "--limit", "0"
     ).stdout
@@ -129,8 +125,7 @@ def test_stopped_runs_went_on_from_their_checkpoints(finished_root: Path) -> Non
         assert first["committee_key"] != second["committee_key"]
 
 
-def test_a_packing_was_melted_then_quenched_by_the_committees_of_the_loop(finished_root: Path) -> None:
-    """The melt with the first one, the quench from its checkpoint with the next, each at its temperature."""
+def test_packing_is_melted_and_quenched_by_successive_committees(finished_root: Path) -> None:
     text = interphase(
         "query", "segments", "run_id=melt-quench-0-0", "--root", str(finished_root), "--format", "json"
     ).stdout
@@ -144,8 +139,9 @@ def test_a_packing_was_melted_then_quenched_by_the_committees_of_the_loop(finish
     assert melt["n_candidates"] > 0
 
 
-def test_what_a_melt_and_a_quench_found_is_labelled_and_trains(finished_root: Path, tmp_path: Path) -> None:
-    """By the reference method, as whatever else is found; no frame of the run tests."""
+def test_melt_quench_frames_are_labelled_and_used_for_training_only(
+    finished_root: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "dataset.extxyz"
     interphase("export", "dataset", str(target), "--root", str(finished_root))
     found = [f for f in read(target, ":") if f.info["origin"] == "explore/melt-quench-0-0"]
@@ -153,8 +149,8 @@ def test_what_a_melt_and_a_quench_found_is_labelled_and_trains(finished_root: Pa
     assert {(len(f), f.info["split"]) for f in found} == {(22, "train")}
 
 
-def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
-    """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P at 24/45, about -0.74 eV/atom by CHGNet."""
+def test_convex_hull_predicts_the_full_reaction(finished_root: Path) -> None:
+    """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P at 24/45, about -0.74 eV/atom with CHGNet."""
     text = interphase(
         "query", "analyses", "name=thermodynamics", "--root", str(finished_root), "--format", "json"
     ).stdout
@@ -165,8 +161,7 @@ def test_the_hull_predicts_the_products_exactly(finished_root: Path) -> None:
     assert full["energy_eV_per_atom"] == pytest.approx(-0.74, abs=0.01)
 
 
-def test_the_error_in_production_is_measured_with_an_interval(finished_root: Path) -> None:
-    """Random frames of every replica are labelled afterwards; the interval is over replicas."""
+def test_production_error_has_a_standard_error_over_replicas(finished_root: Path) -> None:
     text = interphase(
         "query", "analyses", "name=production audit", "--root", str(finished_root), "--format", "json"
     ).stdout
@@ -177,8 +172,7 @@ def test_the_error_in_production_is_measured_with_an_interval(finished_root: Pat
     assert "Force error in production" in (finished_root / "tiny" / "report" / "report.html").read_text()
 
 
-def test_every_frame_of_production_carries_its_uncertainty(finished_root: Path) -> None:
-    """The committee's largest force standard deviation is stored with each frame."""
+def test_all_production_frames_have_an_uncertainty(finished_root: Path) -> None:
     with open_workspace(load_settings(root=finished_root), "tiny", read_only=True) as workspace:
         for key in result_of(finished_root).production_keys:
             segment = workspace.ledger.get_as("segments", key, SegmentDoc)
@@ -189,8 +183,7 @@ def test_every_frame_of_production_carries_its_uncertainty(finished_root: Path) 
                 assert np.isfinite(trajectory.uncertainty_eV_per_angstrom).all()
 
 
-def test_status_answers_in_words_and_for_scripts(finished_root: Path) -> None:
-    """The only campaign under a root needs no name."""
+def test_status_is_printed_as_text_and_json(finished_root: Path) -> None:
     text = interphase("status", "--root", str(finished_root)).stdout
     assert "finished" in text
     assert "report:" in text
@@ -199,8 +192,7 @@ def test_status_answers_in_words_and_for_scripts(finished_root: Path) -> None:
     assert found["running"] is None
 
 
-def test_the_report_is_one_file_that_names_the_surrogate(finished_root: Path) -> None:
-    """It opens without a network, and never calls the surrogate's labels DFT."""
+def test_report_is_self_contained_and_names_the_surrogate(finished_root: Path) -> None:
     page = (finished_root / "tiny" / "report" / "report.html").read_text()
     assert "surrogate" in page.lower()
     assert "budget exhausted" in page
@@ -209,8 +201,7 @@ def test_the_report_is_one_file_that_names_the_surrogate(finished_root: Path) ->
     assert list((finished_root / "tiny" / "report" / "figures").glob("*.svg"))
 
 
-def test_the_data_set_is_exported_for_ase(finished_root: Path, tmp_path: Path) -> None:
-    """Energy, forces, stress, origin and split; no origin stands on two sides."""
+def test_exported_dataset_has_labels_and_splits_by_origin(finished_root: Path, tmp_path: Path) -> None:
     target = tmp_path / "dataset.extxyz"
     interphase("export", "dataset", str(target), "--root", str(finished_root))
     frames = read(target, ":")
@@ -225,7 +216,6 @@ def test_the_data_set_is_exported_for_ase(finished_root: Path, tmp_path: Path) -
 
 
 def test_models_and_trajectories_are_exported(finished_root: Path, tmp_path: Path) -> None:
-    """NequIP checkpoints by member; every replica as one unwrapped trajectory."""
     interphase("export", "models", str(tmp_path / "models"), "--root", str(finished_root))
     assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["member-0.ckpt", "member-1.ckpt"]
     interphase("export", "trajectories", str(tmp_path / "runs"), "--root", str(finished_root))
@@ -235,8 +225,7 @@ def test_models_and_trajectories_are_exported(finished_root: Path, tmp_path: Pat
     assert times[-1] == pytest.approx(40.0)  # two segments of 10 steps of 2 fs
 
 
-def test_a_query_answers_as_csv(finished_root: Path) -> None:
-    """Filters, fields and formats work together."""
+def test_query_with_filter_and_fields_returns_csv(finished_root: Path) -> None:
     text = interphase(
         "query",
         "labels",
@@ -253,8 +242,7 @@ def test_a_query_answers_as_csv(finished_root: Path) -> None:
     assert all(row["origin"].startswith("crystal/") and float(row["energy_eV"]) < 0 for row in rows)
 
 
-def test_resuming_a_finished_campaign_computes_nothing(finished_root: Path, tmp_path: Path) -> None:
-    """Every result is found by its key."""
+def test_resume_of_a_finished_campaign_computes_nothing(finished_root: Path, tmp_path: Path) -> None:
     root = tmp_path / "again"
     shutil.copytree(finished_root, root)
     before = result_of(root)
@@ -264,8 +252,9 @@ def test_resuming_a_finished_campaign_computes_nothing(finished_root: Path, tmp_
     assert json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"] == counts
 
 
-def test_a_damaged_model_is_made_again_and_on_record(finished_root: Path, tmp_path: Path) -> None:
-    """The hash of an artifact tells; its work is done again from its folder, and the result is the same."""
+def test_damaged_model_is_computed_again_and_recorded_as_a_failure(
+    finished_root: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "damaged"
     shutil.copytree(finished_root, root)
     before = result_of(root)

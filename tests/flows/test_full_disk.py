@@ -1,4 +1,4 @@
-"""A disk that fills up stops a campaign in words, and loses nothing."""
+"""A campaign on a disk that fills up, resumed after space is freed."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ LARGE = "200m"
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, nearly full from the start."""
+    """Mount a small file system that is nearly full."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system")
     disk = tmp_path / "disk"
@@ -36,10 +36,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_is_named_and_a_resume_goes_on(
+def test_full_disk_is_an_error_and_resume_gives_the_same_dataset(
     small_disk: Path, tiny_file: Path, finished_root: Path
 ) -> None:
-    """The error names the file and the mend; with room, the campaign ends in the same data set."""
     stopped = interphase("run", str(tiny_file), "--root", str(small_disk), check=False)
     assert stopped.returncode == 2
     assert "space" in stopped.stderr

@@ -1,4 +1,4 @@
-"""A campaign killed anywhere ends as if it had never been."""
+"""A campaign killed at random instants, compared with an uninterrupted one."""
 
 import os
 import random
@@ -18,9 +18,9 @@ from tiny_campaign import command, environment, interphase
 
 N_KILLS = 10
 KILLED_WHILE_IMPORTING = 1
-"""Of the ten kills, that which hits a process of its own within two seconds: it has not read its modules yet."""
-LONGEST_LIFE_S = 6.0
-# what tells of the way and not of the result
+"""Index of the kill that hits a new process within two seconds, while it imports its modules."""
+MAX_LIFETIME_S = 6.0
+# fields that depend on the course of a run but not on its result
 INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes", "_id"}
 
 
@@ -50,74 +50,68 @@ def started_trainings(root: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
-    """Kill -9 of the whole process group at ten random instants; then one resume to the end."""
+    """Kill the process group (SIGKILL) at ten random instants, then resume to the end; return root and snapshots."""
     root = tmp_path_factory.mktemp("killed")
     seed = int(os.environ.get("INTERPHASE_KILL_SEED", "20250117"))
-    dice = random.Random(seed)
-    seen: list[tuple[dict, dict]] = []
+    rng = random.Random(seed)
+    snapshots: list[tuple[dict, dict]] = []
     cradle = Cradle()
     for kill in range(N_KILLS):
         begins = (
             ["run", str(tiny_file)] if not (root / "tiny" / "ledger.sqlite").exists() else ["resume", "tiny"]
         )
         if kill == KILLED_WHILE_IMPORTING:
-            die_while_importing([*begins, "--root", str(root)], dice.uniform(0.2, 2.0))
+            die_while_importing([*begins, "--root", str(root)], rng.uniform(0.2, 2.0))
         else:
-            cradle.live_and_die([*begins, "--root", str(root)], dice.uniform(0.5, LONGEST_LIFE_S))
+            cradle.live_and_die([*begins, "--root", str(root)], rng.uniform(0.5, MAX_LIFETIME_S))
         if (root / "tiny" / "ledger.sqlite").exists():
-            seen.append((documents(root, "labels"), started_trainings(root)))
+            snapshots.append((documents(root, "labels"), started_trainings(root)))
     if documents(root, "campaigns").get("tiny") is None:
         interphase("run", str(tiny_file), "--root", str(root))
     else:
         interphase("resume", "tiny", "--root", str(root))
-    return root, seen
+    return root, snapshots
 
 
 @pytest.mark.slow
 class TestKilledTenTimes:
-    def test_ends_with_the_same_iterations_and_data_set(
+    def test_iterations_and_datasets_are_identical(
         self, killed: tuple[Path, list], finished_root: Path
     ) -> None:
-        """Dataset hashes, errors, thresholds and decisions are equal to the last bit."""
         root, _ = killed
         assert results(root, "iterations") == results(finished_root, "iterations")
         assert results(root, "datasets") == results(finished_root, "datasets")
 
-    def test_has_the_same_documents(self, killed: tuple[Path, list], finished_root: Path) -> None:
-        """Ledger counts are equal for every kind that holds results."""
+    def test_document_keys_are_identical(self, killed: tuple[Path, list], finished_root: Path) -> None:
         root, _ = killed
         for kind in set(KINDS) - {"failures", "campaigns", "progress"}:
             assert documents(root, kind).keys() == documents(finished_root, kind).keys(), kind
 
-    def test_fails_nowhere(self, killed: tuple[Path, list]) -> None:
-        """A kill is not a failure."""
+    def test_no_failure_is_recorded(self, killed: tuple[Path, list]) -> None:
         assert documents(killed[0], "failures") == {}
 
-    def test_production_is_the_same_to_the_last_bit(
+    def test_production_trajectories_are_bitwise_identical(
         self, killed: tuple[Path, list], finished_root: Path
     ) -> None:
-        """Segments end in the same state; their trajectories are the same bytes."""
         root, _ = killed
         ours, theirs = results(root, "segments"), results(finished_root, "segments")
         assert {k: (s["continue_state"], s["trajectory"]) for k, s in ours.items()} == {
             k: (s["continue_state"], s["trajectory"]) for k, s in theirs.items()
         }
 
-    def test_computes_no_label_twice(self, killed: tuple[Path, list]) -> None:
-        """A label that was there after a kill is the same document, of the same instant, at the end."""
-        root, seen = killed
+    def test_no_label_is_computed_twice(self, killed: tuple[Path, list]) -> None:
+        root, snapshots = killed
         final = documents(root, "labels")
-        for labels, _ in seen:
+        for labels, _ in snapshots:
             for key, label in labels.items():
                 assert final[key]["created_at"] == label["created_at"]
 
-    def test_restarts_no_training_from_zero(self, killed: tuple[Path, list]) -> None:
-        """A training that had an epoch on disk when it was killed was continued after it."""
-        root, seen = killed
+    def test_trainings_continue_from_their_last_epoch(self, killed: tuple[Path, list]) -> None:
+        root, snapshots = killed
         models = documents(root, "models")
         interrupted = {
             key: epoch
-            for _, trainings in seen
+            for _, trainings in snapshots
             for key, epoch in trainings.items()
             if epoch + 1 < models[key]["n_epochs"]
         }
@@ -125,8 +119,7 @@ class TestKilledTenTimes:
             assert models[key]["resumed_from_epoch"] is not None, f"{key} had finished epoch {epoch}"
 
 
-def test_a_second_process_is_refused_in_words(tiny_file: Path, tmp_path: Path) -> None:
-    """While one process runs a campaign, another is told which one and where."""
+def test_second_process_is_rejected_with_the_lock_holder(tiny_file: Path, tmp_path: Path) -> None:
     first = subprocess.Popen(
         command(["run", str(tiny_file), "--root", str(tmp_path)]),
         env=environment(),
@@ -137,8 +130,8 @@ def test_a_second_process_is_refused_in_words(tiny_file: Path, tmp_path: Path) -
     try:
         deadline = time.monotonic() + 120
         while not (tmp_path / "tiny" / "ledger.sqlite").exists():
-            assert first.poll() is None, "the first process ended before it began"
-            assert time.monotonic() < deadline, "the first process never began"
+            assert first.poll() is None, "the first process ended before it started the campaign"
+            assert time.monotonic() < deadline, "the first process did not start the campaign"
             time.sleep(0.1)
         second = interphase("run", str(tiny_file), "--root", str(tmp_path), check=False)
     finally:

@@ -1,4 +1,4 @@
-"""Other pairs of electrode and electrolyte, from their campaign files to their reports."""
+"""Small campaigns of other electrode-electrolyte pairs, from file to report."""
 
 import json
 from pathlib import Path
@@ -26,12 +26,12 @@ def species(side: str) -> set[str]:
 
 
 def tiny(name: str, folder: Path) -> Path:
-    """The pair of a campaign file, with its phases, at the size of the tests."""
+    """Write a campaign with the pair and phases of a workflow at the size of the tests."""
     spec = yaml.safe_load((WORKFLOWS / f"{name}.yaml").read_text())
     small = yaml.safe_load(TINY)
     of_the_pair = ("name", "electrode", "electrolyte", "phases", "hull_phases", "structure_files")
     kept = {key: spec[key] for key in of_the_pair if key in spec}
-    # three phases are run and labelled, the others are on the hull alone: minutes less
+    # three phases are simulated and labelled, the others only on the hull, to save minutes
     ends = [kept["electrode"], kept["electrolyte"]]
     first, *others = [phase for phase in kept["phases"] if phase not in ends]
     kept |= {"phases": [*ends, first], "hull_phases": [*others, *kept["hull_phases"]]}
@@ -50,8 +50,7 @@ def tiny(name: str, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", FULL_REACTIONS)
-def test_the_campaign_of_a_pair_ends_with_its_own_phases_and_anions(name: str, tmp_path: Path) -> None:
-    """Its anions are counted, its reaction is balanced, and its report speaks of its elements alone."""
+def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
     interphase("run", str(tiny(name, tmp_path)), "--root", str(root))
     status = json.loads(interphase("status", name, "--root", str(root), "--json").stdout)
@@ -80,6 +79,5 @@ def test_the_campaign_of_a_pair_ends_with_its_own_phases_and_anions(name: str, t
 
 
 @pytest.mark.parametrize("name", FULL_REACTIONS)
-def test_the_file_as_it_is_passes_the_checks(name: str) -> None:
-    """Faces match, cells can be filled, the hull has its elements."""
+def test_campaign_file_passes_validation(name: str) -> None:
     check_campaign(load_yaml_model(WORKFLOWS / f"{name}.yaml", Campaign).with_absolute_files(WORKFLOWS))

@@ -1,4 +1,4 @@
-"""The page on queries: its blocks run on a finished campaign, and its questions are answered."""
+"""The page on queries: its code blocks and examples, run on a finished campaign."""
 
 import json
 import re
@@ -19,35 +19,34 @@ pytestmark = pytest.mark.slow
 PAGE = Path(__file__).parents[2] / "docs" / "query.md"
 
 
-def test_the_blocks_of_the_page_run(finished_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Documents, frames, a committee, a trajectory, arrays."""
+def test_code_blocks_of_the_page_run(finished_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERPHASE_ROOT", str(finished_root))
     monkeypatch.setenv("INTERPHASE_CAMPAIGN", "tiny")
     assert run_blocks(PAGE) == 6
 
 
-def test_the_answers_are_sorted_cut_and_counted(finished_root: Path) -> None:
-    """As the examples of the page say."""
+def test_examples_of_the_page_are_sorted_limited_and_counted(finished_root: Path) -> None:
 
-    def ask(*words: str) -> str:
-        return interphase("query", *words, "--root", str(finished_root)).stdout
+    def query(*arguments: str) -> str:
+        return interphase("query", *arguments, "--root", str(finished_root)).stdout
 
     (examples,) = re.findall(r"```console\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    answers = [ask(*shlex.split(line)[2:]) for line in examples.splitlines()]
-    assert len(answers) == 5
-    assert answers[0].strip() == "no labels match"
-    lowest = json.loads(ask("labels", "formula=Li8S4", "--sort", "energy_eV", "--limit", "5", "-o", "json"))
+    outputs = [query(*shlex.split(line)[2:]) for line in examples.splitlines()]
+    assert len(outputs) == 5
+    assert outputs[0].strip() == "no labels match"
+    lowest = json.loads(query("labels", "formula=Li8S4", "--sort", "energy_eV", "--limit", "5", "-o", "json"))
     energies = [label["energy_eV"] for label in lowest]
     assert energies
     assert energies == sorted(energies)
-    assert answers[2].splitlines()[0] == "run_id,stop_reason,temperature_mean_K"
-    assert len(answers[2].splitlines()) == 5
-    assert int(answers[3]) == len(json.loads(ask("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
-    assert len(json.loads(answers[4])) == 3
+    assert outputs[2].splitlines()[0] == "run_id,stop_reason,temperature_mean_K"
+    assert len(outputs[2].splitlines()) == 5
+    assert (
+        int(outputs[3]) == len(json.loads(query("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
+    )
+    assert len(json.loads(outputs[4])) == 3
 
 
-def test_the_documents_of_a_small_campaign_are_as_small_as_the_page_says(finished_root: Path) -> None:
-    """Those of the ledger, and the outputs of its jobs."""
+def test_documents_have_the_sizes_stated_on_the_page(finished_root: Path) -> None:
     with Workspace(load_settings(root=finished_root), "tiny", read_only=True) as workspace:
         largest = max(len(bson.encode(d)) for kind in KINDS for d in workspace.ledger.find(kind))
         store = workspace.job_store().docs_store

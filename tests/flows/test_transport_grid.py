@@ -1,4 +1,4 @@
-"""A finished campaign is given a transport grid: its cells are run, and nothing else is done again."""
+"""A transport grid added to a finished campaign: only the grid is computed."""
 
 import json
 import shutil
@@ -31,13 +31,13 @@ transport_grid:
 """
 
 
-def counted(root: Path) -> dict[str, int]:
+def document_counts(root: Path) -> dict[str, int]:
     return json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"]
 
 
 @pytest.fixture(scope="module")
 def with_grid(finished_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Root and file of the campaign, after its grid."""
+    """Return root and file of the campaign after the run of its grid."""
     root = tmp_path_factory.mktemp("grid") / "root"
     shutil.copytree(finished_root, root)
     file = root.parent / "tiny.yaml"
@@ -54,14 +54,15 @@ def grid_of(root: Path) -> AnalysisDoc:
 
 
 def test_only_the_grid_is_computed(finished_root: Path, with_grid: tuple[Path, Path]) -> None:
-    """Two packings; melt, quench and three runs of three segments for each; six measurements and a fit."""
-    before, after = counted(finished_root), counted(with_grid[0])
+    """Two packings; melt, quench and three runs of three segments each; six measurements and a fit."""
+    before, after = document_counts(finished_root), document_counts(with_grid[0])
     changed = {kind: after[kind] - before[kind] for kind in after if after[kind] != before[kind]}
     assert changed == {"structure_sets": 2, "segments": 2 * (2 + 3 * 3), "analyses": 6 + 1}
 
 
-def test_runs_at_each_temperature_have_random_numbers_of_their_own(with_grid: tuple[Path, Path]) -> None:
-    """They begin with the atoms of the quenched cell, at step 0, and go on from segment to segment."""
+def test_runs_at_each_temperature_start_from_the_quenched_cell_with_different_seeds(
+    with_grid: tuple[Path, Path],
+) -> None:
     with CampaignResults("tiny", load_settings(root=with_grid[0])) as results:
         segments = {
             (s.run_id, s.first_step, s.temperature_target_K): s for s in results.segments(role="transport")
@@ -86,8 +87,8 @@ def test_runs_at_each_temperature_have_random_numbers_of_their_own(with_grid: tu
     assert abs(together) < 0.5
 
 
-def test_every_run_is_answered_or_refused_in_words(with_grid: tuple[Path, Path]) -> None:
-    """A tenth of a picosecond supports nothing, and the grid says so; looks of the committee are counted."""
+def test_every_run_has_a_coefficient_or_a_reason(with_grid: tuple[Path, Path]) -> None:
+    """A tenth of a picosecond supports no coefficient."""
     values = grid_of(with_grid[0]).values
     assert len(values["cells"]) == 6
     assert values["at_rest"] == "S"
@@ -100,8 +101,9 @@ def test_every_run_is_answered_or_refused_in_words(with_grid: tuple[Path, Path])
     assert values["n_measured"] + values["n_refused"] == 6
 
 
-def test_the_report_has_a_section_on_it(with_grid: tuple[Path, Path], finished_root: Path) -> None:
-    """And none where no grid was asked for."""
+def test_report_has_a_section_on_the_grid_only_if_requested(
+    with_grid: tuple[Path, Path], finished_root: Path
+) -> None:
     page = (with_grid[0] / "tiny" / "report" / "report.html").read_text()
     assert "Transport on a composition grid" in page
     assert "Runs that support no number" in page
@@ -112,9 +114,8 @@ def test_the_report_has_a_section_on_it(with_grid: tuple[Path, Path], finished_r
     )
 
 
-def test_a_resume_computes_nothing_again(with_grid: tuple[Path, Path]) -> None:
-    """Every segment and measurement is found by its key."""
-    before, documents = grid_of(with_grid[0]), counted(with_grid[0])
+def test_resume_computes_nothing(with_grid: tuple[Path, Path]) -> None:
+    before, documents = grid_of(with_grid[0]), document_counts(with_grid[0])
     interphase("resume", "--root", str(with_grid[0]))
     assert grid_of(with_grid[0]) == before
-    assert counted(with_grid[0]) == documents
+    assert document_counts(with_grid[0]) == documents

@@ -1,4 +1,4 @@
-"""A campaign's folder with a few documents, as a campaign leaves it."""
+"""Fixtures of unit tests: the workspace of a campaign with a few documents."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def result(*keys: str) -> CampaignResult:
 
 @pytest.fixture
 def started(settings):
-    """A campaign that was started and left two iterations; yields its workspace."""
+    """Yield the workspace of a started campaign with two iterations."""
     with open_workspace(settings, "unit") as workspace:
         spec = Campaign(name="unit").model_dump(mode="json")
         state = {"spec": spec, "status": "running", "started_at": "2026-01-01T00:00:00+00:00"}
@@ -68,7 +68,7 @@ def started(settings):
 
 @pytest.fixture
 def add(started):
-    """Put documents of another campaign, or a result, into the same ledger."""
+    """Add documents of another campaign, or a result, to the ledger."""
 
     class Add:
         def foreign(self, kind: str, key: str, document) -> None:
@@ -84,7 +84,7 @@ def add(started):
 
 
 def with_foreign_name(workspace: Workspace, kind: str, key: str, document) -> None:
-    """As in a database that campaigns share."""
+    """Add a document of another campaign, as in a shared database."""
     workspace.ledger.campaign = "another"
     workspace.ledger.put(kind, key, document)
     workspace.ledger.campaign = "unit"
@@ -92,6 +92,6 @@ def with_foreign_name(workspace: Workspace, kind: str, key: str, document) -> No
 
 @pytest.fixture
 def workspace(settings):
-    """The workspace that jobs of this process use."""
+    """Yield the workspace that jobs of this process use."""
     with open_workspace(settings, "unit") as workspace, use_workspace(workspace):
         yield workspace
