@@ -1,4 +1,4 @@
-"""Keys of results: the hash of what a result depends on, and of nothing else."""
+"""Content keys: hashes of everything that a result depends on."""
 
 import dataclasses
 import hashlib
@@ -18,20 +18,19 @@ __all__ = ["content_key"]
 
 
 def content_key(kind: str, **parts: Any) -> str:
-    """Key of a result of some kind, from everything it depends on.
+    """Return the key of a result, computed from everything it depends on.
 
-    Equal parts give equal keys in every process and on every machine; the order of keys does not matter, nor
-    whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are one number; ``True`` and 1
-    are not). Everything else matters, to the last bit of a float: round before, where noise does not.
+    Equal parts give equal keys in every process and on every machine. The order of mapping keys does not matter, nor
+    whether a number is an ``int``, a ``float`` or a numpy scalar (1 and 1.0 are equal; ``True`` and 1 are not).
+    Everything else matters, to the last bit of a float: round values whose noise should not.
 
     Parameters
     ----------
     kind
-        What the result is: ``labels``, ``models``, ...
+        Kind of the result: ``labels``, ``models``, ...
     parts
-        Keys of inputs, parameters, identity of what computes. None, booleans, numbers, strings, lists,
-        arrays, mappings with string keys, pydantic models (by their fields) and dataclasses (by class name
-        and fields).
+        Keys of inputs, parameters, identity of the method. None, booleans, numbers, strings, lists, arrays, mappings
+        with string keys, pydantic models (by their fields) and dataclasses (by class name and fields).
 
     Returns
     -------
@@ -41,7 +40,7 @@ def content_key(kind: str, **parts: Any) -> str:
     Raises
     ------
     StorageError
-        For what has no one lasting form: NaN, infinities, sets, paths, times, bytes, other objects.
+        A part has no unique, lasting representation: NaN, infinities, sets, paths, times, bytes, other objects.
     """
     canonical = {"kind": kind, "parts": {name: _canonical(value, name) for name, value in parts.items()}}
     text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -49,7 +48,7 @@ def content_key(kind: str, **parts: Any) -> str:
 
 
 def _canonical(value: Any, where: str) -> Any:
-    """``value`` in JSON's types, one form per meaning."""
+    """Return ``value`` in JSON types, equal values in one form."""
     match value:
         case Enum():
             return _canonical(value.value, where)
@@ -63,26 +62,28 @@ def _canonical(value: Any, where: str) -> Any:
             return int(value)
         case float():
             if not math.isfinite(value):
-                raise _refused(where, value, "it equals nothing; leave it out, or use None")
-            # a whole float and the integer it equals are one number; so are 0.0 and -0.0
+                raise _unhashable(
+                    where, value, "NaN and infinities are not allowed; leave it out, or use None"
+                )
+            # a float equals the integer of the same value; -0.0 equals 0.0
             return int(value) if value.is_integer() else float(value)
         case BaseModel():
-            # sets and paths lose their type in mode="json": refuse them before
+            # sets and paths lose their type in mode="json": reject them before
             _canonical_mapping(_fields(value), where)
             return _canonical(value.model_dump(mode="json"), where)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-            # two methods with the same parameters are two methods
+            # two methods may have the same parameters
             return {"@class": type(value).__name__, **_canonical_mapping(fields, where)}
         case Mapping():
             return _canonical_mapping(value, where)
         case list() | tuple():
             return [_canonical(item, f"{where}[{i}]") for i, item in enumerate(value)]
         case PurePath():
-            raise _refused(where, value, "a path differs between machines; use the hash of the file")
+            raise _unhashable(where, value, "a path differs between machines; use the hash of the file")
         case set() | frozenset():
-            raise _refused(where, value, "its order differs between processes; use a sorted list")
-    raise _refused(where, value, "it has no lasting form; use its key, or its fields")
+            raise _unhashable(where, value, "its order differs between processes; use a sorted list")
+    raise _unhashable(where, value, "its type has no lasting representation; use its key, or its fields")
 
 
 def _fields(model: BaseModel) -> dict[str, Any]:
@@ -92,9 +93,9 @@ def _fields(model: BaseModel) -> dict[str, Any]:
 def _canonical_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str):
-            raise _refused(f"{where}[{key!r}]", key, "keys of a mapping must be strings")
+            raise _unhashable(f"{where}[{key!r}]", key, "keys of a mapping must be strings")
     return {str(key): _canonical(item, f"{where}.{key}") for key, item in value.items()}
 
 
-def _refused(where: str, value: Any, mend: str) -> StorageError:
-    return StorageError(f"no content key: {where} = {value!r} ({type(value).__name__}): {mend}")
+def _unhashable(where: str, value: object, hint: str) -> StorageError:
+    return StorageError(f"no content key: {where} = {value!r} ({type(value).__name__}): {hint}")

@@ -1,31 +1,31 @@
-"""Every error this package raises on purpose.
+"""Exceptions of the package, and their tree.
 
 ::
 
     InterphaseError
-    ├── InputError                    what the user handed over is wrong; nothing was started
-    │   ├── CampaignFileError         unknown key, wrong type or unit, with its line
-    │   ├── StructureError            a structure is missing, empty, without a cell
-    │   │   └── OverlappingAtomsError two atoms closer than any bond
-    │   └── SettingsError             settings of this machine (stores, commands)
-    ├── CampaignFailedError           jobs failed without which a campaign has no result
-    ├── ReferenceMethodError          a label could not be computed
-    ├── WalltimeReachedError          time ran out; what was done is kept, and the next launch goes on
-    ├── LeaseLostError                another process has taken this work over; this one stops
-    ├── TrainingError                 a potential could not be trained
-    ├── DynamicsError                 a segment of molecular dynamics cannot start or go on
-    ├── StorageError                  something stored cannot be read or written
-    │   ├── StorageUnavailableError   temporary: the same operation may succeed later
-    │   │   ├── ServerUnavailableError the database server does not answer
-    │   │   └── DiskFullError         a disk is full, or a quota is used up
-    │   ├── LockedError               another process holds the campaign
-    │   ├── CorruptArtifactError      a file's hash is not the one on record
-    │   ├── CorruptStoreError         the document store is damaged
-    │   └── DocumentTooLargeError     a document over 1 MB: its data belong in an artifact
-    └── AnalysisError                 a trajectory cannot support the answer asked of it
-        └── UnsupportedWindowError    a window is too short, or not diffusive, for a transport coefficient
+    ├── InputError                      the input is invalid; nothing was started
+    │   ├── CampaignFileError           unknown key, wrong type, value out of range; with its line
+    │   ├── StructureError              a structure is missing, empty, or has no cell
+    │   │   └── OverlappingAtomsError   two atoms are closer than any chemical bond
+    │   └── SettingsError               settings of this machine
+    ├── CampaignFailedError             jobs failed without which a campaign has no result
+    ├── ReferenceMethodError            a label could not be computed
+    ├── WalltimeReachedError            work is checkpointed; a resume continues
+    ├── LeaseLostError                  another process has taken over the work
+    ├── TrainingError                   a potential could not be trained
+    ├── DynamicsError                   a segment of molecular dynamics cannot start or continue
+    ├── StorageError                    something stored cannot be read or written
+    │   ├── StorageUnavailableError     temporary: the same operation may succeed later
+    │   │   ├── ServerUnavailableError  the database server does not answer
+    │   │   └── DiskFullError           a disk is full, or a quota is used up
+    │   ├── LockedError                 another process holds a campaign, a folder or a file
+    │   ├── CorruptArtifactError        a file is missing, or its hash differs from the recorded one
+    │   ├── CorruptStoreError           the document store is damaged
+    │   └── DocumentTooLargeError       a document is over 1 MB
+    └── AnalysisError                   a trajectory does not support the requested analysis
+        └── UnsupportedWindowError      a time window is too short, or not diffusive
 
-A message says what is wrong, where (file, key, value), and what to do about it.
+A message states what is wrong, where (file, key, value), and a hint.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ from pathlib import Path
 
 
 class InterphaseError(Exception):
-    """Base class of all errors raised on purpose."""
+    """Base class of all exceptions of the package."""
 
 
 class InputError(InterphaseError):
-    """What the user handed over is wrong; nothing was started."""
+    """The input is invalid; nothing was started."""
 
 
 class CampaignFileError(InputError):
@@ -49,7 +49,7 @@ class StructureError(InputError):
 
 
 class OverlappingAtomsError(StructureError):
-    """Two atoms are closer than any bond."""
+    """Two atoms are closer than any chemical bond."""
 
 
 class SettingsError(InputError):
@@ -66,16 +66,15 @@ class ReferenceMethodError(InterphaseError):
     Parameters
     ----------
     message
-        In words, with numbers.
+        The explanation, with numbers.
     reason
-        One word that can be queried: ``unsupported``, ``scf_not_converged``, ``symmetry_analysis_failed``,
-        ``diagonalization_failed``,
-        ``out_of_memory``, ``killed``, ``disk_full``, ``garbage_output``, or ``reference_method_failed`` for anything
-        else.
+        An identifier for queries: ``unsupported``, ``scf_not_converged``, ``symmetry_analysis_failed``,
+        ``diagonalization_failed``, ``out_of_memory``, ``killed``, ``disk_full``, ``garbage_output``, or
+        ``reference_method_failed`` for anything else.
     files
-        Inputs and logs worth keeping.
+        Inputs and logs to store with the rejected label.
     corrections
-        What error handlers had tried, as `documents.records.Correction`.
+        Corrections by error handlers, as `schemas.label.Correction`.
     """
 
     def __init__(
@@ -92,11 +91,11 @@ class ReferenceMethodError(InterphaseError):
 
 
 class WalltimeReachedError(InterphaseError):
-    """Time ran out before a result; what was done is kept, and the next launch goes on from there."""
+    """The walltime was reached before a result; work is checkpointed, and a resume continues."""
 
 
 class LeaseLostError(InterphaseError):
-    """Another process has taken this work over, because this one was thought dead; it stops and writes nothing."""
+    """Another process has taken over the work, presuming this one dead; this one stops and writes nothing."""
 
 
 class TrainingError(InterphaseError):
@@ -104,7 +103,7 @@ class TrainingError(InterphaseError):
 
 
 class DynamicsError(InterphaseError):
-    """A segment of molecular dynamics cannot start or go on."""
+    """A segment of molecular dynamics cannot start or continue."""
 
 
 class StorageError(InterphaseError):
@@ -124,11 +123,11 @@ class DiskFullError(StorageUnavailableError):
 
 
 class LockedError(StorageError):
-    """Another process holds the campaign."""
+    """Another process holds the lock of a campaign, a folder or a file."""
 
 
 class CorruptArtifactError(StorageError):
-    """The hash of a file is not the one on record."""
+    """A file is missing, or its hash differs from the recorded one."""
 
 
 class CorruptStoreError(StorageError):
@@ -136,12 +135,12 @@ class CorruptStoreError(StorageError):
 
 
 class DocumentTooLargeError(StorageError):
-    """A document is over 1 MB: its data belong in an artifact."""
+    """A document is over 1 MB; its data belong in an artifact."""
 
 
 class AnalysisError(InterphaseError):
-    """A trajectory cannot support the answer asked of it."""
+    """A trajectory does not support the requested analysis."""
 
 
 class UnsupportedWindowError(AnalysisError):
-    """A window is too short, has a gap or another cell, or its motion is not diffusive yet, for a coefficient."""
+    """A time window is too short, has a gap or a changing cell, or is not yet diffusive."""

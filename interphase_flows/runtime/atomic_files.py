@@ -1,8 +1,8 @@
-"""Write files whole or not at all.
+"""Atomic, durable writes of files.
 
-A file is written beside its target, flushed to the disk, renamed over the target, and the rename is flushed
-too. A process killed at any moment leaves the old file or the new one, and at most a leftover whose name
-starts with :data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
+A file is written beside its target, flushed to the disk, renamed over the target, and the rename is flushed too. A
+process killed at any moment leaves the old file or the new one, and at most a leftover whose name starts with
+:data:`LEFTOVER_PREFIX`, which :func:`sweep_leftovers` removes.
 """
 
 import errno
@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from interphase_flows.exceptions import StorageError
+from interphase_flows.exceptions import DiskFullError, StorageError
 
 __all__ = [
     "LEFTOVER_PREFIX",
@@ -32,32 +31,31 @@ __all__ = [
 # A prefix and not a suffix: writers that guess a format from the extension (numpy, ASE, torch) still see it.
 LEFTOVER_PREFIX = ".interphase-tmp-"
 
-_MENDS = {
-    errno.ENOSPC: "the disk is full; free some space, or set `root` to another disk, then resume",
-    errno.EDQUOT: "your quota is used up; free some space, or set `root` to another disk, then resume",
-    errno.EACCES: "permission denied; make the folder writable, or set `root` in the settings to one that is",
-    errno.EROFS: "the file system is read-only; set `root` in the settings to a folder that can be written",
-    errno.EIO: "the disk reports an input/output error; check the disk, then resume",
+_REASONS_AND_HINTS = {
+    errno.ENOSPC: "the disk is full. Hint: free some space, or set `root` to another disk, then resume",
+    errno.EDQUOT: "the quota is used up. Hint: free some space, or set `root` to another disk, then resume",
+    errno.EACCES: "permission denied. Hint: make the folder writable, or set `root` in the settings to one that is",
+    errno.EROFS: "the file system is read-only. Hint: set `root` in the settings to a writable folder",
+    errno.EIO: "the disk reports an input/output error. Hint: check the disk, then resume",
 }
 
 
 def explain_os_error(error: OSError, path: Path) -> StorageError | None:
-    """Words for an error of the disk, or None if the disk is not to blame."""
-    if error.errno not in _MENDS:
+    """Translate an error of the disk; return None for other errors."""
+    if error.errno not in _REASONS_AND_HINTS:
         return None
-    return StorageError(
-        f"{path}: could not be written: {_MENDS[error.errno]}. Nothing half-written was left."
-    )
+    kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+    return kind(f"{path}: not written: {_REASONS_AND_HINTS[error.errno]}")
 
 
 def temporary_beside(target: Path) -> Path:
-    """A fresh path in the folder of ``target`` (made if absent), for :func:`commit` to rename."""
+    """Return a new path in the folder of ``target`` (created if missing), for :func:`commit` to rename."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return target.with_name(f"{LEFTOVER_PREFIX}{secrets.token_hex(6)}-{target.name}")
 
 
 def commit(temporary: Path, target: Path) -> None:
-    """Flush ``temporary``, rename it to ``target``, flush the folder."""
+    """Flush ``temporary`` to the disk, rename it to ``target``, and flush the folder."""
     with temporary.open("rb+") as handle:
         os.fsync(handle.fileno())
     os.replace(temporary, target)
@@ -70,12 +68,12 @@ def commit(temporary: Path, target: Path) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A path to write to, that becomes ``path`` when the block ends without an error.
+    """Yield a temporary path that is renamed to ``path`` when the block ends without an error.
 
     Parameters
     ----------
     path
-        Where the file goes. Its folder is made if absent; an existing file is replaced.
+        The target. Its folder is created if missing; an existing file is replaced.
 
     Yields
     ------
@@ -85,7 +83,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     StorageError
-        If the disk is full, read-only or broken; ``path`` is then as it was.
+        The disk is full, read-only or broken; ``path`` is unchanged.
     """
     target = Path(path)
     temporary: Path | None = None
@@ -104,24 +102,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
-    """Write bytes, whole or not at all.
+    """Write bytes atomically.
 
     Raises
     ------
     StorageError
-        If the disk is full, read-only or broken; ``path`` is then as it was.
+        The disk is full, read-only or broken; ``path`` is unchanged.
     """
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_bytes_once(path: str | Path, data: bytes) -> None:
-    """Write bytes unless there is such a file; of several processes one writes, whole, and all return after it.
+    """Write bytes atomically unless the file exists; of concurrent processes, one writes and all return afterwards.
 
     Raises
     ------
     StorageError
-        If the disk is full, read-only or broken.
+        The disk is full, read-only or broken.
     """
     target = Path(path)
     temporary = temporary_beside(target)
@@ -136,37 +134,37 @@ def write_bytes_once(path: str | Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def write_json_atomic(path: str | Path, value: Any) -> None:
-    """Write ``value`` as JSON, whole or not at all.
+def write_json_atomic(path: str | Path, value: object) -> None:
+    """Write ``value`` as JSON atomically.
 
     Raises
     ------
     StorageError
-        If ``value`` is no JSON (a NaN is none), or if the disk is full, read-only or broken.
+        ``value`` is not valid JSON (NaN is not), or the disk is full, read-only or broken.
     """
     try:
         text = json.dumps(value, indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise StorageError(
-            f"{path}: not writable as JSON: {error}. Replace NaN by null, arrays by lists."
+            f"{path}: not writable as JSON: {error}. Hint: replace NaN by null, arrays by lists"
         ) from error
     write_bytes_atomic(path, text.encode() + b"\n")
 
 
 def sweep_leftovers(folder: str | Path, min_age_s: float = 0.0) -> list[Path]:
-    """Remove what killed writers left in ``folder`` and below.
+    """Remove temporary files that killed writers left in ``folder`` and below.
 
     Parameters
     ----------
     folder
-        Where to look; may be absent.
+        The folder; may be missing.
     min_age_s
-        Spare files younger than this, in seconds: without a lock, another process may be writing them.
+        Keep files younger than this, in seconds: without a lock, another process may be writing them.
 
     Returns
     -------
     list of Path
-        What was removed.
+        The removed files.
     """
     removed = []
     newest = time.time() - min_age_s

@@ -1,30 +1,30 @@
-"""May this process still write?  Work that others may have taken over meanwhile is put down before it does harm.
+"""Fencing: stop writing once another process holds the lease of the work.
 
-Whoever gives out work says how to ask (:func:`fenced`); writers of checkpoints and results ask (:func:`before_write`).
-Where nobody else can be at the same work, nothing is asked.
+A caller that leases work installs a check (:func:`fenced`); writers of checkpoints and results call it first
+(:func:`before_write`). Without an installed check, writing is always allowed.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_question: ContextVar[Callable[[], None] | None] = ContextVar("interphase_fence", default=None)
+_check: ContextVar[Callable[[], None] | None] = ContextVar("interphase_fence", default=None)
 
 
 @contextmanager
-def fenced(ask: Callable[[], None]) -> Iterator[None]:
-    """Ask something before every write inside the block.
+def fenced(check: Callable[[], None]) -> Iterator[None]:
+    """Call ``check`` before every write inside the block.
 
     Parameters
     ----------
-    ask
+    check
         Raises if this process must not write any more.
     """
-    token = _question.set(ask)
+    token = _check.set(check)
     try:
         yield
     finally:
-        _question.reset(token)
+        _check.reset(token)
 
 
 def before_write() -> None:
@@ -33,8 +33,8 @@ def before_write() -> None:
     Raises
     ------
     LeaseLostError
-        Another process has taken the work over.
+        Another process has taken over the work.
     """
-    ask = _question.get()
-    if ask is not None:
-        ask()
+    check = _check.get()
+    if check is not None:
+        check()

@@ -1,25 +1,25 @@
-"""What long work says of itself while it runs.
+"""Progress events of long work, for the command line and log files.
 
-Work calls :func:`emit`; whoever shows progress (the command line, a log) listens.  Nothing is
-stored, and with no listener nothing happens.
+Work calls :func:`emit`; a display installs a listener. Nothing is stored, and without a listener nothing happens.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 JOBS = "jobs"
-"""Stage of the jobs that were finished in this process; how many there will be, nobody knows."""
+"""Stage of the jobs finished in this process; the total is unknown because the flow is dynamic."""
 
 SCF = "scf"
-"""Stage of one label's SCF steps; a listener beside it knows which label of how many, and tells both as one."""
+"""Stage of the SCF steps of one label; a second listener combines it with the number of the label in its batch."""
 
 Listener = Callable[[str, int, int, str], None]
+"""Takes the stage, the numbers of finished and of all units, and a detail."""
 
 _listeners: list[Listener] = []
 
 
 def emit(stage: str, done: int, total: int, detail: str = "") -> None:
-    """Tell the listeners that ``done`` of ``total`` units of a stage are finished."""
+    """Report that ``done`` of ``total`` units of a stage are finished."""
     for listener in _listeners:
         listener(stage, done, total, detail)
 

@@ -1,4 +1,4 @@
-"""When this process has to end, by its own decision before somebody else's."""
+"""Walltime: the deadline at which this process checkpoints and stops, before Slurm or a limit kills it."""
 
 import os
 import re
@@ -12,71 +12,73 @@ from interphase_flows.exceptions import SettingsError, WalltimeReachedError
 from interphase_flows.settings import Settings
 
 SLURM_VARIABLE = "SLURM_JOB_END_TIME"
-"""Unix time of the end of a Slurm job; newer versions of Slurm set it, older ones are asked."""
+"""Unix time of the end of a Slurm job; older versions of Slurm do not set it, and squeue is queried."""
 
 JOB_VARIABLE = "SLURM_JOB_ID"
-SLURM_ANSWERS_WITHIN_S = 30.0
+SQUEUE_TIMEOUT_S = 30.0
 _TIME_LEFT = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)")
 
 MARGIN_S = 60.0
-"""Kept for writing the density and the ledger before the end."""
+"""Reserved for writing the density and the ledger before the end."""
 
 _IMPORTED_AT = time.time()
 
-_told_to_end: list[str] = []
-"""Who told this process to end, by a signal."""
+_stop_requests: list[str] = []
+"""Reasons of the stop requests that this process has received."""
 
 
-def end_soon(told_by: str) -> None:
-    """Bring every deadline of this process forward to now: work is put down at its next checkpoint."""
-    _told_to_end.append(told_by)
+def request_stop(reason: str) -> None:
+    """Bring every deadline of this process forward to now: work stops at its next checkpoint."""
+    _stop_requests.append(reason)
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """An end in Unix time, and who sets it; no end if None."""
+    """A deadline in Unix time, and the setting that determines it; None means no deadline."""
 
     at_unix_s: float | None
     set_by: str = ""
 
     @property
     def remaining_s(self) -> float:
-        """Seconds until the end; infinite if there is none, none or less if this process was told to end."""
+        """Seconds until the deadline; infinite without one, at most zero after a stop request."""
         own_s = float("inf") if self.at_unix_s is None else self.at_unix_s - time.time()
-        return min(own_s, 0.0) if self.is_told else own_s
+        return min(own_s, 0.0) if self.stop_requested else own_s
 
     @property
-    def is_told(self) -> bool:
-        """Whether this process was told to end, which those that it started do not know."""
-        return bool(_told_to_end)
+    def stop_requested(self) -> bool:
+        """Whether a stop was requested (child processes have not received it)."""
+        return bool(_stop_requests)
 
     @property
     def ended_by(self) -> str:
-        """Who ends the work: who told this process to, else who set the end."""
-        return _told_to_end[0] if _told_to_end else self.set_by
+        """The reason of the stop request, else the setting that determines the deadline."""
+        return _stop_requests[0] if _stop_requests else self.set_by
 
     def check(self, what: str) -> None:
-        """Raise if there is no time left to begin something.
+        """Raise if there is no time left to begin ``what``.
 
         Raises
         ------
         WalltimeReachedError
-            There is none.
+            The deadline has passed.
         """
-        if self.remaining_s <= 0:
-            raise WalltimeReachedError(f"walltime reached ({self.ended_by}) before {what}; a resume goes on")
+        if self.is_over:
+            raise WalltimeReachedError(
+                f"walltime reached ({self.ended_by}) before {what}. Hint: resume to continue"
+            )
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no time left."""
+        """Whether the deadline has passed."""
         return self.remaining_s <= 0
 
 
 def deadline(settings: Settings) -> Deadline:
-    """Return when work has to be put down.
+    """Return the deadline at which work must stop.
 
-    ``walltime_s`` counts from the start of this process; if it is not set, a Slurm job ends `MARGIN_S` before
-    Slurm would end it, which its environment says or its queue is asked.
+    ``walltime_s`` counts from the start of this process. If it is not set, the deadline is `MARGIN_S` before the end of
+    the Slurm job, taken from its environment or from squeue.
 
     Raises
     ------
@@ -90,32 +92,30 @@ def deadline(settings: Settings) -> Deadline:
             return Deadline(float(end) - MARGIN_S, f"{SLURM_VARIABLE}: {end}")
         except ValueError:
             raise SettingsError(
-                f"{SLURM_VARIABLE}={end}: not a Unix time; unset it, or set walltime_s in the settings"
+                f"{SLURM_VARIABLE}={end}: not a Unix time. Hint: unset it, or set walltime_s in the settings"
             ) from None
     if job_id := os.environ.get(JOB_VARIABLE):
-        asked = _asked_end_unix_s(job_id)
-        if asked is not None:
-            return Deadline(asked - MARGIN_S, f"the walltime of Slurm's job {job_id}")
+        end_unix_s = _slurm_job_end_unix_s(job_id)
+        if end_unix_s is not None:
+            return Deadline(end_unix_s - MARGIN_S, f"the walltime of Slurm job {job_id}")
     return Deadline(None)
 
 
 @cache
-def _asked_end_unix_s(job_id: str) -> float | None:
-    """Return the end of a job as Slurm tells it, None if there is none or it does not answer; asked once."""
+def _slurm_job_end_unix_s(job_id: str) -> float | None:
+    """Return the end of a job from squeue, or None if it has none or squeue does not answer; cached."""
     command = ["squeue", "--noheader", f"--jobs={job_id}", "--format=%L"]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=SLURM_ANSWERS_WITHIN_S
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SQUEUE_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired):
         return None
     left_s = seconds_left(done.stdout)
     return None if left_s is None else time.time() + left_s
 
 
-def seconds_left(told: str) -> float | None:
-    """Return the seconds of a time as Slurm writes it (``1:59``, ``2-03:04:05``); None of ``UNLIMITED`` and others."""
-    found = _TIME_LEFT.fullmatch(told.strip())
+def seconds_left(slurm_time: str) -> float | None:
+    """Parse a time as Slurm prints it (``1:59``, ``2-03:04:05``); return None for ``UNLIMITED`` and others."""
+    found = _TIME_LEFT.fullmatch(slurm_time.strip())
     if found is None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
@@ -123,9 +123,9 @@ def seconds_left(told: str) -> float | None:
 
 
 def process_start_unix_s() -> float:
-    """Return when this process began, or when this module was loaded where the system does not tell."""
+    """Return the start time of this process, or of the import of this module where /proc is missing."""
     try:
-        # the name in field 2 may hold blanks and brackets: count from behind it
+        # the name in field 2 may contain blanks and brackets: count the fields after it
         after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         booted = next(
             int(line.split()[1])

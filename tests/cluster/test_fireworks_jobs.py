@@ -84,18 +84,18 @@ def test_a_job_that_meets_a_full_disk_is_waited_for_by_those_that_could_miss_it(
     assert (status.n_failed, status.jobs["analysis"]["done"]) == (0, 3)
 
 
-def test_a_worker_that_is_told_to_end_within_a_job_hands_it_over_and_takes_no_other(
+def test_a_worker_with_a_stop_request_requeues_its_job_and_takes_no_other(
     settings, tmp_path, monkeypatch
 ):
     """Lightning makes a SystemExit of SIGTERM, which FireWorks would take for the end of the job."""
-    monkeypatch.setattr("interphase_flows.runtime.walltime._told_to_end", [])
+    monkeypatch.setattr("interphase_flows.runtime.walltime._stop_requests", [])
     told = told_to_end_once(str(tmp_path / "marker"))
     last = count_those_there([told.output])
     last.config.on_missing_references = OnMissing.NONE
     add(settings, Flow([told, last]), "told-to-end")
     shift = work(settings, "all", tmp_path / "launches")
     assert (shift.n_jobs, shift.ended_because) == (1, "its time is over")
-    monkeypatch.setattr("interphase_flows.runtime.walltime._told_to_end", [])
+    monkeypatch.setattr("interphase_flows.runtime.walltime._stop_requests", [])
     work(settings, "all", tmp_path / "launches")
     assert output_of(settings, "told-to-end", last.uuid) == 1
 

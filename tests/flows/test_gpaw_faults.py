@@ -281,14 +281,14 @@ time.sleep(60)
 """
 
 
-def test_a_process_that_is_told_to_end_tells_gpaw(tmp_path, monkeypatch):
+def test_a_process_with_a_stop_request_stops_gpaw(tmp_path, monkeypatch):
     """By Slurm's signal, where nothing else tells the walltime: the label is put down, as at a deadline."""
-    monkeypatch.setattr(deadline, "_told_to_end", [])
+    monkeypatch.setattr(deadline, "_stop_requests", [])
     ready = folder_in(tmp_path) / "ready"
 
     def tell() -> None:
         wait_until(ready.exists)
-        deadline.end_soon("a signal of a test")
+        deadline.request_stop("a signal of a test")
 
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()

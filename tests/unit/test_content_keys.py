@@ -1,4 +1,4 @@
-"""A key depends on what a result depends on, and on nothing else."""
+"""A content key depends on everything that a result depends on, and on nothing else."""
 
 import dataclasses
 import datetime
@@ -42,8 +42,8 @@ class WithPath(BaseModel):
     x: list[pathlib.Path]
 
 
-def test_it_never_changes():
-    """A key on record must be found by every later version and process."""
+def test_keys_are_equal_in_every_version_and_process():
+    """Recorded keys must be found by later versions."""
     assert content_key("labels", a=1, b={"c": [1.5, True, None, "é"]}) == "0e1bb8dcfbd8a945caccf4cfde8f71fb"
     script = "from interphase_flows.content_keys import content_key\nprint(content_key('k', a={'x': 1, 'y': [0.1]}))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -67,8 +67,8 @@ def test_it_never_changes():
         (np.str_("a"), "a"),
     ],
 )
-def test_the_same_thing_has_the_same_key(one, same):
-    """Order of keys and kinds of numbers do not matter."""
+def test_equal_parts_have_equal_keys(one, same):
+    """The order of mapping keys and the types of numbers do not matter."""
     assert content_key("k", part=one) == content_key("k", part=same)
 
 
@@ -89,36 +89,34 @@ def test_the_same_thing_has_the_same_key(one, same):
         ("a", "A"),
     ],
 )
-def test_another_thing_has_another_key(one, other):
-    """Everything else matters."""
+def test_different_parts_have_different_keys(one, other):
     assert content_key("k", part=one) != content_key("k", part=other)
 
 
-def test_kind_and_names_matter():
-    """A label and a model of the same inputs differ; so do two parts that swap values."""
+def test_kind_and_part_names_change_the_key():
+    """Also if two parts swap their values."""
     assert content_key("labels", a=1) != content_key("models", a=1)
     assert content_key("k", a=1, b=2) != content_key("k", a=2, b=1)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "message"),
     [
-        (float("nan"), "part = nan.*equals nothing"),
-        (np.inf, "equals nothing"),
+        (float("nan"), "part = nan.*are not allowed"),
+        (np.inf, "are not allowed"),
         ([{"x": float("nan")}], r"part\[0\]\.x = nan"),
         ({1, 2}, "sorted list"),
         (pathlib.Path("a"), "hash of the file"),
         (WithSet(x={"a"}), "sorted list"),
         (WithPath(x=["a"]), r"part\.x\[0\].*hash of the file"),
         ({1: 2}, "must be strings"),
-        (datetime.datetime(2024, 1, 1), "no lasting form"),
-        (b"x", "no lasting form"),
-        (1j, "no lasting form"),
-        (Langevin, "no lasting form"),
-        (object(), "no lasting form"),
+        (datetime.datetime(2024, 1, 1), "no lasting representation"),
+        (b"x", "no lasting representation"),
+        (1j, "no lasting representation"),
+        (Langevin, "no lasting representation"),
+        (object(), "no lasting representation"),
     ],
 )
-def test_what_has_no_one_form_is_refused(value, words):
-    """And the message says where it stands."""
-    with pytest.raises(StorageError, match=f"no content key: .*{words}"):
+def test_a_part_without_a_unique_representation_raises_with_its_path(value, message):
+    with pytest.raises(StorageError, match=f"no content key: .*{message}"):
         content_key("k", part=value)

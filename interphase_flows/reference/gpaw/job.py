@@ -151,7 +151,7 @@ class GpawJob(Job):
             return
         if self._end.remaining_s < -OVERDUE_S:
             self.terminate(directory)
-        elif self._end.is_told and not self._is_asked_to_end:
+        elif self._end.stop_requested and not self._is_asked_to_end:
             self._is_asked_to_end = True
             self._process.send_signal(signal.SIGTERM)
 

@@ -16,7 +16,7 @@ from interphase_flows.runners.fireworks.launchpad import ITERATION
 from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runners.transient_errors import MOST_TRIES, is_of_the_machine, wait_s
 from interphase_flows.runtime.progress import emit
-from interphase_flows.runtime.walltime import deadline, end_soon
+from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
@@ -91,7 +91,7 @@ class CampaignFiretask(JobFiretask):
         except (SystemExit, KeyboardInterrupt) as stop:
             # FireWorks would call the job failed, and this process would take the next one
             told = f"{type(stop).__name__}: the process was told to end"
-            end_soon(told)
+            request_stop(told)
             return self._hand_over(fw_spec, told)
         except Exception as error:
             n_tries = fw_spec.get(MACHINE_ERRORS, 0)

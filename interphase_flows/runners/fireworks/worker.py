@@ -18,7 +18,7 @@ from interphase_flows.runners.fireworks.pause import not_held
 from interphase_flows.runners.fireworks.recovery import worker_evidence
 from interphase_flows.runners.transient_errors import is_of_the_machine
 from interphase_flows.runtime.progress import emit
-from interphase_flows.runtime.walltime import deadline, end_soon
+from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _told_by_signal() -> Iterator[None]:
     }
 
     def end(number: int, _: FrameType | None) -> None:
-        end_soon(told[signal.Signals(number)])
+        request_stop(told[signal.Signals(number)])
 
     before = {number: signal.signal(number, end) for number in told}
     try:

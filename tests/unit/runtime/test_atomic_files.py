@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Files are written atomically."""
 
 import errno
 import json
@@ -19,16 +19,15 @@ from interphase_flows.runtime.atomic_files import (
 )
 
 
-def test_what_was_written_is_read(tmp_path):
-    """Bytes and JSON arrive, in folders made on the way."""
+def test_written_bytes_and_json_are_read_back(tmp_path):
+    """Folders are created on the way."""
     write_bytes_atomic(tmp_path / "a" / "b.bin", b"123")
     write_json_atomic(tmp_path / "c.json", {"x": [1, 2.5]})
     assert (tmp_path / "a" / "b.bin").read_bytes() == b"123"
     assert json.loads((tmp_path / "c.json").read_text()) == {"x": [1, 2.5]}
 
 
-def test_an_error_leaves_the_old_file_and_no_leftover(tmp_path):
-    """An error in the block changes nothing."""
+def test_an_error_in_the_block_keeps_the_old_file_and_leaves_no_temporary_file(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with pytest.raises(ValueError, match="mine"), atomic_path(target) as temporary:  # noqa: PT012
@@ -38,28 +37,27 @@ def test_an_error_leaves_the_old_file_and_no_leftover(tmp_path):
     assert target.read_text() == "old"
 
 
-def test_the_path_in_between_keeps_the_extension(tmp_path):
-    """Writers that guess a format from the extension still see it."""
+def test_the_temporary_path_keeps_the_extension(tmp_path):
+    """Writers infer the format from it."""
     with atomic_path(tmp_path / "a.npz") as temporary:
         temporary.touch()
         assert temporary.suffix == ".npz"
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
-def test_a_disk_that_fails_is_told_in_words(tmp_path, monkeypatch, code):
-    """A full, read-only or broken disk is a StorageError that names the path and what to do."""
+def test_a_disk_error_raises_with_the_path_and_a_hint(tmp_path, monkeypatch, code):
 
     def fail(*_):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(atomic, "commit", fail)
-    with pytest.raises(StorageError, match=r"b\.bin: could not be written: .*; "):
+    with pytest.raises(StorageError, match=r"b\.bin: not written: .* Hint: "):
         write_bytes_atomic(tmp_path / "b.bin", b"123")
     assert not os.listdir(tmp_path)
 
 
-def test_a_write_that_stops_in_the_middle_leaves_the_old_file(tmp_path):
-    """A limit on file sizes makes the kernel refuse the second half, as a full disk does."""
+def test_an_incomplete_write_keeps_the_old_file(tmp_path):
+    """A limit on file sizes interrupts the write in the middle, as a full disk does."""
     script = (
         "import resource, signal, sys\n"
         "from interphase_flows.runtime.atomic_files import write_bytes_atomic\n"
@@ -76,27 +74,24 @@ def test_a_write_that_stops_in_the_middle_leaves_the_old_file(tmp_path):
 
 
 def test_other_errors_of_the_block_pass_unchanged(tmp_path):
-    """A file that the block does not find is the block's own business."""
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
         (tmp_path / "absent").read_text()
 
 
-def test_who_writes_once_does_not_write_over(tmp_path):
-    """The first one's bytes stay, and nothing else does."""
+def test_write_bytes_once_keeps_an_existing_file(tmp_path):
     for data in (b"first", b"second"):
         write_bytes_once(tmp_path / "sub" / "a", data)
     assert (tmp_path / "sub" / "a").read_bytes() == b"first"
     assert os.listdir(tmp_path / "sub") == ["a"]
 
 
-def test_nan_is_no_json(tmp_path):
-    """A report that browsers cannot read is refused."""
+def test_nan_in_json_raises(tmp_path):
     with pytest.raises(StorageError, match="NaN by null"):
         write_json_atomic(tmp_path / "a.json", {"x": float("nan")})
 
 
-def test_leftovers_of_a_kill_are_swept(tmp_path):
-    """Old leftovers go, fresh ones of another process may stay, everything else stays."""
+def test_temporary_files_of_killed_writers_are_removed(tmp_path):
+    """Recent ones may belong to another process, and stay if a minimum age is given."""
     leftover = atomic.temporary_beside(tmp_path / "sub" / "a.txt")
     leftover.write_text("half")
     (tmp_path / "a.txt").touch()
