@@ -7,7 +7,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.datasets.initial_selection import select_initial
+from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set

@@ -12,7 +12,7 @@ from interphase_flows.campaign.schema import GateSpec, LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.selection import select_candidates
+from interphase_flows.datasets.selection.farthest_points import select_candidates
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.md.candidate_archive import unpack_candidates

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection.farthest_points import farthest_points, frame_descriptor, share_quota
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import Origin

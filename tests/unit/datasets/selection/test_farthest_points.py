@@ -5,8 +5,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from interphase_flows.datasets.regions import region_of_atom
-from interphase_flows.datasets.selection import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection.farthest_points import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection.regions import region_of_atom
 
 SMALL_MOVE_ANGSTROM = 1e-9
 SAME_DESCRIPTOR = 1e-6

@@ -13,7 +13,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from interphase_flows.datasets.regions import region_of_atom
+from interphase_flows.datasets.selection.regions import region_of_atom
 
 SIBLING_FRACTION = 0.1
 """A candidate closer to a selected or trained frame than this fraction of the median distance is a near duplicate."""

@@ -1,0 +1,1 @@
+"""Selection of structures to label: initial structures, and strategies for candidates of the loop."""
