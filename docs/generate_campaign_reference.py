@@ -117,7 +117,9 @@ def range_text(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         is_version = schema["pattern"].startswith(r"^\d")
         parts.append(
-            "numbers and dots" if is_version else "letters, digits, `_`, `.`, `-`; starts with a letter or digit"
+            "numbers and dots"
+            if is_version
+            else "letters, digits, `_`, `.`, `-`; starts with a letter or digit"
         )
     return ", ".join(parts)
 

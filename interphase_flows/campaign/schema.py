@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
 
 from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaign.structures import StructuresSpec
@@ -16,6 +16,7 @@ from interphase_flows.campaign.values import (
     Spec,
     check_evaluation_interval,
 )
+from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
@@ -36,6 +37,16 @@ def _reference_spec(value: Any) -> Any:
 
 ReferenceSpec = Annotated[SerializeAsAny[MethodSpec], BeforeValidator(_reference_spec)]
 """Reference method: the name of a registered method, or a block with its settings."""
+
+
+def _registered_strategy(name: str) -> str:
+    if name not in strategy_names():
+        raise ValueError(f"unknown selection strategy. Hint: choose one of {', '.join(strategy_names())}")
+    return name
+
+
+SelectionStrategyName = Annotated[str, AfterValidator(_registered_strategy)]
+"""Name of a registered selection strategy."""
 
 
 class GateSpec(Spec):
@@ -60,6 +71,7 @@ class LearningSpec(Spec):
     min_iterations: CountOrNone = 0
     max_iterations: Count = 10
     labels_per_iteration: Count = 20
+    selection_strategy: SelectionStrategyName = DEFAULT_STRATEGY
     audit_labels_per_iteration: Count = 6
     max_labels: Count = 2000
     select_force_error_eV_per_angstrom: Positive = 0.5

@@ -12,7 +12,8 @@ from interphase_flows.campaign.schema import GateSpec, LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.selection.farthest_points import select_candidates
+from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
+from interphase_flows.datasets.selection.strategy import CandidatePool
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.md.candidate_archive import unpack_candidates
@@ -25,7 +26,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 @dataclass
 class SelectMaker(Maker):
-    """Select uncertain and diverse candidates without near duplicates, from every region, and draw the audit sample.
+    """Select candidates to label by the campaign's strategy, and draw the audit sample.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
     labels measure the true error of the committee and never train.
@@ -33,7 +34,7 @@ class SelectMaker(Maker):
     Parameters
     ----------
     learning
-        Number of labels per iteration, and of audit labels.
+        Selection strategy, number of labels per iteration, and of audit labels.
     gates
         Frames that fail the gates are not selected.
     """
@@ -46,6 +47,7 @@ class SelectMaker(Maker):
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
         """Return the selected structures; their origins name the role and the run."""
         finished = [s for s in segments if s is not None]
+        strategy = self.learning.selection_strategy
         key = content_key(
             KIND,
             generator="selection",
@@ -55,16 +57,12 @@ class SelectMaker(Maker):
             n_audit=self.learning.audit_labels_per_iteration,
             gates=self.gates,
             seed=seed,
+            **({} if strategy == DEFAULT_STRATEGY else {"strategy": strategy}),
         )
 
         def compute() -> StructureSetDoc:
-            artifacts = current_workspace().artifacts
-            selected, notes = select_candidates(
-                self._candidates([s for s in finished if s.role == "explore"]),
-                frames_of_split(read_extxyz(artifacts.get(dataset.artifact)), "train"),
-                dataset.baseline.elements,
-                self.learning.labels_per_iteration,
-            )
+            candidates = self._candidates([s for s in finished if s.role == "explore"])
+            selected, notes = self._select(candidates, dataset, seed)
             audit = self._audit([s for s in finished if s.role == "audit"], seed)
             frames = [*selected, *audit]
             return store_set(key, "selection", frames, [f.info["origin"] for f in frames], notes=notes)
@@ -87,6 +85,23 @@ class SelectMaker(Maker):
                     )
                     frames.append(candidate.atoms)
         return frames
+
+    def _select(
+        self, candidates: list[Atoms], dataset: DatasetDoc, seed: int
+    ) -> tuple[list[Atoms], list[str]]:
+        if not candidates:
+            return [], ["no frame was above the selection level"]
+        pool = CandidatePool(
+            frames=candidates,
+            uncertainty_eV_per_angstrom=np.array([frame.info["uncertainty"] for frame in candidates]),
+            training_frames=frames_of_split(
+                read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"
+            ),
+            elements=dataset.baseline.elements,
+        )
+        select = selection_strategy(self.learning.selection_strategy)
+        selection = select(pool, self.learning.labels_per_iteration, seed)
+        return [candidates[index] for index in selection.indices], list(selection.notes)
 
     def _audit(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
         """Draw frames of the segments at random, without replacement."""

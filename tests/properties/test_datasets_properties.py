@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 
 from interphase_flows.datasets.duplicates import find_duplicates
 from interphase_flows.datasets.gates import Gates
-from interphase_flows.datasets.selection.farthest_points import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection.descriptors import frame_descriptor
+from interphase_flows.datasets.selection.farthest_points import farthest_points, share_by_group
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.reference.labelling import RawLabel
 from interphase_flows.schemas.origin import Origin
@@ -99,7 +100,7 @@ def test_the_order_of_candidates_does_not_matter(seed, count, n, rng):
 def test_a_quota_is_filled_and_no_group_is_left_out(groups, n):
     """As many as asked if there are, in the given order within a group, and shares differ by choice of supply only."""
     order = list(range(len(groups)))
-    taken = share_quota(groups, order, n)
+    taken = share_by_group(groups, order, n)
     assert len(taken) == len(set(taken)) == min(n, len(groups))
     shares = {group: sum(groups[i] == group for i in taken) for group in set(groups)}
     for group in shares:

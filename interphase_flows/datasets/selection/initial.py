@@ -6,7 +6,8 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.distance import cdist
 
-from interphase_flows.datasets.selection.farthest_points import farthest_points, frame_descriptor
+from interphase_flows.datasets.selection.descriptors import frame_descriptor
+from interphase_flows.datasets.selection.farthest_points import farthest_points
 from interphase_flows.schemas.origin import Origin
 
 DUPLICATE_FRACTION = 0.1

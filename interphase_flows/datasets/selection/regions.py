@@ -1,4 +1,4 @@
-"""Where in an interface an atom is: the quota of a selection is shared by region."""
+"""Region of an atom in an interface: electrode, electrolyte or reaction zone."""
 
 import numpy as np
 from ase import Atoms
@@ -10,16 +10,16 @@ REACTION_ZONE_ANGSTROM = 4.0
 def region_of_atom(
     atoms: Atoms, index: int | None = None, reach_angstrom: float = REACTION_ZONE_ANGSTROM
 ) -> str:
-    """Return ``electrode``, ``electrolyte``, ``reaction zone``, or ``bulk`` for a cell without sides.
+    """Return the region of an atom: ``electrode``, ``electrolyte``, ``reaction zone``, or ``bulk`` without sides.
 
     Parameters
     ----------
     atoms
-        With ``side`` (0 electrode, 1 electrolyte) per atom, as an interface has it.
+        Interfaces have an array ``side`` (0 electrode, 1 electrolyte).
     index
-        The atom; by default the one of largest ``force_std_eV_per_angstrom``, if that is known.
+        Index of the atom; by default that of largest ``force_std_eV_per_angstrom``, if there is such an array.
     reach_angstrom
-        An atom with an atom of the other side this near stands in the reaction zone.
+        Atoms closer than this to an atom of the other side are in the reaction zone.
     """
     if "side" not in atoms.arrays:
         return "bulk"

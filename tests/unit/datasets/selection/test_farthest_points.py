@@ -1,45 +1,44 @@
-"""What is worth a label, and where in an interface it is."""
+"""Farthest points, sharing among groups, descriptors and regions."""
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
-from interphase_flows.datasets.selection.farthest_points import farthest_points, frame_descriptor, share_quota
+from interphase_flows.datasets.selection.descriptors import frame_descriptor
+from interphase_flows.datasets.selection.farthest_points import farthest_points, share_by_group
 from interphase_flows.datasets.selection.regions import region_of_atom
 
 SMALL_MOVE_ANGSTROM = 1e-9
 SAME_DESCRIPTOR = 1e-6
 
 
-def test_the_most_uncertain_comes_first_and_siblings_are_left_out():
-    """A line of points: 0 and 1 are twins nearer than the limit."""
+def test_most_uncertain_comes_first_and_near_duplicates_are_left_out():
+    """Points on a line; 0 and 1 are closer than the limit."""
     rows = np.array([[0.0], [0.01], [5.0], [9.0]])
     assert farthest_points(rows, 4, scores=np.array([2.0, 1.0, 1.0, 1.0]), min_distance=0.1) == [0, 3, 2]
 
 
-def test_what_is_in_the_data_set_is_not_chosen_again():
-    """A candidate equal to a trained frame is out though it scores highest."""
+def test_copies_of_training_frames_are_not_selected():
+    """The candidate of the highest score is a copy of a training frame."""
     rows = np.array([[0.0], [1.0], [2.0]])
     assert farthest_points(rows, 3, taken=np.array([[2.0]]), scores=np.array([1.0, 1.0, 100.0])) == [0, 1]
 
 
-def test_no_candidates_are_no_choice():
-    """Also none asked for."""
+def test_empty_pool_or_quota_selects_nothing():
     assert farthest_points(np.empty((0, 3)), 5) == []
     assert farthest_points(np.ones((2, 3)), 0) == []
-    assert share_quota([], [], 3) == []
+    assert share_by_group([], [], 3) == []
 
 
-def test_the_quota_takes_turns_among_groups():
-    """Three of one region do not push out the one of another."""
+def test_sharing_takes_turns_among_groups():
     groups = ["bulk", "bulk", "bulk", "reaction zone"]
-    assert share_quota(groups, [0, 1, 2, 3], 2) == [0, 3]
-    assert share_quota(groups, [0, 1, 2, 3], 9) == [0, 3, 1, 2]
+    assert share_by_group(groups, [0, 1, 2, 3], 2) == [0, 3]
+    assert share_by_group(groups, [0, 1, 2, 3], 9) == [0, 3, 1, 2]
 
 
-def test_a_distance_between_two_bins_counts_in_both():
-    """The last bit of a coordinate moves the descriptor by no more than itself; perfect crystals sit on edges."""
+def test_descriptor_is_continuous_at_bin_edges():
+    """Distances of perfect crystals lie on bin edges."""
     for lattice_angstrom in (3.0, 3.5, 4.0, 4.5):
         crystal = bulk("Li", "sc", a=lattice_angstrom) * (2, 2, 2)
         moved = crystal.copy()
@@ -48,8 +47,7 @@ def test_a_distance_between_two_bins_counts_in_both():
         assert np.abs(difference).max() < SAME_DESCRIPTOR
 
 
-def test_a_descriptor_tells_elements_and_distances_apart():
-    """Stretching, and exchanging elements, both show."""
+def test_descriptor_depends_on_elements_and_distances():
     crystal = bulk("LiF", "rocksalt", a=4.0)
     stretched, exchanged = crystal.copy(), Atoms("LiP", crystal.positions, cell=crystal.cell, pbc=True)
     stretched.set_cell(1.05 * crystal.cell, scale_atoms=True)
@@ -71,6 +69,5 @@ def test_regions_of_an_interface(index, region):
     assert region_of_atom(chain) == region
 
 
-def test_a_cell_without_sides_is_bulk():
-    """An amorphous cell has no electrode side."""
+def test_cell_without_sides_is_bulk():
     assert region_of_atom(bulk("Li")) == "bulk"

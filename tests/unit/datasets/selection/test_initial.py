@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 from scipy.spatial.distance import cdist
 
-from interphase_flows.datasets.selection.farthest_points import frame_descriptor
+from interphase_flows.datasets.selection.descriptors import frame_descriptor
 from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.structures.crystals.library import load_phase

@@ -1,0 +1,48 @@
+"""Registry of selection strategies: built-in ones, and those that other packages add by an entry point."""
+
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
+
+from interphase_flows.datasets.selection.strategy import SelectionStrategy
+from interphase_flows.exceptions import InputError
+
+ENTRY_POINT_GROUP = "interphase_flows.selection_strategies"
+"""Entry points of other packages: the name of a strategy to its function, ``random = "my_package.random:select"``."""
+
+DEFAULT_STRATEGY = "uncertainty_diverse"
+BUILT_IN_STRATEGIES = {DEFAULT_STRATEGY: "interphase_flows.datasets.selection.uncertainty_diverse:select"}
+
+
+def strategy_names() -> tuple[str, ...]:
+    """Return the names of all selection strategies."""
+    return (*BUILT_IN_STRATEGIES, *(name for name in _external() if name not in BUILT_IN_STRATEGIES))
+
+
+def selection_strategy(name: str) -> SelectionStrategy:
+    """Return the selection strategy of a name; its module is imported only now.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy, or its entry point cannot be loaded.
+    """
+    if name in BUILT_IN_STRATEGIES:
+        built_in: SelectionStrategy = resolve_name(BUILT_IN_STRATEGIES[name])
+        return built_in
+    external = _external()
+    if name not in external:
+        raise InputError(
+            f"unknown selection strategy {name!r}. Hint: choose one of {', '.join(strategy_names())}"
+        )
+    try:
+        strategy: SelectionStrategy = external[name].load()
+    except Exception as error:  # third-party code at import
+        raise InputError(
+            f"entry point {name} = {external[name].value!r} of {ENTRY_POINT_GROUP} cannot be loaded: "
+            f"{type(error).__name__}: {error}. Hint: repair or uninstall that package"
+        ) from error
+    return strategy
+
+
+def _external() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}
