@@ -1,4 +1,4 @@
-"""The job that judges every committee of a campaign on the same frames."""
+"""The job that evaluates the committees of all iterations on the same frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,19 @@ KIND = "analyses"
 
 @dataclass
 class LearningCurveMaker(Maker):
-    """Judge the committee of every iteration on the same frames: all held-out frames of the interface at the end."""
+    """Compute the learning curve: errors of the committee of each iteration on the final held-out interface frames."""
 
     name: str = "learning curve"
 
     @job(output_schema=AnalysisDoc)
     def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> AnalysisDoc:
-        """Return the errors of each committee's first member on frames that trained none of them."""
+        """Return the errors of the first member of each committee on frames that trained no committee.
+
+        Raises
+        ------
+        AnalysisError
+            No interface frame was held out, or a committee is missing.
+        """
         committee_keys = [iteration.committee_key for iteration in iterations]
         key = content_key(KIND, name="learning curve", dataset=dataset.key, committees=committee_keys)
 
@@ -43,17 +49,16 @@ class LearningCurveMaker(Maker):
             ]
             if not frames:
                 raise AnalysisError(
-                    "no frame of the interface was held out, so there is no learning curve: ask for at least three "
-                    "structures.interfaces.snapshots.temperatures_K, or for labels of the audit"
+                    "no interface frame was held out, so there is no learning curve. Hint: set at least three "
+                    "structures.interfaces.snapshots.temperatures_K, or learning.audit_labels_per_iteration"
                 )
             points: list[dict[str, object]] = []
             for committee_key in committee_keys:
                 document = stored_document("committees", committee_key, CommitteeDoc)
                 if document is None:
                     raise AnalysisError(
-                        f"committee {committee_key} is not in the ledger; resume the campaign"
+                        f"committee {committee_key} is missing in the ledger. Hint: resume the campaign"
                     )
-                # the errors are those of the first member; nobody asks here how far the others are from it
                 committee = load_committee(document.models[:1])
                 points.append(summarise(frame_errors(committee, frames)).model_dump())
             return AnalysisDoc(

@@ -1,4 +1,4 @@
-"""Jobs that measure the released committee's error where it was used: on frames of production."""
+"""Jobs that measure the error of the final committee on frames of production."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,14 +28,14 @@ from interphase_flows.storage.workspace import current_workspace
 
 @dataclass
 class DrawProductionMaker(Maker):
-    """Draw frames of every replica at random, whatever the committee thought of them.
+    """Draw random frames of every replica, independent of their uncertainty.
 
     Parameters
     ----------
     n_per_replica
-        How many of each.
+        Number of frames per replica.
     gates
-        Frames that no label could pass are not drawn.
+        Frames that fail the gates are not drawn.
     """
 
     name: str = "draw production frames"
@@ -44,7 +44,7 @@ class DrawProductionMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, segments: Sequence[SegmentDoc | None], seed: int) -> StructureSetDoc:
-        """Return the drawn frames; their origin names the replica."""
+        """Return the drawn frames; their origins name the replicas."""
         done = [s for s in segments if s is not None]
         key = content_key(
             "structure_sets",
@@ -72,7 +72,7 @@ class DrawProductionMaker(Maker):
             return []
         gates = Gates(**self.gates.model_dump())
         with RunFrames(paths) as run:
-            # the start is not a frame of dynamics
+            # the first frame is the start, not dynamics
             chosen = np.random.default_rng(seed).permutation(np.arange(1, run.n_frames))
             frames = [run.atoms(int(index)) for index in np.sort(chosen[: self.n_per_replica])]
         for frame in frames:
@@ -82,13 +82,19 @@ class DrawProductionMaker(Maker):
 
 @dataclass
 class ProductionAuditMaker(Maker):
-    """Compare the committee with labels of production frames, replica by replica."""
+    """Compare the committee with labels of production frames, by replica."""
 
     name: str = "production audit"
 
     @job(output_schema=AnalysisDoc)
     def make(self, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
-        """Return mean absolute errors with their standard error over replicas."""
+        """Return errors of energy and forces, with their standard error over replicas.
+
+        Raises
+        ------
+        AnalysisError
+            No production frame has an accepted label.
+        """
         key = content_key(
             "analyses", name="production audit", committee=committee.key, labels=sorted(batch.accepted)
         )
@@ -106,7 +112,7 @@ class ProductionAuditMaker(Maker):
                 by_origin.setdefault(origin, []).append(labelled_atoms(label, origin))
         if not by_origin:
             raise AnalysisError(
-                "no frame of production was labelled: see interphase query labels origin~production"
+                "no production frame has a label. Hint: interphase query labels origin~production shows the reasons"
             )
         summaries = {
             origin: summarise(frame_errors(potentials, frames)) for origin, frames in by_origin.items()
@@ -132,5 +138,5 @@ class ProductionAuditMaker(Maker):
             name="production audit",
             rests_on=[committee.key, *sorted(batch.accepted)],
             values=values,
-            notes=[f"{len(batch.rejected)} drawn frames could not be labelled"] if batch.rejected else [],
+            notes=[f"{len(batch.rejected)} drawn frames have no accepted label"] if batch.rejected else [],
         )

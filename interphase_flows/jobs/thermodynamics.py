@@ -1,13 +1,13 @@
-"""Jobs that give every phase its energy, and the reaction that follows from the energies.
+"""Jobs that compute the energy of every phase, and predict the reaction between electrode and electrolyte.
 
-A surrogate relaxes and gives the energy at once.  Density-functional theory is dear: by default CHGNet relaxes the
-positions in the cell as published, and the reference method labels the relaxed cell, through the same
-restartable, gated labels as everything else.
+A surrogate relaxes and returns the energy at once. Density-functional theory is expensive: by default CHGNet relaxes the
+positions in the published cell, and the reference method labels the relaxed structure, with the same restartable, gated
+labels as all other structures.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from ase import Atoms
@@ -38,26 +38,34 @@ from interphase_flows.thermodynamics.interface import predict_interface
 KIND = "analyses"
 SETS = "structure_sets"
 STAGE = "relax phases"
-CONTENT = 2
-"""What the answer holds: a number that rises when there is more in it, so that campaigns from before ask again."""
-UNWRITTEN_MAX_STEPS = 120
-"""Steps that keys do not spell out, so that results from before they could be chosen are found."""
+METHOD_VERSION = 2
+"""Version of the prediction in its content key: a larger number recomputes predictions of older versions."""
+
+
+class PhaseDescription(TypedDict):
+    """Composition of a phase and the methods behind its energy, as stored."""
+
+    phase: str
+    counts: dict[str, int]
+    cell: Literal["fixed", "relaxed"]
+    geometry_method: str
+    energy_method: str
 
 
 @dataclass
 class RelaxMaker(Maker):
-    """The energy of one phase by the reference method, in a relaxed geometry.
+    """Compute the energy of one phase by the reference method, in a relaxed geometry.
 
     Parameters
     ----------
     reference
-        Reference method, which the energy comes from.
+        Reference method of the energy.
     spec
-        What relaxes, and whether the cell does.
+        Method of the relaxation, and whether it relaxes the cell.
     gates
-        Limits beyond which a label is no energy.
+        Limits beyond which a label is rejected.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     name: str = "relax"
@@ -68,92 +76,93 @@ class RelaxMaker(Maker):
 
     @job(output_schema=AnalysisDoc)
     def make(self, phase_name: str) -> AnalysisDoc:
-        """Return energy (eV), volume (Å³) and composition of the relaxed cell, and whose they are.
+        """Return energy (eV), volume (Å³) and composition of the relaxed cell, with the methods used.
 
         Raises
         ------
         ReferenceMethodError
-            The reference method's label of the relaxed cell was rejected; the label is on record with its reason.
+            The label of the relaxed cell was rejected; the label is recorded with its reason.
         """
         settings = current_workspace().settings
         method = reference_method(self.reference, settings)
-        is_own = self.spec.relax_with == "reference" or method.identity.is_surrogate
-        relaxer = method if is_own else reference_method("chgnet", settings)
-        relaxes_cell = self.spec.cell == "relaxed" or (self.spec.cell == "automatic" and is_own)
+        relaxes_with_reference = self.spec.relax_with == "reference" or method.identity.is_surrogate
+        relaxer = method if relaxes_with_reference else reference_method("chgnet", settings)
+        relaxes_cell = self.spec.cell == "relaxed" or (
+            self.spec.cell == "automatic" and relaxes_with_reference
+        )
         start = self._start(phase_name, relaxes_cell)
-        chosen: dict[str, object] = {} if relaxes_cell else {"cell": "fixed"}
-        if self.spec.max_steps != UNWRITTEN_MAX_STEPS:
-            chosen["max_steps"] = self.spec.max_steps
-        parts = {"name": "relaxed phase", "phase": phase_name, "start": structure_key(start), **chosen}
-        told: dict[str, object] = {
+        description = PhaseDescription(
+            phase=phase_name,
+            counts={s: list(start.symbols).count(s) for s in sorted(set(start.symbols))},
+            cell="relaxed" if relaxes_cell else "fixed",
+            geometry_method=_code(relaxer),
+            energy_method=_code(method),
+        )
+        inputs = {
+            "name": "relaxed phase",
             "phase": phase_name,
-            "counts": {s: list(start.symbols).count(s) for s in sorted(set(start.symbols))},
-            "cell": "relaxed" if relaxes_cell else "fixed",
-            "geometry_method": _called(relaxer),
-            "energy_method": _called(method),
+            "start": structure_key(start),
+            "cell": description["cell"],
+            "max_steps": self.spec.max_steps,
         }
         if method.identity.is_surrogate:
-            key = content_key(KIND, method=method.identity.key, **parts)
+            key = content_key(KIND, method=method.identity.key, **inputs)
             return cached(
-                KIND,
-                key,
-                AnalysisDoc,
-                lambda: self._relaxed_in_process(key, start, method, told, relaxes_cell),
+                KIND, key, AnalysisDoc, lambda: self._relax_with_surrogate(key, start, method, description)
             )
         gates = Gates(**self.gates.model_dump())
         origin = Origin.of(THERMODYNAMICS, phase_name)
         set_key = content_key(
-            SETS, method=relaxer.identity.key, **({"gates": gates} if is_own else {}), **parts
+            SETS,
+            method=relaxer.identity.key,
+            gates=gates if relaxes_with_reference else None,
+            **inputs,
         )
         geometry = cached(
             SETS,
             set_key,
             StructureSetDoc,
-            lambda: self._geometry(set_key, start, relaxer, gates if is_own else None, origin, relaxes_cell),
+            lambda: self._geometry(
+                set_key, start, relaxer, gates if relaxes_with_reference else None, origin, relaxes_cell
+            ),
         )
         (relaxed,) = load_set(geometry)
         label = cached_label(method, gates, relaxed, structure_entry(relaxed, origin))
         emit(STAGE, 1, 1, phase_name)
         if label.status == "rejected":
             raise ReferenceMethodError(
-                f"{phase_name} has no energy by {_called(method)}, so it is not on the hull: {label.explanation}",
+                f"{phase_name} has no energy by {_code(method)}, so it is not on the hull: {label.explanation}",
                 reason=label.reason or "rejected",
             )
-        key = content_key(KIND, geometry=geometry.key, label=label.key, **parts)
-        return cached(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, told))
+        key = content_key(KIND, geometry=geometry.key, label=label.key, **inputs)
+        return cached(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, description))
 
     def _start(self, phase_name: str, relaxes_cell: bool) -> Atoms:
-        """Return where a relaxation begins: near its end, but in the cell as published if the cell is kept."""
+        """Return the initial structure: near equilibrium, or the published cell if the cell is fixed."""
         if phase_name in self.structure_files:
             return load_structure_file(self.structure_files[phase_name])
         return load_phase(phase_name, geometry="relaxed" if relaxes_cell else None)
 
-    def _relax(self, start: Atoms, relaxer: ReferenceMethod, relaxes_cell: bool) -> Relaxed:
-        return relax(start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell)
-
-    def _relaxed_in_process(
-        self,
-        key: str,
-        start: Atoms,
-        method: ReferenceMethod,
-        told: dict[str, object],
-        relaxes_cell: bool,
+    def _relax_with_surrogate(
+        self, key: str, start: Atoms, method: ReferenceMethod, description: PhaseDescription
     ) -> AnalysisDoc:
-        relaxed = self._relax(start, method, relaxes_cell)
-        emit(STAGE, 1, 1, str(told["phase"]))
+        relaxed = relax(
+            start, method, max_steps=self.spec.max_steps, relaxes_cell=description["cell"] == "relaxed"
+        )
+        emit(STAGE, 1, 1, description["phase"])
         return AnalysisDoc(
             key=key,
-            name=f"relaxed {told['phase']}",
+            name=f"relaxed {description['phase']}",
             rests_on=[method.identity.key],
             values={
-                **told,
+                **description,
                 "energy_eV": relaxed.energy_eV,
                 "volume_angstrom3": float(relaxed.atoms.get_volume()),
                 "max_force_eV_per_angstrom": relaxed.max_force_eV_per_angstrom,
                 "is_converged": relaxed.is_converged,
                 "n_steps": relaxed.n_steps,
             },
-            notes=[] if relaxed.is_converged else [f"{told['phase']} did not relax below 0.05 eV/Å"],
+            notes=_relaxation_notes(description["phase"], relaxed),
         )
 
     def _geometry(
@@ -161,12 +170,12 @@ class RelaxMaker(Maker):
         key: str,
         start: Atoms,
         relaxer: ReferenceMethod,
-        labelled_within: Gates | None,
+        gates: Gates | None,
         origin: Origin,
         relaxes_cell: bool,
     ) -> StructureSetDoc:
-        """Relax; with the reference method itself every step is a label, found again after a kill."""
-        calculator = None if labelled_within is None else LabelledCalculator(relaxer, labelled_within, origin)
+        """Relax; with ``gates`` every step is a label, so that a killed relaxation resumes from the ledger."""
+        calculator = None if gates is None else LabelledCalculator(relaxer, gates, origin)
         relaxed = relax(
             start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell, calculator=calculator
         )
@@ -182,25 +191,29 @@ class RelaxMaker(Maker):
                     "is_converged": int(relaxed.is_converged),
                 }
             },
-            notes=[] if relaxed.is_converged else [f"{origin.name} did not relax below 0.05 eV/Å"],
+            notes=_relaxation_notes(origin.name, relaxed),
         )
 
 
-def _called(method: ReferenceMethod) -> str:
+def _code(method: ReferenceMethod) -> str:
     return f"{method.identity.code} {method.identity.version}"
 
 
+def _relaxation_notes(phase_name: str, relaxed: Relaxed) -> list[str]:
+    return [] if relaxed.is_converged else [f"{phase_name} did not relax below 0.05 eV/Å"]
+
+
 def _labelled(
-    key: str, geometry: StructureSetDoc, label: LabelDoc, relaxed: Atoms, told: dict[str, object]
+    key: str, geometry: StructureSetDoc, label: LabelDoc, relaxed: Atoms, description: PhaseDescription
 ) -> AnalysisDoc:
     (details,) = geometry.details.values()
     forces = np.linalg.norm(np.asarray(label.forces_eV_per_angstrom), axis=1)
     return AnalysisDoc(
         key=key,
-        name=f"relaxed {told['phase']}",
+        name=f"relaxed {description['phase']}",
         rests_on=[geometry.key, label.key],
         values={
-            **told,
+            **description,
             "energy_eV": label.energy_eV,
             "volume_angstrom3": float(relaxed.get_volume()),
             "max_force_eV_per_angstrom": details["max_force_eV_per_angstrom"],
@@ -216,13 +229,13 @@ def _labelled(
 
 @dataclass
 class ReactionMaker(Maker):
-    """Predict the products of electrode and electrolyte from the energies of relaxed phases.
+    """Predict the reaction products of electrode and electrolyte from the energies of relaxed phases.
 
     Parameters
     ----------
     energy_error_meV_per_atom
-        Standard error of every phase's energy, independent of the others'; 0 if it is not known, and the answer then
-        has no interval.
+        Standard error of the energy of every phase, independent between phases; 0 if unknown, and predictions then have
+        no confidence interval.
     """
 
     name: str = "thermodynamics"
@@ -230,36 +243,31 @@ class ReactionMaker(Maker):
 
     @job(output_schema=AnalysisDoc)
     def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
-        """Kinks of the mixing line, the full reaction and its energy, the stability window, and their errors.
+        """Return the kinks of the mixing line, the full reaction and its energy, the stability window and their errors.
 
         ``electrode`` and ``electrolyte`` are names of phases.
 
         Raises
         ------
         AnalysisError
-            An end or a pure element has no energy.
+            Electrode, electrolyte or a pure element has no energy.
         """
         relaxed = [p for p in phases if p is not None]
-        chosen = (
-            {"energy_error_meV_per_atom": self.energy_error_meV_per_atom}
-            if self.energy_error_meV_per_atom
-            else {}
-        )
         key = content_key(
             KIND,
             name="thermodynamics",
-            content=CONTENT,
+            version=METHOD_VERSION,
             ends=[electrode, electrolyte],
             phases=sorted(p.key for p in relaxed),
-            **chosen,
+            energy_error_meV_per_atom=self.energy_error_meV_per_atom,
         )
-        return cached(KIND, key, AnalysisDoc, lambda: self._predicted(key, electrode, electrolyte, relaxed))
+        return cached(KIND, key, AnalysisDoc, lambda: self._predict(key, electrode, electrolyte, relaxed))
 
-    def _predicted(
+    def _predict(
         self, key: str, electrode: str, electrolyte: str, relaxed: Sequence[AnalysisDoc]
     ) -> AnalysisDoc:
         by_name: dict[str, Any] = {str(p.values["phase"]): p.values for p in relaxed}
-        answer = predict_interface(
+        prediction = predict_interface(
             {name: (v["counts"], v["energy_eV"]) for name, v in by_name.items()},
             electrode=electrode,
             electrolyte=electrolyte,
@@ -271,12 +279,11 @@ class ReactionMaker(Maker):
             name="thermodynamics",
             rests_on=[p.key for p in relaxed],
             values={
-                **answer.model_dump(mode="json", exclude={"notes"}),
-                # documents from before do not say
+                **prediction.model_dump(mode="json", exclude={"notes"}),
                 **{
-                    told: sorted({str(p.values[told]) for p in relaxed if told in p.values})
-                    for told in ("geometry_method", "energy_method", "cell")
+                    name: sorted({str(values[name]) for values in by_name.values()})
+                    for name in ("geometry_method", "energy_method", "cell")
                 },
             },
-            notes=[*(note for p in relaxed for note in p.notes), *answer.notes],
+            notes=[*(note for p in relaxed for note in p.notes), *prediction.notes],
         )

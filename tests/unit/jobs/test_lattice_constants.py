@@ -22,7 +22,7 @@ def run(maker, *arguments):
 
 @pytest.fixture
 def files(tmp_path):
-    """A crystal of spheres near its rest, and one far from it."""
+    """A crystal near its equilibrium volume, and one far from it."""
     paths = {}
     for name, a in {"near": 3.30, "far": 3.9}.items():
         paths[name] = str(tmp_path / f"{name}.extxyz")
@@ -30,7 +30,7 @@ def files(tmp_path):
     return paths
 
 
-def at_rest_angstrom():
+def equilibrium_angstrom():
     atoms = bulk("Li", "fcc", a=3.3)
     atoms.calc = SpheresCalculator()
     BFGS(FrechetCellFilter(atoms), logfile=None).run(fmax=1e-4, steps=50)
@@ -44,18 +44,16 @@ def fitted(files, names):
     return run(LatticeConstantsMaker(), labels)
 
 
-def test_the_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spheres, files):
-    """Of the conventional cell, within a thousandth; every volume was labelled."""
+def test_fitted_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spheres, files):
     phase = fitted(files, ["near"]).values["phases"]["near"]
-    assert phase["a_angstrom"] == pytest.approx(at_rest_angstrom(), rel=1e-3)
+    assert phase["a_angstrom"] == pytest.approx(equilibrium_angstrom(), rel=1e-3)
     assert phase["c_angstrom"] is None
     assert phase["n_points"] == workspace.ledger.count("labels") == 7
     assert phase["stress_anisotropy_GPa"] == pytest.approx(0.0, abs=1e-6)
     assert phase["rms_residual_meV_per_atom"] < 1.0
 
 
-def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):
-    """The others are fitted all the same."""
+def test_phase_without_minimum_gives_a_note(workspace, spheres, files):
     document = fitted(files, ["near", "far"])
     assert list(document.values["phases"]) == ["near"]
     assert len(document.notes) == 1
@@ -64,8 +62,8 @@ def test_a_phase_without_a_minimum_is_a_note(workspace, spheres, files):
 
 @pytest.mark.parametrize("name", ["Li", "Li3P", "Li3PS4", "Li2S", "LiP"])
 @pytest.mark.parametrize("density", [3.0, 4.0])
-def test_every_volume_of_a_curve_has_the_same_mesh(name, density):
-    """At one density the mesh of Li3P loses points from 2 % on, and the curve would jump there."""
+def test_all_volumes_of_a_curve_have_the_same_mesh(name, density):
+    """At constant density the mesh of Li3P loses points from 2 % strain on, and the energy jumps."""
     crystal, spec = primitive_cell(load_phase(name)), GpawSpec(k_density_per_inverse_angstrom=density)
     meshes = {
         tuple(
