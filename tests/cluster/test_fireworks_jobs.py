@@ -84,9 +84,7 @@ def test_a_job_that_meets_a_full_disk_is_waited_for_by_those_that_could_miss_it(
     assert (status.n_failed, status.jobs["analysis"]["done"]) == (0, 3)
 
 
-def test_a_worker_with_a_stop_request_requeues_its_job_and_takes_no_other(
-    settings, tmp_path, monkeypatch
-):
+def test_a_worker_with_a_stop_request_requeues_its_job_and_takes_no_other(settings, tmp_path, monkeypatch):
     """Lightning makes a SystemExit of SIGTERM, which FireWorks would take for the end of the job."""
     monkeypatch.setattr("interphase_flows.runtime.walltime._stop_requests", [])
     told = told_to_end_once(str(tmp_path / "marker"))
