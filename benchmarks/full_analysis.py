@@ -1,13 +1,12 @@
-"""Speed and memory of everything that is asked of one trajectory of an interphase, from a file, against their goals.
+"""Measure the speed and memory of the interface analysis of one trajectory, and compare with the goals.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/full_analysis.py [--frames 2000]``. 20,000 atoms of lithium and Li7P3S11 whose
-faces mix as the square root of time, written frame by frame in this package's format. A process of its own then answers
-every part of a survey; it tells its times and the most memory it held. Apart from that it labels the atoms of every
-frame, where a survey labels 60. ``--frames 10000`` needs 6 GB of disk and half an hour, and shows whether memory grows
-with the trajectory.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/full_analysis.py [--frames 2000]``. The trajectory has 20,000 atoms of lithium
+and Li7P3S11 that mix at the interfaces as the square root of time, in the format of this package. A separate process runs
+all parts and reports its times and peak memory. It also labels the atoms of every frame, while the analysis labels 60.
+``--frames 10000`` requires 6 GB of disk and half an hour, and shows whether memory grows with the trajectory.
 
-Times are by the clock, and in processor time, which does not count others on the machine. Parts are told apart by the
-progress they tell; fits between two passes over the frames count for the pass before them.
+Wall and CPU times are printed. Parts are identified by their progress; fits between two passes over the frames count for
+the pass before them.
 """
 
 import argparse
@@ -43,7 +42,7 @@ IN_ALL, LABELS = "in all", "labels of every frame"
 
 
 class GrowingInterphase:
-    """Frames of two slabs that mix at both faces; the thickness grows as the square root of time."""
+    """Frames of two slabs that mix at both interfaces; the thickness grows as the square root of time."""
 
     def __init__(self, n_frames: int) -> None:
         self.n_frames = n_frames
@@ -56,27 +55,27 @@ class GrowingInterphase:
         half = 0.5 * np.ptp(along[:n_electrode])
         from_middle = (along - middle + height / 2) % height - height / 2
         self._outwards = np.abs(from_middle) - half
-        self._way = np.sign(from_middle)
+        self._direction = np.sign(from_middle)
         self._per_height = self.cell[2] / height
-        self._place = (0.6180339887 * np.arange(len(along))) % 1.0
+        self._phase = (0.6180339887 * np.arange(len(along))) % 1.0
         self._widths = np.array([MOVES_ANGSTROM[number] for number in self.atoms.numbers])[:, None]
         self._generator = np.random.default_rng(0)
 
     def frame(self, index: int) -> Atoms:
-        """Return the atoms at a time; ask in order, for chance goes on."""
+        """Return a frame; call in order, because the random numbers continue."""
         thick = LAST_THICKNESS_ANGSTROM * np.sqrt(index / max(1, self.n_frames - 1))
         normal = self._generator.standard_normal
-        stirred = (self._place + 0.05 * normal(len(self.atoms))) % 2.0
+        stirred = (self._phase + 0.05 * normal(len(self.atoms))) % 2.0
         stirred = np.minimum(stirred, 2.0 - stirred) - 0.5  # reflected at both boundaries
         now = np.where(np.abs(self._outwards) < thick / 2, stirred * thick, self._outwards)
         moved = self.atoms.copy()
-        moved.positions += (self._way * (now - self._outwards))[:, None] * self._per_height
+        moved.positions += (self._direction * (now - self._outwards))[:, None] * self._per_height
         moved.positions += self._widths * normal(moved.positions.shape)
         return moved
 
 
 def write(path: Path, n_frames: int) -> int:
-    """Write the trajectory, a few frames in memory at a time; return the number of atoms."""
+    """Write the trajectory with a few frames in memory and return the number of atoms."""
     growing = GrowingInterphase(n_frames)
     folder = path.with_suffix(".open")
     writer = TrajectoryWriter(folder, growing.atoms)
@@ -96,14 +95,14 @@ def write(path: Path, n_frames: int) -> int:
 
 
 class Stopwatch:
-    """Seconds by the clock and of processor time, by part."""
+    """Wall and CPU seconds by part."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = {}
         self._part, self._since = "", (time.perf_counter(), time.process_time())
 
-    def told(self, stage: str, done: int, total: int, detail: str) -> None:
-        """Take progress: what passed since the last goes to the stage before."""
+    def on_progress(self, stage: str, done: int, total: int, detail: str) -> None:
+        """Add the time since the last call to the stage of that call."""
         now = (time.perf_counter(), time.process_time())
         spent = self.seconds.setdefault(self._part or stage, [0.0, 0.0])
         for i in range(2):
@@ -112,27 +111,27 @@ class Stopwatch:
 
 
 def analyse(path: Path) -> dict[str, object]:
-    """Answer everything; return seconds by part and the peak of memory in GB."""
-    question = InterfaceAnalysisSettings(composition_of(ELECTRODE), composition_of(ELECTROLYTE), 300.0)
+    """Run all parts; return seconds by part and the peak memory in GB."""
+    settings = InterfaceAnalysisSettings(composition_of(ELECTRODE), composition_of(ELECTROLYTE), 300.0)
     model = phase_model()
     watch = Stopwatch()
-    with open_trajectory(path) as frames, listening(watch.told):
-        found = analyse_interface(frames, question, told_as="").values
-        watch.told(LABELS, 0, frames.n_frames, "")
+    with open_trajectory(path) as frames, listening(watch.on_progress):
+        found = analyse_interface(frames, settings, told_as="").values
+        watch.on_progress(LABELS, 0, frames.n_frames, "")
         numbers = frames.numbers
         for _ in by_frame(frames, range(frames.n_frames), lambda x, c: label_atoms(x, c, numbers, model)):
             pass
-        watch.told(LABELS, frames.n_frames, frames.n_frames, "")
+        watch.on_progress(LABELS, frames.n_frames, frames.n_frames, "")
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     return {
         "seconds": watch.seconds,
         "peak_GB": int(peak[1]) * 1024 / 1e9 if peak else float("nan"),
-        "refused": {name: part["refused"] for name, part in found.items() if "refused" in part},
+        "unavailable": {name: part["refused"] for name, part in found.items() if "refused" in part},
     }
 
 
 def main() -> None:
-    """Print frames per second of each part and in all, and memory; say whether the goals are met."""
+    """Print frames per second by part and in all, the memory, and whether the goals are met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--analyse", type=Path, help=argparse.SUPPRESS)
@@ -147,18 +146,18 @@ def main() -> None:
         print(f"{n_atoms} atoms, {n_frames} frames, {path.stat().st_size / 1e9:.2f} GB on disk")
         command = [sys.executable, __file__, "--analyse", str(path)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    told = json.loads(done.stdout)
-    for part, why in told["refused"].items():
-        print(f"{part}: refused, {why}")
-    print(f"{'frames/s':24}{'by the clock':>16}{'processor time':>18}")
-    parts = {part: seconds for part, seconds in told["seconds"].items() if part != LABELS}
-    rows = {**parts, IN_ALL: np.sum(list(parts.values()), axis=0).tolist(), LABELS: told["seconds"][LABELS]}
-    for part, (clock, own) in rows.items():
-        print(f"{part.strip():24}{n_frames / clock:16.1f}{n_frames / own:18.1f}")
+    report = json.loads(done.stdout)
+    for part, reason in report["unavailable"].items():
+        print(f"{part}: unavailable, {reason}")
+    print(f"{'frames/s':24}{'wall time':>16}{'CPU time':>18}")
+    parts = {part: seconds for part, seconds in report["seconds"].items() if part != LABELS}
+    rows = {**parts, IN_ALL: np.sum(list(parts.values()), axis=0).tolist(), LABELS: report["seconds"][LABELS]}
+    for part, (wall_s, cpu_s) in rows.items():
+        print(f"{part.strip():24}{n_frames / wall_s:16.1f}{n_frames / cpu_s:18.1f}")
     print(f"load of the machine {os.getloadavg()[0]:.1f}")
-    rate, peak = n_frames / rows[IN_ALL][0], told["peak_GB"]
+    rate, peak = n_frames / rows[IN_ALL][0], report["peak_GB"]
     print(f"goal: {GOAL_PER_S:g} frames/s in all; {'met' if rate >= GOAL_PER_S else 'missed'}")
-    print(f"peak memory {peak:.2f} GB; limit {LIMIT_GB:g} GB; {'kept' if peak < LIMIT_GB else 'exceeded'}")
+    print(f"peak memory {peak:.2f} GB; limit {LIMIT_GB:g} GB; {'met' if peak < LIMIT_GB else 'exceeded'}")
 
 
 if __name__ == "__main__":

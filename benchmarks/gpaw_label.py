@@ -1,9 +1,9 @@
-"""What our label costs over a bare GPAW script: an interface of 66 atoms, lithium on Li7P3S11, at the default level.
+"""Overhead of a GPAW label over a bare GPAW script: lithium on Li7P3S11, 66 atoms, default settings.
 
-Run: ``python benchmarks/gpaw_label.py [--quick]``. The bare script and the label (structure set, gates, custodian,
-GPAW in a process of its own, its density kept once a minute, ledger, artifact of inputs and logs) run one after the
-other, each in a process of its own, on one thread. Goals: 1.3 times the wall time, 1 GB. CPU time, which other work on
-the machine disturbs less, is printed beside it.
+Run: ``python benchmarks/gpaw_label.py [--quick]``. The bare script and the label (structure set, gates, GPAW in a
+subprocess, its density saved once a minute, ledger, artifact of inputs and logs) run one after the other, each in a
+separate process on one thread. Goals: 1.3 times the wall time, 1 GB. CPU time, which depends less on other load, is
+printed as well.
 """
 
 import argparse
@@ -39,7 +39,7 @@ forces, stress = atoms.get_forces(), atoms.get_stress()
 print(json.dumps({"energy_eV": energy}))
 """
 
-OURS = """
+LABEL = """
 import json, sys
 from pathlib import Path
 from ase.io import read
@@ -64,17 +64,17 @@ print(json.dumps({"energy_eV": label.energy_eV, "n_scf_steps": label.details["n_
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a process with everything it started; the memory is that of the largest one."""
+    """Cost of a process and its children; the memory is that of the largest process."""
 
     wall_s: float
     cpu_s: float
     peak_gb: float
-    said: dict[str, float]
+    result: dict[str, float]
 
 
 def cost_of(script: str, structure: Path, cutoff_eV: float) -> Cost:
-    """Run a script in a process of its own and wait for it."""
-    began = time.perf_counter()
+    """Run a script in a separate process and return its cost."""
+    start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", script, str(structure), str(cutoff_eV)],
         stdout=subprocess.PIPE,
@@ -82,28 +82,28 @@ def cost_of(script: str, structure: Path, cutoff_eV: float) -> Cost:
         env=os.environ | {"OMP_NUM_THREADS": "1", "INTERPHASE_N_THREADS": "1"},
     )
     assert process.stdout is not None
-    said = process.stdout.read()
+    output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - began
+    wall_s = time.perf_counter() - start
     if status:
-        raise SystemExit(f"a run failed (status {status}); its words are above")
+        raise SystemExit(f"a run failed (status {status}); see its output above")
     return Cost(
         wall_s,
         usage.ru_utime + usage.ru_stime,
         usage.ru_maxrss * 1024 / 1e9,
-        json.loads(said.splitlines()[-1]),
+        json.loads(output.splitlines()[-1]),
     )
 
 
 def main() -> None:
-    """Print seconds, memory and the ratio, or why there are none."""
+    """Print seconds, memory and the ratio, or why GPAW is missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help=f"a cut-off of {QUICK_CUTOFF_EV:.0f} eV")
     quick = parser.parse_args().quick
     if importlib.util.find_spec("gpaw") is None:
         print(
-            "GPAW is not installed, so its label is not timed: apt-get install libxc-dev libopenblas-dev "
-            "libopenmpi-dev gcc, then pip install 'interphase-flows[gpaw]'"
+            "GPAW is not installed. Hint: apt-get install libxc-dev libopenblas-dev libopenmpi-dev gcc, then "
+            "pip install 'interphase-flows[gpaw]'"
         )
         return
     from interphase_flows.reference.spec import GpawSpec
@@ -114,18 +114,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         structure = Path(folder) / "interface.extxyz"
         interface.write(structure)
-        bare, ours = (cost_of(script, structure, cutoff_eV) for script in (BARE, OURS))
+        bare, label = (cost_of(script, structure, cutoff_eV) for script in (BARE, LABEL))
     print(
         f"{interface.get_chemical_formula()}, {len(interface)} atoms, Gamma, {cutoff_eV:.0f} eV, one thread"
     )
-    for name, cost in (("bare GPAW script", bare), ("our label", ours)):
-        print(f"{name:20}{cost.wall_s:8.1f} s wall{cost.cpu_s:8.1f} s CPU{cost.peak_gb:8.2f} GB at most")
+    for name, cost in (("bare GPAW script", bare), ("label", label)):
+        print(f"{name:20}{cost.wall_s:8.1f} s wall{cost.cpu_s:8.1f} s CPU{cost.peak_gb:8.2f} GB peak")
     print(
-        f"our label over bare {ours.wall_s / bare.wall_s:8.3f} wall  {ours.cpu_s / bare.cpu_s:8.3f} CPU   "
+        f"label over bare     {label.wall_s / bare.wall_s:8.3f} wall  {label.cpu_s / bare.cpu_s:8.3f} CPU   "
         f"goal {GOAL_RATIO}; memory goal {GOAL_GB} GB"
     )
-    difference_meV = 1000 * abs(ours.said["energy_eV"] - bare.said["energy_eV"]) / len(interface)
-    print(f"({ours.said['n_scf_steps']} SCF steps; the energies differ by {difference_meV:.4f} meV/atom)")
+    difference_meV = 1000 * abs(label.result["energy_eV"] - bare.result["energy_eV"]) / len(interface)
+    print(f"({label.result['n_scf_steps']} SCF steps; the energies differ by {difference_meV:.4f} meV/atom)")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A cell of 20,000 atoms for benchmarks: lithium, Li2S and Li3P, and Li7P3S11, from crystals of the library.
+"""Build a cell of 20,000 atoms for benchmarks: layers of lithium, Li2S, Li3P and Li7P3S11.
 
-Every layer is a supercell whose lateral vectors are the nearest to those of the electrolyte, stretched onto them, so
-that no anion is cut. Atoms move by Gaussians about their places, as at 300 K.
+Every layer is a supercell whose lateral vectors are nearest to those of the electrolyte and strained onto them, so that
+no anion is cut. Atoms have Gaussian displacements as at 300 K.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from interphase_flows.structures.crystals.library import load_phase
 
 ELECTRODE, ELECTROLYTE = "Li", "Li7P3S11"
 THICK_ANGSTROM = {ELECTRODE: 40.0, "Li2S": 24.0, "Li3P": 24.0, ELECTROLYTE: 64.0}
-"""Layers in their order along the normal."""
+"""Thickness of the layers, in their order along the normal."""
 LATERAL = (8, 4)
 """Cells of the electrolyte along a and b: 48 by 50 Å."""
 MOVES_ANGSTROM = {3: 0.20, 15: 0.10, 16: 0.10}
-"""Standard deviation per direction."""
+"""Standard deviation of displacements per direction, by atomic number."""
 GAP_ANGSTROM = 1.0
 
 
@@ -34,7 +34,7 @@ def layer(name: str, lateral: np.ndarray, thick_angstrom: float) -> Atoms:
 
 
 def interface_cell(thick_angstrom: dict[str, float] | None = None) -> Atoms:
-    """Stack the layers, periodic in three directions, at rest."""
+    """Return the stacked layers at rest, periodic in three directions."""
     electrolyte = load_phase(ELECTROLYTE)
     lateral = electrolyte.cell[:][:2] * np.array(LATERAL)[:, None]
     normal = np.cross(lateral[0], lateral[1])
@@ -46,12 +46,12 @@ def interface_cell(thick_angstrom: dict[str, float] | None = None) -> Atoms:
         block.positions += base
         base = base + block.cell[2] + GAP_ANGSTROM * normal
         parts.append(block)
-    whole = sum(parts[1:], parts[0])
-    whole.set_cell(np.vstack([lateral, base]))
-    return whole
+    stack = sum(parts[1:], parts[0])
+    stack.set_cell(np.vstack([lateral, base]))
+    return stack
 
 
 def moved(atoms: Atoms, generator: np.random.Generator) -> np.ndarray:
-    """Return positions of one moment in Å, (n_atoms, 3)."""
+    """Return randomly displaced positions in Å, (n_atoms, 3)."""
     widths = np.array([MOVES_ANGSTROM[number] for number in atoms.numbers])
     return atoms.positions + widths[:, None] * generator.standard_normal((len(atoms), 3))

@@ -1,10 +1,10 @@
-"""What our loop and the committee watch add to the bare potential: NequIP on 66 atoms (Li with P and S).
+"""Overhead of the integration loop and the uncertainty monitor over the bare potential: NequIP, 66 atoms (Li, P, S).
 
-Run: ``python benchmarks/md_overhead.py [--checkpoint best.ckpt] [--quick]``. Without a checkpoint the model
-is the package's small one (two layers, l_max 1, 16 features) with random weights, scaled down, and the cell is
-cold, so that it holds together: the cost of a call depends on neither. Rounds alternate; medians of their
-ratios are printed, of wall time and of this process's CPU time, which other work disturbs less.
-Beginning and packing a segment count too. Goals: loop 1.10, watch of four members 1.30.
+Run: ``python benchmarks/md_overhead.py [--checkpoint best.ckpt] [--quick]``. Without a checkpoint the model is the small
+one of the package (two layers, l_max 1, 16 features) with random, scaled-down weights, and the cell is cold so that it
+is stable; the cost of a call does not depend on either. Rounds alternate; medians of their ratios are printed, of wall
+time and of CPU time, which depends less on other load. Starting and packing a segment is included. Goals: loop 1.10,
+monitor with four members 1.30.
 """
 
 import argparse
@@ -34,7 +34,7 @@ QUIET = {"select_force_std_eV_per_angstrom": None, "stop_force_std_eV_per_angstr
 
 
 def cell_of_66_atoms() -> Atoms:
-    """Return bcc lithium, expanded, with phosphorus and sulfur put in place of some atoms."""
+    """Return expanded bcc lithium with some atoms substituted by phosphorus and sulfur."""
     atoms = bulk("Li", "bcc", a=3.6, cubic=True) * (4, 3, 3)
     del atoms[66:]
     symbols = np.array(atoms.get_chemical_symbols())
@@ -44,7 +44,7 @@ def cell_of_66_atoms() -> Atoms:
 
 
 def random_model(seed: int) -> Calculator:
-    """Build a small NequIP model in this process."""
+    """Build a small NequIP model with random weights."""
     model = NequIPGNNModel(
         seed=seed,
         model_dtype="float32",
@@ -69,7 +69,7 @@ def random_model(seed: int) -> Calculator:
 
 
 def load(checkpoint: Path | None, member: int) -> Calculator:
-    """Return a member: a trained model, or one with random weights."""
+    """Return a committee member: the trained model, or one with random weights."""
     if checkpoint is None:
         return random_model(member)
     return NequIPCalculator._from_saved_model(
@@ -78,7 +78,7 @@ def load(checkpoint: Path | None, member: int) -> Calculator:
 
 
 def bare_calls(atoms: Atoms, calculator: Calculator, n_steps: int) -> None:
-    """Call the calculator at positions that change, and nothing else."""
+    """Call only the calculator, at changing positions."""
     moving = atoms.copy()
     generator = np.random.default_rng(0)
     for _ in range(n_steps):
@@ -87,7 +87,7 @@ def bare_calls(atoms: Atoms, calculator: Calculator, n_steps: int) -> None:
 
 
 def segment(atoms: Atoms, committee: CalculatorCommittee, watch: CommitteeWatch, n_steps: int) -> None:
-    """Run a fresh segment with frames, checkpoints and watch."""
+    """Run a new segment with frames, checkpoints and monitor."""
     dynamics = LangevinNVT(temperature_K=5.0)
     with tempfile.TemporaryDirectory() as folder:
         result = run_segment(atoms, committee, dynamics, n_steps, 1, Path(folder), watch)
@@ -105,7 +105,7 @@ def seconds(action: Callable[[], None]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print milliseconds per step, and both ratios."""
+    """Print milliseconds per step and both ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, help="a trained NequIP model for Li, P and S")
     parser.add_argument("--quick", action="store_true", help="fewer steps and rounds")
@@ -120,9 +120,9 @@ def main() -> None:
     actions = {
         "bare calls": lambda: bare_calls(atoms, members[0], n_steps),
         "segment, one model": lambda: segment(atoms, one, watch, n_steps),
-        f"segment, watch of {N_MEMBERS}": lambda: segment(atoms, all_, watch, n_steps),
+        f"segment, {N_MEMBERS} members": lambda: segment(atoms, all_, watch, n_steps),
     }
-    for action in actions.values():  # the first calls warm caches up
+    for action in actions.values():  # the first calls fill caches
         action()
     rounds = np.array([[seconds(action) for action in actions.values()] for _ in range(n_rounds)])
     medians = np.median(rounds, axis=0)  # (actions, wall and CPU)
@@ -131,10 +131,10 @@ def main() -> None:
             f"{name:24}{1000 * wall_s / n_steps:8.2f} ms/step wall{1000 * cpu_s / n_steps:8.2f} ms/step CPU"
         )
     loop = np.median(rounds[:, 1] / rounds[:, 0], axis=0)
-    watching = np.median(rounds[:, 2] / rounds[:, 1], axis=0)
+    monitoring = np.median(rounds[:, 2] / rounds[:, 1], axis=0)
     print(f"loop over bare calls    {loop[0]:8.3f} wall{loop[1]:16.3f} CPU   goal 1.10")
-    print(f"watch over one model    {watching[0]:8.3f} wall{watching[1]:16.3f} CPU   goal 1.30")
-    print(f"(the watch looks every {watch.interval_steps} steps)")
+    print(f"monitor over one model  {monitoring[0]:8.3f} wall{monitoring[1]:16.3f} CPU   goal 1.30")
+    print(f"(the monitor evaluates the committee every {watch.interval_steps} steps)")
 
 
 if __name__ == "__main__":

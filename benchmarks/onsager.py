@@ -1,10 +1,9 @@
-"""Speed and memory of Onsager coefficients from a trajectory in memory, against the memory's own bandwidth.
+"""Compare the speed of Onsager coefficients with the memory bandwidth, and print the memory use.
 
-Run: ``python benchmarks/onsager.py [--quick]``. 50,000 atoms of three species and 5,000 frames in single
-precision are 3 GB; where that does not fit, fewer frames are held and the factor is printed. `onsager_matrix`
-reads every position once and returns coefficients with errors. The bandwidth is that of copying the same
-trajectory's frames in this run, bytes read and bytes written counted, as the STREAM benchmark does. Times are those of
-this process on one processor, so that a busy machine does not count; set OMP_NUM_THREADS=1.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/onsager.py [--quick]``. 50,000 atoms of three species and 5,000 frames in
+single precision are 3 GB; if they do not fit into memory, fewer frames are used and the factor is printed. `onsager_matrix`
+reads every position once. The bandwidth is that of copying frames of the same trajectory, counting bytes read and
+written as the STREAM benchmark does. Times are CPU times of one process on one processor.
 """
 
 import argparse
@@ -22,12 +21,12 @@ SPECIES = {3: 0.5, 15: 0.15, 16: 0.35}
 HOP_ANGSTROM = 0.05
 VIBRATION_ANGSTROM = 0.2
 LEAVE_FREE = 0.4
-"""Of the free memory."""
+"""Fraction of the free memory that is not used."""
 GB = 1e9
 
 
 def random_walk(n_atoms: int, n_frames: int) -> ArrayFrames:
-    """Make a trajectory of vibrating walkers, in one array of single precision."""
+    """Return a trajectory of vibrating random walkers in single precision."""
     generator = np.random.default_rng(0)
     counts = np.array([round(share * n_atoms) for share in SPECIES.values()])
     counts[0] += n_atoms - counts.sum()
@@ -36,7 +35,7 @@ def random_walk(n_atoms: int, n_frames: int) -> ArrayFrames:
     walk = (generator.random((n_atoms, 3)) * cell[0, 0]).astype(np.float32)
     shakes = generator.standard_normal((2, 4 * n_atoms, 3), dtype=np.float32)
     for frame in range(n_frames):
-        # windows into long random tables: drawing every number anew would take minutes
+        # windows of long random tables: drawing all numbers would take minutes
         first, second = generator.integers(0, 3 * n_atoms, 2)
         signs = generator.choice(np.array([-1, 1], dtype=np.float32), 3)
         walk += HOP_ANGSTROM * signs * shakes[0, first : first + n_atoms]
@@ -46,23 +45,23 @@ def random_walk(n_atoms: int, n_frames: int) -> ArrayFrames:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Time one call, in processor seconds of this process."""
-    began = time.process_time()
+    """Return the CPU time of one call."""
+    start = time.process_time()
     action()
-    return time.process_time() - began
+    return time.process_time() - start
 
 
 def copy_bandwidth(frames: ArrayFrames) -> float:
-    """Return bytes per second, read and written, of copying blocks of frames much larger than any cache."""
+    """Return bytes read and written per second while copying blocks of frames larger than any cache."""
     block = max(1, min(frames.n_frames // 2, int(0.5 * GB) // frames.all_positions[0].nbytes))
-    target = np.zeros_like(frames.all_positions[:block])  # written, so that no page is new while timed
+    target = np.zeros_like(frames.all_positions[:block])  # filled, so that all pages exist before the timing
     starts = range(0, frames.n_frames - block + 1, block)
     took = sum(seconds(lambda s=s: np.copyto(target, frames.all_positions[s : s + block])) for s in starts)
     return 2 * len(starts) * target.nbytes / took
 
 
 def main() -> None:
-    """Print bandwidth, speed, their ratio and the peak of memory."""
+    """Print bandwidth, speed, their ratio and the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="5,000 atoms and 1,000 frames")
     quick = parser.parse_args().quick
@@ -75,7 +74,7 @@ def main() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     results = [onsager_matrix(frames, temperature_K=600.0)]
     added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-    # in turns, so that a busy machine is as busy for both; the best of each counts
+    # alternate, so that other load affects both; use the best of each
     took, bandwidth = np.inf, 0.0
     for _ in range(5):
         bandwidth = max(bandwidth, copy_bandwidth(frames))
@@ -86,7 +85,7 @@ def main() -> None:
         f"Onsager coefficients        {size / took / GB:8.2f} GB/s, {took:.2f} s, {frames.n_frames / took:.0f} frames/s"
     )
     print(f"ratio                       {size / took / bandwidth:8.2f}   (target 0.5)")
-    print(f"peak memory                 {peak / GB:8.2f} GB, of which the trajectory {size / GB:.2f}")
+    print(f"peak memory                 {peak / GB:8.2f} GB, including the trajectory ({size / GB:.2f} GB)")
     print(f"added by the analysis       {max(added, 0) / GB:8.3f} GB")
     rows = results[-1]
     independent = ", ".join(f"{s} {n:.0f}" for s, n in zip(rows.species, rows.n_independent, strict=True))

@@ -1,14 +1,13 @@
-"""Speed of naming anions and labelling atoms, beside freud's own neighbour queries and bond order; ratios are printed.
+"""Compare the speed of anion classification and phase labels with freud's neighbour queries and bond order.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 12] [--repeats 10]``. About 20,000 atoms of lithium,
-Li2S, Li3P and Li7P3S11 at about 300 K. What freud does is only the part of the same work that it has functions for:
-bonds within a cut-off for the anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the
-anions, and cations near them. Both are compared first.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 12] [--repeats 10]``. The frames have about 20,000 atoms of
+lithium, Li2S, Li3P and Li7P3S11 at about 300 K. freud does only a part of the work: bonds within a cut-off for the
+anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the anions, and their cations. Results are
+compared first.
 
-On one processor, times are those of this process, so that others on the machine do not count. On two, they are those of
-the clock over all frames, the best of the repeats: ours with threads over frames, freud with threads of its own. Beside
-it stands what two processors would do at most, from the processor time of both threads: on a busy machine the clock tells
-of the others.
+On one processor, CPU times are measured. On two, the best wall time of the repeats over all frames is used: the package
+runs one frame per thread, freud uses its own threads. The upper bound of two processors, from the CPU time of both
+threads, is printed as well, because wall times depend on other load.
 """
 
 import argparse
@@ -40,15 +39,15 @@ from li_p_s import LI_P_S, TOLD_BY
 
 GOAL_PER_S = 60.0
 REACH_ANGSTROM = 22.0
-"""Least width of the cell that freud is given: twice the distance of the farthest neighbour."""
+"""Smallest width of the cell for freud: twice the distance of the farthest neighbour."""
 TOLERANCE = 1e-3
-"""Of descriptors in a tall cell: freud keeps positions in single precision."""
+"""Tolerance of descriptors in a tall cell: freud uses single precision."""
 LONGEST_BOND_ANGSTROM = 2.6
 Step = Callable[[np.ndarray, np.ndarray], object]
 
 
 def phase_model() -> PhaseModel:
-    """Fit to crystals that move as the cell does."""
+    """Fit a phase model to vibrating crystals."""
     generator = np.random.default_rng(1)
 
     def run(name: str, repeat: tuple[int, int, int]) -> ThermalReference:
@@ -66,29 +65,29 @@ def phase_model() -> PhaseModel:
 
 
 def on_one(step: Step, frames: ArrayFrames, repeats: int) -> float:
-    """Return frames per second of processor time, of the fastest frame."""
+    """Return frames per second of CPU time, of the fastest frame."""
     took = []
     for frame in range(min(repeats, frames.n_frames)):
-        began = time.process_time()
+        start = time.process_time()
         step(frames.positions(frame), frames.cell(frame))
-        took.append(time.process_time() - began)
+        took.append(time.process_time() - start)
     return 1.0 / min(took)
 
 
 def on_two(step: Step, frames: ArrayFrames, repeats: int, n_threads: int) -> tuple[float, float]:
-    """Return frames per second by the clock, the best of the repeats, and of the processor time of all threads."""
-    clock, own = [], []
+    """Return frames per second of wall time and of CPU time of all threads, the best of the repeats."""
+    wall_s, cpu_s = [], []
     for _ in range(repeats):
-        began = time.perf_counter(), time.process_time()
+        start = time.perf_counter(), time.process_time()
         for _ in by_frame(frames, range(frames.n_frames), step, n_threads=n_threads):
             pass
-        clock.append(time.perf_counter() - began[0])
-        own.append(time.process_time() - began[1])
-    return frames.n_frames / min(clock), frames.n_frames / min(own)
+        wall_s.append(time.perf_counter() - start[0])
+        cpu_s.append(time.process_time() - start[1])
+    return frames.n_frames / min(wall_s), frames.n_frames / min(cpu_s)
 
 
 def main() -> None:
-    """Print frames per second and ratios; say whether the goal is met; fail if answers differ."""
+    """Print frames per second, ratios and the goal; fail if results differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--repeats", type=int, default=10)
@@ -102,13 +101,13 @@ def main() -> None:
     anions = numbers != 3
     model = phase_model()
 
-    own = anion_descriptors(positions[0], cell, anions, ~anions)
+    descriptors = anion_descriptors(positions[0], cell, anions, ~anions)
     np.testing.assert_allclose(
-        own, freud_descriptors(positions[0], cell, anions, ~anions, REACH_ANGSTROM), atol=TOLERANCE
+        descriptors, freud_descriptors(positions[0], cell, anions, ~anions, REACH_ANGSTROM), atol=TOLERANCE
     )
     bonds = pairs_within(positions[0][anions], cell, LONGEST_BOND_ANGSTROM)
     if len(bonds.first) != len(freud_pairs(positions[0][anions], cell, LONGEST_BOND_ANGSTROM)):
-        raise SystemExit("freud finds other bonds")
+        raise SystemExit("the bonds of freud differ")
     labels = label_atoms(positions[0], cell, numbers, model)
     shares = np.bincount(labels, minlength=len(model.labels)) / len(labels)
     print(
@@ -128,26 +127,26 @@ def main() -> None:
         "label_atoms": (lambda x, c: label_atoms(x, c, numbers, model), freud_labels),
     }
     n_processors = min(2, available_processors())
-    print(f"frames/s; on {n_processors} of {available_processors()} processors, by the clock")
-    columns = ("ours, 1", "freud, 1", "ratio", "ours, 2", "at most", "freud, 2", "ratio")
-    print(f"{'':22}" + "".join(f"{column:>10}" for column in columns))
-    found = {}
-    for name, (ours, peer) in rows.items():
-        one = on_one(ours, frames, frames.n_frames)
+    print(f"frames/s; on {n_processors} of {available_processors()} processors, wall time")
+    columns = ("package, 1", "freud, 1", "ratio", "package, 2", "bound", "freud, 2", "ratio")
+    print(f"{'':22}" + "".join(f"{column:>12}" for column in columns))
+    rates = {}
+    for name, (package_step, freud_step) in rows.items():
+        one = on_one(package_step, frames, frames.n_frames)
         freud.parallel.set_num_threads(1)
-        peer_one = on_one(peer, few, 2)
-        two, of_both = on_two(ours, frames, arguments.repeats, n_processors)
+        freud_one = on_one(freud_step, few, 2)
+        two, cpu_rate = on_two(package_step, frames, arguments.repeats, n_processors)
         freud.parallel.set_num_threads(n_processors)
-        peer_two, _ = on_two(peer, few, 2, 1)
-        at_most = n_processors * of_both
-        found[name] = two, at_most
-        values = (one, peer_one, one / peer_one, two, at_most, peer_two, two / peer_two)
-        print(f"{name:22}" + "".join(f"{value:10.1f}" for value in values))
-    clock, at_most = found["label_atoms"]
+        freud_two, _ = on_two(freud_step, few, 2, 1)
+        bound = n_processors * cpu_rate
+        rates[name] = two, bound
+        values = (one, freud_one, one / freud_one, two, bound, freud_two, two / freud_two)
+        print(f"{name:22}" + "".join(f"{value:12.1f}" for value in values))
+    rate, bound = rates["label_atoms"]
     print(
         f"goal: {GOAL_PER_S:g} frames/s of label_atoms on 2 processors; "
-        + ("met" if clock >= GOAL_PER_S else "missed by the clock")
-        + f", {'within' if at_most >= GOAL_PER_S else 'out of'} reach of the processor time"
+        + f"{'met' if rate >= GOAL_PER_S else 'missed'}; the bound from CPU time is "
+        + f"{'above' if bound >= GOAL_PER_S else 'below'} it"
     )
 
 

@@ -1,9 +1,9 @@
-"""Profiles, boundaries and fluxes against the same by pandas, frame by frame; ratios are printed.
+"""Compare the speed of profiles, boundaries and fluxes with implementations in pandas.
 
-Run: ``python benchmarks/profiles.py [--quick]``. 20,000 atoms of electrode, interphase and electrolyte in a triclinic
-cell, in memory, 20 frames. The pandas code does what analysis scripts commonly do: a table of atoms per frame,
-``cut`` into slices, ``groupby`` to count. Its boundaries are those of the package: same widths, phases and
-tolerances, compared to 0.05 Å. Its fluxes are what passed two moving planes, by the atoms' motion and by the planes'.
+Run: ``python benchmarks/profiles.py [--quick]``. The trajectory has 20,000 atoms of electrode, interphase and electrolyte
+in a triclinic cell and 20 frames, in memory. The pandas code does what analysis scripts commonly do: a table of atoms per
+frame, ``cut`` into slices, ``groupby`` to count. Boundaries use the same widths, offsets and tolerances as the package.
+Fluxes count crossings of two moving planes, by motion of the atoms and of the planes.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TARGETS = {"composition": 20.0, "boundaries": 20.0, "fluxes": 20.0}
 
 
 def reacting_cell(n_atoms: int, n_frames: int) -> ArrayFrames:
-    """Return a third of electrode, interphases of 20 Å on both sides, and electrolyte."""
+    """Return a cell with a third of electrode, interphases of 20 Å on both sides, and electrolyte."""
     rng = np.random.default_rng(0)
     height = np.sort(rng.random(n_atoms)) * HEIGHT_ANGSTROM
     rank = np.arange(n_atoms)
@@ -46,7 +46,7 @@ def reacting_cell(n_atoms: int, n_frames: int) -> ArrayFrames:
     )
     fractions = rng.random((n_atoms, 3))
     fractions[:, 2] = height / HEIGHT_ANGSTROM
-    # codes keep atoms in no order of height
+    # atoms of a simulation are not sorted by height
     order = rng.permutation(n_atoms)
     numbers, fractions = numbers[order], fractions[order]
     shake = rng.normal(0.0, 0.1, (n_frames, n_atoms, 3))
@@ -126,9 +126,9 @@ def moving_planes(n_frames: int) -> dict[str, np.ndarray]:
 
 
 def pandas_fluxes(frames: ArrayFrames) -> tuple[np.ndarray, np.ndarray]:
-    """Count what passed each plane between frames by itself and by the plane's sweep, as `crossings` defines both.
+    """Count crossings of each plane by motion of atoms and of the plane, as defined in `crossings`.
 
-    Each is (n_frames - 1, n_planes, n_elements).
+    Both arrays are (n_frames - 1, n_planes, n_elements).
     """
     planes = moving_planes(frames.n_frames)
     elements = np.array(chemical_symbols)[frames.numbers]
@@ -140,10 +140,10 @@ def pandas_fluxes(frames: ArrayFrames) -> tuple[np.ndarray, np.ndarray]:
         if frame:
             table["before"] = before["now"]
             for name, height in planes.items():
-                then, now = height[frame - 1] / HEIGHT_ANGSTROM, height[frame] / HEIGHT_ANGSTROM
-                first = np.floor(table["before"] - then)
+                earlier, now = height[frame - 1] / HEIGHT_ANGSTROM, height[frame] / HEIGHT_ANGSTROM
+                first = np.floor(table["before"] - earlier)
                 last = np.floor(table["now"] - now)
-                atoms_first, plane_first = np.floor(table["now"] - then), np.floor(table["before"] - now)
+                atoms_first, plane_first = np.floor(table["now"] - earlier), np.floor(table["before"] - now)
                 table[f"{name} atoms"] = 0.5 * ((atoms_first - first) + (last - plane_first))
                 table[f"{name} sweep"] = 0.5 * ((plane_first - first) + (last - atoms_first))
             sums = table.groupby("element").sum()
@@ -154,17 +154,17 @@ def pandas_fluxes(frames: ArrayFrames) -> tuple[np.ndarray, np.ndarray]:
 
 
 def seconds(action: Callable[[], object], repeats: int) -> float:
-    """Return the shortest processor time of one call: others on the machine do not count."""
+    """Return the shortest CPU time of one call."""
     times = []
     for _ in range(repeats):
-        began = time.process_time()
+        start = time.process_time()
         action()
-        times.append(time.process_time() - began)
+        times.append(time.process_time() - start)
     return min(times)
 
 
 def main() -> None:
-    """Print milliseconds per frame and ratios; say which targets were met; fail if answers differ."""
+    """Print milliseconds per frame, ratios and targets; fail if results differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="10 frames; boundaries by pandas of one")
     quick = parser.parse_args().quick
@@ -179,14 +179,14 @@ def main() -> None:
         rtol=1e-9,
         atol=1e-12,
     )
-    ours = interphase_boundaries(few, SIDES, n_phases=N_PHASES)
-    theirs = pandas_boundaries(few, ours.tolerances)
-    # ours cuts in steps of 0.05 Å
-    np.testing.assert_allclose(ours.thickness_angstrom, theirs, atol=0.2)
+    package = interphase_boundaries(few, SIDES, n_phases=N_PHASES)
+    reference = pandas_boundaries(few, package.tolerances)
+    # the package cuts in steps of 0.05 Å
+    np.testing.assert_allclose(package.thickness_angstrom, reference, atol=0.2)
 
     fluxes = crossings(frames, moving_planes(frames.n_frames))
-    for mine, theirs in zip((fluxes.by_atoms, fluxes.by_sweep), pandas_fluxes(frames), strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=1e-9)
+    for counted, reference in zip((fluxes.by_atoms, fluxes.by_sweep), pandas_fluxes(frames), strict=True):
+        np.testing.assert_allclose(counted, reference, atol=1e-9)
 
     rows = {
         "composition": (lambda: composition_profile(frames), lambda: pandas_profile(frames), frames, frames),
@@ -198,7 +198,7 @@ def main() -> None:
         ),
         "boundaries": (
             lambda: interphase_boundaries(frames, SIDES, n_phases=N_PHASES),
-            lambda: pandas_boundaries(few, ours.tolerances),
+            lambda: pandas_boundaries(few, package.tolerances),
             frames,
             few,
         ),
@@ -209,14 +209,14 @@ def main() -> None:
             frames,
         ),
     }
-    print(f"{frames.n_atoms} atoms; ms of processor time per frame")
-    print(f"{'':18}{'ours':>12}{'pandas':>12}{'ratio':>10}")
+    print(f"{frames.n_atoms} atoms; ms of CPU time per frame")
+    print(f"{'':18}{'package':>12}{'pandas':>12}{'ratio':>10}")
     slow = []
-    for name, (mine, other, mine_frames, other_frames) in rows.items():
-        mine_s = seconds(mine, 10) / mine_frames.n_frames
-        other_s = seconds(other, 1 if name == "boundaries" else 3) / other_frames.n_frames
-        print(f"{name:18}{1e3 * mine_s:12.2f}{1e3 * other_s:12.2f}{other_s / mine_s:10.1f}")
-        if other_s / mine_s < TARGETS.get(name, 0.0):
+    for name, (package_call, pandas_call, package_frames, pandas_frames) in rows.items():
+        package_s = seconds(package_call, 10) / package_frames.n_frames
+        pandas_s = seconds(pandas_call, 1 if name == "boundaries" else 3) / pandas_frames.n_frames
+        print(f"{name:18}{1e3 * package_s:12.2f}{1e3 * pandas_s:12.2f}{pandas_s / package_s:10.1f}")
+        if pandas_s / package_s < TARGETS.get(name, 0.0):
             slow.append(name)
     wanted = ", ".join(f"{name} {ratio:g}" for name, ratio in TARGETS.items())
     print(f"targets: {wanted}; " + (f"missed by {', '.join(slow)}" if slow else "met"))
