@@ -1,4 +1,4 @@
-"""Per-element energies and scales, fitted once on the first data set of a campaign."""
+"""Baseline of a potential: atomic energies and force scales, fitted to the first dataset of a campaign."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from ase.neighborlist import neighbor_list
 from interphase_flows.schemas.dataset import Baseline
 
 RIDGE = 1e-6
-"""Keeps the fit defined when a campaign's compositions do not span its elements; far below any data."""
+"""Regularisation for compositions that do not span the elements; negligible otherwise."""
 
 
 def composition_matrix(frames: Sequence[Atoms], elements: Sequence[str]) -> np.ndarray:
@@ -18,18 +18,18 @@ def composition_matrix(frames: Sequence[Atoms], elements: Sequence[str]) -> np.n
 
 
 def fit_baseline(frames: Sequence[Atoms], cutoff_angstrom: float) -> Baseline:
-    """Fit the energy of each element by least squares, and the scales a potential needs.
+    """Fit atomic energies by least squares, and compute force scales and the mean number of neighbours.
 
-    Energies per atom are fitted against composition with a weak ridge towards their mean.
-    Isolated atoms are not used: a surrogate is not made for them, and the differences between
-    phases, which decide what forms, do not depend on this choice.
+    Energies per atom are fitted against composition, with a weak ridge towards their mean. Isolated atoms are not
+    used, because surrogates are not trained on them; energy differences between phases do not depend on this
+    choice.
 
     Parameters
     ----------
     frames
         Labelled training frames.
     cutoff_angstrom
-        Of the potential, for the mean number of neighbours.
+        Cutoff of the potential, for the mean number of neighbours.
     """
     elements = sorted({symbol for frame in frames for symbol in frame.symbols})
     counts = composition_matrix(frames, elements)
@@ -48,7 +48,7 @@ def fit_baseline(frames: Sequence[Atoms], cutoff_angstrom: float) -> Baseline:
     return Baseline(
         elements=elements,
         energy_shifts_eV={e: float(s) for e, s in zip(elements, shifts, strict=True)},
-        # an element that feels no force in the first set (a perfect crystal) would get a scale of zero
+        # an element without forces (perfect crystals only) would have a scale of zero
         forces_rms_eV_per_angstrom={e: max(v, 0.01) for e, v in rms.items()},
         mean_n_neighbours=float(n_pairs / n_atoms.sum()),
     )

@@ -1,54 +1,54 @@
-"""When a loop has learned enough, and when it has merely run out."""
+"""Stopping criteria of the active-learning loop: convergence and budget."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 
 class LoopTargets(Protocol):
-    """Targets and budget of the loop, as a campaign file sets them."""
+    """Targets and budget of the loop, the block ``learning`` of a campaign file."""
 
     @property
     def min_iterations(self) -> int:
-        """Iterations before which the loop is never called converged."""
+        """Smallest number of iterations before convergence."""
         ...
 
     @property
     def max_iterations(self) -> int:
-        """Budget of iterations."""
+        """Largest number of iterations."""
         ...
 
     @property
     def max_labels(self) -> int:
-        """Budget of labels."""
+        """Largest number of labels."""
         ...
 
     @property
     def target_force_mae_meV_per_angstrom(self) -> float:
-        """Largest error on the labelled random sample, in meV/Å."""
+        """Largest mean absolute force error on fresh audit labels, in meV/Å."""
         ...
 
     @property
     def target_fraction_above_select(self) -> float:
-        """Largest fraction of frames above the selection level."""
+        """Largest fraction of audit frames above the selection level."""
         ...
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one iteration showed, on dynamics that trained no member.
+    """Results of one iteration on audit dynamics, which are not used for training.
 
     Parameters
     ----------
     iteration
-        Its number; 0 is the initial committee, which has explored nothing.
+        Index of the iteration; 0 is the initial committee, before any exploration.
     n_labels
-        Labels in the data set.
+        Number of labels in the dataset.
     fraction_above_select
-        Of the audit walkers' frames, None if there were none.
+        Fraction of audit frames above the selection level; None without audit frames.
     fresh_force_mae_meV_per_angstrom
-        Error on the labelled random sample of those frames, None if there is none.
-    was_good_before
-        Whether the iteration before was below both targets.
+        Mean absolute force error on fresh audit labels; None without such labels.
+    previous_met_targets
+        Whether the previous iteration met both targets.
     all_walkers_finished
         Whether every audit walker reached its last step.
     """
@@ -57,47 +57,52 @@ class Evidence:
     n_labels: int
     fraction_above_select: float | None
     fresh_force_mae_meV_per_angstrom: float | None
-    was_good_before: bool
+    previous_met_targets: bool
     all_walkers_finished: bool
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A decision and its reason in words; ``targets_met`` is what the next iteration asks of this one."""
+class LoopDecision:
+    """Decision on the loop, with its reason; ``targets_met`` is an input of the next iteration."""
 
     decision: Literal["continue", "converged", "budget_exhausted"]
     reason: str
     targets_met: bool
 
 
-def decide(learning: LoopTargets, evidence: Evidence) -> Verdict:
-    """Converged: both targets met on fresh dynamics, twice in a row.  Out of budget is another outcome."""
+def decide(learning: LoopTargets, evidence: Evidence) -> LoopDecision:
+    """Decide whether the loop continues, is converged, or has exhausted its budget.
+
+    Converged means that both targets are met on fresh dynamics in two consecutive iterations.
+    """
     fraction, error = evidence.fraction_above_select, evidence.fresh_force_mae_meV_per_angstrom
     if fraction is None or error is None:
-        good, found = False, "no fresh dynamics were audited yet"
+        meets_targets, summary = False, "no fresh dynamics audited yet"
     else:
-        good = (
+        meets_targets = (
             fraction <= learning.target_fraction_above_select
             and error <= learning.target_force_mae_meV_per_angstrom
             and evidence.all_walkers_finished
         )
-        found = (
+        summary = (
             f"on fresh dynamics {fraction:.0%} of frames above the selection level (target "
             f"{learning.target_fraction_above_select:.0%}) and a force error of {error:.0f} meV/Å (target "
             f"{learning.target_force_mae_meV_per_angstrom:.0f})"
         )
         if not evidence.all_walkers_finished:
-            found += "; an audit walker was stopped"
-    if good and evidence.was_good_before and evidence.iteration >= learning.min_iterations:
-        return Verdict("converged", f"{found}, twice in a row", good)
+            summary += "; an audit walker did not finish"
+    if meets_targets and evidence.previous_met_targets and evidence.iteration >= learning.min_iterations:
+        return LoopDecision("converged", f"{summary}, in two consecutive iterations", True)
     if evidence.iteration >= learning.max_iterations:
-        return Verdict(
+        return LoopDecision(
             "budget_exhausted",
-            f"{found}; learning.max_iterations = {learning.max_iterations} is reached",
-            good,
+            f"{summary}; learning.max_iterations = {learning.max_iterations} is reached",
+            meets_targets,
         )
     if evidence.n_labels >= learning.max_labels:
-        return Verdict(
-            "budget_exhausted", f"{found}; learning.max_labels = {learning.max_labels} is reached", good
+        return LoopDecision(
+            "budget_exhausted",
+            f"{summary}; learning.max_labels = {learning.max_labels} is reached",
+            meets_targets,
         )
-    return Verdict("continue", f"{found}{', once' if good else ''}", good)
+    return LoopDecision("continue", f"{summary}{'; targets met' if meets_targets else ''}", meets_targets)

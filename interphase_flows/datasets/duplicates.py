@@ -1,17 +1,16 @@
-"""Find structures that are one and the same but for the names of their atoms, their place and their orientation.
+"""Find duplicate structures up to rigid motion, reflection, order of atoms and choice of the periodic cell.
 
-Two cells are duplicates if a rigid motion maps the lattice of one onto that of the other and each atom onto an
-atom of its element, whatever lattice vectors either was written with.  Then they have one energy and the same
-forces but for a rotation, and a potential whose energy does not depend on place and orientation learns nothing
-from the second.  What follows from that, and what does not:
+Two cells are duplicates if an isometry maps the lattice of one onto that of the other and each atom onto an atom of
+the same element. They have the same energy and rotated forces, so an invariant potential learns nothing from the
+second:
 
-- A mirror image is a duplicate: a mirror changes no energy, and reflects the forces.
-- A supercell is none: it has k-points of its own, so its label is another calculation, and more forces.
-- A strained or displaced copy is none: the tolerance is far below what a rattle or a phonon's displacement is.
+- A mirror image is a duplicate.
+- A supercell is not: it has its own k-points, so its label is another calculation.
+- A strained or displaced copy is not: the tolerance is far below the displacements of a rattle or a phonon.
 
-Candidates come from a fingerprint, confirmed exactly.  The fingerprint is made of distances to the nearest
-neighbours, as the pointwise distance distributions of Widdowson and Kurlin (NeurIPS 2022): a rigid motion leaves
-them as they are, and they move by no more than twice what an atom moves, so no duplicate is missed.
+A fingerprint finds candidates, which are then compared exactly. It consists of distances to the nearest neighbours, as
+in the pointwise distance distributions of Widdowson and Kurlin (NeurIPS 2022). It is invariant under isometries and
+changes by at most twice the displacement of an atom, so no duplicate is missed.
 """
 
 from collections.abc import Sequence
@@ -25,13 +24,13 @@ from scipy.spatial import cKDTree
 N_NEIGHBOURS = 8
 FIRST_RADIUS_ANGSTROM = 5.0
 FINGERPRINT_MARGIN = 6.0
-"""Largest difference of fingerprints over the tolerance: two for the ends of a distance, the rest for lattice
-vectors that differ by as much, which distances cross once or twice."""
+"""Largest difference of the fingerprints of duplicates, in tolerances: two for the ends of a distance, four for the
+lattice vectors that it crosses."""
 
 
 def neighbour_distances(atoms: Atoms) -> NDArray[np.float64]:
     """Return the distances (Å) from each atom to its nearest neighbours, ascending, (n_atoms, 8)."""
-    # a compiled search that knows any cell; pymatgen takes half a second to load
+    # slow import: half a second
     from pymatgen.optimization.neighbors import find_points_in_spheres
 
     lattice, _ = minkowski_reduce(atoms.cell.complete(), pbc=True)
@@ -64,26 +63,25 @@ def fingerprint(atoms: Atoms) -> NDArray[np.float64]:
 
 
 def find_duplicates(frames: Sequence[Atoms], tolerance_angstrom: float) -> dict[int, int]:
-    """Return which frame repeats which; the first of each stays.
+    """Return the indices of duplicates, with the index of the first frame that each repeats.
 
     Parameters
     ----------
     frames
-        Periodic structures, in the order that decides who is first.
+        Periodic structures; of duplicates the first one is kept.
     tolerance_angstrom
-        Largest distance left between atoms, and between lattice vectors, after the rigid motion.
+        Largest distance between atoms, and between lattice vectors, after the isometry.
 
     Returns
     -------
     dict
-        From the index of a duplicate to that of the first frame it repeats.  It depends on the frames and
-        their order alone.
+        Index of the first equal frame, by index of the duplicate.
     """
     groups: dict[bytes, list[int]] = {}
     for index, frame in enumerate(frames):
-        if _has_places(frame):
+        if _is_valid(frame):
             groups.setdefault(np.sort(frame.numbers).tobytes(), []).append(index)
-    twins: dict[int, int] = {}
+    duplicate_of: dict[int, int] = {}
     for members in groups.values():
         if len(members) < 2:
             continue
@@ -91,25 +89,25 @@ def find_duplicates(frames: Sequence[Atoms], tolerance_angstrom: float) -> dict[
         tree = cKDTree(prints)
         for place, index in enumerate(members):
             near = tree.query_ball_point(prints[place], FINGERPRINT_MARGIN * tolerance_angstrom, p=np.inf)
-            for other in sorted(p for p in near if p < place and members[p] not in twins):
+            for other in sorted(p for p in near if p < place and members[p] not in duplicate_of):
                 if is_duplicate(frames[members[other]], frames[index], tolerance_angstrom):
-                    twins[index] = members[other]
+                    duplicate_of[index] = members[other]
                     break
-    return twins
+    return duplicate_of
 
 
-def _has_places(atoms: Atoms) -> bool:
-    """Whether there are atoms, in a cell, at finite places: what the gates refuse has no twin."""
+def _is_valid(atoms: Atoms) -> bool:
+    """Return whether a structure has atoms, a cell and finite coordinates."""
     finite = np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()
     return bool(len(atoms) and finite and atoms.cell.complete().volume > 1e-6)
 
 
 def is_duplicate(one: Atoms, other: Atoms, tolerance_angstrom: float) -> bool:
-    """Whether a rigid motion, or one with a mirror, maps a periodic structure onto another.
+    """Return whether an isometry maps a periodic structure onto another.
 
-    In lattice vectors of equal lengths and angles, the two have equal fractional coordinates but for a
-    translation: every such choice of lattice vectors is tried, and every translation that takes one
-    atom of the rarest element onto another.
+    With lattice vectors of equal lengths and angles, the fractional coordinates of duplicates differ by a
+    translation. All such choices of lattice vectors are tried, with all translations that map one atom of the
+    rarest element onto another.
     """
     if len(one) != len(other) or not np.array_equal(np.sort(one.numbers), np.sort(other.numbers)):
         return False
@@ -130,7 +128,7 @@ def is_duplicate(one: Atoms, other: Atoms, tolerance_angstrom: float) -> bool:
                 continue
             rest = moved - other_fractional[partner]
             rest = (rest - np.rint(rest)) @ same_lattice
-            rest -= rest.mean(axis=0)  # the anchor's own noise is no translation
+            rest -= rest.mean(axis=0)  # remove the noise of the anchor
             is_near = np.linalg.norm(rest, axis=1).max() <= tolerance_angstrom
             if is_near and len(np.unique(partner)) == len(partner):
                 return True
@@ -143,13 +141,13 @@ def _equal_lattices(
     """Return the choices of lattice vectors of ``other`` with the lengths and angles of ``lattice``, as rows."""
     basis = np.asarray(minkowski_reduce(other.cell.complete(), pbc=True)[0])
     lengths = np.linalg.norm(lattice, axis=1)
-    # along each reciprocal vector, a lattice vector goes no farther than its length
+    # the component of a lattice vector along a reciprocal vector is at most its length
     reach = np.ceil((lengths.max() + tolerance_angstrom) * np.linalg.norm(np.linalg.inv(basis), axis=0))
     steps = [np.arange(-n, n + 1) for n in reach.astype(int)]
     vectors = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3) @ basis
     vector_lengths = np.linalg.norm(vectors, axis=1)
     first, second, third = (vectors[np.abs(vector_lengths - n) <= tolerance_angstrom] for n in lengths)
-    # a vector that ends within the tolerance changes a product by no more than this
+    # largest change of a scalar product by vectors within the tolerance
     gram = lattice @ lattice.T
     slack = tolerance_angstrom * (lengths[:, None] + lengths[None, :] + tolerance_angstrom)
     found = []

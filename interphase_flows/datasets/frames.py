@@ -1,4 +1,4 @@
-"""Labelled frames between documents, ASE atoms and extxyz files."""
+"""Convert labels to ASE atoms, and write and read datasets as extxyz."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,11 @@ from ase.io import read, write
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.dataset import Split
 from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.origin import Origin
 
 
-def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | None = None) -> Atoms:
-    """Return the atoms of an accepted label with its energy, forces and stress attached.
+def labelled_atoms(label: LabelDoc, origin: Origin | None = None, split: Split | None = None) -> Atoms:
+    """Return the atoms of an accepted label with energy, forces and stress.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | No
         The label was rejected.
     """
     if label.status != "accepted" or label.energy_eV is None:
-        raise InputError(f"label {label.key} was rejected ({label.reason}) and cannot enter a data set")
+        raise InputError(f"label {label.key} was rejected ({label.reason}) and cannot enter a dataset")
     atoms = Atoms(numbers=label.numbers, positions=label.positions, cell=label.cell, pbc=True)
     atoms.calc = SinglePointCalculator(
         atoms,
@@ -38,25 +39,25 @@ def labelled_atoms(label: LabelDoc, origin: str | None = None, split: Split | No
 
 
 KEY_PREFIX = "label-"
-"""In a file: readers of extxyz take a key of digits for a number, and ``12e34...`` for infinity."""
+"""Prefix of keys in extxyz, whose readers convert digits to numbers and ``12e34...`` to infinity."""
 
 
 def extxyz_bytes(frames: Sequence[Atoms]) -> bytes:
     """Return frames as extxyz, which ASE and NequIP read."""
-    marked = []
+    copies = []
     for frame in frames:
         copied = frame.copy()
         copied.calc = frame.calc
         if "label_key" in frame.info:
             copied.info["label_key"] = KEY_PREFIX + frame.info["label_key"]
-        marked.append(copied)
+        copies.append(copied)
     text = io.StringIO()
-    write(text, marked, format="extxyz")
+    write(text, copies, format="extxyz")
     return text.getvalue().encode()
 
 
 def read_extxyz(path: Path) -> list[Atoms]:
-    """Read every frame of an extxyz file."""
+    """Read all frames of an extxyz file."""
     frames = list(read(path, index=":", format="extxyz"))
     for frame in frames:
         if "label_key" in frame.info:
@@ -65,5 +66,5 @@ def read_extxyz(path: Path) -> list[Atoms]:
 
 
 def frames_of_split(frames: Iterable[Atoms], split: Split) -> list[Atoms]:
-    """Return the frames on one side of the split."""
+    """Return the frames of one side of the split."""
     return [frame for frame in frames if frame.info["split"] == split]

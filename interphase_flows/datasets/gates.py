@@ -1,6 +1,6 @@
-"""Gates between a raw label and a data set: what fails one never trains (SCIENCE: quarantine).
+"""Gates: checks of structures and labels before they enter a dataset.
 
-A gate returns a reason, a word that can be queried, and an explanation with the numbers.
+A failed gate returns a `Rejection` with a reason that can be queried and an explanation with the numbers.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,18 @@ from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.labelling import RawLabel
 
 LEFT_OUT = ("energy_window", "duplicate")
-"""Reasons for which a data set leaves an accepted label out, by comparing it with others."""
+"""Reasons why a dataset leaves out an accepted label, by comparison with other labels."""
 
 NEVER_COMPUTED = ("duplicate", "overlapping_atoms", "unsupported")
-"""Reasons for which a structure is refused before anything is spent on it."""
-
+"""Reasons why a structure is rejected before the calculation."""
 
 SPARSE_ANGSTROM3_PER_ATOM = 200.0
-"""Ten times any solid's volume per atom: what is larger holds a molecule, not matter under stress."""
+"""Ten times the volume per atom of a solid: larger cells contain isolated molecules."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a label is kept out."""
+    """Why a structure or label is rejected."""
 
     reason: str
     explanation: str
@@ -36,7 +35,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Gates:
-    """Limits beyond which a label never trains.
+    """Limits beyond which a label is excluded from training.
 
     Parameters
     ----------
@@ -45,21 +44,19 @@ class Gates:
     min_distance_fraction
         Smallest distance, as a fraction of the sum of covalent radii.
     energy_window_eV_per_atom
-        Largest distance of the energy per atom from the campaign's fit of its composition.
+        Largest deviation of the energy per atom from the linear fit of the compositions.
     max_virial_eV_per_atom
-        Largest principal stress times the volume of an atom.  That is the energy an atom gains per unit of
-        strain, so no solid held together by a few eV per atom goes beyond; nor does vacuum in the cell
-        change it, as it would change a limit in eV/Å³.  Labels of rattled, strained, molten and reacting
-        cells of Li, P and S have 0.07 to 2.7 eV; the same numbers in GPa would be 160 times as many, in
-        kbar 1602 times, and so even the calmest of them would be found.  A crystal at rest has next to no
-        stress in any unit.
+        Largest principal stress times the volume per atom, which detects wrong units of stress. It is the energy
+        per atom and unit of strain, so solids bound by a few eV per atom stay below, and unlike a limit in eV/Å³
+        it does not depend on vacuum in the cell. Labels of rattled, strained, molten and reacting cells of Li, P
+        and S have 0.07 to 2.7 eV; in GPa the numbers would be 160 times, in kbar 1602 times as large.
     max_net_force_eV_per_angstrom
-        Largest sum of all forces, divided by the square root of the number of atoms: what a grid leaves
-        behind on each atom adds up like noise, one wrong force does not.
+        Largest sum of all forces, divided by the square root of the number of atoms, since errors of a real-space
+        grid add up like noise.
     max_asymmetry_eV_per_angstrom
         Largest difference between forces that the symmetry of the crystal maps onto each other.
     duplicate_tolerance_angstrom
-        Two structures are one if a rigid motion brings all their atoms this near to each other.
+        Largest distance between the atoms of two duplicates after a rigid motion.
     """
 
     max_force_eV_per_angstrom: float = 30.0
@@ -71,12 +68,12 @@ class Gates:
     duplicate_tolerance_angstrom: float = 0.002
 
     def before(self, atoms: Atoms) -> Rejection | None:
-        """Judge a structure before anything is spent on it."""
-        from ase.neighborlist import neighbor_list  # loads scipy.sparse, which a status need not wait for
+        """Check a structure before it is calculated; return None if it passes."""
+        from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
 
         numbers = [atoms.positions, atoms.cell.array]
         if len(atoms) == 0 or not all(np.isfinite(part).all() for part in numbers):
-            return Rejection("not_finite", "the structure is empty or has coordinates that are not numbers")
+            return Rejection("not_finite", "the structure is empty or has coordinates that are not finite")
         radii = covalent_radii[atoms.numbers]
         i, j, d = neighbor_list("ijd", atoms, cutoff=list(self.min_distance_fraction * radii))
         if len(d):
@@ -93,19 +90,17 @@ class Gates:
         atoms: Atoms,
         raw: RawLabel,
     ) -> Rejection | None:
-        """Judge a raw label by itself."""
+        """Check a raw label by itself; return None if it passes."""
         if raw.is_scf_converged is False:
             steps = raw.details.get("n_scf_steps")
             after = f" after {steps} steps" if steps is not None else ""
             return Rejection(
-                "scf_not_converged", f"by the code's own output, the SCF did not converge{after}"
+                "scf_not_converged", f"the SCF did not converge{after}, according to the output of the code"
             )
         changes = [correction for correction in raw.corrections if correction.changes_theory]
         if changes:
-            told = "; ".join(f"{c.handler} ({', '.join(c.errors)}): {', '.join(c.actions)}" for c in changes)
-            return Rejection(
-                "theory_changed", f"an error handler left the campaign's level of theory: {told}"
-            )
+            text = "; ".join(f"{c.handler} ({', '.join(c.errors)}): {', '.join(c.actions)}" for c in changes)
+            return Rejection("theory_changed", f"an error handler changed the level of theory: {text}")
         energy_eV = raw.energy_eV
         forces, stress = np.asarray(raw.forces_eV_per_angstrom), np.asarray(raw.stress_eV_per_angstrom3)
         if energy_eV is None or forces.shape != (len(atoms), 3) or stress.shape != (6,):
@@ -114,17 +109,17 @@ class Gates:
                 f"energy {energy_eV}, forces of shape {forces.shape}, stress {stress.shape}",
             )
         if not (np.isfinite(energy_eV) and np.isfinite(forces).all() and np.isfinite(stress).all()):
-            return Rejection("not_finite", "energy, forces or stress is not a number")
-        return self._of_stress(atoms, stress) or self._of_forces(atoms, forces)
+            return Rejection("not_finite", "energy, forces or stress is not finite")
+        return self._check_stress(atoms, stress) or self._check_forces(atoms, forces)
 
-    def _of_stress(self, atoms: Atoms, stress_eV_per_angstrom3: NDArray[np.float64]) -> Rejection | None:
+    def _check_stress(self, atoms: Atoms, stress_eV_per_angstrom3: NDArray[np.float64]) -> Rejection | None:
         principal = np.linalg.eigvalsh(voigt_6_to_full_3x3_stress(stress_eV_per_angstrom3))
         largest = float(np.abs(principal).max())
         volume_per_atom = atoms.get_volume() / len(atoms)
         virial_eV = largest * volume_per_atom
-        # a dimer in a box is one short bond: its virial is force times distance, and the limit of forces judges it
-        is_in_a_box = volume_per_atom > SPARSE_ANGSTROM3_PER_ATOM
-        if virial_eV > self.max_virial_eV_per_atom and not is_in_a_box:
+        # the virial of a dimer in a box is force times distance, which the limit of forces covers
+        is_isolated = volume_per_atom > SPARSE_ANGSTROM3_PER_ATOM
+        if virial_eV > self.max_virial_eV_per_atom and not is_isolated:
             return Rejection(
                 "stress_units",
                 f"a principal stress of {largest:.3g} eV/Å³ ({largest / GPa:.0f} GPa) is {virial_eV:.1f} eV per atom "
@@ -132,7 +127,7 @@ class Gates:
             )
         return None
 
-    def _of_forces(self, atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> Rejection | None:
+    def _check_forces(self, atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> Rejection | None:
         largest = float(np.linalg.norm(forces_eV_per_angstrom, axis=1).max())
         if largest > self.max_force_eV_per_angstrom:
             return Rejection(
@@ -143,22 +138,21 @@ class Gates:
         if net > limit:
             return Rejection(
                 "net_force",
-                f"the forces add up to {net:.3f} eV/Å, over {limit:.3f} eV/Å for {len(atoms)} atoms: no cell "
-                "pulls itself away",
+                f"the net force of {net:.3f} eV/Å is over {limit:.3f} eV/Å for {len(atoms)} atoms",
             )
         asymmetry, n_operations = largest_asymmetry(atoms, forces_eV_per_angstrom)
         if asymmetry > self.max_asymmetry_eV_per_angstrom:
             return Rejection(
                 "asymmetric_forces",
-                f"forces that one of {n_operations} symmetry operations maps onto each other differ by "
-                f"{asymmetry:.3f} eV/Å, over {self.max_asymmetry_eV_per_angstrom} eV/Å",
+                f"symmetry-equivalent forces ({n_operations} operations) differ by {asymmetry:.3f} eV/Å, over "
+                f"{self.max_asymmetry_eV_per_angstrom} eV/Å",
             )
         return None
 
     def energy_outliers(
         self, compositions: NDArray[np.float64], energies_eV: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Mark labels whose energy per atom lies outside the window around the fit of their composition.
+        """Mark labels whose energy per atom is outside the window around the linear fit of the compositions.
 
         Parameters
         ----------
@@ -170,14 +164,14 @@ class Gates:
         Returns
         -------
         NDArray
-            True for an outlier, (n_labels,).  The centre is the median of the residuals, so that
-            the outliers do not move it.
+            True for an outlier, (n_labels,). The window is centred at the median of the residuals, which is robust
+            against outliers.
         """
         n_atoms = compositions.sum(axis=1)
         fractions, per_atom = compositions / n_atoms[:, None], energies_eV / n_atoms
         keep = np.ones(len(per_atom), dtype=bool)
         residual = np.zeros_like(per_atom)
-        for _ in range(3):  # refit without the outliers until they stop moving the fit
+        for _ in range(3):  # refit without the outliers
             shifts = np.linalg.lstsq(fractions[keep], per_atom[keep], rcond=None)[0]
             residual = per_atom - fractions @ shifts
             residual = residual - np.median(residual[keep])

@@ -1,4 +1,4 @@
-"""Do the forces of a label respect the symmetry of its own crystal?"""
+"""Check that the forces of a label have the symmetry of the structure."""
 
 import numpy as np
 from ase import Atoms
@@ -8,15 +8,15 @@ from scipy.spatial import cKDTree
 from interphase_flows.structures.crystals.space_group import space_group_operations
 
 SYMMETRY_TOLERANCE_ANGSTROM = 1e-4
-"""Atoms this near to their images count as symmetric; at a bond of 20 eV/Å² that is worth 2 meV/Å of force."""
+"""Largest distance between an atom and its symmetric image; 2 meV/Å of force for a bond of 20 eV/Å²."""
 
 
 def symmetry_operations(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-    """Return operations that generate the space group of a cell, rotations (n, 3, 3) and translations (n, 3).
+    """Return generators of the space group of a cell: rotations (n, 3, 3) and translations (n, 3).
 
-    Both act on fractional coordinates.  Every rotation is there once, and every pure translation: their
-    products are the rest, so a supercell of 100 atoms needs hundreds of checks and not thousands.  A cell
-    in which spglib finds nothing has the identity alone.
+    Both act on fractional coordinates. Each rotation is included once, and all pure translations; the other
+    operations are products of these, which saves most checks in a supercell. Without symmetry the result is the
+    identity.
     """
     rotations, translations = space_group_operations(
         atoms.cell.array,
@@ -31,15 +31,15 @@ def symmetry_operations(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.floa
 
 
 def largest_asymmetry(atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> tuple[float, int]:
-    """Return the largest difference between a force and the image of its partner's, and the number of operations.
+    """Return the largest difference between symmetry-equivalent forces, and the number of operations compared.
 
-    An operation of the space group maps atom i onto atom j and must map the force on i onto the force on j
-    (an atom on a special position: onto itself, so that what symmetry forbids must vanish).
+    An operation of the space group that maps atom i onto atom j must map the force on i onto the force on j. For an
+    atom on a special position, i = j.
 
     Returns
     -------
     tuple
-        In eV/Å, 0 where there is nothing but the identity; and how many operations were compared.
+        Difference in eV/Å, zero without symmetry, and number of operations.
     """
     rotations, translations = symmetry_operations(atoms)
     if len(rotations) == 1:
@@ -50,9 +50,9 @@ def largest_asymmetry(atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64])
     worst = 0.0
     for rotation, translation in zip(rotations, translations, strict=True):
         images = np.mod(fractional @ rotation.T + translation, 1.0)
-        images[images >= 1.0] = 0.0  # np.mod of a tiny negative number
+        images[images >= 1.0] = 0.0  # np.mod of a small negative number is 1.0
         partner = tree.query(images)[1]
-        turned = forces_eV_per_angstrom @ (lattice @ rotation @ np.linalg.inv(lattice)).T
-        difference = np.linalg.norm(forces_eV_per_angstrom[partner] - turned, axis=1)
+        rotated = forces_eV_per_angstrom @ (lattice @ rotation @ np.linalg.inv(lattice)).T
+        difference = np.linalg.norm(forces_eV_per_angstrom[partner] - rotated, axis=1)
         worst = max(worst, float(difference.max()))
     return worst, len(rotations)

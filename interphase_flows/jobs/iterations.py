@@ -95,7 +95,7 @@ class IterationMaker(Maker):
                     n_labels=n_total,
                     fraction_above_select=fraction,
                     fresh_force_mae_meV_per_angstrom=fresh.forces_mae_meV_per_angstrom if fresh else None,
-                    was_good_before=bool(history) and history[-1].targets_met,
+                    previous_met_targets=bool(history) and history[-1].targets_met,
                     # a missing segment is a failed job, and may have been an audit walker
                     all_walkers_finished=len(finished) == len(segments)
                     and all(s.stop_reason == "finished" for s in audited),

@@ -72,8 +72,7 @@ points = arrays(
 
 @quick
 @given(points, st.integers(0, 15), st.floats(0, 20))
-def test_choices_are_unique_no_more_than_asked_and_never_siblings(rows, n, min_distance):
-    """Whatever is chosen is farther from all else chosen than the limit."""
+def test_farthest_points_are_unique_and_never_closer_than_the_limit(rows, n, min_distance):
     chosen = farthest_points(rows, n, min_distance=min_distance)
     assert len(chosen) == len(set(chosen)) <= n
     for position, index in enumerate(chosen):
@@ -83,8 +82,7 @@ def test_choices_are_unique_no_more_than_asked_and_never_siblings(rows, n, min_d
 
 @quick
 @given(seeds, st.integers(1, 12), st.integers(1, 12), st.randoms())
-def test_the_order_of_candidates_does_not_matter(seed, count, n, rng):
-    """Candidates whose scores and places differ: any permutation chooses the same set."""
+def test_farthest_points_do_not_depend_on_the_order_of_candidates(seed, count, n, rng):
     generator = np.random.default_rng(seed)
     rows, scores = generator.normal(size=(count, 4)), generator.uniform(0.1, 3.0, size=count)
     taken = generator.normal(size=(3, 4))
@@ -97,8 +95,8 @@ def test_the_order_of_candidates_does_not_matter(seed, count, n, rng):
 
 @quick
 @given(st.lists(st.sampled_from("abcd"), max_size=20), st.integers(0, 25))
-def test_a_quota_is_filled_and_no_group_is_left_out(groups, n):
-    """As many as asked if there are, in the given order within a group, and shares differ by choice of supply only."""
+def test_shares_of_groups_differ_by_at_most_one(groups, n):
+    """Unless a group is exhausted; the order within a group is kept."""
     order = list(range(len(groups)))
     taken = share_by_group(groups, order, n)
     assert len(taken) == len(set(taken)) == min(n, len(groups))
@@ -124,8 +122,8 @@ def random_atoms(seed: int) -> Atoms:
 
 @settings(max_examples=15, deadline=None)
 @given(seeds, st.randoms())
-def test_a_descriptor_does_not_know_names_place_orientation_or_cell(seed, rng):
-    """Permuted, moved, wrapped, rotated, in another choice of lattice vectors, or repeated: the same."""
+def test_descriptor_is_invariant(seed, rng):
+    """Under permutation, translation, wrapping, rotation, choice of lattice vectors and repetition."""
     atoms = random_atoms(seed)
     expected = frame_descriptor(atoms, ELEMENTS)
     order = list(range(len(atoms)))
@@ -144,12 +142,12 @@ def test_a_descriptor_does_not_know_names_place_orientation_or_cell(seed, rng):
 TOLERANCE_ANGSTROM = 0.002
 
 
-def in_other_words(atoms: Atoms, rng) -> Atoms:
-    """The same structure: other order, place, lattice vectors and orientation, perhaps in a mirror."""
+def transformed(atoms: Atoms, rng) -> Atoms:
+    """Return the same structure with another order, position, orientation, handedness and cell."""
     generator = np.random.default_rng(rng.randint(0, 2**31))
     other = atoms[generator.permutation(len(atoms))]
     choice = np.eye(3, dtype=int)
-    for _ in range(3):  # products of shears are all the choices of lattice vectors there are
+    for _ in range(3):  # products of shears generate all choices of lattice vectors
         to, by = generator.choice(3, size=2, replace=False)
         choice[to] += int(generator.integers(-2, 3)) * choice[by]
     other.set_cell(choice @ other.cell.array)
@@ -164,22 +162,22 @@ def in_other_words(atoms: Atoms, rng) -> Atoms:
 
 @settings(max_examples=25, deadline=None)
 @given(seeds, st.sampled_from(["random", "Li2S", "Li"]), st.randoms(use_true_random=False))
-def test_a_duplicate_is_found_in_whatever_words(seed, kind, rng):
+def test_transformed_duplicate_is_found(seed, kind, rng):
     """Disordered cells and perfect crystals, with the noise of a file with four decimals."""
     atoms = random_atoms(seed) if kind == "random" else STRUCTURES[kind]
-    other = in_other_words(atoms, rng)
+    other = transformed(atoms, rng)
     other.positions += np.random.default_rng(seed).uniform(-5e-5, 5e-5, other.positions.shape)
     assert find_duplicates([atoms, other], TOLERANCE_ANGSTROM) == {1: 0}
 
 
 @settings(max_examples=25, deadline=None)
 @given(seeds, st.sampled_from(["random", "Li2S"]), st.randoms(use_true_random=False))
-def test_a_rattle_is_never_taken_for_a_duplicate(seed, kind, rng):
-    """0.05 Å per component, in whatever words: cells of six atoms and more."""
+def test_rattled_copy_is_no_duplicate(seed, kind, rng):
+    """0.05 Å per component, in transformed cells of six atoms and more."""
     atoms = random_atoms(seed) if kind == "random" else STRUCTURES[kind]
     rattled = atoms.copy()
     rattled.rattle(0.05, seed=seed)
-    assert find_duplicates([atoms, in_other_words(rattled, rng)], TOLERANCE_ANGSTROM) == {}
+    assert find_duplicates([atoms, transformed(rattled, rng)], TOLERANCE_ANGSTROM) == {}
 
 
 # --- gates
@@ -194,22 +192,21 @@ STRUCTURES = {
 
 @st.composite
 def good_labels(draw):
-    """A rattled crystal and numbers of a plausible size.
+    """Draw a rattled crystal with plausible energy, forces and stress.
 
-    Of eight cells: one atom displaced by chance along a mirror would leave a symmetry that random forces break.
+    Eight cells, since one atom displaced by chance along a mirror would leave a symmetry that random forces break.
     """
     atoms = STRUCTURES[draw(st.sampled_from(sorted(STRUCTURES)))] * (2, 2, 2)
     atoms.rattle(0.1, seed=draw(seeds))
     generator = np.random.default_rng(draw(seeds))
     forces = generator.uniform(-5, 5, size=(len(atoms), 3))
-    forces -= forces.mean(axis=0)  # no cell pulls itself away
+    forces -= forces.mean(axis=0)  # no net force
     return atoms, -4.0 * len(atoms), forces, generator.uniform(-0.2, 0.2, size=6)
 
 
 @quick
 @given(good_labels())
 def test_good_labels_pass(label):
-    """Before and after."""
     atoms, energy, forces, stress = label
     assert GATES.before(atoms) is None
     assert GATES.after(atoms, RawLabel(energy, forces, stress)) is None
@@ -217,8 +214,8 @@ def test_good_labels_pass(label):
 
 @quick
 @given(good_labels(), st.data())
-def test_a_planted_fault_is_caught_wherever_it_is(label, data):
-    """Any one number that is none, any one force too large, any two atoms upon each other, anything missing."""
+def test_planted_fault_is_always_rejected(label, data):
+    """One number that is not finite, one force too large, two atoms overlapping, one property missing."""
     atoms, energy, forces, stress = label
     atom, axis = data.draw(st.integers(0, len(atoms) - 1)), data.draw(st.integers(0, 2))
     bad = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
@@ -237,9 +234,9 @@ def test_a_planted_fault_is_caught_wherever_it_is(label, data):
         assert GATES.after(atoms, RawLabel(*wrong)).reason == "missing_property"
     other = data.draw(st.integers(0, len(atoms) - 1))
     assume(other != atom)
-    nowhere = atoms.copy()
-    nowhere.positions[atom, axis] = bad
-    assert GATES.before(nowhere).reason == "not_finite"
+    not_finite = atoms.copy()
+    not_finite.positions[atom, axis] = bad
+    assert GATES.before(not_finite).reason == "not_finite"
     on_top = atoms.copy()
     lattice_vector = atoms.cell.array[data.draw(st.integers(0, 2))]
     on_top.positions[atom] = (
@@ -250,7 +247,7 @@ def test_a_planted_fault_is_caught_wherever_it_is(label, data):
 
 @quick
 @given(seeds, st.floats(3.0, 1e4), st.sampled_from([-1, 1]), st.integers(3, 6))
-def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_eV_per_atom, sign, per_phase):
+def test_planted_energy_outlier_is_found(seed, off_eV_per_atom, sign, per_phase):
     """Labels of four phases with a scatter of 0.1 eV/atom, one of them off by more than the window."""
     generator = np.random.default_rng(seed)
     phases = np.array([[12, 0, 0], [8, 0, 4], [6, 2, 0], [7, 3, 11]], dtype=float)
@@ -263,8 +260,7 @@ def test_a_planted_energy_is_found_and_no_other_is_blamed(seed, off_eV_per_atom,
     assert np.flatnonzero(GATES.energy_outliers(compositions, energies)).tolist() == [bad]
 
 
-def test_gates_are_as_strict_as_they_are_told():
-    """The same structure and the same forces, another limit."""
+def test_gates_follow_their_limits():
     atoms = Atoms("Li2", positions=[[0, 0, 0], [2.0, 0, 0]], cell=[9, 9, 9], pbc=True)
     assert GATES.before(atoms) is None
     assert Gates(min_distance_fraction=0.9).before(atoms).reason == "overlapping_atoms"

@@ -1,4 +1,4 @@
-"""Energies and scales of elements."""
+"""Baseline: atomic energies and force scales."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 
 SHIFT_TOLERANCE_EV = 1e-3
-"""What the weak ridge costs."""
+"""Bias of the ridge."""
 
 
 def frame(formula: str, energy_eV: float, force: float = 0.5) -> Atoms:
@@ -19,7 +19,7 @@ def frame(formula: str, energy_eV: float, force: float = 0.5) -> Atoms:
     return atoms
 
 
-def test_energies_that_are_sums_over_elements_are_found():
+def test_atomic_energies_are_recovered_from_additive_energies():
     """Li -2 eV, S -4 eV, from three compositions."""
     frames = [frame("Li2S", -8.0), frame("LiS", -6.0), frame("Li4", -8.0)]
     baseline = fit_baseline(frames, 4.0)
@@ -28,26 +28,24 @@ def test_energies_that_are_sums_over_elements_are_found():
     assert baseline.energy_shifts_eV["S"] == pytest.approx(-4.0, abs=SHIFT_TOLERANCE_EV)
 
 
-def test_one_composition_shares_its_energy_instead_of_failing():
-    """Two unknowns, one equation: the ridge keeps both near the mean and their sum right."""
+def test_single_composition_has_a_defined_fit():
+    """Two unknowns, one equation: the ridge keeps both near the mean and the total energy right."""
     baseline = fit_baseline([frame("Li2S", -8.0)] * 2, 4.0)
     shifts = baseline.energy_shifts_eV
     assert 2 * shifts["Li"] + shifts["S"] == pytest.approx(-8.0, abs=1e-2)
 
 
-def test_an_element_that_feels_no_force_has_a_scale_all_the_same():
-    """A perfect crystal would give a scale of zero, which no network can learn with."""
+def test_element_without_forces_has_a_finite_scale():
     baseline = fit_baseline([frame("Li4", -8.0, force=0.0), frame("S4", -16.0, force=0.5)], 4.0)
     assert baseline.forces_rms_eV_per_angstrom["Li"] == pytest.approx(0.01)
     assert baseline.forces_rms_eV_per_angstrom["S"] == pytest.approx(0.5)
 
 
-def test_neighbours_are_counted_per_atom():
+def test_mean_number_of_neighbours():
     """A chain of three atoms 3 Å apart has four ordered pairs within 4 Å."""
     assert fit_baseline([frame("Li3", -6.0)], 4.0).mean_n_neighbours == pytest.approx(4 / 3)
 
 
 def test_composition_matrix_counts_atoms():
-    """One row per frame, one column per element."""
     counts = composition_matrix([frame("Li2S", 0.0), frame("S", 0.0)], ["Li", "P", "S"])
     assert counts.tolist() == [[2, 0, 1], [0, 0, 1]]

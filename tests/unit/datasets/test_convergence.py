@@ -1,4 +1,4 @@
-"""When the loop ends."""
+"""Stopping criteria of the active-learning loop."""
 
 from dataclasses import replace
 
@@ -19,16 +19,16 @@ GOOD = Evidence(
     n_labels=50,
     fraction_above_select=0.05,
     fresh_force_mae_meV_per_angstrom=100.0,
-    was_good_before=True,
+    previous_met_targets=True,
     all_walkers_finished=True,
 )
 
 
-def test_converged_means_both_targets_met_twice_in_a_row():
-    """A target that is just met is met."""
-    verdict = decide(LEARNING, GOOD)
-    assert verdict.decision == "converged"
-    assert verdict.targets_met
+def test_loop_converges_when_both_targets_are_met_twice():
+    """Targets are inclusive."""
+    outcome = decide(LEARNING, GOOD)
+    assert outcome.decision == "converged"
+    assert outcome.targets_met
 
 
 @pytest.mark.parametrize(
@@ -37,28 +37,26 @@ def test_converged_means_both_targets_met_twice_in_a_row():
         ({"fraction_above_select": 0.051}, False),
         ({"fresh_force_mae_meV_per_angstrom": 100.1}, False),
         ({"all_walkers_finished": False}, False),
-        ({"was_good_before": False}, True),
+        ({"previous_met_targets": False}, True),
         ({"fraction_above_select": None}, False),
         ({"fresh_force_mae_meV_per_angstrom": None}, False),
         ({"iteration": 0}, True),
     ],
 )
-def test_anything_short_of_that_goes_on(change, targets_met):
-    """One target missed, a walker stopped, only once, nothing audited, or too early."""
-    verdict = decide(LEARNING, replace(GOOD, **change))
-    assert (verdict.decision, verdict.targets_met) == ("continue", targets_met)
+def test_loop_continues_if_any_criterion_fails(change, targets_met):
+    """A target missed, a walker stopped, targets met for the first time, no audit, or too few iterations."""
+    outcome = decide(LEARNING, replace(GOOD, **change))
+    assert (outcome.decision, outcome.targets_met) == ("continue", targets_met)
 
 
 @pytest.mark.parametrize(
-    ("change", "word"), [({"iteration": 5}, "max_iterations"), ({"n_labels": 100}, "max_labels")]
+    ("change", "key"), [({"iteration": 5}, "max_iterations"), ({"n_labels": 100}, "max_labels")]
 )
-def test_running_out_is_not_converging_and_says_of_what(change, word):
-    """The reason names the key of the campaign file."""
-    verdict = decide(LEARNING, replace(GOOD, was_good_before=False, **change))
-    assert verdict.decision == "budget_exhausted"
-    assert word in verdict.reason
+def test_exhausted_budget_names_its_key(change, key):
+    outcome = decide(LEARNING, replace(GOOD, previous_met_targets=False, **change))
+    assert outcome.decision == "budget_exhausted"
+    assert key in outcome.reason
 
 
-def test_converging_on_the_last_of_the_budget_is_converging():
-    """Success is told as success."""
+def test_convergence_in_the_last_iteration_counts_as_converged():
     assert decide(LEARNING, replace(GOOD, iteration=5, n_labels=100)).decision == "converged"

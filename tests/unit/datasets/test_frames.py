@@ -1,4 +1,4 @@
-"""Labels, frames and files."""
+"""Labels as frames, and datasets as files."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from ase import Atoms
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.label import LabelDoc
+from interphase_flows.schemas.origin import Origin
 
 FILE_DIGITS = 1e-7
 """extxyz keeps eight decimals."""
@@ -33,9 +34,9 @@ def label(key: str = "a" * 32, **changes) -> LabelDoc:
     return LabelDoc(**fields | changes)
 
 
-def test_a_label_comes_back_from_its_file(tmp_path):
+def test_label_round_trip(tmp_path):
     """Energy, forces, stress in Voigt order, origin, side and key."""
-    frame = labelled_atoms(label(), "amorphous x=0.53/101", "test")
+    frame = labelled_atoms(label(), Origin("amorphous x=0.53/101"), "test")
     (tmp_path / "one.extxyz").write_bytes(extxyz_bytes([frame]))
     (back,) = read_extxyz(tmp_path / "one.extxyz")
     assert back.get_potential_energy() == pytest.approx(-10.25)
@@ -47,8 +48,8 @@ def test_a_label_comes_back_from_its_file(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["1" * 32, "0" * 32, "12e45678901234567890123456789012", "0" * 31 + "1"])
-def test_a_key_that_looks_like_a_number_is_still_that_key(tmp_path, key):
-    """Readers of extxyz turn digits into numbers, and 12e45... into infinity; twice there and back."""
+def test_numeric_keys_survive_two_round_trips(tmp_path, key):
+    """Readers of extxyz convert digits to numbers, and 12e45... to infinity."""
     frames = [labelled_atoms(label(key), split="train")]
     for name in ("one", "two"):
         (tmp_path / name).write_bytes(extxyz_bytes(frames))
@@ -56,21 +57,18 @@ def test_a_key_that_looks_like_a_number_is_still_that_key(tmp_path, key):
     assert [frame.info["label_key"] for frame in frames] == [key]
 
 
-def test_writing_leaves_the_frames_alone():
-    """What is written is a copy, and the same bytes again."""
+def test_writing_is_deterministic_and_does_not_change_the_frames():
     frame = labelled_atoms(label(), split="train")
     assert extxyz_bytes([frame]) == extxyz_bytes([frame])
     assert frame.info["label_key"] == "a" * 32
 
 
-def test_a_rejected_label_cannot_enter():
-    """The message has its reason."""
+def test_rejected_label_raises_with_its_reason():
     with pytest.raises(InputError, match="max_force"):
         labelled_atoms(label(status="rejected", reason="max_force", energy_eV=None))
 
 
-def test_sides_are_told_apart():
-    """Frames of one side only."""
+def test_frames_of_one_side():
     frames = [labelled_atoms(label(), split=side) for side in ("train", "test", "train")]
     assert len(frames_of_split(frames, "train")) == 2
     assert frames_of_split(frames, "validation") == []

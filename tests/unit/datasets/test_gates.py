@@ -1,4 +1,4 @@
-"""What never trains."""
+"""Gates: rejection of structures and labels."""
 
 import numpy as np
 import pytest
@@ -23,25 +23,24 @@ def reason(rejection) -> str | None:
 
 
 @pytest.mark.parametrize("distance_angstrom", [0.0, 0.4, 1.2, 6.9, 7.99])
-def test_atoms_nearer_than_any_bond_are_refused_also_through_the_cell_wall(distance_angstrom):
-    """Li and S: 0.55 of 2.33 Å; the explanation names both atoms."""
+def test_overlapping_atoms_are_rejected_also_across_the_boundary(distance_angstrom):
+    """The limit of Li-S is 0.55 of 2.33 Å; the explanation names both atoms."""
     rejection = GATES.before(pair(distance_angstrom))
     assert reason(rejection) == "overlapping_atoms"
     assert "(Li)" in rejection.explanation
     assert "(S)" in rejection.explanation
 
 
-def test_atoms_at_a_bond_pass():
-    """2.4 Å between Li and S."""
+def test_atoms_at_a_bond_length_pass():
     assert GATES.before(pair(2.4)) is None
 
 
-def test_numbers_that_are_none_are_refused_before_anything_is_spent():
-    """In positions, in the cell, or no atoms at all."""
-    nowhere, flat = pair(2.4), pair(2.4)
-    nowhere.positions[1, 2] = np.nan
+def test_structures_that_are_not_finite_are_rejected():
+    """In positions or the cell, or without atoms."""
+    not_finite, flat = pair(2.4), pair(2.4)
+    not_finite.positions[1, 2] = np.nan
     flat.cell[0, 0] = np.inf
-    for atoms in (nowhere, flat, Atoms(cell=[4, 4, 4], pbc=True)):
+    for atoms in (not_finite, flat, Atoms(cell=[4, 4, 4], pbc=True)):
         assert reason(GATES.before(atoms)) == "not_finite"
 
 
@@ -63,8 +62,8 @@ def test_numbers_that_are_none_are_refused_before_anything_is_spent():
         (-1.0, np.array([[29.9, 0, 0], [-29.9, 0, 0]]), STRESS, None),
     ],
 )
-def test_a_raw_label_is_judged_by_itself(energy, forces, stress, expected):
-    """Every kind of bad label has its own word; the force that counts is the vector's length."""
+def test_raw_labels_are_rejected_with_a_reason(energy, forces, stress, expected):
+    """Each fault has a reason of its own; the limit of forces is on the norm of the vector."""
     assert reason(GATES.after(pair(2.4), RawLabel(energy, forces, stress))) == expected
 
 
@@ -86,8 +85,8 @@ def good(**fields) -> RawLabel:
     return RawLabel(**(numbers | fields))
 
 
-def test_a_calculation_that_did_not_converge_is_refused_though_it_has_numbers():
-    """By the code's own word; methods without a self-consistency cycle have none to say."""
+def test_unconverged_scf_is_rejected():
+    """None is for methods without a self-consistency cycle."""
     rejection = GATES.after(pair(2.4), good(is_scf_converged=False, details={"n_scf_steps": 60}))
     assert reason(rejection) == "scf_not_converged"
     assert "60 steps" in rejection.explanation
@@ -95,8 +94,8 @@ def test_a_calculation_that_did_not_converge_is_refused_though_it_has_numbers():
     assert GATES.after(pair(2.4), good(is_scf_converged=None)) is None
 
 
-def test_a_correction_that_changed_the_level_of_theory_disqualifies_and_is_named():
-    """What an error handler may change without a trace in the numbers passes."""
+def test_correction_that_changes_the_level_of_theory_is_rejected():
+    """Corrections that do not change the theory pass."""
     rejection = GATES.after(pair(2.4), good(corrections=[correction(False), correction(True)]))
     assert reason(rejection) == "theory_changed"
     assert "ENCUT 520 -> 400" in rejection.explanation
@@ -106,14 +105,14 @@ def test_a_correction_that_changed_the_level_of_theory_disqualifies_and_is_named
 
 
 # labels of CHGNet: the largest principal stress in eV/Å³, and the volume of an atom in Å³
-CALM = (0.00318, 22.8)  # interface at 300 K, the least stressed of a campaign's
+CALM = (0.00318, 22.8)  # interface at 300 K, the smallest stress of a campaign
 TENSE = (0.13686, 19.4)  # Li7P3S11 strained by 4 % and rattled by 0.12 Å, its largest force 25 eV/Å
 EV_PER_ANGSTROM3_IN_KBAR = 10.0 / GPa
 
 
 @pytest.mark.parametrize(("stress", "volume_per_atom"), [CALM, TENSE])
-def test_a_stress_in_gpa_or_kbar_is_told_from_one_in_ev_per_cubic_angstrom(stress, volume_per_atom):
-    """The calmest label in GPa is found; the tensest in eV/Å³ passes; vacuum in the cell changes neither."""
+def test_stress_in_gpa_or_kbar_is_rejected(stress, volume_per_atom):
+    """The smallest stress in GPa is rejected, the largest in eV/Å³ passes, with and without vacuum."""
     edge = (2 * volume_per_atom) ** (1 / 3)
     dense = Atoms("LiS", scaled_positions=[[0, 0, 0], [0.5, 0.5, 0.5]], cell=[edge] * 3, pbc=True)
     slab = dense.copy()
@@ -128,8 +127,8 @@ def test_a_stress_in_gpa_or_kbar_is_told_from_one_in_ev_per_cubic_angstrom(stres
                 assert "eV/Å³" in rejection.explanation
 
 
-def test_forces_that_move_the_whole_cell_are_refused():
-    """One force of 0.5 eV/Å among 66 atoms with none; what a grid leaves on each adds up to less."""
+def test_net_force_is_rejected():
+    """One force of 0.5 eV/Å among 66 atoms; the noise of a real-space grid passes."""
     atoms = Atoms(
         "Li66", positions=np.random.default_rng(1).random((66, 3)) * 10, cell=[10, 10, 10], pbc=True
     )
@@ -146,8 +145,8 @@ LI2S = bulk("SLi2", "fluorite", a=5.71, cubic=True)
 @pytest.mark.parametrize(
     "atoms", [LI2S, bulk("Li", "bcc", a=3.44, cubic=True) * (2, 2, 2)], ids=["Li2S", "Li"]
 )
-def test_forces_on_special_positions_must_vanish(atoms):
-    """Two atoms that pull apart in a perfect crystal; the net force is none."""
+def test_forces_on_special_positions_are_rejected(atoms):
+    """Opposite forces on two atoms of a perfect crystal, without a net force."""
     forces = np.zeros((len(atoms), 3))
     forces[0, 0], forces[1, 0] = 0.03, -0.03
     rejection = GATES.after(atoms, good(forces_eV_per_angstrom=forces))
@@ -156,8 +155,8 @@ def test_forces_on_special_positions_must_vanish(atoms):
     assert GATES.after(atoms, good(forces_eV_per_angstrom=forces / 10)) is None
 
 
-def test_forces_that_the_symmetry_allows_pass_and_others_do_not():
-    """A layer that is displaced along z: forces along z, the same on equal atoms."""
+def test_only_symmetric_forces_pass():
+    """A layer displaced along z allows forces along z, equal on equivalent atoms."""
     atoms = LI2S.copy()
     sulphur = atoms.numbers == 16
     lower = sulphur & (atoms.positions[:, 2] < 1.0)
@@ -170,16 +169,15 @@ def test_forces_that_the_symmetry_allows_pass_and_others_do_not():
     assert reason(GATES.after(atoms, good(forces_eV_per_angstrom=sideways))) == "asymmetric_forces"
 
 
-def test_a_cell_without_symmetry_may_have_any_forces():
-    """The same forces that a perfect crystal may not have."""
+def test_cell_without_symmetry_allows_any_forces():
     atoms = LI2S.copy()
     atoms.rattle(0.05, seed=1)
     forces = np.random.default_rng(3).normal(0.0, 1.0, (len(atoms), 3))
     assert GATES.after(atoms, good(forces_eV_per_angstrom=forces - forces.mean(axis=0))) is None
 
 
-def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():
-    """One label 5 eV/atom off among eleven: it and no other is marked."""
+def test_energy_outlier_is_found_although_it_biases_the_fit():
+    """One of eleven labels is off by 5 eV/atom."""
     compositions = np.array([[2, 1]] * 6 + [[3, 1]] * 5, dtype=float)
     energies = compositions @ np.array([-2.0, -4.0])
     energies[3] += 5.0 * 3
@@ -187,13 +185,12 @@ def test_an_energy_out_of_line_is_found_though_it_pulls_the_fit():
     assert np.flatnonzero(outliers).tolist() == [3]
 
 
-def test_a_single_label_has_nothing_to_be_out_of_line_with():
-    """The fit goes through it."""
+def test_single_label_is_no_outlier():
     assert not GATES.energy_outliers(np.array([[2.0, 1.0]]), np.array([1e3])).any()
 
 
-def test_a_short_dimer_in_a_box_is_judged_by_its_force_and_not_by_its_virial():
-    """20 eV/Å at 1.3 Å is 13 eV of virial per atom, and no sign of kbar."""
+def test_short_dimer_is_limited_by_force_not_virial():
+    """20 eV/Å at 1.3 Å is a virial of 13 eV per atom."""
     dimer = Atoms("P2", [[0, 0, 0], [0, 0, 1.3]], cell=[12.0] * 3, pbc=True)
     forces = np.array([[0, 0, -20.0], [0, 0, 20.0]])
     stress = np.array([0, 0, -20.0 * 1.3 / dimer.get_volume(), 0, 0, 0])
