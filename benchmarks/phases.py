@@ -2,8 +2,8 @@
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/phases.py [--frames 12] [--repeats 10]``. The frames have about 20,000 atoms of
 lithium, Li2S, Li3P and Li7P3S11 at about 300 K. freud does only a part of the work: bonds within a cut-off for the
-anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the anions, and their cations. Results are
-compared first.
+anions; for the labels also the 14 and 10 nearest neighbours and both bond orders of the anions, and their cations.
+Results are compared first.
 
 On one processor, CPU times are measured. On two, the best wall time of the repeats over all frames is used: the package
 runs one frame per thread, freud uses its own threads. The upper bound of two processors, from the CPU time of both
