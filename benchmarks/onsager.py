@@ -2,8 +2,8 @@
 
 Run: ``OMP_NUM_THREADS=1 python benchmarks/onsager.py [--quick]``. 50,000 atoms of three species and 5,000 frames in
 single precision are 3 GB; if they do not fit into memory, fewer frames are used and the factor is printed.
-`onsager_matrix` reads every position once. The bandwidth is that of copying frames of the same trajectory, counting bytes read and
-written as the STREAM benchmark does. Times are CPU times of one process on one processor.
+`onsager_matrix` reads every position once. The bandwidth is that of copying frames of the same trajectory,
+counting bytes read and written as the STREAM benchmark does. Times are CPU times of one process on one processor.
 """
 
 import argparse

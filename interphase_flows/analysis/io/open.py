@@ -80,9 +80,15 @@ def _reader_of(path: Path) -> type[Reader]:
         if reader.recognises(path, head):
             return reader
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        loaded: type[Reader] = entry_point.load()
-        if loaded.recognises(path, head):
-            return loaded
+        try:
+            external: type[Reader] = entry_point.load()
+        except (ImportError, AttributeError) as error:
+            raise AnalysisError(
+                f"entry point {entry_point.value} of {ENTRY_POINT_GROUP} cannot be loaded: {error}. "
+                "Hint: update or uninstall its package."
+            ) from error
+        if external.recognises(path, head):
+            return external
     hint = "decompress it" if head.startswith(COMPRESSED) else f"convert it to one of: {SUPPORTED}"
     raise AnalysisError(f"{path}: unknown format (first bytes {head[:20]!r}). Hint: {hint}.")
 
