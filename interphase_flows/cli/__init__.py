@@ -6,12 +6,14 @@ May import every room; no room imports it.
 import sys
 
 from interphase_flows.cli import analyse, campaigns, cluster, control, results, setup, status
-from interphase_flows.cli.application import app
+from interphase_flows.cli.application import PANELS, app
 from interphase_flows.exceptions import InterphaseError
 
 __all__ = ["analyse", "app", "campaigns", "cluster", "control", "main", "results", "setup", "status"]
 
 EXIT_CODE_CTRL_C = 130
+
+app.registered_commands.sort(key=lambda command: PANELS.index(command.rich_help_panel))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from interphase_flows.cli.application import Root, app, settings_of
+from interphase_flows.cli.application import RESULTS_PANEL, Root, app, settings_of
 
 FILE_PANEL = "Trajectory file"
 TRANSPORT_PANEL = "Transport"
@@ -20,7 +20,7 @@ def _transport_option(help_text: str) -> typer.models.OptionInfo:
     return typer.Option(help=help_text, rich_help_panel=TRANSPORT_PANEL)
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS_PANEL)
 def analyse(
     trajectory: Annotated[
         str,
@@ -59,7 +59,8 @@ def analyse(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Parts, from boundaries,kinetics,fluxes,transport,trapping,verdict,profiles,phases; default: all."
+            help="Parts, separated by commas: boundaries, kinetics, fluxes, transport, trapping, verdict, profiles, "
+            "phases; default: all."
         ),
     ] = None,
     window_ps: Annotated[

@@ -19,6 +19,14 @@ app = typer.Typer(
     "To start:  interphase init   (writes a campaign file),   then   interphase run campaign.yaml",
 )
 
+PANELS = SETUP_PANEL, CAMPAIGN_PANEL, CLUSTER_PANEL, RESULTS_PANEL = (
+    "Setup",
+    "Campaigns on this machine",
+    "Campaigns on a cluster",
+    "Results",
+)
+"""Sections of `interphase --help`, in this order."""
+
 Root = Annotated[
     Path | None,
     typer.Option(

@@ -7,14 +7,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interphase_flows.cli.application import AcceptChanges, Name, Root, app, named, settings_of
+from interphase_flows.cli.application import (
+    CAMPAIGN_PANEL,
+    AcceptChanges,
+    Name,
+    Root,
+    app,
+    named,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.settings import Settings
 
 
-@app.command()
+@app.command(rich_help_panel=CAMPAIGN_PANEL)
 def run(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
     root: Root = None,
@@ -42,7 +50,7 @@ def run(
     _run(campaign, settings_of(root), accept_changes)
 
 
-@app.command()
+@app.command(rich_help_panel=CAMPAIGN_PANEL)
 def resume(
     name: Name = None,
     root: Root = None,
@@ -90,7 +98,7 @@ def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | N
     return True
 
 
-@app.command()
+@app.command(rich_help_panel=CAMPAIGN_PANEL)
 def converge(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML) with the reference method to test.")],
     cutoffs: Annotated[

@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interphase_flows.cli.application import AcceptChanges, Every, Root, app, settings_of
+from interphase_flows.cli.application import CLUSTER_PANEL, AcceptChanges, Every, Root, app, settings_of
 from interphase_flows.exceptions import InterphaseError
 
 if TYPE_CHECKING:
     from interphase_flows.settings import Settings
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def submit(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML).")],
     root: Root = None,
@@ -56,7 +56,7 @@ def submit(
     print(f"next: interphase launch --every 60 (starts workers); interphase status {submitted.campaign}")
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def launch(
     root: Root = None,
     every: Every = None,
@@ -91,7 +91,7 @@ def launch(
     repeat(run_once, every)
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def recover(
     root: Root = None,
     every: Every = None,
@@ -150,7 +150,7 @@ def _recover_once(settings: "Settings", dry_run: bool) -> int:
     return len(found)
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def work(
     worker: Annotated[str, typer.Argument(help="Name of the worker in cluster.workers of the settings.")],
     check: Annotated[

@@ -2,10 +2,10 @@
 
 import typer
 
-from interphase_flows.cli.application import Name, Root, app, named
+from interphase_flows.cli.application import CLUSTER_PANEL, Name, Root, app, named
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def pause(name: Name = None, root: Root = None) -> None:
     """Pause a campaign on a cluster: no further job of it starts.
 
@@ -26,7 +26,7 @@ def pause(name: Name = None, root: Root = None) -> None:
     print(f"continue with: interphase resume {name}")
 
 
-@app.command()
+@app.command(rich_help_panel=CLUSTER_PANEL)
 def cancel(name: Name = None, root: Root = None) -> None:
     """Cancel the remaining jobs of a campaign on a cluster; finished work is kept and reused by a new submission.
 

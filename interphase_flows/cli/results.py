@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from interphase_flows.cli.application import Name, Root, app, named
+from interphase_flows.cli.application import RESULTS_PANEL, SETUP_PANEL, Name, Root, app, named
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS_PANEL)
 def query(
     kind: Annotated[
         str,
@@ -94,7 +94,7 @@ def query(
         print(text.removesuffix("\n"))  # CSV ends with a newline
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS_PANEL)
 def report(name: Name = None, root: Root = None) -> None:
     """Write the report of a campaign from its stored results; the campaign may be unfinished."""
     from interphase_flows.report.collect.from_ledger import write_campaign_report
@@ -105,7 +105,7 @@ def report(name: Name = None, root: Root = None) -> None:
         print(write_campaign_report(workspace))
 
 
-@app.command()
+@app.command(rich_help_panel=RESULTS_PANEL)
 def export(
     what: Annotated[
         str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")
@@ -124,7 +124,7 @@ def export(
         print(path)
 
 
-@app.command()
+@app.command(rich_help_panel=SETUP_PANEL)
 def fetch(
     material_id: Annotated[str, typer.Argument(help="Identifier in the Materials Project, such as mp-1153.")],
     to: Annotated[

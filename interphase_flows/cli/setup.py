@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from interphase_flows.cli.application import Root, app, settings_of
+from interphase_flows.cli.application import SETUP_PANEL, Root, app, settings_of
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
@@ -21,7 +21,7 @@ def _site_option(help_text: str) -> typer.models.OptionInfo:
     return typer.Option(help=help_text, rich_help_panel=SITE_PANEL)
 
 
-@app.command()
+@app.command(rich_help_panel=SETUP_PANEL)
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("."),
     force: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
@@ -107,7 +107,7 @@ def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
         print(f"  {step}")
 
 
-@app.command()
+@app.command(rich_help_panel=SETUP_PANEL)
 def check(
     file: Annotated[Path | None, typer.Argument(help="Campaign file: also check what it needs.")] = None,
     root: Root = None,

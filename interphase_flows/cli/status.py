@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from interphase_flows.cli.application import Name, Root, app, named
+from interphase_flows.cli.application import RESULTS_PANEL, Name, Root, app, named
 from interphase_flows.exceptions import InputError, InterphaseError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _is_number(arguments: list[str]) -> bool:
         return False
 
 
-@app.command(cls=_WatchCommand)
+@app.command(cls=_WatchCommand, rich_help_panel=RESULTS_PANEL)
 def status(
     name: Name = None,
     root: Root = None,

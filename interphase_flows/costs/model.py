@@ -220,7 +220,7 @@ class LabelCostModel:
 def format_duration(seconds: float) -> str:
     """Return a duration as text with a suitable unit."""
     if seconds < 1.0:
-        return "a second"
+        return "< 1 s"
     for limit, unit_s, unit in ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h")):
         if seconds < limit:
             return f"{seconds / unit_s:.0f} {unit}"

@@ -112,4 +112,4 @@ def test_cheap_labels_share_a_job_and_expensive_ones_have_their_own():
 
 def test_durations_are_formatted_with_a_suitable_unit():
     durations = [format_duration(s) for s in (0.2, 1.4, 119.0, 600.0, 7200.0, 1e6)]
-    assert durations == ["a second", "1 s", "119 s", "10 min", "2 h", "12 days"]
+    assert durations == ["< 1 s", "1 s", "119 s", "10 min", "2 h", "12 days"]
