@@ -149,7 +149,7 @@ def test_second_process_on_a_campaign_is_rejected_with_the_lock_holder(interphas
     try:
         assert holder.stdout.readline() == "held\n"
         before = written()
-        assert_rejected(interphase("run", "c.yaml"), f"process {holder.pid}", "Wait for it")
+        assert_rejected(interphase("run", "c.yaml"), f"process {holder.pid}", "Hint: wait for it")
         assert written() == before
     finally:
         holder.communicate("")
