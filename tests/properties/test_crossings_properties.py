@@ -1,4 +1,4 @@
-"""Atoms are conserved between planes, whatever atoms, planes and cell do."""
+"""Conservation of atoms between moving planes."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ many = settings(max_examples=60, deadline=None, derandomize=True)
 
 @many
 @given(seed=st.integers(0, 2**32 - 1), n_planes=st.integers(2, 5), breathing=st.booleans())
-def test_the_change_between_planes_is_what_passed_them_exactly(seed, n_planes, breathing):
+def test_change_between_planes_equals_net_crossings(seed, n_planes, breathing):
     rng = np.random.default_rng(seed)
     n_frames, n_atoms = int(rng.integers(2, 12)), int(rng.integers(3, 60))
     cell = np.diag(rng.uniform(4, 20, 3)) + rng.uniform(-1.5, 1.5, (3, 3))
@@ -34,7 +34,7 @@ def test_the_change_between_planes_is_what_passed_them_exactly(seed, n_planes, b
 
 @many
 @given(seed=st.integers(0, 2**32 - 1))
-def test_looking_at_fewer_frames_changes_no_net_crossing(seed):
+def test_net_crossings_do_not_depend_on_the_frame_interval(seed):
     rng = np.random.default_rng(seed)
     cell = np.diag([5.0, 6.0, 15.0])
     positions = rng.random((40, 3)) @ cell + np.cumsum(rng.normal(0, 1.0, (13, 40, 3)), axis=0)

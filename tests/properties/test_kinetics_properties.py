@@ -1,4 +1,4 @@
-"""What is found of growth does not depend on units."""
+"""Independence of growth kinetics from units."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ few = settings(max_examples=12, deadline=None, derandomize=True)
     thicker=st.floats(1e-1, 1e2),
     exponent=st.sampled_from([0.5, 1.0, 1.5]),
 )
-def test_other_units_of_time_and_thickness_give_the_same_law_and_scaled_numbers(
+def test_units_of_time_and_thickness_scale_results_and_keep_the_law(
     seed, longer, thicker, exponent
 ):
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Schedules of temperatures: whatever stops a run on its way, its segments add up to its schedule."""
+"""Temperature schedules: interrupted runs follow the complete schedule."""
 
 from itertools import islice
 
@@ -16,14 +16,14 @@ lengths = st.integers(1, 80)
 
 
 def stage_at(schedule: list[Stage], step: int) -> Stage:
-    """By counting every step."""
+    """Return the stage of a step, by counting."""
     return [stage for stage in schedule for _ in range(stage.n_steps)][step]
 
 
 @quick
 @given(stages, lengths, st.lists(st.integers(0, 80), max_size=40))
 def test_segments_add_up_to_the_schedule_wherever_they_stop(schedule, max_steps, stops):
-    """Each may stop early, or at once; each has the temperature of every step that it does, and none too many."""
+    """A segment may stop at any step; all its steps have the temperature of the schedule."""
     total = total_steps(schedule)
     at_K: list[float] = []
     early = iter(stops)
@@ -37,8 +37,8 @@ def test_segments_add_up_to_the_schedule_wherever_they_stop(schedule, max_steps,
 
 @quick
 @given(stages, lengths, st.data())
-def test_stopping_early_changes_no_temperature(schedule, max_steps, data):
-    """What comes next depends on the step alone, and is the rest of its stage at most."""
+def test_next_leg_depends_on_the_step_only(schedule, max_steps, data):
+    """It is at most the rest of its stage."""
     step = data.draw(st.integers(0, total_steps(schedule) - 1))
     leg = next_leg(schedule, step, max_steps)
     assert leg.temperature_K == stage_at(schedule, step).temperature_K
@@ -51,8 +51,7 @@ def test_stopping_early_changes_no_temperature(schedule, max_steps, data):
 
 @quick
 @given(stages, lengths, st.integers(1, 4))
-def test_undisturbed_runs_repeat_the_schedule(schedule, max_steps, n_runs):
-    """Run after run, the same legs."""
+def test_uninterrupted_runs_repeat_the_same_legs(schedule, max_steps, n_runs):
     n_legs = sum(-(-stage.n_steps // max_steps) for stage in schedule)
     legs = list(islice(undisturbed_legs(schedule, max_steps), n_runs * n_legs))
     assert sum(leg.n_steps for leg in legs) == n_runs * total_steps(schedule)

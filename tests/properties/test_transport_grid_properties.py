@@ -1,4 +1,4 @@
-"""Whatever was measured, L_ij is symmetric and positive semidefinite, and inside its interval."""
+"""Onsager matrices of the grid are symmetric, positive semidefinite and inside their intervals."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -15,7 +15,7 @@ SPECIES = ("Li", "P", "Cl")
 
 
 def measured(random: np.random.Generator, temperature_K: float) -> MeasuredAt:
-    """Three species, correlated anyhow."""
+    """Three species with random correlations."""
     root = random.standard_normal((3, 3))
     matrix = root @ root.T + 0.3 * np.eye(3)
     height = np.exp(-random.uniform(0.1, 1.0, 3) * 1e4 / temperature_K / 8.0)
@@ -31,9 +31,9 @@ def check(estimate) -> None:
     assert (np.diag(estimate.lower) >= 0).all()
 
 
-@given(seed=st.integers(0, 2**32 - 1), asked_K=st.floats(200.0, 3000.0), x=st.floats(0.1, 0.7))
+@given(seed=st.integers(0, 2**32 - 1), target_K=st.floats(200.0, 3000.0), x=st.floats(0.1, 0.7))
 @settings(max_examples=25, deadline=None)
-def test_matrices_stay_valid_between_and_beyond(seed, asked_K, x):
+def test_interpolated_and_extrapolated_matrices_are_valid(seed, target_K, x):
     """In temperature and in composition."""
     random = np.random.default_rng(seed)
     fits = {
@@ -41,13 +41,13 @@ def test_matrices_stay_valid_between_and_beyond(seed, asked_K, x):
         for each in (0.1, 0.3, 0.7)
     }
     for fit in fits.values():
-        check(fit.at(asked_K))
-    check(composition_grid(fits).at(x, asked_K, x_error=0.05))
+        check(fit.at(target_K))
+    check(composition_grid(fits).at(x, target_K, x_error=0.05))
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(2, 5))
-def test_the_nearest_correlation_is_one_and_a_valid_one_is_itself(seed, size):
-    """Unit diagonal, no negative eigenvalue; doing it twice changes nothing."""
+def test_nearest_correlation_is_valid_and_idempotent(seed, size):
+    """Unit diagonal, no negative eigenvalue."""
     random = np.random.default_rng(seed)
     raw = random.uniform(-1.5, 1.5, (size, size))
     raw = np.tril(raw, -1) + np.tril(raw, -1).T + np.eye(size)
@@ -59,8 +59,7 @@ def test_the_nearest_correlation_is_one_and_a_valid_one_is_itself(seed, size):
 
 @given(scale=st.floats(1e-3, 1e3), seed=st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
-def test_units_do_not_matter(scale, seed):
-    """All L times a number: the same energies, correlations, and relative intervals."""
+def test_scaling_all_coefficients_keeps_energies_and_relative_intervals(scale, seed):
     random = np.random.default_rng(seed)
     points = [MeasuredAt(t, drawn(random, true_matrix(t), 50)) for t in (600.0, 800.0, 1000.0)]
     scaled = [MeasuredAt(p.temperature_K, p.value.scaled(scale)) for p in points]
@@ -71,16 +70,15 @@ def test_units_do_not_matter(scale, seed):
 
 
 @given(x=st.floats(0.0, 1.0), amount=st.floats(1e-3, 1e3))
-def test_a_point_of_the_line_is_found_again(x, amount):
-    """Whatever there is of it."""
+def test_nearest_composition_of_a_point_on_the_line_is_that_point(x, amount):
     line = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})
     found, _, off = line.nearest(amount * line.shares(x), np.zeros(3))
     assert abs(found - x) < 1e-9
     assert off < 1e-9
 
 
-def test_far_beyond_numbers_stay_numbers():
-    """An error of hundreds in ln L: intervals reach far, but hold no nan."""
+def test_large_errors_give_finite_intervals():
+    """An error of hundreds in ln L."""
     parts = OnsagerParts(np.array([900.0, -900.0]), np.array([300.0, 300.0]), np.eye(2), np.zeros((2, 2)))
     found = parts.estimate(0.95)
     assert np.isfinite(found.lower).all()

@@ -1,4 +1,4 @@
-"""What Onsager coefficients must not depend on."""
+"""Invariances of Onsager coefficients."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -22,14 +22,14 @@ def drawn(seed: int) -> ArrayFrames:
     return shaken.frames(np.random.default_rng(seed), N_FRAMES)
 
 
-def measured(frames: ArrayFrames, directions: str = "all", **asked: object) -> OnsagerResult:
+def measured(frames: ArrayFrames, directions: str = "all", **options: object) -> OnsagerResult:
     return onsager_matrix(
-        frames, temperature_K=500.0, directions=directions, step_ps=float(frames.time_fs[1]) / 1000, **asked
+        frames, temperature_K=500.0, directions=directions, step_ps=float(frames.time_fs[1]) / 1000, **options
     )
 
 
 def assert_same(ours: OnsagerResult, expected: OnsagerResult, factor: float = 1.0) -> None:
-    """All numbers of L, their intervals and self parts, scaled."""
+    """Compare all values of L, their intervals and self parts, with a scale factor."""
     scale = SAME * factor * expected.onsager.value.max()
     for name in ("onsager", "self_part", "beyond_frame"):
         for field in ("value", "standard_error", "lower", "upper"):
@@ -43,7 +43,7 @@ def assert_same(ours: OnsagerResult, expected: OnsagerResult, factor: float = 1.
 
 @few
 @given(seed=seeds, directions=directions)
-def test_the_order_of_atoms_does_not_matter(seed, directions):
+def test_invariant_under_permutation_of_atoms(seed, directions):
     frames = drawn(seed)
     order = np.random.default_rng(seed).permutation(frames.n_atoms)
     shuffled = ArrayFrames(frames.numbers[order], frames.time_fs, frames.all_positions[:, order], TRICLINIC)
@@ -52,7 +52,7 @@ def test_the_order_of_atoms_does_not_matter(seed, directions):
 
 @few
 @given(seed=seeds, order=st.permutations(["Li", "P", "S"]))
-def test_the_order_of_species_does_not_matter(seed, order):
+def test_permuting_species_permutes_the_matrix(seed, order):
     frames = drawn(seed)
     first, second = measured(frames), measured(frames, species=order)
     rows = [first.species.index(symbol) for symbol in order]
@@ -64,8 +64,8 @@ def test_the_order_of_species_does_not_matter(seed, order):
 
 @few
 @given(seed=seeds, directions=directions)
-def test_a_rotation_of_everything_does_not_matter(seed, directions):
-    """Axes in the plane and along the normal turn with the cell."""
+def test_invariant_under_rotation(seed, directions):
+    """In-plane and normal axes rotate with the cell."""
     frames = drawn(seed)
     turn = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
     turned = ArrayFrames(frames.numbers, frames.time_fs, frames.all_positions @ turn.T, TRICLINIC @ turn.T)
@@ -78,12 +78,12 @@ def test_a_rotation_of_everything_does_not_matter(seed, directions):
     velocity=st.tuples(*[st.floats(-3, 3)] * 3),
     frame=st.sampled_from([("barycentric", ()), ("lattice", ("P", "S")), ("hittorf", ("S",))]),
 )
-def test_a_drift_of_everything_does_not_matter(seed, velocity, frame):
+def test_invariant_under_uniform_drift(seed, velocity, frame):
     frames = drawn(seed)
     drifting = frames.all_positions + np.arange(N_FRAMES)[:, None, None] * np.array(velocity)
     moving = ArrayFrames(frames.numbers, frames.time_fs, drifting, TRICLINIC)
-    asked = {"frame": frame[0], "at_rest": frame[1]}
-    first, second = measured(frames, **asked), measured(moving, **asked)
+    options = {"frame": frame[0], "at_rest": frame[1]}
+    first, second = measured(frames, **options), measured(moving, **options)
     assert_same(second, first)
     gained = second.frame_drift_angstrom_per_ps - first.frame_drift_angstrom_per_ps
     np.testing.assert_allclose(gained, first.axes @ np.array(velocity), atol=1e-9)
@@ -91,8 +91,7 @@ def test_a_drift_of_everything_does_not_matter(seed, velocity, frame):
 
 @few
 @given(seed=seeds, length=st.floats(0.5, 2.0), time=st.floats(0.1, 10.0))
-def test_units_scale_as_they_must(seed, length, time):
-    """L goes as length² / (time x volume)."""
+def test_scales_as_length_squared_per_time_and_volume(seed, length, time):
     frames = drawn(seed)
     scaled = ArrayFrames(
         frames.numbers, time * frames.time_fs, length * frames.all_positions, length * TRICLINIC
@@ -102,7 +101,7 @@ def test_units_scale_as_they_must(seed, length, time):
 
 @few
 @given(seed=seeds, temperature_K=st.floats(50, 5000))
-def test_the_temperature_divides(seed, temperature_K):
+def test_inversely_proportional_to_temperature(seed, temperature_K):
     frames = drawn(seed)
     other = onsager_matrix(frames, temperature_K=temperature_K, step_ps=1.0)
     assert_same(other, measured(frames), factor=500.0 / temperature_K)
@@ -110,8 +109,7 @@ def test_the_temperature_divides(seed, temperature_K):
 
 @few
 @given(seed=seeds, n=st.integers(2, 3))
-def test_the_matrix_is_symmetric_positive_and_conserves_momentum(seed, n):
-    """Whatever was drawn."""
+def test_matrix_is_symmetric_positive_and_conserves_momentum(seed, n):
     kinds = Brownian(counts=(9, 4, 6)[:n], diffusion=(0.3, 0.05, 0.1)[:n], together=np.eye(n))
     found = measured(kinds.frames(np.random.default_rng(seed), N_FRAMES)).onsager.value
     masses = np.array([6.94, 30.973761998, 32.06])[:n]

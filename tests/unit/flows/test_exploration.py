@@ -1,4 +1,4 @@
-"""Walkers from iteration to iteration: which segments they get, and when a packing gives way to the next."""
+"""Exploration: segments of walkers, and the succession of packings."""
 
 import json
 
@@ -30,7 +30,7 @@ STARTS = StructureSetDoc(
     entries=[StructureEntry(key="start", origin="interface/start-0", formula="Li2S", n_atoms=3)],
 )
 FRESH = Walker(run_id="interface-0", role="explore", seed=7, index=0)
-GOING_ON = Walker(
+CONTINUING = Walker(
     run_id="audit-1",
     role="audit",
     seed=8,
@@ -61,16 +61,16 @@ def explore(spec: Campaign, *walkers: Walker) -> Flow:
     return ExplorationMaker(spec).make(walkers, STARTS, documents.committee(), 3)
 
 
-def left(walker: Walker, last_step: int, **changes) -> list:
-    """What an iteration's segment of one walker left."""
+def segment_of(walker: Walker, last_step: int, **changes) -> list:
+    """Return the segment of one walker of an iteration."""
     return [documents.segment(walker.run_id, last_step=last_step, **changes)]
 
 
-def test_keys_of_segments_never_change(workspace, monkeypatch):
-    """As they were before there were schedules: campaigns finished then are finished now."""
+def test_segment_keys_are_pinned(workspace, monkeypatch):
+    """A change of these hashes makes finished campaigns repeat their dynamics."""
     monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
     flow = ActiveLearningMaker(Campaign(name="unit")).next_iteration(
-        documents.dataset(), documents.committee(), [FRESH, GOING_ON], STARTS, [], []
+        documents.dataset(), documents.committee(), [FRESH, CONTINUING], STARTS, [], []
     )
     explorations = [job for job, _ in flow.iterflow() if job.name.startswith("explore")]
     keys = {job.name: SegmentMaker.make.original(job.maker, *job.function_args) for job in explorations}
@@ -84,8 +84,8 @@ def test_keys_of_segments_never_change(workspace, monkeypatch):
     assert key == "64ead75f54ed0194410a655ffb107c85"
 
 
-def test_whatever_of_a_schedule_matters_is_in_the_key(workspace, monkeypatch):
-    """Temperature and friction of the stage, length of the segment, packing, and what counts as running away."""
+def test_segment_key_depends_on_the_current_leg_of_the_schedule(workspace, monkeypatch):
+    """Temperature, friction, length of the segment, packing, and runaway limit."""
     monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
 
     def key(spec: Campaign, **changes) -> str:
@@ -93,7 +93,7 @@ def test_whatever_of_a_schedule_matters_is_in_the_key(workspace, monkeypatch):
         job = next(job for job in explore(spec, walker).jobs if job.name.startswith("explore"))
         return SegmentMaker.make.original(job.maker, walker, STARTS, documents.committee())
 
-    going_on = {"continue_from": documents.NO_FILE, "continue_state": "state"}
+    checkpoint = {"continue_from": documents.NO_FILE, "continue_state": "state"}
     keys = [
         key(campaign()),
         key(campaign(melt_temperature_K=1200)),
@@ -101,20 +101,19 @@ def test_whatever_of_a_schedule_matters_is_in_the_key(workspace, monkeypatch):
         key(campaign(melt_steps=15)),
         key(campaign(), seed=1),
         key(campaign(), run_id="melt-quench-0-1"),
-        key(campaign(), last_step=20, **going_on),
-        key(campaign(), last_step=30, **going_on),
-        key(campaign(melt_temperature_K=1200), last_step=30, **going_on),
+        key(campaign(), last_step=20, **checkpoint),
+        key(campaign(), last_step=30, **checkpoint),
+        key(campaign(melt_temperature_K=1200), last_step=30, **checkpoint),
     ]
     assert len(set(keys)) == len(keys)
-    assert key(campaign(quench_steps=99)) == keys[0]  # what comes later does not matter yet
+    assert key(campaign(quench_steps=99)) == keys[0]  # later stages do not matter yet
 
 
 @pytest.mark.parametrize(
     ("last_step", "temperature_K", "n_steps", "limit_K"),
     [(0, 1500.0, 20, 4500.0), (13, 1500.0, 17, 4500.0), (20, 1500.0, 10, 4500.0), (30, 300.0, 10, 4500.0)],
 )
-def test_a_segment_is_of_one_stage(last_step, temperature_K, n_steps, limit_K):
-    """Wherever the one before was stopped."""
+def test_segment_belongs_to_one_stage_of_the_schedule(last_step, temperature_K, n_steps, limit_K):
     spec = campaign()
     walker = melt_quench_walker(spec, 0).model_copy(update={"last_step": last_step})
     packing, segment = explore(spec, walker).jobs
@@ -126,16 +125,15 @@ def test_a_segment_is_of_one_stage(last_step, temperature_K, n_steps, limit_K):
     assert maker.runaway_temperature_factor * maker.dynamics.temperature_K == pytest.approx(limit_K)
 
 
-def test_a_campaign_without_them_has_none_of_their_jobs():
-    """Nor walkers."""
+def test_campaign_without_melt_quench_has_no_such_walkers_or_jobs():
     spec = Campaign(name="unit")
     assert not any(isinstance(walker, MeltQuenchWalker) for walker in InitialDataMaker(spec).walkers())
-    names = [job.name for job in explore(spec, FRESH, GOING_ON).jobs]
+    names = [job.name for job in explore(spec, FRESH, CONTINUING).jobs]
     assert names == ["explore interface-0 (3)", "explore audit-1 (3)"]
 
 
-def test_segments_come_in_the_order_of_the_walkers():
-    """Whatever kind they are of: what is missing must be told apart."""
+def test_segments_are_in_the_order_of_the_walkers():
+    """A missing segment is identified by its position."""
     spec = campaign()
     flow = explore(spec, melt_quench_walker(spec, 0), FRESH)
     names = {job.uuid: job.name for job in flow.jobs}
@@ -146,32 +144,31 @@ def test_segments_come_in_the_order_of_the_walkers():
 
 
 @pytest.mark.parametrize("last_step", [0, 10, 30, 39])
-def test_a_run_that_was_stopped_keeps_its_packing(last_step):
-    """Uncertain, or broken after a checkpoint: it goes on with the next committee."""
+def test_stopped_run_keeps_its_packing(last_step):
+    """Uncertain, or broken after a checkpoint: it continues with the next committee."""
     spec = campaign()
     walker = melt_quench_walker(spec, 0)
     for reason in ("uncertain", "close_contact", "finished"):
-        (after,) = ExplorationMaker(spec).after([walker], left(walker, last_step, stop_reason=reason))
+        (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, last_step, stop_reason=reason))
         assert (after.run_id, after.last_step, after.continue_state) == ("melt-quench-0-0", last_step, "end")
 
 
-def test_a_run_that_broke_where_it_went_on_keeps_its_packing(workspace):
-    """Its checkpoint is whole; the packing is the one that it came from."""
+def test_run_that_breaks_at_its_checkpoint_keeps_its_packing(workspace):
     spec = campaign()
     walker = melt_quench_walker(spec, 0).model_copy(
         update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 10}
     )
-    (after,) = ExplorationMaker(spec).after([walker], left(walker, 10, stop_reason="close_contact"))
+    (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, 10, stop_reason="close_contact"))
     assert (after.run_id, after.last_step, after.n_restarts) == ("melt-quench-0-0", 10, 1)
     before, now = (explore(spec, each).jobs[0].function_args for each in (walker, after))
     assert before == now
 
 
-def test_a_schedule_that_is_done_gives_way_to_another_packing():
-    """Another run, seed and composition, from its beginning."""
+def test_finished_schedule_is_followed_by_another_packing():
+    """A new run with another seed and composition."""
     spec = campaign(electrode_fractions=[0.07, 0.53])
     walker = melt_quench_walker(spec, 0)
-    (after,) = ExplorationMaker(spec).after([walker], left(walker, 40))
+    (after,) = ExplorationMaker(spec).after([walker], segment_of(walker, 40))
     assert after == melt_quench_walker(spec, 0, 1)
     assert (after.run_id, after.x_electrode) == ("melt-quench-0-1", 0.53)
     assert after.seed != walker.seed
@@ -179,17 +176,17 @@ def test_a_schedule_that_is_done_gives_way_to_another_packing():
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
-def test_a_packing_that_cannot_be_begun_gives_way_to_another(is_lost):
-    """Its job failed, or it broke before the first checkpoint; a break is counted."""
+def test_packing_that_cannot_start_is_followed_by_another(is_lost):
+    """Its job failed, or it broke before the first checkpoint; a break counts as a restart."""
     spec = campaign()
     walker = melt_quench_walker(spec, 0)
-    broken = left(walker, 0, stop_reason="failed", continue_from=None, continue_state=None)
+    broken = segment_of(walker, 0, stop_reason="failed", continue_from=None, continue_state=None)
     (after,) = ExplorationMaker(spec).after([walker], [None] if is_lost else broken)
     assert (after.run_id, after.n_restarts) == ("melt-quench-0-1", 0 if is_lost else 1)
 
 
-def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspace, monkeypatch):
-    """The segment fails, too: whatever gathers segments must not wait for one that never comes."""
+def test_failed_packing_fails_its_segment_and_records_the_reason(workspace, monkeypatch):
+    """Jobs that collect segments must not wait for one that never starts."""
 
     def mixture_packing(*_):
         raise OverlappingAtomsError("planted")
@@ -212,22 +209,20 @@ def test_a_packing_that_finds_no_room_leaves_both_reasons_and_no_segment(workspa
     assert flow.jobs[1].config.on_missing_references == OnMissing.NONE
 
 
-def test_other_walkers_are_advanced_as_ever():
-    """They never begin another run."""
-    (after,) = ExplorationMaker(campaign()).after([FRESH], left(FRESH, 10_000))
+def test_other_walkers_keep_their_run():
+    (after,) = ExplorationMaker(campaign()).after([FRESH], segment_of(FRESH, 10_000))
     assert (after.run_id, after.last_step) == ("interface-0", 10_000)
     assert ExplorationMaker(campaign()).after([FRESH], [None]) == [FRESH]
 
 
-def test_compositions_come_in_turn():
-    """Walker by walker, then packing by packing."""
+def test_packings_cycle_through_compositions():
     spec = campaign(3, electrode_fractions=[0.07, 0.53])
     walkers = [melt_quench_walker(spec, number, packing) for packing in range(2) for number in range(3)]
     assert [walker.x_electrode for walker in walkers] == [0.07, 0.53] * 3
     assert len({walker.run_id for walker in walkers}) == 6
 
 
-def test_no_packing_has_the_seed_of_another_or_of_a_cell_that_may_be_held_out():
+def test_seeds_of_packings_and_amorphous_cells_are_distinct():
     """A thousand packings of ten walkers, a thousand cells of each of two compositions."""
     spec = Campaign.model_validate(
         {"name": "unit", "seed": 5, "structures": {"amorphous": {"n_per_fraction": 1000}}}
@@ -238,8 +233,7 @@ def test_no_packing_has_the_seed_of_another_or_of_a_cell_that_may_be_held_out():
     assert not cells & set(packings)
 
 
-def test_they_are_placed_without_a_start(workspace):
-    """Their starts are made when they come to them, also where other starts are missing."""
+def test_melt_quench_walkers_need_no_initial_structure(workspace):
     spec = campaign(2)
     walkers = InitialDataMaker(spec).walkers()
     assert [walker.run_id for walker in walkers][-2:] == ["melt-quench-0-0", "melt-quench-1-0"]
@@ -247,8 +241,7 @@ def test_they_are_placed_without_a_start(workspace):
     assert placed == walkers[-2:]
 
 
-def test_a_packing_is_made_once_and_has_room(workspace):
-    """The same seed is the same structure; another one is not."""
+def test_packing_is_reproducible_and_without_overlaps(workspace):
     maker = PackingMaker(n_atoms=45)
     make = PackingMaker.make.original
     packing = make(maker, "Li", "Li7P3S11", 0.53, 100_001)
@@ -260,8 +253,8 @@ def test_a_packing_is_made_once_and_has_room(workspace):
     assert minimum_distance_angstrom(atoms) > 1.9
 
 
-def test_a_walker_keeps_its_kind_in_a_database():
-    """An iteration is handed on as JSON; a walker that forgot its packing would never melt again."""
+def test_melt_quench_walker_survives_serialization():
+    """jobflow stores iterations as JSON."""
     spec = campaign()
     walker = melt_quench_walker(spec, 0).model_copy(
         update={"continue_from": documents.NO_FILE, "continue_state": "end", "last_step": 30}

@@ -1,4 +1,4 @@
-"""The jobs of a transport grid: which there are, at which temperatures, with whose random numbers."""
+"""Jobs of a transport grid: kinds, temperatures and seeds."""
 
 import pytest
 from jobflow import OnMissing
@@ -67,31 +67,30 @@ def test_every_cell_is_melted_quenched_and_run_at_every_temperature():
     melt, quench = jobs["melt grid-x0.530-1"].maker, jobs["quench grid-x0.530-1"].maker
     assert (melt.dynamics.temperature_K, melt.n_steps) == (1500.0, 300)
     assert (quench.dynamics.temperature_K, quench.n_steps) == (300.0, 200)
-    # what counts as running away is judged by the melt: a quench begins as hot
+    # a quench starts at the temperature of the melt, so both have the same runaway limit
     assert quench.runaway_temperature_factor * 300.0 == melt.runaway_temperature_factor * 1500.0
-    settle = jobs["equilibrate grid-x0.530-1-900K"].maker
-    assert settle.is_new_run
-    assert settle.dynamics.temperature_K == 900.0
+    equilibration = jobs["equilibrate grid-x0.530-1-900K"].maker
+    assert equilibration.is_new_run
+    assert equilibration.dynamics.temperature_K == 900.0
     assert not jobs["run grid-x0.530-1-900K segment 1"].maker.is_new_run
 
 
-def test_no_two_runs_share_random_numbers_and_more_compositions_change_none():
+def test_seeds_are_distinct_and_independent_of_other_compositions():
     """Seeds follow from composition, number and temperature, not from their order."""
-    walking = walkers(jobs_of())
-    seeds = {walker.run_id: walker.seed for walker in walking.values()}
+    walker_of = walkers(jobs_of())
+    seeds = {walker.run_id: walker.seed for walker in walker_of.values()}
     assert len(set(seeds.values())) == len(seeds) == 4 + 12
-    assert {walker.role for walker in walking.values()} == {"transport"}
+    assert {walker.role for walker in walker_of.values()} == {"transport"}
     more = SPEC.model_copy(
         update={"electrode_fractions": [0.3, 0.53], "temperatures_K": [900.0, 800.0, 700.0]}
     )
     again = walkers(jobs_of(more))
     name = "run grid-x0.530-1-900K segment 0"
-    assert again[name] == walking[name]
-    assert walkers(jobs_of(seed=2))[name].seed == walking[name].seed + 1
+    assert again[name] == walker_of[name]
+    assert walkers(jobs_of(seed=2))[name].seed == walker_of[name].seed + 1
 
 
-def test_measured_are_the_segments_after_the_equilibration():
-    """In order; the transport of a cell waits for them."""
+def test_transport_job_takes_the_segments_after_equilibration_in_order():
     jobs = jobs_of()
     measure = jobs["transport grid-x0.070-0-700K"]
     assert isinstance(measure.maker, CellTransportMaker)
@@ -108,29 +107,26 @@ def test_measured_are_the_segments_after_the_equilibration():
     ]
 
 
-def test_nothing_waits_for_ever():
-    """Whatever fails leaves its reason, and the grid is fitted without it."""
+def test_all_jobs_run_with_missing_inputs():
+    """A failed job records its reason, and the grid is fitted without it."""
     assert {job.config.on_missing_references for job in jobs_of().values()} == {OnMissing.NONE}
 
 
-def test_its_dynamics_go_to_workers_for_dynamics_and_stand_back():
-    """Beside the loop of another campaign."""
+def test_grid_dynamics_have_kind_md_and_production_priority():
     jobs = jobs_of()
     run = jobs["run grid-x0.070-0-700K segment 0"]
     assert (kind_of(run), priority_of(run)) == ("md", PRIORITY_OF_PRODUCTION)
     assert kind_of(jobs["transport grid-x0.070-0-700K"]) == "analysis"
 
 
-def test_a_campaign_has_a_grid_if_it_asks_for_one():
-    """And its result then names it; without the key nothing of it is there."""
-    asked = Campaign.model_validate({"name": "unit", "transport_grid": SPEC.model_dump()})
-    names = [job.name for job, _ in CampaignMaker(asked).make().iterflow()]
+def test_campaign_has_a_grid_only_on_request():
+    campaign = Campaign.model_validate({"name": "unit", "transport_grid": SPEC.model_dump()})
+    names = [job.name for job, _ in CampaignMaker(campaign).make().iterflow()]
     assert names.count("transport_grid") == 1
     assert not any("grid" in job.name for job, _ in CampaignMaker(Campaign(name="unit")).make().iterflow())
 
 
-def test_a_run_of_its_own_has_a_key_of_its_own(workspace, monkeypatch):
-    """From one checkpoint, new momenta are another run; a segment that goes on is what it ever was."""
+def test_new_run_from_a_checkpoint_has_another_key_than_its_continuation(workspace, monkeypatch):
     monkeypatch.setattr(segments, "cached_exclusive", lambda kind, key, *_: key)
     jobs, committee = jobs_of(), documents.committee()
     walker = walkers(jobs)["equilibrate grid-x0.530-1-900K"]
@@ -150,10 +146,10 @@ def test_a_run_of_its_own_has_a_key_of_its_own(workspace, monkeypatch):
     assert len(set(keys)) == len(keys)
 
 
-def test_what_broke_before_is_not_run_and_is_told(workspace):
-    """A melt that broke at once leaves a document for everything that was to come of it, and no failure."""
+def test_segments_after_a_broken_melt_are_recorded_and_not_run(workspace):
+    """A broken run is not a failure."""
     jobs, committee = jobs_of(), documents.committee()
-    walking = walkers(jobs)
+    walker_of = walkers(jobs)
     melt = documents.segment(
         "grid-x0.530-1",
         role="transport",
@@ -165,27 +161,27 @@ def test_what_broke_before_is_not_run_and_is_told(workspace):
     )
 
     def after(name, previous):
-        return SegmentMaker.make.original(jobs[name].maker, walking[name], None, committee, previous)
+        return SegmentMaker.make.original(jobs[name].maker, walker_of[name], None, committee, previous)
 
     quench = after("quench grid-x0.530-1", melt)
-    settle = after("equilibrate grid-x0.530-1-900K", quench)
-    run = after("run grid-x0.530-1-900K segment 0", settle)
-    assert {quench.stop_reason, settle.stop_reason, run.stop_reason} == {"close_contact"}
+    equilibration = after("equilibrate grid-x0.530-1-900K", quench)
+    run = after("run grid-x0.530-1-900K segment 0", equilibration)
+    assert {quench.stop_reason, equilibration.stop_reason, run.stop_reason} == {"close_contact"}
     assert (
-        settle.explanation == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
+        equilibration.explanation == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
     )
-    assert f"segment {settle.key} of this run" in run.explanation
+    assert f"segment {equilibration.key} of this run" in run.explanation
     assert (run.n_atoms, run.n_steps, run.trajectory) == (45, 0, None)
     assert workspace.ledger.count("failures") == 0
     measure = jobs["transport grid-x0.530-1-900K"]
     found = CellTransportMaker.make.original(
-        measure.maker, *measure.function_args[:4], [melt, quench, settle], [run], committee
+        measure.maker, *measure.function_args[:4], [melt, quench, equilibration], [run], committee
     )
     assert found.values["refusal"] == "the run broke at 300 K (close_contact): at step 3: P-S 0.9 Å"
 
 
-def test_what_should_have_made_a_cell_is_asked_for(workspace):
-    """Without a packing, or with a melt that is lost, nothing is begun from something else; nor without a committee."""
+def test_missing_inputs_of_a_cell_raise(workspace):
+    """Without committee, packing or melt."""
     jobs = jobs_of()
     name = "melt grid-x0.530-1"
     with pytest.raises(InputError, match=r"grid-x0.530-1 has no committee"):

@@ -1,4 +1,4 @@
-"""A workspace in a temporary folder, and a reference method that costs nothing."""
+"""Workspace in a temporary folder, and a cheap reference method."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def spheres(monkeypatch: pytest.MonkeyPatch) -> Spheres:
-    """The method that ``SpheresSpec`` stands for in this test."""
+    """Method behind ``SpheresSpec`` in this test."""
     method = Spheres()
     monkeypatch.setattr(SpheresSpec, "shared", method, raising=False)
     return method

@@ -1,4 +1,4 @@
-"""Sets of structures, and where walkers begin."""
+"""Structure sets, and initial structures of walkers."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,7 @@ def run(maker, *arguments):
     return type(maker).make.original(maker, *arguments)
 
 
-def test_every_phase_is_there_perfect_and_strained(workspace):
-    """One origin per phase, each structure another."""
+def test_crystals_are_perfect_and_strained_with_one_origin_per_phase(workspace):
     spec = CrystalSpec(n_per_phase=2, min_atoms=4)
     crystals = run(CrystalsMaker(spec=spec), ["Li", "Li2S"], 1)
     assert [entry.origin for entry in crystals.entries] == ["crystal/Li"] * 3 + ["crystal/Li2S"] * 3
@@ -31,8 +30,8 @@ def test_every_phase_is_there_perfect_and_strained(workspace):
     assert run(CrystalsMaker(spec=spec), ["Li", "Li2S"], 2).key != crystals.key
 
 
-def test_a_users_file_is_in_the_key_by_its_structure(workspace, tmp_path):
-    """Not by its path: a file that was changed is another crystal."""
+def test_structure_file_enters_the_key_by_its_structure(workspace, tmp_path):
+    """Not by its path: a changed file is another crystal."""
     path = tmp_path / "mine.extxyz"
     keys = []
     for scale in (1.0, 1.01, 1.0):
@@ -44,16 +43,15 @@ def test_a_users_file_is_in_the_key_by_its_structure(workspace, tmp_path):
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_joining_keeps_each_structure_once(workspace, crystals):
-    """Of equal structures the first, with its origin."""
+def test_join_keeps_the_first_of_equal_structures(workspace, crystals):
     one = store_set("a", "a", crystals[:3], ["x/1"] * 3)
     two = store_set("b", "b", crystals[2:5], ["x/2"] * 3)
     joined = run(JoinSetsMaker(), [one, two], ["one", "two"], one)
     assert [entry.origin for entry in joined.entries] == ["x/1"] * 3 + ["x/2"] * 2
 
 
-def test_starts_are_the_interfaces_and_the_last_frame_of_each_cell(workspace, crystals):
-    """An interface keeps its index; details and sides are kept, to the last bit."""
+def test_initial_structures_are_interfaces_and_last_frames_of_cells(workspace, crystals):
+    """Positions, sides and details are preserved exactly."""
     crystals[0].set_array("side", np.array([0, 1, 1]))
     interfaces = [
         store_set(f"i{n}", "i", [crystals[n]], [f"interface/{n}"], {f"interface/{n}": {"x": n}})
@@ -69,8 +67,8 @@ def test_starts_are_the_interfaces_and_the_last_frame_of_each_cell(workspace, cr
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_walker_goes_on_from_frames_that_are_held_out(seed):
-    """A run from the last frame of a cell that tests or validates would train on its siblings."""
+def test_no_walker_starts_from_held_out_cells(seed):
+    """Its frames would be correlated with those of the test split."""
     campaign = Campaign.model_validate(
         {
             "name": "unit",
@@ -91,8 +89,8 @@ def test_no_walker_goes_on_from_frames_that_are_held_out(seed):
     assert "test" in sides.values()
 
 
-def test_walkers_on_interfaces_have_a_start_of_their_own():
-    """None begins where a labelled trajectory or another walker did."""
+def test_walkers_on_interfaces_have_distinct_initial_structures():
+    """None is shared with a labelled trajectory or another walker."""
     campaign = Campaign(name="unit")
     walkers = [w for w in InitialDataMaker(campaign).walkers() if not w.run_id.startswith("amorphous")]
     n_snapshots = len(campaign.structures.interfaces.snapshots.temperatures_K)
@@ -102,7 +100,6 @@ def test_walkers_on_interfaces_have_a_start_of_their_own():
 
 
 def test_two_names_of_one_structure_are_two_phases(workspace, spheres, tmp_path):
-    """Each keeps its name on the hull."""
     path = tmp_path / "twin.extxyz"
     bulk("Li", "fcc", a=3.3).write(path)  # nearly at rest among spheres
     maker = RelaxMaker(reference=SpheresSpec(), structure_files={"one": str(path), "two": str(path)})
