@@ -12,81 +12,85 @@ DATA = HERE / "data" / "chaos.json"
 PAGE = HERE / "chaos.md"
 
 HEAD = """\
-# Faults, tried for real
+# Fault tolerance
 
-<!-- Written by docs/generate_chaos_page.py from docs/data/chaos.json. Do not edit: run it again. -->
+<!-- Written by docs/generate_chaos_page.py from docs/data/chaos.json. Do not edit. -->
 
-`make chaos` puts real campaigns on a real Slurm with two nodes, FireWorks and a database of their own, and harms them at
-random instants while they run: labels by CHGNet, trainings, dynamics, active learning, production. Each campaign is then
-compared with the same one on one machine. It needs Debian and root; it takes an hour or so.
+`make chaos` runs campaigns on a private Slurm with two nodes, FireWorks and a database, and injects faults at random
+times. The campaigns are complete: labels by CHGNet, trainings, dynamics, active learning, production. Each is then
+compared with the same campaign on one machine. The command needs Debian and root, and takes about an hour.
 
 ```console
 make chaos FAULTS=50
 ```
 
-A test does the same with one fault of every kind each time the tests are run.
+The test suite injects one fault of every kind on each run.
 """
 
 WHAT = {
-    "worker killed": "kill -9 of a worker's process, as for a lack of memory",
-    "worker stopped": "SIGSTOP until its job was given to another worker, then SIGCONT",
-    "node lost": "kill -9 of a node's slurmd; the job's processes go on",
+    "worker killed": "kill -9 of a worker's process, as by the kernel when memory runs out",
+    "worker stopped": "SIGSTOP until its job was reassigned to another worker, then SIGCONT",
+    "node lost": "kill -9 of a node's slurmd; the processes of its jobs continue",
     "allocation cancelled": "scancel",
     "allocation requeued": "scontrol requeue",
-    "walltime": "the walltime of a running allocation is cut short",
-    "out of memory": "an allocation takes more memory than it was given, and Slurm kills it",
-    "controller restarted": "kill -9 of slurmctld, back after seconds",
-    "database restarted": "kill -9 of the database, back after up to 20 s",
-    "database gone for a minute": "kill -9 of the database, back after 60 s",
-    "disk full": "not a byte can be written to launches, work and artifacts for seconds",
+    "walltime": "the walltime of a running allocation is shortened",
+    "out of memory": "an allocation exceeds its memory, and Slurm kills it",
+    "controller restarted": "kill -9 of slurmctld, restarted after seconds",
+    "database restarted": "kill -9 of the database, restarted after up to 20 s",
+    "database gone for a minute": "kill -9 of the database, restarted after 60 s",
+    "disk full": "nothing can be written to launches, work and artifacts for seconds",
 }
 
 REASONS = (
-    (r"gave no sign of life", "a silent worker was fenced off"),
-    (r"back into the queue", "allocation requeued"),
+    (r"no heartbeat|gave no sign", "unresponsive worker, fenced"),
+    (r"requeued its allocation|back into the queue", "allocation requeued"),
     (r"CANCELLED", "allocation cancelled"),
     (r"TIMEOUT", "walltime"),
     (r"OUT_OF_MEMORY", "out of memory"),
     (r"NODE_FAIL", "node failed"),
     (r": FAILED", "worker killed"),
-    (r"a worker was ended|all that this job waited|a recovery was ended", "FireWorks' books mended"),
+    (
+        r"a worker was (killed|ended)|all parents of this job|a recovery was killed",
+        "inconsistent FireWorks records, repaired",
+    ),
 )
 
 
-def why(words: str) -> str:
-    """Return the reason of a recovery in a few words."""
-    return next((told for pattern, told in REASONS if re.search(pattern, words)), "an error of the machine")
+def reason_of(recovery: str) -> str:
+    """Return the kind of reason from the message of a recovery."""
+    return next((reason for pattern, reason in REASONS if re.search(pattern, recovery)), "transient error")
 
 
 def page(kept: Mapping[str, Any]) -> str:
     """Return the page."""
     faults = "\n".join(f"| {name} | {what} | {kept['faults'].get(name, 0)} |" for name, what in WHAT.items())
-    recoveries = Counter(why(words) for campaign in kept["campaigns"] for words in campaign["recoveries"])
+    recoveries = Counter(
+        reason_of(message) for campaign in kept["campaigns"] for message in campaign["recoveries"]
+    )
     found = "\n".join(f"| {reason} | {n} |" for reason, n in recoveries.most_common())
     n_labels = sum(campaign["n_labels"] for campaign in kept["campaigns"])
     return f"""{HEAD}
-## What was kept of a run
+## Results of a recorded run
 
-{kept["n_faults"]} faults in {kept["n_campaigns"]} campaigns, {n_labels} labels in all:
+Campaigns: {kept["n_campaigns"]}, with {n_labels} labels in total; injected faults: {kept["n_faults"]}.
 
-| what | number |
+| quantity | number |
 | --- | --- |
-| campaigns that ended with the keys of one machine | {kept["n_unharmed"]} of {kept["n_campaigns"]} |
+| campaigns with the same keys as on one machine | {kept["n_unharmed"]} of {kept["n_campaigns"]} |
 | labels lost | {kept["n_labels_lost"]} |
-| labels recorded twice, or not of the campaign | {kept["n_labels_unexpected"]} |
+| labels recorded twice or not part of the campaign | {kept["n_labels_unexpected"]} |
 | jobs stuck | {kept["n_jobs_stuck"]} |
 | recoveries | {kept["n_recoveries"]} |
 
-The campaigns took {", ".join(f"{seconds:.0f}" for seconds in kept["seconds"])} s on two busy cores.
+The campaigns took {", ".join(f"{seconds:.0f}" for seconds in kept["seconds"])} s on two shared cores.
 
-| fault | what was done | times |
+| fault | action | count |
 | --- | --- | --- |
 {faults}
 
-A fault that hits between two jobs, or ends before anybody misses anything, needs no recovery. What was found, and run
-again or mended:
+A fault between two jobs, or one that ends before its effect is noticed, needs no recovery. Recoveries by reason:
 
-| found | times |
+| reason | count |
 | --- | --- |
 {found}
 """

@@ -1,6 +1,6 @@
 """Write the files of launchers/ and my_fworker.yaml.example: `python docs/generate_launchers.py`.
 
-They are what `interphase init --site` writes, for a site that does not exist.
+They are what `interphase init --site` writes for a fictitious site.
 """
 
 from pathlib import Path
@@ -18,13 +18,13 @@ EXAMPLES = {
     "qadapter_shared.yaml": "launchers/qadapter_shared.yaml",
     "my_fworker_gpu.yaml": "my_fworker.yaml.example",
 }
-"""What the command calls a file -> its place in the repository."""
+"""Name of a file that the command writes -> its path in the repository."""
 
 
 def examples() -> dict[Path, str]:
-    """Return the text of every file by its place."""
+    """Return the text of every file by its path."""
     files = site_files(EXAMPLE, SETTINGS_PATH)
-    return {REPOSITORY / place: files[name] for name, place in EXAMPLES.items()}
+    return {REPOSITORY / path: files[name] for name, path in EXAMPLES.items()}
 
 
 if __name__ == "__main__":

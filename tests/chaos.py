@@ -1,9 +1,10 @@
-"""A real campaign on a real Slurm and a real database, through faults of every kind, again and again.
+"""Fault injection into campaigns on a real Slurm and a real database.
 
     python tests/chaos.py --faults 50 --seed 1 --json chaos.json
 
-runs tiny campaigns one after the other until so many faults have happened, and compares each with the same campaign on
-one machine: the same keys of labels, data sets, models, segments, iterations and analyses; nothing twice; no job stuck.
+runs tiny campaigns until the given number of faults were injected, and compares each with the same campaign on one
+machine: the keys of labels, data sets, models, segments, iterations and analyses must agree, no key may occur twice, and
+no job may be stuck.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from chaos_faults import FAULTS, Victim
+from chaos_faults import FAULTS, Target
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger import Ledger
 from mongo_server import MongoServer
@@ -59,23 +60,23 @@ cluster:
 
 
 @dataclass
-class Ordeal:
-    """What one campaign went through, and how it ended.
+class Trial:
+    """Faults of one campaign, and its outcome.
 
     Parameters
     ----------
     faults
-        Kind and what was done, in order.
+        Kind and description of each fault, in order.
     recoveries
-        What `recover` found and did, in its words.
+        Output of `recover`.
     seconds
-        From submission to the end.
+        Time from submission to the end.
     n_labels
-        In its ledger.
+        Number of labels in the ledger.
     missing, unexpected
-        Keys by kind that the campaign on one machine has, or has not.
+        Differences of its keys from those of the campaign on one machine, by kind.
     jobs
-        By FireWorks' states at the end.
+        Number of jobs by state at the end.
     """
 
     faults: list[tuple[str, str]] = field(default_factory=list)
@@ -88,20 +89,20 @@ class Ordeal:
 
     @property
     def is_unharmed(self) -> bool:
-        """Whether nothing was lost, nothing is there twice and no job is stuck."""
+        """Whether no key is missing or unexpected, and no job is stuck."""
         stuck = sum(n for state, n in self.jobs.items() if state != "done")
         return not self.missing and not self.unexpected and not stuck and self.n_labels > 0
 
 
 class Cluster:
-    """Slurm, a database and a disk of their own; campaigns are put through faults on it, one after the other.
+    """A private Slurm, database and disk on which campaigns run with injected faults.
 
     Parameters
     ----------
     folder
-        For everything.
+        Parent of all files.
     chance
-        Random numbers.
+        Random number generator.
     """
 
     def __init__(self, folder: Path, chance: random.Random):
@@ -111,7 +112,7 @@ class Cluster:
 
     @contextmanager
     def running(self) -> Iterator["Cluster"]:
-        """Start everything, and end it."""
+        """Start all servers, and stop them at the end."""
         with (
             SlurmCluster(self.folder / "slurm") as self.slurm,
             MongoServer(self.folder / "mongo") as self.server,
@@ -120,10 +121,10 @@ class Cluster:
             self.file.write_text(TINY)
             yield self
 
-    def put_through(
-        self, kinds: Sequence[str], expected: dict[str, set[str]], pause_s: tuple[float, float], tell=print
-    ) -> Ordeal:
-        """Run a campaign, harm it by these faults in this order, and see what comes of it."""
+    def run_campaign(
+        self, kinds: Sequence[str], expected: dict[str, set[str]], pause_s: tuple[float, float], report=print
+    ) -> Trial:
+        """Run a campaign, inject these faults in this order, and compare its results."""
         self.n_campaigns += 1
         database = f"chaos{self.n_campaigns}"
         with _disk(self.folder / database) as root:
@@ -135,67 +136,67 @@ class Cluster:
                 hog=Path(__file__).with_name("memory_hog.py"),
             )
             site = Site.with_settings(root, self.slurm, settings)
-            victim = Victim(self.slurm, self.server, root, DISK_SIZE, self.chance)
-            ordeal = Ordeal()
+            target = Target(self.slurm, self.server, root, DISK_SIZE, self.chance)
+            trial = Trial()
             began = time.monotonic()
             site.command("submit", str(self.file))
-            words = self.folder / f"{database}-launch.txt"
-            with words.open("w") as output:
+            log = self.folder / f"{database}-launch.txt"
+            with log.open("w") as output:
                 daemon = subprocess.Popen(
                     command(["launch", "--every", "2"]), env=site.environment(), stdout=output, stderr=output
                 )
             try:
-                self._harm(victim, kinds, daemon, ordeal, pause_s, tell)
+                self._inject(target, kinds, daemon, trial, pause_s, report)
                 daemon.wait(CAMPAIGN_ENDS_WITHIN_S)
             finally:
                 daemon.kill()
                 daemon.wait()
-                ordeal.recoveries = [
-                    line for line in words.read_text().splitlines() if line.startswith("tiny: ")
+                trial.recoveries = [
+                    line for line in log.read_text().splitlines() if line.startswith("tiny: ")
                 ]
-            ordeal.seconds = time.monotonic() - began
-            self._compare(site, database, expected, ordeal)
-            if not ordeal.is_unharmed:
-                tell(words.read_text()[-6000:] + site.logs())
+            trial.seconds = time.monotonic() - began
+            self._compare(site, database, expected, trial)
+            if not trial.is_unharmed:
+                report(log.read_text()[-6000:] + site.logs())
             subprocess.run(["scancel", "--me"], env=self.slurm.environment, check=False, timeout=60)
-            return ordeal
+            return trial
 
-    def _harm(self, victim, kinds, daemon, ordeal, pause_s, tell) -> None:
+    def _inject(self, target, kinds, daemon, trial, pause_s, report) -> None:
         for kind in kinds:
             done = None
             while done is None:
-                victim.pause(*pause_s)
+                target.pause(*pause_s)
                 if daemon.poll() is not None:
                     return
-                done = FAULTS[kind](victim)
-            ordeal.faults.append((kind, done))
-            tell(f"{time.strftime('%H:%M:%S')}  {kind}: {done}", flush=True)
+                done = FAULTS[kind](target)
+            trial.faults.append((kind, done))
+            report(f"{time.strftime('%H:%M:%S')}  {kind}: {done}", flush=True)
 
-    def _compare(self, site: Site, database: str, expected: dict[str, set[str]], ordeal: Ordeal) -> None:
+    def _compare(self, site: Site, database: str, expected: dict[str, set[str]], trial: Trial) -> None:
         settings = MongodbSettings(type="mongodb", host="localhost", port=self.server.port, database=database)
         with closing(Ledger.in_mongodb(settings)) as ledger:
             found = keys_of(ledger)
-        ordeal.n_labels = len(found["labels"])
+        trial.n_labels = len(found["labels"])
         for kind, keys in expected.items():
             if lost := sorted(keys - found[kind]):
-                ordeal.missing[kind] = lost
+                trial.missing[kind] = lost
             if more := sorted(found[kind] - keys):
-                ordeal.unexpected[kind] = more
+                trial.unexpected[kind] = more
         states: Counter[str] = Counter()
         for row in site.status()["cluster"]["jobs"].values():
             states.update(row)
-        ordeal.jobs = {state: n for state, n in states.items() if n}
+        trial.jobs = {state: n for state, n in states.items() if n}
 
 
 @contextmanager
 def _disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own, which may be filled."""
+    """Mount a separate file system that can be filled."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE}", "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:
-        for _ in range(30):  # workers that are being ended still have files open
+        for _ in range(30):  # workers that are stopping still have files open
             if subprocess.run(["umount", str(folder)], check=False, capture_output=True).returncode == 0:
                 break
             time.sleep(1)
@@ -206,27 +207,27 @@ def _disk(folder: Path) -> Iterator[Path]:
 
 
 def drawn(n: int, chance: random.Random) -> list[str]:
-    """Draw faults: every kind comes before any comes again."""
+    """Draw faults in random order; every kind occurs before any is repeated."""
     kinds: list[str] = []
     while len(kinds) < n:
         kinds += chance.sample(sorted(FAULTS), len(FAULTS))
     return kinds[:n]
 
 
-def summary(ordeals: Sequence[Ordeal]) -> dict:
-    """Return the figures of all campaigns together."""
-    faults = [kind for ordeal in ordeals for kind, _ in ordeal.faults]
+def summary(trials: Sequence[Trial]) -> dict:
+    """Return totals over all campaigns."""
+    faults = [kind for trial in trials for kind, _ in trial.faults]
     return {
         "n_faults": len(faults),
         "faults": dict(sorted(Counter(faults).items())),
-        "n_campaigns": len(ordeals),
-        "n_unharmed": sum(ordeal.is_unharmed for ordeal in ordeals),
-        "n_recoveries": sum(len(ordeal.recoveries) for ordeal in ordeals),
-        "n_labels_lost": sum(len(ordeal.missing.get("labels", ())) for ordeal in ordeals),
-        "n_labels_unexpected": sum(len(ordeal.unexpected.get("labels", ())) for ordeal in ordeals),
-        "n_jobs_stuck": sum(n for ordeal in ordeals for state, n in ordeal.jobs.items() if state != "done"),
-        "seconds": [round(ordeal.seconds) for ordeal in ordeals],
-        "campaigns": [asdict(ordeal) for ordeal in ordeals],
+        "n_campaigns": len(trials),
+        "n_unharmed": sum(trial.is_unharmed for trial in trials),
+        "n_recoveries": sum(len(trial.recoveries) for trial in trials),
+        "n_labels_lost": sum(len(trial.missing.get("labels", ())) for trial in trials),
+        "n_labels_unexpected": sum(len(trial.unexpected.get("labels", ())) for trial in trials),
+        "n_jobs_stuck": sum(n for trial in trials for state, n in trial.jobs.items() if state != "done"),
+        "seconds": [round(trial.seconds) for trial in trials],
+        "campaigns": [asdict(trial) for trial in trials],
     }
 
 
@@ -237,28 +238,28 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, nargs=2, default=(3.0, 12.0), help="seconds between faults")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--json", type=Path, help="output file")
     arguments = parser.parse_args()
     if reason := why_not():
         sys.exit(f"chaos: {reason}")
     chance = random.Random(arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    ordeals: list[Ordeal] = []
+    trials: list[Trial] = []
     left = drawn(arguments.faults, chance)
     try:
         with Cluster(folder, chance).running() as cluster:
             expected = keys_of_one_machine(cluster.file, folder / "one_machine")
             while left:
-                ordeal = cluster.put_through(left, expected, tuple(arguments.pause))
-                left = left[len(ordeal.faults) :]
-                ordeals.append(ordeal)
+                trial = cluster.run_campaign(left, expected, tuple(arguments.pause))
+                left = left[len(trial.faults) :]
+                trials.append(trial)
                 print(
-                    f"campaign {len(ordeals)}: {len(ordeal.faults)} faults in {ordeal.seconds:.0f} s, "
-                    f"{'unharmed' if ordeal.is_unharmed else f'HARMED: {ordeal}'}",
+                    f"campaign {len(trials)}: {len(trial.faults)} faults in {trial.seconds:.0f} s, "
+                    f"{'unharmed' if trial.is_unharmed else f'HARMED: {trial}'}",
                     flush=True,
                 )
     finally:
-        figures = summary(ordeals)
+        figures = summary(trials)
         if arguments.json:
             arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
         print({name: value for name, value in figures.items() if name != "campaigns"})

@@ -1,6 +1,6 @@
-"""What can happen to a campaign on a cluster, done for real to the parts that run it.
+"""Faults that are injected into a campaign on a cluster.
 
-A fault takes the cluster, does its harm, and returns what it did; None if there was nothing to harm just then.
+A fault is a function of the target. It returns a description, or None if it could not be injected at this time.
 """
 
 import os
@@ -22,19 +22,19 @@ SMALLEST_DISK_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Victim:
-    """The parts that a campaign runs on.
+class Target:
+    """The servers and the disk of a campaign.
 
     Parameters
     ----------
     slurm, server
-        Started.
+        Running servers.
     disk
-        Mount point of the file system that holds the campaign's folders.
+        Mount point of the file system with the campaign's folders.
     disk_size
-        What it may hold in good times, in words of mount.
+        Normal size of that file system, in the notation of mount.
     chance
-        Random numbers.
+        Random number generator.
     """
 
     slurm: SlurmCluster
@@ -44,30 +44,30 @@ class Victim:
     chance: random.Random
 
     def pause(self, least_s: float, most_s: float) -> float:
-        """Wait for a while, and return how long."""
+        """Wait for a random time, and return it."""
         waited_s = self.chance.uniform(least_s, most_s)
         time.sleep(waited_s)
         return waited_s
 
-    def run(self, *words: str) -> str:
+    def run(self, *command: str) -> str:
         done = subprocess.run(
-            words, env=self.slurm.environment, check=False, capture_output=True, text=True, timeout=60
+            command, env=self.slurm.environment, check=False, capture_output=True, text=True, timeout=60
         )
         return done.stdout + done.stderr
 
     def running_job(self) -> str | None:
-        """One of the allocations that run."""
+        """Return a random running allocation."""
         jobs = self.run("squeue", "--noheader", "--me", "--states=RUNNING", "--format=%i").split()
         return self.chance.choice(jobs) if jobs else None
 
     def worker(self) -> tuple[int, str] | None:
-        """Process and allocation of one of the workers."""
+        """Return process and allocation of a random worker."""
         found = []
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
                 continue
             with suppress(OSError):
-                words = (folder / "cmdline").read_bytes().split(b"\0")
+                arguments = (folder / "cmdline").read_bytes().split(b"\0")
                 variables = dict(
                     each.split(b"=", 1)
                     for each in (folder / "environ").read_bytes().split(b"\0")
@@ -75,17 +75,17 @@ class Victim:
                 )
                 conf = variables.get(b"SLURM_CONF", b"").decode()
                 if (
-                    WORKER.encode() in words
-                    and b"work" in words
+                    WORKER.encode() in arguments
+                    and b"work" in arguments
                     and conf == self.slurm.environment["SLURM_CONF"]
                 ):
                     found.append((int(folder.name), variables[b"SLURM_JOB_ID"].decode()))
         return self.chance.choice(sorted(found)) if found else None
 
 
-def kill_worker(victim: Victim) -> str | None:
-    """As the kernel does when memory is short."""
-    worker = victim.worker()
+def kill_worker(target: Target) -> str | None:
+    """Kill a worker, as the kernel does when memory runs out."""
+    worker = target.worker()
     if worker is None:
         return None
     with suppress(ProcessLookupError):
@@ -93,110 +93,110 @@ def kill_worker(victim: Victim) -> str | None:
     return f"kill -9 of the worker of allocation {worker[1]}"
 
 
-def lose_node(victim: Victim) -> str | None:
-    """Its daemon dies, and with it Slurm's knowledge; the job's processes go on until the daemon is back."""
-    node = victim.chance.choice(victim.slurm.nodes)
-    pid = victim.slurm.pid_of(f"slurmd.{node}")
+def lose_node(target: Target) -> str | None:
+    """Kill the daemon of a node; processes of its jobs continue, unknown to Slurm, until it restarts."""
+    node = target.chance.choice(target.slurm.nodes)
+    pid = target.slurm.pid_of(f"slurmd.{node}")
     if pid is None:
         return None
     os.kill(pid, signal.SIGKILL)
-    waited_s = victim.pause(15, 25)
-    victim.slurm.start_node(node)
-    victim.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    waited_s = target.pause(15, 25)
+    target.slurm.start_node(node)
+    target.run("scontrol", "update", f"NodeName={node}", "State=RESUME")
     return f"kill -9 of slurmd on {node}, which was back after {waited_s:.0f} s"
 
 
-def cancel(victim: Victim) -> str | None:
-    """By somebody who tidied up."""
-    job = victim.running_job()
+def cancel(target: Target) -> str | None:
+    """Cancel an allocation."""
+    job = target.running_job()
     if job is None:
         return None
-    victim.run("scancel", job)
+    target.run("scancel", job)
     return f"scancel of allocation {job}"
 
 
-def requeue(victim: Victim) -> str | None:
-    """The same number is another run."""
-    job = victim.running_job()
+def requeue(target: Target) -> str | None:
+    """Requeue an allocation: it restarts with the same job id."""
+    job = target.running_job()
     if job is None:
         return None
-    victim.run("scontrol", "requeue", job)
+    target.run("scontrol", "requeue", job)
     time.sleep(2)
-    # Slurm lets a requeued allocation wait for two minutes
-    victim.run("scontrol", "update", f"JobId={job}", "StartTime=now")
+    # otherwise Slurm delays a requeued allocation for two minutes
+    target.run("scontrol", "update", f"JobId={job}", "StartTime=now")
     return f"scontrol requeue of allocation {job}"
 
 
-def reach_walltime(victim: Victim) -> str | None:
-    """Slurm ends an allocation that was told another time, within half a minute: there is no time to put work down."""
-    job = victim.running_job()
+def reach_walltime(target: Target) -> str | None:
+    """Shorten the walltime of an allocation: Slurm ends it within half a minute, before any checkpoint."""
+    job = target.running_job()
     if job is None:
         return None
-    victim.run("scontrol", "update", f"JobId={job}", "EndTime=now+1second")
+    target.run("scontrol", "update", f"JobId={job}", "EndTime=now+1second")
     return f"walltime of allocation {job} over within a second"
 
 
-def run_out_of_memory(victim: Victim) -> str | None:
-    """Something in the allocation takes more than the allocation was given."""
-    job = victim.running_job()
+def run_out_of_memory(target: Target) -> str | None:
+    """Make a process in the allocation exceed its memory."""
+    job = target.running_job()
     if job is None:
         return None
-    (victim.disk / f"hog-{job}").touch()
+    (target.disk / f"hog-{job}").touch()
     return f"allocation {job} takes more memory than it has"
 
 
-def stop_and_continue(victim: Victim) -> str | None:
-    """A worker is frozen until its job was given to another, and comes back."""
-    worker = victim.worker()
+def stop_and_continue(target: Target) -> str | None:
+    """Stop a worker until its job was reassigned, then continue it."""
+    worker = target.worker()
     if worker is None:
         return None
     os.kill(worker[0], signal.SIGSTOP)
-    seconds = victim.chance.uniform(20, 40)
+    seconds = target.chance.uniform(20, 40)
 
-    def go_on() -> None:
+    def continue_later() -> None:
         time.sleep(seconds)
         with suppress(ProcessLookupError):
             os.kill(worker[0], signal.SIGCONT)
 
-    threading.Thread(target=go_on, daemon=True).start()
+    threading.Thread(target=continue_later, daemon=True).start()
     return f"SIGSTOP of the worker of allocation {worker[1]}, SIGCONT after {seconds:.0f} s"
 
 
-def restart_controller(victim: Victim) -> str:
-    """Slurm does not answer for a while."""
-    victim.slurm.end("slurmctld", signal.SIGKILL)
-    waited_s = victim.pause(2, 10)
-    victim.slurm.start_controller()
+def restart_controller(target: Target) -> str:
+    """Kill Slurm's controller, and restart it after seconds."""
+    target.slurm.end("slurmctld", signal.SIGKILL)
+    waited_s = target.pause(2, 10)
+    target.slurm.start_controller()
     return f"kill -9 of slurmctld, which was back after {waited_s:.0f} s"
 
 
-def restart_database(victim: Victim) -> str:
-    """Nobody can read or write for a while."""
-    victim.server.kill()
-    waited_s = victim.pause(2, 20)
-    victim.server.start()
+def restart_database(target: Target) -> str:
+    """Kill the database, and restart it after seconds."""
+    target.server.kill()
+    waited_s = target.pause(2, 20)
+    target.server.start()
     return f"kill -9 of the database, which was back after {waited_s:.0f} s"
 
 
-def lose_database_for_a_minute(victim: Victim) -> str:
-    """Longer than any driver waits by itself."""
-    victim.server.kill()
+def lose_database_for_a_minute(target: Target) -> str:
+    """Kill the database, and restart it after a minute, longer than any driver retries."""
+    target.server.kill()
     time.sleep(60)
-    victim.server.start()
+    target.server.start()
     return "kill -9 of the database, which was back after 60 s"
 
 
-def fill_disk(victim: Victim) -> str:
-    """Not a byte more can be written to the folders of launches, work and artifacts."""
-    status = os.statvfs(victim.disk)
+def fill_disk(target: Target) -> str:
+    """Fill the disk of launches, work and artifacts for seconds."""
+    status = os.statvfs(target.disk)
     used = (status.f_blocks - status.f_bfree) * status.f_frsize
-    victim.run("mount", "-o", f"remount,size={max(used, SMALLEST_DISK_BYTES)}", str(victim.disk))
-    waited_s = victim.pause(3, 8)
-    victim.run("mount", "-o", f"remount,size={victim.disk_size}", str(victim.disk))
+    target.run("mount", "-o", f"remount,size={max(used, SMALLEST_DISK_BYTES)}", str(target.disk))
+    waited_s = target.pause(3, 8)
+    target.run("mount", "-o", f"remount,size={target.disk_size}", str(target.disk))
     return f"disk full for {waited_s:.0f} s"
 
 
-FAULTS: Mapping[str, Callable[[Victim], str | None]] = {
+FAULTS: Mapping[str, Callable[[Target], str | None]] = {
     "worker killed": kill_worker,
     "node lost": lose_node,
     "allocation cancelled": cancel,

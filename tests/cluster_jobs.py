@@ -1,4 +1,4 @@
-"""Small jobs for tests of FireWorks; a worker of another process imports them from here."""
+"""Small jobs for tests of FireWorks, importable by workers in other processes."""
 
 import errno
 import os
@@ -19,11 +19,11 @@ from interphase_flows.storage.workspace import current_workspace
 
 @job
 def out_of_time_once(marker: str) -> int:
-    """Run out of time at the first attempt."""
+    """Reach the walltime at the first attempt."""
     path = Path(marker)
     if not path.exists():
         path.touch()
-        raise WalltimeReachedError("walltime reached (a test) in a job; a resume goes on")
+        raise WalltimeReachedError("walltime reached (a test) in a job; resume to continue")
     return 7
 
 
@@ -38,21 +38,21 @@ def broken() -> int:
 
 
 @job
-def count_those_there(numbers: list) -> int:
+def count_present(numbers: list) -> int:
     return sum(number is not None for number in numbers)
 
 
 @job
-def leave_a_line(path: str, number: int) -> int:
-    """Append one line at once: a job that runs twice leaves two."""
+def append_line(path: str, number: int) -> int:
+    """Append one line in one write: a job that runs twice leaves two."""
     with open(path, "a") as file:
         file.write(f"{number} {os.getpid()}\n")
     return number
 
 
 @job
-def wait_for(go: str, begun: str) -> int:
-    """Tell that it began, and wait for a file: it may be killed meanwhile."""
+def wait_for_file(go: str, begun: str) -> int:
+    """Record that it has started, and wait for a file; the process may be killed meanwhile."""
     with open(begun, "a") as file:
         file.write(f"{os.getpid()}\n")
     while not Path(go).exists():
@@ -61,8 +61,8 @@ def wait_for(go: str, begun: str) -> int:
 
 
 @job
-def told_to_end_once(marker: str) -> int:
-    """End as Lightning does upon SIGTERM, at the first attempt."""
+def stopped_once(marker: str) -> int:
+    """Exit at the first attempt, as Lightning does on SIGTERM."""
     path = Path(marker)
     if not path.exists():
         path.touch()
@@ -72,7 +72,7 @@ def told_to_end_once(marker: str) -> int:
 
 @job
 def disk_full_once(marker: str) -> int:
-    """Find the disk full at the first attempt."""
+    """Fail at the first attempt because the disk is full."""
     path = Path(marker)
     if not path.exists():
         path.touch()
@@ -82,7 +82,7 @@ def disk_full_once(marker: str) -> int:
 
 @job
 def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
-    """Count in a leased folder, a checkpoint per step; wait at the middle for a file. Returns who counted last."""
+    """Count in a leased folder with a checkpoint per step; wait for a file at half. Returns the process id."""
     workspace = current_workspace()
 
     def compute(folder: Path) -> AnalysisDoc:
@@ -103,8 +103,8 @@ def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
 
 @job
 def more_jobs(n: int, path: str) -> Response:
-    """Be replaced by several jobs and one that adds them up."""
-    several = [leave_a_line(path, number) for number in range(n)]
+    """Return several jobs, and one that adds up their outputs, as a replacement."""
+    several = [append_line(path, number) for number in range(n)]
     total = add_up([each.output for each in several])
     return Response(replace=Flow([*several, total], output=total.output))
 
@@ -115,8 +115,8 @@ def add_up(numbers: list) -> int:
 
 
 @job
-def ask_with_a_wrong_password(address: str) -> int:
-    """Fail as a job does whose database refuses it; the address comes from the environment, as a secret does."""
+def query_with_wrong_password(address: str) -> int:
+    """Fail because the database denies access; the address is in the environment, since it is a secret."""
     store = MongodbStore("interphase_labels", "key", MongodbSettings(type="mongodb", uri=os.environ[address]))
     store.connect()
     try:
@@ -126,15 +126,15 @@ def ask_with_a_wrong_password(address: str) -> int:
 
 
 @job
-def wait_and_make(go: str, begun: str, n: int) -> Response:
-    """Wait for a file as above, then make more jobs."""
-    wait_for.original(go, begun)
+def wait_and_add_jobs(go: str, begun: str, n: int) -> Response:
+    """Wait for a file, then add jobs."""
+    wait_for_file.original(go, begun)
     return Response(output=n, addition=Flow([plus_one(number) for number in range(n)]))
 
 
 @job
-def go_on_until_told(begun: str, number: int) -> None:
-    """Go on until this process is told to put its work down."""
+def run_until_stopped(begun: str, number: int) -> None:
+    """Run until this process is requested to stop."""
     Path(begun).write_text(f"{number}\n")
     end = deadline(load_settings())
     while True:

@@ -23,7 +23,7 @@ LONGEST_FIRST = (
     "cluster/test_benchmarks.py",
     "flows/test_reference_swap.py",
     "flows/test_full_disk.py",
-    "cluster/test_bookkeeping.py",
+    "cluster/test_consistency.py",
 )
 """Files that take more than half a minute; started late, they would leave the other cores idle."""
 

@@ -1,4 +1,4 @@
-"""Jobs handed to FireWorks by tests, and what came of them."""
+"""Submit jobs of tests to FireWorks, and read their results."""
 
 import os
 from contextlib import closing
@@ -23,18 +23,18 @@ def add(settings: Settings, flow: Flow, campaign: str) -> None:
 
 
 def submit(settings: Settings, flow: Flow, campaign: str) -> None:
-    """As a campaign is submitted, with other jobs than a campaign's."""
+    """Submit a flow under the name of a campaign, as a campaign is submitted."""
     with closing(Workspace(settings, campaign)) as workspace:
         register_campaign(workspace, Campaign(name=campaign), accept_changes=False, status=SUBMITTED)
     add(settings, flow, campaign)
 
 
 def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
-    """Of workers in processes of their own, which see this test's artifacts."""
+    """Return the environment of workers in separate processes, which use the artifacts of this test."""
     with closing(Workspace(settings, campaign)) as workspace:
         workspace.ledger.remove_state("progress", "artifacts")
         workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
-    # the tests' folder holds the jobs
+    # the jobs are defined in the folder of the tests
     return environment() | {
         "PYTHONPATH": os.pathsep.join(
             filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))

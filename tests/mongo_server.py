@@ -1,8 +1,8 @@
-"""A server that speaks MongoDB's protocol, in a process of its own.
+"""SecantusDB, a server with MongoDB's wire protocol, in a separate process.
 
-No mongod can be installed from PyPI; SecantusDB (the protocol over WiredTiger, GPL: a test tool) can. Its 0.7.0b3
-answers a findAndModify that returns the document *before* with a stale one when others write meanwhile. Run as a
-script, this file starts it with its writes one after another, which is what MongoDB's locks amount to for one
+mongod is not available from PyPI; SecantusDB (the protocol over WiredTiger, GPL: a test tool) is. Its version 0.7.0b3
+returns a stale document from a findAndModify that returns the document *before* the change, if others write
+concurrently. Run as a script, this file starts it with serialised writes, which is equivalent to MongoDB's locks on one
 document::
 
     python tests/mongo_server.py --port 27017 --storage-path FOLDER --standalone
@@ -29,13 +29,15 @@ WRITES = ("findAndModify", "findandmodify", "insert", "update", "delete")
 READY_WITHIN_S = 60.0
 ENDS_WITHIN_S = 30.0
 PING_TIMEOUT_MS = 200
-# the server that tests use instead, if it is set
+# if set, tests use this server instead
 URI_VARIABLE = "MONGODB_URI"
-MISSING = f"no SecantusDB and no {URI_VARIABLE}: pip install 'SecantusDB==0.7.0b3', or name a server"
+MISSING = (
+    f"no SecantusDB and no {URI_VARIABLE}: pip install 'SecantusDB==0.7.0b3', or set the address of a server"
+)
 
 
 def is_installed() -> bool:
-    """Whether SecantusDB can be started here."""
+    """Whether SecantusDB is installed."""
     return importlib.util.find_spec("secantus") is not None
 
 
@@ -45,13 +47,13 @@ class MongoServer:
     Parameters
     ----------
     folder
-        Where its data are; a server started again in the same folder has them still.
+        Data folder; a server that is restarted in the same folder keeps its data.
     with_auth
-        Ask for a user and a password.
+        Require authentication.
     port
         Port to listen on; a free one if None.
     certificate
-        PEM files of a certificate and its key: it then speaks TLS only.
+        PEM files of a certificate and its key; the server then accepts TLS only.
     """
 
     def __init__(
@@ -69,24 +71,24 @@ class MongoServer:
 
     @property
     def uri(self) -> str:
-        """Its address."""
+        """Address of the server."""
         tls = f"/?tls=true&tlsCAFile={self.certificate[0]}" if self.certificate else ""
         return f"mongodb://localhost:{self.port}{tls}"
 
     @property
     def log(self) -> Path:
-        """What it wrote."""
+        """Log file of the server."""
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def start(self) -> None:
-        """Start it, and return when it answers.
+        """Start the server, and return when it responds.
 
         Raises
         ------
         RuntimeError
-            If it ends or does not answer within a minute; with its last words.
+            The server ends or does not respond within a minute; the message contains the end of its log.
         """
-        # a standalone folder opened as a replica set, or the other way round, is another server: always the same flag
+        # the flag must not change: a standalone folder cannot be opened as a replica set, or vice versa
         command = [sys.executable, __file__, "--host", "127.0.0.1", "--port", str(self.port), "--standalone"]
         command += [
             "--storage-path",
@@ -108,18 +110,18 @@ class MongoServer:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + READY_WITHIN_S
-        while not self._answers():
+        while not self._responds():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise RuntimeError(
-                    f"SecantusDB does not answer at {self.uri}: {self.log.read_text()[-2000:]}"
+                    f"SecantusDB does not respond at {self.uri}: {self.log.read_text()[-2000:]}"
                 )
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=PING_TIMEOUT_MS)
         try:
             client.admin.command("ping")
-        except OperationFailure:  # it wants a password: it is there
+        except OperationFailure:  # it requires a password, so it responds
             return True
         except PyMongoError:
             return False
@@ -127,8 +129,8 @@ class MongoServer:
             client.close()
         return True
 
-    def ask_for_password(self, user: str, password: str) -> None:
-        """Make a user who may do everything, and start again as a server that lets in nobody else."""
+    def require_password(self, user: str, password: str) -> None:
+        """Create a user with all privileges, and restart the server with authentication."""
         client: MongoClient[Any] = MongoClient(self.uri)
         client.admin.command("createUser", user, pwd=password, roles=[{"role": "root", "db": "admin"}])
         client.close()
@@ -137,11 +139,11 @@ class MongoServer:
         self.start()
 
     def stop(self) -> None:
-        """End it by its process id, in order."""
+        """Stop the server with SIGTERM."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it by its process id, as a power cut does."""
+        """Kill the server with SIGKILL, as a power failure would."""
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> None:
@@ -171,30 +173,29 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def one_after_another(handler: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any]:
-    """Return a handler of a command that lets no other write happen meanwhile.
+def serialised(handler: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any]:
+    """Return a command handler that holds a lock, so that writes are serialised.
 
-    Inside a user's transaction it passes through: a transaction that waits for the lock while another holds it
-    and waits for the transaction would wait for ever.
+    Commands inside a user's transaction do not take the lock, since that could deadlock.
     """
 
     @functools.wraps(handler)
-    def serialised(document: dict[str, Any], context: Any) -> Any:
+    def handle(document: dict[str, Any], context: Any) -> Any:
         if document.get("txnNumber") is not None and document.get("autocommit") is False:
             return handler(document, context)
         with lock:
             return handler(document, context)
 
-    return serialised
+    return handle
 
 
 def main() -> None:
-    """Run SecantusDB with its writes one after another; arguments as for its own command."""
+    """Run SecantusDB with serialised writes; the arguments are those of its own command."""
     from secantus import cli, commands
 
     lock = threading.RLock()
     for name in WRITES:
-        commands._HANDLERS[name] = one_after_another(commands._HANDLERS[name], lock)
+        commands._HANDLERS[name] = serialised(commands._HANDLERS[name], lock)
     cli.main()
 
 

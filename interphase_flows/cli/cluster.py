@@ -46,7 +46,7 @@ def submit(
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
     settings = settings_of(root)
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
-    reuse = "; finished work is reused" if submitted.goes_on else ""
+    reuse = "; finished work is reused" if submitted.is_continued else ""
     print(f"{submitted.campaign}: {submitted.n_jobs} jobs on the LaunchPad, more will follow{reuse}")
     if hold:
         print(f"on hold: no job starts before interphase resume {submitted.campaign}")
@@ -141,12 +141,12 @@ def _recover_once(settings: "Settings", dry_run: bool) -> int:
 
     found = recover_jobs(settings, dry_run)
     actions: dict[str, Callable[[Recovery], str]] = {
-        "run again": lambda each: "; run again" + (f", try {each.n_tries}" if each.n_tries > 1 else ""),
-        "give up": lambda each: f"; given up: {each.mend}",
-        "mend": lambda _: "",
+        "rerun": lambda each: "; rerun" + (f", try {each.n_tries}" if each.n_tries > 1 else ""),
+        "give up": lambda each: f"; given up: {each.hint}",
+        "repair": lambda _: "",
     }
     for each in found:
-        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.told}{actions[each.action](each)}")
+        print(f"{each.campaign}: {each.name} (job {each.fw_id}): {each.message}{actions[each.action](each)}")
     return len(found)
 
 
@@ -160,19 +160,19 @@ def work(
 ) -> None:
     """Run ready jobs on this machine until none is left or the walltime is reached (called by Slurm allocations)."""
     from interphase_flows.cli.progress_display import shown_progress
+    from interphase_flows.runners.cluster_settings import launch_folder
     from interphase_flows.runners.fireworks.worker import work as work_as
-    from interphase_flows.runners.slurm.allocations import launch_folder
 
     settings = settings_of(None)
     if check is not None:
         from interphase_flows.runners.site_check.probe_jobs import work_on_check
 
-        print(f"worker {worker}: {work_on_check(settings, worker, check).told}")
+        print(f"worker {worker}: {work_on_check(settings, worker, check).summary}")
         return
     with shown_progress(Console(stderr=True)):
         shift = work_as(settings, worker, launch_folder(settings, worker))
         _write_missing_reports(settings)
-    print(f"worker {worker}: {shift.told}")
+    print(f"worker {worker}: {shift.summary}")
 
 
 def _write_missing_reports(settings: "Settings") -> None:
@@ -193,15 +193,15 @@ def _write_missing_reports(settings: "Settings") -> None:
 
 
 def _launch_once(root: Path | None, dry_run: bool) -> None:
-    from interphase_flows.runners.slurm.allocations import ask_for_workers
+    from interphase_flows.runners.fireworks.worker_requests import request_workers
 
     table = Table("worker", "ready jobs", "waiting", "running", "submitted", box=None)
-    for asked in ask_for_workers(settings_of(root), dry_run):
+    for request in request_workers(settings_of(root), dry_run):
         table.add_row(
-            asked.worker,
-            str(asked.n_ready),
-            str(asked.n_waiting),
-            str(asked.n_running),
-            ", ".join(asked.submitted) or "-",
+            request.worker,
+            str(request.n_ready),
+            str(request.n_waiting),
+            str(request.n_running),
+            ", ".join(request.submitted) or "-",
         )
     Console().print(table)

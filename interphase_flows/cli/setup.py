@@ -97,9 +97,9 @@ def init(
 
 
 def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
-    from interphase_flows.runners.site_check.site_files import next_steps, site_of, write_site
+    from interphase_flows.runners.site_check.site_files import next_steps, site_from_options, write_site
 
-    site = site_of(options)
+    site = site_from_options(options)
     for path in write_site(site, folder, force):
         print(f"wrote {path}")
     print("next:")
@@ -131,13 +131,13 @@ def check(
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
     settings = settings_of(root)
-    is_good = True
+    all_passed = True
     for result in _checks(settings, campaign, 60.0 * timeout_minutes if cluster else None):
-        is_good &= result.is_good
-        print(f"{'ok  ' if result.is_good else 'FAIL'} {result.name}: {result.told}", flush=True)
+        all_passed &= result.passed
+        print(f"{'ok  ' if result.passed else 'FAIL'} {result.name}: {result.message}", flush=True)
     if not cluster and isinstance(settings.store, MongodbSettings):
         print("to check the workers as well: interphase check --cluster")
-    if not is_good:
+    if not all_passed:
         raise typer.Exit(1)
 
 

@@ -172,7 +172,7 @@ def status_parts(found: "CampaignStatus") -> "Iterator[str | Table]":
 
 
 def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]":
-    from interphase_flows.runners.fireworks.states import told_allocations
+    from interphase_flows.runners.fireworks.states import summarise_allocations
 
     if cluster.hold:
         running = f"; {cluster.n_running} running jobs finish" if cluster.n_running else ""
@@ -194,23 +194,23 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
                 reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items()
             )
             table.add_row(
-                f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_runs_again), Text(lost.told)
+                f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_reruns), Text(lost.message)
             )
         yield table
     yield from _more("lost jobs", len(cluster.lost))
-    if cluster.needs_person:
+    if cluster.needs_attention:
         yield "jobs that need attention:"
-    for job in cluster.needs_person[:MAX_LISTED_JOBS]:
+    for job in cluster.needs_attention[:MAX_LISTED_JOBS]:
         waiting = f"{job.n_waiting} jobs wait for it" if job.n_waiting else "no job waits for it"
-        yield f"  {job.name} (job {job.fw_id}, {job.kind}): {job.reason}: {job.explanation}; {waiting}; {job.mend}"
-    yield from _more("failed jobs", len(cluster.needs_person))
-    if cluster.needs_person:
+        yield f"  {job.name} (job {job.fw_id}, {job.kind}): {job.reason}: {job.explanation}; {waiting}; {job.hint}"
+    yield from _more("failed jobs", len(cluster.needs_attention))
+    if cluster.needs_attention:
         yield f"  full reasons: interphase query failures --campaign {name}"
-    if cluster.tried_again:
-        names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.tried_again[:MAX_LISTED_JOBS])
-        yield f"{len(cluster.tried_again)} failed jobs will be rerun by interphase recover: {names}"
+    if cluster.will_be_retried:
+        names = ", ".join(f"{job.name} ({job.reason})" for job in cluster.will_be_retried[:MAX_LISTED_JOBS])
+        yield f"{len(cluster.will_be_retried)} failed jobs will be rerun by interphase recover: {names}"
     if cluster.allocations is not None:
-        yield f"allocations in Slurm's queue: {told_allocations(cluster.allocations)}"
+        yield f"allocations in Slurm's queue: {summarise_allocations(cluster.allocations)}"
 
 
 def _more(what: str, n: int) -> Iterator[str]:

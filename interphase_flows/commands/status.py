@@ -80,7 +80,7 @@ class CampaignStatus:
         """Whether no job runs or will start without an action of the user."""
         if self.status in (*ACTIVE_STATUSES, *PAUSED_STATUSES):
             return False
-        return self.cluster is None or not (self.cluster.n_running or self.cluster.tried_again)
+        return self.cluster is None or not (self.cluster.n_running or self.cluster.will_be_retried)
 
     def as_json(self) -> str:
         """Return the status as JSON."""

@@ -14,7 +14,7 @@ from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.selection import SelectMaker
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.dataset import DatasetDoc
-from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.iteration import ITERATION, IterationDoc
 from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc, Walker
@@ -148,6 +148,10 @@ class ActiveLearningMaker(Maker):
         )
         for last in (iteration, following):
             last.config.on_missing_references = OnMissing.NONE
+        for each in (*jobs, *trainings, committee, iteration):
+            each.update_metadata({ITERATION: index})
+        # not dynamic: the jobs that replace this one belong to the next iteration
+        following.update_metadata({ITERATION: index}, dynamic=False)
         return Flow(
             [*jobs, *trainings, committee, iteration, following],
             output=following.output,

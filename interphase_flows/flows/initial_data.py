@@ -17,6 +17,7 @@ from interphase_flows.jobs.interfaces import InterfaceMaker, SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.reference.registry import method_spec
+from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.schemas.segment import Walker
 
 AMORPHOUS_SEED = 100
@@ -74,7 +75,8 @@ class InitialDataMaker(Maker):
         labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
             joined.output
         )
-        labels.name = f"{labels.name} (0)"  # like those of later iterations
+        labels.name = f"{labels.name} (0)"  # as those of later iterations
+        labels.update_metadata({ITERATION: 0})
         return Flow(
             [*interfaces, *made, starts, joined, walkers, labels],
             output={"batch": labels.output, "starts": starts.output, "walkers": walkers.output},

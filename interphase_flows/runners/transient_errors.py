@@ -1,15 +1,15 @@
-"""Errors that come and go with the machines around a job, and say nothing of the job."""
+"""Transient errors: failures of the machine around a job (a full disk, a server that is away), and how to retry them."""
 
 import errno
 from collections.abc import Iterator
 
 from interphase_flows.exceptions import LeaseLostError, StorageUnavailableError
 
-MOST_TRIES = 8
+MAX_RETRIES = 8
 FIRST_WAIT_S = 2.0
-LONGEST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 
-TRANSIENT = frozenset(
+TRANSIENT_ERRNOS = frozenset(
     {
         errno.ENOSPC,
         errno.EDQUOT,
@@ -22,24 +22,24 @@ TRANSIENT = frozenset(
         errno.ENOTCONN,
     }
 )
-"""A full disk, a quota, a file server that is away."""
+"""A full disk, an exceeded quota, a file server that is away."""
 
 
-def is_of_the_machine(error: BaseException) -> bool:
-    """Whether the same job may do well later, or elsewhere."""
+def is_transient(error: BaseException) -> bool:
+    """Whether the same job may succeed later or on another machine."""
     return any(
         isinstance(each, StorageUnavailableError | LeaseLostError)
-        or (isinstance(each, OSError) and each.errno in TRANSIENT)
-        for each in _chain(error)
+        or (isinstance(each, OSError) and each.errno in TRANSIENT_ERRNOS)
+        for each in _causes(error)
     )
 
 
-def wait_s(n_tries: int) -> float:
-    """Return how long to wait before the next try; it doubles with every one."""
-    return min(FIRST_WAIT_S * 2**n_tries, LONGEST_WAIT_S)
+def backoff_s(n_retries: int) -> float:
+    """Return the wait before the next retry; it doubles with every retry."""
+    return min(FIRST_WAIT_S * 2**n_retries, MAX_WAIT_S)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__

@@ -5,6 +5,9 @@ from typing import Literal
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.model import Calibration, ErrorSummary
 
+ITERATION = "iteration"
+"""Key in the metadata of a job that belongs to an iteration: its index."""
+
 
 class IterationDoc(Document):
     """One turn of the loop: what was found, what was spent, what was decided and why."""

@@ -122,8 +122,8 @@ class ClusterSettings(BaseModel):
     lease_s
         A process that holds work with checkpoints and gives no sign of life for so long may lose it to another one.
     unresponsive_after_s
-        A job that gives no sign of life for so long, while the database answers, is run again although its worker may
-        live; the worker is kept from writing.
+        Time without a heartbeat, while the database responds, after which a job is rerun although its worker may be
+        alive; its lease keeps that worker from writing.
     max_in_queue
         Allocations of all workers together that wait or run at a time; no limit but those of the workers if None.
     """

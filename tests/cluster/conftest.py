@@ -1,4 +1,4 @@
-"""A server that speaks MongoDB's protocol, and a database of its own for every module of tests."""
+"""Fixtures: a MongoDB server with a new database for every test module, and Slurm."""
 
 import os
 import uuid
@@ -17,13 +17,13 @@ from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed
 from slurm_cluster import SlurmCluster, why_not
 
 USER = "alice"
-# special characters, so that its form in an address is another
+# special characters, so that its percent-encoded form differs
 PASSWORD = "tr0ub4dor:planted/3"
 
 
 @pytest.fixture(scope="session")
 def needles(mongo_uri: str) -> tuple[bytes, ...]:
-    """The password of the server, as it is and as it stands in an address: what must be found nowhere."""
+    """The password of the server in plain and percent-encoded form, which must not appear anywhere."""
     password = urlsplit(mongo_uri).password
     if not password:
         pytest.skip(f"{URI_VARIABLE} has no password to search for")
@@ -32,20 +32,20 @@ def needles(mongo_uri: str) -> tuple[bytes, ...]:
 
 @pytest.fixture(scope="session")
 def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the server of MONGODB_URI, else of one started here that asks for a password."""
+    """Address of the server of MONGODB_URI, or else of a new one that requires a password."""
     if given := os.environ.get(URI_VARIABLE):
         yield given
         return
     if not is_installed():
         pytest.skip(MISSING)
     with MongoServer(tmp_path_factory.mktemp("mongo") / "data") as server:
-        server.ask_for_password(USER, PASSWORD)
+        server.require_password(USER, PASSWORD)
         yield f"mongodb://{USER}:{quote_plus(PASSWORD)}@localhost:{server.port}/?authSource=admin"
 
 
 @pytest.fixture(scope="module")
 def database(mongo_uri: str) -> Iterator[str]:
-    """Name of an empty database; dropped afterwards."""
+    """Name of a new database, dropped at the end."""
     name = f"interphase_test_{uuid.uuid4().hex[:12]}"
     yield name
     client: MongoClient[Any] = MongoClient(mongo_uri)
@@ -61,7 +61,7 @@ def mongo(mongo_uri: str, database: str) -> MongodbSettings:
 
 @pytest.fixture(scope="module")
 def mongo_variables(mongo_uri: str, database: str) -> dict[str, str]:
-    """The same as variables of the environment, for a command in a process of its own."""
+    """The same as environment variables, for commands in separate processes."""
     return {
         "INTERPHASE_STORE__TYPE": "mongodb",
         "INTERPHASE_STORE__URI": mongo_uri,
@@ -71,10 +71,10 @@ def mongo_variables(mongo_uri: str, database: str) -> dict[str, str]:
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[MongoServer]:
-    """A server that a test may kill and start again; never that of MONGODB_URI."""
+    """A server that a test may kill and restart; never that of MONGODB_URI."""
     if not is_installed():
         pytest.skip(
-            "SecantusDB is not installed, and no other server may be killed: pip install 'SecantusDB==0.7.0b3'"
+            "SecantusDB is not installed, and another server must not be killed: pip install 'SecantusDB==0.7.0b3'"
         )
     with MongoServer(tmp_path / "data") as server:
         yield server
@@ -82,7 +82,7 @@ def own_server(tmp_path: Path) -> Iterator[MongoServer]:
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A Slurm of two nodes on this machine."""
+    """Slurm with two nodes on this machine."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -94,13 +94,13 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
 def settings(
     tmp_path: Path, mongo: MongodbSettings, mongo_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
-    """Of this process, its workers and the processes it starts."""
+    """Settings of this process, its workers and the processes that it starts."""
     for name, value in (mongo_variables | {"INTERPHASE_ARTIFACTS_URL": str(tmp_path / "shared")}).items():
         monkeypatch.setenv(name, value)
     workers = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": 0.5}}'
     monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", workers)
     monkeypatch.setenv("INTERPHASE_ROOT", str(tmp_path / "runs"))
-    # every test has a folder of its own, and artifacts with it
+    # every test has a new folder for its artifacts
     monkeypatch.setattr(Workspace, "check_artifacts", lambda self: None)
     monkeypatch.setattr(firetask, "_workspaces", {})
     monkeypatch.setattr(firetask, "_job_stores", {})

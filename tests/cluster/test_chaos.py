@@ -1,4 +1,4 @@
-"""A campaign on a real Slurm goes through one fault of every kind, and ends in the results of one machine."""
+"""Fault injection on a real Slurm: one fault of every kind, and the results of one machine."""
 
 import random
 from pathlib import Path
@@ -17,7 +17,7 @@ SEED = 5
 
 
 def test_one_fault_of_every_kind_loses_nothing(tmp_path: Path, finished_root: Path) -> None:
-    """Same keys of everything; nothing twice, no job stuck; make chaos draws many more."""
+    """All keys agree, none occurs twice, and no job is stuck; `make chaos` injects more faults."""
     if reason := why_not():
         pytest.skip(reason)
     if not is_installed():
@@ -26,12 +26,12 @@ def test_one_fault_of_every_kind_loses_nothing(tmp_path: Path, finished_root: Pa
     kinds = chance.sample(sorted(FAULTS), len(FAULTS))
     with Cluster(tmp_path, chance).running() as cluster:
         expected = keys_under(finished_root)
-        ordeals = []
+        trials = []
         while kinds:
-            ordeal = cluster.put_through(kinds, expected, (1.0, 4.0))
-            assert ordeal.is_unharmed, ordeal
-            assert ordeal.faults, "the campaign was over before the first fault"
-            kinds = kinds[len(ordeal.faults) :]
-            ordeals.append(ordeal)
-    assert sorted(kind for ordeal in ordeals for kind, _ in ordeal.faults) == sorted(FAULTS)
-    assert sum(len(ordeal.recoveries) for ordeal in ordeals) > 0
+            trial = cluster.run_campaign(kinds, expected, (1.0, 4.0))
+            assert trial.is_unharmed, trial
+            assert trial.faults, "the campaign ended before the first fault"
+            kinds = kinds[len(trial.faults) :]
+            trials.append(trial)
+    assert sorted(kind for trial in trials for kind, _ in trial.faults) == sorted(FAULTS)
+    assert sum(len(trial.recoveries) for trial in trials) > 0

@@ -1,4 +1,4 @@
-"""A campaign on a cluster is paused, goes on, is handed over on hold, and is cancelled, while its jobs make new ones."""
+"""Pause, resume, hold and cancel a campaign on a cluster while its jobs add new ones."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from fireworks.core.fworker import FWorker
 from jobflow import Flow
 from ruamel.yaml import YAML
 
-from cluster_jobs import broken, disk_full_once, go_on_until_told, plus_one, wait_and_make, wait_for
+from cluster_jobs import broken, disk_full_once, plus_one, run_until_stopped, wait_and_add_jobs, wait_for_file
 from fireworks_jobs import add, output_of, submit, variables_of_workers
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.status import campaign_status
@@ -30,7 +30,7 @@ from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status, firework_states
-from interphase_flows.runners.fireworks.submission import make_way_for, submit_campaign
+from interphase_flows.runners.fireworks.submission import archive_previous_jobs, submit_campaign
 from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
@@ -50,9 +50,8 @@ def until(is_so: Callable[[], object], what: str) -> None:
 
 @contextmanager
 def worker(settings: Settings, campaign: str, tmp_path: Path) -> Iterator[subprocess.Popen]:
-    """In a process of its own; ends by itself when there is no ready job for it."""
-    words = tmp_path / "worker.txt"
-    with words.open("w") as stream:
+    """Start a worker in a separate process; it ends when there is no ready job for it."""
+    with (tmp_path / "worker.txt").open("w") as stream:
         process = subprocess.Popen(
             command(["work", "all"]),
             env=variables_of_workers(settings, campaign),
@@ -72,51 +71,48 @@ def states(settings: Settings, campaign: str) -> dict[str, int]:
         return firework_states(launchpad, campaign)
 
 
-def test_a_paused_campaign_stays_paused_though_a_running_job_makes_new_ones(settings, tmp_path):
-    """The running one ends, those that it makes and those after it wait, and all are done once it goes on."""
+def test_pause_holds_jobs_that_a_running_job_adds_until_the_release(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
-    maker = wait_and_make(str(go), str(begun), 3)
+    maker = wait_and_add_jobs(str(go), str(begun), 3)
     after = plus_one(maker.output)
     submit(settings, Flow([maker, after]), "making")
     with worker(settings, "making", tmp_path) as process:
-        until(begun.exists, "no job began")
+        until(begun.exists, "no job started")
         paused = pause_campaign(settings, "making")
         assert (paused.hold.state, paused.n_running) == ("paused", 1)
         status = campaign_status(settings, "making")
         assert (status.status, status.has_ended) == ("paused", False)
         go.touch()
-        assert process.wait(WITHIN_S) == 0, "the worker does not end for want of jobs"
+        assert process.wait(WITHIN_S) == 0, "the worker does not end without ready jobs"
     assert states(settings, "making") == {"COMPLETED": 1, "READY": 4}
     assert work(settings, "all", tmp_path / "launches").n_jobs == 0
-    assert pause_campaign(settings, "making").hold == paused.hold, "a second pause is the first"
+    assert pause_campaign(settings, "making").hold == paused.hold, "a second pause changes nothing"
     assert release_campaign(settings, "making") == paused.hold
     assert work(settings, "all", tmp_path / "launches").n_jobs == 4
     assert output_of(settings, "making", after.uuid) == 4
     assert states(settings, "making") == {"COMPLETED": 5}
 
 
-def test_a_lost_job_of_a_paused_campaign_is_put_back_and_not_run(settings, tmp_path):
-    """Recovery knows nothing of pauses, and need not."""
+def test_lost_job_of_a_paused_campaign_is_reset_but_not_run(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
-    submit(settings, Flow([wait_for(str(go), str(begun))]), "lost")
+    submit(settings, Flow([wait_for_file(str(go), str(begun))]), "lost")
     with worker(settings, "lost", tmp_path) as process:
-        until(begun.exists, "no job began")
+        until(begun.exists, "no job started")
         pause_campaign(settings, "lost")
         process.kill()
         process.wait()
     (found,) = recover(settings)
-    assert found.action == "run again"
+    assert found.action == "rerun"
     go.touch()
     assert states(settings, "lost") == {"READY": 1}
     assert work(settings, "all", tmp_path / "launches").n_jobs == 0
     (lost,) = cluster_status(settings, "lost").lost
-    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["process_gone"], 1)
+    assert (lost.state, lost.reasons, lost.n_reruns) == ("READY", ["process_gone"], 1)
     release_campaign(settings, "lost")
     assert work(settings, "all", tmp_path / "launches").n_jobs == 1
 
 
-def test_another_campaign_goes_on_meanwhile(settings, tmp_path):
-    """A pause is one campaign's."""
+def test_pause_does_not_affect_other_campaigns(settings, tmp_path):
     submit(settings, Flow([plus_one(1)]), "quiet")
     submit(settings, Flow([plus_one(2)]), "busy")
     pause_campaign(settings, "quiet")
@@ -126,15 +122,14 @@ def test_another_campaign_goes_on_meanwhile(settings, tmp_path):
     cancel_campaign(settings, "quiet")
 
 
-def test_a_campaign_is_handed_over_on_hold(settings, tmp_path):
-    """Nothing starts before it is resumed; submitting it again says how."""
+def test_campaign_submitted_on_hold_starts_after_the_release(settings, tmp_path):
     campaign = Campaign(**YAML(typ="safe").load(TINY))
     submit_campaign(campaign, settings, hold=True)
     assert work(settings, "all", tmp_path / "launches").n_jobs == 0
     assert campaign_status(settings, "tiny").status == "on hold"
-    with pytest.raises(InputError, match=r"on hold since .*: interphase resume tiny"):
+    with pytest.raises(InputError, match=r"on hold since .*interphase resume tiny"):
         submit_campaign(campaign, settings)
-    assert pause_campaign(settings, "tiny").hold.state == "on hold", "it is a pause already"
+    assert pause_campaign(settings, "tiny").hold.state == "on hold", "a hold is already a pause"
     launchpad = open_launchpad(settings)
     with closing(launchpad.connection):
         assert not launchpad.run_exists(FWorker(query=not_held(launchpad)))
@@ -144,20 +139,19 @@ def test_a_campaign_is_handed_over_on_hold(settings, tmp_path):
     cancelled = cancel_campaign(settings, "tiny")
     assert cancelled.n_done == 0
     assert set(states(settings, "tiny")) == {"DEFUSED"}
-    # and again, with nobody's help
     submit_campaign(campaign, settings)
     assert campaign_status(settings, "tiny").status == "submitted"
     assert cancel_campaign(settings, "tiny").n_jobs == cancelled.n_jobs
 
 
-def test_a_cancelled_campaign_keeps_what_is_done_and_ends_what_runs(settings, tmp_path):
-    """A worker outside Slurm puts its work down and ends; no job of it starts any more; a submit makes way."""
+def test_cancel_keeps_finished_jobs_and_stops_running_ones(settings, tmp_path):
+    """A worker outside Slurm stops at its next checkpoint, no job starts, and a submission archives the jobs."""
     begun = tmp_path / "begun"
     first = plus_one(1)
-    endless = go_on_until_told(str(begun), first.output)
+    endless = run_until_stopped(str(begun), first.output)
     submit(settings, Flow([first, endless, plus_one(endless.output)]), "ended")
     with worker(settings, "ended", tmp_path) as process:
-        until(begun.exists, "no job began")
+        until(begun.exists, "no job started")
         cancelled = cancel_campaign(settings, "ended")
         assert (cancelled.n_jobs, cancelled.n_done, cancelled.not_ended) == (2, 1, [])
         assert str(process.pid) in cancelled.ended[0]
@@ -173,30 +167,28 @@ def test_a_cancelled_campaign_keeps_what_is_done_and_ends_what_runs(settings, tm
     assert (again.n_jobs, again.n_done, again.ended) == (0, 1, [])
     launchpad = open_launchpad(settings)
     with closing(launchpad.connection), closing(Workspace(settings, "ended")) as workspace:
-        assert make_way_for(launchpad, workspace, accept_changes=False)
+        assert archive_previous_jobs(launchpad, workspace, accept_changes=False)
     assert states(settings, "ended") == {}
 
 
-def test_a_job_that_outlives_its_cancelled_campaign_makes_no_jobs(settings, tmp_path):
-    """It does not listen, and ends later: its result is put away and what it would make is not."""
+def test_job_that_ends_after_the_cancellation_adds_no_jobs(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
-    submit(settings, Flow([wait_and_make(str(go), str(begun), 3)]), "deaf")
-    with worker(settings, "deaf", tmp_path) as process:
-        until(begun.exists, "no job began")
-        cancel_campaign(settings, "deaf")
+    submit(settings, Flow([wait_and_add_jobs(str(go), str(begun), 3)]), "late")
+    with worker(settings, "late", tmp_path) as process:
+        until(begun.exists, "no job started")
+        cancel_campaign(settings, "late")
         go.touch()
         assert process.wait(WITHIN_S) == 0
-    assert states(settings, "deaf") == {"DEFUSED": 1}
+    assert states(settings, "late") == {"DEFUSED": 1}
 
 
-def test_a_worker_that_goes_on_for_another_campaign_is_left_alone(settings, tmp_path):
-    """Cancelling one campaign ends no job of the other."""
+def test_cancel_leaves_a_worker_alone_that_runs_a_job_of_another_campaign(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
     submit(settings, Flow([plus_one(1)]), "one")
-    submit(settings, Flow([wait_for(str(go), str(begun))]), "other")
+    submit(settings, Flow([wait_for_file(str(go), str(begun))]), "other")
     pause_campaign(settings, "one")
     with worker(settings, "other", tmp_path) as process:
-        until(begun.exists, "no job began")
+        until(begun.exists, "no job started")
         cancelled = cancel_campaign(settings, "one")
         assert (cancelled.n_jobs, cancelled.ended) == (1, [])
         go.touch()
@@ -205,8 +197,7 @@ def test_a_worker_that_goes_on_for_another_campaign_is_left_alone(settings, tmp_
 
 
 @pytest.mark.parametrize("control", [pause_campaign, cancel_campaign, release_campaign])
-def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control):
-    """A campaign that is not there, runs on one machine, is finished, or failed."""
+def test_control_of_missing_local_failed_or_finished_campaign_raises(settings, tmp_path, control):
     with pytest.raises(StorageError, match="no such campaign: nowhere"):
         control(settings, "nowhere")
     with closing(Workspace(settings, "here")) as workspace:
@@ -218,7 +209,7 @@ def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control)
     submit(settings, Flow([broken()]), control.__name__)
     work(settings, "all", tmp_path / "launches")
     if control is not cancel_campaign:
-        with pytest.raises(InputError, match="has failed: none of its jobs runs or is ready"):
+        with pytest.raises(InputError, match="has failed: no job is running or ready"):
             control(settings, control.__name__)
     with closing(Workspace(settings, control.__name__)) as workspace:
         names = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
@@ -229,10 +220,10 @@ def test_what_cannot_be_paused_or_cancelled_is_told(settings, tmp_path, control)
         control(settings, control.__name__)
 
 
-def test_no_recovery_runs_a_job_of_a_cancelled_campaign_again(settings, tmp_path, monkeypatch):
-    """Though it failed for want of disk, which comes back; the reason stays on record."""
+def test_recovery_does_not_rerun_jobs_of_a_cancelled_campaign(settings, tmp_path, monkeypatch):
+    """Even after a transient error; the failure stays on record."""
     monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
-    monkeypatch.setattr(firetask, "MOST_TRIES", 0)
+    monkeypatch.setattr(firetask, "MAX_RETRIES", 0)
     submit(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "over")
     work(settings, "all", tmp_path / "launches")
     assert len(recover(settings, dry_run=True)) == 1
@@ -243,55 +234,52 @@ def test_no_recovery_runs_a_job_of_a_cancelled_campaign_again(settings, tmp_path
     assert (status.status, status.has_ended, status.failures) == ("cancelled", True, 1)
 
 
-def test_a_campaign_under_way_needs_no_resume_and_a_cancelled_one_is_submitted(settings):
-    """Rather than run by two managers at a time."""
-    submit(settings, Flow([plus_one(1)]), "under-way")
-    assert is_on_cluster(settings, "under-way")
-    with pytest.raises(InputError, match="is under way on the cluster and needs no resume"):
-        release_campaign(settings, "under-way")
-    cancel_campaign(settings, "under-way")
+def test_release_of_an_active_or_cancelled_campaign_raises(settings):
+    submit(settings, Flow([plus_one(1)]), "active")
+    assert is_on_cluster(settings, "active")
+    with pytest.raises(InputError, match="is active on the cluster and not paused"):
+        release_campaign(settings, "active")
+    cancel_campaign(settings, "active")
     for control in (release_campaign, pause_campaign):
-        with pytest.raises(InputError, match=r"was cancelled at .*: interphase submit FILE"):
-            control(settings, "under-way")
+        with pytest.raises(InputError, match=r"was cancelled at .*interphase submit FILE"):
+            control(settings, "active")
 
 
-def test_a_failed_job_is_told_with_its_mend_and_how_many_wait_for_it(settings, tmp_path, monkeypatch):
-    """What a person has to look at first comes first."""
+def test_failed_jobs_have_a_hint_and_the_number_of_waiting_jobs(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
-    monkeypatch.setattr(firetask, "MOST_TRIES", 0)
+    monkeypatch.setattr(firetask, "MAX_RETRIES", 0)
     bad = broken()
     after = plus_one(bad.output)
-    submit(settings, Flow([broken()]), "mended")
-    add(settings, Flow([bad, after, plus_one(after.output)]), "mended")
-    add(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "mended")
+    submit(settings, Flow([broken()]), "repaired")
+    add(settings, Flow([bad, after, plus_one(after.output)]), "repaired")
+    add(settings, Flow([disk_full_once(str(tmp_path / "marker"))]), "repaired")
     work(settings, "all", tmp_path / "launches")
-    found = cluster_status(settings, "mended")
-    first, second = found.needs_person
+    found = cluster_status(settings, "repaired")
+    first, second = found.needs_attention
     assert (first.n_waiting, second.n_waiting) == (2, 0)
     assert (first.name, first.reason, first.explanation) == ("broken", "ValueError", "broken on purpose")
-    assert first.mend == "mend its cause, then submit the campaign again"
-    (full,) = found.tried_again
+    assert first.hint == "fix the cause, then submit the campaign again"
+    (full,) = found.will_be_retried
     assert (full.name, full.reason) == ("disk_full_once", "OSError")
     assert "No space left on device" in full.explanation
-    status = campaign_status(settings, "mended")
+    status = campaign_status(settings, "repaired")
     assert (status.status, status.has_ended) == ("failed", False)
     recover(settings)
     work(settings, "all", tmp_path / "launches")
-    status = campaign_status(settings, "mended")
-    assert (status.cluster.tried_again, status.has_ended) == ([], True)
+    status = campaign_status(settings, "repaired")
+    assert (status.cluster.will_be_retried, status.has_ended) == ([], True)
     (again,) = status.cluster.lost
-    assert (again.reasons, again.n_runs_again, again.state) == (["OSError"], 1, "COMPLETED")
+    assert (again.reasons, again.n_reruns, again.state) == (["OSError"], 1, "COMPLETED")
 
 
-def test_the_commands_say_what_they_did(settings, tmp_path):
-    """In processes of their own, as a person types them."""
+def test_commands_report_what_they_did(settings, tmp_path):
     one = plus_one(1)
     submit(settings, Flow([one, plus_one(one.output)]), "typed")
     variables = variables_of_workers(settings, "typed")
 
-    def interphase(*words: str) -> subprocess.CompletedProcess[str]:
+    def interphase(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(words), env=variables, capture_output=True, text=True, check=False, timeout=WITHIN_S
+            command(arguments), env=variables, capture_output=True, text=True, check=False, timeout=WITHIN_S
         )
 
     assert "typed: paused since" in interphase("pause", "typed").stdout
@@ -299,13 +287,13 @@ def test_the_commands_say_what_they_did(settings, tmp_path):
     assert (status["status"], status["cluster"]["hold"]["state"]) == ("paused", "paused")
     assert status["pace"]["next_decision_s"] is None
     assert status["pace"]["basis"] == "the campaign is paused"
-    told = interphase("status", "typed").stdout
-    assert "typed: paused, started" in told
-    assert "continue with: interphase resume typed" in told
-    assert "next decision of the active-learning loop: unknown (the campaign is paused)" in told
+    shown = interphase("status", "typed").stdout
+    assert "typed: paused, started" in shown
+    assert "continue with: interphase resume typed" in shown
+    assert "next decision of the active-learning loop: unknown (the campaign is paused)" in shown
     assert "released; it was paused since" in interphase("resume", "typed").stdout
-    refused = interphase("resume", "typed")
-    assert (refused.returncode, "needs no resume" in refused.stderr) == (2, True)
+    again = interphase("resume", "typed")
+    assert (again.returncode, "not paused" in again.stderr) == (2, True)
     done = interphase("cancel", "typed")
     assert "typed: 2 jobs cancelled; 0 finished jobs are kept" in done.stdout
     watched = interphase("status", "typed", "--watch", "1")
@@ -316,11 +304,10 @@ def test_the_commands_say_what_they_did(settings, tmp_path):
     assert "--retry-rejected: campaign typed has jobs on the cluster" in again.stderr
 
 
-def test_a_watch_ends_by_ctrl_c_in_silence(settings, tmp_path):
-    """With exit code 0: it is how a watch ends."""
+def test_watch_ends_on_ctrl_c_with_exit_code_zero(settings, tmp_path):
     submit(settings, Flow([plus_one(1)]), "watched")
-    words = tmp_path / "watch.txt"
-    with words.open("w") as stream:
+    log = tmp_path / "watch.txt"
+    with log.open("w") as stream:
         process = subprocess.Popen(
             command(["status", "watched", "--watch"]),
             env=variables_of_workers(settings, "watched"),
@@ -328,12 +315,12 @@ def test_a_watch_ends_by_ctrl_c_in_silence(settings, tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "Ctrl-C ends the watch" in words.read_text(), "it shows nothing")
+        until(lambda: "Ctrl-C ends the watch" in log.read_text(), "no output")
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 0
     finally:
         process.kill()
         process.wait()
-    assert "Traceback" not in words.read_text()
-    assert os.stat(words).st_size > 0
+    assert "Traceback" not in log.read_text()
+    assert os.stat(log).st_size > 0
     cancel_campaign(settings, "watched")

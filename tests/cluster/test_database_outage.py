@@ -1,4 +1,4 @@
-"""The database is killed and comes back while a worker takes, runs and hands in jobs: it waits, and goes on."""
+"""Database outages: a worker retries while the server restarts."""
 
 import subprocess
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 from jobflow import Flow
 
-from cluster_jobs import add_up, leave_a_line
+from cluster_jobs import add_up, append_line
 from fireworks_jobs import add, output_of, variables_of_workers
 from interphase_flows.exceptions import StorageError
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
@@ -25,7 +25,7 @@ ENDS_WITHIN_S = 300.0
 
 @pytest.fixture
 def on_own_server(settings, own_server, monkeypatch):
-    """Settings of this process, with a server that may be killed."""
+    """Settings of this process with a server that may be killed."""
     for name in ("URI", "DATABASE"):
         monkeypatch.delenv(f"INTERPHASE_STORE__{name}")
     monkeypatch.setenv("INTERPHASE_STORE__HOST", "localhost")
@@ -34,10 +34,10 @@ def on_own_server(settings, own_server, monkeypatch):
     return settings.model_copy(update={"store": store})
 
 
-def test_a_worker_outlives_it_and_every_job_is_done(on_own_server, own_server, tmp_path):
-    """Killed twice; what a lost answer leaves half written is mended."""
+def test_worker_survives_two_outages_and_finishes_every_job(on_own_server, own_server, tmp_path):
+    """What lost acknowledgements leave half written is repaired."""
     lines = tmp_path / "lines.txt"
-    jobs = [leave_a_line(str(lines), number) for number in range(N_JOBS)]
+    jobs = [append_line(str(lines), number) for number in range(N_JOBS)]
     last = add_up([each.output for each in jobs])
     add(on_own_server, Flow([*jobs, last]), "outage")
 
@@ -49,17 +49,17 @@ def test_a_worker_outlives_it_and_every_job_is_done(on_own_server, own_server, t
             time.sleep(AWAY_S)
             own_server.start()
 
-    # in a process of its own: a job whose taking was never answered is given to others when its worker is gone
-    with (tmp_path / "words.txt").open("w") as words:
+    # in a separate process: a reservation without acknowledgement is reset only after its worker has ended
+    with (tmp_path / "worker.txt").open("w") as output:
         worker = subprocess.Popen(
             command(["work", "all"]),
             env=variables_of_workers(on_own_server, "outage"),
-            stdout=words,
-            stderr=words,
+            stdout=output,
+            stderr=output,
         )
         try:
             restart()
-            assert worker.wait(ENDS_WITHIN_S) == 0, (tmp_path / "words.txt").read_text()
+            assert worker.wait(ENDS_WITHIN_S) == 0, (tmp_path / "worker.txt").read_text()
         finally:
             worker.kill()
             worker.wait()
@@ -72,8 +72,7 @@ def test_a_worker_outlives_it_and_every_job_is_done(on_own_server, own_server, t
     assert len(lines.read_text().splitlines()) == N_JOBS
 
 
-def test_a_server_that_never_answered_is_not_waited_for(on_own_server, own_server, monkeypatch):
-    """It is a mistake in the settings, and is told at once."""
+def test_server_that_never_responded_raises_at_once(on_own_server, own_server, monkeypatch):
     monkeypatch.setattr("interphase_flows.storage.mongodb._reached_servers", set())
     monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 200)
     own_server.kill()
@@ -83,8 +82,8 @@ def test_a_server_that_never_answered_is_not_waited_for(on_own_server, own_serve
     assert time.monotonic() - began < on_own_server.store.reconnect_timeout_s / 2
 
 
-def test_a_launchpad_that_is_printed_shows_no_password(settings, needles):
-    """FireWorks' own words for one are its address."""
+def test_representation_of_the_launchpad_has_no_password(settings, needles):
+    """FireWorks' own representation is its address."""
     launchpad = open_launchpad(settings)
     launchpad.connection.close()
     for shown in (repr(launchpad), str(launchpad), f"{launchpad}"):

@@ -1,4 +1,4 @@
-"""A worker that was thought dead and comes back does no harm: its work is another's, and it says so."""
+"""Fencing: a worker that was presumed dead and resumes writes nothing, and reports that it lost its lease."""
 
 import os
 import signal
@@ -27,18 +27,18 @@ def wait_until(is_so, what):
         time.sleep(0.1)
 
 
-def test_a_stopped_worker_loses_its_job_and_stops_when_it_comes_back(settings, tmp_path, monkeypatch):
-    """The next worker goes on from the checkpoint; there is one result, and the first one's word that it stopped."""
+def test_stopped_worker_loses_its_lease_and_writes_nothing_when_it_continues(settings, tmp_path, monkeypatch):
+    """The next worker resumes from the checkpoint, and there is one result."""
     for name, value in (("LEASE_S", "2"), ("UNRESPONSIVE_AFTER_S", "10")):
         monkeypatch.setenv(f"INTERPHASE_CLUSTER__{name}", value)
     quick = settings.cluster.model_copy(update={"lease_s": 2.0, "unresponsive_after_s": 10.0})
     settings = settings.model_copy(update={"cluster": quick})
-    go, words = tmp_path / "go", tmp_path / "worker.txt"
+    go, log = tmp_path / "go", tmp_path / "worker.txt"
     counting = count_with_checkpoints("a-count", N_STEPS, str(go))
     after = plus_one(counting.output)
     add(settings, Flow([counting, after]), "fenced")
     counted = settings.root / "fenced" / "work" / "analyses" / "a-count" / "count"
-    with words.open("w") as output:
+    with log.open("w") as output:
         process = subprocess.Popen(
             command(["work", "all"]),
             env=variables_of_workers(settings, "fenced"),
@@ -48,7 +48,7 @@ def test_a_stopped_worker_loses_its_job_and_stops_when_it_comes_back(settings, t
     try:
         wait_until(
             lambda: counted.exists() and len(counted.read_text().splitlines()) == N_STEPS // 2,
-            words.read_text(),
+            log.read_text(),
         )
         process.send_signal(signal.SIGSTOP)
         found = []
@@ -57,12 +57,12 @@ def test_a_stopped_worker_loses_its_job_and_stops_when_it_comes_back(settings, t
             found.extend(recover(settings))
             return bool(found)
 
-        wait_until(is_found, "the silence was not found")
-        assert [(each.reason, each.action) for each in found] == [("silent", "run again")]
+        wait_until(is_found, "the missing heartbeat was not detected")
+        assert [(each.reason, each.action) for each in found] == [("unresponsive", "rerun")]
         go.touch()
         assert work(settings, "all", tmp_path / "launches").n_jobs == 2
         process.send_signal(signal.SIGCONT)
-        assert process.wait(60) == 0, words.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -70,7 +70,7 @@ def test_a_stopped_worker_loses_its_job_and_stops_when_it_comes_back(settings, t
     half = N_STEPS // 2
     assert result["values"]["counted_by"] == [process.pid] * half + [os.getpid()] * half
     assert output_of(settings, "fenced", after.uuid) == os.getpid() + 1
-    assert "was thought dead" in words.read_text()
+    assert "was thought dead" in log.read_text()
     assert documents(settings, "fenced", "failures") == []
     assert all(lease["is_released"] for lease in documents(settings, "fenced", "leases"))
     assert recover(settings) == []

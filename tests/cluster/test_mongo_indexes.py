@@ -156,7 +156,7 @@ def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
     )
     client.admin.command("createUser", "reader", pwd="p:/4", roles=[{"role": "read", "db": "shared"}])
     client.close()
-    own_server.ask_for_password("alice", "secret")
+    own_server.require_password("alice", "secret")
     address = f"mongodb://reader:{quote_plus('p:/4')}@localhost:{own_server.port}/?authSource=admin"
     settings = MongodbSettings(type="mongodb", database="shared", uri=address)
     reader = Ledger.in_mongodb(settings, read_only=True)

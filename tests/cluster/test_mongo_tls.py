@@ -60,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
         pytest.skip("SecantusDB is not installed: pip install 'SecantusDB==0.7.0b3'")
     folder = tmp_path_factory.mktemp("tls")
     with MongoServer(folder / "data", certificate=make_certificate(folder)) as server:
-        server.ask_for_password("alice", PASSWORD)
+        server.require_password("alice", PASSWORD)
         yield server
 
 

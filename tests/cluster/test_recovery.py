@@ -1,4 +1,4 @@
-"""Jobs that nobody runs any more are found by evidence, and run again once."""
+"""Recovery of lost jobs outside Slurm: evidence, reruns, giving up."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from jobflow import Flow, OnMissing
 
-from cluster_jobs import count_those_there, disk_full_once, wait_for
+from cluster_jobs import count_present, disk_full_once, wait_for_file
 from fireworks_jobs import add, documents, output_of, variables_of_workers
 from interphase_flows.runners.fireworks import firetask, recovery
 from interphase_flows.runners.fireworks.recovery import Rule, recover
@@ -24,18 +24,21 @@ BEGINS_WITHIN_S = 120.0
 
 @contextmanager
 def worker_with_a_job(settings, tmp_path, campaign, *after):
-    """A worker in a process of its own, once it has taken a job that waits for a file."""
+    """Start a worker in a separate process, and wait until it has taken a job that waits for a file."""
     go, begun = tmp_path / "go", tmp_path / "begun"
-    waiting = wait_for(str(go), str(begun))
+    waiting = wait_for_file(str(go), str(begun))
     flow = [waiting]
     if after:
-        last = count_those_there([waiting.output])
+        last = count_present([waiting.output])
         last.config.on_missing_references = OnMissing.NONE
         flow.append(last)
     add(settings, Flow(flow), campaign)
-    with (tmp_path / "worker.txt").open("w") as words:
+    with (tmp_path / "worker.txt").open("w") as output:
         process = subprocess.Popen(
-            command(["work", "all"]), env=variables_of_workers(settings, campaign), stdout=words, stderr=words
+            command(["work", "all"]),
+            env=variables_of_workers(settings, campaign),
+            stdout=output,
+            stderr=output,
         )
     try:
         end = time.monotonic() + BEGINS_WITHIN_S
@@ -49,8 +52,7 @@ def worker_with_a_job(settings, tmp_path, campaign, *after):
         process.wait()
 
 
-def test_a_job_of_a_killed_worker_is_run_again_and_only_once(settings, tmp_path):
-    """Found at once; the second look finds nothing, and nothing is found of the job while it runs or is done."""
+def test_job_of_a_killed_worker_is_rerun_exactly_once(settings, tmp_path):
     with worker_with_a_job(settings, tmp_path, "killed") as (process, go, begun, (waiting,)):
         assert recover(settings) == []
         process.kill()
@@ -58,8 +60,8 @@ def test_a_job_of_a_killed_worker_is_run_again_and_only_once(settings, tmp_path)
         (planned,) = recover(settings, dry_run=True)
         (found,) = recover(settings)
         assert planned == found
-        assert (found.reason, found.action, found.n_tries) == ("process_gone", "run again", 1)
-        assert str(process.pid) in found.told
+        assert (found.reason, found.action, found.n_tries) == ("process_gone", "rerun", 1)
+        assert str(process.pid) in found.message
         assert recover(settings) == []
         go.touch()
         assert work(settings, "all", tmp_path / "launches").n_jobs == 1
@@ -68,8 +70,7 @@ def test_a_job_of_a_killed_worker_is_run_again_and_only_once(settings, tmp_path)
     assert recover(settings) == []
 
 
-def test_a_stopped_worker_may_still_be_running_and_is_left_alone(settings, tmp_path):
-    """It goes on, and its job is done once."""
+def test_stopped_process_is_left_alone_and_finishes_its_job(settings, tmp_path):
     with worker_with_a_job(settings, tmp_path, "stopped") as (process, go, begun, (waiting,)):
         process.send_signal(signal.SIGSTOP)
         assert recover(settings) == []
@@ -80,26 +81,25 @@ def test_a_stopped_worker_may_still_be_running_and_is_left_alone(settings, tmp_p
     assert len(begun.read_text().splitlines()) == 1
 
 
-def test_after_too_many_tries_it_is_given_up_with_the_mend(settings, tmp_path, monkeypatch):
-    """On record; jobs that may miss it go on."""
-    monkeypatch.setattr(recovery, "RULES", {"process_gone": Rule(0, "look at the memory")})
+def test_job_is_given_up_after_its_last_try_with_a_hint(settings, tmp_path, monkeypatch):
+    """The failure is recorded, and children that tolerate it run."""
+    monkeypatch.setattr(recovery, "RULES", {"process_gone": Rule(0, "check the memory")})
     with worker_with_a_job(settings, tmp_path, "hopeless", "after") as (process, _, _, (_, last)):
         process.kill()
         process.wait()
         (found,) = recover(settings)
-    assert (found.action, found.mend) == ("give up", "look at the memory")
+    assert (found.action, found.hint) == ("give up", "check the memory")
     assert recover(settings) == []
     (failure,) = documents(settings, "hopeless", "failures")
     assert failure["reason"] == "process_gone"
-    assert "look at the memory, then submit again" in failure["details"]["explanation"]
+    assert "check the memory, then submit again" in failure["details"]["explanation"]
     work(settings, "all", tmp_path / "launches")
     assert output_of(settings, "hopeless", last.uuid) == 0
-    assert cluster_status(settings, "hopeless").failed == ["wait_for"]
+    assert cluster_status(settings, "hopeless").failed == ["wait_for_file"]
 
 
-def test_an_error_of_the_machine_is_tried_again_after_a_while(settings, tmp_path, monkeypatch):
-    """A full disk may have room tomorrow, but hardly at once."""
-    monkeypatch.setattr(firetask, "MOST_TRIES", 0)
+def test_transient_error_is_retried_after_a_wait(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(firetask, "MAX_RETRIES", 0)
     full = disk_full_once(str(tmp_path / "marker"))
     add(settings, Flow([full]), "full")
     work(settings, "all", tmp_path / "launches")
@@ -108,8 +108,8 @@ def test_an_error_of_the_machine_is_tried_again_after_a_while(settings, tmp_path
     assert recover(settings) == []
     monkeypatch.setattr(recovery, "FIRST_WAIT_S", 0.0)
     (found,) = recover(settings)
-    assert (found.reason, found.action) == ("OSError", "run again")
-    assert "No space left on device" in found.told
+    assert (found.reason, found.action) == ("OSError", "rerun")
+    assert "No space left on device" in found.message
     work(settings, "all", tmp_path / "launches")
     assert output_of(settings, "full", full.uuid) == 7
     assert recover(settings) == []

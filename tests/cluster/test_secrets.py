@@ -12,7 +12,7 @@ import pytest
 from jobflow import Flow
 from pymongo import MongoClient
 
-from cluster_jobs import ask_with_a_wrong_password, broken, plus_one
+from cluster_jobs import broken, plus_one, query_with_wrong_password
 from fireworks_jobs import add
 from interphase_flows.cli import main
 from interphase_flows.exceptions import InterphaseError, StorageError
@@ -256,7 +256,7 @@ def test_fireworks_and_slurm_are_told_nothing(
     monkeypatch.setenv("WRONG_ADDRESS", mongo_uri.replace(needles[0].decode(), quote_plus(WRONG)))
     monkeypatch.setattr(firetask, "_workspaces", {})
     settings = load_settings()
-    for each in (plus_one(1), broken(), ask_with_a_wrong_password("WRONG_ADDRESS")):
+    for each in (plus_one(1), broken(), query_with_wrong_password("WRONG_ADDRESS")):
         add(settings, Flow([each]), "planted")
     shift = work(settings, "all", machine.folder / "launches")
     assert shift.n_jobs == 3

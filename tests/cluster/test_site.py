@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from checked_site import ENDS_WITHIN_S, Place
 from interphase_flows.cli import STOPPED_BY_CTRL_C
-from interphase_flows.runners.site_check.probe_jobs import wait_for_the_end
+from interphase_flows.runners.site_check.probe_jobs import wait_until_ended
 from interphase_flows.runners.slurm.commands import Partition, jobs_in_queue, partitions
 from slurm_cluster import READY_WITHIN_S, SlurmCluster, why_not
 from tiny_campaign import command
@@ -113,11 +113,11 @@ class TestASiteThatIsWell:
         for title in ("store", "FireWorks' database", "Slurm"):
             assert checked.answers[title][0], checked.answers
         for worker, kinds in {"cpu": ["dft"], "gpu": ["train", "md"], "shared": ["analysis"]}.items():
-            assert checked.answers[f"worker {worker}, sbatch"] == (True, "Slurm takes its script")
+            assert checked.answers[f"worker {worker}, sbatch"] == (True, "Slurm accepts its script")
             for kind in kinds:
                 is_good, told = checked.answers[f"worker {worker}, {kind} job"]
                 assert is_good, told
-                assert told.startswith(("back from n1", "back from n2"))
+                assert told.startswith(("returned from n1", "returned from n2"))
 
     def test_tells_what_the_jobs_saw(self, checked: Checked) -> None:
         """Their Python, the database, the root and files from both sides, the time they have, DFT."""
@@ -125,16 +125,16 @@ class TestASiteThatIsWell:
             for worker in ("cpu", "gpu", "shared"):
                 is_good, told = checked.answers[f"worker {worker}, {name}"]
                 assert is_good, told
-        assert "seen and written from both sides" in checked.answers["worker cpu, root"][1]
+        assert "read and written from both sides" in checked.answers["worker cpu, root"][1]
         # 600 s beyond what is kept, less the start of Python
-        assert checked.answers["worker cpu, time"][1].startswith("puts work down after 1")
+        assert checked.answers["worker cpu, time"][1].startswith("stops at a checkpoint after 1")
         assert "worker cpu, DFT" in checked.answers
 
     def test_finds_that_a_gpu_is_none(self, checked: Checked) -> None:
         """Slurm gives one that no program sees: that is the one thing amiss, and it is told."""
         is_good, told = checked.answers["worker gpu, GPU"]
         assert not is_good
-        assert told.startswith("1 asked for, torch ")
+        assert told.startswith("1 requested, torch ")
         assert "can use 0" in told
         assert {title for title, (is_good, _) in checked.answers.items() if not is_good} <= {
             "worker gpu, GPU",
@@ -193,7 +193,7 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     is_good, told = checked["worker nowhere, sbatch"]
     assert not is_good
     assert "invalid partition specified: nowhere" in told
-    assert "mend cluster.workers.nowhere" in told
+    assert "correct cluster.workers.nowhere" in told
     is_good, told = checked["worker brief, sbatch"]
     assert not is_good
     assert "more than 360 s" in told
@@ -203,17 +203,17 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     assert "false a line" in told
     is_good, told = checked["worker stops, jobs"]
     assert not is_good
-    assert "ended before its job was done (FAILED, exit code 3:0); its last words: out of paper" in told
+    assert "ended before its job was done (FAILED, exit code 3:0); last line of its log: out of paper" in told
     is_good, told = checked["worker leaks, jobs"]
     assert not is_good
-    assert "(FAILED, exit code 4:0); its last words: ***; see before" in told
+    assert "(FAILED, exit code 4:0); last line of its log: ***. Hint: check before" in told
     is_good, told = checked["worker cut-off, jobs"]
     assert not is_good
     assert "no server answers at localhost:9 (store.host, store.port)" in told
     is_good, told = checked["worker blind, jobs"]
     assert not is_good
     assert "on n2 ended before its job was done" in told
-    assert f"does the node see {place.root}" in told
+    assert f"check that the node sees {place.root}" in told
 
 
 def test_an_allocation_that_waits_too_long_is_told_with_slurms_reason_and_cancelled(place: Place) -> None:
@@ -283,7 +283,7 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(
     assert "FAIL FireWorks' database: " in done.stdout
     assert "no server answers at localhost:9 (store.host, store.port)" in done.stdout
     assert "ok   worker all, sbatch" in done.stdout
-    assert "FAIL jobs: none was sent: they need the database" in done.stdout
+    assert "FAIL jobs: not submitted: they need the database" in done.stdout
     assert all(needle.decode() not in done.stdout + done.stderr for needle in needles)
 
 
@@ -332,4 +332,4 @@ class TestTheQadapters:
             assert allocation.name == f"if-{place.database}_fireworks-shared"
         finally:
             place.run("scancel", "--me")
-            wait_for_the_end([each.job_id for each in jobs_in_queue("")])
+            wait_until_ended([each.job_id for each in jobs_in_queue("")])

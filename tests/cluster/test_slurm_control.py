@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from jobflow import Flow
 
-from cluster_jobs import plus_one, wait_for
+from cluster_jobs import plus_one, wait_for_file
 from fireworks_jobs import add, submit, variables_of_workers
 from interphase_flows.runners.fireworks.control import cancel_campaign, pause_campaign, release_campaign
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status
-from interphase_flows.runners.slurm.allocations import ask_for_workers
+from interphase_flows.runners.fireworks.worker_requests import request_workers
 from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
 from interphase_flows.settings import ClusterSettings, Settings, WorkerSettings
 from slurm_cluster import SlurmCluster
@@ -70,17 +70,17 @@ def test_a_limit_over_all_workers_holds_and_a_pause_leaves_others_their_allocati
     """Three jobs are ready, two allocations may be there; of the pausing campaign's none stays in the queue."""
     settings = on_slurm(max_in_queue=2, sbatch=AN_HOUR_LATER)
     three_ready_jobs(settings, "first")
-    (asked,) = ask_for_workers(settings)
+    (asked,) = request_workers(settings)
     assert (asked.n_ready, len(asked.submitted)) == (3, 2)
     assert {job.state for job in queue()} == {"PENDING"}
-    assert ask_for_workers(settings)[0].submitted == []
+    assert request_workers(settings)[0].submitted == []
     submit(settings, Flow([plus_one(4)]), "second")
     paused = pause_campaign(settings, "first")
     assert paused.withdrawn == asked.submitted[1:], "the newest goes, one is needed by the other campaign"
     until(lambda: [job.job_id for job in queue()] == asked.submitted[:1], "the queue has others")
-    assert ask_for_workers(settings)[0].n_ready == 1
+    assert request_workers(settings)[0].n_ready == 1
     release_campaign(settings, "first")
-    assert len(ask_for_workers(settings)[0].submitted) == 1
+    assert len(request_workers(settings)[0].submitted) == 1
     assert len(cancel_campaign(settings, "second").withdrawn) == 0
     assert len(cancel_campaign(settings, "first").withdrawn) == 2
     until(lambda: not queue(), "allocations that nobody needs stay")
@@ -93,9 +93,9 @@ def test_a_cancel_ends_the_allocation_of_a_running_job_and_no_other(on_slurm, tm
     pids = {}
     for campaign in ("ends", "stays"):
         go, begun = tmp_path / f"{campaign}.go", tmp_path / f"{campaign}.begun"
-        submit(settings, Flow([wait_for(str(go), str(begun))]), campaign)
+        submit(settings, Flow([wait_for_file(str(go), str(begun))]), campaign)
         monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
-        ask_for_workers(settings)
+        request_workers(settings)
         until(begun.exists, "no worker took the job", logs)
         pids[campaign] = int(begun.read_text())
     cancelled = cancel_campaign(settings, "ends")
@@ -115,9 +115,9 @@ def test_a_status_has_slurms_reason_beside_the_state_of_fireworks(on_slurm, slur
     """Before it is recovered, and after."""
     settings = on_slurm()
     go, begun = tmp_path / "go", tmp_path / "begun"
-    submit(settings, Flow([wait_for(str(go), str(begun))]), "timed-out")
+    submit(settings, Flow([wait_for_file(str(go), str(begun))]), "timed-out")
     monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, "timed-out")["PYTHONPATH"])
-    (asked,) = ask_for_workers(settings)
+    (asked,) = request_workers(settings)
     until(begun.exists, "no worker took the job", settings.root / "launches")
     assert cluster_status(settings, "timed-out").lost == []
     (job_id,) = asked.submitted
@@ -128,10 +128,10 @@ def test_a_status_has_slurms_reason_beside_the_state_of_fireworks(on_slurm, slur
         timeout=60,
     )
     (lost,) = until(lambda: cluster_status(settings, "timed-out").lost, "it is not lost")
-    assert (lost.state, lost.reasons, lost.n_runs_again) == ("RUNNING", ["TIMEOUT"], 0)
-    assert "not run again yet: interphase recover" in lost.told
+    assert (lost.state, lost.reasons, lost.n_reruns) == ("RUNNING", ["TIMEOUT"], 0)
+    assert "not rerun yet: interphase recover" in lost.message
     (found,) = recover(settings)
     assert found.reason == "timeout"
     (lost,) = cluster_status(settings, "timed-out").lost
-    assert (lost.state, lost.reasons, lost.n_runs_again) == ("READY", ["TIMEOUT"], 1)
+    assert (lost.state, lost.reasons, lost.n_reruns) == ("READY", ["TIMEOUT"], 1)
     cancel_campaign(settings, "timed-out")

@@ -12,13 +12,13 @@ import pytest
 from fireworks import FWorker
 from jobflow import Flow
 
-from cluster_jobs import plus_one, wait_for
+from cluster_jobs import plus_one, wait_for_file
 from fireworks_jobs import add, output_of, variables_of_workers
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.recovery import Recovery, recover
 from interphase_flows.runners.fireworks.states import n_open_jobs
 from interphase_flows.runners.fireworks.worker import work
-from interphase_flows.runners.slurm.allocations import ask_for_workers
+from interphase_flows.runners.fireworks.worker_requests import request_workers
 from interphase_flows.runners.slurm.commands import jobs_in_queue
 from interphase_flows.settings import Settings
 from slurm_cluster import SlurmCluster
@@ -58,11 +58,11 @@ def lose_a_worker(
 ) -> Recovery:
     """A job is taken by a worker of Slurm; the worker is lost; what is recovered, and the job's result by another."""
     go, begun = tmp_path / "go", tmp_path / "begun"
-    job = wait_for(str(go), str(begun))
+    job = wait_for_file(str(go), str(begun))
     add(settings, Flow([job]), campaign)
     monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
     logs = settings.root / "launches"
-    (asked,) = ask_for_workers(settings)
+    (asked,) = request_workers(settings)
     assert len(asked.submitted) == 1
     until(begun.exists, "no worker took the job", logs)
     assert recover(settings) == []
@@ -71,7 +71,7 @@ def lose_a_worker(
     assert recover(settings) == []
     after(asked.submitted[0])
     go.touch()
-    until(lambda: ask_for_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
+    until(lambda: request_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
     until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
     # who lost the job may end it within the seconds that Slurm gives it; the other one runs it all the same
     until(lambda: n_open_jobs(settings) == 0, "the job was not closed", logs)
@@ -98,8 +98,8 @@ def test_a_cancelled_allocation(on_slurm, slurm, tmp_path, monkeypatch):
     found: Recovery = lose_a_worker(
         on_slurm, tmp_path, monkeypatch, "cancelled", lambda job_id, _: run(slurm, "scancel", job_id)
     )
-    assert (found.reason, found.action) == ("cancelled", "run again")
-    assert "CANCELLED" in found.told
+    assert (found.reason, found.action) == ("cancelled", "rerun")
+    assert "CANCELLED" in found.message
 
 
 def test_a_killed_worker(on_slurm, slurm, tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_killed_worker(on_slurm, slurm, tmp_path, monkeypatch):
     found = lose_a_worker(
         on_slurm, tmp_path, monkeypatch, "killed", lambda _, pid: os.kill(pid, signal.SIGKILL)
     )
-    assert (found.reason, found.action) == ("failed", "run again")
+    assert (found.reason, found.action) == ("failed", "rerun")
 
 
 def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
         # Slurm lets a requeued allocation wait for two minutes
         lambda job_id: run(slurm, "scontrol", "update", f"JobId={job_id}", "StartTime=now"),
     )
-    assert (found.reason, found.action) == ("requeued", "run again")
+    assert (found.reason, found.action) == ("requeued", "rerun")
 
 
 def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
@@ -145,8 +145,8 @@ def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
     run(slurm, "scancel", printed.stdout.strip())
     launchpad.connection.close()
     (found,) = until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
-    assert (found.fw_id, found.action) == (firework.fw_id, "mend")
-    assert "ended as CANCELLED" in found.told
+    assert (found.fw_id, found.action) == (firework.fw_id, "repair")
+    assert "ended as CANCELLED" in found.message
     assert work(on_slurm, "all", tmp_path / "launches").n_jobs == 1
     assert output_of(on_slurm, "reserved", job.uuid) == 2
     assert recover(on_slurm) == []

@@ -10,7 +10,7 @@ from fireworks.core.fworker import FWorker
 from fireworks.core.launchpad import LaunchPad
 from ruamel.yaml import YAML
 
-from interphase_flows.runners.fireworks.launchpad import (
+from interphase_flows.runners.cluster_settings import (
     LOCK_EXPIRES_AFTER_S,
     LOST_AFTER_S,
     PING_INTERVAL_S,
@@ -38,8 +38,8 @@ def test_files_are_up_to_date():
     generator = runpy.run_path(str(REPOSITORY / "docs" / "generate_launchers.py"))
     examples = generator["examples"]()
     assert {path: path.read_text(encoding="utf-8") for path in examples} == examples
-    there = {path for path in LAUNCHERS.iterdir() if path.name != "README.md"}
-    assert there == {path for path in examples if path.parent == LAUNCHERS}
+    existing = {path for path in LAUNCHERS.iterdir() if path.name != "README.md"}
+    assert existing == {path for path in examples if path.parent == LAUNCHERS}
 
 
 def test_readme_of_launchers_links_to_every_file():

@@ -50,10 +50,10 @@ def test_the_scale_is_the_published_studys(campaign):
 def test_the_check_names_what_is_missing_and_the_mend(campaign, tmp_path):
     """And runs nothing: a login node may not, and a label costs node hours."""
     checks = {check.name: check for check in check_machine(Settings(root=tmp_path), campaign)}
-    assert not checks["VASP's command"].is_good
-    assert "VASP_CMD" in checks["VASP's command"].told
-    assert not checks["VASP's potentials"].is_good
-    assert "PMG_VASP_PSP_DIR" in checks["VASP's potentials"].told
+    assert not checks["VASP's command"].passed
+    assert "VASP_CMD" in checks["VASP's command"].message
+    assert not checks["VASP's potentials"].passed
+    assert "PMG_VASP_PSP_DIR" in checks["VASP's potentials"].message
 
 
 def test_a_potential_of_another_release_is_found_before_the_first_label(campaign, tmp_path, monkeypatch):
@@ -70,6 +70,6 @@ def test_a_potential_of_another_release_is_found_before_the_first_label(campaign
     )
     settings = Settings(root=tmp_path, vasp_command="true vasp_std")
     checks = {check.name: check for check in check_machine(settings, campaign)}
-    assert checks["VASP's command"].is_good
-    assert "`PAW_PBE Li_sv 17Jan2003`" in checks["VASP's potentials"].told
-    assert "`PAW_PBE Li_sv 10Sep2004`" in checks["VASP's potentials"].told
+    assert checks["VASP's command"].passed
+    assert "`PAW_PBE Li_sv 17Jan2003`" in checks["VASP's potentials"].message
+    assert "`PAW_PBE Li_sv 10Sep2004`" in checks["VASP's potentials"].message

@@ -1,7 +1,7 @@
-"""Jobs of a campaign that nobody shall run: DEFUSED in FireWorks if cancelled, ARCHIVED if of an earlier submission.
+"""Cancel (DEFUSED) or archive (ARCHIVED) the remaining jobs of a campaign in FireWorks.
 
-FireWorks' own way writes the workflow anew for every job, and puts jobs among the ready before it archives them; here
-all are written at once, under the workflow's lock.
+FireWorks' own methods rewrite the workflow once per job, and make a job READY before they archive it. Here all jobs
+change their state in one write, under the workflow's lock.
 """
 
 import time
@@ -13,110 +13,107 @@ from typing import TYPE_CHECKING, Any, Literal
 from interphase_flows.exceptions import StorageError
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
-STAYS: Mapping[str, tuple[str, ...]] = {
-    # a failed job as well, which a recovery would run again
+KEPT_STATES: Mapping[str, tuple[str, ...]] = {
+    # FIZZLED jobs are cancelled as well: otherwise a recovery would rerun them
     "DEFUSED": ("COMPLETED", "DEFUSED", "ARCHIVED"),
     "ARCHIVED": ("ARCHIVED",),
 }
-"""States of jobs that are put away -> states that a job keeps."""
+"""New state of the jobs -> states of jobs that are left as they are."""
 
-TAKEN_WITHIN_S = 10.0
-"""Taking a job is a few writes outside the lock: a job that is being taken is waited for, since the last of them would
-overwrite its state.  One that takes longer was left by a worker that was killed."""
+RESERVED_FOR_AT_MOST_S = 10.0
+"""A worker takes a job in a few writes outside the lock, the last of which would overwrite the new state. So a RESERVED
+job is waited for; if it stays RESERVED for longer, its worker was killed."""
 
-PUT_AWAY_WITHIN_S = 120.0
-BETWEEN_LOOKS_S = 0.1
+TIMEOUT_S = 120.0
+POLL_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True)
-class PutAway:
-    """How many jobs were put away, and what is known of the workers of those that were running."""
+class RetiredJobs:
+    """Number of jobs that were cancelled or archived, and the identities of the workers of those that were running."""
 
     n_jobs: int
     workers: list[dict[str, Any]]
 
 
-def put_away(launchpad: "LaunchPad", campaign: str, state: Literal["DEFUSED", "ARCHIVED"]) -> PutAway:
-    """Put the jobs of a campaign away, and those that running ones make meanwhile.
+def retire_jobs(
+    launchpad: "RetryingLaunchPad", campaign: str, state: Literal["DEFUSED", "ARCHIVED"]
+) -> RetiredJobs:
+    """Cancel or archive all remaining jobs of a campaign, including those that running jobs add meanwhile.
 
     Parameters
     ----------
     launchpad
         FireWorks' database.
     campaign
-        Its name.
+        Name of the campaign.
     state
-        What they become.
+        New state of the jobs.
 
     Raises
     ------
     StorageError
-        New jobs keep coming.
+        New jobs keep appearing.
     """
     of_campaign = {"metadata.campaign": campaign, "state": {"$ne": "ARCHIVED"}}
     nodes = [workflow["nodes"][0] for workflow in launchpad.workflows.find(of_campaign, {"nodes": 1})]
-    began = time.monotonic()
-    done: set[int] = set()
+    start = time.monotonic()
+    retired: set[int] = set()
     launches: set[int] = set()
     for node in nodes:
-        while (waited_s := time.monotonic() - began) < PUT_AWAY_WITHIN_S:
-            is_late = waited_s > TAKEN_WITHIN_S
-            found = _put_away_at_once(launchpad, node, state, is_late)
-            done.update(found)
-            launches.update(launch for its_launches in found.values() for launch in its_launches)
-            if not _n_left(launchpad, node, state):
+        while (waited_s := time.monotonic() - start) < TIMEOUT_S:
+            batch = _retire_batch(launchpad, node, state, waited_s > RESERVED_FOR_AT_MOST_S)
+            retired.update(batch)
+            launches.update(launch for last_launches in batch.values() for launch in last_launches)
+            if not launchpad.fireworks.count_documents(_remaining(launchpad, node, state)):
                 break
-            time.sleep(BETWEEN_LOOKS_S)
+            time.sleep(POLL_INTERVAL_S)
         else:
             raise StorageError(
-                f"campaign {campaign}: after {PUT_AWAY_WITHIN_S:.0f} s there are still jobs that FireWorks calls "
-                f"ready or running; try again, or see interphase status {campaign}"
+                f"campaign {campaign}: FireWorks still has ready or running jobs after {TIMEOUT_S:.0f} s. Hint: try "
+                f"again, or see interphase status {campaign}"
             )
     of_running = {"launch_id": {"$in": list(launches)}}
     last = launchpad.launches.find(of_running, {"fworker": 1})
     launchpad.launches.update_many(of_running | {"state": "RUNNING"}, {"$set": {"state": "FIZZLED"}})
     workers = [(launch.get("fworker") or {}).get("env") or {} for launch in last]
-    return PutAway(len(done), [each for n, each in enumerate(workers) if each not in workers[:n]])
+    return RetiredJobs(len(retired), [each for n, each in enumerate(workers) if each not in workers[:n]])
 
 
-def _put_away_at_once(launchpad: "LaunchPad", node: int, state: str, is_late: bool) -> dict[int, list[int]]:
-    """Put away what can be now; return the jobs, with the last launch of those that were running."""
-    from fireworks.core.launchpad import WFLock
-
-    now = {"state": state, "updated_on": datetime.now(UTC)}
-    running = ("RUNNING", "RESERVED") if is_late else ("RUNNING",)
-    with WFLock(launchpad, node):
-        left = launchpad.fireworks.find(_left(launchpad, node, state), {"fw_id": 1, "state": 1})
-        quiet = [each["fw_id"] for each in left if each["state"] not in ("RUNNING", "RESERVED")]
-        # whoever takes one of them at this moment was first, or finds it gone
+def _retire_batch(
+    launchpad: "RetryingLaunchPad", node: int, state: str, with_reserved: bool
+) -> dict[int, list[int]]:
+    """Retire the jobs that can be retired now; return their ids, with the last launch of those that were running."""
+    change = {"state": state, "updated_on": datetime.now(UTC)}
+    running = ("RUNNING", "RESERVED") if with_reserved else ("RUNNING",)
+    with launchpad.workflow_lock(node):
+        remaining = launchpad.fireworks.find(_remaining(launchpad, node, state), {"fw_id": 1, "state": 1})
+        idle = [each["fw_id"] for each in remaining if each["state"] not in ("RUNNING", "RESERVED")]
+        # a worker that takes one of them at this moment either came first, or no longer finds it READY
         launchpad.fireworks.update_many(
-            {"fw_id": {"$in": quiet}, "state": {"$nin": ["RUNNING", "RESERVED"]}}, {"$set": now}
+            {"fw_id": {"$in": idle}, "state": {"$nin": ["RUNNING", "RESERVED"]}}, {"$set": change}
         )
-        kept = launchpad.fireworks.find({"fw_id": {"$in": quiet}, "state": state}, {"fw_id": 1})
-        done: dict[int, list[int]] = {each["fw_id"]: [] for each in kept}
+        changed = launchpad.fireworks.find({"fw_id": {"$in": idle}, "state": state}, {"fw_id": 1})
+        retired: dict[int, list[int]] = {each["fw_id"]: [] for each in changed}
         fields = {"fw_id": 1, "launches": 1, "archived_launches": 1}
-        at_work = {"fw_id": {"$in": [each["fw_id"] for each in left]}, "state": {"$in": list(running)}}
+        at_work = {"fw_id": {"$in": [each["fw_id"] for each in remaining]}, "state": {"$in": list(running)}}
         for firework in launchpad.fireworks.find(at_work, fields):
-            # what its worker reports later is of a launch of the past
-            of_the_past = [*firework.get("archived_launches", []), *firework["launches"]]
+            # as an archived launch, a later report of its worker has no effect
+            archived = [*firework.get("archived_launches", []), *firework["launches"]]
             launchpad.fireworks.update_one(
                 {"fw_id": firework["fw_id"]},
-                {"$set": now | {"launches": [], "archived_launches": of_the_past}},
+                {"$set": change | {"launches": [], "archived_launches": archived}},
             )
-            done[firework["fw_id"]] = firework["launches"][-1:]
-        if done:
-            states = {f"fw_states.{fw_id}": state for fw_id in done}
-            launchpad.workflows.update_one({"nodes": node}, {"$set": now | states})
-    return done
+            retired[firework["fw_id"]] = firework["launches"][-1:]
+        if retired:
+            states = {f"fw_states.{fw_id}": state for fw_id in retired}
+            launchpad.workflows.update_one({"nodes": node}, {"$set": change | states})
+    return retired
 
 
-def _left(launchpad: "LaunchPad", node: int, state: str) -> dict[str, Any]:
-    """Return a filter of the jobs of a workflow that are not put away."""
+def _remaining(launchpad: "RetryingLaunchPad", node: int, state: str) -> dict[str, Any]:
+    """Return a filter for the jobs of a workflow that are not retired yet."""
     nodes = launchpad.workflows.find_one({"nodes": node}, {"nodes": 1})["nodes"]
-    return {"fw_id": {"$in": nodes}, "state": {"$nin": list(STAYS[state])}}
-
-
-def _n_left(launchpad: "LaunchPad", node: int, state: str) -> int:
-    return int(launchpad.fireworks.count_documents(_left(launchpad, node, state)))
+    return {"fw_id": {"$in": nodes}, "state": {"$nin": list(KEPT_STATES[state])}}

@@ -1,35 +1,36 @@
-"""Pause a campaign on a cluster, let it go on, or cancel it; what is done stays in any case."""
+"""Pause, resume and cancel a campaign on a cluster; finished work is kept."""
 
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers
-from interphase_flows.runners.fireworks.cancel import put_away
+from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold
 from interphase_flows.runners.fireworks.recovery import runs_on_this_machine
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
-from interphase_flows.runners.slurm.allocations import cancel_allocations, withdraw_allocations
+from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
+from interphase_flows.runners.slurm.commands import cancel_jobs
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 RUNNING = ("RUNNING", "RESERVED")
 
 
 @dataclass(frozen=True)
-class Paused:
-    """What a pause did.
+class PauseResult:
+    """Effect of a pause.
 
-    ``n_running`` jobs go on to their end; ``withdrawn`` are allocations that waited for nobody else, None where there
-    is no Slurm to ask.
+    ``n_running`` jobs run to their end; ``withdrawn`` are ids of superfluous allocations, None if Slurm is not
+    available.
     """
 
     hold: Hold
@@ -38,10 +39,10 @@ class Paused:
 
 
 @dataclass(frozen=True)
-class Cancelled:
-    """What a cancel did.
+class CancelResult:
+    """Effect of a cancellation.
 
-    ``ended`` tells of the workers of running jobs that were ended, ``not_ended`` of those that could not be, in words.
+    ``ended`` describes the workers of running jobs that were stopped, ``not_ended`` those that could not be.
     """
 
     n_jobs: int
@@ -51,113 +52,109 @@ class Cancelled:
     withdrawn: list[str] | None
 
 
-def pause_campaign(settings: Settings, name: str) -> Paused:
-    """Let no job of a campaign start, and take allocations that nobody needs then out of the queue.
+def pause_campaign(settings: Settings, name: str) -> PauseResult:
+    """Hold the jobs of a campaign, and withdraw allocations that no other campaign needs.
 
-    Running jobs go on to their end, and jobs that they make are held.
+    Running jobs run to their end; jobs that they add are held.
 
     Raises
     ------
     StorageError
-        There is no such campaign, or the database does not answer.
+        There is no such campaign, or the database does not respond.
     InputError
-        It was not submitted, is finished, failed or cancelled.
+        The campaign was not submitted, or is finished, failed or cancelled.
     """
     with _submitted_campaign(settings, name, "pause") as launchpad:
         hold = hold_of(launchpad, name)
-        if hold is None or hold.state != "on hold":  # which is a pause before the first job
+        if hold is None or hold.state != "on hold":  # "on hold" is a pause before the first job
             hold = set_hold(launchpad, name, "paused")
-        n_running = sum(firework_states(launchpad, name).get(state, 0) for state in RUNNING)
-        return Paused(hold, n_running, _withdrawn(settings, launchpad))
+        states = firework_states(launchpad, name)
+        n_running = sum(states.get(state, 0) for state in RUNNING)
+        return PauseResult(hold, n_running, _withdrawn(settings, launchpad))
 
 
 def release_campaign(settings: Settings, name: str) -> Hold:
-    """Let the jobs of a campaign that was paused, or submitted on hold, start; return the hold it had.
+    """Release a campaign that was paused or submitted on hold; return the hold that it had.
 
     Raises
     ------
     InputError
-        It is not held, or was cancelled.
+        The campaign is not held, or was cancelled.
     """
     with _submitted_campaign(settings, name, "resume") as launchpad:
         hold = hold_of(launchpad, name)
         if hold is None:
             raise InputError(
-                f"campaign {name} is under way on the cluster and needs no resume: interphase status {name}; "
-                "workers come by interphase launch --every 60"
+                f"campaign {name} is active on the cluster and not paused: interphase status {name}. Hint: start "
+                "workers by interphase launch --every 60"
             )
         clear_hold(launchpad, name)
         return hold
 
 
-def cancel_campaign(settings: Settings, name: str) -> Cancelled:
-    """End a campaign: no job of it starts, those that run are ended, and allocations that nobody needs are cancelled.
+def cancel_campaign(settings: Settings, name: str) -> CancelResult:
+    """Cancel a campaign: its unfinished jobs become DEFUSED, running ones are stopped.
 
-    Jobs that are not done are DEFUSED in FireWorks, failed ones as well: no recovery runs them again.  An allocation
-    that runs a job of the campaign is cancelled; one that works for another campaign is left alone.  What is done
-    stays, and submitting the campaign again goes on from there.
+    Failed jobs become DEFUSED as well, so that no recovery reruns them. An allocation that runs a job of the campaign
+    is cancelled, unless it has moved on to another campaign; superfluous allocations are withdrawn. Finished work is
+    kept, and submitting the campaign again continues from it.
 
     Raises
     ------
     StorageError
-        There is no such campaign, or the database does not answer.
+        There is no such campaign, or the database does not respond.
     InputError
-        It was not submitted, or is finished.
+        The campaign was not submitted, or is finished.
     """
     with _submitted_campaign(settings, name, "cancel") as launchpad:
         set_hold(launchpad, name, "cancelled")
-        away = put_away(launchpad, name, "DEFUSED")
-        told = [_end_worker(launchpad, name, worker) for worker in away.workers]
-        n_done = firework_states(launchpad, name).get("COMPLETED", 0)
-        return Cancelled(
-            n_jobs=away.n_jobs,
-            n_done=n_done,
-            ended=[words for is_ended, words in told if is_ended],
-            not_ended=[words for is_ended, words in told if not is_ended],
+        retired = retire_jobs(launchpad, name, "DEFUSED")
+        outcomes = [_stop_worker(launchpad, name, worker) for worker in retired.workers]
+        return CancelResult(
+            n_jobs=retired.n_jobs,
+            n_done=firework_states(launchpad, name).get("COMPLETED", 0),
+            ended=[message for is_ended, message in outcomes if is_ended],
+            not_ended=[message for is_ended, message in outcomes if not is_ended],
             withdrawn=_withdrawn(settings, launchpad),
         )
 
 
 def is_on_cluster(settings: Settings, name: str) -> bool:
-    """Whether FireWorks has jobs of a campaign that are not done, or holds it."""
+    """Whether FireWorks holds a campaign, or has unfinished jobs of it."""
     if not isinstance(settings.store, MongodbSettings) or _state(settings, name).get("status") != SUBMITTED:
         return False
-    launchpad = open_launchpad(settings)
-    try:
+    with closing(open_launchpad(settings)) as launchpad:
         return hold_of(launchpad, name) is not None or _n_active(launchpad, name) > 0
-    finally:
-        launchpad.connection.close()
 
 
 @contextmanager
-def _submitted_campaign(settings: Settings, name: str, verb: str) -> Iterator["LaunchPad"]:
-    """Open FireWorks' database for a campaign that has something to pause, resume or cancel."""
+def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator["RetryingLaunchPad"]:
+    """Open FireWorks' database for a campaign that can be paused, resumed or cancelled."""
     state = _state(settings, name)
     status = state.get("status")
     if status != SUBMITTED:
         raise InputError(
-            f"campaign {name} was not submitted to a cluster (it is {status}): nothing to {verb}. A campaign that runs "
-            f"on one machine is stopped by Ctrl-C, and goes on by interphase resume {name}"
+            f"campaign {name} was not submitted to a cluster (it is {status}): nothing to {command}. Hint: stop a "
+            f"campaign that runs on one machine by Ctrl-C; interphase resume {name} continues it"
         )
-    launchpad = open_launchpad(settings)
-    try:
+    with closing(open_launchpad(settings)) as launchpad:
         hold = hold_of(launchpad, name)
         if hold is not None and hold.state == "cancelled":
-            if verb != "cancel":
+            if command != "cancel":
                 raise InputError(
-                    f"campaign {name} was cancelled at {hold.since}: interphase submit FILE goes on with it"
+                    f"campaign {name} was cancelled at {hold.since}. Hint: interphase submit FILE continues it"
                 )
         elif not _n_active(launchpad, name):
             if state.get("result") and not missing_answers(state):
-                raise InputError(f"campaign {name} is finished: nothing to {verb}; interphase report {name}")
-            if verb != "cancel":
                 raise InputError(
-                    f"campaign {name} has failed: none of its jobs runs or is ready, so there is nothing to {verb}. "
-                    f"The reasons: interphase status {name}; mend the cause, then interphase submit FILE"
+                    f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}"
+                )
+            if command != "cancel":
+                raise InputError(
+                    f"campaign {name} has failed: no job is running or ready, so there is nothing to {command}. Hint: "
+                    f"see the reasons by interphase status {name}, fix the cause, then interphase submit FILE"
                 )
         yield launchpad
-    finally:
-        launchpad.connection.close()
 
 
 def _state(settings: Settings, name: str) -> Mapping[str, Any]:
@@ -165,37 +162,37 @@ def _state(settings: Settings, name: str) -> Mapping[str, Any]:
         return workspace.ledger.get("campaigns", name) or {}
 
 
-def _n_active(launchpad: "LaunchPad", name: str) -> int:
+def _n_active(launchpad: "RetryingLaunchPad", name: str) -> int:
     states = firework_states(launchpad, name)
     return sum(states.get(state, 0) for state in ACTIVE)
 
 
-def _withdrawn(settings: Settings, launchpad: "LaunchPad") -> list[str] | None:
+def _withdrawn(settings: Settings, launchpad: "RetryingLaunchPad") -> list[str] | None:
     try:
-        return withdraw_allocations(settings, launchpad)
+        return withdraw_idle_allocations(settings, launchpad)
     except SettingsError:  # no Slurm here
         return None
 
 
-def _end_worker(launchpad: "LaunchPad", name: str, worker: Mapping[str, Any]) -> tuple[bool, str]:
-    """End the worker of a job that was running; whether that is seen to, and words."""
+def _stop_worker(launchpad: "RetryingLaunchPad", name: str, worker: Mapping[str, Any]) -> tuple[bool, str]:
+    """Stop the worker of a job that was running; return whether that succeeded, and a message."""
     job_id, host, pid = worker.get("slurm_job_id"), worker.get("host"), worker.get("pid")
-    who = f"process {pid} of {host}" if job_id is None else f"allocation {job_id}"
+    label = f"process {pid} on {host}" if job_id is None else f"allocation {job_id}"
     if _works_for_another(launchpad, name, worker):
-        return True, f"{who} is done with it, and goes on with a job of another campaign"
+        return True, f"{label} has finished its job, and now runs a job of another campaign"
     if job_id is not None:
         try:
-            cancel_allocations([job_id])
+            cancel_jobs([job_id])
         except SettingsError as error:
-            return False, f"{who} was not cancelled: {error}"
-        return True, f"{who} was cancelled"
+            return False, f"{label} was not cancelled: {error}"
+        return True, f"{label} was cancelled"
     if pid is not None and runs_on_this_machine(worker):
         os.kill(int(pid), signal.SIGUSR1)
-        return True, f"{who} puts its work down and ends"
-    return False, f"{who}, outside Slurm, may still run: end it there; its results do no harm"
+        return True, f"{label} stops at its next checkpoint"
+    return False, f"{label}, outside Slurm, may still run: stop it there; its results do no harm"
 
 
-def _works_for_another(launchpad: "LaunchPad", name: str, worker: Mapping[str, Any]) -> bool:
+def _works_for_another(launchpad: "RetryingLaunchPad", name: str, worker: Mapping[str, Any]) -> bool:
     same = {f"fworker.env.{key}": value for key, value in worker.items()}
     found = launchpad.launches.find({"state": "RUNNING"} | same, {"fw_id": 1, "_id": 0})
     others = {

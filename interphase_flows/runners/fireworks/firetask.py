@@ -1,4 +1,4 @@
-"""One job of a campaign in a worker: it has the campaign's workspace, and what goes wrong is on record."""
+"""FireWorks task of a campaign's job: opens the workspace, records failures, and requeues interrupted jobs."""
 
 import time
 from collections.abc import Mapping
@@ -12,21 +12,23 @@ from jobflow.managers.fireworks import JobFiretask
 from monty.json import jsanitize
 
 from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
-from interphase_flows.runners.fireworks.launchpad import ITERATION
+from interphase_flows.runners.fireworks.routing import routed_spec
 from interphase_flows.runners.job_failures import record_job_failure
-from interphase_flows.runners.transient_errors import MOST_TRIES, is_of_the_machine, wait_s
+from interphase_flows.runners.transient_errors import MAX_RETRIES, backoff_s, is_transient
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
+from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import load_settings
+from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
-HANDOVERS = "handovers"
-"""How often a job was handed over, in its specification; in the data of a launch, why."""
+REQUEUES = "requeues"
+"""Number of times a job was requeued, in its specification; in the data of a launch, the reason."""
 
-MACHINE_ERRORS = "machine_errors"
-"""How often in a row a job met an error of the machine, in its specification."""
+TRANSIENT_ERRORS = "transient_errors"
+"""Number of transient errors in a row, in the specification of a job."""
 
-CARRIED = (
+KEPT_ON_REQUEUE = (
     "campaign",
     ITERATION,
     "_category",
@@ -35,14 +37,17 @@ CARRIED = (
     "_add_launchpad_and_fw_id",
     "_allow_fizzled_parents",
 )
-"""What a job that is handed over keeps of its specification."""
+"""Entries of the specification that a requeued job keeps."""
 
 _workspaces: dict[str, Workspace] = {}
 _job_stores: dict[str, JobStore] = {}
 
 
 def workspace_of(campaign: str) -> Workspace:
-    """Return the workspace of a campaign in this process; its lock is not taken: keys keep jobs apart."""
+    """Return the workspace of a campaign, cached in this process.
+
+    It is opened without its lock: content keys and leases keep concurrent jobs apart.
+    """
     if campaign not in _workspaces:
         workspace = open_workspace(load_settings(), campaign)
         workspace.check_artifacts()
@@ -51,14 +56,14 @@ def workspace_of(campaign: str) -> Workspace:
 
 
 def job_store_of(campaign: str) -> JobStore:
-    """Return the job store of a campaign in this process: a client for every job would cost more than a small job."""
+    """Return the job store of a campaign, cached in this process: a new client costs more than a small job."""
     if campaign not in _job_stores:
         _job_stores[campaign] = workspace_of(campaign).open_job_store()
     return _job_stores[campaign]
 
 
 def close_workspaces() -> None:
-    """Close what the jobs of this process had open."""
+    """Close all cached workspaces and job stores."""
     while _job_stores:
         _job_stores.popitem()[1].close()
     while _workspaces:
@@ -67,46 +72,43 @@ def close_workspaces() -> None:
 
 @explicit_serialize
 class CampaignFiretask(JobFiretask):
-    """jobflow's task, in the workspace of the campaign.
+    """jobflow's task in the workspace of a campaign.
 
-    Jobs that a job makes are routed as the first ones were.  A job whose time is over, whose process is told to end,
-    or that meets an error of the machine hands over to one like it, which goes on from the checkpoints; jobs that wait
-    for it then wait for that one.
+    A job that reaches its walltime, whose process is stopped, or that meets a transient error is requeued: a copy takes
+    its place, continues from the checkpoints, and inherits its children.
     """
 
-    # the job store is that of the workspace: no job is written down with one
+    # the job store is that of the workspace, so it is not serialised with the job
     required_params = ("job", "campaign")
 
     def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
-        """Run the job."""
-        from interphase_flows.runners.fireworks.routing import route  # which knows this class
-
+        """Run the job, and route the jobs that it adds."""
         campaign, name = self["campaign"], self["job"].name
         try:
             workspace = workspace_of(campaign)
             with use_workspace(workspace):
-                action = self._run(fw_spec, workspace)
+                action = self._run(workspace, fw_spec)
         except WalltimeReachedError as stop:
-            return self._hand_over(fw_spec, str(stop))
+            return self._requeue(fw_spec, str(stop))
         except (SystemExit, KeyboardInterrupt) as stop:
-            # FireWorks would call the job failed, and this process would take the next one
-            told = f"{type(stop).__name__}: the process was told to end"
-            request_stop(told)
-            return self._hand_over(fw_spec, told)
+            # otherwise FireWorks would mark the job as failed, and this process would take the next one
+            reason = f"{type(stop).__name__}: the process was stopped"
+            request_stop(reason)
+            return self._requeue(fw_spec, reason)
         except Exception as error:
-            n_tries = fw_spec.get(MACHINE_ERRORS, 0)
-            if not is_of_the_machine(error) or n_tries >= MOST_TRIES:
+            n_retries = fw_spec.get(TRANSIENT_ERRORS, 0)
+            if not is_transient(error) or n_retries >= MAX_RETRIES:
                 raise
-            # failed, it would let those go on that may miss it; into a launch that is another's, this goes nowhere
-            told = f"{type(error).__name__}: {error}"
-            _wait(wait_s(n_tries), f"{name}: {told}")
-            return self._hand_over(fw_spec, told, {MACHINE_ERRORS: n_tries + 1})
+            # a failed job would start children that tolerate failures; after a lost lease this action has no effect
+            reason = f"{type(error).__name__}: {error}"
+            _wait(backoff_s(n_retries), f"{name}: {reason}")
+            return self._requeue(fw_spec, reason, {TRANSIENT_ERRORS: n_retries + 1})
         for workflow in [*action.detours, *action.additions]:
-            route(workflow, campaign, fw_spec.get(ITERATION))
+            route(workflow, campaign)
         return action
 
-    def _run(self, fw_spec: dict[str, Any], workspace: Workspace) -> FWAction:
-        """Run jobflow's task; an error is put on record, if it is not yet."""
+    def _run(self, workspace: Workspace, fw_spec: dict[str, Any]) -> FWAction:
+        """Run jobflow's task; record its error, unless that is done already."""
         self["store"] = job_store_of(self["campaign"])
         try:
             return super().run_task(fw_spec)
@@ -121,24 +123,42 @@ class CampaignFiretask(JobFiretask):
     @serialize_fw
     @recursive_serialize
     def to_dict(self) -> dict[str, Any]:
-        """Write the job down whole; jobflow's own way makes strings of pydantic's models."""
+        """Serialise the complete job; jobflow's own method turns pydantic models into strings."""
         return dict(self) | {"job": jsanitize(self["job"].as_dict(), strict=True, enum_values=True)}
 
-    def _hand_over(
-        self, fw_spec: dict[str, Any], told: str, counted: Mapping[str, int] = MappingProxyType({})
+    def _requeue(
+        self, fw_spec: dict[str, Any], reason: str, counters: Mapping[str, int] = MappingProxyType({})
     ) -> FWAction:
-        """Let a job like this one go on; jobs that wait for this one then wait for that."""
-        emit("hand over", 0, 1, f"{self['job'].name}: {told}")
-        kept = {key: value for key, value in fw_spec.items() if key in CARRIED}
-        spec = kept | {HANDOVERS: fw_spec.get(HANDOVERS, 0) + 1, **counted}
+        """Return an action that replaces this job by a copy, which its children then wait for."""
+        name = self["job"].name
+        emit("requeue", 0, 1, f"{name}: {reason}")
+        kept = {key: value for key, value in fw_spec.items() if key in KEPT_ON_REQUEUE}
+        spec = kept | {REQUEUES: fw_spec.get(REQUEUES, 0) + 1, **counters}
         task = CampaignFiretask(job=self["job"], campaign=self["campaign"])
-        job = Firework([task], spec=spec, name=self["job"].name)
-        return FWAction(detours=[Workflow([job], name=self["job"].name)], stored_data={HANDOVERS: told})
+        job = Firework([task], spec=spec, name=name)
+        return FWAction(detours=[Workflow([job], name=name)], stored_data={REQUEUES: reason})
 
 
-def _wait(seconds: float, told: str) -> None:
-    """Wait before a machine is tried again, as long as there is time."""
-    emit("wait", 0, 1, f"{told}; trying again in {seconds:.0f} s")
+def route(workflow: Workflow, campaign: str) -> Workflow:
+    """Set the campaign's task, the kind and the priority of every job of a workflow, in place.
+
+    Raises
+    ------
+    DocumentTooLargeError
+        A job's document exceeds 1 MB; nothing of the workflow is then in the database.
+    """
+    for firework in workflow.fws:
+        (task,) = firework.tasks
+        job = task["job"]
+        firework.tasks = [CampaignFiretask(job=job, campaign=campaign)]
+        firework.spec.update(routed_spec(job, campaign))
+        check_size(f"job {firework.name!r} of campaign {campaign}", firework.to_dict())
+    return workflow
+
+
+def _wait(seconds: float, message: str) -> None:
+    """Wait before a retry, but not beyond the walltime."""
+    emit("wait", 0, 1, f"{message}; retry in {seconds:.0f} s")
     end = time.monotonic() + seconds
     limit = deadline(load_settings())
     while time.monotonic() < end and not limit.is_over:

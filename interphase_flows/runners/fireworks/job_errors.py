@@ -1,4 +1,4 @@
-"""What went wrong with the jobs of a campaign: lost ones with Slurm's reason, and failed ones with their mend."""
+"""Errors of a campaign's jobs: lost jobs with Slurm's reason, and failed jobs with a hint how to fix them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,26 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, ITERATION
-from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES
+from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
+from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, last_line, stacktrace
 from interphase_flows.runners.slurm.commands import QueueJob, job_record
+from interphase_flows.schemas.iteration import ITERATION
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
-LONGEST_EXPLANATION = 300
+MAX_EXPLANATION_CHARACTERS = 300
 TOLERANT = "_allow_fizzled_parents"
-OWN_REASONS = ("gone", "process_gone", "silent")
-"""What is said where Slurm says nothing; its own words are written as it does, in capitals."""
+OWN_REASONS = ("gone", "process_gone", "unresponsive")
+"""Reasons of our own, where Slurm gives none; Slurm's states are written in capitals."""
 
 _LAST_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
 
 
 @dataclass(frozen=True)
 class LostJob:
-    """A job that was lost: its state in FireWorks, and the reason of every loss, oldest first, in Slurm's capitals.
+    """A job that was lost: its state in FireWorks, and the reason of every loss, oldest first.
 
-    ``told`` is the last one in words, ``n_runs_again`` how often it was run again.
+    ``message`` explains the last loss, ``n_reruns`` counts the reruns.
     """
 
     fw_id: int
@@ -33,15 +34,15 @@ class LostJob:
     kind: str
     state: str
     reasons: list[str]
-    told: str
-    n_runs_again: int
+    message: str
+    n_reruns: int
 
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed or was given up, why, what a person can do, and how many jobs wait for it.
+    """A job that failed or was given up: the reason, a hint for the user, and the number of jobs that wait for it.
 
-    ``is_tried_again`` says that no person is needed yet: a recovery runs it again.
+    ``will_be_retried`` means that the next recovery reruns it, without the user.
     """
 
     fw_id: int
@@ -49,13 +50,13 @@ class FailedJob:
     kind: str
     reason: str
     explanation: str
-    mend: str
-    is_tried_again: bool
+    hint: str
+    will_be_retried: bool
     n_waiting: int
 
 
-def campaign_jobs(launchpad: "LaunchPad", campaign: str) -> list[dict[str, Any]]:
-    """Return what a status needs of the jobs of a campaign; archived ones are of the past."""
+def campaign_jobs(launchpad: "RetryingLaunchPad", campaign: str) -> list[dict[str, Any]]:
+    """Return the fields of a campaign's jobs that its status needs; archived jobs are excluded."""
     fields = {"fw_id": 1, "state": 1, "name": 1, "launches": 1, "_id": 0}
     of_spec = ("_category", ITERATION, RECOVERIES, TOLERANT)
     return list(
@@ -67,30 +68,30 @@ def campaign_jobs(launchpad: "LaunchPad", campaign: str) -> list[dict[str, Any]]
 
 
 def lost_jobs(
-    launchpad: "LaunchPad", jobs: Sequence[Mapping[str, Any]], queue: Sequence[QueueJob] | None
+    launchpad: "RetryingLaunchPad", jobs: Sequence[Mapping[str, Any]], queue: Sequence[QueueJob] | None
 ) -> list[LostJob]:
-    """Return jobs that were lost and run again, and those whose allocation is gone although they are called running.
+    """Return jobs that were lost and rerun, and jobs that FireWorks calls running although their allocation is gone.
 
     Parameters
     ----------
     launchpad
         FireWorks' database.
     jobs
-        Of the campaign.
+        Jobs of the campaign.
     queue
-        Slurm's, None if it cannot be asked.
+        Slurm's queue, None if it is not available.
     """
-    gone = {} if queue is None else _gone(launchpad, jobs, {job.job_id for job in queue})
+    lost_now = {} if queue is None else _lost_now(launchpad, jobs, {job.job_id for job in queue})
     found = []
     for job in jobs:
         recoveries = job["spec"].get(RECOVERIES, [])
-        now = gone.get(job["fw_id"])
+        now = lost_now.get(job["fw_id"])
         if not recoveries and now is None:
             continue
-        reasons = [_as_slurm_writes(each["reason"]) for each in recoveries]
-        told = recoveries[-1]["told"] if recoveries else ""
+        reasons = [_in_slurm_spelling(each["reason"]) for each in recoveries]
+        message = recoveries[-1]["message"] if recoveries else ""
         if now is not None:
-            reasons, told = [*reasons, now[0]], f"{now[1]}; not run again yet: interphase recover"
+            reasons, message = [*reasons, now[0]], f"{now[1]}; not rerun yet: interphase recover"
         found.append(
             LostJob(
                 fw_id=job["fw_id"],
@@ -98,23 +99,23 @@ def lost_jobs(
                 kind=job["spec"]["_category"],
                 state=job["state"],
                 reasons=reasons,
-                told=told,
-                # what was given up has a recovery on record as well, the last one
-                n_runs_again=len(recoveries) - (job["state"] == "FIZZLED" and bool(recoveries)),
+                message=message,
+                # the last recovery of a job that was given up was not a rerun
+                n_reruns=len(recoveries) - (job["state"] == "FIZZLED" and bool(recoveries)),
             )
         )
     return found
 
 
-def _as_slurm_writes(reason: str) -> str:
-    is_slurms = reason.islower() and reason not in OWN_REASONS  # an error of Python has capitals
-    return reason.upper() if is_slurms else reason
+def _in_slurm_spelling(reason: str) -> str:
+    is_slurm_state = reason.islower() and reason not in OWN_REASONS  # names of Python's errors have capitals
+    return reason.upper() if is_slurm_state else reason
 
 
-def _gone(
-    launchpad: "LaunchPad", jobs: Sequence[Mapping[str, Any]], in_queue: set[str]
+def _lost_now(
+    launchpad: "RetryingLaunchPad", jobs: Sequence[Mapping[str, Any]], in_queue: set[str]
 ) -> dict[int, tuple[str, str]]:
-    """Return Slurm's state and words of running jobs whose allocation is not in the queue, by id."""
+    """Return reason and message by id for running jobs whose allocation is not in the queue."""
     last_launches = [job["launches"][-1] for job in jobs if job["state"] == "RUNNING" and job["launches"]]
     fields = {"fw_id": 1, "fworker.env.slurm_job_id": 1, "_id": 0}
     found = {}
@@ -127,14 +128,16 @@ def _gone(
         except SettingsError:
             continue
         if record is None:
-            found[launch["fw_id"]] = ("gone", f"Slurm does not know its allocation {job_id} any more")
+            found[launch["fw_id"]] = ("gone", f"allocation {job_id} is unknown to Slurm")
         elif not record.is_alive:
             found[launch["fw_id"]] = (record.state, f"allocation {job_id}: {record.state}, {record.reason}")
     return found
 
 
-def failed_jobs(launchpad: "LaunchPad", campaign: str, jobs: Sequence[Mapping[str, Any]]) -> list[FailedJob]:
-    """Return the failed jobs of a campaign, those first for which most others wait."""
+def failed_jobs(
+    launchpad: "RetryingLaunchPad", campaign: str, jobs: Sequence[Mapping[str, Any]]
+) -> list[FailedJob]:
+    """Return the failed jobs of a campaign, starting with those that most other jobs wait for."""
     failed = [job for job in jobs if job["state"] == "FIZZLED"]
     if not failed:
         return []
@@ -143,10 +146,10 @@ def failed_jobs(launchpad: "LaunchPad", campaign: str, jobs: Sequence[Mapping[st
     last_launches = [job["launches"][-1] for job in failed if job["launches"]]
     fields = {"fw_id": 1, "action.stored_data._exception._stacktrace": 1, "_id": 0}
     launches = launchpad.launches.find({"launch_id": {"$in": last_launches}}, fields)
-    traces = {launch["fw_id"]: _stacktrace(launch) for launch in launches}
+    traces = {launch["fw_id"]: stacktrace(launch) for launch in launches}
     found = []
     for job in failed:
-        reason, explanation, mend, is_tried_again = _why(
+        reason, explanation, hint, will_be_retried = _cause(
             traces.get(job["fw_id"], ""), job["spec"].get(RECOVERIES, [])
         )
         found.append(
@@ -155,41 +158,36 @@ def failed_jobs(launchpad: "LaunchPad", campaign: str, jobs: Sequence[Mapping[st
                 name=job["name"],
                 kind=job["spec"]["_category"],
                 reason=reason,
-                explanation=explanation[:LONGEST_EXPLANATION],
-                mend=mend,
-                is_tried_again=is_tried_again,
+                explanation=explanation[:MAX_EXPLANATION_CHARACTERS],
+                hint=hint,
+                will_be_retried=will_be_retried,
                 n_waiting=_n_waiting_for(job["fw_id"], links, by_id),
             )
         )
     return sorted(found, key=lambda each: (-each.n_waiting, each.fw_id))
 
 
-def _stacktrace(launch: Mapping[str, Any]) -> str:
-    stored = (launch.get("action") or {}).get("stored_data") or {}
-    return str((stored.get("_exception") or {}).get("_stacktrace", ""))
+def _cause(trace: str, recoveries: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, bool]:
+    """Return reason, explanation and hint of a failed job, and whether it will be retried.
 
-
-def _why(trace: str, recoveries: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, bool]:
-    """Return reason, explanation and mend of a failed job, and whether it is tried again.
-
-    By its traceback, else by why it was given up.
+    They come from its traceback, or else from its last recovery, which gave it up.
     """
-    last = next((line for line in reversed(trace.splitlines()) if line.strip()), "")
+    last = last_line(trace)
     found = _LAST_LINE.match(last)
     if found is None and recoveries:
         reason = recoveries[-1]["reason"]
-        given_up = f"given up after {len(recoveries) - 1} more tries; {recoveries[-1]['told']}"
-        mend = RULES[reason].mend if reason in RULES else "ask Slurm why: scontrol show job"
-        return _as_slurm_writes(reason), given_up, f"{mend}, then submit the campaign again", False
+        explanation = f"given up after {len(recoveries) - 1} retries; {recoveries[-1]['message']}"
+        hint = RULES[reason].hint if reason in RULES else "see Slurm's reason: scontrol show job"
+        return _in_slurm_spelling(reason), explanation, f"{hint}, then submit the campaign again", False
     reason, explanation = (found[1], found[2]) if found else ("unknown", last)
     rule = RULES.get(reason)
     if rule is not None and len(recoveries) < rule.max_tries:
-        return reason, explanation, f"{rule.mend}; interphase recover runs it again", True
-    mend = "mend its cause" if rule is None else rule.mend
-    return reason, explanation, f"{mend}, then submit the campaign again", False
+        return reason, explanation, f"{rule.hint}; interphase recover reruns it", True
+    hint = "fix the cause" if rule is None else rule.hint
+    return reason, explanation, f"{hint}, then submit the campaign again", False
 
 
-def _links(launchpad: "LaunchPad", campaign: str) -> dict[int, list[int]]:
+def _links(launchpad: "RetryingLaunchPad", campaign: str) -> dict[int, list[int]]:
     workflows = launchpad.workflows.find(
         {"metadata.campaign": campaign, "state": {"$ne": "ARCHIVED"}}, {"links": 1, "_id": 0}
     )
@@ -199,14 +197,14 @@ def _links(launchpad: "LaunchPad", campaign: str) -> dict[int, list[int]]:
 def _n_waiting_for(
     fw_id: int, links: Mapping[int, Sequence[int]], jobs: Mapping[int, Mapping[str, Any]]
 ) -> int:
-    """Return how many jobs cannot run without one; those that may miss it can."""
-    seen: set[int] = set()
-    to_see = [fw_id]
-    while to_see:
-        for child in links.get(to_see.pop(), []):
+    """Return the number of descendants that cannot run without a job; those that tolerate its failure can."""
+    waiting: set[int] = set()
+    to_visit = [fw_id]
+    while to_visit:
+        for child in links.get(to_visit.pop(), []):
             job = jobs.get(child)
-            if child in seen or job is None or job["state"] != "WAITING" or job["spec"].get(TOLERANT):
+            if child in waiting or job is None or job["state"] != "WAITING" or job["spec"].get(TOLERANT):
                 continue
-            seen.add(child)
-            to_see.append(child)
-    return len(seen)
+            waiting.add(child)
+            to_visit.append(child)
+    return len(waiting)

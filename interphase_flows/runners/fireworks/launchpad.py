@@ -1,10 +1,16 @@
-"""FireWorks' database, opened by the settings of this machine; no file with a password is written for it."""
+"""FireWorks' database: open it by the settings of this machine, without a file that holds a password."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from interphase_flows.exceptions import SettingsError
+from interphase_flows.runners.cluster_settings import (
+    LOCK_EXPIRES_AFTER_S,
+    MISSED_PINGS,
+    PING_INTERVAL_S,
+    launchpad_database,
+    mongodb_settings,
+)
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.mongodb import (
     client_arguments,
@@ -14,67 +20,33 @@ from interphase_flows.storage.mongodb import (
 )
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
-
-PING_INTERVAL_S = 30
-"""How often a running job says that it is alive; FireWorks' own hour hides a dead one for four."""
-
-PINGS_BEFORE_SILENT = 4
-"""Signs of life that a job has failed to give when it is called silent."""
-
-LOST_AFTER_S = 4 * PING_INTERVAL_S
-"""For FireWorks' own `detect_lostruns`."""
-
-LOCK_EXPIRES_AFTER_S = 60
-"""A worker that was killed while it wrote leaves its workflow locked: others wait so long, and take it."""
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 CAMPAIGN_FIELD = "spec.campaign"
-ITERATION = "iteration"
-"""Of the loop, in the specification of a job that belongs to one."""
 
 
-def mongodb_of(settings: Settings) -> MongodbSettings:
-    """Return the settings of MongoDB, which a cluster needs.
+def open_launchpad(settings: Settings) -> "RetryingLaunchPad":
+    """Open FireWorks' database; initialise it if it is new.
 
     Raises
     ------
     SettingsError
-        The store is a file.
-    """
-    if not isinstance(settings.store, MongodbSettings):
-        raise SettingsError(
-            "store.type: embedded is for one machine; a cluster needs MongoDB: set store to {type: mongodb, host: ..., "
-            "database: ...} in the settings, see docs/cluster.md"
-        )
-    return settings.store
-
-
-def launchpad_database(settings: Settings) -> str:
-    """Return the name of FireWorks' database."""
-    return settings.cluster.launchpad_database or f"{mongodb_of(settings).database}_fireworks"
-
-
-def open_launchpad(settings: Settings) -> "LaunchPad":
-    """Return FireWorks' database; it is made ready if it is new.
-
-    Raises
-    ------
-    SettingsError
-        The store is a file, or the password cannot be read.
+        The store is embedded, its address is malformed, or the password cannot be read.
     StorageError
-        The server does not answer, or refuses; without the address.
+        The server does not respond, or denies access.
     """
-    store = mongodb_of(settings)
-    _configure(settings.cluster.unresponsive_after_s)
-    # half a second to import, and to be configured first
+    store = mongodb_settings(settings)
+    _configure_fireworks(settings.cluster.unresponsive_after_s)
     from pymongo.errors import PyMongoError
 
-    from interphase_flows.runners.fireworks.retrying_launchpad import PatientLaunchPad
+    # imported after the configuration, and half a second to import
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
     arguments = client_arguments(store)
     with readable_address_errors(store):
-        launchpad = PatientLaunchPad(
-            wait=partial(_wait, store),
+        launchpad = RetryingLaunchPad(
+            retry=partial(_retry, store),
+            lock_expiry_s=LOCK_EXPIRES_AFTER_S,
             name=launchpad_database(settings),
             strm_lvl="WARNING",
             host=arguments.pop("host"),
@@ -82,23 +54,23 @@ def open_launchpad(settings: Settings) -> "LaunchPad":
             mongoclient_kwargs=arguments,
         )
     try:
-        _make_ready(launchpad)
+        _initialise(launchpad)
     except PyMongoError as error:
-        launchpad.connection.close()
+        launchpad.close()
         raise storage_error(store, "FireWorks' database", error) from None
     except BaseException:
-        launchpad.connection.close()
+        launchpad.close()
         raise
     return launchpad
 
 
-def _wait(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
-    """Do something with the database, again while its server restarts.
+def _retry(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
+    """Call a database operation, repeatedly while the server restarts.
 
     Raises
     ------
     StorageError
-        It does not come back.
+        The server does not come back.
     """
     from pymongo.errors import AutoReconnect
 
@@ -108,16 +80,16 @@ def _wait(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
         raise storage_error(store, "FireWorks' database", error) from None
 
 
-def _configure(unresponsive_after_s: float) -> None:
-    """Set those of FireWorks' constants that its modules take over only when a job is run."""
+def _configure_fireworks(unresponsive_after_s: float) -> None:
+    """Set the FireWorks constants that its modules read only when a job runs."""
     from fireworks import fw_config
 
-    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, unresponsive_after_s / PINGS_BEFORE_SILENT)
+    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, unresponsive_after_s / MISSED_PINGS)
     fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
 
 
-def _make_ready(launchpad: "LaunchPad") -> None:
-    """Begin the counting of a new database; of two that begin at a time, one counts."""
+def _initialise(launchpad: "RetryingLaunchPad") -> None:
+    """Create counters and indexes of a new database; safe to run concurrently."""
     if launchpad.fw_id_assigner.find_one({}, {"_id": 1}) is not None:
         return
     launchpad.fw_id_assigner.update_one(

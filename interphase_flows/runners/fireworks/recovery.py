@@ -1,9 +1,9 @@
-"""Jobs that nobody runs any more: found by what Slurm and the machine say, and run again by rules that are data.
+"""Find jobs whose worker is gone, and rerun them or give them up.
 
-FireWorks learns of a lost job from the age of its last sign of life.  Here the evidence is asked for: the allocation of
-the job is not in the queue any more, or was requeued; or its process is gone from this machine.  A job of which
-neither can be said may still be running, and is left alone, unless it has given no sign of life for long: then another
-worker may have it, since leases keep the first one from writing should it come back.
+FireWorks detects a lost job by the age of its last heartbeat. Here direct evidence comes first: the allocation of the
+job is no longer in Slurm's queue, or was requeued; or its process no longer exists on this machine. A job without such
+evidence may still be running and is left alone, unless its heartbeat has been missing for long. Then another worker may
+take it, since leases keep the first one from writing should it come back.
 """
 
 import os
@@ -17,154 +17,150 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.runners.cluster_settings import job_name_prefix
 from interphase_flows.runners.fireworks.consistency import (
-    CLAIMED_FOR_S,
+    CLAIMED_FOR_AT_MOST_S,
     RECOVERED,
-    Mended,
-    mend_books,
-    moment,
+    parse_time,
+    repair_records,
 )
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.reservations import cancel_lost_reservations
-from interphase_flows.runners.slurm.commands import job_name_prefix, job_record, jobs_in_queue
+from interphase_flows.runners.slurm.commands import QueueJob, job_record, jobs_in_queue
 from interphase_flows.settings import Settings
 from interphase_flows.storage.leases import process_start, this_process
 from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 RECOVERIES = "recoveries"
-"""In the specification of a job: how often it was run again, each time with the reason."""
+"""Key in the specification of a job: its recoveries so far, each with a reason."""
 
-SEEN = "interphase_seen"
-"""Of a running launch: its last sign of life at the last look, and for how long it has been the last one."""
+LAST_HEARTBEAT = "interphase_last_heartbeat"
+"""Field of a running launch: its latest heartbeat, and for how long no later one has been observed."""
 
 FIRST_WAIT_S = 2.0
-LONGEST_WAIT_S = 600.0
-"""Between an error of the machine and the next try."""
+MAX_WAIT_S = 600.0
+"""Wait between a transient error and the next attempt."""
 
-Action = Literal["run again", "give up", "mend"]
+Action = Literal["rerun", "give up", "repair"]
+Evidence = tuple[str, str]
+"""Reason for which a job counts as lost (a key of `RULES`, or a state of Slurm in lower case), and a message."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How often a job is run again for a reason, and what a person can do when that is not enough."""
+    """How often a job is rerun for a reason, and a hint for the user when that is not enough."""
 
     max_tries: int
-    mend: str
+    hint: str
 
 
 RULES: Mapping[str, Rule] = {
-    # Slurm's own states, in lower case
+    # Slurm's states, in lower case
     "timeout": Rule(
-        10, "its worker was ended before it could put work down: give the worker a longer walltime"
+        10, "its worker was killed before it could write a checkpoint: give it a longer walltime"
     ),
-    "node_fail": Rule(10, "nodes fail again and again: leave them out by sbatch: {exclude: ...}"),
-    "boot_fail": Rule(10, "nodes do not start: leave them out by sbatch: {exclude: ...}"),
-    "preempted": Rule(100, "its partition is given to others: take another one"),
-    "requeued": Rule(100, "its allocation is requeued again and again: ask why with scontrol show job"),
-    "cancelled": Rule(5, "somebody or something cancels its allocations"),
+    "node_fail": Rule(10, "nodes keep failing: exclude them by sbatch: {exclude: ...}"),
+    "boot_fail": Rule(10, "nodes do not boot: exclude them by sbatch: {exclude: ...}"),
+    "preempted": Rule(100, "its allocations are preempted: use another partition"),
+    "requeued": Rule(100, "its allocation is requeued repeatedly: see the reason by scontrol show job"),
+    "cancelled": Rule(5, "its allocations are cancelled repeatedly: find out by whom"),
     "out_of_memory": Rule(2, "it needs more memory: raise memory_gb of its worker"),
     "deadline": Rule(5, "its partition has a deadline"),
-    "failed": Rule(5, "its worker ended in an error: see the worker's log in the folder of launches"),
-    "completed": Rule(5, "its worker ended without a word: see the worker's log in the folder of launches"),
+    "failed": Rule(5, "its worker ended with an error: see the worker's log in the launch folder"),
+    "completed": Rule(
+        5, "its worker ended without an error message: see the worker's log in the launch folder"
+    ),
     "gone": Rule(5, "its allocation is unknown to Slurm"),
-    "process_gone": Rule(5, "its process was killed: see the system's log, memory above all"),
-    "silent": Rule(5, "its worker gives no sign of life: look at its node"),
-    # errors of jobs that come and go with the machines around them
-    "LeaseLostError": Rule(20, "another worker had its work"),
+    "process_gone": Rule(5, "its process was killed: check the system log, in particular for lack of memory"),
+    "unresponsive": Rule(5, "its worker sends no heartbeat: check its node"),
+    # transient errors of the machines around a job
+    "LeaseLostError": Rule(20, "another worker held its lease"),
     "AutoReconnect": Rule(20, "the database is not reachable"),
     "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
-    "NetworkTimeout": Rule(20, "the database does not answer in time"),
+    "NetworkTimeout": Rule(20, "the database does not respond in time"),
     "ServerUnavailableError": Rule(8, "the database is not reachable"),
     "DiskFullError": Rule(8, "a disk is full"),
-    "OSError": Rule(8, "a disk is full or not there"),
+    "OSError": Rule(8, "a disk is full or not mounted"),
 }
-"""Reason -> rule.  Any other error is the job's own, and running it again would end in it again."""
+"""Reason -> rule. Any other error is caused by the job itself, and a rerun would end in it again."""
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What was found of one job, and what was done."""
+    """A lost or inconsistent job, the reason, and the action taken."""
 
     fw_id: int
     name: str
     campaign: str
     reason: str
-    told: str
+    message: str
     n_tries: int
     action: Action
-    mend: str
+    hint: str
 
 
 def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
-    """Find jobs that nobody runs any more, and run them again or give them up; mend FireWorks' books.
+    """Rerun or give up lost jobs, and repair inconsistent records.
 
-    Done twice, it does nothing the second time; of two that do it at a time, one acts on each job.
+    Idempotent and safe to run concurrently.
 
     Raises
     ------
     SettingsError, StorageError
-        The database does not answer.
+        The database does not respond.
     """
     try:
         queue = {job.job_id: job for job in jobs_in_queue(job_name_prefix(settings))}
     except SettingsError:
-        queue = None  # no Slurm here: the processes of this machine can still be judged
-    launchpad = open_launchpad(settings)
-    try:
+        queue = None  # no Slurm here: processes of this machine can still be checked
+    with closing(open_launchpad(settings)) as launchpad:
+        repairs = repair_records(launchpad, dry_run)
+        if queue is not None:
+            repairs += cancel_lost_reservations(launchpad, dry_run)
         done: list[Recovery | None] = [
-            Recovery(each.fw_id, each.name, each.campaign, "half_written", each.told, 0, "mend", "")
-            for each in [*mend_books(launchpad, dry_run), *_lost_reservations(launchpad, queue, dry_run)]
+            Recovery(each.fw_id, each.name, each.campaign, "inconsistent", each.message, 0, "repair", "")
+            for each in repairs
         ]
         for launch in _running_launches(launchpad):
-            evidence = _evidence(launch["fworker"].get("env") or {}, queue) or _silence(
-                launchpad, settings, launch, dry_run
-            )
+            worker = launch["fworker"].get("env") or {}
+            evidence = _evidence(worker, queue) or _missing_heartbeat(launchpad, settings, launch, dry_run)
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
-        for launch, reason, told in _fizzled_launches(launchpad):
-            if time.time() < _next_try_unix_s(launchpad, launch):
-                continue
-            done.append(_act(launchpad, settings, launch, reason, told, dry_run))
+        for launch, reason, message in _failed_launches(launchpad):
+            if time.time() >= _next_try_unix_s(launchpad, launch):
+                done.append(_act(launchpad, settings, launch, reason, message, dry_run))
         return [each for each in done if each is not None]
-    finally:
-        launchpad.connection.close()
 
 
-def _lost_reservations(
-    launchpad: "LaunchPad", queue: Mapping[str, Any] | None, dry_run: bool
-) -> Iterator[Mended]:
-    return iter(()) if queue is None else cancel_lost_reservations(launchpad, dry_run)
-
-
-def worker_evidence() -> dict[str, Any]:
-    """Return what a worker leaves with every job it takes, by which it can be found dead."""
+def worker_identity() -> dict[str, Any]:
+    """Return what a worker records with every job that it takes, to detect later that it is gone."""
     return this_process() | {"slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
 
 
 def runs_on_this_machine(worker: Mapping[str, Any]) -> bool:
-    """Whether a worker outside Slurm is a process of this machine that is there still."""
+    """Whether a worker outside Slurm is a process that still exists on this machine."""
     return worker.get("host") == socket.gethostname() and process_start(worker["pid"]) == worker["started"]
 
 
-def _evidence(worker: Mapping[str, Any], queue: Mapping[str, Any] | None) -> tuple[str, str] | None:
-    """Return the reason why a worker is gone, and words; None if it may be at work."""
+def _evidence(worker: Mapping[str, Any], queue: Mapping[str, QueueJob] | None) -> Evidence | None:
+    """Return the evidence that a worker is gone; None if it may be running."""
     job_id = worker.get("slurm_job_id")
     if job_id is None:
-        if worker.get("host") != socket.gethostname() or process_start(worker["pid"]) == worker["started"]:
+        if worker.get("host") != socket.gethostname() or runs_on_this_machine(worker):
             return None
-        return "process_gone", f"process {worker['pid']} of {worker['host']} is gone"
+        return "process_gone", f"process {worker['pid']} on {worker['host']} is gone"
     if queue is None:
         return None
     if job_id in queue:
-        if queue[job_id].is_waiting or _is_another_run(job_id, worker):
-            return "requeued", f"Slurm put its allocation {job_id} back into the queue"
+        if queue[job_id].is_waiting or _was_restarted(job_id, worker):
+            return "requeued", f"Slurm requeued its allocation {job_id}"
         return None
     ended = job_record(job_id)
     if ended is None:
-        return "gone", f"Slurm does not know its allocation {job_id} any more"
+        return "gone", f"allocation {job_id} is unknown to Slurm"
     if ended.is_alive:
         return None
     return (
@@ -173,42 +169,45 @@ def _evidence(worker: Mapping[str, Any], queue: Mapping[str, Any] | None) -> tup
     )
 
 
-def _is_another_run(job_id: str, worker: Mapping[str, Any]) -> bool:
-    now = job_record(job_id)
-    return now is not None and now.n_restarts > worker.get("slurm_restarts", 0)
+def _was_restarted(job_id: str, worker: Mapping[str, Any]) -> bool:
+    record = job_record(job_id)
+    return record is not None and record.n_restarts > worker.get("slurm_restarts", 0)
 
 
-def _silence(
-    launchpad: "LaunchPad", settings: Settings, launch: Mapping[str, Any], dry_run: bool
-) -> tuple[str, str] | None:
-    """Return that a worker gives no sign of life, and words; None if it did, or may yet.
+def _missing_heartbeat(
+    launchpad: "RetryingLaunchPad", settings: Settings, launch: Mapping[str, Any], dry_run: bool
+) -> Evidence | None:
+    """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not.
 
-    Only time between looks counts, and of a long one the half that is needed: while the database was away, or nobody
-    looked, no sign could be given.
+    Only the time between checks counts, and at most half the timeout of each interval: while the database was away, or
+    no check ran, no heartbeat could be recorded.
     """
-    limit_s = settings.cluster.unresponsive_after_s
+    timeout_s = settings.cluster.unresponsive_after_s
     now = time.time()
-    sign = str(launch["state_history"][-1].get("updated_on", ""))
-    seen = launch.get(SEEN) or {}
-    silent_s = 0.0
-    if seen.get("sign") == sign:
-        silent_s = seen["silent_s"] + min(max(now - seen["at_unix_s"], 0.0), limit_s / 2)
+    heartbeat = str(launch["state_history"][-1].get("updated_on", ""))
+    before = launch.get(LAST_HEARTBEAT) or {}
+    missing_s = 0.0
+    if before.get("at") == heartbeat:
+        missing_s = before["missing_s"] + min(max(now - before["checked_at_unix_s"], 0.0), timeout_s / 2)
     if not dry_run:
+        check = {"at": heartbeat, "missing_s": missing_s, "checked_at_unix_s": now}
         launchpad.launches.update_one(
-            {"launch_id": launch["launch_id"], "state": "RUNNING"},
-            {"$set": {SEEN: {"sign": sign, "silent_s": silent_s, "at_unix_s": now}}},
+            {"launch_id": launch["launch_id"], "state": "RUNNING"}, {"$set": {LAST_HEARTBEAT: check}}
         )
-    if silent_s < limit_s:
+    if missing_s < timeout_s:
         return None
     worker = launch["fworker"]["env"]
-    return "silent", f"process {worker['pid']} of {worker['host']} gave no sign of life for {silent_s:.0f} s"
+    return (
+        "unresponsive",
+        f"process {worker['pid']} on {worker['host']} sent no heartbeat for {missing_s:.0f} s",
+    )
 
 
-def _running_launches(launchpad: "LaunchPad") -> list[dict[str, Any]]:
-    """Return the launches of running jobs; a launch of another program, which says nothing of its worker, is left out."""
+def _running_launches(launchpad: "RetryingLaunchPad") -> list[dict[str, Any]]:
+    """Return the launches of running jobs; launches of other programs, without a worker's identity, are excluded."""
     running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
     launch_ids = [firework["launches"][-1] for firework in running if firework.get("launches")]
-    fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1, "state_history": 1, SEEN: 1}
+    fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1, "state_history": 1, LAST_HEARTBEAT: 1}
     found = launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields)
     return [launch for launch in found if "pid" in (launch["fworker"].get("env") or {})]
 
@@ -216,92 +215,100 @@ def _running_launches(launchpad: "LaunchPad") -> list[dict[str, Any]]:
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*(\w+)(?::|$)", re.MULTILINE)
 
 
-def _fizzled_launches(launchpad: "LaunchPad") -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Yield the launches of failed jobs whose error may not come again, while nothing went on without them."""
+def stacktrace(launch: Mapping[str, Any] | None) -> str:
+    """Return the traceback that FireWorks stored with a failed launch."""
+    stored = ((launch or {}).get("action") or {}).get("stored_data") or {}
+    return str((stored.get("_exception") or {}).get("_stacktrace", ""))
+
+
+def last_line(text: str) -> str:
+    """Return the last line of a text that is not blank."""
+    return next((line for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield launches of jobs that failed with a transient error, unless a child has already started without them."""
     for firework in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "launches": 1}):
         if not firework["launches"]:
             continue
         launch = launchpad.launches.find_one({"launch_id": firework["launches"][-1]})
-        stored = ((launch or {}).get("action") or {}).get("stored_data") or {}
-        trace = str((stored.get("_exception") or {}).get("_stacktrace", ""))
+        trace = stacktrace(launch)
         errors = [name for name in _ERROR_LINE.findall(trace) if name in RULES]
         if launch is None or not errors:
             continue
         links = launchpad.workflows.find_one({"nodes": firework["fw_id"]}, {"links": 1})
         children = (links or {"links": {}})["links"].get(str(firework["fw_id"]), [])
-        if launchpad.fireworks.count_documents(
-            {"fw_id": {"$in": children}, "state": {"$nin": ["WAITING", "READY"]}}
-        ):
-            continue
-        last = next((line for line in reversed(trace.splitlines()) if line.strip()), "")
-        yield launch, errors[-1], last
+        started = {"fw_id": {"$in": children}, "state": {"$nin": ["WAITING", "READY"]}}
+        if not launchpad.fireworks.count_documents(started):
+            yield launch, errors[-1], last_line(trace)
 
 
-def _next_try_unix_s(launchpad: "LaunchPad", launch: Mapping[str, Any]) -> float:
-    """Return when an error of the machine may be gone: after a while that doubles with every try."""
+def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: Mapping[str, Any]) -> float:
+    """Return the time of the next attempt after a transient error; the wait doubles with every recovery."""
     spec = launchpad.fireworks.find_one({"fw_id": launch["fw_id"]}, {f"spec.{RECOVERIES}": 1})["spec"]
-    wait_s = min(FIRST_WAIT_S * 2 ** len(spec.get(RECOVERIES, [])), LONGEST_WAIT_S)
+    wait_s = min(FIRST_WAIT_S * 2 ** len(spec.get(RECOVERIES, [])), MAX_WAIT_S)
     last = launch["state_history"][-1]
-    return moment(last.get("updated_on") or last["created_on"]).timestamp() + wait_s
+    return parse_time(last.get("updated_on") or last["created_on"]).timestamp() + wait_s
 
 
 def _act(
-    launchpad: "LaunchPad",
+    launchpad: "RetryingLaunchPad",
     settings: Settings,
     launch: Mapping[str, Any],
     reason: str,
-    told: str,
+    message: str,
     dry_run: bool,
 ) -> Recovery | None:
-    """Run a job again, or give it up; None if another process acted on it meanwhile, or it was given up before."""
+    """Rerun a job or give it up; None if another process has acted on it meanwhile, or it was given up before."""
     fw_id, launch_id = launch["fw_id"], launch["launch_id"]
     firework = launchpad.fireworks.find_one(
         {"fw_id": fw_id}, {"name": 1, "spec.campaign": 1, f"spec.{RECOVERIES}": 1}
     )
     spec = firework["spec"]
     n_tries = len(spec.get(RECOVERIES, []))
-    rule = RULES.get(reason, Rule(5, f"Slurm calls its allocation {reason}"))
-    action: Action = "run again" if n_tries < rule.max_tries else "give up"
-    found = Recovery(
+    rule = RULES.get(reason, Rule(5, f"Slurm reports its allocation as {reason}"))
+    action: Action = "rerun" if n_tries < rule.max_tries else "give up"
+    recovery = Recovery(
         fw_id=fw_id,
         name=firework["name"],
         campaign=spec.get("campaign", ""),
         reason=reason,
-        told=told,
-        n_tries=n_tries + (action == "run again"),
+        message=message,
+        n_tries=n_tries + (action == "rerun"),
         action=action,
-        mend=rule.mend,
+        hint=rule.hint,
     )
     if action == "give up" and launch["state"] == "FIZZLED":
         return None
     if dry_run:
-        return found
-    # the launch is claimed: of two that recover, one gets it, and a job that ended meanwhile is left alone
+        return recovery
+    # claim the launch: one of two concurrent recoveries gets it, and a job that has ended meanwhile is left alone
     now = time.time()
-    is_free = [{RECOVERED: {"$exists": False}}, {RECOVERED: {"$lt": now - CLAIMED_FOR_S}}]
+    is_free = [{RECOVERED: {"$exists": False}}, {RECOVERED: {"$lt": now - CLAIMED_FOR_AT_MOST_S}}]
     claimed = launchpad.launches.find_one_and_update(
         {"launch_id": launch_id, "state": launch["state"], "$or": is_free},
         {"$set": {"state": "FIZZLED", RECOVERED: now}},
     )
     if claimed is None:
         return None
-    record = {"reason": reason, "told": told, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    record = {"reason": reason, "message": message, "at": datetime.now(UTC).isoformat(timespec="seconds")}
     launchpad.fireworks.update_one({"fw_id": fw_id}, {"$push": {f"spec.{RECOVERIES}": record}})
-    if action == "run again":
+    if action == "rerun":
         launchpad.rerun_fw(fw_id)
     else:
-        launchpad.mark_fizzled(launch_id)  # jobs that may miss it go on
-        _record_failure(settings, found, rule)
-    return found
+        launchpad.mark_fizzled(launch_id)  # children that tolerate a failed parent start
+        _record_failure(settings, recovery)
+    return recovery
 
 
-def _record_failure(settings: Settings, found: Recovery, rule: Rule) -> None:
-    with closing(Workspace(settings, found.campaign)) as workspace:
+def _record_failure(settings: Settings, recovery: Recovery) -> None:
+    with closing(Workspace(settings, recovery.campaign)) as workspace:
         workspace.ledger.record_failure(
             "jobs",
-            f"{found.campaign}/{found.name}",
-            found.reason,
+            f"{recovery.campaign}/{recovery.name}",
+            recovery.reason,
             {
-                "explanation": f"given up after {found.n_tries} more tries; {found.told}; {rule.mend}, then submit again"
+                "explanation": f"given up after {recovery.n_tries} retries; {recovery.message}. Hint: {recovery.hint}, "
+                "then submit again"
             },
         )

@@ -1,24 +1,21 @@
-"""FireWorks' LaunchPad on a server that restarts: its operations are repeated while the connection comes and goes.
+"""FireWorks' LaunchPad with retries while the database server restarts, and with workflow locks that expire.
 
-FireWorks itself gives up at the first lost connection, and the worker with it.  What an answer that was lost on the
-way leaves behind (a job taken by nobody, a lock without an owner) is found by `recovery`.
+FireWorks itself gives up at the first lost connection, and the worker with it. What an operation whose acknowledgement
+was lost leaves behind (a reserved job without a worker, a lock without an owner) is repaired by ``recovery``.
 """
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fireworks.core import launchpad as of_fireworks
+from fireworks import Workflow
 from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from interphase_flows.runners.fireworks.launchpad import LOCK_EXPIRES_AFTER_S
-from interphase_flows.runners.fireworks.pause import HOLDS
+Retry = Callable[[Callable[[], Any]], Any]
 
-Wait = Callable[[Callable[[], Any]], Any]
-
-REPEATED = frozenset(
+IDEMPOTENT = frozenset(
     {
         "aggregate",
         "count_documents",
@@ -36,96 +33,125 @@ REPEATED = frozenset(
         "update_one",
     }
 )
-"""Operations of a collection of which a repetition does no harm."""
-INSERTED_AT_ONCE = 500
-"""Documents: ten thousand jobs at once may take a busy server longer than an answer is waited for."""
-COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows", HOLDS)
+"""Operations of a collection that can be repeated without harm."""
+INSERT_BATCH_SIZE = 500
+"""Documents: inserting ten thousand jobs at once may take a busy server longer than the socket timeout."""
+COLLECTIONS = ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows")
+HOLDS = "interphase_holds"
+"""Name of the collection of paused campaigns, beside FireWorks' own."""
 
 
-class ExpiringLock(WFLock):
-    """FireWorks' lock of a workflow; by default FireWorks gives up on one that is left over, and the job with it."""
-
-    def __init__(self, lp: LaunchPad, fw_id: int):
-        super().__init__(lp, fw_id, expire_secs=LOCK_EXPIRES_AFTER_S, kill=True)
-
-
-# the constants of FireWorks' configuration are taken over when it is imported, and bound as defaults
-of_fireworks.WFLock = ExpiringLock
-
-
-class PatientCollection:
-    """A collection whose operations wait for the server; everything else is the collection's.
+class RetryingCollection:
+    """A MongoDB collection whose operations are retried while the server is away.
 
     Parameters
     ----------
     collection
-        pymongo's.
-    wait
-        Does an operation, again while the server restarts.
+        pymongo's collection.
+    retry
+        Calls an operation, repeatedly while the server restarts.
     """
 
-    def __init__(self, collection: "Collection[Any]", wait: Wait):
+    def __init__(self, collection: "Collection[Any]", retry: Retry):
         self._collection = collection
-        self._wait = wait
+        self._retry = retry
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._collection, name)
-        if name not in REPEATED:
+        if name not in IDEMPOTENT:
             return attribute
-        return lambda *args, **kwargs: self._wait(lambda: attribute(*args, **kwargs))
+        return lambda *args, **kwargs: self._retry(lambda: attribute(*args, **kwargs))
 
     def find(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-        """Return the documents that match, read whole: a cursor does not survive its server."""
-        return self._wait(lambda: list(self._collection.find(*args, **kwargs)))
+        """Return all matching documents as a list: a cursor does not survive a restart of the server."""
+        return self._retry(lambda: list(self._collection.find(*args, **kwargs)))
 
     def insert_one(self, document: dict[str, Any], **kwargs: Any) -> Any:
-        """Insert a document; one that an earlier try had left there is not inserted again."""
-        # pymongo gives the document its identity at the first try
+        """Insert a document, unless an earlier attempt already inserted it."""
+        # pymongo sets the _id of the document at the first attempt
         return self._insert([document], lambda: self._collection.insert_one(document, **kwargs))
 
     def insert_many(self, documents: Any, **kwargs: Any) -> None:
-        """Insert documents; those that an earlier try had left there are not inserted again."""
-        kept = list(documents)
+        """Insert documents in batches, except those that an earlier attempt already inserted."""
+        documents = list(documents)
         kwargs.setdefault("ordered", False)
-        for start in range(0, len(kept), INSERTED_AT_ONCE):
-            part = kept[start : start + INSERTED_AT_ONCE]
-            self._insert(part, partial(self._collection.insert_many, part, **kwargs))
+        for start in range(0, len(documents), INSERT_BATCH_SIZE):
+            batch = documents[start : start + INSERT_BATCH_SIZE]
+            self._insert(batch, partial(self._collection.insert_many, batch, **kwargs))
 
     def _insert(self, documents: list[dict[str, Any]], insert: Callable[[], Any]) -> Any:
-        n_tries = 0
+        n_attempts = 0
 
-        def again() -> Any:
-            nonlocal n_tries
-            n_tries += 1
+        def attempt() -> Any:
+            nonlocal n_attempts
+            n_attempts += 1
             try:
                 return insert()
             except (DuplicateKeyError, BulkWriteError):
                 mine = {"_id": {"$in": [document.get("_id") for document in documents]}}
-                if n_tries > 1 and self._collection.count_documents(mine) == len(documents):
+                if n_attempts > 1 and self._collection.count_documents(mine) == len(documents):
                     return None
                 raise
 
-        return self._wait(again)
+        return self._retry(attempt)
 
 
-class PatientLaunchPad(LaunchPad):
-    """A LaunchPad of patient collections.
+class RetryingLaunchPad(LaunchPad):
+    """A LaunchPad whose collections retry, and whose workflow locks expire.
+
+    By default FireWorks fails on a workflow lock that a killed worker left behind. That default is bound when FireWorks
+    is imported, and only its configuration file changes it; so every method that takes the lock first breaks an
+    expired one.
 
     Parameters
     ----------
-    wait
-        Does an operation, again while the server restarts.
+    retry
+        Calls an operation, repeatedly while the server restarts.
+    lock_expiry_s
+        Time after which a workflow lock is taken from its owner.
     kwargs
-        FireWorks' own.
+        Arguments of ``LaunchPad``.
     """
 
-    def __init__(self, wait: Wait, **kwargs: Any):
+    def __init__(self, retry: Retry, lock_expiry_s: float, **kwargs: Any):
         super().__init__(**kwargs)
+        self.lock_expiry_s = lock_expiry_s
         for name in COLLECTIONS:
-            setattr(self, name, PatientCollection(self.db[name], wait))
+            setattr(self, name, RetryingCollection(self.db[name], retry))
+        self.holds = RetryingCollection(self.db[HOLDS], retry)
+
+    def workflow_lock(self, fw_id: int) -> WFLock:
+        """Return the lock of the workflow of a job, as a context manager; it expires."""
+        return WFLock(self, fw_id, expire_secs=self.lock_expiry_s, kill=True)
+
+    def append_wf(
+        self, new_wf: Workflow, fw_ids: list[int], detour: bool = False, pull_spec_mods: bool = True
+    ) -> None:
+        """Append a workflow to another one."""
+        self._break_expired_lock(fw_ids[0])
+        super().append_wf(new_wf, fw_ids, detour, pull_spec_mods)
+
+    def rerun_fw(self, fw_id: int, *args: Any, **kwargs: Any) -> list[int]:
+        """Reset a job, so that a worker runs it again."""
+        self._break_expired_lock(fw_id)
+        reruns: list[int] = super().rerun_fw(fw_id, *args, **kwargs)
+        return reruns
+
+    def _refresh_wf(self, fw_id: int) -> None:
+        self._break_expired_lock(fw_id)
+        super()._refresh_wf(fw_id)
+
+    def _break_expired_lock(self, fw_id: int) -> None:
+        if self.workflows.find_one({"nodes": fw_id, "locked": {"$exists": True}}, {"_id": 1}) is not None:
+            with self.workflow_lock(fw_id):
+                pass  # acquired, by force if expired, and released
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self.connection.close()
 
     def __repr__(self) -> str:
-        """The name of the database; FireWorks' own would be the address with its password."""
+        """The name of the database. FireWorks' own representation is the address with its password."""
         return f"{type(self).__name__}({self.name})"
 
     __str__ = __repr__

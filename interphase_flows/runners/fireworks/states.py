@@ -1,11 +1,13 @@
-"""Where the jobs of a campaign stand: FireWorks' states by kind, and Slurm's queue beside them."""
+"""Status of a campaign's jobs on the cluster: FireWorks' states by kind and iteration, and Slurm's queue."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError
+from interphase_flows.runners.cluster_settings import job_name_prefix
 from interphase_flows.runners.fireworks.job_errors import (
     FailedJob,
     LostJob,
@@ -13,16 +15,17 @@ from interphase_flows.runners.fireworks.job_errors import (
     failed_jobs,
     lost_jobs,
 )
-from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, ITERATION, open_launchpad
+from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, hold_of
-from interphase_flows.runners.slurm.commands import QueueJob, job_name_prefix, jobs_in_queue
+from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
+from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import JOB_KINDS, Settings
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 ACTIVE = ("READY", "RESERVED", "RUNNING")
-"""States of jobs that run, or will as soon as a worker comes."""
+"""States of jobs that run, or will run as soon as a worker takes them."""
 
 COLUMNS = {
     "waiting": ("WAITING", "PAUSED"),
@@ -32,16 +35,29 @@ COLUMNS = {
     "failed": ("FIZZLED",),
     "cancelled": ("DEFUSED",),
 }
-"""What a status calls FireWorks' states."""
+"""State in a status -> states of FireWorks."""
 
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """Jobs of a campaign by kind and state, what went wrong with them, and the allocations in Slurm's queue.
+    """Jobs of a campaign by kind and state, their errors, and the allocations in Slurm's queue.
 
-    ``iterations`` has the jobs of the loop: by iteration, kind and state.  ``hold`` is None if jobs may start,
-    ``allocations`` where there is no Slurm to ask.  Of the failed jobs some need a person, and some are tried again by
-    the next recovery.
+    Attributes
+    ----------
+    jobs
+        Number of jobs by kind and state.
+    iterations
+        The same for the jobs of each iteration of the loop.
+    failed
+        Names of failed jobs.
+    hold
+        None if jobs may start.
+    lost
+        Jobs that were lost, with Slurm's reasons.
+    needs_attention, will_be_retried
+        Failed jobs that need the user, and those that the next recovery reruns.
+    allocations
+        None if Slurm is not available.
     """
 
     jobs: dict[str, dict[str, int]]
@@ -49,28 +65,28 @@ class ClusterStatus:
     failed: list[str]
     hold: Hold | None
     lost: list[LostJob]
-    needs_person: list[FailedJob]
-    tried_again: list[FailedJob]
+    needs_attention: list[FailedJob]
+    will_be_retried: list[FailedJob]
     allocations: list[QueueJob] | None
 
     @property
     def n_open(self) -> int:
-        """Jobs that run or are ready."""
+        """Number of ready and running jobs."""
         return sum(row["ready"] + row["running"] for row in self.jobs.values())
 
     @property
     def n_running(self) -> int:
-        """Jobs that run."""
+        """Number of running jobs."""
         return sum(row["running"] for row in self.jobs.values())
 
     @property
     def n_failed(self) -> int:
-        """Jobs that failed."""
+        """Number of failed jobs."""
         return sum(row["failed"] for row in self.jobs.values())
 
 
-def firework_states(launchpad: "LaunchPad", campaign: str) -> dict[str, int]:
-    """Return how many jobs of a campaign are in each of FireWorks' states; archived ones are of the past."""
+def firework_states(launchpad: "RetryingLaunchPad", campaign: str) -> dict[str, int]:
+    """Return the number of a campaign's jobs in each state of FireWorks; archived jobs are excluded."""
     found = launchpad.fireworks.find(
         {CAMPAIGN_FIELD: campaign, "state": {"$ne": "ARCHIVED"}}, {"state": 1, "_id": 0}
     )
@@ -78,49 +94,40 @@ def firework_states(launchpad: "LaunchPad", campaign: str) -> dict[str, int]:
 
 
 def n_open_jobs(settings: Settings) -> int:
-    """Return how many jobs of all campaigns are ready or running."""
-    launchpad = open_launchpad(settings)
-    try:
+    """Return the number of ready and running jobs of all campaigns."""
+    with closing(open_launchpad(settings)) as launchpad:
         return int(launchpad.fireworks.count_documents({"state": {"$in": list(ACTIVE)}}))
-    finally:
-        launchpad.connection.close()
 
 
 def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
-    """Return where the jobs of a campaign stand."""
+    """Return the status of a campaign's jobs."""
     allocations = _allocations(job_name_prefix(settings))
-    launchpad = open_launchpad(settings)
-    try:
-        found = campaign_jobs(launchpad, campaign)
+    with closing(open_launchpad(settings)) as launchpad:
+        jobs = campaign_jobs(launchpad, campaign)
         hold = hold_of(launchpad, campaign)
-        lost = lost_jobs(launchpad, found, allocations)
-        failed = failed_jobs(launchpad, campaign, found)
-    finally:
-        launchpad.connection.close()
-    jobs: dict[str, dict[str, int]] = {
-        kind: _counts(f for f in found if f["spec"]["_category"] == kind) for kind in JOB_KINDS
-    }
+        lost = lost_jobs(launchpad, jobs, allocations)
+        failed = failed_jobs(launchpad, campaign, jobs)
     iterations: dict[int, dict[str, dict[str, int]]] = {}
-    for index in sorted({f["spec"][ITERATION] for f in found if f["spec"].get(ITERATION) is not None}):
-        mine = [f for f in found if f["spec"].get(ITERATION) == index]
-        kinds = [kind for kind in JOB_KINDS if any(f["spec"]["_category"] == kind for f in mine)]
-        iterations[index] = {
-            kind: _counts(f for f in mine if f["spec"]["_category"] == kind) for kind in kinds
-        }
+    for index in sorted({job["spec"][ITERATION] for job in jobs if job["spec"].get(ITERATION) is not None}):
+        rows = _counts_by_kind(job for job in jobs if job["spec"].get(ITERATION) == index)
+        iterations[index] = {kind: row for kind, row in rows.items() if any(row.values())}
     return ClusterStatus(
-        jobs=jobs,
+        jobs=_counts_by_kind(jobs),
         iterations=iterations,
-        failed=sorted(f["name"] for f in found if _column(f["state"]) == "failed"),
+        failed=sorted(job["name"] for job in jobs if _column(job["state"]) == "failed"),
         hold=hold,
         lost=lost,
-        needs_person=[job for job in failed if not job.is_tried_again],
-        tried_again=[job for job in failed if job.is_tried_again],
+        needs_attention=[job for job in failed if not job.will_be_retried],
+        will_be_retried=[job for job in failed if job.will_be_retried],
         allocations=allocations,
     )
 
 
-def _counts(fireworks: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    return dict.fromkeys(COLUMNS, 0) | Counter(_column(firework["state"]) for firework in fireworks)
+def _counts_by_kind(jobs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {kind: dict.fromkeys(COLUMNS, 0) for kind in JOB_KINDS}
+    for job in jobs:
+        counts[job["spec"]["_category"]][_column(job["state"])] += 1
+    return counts
 
 
 def _column(state: str) -> str:
@@ -134,8 +141,8 @@ def _allocations(prefix: str) -> list[QueueJob] | None:
         return None
 
 
-def told_allocations(allocations: Sequence[QueueJob]) -> str:
-    """Return a sentence on allocations, with Slurm's reasons of those that wait."""
+def summarise_allocations(allocations: Sequence[QueueJob]) -> str:
+    """Return the number of allocations by state, with Slurm's reasons for those that wait."""
     states = Counter(
         f"{job.state.lower()} ({job.reason})" if job.is_waiting and job.reason else job.state.lower()
         for job in allocations

@@ -1,5 +1,7 @@
-"""A campaign becomes a workflow of FireWorks."""
+"""Submit a campaign to FireWorks as a workflow."""
 
+import warnings
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,8 +9,9 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers, register_campaign
-from interphase_flows.runners.fireworks.cancel import put_away
-from interphase_flows.runners.fireworks.launchpad import mongodb_of, open_launchpad
+from interphase_flows.runners.cluster_settings import mongodb_settings
+from interphase_flows.runners.fireworks.cancel import retire_jobs
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import clear_hold, hold_of, set_hold
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.settings import Settings
@@ -16,51 +19,55 @@ from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from fireworks import Workflow
-    from fireworks.core.launchpad import LaunchPad
     from jobflow import Flow
+
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What was handed to FireWorks."""
+    """A campaign that was submitted, and the number of its first jobs."""
 
     campaign: str
     n_jobs: int
-    goes_on: bool
-    """Whether there were an earlier workflow and results of it."""
+    is_continued: bool
+    """Whether there are results of an earlier submission."""
 
 
 def submit_campaign(
     campaign: Campaign, settings: Settings, accept_changes: bool = False, hold: bool = False
 ) -> Submission:
-    """Hand a campaign to FireWorks; what is in the ledger is not computed again.
+    """Submit a campaign to FireWorks; work whose result is in the ledger is not repeated.
 
     Parameters
     ----------
     campaign
-        What to do.
+        The campaign.
     settings
-        Of this machine.
+        Settings of this machine.
     accept_changes
-        Go on although a campaign of this name was started with another file.
+        Continue although a campaign of this name was started with another file.
     hold
-        Let no job start until the campaign is resumed.
+        Start no job until the campaign is resumed.
 
     Raises
     ------
     SettingsError
-        The store is a file, or the database does not answer.
+        The store is embedded.
+    StorageError
+        The database does not respond.
     InputError
-        Its jobs are on the LaunchPad already, it is finished, or one of this name was started with another file.
+        The campaign is active or finished, or one of this name was started with another file.
     """
-    mongodb_of(settings)
-    # the reference method need not be installed where a campaign is submitted; a worker tells if it lacks it
+    mongodb_settings(settings)
+    # the reference method need not be installed on the submitting machine; a worker reports if it is missing
     check_campaign(campaign, is_run_here=False)
-    launchpad = open_launchpad(settings)
-    workspace = Workspace(settings, campaign.name)
-    try:
+    with (
+        closing(open_launchpad(settings)) as launchpad,
+        closing(Workspace(settings, campaign.name)) as workspace,
+    ):
         workspace.check_artifacts()
-        goes_on = make_way_for(launchpad, workspace, accept_changes)
+        is_continued = archive_previous_jobs(launchpad, workspace, accept_changes)
         register_campaign(workspace, campaign, accept_changes, status=SUBMITTED)
         workflow = _workflow(campaign, workspace)
         if hold:
@@ -68,50 +75,45 @@ def submit_campaign(
         else:
             clear_hold(launchpad, campaign.name)
         launchpad.add_wf(workflow)
-        return Submission(campaign.name, len(workflow.fws), goes_on)
-    finally:
-        workspace.close()
-        launchpad.connection.close()
+        return Submission(campaign.name, len(workflow.fws), is_continued)
 
 
-def make_way_for(launchpad: "LaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
-    """Put the workflow of a failed or cancelled campaign away; True if there was an earlier start of it.
+def archive_previous_jobs(launchpad: "RetryingLaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
+    """Archive the jobs of a failed or cancelled campaign; return whether it was started before.
 
     Raises
     ------
     InputError
-        It is under way, or done.
+        The campaign is active or finished.
     """
     name = workspace.campaign
     state = workspace.ledger.get("campaigns", name)
     by_state = firework_states(launchpad, name)
-    n_active = sum(n for each, n in by_state.items() if each in ACTIVE)
-    held = hold_of(launchpad, name)
-    if n_active and held is not None and held.state != "cancelled":
+    is_active = any(each in ACTIVE for each in by_state)
+    hold = hold_of(launchpad, name)
+    if is_active and hold is not None and hold.state != "cancelled":
         raise InputError(
-            f"campaign {name} is submitted already, and {held.state} since {held.since}: interphase resume {name} lets "
-            "its jobs start"
+            f"campaign {name} is already submitted, and {hold.state} since {hold.since}. Hint: interphase resume "
+            f"{name} starts its jobs"
         )
-    if n_active:
-        told = ", ".join(f"{n} {each.lower()}" for each, n in sorted(by_state.items()))
+    if is_active:
+        counts = ", ".join(f"{n} {each.lower()}" for each, n in sorted(by_state.items()))
         raise InputError(
-            f"campaign {name} is submitted already ({told}): see interphase status {name}; its workers are started by "
+            f"campaign {name} is already submitted ({counts}): see interphase status {name}. Hint: start workers by "
             "interphase launch"
         )
     if state and state.get("result") and not missing_answers(state) and not accept_changes:
         raise InputError(
-            f"campaign {name} is finished: interphase report {name}; with another file: --accept-changes, or another "
-            "name"
+            f"campaign {name} is finished: interphase report {name}. Hint: to continue it with another file add "
+            "--accept-changes, or choose another name"
         )
-    put_away(launchpad, name, "ARCHIVED")
+    retire_jobs(launchpad, name, "ARCHIVED")
     return state is not None
 
 
 def _workflow(campaign: Campaign, workspace: Workspace) -> "Workflow":
-    import warnings
-
     with warnings.catch_warnings():
-        # of jobflow's and atomate2's own imports
+        # from imports of jobflow and atomate2
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         from interphase_flows.flows.campaign import CampaignMaker
@@ -120,10 +122,11 @@ def _workflow(campaign: Campaign, workspace: Workspace) -> "Workflow":
 
 
 def routed_workflow(flow: "Flow", workspace: Workspace) -> "Workflow":
-    """Return a flow as the workflow that workers of a campaign take jobs from."""
-    from jobflow.managers.fireworks import flow_to_workflow  # both take a second
+    """Return a flow as a FireWorks workflow whose jobs are routed to the workers of a campaign."""
+    # both take a second to import
+    from jobflow.managers.fireworks import flow_to_workflow
 
-    from interphase_flows.runners.fireworks.routing import route
+    from interphase_flows.runners.fireworks.firetask import route
 
     workflow = flow_to_workflow(flow, name=workspace.campaign)
     workflow.metadata["campaign"] = workspace.campaign

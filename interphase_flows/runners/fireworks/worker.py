@@ -1,4 +1,4 @@
-"""What an allocation does: run ready jobs of its kinds, one after the other, until there are none or time is over."""
+"""Worker: run ready jobs of its kinds one after the other, until none is left or the walltime is near."""
 
 import contextlib
 import os
@@ -15,30 +15,30 @@ from typing import TYPE_CHECKING
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
-from interphase_flows.runners.fireworks.recovery import worker_evidence
-from interphase_flows.runners.transient_errors import is_of_the_machine
+from interphase_flows.runners.fireworks.recovery import worker_identity
+from interphase_flows.runners.transient_errors import is_transient
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
 
 if TYPE_CHECKING:
-    from fireworks.core.launchpad import LaunchPad
+    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
-LOOK_INTERVAL_S = 2.0
+POLL_INTERVAL_S = 2.0
 STAGE = "worker"
 
 
 @dataclass(frozen=True)
-class Shift:
-    """What a worker did."""
+class WorkerRun:
+    """Number of jobs that a worker ran, and why it ended."""
 
     n_jobs: int
-    ended_because: str
+    end_reason: str
 
     @property
-    def told(self) -> str:
-        """The same as a sentence."""
-        return f"{self.n_jobs} jobs; ended because {self.ended_because}"
+    def summary(self) -> str:
+        """The same as one line of text."""
+        return f"{self.n_jobs} jobs; ended because {self.end_reason}"
 
 
 def worker_settings(settings: Settings, name: str) -> WorkerSettings:
@@ -47,25 +47,27 @@ def worker_settings(settings: Settings, name: str) -> WorkerSettings:
     Raises
     ------
     InputError
-        There is none of that name; lists those there are.
+        There is no worker of that name; lists the existing ones.
     """
     workers = settings.cluster.workers
     if name not in workers:
-        raise InputError(f"worker {name!r}: the settings have {', '.join(workers)} (cluster.workers)")
+        raise InputError(f"worker {name!r}: the settings define {', '.join(workers)} (cluster.workers)")
     return workers[name]
 
 
-def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None) -> Shift:
-    """Run ready jobs until there are none for a while, or this process has to end.
+def work(
+    settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None
+) -> WorkerRun:
+    """Run ready jobs until there have been none for a while, or this process has to end.
 
     Parameters
     ----------
     settings
         Settings of this machine.
     name
-        Of the worker, in ``cluster.workers``.
+        Name of the worker in ``cluster.workers``.
     folder
-        Where the launches have their folders.
+        Parent of the folders of launches.
     after_job
         Called after every job.
     """
@@ -76,31 +78,31 @@ def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], No
     end = deadline(settings)
     n_jobs, idle_since = 0, time.monotonic()
     try:
-        with _kept_settings(settings), _told_by_signal():
+        with _settings_in_environment(settings), _stop_on_signal():
             while True:
                 if end.is_over:
-                    return Shift(n_jobs, "its time is over")
+                    return WorkerRun(n_jobs, "its walltime is over")
                 if _run_one(launchpad, worker, name, folder):
                     n_jobs += 1
                     after_job()
                     idle_since = time.monotonic()
                 elif time.monotonic() - idle_since >= worker.wait_for_work_s:
-                    return Shift(n_jobs, "there is no ready job for it")
+                    return WorkerRun(n_jobs, "there is no ready job for it")
                 else:
-                    time.sleep(min(LOOK_INTERVAL_S, max(worker.wait_for_work_s, 0.1)))
+                    time.sleep(min(POLL_INTERVAL_S, max(worker.wait_for_work_s, 0.1)))
     finally:
         close_workspaces()
-        launchpad.connection.close()
+        launchpad.close()
 
 
 @contextlib.contextmanager
-def _kept_settings(settings: Settings) -> Iterator[None]:
-    """Let jobs, which run in folders of their own, find the settings that this process began with."""
-    kept = {"INTERPHASE_ROOT": str(settings.root)}
+def _settings_in_environment(settings: Settings) -> Iterator[None]:
+    """Set the environment by which jobs, which run in other folders, find the settings of this process."""
+    variables = {"INTERPHASE_ROOT": str(settings.root)}
     if file := settings_file():
-        kept[FILE_VARIABLE] = str(file.absolute())
-    before = {name: os.environ.get(name) for name in kept}
-    os.environ.update(kept)
+        variables[FILE_VARIABLE] = str(file.absolute())
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -111,8 +113,8 @@ def _kept_settings(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
-    """Run one job in a folder of its own; False if there is none."""
+def _run_one(launchpad: "RetryingLaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
+    """Run one job in a new folder; return False if there is none."""
     from fireworks.core.fworker import FWorker
     from fireworks.core.rocket_launcher import launch_rocket
     from fireworks.utilities.fw_utilities import create_datestamp_dir
@@ -121,18 +123,18 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
         name=f"{name}@{socket.gethostname()}",
         category=list(worker.kinds),
         query=not_held(launchpad),
-        env=worker_evidence(),
+        env=worker_identity(),
     )
-    # FireWorks' own run_exists reads and builds the whole job, which the launch then does again
+    # FireWorks' own run_exists reads and builds the complete job, which the launch then repeats
     if launchpad.fireworks.find_one(fworker.query | {"state": "READY"}, {"_id": 1}) is None:
         return False
     try:
         folder.mkdir(parents=True, exist_ok=True)
         launch_folder = create_datestamp_dir(folder, launchpad.m_logger, prefix="launch_")
     except OSError as error:
-        if not is_of_the_machine(error):
+        if not is_transient(error):
             raise
-        emit(STAGE, 0, 1, f"no folder for a job can be made: {error}")
+        emit(STAGE, 0, 1, f"cannot create a launch folder: {error}")
         return False
     emit(STAGE, 0, 1, f"takes a job as {fworker.name}, process {os.getpid()}")
     before = Path.cwd()
@@ -143,28 +145,28 @@ def _run_one(launchpad: "LaunchPad", worker: WorkerSettings, name: str, folder: 
             warnings.simplefilter("ignore", FutureWarning)
             return bool(launch_rocket(launchpad, fworker, strm_lvl="WARNING"))
     except (RuntimeError, ValueError) as error:
-        # FireWorks' books do not agree about a job, as after a kill between two writes: recover mends them
-        emit(STAGE, 0, 1, f"FireWorks cannot hand out or close a job: {str(error).strip().splitlines()[-1]}")
+        # inconsistent records of a job, as after a kill between two writes: a recovery repairs them
+        emit(STAGE, 0, 1, f"FireWorks cannot start or close a job: {str(error).strip().splitlines()[-1]}")
         return False
     finally:
         os.chdir(before)
         with contextlib.suppress(OSError):
-            Path(launch_folder).rmdir()  # stays if there is something in it
+            Path(launch_folder).rmdir()  # kept if it is not empty
 
 
 @contextlib.contextmanager
-def _told_by_signal() -> Iterator[None]:
-    """Put work down when Slurm says that the end is near; it may say so while this process is ending by itself."""
-    told = {
-        signal.SIGUSR1: "SIGUSR1, by which Slurm tells that the walltime is near",
-        # with some seconds until the kill, what is done is kept; without, recover finds what is left
-        signal.SIGTERM: "SIGTERM, by which the process is told to end",
+def _stop_on_signal() -> Iterator[None]:
+    """Stop work at a checkpoint on SIGUSR1 or SIGTERM; SIGUSR1 stays ignored afterwards, while the process ends."""
+    reasons = {
+        signal.SIGUSR1: "SIGUSR1, which Slurm sends shortly before the walltime",
+        # given some seconds before the kill, finished work is stored; otherwise a recovery finds the rest
+        signal.SIGTERM: "SIGTERM, which stops the process",
     }
 
-    def end(number: int, _: FrameType | None) -> None:
-        request_stop(told[signal.Signals(number)])
+    def stop(number: int, _: FrameType | None) -> None:
+        request_stop(reasons[signal.Signals(number)])
 
-    before = {number: signal.signal(number, end) for number in told}
+    before = {number: signal.signal(number, stop) for number in reasons}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Does this machine have what a campaign needs?  Every check answers with a sentence and, if it fails, the mend."""
+"""Checks of this machine: packages, disk, memory, store, and the reference method of a campaign."""
 
 import contextlib
 import importlib.util
@@ -18,35 +18,35 @@ from interphase_flows.storage.workspace import Workspace
 
 PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr", "freud-analysis")
 TESTED_NEQUIP = "0.19.1"
-LEAST_FREE_GB = 2.0
-LEAST_MEMORY_GB = 4.0
+MIN_FREE_GB = 2.0
+MIN_MEMORY_GB = 4.0
 GB = 1e9
 
 
 @dataclass(frozen=True)
 class Check:
-    """The answer to one question about this machine."""
+    """Outcome of one check, with a hint in the message if it failed."""
 
     name: str
-    is_good: bool
-    told: str
+    passed: bool
+    message: str
 
 
 def check_machine(
     settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True
 ) -> Iterator[Check]:
-    """Yield the checks one by one, the quick ones first.
+    """Yield the checks of this machine, the quick ones first.
 
     Parameters
     ----------
     settings
         Settings of this machine.
     campaign
-        What it needs is checked as well.
+        Check the phases and the reference method of this campaign as well.
     is_run_here
         Whether this machine needs the campaign's reference method.
     """
-    questions: list[Callable[[], Check]] = [
+    checks: list[Callable[[], Check]] = [
         _packages,
         _nequip_version,
         lambda: _disk(settings.root),
@@ -55,8 +55,8 @@ def check_machine(
         lambda: _store(settings),
         lambda: _artifacts(settings),
     ]
-    for question in questions:
-        yield question()
+    for check in checks:
+        yield check()
     if campaign is not None:
         for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
             yield _phase(name, campaign)
@@ -76,18 +76,21 @@ def _packages() -> Check:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check("packages", False, f"missing: {', '.join(missing)}; run: pip install interphase-flows")
+        return Check(
+            "packages", False, f"missing: {', '.join(missing)}. Hint: run pip install interphase-flows"
+        )
     return Check(
         "packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet"))
     )
 
 
 def _nequip_version() -> Check:
+    hint = f"Hint: run pip install nequip=={TESTED_NEQUIP}"
     if importlib.util.find_spec("nequip") is None:
-        return Check("NequIP version", False, f"NequIP is missing; run: pip install nequip=={TESTED_NEQUIP}")
+        return Check("NequIP version", False, f"NequIP is missing. {hint}")
     found = version("nequip")
-    mend = f"; run: pip install nequip=={TESTED_NEQUIP}"
-    return Check("NequIP version", found == TESTED_NEQUIP, f"{found}{'' if found == TESTED_NEQUIP else mend}")
+    passed = found == TESTED_NEQUIP
+    return Check("NequIP version", passed, found if passed else f"{found}. {hint}")
 
 
 def _existing(folder: Path) -> Path:
@@ -98,22 +101,22 @@ def _existing(folder: Path) -> Path:
 
 def _disk(root: Path) -> Check:
     free_gb = shutil.disk_usage(_existing(root)).free / GB
-    told = f"{free_gb:.1f} GB free for {root}"
-    if free_gb < LEAST_FREE_GB:
+    message = f"{free_gb:.1f} GB free for {root}"
+    if free_gb < MIN_FREE_GB:
         return Check(
-            "disk", False, f"{told}, at least {LEAST_FREE_GB:.0f} are needed; free some, or set root"
+            "disk",
+            False,
+            f"{message}, at least {MIN_FREE_GB:.0f} GB are needed. Hint: free space, or set root in the settings",
         )
-    return Check("disk", True, told)
+    return Check("disk", True, message)
 
 
 def _memory() -> Check:
     total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
-    cores = len(os.sched_getaffinity(0))
-    told = f"{total_gb:.1f} GB, {cores} cores"
-    is_good = total_gb >= LEAST_MEMORY_GB
-    return Check(
-        "memory", is_good, told if is_good else f"{told}; the quickstart needs up to {LEAST_MEMORY_GB:.0f} GB"
-    )
+    message = f"{total_gb:.1f} GB, {len(os.sched_getaffinity(0))} cores"
+    if total_gb < MIN_MEMORY_GB:
+        return Check("memory", False, f"{message}; the quickstart needs up to {MIN_MEMORY_GB:.0f} GB")
+    return Check("memory", True, message)
 
 
 def _root(root: Path) -> Check:
@@ -121,12 +124,14 @@ def _root(root: Path) -> Check:
         with tempfile.TemporaryFile(dir=_existing(root)):
             pass
     except OSError as error:
-        return Check("root", False, f"{root} cannot be written ({error.strerror}); set root in the settings")
-    return Check("root", True, f"{root} can be written")
+        return Check(
+            "root", False, f"{root} is not writable ({error.strerror}). Hint: set root in the settings"
+        )
+    return Check("root", True, f"{root} is writable")
 
 
 def _store(settings: Settings) -> Check:
-    with _leaving_nothing(settings) as workspace:
+    with _temporary_workspace(settings) as workspace:
         try:
             workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
             workspace.ledger.remove_state("progress", "check")
@@ -136,19 +141,19 @@ def _store(settings: Settings) -> Check:
 
 
 def _artifacts(settings: Settings) -> Check:
-    with _leaving_nothing(settings) as workspace:
+    with _temporary_workspace(settings) as workspace:
         try:
             ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
             workspace.artifacts.get(ref)
             workspace.artifacts.discard(ref)
         except (InterphaseError, OSError) as error:
-            return Check("artifacts", False, f"{error}; set artifacts_url in the settings")
+            return Check("artifacts", False, f"{error}. Hint: set artifacts_url in the settings")
     return Check("artifacts", True, "written, read back, hash verified")
 
 
 @contextlib.contextmanager
-def _leaving_nothing(settings: Settings) -> Iterator[Workspace]:
-    """Give a workspace for a check, and take its folder away; the root as well, if it was not there before."""
+def _temporary_workspace(settings: Settings) -> Iterator[Workspace]:
+    """Open a workspace for a check and remove its folder afterwards, and the root if it did not exist before."""
     had_root = settings.root.exists()
     workspace = Workspace(settings, "interphase-check")
     try:
@@ -168,7 +173,8 @@ def _phase(name: str, campaign: Campaign) -> Check:
         atoms = load_crystal(name, campaign.structure_files)
     except InterphaseError as error:
         return Check(f"phase {name}", False, str(error))
-    return Check(f"phase {name}", True, f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ each")
+    volume = atoms.get_volume() / len(atoms)
+    return Check(f"phase {name}", True, f"{len(atoms)} atoms, {volume:.2f} Å³ per atom")
 
 
 def _reference(spec: MethodSpec, settings: Settings) -> Check:
@@ -189,7 +195,7 @@ def _reference(spec: MethodSpec, settings: Settings) -> Check:
 
 
 def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
-    """Look for VASP and its potentials; a label would cost node hours, and a login node may not run one."""
+    """Check VASP's command and potentials; a label would cost node hours, and a login node may forbid it."""
     from interphase_flows.reference.vasp.method import VASPMethod
 
     method = VASPMethod(spec, settings)
@@ -204,7 +210,7 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
         yield Check("VASP's potentials", False, str(error))
     else:
         yield Check(
-            "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, of the right titles"
+            "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, with the expected titles"
         )
 
 

@@ -1,4 +1,4 @@
-"""The trivial job of a check: what a node sees of the database, the folders, the GPUs, DFT and the time it has."""
+"""Probe job of a check: test from inside an allocation the database, folders, GPUs, DFT codes and the time limit."""
 
 import math
 import os
@@ -13,121 +13,70 @@ from pathlib import Path
 from typing import Any
 
 from fireworks import FiretaskBase, FWAction, explicit_serialize
-from pydantic import BaseModel, ConfigDict
 
 from interphase_flows import __version__
 from interphase_flows.exceptions import InterphaseError
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.runners.site_check.probe_jobs import CAMPAIGN, FAILED_LINES, FROM_LOGIN
+from interphase_flows.runners.site_check.node_view import (
+    CAMPAIGN,
+    FAILED_LINES,
+    FROM_LOGIN,
+    VIEW,
+    Finding,
+    NodeView,
+    from_node,
+    reply_to,
+)
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 
-VIEW = "view"
-"""Where a launch keeps what its node saw."""
-
-PROGRAM_ANSWERS_WITHIN_S = 120.0
-
-
-class Seen(BaseModel):
-    """One thing that was looked for, and words on it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    is_there: bool
-    told: str
-
-
-class NodeView(BaseModel):
-    """What a job saw from inside an allocation.
-
-    Attributes
-    ----------
-    node, python, package_version
-        Where it ran, and by what.
-    results
-        Whether the ledger answers.
-    root
-        Whether the folder of all campaigns is the one of the login node, and can be written.
-    files
-        Whether an artifact of the login node is found.
-    remaining_s, told_by
-        Seconds after which the job would put work down, and who says so; None if it knows no end.
-    n_cores
-        Cores it may use.
-    failed_lines
-        Lines of ``before`` that failed.
-    device
-        What potentials are evaluated on.
-    gpus
-        Those that torch sees; None if it was not asked.
-    nvidia_smi
-        What that program lists, in words.
-    vasp, gpaw
-        Whether they can be started; None if they were not looked for.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    node: str
-    python: str
-    package_version: str
-    results: Seen
-    root: Seen
-    files: Seen
-    remaining_s: float | None
-    told_by: str
-    n_cores: int
-    failed_lines: str
-    device: str
-    torch_version: str | None = None
-    gpus: tuple[str, ...] | None = None
-    nvidia_smi: str = ""
-    vasp: Seen | None = None
-    gpaw: Seen | None = None
+PROGRAM_TIMEOUT_S = 120.0
 
 
 @explicit_serialize
 class ProbeFiretask(FiretaskBase):
-    """Look around on a node.
+    """Probe a node.
 
-    Parameters are ``kind`` (of job), ``folder`` (below the login node's root, with a file in it), ``word`` (which the
-    file holds), ``artifact``, and ``vasp`` with ``elements`` where a campaign needs VASP.
+    Parameters are ``kind`` (of job), ``folder`` (below the login node's root, with a file in it), ``nonce`` (the text of
+    that file), ``artifact``, and ``vasp`` with ``elements`` for a campaign that needs VASP.
     """
 
-    required_params = ("kind", "folder", "word", "artifact")
+    required_params = ("kind", "folder", "nonce", "artifact")
     optional_params = ("vasp", "elements")
 
     def run_task(self, fw_spec: Mapping[str, Any]) -> FWAction:
-        """Return what is seen as data of the launch."""
-        return FWAction(stored_data={VIEW: look_around(load_settings(), self).model_dump(mode="json")})
+        """Return the result of the probe as data of the launch."""
+        return FWAction(stored_data={VIEW: probe_node(load_settings(), self).model_dump(mode="json")})
 
 
-def look_around(settings: Settings, told: Mapping[str, Any]) -> NodeView:
-    """Return what this process sees; ``told`` as the parameters of `ProbeFiretask`."""
+def probe_node(settings: Settings, parameters: Mapping[str, Any]) -> NodeView:
+    """Probe the node that this process runs on; ``parameters`` are those of `ProbeFiretask`."""
     end = deadline(settings)
-    kind = told["kind"]
+    kind = parameters["kind"]
     with closing(Workspace(settings, CAMPAIGN)) as workspace:
-        results = _tried(lambda: f"{len(workspace.ledger.find('campaigns', properties=['key']))} campaigns")
-        artifact = ArtifactRef.model_validate(told["artifact"])
-        files = Seen(is_there=workspace.artifacts.contains(artifact), told=str(workspace.artifacts.root_url))
+        results = _try(lambda: f"{len(workspace.ledger.find('campaigns', properties=['key']))} campaigns")
+        artifact = ArtifactRef.model_validate(parameters["artifact"])
+        files = Finding(
+            is_available=workspace.artifacts.contains(artifact), message=str(workspace.artifacts.root_url)
+        )
     optional: dict[str, Any] = {}
     if kind in ("train", "md") or settings.device == "cuda":
         optional |= _gpus()
     if kind == "dft":
-        spec = told.get("vasp")
-        optional["vasp"] = _vasp(settings, VaspSpec.model_validate(spec or {}), told.get("elements", ()))
+        spec = VaspSpec.model_validate(parameters.get("vasp") or {})
+        optional["vasp"] = _vasp(settings, spec, parameters.get("elements", ()))
         optional["gpaw"] = _gpaw(settings)
     return NodeView(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=platform.python_version(),
         package_version=__version__,
         results=results,
-        root=_root(settings, Path(told["folder"]), told["word"], kind),
+        root=_root(settings, Path(parameters["folder"]), parameters["nonce"], kind),
         files=files,
         remaining_s=end.remaining_s if math.isfinite(end.remaining_s) else None,
-        told_by=end.set_by,
+        limit_source=end.set_by,
         n_cores=len(os.sched_getaffinity(0)),
         failed_lines=os.environ.get(FAILED_LINES, ""),
         device=settings.device,
@@ -135,32 +84,31 @@ def look_around(settings: Settings, told: Mapping[str, Any]) -> NodeView:
     )
 
 
-def _tried(look: Callable[[], str]) -> Seen:
+def _try(probe: Callable[[], str]) -> Finding:
     try:
-        return Seen(is_there=True, told=look())
+        return Finding(is_available=True, message=probe())
     except (InterphaseError, OSError) as error:
-        return Seen(is_there=False, told=str(error))
+        return Finding(is_available=False, message=str(error))
 
 
-def answer(word: str) -> str:
-    """Return what the node writes back: nothing that a stale copy of the login node's file could hold."""
-    return word[::-1]
-
-
-def _root(settings: Settings, folder: Path, word: str, kind: str) -> Seen:
+def _root(settings: Settings, folder: Path, nonce: str, kind: str) -> Finding:
+    """Read the login node's file, and write the reply beside it."""
     if settings.root != folder.parent:
-        return Seen(is_there=False, told=f"root is {settings.root} there, {folder.parent} here")
+        message = f"root is {settings.root} on the node, {folder.parent} on the login node"
+        return Finding(is_available=False, message=message)
     try:
-        if (folder / FROM_LOGIN).read_text(encoding="utf-8") != word:
-            return Seen(is_there=False, told=f"{folder / FROM_LOGIN} is another file there")
-        (folder / f"from-{kind}").write_text(answer(word), encoding="utf-8")
+        if (folder / FROM_LOGIN).read_text(encoding="utf-8") != nonce:
+            return Finding(
+                is_available=False, message=f"{folder / FROM_LOGIN} is a different file on the node"
+            )
+        (folder / from_node(kind)).write_text(reply_to(nonce), encoding="utf-8")
     except OSError as error:
-        return Seen(is_there=False, told=f"{error.filename}: {error.strerror}")
-    return Seen(is_there=True, told=str(settings.root))
+        return Finding(is_available=False, message=f"{error.filename}: {error.strerror}")
+    return Finding(is_available=True, message=str(settings.root))
 
 
 def _gpus() -> dict[str, Any]:
-    """Add two numbers on every GPU that torch lists: a driver too old for it is found by that alone."""
+    """Add two numbers on every GPU that torch lists: only a computation detects a driver that is too old for torch."""
     import torch
 
     names = []
@@ -175,53 +123,45 @@ def _gpus() -> dict[str, Any]:
 
 def _nvidia_smi() -> str:
     try:
-        done = subprocess.run(
-            ["nvidia-smi", "-L"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PROGRAM_ANSWERS_WITHIN_S,
-        )
+        done = _run(["nvidia-smi", "-L"])
     except FileNotFoundError:
-        return "there is no nvidia-smi"
+        return "nvidia-smi is not installed"
     except subprocess.TimeoutExpired:
-        return "nvidia-smi does not answer"
+        return "nvidia-smi does not respond"
     return " ".join((done.stdout or done.stderr).split())
 
 
-def _vasp(settings: Settings, spec: VaspSpec, elements: Sequence[str]) -> Seen:
+def _vasp(settings: Settings, spec: VaspSpec, elements: Sequence[str]) -> Finding:
     from interphase_flows.reference.vasp.method import VASPMethod
 
     method = VASPMethod(spec, settings)
 
-    def look() -> str:
+    def probe() -> str:
         command = shlex.join(method.command())
         if elements:
             method.check_potentials(elements)
         return f"`{command}`{' and its potentials' if elements else ''}; it was not run"
 
-    return _tried(look)
+    return _try(probe)
 
 
-def _gpaw(settings: Settings) -> Seen:
-    """Start Python as a label would, and let it import GPAW."""
+def _gpaw(settings: Settings) -> Finding:
+    """Start Python in the same way as a label does, and import GPAW."""
     command = shlex.split(settings.gpaw_command) if settings.gpaw_command else [sys.executable]
-    told = shlex.join(command)
+    shown = f"`{shlex.join(command)}`"
     try:
-        done = subprocess.run(
-            [*command, "-c", "import gpaw; print(gpaw.__version__)"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PROGRAM_ANSWERS_WITHIN_S,
-        )
+        done = _run([*command, "-c", "import gpaw; print(gpaw.__version__)"])
     except FileNotFoundError:
-        return Seen(is_there=False, told=f"`{told}`: there is no program {command[0]!r}")
+        return Finding(is_available=False, message=f"{shown}: there is no program {command[0]!r}")
     except subprocess.TimeoutExpired:
-        return Seen(
-            is_there=False, told=f"`{told}` did not import GPAW within {PROGRAM_ANSWERS_WITHIN_S:.0f} s"
+        return Finding(
+            is_available=False, message=f"{shown} did not import GPAW within {PROGRAM_TIMEOUT_S:.0f} s"
         )
     if done.returncode:
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        return Seen(is_there=False, told=f"`{told}`: {last}")
-    return Seen(is_there=True, told=f"GPAW {done.stdout.split()[0]} by `{told}`")
+        return Finding(is_available=False, message=f"{shown}: {last}")
+    return Finding(is_available=True, message=f"GPAW {done.stdout.split()[0]} by {shown}")
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=PROGRAM_TIMEOUT_S)

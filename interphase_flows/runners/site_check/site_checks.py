@@ -1,4 +1,4 @@
-"""Does a site have what campaigns need?  The database, the queue, and what a job of every worker sees from inside."""
+"""Checks of a cluster: the database, Slurm, and what a probe job of every worker finds on its node."""
 
 import math
 import secrets
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from interphase_flows import __version__
 from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.runners.fireworks.launchpad import launchpad_database, mongodb_of, open_launchpad
-from interphase_flows.runners.site_check.machine_checks import Check
+from interphase_flows.runners.cluster_settings import launchpad_database, mongodb_settings
+from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.site_check.machine_checks import Check, elements_of
+from interphase_flows.runners.site_check.node_view import NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
 from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import run_slurm
@@ -20,27 +22,26 @@ from interphase_flows.settings import Settings, WorkerSettings
 
 if TYPE_CHECKING:
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.runners.site_check.node_probe import NodeView
 
 
 def check_cluster(
     settings: Settings, timeout_s: float, campaign: "Campaign | None" = None
 ) -> Iterator[Check]:
-    """Yield the checks one by one; nothing is left behind.
+    """Yield the checks of a cluster; all jobs and files of the check are removed at its end.
 
     Parameters
     ----------
     settings
         Settings of the login node.
     timeout_s
-        Allocations that have not done their job by then are cancelled.
+        Time after which allocations whose jobs are not done are cancelled.
     campaign
-        Its reference method is what workers of labels must have; any DFT if None.
+        Check for its reference method on workers of kind ``dft``; for any DFT code if None.
     """
     from pymongo.errors import PyMongoError
 
     try:
-        mongodb_of(settings)
+        mongodb_settings(settings)
     except SettingsError as error:
         yield Check("cluster", False, str(error))
         return
@@ -54,32 +55,34 @@ def check_cluster(
     yield Check("Slurm", True, version)
     accepted = []
     for name in settings.cluster.workers:
-        answer = _accepted(settings, name)
-        yield answer
-        if answer.is_good:
+        check = _accepted(settings, name)
+        yield check
+        if check.passed:
             accepted.append(name)
-    if not database.is_good or not accepted:
-        missing = "a worker that Slurm accepts" if database.is_good else "the database"
-        yield Check("jobs", False, f"none was sent: they need {missing}")
+    if not database.passed or not accepted:
+        missing = "a worker that Slurm accepts" if database.passed else "the database"
+        yield Check("jobs", False, f"not submitted: they need {missing}")
         return
     try:
-        with CheckJobs(settings, accepted, _asked_of_labels(campaign)) as jobs:
+        with CheckJobs(settings, accepted, _dft_parameters(campaign)) as jobs:
             for outcome in jobs.outcomes(timeout_s):
-                yield from _judge(outcome, settings.cluster.workers[outcome.worker], jobs, campaign)
+                yield from _worker_checks(outcome, settings.cluster.workers[outcome.worker], jobs, campaign)
     except InterphaseError as error:
         yield Check("jobs", False, str(error))
     except PyMongoError as error:
-        # the driver's own text may hold the address with its password
+        # the driver's own text may contain the address with its password
         yield Check(
-            "jobs", False, f"MongoDB answered {type(error).__name__} meanwhile; check its log, and again"
+            "jobs",
+            False,
+            f"MongoDB failed during the check ({type(error).__name__}). Hint: see the log of the server, then repeat",
         )
 
 
 def _launchpad(settings: Settings) -> Check:
-    """Write to FireWorks' database, read it back and take it away."""
+    """Write to FireWorks' database, read it back, and remove it."""
     from pymongo.errors import PyMongoError
 
-    title = "FireWorks' database"
+    title, name = "FireWorks' database", launchpad_database(settings)
     try:
         launchpad = open_launchpad(settings)
     except InterphaseError as error:
@@ -87,33 +90,33 @@ def _launchpad(settings: Settings) -> Check:
     token = secrets.token_hex(8)
     collection = launchpad.db[f"interphase_check_{token}"]
     try:
-        collection.insert_one({"word": token})
-        found = collection.find_one({"word": token})
+        collection.insert_one({"token": token})
+        found = collection.find_one({"token": token})
         collection.drop()
     except PyMongoError as error:
-        # the driver's own text may hold the address with its password
+        # the driver's own text may contain the address with its password
         return Check(
             title,
             False,
-            f"{launchpad_database(settings)}: MongoDB answered {type(error).__name__}; may the user write there? Mend "
-            "store in the settings, or cluster.launchpad_database",
+            f"{name}: MongoDB failed ({type(error).__name__}). Hint: check that the user may write there, and store "
+            "and cluster.launchpad_database in the settings",
         )
     finally:
-        launchpad.connection.close()
-    return Check(title, found is not None, f"{launchpad_database(settings)}: written and read back")
+        launchpad.close()
+    return Check(title, found is not None, f"{name}: written and read back")
 
 
 def _accepted(settings: Settings, name: str) -> Check:
-    """Ask Slurm whether it would take a worker's script."""
+    """Check that Slurm would accept a worker's script."""
     worker = settings.cluster.workers[name]
     title = f"worker {name}, sbatch"
-    kept_s = settings.cluster.signal_before_end_s + MARGIN_S
-    if worker.walltime_s <= kept_s:
+    reserved_s = settings.cluster.signal_before_end_s + MARGIN_S
+    if worker.walltime_s <= reserved_s:
         return Check(
             title,
             False,
-            f"its walltime {worker.walltime} is all kept for putting work down; give it more than {kept_s:.0f} s, or "
-            "lower cluster.signal_before_end_s",
+            f"its walltime {worker.walltime} is entirely reserved for stopping at a checkpoint. Hint: request more "
+            f"than {reserved_s:.0f} s, or lower cluster.signal_before_end_s",
         )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "allocation.sh"
@@ -121,126 +124,131 @@ def _accepted(settings: Settings, name: str) -> Check:
         try:
             run_slurm(["sbatch", "--test-only", str(script)])
         except SettingsError as error:
-            words = str(error).partition(": ")[2]  # without the command
+            reason = str(error).partition(": ")[2]  # without the command
             return Check(
                 title,
                 False,
-                f"Slurm refuses its script: {words}; mend cluster.workers.{name} in the settings",
+                f"Slurm rejects its script: {reason}. Hint: correct cluster.workers.{name} in the settings",
             )
-    return Check(title, True, "Slurm takes its script")
+    return Check(title, True, "Slurm accepts its script")
 
 
-def _asked_of_labels(campaign: "Campaign | None") -> dict[str, Any]:
+def _dft_parameters(campaign: "Campaign | None") -> dict[str, Any]:
     if campaign is None or not isinstance(campaign.reference, VaspSpec):
         return {}
-    from interphase_flows.runners.site_check.machine_checks import elements_of
-
     return {"vasp": campaign.reference.model_dump(), "elements": elements_of(campaign)}
 
 
-def _judge(
+def _worker_checks(
     outcome: Outcome, worker: WorkerSettings, jobs: CheckJobs, campaign: "Campaign | None"
 ) -> Iterator[Check]:
-    """Yield the checks of a worker, by what its jobs saw."""
+    """Yield the checks of a worker from the results of its probe jobs."""
     title = f"worker {outcome.worker}"
-    if outcome.told:
-        yield Check(f"{title}, jobs", False, outcome.told)
-    for kind, words in outcome.failed.items():
-        yield Check(f"{title}, {kind} job", False, f"failed: {words}")
+    if outcome.problem:
+        yield Check(f"{title}, jobs", False, outcome.problem)
+    for kind, message in outcome.failed.items():
+        yield Check(f"{title}, {kind} job", False, f"failed: {message}")
     for kind, view in outcome.views.items():
         yield Check(
             f"{title}, {kind} job",
             True,
-            f"back from {view.node} (allocation {outcome.job_id}) after {outcome.came_back_after_s:.0f} s",
+            f"returned from {view.node} (allocation {outcome.job_id}) after {outcome.returned_after_s:.0f} s",
         )
     if not outcome.views:
         return
     kind, view = next(iter(outcome.views.items()))
-    for check in (*judge_node(view, worker), root_check(view, jobs, kind)):
-        yield Check(f"{title}, {check.name}", check.is_good, check.told)
+    checks = [*node_checks(view, worker), root_check(view, jobs, kind)]
     if "dft" in outcome.views:
-        wanted = None if campaign is None else campaign.reference.method
-        check = judge_labels(outcome.views["dft"], wanted)
-        yield Check(f"{title}, {check.name}", check.is_good, check.told)
-    asked = next((each for each in outcome.views.values() if each.gpus is not None), None)
-    if asked is not None:
-        check = judge_gpus(asked, worker)
-        yield Check(f"{title}, {check.name}", check.is_good, check.told)
+        method = None if campaign is None else campaign.reference.method
+        checks.append(dft_check(outcome.views["dft"], method))
+    with_gpus = next((each for each in outcome.views.values() if each.gpus is not None), None)
+    if with_gpus is not None:
+        checks.append(gpu_check(with_gpus, worker))
+    for check in checks:
+        yield Check(f"{title}, {check.name}", check.passed, check.message)
 
 
-def judge_node(view: "NodeView", worker: WorkerSettings) -> Iterator[Check]:
-    """Yield what any job needs."""
-    told = f"{view.python}, interphase {view.package_version}, {view.n_cores} cores"
+def node_checks(view: NodeView, worker: WorkerSettings) -> Iterator[Check]:
+    """Yield the checks that concern jobs of every kind."""
+    message = f"{view.python}, interphase {view.package_version}, {view.n_cores} cores"
     is_same = view.package_version == __version__
-    mend = f"; here it is {__version__}: install the same on both"
-    yield Check("Python", is_same, told if is_same else told + mend)
+    hint = f"; on the login node it is {__version__}. Hint: install the same version on both"
+    yield Check("Python", is_same, message if is_same else message + hint)
     if view.failed_lines:
         lines = view.failed_lines.rstrip("; ")
-        yield Check("before", False, f"failed on {view.node}: {lines}; mend before of the worker")
+        yield Check("before", False, f"failed on {view.node}: {lines}. Hint: correct before of the worker")
     elif worker.before:
         yield Check("before", True, f"none of its {len(worker.before)} lines failed")
-    yield Check("database", view.results.is_there, f"{view.results.told}, as {view.node} sees it")
-    lost = f": what was stored there from here is not seen by {view.node}; artifacts_url (or root) must be one place"
-    yield Check("files", view.files.is_there, view.files.told + ("" if view.files.is_there else lost))
+    yield Check("database", view.results.is_available, f"{view.results.message}, seen from {view.node}")
+    hint = (
+        f": {view.node} does not see what the login node stored there. Hint: artifacts_url (or root) must be the same "
+        "place on both"
+    )
+    yield Check(
+        "files", view.files.is_available, view.files.message + ("" if view.files.is_available else hint)
+    )
     if view.remaining_s is None:
         yield Check(
             "time",
             False,
-            "a job does not know when Slurm ends it (no SLURM_JOB_END_TIME, and squeue does not answer there); set "
-            "INTERPHASE_WALLTIME_S in the worker's environment",
+            "a job does not know when Slurm ends it (no SLURM_JOB_END_TIME, and squeue does not respond on the node). "
+            "Hint: set INTERPHASE_WALLTIME_S in the worker's environment",
         )
     else:
         minutes = math.floor(view.remaining_s / 60.0)
-        yield Check("time", True, f"puts work down after {minutes} min, by {view.told_by}")
+        yield Check("time", True, f"stops at a checkpoint after {minutes} min, by {view.limit_source}")
 
 
-def root_check(view: "NodeView", jobs: CheckJobs, kind: str) -> Check:
-    """Return whether both sides see what the other wrote below the root."""
-    from interphase_flows.runners.site_check.node_probe import answer
-
-    mend = "; root must be a folder that the login node and all nodes see"
-    if not view.root.is_there:
-        return Check("root", False, f"{view.root.told}{mend}")
-    path = jobs.folder / f"from-{kind}"
+def root_check(view: NodeView, jobs: CheckJobs, kind: str) -> Check:
+    """Check that login node and node each see what the other wrote below the root."""
+    hint = "Hint: root must be a folder that the login node and all nodes share"
+    if not view.root.is_available:
+        return Check("root", False, f"{view.root.message}. {hint}")
+    path = jobs.folder / from_node(kind)
     try:
-        is_same = path.read_text(encoding="utf-8") == answer(jobs.word)
+        is_same = path.read_text(encoding="utf-8") == reply_to(jobs.nonce)
     except OSError as error:
-        return Check("root", False, f"{path}: {view.node} wrote it, here it is not ({error.strerror}){mend}")
-    return Check("root", is_same, f"{view.root.told}, seen and written from both sides" if is_same else mend)
+        reason = f"{path}: written by {view.node}, but not readable here ({error.strerror})"
+        return Check("root", False, f"{reason}. {hint}")
+    if not is_same:
+        return Check("root", False, f"{path}: not the file that {view.node} wrote. {hint}")
+    return Check("root", True, f"{view.root.message}, read and written from both sides")
 
 
-def judge_labels(view: "NodeView", method: str | None) -> Check:
-    """Return whether the reference method is there: that of a campaign, or any DFT."""
+def dft_check(view: NodeView, method: str | None) -> Check:
+    """Check that the reference method of a campaign, or any DFT code, is available."""
     assert view.vasp is not None
     assert view.gpaw is not None
-    seen = {"vasp": view.vasp, "gpaw": view.gpaw}
-    if method is not None and method not in seen:
-        return Check("DFT", True, f"not needed: labels are by {method}")
+    codes = {"vasp": view.vasp, "gpaw": view.gpaw}
+    if method is not None and method not in codes:
+        return Check("DFT", True, f"not needed: labels are computed by {method}")
     if method is not None:
-        return Check("DFT", seen[method].is_there, seen[method].told)
-    found = [each.told for each in seen.values() if each.is_there]
-    if found:
-        return Check("DFT", True, "; ".join(found))
-    told = "; ".join(each.told for each in seen.values())
+        return Check("DFT", codes[method].is_available, codes[method].message)
+    available = [each.message for each in codes.values() if each.is_available]
+    if available:
+        return Check("DFT", True, "; ".join(available))
+    messages = "; ".join(each.message for each in codes.values())
     return Check(
-        "DFT", False, f"{told}. For a campaign that needs neither: interphase check campaign.yaml --cluster"
+        "DFT",
+        False,
+        f"{messages}. Hint: for a campaign that needs neither run interphase check campaign.yaml --cluster",
     )
 
 
-def judge_gpus(view: "NodeView", worker: WorkerSettings) -> Check:
-    """Return whether the GPUs that are asked for are seen, and used."""
+def gpu_check(view: NodeView, worker: WorkerSettings) -> Check:
+    """Check that the requested GPUs are available and used."""
     gpus = view.gpus or ()
     if worker.gpus == 0 and view.device == "cpu":
-        return Check("GPU", True, "none is asked for; potentials run on cores")
+        return Check("GPU", True, "none requested; potentials run on cores")
     if len(gpus) < max(worker.gpus, 1):
         return Check(
             "GPU",
             False,
-            f"{worker.gpus} asked for, torch {view.torch_version} can use {len(gpus)} ({view.nvidia_smi}); see gpus and "
-            "partition of the worker, and whether torch there is built for CUDA",
+            f"{worker.gpus} requested, torch {view.torch_version} can use {len(gpus)} ({view.nvidia_smi}). Hint: check "
+            "gpus and partition of the worker, and whether torch on the node is built for CUDA",
         )
     if view.device == "cpu":
         return Check(
-            "GPU", False, f"{', '.join(gpus)}, but not used: environment: {{INTERPHASE_DEVICE: cuda}}"
+            "GPU", False, f"{', '.join(gpus)}, but not used. Hint: environment: {{INTERPHASE_DEVICE: cuda}}"
         )
     return Check("GPU", True, f"{', '.join(gpus)} by torch {view.torch_version}")

@@ -1,7 +1,7 @@
-"""The files of a site, which ``interphase init --site`` writes: settings, and what FireWorks' own commands read.
+"""Files of a site, written by ``interphase init --site``: settings, and configuration of FireWorks' own commands.
 
-One description of the site fills all of them, so that they say the same; the folder ``launchers`` of the repository
-holds them for a site that does not exist.
+One description of the site fills all of them, so that they agree. The folder ``launchers`` of the repository contains
+them for a fictitious site.
 """
 
 import json
@@ -20,13 +20,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.runners.fireworks.launchpad import (
+from interphase_flows.runners.cluster_settings import (
     LOCK_EXPIRES_AFTER_S,
     LOST_AFTER_S,
     PING_INTERVAL_S,
+    job_name_prefix,
     launchpad_database,
 )
-from interphase_flows.runners.slurm.commands import Partition, job_name_prefix, partitions, told_walltime
+from interphase_flows.runners.slurm.commands import Partition, format_walltime, partitions
 from interphase_flows.runtime.atomic_files import atomic_path
 from interphase_flows.settings import (
     JOB_KINDS,
@@ -39,18 +40,18 @@ from interphase_flows.settings import (
 TEMPLATES = resources.files("interphase_flows.runners.site_check") / "site_templates"
 SIGNAL_BEFORE_END_S = 300
 PRIVATE = ("my_launchpad.yaml", "settings.yaml")
-"""Files in which a password may be written by hand: for their owner alone."""
+"""Files into which the user may write a password: readable by their owner only."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@%+=-]*(?: [A-Za-z0-9_./~@%+=-]+)*")
+_UNQUOTED = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@%+=-]*(?: [A-Za-z0-9_./~@%+=-]+)*")
 
 
 @dataclass(frozen=True)
 class SiteWorker:
-    """A worker as the files describe it; see ``WorkerSettings`` for what each field asks of Slurm."""
+    """A worker in the files of a site; see ``WorkerSettings`` for the fields."""
 
     name: str
     kinds: tuple[JobKind, ...]
-    what: str
+    comment: str
     partition: str | None
     walltime: str
     cores: int
@@ -62,21 +63,21 @@ class SiteWorker:
 
 @dataclass(frozen=True)
 class Site:
-    """What a site says of itself.
+    """Description of a site.
 
     Parameters
     ----------
     host, port, database, username, password_file, auth_source
-        Of MongoDB; no user if ``username`` is None.
+        MongoDB server; no user if ``username`` is None.
     root
-        Folder that every node sees.
+        Folder that all nodes share.
     partition, gpu_partition, shared_partition
-        Slurm's, for DFT, for training and dynamics, for short jobs of a core. Slurm's default partition if None; no
-        GPU is asked for without ``gpu_partition``; ``shared_partition`` is ``partition`` if None.
+        Slurm partitions for DFT, for training and dynamics, and for short serial jobs. Slurm's default partition if
+        None; no GPU is requested without ``gpu_partition``; ``shared_partition`` defaults to ``partition``.
     account
-        Slurm's.
+        Slurm account.
     work
-        Shell words that start ``interphase work``.
+        Shell command that starts ``interphase work``.
     """
 
     host: str = "localhost"
@@ -95,11 +96,11 @@ class Site:
     )
 
     def workers(self) -> list[SiteWorker]:
-        """Return a worker for DFT, one for potentials (on GPUs if there is a partition of them), one for the rest."""
+        """Return a worker for DFT, one for potentials (on GPUs if there is a GPU partition), and one for the rest."""
         dft = SiteWorker(
             name="cpu",
             kinds=("dft",),
-            what="labels and energies of phases",
+            comment="labels and energies of phases",
             partition=self.partition,
             walltime="12:00:00",
             cores=32,
@@ -109,7 +110,7 @@ class Site:
         learn = SiteWorker(
             name="gpu" if self.gpu_partition else "learn",
             kinds=("train", "md"),
-            what="training, and molecular dynamics",
+            comment="training, and molecular dynamics",
             partition=self.gpu_partition or self.partition,
             walltime="24:00:00",
             cores=8 if self.gpu_partition else 4,
@@ -120,7 +121,7 @@ class Site:
         rest = SiteWorker(
             name="shared",
             kinds=("analysis",),
-            what="everything else: seconds to a minute each, one allocation does them all",
+            comment="everything else: seconds to a minute each, one allocation runs them all",
             partition=self.shared_partition or self.partition,
             walltime="04:00:00",
             cores=1,
@@ -141,24 +142,24 @@ EXAMPLE = Site(
     account="my-project",
     work="interphase work",
 )
-"""The site of the folder ``launchers``."""
+"""The fictitious site of the folder ``launchers``."""
 
 
-def site_of(told: Mapping[str, str]) -> Site:
-    """Return a site from what was told of it, by the names of its fields; ``host`` may be ``NAME:PORT``.
+def site_from_options(options: Mapping[str, str]) -> Site:
+    """Return a site from values of its fields; ``host`` may be ``NAME:PORT``.
 
     Raises
     ------
     InputError
-        The port is no number.
+        The port is not a number.
     """
-    values: dict[str, Any] = dict(told)
+    values: dict[str, Any] = dict(options)
     name, colon, port = values.get("host", "").partition(":")
     if colon:
         if not port.isdecimal():
-            # what was written may be an address with a password
+            # not repeated in the message: the value may be an address with a password
             raise InputError(
-                "--host: write NAME or NAME:PORT; for a whole address set store.uri in the settings"
+                "--host: expected NAME or NAME:PORT. Hint: set a complete address as store.uri in the settings"
             )
         values |= {"host": name, "port": int(port)}
     for path in ("root", "password_file"):
@@ -167,25 +168,25 @@ def site_of(told: Mapping[str, str]) -> Site:
     return Site(**values)
 
 
-def site_files(site: Site, settings_path: str, there: Sequence[Partition] = ()) -> dict[str, str]:
-    """Return the files of a site by name.
+def site_files(site: Site, settings_path: str, available: Sequence[Partition] = ()) -> dict[str, str]:
+    """Return the contents of a site's files by name.
 
     Parameters
     ----------
     site
-        What it says of itself.
+        Description of the site.
     settings_path
-        Where its settings will be.
-    there
-        Slurm's partitions; no worker asks for more cores or time than its partition has.
+        Path of its settings file.
+    available
+        Slurm's partitions; no worker requests more cores or time than its partition has.
 
     Raises
     ------
     InputError
-        A value cannot be.
+        A value is invalid.
     """
     settings = _settings_of(site)
-    workers = [_within(worker, there) for worker in site.workers()]
+    workers = [_within_limits(worker, available) for worker in site.workers()]
     shared = asdict(site) | {
         "workers": workers,
         "launchpad_database": launchpad_database(settings),
@@ -196,33 +197,35 @@ def site_files(site: Site, settings_path: str, there: Sequence[Partition] = ()) 
         "lost_s": LOST_AFTER_S,
         "lock_s": LOCK_EXPIRES_AFTER_S,
     }
-    files = {name: _filled(name, shared) for name in ("settings.yaml", "FW_config.yaml", "my_launchpad.yaml")}
-    files["my_fworker.yaml"] = _filled("my_fworker.yaml", {"fworker": "all-kinds", "kinds": JOB_KINDS})
+    files = {name: _render(name, shared) for name in ("settings.yaml", "FW_config.yaml", "my_launchpad.yaml")}
+    files["my_fworker.yaml"] = _render("my_fworker.yaml", {"fworker": "all-kinds", "kinds": JOB_KINDS})
     for worker in workers:
         one = {"fworker": worker.name, "kinds": worker.kinds}
-        files[f"my_fworker_{worker.name}.yaml"] = _filled("my_fworker.yaml", one)
-        files[f"qadapter_{worker.name}.yaml"] = _filled("qadapter.yaml", shared | {"worker": worker})
-    _must_be_read(files["settings.yaml"])
+        files[f"my_fworker_{worker.name}.yaml"] = _render("my_fworker.yaml", one)
+        files[f"qadapter_{worker.name}.yaml"] = _render("qadapter.yaml", shared | {"worker": worker})
+    _check_settings(files["settings.yaml"])
     return files
 
 
 def write_site(site: Site, folder: Path, force: bool = False) -> list[Path]:
-    """Write the files of a site into a folder; none holds a password.
+    """Write the files of a site into a folder; none contains a password.
 
     Raises
     ------
     InputError
-        A file is there already, or a value cannot be; none is written then.
+        A file exists, or a value is invalid; no file is written then.
     """
     try:
-        there: Sequence[Partition] = partitions()
+        available: Sequence[Partition] = partitions()
     except SettingsError:
-        there = ()  # written on a machine without Slurm
+        available = ()  # written on a machine without Slurm
     folder = folder.expanduser().absolute()
-    files = site_files(site, str(folder / "settings.yaml"), there)
-    taken = [str(folder / name) for name in files if (folder / name).exists()]
-    if taken and not force:
-        raise InputError(f"{', '.join(taken)}: already there; nothing was written. Replace by --force")
+    files = site_files(site, str(folder / "settings.yaml"), available)
+    existing = [str(folder / name) for name in files if (folder / name).exists()]
+    if existing and not force:
+        raise InputError(
+            f"{', '.join(existing)}: exists already; nothing was written. Hint: replace by --force"
+        )
     for name, text in files.items():
         with atomic_path(folder / name) as partial:
             partial.touch(mode=0o600 if name in PRIVATE else 0o644)
@@ -231,7 +234,7 @@ def write_site(site: Site, folder: Path, force: bool = False) -> list[Path]:
 
 
 def next_steps(site: Site, folder: Path) -> list[str]:
-    """Return what is left to do by hand, a line of shell each where it is one."""
+    """Return the remaining steps of setting up a site, as shell commands."""
     steps = [
         f"export INTERPHASE_SETTINGS_FILE={shlex.quote(str(folder.expanduser().absolute() / 'settings.yaml'))}"
     ]
@@ -244,26 +247,27 @@ def next_steps(site: Site, folder: Path) -> list[str]:
     return [
         *steps,
         "interphase launch --dry-run    # the batch scripts",
-        "interphase check --cluster      # proves it",
+        "interphase check --cluster      # runs a job through every worker",
     ]
 
 
-def _within(worker: SiteWorker, there: Sequence[Partition]) -> SiteWorker:
-    """Ask for no more than the partition has."""
-    mine = next(
-        (p for p in there if p.name == worker.partition or (worker.partition is None and p.is_default)), None
+def _within_limits(worker: SiteWorker, available: Sequence[Partition]) -> SiteWorker:
+    """Reduce cores and walltime to what the worker's partition has."""
+    partition = next(
+        (p for p in available if p.name == worker.partition or (worker.partition is None and p.is_default)),
+        None,
     )
-    if mine is None:
+    if partition is None:
         return worker
     walltime = worker.walltime
     hours, minutes, seconds = (int(part) for part in walltime.split(":"))
-    if mine.time_limit_s is not None and mine.time_limit_s < 3600 * hours + 60 * minutes + seconds:
-        walltime = told_walltime(mine.time_limit_s)
-    return replace(worker, cores=min(worker.cores, mine.cores_per_node), walltime=walltime)
+    if partition.time_limit_s is not None and partition.time_limit_s < 3600 * hours + 60 * minutes + seconds:
+        walltime = format_walltime(partition.time_limit_s)
+    return replace(worker, cores=min(worker.cores, partition.cores_per_node), walltime=walltime)
 
 
 def _settings_of(site: Site) -> Settings:
-    """Return settings with the site's store, without what this machine's file or environment may say."""
+    """Return settings with the site's store, regardless of this machine's settings file and environment."""
     try:
         store = MongodbSettings(
             type="mongodb",
@@ -279,7 +283,8 @@ def _settings_of(site: Site) -> Settings:
     return Settings.model_construct(store=store, cluster=ClusterSettings())
 
 
-def _must_be_read(settings: str) -> None:
+def _check_settings(settings: str) -> None:
+    """Validate the text of a settings file."""
     content = YAML(typ="safe").load(settings)
     try:
         ClusterSettings.model_validate(content["cluster"])
@@ -290,7 +295,7 @@ def _must_be_read(settings: str) -> None:
         ) from None
 
 
-def _filled(template: str, values: dict[str, Any]) -> str:
+def _render(template: str, values: dict[str, Any]) -> str:
     environment = Environment(
         loader=FunctionLoader(lambda name: (TEMPLATES / name).read_text(encoding="utf-8")),
         undefined=StrictUndefined,
@@ -303,9 +308,9 @@ def _filled(template: str, values: dict[str, Any]) -> str:
 
 
 def _as_yaml(value: str) -> str:
-    """Return a string as YAML writes it: plain if it is read back as what it is."""
+    """Return a string as a YAML scalar, without quotes if that reads back as the same string."""
     try:
-        is_plain = _PLAIN.fullmatch(value) is not None and YAML(typ="safe").load(value) == value
+        needs_no_quotes = _UNQUOTED.fullmatch(value) is not None and YAML(typ="safe").load(value) == value
     except YAMLError:
-        is_plain = False
-    return value if is_plain else json.dumps(value)
+        needs_no_quotes = False
+    return value if needs_no_quotes else json.dumps(value)

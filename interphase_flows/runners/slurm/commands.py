@@ -1,4 +1,4 @@
-"""What Slurm's queue says of our jobs, and how long it lets them run."""
+"""Slurm's commands and their output: the queue, records of jobs, and partitions."""
 
 import os
 import subprocess
@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.runners.fireworks.launchpad import launchpad_database
 from interphase_flows.runtime.walltime import seconds_left
-from interphase_flows.settings import Settings
 
-ANSWERS_WITHIN_S = 60.0
+TIMEOUT_S = 60.0
 WAITING = ("PENDING", "CONFIGURING", "REQUEUED", "SUSPENDED")
-FORMAT = "%i|%T|%j|%r|%S|%L|%N"
+QUEUE_FORMAT = "%i|%T|%j|%r|%S|%L|%N"
 
 
 @dataclass(frozen=True)
 class QueueJob:
-    """A job in Slurm's queue, in Slurm's own words."""
+    """A line of ``squeue``, in Slurm's spelling."""
 
     job_id: str
     state: str
@@ -29,33 +27,27 @@ class QueueJob:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it has not begun."""
+        """Whether the job has not started."""
         return self.state in WAITING
 
 
-def job_name_prefix(settings: Settings) -> str:
-    """Return how the names of this database's allocations begin in Slurm's queue."""
-    return f"if-{launchpad_database(settings)}-"
-
-
 def jobs_in_queue(prefix: str) -> list[QueueJob]:
-    """Return this user's jobs in the queue whose name begins with something.
+    """Return this user's jobs in the queue whose name starts with a prefix.
 
     Raises
     ------
     SettingsError
-        There is no Slurm here, or it does not answer.
+        Slurm is not installed here, or does not respond.
     """
-    printed = run_slurm(["squeue", "--noheader", "--me", f"--format={FORMAT}"])
-    jobs = [
-        QueueJob(*line.split("|")) for line in printed.splitlines() if line.count("|") == FORMAT.count("|")
-    ]
+    output = run_slurm(["squeue", "--noheader", "--me", f"--format={QUEUE_FORMAT}"])
+    n_separators = QUEUE_FORMAT.count("|")
+    jobs = [QueueJob(*line.split("|")) for line in output.splitlines() if line.count("|") == n_separators]
     return [job for job in jobs if job.name.startswith(prefix)]
 
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What Slurm's controller remembers of a job, for some minutes after its end."""
+    """Slurm's record of a job, which its controller keeps for some minutes after the end of the job."""
 
     state: str
     reason: str
@@ -65,25 +57,25 @@ class JobRecord:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it waits, runs or is being ended."""
+        """Whether the job waits, runs or is being ended."""
         return self.state in (*WAITING, "RUNNING", "COMPLETING", "STOPPED")
 
 
 def job_record(job_id: str) -> JobRecord | None:
-    """Return what Slurm remembers of a job, None if nothing.
+    """Return Slurm's record of a job, None if Slurm has none.
 
     Raises
     ------
     SettingsError
-        Slurm does not answer.
+        Slurm does not respond.
     """
     try:
-        printed = run_slurm(["scontrol", "--oneliner", "show", "job", job_id])
+        output = run_slurm(["scontrol", "--oneliner", "show", "job", job_id])
     except SettingsError as error:
         if "Invalid job id" in str(error):
             return None
         raise
-    fields = dict(part.split("=", 1) for part in printed.split() if "=" in part)
+    fields = dict(part.split("=", 1) for part in output.split() if "=" in part)
     return JobRecord(
         state=fields.get("JobState", ""),
         reason=fields.get("Reason", ""),
@@ -95,7 +87,7 @@ def job_record(job_id: str) -> JobRecord | None:
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition: the cores of its smallest nodes, and its limit of time if there is one."""
+    """A partition: the cores of its smallest node, and its time limit if there is one."""
 
     name: str
     is_default: bool
@@ -104,53 +96,70 @@ class Partition:
 
 
 def partitions() -> list[Partition]:
-    """Return the partitions that this user may see.
+    """Return the partitions that are visible to this user.
 
     Raises
     ------
     SettingsError
-        There is no Slurm here, or it does not answer.
+        Slurm is not installed here, or does not respond.
     """
     found: dict[str, Partition] = {}
     for line in run_slurm(["sinfo", "--noheader", "--format=%P|%c|%l"]).splitlines():
         if line.count("|") != 2:
             continue
         name, cores, limit = line.split("|")
-        # a "+" says that there are larger nodes as well
-        one = Partition(name.rstrip("*"), name.endswith("*"), int(cores.rstrip("+")), seconds_left(limit))
-        known = found.get(one.name, one)
-        found[one.name] = min(one, known, key=lambda each: each.cores_per_node)
+        # a trailing "+" means that there are larger nodes as well
+        partition = Partition(
+            name.rstrip("*"), name.endswith("*"), int(cores.rstrip("+")), seconds_left(limit)
+        )
+        known = found.get(partition.name, partition)
+        found[partition.name] = min(partition, known, key=lambda each: each.cores_per_node)
     return list(found.values())
 
 
-def told_walltime(seconds: float) -> str:
-    """Return a time as Slurm reads it, HH:MM:SS."""
+def cancel_jobs(job_ids: Sequence[str], *options: str) -> None:
+    """Cancel jobs with ``scancel``; ignore those that have already ended.
+
+    Raises
+    ------
+    SettingsError
+        Slurm is not installed here, or the command fails.
+    """
+    try:
+        run_slurm(["scancel", *options, *job_ids])
+    except SettingsError as error:
+        if "Invalid job id" not in str(error):
+            raise
+
+
+def format_walltime(seconds: float) -> str:
+    """Return a duration in Slurm's format, HH:MM:SS."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest:02d}"
 
 
 def run_slurm(command: Sequence[str]) -> str:
-    """Return what a command of Slurm prints.
+    """Run a command of Slurm and return its output.
 
     Raises
     ------
     SettingsError
-        It is not there, or failed; with its words.
+        The command does not exist or fails; the message contains its error output.
     """
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=ANSWERS_WITHIN_S, env=os.environ
+            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, env=os.environ
         )
     except FileNotFoundError:
         raise SettingsError(
-            f"{command[0]}: no such command on this machine; run this where Slurm is (a login node), or run the "
-            "campaign on one machine: interphase run"
+            f"{command[0]}: no such command on this machine. Hint: run this on a machine with Slurm (a login node), or "
+            "run the campaign on one machine: interphase run"
         ) from None
     except subprocess.TimeoutExpired:
         raise SettingsError(
-            f"{command[0]}: Slurm did not answer within {ANSWERS_WITHIN_S:.0f} s; try later"
+            f"{command[0]}: Slurm did not respond within {TIMEOUT_S:.0f} s. Hint: try again later"
         ) from None
     if done.returncode:
-        words = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise SettingsError(f"{' '.join(command)}: {words}")
+        message = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise SettingsError(f"{' '.join(command)}: {message}")
     return done.stdout

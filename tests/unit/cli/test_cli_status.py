@@ -27,8 +27,10 @@ CLUSTER = ClusterStatus(
             7, "label", "dft", "RUNNING", ["TIMEOUT", "TIMEOUT", "NODE_FAIL"], "allocation 9: NODE_FAIL", 3
         )
     ],
-    needs_person=[FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", False, 2)],
-    tried_again=[],
+    needs_attention=[
+        FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", False, 2)
+    ],
+    will_be_retried=[],
     allocations=[QueueJob("9", "PENDING", "if-x", "Priority", "N/A", "1:00", "")],
 )
 RUNNING = CampaignStatus(
@@ -80,8 +82,8 @@ def test_paused_campaign_and_failed_campaign_with_running_jobs_have_not_ended():
     job = FailedJob(8, "label", "dft", "OSError", "disk full", "make room", True, 0)
     nothing_runs = replace(CLUSTER, jobs={"dft": NOTHING})
     assert replace(RUNNING, status="failed", cluster=nothing_runs).has_ended
-    tried_again = replace(nothing_runs, tried_again=[job])
-    assert not replace(RUNNING, status="failed", cluster=tried_again).has_ended
+    will_be_retried = replace(nothing_runs, will_be_retried=[job])
+    assert not replace(RUNNING, status="failed", cluster=will_be_retried).has_ended
 
 
 def test_watch_survives_an_unreachable_database_and_ends_by_ctrl_c(capsys):

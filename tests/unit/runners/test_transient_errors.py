@@ -1,4 +1,4 @@
-"""What comes and goes with the machine is told from what is wrong with a job or its settings."""
+"""Transient errors of a machine, as opposed to errors of a job or of the settings."""
 
 import errno
 
@@ -11,7 +11,7 @@ from interphase_flows.exceptions import (
     StorageError,
     TrainingError,
 )
-from interphase_flows.runners.transient_errors import LONGEST_WAIT_S, is_of_the_machine, wait_s
+from interphase_flows.runners.transient_errors import MAX_WAIT_S, backoff_s, is_transient
 
 
 def caused(error, cause):
@@ -20,7 +20,7 @@ def caused(error, cause):
 
 
 @pytest.mark.parametrize(
-    ("error", "comes_and_goes"),
+    ("error", "expected"),
     [
         (ServerUnavailableError("no server answers"), True),
         (LeaseLostError("taken over"), True),
@@ -35,11 +35,11 @@ def caused(error, cause):
         (ValueError("broken"), False),
     ],
 )
-def test_errors_are_told_apart(error, comes_and_goes):
-    assert is_of_the_machine(error) == comes_and_goes
+def test_transient_errors_are_recognised_by_type_errno_and_cause(error, expected):
+    assert is_transient(error) == expected
 
 
-def test_the_wait_doubles_up_to_a_limit():
-    waits = [wait_s(n) for n in range(10)]
+def test_backoff_doubles_up_to_a_limit():
+    waits = [backoff_s(n) for n in range(10)]
     assert waits[1] == 2 * waits[0]
-    assert waits[-1] == LONGEST_WAIT_S
+    assert waits[-1] == MAX_WAIT_S

@@ -1,4 +1,4 @@
-"""No job, no output and nothing that a job starts outgrows a document, however long a campaign is."""
+"""Sizes of documents: jobs, outputs and added jobs stay below the limit, however long a campaign is."""
 
 import bson
 import pytest
@@ -10,12 +10,12 @@ from maggma.stores import MemoryStore
 
 import loop_documents as documents
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.values import MOST_WATCHES
+from interphase_flows.campaign.values import MAX_EVALUATIONS
 from interphase_flows.exceptions import DocumentTooLargeError
 from interphase_flows.flows.active_learning import ActiveLearningMaker, continue_or_end
 from interphase_flows.jobs.labels import MOST_JOBS, LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structure_sets import load_set, store_set
-from interphase_flows.runners.fireworks.routing import route
+from interphase_flows.runners.fireworks.firetask import route
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.segment import Walker
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
@@ -77,8 +77,7 @@ STARTS = StructureSetDoc(
 WALKERS = [Walker(run_id=f"interface-{i}", role="explore", seed=1, index=i) for i in range(N_WALKERS)]
 
 
-def test_a_long_loop_stays_a_small_document() -> None:
-    """Fifty iterations of twelve walkers: every job, what an iteration starts as a whole, and the last output."""
+def test_jobs_and_output_of_fifty_iterations_stay_small() -> None:
     history = [iteration(index) for index in range(N_ITERATIONS)]
     explored = [f"{i:032d}" for i in range(N_ITERATIONS * N_WALKERS)]
     maker = ActiveLearningMaker(Campaign(name="large"))
@@ -113,12 +112,11 @@ def test_a_long_loop_stays_a_small_document() -> None:
     assert size(output) < MAX_DOCUMENT_BYTES / 5
 
 
-def test_the_longest_segment_there_may_be_fits_into_its_document() -> None:
-    """With as many watches as a campaign file may ask for, at late steps."""
+def test_segment_with_most_uncertainty_evaluations_fits_into_a_document() -> None:
     document = documents.segment(
         "replica-0",
-        uncertainty_steps=list(range(10**9, 10**9 + MOST_WATCHES + 1)),
-        uncertainty_eV_per_angstrom=[0.1] * (MOST_WATCHES + 1),
+        uncertainty_steps=list(range(10**9, 10**9 + MAX_EVALUATIONS + 1)),
+        uncertainty_eV_per_angstrom=[0.1] * (MAX_EVALUATIONS + 1),
     )
     assert size(make_entry("segments", document.key, "large", document)) < MAX_DOCUMENT_BYTES
 
@@ -139,23 +137,23 @@ def workspace(tmp_path):
         yield opened
 
 
-def test_a_job_of_labels_carries_its_own_structures_only(workspace, monkeypatch) -> None:
-    """Its size does not depend on how many others there are, and as many jobs as a set may have fit together."""
+def test_size_of_a_label_job_does_not_depend_on_the_size_of_its_set(workspace, monkeypatch) -> None:
+    """The largest number of jobs that a set may have fits into the record of the job that adds them."""
     monkeypatch.setattr(SpheresSpec, "shared", Spheres(), raising=False)
     maker = LabelSetMaker(label_maker=LabelMaker(reference=SpheresSpec()), labels_per_job=1)
     largest, workflows = [], []
     for n in (10, 40):
         frames = lithium(n)
-        whole = store_set("set", "set", frames, [f"crystal/{i}" for i in range(n)])
-        flow = LabelSetMaker.make.original(maker, whole).replace
+        structures = store_set("set", "set", frames, [f"crystal/{i}" for i in range(n)])
+        flow = LabelSetMaker.make.original(maker, structures).replace
         labels = [each for each in flow.jobs if each.name == "label structures"]
         assert len(labels) == n
         parts = [each.function_args[0] for each in labels]
-        assert sorted(part.entries[0].key for part in parts) == sorted(e.key for e in whole.entries)
+        assert sorted(part.entries[0].key for part in parts) == sorted(e.key for e in structures.entries)
         for part, each in zip(parts, labels, strict=True):
             assert each.function_args[1] == [0]
             (found,) = load_set(part)
-            (index,) = (i for i, entry in enumerate(whole.entries) if entry == part.entries[0])
+            (index,) = (i for i, entry in enumerate(structures.entries) if entry == part.entries[0])
             assert (found.positions == frames[index].positions).all()
         workflow = routed(flow)
         workflows.append(workflow)
@@ -168,12 +166,11 @@ def test_a_job_of_labels_carries_its_own_structures_only(workspace, monkeypatch)
 
 @job
 def take(numbers: list[float]) -> int:
-    """Add nothing up."""
+    """Return the number of numbers."""
     return len(numbers)
 
 
-def test_a_job_that_is_too_large_is_refused_before_it_is_in_the_database() -> None:
-    """With its name and the largest of its fields."""
+def test_too_large_job_raises_with_its_name_before_submission() -> None:
     with pytest.raises(DocumentTooLargeError, match=r"job 'take' of campaign large: .* MB is over 1 MB"):
         routed(Flow([take([0.5] * 100_000)]))
 

@@ -1,4 +1,4 @@
-"""Which worker a job goes to, and that a job is the same job after it was written down."""
+"""Routing of jobs to workers, and serialisation of jobs."""
 
 import json
 from collections import defaultdict
@@ -11,19 +11,15 @@ from jobflow.managers.fireworks import flow_to_workflow
 from maggma.stores import MemoryStore
 from ruamel.yaml import YAML
 
+import loop_documents
 from interphase_flows.campaign.schema import Campaign
+from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.campaign import CampaignMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import RelaxMaker
-from interphase_flows.runners.fireworks.firetask import CampaignFiretask
-from interphase_flows.runners.fireworks.routing import (
-    iteration_of,
-    kind_of,
-    priority_of,
-    route,
-    routed_spec,
-)
+from interphase_flows.runners.fireworks.firetask import CampaignFiretask, route
+from interphase_flows.runners.fireworks.routing import kind_of, priority_of
 from interphase_flows.settings import JOB_KINDS
 from tiny_campaign import TINY
 
@@ -44,13 +40,12 @@ def flow():
 
 @pytest.fixture(scope="module")
 def workflow(flow):
-    """The workflow as it comes back from a database."""
+    """The workflow after a round trip through the database."""
     routed = route(flow_to_workflow(flow, JobStore(MemoryStore())), "tiny")
     return Workflow.from_dict(json.loads(json.dumps(routed.to_dict(), default=str)))
 
 
-def test_every_job_is_the_same_after_it_was_written_down(flow, workflow):
-    """Makers with their specifications, arguments and references: jobflow's own way makes strings of models."""
+def test_serialisation_preserves_makers_arguments_and_references(flow, workflow):
     before = {job.uuid: job for job in jobs_of(flow)}
     after = {firework.tasks[0]["job"].uuid: firework.tasks[0]["job"] for firework in workflow.fws}
     assert before.keys() == after.keys()
@@ -62,7 +57,6 @@ def test_every_job_is_the_same_after_it_was_written_down(flow, workflow):
 
 
 def test_every_job_has_a_kind_and_a_campaign(workflow):
-    """Trainings go to one worker, dynamics to another, what is quick to a third."""
     names = defaultdict(set)
     for firework in workflow.fws:
         assert isinstance(firework.tasks[0], CampaignFiretask)
@@ -75,8 +69,7 @@ def test_every_job_has_a_kind_and_a_campaign(workflow):
     assert {"continue_or_end", "conclude", "iteration", "label", "thermodynamics"} <= names["analysis"]
 
 
-def test_a_job_of_a_maker_that_extends_one_goes_where_that_ones_go():
-    """A label by a maker of one's own is still a label; what no maker made is analysis."""
+def test_subclass_of_a_maker_is_routed_like_its_base_class():
 
     @dataclass
     class OwnLabelMaker(LabelMaker):
@@ -86,13 +79,11 @@ def test_a_job_of_a_maker_that_extends_one_goes_where_that_ones_go():
     assert kind_of(Job(len, ([],))) == "analysis"
 
 
-def test_no_job_is_written_down_with_a_store(workflow):
-    """Its job store is that of the campaign, opened once in a worker."""
+def test_no_job_is_serialised_with_a_store(workflow):
     assert all("store" not in firework.tasks[0] for firework in workflow.fws)
 
 
-def test_what_the_loop_waits_for_comes_first(workflow):
-    """Quick jobs before long ones; production stands back, and energies of phases are needed at the end."""
+def test_jobs_that_the_loop_waits_for_have_the_highest_priority(workflow):
     priorities = {firework.name: firework.spec["_priority"] for firework in workflow.fws}
     in_order = (
         ("crystals", "dataset 0", "iteration 0", "continue_or_end", "label set (0)"),
@@ -105,8 +96,7 @@ def test_what_the_loop_waits_for_comes_first(workflow):
     assert sorted(ranks, key=max, reverse=True) == ranks
 
 
-def test_labels_come_before_energies_of_phases_and_exploration_before_production():
-    """They are dft and md, too."""
+def test_labels_precede_energies_of_phases_and_exploration_precedes_production():
     label = LabelMaker().make(None, [0])
     relax = RelaxMaker().make("Li")
     explore = SegmentMaker().make(None, None, None)
@@ -116,30 +106,29 @@ def test_labels_come_before_energies_of_phases_and_exploration_before_production
     assert priority_of(explore) > priority_of(production)
 
 
-@pytest.mark.parametrize(
-    ("name", "inherited", "iteration"),
-    [
-        ("train committee member 1 (12)", None, 12),
-        ("explore interface-0 (2)", None, 2),
-        ("committee 3", None, 3),
-        ("iteration 0", None, 0),
-        ("label", 4, 4),
-        ("label", None, None),
-        ("amorphous 0", None, None),
-        ("production replica-0 segment 1", None, None),
-        ("label set (1)", 0, 1),
-    ],
-)
-def test_a_job_knows_its_iteration_by_its_name_or_by_what_made_it(name, inherited, iteration):
-    """Labels are called alike in every one."""
-    job = LabelMaker().make(None, [0])
-    job.name = name
-    assert iteration_of(job, inherited) == iteration
-    assert routed_spec(job, "tiny", inherited)["iteration"] == iteration
+def test_jobs_of_the_loop_carry_their_iteration(workflow):
+    iterations = {firework.name: firework.spec["iteration"] for firework in workflow.fws}
+    for name in ("label set (0)", "dataset 0", "committee 0", "iteration 0", "continue_or_end"):
+        assert iterations[name] == 0
+    assert iterations["crystals"] is None
+    assert iterations["production replica-0 segment 0"] is None
 
 
-def test_jobs_that_may_miss_something_wait_for_failed_ones_no_longer(workflow):
-    """jobflow says so to FireWorks, and routing keeps it."""
+def test_added_jobs_carry_their_iteration():
+    """Labels of a set inherit it; the next iteration, which replaces the last job of its predecessor, has its own."""
+    campaign = Campaign(**YAML(typ="safe").load(TINY))
+    committee = loop_documents.committee()
+    history = [None] * 3
+    flow = ActiveLearningMaker(campaign).next_iteration(
+        loop_documents.dataset(), committee, [], None, history, []
+    )
+    by_name = {each.name: each for each in jobs_of(flow)}
+    assert {each.metadata["iteration"] for each in by_name.values()} == {3}
+    assert by_name["label set (3)"].metadata_updates[0]["update"] == {"iteration": 3}
+    assert by_name["continue_or_end"].metadata_updates == []
+
+
+def test_routing_keeps_tolerance_of_failed_parents(workflow):
     tolerant = {f.name for f in workflow.fws if f.spec.get("_allow_fizzled_parents")}
     assert {"conclude", "committee 0", "starts"} <= tolerant
     assert "crystals" not in tolerant

@@ -1,4 +1,4 @@
-"""What a job saw on its node is judged, with the mend; and what a job looks for it finds."""
+"""Checks of a cluster, and the probe of a node."""
 
 import os
 import stat
@@ -8,26 +8,33 @@ import pytest
 
 from interphase_flows import __version__
 from interphase_flows.runners.site_check.diagnosis import secrets_of
-from interphase_flows.runners.site_check.node_probe import NodeView, Seen, answer, look_around
-from interphase_flows.runners.site_check.probe_jobs import FAILED_LINES, FROM_LOGIN, check_category
+from interphase_flows.runners.site_check.node_probe import probe_node
+from interphase_flows.runners.site_check.node_view import (
+    FAILED_LINES,
+    FROM_LOGIN,
+    Finding,
+    NodeView,
+    reply_to,
+)
+from interphase_flows.runners.site_check.probe_jobs import check_category
 from interphase_flows.runners.site_check.site_checks import (
     check_cluster,
-    judge_gpus,
-    judge_labels,
-    judge_node,
+    dft_check,
+    gpu_check,
+    node_checks,
     root_check,
 )
 from interphase_flows.settings import MongodbSettings, Settings, WorkerSettings
 from interphase_flows.storage.artifacts import ArtifactStore
 
-GOOD = Seen(is_there=True, told="fine")
-BAD = Seen(is_there=False, told="not there")
+GOOD = Finding(is_available=True, message="fine")
+BAD = Finding(is_available=False, message="missing")
 CPU = WorkerSettings(kinds=("dft", "analysis"))
 GPU = WorkerSettings(kinds=("train", "md"), gpus=1)
 
 
 def view(**changes) -> NodeView:
-    seen = NodeView(
+    healthy = NodeView(
         node="n7",
         python="3.11.9",
         package_version=__version__,
@@ -35,63 +42,60 @@ def view(**changes) -> NodeView:
         root=GOOD,
         files=GOOD,
         remaining_s=900.0,
-        told_by="Slurm",
+        limit_source="Slurm",
         n_cores=4,
         failed_lines="",
         device="cpu",
     )
-    return seen.model_copy(update=changes)
+    return healthy.model_copy(update=changes)
 
 
-def answers(checks) -> dict[str, bool]:
-    return {check.name: check.is_good for check in checks}
-
-
-def test_a_node_that_is_well():
-    """Every check is good; lines before the work are counted."""
+def test_a_healthy_node_passes_every_check():
     worker = WorkerSettings(kinds=("dft",), before=("module load vasp", "ulimit -s unlimited"))
-    checks = {check.name: check for check in judge_node(view(), worker)}
-    assert all(check.is_good for check in checks.values())
-    assert checks["before"].told == "none of its 2 lines failed"
-    assert checks["time"].told == "puts work down after 15 min, by Slurm"
+    checks = {check.name: check for check in node_checks(view(), worker)}
+    assert all(check.passed for check in checks.values())
+    assert checks["before"].message == "none of its 2 lines failed"
+    assert checks["time"].message == "stops at a checkpoint after 15 min, by Slurm"
 
 
 @pytest.mark.parametrize(
-    ("changes", "name", "words"),
+    ("changes", "name", "message"),
     [
-        ({"package_version": "0.0.1"}, "Python", f"here it is {__version__}: install the same on both"),
-        ({"failed_lines": "module load vasp; "}, "before", "failed on n7: module load vasp; mend before"),
-        ({"results": BAD}, "database", "not there, as n7 sees it"),
-        ({"files": BAD}, "files", "artifacts_url (or root) must be one place"),
+        ({"package_version": "0.0.1"}, "Python", f"on the login node it is {__version__}. Hint: install"),
+        (
+            {"failed_lines": "module load vasp; "},
+            "before",
+            "failed on n7: module load vasp. Hint: correct before",
+        ),
+        ({"results": BAD}, "database", "missing, seen from n7"),
+        ({"files": BAD}, "files", "artifacts_url (or root) must be the same place"),
         ({"remaining_s": None}, "time", "INTERPHASE_WALLTIME_S"),
     ],
 )
-def test_what_is_amiss_on_a_node_is_told(changes, name, words):
-    """That alone, and the mend."""
-    bad = [check for check in judge_node(view(**changes), CPU) if not check.is_good]
-    assert [check.name for check in bad] == [name]
-    assert words in bad[0].told
+def test_a_problem_of_a_node_fails_one_check_with_a_hint(changes, name, message):
+    failed = [check for check in node_checks(view(**changes), CPU) if not check.passed]
+    assert [check.name for check in failed] == [name]
+    assert message in failed[0].message
 
 
 @pytest.mark.parametrize(
-    ("worker", "changes", "is_good", "words"),
+    ("worker", "changes", "passed", "message"),
     [
         (GPU, {"gpus": ("A100",), "device": "cuda"}, True, "A100 by torch 2.9"),
-        (GPU, {"gpus": (), "device": "cuda"}, False, "1 asked for, torch 2.9 can use 0 (no driver)"),
+        (GPU, {"gpus": (), "device": "cuda"}, False, "1 requested, torch 2.9 can use 0 (no driver)"),
         (GPU, {"gpus": ("A100",), "device": "cpu"}, False, "INTERPHASE_DEVICE: cuda"),
-        (CPU, {"gpus": (), "device": "cpu"}, True, "none is asked for"),
-        (CPU, {"gpus": (), "device": "cuda"}, False, "0 asked for, torch 2.9 can use 0"),
+        (CPU, {"gpus": (), "device": "cpu"}, True, "none requested"),
+        (CPU, {"gpus": (), "device": "cuda"}, False, "0 requested, torch 2.9 can use 0"),
     ],
 )
-def test_gpus_are_there_and_used(worker, changes, is_good, words):
-    """Those that a worker asks Slurm for, by torch's own word."""
-    check = judge_gpus(view(torch_version="2.9", nvidia_smi="no driver", **changes), worker)
-    assert check.is_good == is_good
-    assert words in check.told
+def test_gpu_check_passes_only_if_requested_gpus_are_usable_and_used(worker, changes, passed, message):
+    check = gpu_check(view(torch_version="2.9", nvidia_smi="no driver", **changes), worker)
+    assert check.passed == passed
+    assert message in check.message
 
 
 @pytest.mark.parametrize(
-    ("vasp", "gpaw", "method", "is_good"),
+    ("vasp", "gpaw", "method", "passed"),
     [
         (BAD, GOOD, None, True),
         (BAD, BAD, None, False),
@@ -101,112 +105,105 @@ def test_gpus_are_there_and_used(worker, changes, is_good, words):
         (BAD, BAD, "chgnet", True),
     ],
 )
-def test_the_reference_method_is_there(vasp, gpaw, method, is_good):
-    """That of a campaign if there is one, else any DFT."""
-    assert judge_labels(view(vasp=vasp, gpaw=gpaw), method).is_good == is_good
+def test_dft_check_needs_the_method_of_the_campaign_or_any_dft_code(vasp, gpaw, method, passed):
+    assert dft_check(view(vasp=vasp, gpaw=gpaw), method).passed == passed
 
 
-def test_the_root_is_seen_from_both_sides(tmp_path):
-    """A file that the node wrote somewhere else, or an old one, is not its answer."""
-    jobs = SimpleNamespace(folder=tmp_path, word="abc")
-    assert "No such file" in root_check(view(), jobs, "md").told
+def test_root_check_needs_the_reply_of_the_node(tmp_path):
+    jobs = SimpleNamespace(folder=tmp_path, nonce="abc")
+    assert "No such file" in root_check(view(), jobs, "md").message
     (tmp_path / "from-md").write_text("abc")
-    assert not root_check(view(), jobs, "md").is_good
-    (tmp_path / "from-md").write_text(answer("abc"))
-    assert root_check(view(), jobs, "md").is_good
-    assert not root_check(view(root=BAD), jobs, "md").is_good
+    assert not root_check(view(), jobs, "md").passed
+    (tmp_path / "from-md").write_text(reply_to("abc"))
+    assert root_check(view(), jobs, "md").passed
+    assert not root_check(view(root=BAD), jobs, "md").passed
 
 
-class TestAJobThatLooksAround:
+class TestProbe:
     @pytest.fixture
-    def told(self, tmp_path):
-        """What the login node leaves for it."""
+    def parameters(self, tmp_path):
+        """Parameters of a probe job, and the files of the login node."""
         folder = tmp_path / "root" / "interphase-check-1"
         folder.mkdir(parents=True)
         (folder / FROM_LOGIN).write_text("abc")
         artifacts = ArtifactStore(tmp_path / "artifacts")
         ref = artifacts.put_bytes(b"abc", "checks")
-        return {"kind": "analysis", "folder": str(folder), "word": "abc", "artifact": ref.model_dump()}
+        return {"kind": "analysis", "folder": str(folder), "nonce": "abc", "artifact": ref.model_dump()}
 
     @pytest.fixture
     def settings(self, tmp_path):
         return Settings(root=tmp_path / "root", artifacts_url=str(tmp_path / "artifacts"), walltime_s=1e6)
 
-    def test_finds_what_is_there(self, told, settings, tmp_path, monkeypatch):
-        """And answers into the folder."""
+    def test_finds_shared_folders_and_replies(self, parameters, settings, tmp_path, monkeypatch):
         monkeypatch.setenv(FAILED_LINES, "false; ")
-        seen = look_around(settings, told)
-        assert (seen.results.is_there, seen.root.is_there, seen.files.is_there) == (True, True, True)
-        assert (tmp_path / "root" / "interphase-check-1" / "from-analysis").read_text() == answer("abc")
-        assert seen.failed_lines == "false; "
-        assert seen.remaining_s is not None
-        assert seen.gpus is None
-        assert seen.vasp is None
+        found = probe_node(settings, parameters)
+        assert found.results.is_available
+        assert found.root.is_available
+        assert found.files.is_available
+        assert (tmp_path / "root" / "interphase-check-1" / "from-analysis").read_text() == reply_to("abc")
+        assert found.failed_lines == "false; "
+        assert found.remaining_s is not None
+        assert found.gpus is None
+        assert found.vasp is None
 
-    def test_finds_another_root(self, told, settings, tmp_path):
-        """By its name, by what is in it, and by what is not."""
+    def test_detects_a_different_root(self, parameters, settings, tmp_path):
         elsewhere = settings.model_copy(update={"root": tmp_path / "elsewhere"})
-        assert "elsewhere there" in look_around(elsewhere, told).root.told
+        assert "elsewhere on the node" in probe_node(elsewhere, parameters).root.message
         (tmp_path / "root" / "interphase-check-1" / FROM_LOGIN).write_text("xyz")
-        assert "is another file there" in look_around(settings, told).root.told
+        assert "is a different file on the node" in probe_node(settings, parameters).root.message
         (tmp_path / "root" / "interphase-check-1" / FROM_LOGIN).unlink()
-        assert "No such file" in look_around(settings, told).root.told
+        assert "No such file" in probe_node(settings, parameters).root.message
 
-    def test_finds_that_files_are_elsewhere(self, told, settings, tmp_path):
-        """An artifact that the login node stored is not there."""
+    def test_detects_a_different_artifact_store(self, parameters, settings, tmp_path):
         elsewhere = settings.model_copy(update={"artifacts_url": str(tmp_path / "others")})
-        assert not look_around(elsewhere, told).files.is_there
+        assert not probe_node(elsewhere, parameters).files.is_available
 
-    def test_finds_programs_of_dft(self, told, settings, tmp_path, monkeypatch):
-        """As a label would start them: VASP is looked for, Python is asked for GPAW."""
+    def test_finds_vasp_by_its_command_and_gpaw_by_an_import(
+        self, parameters, settings, tmp_path, monkeypatch
+    ):
         monkeypatch.delenv("VASP_CMD", raising=False)
         missing = settings.model_copy(update={"gpaw_command": "no-such-mpirun gpaw python"})
-        seen = look_around(missing, told | {"kind": "dft"})
-        assert not seen.vasp.is_there
-        assert "how VASP is started is not known" in seen.vasp.told
-        assert not seen.gpaw.is_there
-        assert "no program 'no-such-mpirun'" in seen.gpaw.told
+        found = probe_node(missing, parameters | {"kind": "dft"})
+        assert not found.vasp.is_available
+        assert found.vasp.message
+        assert not found.gpaw.is_available
+        assert "no program 'no-such-mpirun'" in found.gpaw.message
         for name, line in {"vasp_std": "exit 1", "gpaw": "echo 26.7.0"}.items():
             (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
             (tmp_path / name).chmod(stat.S_IRWXU)
         monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-        there = settings.model_copy(update={"gpaw_command": "gpaw python", "vasp_command": "vasp_std -x"})
-        seen = look_around(there, told | {"kind": "dft"})
-        assert (seen.vasp.is_there, seen.vasp.told) == (True, "`vasp_std -x`; it was not run")
-        assert (seen.gpaw.is_there, seen.gpaw.told) == (True, "GPAW 26.7.0 by `gpaw python`")
+        installed = settings.model_copy(update={"gpaw_command": "gpaw python", "vasp_command": "vasp_std -x"})
+        found = probe_node(installed, parameters | {"kind": "dft"})
+        assert (found.vasp.is_available, found.vasp.message) == (True, "`vasp_std -x`; it was not run")
+        assert (found.gpaw.is_available, found.gpaw.message) == (True, "GPAW 26.7.0 by `gpaw python`")
 
-    def test_finds_potentials_of_vasp_missing(self, told, settings, monkeypatch):
-        """Where a campaign needs them."""
-        there = settings.model_copy(update={"vasp_command": "sh"})
-        seen = look_around(there, told | {"kind": "dft", "vasp": {}, "elements": ["Li"]})
-        assert not seen.vasp.is_there
+    def test_detects_missing_vasp_potentials(self, parameters, settings, monkeypatch):
+        installed = settings.model_copy(update={"vasp_command": "sh"})
+        found = probe_node(installed, parameters | {"kind": "dft", "vasp": {}, "elements": ["Li"]})
+        assert not found.vasp.is_available
 
-    def test_asks_torch_for_gpus(self, told, settings):
-        """A job of dynamics does."""
-        seen = look_around(settings, told | {"kind": "md"})
-        assert seen.torch_version
-        assert seen.gpus is not None
-        assert seen.nvidia_smi
+    def test_of_kind_md_queries_torch_for_gpus(self, parameters, settings):
+        found = probe_node(settings, parameters | {"kind": "md"})
+        assert found.torch_version
+        assert found.gpus is not None
+        assert found.nvidia_smi
 
 
-def test_documents_in_a_file_are_for_one_machine(tmp_path):
-    """Nothing else is asked then."""
+def test_embedded_store_fails_the_cluster_check_at_once(tmp_path):
     (check,) = check_cluster(Settings(root=tmp_path), timeout_s=1.0)
-    assert not check.is_good
-    assert "a cluster needs MongoDB" in check.told
+    assert not check.passed
+    assert "a cluster needs MongoDB" in check.message
 
 
-def test_a_password_is_known_in_all_its_forms():
-    """By itself and in an address, as it is and as an address writes it."""
-    plain, written = "tr0ub4dor:planted/3", "tr0ub4dor%3Aplanted%2F3"
-    address = f"mongodb://alice:{written}@db/"
-    by_field = secrets_of(MongodbSettings(type="mongodb", username="alice", password=plain))
-    assert set(by_field) == {plain, written}
+def test_secrets_include_the_password_in_plain_and_percent_encoded_form():
+    password, encoded = "tr0ub4dor:planted/3", "tr0ub4dor%3Aplanted%2F3"
+    address = f"mongodb://alice:{encoded}@db/"
+    by_field = secrets_of(MongodbSettings(type="mongodb", username="alice", password=password))
+    assert set(by_field) == {password, encoded}
     assert secrets_of(MongodbSettings(type="mongodb", uri=address))[0] == address
-    assert set(secrets_of(MongodbSettings(type="mongodb", uri=address))) == {address, plain, written}
+    assert set(secrets_of(MongodbSettings(type="mongodb", uri=address))) == {address, password, encoded}
     assert secrets_of(MongodbSettings(type="mongodb", uri="mongodb://db/")) == ["mongodb://db/"]
 
 
-def test_jobs_of_a_check_are_taken_by_their_worker_alone():
-    """Of two workers that take one kind, each has its own."""
+def test_probe_jobs_of_two_workers_of_one_kind_have_different_categories():
     assert check_category("t", "a", "md") != check_category("t", "b", "md")

@@ -1,4 +1,4 @@
-"""The files of a site say one thing, load where they are read, and hold no password."""
+"""Files of a site: they agree, load where they are read, and contain no password."""
 
 import os
 import warnings
@@ -10,16 +10,16 @@ from fireworks.core.launchpad import LaunchPad
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.fireworks.launchpad import launchpad_database
+from interphase_flows.runners.cluster_settings import launch_folder, launchpad_database
 from interphase_flows.runners.site_check.site_files import (
     EXAMPLE,
     Site,
     next_steps,
     site_files,
-    site_of,
+    site_from_options,
     write_site,
 )
-from interphase_flows.runners.slurm.allocations import allocation_script, launch_folder
+from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import Partition
 from interphase_flows.settings import JOB_KINDS, MongodbSettings, load_settings
 
@@ -35,7 +35,7 @@ ODD = Site(
     port=27018,
     database="12e3",
     username="yes: no # really",
-    password_file="~/a folder/pass word",
+    password_file="~/a folder/pass phrase",
     auth_source="admin",
     root="/scratch/it's here",
     partition="null",
@@ -45,7 +45,7 @@ ODD = Site(
 
 @pytest.fixture
 def settings_of(tmp_path, monkeypatch):
-    """Write a site, and read its settings as every command does."""
+    """Return a function that writes a site and loads its settings as every command does."""
     for name in [name for name in os.environ if name.startswith("INTERPHASE_")]:
         monkeypatch.delenv(name)
 
@@ -62,8 +62,7 @@ def options_of(script: str) -> set[str]:
 
 
 @pytest.mark.parametrize("site", [Site(), EXAMPLE, ODD], ids=["default", "example", "odd"])
-def test_settings_are_what_was_told(site, settings_of):
-    """Whatever YAML would make of the words."""
+def test_settings_reproduce_the_site_whatever_yaml_makes_of_its_values(site, settings_of):
     settings = settings_of(site)
     store = settings.store
     assert isinstance(store, MongodbSettings)
@@ -79,11 +78,10 @@ def test_settings_are_what_was_told(site, settings_of):
 
 
 @pytest.mark.parametrize("site", [Site(), EXAMPLE, ODD], ids=["default", "example", "odd"])
-def test_fireworks_files_say_the_same_as_the_settings(site, settings_of, tmp_path):
-    """The same database, the same options of Slurm, workers of the same kinds."""
+def test_fireworks_files_agree_with_the_settings(site, settings_of, tmp_path):
     settings = settings_of(site)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of FireWorks' own reader of YAML
+        warnings.simplefilter("ignore", DeprecationWarning)  # from FireWorks' YAML reader
         if site.username is None:
             launchpad = LaunchPad.from_file(str(tmp_path / "my_launchpad.yaml"))
             launchpad.connection.close()
@@ -99,8 +97,7 @@ def test_fireworks_files_say_the_same_as_the_settings(site, settings_of, tmp_pat
         assert FWorker.from_file(str(tmp_path / "my_fworker.yaml")).category == list(JOB_KINDS)
 
 
-def test_a_site_with_gpus_has_its_files(tmp_path):
-    """All of them, those that may come to hold a password for their owner alone; and what to do next."""
+def test_a_site_with_gpus_has_all_files_with_private_modes_and_next_steps(tmp_path):
     paths = write_site(EXAMPLE, tmp_path / "new")
     assert {path.name for path in paths} == NAMES == {path.name for path in (tmp_path / "new").iterdir()}
     for name in ("settings.yaml", "my_launchpad.yaml"):
@@ -112,53 +109,49 @@ def test_a_site_with_gpus_has_its_files(tmp_path):
     assert not any("umask" in step for step in next_steps(Site(), tmp_path))
 
 
-def test_files_that_are_there_are_kept(tmp_path):
-    """All are named, none is written; --force replaces them."""
+def test_existing_files_are_kept_unless_forced(tmp_path):
     (tmp_path / "FW_config.yaml").write_text("mine")
-    with pytest.raises(InputError, match=r"FW_config\.yaml: already there; nothing was written.*--force"):
+    with pytest.raises(InputError, match=r"FW_config\.yaml: exists already; nothing was written.*--force"):
         write_site(Site(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["FW_config.yaml"]
     write_site(Site(), tmp_path, force=True)
     assert "PING_TIME_SECS" in (tmp_path / "FW_config.yaml").read_text()
 
 
-def test_no_worker_asks_for_more_than_its_partition_has():
-    """Neither cores nor time; a partition that Slurm does not name is left as it is."""
-    there = [
+def test_no_worker_requests_more_cores_or_time_than_its_partition_has():
+    available = [
         Partition("small", is_default=True, cores_per_node=6, time_limit_s=7200.0),
         Partition("gpu", is_default=False, cores_per_node=64, time_limit_s=None),
     ]
-    files = site_files(Site(gpu_partition="gpu"), "settings.yaml", there)
+    files = site_files(Site(gpu_partition="gpu"), "settings.yaml", available)
     assert "cores: 6\n" in files["settings.yaml"]
     assert "cpus_per_task: 6\n" in files["qadapter_cpu.yaml"]
     assert 'walltime: "02:00:00"' in files["qadapter_cpu.yaml"]
     assert "cpus_per_task: 8\n" in files["qadapter_gpu.yaml"]
     assert 'walltime: "24:00:00"' in files["qadapter_gpu.yaml"]
-    assert "cpus_per_task: 32\n" in site_files(Site(partition="other"), "s", there)["qadapter_cpu.yaml"]
+    assert "cpus_per_task: 32\n" in site_files(Site(partition="other"), "s", available)["qadapter_cpu.yaml"]
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("options", "message"),
     [
-        ({"host": "mongodb://alice:PLANTED@db"}, "--host: write NAME or NAME:PORT"),
-        ({"host": "alice@PLANTED"}, "--host: .*the name of a machine alone"),
+        ({"host": "mongodb://alice:PLANTED@db"}, "--host: expected NAME or NAME:PORT"),
+        ({"host": "alice@PLANTED"}, "--host: "),
         ({"host": "db:99999"}, "--port: .*less than 65536"),
     ],
 )
-def test_what_cannot_be_is_told(told, words, tmp_path):
-    """By its option, without what was written: it may be a password. Nothing is written."""
-    with pytest.raises(InputError, match=words) as refusal:
-        write_site(site_of(told), tmp_path)
-    assert "PLANTED" not in str(refusal.value)
+def test_invalid_option_raises_without_its_value_and_writes_nothing(options, message, tmp_path):
+    with pytest.raises(InputError, match=message) as caught:
+        write_site(site_from_options(options), tmp_path)
+    assert "PLANTED" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_site_is_told_by_words(tmp_path, monkeypatch):
-    """A host with its port; a folder from here is one from everywhere."""
+def test_site_from_options_splits_the_port_and_makes_paths_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    site = site_of({"host": "db:27018", "root": "runs", "gpu_partition": "gpu"})
+    site = site_from_options({"host": "db:27018", "root": "runs", "gpu_partition": "gpu"})
     assert (site.host, site.port, site.root) == ("db", 27018, str(tmp_path / "runs"))
-    assert site_of({"root": "~/x"}).root == "~/x"
-    assert site_of({"password_file": "secret"}).password_file == str(tmp_path / "secret")
+    assert site_from_options({"root": "~/x"}).root == "~/x"
+    assert site_from_options({"password_file": "secret"}).password_file == str(tmp_path / "secret")
     assert [worker.name for worker in site.workers()] == ["cpu", "gpu", "shared"]
     assert [worker.name for worker in Site().workers()] == ["cpu", "learn", "shared"]

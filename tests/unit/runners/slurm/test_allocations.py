@@ -1,12 +1,13 @@
-"""The batch script of a worker."""
+"""Batch scripts of workers, requests for allocations, and the queue."""
 
 import sys
 
 import pytest
 
 from interphase_flows.exceptions import SettingsError
-from interphase_flows.runners.fireworks.states import told_allocations
-from interphase_flows.runners.slurm.allocations import allocation_script, ask_for_workers, in_turns
+from interphase_flows.runners.fireworks.states import summarise_allocations
+from interphase_flows.runners.fireworks.worker_requests import request_workers, round_robin
+from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
 from interphase_flows.settings import ClusterSettings, MongodbSettings, Settings, WorkerSettings
 
@@ -35,8 +36,7 @@ def settings(tmp_path, monkeypatch):
     )
 
 
-def test_a_script_asks_for_what_the_settings_say(settings, tmp_path):
-    """Options of Slurm before the first command, and the worker in the shell's place."""
+def test_script_has_the_options_of_the_settings_and_executes_the_worker(settings, tmp_path):
     lines = allocation_script(settings, "gpu").splitlines()
     for option in (
         "--partition=gpu",
@@ -59,42 +59,41 @@ def test_a_script_asks_for_what_the_settings_say(settings, tmp_path):
     assert f"exec {sys.executable} -m interphase_flows.cli work gpu" in lines
 
 
-def test_a_script_holds_no_password(settings):
-    """A worker finds it where the settings say."""
+def test_script_contains_no_password(settings):
     assert PASSWORD not in allocation_script(settings, "gpu") + allocation_script(settings, "cpu")
 
 
-def test_what_is_not_asked_for_is_left_to_slurm(settings):
-    """No partition, no account, no memory."""
+def test_options_without_a_setting_are_left_to_slurm(settings):
     script = allocation_script(settings, "cpu")
     for option in ("partition", "account", "qos", "mem=", "gpus"):
         assert f"--{option}" not in script
 
 
-def test_without_slurm_it_says_where_to_go(settings, monkeypatch):
-    """Rather than a traceback of a missing file."""
+def test_missing_slurm_raises_with_a_hint(settings, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(
-        SettingsError, match="squeue: no such command on this machine; run this where Slurm is"
+        SettingsError,
+        match=r"squeue: no such command on this machine\. Hint: run this on a machine with Slurm",
     ):
         jobs_in_queue("if-")
     with pytest.raises(SettingsError, match="squeue"):
-        ask_for_workers(settings)
+        request_workers(settings)
 
 
-def test_allocations_are_told_with_slurms_reasons():
-    """A person sees why nothing happens."""
+def test_summary_of_allocations_has_slurms_reasons():
 
     def job(state, reason):
         return QueueJob("1", state, "if-x", reason, "N/A", "1:00", "")
 
-    told = told_allocations([job("PENDING", "Priority"), job("PENDING", "Priority"), job("RUNNING", "None")])
-    assert told == "2 pending (Priority), 1 running"
-    assert told_allocations([]) == "none"
+    summary = summarise_allocations(
+        [job("PENDING", "Priority"), job("PENDING", "Priority"), job("RUNNING", "None")]
+    )
+    assert summary == "2 pending (Priority), 1 running"
+    assert summarise_allocations([]) == "none"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "room", "granted"),
+    ("wanted", "available", "granted"),
     [
         ({"dft": 5, "train": 1, "md": 2}, 4, {"dft": 2, "train": 1, "md": 1}),
         ({"train": 1, "dft": 5}, 1, {"train": 1, "dft": 0}),
@@ -104,6 +103,5 @@ def test_allocations_are_told_with_slurms_reasons():
         ({"dft": 2}, -1, {"dft": 0}),
     ],
 )
-def test_where_there_is_no_room_for_all_they_take_turns(wanted, room, granted):
-    """Labels by the hundred leave room for the training that the loop waits for."""
-    assert in_turns(wanted, room) == granted
+def test_short_supply_is_distributed_round_robin(wanted, available, granted):
+    assert round_robin(wanted, available) == granted

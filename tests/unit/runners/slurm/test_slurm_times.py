@@ -1,4 +1,4 @@
-"""Times as Slurm writes them."""
+"""Times in Slurm's format."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from interphase_flows.runtime.walltime import seconds_left
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("text", "seconds"),
     [
         ("1:59\n", 119),
         ("0:00", 0),
@@ -16,6 +16,5 @@ from interphase_flows.runtime.walltime import seconds_left
         ("", None),
     ],
 )
-def test_time_left_is_read(told, seconds):
-    """Minutes, hours and days; what is no time is no limit."""
-    assert seconds_left(told) == seconds
+def test_remaining_time_is_parsed(text, seconds):
+    assert seconds_left(text) == seconds

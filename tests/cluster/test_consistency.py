@@ -1,4 +1,4 @@
-"""A worker killed between any two of FireWorks' writes leaves no job stuck, and none done without effect."""
+"""A worker killed between any two writes of FireWorks leaves no job stuck and loses no result."""
 
 import os
 import traceback
@@ -8,8 +8,8 @@ from jobflow import Flow
 
 from cluster_jobs import more_jobs, plus_one
 from fireworks_jobs import add, output_of
-from interphase_flows.runners.fireworks import consistency as bookkeeping
-from interphase_flows.runners.fireworks import retrying_launchpad as patient_launchpad
+from interphase_flows.runners.fireworks import consistency, retrying_launchpad
+from interphase_flows.runners.fireworks import launchpad as launchpad_module
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status
@@ -21,11 +21,11 @@ KILLED = 9
 WRITES = ("find_one_and", "update", "insert", "delete", "replace")
 MOST_WRITES = 200
 STRIDE = 6
-"""Of a hundred writes every sixth: by itself each takes two seconds."""
+"""Test every sixth of about a hundred writes; each takes two seconds."""
 
 
 def worker_killed_after(settings, tmp_path, n_writes):
-    """Fork a worker that ends outright before one of its writes to FireWorks' database; True if it came so far."""
+    """Fork a worker that exits before one of its writes to FireWorks' database; return whether it got that far."""
     child = os.fork()
     if child == 0:
         try:
@@ -43,8 +43,8 @@ def worker_killed_after(settings, tmp_path, n_writes):
 
 def _kill_after(n_writes):
     left = n_writes
-    original = patient_launchpad.PatientCollection.__getattr__
-    insert = patient_launchpad.PatientCollection._insert
+    original = retrying_launchpad.RetryingCollection.__getattr__
+    insert = retrying_launchpad.RetryingCollection._insert
 
     def count():
         nonlocal left
@@ -67,23 +67,21 @@ def _kill_after(n_writes):
         count()
         return insert(self, documents, again)
 
-    patient_launchpad.PatientCollection.__getattr__ = counted
-    patient_launchpad.PatientCollection._insert = counted_insert
+    retrying_launchpad.RetryingCollection.__getattr__ = counted
+    retrying_launchpad.RetryingCollection._insert = counted_insert
 
 
 def unlock(settings):
-    """As FireWorks does by itself, a minute after the owner of a lock is gone."""
+    """Remove all locks, as happens a minute after their owner was killed."""
     launchpad = open_launchpad(settings)
     launchpad.workflows.update_many({}, {"$unset": {"locked": ""}})
     launchpad.connection.close()
 
 
-def test_whichever_write_a_kill_comes_before_the_flow_ends_in_the_same_result(
-    settings, tmp_path, monkeypatch
-):
-    """The writes of a flow with a job that is replaced by others, one after the other."""
-    for patience in ("RESERVED_FOR_S", "TOLD_WITHIN_S"):
-        monkeypatch.setattr(bookkeeping, patience, -1.0)
+def test_kill_before_any_write_gives_the_same_result(settings, tmp_path, monkeypatch):
+    """Tested with a flow whose first job is replaced by others."""
+    for timeout in ("RESERVED_FOR_AT_MOST_S", "REPORTED_WITHIN_S"):
+        monkeypatch.setattr(consistency, timeout, -1.0)
     n_writes = 0
     while n_writes < MOST_WRITES:
         campaign = f"kill{n_writes}"
@@ -108,9 +106,9 @@ def test_whichever_write_a_kill_comes_before_the_flow_ends_in_the_same_result(
     assert n_writes < MOST_WRITES
 
 
-def test_a_lock_whose_owner_was_killed_is_taken_after_a_while(settings, tmp_path, monkeypatch):
-    """FireWorks by itself would give the job up."""
-    monkeypatch.setattr(patient_launchpad, "LOCK_EXPIRES_AFTER_S", 0.5)
+def test_lock_of_a_killed_worker_expires(settings, tmp_path, monkeypatch):
+    """By default FireWorks would fail."""
+    monkeypatch.setattr(launchpad_module, "LOCK_EXPIRES_AFTER_S", 0.5)
     job = plus_one(1)
     add(settings, Flow([job]), "locked")
     launchpad = open_launchpad(settings)

@@ -1,0 +1,81 @@
+"""What the login node and a probe job exchange: names, the result of the probe, and the reply to a nonce."""
+
+from pydantic import BaseModel, ConfigDict
+
+CAMPAIGN = "interphase-check"
+VIEW = "view"
+"""Key of the probe's result in the data of a launch."""
+
+FROM_LOGIN = "from-login"
+"""File below the root that the login node writes and the node must read."""
+
+FAILED_LINES = "INTERPHASE_CHECK_FAILED_LINES"
+"""Environment variable with the lines of ``before`` that failed in an allocation."""
+
+
+def from_node(kind: str) -> str:
+    """Return the name of the file that the job of a kind writes and the login node must read."""
+    return f"from-{kind}"
+
+
+def reply_to(nonce: str) -> str:
+    """Return what the node writes back: not the nonce itself, which a stale copy of the folder might contain."""
+    return nonce[::-1]
+
+
+class Finding(BaseModel):
+    """Whether a resource is available on the node, and a message."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_available: bool
+    message: str
+
+
+class NodeView(BaseModel):
+    """Result of a probe job inside an allocation.
+
+    Attributes
+    ----------
+    node, python, package_version
+        Node, and versions of Python and of this package.
+    results
+        Whether the ledger responds.
+    root
+        Whether the root is the folder of the login node, and writable.
+    files
+        Whether an artifact stored by the login node exists.
+    remaining_s, limit_source
+        Time until the job would stop at a checkpoint, None if unlimited; and where that limit comes from.
+    n_cores
+        Number of usable cores.
+    failed_lines
+        Lines of ``before`` that failed.
+    device
+        Device on which potentials are evaluated.
+    gpus
+        GPUs that torch can use; None if not probed.
+    nvidia_smi
+        Output of that program, or why there is none.
+    vasp, gpaw
+        Whether they can be started; None if not probed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    node: str
+    python: str
+    package_version: str
+    results: Finding
+    root: Finding
+    files: Finding
+    remaining_s: float | None
+    limit_source: str
+    n_cores: int
+    failed_lines: str
+    device: str
+    torch_version: str | None = None
+    gpus: tuple[str, ...] | None = None
+    nvidia_smi: str = ""
+    vasp: Finding | None = None
+    gpaw: Finding | None = None
