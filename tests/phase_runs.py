@@ -16,7 +16,7 @@ from ase.build import make_supercell
 from ase.optimize import FIRE
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.md.thermal_references import read_frames, thermal_frames, write_frames
+from interphase_flows.md.phase_references.thermal_runs import read_frames, thermal_frames, write_frames
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.structures.crystals.library import load_phase
 

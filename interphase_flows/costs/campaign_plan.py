@@ -14,7 +14,7 @@ from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import n_interface_atoms, plan_labels
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.phase_reference_runs import planned_runs
+from interphase_flows.md.phase_references.runs import planned_runs
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.reference.registry import method_spec
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula

@@ -26,7 +26,7 @@ from interphase_flows.analysis.speciation.anion_species import (
 )
 from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
 from interphase_flows.exceptions import AnalysisError, StructureError
-from interphase_flows.md.thermal_references import thermal_frames
+from interphase_flows.md.phase_references.thermal_runs import thermal_frames
 from interphase_flows.runtime.progress import emit
 from interphase_flows.structures.crystals.perturb import repeated
 from interphase_flows.structures.phase_reference_cells import (

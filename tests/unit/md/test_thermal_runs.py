@@ -7,7 +7,7 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.thermal_references import read_frames, thermal_frames
+from interphase_flows.md.phase_references.thermal_runs import read_frames, thermal_frames
 
 SHORT = {"n_settle": 5, "n_frames": 5, "steps_between": 2}
 
