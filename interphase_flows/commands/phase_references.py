@@ -12,7 +12,8 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.jobs.phases import NAME, REFERENCES_NAME
-from interphase_flows.md.phase_references.runs import ReferenceSteps, phase_references
+from interphase_flows.md.phase_references.plan import ReferenceSteps
+from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.atomic_files import atomic_path

@@ -14,7 +14,7 @@ from interphase_flows.campaign.transport_grid import TransportGridSpec
 from interphase_flows.costs.model import LabelCostModel, LabelSize, typical_size
 from interphase_flows.costs.plan import n_interface_atoms, plan_labels
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.phase_references.runs import planned_runs
+from interphase_flows.md.phase_references.plan import plan_references
 from interphase_flows.md.schedule import undisturbed_legs
 from interphase_flows.reference.registry import method_spec
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
@@ -137,7 +137,7 @@ def _phase_reference_stage(campaign: Campaign) -> PlannedStage:
     crystals = {name: load_crystal(name, campaign.structure_files) for name in campaign.phases}
     try:
         roles = roles_of(electrode.get_chemical_symbols(), electrolyte.get_chemical_symbols())
-        runs = planned_runs(crystals, electrode, electrolyte, roles)
+        runs = plan_references(crystals, electrode, electrolyte, roles).runs
     except AnalysisError as error:
         return PlannedStage(stage, f"none, so that atoms are not assigned to phases: {error}", 0.0)
     sizes = [run.n_atoms for run in runs]

@@ -20,7 +20,8 @@ from interphase_flows.jobs.analyse_runs import packed_series, run_surveys
 from interphase_flows.jobs.caching import cached, cached_exclusive
 from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.crystals import phase_keys
-from interphase_flows.md.phase_references.runs import ReferenceSteps, phase_references
+from interphase_flows.md.phase_references.plan import ReferenceSteps
+from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.model import CommitteeDoc

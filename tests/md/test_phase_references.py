@@ -1,4 +1,4 @@
-"""Runs of phases at temperature: which there are, that they are made once, and what happens when one breaks."""
+"""Reference runs of phases: plan, results and failures."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from ase.calculators.calculator import Calculator
 
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.md.phase_references.runs import ReferenceSteps, phase_references, planned_runs
+from interphase_flows.md.phase_references.plan import ReferenceSteps, plan_references
+from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.runtime.progress import listening
 from interphase_flows.structures.crystals.library import load_phase
 from li_p_s import LI_P_S
@@ -17,19 +18,19 @@ ROLES = roles_of(["Li"], ["Li", "P", "S"])
 
 
 class NoElectrolyte(SpheresCalculator):
-    """Breaks where it meets the electrolyte."""
+    """Fail on the electrolyte."""
 
     def calculate(self, atoms=None, *arguments, **keywords):
         if atoms.get_chemical_formula(empirical=True) == "Li7P3S11":
-            raise ValueError("its neighbours are nowhere")
+            raise ValueError("broken neighbour list")
         super().calculate(atoms, *arguments, **keywords)
 
 
-class Untouchable(Calculator):
+class NeverCalled(Calculator):
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
     def calculate(self, *args, **kwargs):
-        raise AssertionError("a run that was kept is computed again")
+        raise AssertionError("a stored run is computed again")
 
 
 def made(calculator, folder, names=("Li2S", "Li7P3S11"), steps=SHORT):
@@ -47,26 +48,29 @@ def made(calculator, folder, names=("Li2S", "Li7P3S11"), steps=SHORT):
     )
 
 
-def test_phases_of_single_anions_teach_and_others_check(tmp_path):
-    told = []
-    with listening(lambda *each: told.append(each)):
+def test_references_are_phases_of_single_anions_and_others_are_checks(tmp_path):
+    events = []
+    with listening(lambda *each: events.append(each)):
         found = made(SpheresCalculator(), tmp_path)
-    # twice the crystal, once with P, and the layer of a slab; twice the melt, and that of the slab
+    # two crystals, one with P, one layered cell; two melts, and that of the layered cell
     assert {name: len(runs) for name, runs in found.runs.items()} == {"Li2S": 4, "amorphous": 3}
     assert list(found.by_bonds) == ["Li7P3S11"]
-    assert [each[:3] for each in (told[0], told[-1])] == [("runs of phases", 0, 7), ("runs of phases", 7, 7)]
+    assert [each[:3] for each in (events[0], events[-1])] == [
+        ("runs of phases", 0, 7),
+        ("runs of phases", 7, 7),
+    ]
     model = found.model(LI_P_S, ROLES.mobile_cations, 3.3)
     assert {"Li2S", "P dissolved in Li2S", "amorphous"} <= set(model.labels)
     assert sum(found.left_out["Li2S"].values()) == pytest.approx(1.0)
-    # the crystal of the slab is held while the rest melts, and no longer
-    slab = found.runs["Li2S"][3]
-    assert 0 < slab.members.sum() < slab.frames.n_atoms
-    moved = slab.frames.all_positions[-1] - slab.frames.all_positions[0]
-    assert np.abs(moved[slab.members]).max() > 1e-3
+    # the crystal of the layered cell is constrained only while the rest melts
+    layered = found.runs["Li2S"][3]
+    assert 0 < layered.members.sum() < layered.frames.n_atoms
+    moved = layered.frames.all_positions[-1] - layered.frames.all_positions[0]
+    assert np.abs(moved[layered.members]).max() > 1e-3
 
 
 class Counting(SpheresCalculator):
-    """Adds up the atoms of all steps."""
+    """Count atoms times steps."""
 
     n_atom_steps = 0
 
@@ -75,28 +79,28 @@ class Counting(SpheresCalculator):
         super().calculate(atoms, *arguments, **keywords)
 
 
-def test_what_is_planned_is_what_is_run(tmp_path):
-    """The same runs in the same order; atoms times steps to a few in a hundred, relaxing aside."""
-    told, names = [], ("Li2S", "Li3P", "Li7P3S11")
-    with listening(lambda *each: told.append(each)):
+def test_plan_agrees_with_the_runs(tmp_path):
+    """Same runs in the same order; the cost agrees except for the relaxation, which may end early."""
+    events, names = [], ("Li2S", "Li3P", "Li7P3S11")
+    with listening(lambda *each: events.append(each)):
         made(Counting(), tmp_path, names=names)
-    planned = planned_runs(
+    planned = plan_references(
         {name: load_phase(name) for name in names}, load_phase("Li"), load_phase("Li7P3S11"), ROLES, SHORT
     )
-    assert [run.name for run in planned] == [each[3] for each in told[:-1]]
-    most = sum(run.n_atoms * run.n_steps for run in planned)
-    assert 0.5 * most < Counting.n_atom_steps < 1.3 * most
+    assert [run.name for run in planned.runs] == [each[3] for each in events[:-1]]
+    planned_cost = sum(run.n_atoms * run.n_steps for run in planned.runs)
+    assert 0.5 * planned_cost < Counting.n_atom_steps < 1.3 * planned_cost
     with pytest.raises(AnalysisError, match="Li2S or Li3P"):
-        planned_runs({"Li": load_phase("Li")}, load_phase("Li"), load_phase("Li7P3S11"), ROLES)
+        plan_references({"Li": load_phase("Li")}, load_phase("Li"), load_phase("Li7P3S11"), ROLES)
 
 
-def test_a_run_that_breaks_leaves_its_phase_out_and_says_so(tmp_path):
+def test_failed_run_is_left_out_with_a_note(tmp_path):
     found = made(NoElectrolyte(), tmp_path)
     assert "Li7P3S11" not in found.by_bonds
-    assert any("Li7P3S11 was not run" in note and "nowhere" in note for note in found.notes)
+    assert any("Li7P3S11 was not run" in note and "broken neighbour list" in note for note in found.notes)
     assert len(found.runs["Li2S"]) == 4
 
 
-def test_a_campaign_without_single_anions_is_refused(tmp_path):
+def test_phases_without_single_anions_raise(tmp_path):
     with pytest.raises(AnalysisError, match="Li2S or Li3P"):
-        made(Untouchable(), tmp_path, names=("Li", "Li7P3S11"))
+        made(NeverCalled(), tmp_path, names=("Li", "Li7P3S11"))

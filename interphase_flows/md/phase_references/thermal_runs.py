@@ -1,7 +1,7 @@
-"""Environments of phases as they are at temperature: short dynamics of their own structures, kept by content.
+"""Short Langevin runs of phases at a temperature, stored under a content key.
 
-Reference environments from crystals at 0 K fail at 300 K: coordination and bond order are blurred by motion.
-The calculator decides what the phases look like: the campaign's reference method or its committee.
+Reference environments of crystals at 0 K fail at 300 K, because thermal motion changes coordination and bond order. The
+calculator is that of the trajectories to be analysed: the reference method of the campaign or its committee.
 """
 
 from pathlib import Path
@@ -19,12 +19,12 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.runtime.atomic_files import atomic_path
 
 TIMESTEP_FS = 3.0
-"""The fastest vibration of thiophosphates (P-S, 60 fs) takes 20 steps."""
+"""A period of the fastest vibration of thiophosphates (P-S, 60 fs) has 20 steps."""
 FRICTION_PER_FS = 0.02
-"""Strong: a bath in 50 fs, for structures and not for dynamics."""
-LOOK_STEPS = 5
-LARGEST_TEMPERATURE_FACTOR = 10.0
-"""A run this much hotter than asked has broken; a packing that sheds its heat stays below."""
+"""Strong coupling (50 fs): the runs sample structures, not dynamics."""
+CHECK_INTERVAL_STEPS = 5
+MAX_TEMPERATURE_FACTOR = 10.0
+"""Hotter runs have failed; the heat released by a packing stays below."""
 
 
 def thermal_frames(
@@ -39,38 +39,37 @@ def thermal_frames(
     n_frames: int = 4,
     steps_between: int = 15,
 ) -> ArrayFrames:
-    """Run a phase at a temperature in its own cell, or read the run if it was made before.
+    """Run a phase at constant volume and temperature, or read the stored run.
 
-    Langevin dynamics at constant volume. Velocities start at twice the temperature, which equipartition halves
-    when the atoms start at rest.
+    Initial velocities have twice the temperature, half of which becomes potential energy of a crystal at rest.
 
     Parameters
     ----------
     atoms
-        The phase, periodic, best of 50-200 atoms. Not changed; atoms that a `FixAtoms` holds stay where they are.
+        Periodic cell of the phase, best of 50-200 atoms; not changed. Atoms of a `FixAtoms` do not move.
     calculator
-        Gives the forces.
+        Calculator of the forces.
     method_key
-        Identity of the calculator; part of the key of the file.
+        Identity of the calculator; part of the content key.
     folder
-        Where runs are kept, as ``<content key>.npz``.
+        Where runs are stored, as ``<content key>.npz``.
     temperature_K
         Temperature in K.
     seed
-        Of velocities and bath. References and tests of a classifier need different ones.
+        Seed of velocities and thermostat; training and test runs of a classifier need different ones.
     n_settle, n_frames, steps_between
-        Steps of 3 fs that are not kept, frames kept, steps between those.
+        Steps of 3 fs before the first frame, number of frames, and steps between them.
 
     Raises
     ------
     AnalysisError
-        The temperature or a number is not positive, a kept file is damaged, or the run breaks: the calculator does not
-        hold the phase together.
+        The temperature or a number is not positive, a stored file is damaged, or the run fails because the calculator
+        does not hold the phase together.
     """
     if not temperature_K > 0 or min(n_settle, n_frames, steps_between) < 1:
         raise AnalysisError(
             f"temperature_K = {temperature_K}, n_settle = {n_settle}, n_frames = {n_frames}, steps_between = "
-            f"{steps_between}: all of them must be positive"
+            f"{steps_between}: all must be positive"
         )
     held = sorted({int(i) for each in atoms.constraints for i in each.get_indices()})
     key = content_key(
@@ -101,35 +100,35 @@ def thermal_frames(
         fixcm=False,
         rng=rng,
     )
-    _run_whole(dynamics, n_settle, temperature_K)
-    kept = []
+    _advance(dynamics, n_settle, temperature_K)
+    positions = []
     for _ in range(n_frames):
-        _run_whole(dynamics, steps_between, temperature_K)
-        kept.append(moving.get_positions())
+        _advance(dynamics, steps_between, temperature_K)
+        positions.append(moving.get_positions())
     times_fs = TIMESTEP_FS * (n_settle + steps_between * np.arange(1.0, n_frames + 1))
-    write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(kept), atoms.cell[:].copy()))
-    return read_frames(path)  # to the bit what the next one reads
+    write_frames(path, ArrayFrames(atoms.numbers.copy(), times_fs, np.array(positions), atoms.cell[:].copy()))
+    return read_frames(path)  # identical to what later calls read
 
 
-def _run_whole(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
-    """Advance, and look every few steps whether the atoms are still together."""
+def _advance(dynamics: Langevin, n_steps: int, temperature_K: float) -> None:
+    """Advance, and check the temperature every few steps."""
     moving = dynamics.atoms
     where = f"{moving.get_chemical_formula()} at {temperature_K:g} K"
-    for done in range(0, n_steps, LOOK_STEPS):
+    for done in range(0, n_steps, CHECK_INTERVAL_STEPS):
         try:
-            dynamics.run(min(LOOK_STEPS, n_steps - done))
+            dynamics.run(min(CHECK_INTERVAL_STEPS, n_steps - done))
             hot_K = moving.get_temperature()
         except (ValueError, ArithmeticError, CalculatorError, RuntimeError) as error:
-            raise AnalysisError(f"the run of {where} broke: {error}") from error
-        if not hot_K < LARGEST_TEMPERATURE_FACTOR * temperature_K:
+            raise AnalysisError(f"the run of {where} failed: {error}") from error
+        if not hot_K < MAX_TEMPERATURE_FACTOR * temperature_K:
             raise AnalysisError(
-                f"the run of {where} broke: it reached {hot_K:.0f} K; what computes its forces does not hold this phase "
-                "together"
+                f"the run of {where} failed: it reached {hot_K:.0f} K, so the calculator does not hold this "
+                "phase together"
             )
 
 
 def write_frames(path: Path, frames: ArrayFrames) -> None:
-    """Keep frames in a file, in one move."""
+    """Write frames to a file, atomically."""
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
@@ -141,12 +140,12 @@ def write_frames(path: Path, frames: ArrayFrames) -> None:
 
 
 def read_frames(path: Path) -> ArrayFrames:
-    """Read frames that were kept.
+    """Read frames from a file.
 
     Raises
     ------
     AnalysisError
-        The file is not there, damaged, or of something else.
+        The file is missing, damaged, or has another content.
     """
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
@@ -158,5 +157,5 @@ def read_frames(path: Path) -> ArrayFrames:
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise AnalysisError(
-            f"{path}: not a readable reference run ({error}); delete it to make it again"
+            f"{path}: not a readable reference run ({error}). Hint: delete it, and it is made again"
         ) from error

@@ -1,4 +1,4 @@
-"""Thermal runs are made once, kept whole, and never confused."""
+"""Thermal runs of phases: caching, statistics and damaged files."""
 
 import numpy as np
 import pytest
@@ -12,21 +12,21 @@ from interphase_flows.md.phase_references.thermal_runs import read_frames, therm
 SHORT = {"n_settle": 5, "n_frames": 5, "steps_between": 2}
 
 
-class Untouchable(Calculator):
+class NeverCalled(Calculator):
     implemented_properties = ["energy", "forces"]  # noqa: RUF012
 
     def calculate(self, *args, **kwargs):
-        raise AssertionError("a run that was kept is computed again")
+        raise AssertionError("a stored run is computed again")
 
 
 def copper():
     return bulk("Cu", cubic=True) * 2
 
 
-def test_a_run_is_made_once_and_read_after_that(tmp_path):
+def test_stored_run_is_read_again(tmp_path):
     made = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     assert len(list(tmp_path.iterdir())) == 1
-    again = thermal_frames(copper(), Untouchable(), "emt", tmp_path, **SHORT)
+    again = thermal_frames(copper(), NeverCalled(), "emt", tmp_path, **SHORT)
     np.testing.assert_array_equal(again.all_positions, made.all_positions)
     np.testing.assert_array_equal(again.time_fs, 3.0 * np.array([7, 9, 11, 13, 15]))
     assert made.n_frames == 5
@@ -35,7 +35,7 @@ def test_a_run_is_made_once_and_read_after_that(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"temperature_K": 600.0}, {"n_frames": 4}, {"method_key": "other"}]
 )
-def test_whatever_changes_the_run_makes_another(tmp_path, change):
+def test_changed_settings_make_another_run(tmp_path, change):
     first = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     arguments = {"method_key": "emt", **SHORT, **change}
     second = thermal_frames(copper(), EMT(), folder=tmp_path, **arguments)
@@ -44,8 +44,8 @@ def test_whatever_changes_the_run_makes_another(tmp_path, change):
         assert np.abs(first.all_positions - second.all_positions).max() > 0.01
 
 
-def test_atoms_move_as_much_as_the_temperature_says(tmp_path):
-    """Debye-Waller of copper: 0.08 Å per direction at 300 K, and it grows with temperature."""
+def test_displacements_agree_with_the_debye_waller_factor(tmp_path):
+    """Copper: 0.08 Å per direction at 300 K, proportional to the square root of the temperature."""
     still = copper()
     spread = {}
     for temperature_K in (100.0, 400.0):
@@ -65,7 +65,7 @@ def test_atoms_move_as_much_as_the_temperature_says(tmp_path):
     assert 1.4 < spread[400.0] / spread[100.0] < 2.8  # sqrt(T) for harmonic atoms: 2
 
 
-def test_a_damaged_run_says_what_to_do(tmp_path):
+def test_damaged_run_raises_with_a_hint(tmp_path):
     thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:200])

@@ -1,0 +1,231 @@
+"""Plan of the reference runs of a phase classifier: which cells are run, and for how many steps.
+
+For each phase whose anions are single atoms: two runs of the crystal with different velocities, one with each foreign
+anion substituted, and one of a layered cell of crystal, molten mixture and electrode, because atoms near boundaries have
+different environments. Two runs of the molten mixture define the amorphous phase. Phases with molecular anions are
+identified by their bonds; one run of each checks that the potential keeps these bonds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from interphase_flows.analysis.geometry.frames import ArrayFrames, mask_of
+from interphase_flows.analysis.phases.atom_labels import AMORPHOUS
+from  import SINGLE_CODES
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
+from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
+from interphase_flows.exceptions import AnalysisError, StructureError
+from interphase_flows.structures.crystals.perturb import repeated
+from interphase_flows.structures.phase_reference_cells import (
+    layered_cell,
+    melt_packing,
+    n_atoms_of_layered_cell,
+    reaction_mixture,
+    substitute_anion,
+)
+
+N_COPIES = 2
+MIN_ATOMS, MIXTURE_ATOMS = 40, 45
+MAX_RELAX_STEPS = 25
+"""Relaxation of a packing before it is melted."""
+
+
+@dataclass(frozen=True)
+class ReferenceSteps:
+    """Lengths of the runs, in steps of `thermal_runs.TIMESTEP_FS`."""
+
+    n_settle: int = 40
+    n_frames: int = 4
+    steps_between: int = 10
+    n_melt: int = 40
+
+    @property
+    def n_thermal(self) -> int:
+        """Steps of a run without melting."""
+        return self.n_settle + self.n_frames * self.steps_between
+
+    @property
+    def n_molten(self) -> int:
+        """Steps of a run with relaxation and melting, at most."""
+        return MAX_RELAX_STEPS + max(2, self.n_melt) + self.n_thermal
+
+
+Cell = tuple[Atoms, NDArray[np.str_] | None]
+"""A cell, and for a layered cell the layer of each atom: ``crystal``, ``molten`` or ``metal``."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One reference run.
+
+    Parameters
+    ----------
+    name
+        Name for progress and notes, such as ``P in Li2S``.
+    phase
+        Phase that the run represents.
+    n_atoms, n_steps
+        Cost of the run.
+    seed
+        Seed of cell and velocities.
+    build
+        Builds the cell.
+    is_molten
+        Whether the cell is melted before the run.
+    is_check
+        Whether the run only checks a phase that is identified by its bonds.
+    """
+
+    name: str
+    phase: str
+    n_atoms: int
+    n_steps: int
+    seed: int = field(compare=False)
+    build: Callable[[], Cell] = field(compare=False, repr=False)
+    is_molten: bool = False
+    is_check: bool = False
+
+
+@dataclass(frozen=True)
+class ReferencePlan:
+    """Runs in their order, the bonds of the electrolyte, and notes on what is missing."""
+
+    runs: tuple[PlannedRun, ...]
+    chemistry: AnionChemistry
+    notes: tuple[str, ...]
+
+
+def plan_references(
+    crystals: Mapping[str, Atoms],
+    electrode: Atoms,
+    electrolyte: Atoms,
+    roles: Roles,
+    steps: ReferenceSteps = ReferenceSteps(),
+    seed: int = 0,
+) -> ReferencePlan:
+    """Plan the reference runs of some phases; no cell is built yet.
+
+    Parameters
+    ----------
+    crystals
+        Phases by name.
+    electrode, electrolyte
+        Crystals of the two sides.
+    roles
+        Mobile cations, network formers and anion formers.
+    steps
+        Lengths of the runs.
+    seed
+        Seed of velocities and packings.
+
+    Raises
+    ------
+    AnalysisError
+        No phase has anions of single atoms.
+    """
+    chemistry = _chemistry(electrolyte, roles)
+    single, by_bonds = _split_by_anions(crystals, roles, chemistry)
+    anions = roles.network_formers | roles.anion_formers
+    mobile = min(roles.mobile_cations)
+    runs: list[PlannedRun] = []
+    notes: tuple[str, ...] = ()
+    for name, atoms in single.items():
+        own = sorted(set(atoms.get_chemical_symbols()) & anions)
+        cell = repeated(atoms, MIN_ATOMS)
+        add = partial(PlannedRun, phase=name, n_atoms=len(cell), n_steps=steps.n_thermal)
+        runs += [add(name, seed=seed + copy, build=partial(_crystal, cell)) for copy in range(N_COPIES)]
+        runs += [
+            add(
+                f"{guest} in {name}",
+                seed=seed,
+                build=partial(_substituted, cell, own[0], guest, mobile, seed),
+            )
+            for guest in sorted(anions - set(own))
+        ]
+    try:
+        melt, volume = _mixture(single, electrolyte, roles)
+    except StructureError as error:
+        notes = (f"no amorphous reference, because no mixture could be made: {error}",)
+    else:
+        runs += [
+            PlannedRun(
+                name=AMORPHOUS,
+                phase=AMORPHOUS,
+                n_atoms=sum(melt.values()),
+                n_steps=steps.n_molten,
+                seed=seed + copy,
+                build=partial(_melt, melt, volume, seed + copy),
+                is_molten=True,
+            )
+            for copy in range(N_COPIES)
+        ]
+        runs += [
+            PlannedRun(
+                name=f"layered cell of {name}",
+                phase=name,
+                n_atoms=n_atoms_of_layered_cell(atoms, electrode, melt, volume),
+                n_steps=steps.n_molten,
+                seed=seed + copy,
+                build=partial(layered_cell, atoms, electrode, melt, volume, seed + copy),
+                is_molten=True,
+            )
+            for copy, (name, atoms) in enumerate(single.items())
+        ]
+    for name, atoms in by_bonds.items():
+        cell = repeated(atoms, MIN_ATOMS)
+        build = partial(_crystal, cell)
+        runs.append(PlannedRun(name, name, len(cell), steps.n_thermal, seed, build, is_check=True))
+    return ReferencePlan(tuple(runs), chemistry, notes)
+
+
+def _crystal(cell: Atoms) -> Cell:
+    return cell, None
+
+
+def _substituted(cell: Atoms, host: str, guest: str, mobile: str, seed: int) -> Cell:
+    return substitute_anion(cell, host, guest, mobile, seed), None
+
+
+def _melt(composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Cell:
+    return melt_packing(composition, volume_per_atom_angstrom3, seed), None
+
+
+def _split_by_anions(
+    crystals: Mapping[str, Atoms], roles: Roles, chemistry: AnionChemistry
+) -> tuple[dict[str, Atoms], dict[str, Atoms]]:
+    """Return the phases whose anions are single atoms, and those that are identified by their bonds."""
+    anions = roles.network_formers | roles.anion_formers
+    ionic = {
+        name: atoms
+        for name, atoms in crystals.items()
+        if mask_of(atoms.numbers, anions).any() and mask_of(atoms.numbers, roles.mobile_cations).any()
+    }
+    single = {name: atoms for name, atoms in ionic.items() if _has_single_anions(atoms, chemistry)}
+    if not single:
+        raise AnalysisError(
+            f"none of the phases {', '.join(crystals) or '(none)'} has anions of single atoms. "
+            "Hint: add one such as Li2S or Li3P"
+        )
+    return single, {name: atoms for name, atoms in ionic.items() if name not in single}
+
+
+def _mixture(single: Mapping[str, Atoms], electrolyte: Atoms, roles: Roles) -> tuple[dict[str, int], float]:
+    symbols = electrolyte.get_chemical_symbols()
+    counts = {symbol: float(symbols.count(symbol)) for symbol in set(symbols)}
+    return reaction_mixture(single, counts, roles.mobile_cations, MIXTURE_ATOMS)
+
+
+def _chemistry(electrolyte: Atoms, roles: Roles) -> AnionChemistry:
+    """Return the bonds of the electrolyte, the crystal with both network formers and ligands."""
+    frames = ArrayFrames(electrolyte.numbers, np.zeros(1), electrolyte.positions[None], electrolyte.cell[:])
+    return measured_chemistry(frames, roles)
+
+
+def _has_single_anions(atoms: Atoms, chemistry: AnionChemistry) -> bool:
+    codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, chemistry).atom_codes
+    return bool(np.isin(codes[codes >= 0], SINGLE_CODES).all())
