@@ -17,9 +17,7 @@ few = settings(max_examples=12, deadline=None, derandomize=True)
     thicker=st.floats(1e-1, 1e2),
     exponent=st.sampled_from([0.5, 1.0, 1.5]),
 )
-def test_units_of_time_and_thickness_scale_results_and_keep_the_law(
-    seed, longer, thicker, exponent
-):
+def test_units_of_time_and_thickness_scale_results_and_keep_the_law(seed, longer, thicker, exponent):
     rng = np.random.default_rng(seed)
     time = np.linspace(0.0, 50.0, 120)
     thickness = 1.0 + (time / 10.0) ** exponent + rng.normal(0, 0.05, len(time))

@@ -168,7 +168,8 @@ def test_segments_after_a_broken_melt_are_recorded_and_not_run(workspace):
     run = after("run grid-x0.530-1-900K segment 0", equilibration)
     assert {quench.stop_reason, equilibration.stop_reason, run.stop_reason} == {"close_contact"}
     assert (
-        equilibration.explanation == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
+        equilibration.explanation
+        == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
     )
     assert f"segment {equilibration.key} of this run" in run.explanation
     assert (run.n_atoms, run.n_steps, run.trajectory) == (45, 0, None)
