@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames, mask_of
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS
-from  import SINGLE_CODES
-from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
+from interphase_flows.analysis.speciation.anion_species import (
+    SINGLE_CODES,
+    AnionChemistry,
+    classify_environments,
+)
 from interphase_flows.analysis.speciation.element_roles import Roles, measured_chemistry
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.structures.crystals.perturb import repeated
