@@ -1,6 +1,7 @@
 """ASE calculator that labels each structure it evaluates, so that a killed relaxation can resume."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from ase import Atoms
@@ -44,8 +45,8 @@ class LabelledCalculator(Calculator):
     def calculate(
         self,
         atoms: Atoms | None = None,
-        properties: Any = ("energy",),
-        system_changes: Any = tuple(all_changes),
+        properties: Sequence[str] | None = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
         """Return the label of the atoms as results."""
         super().calculate(atoms, properties, system_changes)

@@ -13,7 +13,7 @@ from interphase_flows.jobs.committee import load_committee
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.storage.workspace import current_workspace
 
@@ -52,7 +52,7 @@ class LearningCurveMaker(Maker):
                     "no interface frame was held out, so there is no learning curve. Hint: set at least three "
                     "structures.interfaces.snapshots.temperatures_K, or learning.audit_labels_per_iteration"
                 )
-            points: list[dict[str, object]] = []
+            points: list[ErrorSummary] = []
             for committee_key in committee_keys:
                 document = stored_document("committees", committee_key, CommitteeDoc)
                 if document is None:
@@ -60,12 +60,12 @@ class LearningCurveMaker(Maker):
                         f"committee {committee_key} is missing in the ledger. Hint: resume the campaign"
                     )
                 committee = load_committee(document.models[:1])
-                points.append(summarise(frame_errors(committee, frames)).model_dump())
+                points.append(summarise(frame_errors(committee, frames)))
             return AnalysisDoc(
                 key=key,
                 name="learning curve",
                 rests_on=[dataset.key, *committee_keys],
-                values={"n_frames": len(frames), "iterations": points},
+                values={"n_frames": len(frames), "iterations": [point.model_dump() for point in points]},
             )
 
         return cached(KIND, key, AnalysisDoc, compute)

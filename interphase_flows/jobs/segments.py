@@ -168,17 +168,8 @@ class SegmentMaker(Maker):
             n_atoms=_n_atoms(walker, starts, previous),
             timestep_fs=self.dynamics.timestep_fs,
             temperature_target_K=self.dynamics.temperature_K,
-            temperature_mean_K=None,
-            temperature_std_K=None,
-            n_temperatures=0,
             continue_from=walker.continue_from,
             continue_state=walker.continue_state,
-            trajectory=None,
-            candidates=None,
-            n_candidates=0,
-            uncertainty_steps=[],
-            uncertainty_eV_per_angstrom=[],
-            wall_time_s=0.0,
         )
         if walker.role in ENDS_WITH_A_BREAK and previous is not None and previous.stop_reason in BROKEN:
             run = "this run" if previous.run_id == walker.run_id else previous.run_id
@@ -227,8 +218,8 @@ class SegmentMaker(Maker):
             raise WalltimeReachedError(
                 f"{label} stopped at step {result.stop_step} (walltime). Hint: resume to continue"
             )
-        settled = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
-        temperatures_K = result.watch_temperature_K[settled]
+        is_equilibrated = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
+        temperatures_K = result.watch_temperature_K[is_equilibrated]
         last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
             update={

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
@@ -30,17 +30,17 @@ class SegmentDoc(Document):
     n_atoms: int
     timestep_fs: float
     temperature_target_K: float
-    temperature_mean_K: float | None
-    temperature_std_K: float | None
-    n_temperatures: int
+    temperature_mean_K: float | None = None
+    temperature_std_K: float | None = None
+    n_temperatures: int = 0
     continue_from: ArtifactRef | None
     continue_state: str | None
-    trajectory: ArtifactRef | None
-    candidates: ArtifactRef | None
-    n_candidates: int
-    uncertainty_steps: list[int]
-    uncertainty_eV_per_angstrom: list[float]
-    wall_time_s: float
+    trajectory: ArtifactRef | None = None
+    candidates: ArtifactRef | None = None
+    n_candidates: int = 0
+    uncertainty_steps: list[int] = Field(default_factory=list)
+    uncertainty_eV_per_angstrom: list[float] = Field(default_factory=list)
+    wall_time_s: float = 0.0
 
     @property
     def n_steps(self) -> int:
