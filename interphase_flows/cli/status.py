@@ -129,31 +129,31 @@ def show(console: Console, parts: "Iterator[str | Table]") -> None:
             console.print(part)
 
 
-def status_parts(found: "CampaignStatus") -> "Iterator[str | Table]":
+def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     """Yield a status as lines and tables."""
-    yield f"{found.name}: {found.status}{f' ({found.outcome})' if found.outcome else ''}, started {found.started_at}"
-    if found.missing:
-        yield f"missing: {', '.join(found.missing)}. Hint: for the reasons, interphase query failures"
-    if found.running:
-        yield f"running: {found.running}"
-        if found.progress:
-            p = found.progress
+    yield f"{status.name}: {status.status}{f' ({status.outcome})' if status.outcome else ''}, started {status.started_at}"
+    if status.missing:
+        yield f"missing: {', '.join(status.missing)}. Hint: for the reasons, interphase query failures"
+    if status.running:
+        yield f"running: {status.running}"
+        if status.progress:
+            p = status.progress
             yield f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done ({p['at']})"
-    if found.cluster:
-        yield from _cluster_parts(found.name, found.cluster)
-    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in found.documents.items())
-    reasons = ", ".join(f"{n} {reason}" for reason, n in found.labels_rejected_by_reason.items())
+    if status.cluster:
+        yield from _cluster_parts(status.name, status.cluster)
+    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
     yield (
-        f"{found.labels_rejected} labels rejected"
-        f"{f' ({reasons}; interphase query labels --rejected)' if reasons else ''}, {found.failures} failures recorded"
+        f"{status.labels_rejected} labels rejected"
+        f"{f' ({reasons}; interphase query labels --rejected)' if reasons else ''}, {status.failures} failures recorded"
     )
-    if found.remaining_labels:
-        yield _remaining_labels_line(found.remaining_labels)
-    if found.pace:
-        yield from _pace_lines(found.pace)
-    if found.iterations:
+    if status.remaining_labels:
+        yield _remaining_labels_line(status.remaining_labels)
+    if status.pace:
+        yield from _pace_lines(status.pace)
+    if status.iterations:
         table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
-        for line in found.iterations:
+        for line in status.iterations:
             table.add_row(
                 str(line.index),
                 str(line.n_labels),
@@ -163,12 +163,12 @@ def status_parts(found: "CampaignStatus") -> "Iterator[str | Table]":
             )
         yield table
         yield "errors: mean absolute errors on held-out interface frames"
-    if found.cluster and found.status in ("failed", "cancelled"):
+    if status.cluster and status.status in ("failed", "cancelled"):
         yield "continue with: interphase submit FILE (finished work is reused)"
-    elif found.status in ("interrupted", "failed", "walltime reached", "paused", "on hold"):
-        yield f"continue with: interphase resume {found.name}"
-    if found.report:
-        yield f"report: {found.report}"
+    elif status.status in ("interrupted", "failed", "walltime reached", "paused", "on hold"):
+        yield f"continue with: interphase resume {status.name}"
+    if status.report:
+        yield f"report: {status.report}"
 
 
 def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table]":

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from interphase_flows.commands.rejections import Exclusion, excluded_labels, extract_files
 from interphase_flows.exceptions import InputError
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
     fields_of,
@@ -147,7 +147,7 @@ def _check(request: DocumentQuery, fields: Sequence[str] = ()) -> None:
 
 def _matches(
     workspace: Workspace, request: DocumentQuery, fields: Sequence[str] | None
-) -> list[dict[str, Any]]:
+) -> list[JsonDocument]:
     if not request.rejected:
         return query(workspace.ledger, request.kind, request.filters, fields, request.limit, request.sort)
     others, criteria, excluded = _rejected(workspace, request)
@@ -159,7 +159,7 @@ def _matches(
 
 def _rejected(
     workspace: Workspace, request: DocumentQuery
-) -> tuple[list[str], dict[str, Any], dict[str, Exclusion]]:
+) -> tuple[list[str], JsonDocument, dict[str, Exclusion]]:
     """Return filters of labels, a MongoDB criterion for rejected or excluded labels, and reasons of the latter."""
     of_reason = [text for text in request.filters if fields_of([text]) == ["reason"]]
     others = [text for text in request.filters if text not in of_reason]

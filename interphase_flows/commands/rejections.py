@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from interphase_flows.datasets.gates import LEFT_OUT, NEVER_COMPUTED
 from interphase_flows.exceptions import InputError
@@ -11,6 +11,7 @@ from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import Settings
 from interphase_flows.storage.archive import unpack_archive
 from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 RETRIED = "retried"
@@ -37,7 +38,7 @@ def excluded_labels(ledger: Ledger, criteria: Mapping[str, object] | None = None
     }
 
 
-def only_rejected(ledger: Ledger, labels: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def only_rejected(ledger: Ledger, labels: Sequence[JsonDocument]) -> list[JsonDocument]:
     """Return the rejected or excluded ones of some labels, with reason and explanation.
 
     The labels need the fields ``key`` and ``status``.
@@ -58,7 +59,7 @@ def count_by_reason(workspace: Workspace) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def extract_files(workspace: Workspace, labels: Sequence[dict[str, Any]], target: Path) -> list[Path]:
+def extract_files(workspace: Workspace, labels: Sequence[JsonDocument], target: Path) -> list[Path]:
     """Extract inputs and logs of labels, each into a folder named by its key.
 
     Raises

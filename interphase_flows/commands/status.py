@@ -1,9 +1,8 @@
 """Status of a campaign, read from its ledger without importing torch or jobflow."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.rejections import count_by_reason
@@ -13,9 +12,10 @@ from interphase_flows.runners.campaign_records import (
     RUNNING,
     SUBMITTED,
     Progress,
-    missing_answers,
+    missing_analyses,
 )
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.lock import lock_holder
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
@@ -148,7 +148,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             labels_rejected_by_reason=rejected,
             remaining_labels=None if state.get("result") else _remaining_labels(workspace, state),
             pace=None if state.get("result") else _pace(workspace, state, status),
-            missing=[*missing_answers(state), *missing_structures(workspace)],
+            missing=[*missing_analyses(state), *missing_structures(workspace)],
             failures=workspace.ledger.count("failures", own),
             iterations=_iterations(workspace, state.get("result")),
             report=str(report) if report.exists() else None,
@@ -156,7 +156,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
         )
 
 
-def _status_by_jobs(cluster: "ClusterStatus", state: Mapping[str, Any]) -> str:
+def _status_by_jobs(cluster: "ClusterStatus", state: JsonDocument) -> str:
     """Return the status of a submitted campaign from the states of its jobs."""
     if cluster.hold and (cluster.n_open or cluster.hold.state == "cancelled"):
         return cluster.hold.state
@@ -164,7 +164,7 @@ def _status_by_jobs(cluster: "ClusterStatus", state: Mapping[str, Any]) -> str:
         return "running" if any(row["running"] for row in cluster.jobs.values()) else SUBMITTED
     if state.get("result") is None:
         return "failed"
-    return "incomplete" if missing_answers(state) else "finished"
+    return "incomplete" if missing_analyses(state) else "finished"
 
 
 def missing_structures(workspace: Workspace) -> list[str]:
@@ -180,7 +180,7 @@ def missing_structures(workspace: Workspace) -> list[str]:
     return [note.removeprefix("missing: ") for note in notes if note.startswith("missing: ")]
 
 
-def _iterations(workspace: Workspace, result: dict[str, Any] | None) -> list[IterationStatus]:
+def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
     # another campaign of the database may have computed them first: then the result lists them
     criteria = (
@@ -207,13 +207,13 @@ def _progress(workspace: Workspace) -> Progress | None:
     return progress
 
 
-def _remaining_labels(workspace: Workspace, state: Mapping[str, Any]) -> "RemainingLabels":
+def _remaining_labels(workspace: Workspace, state: JsonDocument) -> "RemainingLabels":
     from interphase_flows.costs.budget import remaining_labels  # slow import, not for finished campaigns
 
     return remaining_labels(workspace, Campaign.model_validate(state["spec"]))
 
 
-def _pace(workspace: Workspace, state: Mapping[str, Any], status: str) -> "Pace":
+def _pace(workspace: Workspace, state: JsonDocument, status: str) -> "Pace":
     from interphase_flows.costs.throughput import campaign_pace
 
     stopped_because = None if status in ACTIVE_STATUSES else f"the campaign is {status}"

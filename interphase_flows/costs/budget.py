@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.history import label_cost_model
@@ -13,6 +12,7 @@ from interphase_flows.exceptions import InterphaseError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.settings import Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace, campaign_names, open_workspace
 
 # names of the structure sets that are labelled
@@ -86,7 +86,7 @@ def remaining_labels(workspace: Workspace, campaign: Campaign) -> RemainingLabel
 
 
 def _further(
-    campaign: Campaign, n_sets: Counter[str], labels: Sequence[dict[str, Any]], n_selected: int
+    campaign: Campaign, n_sets: Counter[str], labels: Sequence[JsonDocument], n_selected: int
 ) -> dict[str, Sequence[LabelSize]]:
     """Return sizes of labels whose structures are not known yet, by purpose."""
     plan = plan_labels(campaign)

@@ -1,12 +1,12 @@
 """Throughput of a campaign: labels per hour, and the expected time of the loop's next decision."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from interphase_flows.costs.budget import INITIAL, SELECTION
 from interphase_flows.schemas.origin import Origin
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
 WINDOWS_H = (1.0, 6.0, 24.0)
@@ -176,7 +176,7 @@ def _timeline(workspace: Workspace, started_at: str) -> Timeline:
     )
 
 
-def _current_batch(workspace: Workspace, decisions: Sequence[datetime]) -> Mapping[str, Any] | None:
+def _current_batch(workspace: Workspace, decisions: Sequence[datetime]) -> JsonDocument | None:
     """Return the latest structure set that the loop has selected for labelling since its last decision."""
     criteria = {"campaign": workspace.campaign, "name": SELECTION if decisions else INITIAL}
     latest = workspace.ledger.find(
@@ -187,5 +187,5 @@ def _current_batch(workspace: Workspace, decisions: Sequence[datetime]) -> Mappi
     return latest[0]
 
 
-def _time(document: Mapping[str, Any]) -> datetime:
+def _time(document: JsonDocument) -> datetime:
     return datetime.fromisoformat(document["created_at"])

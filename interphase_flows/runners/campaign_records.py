@@ -1,7 +1,6 @@
 """Records of a campaign in the ledger: its specification, its status, and the analyses that its result lacks."""
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError
 from interphase_flows.settings import Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 PROGRESS_FILE = "progress.json"
@@ -20,8 +20,8 @@ SUBMITTED = "submitted"
 WALLTIME_REACHED = "walltime reached"
 """Status of a campaign that stopped at its checkpoints before the walltime."""
 
-ANSWERS = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
-ANSWERS_IF_ASKED = ("transport_grid",)
+REQUIRED_ANALYSES = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
+OPTIONAL_ANALYSES = ("transport_grid",)
 """Analyses that run only if the campaign file has the block."""
 
 
@@ -36,12 +36,12 @@ class Progress(TypedDict):
     at: str
 
 
-def missing_answers(state: Mapping[str, Any]) -> list[str]:
+def missing_analyses(state: JsonDocument) -> list[str]:
     """Return the analyses that the result of a campaign lacks because they failed; ``state`` is its document."""
     result, spec = state.get("result"), state.get("spec") or {}
     if result is None:
         return []
-    wanted = [*ANSWERS, *(name for name in ANSWERS_IF_ASKED if spec.get(name))]
+    wanted = [*REQUIRED_ANALYSES, *(name for name in OPTIONAL_ANALYSES if spec.get(name))]
     return [name for name in wanted if name not in result["analysis_keys"]]
 
 
@@ -114,7 +114,7 @@ def changed_keys(before: Any, after: Any, path: str = "") -> list[str]:
     return [] if json.dumps(before) == json.dumps(after) else [path]
 
 
-def _with_defaults(spec: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(spec: JsonDocument) -> JsonDocument:
     """Add the defaults of keys that the schema gained since the specification was stored."""
     try:
         return Campaign.model_validate(spec).model_dump(mode="json")
@@ -122,6 +122,6 @@ def _with_defaults(spec: dict[str, Any]) -> dict[str, Any]:
         return spec  # obsolete keys: report the specification as changed
 
 
-def _public(settings: Settings) -> dict[str, object]:
+def _public(settings: Settings) -> JsonDocument:
     """Return the settings that may be stored: no host, no user, no secret."""
     return {"store": settings.store.type, "n_threads": settings.n_threads, "device": settings.device}

@@ -13,7 +13,7 @@ from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
     WALLTIME_REACHED,
     Progress,
-    missing_answers,
+    missing_analyses,
     now,
     register_campaign,
     set_status,
@@ -72,7 +72,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         if "result" not in state:
             set_status(workspace, "failed")
             raise CampaignFailedError(_failure_message(workspace, since=began))
-        set_status(workspace, "incomplete" if missing_answers(state) else "finished")
+        set_status(workspace, "incomplete" if missing_analyses(state) else "finished")
         return CampaignResult.model_validate(state["result"])
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers
+from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses
 from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold
@@ -17,6 +17,7 @@ from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
 from interphase_flows.runners.slurm.commands import cancel_jobs
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator
                     f"campaign {name} was cancelled at {hold.since}. Hint: interphase submit FILE continues it"
                 )
         elif not _n_active(launchpad, name):
-            if state.get("result") and not missing_answers(state):
+            if state.get("result") and not missing_analyses(state):
                 raise InputError(
                     f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}"
                 )
@@ -157,7 +158,7 @@ def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator
         yield launchpad
 
 
-def _state(settings: Settings, name: str) -> Mapping[str, Any]:
+def _state(settings: Settings, name: str) -> JsonDocument:
     with open_workspace(settings, name, read_only=True) as workspace:
         return workspace.ledger.get("campaigns", name) or {}
 

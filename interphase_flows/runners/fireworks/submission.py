@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.campaign_records import SUBMITTED, missing_answers, register_campaign
+from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses, register_campaign
 from interphase_flows.runners.cluster_settings import mongodb_settings
 from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
@@ -102,7 +102,7 @@ def archive_previous_jobs(launchpad: "RetryingLaunchPad", workspace: Workspace, 
             f"campaign {name} is already submitted ({counts}): see interphase status {name}. Hint: start workers by "
             "interphase launch"
         )
-    if state and state.get("result") and not missing_answers(state) and not accept_changes:
+    if state and state.get("result") and not missing_analyses(state) and not accept_changes:
         raise InputError(
             f"campaign {name} is finished: interphase report {name}. Hint: to continue it with another file add "
             "--accept-changes, or choose another name"
