@@ -28,6 +28,7 @@ from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.kinds import document_schema
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc
@@ -35,7 +36,6 @@ from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
 from interphase_flows.storage.queries import (
-    SCHEMAS,
     check_fields,
     fields_of,
     parse_filters,
@@ -46,6 +46,7 @@ from interphase_flows.storage.workspace import open_workspace
 
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
+    from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, PhaseReferencesDoc
 
 __all__ = ["CampaignResults"]
 
@@ -124,6 +125,35 @@ class CampaignResults:
     ) -> Iterator[AnalysisDoc]:
         """Answers; their arrays are read by :meth:`arrays`."""
         return self._documents("analyses", AnalysisDoc, filters, sort, limit, fields)
+
+    def phase_references(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator["PhaseReferencesDoc"]:
+        """Yield runs of known phases at temperature, which the labels of atoms are learned from."""
+        from interphase_flows.schemas.analysis import PhaseReferencesDoc
+
+        return self._documents("phase_references", PhaseReferencesDoc, filters, sort, limit, fields)
+
+    def parts(
+        self, part: str, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator["PartDoc[Any, Any]"]:
+        """Yield one part of interface analyses, such as ``growth``, with the typed results of all replicas."""
+        from interphase_flows.schemas.analysis import part_document
+
+        for found in self._documents(part, part_document(part), filters, sort, limit, fields):
+            yield found if found.replicas else found.with_replicas(self.arrays(found))
+
+    def interface_analysis(self) -> "InterfaceAnalysisDoc | None":
+        """Return the analysis of this campaign's production; None before it has ended, or if it failed."""
+        from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
+
+        key = None if self.result is None else self.result.analysis_keys.get("interface_analysis")
+        return None if key is None else self._get("interface_analyses", key, InterfaceAnalysisDoc)
+
+    def part(self, part: str) -> "PartDoc[Any, Any] | None":
+        """Return one part of the analysis of this campaign's production, such as ``phases``; None if there is none."""
+        key = None if self.result is None else self.result.analysis_keys.get(part)
+        return None if key is None else next(self.parts(part, key=key), None)
 
     def failures(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
@@ -237,7 +267,9 @@ class CampaignResults:
                 )
         return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
 
-    def arrays(self, analysis: AnalysisDoc) -> dict[str, NDArray[Any]]:
+    def arrays(
+        self, analysis: "AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any]"
+    ) -> dict[str, NDArray[Any]]:
         """The arrays of an answer by name; empty if it has none."""
         if analysis.artifact is None:
             return {}
@@ -280,7 +312,7 @@ class CampaignResults:
         fields: Mapping[str, Any],
     ) -> Iterator[_Doc]:
         found = self._found(kind, filters, sort, limit, fields)
-        known = SCHEMAS[kind].model_fields
+        known = document_schema(kind).model_fields
         return (
             model.model_validate({f: v for f, v in document.items() if f in known or f not in LEDGER_FIELDS})
             for document in found

@@ -11,7 +11,8 @@ from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.growth.kinetics import GrowthKinetics, LawEstimate
 from interphase_flows.analysis.growth.model_selection import LawScore
 from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
-from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.summary import TransportWindow
 
@@ -103,3 +104,21 @@ def verdict_of(values: Mapping[str, Any]) -> Verdict:
         ),
         n_replicas=values["n_replicas"],
     )
+
+
+def values_of(analysis: InterfaceAnalysis) -> dict[str, Any]:
+    """Return the results of an analysis as nested mappings."""
+    return {
+        "trajectory": plain(analysis.trajectory),
+        "question": plain(analysis.settings),
+        **parts_as_values(analysis.parts),
+    }
+
+
+def parts_as_values(parts: Mapping[str, Result | Unavailable]) -> dict[str, Any]:
+    """Return the results of parts as nested mappings."""
+    found = {name: plain(result) for name, result in parts.items()}
+    if "growth" in found:
+        growth = found.pop("growth")
+        found["kinetics"] = growth.get("sides", growth)
+    return found

@@ -4,9 +4,10 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
-from interphase_flows.campaign.schema import AnalysisSpec
+from interphase_flows.campaign.schema import AnalysisSpec, Campaign
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.anions import anion_labels, is_centre, is_ligand
+from interphase_flows.structures.crystals.library import load_crystal
 
 CENTRE_LIGAND_FACTOR = 2.6 / 2.12
 CENTRE_CENTRE_FACTOR = 2.6 / 2.14
@@ -46,14 +47,22 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
         return round(factor * float(max(radii)), 6)
 
     return AnionChemistry(
-        anion_centres=frozenset(centres),
-        ligands=frozenset(ligands),
+        anion_centres=tuple(sorted(centres)),
+        ligands=tuple(sorted(ligands)),
         centre_ligand_angstrom=spec.centre_ligand_cutoff_angstrom
         or longest(CENTRE_LIGAND_FACTOR, centres, ligands),
         centre_centre_angstrom=spec.centre_centre_cutoff_angstrom
         or longest(CENTRE_CENTRE_FACTOR, centres, centres),
         ligand_ligand_angstrom=longest(LIGAND_LIGAND_FACTOR, ligands, ligands),
     )
+
+
+def stated_chemistry(campaign: Campaign) -> AnionChemistry | None:
+    """Return the chemistry of anions if the campaign file states any of it; None: it is measured."""
+    stated = campaign.analysis.model_dump(exclude={"parts"}).values()
+    if all(value is None for value in stated):
+        return None
+    return anion_chemistry(campaign.analysis, load_crystal(campaign.electrolyte, campaign.structure_files))
 
 
 def _of_molecules(crystal: Atoms) -> tuple[list[str], list[str]]:

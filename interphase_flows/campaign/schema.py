@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, TypeAdapter, model_validator
 
+from interphase_flows.analysis.pipeline.registered_parts import PARTS, part_classes
 from interphase_flows.campaign.exploration import DynamicsSpec, ExplorationSpec
 from interphase_flows.campaign.structures import StructuresSpec
 from interphase_flows.campaign.transport_grid import TransportGridSpec
@@ -130,14 +131,21 @@ class ThermodynamicsSpec(Spec):
     energy_error_meV_per_atom: Annotated[float, Field(ge=0.0)] = 0.0
 
 
+def _known_parts(names: list[str]) -> list[str]:
+    known = part_classes()
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"unknown parts {', '.join(unknown)}; choose from {', '.join(known)}")
+    return names
+
+
 class AnalysisSpec(Spec):
     """Settings of the analysis of production trajectories.
 
-    Defaults follow from the electrolyte's crystal: centres and ligands of its molecular anions, and bond lengths from
-    covalent radii (P-S and P-P 2.6 Å).
+    Elements and bonds of molecular anions are measured in the trajectories by default. Where one of them is given,
+    the others follow from the electrolyte's crystal and from covalent radii (P-S and P-P 2.6 Å).
     """
 
-    bin_width_angstrom: Positive = 1.0
+    parts: Annotated[list[str], Field(min_length=1), AfterValidator(_known_parts)] = list(PARTS)
     anion_centre_elements: list[str] | None = None
     ligand_elements: list[str] | None = None
     centre_ligand_cutoff_angstrom: Positive | None = None

@@ -100,6 +100,7 @@ def analyse(
     first frame, at which the two sides are assumed to touch.
     """
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+    from interphase_flows.analysis.plain import values_of
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.analysis_input import campaign_run_input, file_input
@@ -150,6 +151,6 @@ def analyse(
             )
         found = analyse_interface(opened.frames, opened.settings, references=references)
     page = write_survey(found, out, title=opened.title, about=opened.about)
-    for line in words_of(found.values):
+    for line in words_of(values_of(found)):
         print(line)
     print(page)

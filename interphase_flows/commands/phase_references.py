@@ -11,13 +11,12 @@ from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
 from interphase_flows.jobs.crystals import phase_keys
-from interphase_flows.jobs.phases import NAME, REFERENCES_NAME
 from interphase_flows.md.phase_references.plan import ReferenceSteps
 from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.results import CampaignResults
 from interphase_flows.runtime.atomic_files import atomic_path
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import PhaseReferencesDoc
 from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_crystal, phase_names
 
@@ -27,18 +26,15 @@ FOLDER = "phase_references"
 
 def campaign_references(results: CampaignResults) -> PhaseReferences | None:
     """Return the reference runs of a campaign, None if it has none (yet)."""
-    document: AnalysisDoc | None = None
-    result = results.result
-    if result is not None and NAME in result.analysis_keys:
-        phases = next(results.analyses(key=result.analysis_keys[NAME]), None)
-        if phases is not None and phases.values["references_key"] is not None:
-            document = next(results.analyses(key=phases.values["references_key"]), None)
-    elif result is None:
+    document: PhaseReferencesDoc | None = None
+    if results.result is None:
         document = next(
-            results.analyses(name=REFERENCES_NAME, campaign=results.campaign, sort="-created_at", limit=1),
+            results.phase_references(campaign=results.campaign, sort="-created_at", limit=1),
             None,
         )
-    if document is None or document.artifact is None:
+    elif (analysis := results.interface_analysis()) is not None and analysis.references_key is not None:
+        document = next(results.phase_references(key=analysis.references_key), None)
+    if document is None:
         return None
     return unpacked_references(results.artifacts.get(document.artifact))
 

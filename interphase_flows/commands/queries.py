@@ -34,6 +34,7 @@ DEFAULT_FIELDS = {
     "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_K"],
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
     "analyses": ["key", "name", "values"],
+    "phases": ["key", "average.n_replicas", "li2s.atom_fraction.value", "li3p.atom_fraction.value"],
     "failures": ["failed_kind", "failed_key", "reason", "tries", "last_at", "details.explanation"],
     "structure_sets": ["key", "name", "notes"],
 }

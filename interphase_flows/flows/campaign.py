@@ -5,16 +5,16 @@ from typing import Any
 
 from jobflow import Flow, Maker, OnMissing
 
+from interphase_flows.campaign.anion_chemistry import stated_chemistry
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs.campaign_result import conclude
-from interphase_flows.jobs.growth import GrowthMaker
-from interphase_flows.jobs.interphase import InterphaseMaker
+from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
-from interphase_flows.jobs.phases import PhaseReferencesMaker, PhasesMaker
+from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 
@@ -58,20 +58,18 @@ class CampaignMaker(Maker):
             energy_error_meV_per_atom=spec.thermodynamics.energy_error_meV_per_atom
         ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
-        interphase = InterphaseMaker(
-            spec=spec.analysis, electrolyte=spec.electrolyte, structure_files=spec.structure_files
-        ).make(production.output)
         sides: dict[str, Any] = {
             "electrode": spec.electrode,
             "electrolyte": spec.electrolyte,
             "temperature_K": spec.production.dynamics.temperature_K,
             "structure_files": spec.structure_files,
         }
-        growth = GrowthMaker(**sides).make(production.output)
         references = PhaseReferencesMaker(**sides).make(
             spec.phases, learned["committee"], spec.seed + REFERENCES_SEED
         )
-        phases = PhasesMaker(**sides).make(production.output, references.output)
+        interface = InterfaceAnalysisMaker(
+            **sides, parts=spec.analysis.parts, anions=stated_chemistry(spec)
+        ).make(production.output, references.output)
         grid = (
             None
             if spec.transport_grid is None
@@ -82,7 +80,7 @@ class CampaignMaker(Maker):
                 temperature_K=spec.production.dynamics.temperature_K,
                 seed=spec.seed,
                 structure_files=spec.structure_files,
-            ).make(learned["committee"], interphase.output)
+            ).make(learned["committee"], interface.output)
         )
         drawn = DrawProductionMaker(
             n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
@@ -90,23 +88,23 @@ class CampaignMaker(Maker):
         audit_labels = ActiveLearningMaker(spec).label_set_maker().make(drawn.output)
         audit = ProductionAuditMaker().make(learned["committee"], audit_labels.output)
         audit_labels.name = "production labels"
+        analyses = {
+            "thermodynamics": reaction.output,
+            "learning_curve": curve.output,
+            "interface_analysis": interface.output,
+            "production_audit": audit.output,
+        }
+        if grid is not None:
+            analyses["transport_grid"] = grid.output
         conclusion = conclude(
             spec.name,
-            learned["committee"],
-            learned["dataset"],
             learned["iterations"],
             learned["exploration"],
             production.output,
             starts,
-            reaction.output,
-            curve.output,
-            interphase.output,
-            audit.output,
-            growth.output,
-            None if grid is None else grid.output,
-            phases.output,
+            analyses,
         )
-        for tolerant in (reaction, interphase, growth, phases, conclusion):
+        for tolerant in (reaction, interface, conclusion):
             tolerant.config.on_missing_references = OnMissing.NONE
         return Flow(
             [
@@ -116,11 +114,9 @@ class CampaignMaker(Maker):
                 learning,
                 production,
                 curve,
-                interphase,
-                growth,
-                *([] if grid is None else [grid]),
                 references,
-                phases,
+                interface,
+                *([] if grid is None else [grid]),
                 drawn,
                 audit_labels,
                 audit,

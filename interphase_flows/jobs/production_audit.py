@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.analysis.statistics.replicas import over_replicas
+from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
@@ -126,12 +126,11 @@ class ProductionAuditMaker(Maker):
             "forces_rmse_meV_per_angstrom",
             "energy_mae_meV_per_atom",
         ):
-            band = over_replicas([getattr(s, name) for s in summaries.values()])
-            error = float(band.standard_error)
+            mean = mean_over_replicas([getattr(each, name) for each in summaries.values()])
             values[name] = {
-                "value": float(band.mean),
-                "standard_error": error if np.isfinite(error) else None,
-                "n_replicas": band.n_replicas,
+                "value": float(mean.value),
+                "standard_error": float(mean.standard_error) if len(summaries) > 1 else None,
+                "n_replicas": len(summaries),
             }
         return AnalysisDoc(
             key=key,

@@ -9,7 +9,9 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.analysis.plain import plain
+from interphase_flows.analysis.profiles.interface_profiles import NM3_PER_ANGSTROM3
 from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.analysis.transport.composition_grid.study import (
     CellMeasurement,
     ProfileOfInterphase,
@@ -19,7 +21,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.cell_transport import line_and_rest
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "analyses"
@@ -49,7 +51,9 @@ class GridFitMaker(Maker):
     name: str = NAME
 
     @job(output_schema=AnalysisDoc)
-    def make(self, cells: Sequence[AnalysisDoc | None], interphase: AnalysisDoc | None) -> AnalysisDoc:
+    def make(
+        self, cells: Sequence[AnalysisDoc | None], interphase: InterfaceAnalysisDoc | None
+    ) -> AnalysisDoc:
         """Return the grid; what cannot be said is in it, in words.
 
         Parameters
@@ -119,21 +123,25 @@ def _measurement(cell: AnalysisDoc) -> CellMeasurement:
     return CellMeasurement(onsager=onsager, **{name: values[name] for name in names})
 
 
-def _profile(interphase: AnalysisDoc | None) -> ProfileOfInterphase | None:
-    """Return the mean profile of the last part of production."""
-    if interphase is None or interphase.artifact is None:
+def _profile(analysis: InterfaceAnalysisDoc | None) -> ProfileOfInterphase | None:
+    """Return the composition profile of the last part of production, averaged over replicas."""
+    if analysis is None or analysis.artifact is None or "profiles" not in analysis.documents:
         return None
-    with np.load(current_workspace().artifacts.get(interphase.artifact)) as arrays:
-        time_ps, density, error = (arrays[name] for name in ("time_ps", "density", "density_standard_error"))
-        elements = tuple(str(symbol) for symbol in arrays["elements"])
-        edges = arrays["bin_edges_angstrom"]
-    last = slice(int(np.floor((1.0 - LAST_PART) * len(time_ps))), None)
-    # frames of a run are correlated: averaging over them takes nothing off the error
-    known = bool(np.isfinite(error).all())
+    runs = sorted(analysis.trajectories)
+    with np.load(current_workspace().artifacts.get(analysis.artifact)) as arrays:
+        runs = [run for run in runs if f"{run}/profiles.atoms_per_nm3" in arrays]
+        if not runs:
+            return None
+        edges, block_ps = (arrays[f"{runs[0]}/profiles.{name}"] for name in ("edges_angstrom", "block_ps"))
+        last = block_ps[:, 1] > (1.0 - LAST_PART) * block_ps[-1, 1]
+        density = mean_over_replicas(
+            [arrays[f"{run}/profiles.atoms_per_nm3"][last].mean(axis=0) * NM3_PER_ANGSTROM3 for run in runs]
+        )
+    known = bool(np.isfinite(density.standard_error).all())
     return ProfileOfInterphase(
-        elements=elements,
+        elements=tuple(analysis.trajectories[runs[0]].elements),
         bin_edges_angstrom=edges,
-        density_per_angstrom3=density[last].mean(axis=0),
-        density_error=error[last].mean(axis=0) if known else None,
-        told=f"mean over {time_ps[last][0]:.3g} to {time_ps[-1]:.3g} ps",
+        density_per_angstrom3=density.value,
+        density_error=density.standard_error if known else None,
+        told=f"mean over {block_ps[last][0, 0]:.3g} to {block_ps[-1, 1]:.3g} ps",
     )

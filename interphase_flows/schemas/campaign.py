@@ -17,3 +17,4 @@ class CampaignResult(BaseModel):
     exploration_keys: list[str]
     production_keys: list[str]
     analysis_keys: dict[str, str]
+    """Key of each analysis by name; the parts of the analysis of production are among them."""

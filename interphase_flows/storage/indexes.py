@@ -10,6 +10,7 @@ from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
+from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.mongodb import NOT_AUTHORIZED
 
@@ -44,6 +45,10 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
     ),
     "iterations": (*_OF_EVERY_KIND, ("index",), ("decision", "created_at")),
     "analyses": (*_OF_EVERY_KIND, ("name", "created_at")),
+    "phase_references": _OF_EVERY_KIND,
+    "interface_analyses": _OF_EVERY_KIND,
+    **dict.fromkeys(part_classes(), (*_OF_EVERY_KIND, ("analysis_key",))),
+    "phases": (*_OF_EVERY_KIND, ("analysis_key",), ("average.phases.li2s.atom_fraction.value",)),
     "failures": (
         *_OF_EVERY_KIND,
         ("last_at",),

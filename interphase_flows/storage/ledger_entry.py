@@ -10,25 +10,15 @@ from monty.json import jsanitize
 from pydantic import BaseModel
 
 from interphase_flows.exceptions import DocumentTooLargeError, StorageError
+from interphase_flows.schemas.kinds import document_kinds
 
 __all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "check_size", "make_entry"]
 
-KINDS = (
-    "structure_sets",
-    "labels",
-    "datasets",
-    "models",
-    "committees",
-    "segments",
-    "iterations",
-    "analyses",
-    "failures",
-    "campaigns",
-    "progress",
-    "leases",
-)
 STATE_KINDS = ("campaigns", "progress", "leases")
 """Kinds whose documents change; all others are written once."""
+
+KINDS: tuple[str, ...] = (*document_kinds(), "failures", *STATE_KINDS)
+"""Kinds of documents in the ledger; results have a schema, see `schemas.kinds`."""
 
 LEDGER_FIELDS = ("key", "kind", "campaign", "created_at")
 MAX_DOCUMENT_BYTES = 1_000_000

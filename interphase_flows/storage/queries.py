@@ -9,18 +9,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.schemas.analysis import AnalysisDoc
-from interphase_flows.schemas.dataset import DatasetDoc
-from interphase_flows.schemas.document import Document
-from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.label import LabelDoc
-from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
-from interphase_flows.schemas.segment import SegmentDoc
-from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.schemas.kinds import ABBREVIATED, document_kinds, document_schema
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 
 __all__ = [
-    "SCHEMAS",
     "check_fields",
     "field_value",
     "fields_of",
@@ -32,18 +24,6 @@ __all__ = [
     "to_json",
     "to_table",
 ]
-
-SCHEMAS: dict[str, type[Document]] = {
-    "structure_sets": StructureSetDoc,
-    "labels": LabelDoc,
-    "datasets": DatasetDoc,
-    "models": ModelDoc,
-    "committees": CommitteeDoc,
-    "segments": SegmentDoc,
-    "iterations": IterationDoc,
-    "analyses": AnalysisDoc,
-}
-"""What documents of a kind are; the other kinds are mappings."""
 
 _OF_FAILURES = ("failed_kind", "failed_key", "reason", "details", "tries", "last_at")
 _CHUNK = 200
@@ -95,12 +75,28 @@ def query(
         raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
     if limit < 0:
         raise InputError(f"limit = {limit}: must be 0 (all) or more")
+    filters, sort = ([expand(kind, each) for each in texts] for texts in (filters, sort))
+    shown = fields
+    fields = None if fields is None else [expand(kind, field) for field in fields]
     # a part of a nested field is cut out here: the store cannot go into lists
     roots = None if fields is None else list(dict.fromkeys(field.split(".")[0] for field in fields))
     found = ledger.find(kind, _both(parse_filters(filters), criteria), roots, parse_sort(sort), limit)
     if fields is None:
         return found
-    return [{field: field_value(document, field) for field in fields} for document in found]
+    return [
+        {name: field_value(document, field) for name, field in zip(shown or (), fields, strict=True)}
+        for document in found
+    ]
+
+
+def expand(kind: str, text: str) -> str:
+    """Return a field, filter or sort key with the path that queries of its kind may leave out."""
+    if kind not in ABBREVIATED:
+        return text
+    sign, root, rest = re.match(r"(\s*-?\s*)([A-Za-z_]\w*)?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    if root is None or root in {*document_schema(kind).model_fields, *LEDGER_FIELDS}:
+        return text
+    return f"{sign}{ABBREVIATED[kind]}.{root}{rest}"
 
 
 def stream(
@@ -131,8 +127,10 @@ def check_fields(kind: str, fields: Sequence[str]) -> None:
     InputError
         Says what was perhaps meant.
     """
-    if kind in SCHEMAS:
-        own: Sequence[str] = list(SCHEMAS[kind].model_fields)
+    if kind in ABBREVIATED:
+        return  # fields depend on the phases that formed
+    if kind in document_kinds():
+        own: Sequence[str] = list(document_schema(kind).model_fields)
     elif kind == "failures":
         own = _OF_FAILURES
     else:  # states: they say what their writer likes

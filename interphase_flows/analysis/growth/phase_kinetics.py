@@ -8,17 +8,23 @@ happen to react early or late make another curve. So no law is chosen where few 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from scipy.ndimage import median_filter
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.growth.kinetics import SMALLEST_FRACTION_CHANGE, UNDECIDED, fraction_kinetics
+from interphase_flows.analysis.growth.kinetics import (
+    SMALLEST_FRACTION_CHANGE,
+    UNDECIDED,
+    GrowthKinetics,
+    fraction_kinetics,
+)
 from interphase_flows.analysis.growth.laws.constant import Constant
-from interphase_flows.analysis.growth.replicas import pooled_kinetics
+from interphase_flows.analysis.growth.replicas import PooledKinetics, pooled_kinetics
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.plain import kinetics_of, plain
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.exceptions import AnalysisError
 
 GAINED, CONSUMED = "gained", "consumed"
@@ -27,6 +33,29 @@ TURNS_BACK = 0.25
 SHARE_OF_THE_MEDIAN = 0.05
 LEAST_CHANGED = 20.0
 """Atoms that must have changed before a law is chosen; the count of fewer is uncertain by a quarter and more."""
+
+
+@dataclass(frozen=True)
+class ShareKinetics(GrowthKinetics):
+    """Kinetics of the change of one share."""
+
+    direction: str
+    """``gained`` or ``consumed``."""
+    start_share: float
+    n_changed: float
+    """Atoms that changed."""
+
+
+@dataclass(frozen=True)
+class AverageShareKinetics(PooledKinetics):
+    """Kinetics of the change of one share, over replicas."""
+
+    direction: str
+    n_changed: float
+    """Atoms that changed, in all replicas together."""
+
+
+K = TypeVar("K", ShareKinetics, AverageShareKinetics)
 
 
 class Supply:
@@ -69,8 +98,8 @@ class Supply:
 
 def share_kinetics(
     time_ps: FloatArray, shares: Mapping[str, FloatArray], n_atoms: int, supply: Supply
-) -> dict[str, dict[str, Any]]:
-    """Find the law of every share that ever holds a fiftieth.
+) -> dict[str, ShareKinetics | Unavailable]:
+    """Find the law by which each share changes that ever exceeds a fiftieth.
 
     Parameters
     ----------
@@ -79,17 +108,11 @@ def share_kinetics(
     shares
         0 to 1 by name, (n_frames,) each.
     n_atoms
-        What they are shares of.
+        Atoms that they are shares of.
     supply
-        What may run out.
-
-    Returns
-    -------
-    found
-        By name: ``direction``, ``start_share``, ``n_changed`` (atoms) and what `GrowthKinetics` says, in plain
-        numbers; or ``refused``.
+        What is left of the two sides.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, ShareKinetics | Unavailable] = {}
     usable, left = supply.at(time_ps)
     for name, share in shares.items():
         if share.max() < SMALLEST_FRACTION_CHANGE:
@@ -99,15 +122,14 @@ def share_kinetics(
             change = share - share[0] if direction == GAINED else share[0] - share
             kinetics = fraction_kinetics(time_ps[usable], change[usable], reservoirs=left)
         except AnalysisError as error:
-            found[name] = {"refused": str(error)}
+            found[name] = Unavailable(reason=str(error))
             continue
         n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="nearest")))
-        found[name] = {
-            "direction": direction,
-            "start_share": float(share[0]),
-            "n_changed": n_changed,
-            **_unless_few(n_changed, plain(kinetics)),
-        }
+        found[name] = _unless_few(
+            ShareKinetics(
+                **vars(kinetics), direction=direction, start_share=float(share[0]), n_changed=n_changed
+            )
+        )
     return found
 
 
@@ -133,49 +155,51 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
     return CONSUMED if end < 0 else GAINED
 
 
-def pooled_share_kinetics(replicas: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Pool what replicas say of their shares, by what they are shares of and by name.
+def average_share_kinetics(
+    replicas: Sequence[Mapping[str, Mapping[str, ShareKinetics | Unavailable]]],
+) -> dict[str, dict[str, AverageShareKinetics | Unavailable]]:
+    """Choose the law of each share over replicas.
 
     Parameters
     ----------
     replicas
-        Answers of `share_kinetics` by what they are shares of, one for each replica.
-
-    Returns
-    -------
-    pooled
-        ``direction`` and what `PooledKinetics` says, in plain numbers; or ``refused``.
+        Results of `share_kinetics` by what they are shares of, one for each replica.
     """
-    pooled: dict[str, dict[str, Any]] = {}
+    average: dict[str, dict[str, AverageShareKinetics | Unavailable]] = {}
     for group in dict.fromkeys(group for each in replicas for group in each):
         of_group = [each.get(group, {}) for each in replicas]
-        pooled[group] = {}
+        average[group] = {}
         for name in dict.fromkeys(name for each in of_group for name in each):
             try:
-                pooled[group][name] = _pooled(
+                average[group][name] = _average(
                     [each[name] for each in of_group if name in each], len(replicas)
                 )
             except AnalysisError as error:
-                pooled[group][name] = {"refused": str(error)}
-    return pooled
+                average[group][name] = Unavailable(reason=str(error))
+    return average
 
 
-def _pooled(answers: Sequence[Mapping[str, Any]], n_replicas: int) -> dict[str, Any]:
-    fitted = [each for each in answers if "refused" not in each]
+def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) -> AverageShareKinetics:
+    fitted = [each for each in results if isinstance(each, ShareKinetics)]
     if len(fitted) < n_replicas:
-        reasons = [each["refused"] for each in answers if "refused" in each]
-        why = reasons[0] if reasons else f"it never holds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
+        reasons = [each.reason for each in results if isinstance(each, Unavailable)]
+        why = reasons[0] if reasons else f"it never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
         raise AnalysisError(f"{len(fitted)} of {n_replicas} replicas have a law of it: {why}")
-    directions = {each["direction"] for each in fitted}
+    directions = {each.direction for each in fitted}
     if len(directions) > 1:
-        raise AnalysisError(f"some replicas say {GAINED} and others {CONSUMED}; see them one by one")
-    n_changed = sum(float(each["n_changed"]) for each in fitted)
-    pooled = plain(pooled_kinetics([kinetics_of(each) for each in fitted]))
-    return {"direction": directions.pop(), "n_changed": n_changed, **_unless_few(n_changed, pooled)}
+        raise AnalysisError(f"it is {GAINED} in some replicas and {CONSUMED} in others; see each replica")
+    return _unless_few(
+        AverageShareKinetics(
+            **vars(pooled_kinetics(fitted)),
+            direction=directions.pop(),
+            n_changed=sum(each.n_changed for each in fitted),
+        )
+    )
 
 
-def _unless_few(n_changed: float, kinetics: dict[str, Any]) -> dict[str, Any]:
-    if n_changed >= LEAST_CHANGED or kinetics["decision"] in (UNDECIDED, Constant.name):
+def _unless_few(kinetics: K) -> K:
+    """Return kinetics without a decision if too few atoms changed to choose a law."""
+    if kinetics.n_changed >= LEAST_CHANGED or kinetics.decision in (UNDECIDED, Constant.name):
         return kinetics
-    reason = f"{n_changed:.0f} atoms changed, and {LEAST_CHANGED:.0f} are needed to choose a law"
-    return {**kinetics, "decision": UNDECIDED, "reason": reason}
+    reason = f"{kinetics.n_changed:.0f} atoms changed; choosing a law needs {LEAST_CHANGED:.0f}"
+    return replace(kinetics, decision=UNDECIDED, reason=reason)

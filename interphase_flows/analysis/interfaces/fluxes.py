@@ -6,8 +6,6 @@ Onsager coefficients of the whole cell along the normal: a cell with an interfac
 and an order of magnitude.
 """
 
-from typing import Any
-
 import numpy as np
 from ase.data import atomic_masses
 
@@ -19,6 +17,7 @@ from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.plane_flux import CrossingSeries, crossings
+from interphase_flows.analysis.interfaces.results import BoundaryFlux, InterfaceFluxes
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES, window_rate
 
@@ -62,25 +61,24 @@ def passed_of(interface: Interface, counted: CrossingSeries) -> dict[str, FloatA
     }
 
 
-def flux_table(interface: Interface, counted: CrossingSeries) -> list[dict[str, Any]]:
+def boundary_fluxes(interface: Interface, counted: CrossingSeries) -> InterfaceFluxes:
     """Return the mean flux of each species through each boundary, by both causes and by atoms alone."""
     sign, atom = towards_electrolyte(interface), 1.0 / float(counted.area_nm2.mean())
     rows = []
     for plane in (BEGIN, END):
         net, own = (counted.cumulative_atoms_per_nm2(plane, static=static) for static in (False, True))
         rows += [
-            {
-                "species": species,
-                "boundary": plane,
-                "net_atoms_per_nm2_ps": _rate(counted.time_ps, sign * net[species], atom),
-                "by_atoms_per_nm2_ps": _rate(counted.time_ps, sign * own[species], atom),
-                "passed_atoms_per_nm2": round(
-                    float(sign * net[species][-1]), 9
-                ),  # halves of atoms summed as floats
-            }
+            BoundaryFlux(
+                species=species,
+                boundary=plane,
+                net_atoms_per_nm2_ps=_rate(counted.time_ps, sign * net[species], atom),
+                by_atoms_per_nm2_ps=_rate(counted.time_ps, sign * own[species], atom),
+                # halves of atoms are summed as floats
+                passed_atoms_per_nm2=round(float(sign * net[species][-1]), 9),
+            )
             for species in counted.groups
         ]
-    return rows
+    return InterfaceFluxes(rows=rows)
 
 
 def _rate(time_ps: FloatArray, passed: FloatArray, atom: float) -> Estimate:

@@ -7,6 +7,7 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
+from interphase_flows.analysis.statistics.estimate import Array, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 GROWTH = "thickness"
@@ -80,3 +81,13 @@ class InterphaseHistory:
     def depletion(self) -> Depletion | None:
         """Return which side ran out first, or None."""
         return find_depletion(np.asarray(self.time_ps, dtype=float), self.reservoirs)
+
+
+@dataclass(frozen=True)
+class RateHistory:
+    """Growth rate and fluxes in consecutive windows."""
+
+    edges_ps: Array
+    """(n_windows + 1,), edges of the windows, ps."""
+    rates_per_ps: Mapping[str, Estimate]
+    """By quantity, (n_windows,) each; Å/ps for the thickness, atoms/(nm² ps) for species."""

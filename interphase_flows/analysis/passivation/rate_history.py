@@ -4,32 +4,19 @@ Beside the last two windows that a verdict rests on, the whole way there: how fa
 windows are half as long as the verdict's, so two of them make each of its last two, unless halves hold too few frames.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.passivation.history import InterphaseHistory
+from interphase_flows.analysis.passivation.history import InterphaseHistory, RateHistory
 from interphase_flows.analysis.passivation.replica_rate import pooled_rate
 from interphase_flows.analysis.passivation.verdict import Verdict
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 WINDOWS_PER_VERDICT_WINDOW = 2
-
-
-@dataclass(frozen=True)
-class RateHistory:
-    """Rates with their 95 % intervals; Å/ps for the thickness, atoms/(nm² ps) for species."""
-
-    edges_ps: FloatArray
-    """(n_windows + 1,), where windows begin and end, ps."""
-    rate_per_ps: Mapping[str, FloatArray]
-    """(n_windows,) by quantity."""
-    lower_per_ps: Mapping[str, FloatArray]
-    upper_per_ps: Mapping[str, FloatArray]
 
 
 def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> RateHistory:
@@ -67,7 +54,12 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     }
     return RateHistory(
         edges_ps=edges,
-        rate_per_ps={name: np.array([each.value for each in rates]) for name, rates in found.items()},
-        lower_per_ps={name: np.array([each.lower for each in rates]) for name, rates in found.items()},
-        upper_per_ps={name: np.array([each.upper for each in rates]) for name, rates in found.items()},
+        rates_per_ps={
+            name: Estimate(
+                np.array([each.value for each in rates]),
+                np.array([each.lower for each in rates]),
+                np.array([each.upper for each in rates]),
+            )
+            for name, rates in found.items()
+        },
     )

@@ -33,6 +33,8 @@ from interphase_flows.analysis.statistics.survival import (
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 
+TrappingState = Literal["trapped", "not_trapped", "undecided"]
+
 LEAST_WATCHED = 10
 """Labels still watched at the horizon."""
 LEAST_ESCAPED = 0.1
@@ -123,7 +125,7 @@ class ExpectedEscape:
 class Trapping:
     """Whether labels live longer than diffusion by itself lets them."""
 
-    state: Literal["trapped", "not_trapped", "undecided"]
+    state: TrappingState
     reason: str
     horizon_ps: float
     """Age up to which lifetimes are compared."""

@@ -9,7 +9,6 @@ the second half of the trajectory, without cross terms and with the momentum con
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +18,14 @@ from interphase_flows.analysis.geometry.drift import CommonDrift
 from interphase_flows.analysis.geometry.frame_slice import FrameSlice
 from interphase_flows.analysis.geometry.frames import chosen_frames, mask_of
 from interphase_flows.analysis.geometry.neighbours import face_distances
-from interphase_flows.analysis.geometry.or_refused import or_refused
 from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.geometry.slices import heights
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings
+from interphase_flows.analysis.passivation.results import LabelSurvival, LabelTrapping, TrappingResult
 from interphase_flows.analysis.passivation.trapping import ExpectedEscape, Trapping, kinetic_trapping
-from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.results import Unavailable, or_unavailable
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
@@ -47,16 +46,13 @@ LEAST_ESCAPE = 10.0
 CURVE_POINTS = 60
 
 
-def trapping_answer(
-    frames: ProgressFrames, settings: InterfaceSettings, interfaces: Sequence[Interface]
-) -> dict[str, Any]:
-    """Judge every interphase, element and label.
-
-    Returns
-    -------
-    answer
-        The bonds that labels rest on, and ``sides``: by interface and by label the state with its numbers, or why
-        there is none.
+def analyse_trapping(
+    frames: ProgressFrames,
+    settings: InterfaceSettings,
+    interfaces: Sequence[Interface],
+    anions: AnionChemistry | None = None,
+) -> TrappingResult:
+    """Compare the lifetime of every label of every network former with diffusion, interface by interface.
 
     Raises
     ------
@@ -64,13 +60,14 @@ def trapping_answer(
         The two sides do not show which element forms networks, or the trajectory has too few frames.
     """
     roles = roles_of(settings.electrode, settings.electrolyte)
-    chemistry = measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
+    chemistry = anions or measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
     centres = np.flatnonzero(mask_of(frames.numbers, roles.network_formers))
     time_ps, codes, together = _labelled(frames, chemistry, centres)
     settled = debounced(codes, LEAST_SETTLED_FRAMES)
     layers = _interphases(frames, settings, interfaces)
-    sides: dict[str, Any] = {}
+    sides: dict[str, dict[str, LabelTrapping | Unavailable]] = {}
     for each in interfaces:
+        found: dict[str, LabelTrapping | Unavailable]
         found = sides[each.name] = {}
         here = _side_of(frames, interfaces, each.name)
         for former in sorted(roles.network_formers):
@@ -81,15 +78,15 @@ def trapping_answer(
                 judged = partial(
                     _judged, time_ps, labelled, together.atoms_together(label), former, layers[each.name]
                 )
-                found[name] = or_refused(frames, judged)
-    return {
-        "bonds_angstrom": {
+                found[name] = or_unavailable(frames, judged)
+    return TrappingResult(
+        bonds_angstrom={
             "centre-ligand": chemistry.centre_ligand_angstrom,
             "centre-centre": chemistry.centre_centre_angstrom,
         },
-        "frames_labelled": len(time_ps),
-        "sides": sides,
-    }
+        frames_labelled=len(time_ps),
+        sides=sides,
+    )
 
 
 def _labelled(
@@ -145,7 +142,7 @@ def _side_of(frames: ProgressFrames, interfaces: Sequence[Interface], name: str)
 
 def _judged(
     time_ps: FloatArray, labelled: BoolArray, atoms_together: float, former: str, layer: RegionTransport
-) -> dict[str, Any]:
+) -> LabelTrapping:
     lives = lifetimes(time_ps, labelled)
     result = layer.normal
     if isinstance(result, Unavailable) or former not in result.species:
@@ -176,30 +173,30 @@ def _judged(
         )
     expected = replace(expected, least_age_ps=settled_ps)
     found = kinetic_trapping(lives, expected, atoms_together=atoms_together)
-    return {
-        "state": found.state,
-        "reason": found.reason,
-        "observed_ps": found.observed_ps,
-        "expected_ps": found.expected_ps,
-        "ratio": found.ratio,
-        "horizon_ps": found.horizon_ps,
-        "median_ps": found.curve.median_ps,
-        "n_stretches": found.curve.n_stretches,
-        "n_ended": found.curve.n_ended,
-        "onsager_per_eV_angstrom_ps": onsager,
-        "width_angstrom": width,
-        "survival": _curves(found, expected),
-    }
+    return LabelTrapping(
+        state=found.state,
+        reason=found.reason,
+        observed_ps=found.observed_ps,
+        expected_ps=found.expected_ps,
+        ratio=found.ratio,
+        horizon_ps=found.horizon_ps,
+        median_ps=found.curve.median_ps,
+        n_stretches=found.curve.n_stretches,
+        n_ended=found.curve.n_ended,
+        onsager_per_eV_angstrom_ps=onsager,
+        width_angstrom=width,
+        survival=_survival(found, expected),
+    )
 
 
-def _curves(found: Trapping, expected: ExpectedEscape) -> dict[str, Any]:
-    """Return the surviving share and what is expected, at `CURVE_POINTS` ages up to the horizon."""
+def _survival(found: Trapping, expected: ExpectedEscape) -> LabelSurvival:
+    """Return the surviving and the expected share at `CURVE_POINTS` ages up to the horizon."""
     age = np.linspace(0.0, found.horizon_ps, CURVE_POINTS)
     at = np.searchsorted(found.curve.age_ps, age, side="right") - 1
-    return {
-        "age_ps": age,
-        "surviving_share": found.curve.surviving_share[at],
-        "lower": found.curve.lower[at],
-        "upper": found.curve.upper[at],
-        "expected_share": expected.surviving_share(age),
-    }
+    return LabelSurvival(
+        age_ps=age,
+        surviving_share=found.curve.surviving_share[at],
+        lower=found.curve.lower[at],
+        upper=found.curve.upper[at],
+        expected_share=expected.surviving_share(age),
+    )

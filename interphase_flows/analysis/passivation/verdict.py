@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 
 from interphase_flows.analysis.growth.depletion import Depletion
-from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory
+from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
 from interphase_flows.analysis.passivation.replica_rate import PooledRate, pooled_rate
-from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
@@ -37,7 +37,7 @@ class RateCheck:
     """One quantity against its epsilon; Å/ps for the thickness, atoms/(nm² ps) for species."""
 
     initial_peak_per_ps: Estimate
-    epsilon_per_ps: float
+    epsilon_per_ps: Number
     epsilon_is_of: str
     """The quantity whose peak epsilon is a share of: its own, unless it never was different from zero."""
     windows_per_ps: tuple[Estimate, Estimate]
@@ -61,11 +61,13 @@ class Verdict:
     windows_ps: tuple[tuple[float, float], tuple[float, float]] | None
     """From when to when each of the last two windows goes; None if there are too few frames for any."""
     depletion: Depletion | None
-    trajectory_needed_ps: tuple[float, float] | None
+    trajectory_needed_ps: tuple[Number, Number] | None
     """When undecided: about the length that would decide if rates and noise stay as they are. The first number
     holds if noise stays bounded, the second if all of it adds up like a random walk; infinite where an initial
     rate is missing."""
     n_replicas: int
+    rates: RateHistory | None = None
+    """Rates against time, where there are frames enough."""
 
 
 def verdict(

@@ -5,8 +5,7 @@ electrons. A network crosses if it comes within a bond of both boundaries, which
 layer thinner than four bonds a single network former with its cations does, so nothing is said of it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from ase.data import covalent_radii
@@ -16,6 +15,8 @@ from interphase_flows.analysis.geometry.frames import mask_of, numbers_of
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.layers import layer_of
 from interphase_flows.analysis.phases.percolation import percolation_sweep
+from interphase_flows.analysis.phases.results import NetworkCrossing, PercolationResult
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_species import N_WHOLE
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError
@@ -88,33 +89,38 @@ class NetworkSweep:
             self._spans[each.name].append([bool(step.spans) for step in sweep])
             self._largest[each.name].append([step.largest_share for step in sweep])
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> PercolationResult:
         """Return the sweep and its meaning in words, by interface."""
         pair = (
             f"{'/'.join(sorted(self._roles.mobile_cations))}-{'/'.join(sorted(self._roles.network_formers))}"
         )
-        sides: dict[str, Any] = {}
+        sides: dict[str, NetworkCrossing | Unavailable] = {}
         for name, rows in self._spans.items():
             if len(rows) < max(1, self._too_thin[name]):
                 try:
                     self._refuse(name)
                 except AnalysisError as error:
-                    sides[name] = {"refused": str(error)}
+                    sides[name] = Unavailable(reason=str(error))
                 continue
             share = np.array(rows, dtype=float).mean(axis=0)
-            sides[name] = {
-                "n_frames": len(rows),
-                "n_too_thin": self._too_thin[name],
-                "crossing_share": share,
-                "largest_share": np.array(self._largest[name]).mean(axis=0),
-                **network_in_words(self.cutoffs_angstrom, share, self.bond_angstrom, pair),
-            }
-        return {
-            "pair": pair,
-            "cutoffs_angstrom": self.cutoffs_angstrom,
-            "bond_angstrom": self.bond_angstrom,
-            "sides": sides,
-        }
+            onset, state, reason = conduction_by_network(
+                self.cutoffs_angstrom, share, self.bond_angstrom, pair
+            )
+            sides[name] = NetworkCrossing(
+                n_frames=len(rows),
+                n_too_thin=self._too_thin[name],
+                crossing_share=share.tolist(),
+                largest_share=np.array(self._largest[name]).mean(axis=0).tolist(),
+                onset_angstrom=onset,
+                state=state,
+                reason=reason,
+            )
+        return PercolationResult(
+            pair=pair,
+            cutoffs_angstrom=self.cutoffs_angstrom,
+            bond_angstrom=self.bond_angstrom,
+            sides=sides,
+        )
 
     def _refuse(self, name: str) -> None:
         thick = self._thickness[name]
@@ -126,27 +132,19 @@ class NetworkSweep:
         )
 
 
-def network_in_words(
+def conduction_by_network(
     cutoffs_angstrom: Sequence[float], crossing_share: FloatArray, bond_angstrom: float, pair: str
-) -> Mapping[str, Any]:
-    """Return from which cut-off on a network crosses, and what that makes the interphase."""
+) -> tuple[float | None, str, str]:
+    """Return the shortest cut-off at which a network crosses, what that makes the interphase, and why."""
     crossed = np.flatnonzero(np.asarray(crossing_share) >= CROSSED)
     if not len(crossed):
-        return {
-            "onset_angstrom": None,
-            "state": "ionic",
-            "reason": f"no network of {pair} bonds crosses it, up to {cutoffs_angstrom[-1]:g} Å",
-        }
+        return None, "ionic", f"no network of {pair} bonds crosses it, up to {cutoffs_angstrom[-1]:g} Å"
     onset = float(cutoffs_angstrom[int(crossed[0])])
     if onset <= bond_angstrom:
-        return {
-            "onset_angstrom": onset,
-            "state": "mixed-conducting",
-            "reason": f"a network of {pair} bonds crosses it from {onset:g} Å on and would leak electrons",
-        }
-    return {
-        "onset_angstrom": onset,
-        "state": "undecided",
-        "reason": f"a network of {pair} neighbours crosses it from {onset:g} Å on, which is longer than a bond "
-        f"({bond_angstrom:g} Å)",
-    }
+        reason = f"a network of {pair} bonds crosses it from {onset:g} Å on and would leak electrons"
+        return onset, "mixed-conducting", reason
+    reason = (
+        f"a network of {pair} neighbours crosses it from {onset:g} Å on, which is longer than a bond "
+        f"({bond_angstrom:g} Å)"
+    )
+    return onset, "undecided", reason

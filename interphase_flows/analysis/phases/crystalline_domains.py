@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import spglib
@@ -26,12 +25,14 @@ from interphase_flows.analysis.phases.diffraction import (
 )
 from interphase_flows.analysis.phases.domains import crystalline_domains
 from interphase_flows.analysis.phases.orientation import bond_vectors, domain_orientation
+from interphase_flows.analysis.phases.results import Domain, PhaseDomains, ScherrerSize
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_ATOMS = 4
 LEAST_ORIENTED = 8
 """Anions of a domain below which its orientation is chance."""
-MOST_TOLD = 10
+MOST_SHOWN = 10
 TWO_THETA_MAX_DEG, DISTURBING_MAX_DEG = 70.0, 100.0
 """Up to where lines are looked at, and those that may disturb them."""
 STRONG = 30.0
@@ -75,7 +76,7 @@ def domains_of(
     codes: np.ndarray,
     model: PhaseModel,
     crystals: Mapping[str, Atoms],
-) -> dict[str, Any]:
+) -> dict[str, PhaseDomains]:
     """Return the domains of every crystal in a frame, the largest first.
 
     Parameters
@@ -91,7 +92,7 @@ def domains_of(
     """
     normal = np.cross(cell[0], cell[1])
     cations = mask_of(numbers, model.mobile_cations)
-    answer: dict[str, Any] = {}
+    answer: dict[str, PhaseDomains] = {}
     for name, own in model.hosts.items():
         if name not in crystals:
             continue
@@ -113,29 +114,29 @@ def domains_of(
         bonds = bond_vectors(
             crystals[name].positions[lattice.hosts], crystals[name].cell[:], lattice.link_angstrom
         )
-        told = []
-        for index in range(min(len(found.sizes), MOST_TOLD)):
+        shown = []
+        for index in range(min(len(found.sizes), MOST_SHOWN)):
             members = found.atom_domain == index
-            domain: dict[str, Any] = {
-                "n_anions": int(found.sizes[index]),
-                "diameter_angstrom": float(found.diameter_angstrom[index]),
-                "meets_its_image": _meets_its_image(positions[members], cell, lattice.link_angstrom),
-            }
+            orientation = None
             if found.sizes[index] >= LEAST_ORIENTED:
-                domain["orientation"] = domain_orientation(
+                orientation = domain_orientation(
                     crystals[name],
                     bonds,
                     bond_vectors(positions[members], cell, lattice.link_angstrom),
                     normal,
                     lattice.rotations,
                 )
-            told.append(domain)
-        answer[name] = {
-            "n_domains": len(found.sizes),
-            "n_anions": int(found.sizes.sum()),
-            "mean_diameter_angstrom": found.mean_diameter_angstrom,
-            "domains": told,
-            "scherrer": _answered(
+            shown.append(
+                Domain(
+                    n_anions=int(found.sizes[index]),
+                    diameter_angstrom=float(found.diameter_angstrom[index]),
+                    meets_its_image=_meets_its_image(positions[members], cell, lattice.link_angstrom),
+                    orientation=orientation,
+                )
+            )
+        scherrer: ScherrerSize | Unavailable
+        try:
+            scherrer = scherrer_of(
                 positions,
                 cell,
                 numbers,
@@ -143,16 +144,17 @@ def domains_of(
                 mine & cations,
                 lattice,
                 model.cation_cutoff_angstrom,
-            ),
-        }
+            )
+        except AnalysisError as error:
+            scherrer = Unavailable(reason=str(error))
+        answer[name] = PhaseDomains(
+            n_domains=len(found.sizes),
+            n_anions=int(found.sizes.sum()),
+            mean_diameter_angstrom=found.mean_diameter_angstrom,
+            domains=shown,
+            scherrer=scherrer,
+        )
     return answer
-
-
-def _answered(*arguments: Any) -> dict[str, Any]:
-    try:
-        return scherrer_of(*arguments)
-    except AnalysisError as error:
-        return {"refused": str(error)}
 
 
 def scherrer_of(
@@ -163,7 +165,7 @@ def scherrer_of(
     cations: BoolArray,
     lattice: SublatticeOf,
     cation_cutoff_angstrom: float,
-) -> dict[str, Any]:
+) -> ScherrerSize:
     """Return the size that the width of a line of one domain tells, beside what it rests on.
 
     Raises
@@ -192,13 +194,13 @@ def scherrer_of(
     angles = np.arange(line - 0.7 * gap, line + 0.7 * gap, 0.05)
     pattern = debye_pattern(np.concatenate(atoms), np.concatenate(kinds), angles)
     centre, width = full_width_deg(angles, pattern)
-    return {
-        "line_deg": line,
-        "found_at_deg": centre,
-        "width_deg": width,
-        "diameter_angstrom": scherrer_diameter_angstrom(centre, width),
-        "diameter_by_volume_angstrom": diameter,
-    }
+    return ScherrerSize(
+        line_deg=line,
+        found_at_deg=centre,
+        width_deg=width,
+        diameter_angstrom=scherrer_diameter_angstrom(centre, width),
+        diameter_by_volume_angstrom=diameter,
+    )
 
 
 def unwrapped_cluster(positions: np.ndarray, cell: np.ndarray, link_angstrom: float) -> FloatArray:

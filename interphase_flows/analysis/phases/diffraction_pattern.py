@@ -7,7 +7,6 @@ the sphere, all order beyond the cell is the cell's own.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -20,6 +19,7 @@ from interphase_flows.analysis.phases.diffraction import (
     debye_pattern,
     powder_lines,
 )
+from interphase_flows.analysis.phases.results import DiffractionResult
 
 SPHERE_ANGSTROM = 30.0
 FIRST_DEG, LAST_DEG, STEP_DEG = 15.0, 60.0, 0.3
@@ -58,7 +58,7 @@ class EndPattern:
                 self._n_atoms += int(inside.sum())
         self._n_frames += 1
 
-    def values(self, crystals: Mapping[str, Atoms]) -> dict[str, Any]:
+    def values(self, crystals: Mapping[str, Atoms]) -> DiffractionResult:
         """Return the lines of the phases, and what the pattern can tell."""
         width = float(
             np.degrees(SPHERE * CU_K_ALPHA_ANGSTROM / (SPHERE_ANGSTROM * np.cos(np.radians(AT_DEG / 2))))
@@ -72,20 +72,20 @@ class EndPattern:
                 f"; the cell repeats after {self._smallest:.0f} Å, and order beyond that is the cell's own: peaks of a "
                 "small cell are no proof of crystals"
             )
-        return {
-            "n_frames": self._n_frames,
-            "n_spheres": self._n_spheres,
-            "sphere_angstrom": SPHERE_ANGSTROM,
-            "limit": limit,
-            "lines": {
+        return DiffractionResult(
+            n_frames=self._n_frames,
+            n_spheres=self._n_spheres,
+            sphere_angstrom=SPHERE_ANGSTROM,
+            limit=limit,
+            lines={
                 name: [
-                    [round(line.two_theta_deg, 2), round(line.intensity, 1)]
+                    (round(line.two_theta_deg, 2), round(line.intensity, 1))
                     for line in powder_lines(crystal, two_theta_max_deg=LAST_DEG)
                     if line.intensity >= WEAKEST and line.two_theta_deg >= FIRST_DEG
                 ]
                 for name, crystal in crystals.items()
             },
-        }
+        )
 
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return angles in degrees and the pattern in electron units per atom."""

@@ -28,6 +28,10 @@ LARGEST_Q4 = 0.10
 """q̄4 over 12 neighbours below which a crystalline environment is not fcc (dimensionless)."""
 
 
+INNER_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
+"""Depths that are tried in turn: the electrode of a small cell is a few layers thick."""
+
+
 class SteinhardtOrder(NamedTuple):
     """Averaged bond order of every atom."""
 
@@ -111,3 +115,14 @@ def deep_inside(
     touched = np.zeros(len(electrode), dtype=bool)
     touched[pairs.first[~electrode[pairs.second]]] = True
     return electrode & ~touched
+
+
+def inner_bcc_fraction(
+    positions: NDArray[np.floating], cell: NDArray[np.floating], electrode: BoolArray
+) -> float:
+    """Return the bcc-like share of the inner atoms of an electrode, as deep inside as its thickness allows."""
+    for depth in INNER_DEPTHS_ANGSTROM:
+        inner = deep_inside(positions, cell, electrode, depth_angstrom=depth)
+        if inner.any():
+            return bcc_fraction(positions, cell, inner)
+    return bcc_fraction(positions, cell, electrode)

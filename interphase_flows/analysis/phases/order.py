@@ -1,7 +1,6 @@
 """Translational order of anion formers and mobile cations against time."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import freud
 import numpy as np
@@ -12,6 +11,7 @@ from interphase_flows.analysis.geometry.coordination import RadialDistribution
 from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.freud_boxes import centred, freud_box
 from interphase_flows.analysis.geometry.neighbours import repeated
+from interphase_flows.analysis.phases.results import OrderResult, PairOrder
 from interphase_flows.analysis.phases.translational_order import translational_order
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
@@ -66,16 +66,16 @@ class OrderSeries:
             self._g[name].append(np.array(rdf.rdf, dtype=float))
             self._density[name].append(float(mask_of(self._numbers, {neighbour}).sum()) / volume)
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> OrderResult:
         """Return tau of the first and the last window by pair, and the change between them with its interval."""
-        return {
-            "r_angstrom": R_TAU_ANGSTROM,
-            "frames_per_window": len(self._times) / len(np.unique(self._window[: len(self._times)])),
-            "pairs": {
-                name: {"start": float(tau[0]), "end": float(tau[-1]), "change": self._change(name)}
+        return OrderResult(
+            r_angstrom=R_TAU_ANGSTROM,
+            frames_per_window=len(self._times) / len(np.unique(self._window[: len(self._times)])),
+            pairs={
+                name: PairOrder(start=float(tau[0]), end=float(tau[-1]), change=self._change(name))
                 for name, (_, tau) in self._series().items()
             },
-        }
+        )
 
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return middles of the windows in ps, and tau by pair."""

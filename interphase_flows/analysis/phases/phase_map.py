@@ -1,7 +1,6 @@
 """Labels of atoms against height and time, and what the interphase is made of."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -9,8 +8,10 @@ from scipy.stats import t as student
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import wrapped_index
-from interphase_flows.analysis.interfaces.detection import Interface
+from interphase_flows.analysis.interfaces.detection import NO_INTERFACE, Interface
 from interphase_flows.analysis.interfaces.layers import layer_of
+from interphase_flows.analysis.phases.results import LabelShares, LabelsResult
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.autocorrelation import (
     LARGEST_SHARE_FITTED_AWAY,
     statistical_inefficiency,
@@ -90,22 +91,22 @@ class PhaseMap:
             self._inside[each.name].append(np.bincount(codes[inside], minlength=n))
             self._ends[each.name].append((begin * period_angstrom, (begin + high - low) * period_angstrom))
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> LabelsResult:
         """Return what the cell and each interphase are made of, over the last third of the frames."""
         table = np.array(self._map)
-        sides: dict[str, Any] = {}
+        sides: dict[str, LabelShares | Unavailable] = {}
         for name, rows in self._inside.items():
             try:
                 sides[name] = self._shares(np.array(rows))
             except AnalysisError as error:
-                sides[name] = {"refused": str(error)}
-        return {
-            "names": list(self.labels),
-            "n_labelled": len(table),
-            "slab_angstrom": float(self._edges[1]),
-            "whole_cell": self._shares(table.sum(axis=2)),
-            "sides": sides,
-        }
+                sides[name] = Unavailable(reason=str(error))
+        return LabelsResult(
+            names=list(self.labels),
+            n_labelled=len(table),
+            slab_angstrom=float(self._edges[1]),
+            whole_cell=self._shares(table.sum(axis=2)),
+            sides=sides or Unavailable(reason=NO_INTERFACE),
+        )
 
     def shares_of_the_cell(self) -> tuple[FloatArray, dict[str, FloatArray]]:
         """Return the times of the labelled frames, ps, and the share of each label among all atoms in them."""
@@ -124,7 +125,7 @@ class PhaseMap:
             found[f"phases.interphase_{name}_angstrom"] = np.array(ends).reshape(-1, 2)
         return found
 
-    def _shares(self, counts: np.ndarray) -> dict[str, Any]:
+    def _shares(self, counts: np.ndarray) -> LabelShares:
         """Shares of atoms by label with intervals; counts are (n_frames, n_labels)."""
         total = counts.sum(axis=1) if len(counts) else np.zeros(0)
         counts, total = counts[total > 0], total[total > 0]
@@ -132,15 +133,15 @@ class PhaseMap:
             raise AnalysisError("no labelled frame has atoms between the boundaries")
         last = slice(-max(1, len(counts) // 3), None)
         shares = (counts / total[:, None])[last]
-        return {
-            "n_frames": len(shares),
-            "n_atoms": float(total[last].mean()),
-            "shares": {
+        return LabelShares(
+            n_frames=len(shares),
+            n_atoms=float(total[last].mean()),
+            shares={
                 label: mean_with_interval(column)
                 for label, column in zip(self.labels, shares.T, strict=True)
                 if column.any()
             },
-        }
+        )
 
 
 def mean_with_interval(series: FloatArray) -> Estimate:

@@ -5,7 +5,6 @@ networks of its last third. Anions, order and diffraction need no boundaries; la
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,24 @@ from interphase_flows.analysis.phases.diffraction_pattern import N_FRAMES, EndPa
 from interphase_flows.analysis.phases.order import OrderSeries
 from interphase_flows.analysis.phases.phase_map import PhaseMap
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
+from interphase_flows.analysis.phases.results import (
+    BondLengths,
+    ElementRoles,
+    LabelShares,
+    LabelsResult,
+    PhaseAmount,
+    PhaseDomains,
+    PhasesResult,
+    ReferencesSummary,
+    SharesKinetics,
+)
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_history import AnionCounter
-from interphase_flows.analysis.speciation.anion_species import Environments, classify_environments
+from interphase_flows.analysis.speciation.anion_species import (
+    AnionChemistry,
+    Environments,
+    classify_environments,
+)
 from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of
 from interphase_flows.exceptions import AnalysisError
 
@@ -45,14 +60,15 @@ NO_REFERENCES = (
 )
 
 
-def phases_of(
+def analyse_phases(
     frames: ProgressFrames,
     settings: InterfaceSettings,
     interfaces: Sequence[Interface],
     references: PhaseReferences | None,
     cutoffs: PairCutoffs,
-) -> tuple[dict[str, Any], dict[str, FloatArray]]:
-    """Answer the part.
+    anions: AnionChemistry | None = None,
+) -> tuple[PhasesResult, dict[str, FloatArray]]:
+    """Identify anions and phases in a trajectory.
 
     Parameters
     ----------
@@ -66,11 +82,13 @@ def phases_of(
         Phases at temperature; without them no atom has a label.
     cutoffs
         Where first shells end, and so the longest bonds.
+    anions
+        Elements and bonds of molecular anions; from the cut-offs by default.
 
     Returns
     -------
-    values, arrays
-        Numbers and words by subject, ``refused`` where one has no answer, and series by name.
+    result, arrays
+        The result, and series by name.
 
     Raises
     ------
@@ -81,14 +99,14 @@ def phases_of(
     if not mask_of(frames.numbers, roles.mobile_cations).any():
         raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
-    chemistry = chemistry_within(frames, roles, cutoffs)
+    chemistry = anions or chemistry_within(frames, roles, cutoffs)
     cation_cutoff = max(
         cutoffs(ligand, cation)
         for ligand in sorted(roles.anion_formers)
         for cation in sorted(roles.mobile_cations)
         if mask_of(frames.numbers, {ligand}).any() and mask_of(frames.numbers, {cation}).any()
     )
-    model, refused = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
+    model, missing = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
     times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
     chosen = np.unique(
@@ -100,18 +118,18 @@ def phases_of(
 
     common = CommonDrift(numbers, first, cell)
     place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
-    anions = AnionCounter(numbers, roles, chemistry)
+    counter = AnionCounter(numbers, roles, chemistry)
     order = OrderSeries(numbers, roles, len(chosen))
     network = NetworkSweep(numbers, roles, interfaces)
     pattern = EndPattern(numbers)
     phase_map = None if model is None else PhaseMap(model.labels, cell, interfaces)
-    domains: dict[str, Any] = {"refused": refused}
+    domains: dict[str, PhaseDomains] | Unavailable = Unavailable(reason=missing)
 
     def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
         return classify_environments(positions, cell, numbers, chemistry)
 
     for frame, found in enumerate(by_frame(frames, range(frames.n_frames), anions_of)):
-        anions.add(float(times_ps[frame]), found)
+        counter.add(float(times_ps[frame]), found)
         if frame not in labelled:
             continue
         positions, cell = np.asarray(frames.positions(frame)), np.asarray(frames.cell(frame))
@@ -136,36 +154,56 @@ def phases_of(
         )
         if frame == chosen[-1]:
             domains = domains_of(positions, cell, numbers, codes, model, references.crystals)
-    without = {"refused": NO_INTERFACE}
-    labels: dict[str, Any] = {"refused": refused} if phase_map is None else phase_map.values()
-    if phase_map is not None and not interfaces:
-        labels["sides"] = without
-    values = {
-        "roles": {
-            "mobile_cations": sorted(roles.mobile_cations),
-            "network_formers": sorted(roles.network_formers),
-            "anion_formers": sorted(roles.anion_formers),
-        },
-        "bonds_angstrom": {
-            "former_ligand": chemistry.centre_ligand_angstrom,
-            "former_former": chemistry.centre_centre_angstrom,
-            "ligand_ligand": chemistry.ligand_ligand_angstrom,
-            "cation_ligand": cation_cutoff,
-        },
-        "anions": anions.anions(),
-        "reactions": anions.reactions(),
-        "labels": labels,
-        "references": _told(references, settings.temperature_K),
-        "percolation": network.values() if interfaces else without,
-        "domains": domains,
-        "diffraction": pattern.values({} if references is None else references.crystals),
-        "order": order.values(),
-    }
-    arrays = {**anions.arrays(), **order.arrays(), **pattern.arrays()}
+    labels = Unavailable(reason=missing) if phase_map is None else phase_map.values()
+    kinetics, series = _kinetics(counter, phase_map, frames.n_atoms, interfaces, times_ps)
+    result = PhasesResult(
+        phases={} if isinstance(labels, Unavailable) else amounts(labels),
+        roles=ElementRoles(
+            mobile_cations=sorted(roles.mobile_cations),
+            network_formers=sorted(roles.network_formers),
+            anion_formers=sorted(roles.anion_formers),
+        ),
+        bonds_angstrom=BondLengths(
+            former_ligand=chemistry.centre_ligand_angstrom,
+            former_former=chemistry.centre_centre_angstrom,
+            ligand_ligand=chemistry.ligand_ligand_angstrom,
+            cation_ligand=cation_cutoff,
+        ),
+        anions=counter.anions(),
+        reactions=counter.reactions(),
+        labels=labels,
+        references=_summary(references, settings.temperature_K),
+        percolation=network.values() if interfaces else Unavailable(reason=NO_INTERFACE),
+        domains=domains,
+        diffraction=pattern.values({} if references is None else references.crystals),
+        order=order.values(),
+        kinetics=kinetics,
+    )
+    arrays = {**counter.arrays(), **order.arrays(), **pattern.arrays(), **series}
     if phase_map is not None:
         arrays |= phase_map.arrays()
-    values["kinetics"], series = _kinetics(anions, phase_map, frames.n_atoms, interfaces, times_ps)
-    return values, {**arrays, **series}
+    return result, arrays
+
+
+def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
+    """Return the amount of every label, by its name in lower case without spaces."""
+    sides = {} if isinstance(labels.sides, Unavailable) else labels.sides
+    return {
+        phase_key(name): PhaseAmount(
+            atom_fraction=fraction,
+            interphase_fraction={
+                side: found.shares[name]
+                for side, found in sides.items()
+                if isinstance(found, LabelShares) and name in found.shares
+            },
+        )
+        for name, fraction in labels.whole_cell.shares.items()
+    }
+
+
+def phase_key(label: str) -> str:
+    """Return the name of a label in lower case with underscores, as queries write it."""
+    return label.lower().replace(" ", "_")
 
 
 def _kinetics(
@@ -174,8 +212,8 @@ def _kinetics(
     n_of_all: int,
     interfaces: Sequence[Interface],
     times_ps: FloatArray,
-) -> tuple[dict[str, Any], dict[str, FloatArray]]:
-    """Laws by which shares change, by what they are shares of, and the shares that have one."""
+) -> tuple[SharesKinetics, dict[str, FloatArray]]:
+    """Return the laws by which shares change, and the series of the shares that have one."""
     supply = Supply(interfaces, times_ps, anions.whole_share())
     shares = {role: (times_ps, each) for role, each in anions.shares().items()}
     if phase_map is not None:
@@ -186,38 +224,41 @@ def _kinetics(
     }
     series = {
         f"phases.share {group}: {name}": shares[group][1][name]
-        for group, answers in found.items()
-        for name, answer in answers.items()
-        if "refused" not in answer
+        for group, laws in found.items()
+        for name, law in laws.items()
+        if not isinstance(law, Unavailable)
     }
-    return {"left_by": supply.rests_on, "shares": found}, series
+    return SharesKinetics(left_by=supply.rests_on, shares=found), series
 
 
 def _model(
-    references: PhaseReferences | None, chemistry: Any, mobile: frozenset[str], cation_cutoff: float
+    references: PhaseReferences | None,
+    chemistry: AnionChemistry,
+    mobile: frozenset[str],
+    cation_cutoff: float,
 ) -> tuple[PhaseModel | None, str]:
     if references is None:
         return None, NO_REFERENCES
     try:
         return references.model(chemistry, mobile, cation_cutoff), ""
     except AnalysisError as error:
-        return None, f"the references do not tell phases: {error}"
+        return None, f"the references do not separate the phases: {error}"
 
 
-def _told(references: PhaseReferences | None, temperature_K: float) -> dict[str, Any]:
+def _summary(references: PhaseReferences | None, temperature_K: float) -> ReferencesSummary | Unavailable:
     if references is None:
-        return {"refused": NO_REFERENCES}
+        return Unavailable(reason=NO_REFERENCES)
     notes = list(references.notes)
     if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
         notes.append(
             f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are "
             "unknown than at the same temperature"
         )
-    return {
-        "made_by": references.made_by,
-        "temperature_K": references.temperature_K,
-        "phases": sorted(references.runs),
-        "told_by_bonds": sorted(references.by_bonds),
-        "left_out": references.left_out,
-        "notes": notes,
-    }
+    return ReferencesSummary(
+        made_by=references.made_by,
+        temperature_K=references.temperature_K,
+        phases=sorted(references.runs),
+        told_by_bonds=sorted(references.by_bonds),
+        left_out=references.left_out,
+        notes=notes,
+    )

@@ -1,105 +1,113 @@
-"""What formed and where, over replicas: means with intervals between them, and reactions counted together."""
+"""Average over replicas of what formed: means with intervals between replicas, and reactions counted together."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from interphase_flows.analysis.growth.phase_kinetics import pooled_share_kinetics
-from interphase_flows.analysis.phases.bond_networks import network_in_words
-from interphase_flows.analysis.plain import plain
+from interphase_flows.analysis.growth.phase_kinetics import average_share_kinetics
+from interphase_flows.analysis.phases.bond_networks import conduction_by_network
+from interphase_flows.analysis.phases.phases import phase_key
+from interphase_flows.analysis.phases.results import (
+    AverageCrossing,
+    AverageDomains,
+    AverageLabels,
+    AverageOrder,
+    AveragePercolation,
+    AverageShares,
+    LabelShares,
+    LabelsResult,
+    NetworkCrossing,
+    PercolationResult,
+    PhaseAmount,
+    PhaseDomains,
+    PhasesAverage,
+    PhasesResult,
+)
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_history import FORMERS, LIGANDS
 from interphase_flows.analysis.speciation.reaction_graph import ReactionGraph
-from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.speciation.results import AnionsAverage, ReactionsResult
+from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.statistics.replicas import between_replicas
 from interphase_flows.exceptions import AnalysisError
 
-CONFIDENCE = 0.95
+T = TypeVar("T")
 
 
-def pooled_phases(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Pool the part ``phases`` of surveys.
+def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAverage:
+    """Average the phases of replicas.
 
     Parameters
     ----------
     replicas
-        Its plain values, one for each replica; those that were refused are left out, with a note.
-
-    Returns
-    -------
-    pooled
-        In plain numbers, with the same subjects.
+        One for each replica; unavailable ones are left out, with a note.
 
     Raises
     ------
     AnalysisError
-        Every replica was refused.
+        Every replica is unavailable.
     """
-    answered = [each for each in replicas if "refused" not in each]
-    if not answered:
-        raise AnalysisError(
-            f"no replica says which phases formed: {replicas[0]['refused'] if replicas else 'none ran'}"
-        )
+    known, why = _available(replicas)
+    if not known:
+        raise AnalysisError(f"no replica shows which phases formed: {why or 'none ran'}")
     notes = []
-    if len(answered) < len(replicas):
+    if len(known) < len(replicas):
         notes.append(
-            f"{len(replicas) - len(answered)} of {len(replicas)} replicas are not in the means; see why below"
+            f"{len(replicas) - len(known)} of {len(replicas)} replicas are not in the means; see why below"
         )
-    return dict(
-        plain(
-            {
-                "n_replicas": len(answered),
-                "notes": notes,
-                "anions": {
-                    when: _by_name(
-                        [each["anions"][when] for each in answered],
-                        1.0 if when.startswith("centre") else np.inf,
-                    )
-                    for when in ("start", "end", "centre_share_start", "centre_share_end")
-                },
-                "reactions": {
-                    role: _reactions([each["reactions"][role] for each in answered])
-                    for role in (FORMERS, LIGANDS)
-                },
-                "kinetics": pooled_share_kinetics([each["kinetics"]["shares"] for each in answered]),
-                "labels": _labels([each["labels"] for each in answered]),
-                "percolation": _networks([each["percolation"] for each in answered]),
-                "domains": _domains([each["domains"] for each in answered]),
-                "order": {
-                    when: _by_name(
-                        [{pair: x[when] for pair, x in each["order"]["pairs"].items()} for each in answered]
-                    )
-                    for when in ("start", "end")
-                },
-            }
-        )
+    labels = _labels([each.labels for each in known])
+    return PhasesAverage(
+        phases={} if isinstance(labels, Unavailable) else _amounts(labels),
+        n_replicas=len(known),
+        notes=notes,
+        anions=AnionsAverage(
+            start=_by_name([each.anions.start for each in known]),
+            end=_by_name([each.anions.end for each in known]),
+            centre_share_start=_by_name([each.anions.centre_share_start for each in known], 1.0),
+            centre_share_end=_by_name([each.anions.centre_share_end for each in known], 1.0),
+        ),
+        reactions={role: _reactions([each.reactions[role] for each in known]) for role in (FORMERS, LIGANDS)},
+        kinetics=average_share_kinetics([each.kinetics.shares for each in known]),
+        labels=labels,
+        percolation=_networks([each.percolation for each in known]),
+        domains=_domains([each.domains for each in known]),
+        order=AverageOrder(
+            start=_by_name([{pair: x.start for pair, x in each.order.pairs.items()} for each in known]),
+            end=_by_name([{pair: x.end for pair, x in each.order.pairs.items()} for each in known]),
+        ),
     )
 
 
-def _by_name(replicas: Sequence[Mapping[str, float]], highest: float = np.inf) -> dict[str, Any]:
-    """Means by name; what a replica does not name it has none of."""
+def _available(replicas: Sequence[T | Unavailable]) -> tuple[list[T], str]:
+    """Return the results there are, and why the first missing one is unavailable."""
+    known = [each for each in replicas if not isinstance(each, Unavailable)]
+    why = next((str(each) for each in replicas if isinstance(each, Unavailable)), "")
+    return known, why
+
+
+def _by_name(replicas: Sequence[Mapping[str, float]], highest: float = np.inf) -> dict[str, Estimate]:
+    """Return means by name; a name that a replica lacks counts as zero there."""
     names = list(dict.fromkeys(name for each in replicas for name in each))
     return {name: _within([each.get(name, 0.0) for each in replicas], highest) for name in names}
 
 
 def _within(values: Sequence[float], highest: float = np.inf) -> Estimate:
-    """Mean over replicas; its interval ends where counts and shares do."""
-    found = between_replicas(values)
-    # numpy keeps nan: one replica has no interval
-    return Estimate(found.value, float(np.maximum(0.0, found.lower)), float(np.minimum(highest, found.upper)))
+    """Return the mean over replicas; its interval ends at the limits of counts and shares."""
+    return between_replicas(values).clipped(0.0, highest)
 
 
-def _reactions(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [each for each in replicas if "refused" not in each]
+def _reactions(replicas: Sequence[ReactionsResult | Unavailable]) -> ReactionsResult | Unavailable:
+    known, why = _available(replicas)
     if not known:
-        return {"refused": replicas[0]["refused"]}
+        return Unavailable(reason=why)
     labels = list(
         dict.fromkeys(
             name
             for each in known
             for name in [
-                *each["at_risk_atom_ps"],
-                *(t[end] for t in each["transitions"] for end in ("before", "after")),
+                *each.at_risk_atom_ps,
+                *(end for t in each.transitions for end in (t.before, t.after)),
             ]
         )
     )
@@ -107,77 +115,103 @@ def _reactions(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     squares = np.zeros((len(labels), len(labels)))
     at_risk = np.zeros(len(labels))
     for each in known:
-        for name, time in each["at_risk_atom_ps"].items():
+        for name, time in each.at_risk_atom_ps.items():
             at_risk[labels.index(name)] += time
-        for t in each["transitions"]:
-            place = labels.index(t["before"]), labels.index(t["after"])
-            events[place] += t["n_events"]
-            squares[place] += t["n_events"] ** 2 / t["n_independent"]
+        for t in each.transitions:
+            place = labels.index(t.before), labels.index(t.after)
+            events[place] += t.n_events
+            squares[place] += t.n_events**2 / t.n_independent
     worth = np.divide(events**2, squares, out=np.zeros_like(squares), where=squares > 0)
     graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE, worth)
+    return ReactionsResult(
+        least_frames=known[0].least_frames,
+        transitions=graph.transitions(),
+        at_risk_atom_ps=dict(zip(labels, at_risk.tolist(), strict=True)),
+    )
+
+
+def _labels(replicas: Sequence[LabelsResult | Unavailable]) -> AverageLabels | Unavailable:
+    known, why = _available(replicas)
+    if not known:
+        return Unavailable(reason=why)
+    with_sides, no_sides = _available([each.sides for each in known])
+    sides: dict[str, AverageShares | Unavailable] = {}
+    for name in dict.fromkeys(name for each in with_sides for name in each):
+        mine, missing = _available([each[name] for each in with_sides if name in each])
+        sides[name] = _shares(mine) if mine else Unavailable(reason=missing)
+    return AverageLabels(
+        whole_cell=_shares([each.whole_cell for each in known]),
+        sides=sides or Unavailable(reason=no_sides),
+    )
+
+
+def _shares(known: Sequence[LabelShares]) -> AverageShares:
+    means = _by_name([{label: x.value for label, x in each.shares.items()} for each in known], 1.0)
+    return AverageShares(n_replicas=len(known), shares=means)
+
+
+def _amounts(labels: AverageLabels) -> dict[str, PhaseAmount]:
+    sides = {} if isinstance(labels.sides, Unavailable) else labels.sides
     return {
-        "least_frames": known[0]["least_frames"],
-        "transitions": graph.transitions(),
-        "at_risk_atom_ps": dict(zip(labels, at_risk.tolist(), strict=True)),
+        phase_key(name): PhaseAmount(
+            atom_fraction=fraction,
+            interphase_fraction={
+                side: found.shares[name]
+                for side, found in sides.items()
+                if isinstance(found, AverageShares) and name in found.shares
+            },
+        )
+        for name, fraction in labels.whole_cell.shares.items()
     }
 
 
-def _labels(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [each for each in replicas if "refused" not in each]
+def _networks(replicas: Sequence[PercolationResult | Unavailable]) -> AveragePercolation | Unavailable:
+    known, why = _available(replicas)
     if not known:
-        return {"refused": replicas[0]["refused"]}
-    sides: dict[str, Any] = {}
-    for name in dict.fromkeys(name for each in known for name in each["sides"] if name != "refused"):
-        mine = [each["sides"][name] for each in known if "shares" in each["sides"].get(name, {})]
-        sides[name] = (
-            {"n_replicas": len(mine), "shares": _shares(mine)}
-            if mine
-            else {"refused": next(e["sides"][name]["refused"] for e in known if name in e["sides"])}
-        )
-    if not sides:
-        sides = {"refused": known[0]["sides"]["refused"]}
-    return {"whole_cell": {"shares": _shares([each["whole_cell"] for each in known])}, "sides": sides}
-
-
-def _shares(known: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return _by_name([{label: x["value"] for label, x in each["shares"].items()} for each in known], 1.0)
-
-
-def _networks(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [each for each in replicas if "refused" not in each]
-    if not known:
-        return {"refused": replicas[0]["refused"]}
-    sides: dict[str, Any] = {}
-    for name in dict.fromkeys(name for each in known for name in each["sides"]):
-        mine = [each["sides"][name] for each in known if "crossing_share" in each["sides"].get(name, {})]
+        return Unavailable(reason=why)
+    first = known[0]
+    sides: dict[str, AverageCrossing | Unavailable] = {}
+    for name in dict.fromkeys(name for each in known for name in each.sides):
+        mine: list[NetworkCrossing]
+        mine, missing = _available([each.sides[name] for each in known if name in each.sides])
         if not mine:
-            sides[name] = {"refused": next(e["sides"][name]["refused"] for e in known if name in e["sides"])}
+            sides[name] = Unavailable(reason=missing)
             continue
-        table = np.array([each["crossing_share"] for each in mine])
-        sides[name] = {
-            "n_replicas": len(mine),
-            "crossing_share": [_within(column.tolist(), 1.0) for column in table.T],
-            **network_in_words(
-                known[0]["cutoffs_angstrom"], table.mean(axis=0), known[0]["bond_angstrom"], known[0]["pair"]
-            ),
-        }
-    return {**{key: known[0][key] for key in ("pair", "cutoffs_angstrom", "bond_angstrom")}, "sides": sides}
+        table = np.array([each.crossing_share for each in mine])
+        onset, state, reason = conduction_by_network(
+            first.cutoffs_angstrom, table.mean(axis=0), first.bond_angstrom, first.pair
+        )
+        sides[name] = AverageCrossing(
+            n_replicas=len(mine),
+            crossing_share=[_within(column.tolist(), 1.0) for column in table.T],
+            onset_angstrom=onset,
+            state=state,
+            reason=reason,
+        )
+    return AveragePercolation(
+        pair=first.pair,
+        cutoffs_angstrom=first.cutoffs_angstrom,
+        bond_angstrom=first.bond_angstrom,
+        sides=sides,
+    )
 
 
-def _domains(replicas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    known = [each for each in replicas if "refused" not in each]
+def _domains(
+    replicas: Sequence[dict[str, PhaseDomains] | Unavailable],
+) -> dict[str, AverageDomains] | Unavailable:
+    known, why = _available(replicas)
     if not known:
-        return {"refused": replicas[0]["refused"]}
+        return Unavailable(reason=why)
     return {
-        name: {
-            "n_domains": _within([each[name]["n_domains"] for each in known]),
-            "mean_diameter_angstrom": _mean_diameter([each[name] for each in known]),
-        }
+        name: AverageDomains(
+            n_domains=_within([each[name].n_domains for each in known]),
+            mean_diameter_angstrom=_mean_diameter([each[name] for each in known]),
+        )
         for name in known[0]
     }
 
 
-def _mean_diameter(replicas: Sequence[Mapping[str, Any]]) -> Estimate:
-    """Mean over the replicas that have domains: where there are none, there is no size."""
-    sizes = [each["mean_diameter_angstrom"] for each in replicas if each["n_domains"]]
-    return _within(sizes) if sizes else Estimate(np.nan, np.nan, np.nan)
+def _mean_diameter(replicas: Sequence[PhaseDomains]) -> Estimate:
+    """Return the mean over the replicas that have domains."""
+    sizes = [each.mean_diameter_angstrom for each in replicas if each.n_domains]
+    return _within(sizes) if sizes else Estimate.unknown(np.nan)

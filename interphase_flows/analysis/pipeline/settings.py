@@ -4,12 +4,16 @@ from dataclasses import dataclass, field
 
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings, composition_of
+from interphase_flows.analysis.pipeline.registered_parts import NEED_NO_BOUNDARIES, part_classes
+from interphase_flows.analysis.pipeline.registered_parts import PARTS as REGISTERED
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.exceptions import AnalysisError
 
 __all__ = ["PARTS", "InterfaceAnalysisSettings", "composition_of"]
 
-PARTS = ("boundaries", "kinetics", "fluxes", "transport", "trapping", "verdict", "profiles", "phases")
+PARTS = tuple(REGISTERED)
+"""Names of the parts of this package."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +23,12 @@ class InterfaceAnalysisSettings(InterfaceSettings):
     Parameters
     ----------
     parts
-        Some of `PARTS`.
+        Names of parts; all of this package by default.
     transport
         Windows, charges and reference frame of the part ``transport``.
+
+    anions
+        Elements and bonds of molecular anions; measured in the trajectory by default.
 
     Raises
     ------
@@ -31,14 +38,23 @@ class InterfaceAnalysisSettings(InterfaceSettings):
 
     parts: tuple[str, ...] = PARTS
     transport: TransportSettings = field(default_factory=TransportSettings)
+    anions: AnionChemistry | None = None
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.parts) - set(PARTS))
-        if unknown or not self.parts:
-            raise AnalysisError(f"parts {', '.join(unknown) or 'none'}: choose from {', '.join(PARTS)}")
+        known = part_classes()
+        if not self.parts or set(self.parts) - set(known):
+            unknown = ", ".join(sorted(set(self.parts) - set(known))) or "none"
+            raise AnalysisError(f"parts: {unknown} requested. Hint: choose from {', '.join(known)}")
         super().__post_init__()
 
     def check(self, frames: FrameSource) -> None:
         """Check that the trajectory holds both sides and every element that the transport settings name."""
         super().check(frames)
         self.transport.check(frames)
+
+    def parts_to_run(self) -> tuple[str, ...]:
+        """Return the requested parts in their order, with the boundaries that others need before them."""
+        wanted = set(self.parts)
+        if wanted - set(NEED_NO_BOUNDARIES):
+            wanted.add("boundaries")
+        return tuple(name for name in part_classes() if name in wanted)

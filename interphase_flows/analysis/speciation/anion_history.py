@@ -1,12 +1,12 @@
 """Which anions there are against time, and what turns into what."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.frames import mask_of
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_species import (
     N_WHOLE,
     SINGLE_CODES,
@@ -15,6 +15,7 @@ from interphase_flows.analysis.speciation.anion_species import (
 )
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
+from interphase_flows.analysis.speciation.results import AnionsResult, Lifetime, ReactionsResult
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 3
@@ -61,7 +62,7 @@ class AnionCounter:
             mine = self._masks[role]
             counter.add(time_ps, found.atom_codes[mine], found.atom_units[mine])
 
-    def anions(self) -> dict[str, Any]:
+    def anions(self) -> AnionsResult:
         """Return counts at the start and at the end, each a mean over a tenth of the frames."""
         units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
         few = max(1, len(units) // 10)
@@ -73,41 +74,39 @@ class AnionCounter:
                 label: float(x) for label, x, there in zip(self.labels, values, occurs, strict=True) if there
             }
 
-        return {
-            "labels": list(self.labels),
-            "n_frames": len(units),
-            "start": named(units[:few].mean(axis=0)),
-            "end": named(units[-few:].mean(axis=0)),
-            "centre_share_start": named(shares[:few].mean(axis=0)),
-            "centre_share_end": named(shares[-few:].mean(axis=0)),
-        }
+        return AnionsResult(
+            labels=list(self.labels),
+            n_frames=len(units),
+            start=named(units[:few].mean(axis=0)),
+            end=named(units[-few:].mean(axis=0)),
+            centre_share_start=named(shares[:few].mean(axis=0)),
+            centre_share_end=named(shares[-few:].mean(axis=0)),
+        )
 
-    def reactions(self) -> dict[str, Any]:
+    def reactions(self) -> dict[str, ReactionsResult | Unavailable]:
         """Return the graph of each role: events, rates with intervals, lifetimes."""
-        answer: dict[str, Any] = {}
+        answer: dict[str, ReactionsResult | Unavailable] = {}
         for role, counter in self._counters.items():
             try:
                 graph = counter.graph()
             except AnalysisError as error:
-                answer[role] = {"refused": str(error)}
+                answer[role] = Unavailable(reason=str(error))
                 continue
-            answer[role] = {
-                "least_frames": LEAST_FRAMES,
-                "transitions": graph.transitions(),
-                "at_risk_atom_ps": {
+            answer[role] = ReactionsResult(
+                least_frames=LEAST_FRAMES,
+                transitions=graph.transitions(),
+                at_risk_atom_ps={
                     label: float(x)
                     for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True)
                     if x > 0
                 },
-                "lifetimes": {
-                    label: {
-                        "median_ps": curve.median_ps,
-                        "n_stretches": curve.n_stretches,
-                        "n_ended": curve.n_ended,
-                    }
+                lifetimes={
+                    label: Lifetime(
+                        median_ps=curve.median_ps, n_stretches=curve.n_stretches, n_ended=curve.n_ended
+                    )
                     for label, curve in counter.lifetimes().items()
                 },
-            }
+            )
         return answer
 
     @property
@@ -135,4 +134,5 @@ class AnionCounter:
         return {
             "phases.anion_time_ps": np.array(self._times),
             "phases.anion_counts": np.array(self._units, dtype=float),
+            **{f"phases.centre_share {label}": share for label, share in self.shares()[FORMERS].items()},
         }

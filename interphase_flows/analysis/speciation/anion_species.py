@@ -7,7 +7,6 @@ Cut-offs are first minima of the partial radial distribution functions
 tetrahedron are 3.3 Å apart.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -40,8 +39,8 @@ class AnionChemistry:
         Longest bonds, in Å.
     """
 
-    anion_centres: Collection[str]
-    ligands: Collection[str]
+    anion_centres: tuple[str, ...] | frozenset[str]
+    ligands: tuple[str, ...] | frozenset[str]
     centre_ligand_angstrom: float
     centre_centre_angstrom: float
     ligand_ligand_angstrom: float

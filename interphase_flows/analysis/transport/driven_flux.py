@@ -9,9 +9,8 @@ Error bars are by Monte Carlo over matrices that are drawn as a whole: the error
 barycentric frame by sum_i m_i L_ij = 0, and taken for independent they would make the interval too narrow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +20,7 @@ from interphase_flows.analysis.geometry.drift import WithoutDrift
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, towards_electrolyte
+from interphase_flows.analysis.interfaces.results import DrivenFlux
 from interphase_flows.analysis.profiles.composition import composition_profile
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.analysis.transport.results import OnsagerResult
@@ -170,7 +170,7 @@ def driven_by_gradients(
     onsager: OnsagerResult,
     interfaces: Sequence[Interface],
     temperature_K: float,
-) -> Mapping[str, Any]:
+) -> dict[str, list[DrivenFlux]]:
     """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
     profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
     edges = profile.bin_edges_angstrom
@@ -196,7 +196,9 @@ def driven_by_gradients(
                 )
                 value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
                 rows.append(
-                    {"species": species, "boundary": plane, "driven_atoms_per_nm2_ps": Estimate(value, *ends)}
+                    DrivenFlux(
+                        species=species, boundary=plane, driven_atoms_per_nm2_ps=Estimate(value, *ends)
+                    )
                 )
         answer[interface.name] = rows
     return answer

@@ -9,7 +9,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.reference.convergence import STUDY_NAME
 from interphase_flows.report.collect.inputs import ProvenanceRow
 from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
@@ -70,6 +70,16 @@ class CampaignDocuments:
             return None
         return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
 
+    def interface_analysis(self) -> InterfaceAnalysisDoc | None:
+        """Return the analysis of production, None if it failed or has not run."""
+        key = self.result.analysis_keys.get("interface_analysis") if self.result else None
+        return None if key is None else self.ledger.get_as("interface_analyses", key, InterfaceAnalysisDoc)
+
+    def part(self, name: str) -> PartDoc[Any, Any] | None:
+        """Return a part of the analysis of production, None if it failed or has not run."""
+        key = self.result.analysis_keys.get(name) if self.result else None
+        return None if key is None else self.ledger.get_as(name, key, part_document(name))
+
     def convergence(self) -> AnalysisDoc | None:
         """Return the newest convergence study of the campaign's method, from whichever setting it began."""
         wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
@@ -87,7 +97,9 @@ class CampaignDocuments:
         """Return a committee by its key."""
         return self.ledger.get_as("committees", key, CommitteeDoc)
 
-    def arrays(self, analysis: AnalysisDoc | None) -> dict[str, np.ndarray]:
+    def arrays(
+        self, analysis: AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | None
+    ) -> dict[str, np.ndarray]:
         """Return the arrays of an answer by name, empty if it has none."""
         if analysis is None or analysis.artifact is None:
             return {}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
+from interphase_flows.analysis.plain import parts_as_values, plain
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.inputs import (
@@ -24,15 +26,14 @@ from interphase_flows.report.collect.inputs import (
     TransportGrid,
 )
 from interphase_flows.report.collect.learning_from_ledger import learned_iterations
-from interphase_flows.report.collect.production_from_ledger import band, profile, replicas, views
+from interphase_flows.report.collect.production_from_ledger import band, replicas, views
 from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
 from interphase_flows.report.html import write_report
 from interphase_flows.report.sections.convergence import Convergence
 from interphase_flows.report.sections.labelling import labelling, reference_of
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
-from interphase_flows.schemas.replica_values import joined_replicas
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import Workspace
 
@@ -76,19 +77,23 @@ class _Collector:
     def inputs(self) -> ReportInputs:
         dataset = self._dataset()
         starts = self._starts()
-        interphase = self.documents.analysis("interphase")
-        arrays = self._arrays(interphase)
+        interface = self.documents.interface_analysis()
+        arrays = self.documents.arrays(interface)
         audit = self.documents.analysis("production_audit")
         if audit is not None:
             note = f"{audit.values['n_frames']} random frames, labelled afterwards"
             self._cite("production audit", "analyses", audit.key, note=note)
         before, after = views(self.documents)
-        labels, n_replicas = self.documents.labels(), len({s.run_id for s in self.production})
-        environments = band(arrays, n_replicas, "environments", "environment_labels", "time_ps")
+        labels = self.documents.labels()
+        environments = band(arrays, "phases.centre_share ", "phases.anion_time_ps")
         outcome, reason = self._outcome()
         temperature = self.spec.production.dynamics.temperature_K
         growth = self._growth()
-        time_ps = interphase.values["time_ps"] if interphase else 0.0
+        time_ps = (
+            min((each.length_ps for each in interface.trajectories.values()), default=0.0)
+            if interface
+            else 0.0
+        )
         return ReportInputs(
             campaign=self.spec.name,
             question=self._question(starts, temperature),
@@ -101,11 +106,11 @@ class _Collector:
             convergence=self._convergence(),
             iterations=learned_iterations(self.documents, self.cited),
             replicas=replicas(self.documents, self.cited),
-            profile=profile(arrays, n_replicas),
+            profile=None,
             environments=environments,
-            displacement=band(arrays, n_replicas, "msd", "species", "displacement_time_ps"),
-            bcc_start=_estimate(interphase, "bcc_fraction_start"),
-            bcc_end=_estimate(interphase, "bcc_fraction_end"),
+            displacement=band(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
+            bcc_start=self._bcc("bcc_fraction_start"),
+            bcc_end=self._bcc("bcc_fraction_end"),
             production_force_mae_meV_per_angstrom=_estimate(audit, "forces_mae_meV_per_angstrom"),
             production_energy_mae_meV_per_atom=_estimate(audit, "energy_mae_meV_per_atom"),
             thermodynamics=self._thermodynamics(before, environments),
@@ -113,13 +118,13 @@ class _Collector:
             after=after,
             provenance=self.cited.rows,
             software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
-            notes=self._notes(dataset, interphase),
+            notes=self._notes(dataset, interface),
             growth=growth,
             transport_grid=self._transport_grid(),
             is_grid_asked=self.spec.transport_grid is not None,
             phases=self._phases(),
             verdict="undecided" if growth is None else growth.pooled["state"],
-            verdict_reason=_judged(growth, time_ps) if interphase else "there is no production yet",
+            verdict_reason=_judged(growth, time_ps) if interface else "there is no production yet",
         )
 
     def _dataset(self) -> DatasetDoc | None:
@@ -197,12 +202,13 @@ class _Collector:
         self._cite("convergence", "analyses", study.key, note=f"{study.values['n_labels']} labels")
         return Convergence.of(study)
 
-    def _arrays(self, interphase: AnalysisDoc | None) -> dict[str, np.ndarray]:
-        if interphase is None or interphase.artifact is None:
-            return {}
-        for subject in ("profile", "environments", "displacement", "crystal"):
-            self._cite(subject, "analyses", interphase.key, interphase.artifact.sha256)
-        return self.documents.arrays(interphase)
+    def _bcc(self, name: str) -> Estimate | None:
+        found = self.documents.part("electrode_order")
+        if found is None or not isinstance(found.average, ElectrodeOrderResult):
+            return None
+        share = getattr(found.average, name)
+        error = float(share.standard_error)
+        return Estimate(float(share.value), error if np.isfinite(error) else None, int(share.n_independent))
 
     def _thermodynamics(
         self, before: StructureView | None, environments: SeriesBand | None
@@ -213,14 +219,39 @@ class _Collector:
         self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
         return thermodynamics(analysis, self.spec, before, environments)
 
+    def _parts(self, *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, np.ndarray]]:
+        """Return results of parts by run, their averages, and the arrays; all empty if there are none."""
+        runs: dict[str, dict[str, Any]] = {}
+        averages: dict[str, Any] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for name in names:
+            found = self.documents.part(name)
+            if found is None:
+                continue
+            arrays = arrays or self.documents.arrays(found)
+            self._cite(name, name, found.key, found.artifact.sha256 if found.artifact else "")
+            for run, result in found.with_replicas(arrays).replicas.items():
+                runs.setdefault(run, {})[name] = result
+            if found.average is not None:
+                averages[name] = plain(found.average)
+        return {run: parts_as_values(each) for run, each in runs.items()}, averages, arrays
+
     def _growth(self) -> Growth | None:
-        found = self.documents.analysis("growth")
-        if found is None:
+        runs, averages, arrays = self._parts(
+            "boundaries", "growth", "fluxes", "transport", "trapping", "verdict", "profiles"
+        )
+        if not runs:
             return None
-        self._cite("growth", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
-        values: Any = found.values
-        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
-        return Growth(runs, values["pooled"], arrays)
+        growth, verdict = averages.get("growth", {}), averages.get("verdict", {})
+        pooled = {
+            "kinetics": growth.get("sides", {}),
+            "verdict": verdict.get("sides", {}),
+            "state": verdict.get("state", "undecided"),
+            "notes": growth.get("notes", []) + ([verdict["refused"]] if "refused" in verdict else []),
+        }
+        if "transport" in averages:
+            pooled["transport"] = averages["transport"]
+        return Growth(runs, pooled, arrays)
 
     def _transport_grid(self) -> TransportGrid | None:
         found = self.documents.analysis("transport_grid")
@@ -230,23 +261,18 @@ class _Collector:
         return TransportGrid(found.values, self.documents.arrays(found), found.notes)
 
     def _phases(self) -> Phases | None:
-        found = self.documents.analysis("phases")
-        if found is None:
-            return None
-        self._cite("phases", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
-        values: Any = found.values
-        if values["references_key"] is not None:
-            self._cite("runs of phases at temperature", "analyses", values["references_key"])
-        runs, arrays = joined_replicas(values["runs"], self.documents.arrays(found))
-        return Phases(runs, values["pooled"], arrays)
+        runs, averages, arrays = self._parts("phases")
+        return (
+            Phases({run: each["phases"] for run, each in runs.items()}, averages["phases"], arrays)
+            if runs
+            else None
+        )
 
-    def _notes(self, dataset: DatasetDoc | None, interphase: AnalysisDoc | None) -> list[str]:
-        notes = list(dataset.notes if dataset else []) + list(interphase.notes if interphase else [])
+    def _notes(self, dataset: DatasetDoc | None, interface: InterfaceAnalysisDoc | None) -> list[str]:
+        notes = list(dataset.notes if dataset else []) + list(interface.notes if interface else [])
         notes += [note for segment in self.production for note in segment.notes]
         predicted = self.documents.analysis("thermodynamics")
         notes += list(predicted.notes) if predicted else []
-        formed = self.documents.analysis("phases")
-        notes += list(formed.notes) if formed else []
         equilibration_ps = self.spec.production.equilibration_fs / 1000.0
         if self.production and equilibration_ps:
             notes.append(

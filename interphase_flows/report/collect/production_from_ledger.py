@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.collect.inputs import CompositionProfile, Replica, SeriesBand, StructureView
+from interphase_flows.report.collect.inputs import Replica, SeriesBand, StructureView
 from interphase_flows.schemas.segment import SegmentDoc
 
 
@@ -48,34 +49,31 @@ def replicas(documents: CampaignDocuments, cited: Citations) -> list[Replica]:
     return result
 
 
-def profile(arrays: Mapping[str, np.ndarray], n_replicas: int) -> CompositionProfile | None:
-    """Return the composition along the normal, None without production."""
-    if not arrays:
-        return None
-    return CompositionProfile(
-        time_ps=arrays["time_ps"],
-        bin_edges_angstrom=arrays["bin_edges_angstrom"],
-        elements=[str(e) for e in arrays["elements"]],
-        density_per_angstrom3=arrays["density"],
-        n_replicas=n_replicas,
-        standard_error_per_angstrom3=arrays["density_standard_error"],
-    )
+def band(arrays: Mapping[str, np.ndarray], prefix: str, time: str) -> SeriesBand | None:
+    """Return curves against time over replicas, None without production.
 
-
-def band(
-    arrays: Mapping[str, np.ndarray], n_replicas: int, name: str, labels: str, time: str
-) -> SeriesBand | None:
-    """Return curves against time, None without production."""
-    if not arrays:
+    Parameters
+    ----------
+    arrays
+        Series of all runs, named ``run/name``.
+    prefix, time
+        Beginning of the names of the curves, and name of their times.
+    """
+    runs = sorted({key.split("/", 1)[0] for key in arrays if key.endswith(f"/{time}")})
+    if not runs:
         return None
+    names = [key.split("/", 1)[1] for key in arrays if key.startswith(f"{runs[0]}/{prefix}")]
+    n_frames = min(len(arrays[f"{run}/{time}"]) for run in runs)
+    table = np.array([[arrays[f"{run}/{name}"][:n_frames] for name in names] for run in runs])
+    found = mean_over_replicas(list(table))
     return SeriesBand(
-        time_ps=arrays[time],
-        names=[str(label) for label in arrays[labels]],
-        mean=arrays[name],
-        standard_error=arrays[f"{name}_standard_error"],
-        minimum=arrays[f"{name}_minimum"],
-        maximum=arrays[f"{name}_maximum"],
-        n_replicas=n_replicas,
+        time_ps=arrays[f"{runs[0]}/{time}"][:n_frames],
+        names=[name.removeprefix(prefix) for name in names],
+        mean=found.value.T,
+        standard_error=found.standard_error.T,
+        minimum=table.min(axis=0).T,
+        maximum=table.max(axis=0).T,
+        n_replicas=len(runs),
     )
 
 

@@ -138,7 +138,8 @@ def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
         }
         for name, check in verdict.checks.items():
             value, lower, upper = (
-                np.array(rates[f"{each}_per_ps"][name], dtype=float) for each in ("rate", "lower", "upper")
+                np.array(rates["rates_per_ps"][name][bound], dtype=float)
+                for bound in ("value", "lower", "upper")
             )
             size, bound = np.abs(value), np.maximum(np.abs(lower), np.abs(upper))
             least = np.maximum(np.maximum(lower, -upper), 0.0)

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
-from interphase_flows.analysis.pipeline.interface_analysis import InterfaceAnalysis
-from interphase_flows.analysis.plain import plain, verdict_of
+from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+from interphase_flows.analysis.plain import plain, values_of, verdict_of
 from interphase_flows.report.figures.growth import rates_figure, verdict_figure
 from interphase_flows.report.figures.interface_analysis import figures_of
 from interphase_flows.report.figures.runs import drawn_runs
@@ -83,18 +83,19 @@ def write_survey(survey: InterfaceAnalysis, folder: Path, *, title: str, about: 
     about
         Where the trajectory is from and how it was read, in words.
     """
+    values = values_of(survey)
     arrays = {f"/{name}": series for name, series in survey.arrays.items()}
-    drawn = drawn_surveys({"": survey.values}, arrays)
-    section = survey_section({"": survey.values}, drawn)
-    if "phases" in survey.values:
-        formed = {"": survey.values["phases"]}
+    drawn = drawn_surveys({"": values}, arrays)
+    section = survey_section({"": values}, drawn)
+    if "phases" in values:
+        formed = {"": values["phases"]}
         drawn |= drawn_phases(formed, arrays)
         section += Markup("<h3>What formed, where</h3>") + phases_section(formed, drawn)
     page = _environment().get_template("interface_analysis_page.html")
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
-    content = {"about": list(about), **survey.values, "series": plain(survey.arrays)}
+    content = {"about": list(about), **values, "series": plain(survey.arrays)}
     write_bytes_atomic(folder / JSON_NAME, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
     html = page.render(title=title, about=about, section=section)
     write_bytes_atomic(folder / PAGE_NAME, html.encode("utf-8"))

@@ -8,7 +8,7 @@ from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.interfaces import SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.learning_curves import LearningCurveMaker
-from interphase_flows.jobs.phases import PhaseReferencesMaker
+from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 from interphase_flows.jobs.train import TrainMaker

@@ -1,0 +1,50 @@
+"""Results of the analysis of one interface trajectory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.passivation.history import InterphaseHistory
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
+from interphase_flows.analysis.results import Result, Unavailable
+
+R = TypeVar("R", bound=Result)
+
+
+class TrajectorySummary(Result):
+    """What was analysed."""
+
+    n_frames: int
+    n_atoms: int
+    elements: list[str]
+    length_ps: float
+
+
+@dataclass(frozen=True)
+class InterfaceAnalysis:
+    """Results of the analysis of one trajectory."""
+
+    trajectory: TrajectorySummary
+    settings: InterfaceAnalysisSettings
+    parts: Mapping[str, Result | Unavailable]
+    """Result of every requested part, or why it is unavailable."""
+    arrays: Mapping[str, FloatArray]
+    """Series and maps by name, ``side.quantity`` or ``part.quantity``."""
+    histories: Mapping[str, InterphaseHistory]
+    """By interface; what the verdict over replicas is made from."""
+
+    def result(self, name: str, kind: type[R]) -> R | Unavailable:
+        """Return the result of a part with its type.
+
+        Raises
+        ------
+        KeyError
+            The part was not requested.
+        TypeError
+            The result is of another type.
+        """
+        found = self.parts[name]
+        if not isinstance(found, kind | Unavailable):
+            raise TypeError(f"the part {name} has a {type(found).__name__}, not a {kind.__name__}")
+        return found
