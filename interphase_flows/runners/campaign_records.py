@@ -20,12 +20,8 @@ SUBMITTED = "submitted"
 WALLTIME_REACHED = "walltime reached"
 """Status of a campaign that stopped at its checkpoints before the walltime."""
 
-<<<<<<< HEAD
-REQUIRED_ANALYSES = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
-=======
-ANALYSES = ("thermodynamics", "learning_curve", "interface_analysis", "production_audit")
+REQUIRED_ANALYSES = ("thermodynamics", "learning_curve", "interface_analysis", "production_audit")
 """Analyses of every campaign."""
->>>>>>> 8bcb4f8 (Analyse each production trajectory once, in parts with typed results)
 OPTIONAL_ANALYSES = ("transport_grid",)
 """Analyses that run only if the campaign file has the block."""
 
@@ -46,11 +42,7 @@ def missing_analyses(state: JsonDocument) -> list[str]:
     result, spec = state.get("result"), state.get("spec") or {}
     if result is None:
         return []
-<<<<<<< HEAD
     wanted = [*REQUIRED_ANALYSES, *(name for name in OPTIONAL_ANALYSES if spec.get(name))]
-=======
-    wanted = [*ANALYSES, *(name for name in OPTIONAL_ANALYSES if spec.get(name))]
->>>>>>> 8bcb4f8 (Analyse each production trajectory once, in parts with typed results)
     return [name for name in wanted if name not in result["analysis_keys"]]
 
 
