@@ -13,7 +13,7 @@ from ase.io.extxyz import key_val_str_to_dict
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.reader import Reader
 from interphase_flows.analysis.io.species import check_same_atoms, numbers_of_symbols
 from interphase_flows.analysis.io.text import (
     FrameIndex,
@@ -23,31 +23,19 @@ from interphase_flows.analysis.io.text import (
     read_block,
     text_column,
 )
-from interphase_flows.analysis.io.timestamps import check_times, is_new_frame, times_of_frames
-from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
 DEFAULT_PROPERTIES = "species:S:1:pos:R:3"
 UNWRAPPED = "unwrapped_position"
 
 
-class Extxyz:
+class Extxyz(Reader):
     """Frames of an extended XYZ file.
 
-    Parameters
-    ----------
-    path
-        The file.
-    options
-        ``frame_interval_fs`` is required unless frames have ``time_fs``.
-
-    Raises
-    ------
-    AnalysisError
-        An option is missing, or the file is damaged; the message names the frame and a hint.
+    ``frame_interval_fs`` is required unless frames have ``time_fs``.
     """
 
-    time_option: TimeOption | None = "frame_interval_fs"
+    time_option = "frame_interval_fs"
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
@@ -55,25 +43,16 @@ class Extxyz:
         first, newline, _ = head.partition(b"\n")
         return bool(newline) and first.strip().isdigit()
 
-    def __init__(self, path: Path, options: ReaderOptions) -> None:
-        self.path = path
-        self.repairs: list[str] = []
-        self.cells = CellTracker(path, self.repairs)
+    def open(self) -> None:
+        """Index the frames."""
         self._n_atoms = -1
         self._columns: dict[str, int] = {}
         self._properties = ""
         self.periodic = np.ones(3, dtype=bool)
-        self._index = FrameIndex(path)
+        self._index = FrameIndex(self.path)
         times = self._scan()
-        self._index.require_frames()
-        n_frames = len(self._index)
-        if len(times) == n_frames:
-            self.time_fs = np.array(times)
-            check_times(
-                self.time_fs, None, time_step_fs=None, frame_interval_fs=options.frame_interval_fs, path=path
-            )
-        else:
-            self.time_fs = times_of_frames(n_frames, options.frame_interval_fs, path)
+        self.require_frames(len(self._index))
+        self.time_fs = self.times_in_file(times, len(self._index))
         self.unwrapped_by = f"the column {UNWRAPPED}" if UNWRAPPED in self._columns else None
         self._ids: IntArray | None = None
         self.numbers = self._numbers(0)[self._order(0)]
@@ -97,9 +76,6 @@ class Extxyz:
         block = read_block(self.path, offsets.header, offsets.table)
         return self._lattice(self._keys(block.decode("utf-8", "replace").splitlines()[1], frame), frame)
 
-    def close(self) -> None:
-        """Do nothing: the file is opened for each read."""
-
     def _scan(self) -> list[float]:
         """Index every frame and return the times in the file."""
         times: list[float] = []
@@ -114,14 +90,9 @@ class Extxyz:
                     self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     break
                 keys = self._keys(comment, frame)
-                if "time_fs" in keys and len(times) == frame:
-                    time_fs = self._time(keys["time_fs"], frame)
-                    if not is_new_frame(times, time_fs, path=self.path, frame=frame, name="time_fs"):
-                        self.repairs.append(
-                            f"a repeated frame at {time_fs:g} fs, after frame {frame - 1}, was left out"
-                        )
-                        continue
-                    times.append(time_fs)
+                has_time = "time_fs" in keys and len(times) == frame
+                if has_time and self.is_repeated(times, self._time(keys["time_fs"], frame), "time_fs"):
+                    continue
                 self._compare(n_atoms, keys, frame)
                 self.cells.add(frame, self._lattice(keys, frame))
                 self._index.append(FrameOffsets(start, table, lines.position))

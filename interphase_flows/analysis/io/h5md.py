@@ -14,15 +14,9 @@ import h5py
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.reader import Reader
 from interphase_flows.analysis.io.species import check_same_atoms, number_of, numbers_of_types
-from interphase_flows.analysis.io.timestamps import (
-    check_times,
-    is_new_frame,
-    times_of_frames,
-    times_of_steps,
-)
-from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
+from interphase_flows.analysis.io.timestamps import check_times, times_of_frames, times_of_steps
 from interphase_flows.exceptions import AnalysisError
 
 ANGSTROM_PER_UNIT = {
@@ -31,51 +25,33 @@ ANGSTROM_PER_UNIT = {
 FS_PER_UNIT = {"fs": 1.0, "ps": 1e3, "ns": 1e6, "s": 1e15}
 
 
-class H5md:
+class H5md(Reader):
     """Frames of an H5MD file with one group of particles.
 
-    Parameters
-    ----------
-    path
-        The file.
-    options
-        A time is required unless the file has times with a unit; ``elements`` unless species are an enumeration of
-        symbols.
-
-    Raises
-    ------
-    AnalysisError
-        An option is missing, or the file is damaged; the message names the frame and a hint.
+    A time is required unless the file has times with a unit; ``elements`` unless species are an enumeration of
+    symbols.
     """
-
-    time_option: TimeOption | None = None
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
         """Return whether a file is HDF5."""
         return head.startswith(b"\x89HDF\r\n\x1a\n")
 
-    def __init__(self, path: Path, options: ReaderOptions) -> None:
-        self.path = path
-        self.repairs: list[str] = []
-        self.cells = CellTracker(path, self.repairs)
+    def open(self) -> None:
+        """Index the frames."""
         try:
-            self._file = h5py.File(path, "r")
+            self._file = self.resources.enter_context(h5py.File(self.path, "r"))
         except OSError as error:
             raise AnalysisError(
-                f"{path}: cannot be opened as HDF5 ({error}): the file is truncated or still being written. "
+                f"{self.path}: cannot be opened as HDF5 ({error}): the file is truncated or still being written. "
                 "Hint: copy it again."
             ) from error
         try:
-            self._open(options)
+            self._index_frames()
         except (KeyError, OSError, RuntimeError) as error:
-            self.close()
-            raise AnalysisError(f"{path} is damaged or not H5MD ({error})") from error
-        except AnalysisError:
-            self.close()
-            raise
+            raise AnalysisError(f"{self.path} is damaged or not H5MD ({error})") from error
 
-    def _open(self, options: ReaderOptions) -> None:
+    def _index_frames(self) -> None:
         particles = self._file.get("particles")
         groups = [] if particles is None else [name for name in particles if "position" in particles[name]]
         if len(groups) != 1:
@@ -99,16 +75,15 @@ class H5md:
         ]
         self.periodic = np.array([kind == "periodic" for kind in boundary])
         self._frames = self._scan(self._count_complete(n_stored), _series(position, "step", n_stored))
-        if not self._frames:
-            raise AnalysisError(f"{self.path} contains no complete frame. Hint: check the log of the run.")
+        self.require_frames(len(self._frames))
         if "species" not in group:
             raise AnalysisError(f"{self.path}: no species, so the elements are unknown. Hint: write species.")
         self._species = group["species"]
         self._kinds = self._kinds_of(0)
-        self.numbers = self._elements(self._kinds, options.elements)
+        self.numbers = self._elements(self._kinds, self.options.elements)
         if len(self.numbers) != n_atoms:
             raise AnalysisError(f"{self.path}: {n_atoms} positions but {len(self.numbers)} species per frame")
-        self.time_fs = self._times(position, n_stored, options.time_step_fs, options.frame_interval_fs)
+        self.time_fs = self._times(position, n_stored)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
@@ -131,10 +106,6 @@ class H5md:
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         return self._cell(self._frames[frame])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _cell(self, stored: int) -> FloatArray:
         edges = np.asarray(_value(self._edges, stored), dtype=float)
@@ -163,34 +134,20 @@ class H5md:
         earlier: list[float] = []
         for stored in range(n_complete):
             frame = len(kept)
-            if steps is not None:
-                if not is_new_frame(
-                    earlier, float(steps[stored]), path=self.path, frame=frame, name="the step"
-                ):
-                    self.repairs.append(
-                        f"a repeated frame of step {steps[stored]:g}, after frame {frame - 1}, was left out"
-                    )
-                    continue
-                earlier.append(float(steps[stored]))
+            if steps is not None and self.is_repeated(earlier, float(steps[stored]), "step"):
+                continue
             self.cells.add(frame, self._cell(stored))
             kept.append(stored)
         return kept
 
-    def _times(
-        self, position: Any, n_stored: int, time_step_fs: float | None, frame_interval_fs: float | None
-    ) -> FloatArray:
+    def _times(self, position: Any, n_stored: int) -> FloatArray:
+        time_step_fs, frame_interval_fs = self.options.time_step_fs, self.options.frame_interval_fs
         steps = _series(position, "step", n_stored)
         step_numbers = None if steps is None else steps[self._frames].astype(np.int64)
         times = _series(position, "time", n_stored)
         if times is not None and "unit" in position["time"].attrs:
             time_fs = times[self._frames] * _unit(position["time"], FS_PER_UNIT, self.path)
-            check_times(
-                time_fs,
-                step_numbers,
-                time_step_fs=time_step_fs,
-                frame_interval_fs=frame_interval_fs,
-                path=self.path,
-            )
+            check_times(time_fs, step_numbers, time_step_fs, frame_interval_fs, self.path)
             return np.asarray(time_fs)
         if step_numbers is not None and frame_interval_fs is None:
             return times_of_steps(step_numbers, time_step_fs, self.path)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.reader import Reader
 from interphase_flows.analysis.io.species import numbers_of_symbols, numbers_of_types
 from interphase_flows.analysis.io.text import (
     FrameIndex,
@@ -23,8 +23,7 @@ from interphase_flows.analysis.io.text import (
     number_columns,
     text_column,
 )
-from interphase_flows.analysis.io.timestamps import check_times, is_new_frame, times_of_steps
-from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
+from interphase_flows.analysis.io.timestamps import check_times, times_of_steps
 from interphase_flows.exceptions import AnalysisError
 
 FS_PER_TIME_UNIT = {"metal": 1000.0, "real": 1.0}
@@ -47,52 +46,40 @@ class Header:
     columns: tuple[str, ...]
 
 
-class LammpsDump:
+class LammpsDump(Reader):
     """Frames of a text dump.
 
-    Parameters
-    ----------
-    path
-        The file.
-    options
-        ``time_step_fs`` is required unless the dump has ITEM: UNITS and ITEM: TIME; ``elements`` unless it has a column
-        ``element``. If given, ``elements`` takes precedence, because LAMMPS writes C to that column by default.
-
-    Raises
-    ------
-    AnalysisError
-        An option is missing, or the file is damaged; the message names the frame and a hint.
+    ``time_step_fs`` is required unless the dump has ITEM: UNITS and ITEM: TIME; ``elements`` unless it has a column
+    ``element``. If given, ``elements`` takes precedence, because LAMMPS writes C to that column by default.
     """
 
-    time_option: TimeOption | None = "time_step_fs"
+    time_option = "time_step_fs"
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
         """Return whether a file begins with an ITEM."""
         return head.startswith(b"ITEM: ")
 
-    def __init__(self, path: Path, options: ReaderOptions) -> None:
-        self.path = path
-        self.repairs: list[str] = []
-        self.cells = CellTracker(path, self.repairs)
+    def open(self) -> None:
+        """Index the frames."""
         self._units: str | None = None
         self._header: Header | None = None
-        self._by_type = options.elements is not None
-        self._index = FrameIndex(path)
+        self._by_type = self.options.elements is not None
+        self._index = FrameIndex(self.path)
         steps, times = self._scan()
-        self._index.require_frames()
+        self.require_frames(len(self._index))
         assert self._header is not None  # set with the first frame
         self.periodic = np.array([sides == "pp" for sides in self._header.boundary.split()])
-        self.time_fs = self._times(steps, times, options.time_step_fs)
+        self.time_fs = self._times(steps, times, self.options.time_step_fs)
         self._ids: IntArray
         self._kinds: NDArray[np.generic]
         self._ids, self._kinds = self._first_atoms()
         self.numbers = (
-            numbers_of_symbols(self._kinds, path)
+            numbers_of_symbols(self._kinds, self.path)
             if self._kinds.dtype.kind == "U"
-            else numbers_of_types(self._kinds, options.elements, path)
+            else numbers_of_types(self._kinds, self.options.elements, self.path)
         )
-        self._coordinates: _Coordinates = _coordinates(self._header.columns, path)
+        self._coordinates: _Coordinates = _coordinates(self._header.columns, self.path)
         self.unwrapped_by = self._coordinates.unwrapped_by
 
     def positions(self, frame: int) -> FloatArray:
@@ -105,9 +92,6 @@ class LammpsDump:
     def cell(self, frame: int) -> FloatArray:
         """Return lattice vectors in Å as rows, (3, 3)."""
         return self._read_header(frame).cell
-
-    def close(self) -> None:
-        """Do nothing: the file is opened for each read."""
 
     def _scan(self) -> tuple[list[float], list[float | None]]:
         """Index every frame and return the steps and times."""
@@ -123,13 +107,9 @@ class LammpsDump:
                     self.repairs.append(f"the last frame, {frame}, is incomplete and was left out")
                     break
                 self._compare_headers(header, frame)
-                if not is_new_frame(steps, header.step, path=self.path, frame=frame, name="the step"):
-                    self.repairs.append(
-                        f"a repeated frame of step {header.step}, after frame {frame - 1}, was left out"
-                    )
+                if self.is_repeated(steps, header.step, "step"):
                     continue
                 self.cells.add(frame, header.cell)
-                steps.append(header.step)
                 times.append(header.time)
                 self._index.append(FrameOffsets(start, table, lines.position))
         return steps, times
@@ -198,7 +178,7 @@ class LammpsDump:
         if self._units is None or None in times:
             return times_of_steps(step_numbers, time_step_fs, self.path)
         time_fs = np.array(times, dtype=float) * FS_PER_TIME_UNIT[self._units]
-        check_times(time_fs, step_numbers, time_step_fs=time_step_fs, frame_interval_fs=None, path=self.path)
+        check_times(time_fs, step_numbers, time_step_fs, None, self.path)
         return time_fs
 
     def _read_header(self, frame: int) -> Header:

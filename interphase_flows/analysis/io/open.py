@@ -9,7 +9,8 @@ from interphase_flows.analysis.io.campaign_run import CampaignRun
 from interphase_flows.analysis.io.extxyz import Extxyz
 from interphase_flows.analysis.io.h5md import H5md
 from interphase_flows.analysis.io.lammps_dump import LammpsDump
-from interphase_flows.analysis.io.trajectory_file import Reader, ReaderOptions, TrajectoryFile
+from interphase_flows.analysis.io.reader import Reader, ReaderOptions
+from interphase_flows.analysis.io.trajectory_file import TrajectoryFile
 from interphase_flows.analysis.io.xdatcar import Xdatcar
 from interphase_flows.exceptions import AnalysisError
 
@@ -59,13 +60,14 @@ def open_trajectory(
     if not path.exists():
         raise AnalysisError(f"{path}: no such trajectory. Hint: check the path.")
     options = ReaderOptions(time_step_fs, frame_interval_fs, elements)
-    reader = _reader_of(path)
-    _check_time_options(reader, options, path)
-    raw = reader(path, options)
+    reader_class = _reader_of(path)
+    _check_time_options(reader_class, options, path)
+    reader = reader_class(path, options)
     try:
-        return TrajectoryFile(raw, wrapped=wrapped)
+        reader.open()
+        return TrajectoryFile(reader, wrapped=wrapped)
     except AnalysisError:
-        raw.close()
+        reader.close()
         raise
 
 

@@ -47,11 +47,6 @@ class FrameIndex:
         offsets = self[frame]
         return read_block(self._path, offsets.table, offsets.end)
 
-    def require_frames(self) -> None:
-        """Raise AnalysisError if there is no frame."""
-        if not len(self):
-            raise AnalysisError(f"{self._path} contains no complete frame. Hint: check the log of the run.")
-
 
 class LineReader:
     """Read single lines of a file, or skip many lines at a time.

@@ -54,28 +54,9 @@ def times_of_frames(n_frames: int, frame_interval_fs: float | None, path: Path) 
     return np.arange(n_frames, dtype=np.float64) * float(frame_interval_fs)
 
 
-def is_new_frame(earlier: list[float], value: float, *, path: Path, frame: int, name: str) -> bool:
-    """Return False if a frame repeats the step or time of the last one, as restarts write it.
-
-    Raises
-    ------
-    AnalysisError
-        The step or time decreases.
-    """
-    if not earlier or value > earlier[-1]:
-        return True
-    if value == earlier[-1]:
-        return False
-    raise AnalysisError(
-        f"{path}: frame {frame}: {name} decreases from {earlier[-1]:g} to {value:g}: two runs in one file, or a restart "
-        "from an earlier step. Hint: split the file there and remove repeated frames."
-    )
-
-
 def check_times(
     time_fs: FloatArray,
     steps: IntArray | None,
-    *,
     time_step_fs: float | None,
     frame_interval_fs: float | None,
     path: Path,

@@ -9,35 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.io.cells import CellTracker
+from interphase_flows.analysis.io.reader import Reader
 from interphase_flows.analysis.io.species import number_of
 from interphase_flows.analysis.io.text import FrameIndex, FrameOffsets, LineReader, number_columns
 from interphase_flows.analysis.io.timestamps import times_of_frames
-from interphase_flows.analysis.io.trajectory_file import ReaderOptions, TimeOption
 from interphase_flows.exceptions import AnalysisError
 
 TITLE = "direct configuration"
 HEADER_LINES = 7
 
 
-class Xdatcar:
+class Xdatcar(Reader):
     """Frames of an XDATCAR.
 
-    Parameters
-    ----------
-    path
-        The file.
-    options
-        ``frame_interval_fs`` is required: POTIM times NBLOCK.
-
-    Raises
-    ------
-    AnalysisError
-        An option is missing, or the file is damaged; the message names the frame and a hint.
+    ``frame_interval_fs`` is required: POTIM times NBLOCK.
     """
 
-    time_option: TimeOption | None = "frame_interval_fs"
-    unwrapped_by: str | None = None
+    time_option = "frame_interval_fs"
 
     @staticmethod
     def recognises(path: Path, head: bytes) -> bool:
@@ -47,19 +35,17 @@ class Xdatcar:
             line.lower().startswith(TITLE) for line in lines
         )
 
-    def __init__(self, path: Path, options: ReaderOptions) -> None:
-        self.path = path
-        self.repairs: list[str] = []
-        self.cells = CellTracker(path, self.repairs)
+    def open(self) -> None:
+        """Index the frames."""
         self.periodic = np.ones(3, dtype=bool)
         self._symbols: list[str] = []
         self._counts: list[int] = []
-        self._index = FrameIndex(path)
+        self._index = FrameIndex(self.path)
         self._scan()
-        self._index.require_frames()
-        distinct = np.array([number_of(symbol, path) for symbol in self._symbols], dtype=np.int64)
+        self.require_frames(len(self._index))
+        distinct = np.array([number_of(symbol, self.path) for symbol in self._symbols], dtype=np.int64)
         self.numbers: IntArray = np.repeat(distinct, self._counts)
-        self.time_fs = times_of_frames(len(self._index), options.frame_interval_fs, path)
+        self.time_fs = times_of_frames(len(self._index), self.options.frame_interval_fs, self.path)
 
     def positions(self, frame: int) -> FloatArray:
         """Return positions in Å, (n_atoms, 3)."""
@@ -73,9 +59,6 @@ class Xdatcar:
             file.seek(self._index[frame].header)
             lines = LineReader(file)
             return self._cell([str(lines.line()) for _ in range(HEADER_LINES)])
-
-    def close(self) -> None:
-        """Do nothing: the file is opened for each read."""
 
     def _scan(self) -> None:
         """Index every frame with its header."""

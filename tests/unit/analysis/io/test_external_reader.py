@@ -8,37 +8,31 @@ from interphase_flows.analysis.io.open import ENTRY_POINT_GROUP, open_trajectory
 MODULE = """
 import numpy as np
 
-from interphase_flows.analysis.io.cells import CellTracker
-from interphase_flows.analysis.io.timestamps import times_of_frames
+from interphase_flows.analysis.io.reader import Reader
 
 
-class NpyReader:
+class NpyReader(Reader):
     time_option = "frame_interval_fs"
     unwrapped_by = "the format"
-
-    def __init__(self, path, options):
-        self.path, self.repairs = path, []
-        self._positions = np.load(path, allow_pickle=False)
-        n_frames, n_atoms, _ = self._positions.shape
-        self.numbers = np.full(n_atoms, 3)
-        self.periodic = np.ones(3, dtype=bool)
-        self.time_fs = times_of_frames(n_frames, options.frame_interval_fs, path)
-        self.cells = CellTracker(path, self.repairs)
-        for frame in range(n_frames):
-            self.cells.add(frame, self.cell(frame))
 
     @staticmethod
     def recognises(path, head):
         return head[1:6] == b"NUMPY"
+
+    def open(self):
+        self._positions = np.load(self.path)
+        n_frames, n_atoms, _ = self._positions.shape
+        self.numbers = np.full(n_atoms, 3)
+        self.periodic = np.ones(3, dtype=bool)
+        self.time_fs = self.times_in_file([], n_frames)
+        for frame in range(n_frames):
+            self.cells.add(frame, self.cell(frame))
 
     def positions(self, frame):
         return self._positions[frame]
 
     def cell(self, frame):
         return 10.0 * np.eye(3)
-
-    def close(self):
-        pass
 """
 
 
