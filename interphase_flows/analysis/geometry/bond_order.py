@@ -1,11 +1,11 @@
-"""Bond-orientational order: how the directions to neighbours are arranged, whichever way the crystal lies.
+"""Bond-orientational order (Steinhardt order parameters q_4 and q_6), invariant under rotation.
 
 q_l = sqrt(4 pi / (2 l + 1) sum_m |q_lm|²), with q_lm the mean of the spherical harmonics Y_lm over the bonds of an atom:
-Steinhardt, Nelson and Ronchetti, Phys. Rev. B 28, 784 (1983). The averaged order is of the mean of q_lm over an atom and
-its neighbours: Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6.
+Steinhardt, Nelson and Ronchetti, Phys. Rev. B 28, 784 (1983). The averaged order parameter uses the mean of
+q_lm over an atom and its neighbours: Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6.
 
-On the unit sphere the 28 monomials x^a y^b z^c of degree 6 span the harmonics of l = 0, 2, 4 and 6. So the mean of each
-monomial over the bonds, and one matrix, give q_4m and q_6m. Real harmonics have the same sum of squares as complex ones.
+On the unit sphere the 28 monomials x^a y^b z^c of degree 6 span the harmonics of l = 0, 2, 4 and 6, so q_4m and q_6m are
+a linear map of the mean of each monomial over the bonds. Real harmonics have the same sum of squares as complex ones.
 """
 
 from functools import cache
@@ -24,7 +24,7 @@ N_HARMONICS = {4: 9, 6: 13}
 
 @cache
 def _factors() -> tuple[tuple[int, int], ...]:
-    """Pairs of `CUBIC` whose products are the monomials of degree 6, each monomial once."""
+    """Return pairs of `CUBIC` whose products are the monomials of degree 6, without repetition."""
     found: dict[tuple[int, ...], tuple[int, int]] = {}
     for i, first in enumerate(CUBIC):
         for j, second in enumerate(CUBIC):
@@ -39,9 +39,9 @@ def _cubic(directions: NDArray[np.floating]) -> list[NDArray[np.floating]]:
 
 @cache
 def _harmonics_of_monomials() -> NDArray[np.float32]:
-    """Real harmonics of l = 4 and 6 from monomials, (22, 28), times sqrt(4 pi / (2 l + 1)).
+    """Return the matrix (22, 28) from monomials to real harmonics of l = 4 and 6, times sqrt(4 pi / (2 l + 1)).
 
-    Solved from their values in directions enough; the solution is unique.
+    Least-squares solution over 200 directions, which is unique.
     """
     directions = np.random.default_rng(0).normal(size=(3, 200))
     directions /= np.linalg.norm(directions, axis=0)
@@ -62,14 +62,14 @@ def mean_harmonics(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     Parameters
     ----------
     vectors
-        From atoms to their neighbours, of any length but 0, (n_atoms, n_neighbours, 3).
+        Vectors from atoms to their neighbours, of nonzero length, (n_atoms, n_neighbours, 3).
 
     Returns
     -------
     harmonics
-        (n_atoms, 22): 9 of l = 4 and 13 of l = 6, times sqrt(4 pi / (2 l + 1)).
+        (n_atoms, 22): 9 for l = 4 and 13 for l = 6, times sqrt(4 pi / (2 l + 1)).
     """
-    # bonds of an atom apart, atoms together: what is summed over is the slow axis
+    # axes (xyz, bond, atom): the sum over bonds runs along the slow axis
     along = np.ascontiguousarray(np.asarray(vectors).transpose(2, 1, 0), dtype=np.float32)
     along /= np.sqrt(along[0] ** 2 + along[1] ** 2 + along[2] ** 2)
     cubic = _cubic(along)
@@ -94,9 +94,9 @@ def averaged_bond_order(
     harmonics
         Mean harmonics of these atoms and their neighbours, (n_atoms, 22).
     rows
-        Which of them are asked for, (n_rows,).
+        Indices of the requested atoms, (n_rows,).
     neighbours
-        The rows of their neighbours, (n_rows, n_neighbours).
+        Indices of their neighbours, (n_rows, n_neighbours).
     """
     total = harmonics[rows]
     for column in np.ascontiguousarray(neighbours.T):

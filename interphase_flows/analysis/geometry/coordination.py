@@ -1,7 +1,7 @@
-"""How many neighbours an atom has, and where a coordination shell ends.
+"""Coordination numbers, radial distribution functions and the end of a coordination shell.
 
 Coordination numbers of ideal crystals (Li2S: 8 Li around S at 2.47 Å; Li3P: 11 Li around P within 3.1 Å) move
-by about one at 300 K; a coordination number alone does not tell two phases apart.
+by about one at 300 K, so a coordination number alone does not distinguish two phases.
 """
 
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class RadialDistribution:
     centre: str
     neighbour: str
     r_angstrom: FloatArray
-    """(n_bins,), middles of the bins, Å."""
+    """Centres of the bins in Å, (n_bins,)."""
     g: FloatArray
-    """(n_bins,), 1 at the mean density."""
+    """g(r), 1 at the mean density, (n_bins,)."""
 
 
 def coordination_numbers(
@@ -50,7 +50,7 @@ def coordination_numbers(
     centre, neighbour
         Chemical symbols: P and S count the S around each P.
     cutoff_angstrom
-        Radius of the shell in Å, best the first minimum of the pair's radial distribution function.
+        Radius of the shell in Å, such as the first minimum of the radial distribution function of the pair.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def coordination_numbers(
     Raises
     ------
     AnalysisError
-        An element is unknown or not there, the cut-off not positive, or the cell without volume.
+        An element is unknown or missing, the cutoff is not positive, or the cell has no volume.
     """
     is_centre, is_neighbour = mask_of(numbers, {centre}), mask_of(numbers, {neighbour})
     if not is_centre.any():
@@ -116,21 +116,21 @@ def radial_distribution(
 def first_minimum(rdf: RadialDistribution, *, smoothing_angstrom: float = 0.05) -> float:
     """Return the distance in Å at which the first shell of g(r) ends.
 
-    Peaks are maxima above a tenth of the highest. The first shell ends in the middle of the lowest stretch
-    before the next peak, provided that the valley is below half of the lower of the two; shallower ones are
-    ripples of the same shell. In a crystal that stretch is empty, and its middle is the safest cut-off.
+    Peaks are maxima above a tenth of the highest maximum. The first shell ends in the middle of the lowest interval
+    before the next peak, if the minimum is below half of the lower of the two peaks; shallower minima are ripples of
+    the same shell. In a crystal g(r) is zero in that interval.
 
     Parameters
     ----------
     rdf
-        The function; a range of two shells is needed.
+        Radial distribution function over at least two shells.
     smoothing_angstrom
-        Width (standard deviation) of the Gaussian that removes counting noise, in Å.
+        Standard deviation in Å of the Gaussian that removes counting noise.
 
     Raises
     ------
     AnalysisError
-        There is no peak, or no minimum after it within the range.
+        g(r) has no peak, or no minimum after it within the range.
     """
     step = rdf.r_angstrom[1] - rdf.r_angstrom[0]
     g = gaussian_filter1d(rdf.g, smoothing_angstrom / step, mode="nearest")
@@ -144,7 +144,7 @@ def first_minimum(rdf: RadialDistribution, *, smoothing_angstrom: float = 0.05) 
             f"g(r) of {pair} has no peak up to {rdf.r_angstrom[-1]:.2f} Å; use a longer range"
         )
     first = peaks[0]
-    # ripples on the shoulder of a peak are noise: a next shell stands out against the valley before it
+    # ripples on the shoulder of a peak are noise; the next shell is separated by a deep minimum
     for nxt in peaks[1:]:
         valley = g[first:nxt].min()
         if valley < 0.5 * min(g[first], g[nxt]):

@@ -1,8 +1,8 @@
-"""The drift of everything along the normal, which the boundaries of an interphase are found without.
+"""Drift of the centre of mass along the interface normal.
 
-Heights of boundaries are in the frame of all atoms, weighted by mass (`analysis.boundaries`): where the whole cell moves,
-as in runs of codes that do not hold its centre, atoms move and boundaries do not. What compares the two takes the drift
-from the atoms, or adds it to the boundaries.
+Boundary heights are relative to the centre of mass of all atoms (`analysis.interfaces.boundaries`). In runs that do not
+fix the centre of mass, atoms drift and boundaries do not, so a comparison of both must remove the drift from the atoms or
+add it to the boundaries.
 """
 
 import numpy as np
@@ -15,14 +15,14 @@ from interphase_flows.analysis.geometry.slices import heights
 
 
 class CommonDrift:
-    """How far all atoms have moved together since the first frame of a trajectory.
+    """Displacement of the centre of mass along the normal since the first frame of a trajectory.
 
     Parameters
     ----------
     numbers
         Atomic numbers, (n_atoms,).
     positions, cell
-        First frame, unwrapped.
+        Unwrapped positions and cell of the first frame.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class CommonDrift:
         self._start = float(self._weights @ heights(positions, cell))
 
     def of(self, along: FloatArray) -> float:
-        """Return it as a fraction of the cell, from the heights of a frame's atoms as fractions, (n_atoms,)."""
+        """Return the drift as a fraction of the cell, from fractional heights of the atoms of a frame, (n_atoms,)."""
         return float(self._weights @ along) - self._start
 
 
 class WithoutDrift:
-    """A trajectory in the frame that boundaries are found in: every frame is moved back along c.
+    """A trajectory without drift of the centre of mass: every frame is shifted back along c.
 
     Parameters
     ----------

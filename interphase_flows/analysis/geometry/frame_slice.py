@@ -1,4 +1,4 @@
-"""Some consecutive frames of a trajectory, as a trajectory."""
+"""Slice of consecutive frames of a trajectory."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from interphase_flows.analysis.geometry.frames import FrameSource
 
 
 class FrameSlice:
-    """Frames from one on.
+    """View of consecutive frames of a trajectory, which is a trajectory itself.
 
     Parameters
     ----------
     frames
         The trajectory.
     first
-        The frame to begin with.
+        Index of the first frame.
     n_frames
-        How many.
+        Number of frames.
     """
 
     def __init__(self, frames: FrameSource, first: int, n_frames: int) -> None:

@@ -1,7 +1,6 @@
-"""What every analysis reads: frames of a trajectory, one at a time.
+"""Trajectories as sources of frames, the input of every analysis.
 
-The analyses stream: they ask for one frame, reduce it to a few numbers and let it go, so a trajectory of
-20,000 atoms never has to fit in memory.
+Analyses stream: they read one frame at a time and keep reduced quantities only, so a trajectory need not fit in memory.
 """
 
 from collections.abc import Iterable
@@ -17,10 +16,10 @@ from interphase_flows.exceptions import AnalysisError
 
 
 class FrameSource(Protocol):
-    """A trajectory that can be asked for any of its frames.
+    """A trajectory with random access to its frames.
 
-    Positions are *unwrapped*: an atom that leaves the cell keeps its running coordinate, so that
-    displacements are differences. Rows of the cell are the lattice vectors a, b and c.
+    Positions are *unwrapped*: coordinates continue beyond the cell, so that displacements are differences of positions.
+    Rows of the cell are the lattice vectors a, b and c.
     """
 
     @property
@@ -48,7 +47,7 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True)
 class ArrayFrames:
-    """Frames held in memory: for short trajectories and tests.
+    """Trajectory in memory, for short trajectories and tests.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ class ArrayFrames:
     Raises
     ------
     AnalysisError
-        The shapes do not belong to one trajectory.
+        The shapes of the arrays are inconsistent.
     """
 
     numbers: NDArray[np.integer]
@@ -127,7 +126,7 @@ def mask_of(numbers: NDArray[np.integer], symbols: Iterable[str]) -> BoolArray:
     AnalysisError
         A symbol is not a chemical element.
     """
-    # a table is several times as fast as np.isin, and every frame asks
+    # a lookup table is several times as fast as np.isin, and this runs for every frame
     is_wanted = np.zeros(len(chemical_symbols), dtype=bool)
     is_wanted[numbers_of(symbols)] = True
     return is_wanted[numbers]
@@ -137,15 +136,13 @@ def require_frames(frames: FrameSource) -> None:
     """Raise AnalysisError for a trajectory without frames or without atoms."""
     if frames.n_frames == 0 or frames.n_atoms == 0:
         raise AnalysisError(
-            f"the trajectory holds {frames.n_frames} frames of {frames.n_atoms} atoms: nothing to analyse; "
-            "check that the run wrote frames before it stopped"
+            f"the trajectory has {frames.n_frames} frames of {frames.n_atoms} atoms: nothing to analyse. "
+            "Hint: check that the run wrote frames before it stopped"
         )
 
 
 def chosen_frames(frames: FrameSource, every: int) -> list[int]:
-    """Return the indices of every n-th frame, and of the last one.
-
-    The last frame is always among them: what a run ended as is what most readers ask for.
+    """Return the indices of every n-th frame and of the last frame.
 
     Raises
     ------

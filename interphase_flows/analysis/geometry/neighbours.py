@@ -1,8 +1,8 @@
-"""Neighbours of atoms in any periodic cell, by a k-d tree with as many periodic images as a question needs.
+"""Neighbour search in any triclinic periodic cell, by a k-d tree of atoms and periodic images.
 
-The tree is that of Bentley, Commun. ACM 18, 509 (1975), as in `scipy.spatial.cKDTree`. Points are wrapped into the cell,
-and images within a margin around it join them, so any triclinic cell will do, however thin; neighbours are counted once
-per periodic image. The tree lets other threads run while it works.
+The k-d tree (Bentley, Commun. ACM 18, 509 (1975)) is `scipy.spatial.cKDTree`, which releases the interpreter lock. Points
+are wrapped into the cell and complemented by the images within a margin around it, so cells may be arbitrarily thin;
+every periodic image is a separate neighbour.
 """
 
 import math
@@ -17,20 +17,20 @@ from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.exceptions import AnalysisError
 
 FEW = 8
-"""Neighbours that are asked for at first where few are expected."""
+"""Initial number of neighbours per query where few are expected."""
 LEAF_SIZE = 24
-"""Points that the tree compares one by one."""
+"""Number of points in a leaf of the tree."""
 WIDEN = 1.5
-"""Growth of a margin within which not all neighbours lay."""
+"""Growth factor of a margin that does not contain all neighbours."""
 SPARE = 1.3
-"""Margin over the radius that nearest neighbours fill at the mean density."""
+"""Ratio of the margin to the radius of a sphere with n neighbours at the mean density."""
 
 
 class Pairs(NamedTuple):
-    """Directed pairs: both (i, j) and (j, i) are listed, and once per periodic image of j."""
+    """Directed pairs: both (i, j) and (j, i), with one entry per periodic image of j."""
 
     first: IntArray
-    """Index of the atom that looks, (n_pairs,), ascending."""
+    """Index of the central atom, ascending, (n_pairs,)."""
     second: IntArray
     """Index of the neighbour, (n_pairs,)."""
     distance_angstrom: FloatArray
@@ -38,18 +38,18 @@ class Pairs(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """The n nearest neighbours of some points, the nearest first."""
+    """The n nearest neighbours of some points, in order of distance."""
 
     distance_angstrom: FloatArray
     """Distances in Å, (n_rows, n)."""
     neighbour: IntArray
-    """Which points they are, or are images of, (n_rows, n)."""
+    """Indices of the neighbours, or of the points whose images they are, (n_rows, n)."""
     vectors_angstrom: FloatArray
     """Vectors to them in Å, (n_rows, n, 3)."""
 
 
 def face_distances(cell: NDArray[np.floating]) -> FloatArray:
-    """Return the distances between opposite faces in Å, (3,): normal to bc, ca and ab.
+    """Return the distances between opposite faces of the cell in Å, normal to bc, ca and ab, (3,).
 
     Raises
     ------
@@ -71,9 +71,9 @@ def fractional(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> F
 
 
 def standard_orientation(cell: NDArray[np.floating]) -> FloatArray:
-    """Return the cell turned so that a is along x and b in the xy plane, rows a, b, c.
+    """Return the cell rotated so that a is along x and b in the xy plane, rows a, b, c.
 
-    A left-handed cell comes back right-handed: its mirror image, which has the same distances.
+    A left-handed cell becomes its right-handed mirror image, which has the same distances.
     """
     cell = np.asarray(cell, dtype=float)
     upper = np.linalg.qr(cell.T, mode="r")
@@ -84,7 +84,7 @@ def standard_orientation(cell: NDArray[np.floating]) -> FloatArray:
 def repeated(
     positions: NDArray[np.floating], cell: NDArray[np.floating], least_face_distance_angstrom: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Wrap atoms and repeat the cell until its faces are farther apart than asked.
+    """Wrap atoms and repeat the cell until its opposite faces are farther apart than a minimum.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def repeated(
 
 
 class PeriodicTree:
-    """Points of a periodic cell that can be asked for their neighbours.
+    """Neighbour search among the points of a periodic cell.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class PeriodicTree:
     cell
         Lattice vectors in Å as rows, (3, 3).
     margin_angstrom
-        Width of the border of images, in Å: best the distance of the farthest neighbour that is asked for.
+        Width of the border of images in Å; ideally the distance of the farthest requested neighbour.
 
     Raises
     ------
@@ -135,13 +135,13 @@ class PeriodicTree:
 
     def _widen(self, margin_angstrom: float) -> None:
         self._margin = margin_angstrom
-        # a hair wider: what is exactly so far away is found whatever the rounding
+        # slightly wider, so that rounding does not exclude points exactly at the margin
         fractions, self._index = _with_images(self._fractions, 1.000001 * margin_angstrom / self._heights)
         self._points = fractions @ self._cell
         self._tree = cKDTree(self._points, LEAF_SIZE, compact_nodes=False, balanced_tree=False)
 
     def nearest(self, n: int, rows: IntArray) -> Nearest:
-        """Find the n nearest neighbours of some of the points; a point's images are its neighbours, itself is not."""
+        """Find the n nearest neighbours of some points, including their own images but not themselves."""
         found = self._nearest(n + 1, self._fractions[rows])
         return Nearest(found.distance_angstrom[:, 1:], found.neighbour[:, 1:], found.vectors_angstrom[:, 1:])
 
@@ -151,7 +151,7 @@ class PeriodicTree:
 
     def _nearest(self, n: int, fractions: FloatArray) -> Nearest:
         if len(self) == 0 and len(fractions) > 0:
-            raise AnalysisError(f"{n} neighbours among no points: there are none")
+            raise AnalysisError(f"cannot find {n} neighbours: there are no points")
         places = fractions @ self._cell
         found = self._within_margin(n, places)
         missed = np.flatnonzero(np.isinf(found.distance_angstrom[:, -1]))
@@ -163,34 +163,36 @@ class PeriodicTree:
         return found
 
     def _within_margin(self, n: int, places: FloatArray) -> Nearest:
-        """Find n neighbours no farther than the margin, where images are sure to be there; infinite beyond."""
+        """Find n neighbours within the margin, where all images exist; distances beyond it are infinite."""
         distance, found = self._tree.query(places, n, distance_upper_bound=self._margin)
         vectors = self._points.take(found, axis=0, mode="clip")
         vectors -= places[:, None, :]
         return Nearest(distance, self._index.take(found, mode="clip"), vectors)
 
     def few_within(self, cutoff_angstrom: float, positions: NDArray[np.floating] | None = None) -> Pairs:
-        """Find neighbours within a cut-off that holds few, such as a bond; more are found, too, but slowly.
+        """Find neighbours within a cutoff that few atoms are within, such as a bond length.
+
+        The result is also correct for many neighbours, but `all_within` is then faster.
 
         Parameters
         ----------
         cutoff_angstrom
             Largest distance in Å.
         positions
-            From where, in Å, (n_positions, 3); from the points themselves by default, each leaving itself out.
+            Central positions in Å, (n_positions, 3); by default the points themselves, each without itself.
         """
         if cutoff_angstrom > self._margin:
             self._widen(cutoff_angstrom)
         fractions = self._fractions if positions is None else _wrapped(positions, self._cell)
         places = fractions @ self._cell
-        beyond = float(np.nextafter(cutoff_angstrom, np.inf))  # the tree finds what is closer, not as close
+        beyond = float(np.nextafter(cutoff_angstrom, np.inf))  # the upper bound of the tree is exclusive
         rows, n = np.arange(len(places)), FEW
         parts = []
         while len(rows):
             distance, found = self._tree.query(places[rows], n, distance_upper_bound=beyond)
             near = np.isfinite(distance)
             full = near[:, -1].copy()
-            near[full] = False  # to be asked for more
+            near[full] = False  # repeated with a larger n
             if positions is None:
                 near &= found != rows[:, None]
             kept = np.flatnonzero(near)
@@ -203,7 +205,7 @@ class PeriodicTree:
         return Pairs(first[order], second[order], distances[order])
 
     def all_within(self, cutoff_angstrom: float, positions: NDArray[np.floating] | None = None) -> Pairs:
-        """Find the neighbours within a cut-off that may hold many; see `few_within`."""
+        """Find neighbours within a cutoff that many atoms are within; see `few_within`."""
         if cutoff_angstrom > self._margin:
             self._widen(cutoff_angstrom)
         places = self.positions if positions is None else _wrapped(positions, self._cell) @ self._cell
@@ -216,7 +218,7 @@ class PeriodicTree:
 
 
 def tree_for_nearest(positions: NDArray[np.floating], cell: NDArray[np.floating], n: int) -> PeriodicTree:
-    """Return a tree whose margin is what n neighbours fill at the mean density, and some more."""
+    """Return a tree with a margin slightly larger than a sphere of n neighbours at the mean density."""
     volume = float(np.prod(face_distances(cell)))
     radius = (3 * (n + 1) * volume / (4 * np.pi * max(1, len(positions)))) ** (1 / 3)
     return PeriodicTree(positions, cell, SPARE * radius)
@@ -225,7 +227,7 @@ def tree_for_nearest(positions: NDArray[np.floating], cell: NDArray[np.floating]
 def pairs_within(
     positions: NDArray[np.floating], cell: NDArray[np.floating], cutoff_angstrom: float
 ) -> Pairs:
-    """Find all pairs closer than a cut-off, periodic in three directions.
+    """Find all pairs closer than a cutoff, periodic in three directions.
 
     Parameters
     ----------
@@ -239,7 +241,7 @@ def pairs_within(
     Raises
     ------
     AnalysisError
-        The cell has no volume, or the cut-off is not positive.
+        The cell has no volume, or the cutoff is not positive.
     """
     if not cutoff_angstrom > 0:
         raise AnalysisError(f"a cut-off of {cutoff_angstrom} Å finds no pairs; give a positive distance in Å")
@@ -256,7 +258,7 @@ def _wrapped(positions: NDArray[np.floating], cell: FloatArray) -> FloatArray:
 
 
 def _with_images(fractions: FloatArray, margin: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Add the images within a margin (3,) around the unit cube; returns them and whose images they are."""
+    """Add the images within a margin (3,) around the unit cube; return all points and the indices of their originals."""
     index = np.arange(len(fractions))
     for axis in range(3):
         parts, owners = [fractions], [index]

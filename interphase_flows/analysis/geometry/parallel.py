@@ -1,7 +1,7 @@
-"""A function of every frame, on all processors of this process; answers come in the order of the frames.
+"""Map a function over frames with threads, with results in the order of the frames.
 
-Frames are read by the thread that asks, one after another, because a trajectory is not made to be read by two. Threads
-help as far as the function spends its time in numpy and scipy, which let other threads run.
+The calling thread reads the frames sequentially, because trajectories are not thread-safe. Threads help as far as the
+function spends its time in numpy and scipy, which release the interpreter lock.
 """
 
 import os
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def available_processors() -> int:
-    """Return how many processors this process may use: fewer than the machine has in a job of a queue."""
+    """Return the number of processors available to this process, which a batch job may limit."""
     return len(os.sched_getaffinity(0))
 
 
@@ -31,23 +31,23 @@ def by_frame(
     *,
     n_threads: int | None = None,
 ) -> Iterator[T]:
-    """Reduce frames one by one, never holding more of them than twice the threads.
+    """Reduce frames in parallel, with at most two frames per thread in memory.
 
     Parameters
     ----------
     frames
         The trajectory.
     chosen
-        Which frames.
+        Indices of the frames.
     reduce
-        Takes positions in Å (n_atoms, 3) and the cell in Å (3, 3); must not change anything that is shared.
+        Function of positions in Å (n_atoms, 3) and cell in Å (3, 3); must not modify shared data.
     n_threads
-        All processors that this process may use by default.
+        Number of threads; by default all processors available to this process.
 
     Raises
     ------
     Exception
-        What the trajectory or the function raises, when the answer of that frame is asked for.
+        Any error of the trajectory or the function, raised when the result of that frame is taken.
     """
     n_threads = available_processors() if n_threads is None else n_threads
     if n_threads < 2:

@@ -13,7 +13,7 @@ MOST_BYTES_IN_MEMORY = 256 * 1024**2
 
 
 class ProgressFrames:
-    """A trajectory, or its first frames, that emits progress while it is read.
+    """A trajectory, or its first frames, that emits progress while frames are read.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class ProgressFrames:
         self.stage = ""
         """Name of the stage that progress is reported under; nothing is reported while it is empty."""
         self.damage: AnalysisError | None = None
-        """Why a frame could not be read."""
+        """Error of an unreadable frame."""
         self._kept: dict[int, tuple[NDArray[np.floating], NDArray[np.floating]]] = {}
         self._keeps = n_frames is None
 

@@ -1,4 +1,4 @@
-"""How far the first shell of each pair of elements reaches in a trajectory, measured once for all parts of a survey."""
+"""Bond cutoffs of pairs of elements from radial distribution functions of a trajectory, cached by pair."""
 
 import numpy as np
 from ase.data import covalent_radii
@@ -14,16 +14,16 @@ from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.exceptions import AnalysisError
 
 MOST_FRAMES, MOST_ATOMS = 20, 20_000
-"""From which g(r) is taken: so many frames, or fewer that have so many atoms together; two at least."""
+"""Maximum number of frames for g(r), and of atoms in all of them together; at least two frames are used."""
 
 
 class PairCutoffs:
-    """Longest bonds by pair, as `bond_cutoff_angstrom` tells them.
+    """Cutoffs of `bond_cutoff_angstrom`, computed once for each pair.
 
     Parameters
     ----------
     frames
-        The trajectory; reading it here is not told as progress.
+        The trajectory; no progress is emitted while it is read here.
     """
 
     def __init__(self, frames: ProgressFrames) -> None:
@@ -33,7 +33,7 @@ class PairCutoffs:
         self._found: dict[tuple[str, str], float] = {}
 
     def __call__(self, first: str, second: str) -> float:
-        """Return the cut-off of a pair in Å.
+        """Return the cutoff of a pair in Å.
 
         Raises
         ------
@@ -52,11 +52,11 @@ class PairCutoffs:
 
 
 SHORTEST_CUTOFF, LONGEST_CUTOFF = 1.12, 1.5
-"""A bond's cut-off lies between these multiples of the sum of the covalent radii (Cordero 2008)."""
+"""Limits of a bond cutoff in multiples of the sum of the covalent radii (Cordero 2008)."""
 
 
 def bond_cutoff_angstrom(frames: FrameSource, first: str, second: str, *, every: int = 1) -> float:
-    """Return the longest bond of a pair of elements in Å; see `measured_chemistry`.
+    """Return the bond cutoff of a pair of elements in Å: the end of the first shell of g(r), within limits.
 
     Raises
     ------
@@ -70,17 +70,17 @@ def bond_cutoff_angstrom(frames: FrameSource, first: str, second: str, *, every:
     rdf = radial_distribution(frames, centre=first, neighbour=second, r_max_angstrom=2.0 * high, every=every)
     try:
         shell_end = first_minimum(rdf)
-    except AnalysisError:  # a single shell, or none: no pair of shells to cut between
+    except AnalysisError:  # fewer than two shells, so no minimum between shells
         return _emptiest(rdf, low, high)
     return shell_end if low <= shell_end <= high else _emptiest(rdf, low, high)
 
 
 def _emptiest(rdf: RadialDistribution, low: float, high: float) -> float:
-    """Middle of the emptiest stretch of g(r) between two distances."""
+    """Return the middle of the first interval of lowest g(r) between two distances."""
     g = gaussian_filter1d(rdf.g, 1.0, mode="nearest")
     inside = np.flatnonzero((rdf.r_angstrom >= low) & (rdf.r_angstrom <= high))
     lowest = inside[g[inside] <= g[inside].min() + 1e-3]
-    # the first connected stretch: beyond it, another shell may begin and end
+    # the first connected interval; another shell may follow
     gap = np.flatnonzero(np.diff(lowest) > 1)
     last = lowest[gap[0]] if len(gap) else lowest[-1]
     return float(0.5 * (rdf.r_angstrom[lowest[0]] + rdf.r_angstrom[last]))

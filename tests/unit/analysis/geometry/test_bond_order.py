@@ -1,4 +1,4 @@
-"""Bond order and descriptors against freud's, which is another implementation of both."""
+"""Bond order and descriptors, compared with the independent implementation in freud."""
 
 import numpy as np
 import pytest
@@ -27,21 +27,21 @@ def both(atoms):
 
 
 @pytest.mark.parametrize("name", ["Li2S", "Li3P", "LiP", "Li7P3S11", "Li3PS4"])
-def test_descriptors_of_thermal_crystals_are_those_of_freud(name):
-    """Their unit cells are triclinic, hexagonal and monoclinic, and thinner than two shells."""
+def test_descriptors_of_thermal_crystals_agree_with_freud(name):
+    """Triclinic, hexagonal and monoclinic unit cells, thinner than two shells."""
     ours, theirs = both(thermal(name))
     np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
-def test_descriptors_of_a_crystal_at_rest_are_those_of_freud():
-    """Li2S: no two shells share a distance, so both take the same neighbours."""
+def test_descriptors_of_a_perfect_crystal_agree_with_freud():
+    """Li2S: no two shells have equal distances, so both select the same neighbours."""
     ours, theirs = both(load_phase("Li2S"))
     np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_descriptors_in_thin_oblique_cells_are_those_of_freud(seed):
-    """Cells 3 to 8 Å thin, atoms anywhere and outside of the cell."""
+def test_descriptors_in_thin_oblique_cells_agree_with_freud(seed):
+    """Cells 3 to 8 Å thin, with atoms inside and outside of the cell."""
     rng = np.random.default_rng(seed)
     cell = np.diag(rng.uniform(3.0, 8.0, 3)) + np.tril(rng.uniform(-4.0, 4.0, (3, 3)), -1)
     positions = rng.uniform(-2.0, 3.0, (11, 3)) @ cell
@@ -50,8 +50,8 @@ def test_descriptors_in_thin_oblique_cells_are_those_of_freud(seed):
     np.testing.assert_allclose(anion_descriptors(*arguments), theirs, atol=TOLERANCE)
 
 
-def test_descriptors_beside_a_void_are_those_of_freud():
-    """Neighbours are looked for as far as they are, not as far as the mean density says."""
+def test_descriptors_beside_a_void_agree_with_freud():
+    """The search radius grows beyond the estimate from the mean density."""
     atoms = thermal("Li2S", (2, 2, 2))
     atoms.cell[2] *= 2.0
     anions = atoms.numbers != 3
@@ -61,7 +61,7 @@ def test_descriptors_beside_a_void_are_those_of_freud():
 
 
 @pytest.mark.parametrize("n_neighbours", [12, 14])
-def test_averaged_order_is_that_of_freud(n_neighbours):
+def test_averaged_order_agrees_with_freud(n_neighbours):
     atoms = bulk("Li", "bcc", a=3.51, cubic=True) * (4, 3, 3)
     atoms.positions += np.random.default_rng(1).normal(0, 0.2, (len(atoms), 3))
     ours = np.column_stack(averaged_order(atoms.positions, atoms.cell[:], n_neighbours))
@@ -69,7 +69,7 @@ def test_averaged_order_is_that_of_freud(n_neighbours):
     np.testing.assert_allclose(ours, theirs, atol=TOLERANCE)
 
 
-def test_order_is_the_same_whichever_way_the_bonds_lie():
+def test_order_is_invariant_under_rotation():
     rng = np.random.default_rng(2)
     bonds = rng.normal(size=(50, 9, 3))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -88,7 +88,7 @@ def test_a_single_bond_has_order_one():
     ("structure", "n_neighbours", "q4", "q6"),
     [("fcc", 12, 0.19094, 0.57452), ("bcc", 14, 0.03637, 0.51069), ("hcp", 12, 0.09722, 0.48476)],
 )
-def test_order_of_perfect_lattices_is_that_of_the_literature(structure, n_neighbours, q4, q6):
+def test_order_of_perfect_lattices_agrees_with_literature(structure, n_neighbours, q4, q6):
     """Mickel et al., J. Chem. Phys. 138, 044501 (2013)."""
     ideal = np.sqrt(8 / 3) if structure == "hcp" else None
     atoms = bulk("Li", structure, a=3.0, **({"c": 3.0 * ideal} if ideal else {}))

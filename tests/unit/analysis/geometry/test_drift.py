@@ -1,4 +1,4 @@
-"""Where everything drifts, atoms and boundaries are compared in one frame."""
+"""Drift of the centre of mass, in trajectories with moving boundaries."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ N_FRAMES, FIRST_FRAME = 8, 3
 
 
 def drifting(drift_per_frame_angstrom: float) -> ArrayFrames:
-    """Lithium below, sulphur above; one Li goes from 9 to 11 Å between frames 4 and 6, and everything drifts."""
+    """Lithium below, sulphur above; one Li moves from 9 to 11 Å between frames 4 and 6, and all atoms drift."""
     z = np.repeat(np.linspace(1.0, 55.0, 100), 4)
     numbers = np.where(z < 30, 3, 16)
     positions = np.tile(np.column_stack([np.zeros((len(z), 2)), z]), (N_FRAMES, 1, 1))
@@ -25,7 +25,7 @@ def drifting(drift_per_frame_angstrom: float) -> ArrayFrames:
     return ArrayFrames(numbers, 1000.0 * np.arange(N_FRAMES), positions, CELL)
 
 
-def test_the_drift_is_that_of_the_whole_cell():
+def test_drift_is_that_of_the_centre_of_mass():
     frames = drifting(1.5)
     common = CommonDrift(frames.numbers, frames.positions(0), CELL)
     found = [60.0 * common.of(heights(frames.positions(i), CELL)) for i in range(N_FRAMES)]
@@ -33,7 +33,7 @@ def test_the_drift_is_that_of_the_whole_cell():
 
 
 @pytest.mark.parametrize("drift_per_frame_angstrom", [0.0, 1.5])
-def test_what_crosses_is_counted_at_the_boundary_of_an_interface_that_begins_late(drift_per_frame_angstrom):
+def test_crossings_are_counted_at_the_boundary_despite_drift(drift_per_frame_angstrom):
     n = np.ones(N_FRAMES - FIRST_FRAME)
     late = Interface(
         "above", FIRST_FRAME, n.astype(bool), np.arange(float(len(n))), 20 * n, 10 * n, 30.2 * n, {}
@@ -43,7 +43,7 @@ def test_what_crosses_is_counted_at_the_boundary_of_an_interface_that_begins_lat
     assert passed["Li at electrolyte side"][-1] == 0.0
 
 
-def test_a_profile_between_the_boundaries_is_not_smeared_by_the_drift():
+def test_profile_between_boundaries_is_independent_of_drift():
     skew = np.array([[10.0, 0, 0], [0, 10.0, 0], [3.0, 2.0, 60.0]])
     still, moving = (
         ArrayFrames(each.numbers, each.time_fs, each.all_positions, skew)

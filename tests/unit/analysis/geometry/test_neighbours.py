@@ -12,8 +12,8 @@ DISTANCE_TOLERANCE_ANGSTROM = 1e-4  # far below any distance that matters
 
 @pytest.mark.parametrize("cutoff_angstrom", [2.5, 4.0, 9.0])
 @pytest.mark.parametrize("seed", range(6))
-def test_pairs_equal_those_of_ase_in_triclinic_cells(seed, cutoff_angstrom):
-    """Thin cells and cut-offs beyond their width included; every periodic image counts."""
+def test_pairs_agree_with_ase_in_triclinic_cells(seed, cutoff_angstrom):
+    """Includes thin cells with cutoffs beyond their width; every periodic image counts."""
     rng = np.random.default_rng(seed)
     cell = np.diag(rng.uniform(5.0, 14.0, 3)) + rng.uniform(-4.0, 4.0, (3, 3))
     if face_distances(cell).min() < 2.0:
@@ -39,12 +39,12 @@ def test_left_handed_cell_has_the_same_distances():
     assert len(swapped.first) == len(pairs_within(positions, cell, 3.0).first) > 0
 
 
-def test_a_flat_cell_is_refused_with_its_mend():
+def test_cell_without_volume_raises():
     with pytest.raises(AnalysisError, match="no volume"):
         pairs_within(np.zeros((1, 3)), np.diag([1.0, 1.0, 0.0]), 2.0)
 
 
-def test_a_cutoff_of_zero_is_refused():
+def test_cutoff_of_zero_raises():
     with pytest.raises(AnalysisError, match="positive distance"):
         pairs_within(np.zeros((1, 3)), np.eye(3), 0.0)
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours in any periodic cell, against all distances."""
+"""Nearest neighbours in periodic cells, compared with a search of all distances."""
 
 from itertools import product
 
@@ -24,7 +24,7 @@ def all_distances(around, positions):
 
 
 @pytest.mark.parametrize("margin_angstrom", [0.1, 4.0, 20.0])
-def test_nearest_neighbours_are_right_whatever_the_margin_was_at_first(margin_angstrom):
+def test_nearest_neighbours_do_not_depend_on_the_initial_margin(margin_angstrom):
     positions = points(0, 7)
     rows = np.array([4, 1, 6])
     found = PeriodicTree(positions, CELL, margin_angstrom).nearest(20, rows)
@@ -37,13 +37,13 @@ def test_nearest_neighbours_are_right_whatever_the_margin_was_at_first(margin_an
     np.testing.assert_allclose(steps, steps.round(), atol=1e-9)
 
 
-def test_neighbours_of_a_point_alone_are_its_own_images():
+def test_neighbours_of_a_single_point_are_its_images():
     found = tree_for_nearest(np.zeros((1, 3)), np.eye(3) * 4.0, 6).nearest(6, np.array([0]))
     np.testing.assert_allclose(found.distance_angstrom, 4.0)
     assert (found.neighbour == 0).all()
 
 
-def test_points_nearest_to_other_places_are_found():
+def test_nearest_points_to_given_positions_are_found():
     positions, places = points(1, 5), points(2, 9)
     found = PeriodicTree(positions, CELL, 1.0).nearest_to(4, places)
     expected = np.sort(all_distances(places, positions).reshape(9, -1), axis=1)[:, :4]
@@ -51,8 +51,8 @@ def test_points_nearest_to_other_places_are_found():
 
 
 @pytest.mark.parametrize("cutoff_angstrom", [2.0, 6.0])
-def test_few_neighbours_and_many_are_the_same_pairs(cutoff_angstrom):
-    """At 6 Å there are more than the first guess of how many there are."""
+def test_few_within_and_all_within_find_the_same_pairs(cutoff_angstrom):
+    """At 6 Å there are more neighbours than the initial number per query."""
     tree = PeriodicTree(points(3, 12), CELL, 0.5)
     few, many = tree.few_within(cutoff_angstrom), tree.all_within(cutoff_angstrom)
     assert len(few.first) > 0
@@ -64,14 +64,14 @@ def test_few_neighbours_and_many_are_the_same_pairs(cutoff_angstrom):
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-9)
 
 
-def test_pairs_from_other_places_include_points_that_lie_on_them():
+def test_pairs_from_given_positions_include_coincident_points():
     positions = points(4, 6)
     found = PeriodicTree(positions, CELL, 2.0).few_within(2.0, positions[:2])
     assert {(0, 0), (1, 1)} <= set(zip(found.first.tolist(), found.second.tolist(), strict=True))
 
 
-def test_neighbours_among_no_points_are_refused():
-    with pytest.raises(AnalysisError, match="among no points"):
+def test_search_without_points_raises():
+    with pytest.raises(AnalysisError, match="there are no points"):
         tree_for_nearest(np.empty((0, 3)), CELL, 3).nearest_to(3, np.zeros((1, 3)))
 
 
@@ -83,7 +83,7 @@ def frames():
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3, None])
-def test_answers_come_in_the_order_of_the_frames(frames, n_threads):
+def test_results_are_in_the_order_of_the_frames(frames, n_threads):
     chosen = [0, 3, 4, 8]
     found = by_frame(
         frames, chosen, lambda positions, cell: positions[0, 0] + cell[0, 0], n_threads=n_threads
@@ -92,19 +92,19 @@ def test_answers_come_in_the_order_of_the_frames(frames, n_threads):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_frame_that_fails_says_so_after_those_before_it(frames, n_threads):
-    def refuse(positions, cell):
+def test_error_of_a_frame_is_raised_after_the_results_before_it(frames, n_threads):
+    def fail_at_two(positions, cell):
         if positions[0, 0] == 2.0:
             raise AnalysisError("frame 2")
         return positions[0, 0]
 
-    found = by_frame(frames, range(9), refuse, n_threads=n_threads)
+    found = by_frame(frames, range(9), fail_at_two, n_threads=n_threads)
     assert [next(found), next(found)] == [0.0, 1.0]
     with pytest.raises(AnalysisError, match="frame 2"):
         next(found)
 
 
-def test_frames_are_read_no_farther_ahead_than_threads_need(frames):
+def test_read_ahead_is_limited_to_two_frames_per_thread(frames):
     read = []
 
     class Watched:

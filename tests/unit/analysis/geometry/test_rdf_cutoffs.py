@@ -1,4 +1,4 @@
-"""Cut-offs of pairs are measured once for all parts of a survey."""
+"""Cutoffs of pairs of elements."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ class Read(ArrayFrames):
         return super().positions(frame)
 
 
-def test_a_pair_is_measured_once():
+def test_cutoff_of_a_pair_is_computed_once():
     atoms = load_phase("Li2S") * (2, 2, 2)
     moves = np.random.default_rng(0).normal(0, 0.1, (4, len(atoms), 3))
     frames = Read(atoms.numbers, np.arange(4.0), atoms.positions + moves, atoms.cell[:])
