@@ -75,7 +75,7 @@ class InitialDataMaker(Maker):
         labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
             joined.output
         )
-        labels.name = f"{labels.name} (0)"  # as those of later iterations
+        labels.name = f"{labels.name} (0)"  # like those of later iterations
         labels.update_metadata({ITERATION: 0})
         return Flow(
             [*interfaces, *made, starts, joined, walkers, labels],

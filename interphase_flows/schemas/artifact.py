@@ -1,4 +1,4 @@
-"""What a document keeps of a file: its hash and size, never a path of a machine."""
+"""References from documents to content-addressed files."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,18 +6,18 @@ __all__ = ["ArtifactRef"]
 
 
 class ArtifactRef(BaseModel):
-    """A content-addressed file.
+    """A content-addressed file, identified by its hash; paths differ between machines and are not stored.
 
     Attributes
     ----------
     kind
-        What it is, in a word: ``models``, ``trajectories``, ``datasets``.
+        Kind of file: ``models``, ``trajectories``, ``datasets``.
     sha256
-        Hash of its bytes, 64 hexadecimal digits; also its name.
+        SHA-256 of its bytes, 64 hexadecimal digits; also its name.
     size_bytes
-        Its size.
+        Size in bytes.
     suffix
-        Extension with the dot, such as ``.zarr.zip``; may be empty.
+        File extension with the dot, such as ``.zarr.zip``; may be empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class Baseline(BaseModel):
-    """Per-element statistics fitted once, on a campaign's first data set, for label and model alike."""
+    """Per-element statistics of the first dataset of a campaign, used by all later datasets and models."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,7 +10,7 @@ ITERATION = "iteration"
 
 
 class IterationDoc(Document):
-    """One turn of the loop: what was found, what was spent, what was decided and why."""
+    """One iteration of the loop: results, cost, decision and its reason."""
 
     index: int
     dataset_key: str

@@ -10,7 +10,7 @@ from interphase_flows.schemas.origin import Origin
 
 
 class MethodIdentity(BaseModel):
-    """What a label comes from: code, version and every setting that can change its numbers."""
+    """Identity of a reference method: code, version and every setting that affects its results."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,7 +23,7 @@ class MethodIdentity(BaseModel):
 
 
 class Correction(BaseModel):
-    """What an error handler changed in a calculation, and whether that changed the level of theory."""
+    """Change of an error handler to a calculation, and whether it changed the level of theory."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,7 @@ class Correction(BaseModel):
 
 
 class LabelDoc(Document):
-    """Energy, forces and stress of one structure by one reference method, or why there are none."""
+    """Energy, forces and stress of one structure by one reference method, or the reason of the rejection."""
 
     for_the_record = frozenset({"files"})
 
@@ -61,7 +61,7 @@ class LabelDoc(Document):
 
 
 class LabelBatch(BaseModel):
-    """What a labelling job hands on: keys only."""
+    """Keys of accepted and rejected labels, and their origins: the output of a label job."""
 
     accepted: list[str]
     rejected: list[str]

@@ -37,10 +37,10 @@ class ModelDoc(Document):
 
 
 class Calibration(BaseModel):
-    """How the committee's disagreement relates to its true error, on frames that trained no member.
+    """Relation between the standard deviation of the committee and its true error, on held-out frames.
 
-    A threshold on the expected largest force error is turned into one on the standard deviation by
-    ``error_per_std``, the median ratio of the two.
+    ``error_per_std``, the median ratio of the largest force error to the largest force standard deviation, converts a
+    threshold on the expected error into one on the standard deviation.
     """
 
     n_frames: int

@@ -8,7 +8,7 @@ from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
 
 Role = Literal["explore", "audit", "production", "transport"]
-"""What a run is for: to learn from, to test with, to be measured, to measure transport in amorphous cells."""
+"""Purpose of a run: training data, test data, production, transport in amorphous cells."""
 
 
 StopReason = Literal[
@@ -44,12 +44,12 @@ class SegmentDoc(Document):
 
     @property
     def n_steps(self) -> int:
-        """Steps done in this segment."""
+        """Number of steps of this segment."""
         return self.last_step - self.first_step
 
 
 class Walker(BaseModel):
-    """A run that goes on from iteration to iteration; ``index`` is its start in the set of starts."""
+    """A run that continues over iterations; ``index`` is its initial structure in the set of initial structures."""
 
     run_id: str
     role: Role
@@ -62,9 +62,9 @@ class Walker(BaseModel):
 
 
 class MeltQuenchWalker(Walker):
-    """A walker that melts and quenches a random packing; ``number`` tells such walkers apart.
+    """A walker that melts and quenches random packings; ``number`` is unique among such walkers.
 
-    Each packing is a run of its own: when it is done, the walker takes the next one.
+    Each packing is a separate run, followed by the next packing.
     """
 
     number: int

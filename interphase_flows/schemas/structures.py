@@ -8,7 +8,7 @@ from interphase_flows.schemas.origin import Origin
 
 
 class StructureEntry(BaseModel):
-    """One structure of a set: where it comes from decides its side of the split."""
+    """One structure of a set; its origin determines its split."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -19,7 +19,7 @@ class StructureEntry(BaseModel):
 
 
 class StructureSetDoc(Document):
-    """An ordered set of structures, kept in one artifact."""
+    """An ordered set of structures, stored in one artifact."""
 
     name: str
     artifact: ArtifactRef
