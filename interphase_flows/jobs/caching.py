@@ -22,7 +22,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
-from interphase_flows.storage import pending_results
+from interphase_flows.storage.pending_results import delete_pending, load_pending, save_pending
 from interphase_flows.storage.workspace import current_workspace
 
 D = TypeVar("D", bound=Document)
@@ -106,7 +106,7 @@ def cached(kind: str, key: str, schema: type[D], compute: Callable[[], D]) -> D:
         raise
     except StorageError as error:
         try:
-            path = pending_results.keep(workspace.root, kind, key, document)
+            path = save_pending(workspace.root, kind, key, document)
         except StorageError:
             raise error from None  # a full disk accepts neither
         raise StorageError(f"{error}. The result is stored in {path}; the next attempt commits it") from error
@@ -156,9 +156,9 @@ def _commit_pending(kind: str, key: str, schema: type[D]) -> dict[str, object] |
     workspace = current_workspace()
     if workspace.read_only:
         return None
-    document = pending_results.kept(workspace.root, kind, key, schema)
+    document = load_pending(workspace.root, kind, key, schema)
     if document is None:
         return None
     stored = workspace.ledger.put(kind, key, document)
-    pending_results.forget(workspace.root, kind, key)
+    delete_pending(workspace.root, kind, key)
     return stored

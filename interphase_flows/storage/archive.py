@@ -1,4 +1,4 @@
-"""Several small files as one artifact: the same files give the same bytes, so they are stored once."""
+"""Archives of small files with reproducible bytes, so that equal files are stored as one artifact."""
 
 import gzip
 import io
@@ -17,7 +17,7 @@ def archive_bytes(files: Sequence[Path]) -> bytes:
     Parameters
     ----------
     files
-        Two of one name would be one file in the archive: the later one wins.
+        Of several files of one name, the last is archived.
     """
     by_name = {path.name: path.read_bytes() for path in files if path.is_file()}
     packed = io.BytesIO()
@@ -30,13 +30,13 @@ def archive_bytes(files: Sequence[Path]) -> bytes:
 
 
 def unpack_archive(data: bytes, folder: Path) -> list[Path]:
-    """Write the files of an archive into a folder, each whole or not at all, and return their paths."""
+    """Write the files of an archive into a folder, each atomically, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:
         for entry in archive:
             content = archive.extractfile(entry)
-            if content is None:  # a folder or a link, of which these archives have none
+            if content is None:  # a folder or a link; archive_bytes writes none
                 continue
             path = folder / Path(entry.name).name
             write_bytes_atomic(path, content.read())

@@ -1,7 +1,7 @@
-"""Files by content: a file's name is its hash, so storing it twice changes nothing and reading it checks it.
+"""Content-addressed artifact store: files are named by their hash, which is verified when they are read.
 
-The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``; a file that fails its hash is moved to
-``<root>/quarantine/``, so that computing it again can put it back.
+The layout is ``<root>/<kind>/<first two digits>/<sha256><suffix>``. A file that fails its hash is moved to
+``<root>/quarantine/``, so that its result can be computed and stored again.
 """
 
 import contextlib
@@ -39,12 +39,12 @@ class ArtifactStore:
         A folder, or any URL of fsspec: ``file:///scratch/artifacts``, ``memory://artifacts``, ``s3://bucket/x``
         (which needs ``pip install 'interphase-flows[s3]'``).
     cache_folder
-        Where files of a remote root are downloaded to; ``None`` is enough for a folder.
+        Where files of a remote root are downloaded to; not needed for a local folder.
 
     Raises
     ------
     StorageError
-        If no file system answers to the URL, or a remote root comes without a cache folder.
+        The URL cannot be opened, or a remote root has no cache folder.
     """
 
     def __init__(self, root_url: str | Path, cache_folder: str | Path | None = None):
@@ -52,8 +52,8 @@ class ArtifactStore:
             self._fs, self._root = fsspec.core.url_to_fs(str(root_url))
         except (ValueError, ImportError) as error:
             raise StorageError(
-                f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Use a folder, or an fsspec "
-                "URL whose package is installed (s3:// needs `pip install 'interphase-flows[s3]'`)"
+                f"artifacts_url: {str(root_url)!r} cannot be opened: {error}. Hint: use a folder, or an fsspec URL "
+                "whose package is installed (s3:// needs `pip install 'interphase-flows[s3]'`)"
             ) from error
         self.is_local = isinstance(self._fs, LocalFileSystem)
         if not self.is_local and cache_folder is None:
@@ -62,19 +62,19 @@ class ArtifactStore:
             )
         self.root_url = str(root_url)
         self.cache_folder = None if cache_folder is None else Path(cache_folder)
-        # path -> (mtime_ns, size) of files this process has already hashed
+        # path -> (mtime_ns, size) of files that this process has verified
         self._verified: dict[Path, tuple[int, int]] = {}
 
     def identity(self) -> str:
-        """A random name in a file of the root, which tells these artifacts from others; made if absent.
+        """Return the random identifier of this store, read from a file of the root; created if missing.
 
         Raises
         ------
         StorageError
-            If the root cannot be written.
+            The root cannot be written.
         """
         path = f"{self._root.rstrip('/')}/{_IDENTITY}"
-        with self._in_words():
+        with self._translated_errors():
             if not self._fs.exists(path):
                 name = secrets.token_hex(16).encode()
                 self._make_folder(self._root)
@@ -91,21 +91,21 @@ class ArtifactStore:
         Parameters
         ----------
         path
-            The file; it stays where it is.
+            The file; it is copied.
         kind
-            What it is: ``models``, ``trajectories``, ...
+            Kind of the artifact: ``models``, ``trajectories``, ...
         suffix
             Extension of the stored file, with its dot; that of ``path`` if None.
 
         Returns
         -------
         ArtifactRef
-            What a document keeps of it.
+            Reference for documents.
 
         Raises
         ------
         StorageError
-            If the file cannot be read, changes meanwhile, or the root cannot be written.
+            The file cannot be read, changes while it is copied, or the root cannot be written.
         """
         path = Path(path)
         if not path.is_file():
@@ -119,14 +119,14 @@ class ArtifactStore:
         return ref
 
     def put_bytes(self, data: bytes, kind: str, suffix: str = "") -> ArtifactRef:
-        """Store bytes; as :meth:`put_file`."""
+        """Store bytes; see :meth:`put_file`."""
         ref = _reference(kind, hashlib.sha256(data).hexdigest(), len(data), suffix)
         if not self.contains(ref):
             self._write(ref, io.BytesIO(data))
         return ref
 
     def contains(self, ref: ArtifactRef) -> bool:
-        """Whether the file is there and sound; a damaged one is moved to the quarantine."""
+        """Whether the file exists and is intact; a damaged one is moved to the quarantine."""
         try:
             self.get(ref)
         except CorruptArtifactError:
@@ -134,32 +134,32 @@ class ArtifactStore:
         return True
 
     def get(self, ref: ArtifactRef) -> Path:
-        """A local path of the file, checked against its hash.
+        """Return a local path of the file, verified against its hash.
 
         Returns
         -------
         Path
-            In the root itself, or in the cache folder for a remote root. Not to be written to.
+            In the root, or in the cache folder for a remote root. Do not write to it.
 
         Raises
         ------
         CorruptArtifactError
-            If the file is absent or damaged. It is then out of the way: computing it again stores it again.
+            The file is missing or damaged. A damaged file is moved to the quarantine, so that it can be stored again.
         """
         local = self.local_path(ref)
-        if not self.is_local and not (local.exists() and self._is_sound(local, ref)):
+        if not self.is_local and not (local.exists() and self._is_intact(local, ref)):
             self._download(ref, local)
         if not local.exists():
             raise CorruptArtifactError(
-                f"{local}: the artifact of {ref.kind!r} is missing. Restore it from a backup, or resume "
-                "the campaign: it is computed again"
+                f"{local}: the artifact of {ref.kind!r} is missing. Hint: restore it from a backup, or resume the "
+                "campaign to compute it again"
             )
-        if not self._is_sound(local, ref):
+        if not self._is_intact(local, ref):
             raise self._quarantined(ref)
         return local
 
     def discard(self, ref: ArtifactRef) -> None:
-        """Take away a file that no document speaks of, and folders in which there is nothing else."""
+        """Delete a file that no document refers to, and folders that are then empty."""
         self._verified.pop(self.local_path(ref), None)
         if not self.is_local:
             remote = self._remote_path(ref)
@@ -172,7 +172,7 @@ class ArtifactStore:
                 folder.rmdir()
 
     def local_path(self, ref: ArtifactRef) -> Path:
-        """Where :meth:`get` finds or puts the file, whether it is there or not."""
+        """Return the path at which :meth:`get` finds or downloads the file."""
         folder = Path(self._root) if self.is_local else self.cache_folder
         assert folder is not None
         return folder / _relative_path(ref)
@@ -181,48 +181,48 @@ class ArtifactStore:
         return f"{self._root.rstrip('/')}/{_relative_path(ref)}"
 
     def _write(self, ref: ArtifactRef, source: BinaryIO) -> None:
-        # An object store takes a whole object or none; on a remote folder, get() finds what was cut off.
+        # An object store writes an object completely or not at all; on other remotes, get() detects truncated files.
         with atomic_path(self.local_path(ref)) as temporary:
             with temporary.open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)
             with temporary.open("rb") as written:
                 if _digest(written)[0] != ref.sha256:
                     raise StorageError(
-                        f"{ref.kind}: the file changed while it was stored; store it when it is whole"
+                        f"{ref.kind}: the file changed while it was stored. Hint: store it after writing has finished"
                     )
             if not self.is_local:
                 remote = self._remote_path(ref)
-                with self._in_words():
+                with self._translated_errors():
                     self._make_folder(remote.rsplit("/", 1)[0])
                     self._fs.put_file(str(temporary), remote)
 
     def _download(self, ref: ArtifactRef, local: Path) -> None:
         local.unlink(missing_ok=True)
         remote = self._remote_path(ref)
-        with self._in_words():
+        with self._translated_errors():
             if self._fs.exists(remote):
                 with atomic_path(local) as temporary:
                     self._fs.get_file(remote, str(temporary))
 
     def _make_folder(self, path: str) -> None:
-        # an object store has none: s3fs would make a bucket of that name, which nobody asked for
+        # an object store has no folders: s3fs would create a bucket of that name
         if not _OBJECT_STORES & set(_protocols(self._fs)):
             self._fs.makedirs(path, exist_ok=True)
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Say what a remote root refuses."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate errors of a remote root."""
         try:
             yield
         except _remote_errors() as error:
             if self.is_local:
                 raise
             raise StorageError(
-                f"artifacts_url: {self.root_url}: {type(error).__name__}: {error}. Check that it is there and may be "
-                "written with the keys of this machine (for S3: AWS_ACCESS_KEY_ID and its like, or ~/.aws), then resume"
+                f"artifacts_url: {self.root_url}: {type(error).__name__}: {error}. Hint: check that it exists and is "
+                "writable with the credentials of this machine (for S3: AWS_ACCESS_KEY_ID etc., or ~/.aws), then resume"
             ) from error
 
-    def _is_sound(self, path: Path, ref: ArtifactRef) -> bool:
+    def _is_intact(self, path: Path, ref: ArtifactRef) -> bool:
         stat = path.stat()
         if stat.st_size != ref.size_bytes:
             return False
@@ -234,19 +234,19 @@ class ArtifactStore:
         return True
 
     def _quarantined(self, ref: ArtifactRef) -> CorruptArtifactError:
-        """Move the damaged file aside and say so."""
+        """Move a damaged file to the quarantine, and return the error to raise."""
         found = self._remote_path(ref)
         aside = (
             f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
         )
-        with self._in_words():
+        with self._translated_errors():
             self._make_folder(aside.rsplit("/", 1)[0])
             self._fs.mv(found, aside)
         if not self.is_local:
             self.local_path(ref).unlink(missing_ok=True)
         return CorruptArtifactError(
-            f"{found}: damaged (its bytes do not have the hash {ref.sha256[:12]}... on record); moved to "
-            f"{aside}. Resume the campaign: it is computed again"
+            f"{found}: damaged (its hash is not the recorded {ref.sha256[:12]}...); moved to {aside}. Hint: resume the "
+            "campaign to compute it again"
         )
 
 
@@ -255,7 +255,7 @@ def _protocols(files: fsspec.AbstractFileSystem) -> tuple[str, ...]:
 
 
 def _remote_errors() -> tuple[type[Exception], ...]:
-    # those of botocore, which s3fs lets through, descend from none of Python's own
+    # s3fs lets exceptions of botocore pass, which are not OSErrors
     botocore = sys.modules.get("botocore.exceptions")
     return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError, botocore.ClientError)
 
@@ -265,7 +265,7 @@ def _reference(kind: str, sha256: str, size_bytes: int, suffix: str) -> Artifact
         return ArtifactRef(kind=kind, sha256=sha256, size_bytes=size_bytes, suffix=suffix)
     except ValidationError as error:
         raise StorageError(
-            f"artifact kind={kind!r}, suffix={suffix!r}: a kind is lower-case letters, digits, '-' and '_'; "
+            f"artifact kind={kind!r}, suffix={suffix!r}: a kind has lower-case letters, digits, '-' and '_'; "
             "a suffix starts with a dot and has no slash"
         ) from error
 
@@ -275,7 +275,7 @@ def _relative_path(ref: ArtifactRef) -> str:
 
 
 def _digest(source: BinaryIO) -> tuple[str, int]:
-    """Hash and size of what remains of a stream."""
+    """Return hash and size of the rest of a stream."""
     digest, size_bytes = hashlib.sha256(), 0
     while chunk := source.read(_CHUNK_BYTES):
         digest.update(chunk)

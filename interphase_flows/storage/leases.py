@@ -1,11 +1,13 @@
-"""Leases: whose work a folder of checkpoints is, and how work that its owner cannot go on with passes to another.
+"""Leases with fencing tokens: exclusive ownership of work folders, with takeover from dead processes.
 
-A lease is a document of the ledger with a token.  Its owner renews it, and shows the token before every write; who
-waits takes it over when the owner's process is gone, or when it was not renewed for a while: then the owner may still
-live (a stopped process, a node that lost the network), and finds at its next write that the token is another's.
+A lease is a document of the ledger with a token. Its owner renews it, and compares the token before every write. A
+waiting process takes the lease over when the owner's process is dead, or when the lease has not been renewed for a
+while. In the second case the owner may still be alive (a stopped process, a node without network): at its next write it
+finds the token of the new owner, and stops.
 
 After C. Gray and D. Cheriton, Leases (SOSP 1989); the token is what M. Kleppmann calls a fencing token (How to do
-distributed locking, 2016).  No clocks are compared: the one who waits looks at its own, and at a count in the document.
+distributed locking, 2016). Clocks of different machines are never compared: a waiting process uses its own clock and a
+counter in the document.
 """
 
 import os
@@ -14,28 +16,38 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from interphase_flows.exceptions import InterphaseError, LeaseLostError
 from interphase_flows.runtime.fencing import fenced
 from interphase_flows.storage.ledger import Ledger
+from interphase_flows.storage.ledger_backend import JsonDocument
 
-__all__ = ["Lease", "leased_folder", "process_start", "this_process"]
+__all__ = ["Lease", "ProcessIdentity", "acquire", "leased_folder", "process_start", "this_process"]
 
 KIND = "leases"
-BETWEEN_LOOKS_S = 0.3
+POLL_INTERVAL_S = 0.3
 RENEWALS_PER_LEASE = 4
 COPYING_SUFFIX = ".copying"
 LOCKS = "*.lock"
-"""Files in work folders that only mean something to the process that has them open."""
+"""Files in work folders that are meaningful only to the process that has them open."""
 
 
-def this_process() -> dict[str, Any]:
-    """Return what tells this process from every other one, of this machine and others."""
+class ProcessIdentity(TypedDict):
+    """Identity of a process among all processes of all machines."""
+
+    host: str
+    pid: int
+    started: str | None
+    slurm_job_id: str | None
+
+
+def this_process() -> ProcessIdentity:
+    """Return the identity of this process."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -45,7 +57,7 @@ def this_process() -> dict[str, Any]:
 
 
 def process_start(pid: int) -> str | None:
-    """Return when a process of this machine began, in the kernel's own count; None if there is none."""
+    """Return the start time of a process of this machine in kernel ticks; None if it is not running."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -53,146 +65,148 @@ def process_start(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _is_gone(owner: Mapping[str, Any]) -> bool:
+def _is_dead(owner: JsonDocument) -> bool:
     return owner["host"] == socket.gethostname() and process_start(owner["pid"]) != owner["started"]
 
 
 @dataclass
 class Lease:
-    """The right to write in a folder.
+    """The right to write in a work folder.
 
     Parameters
     ----------
     ledger
-        Where the lease is.
+        Where the lease is stored.
     key
         Kind and key of the work.
     token
-        Told in the document as long as this lease holds.
+        Token of the document as long as this lease is valid.
     document
-        As it was taken.
+        The lease as acquired.
     """
 
     ledger: Ledger
     key: str
     token: str
-    document: Mapping[str, Any]
-    _ended: threading.Event = field(default_factory=threading.Event)
+    document: JsonDocument
+    _released: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Return if this lease holds.
+        """Return if this lease is valid.
 
         Raises
         ------
         LeaseLostError
-            Another process has it.
+            Another process has taken it over.
         StorageError
-            The database does not say.
+            The database does not answer.
         """
-        held = self.ledger.get(KIND, self.key)
-        if held is None or held["token"] != self.token:
-            by = (
-                f"process {held['pid']} of {held['host']}"
-                if held
+        current = self.ledger.get(KIND, self.key)
+        if current is None or current["token"] != self.token:
+            owner = (
+                f"process {current['pid']} of {current['host']}"
+                if current
                 else "another process, which has finished it"
             )
             raise LeaseLostError(
-                f"{self.key}: this process was thought dead, and the work was taken over by {by}; it stops here and "
+                f"{self.key}: this process was presumed dead, and the work was taken over by {owner}; it stops here and "
                 "writes nothing more"
             )
 
     @contextmanager
-    def renewed(self, every_s: float) -> Iterator[None]:
-        """Renew the lease from a thread of its own within the block."""
-        thread = threading.Thread(target=self._renew, args=(every_s,), name=f"lease {self.key}", daemon=True)
+    def renewed(self, interval_s: float) -> Iterator[None]:
+        """Renew the lease in a separate thread within the block."""
+        thread = threading.Thread(
+            target=self._renew, args=(interval_s,), name=f"lease {self.key}", daemon=True
+        )
         thread.start()
         try:
             yield
         finally:
-            self._ended.set()
-            # a renewal under way must not come after the release
+            self._released.set()
+            # a renewal in progress must not follow the release
             thread.join()
 
-    def _renew(self, every_s: float) -> None:
-        while not self._ended.wait(every_s):
+    def _renew(self, interval_s: float) -> None:
+        while not self._released.wait(interval_s):
             try:
-                self.ledger.change_state(KIND, self.key, self._once_more)
+                self.ledger.change_state(KIND, self.key, self._with_next_serial)
             except LeaseLostError:
                 return
             except InterphaseError:
-                continue  # a database that is away is asked again; before a write its answer is waited for
+                continue  # a missed renewal is harmless: check() waits for the database before every write
 
-    def _once_more(self, held: dict[str, Any] | None) -> dict[str, Any]:
-        if held is None or held["token"] != self.token:
+    def _with_next_serial(self, current: JsonDocument | None) -> JsonDocument:
+        if current is None or current["token"] != self.token:
             raise LeaseLostError(self.key)
-        return held | {"serial": held["serial"] + 1}
+        return current | {"serial": current["serial"] + 1}
 
     def release(self, keep: bool) -> None:
-        """Give it back.
+        """Release the lease.
 
         Parameters
         ----------
         keep
-            Leave the document, which says where the checkpoints are.
+            Keep the document, which names the folder of the checkpoints.
         """
-        # a lease that is not given back passes to the next one when this process is gone, or after a while
+        # if this fails, the lease is taken over when this process is dead or the lease expires
         with suppress(InterphaseError):
             if keep:
                 self.ledger.change_state(
-                    KIND, self.key, lambda held: self._once_more(held) | {"is_released": True}
+                    KIND, self.key, lambda current: self._with_next_serial(current) | {"is_released": True}
                 )
             else:
                 self.ledger.remove_state(KIND, self.key, {"token": self.token})
 
 
-class _HeldError(InterphaseError):
-    """Another process has the lease."""
+class _LeaseHeldError(InterphaseError):
+    """Another process holds the lease."""
 
 
-def take(
+def acquire(
     ledger: Ledger, key: str, folder: str, lease_s: float, while_waiting: Callable[[], None] = lambda: None
 ) -> Lease:
-    """Wait until a lease is free, or its owner is gone or silent, and take it.
+    """Wait until a lease is free, or its owner is dead or unresponsive, and acquire it.
 
     Parameters
     ----------
     ledger
-        Where leases are.
+        Where leases are stored.
     key
         Kind and key of the work.
     folder
-        Name of its folder, if nobody has begun.
+        Name of the work folder, if the work has not begun.
     lease_s
-        An owner that does not renew its lease for so long may lose it.
+        An owner that does not renew its lease for this time may lose it.
     while_waiting
-        Called now and then; what it raises ends the waiting.
+        Called at every poll; an exception ends the wait.
     """
     token = secrets.token_hex(8)
-    seen: tuple[str, int] | None = None
+    last: tuple[str, int] | None = None
     since = time.monotonic()
 
-    def take_over(held: dict[str, Any] | None) -> dict[str, Any]:
-        nonlocal seen, since
-        mine = {"token": token, "serial": 0, "is_released": False, "folder": folder, "copy_from": None}
-        mine |= this_process()
-        if held is None:
+    def take_over(current: JsonDocument | None) -> JsonDocument:
+        nonlocal last, since
+        mine: JsonDocument = {"token": token, "serial": 0, "is_released": False, "folder": folder}
+        mine |= {"copy_from": None, **this_process()}
+        if current is None:
             return mine
-        mine |= {"serial": held["serial"] + 1}
-        if held["is_released"] or _is_gone(held):
-            return mine | {"folder": held["folder"], "copy_from": held["copy_from"]}
-        if seen != (held["token"], held["serial"]):
-            seen, since = (held["token"], held["serial"]), time.monotonic()
+        mine |= {"serial": current["serial"] + 1}
+        if current["is_released"] or _is_dead(current):
+            return mine | {"folder": current["folder"], "copy_from": current["copy_from"]}
+        if last != (current["token"], current["serial"]):
+            last, since = (current["token"], current["serial"]), time.monotonic()
         if time.monotonic() - since < lease_s:
-            raise _HeldError(key)
-        # it may live: it keeps its folder, and what it has done so far is copied
-        return mine | {"folder": f"{folder}.{token}", "copy_from": held["folder"]}
+            raise _LeaseHeldError(key)
+        # the owner may be alive: it keeps its folder, and its checkpoints are copied
+        return mine | {"folder": f"{folder}.{token}", "copy_from": current["folder"]}
 
     while True:
         try:
             return Lease(ledger, key, token, ledger.change_state(KIND, key, take_over))
-        except _HeldError:
+        except _LeaseHeldError:
             while_waiting()
-            time.sleep(BETWEEN_LOOKS_S)
+            time.sleep(POLL_INTERVAL_S)
 
 
 @contextmanager
@@ -204,29 +218,29 @@ def leased_folder(
     lease_s: float,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Path]:
-    """Give the folder of some work to this process alone, with what earlier owners left in it.
+    """Lease a work folder with the checkpoints of earlier owners.
 
-    Inside the block, `fencing.before_write` asks whether it is still this process's.
+    Inside the block, `fencing.before_write` checks the lease.
 
     Parameters
     ----------
     ledger
-        Where leases are.
+        Where leases are stored.
     parent
-        Folder of the folders of this kind of work.
+        Folder of the work folders of this kind.
     kind, key
-        Of the work.
+        Identity of the work.
     lease_s
-        An owner that does not renew its lease for so long may lose it.
+        An owner that does not renew its lease for this time may lose it.
     while_waiting
-        Called now and then while another process has it; what it raises ends the waiting.
+        Called at every poll while another process holds the lease; an exception ends the wait.
 
     Raises
     ------
     LeaseLostError
-        At a write: another process has taken the work over.
+        At a write: another process has taken over the work.
     """
-    lease = take(ledger, f"{kind}:{key}", key, lease_s, while_waiting)
+    lease = acquire(ledger, f"{kind}:{key}", key, lease_s, while_waiting)
     folder = parent / lease.document["folder"]
     try:
         with lease.renewed(lease_s / RENEWALS_PER_LEASE), fenced(lease.check):
@@ -235,16 +249,16 @@ def leased_folder(
             folder.mkdir(parents=True, exist_ok=True)
             yield folder
     finally:
-        # with the folder of a finished work the lease goes; one under another name has to be found again
+        # the lease of finished work is removed; a folder of another name must be found by the next owner
         lease.release(keep=folder.exists() and folder.name != key)
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy the checkpoints of an owner that may still live; whole or not at all."""
+    """Copy the checkpoints of an owner that may be alive, atomically, and remove its folder."""
     partial = target.with_name(target.name + COPYING_SUFFIX)
     shutil.rmtree(partial, ignore_errors=True)
     if source.is_dir():
         shutil.copytree(source, partial, ignore=shutil.ignore_patterns(LOCKS))
         partial.rename(target)
-    # its owner may write no more; where it is at work in it, its next file has no place
+    # the owner may not write any more; if it is still running, its next file has no folder
     shutil.rmtree(source, ignore_errors=True)

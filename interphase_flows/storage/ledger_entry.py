@@ -1,8 +1,6 @@
-"""An entry of the ledger: a document with its key, kind, campaign and time, small enough to be one."""
+"""Entries of the ledger: documents with key, kind, campaign and time, limited in size."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import bson
 from bson.errors import BSONError
@@ -11,6 +9,7 @@ from pydantic import BaseModel
 
 from interphase_flows.exceptions import DocumentTooLargeError, StorageError
 from interphase_flows.schemas.kinds import document_kinds
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 __all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "check_size", "make_entry"]
 
@@ -24,51 +23,49 @@ LEDGER_FIELDS = ("key", "kind", "campaign", "created_at")
 MAX_DOCUMENT_BYTES = 1_000_000
 
 
-def make_entry(
-    kind: str, key: str, campaign: str | None, document: Mapping[str, Any] | BaseModel
-) -> dict[str, Any]:
-    """Complete a document with the fields of the ledger.
+def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument | BaseModel) -> JsonDocument:
+    """Return a document with the fields of the ledger added.
 
     Raises
     ------
     DocumentTooLargeError
-        If it is over 1 MB; names the largest fields.
+        It is over 1 MB; the message names the largest fields.
     StorageError
-        If it holds what no document can, or has a ``key`` or ``kind`` of its own.
+        It has a value that cannot be stored, or a different ``key`` or ``kind``.
     """
     if isinstance(document, BaseModel):
-        plain = document.model_dump(mode="json")
+        sanitized = document.model_dump(mode="json")
     else:
-        plain = jsanitize(dict(document), allow_bson=True, recursive_msonable=True)
+        sanitized = jsanitize(dict(document), allow_bson=True, recursive_msonable=True)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     fields = {"key": key, "kind": kind, "campaign": campaign, "created_at": now}
     for field in ("key", "kind"):
-        if plain.get(field, fields[field]) != fields[field]:
+        if sanitized.get(field, fields[field]) != fields[field]:
             raise StorageError(
-                f"ledger: {kind} {key}: the document says {field} = {plain[field]!r}; rename that field, "
-                f"{', '.join(LEDGER_FIELDS)} are the ledger's"
+                f"ledger: {kind} {key}: the document has {field} = {sanitized[field]!r}. Hint: rename that field; "
+                f"{', '.join(LEDGER_FIELDS)} are reserved"
             )
-    entry = plain | fields
+    entry = sanitized | fields
     check_size(f"ledger: {kind} {key}", entry)
     return entry
 
 
-def check_size(subject: str, document: Mapping[str, Any]) -> None:
-    """Refuse a document that is too large, or that no database can hold.
+def check_size(subject: str, document: JsonDocument) -> None:
+    """Check that a document can be stored.
 
     Parameters
     ----------
     subject
-        What it is, to begin the message with.
+        Name of the document, with which the message begins.
     document
-        As it would be written.
+        The document as it would be written.
 
     Raises
     ------
     DocumentTooLargeError
-        If it is over 1 MB; names the largest fields.
+        It is over 1 MB; the message names the largest fields.
     StorageError
-        If it holds what no document can.
+        It has a value that cannot be stored.
     """
     try:
         size_bytes = len(bson.encode(document))
@@ -76,10 +73,12 @@ def check_size(subject: str, document: Mapping[str, Any]) -> None:
             return
         sizes = {field: len(bson.encode({field: value})) for field, value in document.items()}
     except (BSONError, OverflowError) as error:
-        raise StorageError(f"{subject}: not a document: {error}. Store numbers, strings and lists") from error
+        raise StorageError(
+            f"{subject}: not a document: {error}. Hint: store numbers, strings and lists"
+        ) from error
     largest = sorted(sizes, key=lambda field: -sizes[field])[:3]
     raise DocumentTooLargeError(
         f"{subject}: {size_bytes / 1e6:.1f} MB is over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB; largest fields: "
         + ", ".join(f"{field} ({sizes[field] / 1e6:.2f} MB)" for field in largest)
-        + ". Put the data into an artifact and keep its reference"
+        + ". Hint: store the data as an artifact, and its reference in the document"
     )

@@ -1,6 +1,5 @@
-"""Results that the database did not take: kept on disk, and handed in later."""
+"""Results that the database did not accept: stored on disk, and recorded by a later attempt."""
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,31 +7,31 @@ from pydantic import BaseModel, ValidationError
 
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
-__all__ = ["FOLDER", "forget", "keep", "kept"]
+__all__ = ["FOLDER", "delete_pending", "load_pending", "save_pending"]
 
-FOLDER = "unrecorded"
-"""Below the root of a campaign; a file per result, by kind and key."""
+FOLDER = "pending_results"
+"""Folder below that of the campaign; one file per result, by kind and key."""
 
-D = TypeVar("D", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def keep(root: Path, kind: str, key: str, document: BaseModel) -> Path:
-    """Write a result down beside the database; returns the file."""
+def save_pending(root: Path, kind: str, key: str, document: BaseModel) -> Path:
+    """Write a result to the folder of a campaign, and return the file."""
     path = _path(root, kind, key)
     write_bytes_atomic(path, document.model_dump_json(indent=1).encode())
     return path
 
 
-def kept(root: Path, kind: str, key: str, schema: type[D]) -> D | None:
-    """Return a result that was kept, or None; a file that another version wrote is left where it is."""
+def load_pending(root: Path, kind: str, key: str, schema: type[_Model]) -> _Model | None:
+    """Return a pending result; None if there is none, or another version of the package wrote it."""
     try:
-        return schema.model_validate(json.loads(_path(root, kind, key).read_text()))
-    except (FileNotFoundError, ValueError, ValidationError):
+        return schema.model_validate_json(_path(root, kind, key).read_text())
+    except (FileNotFoundError, ValidationError):
         return None
 
 
-def forget(root: Path, kind: str, key: str) -> None:
-    """Remove a result that was handed in."""
+def delete_pending(root: Path, kind: str, key: str) -> None:
+    """Delete a pending result after it is recorded."""
     _path(root, kind, key).unlink(missing_ok=True)
 
 

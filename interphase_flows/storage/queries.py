@@ -1,16 +1,17 @@
-"""Questions to the ledger in words of the command line, and answers as table, JSON or CSV."""
+"""Queries of the ledger in the syntax of the command line; results as table, JSON or CSV."""
 
 import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.schemas.kinds import ABBREVIATED, document_kinds, document_schema
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
+from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 
 __all__ = [
     "check_fields",
@@ -25,16 +26,16 @@ __all__ = [
     "to_table",
 ]
 
-_OF_FAILURES = ("failed_kind", "failed_key", "reason", "details", "tries", "last_at")
+_FAILURE_FIELDS = ("failed_kind", "failed_key", "reason", "details", "tries", "last_at")
 _CHUNK = 200
-"""Documents that are read at a time where a caller takes them one by one."""
+"""Number of documents that :func:`stream` reads at a time."""
 
 _OPERATORS = {"!=": "$ne", ">=": "$gte", "<=": "$lte", ">": "$gt", "<": "$lt"}
 _FILTER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*")
 _SORT = re.compile(r"\s*(-?)\s*([A-Za-z_][\w.]*)\s*")
 _HELP = (
-    "a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~ (contains, a regular expression), "
-    "such as reason=max_force, energy_eV<3 or origin~amorphous; a dot goes into a field: details.force>5"
+    "a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~ (matches a regular expression), "
+    "such as reason=max_force, energy_eV<3 or origin~amorphous; a dot selects a nested field: details.force>5"
 )
 
 
@@ -45,40 +46,40 @@ def query(
     fields: Sequence[str] | None = None,
     limit: int = 0,
     sort: Sequence[str] = (),
-    criteria: Mapping[str, Any] | None = None,
-) -> list[dict[str, Any]]:
-    """Documents of a kind that pass every filter; the database filters, sorts and limits.
+    criteria: Criteria | None = None,
+) -> list[JsonDocument]:
+    """Return documents of a kind that pass all filters; the database filters, sorts and limits.
 
     Parameters
     ----------
     ledger
-        Where to look.
+        The ledger to query.
     kind
         One of the ledger's kinds.
     filters
         Such as ``reason=max_force``, ``energy_eV<3``, ``origin~amorphous``.
     fields
-        Fields to return, dots for nested ones; whole documents if None.
+        Fields to return, with dots for nested ones; complete documents if None.
     limit
-        At most so many; 0 is all.
+        Maximum number of documents; 0 means no limit.
     sort
-        Fields to sort by, the first one first; ``-`` before one is descending. Oldest first if empty.
+        Fields to sort by, the most significant first; ``-`` means descending. Oldest first if empty.
     criteria
-        A further filter, of MongoDB.
+        A further filter, in MongoDB's query language.
 
     Raises
     ------
     InputError
-        For an unknown kind or a malformed filter; says what is allowed.
+        The kind is unknown or a filter is malformed; the message lists what is allowed.
     """
     if kind not in KINDS:
         raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
     if limit < 0:
         raise InputError(f"limit = {limit}: must be 0 (all) or more")
-    filters, sort = ([expand(kind, each) for each in texts] for texts in (filters, sort))
+    filters, sort = ([expand(kind, text) for text in texts] for texts in (filters, sort))
     shown = fields
     fields = None if fields is None else [expand(kind, field) for field in fields]
-    # a part of a nested field is cut out here: the store cannot go into lists
+    # nested fields are selected below: the database cannot select from lists
     roots = None if fields is None else list(dict.fromkeys(field.split(".")[0] for field in fields))
     found = ledger.find(kind, _both(parse_filters(filters), criteria), roots, parse_sort(sort), limit)
     if fields is None:
@@ -105,12 +106,12 @@ def stream(
     filters: Sequence[str] = (),
     limit: int = 0,
     sort: Sequence[str] = (),
-    criteria: Mapping[str, Any] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Documents as :func:`query` finds them, one by one, and never all of them in memory.
+    criteria: Criteria | None = None,
+) -> Iterator[JsonDocument]:
+    """Yield the documents of :func:`query` without holding all of them in memory.
 
-    Which they are is asked first, by their keys; they are then read a few hundred at a time. One that is taken out of
-    the ledger meanwhile is passed over, and one that comes meanwhile is not among them.
+    Their keys are queried first; the documents are then read a few hundred at a time. Documents removed meanwhile are
+    skipped, and documents added meanwhile are not included.
     """
     keys = [found["key"] for found in query(ledger, kind, filters, ["key"], limit, sort, criteria)]
     for first in range(0, len(keys), _CHUNK):
@@ -120,20 +121,20 @@ def stream(
 
 
 def check_fields(kind: str, fields: Sequence[str]) -> None:
-    """Refuse fields that no document of a kind has; only the part before the first dot is looked at.
+    """Check that documents of a kind have the fields; only the part before the first dot is checked.
 
     Raises
     ------
     InputError
-        Says what was perhaps meant.
+        A field is unknown; the message suggests the nearest one.
     """
     if kind in ABBREVIATED:
         return  # fields depend on the phases that formed
     if kind in document_kinds():
         own: Sequence[str] = list(document_schema(kind).model_fields)
     elif kind == "failures":
-        own = _OF_FAILURES
-    else:  # states: they say what their writer likes
+        own = _FAILURE_FIELDS
+    else:  # states have no schema
         return
     known = [*own, *(field for field in LEDGER_FIELDS if field not in own)]
     for field in fields:
@@ -141,62 +142,62 @@ def check_fields(kind: str, fields: Sequence[str]) -> None:
         if root not in known:
             near = get_close_matches(root, known, 1)
             raise InputError(
-                f"{kind} have no field {root!r}; "
-                + (f"did you mean {near[0]!r}?" if near else f"they have {', '.join(known)}")
+                f"{kind} have no field {root!r}. Hint: "
+                + (f"did you mean {near[0]!r}?" if near else f"their fields are {', '.join(known)}")
             )
 
 
-def parse_filters(filters: Sequence[str]) -> dict[str, Any]:
-    """A filter of MongoDB from filters in words.
+def parse_filters(filters: Sequence[str]) -> JsonDocument:
+    """Translate filters of the command line to MongoDB's query language.
 
     Raises
     ------
     InputError
-        For a malformed filter.
+        A filter is malformed.
     """
-    together: dict[str, Any] = {}
-    others: list[dict[str, Any]] = []
+    combined: JsonDocument = {}
+    others: list[JsonDocument] = []
     for text in filters:
         ((field, condition),) = _parse(text).items()
-        if field in together:
+        if field in combined:
             others.append({field: condition})
         else:
-            together[field] = condition
-    return _both(together, {"$and": others} if others else None)
+            combined[field] = condition
+    return _both(combined, {"$and": others} if others else None)
 
 
-def _both(one: dict[str, Any], other: Mapping[str, Any] | None) -> dict[str, Any]:
+def _both(one: JsonDocument, other: Criteria | None) -> JsonDocument:
     if not one or not other:
         return one or dict(other or {})
-    # side by side where that is possible: the embedded store finds its index only so
+    # merged if possible: the SQLite backend finds a condition on `key` only at the top level
     return {"$and": [one, dict(other)]} if one.keys() & other.keys() else {**one, **other}
 
 
 def fields_of(filters: Sequence[str]) -> list[str]:
-    """The fields that filters look at."""
+    """Return the fields to which filters refer."""
     return [field for text in filters for field in _parse(text)]
 
 
 def parse_sort(sort: Sequence[str]) -> dict[str, int] | None:
-    """Fields to sort by, 1 ascending and -1 descending, from words such as ``-created_at``; None if there are none.
+    """Parse fields such as ``-created_at`` to a sort order, 1 ascending and -1 descending; None if there are none.
 
     Raises
     ------
     InputError
-        For a word that is no field.
+        A field is malformed.
     """
     found: dict[str, int] = {}
     for text in sort:
         match = _SORT.fullmatch(text)
         if match is None:
             raise InputError(
-                f"sort {text!r}: name a field, with - before it for descending: energy_eV or -created_at"
+                f"sort {text!r}: not a field. Hint: write FIELD, or -FIELD for descending, such as -created_at"
             )
         found[match[2]] = -1 if match[1] else 1
     return found or None
 
 
-def _parse(text: str) -> dict[str, Any]:
+def _parse(text: str) -> JsonDocument:
     match = _FILTER.fullmatch(text)
     if match is None or not match[3]:
         raise InputError(f"filter {text!r}: {_HELP}")
@@ -205,26 +206,26 @@ def _parse(text: str) -> dict[str, Any]:
         try:
             re.compile(value)
         except re.error as error:
-            raise InputError(f"filter {text!r}: {value!r} is no regular expression: {error}") from error
+            raise InputError(f"filter {text!r}: {value!r} is not a regular expression: {error}") from error
         return {field: {"$regex": value, "$options": "i"}}
-    meaning = _literal(value)
+    literal = _literal(value)
     if operator == "=":
-        # a key made of digits is a string that looks like a number
-        return {field: meaning if meaning is None or meaning == value else {"$in": [meaning, value]}}
-    return {field: {_OPERATORS[operator]: meaning}}
+        # a content key may consist of digits alone, and is a string
+        return {field: literal if literal is None or literal == value else {"$in": [literal, value]}}
+    return {field: {_OPERATORS[operator]: literal}}
 
 
-def _literal(value: str) -> Any:
-    """A number, true, false, null or a quoted string; else the text itself."""
+def _literal(value: str) -> str | float | bool | None:
+    """Parse a number, true, false, null or a quoted string; return other text unchanged."""
     try:
-        meaning = json.loads(value)
+        literal: str | float | bool | list[object] | dict[str, object] | None = json.loads(value)
     except json.JSONDecodeError:
         return value
-    return value if isinstance(meaning, list | dict) else meaning
+    return value if isinstance(literal, list | dict) else literal
 
 
-def field_value(document: dict[str, Any], field: str) -> Any:
-    """The value of a field, dots going into mappings and lists; None if absent."""
+def field_value(document: JsonDocument, field: str) -> Any:
+    """Return the value of a field, with dots for nested mappings and lists; None if missing."""
     value: Any = document
     for part in field.split("."):
         if isinstance(value, dict):
@@ -236,13 +237,13 @@ def field_value(document: dict[str, Any], field: str) -> Any:
     return value
 
 
-def to_json(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as JSON."""
+def to_json(rows: Sequence[JsonDocument]) -> str:
+    """Format rows as JSON."""
     return json.dumps(list(rows), indent=2, default=str)
 
 
-def to_csv(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as CSV with a header; numbers in full, nested values as JSON."""
+def to_csv(rows: Sequence[JsonDocument]) -> str:
+    """Format rows as CSV with a header; numbers in full precision, nested values as JSON."""
     text = io.StringIO()
     columns = _columns(rows)
     writer = csv.writer(text, lineterminator="\n")
@@ -253,15 +254,15 @@ def to_csv(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def to_table(rows: Sequence[dict[str, Any]], max_width: int = 40) -> str:
-    """Rows as text in aligned columns.
+def to_table(rows: Sequence[JsonDocument], max_width: int = 40) -> str:
+    """Format rows as text in aligned columns.
 
     Parameters
     ----------
     rows
-        What to show.
+        The documents.
     max_width
-        Longer cells are cut, with an ellipsis, in characters.
+        Longer cells are truncated with an ellipsis, in characters.
     """
     columns = _columns(rows)
     cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
@@ -271,7 +272,7 @@ def to_table(rows: Sequence[dict[str, Any]], max_width: int = 40) -> str:
     return "\n".join(lines)
 
 
-def _columns(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _columns(rows: Sequence[JsonDocument]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 

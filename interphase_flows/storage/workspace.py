@@ -1,17 +1,17 @@
-"""Where one campaign keeps everything: its ledger, artifacts, job store and folders of work.
+"""Workspace of a campaign: ledger, artifacts, job store and work folders.
 
 ::
 
     <root>/<campaign>/
     ├── ledger.sqlite      results (embedded store only)
-    ├── jobs.sqlite        outputs of jobs, for jobflow (embedded store only)
     ├── artifacts/         files, by content
-    ├── work/<kind>/<key>/ checkpoints of what is not finished
+    ├── work/<kind>/<key>/ checkpoints of unfinished work
+    ├── pending_results/   results that the database did not accept
     ├── report/
-    └── campaign.lock      who runs it from here
+    └── campaign.lock      the process that runs it from here
 
-With MongoDB the ledger and the job store are in the database and the artifacts, which its documents speak of, below
-``<root>/artifacts``; both are shared by every campaign.
+With MongoDB, the ledger and the job store are in the database, and the artifacts to which its documents refer are in
+``<root>/artifacts``; all campaigns share them.
 """
 
 import re
@@ -41,9 +41,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class Workspace:
-    """Everything one campaign stores; a context manager that holds the campaign's lock.
+    """Everything that one campaign stores; a context manager that holds the campaign's lock.
 
-    Outside a ``with`` block it holds no lock: the way of a job that a launcher runs, and of readers.
+    Outside a ``with`` block it holds no lock: readers, and jobs run by FireWorks, use it like that.
 
     Parameters
     ----------
@@ -52,19 +52,19 @@ class Workspace:
     campaign
         Name of the campaign: letters, digits, ``_``, ``.`` and ``-``.
     read_only
-        Refuse to write documents, and take no lock.
+        Reject writes of documents, and take no lock.
 
     Raises
     ------
     InputError
-        If the name cannot be a folder.
+        The name is not valid as a folder name.
     """
 
     def __init__(self, settings: Settings, campaign: str, read_only: bool = False):
         if not _NAME.fullmatch(campaign):
             raise InputError(
-                f"campaign name {campaign!r}: use letters, digits, '_', '.' and '-', at most 100, starting "
-                "with a letter or digit"
+                f"campaign name {campaign!r}: not valid. Hint: use at most 100 letters, digits, '_', '.' and '-', "
+                "starting with a letter or digit"
             )
         self.settings = settings
         self.campaign = campaign
@@ -84,19 +84,19 @@ class Workspace:
         """Files by content."""
         if self.settings.artifacts_url is not None:
             return ArtifactStore(self.settings.artifacts_url, self.root / "cache")
-        # a ledger shared by campaigns speaks of files that must then be shared too
+        # campaigns that share a ledger must share the files to which it refers
         is_shared = isinstance(self.settings.store, MongodbSettings)
         return ArtifactStore((self.settings.root if is_shared else self.root) / "artifacts")
 
     def check_artifacts(self) -> None:
-        """Refuse artifacts that are not those which the documents of a shared database speak of.
+        """Check that the artifact store is the one to which the documents of a shared database refer.
 
-        To a machine that sees other files, every document would be one of a lost artifact, and be thrown away.
+        A machine with another artifact store would find the artifact of every document missing, and discard the document.
 
         Raises
         ------
         StorageError
-            If another root was used with this database first; says which.
+            The database was first used with another artifact store; the message names it.
         """
         store = self.settings.store
         if not isinstance(store, MongodbSettings):
@@ -105,22 +105,22 @@ class Workspace:
         first = self.ledger.claim("artifacts", mine)
         if first["identity"] != mine["identity"]:
             raise StorageError(
-                f"artifacts_url: {mine['root_url']} holds other files than the documents of database "
-                f"{store.database!r} speak of; those were first in {first['root_url']}. Set artifacts_url in the "
-                "settings to where this machine sees them, or store.database to a database of its own"
+                f"artifacts_url: {mine['root_url']} is not the artifact store to which the documents of database "
+                f"{store.database!r} refer; that was first {first['root_url']}. Hint: set artifacts_url in the settings "
+                "to its path on this machine, or store.database to a new database"
             )
 
     @property
     def report_folder(self) -> Path:
-        """Where the report goes."""
+        """Folder of the report."""
         return self.root / "report"
 
     def work_folder(self, kind: str, key: str) -> Path:
-        """Folder of checkpoints of the result of a kind and key; made if absent."""
+        """Return the folder for checkpoints of a result; created if missing."""
         for part in (kind, key):
             if not _NAME.fullmatch(part):
                 raise StorageError(
-                    f"work folder {kind!r}/{key!r}: {part!r} cannot name a folder; use a content key"
+                    f"work folder {kind!r}/{key!r}: {part!r} is not a valid folder name. Hint: use a content key"
                 )
         folder = self.root / "work" / kind / key
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,17 +130,19 @@ class Workspace:
     def own_work_folder(
         self, kind: str, key: str, while_waiting: Callable[[], None] = lambda: None
     ) -> Iterator[Path]:
-        """Give a work folder to one process at a time, and its checkpoints to the next one.
-
-        A process that was thought dead and comes back finds its folder taken at its next write; see
-        `storage.leases`.
+        """Lease a work folder exclusively, with the checkpoints of earlier owners; see `storage.leases`.
 
         Parameters
         ----------
         kind, key
             As for :meth:`work_folder`.
         while_waiting
-            Called now and then while another process has the folder; what it raises ends the waiting.
+            Called at every poll while another process holds the folder; an exception ends the wait.
+
+        Raises
+        ------
+        LeaseLostError
+            At a write: another process has taken over the work.
         """
         parent = self.work_folder(kind, key).parent
         lease_s = self.settings.cluster.lease_s
@@ -148,7 +150,11 @@ class Workspace:
             yield folder
 
     def job_store(self) -> "JobStore":
-        """jobflow's store of outputs, not yet connected; large outputs go to its store ``data``."""
+        """Return jobflow's store of outputs, not connected; large outputs go to its store ``data``.
+
+        With the embedded store it is in memory: a resumed campaign builds a new flow, whose jobs find their results in
+        the ledger.
+        """
         from jobflow import JobStore  # takes a second to import, which readers do not need
         from maggma.stores import MemoryStore
 
@@ -159,18 +165,18 @@ class Workspace:
         return JobStore(MemoryStore(), additional_stores={"data": MemoryStore(key="blob_uuid")})
 
     def open_job_store(self) -> "JobStore":
-        """jobflow's store of outputs, connected, and with an index on what every reference is looked up by.
+        """Return jobflow's store of outputs, connected and indexed by the keys to which references resolve.
 
-        jobflow makes none: without it each look reads the outputs of all jobs that there are.
+        jobflow creates no index: without one, each lookup reads the outputs of all jobs.
         """
         store = self.job_store()
         store.connect()
-        for each in (store.docs_store, *store.additional_stores.values()):
-            each.ensure_index(each.key)
+        for outputs in (store.docs_store, *store.additional_stores.values()):
+            outputs.ensure_index(outputs.key)
         return store
 
     def close(self) -> None:
-        """Close the ledger and give the lock back."""
+        """Close the ledger and release the lock."""
         self.ledger.close()
         if self._lock is not None:
             self._lock.release()
@@ -178,11 +184,11 @@ class Workspace:
 
     @property
     def is_here(self) -> bool:
-        """Whether this campaign was run from this root; with MongoDB it may have been from another."""
+        """Whether this campaign was run from this root; with MongoDB, it may have been run from another."""
         return (self.root / LOCK_NAME).exists()
 
     def __enter__(self) -> Self:
-        # with MongoDB too: two processes may share a database, but not the checkpoints of one folder
+        # also with MongoDB: processes may share a database, but not the checkpoints of one folder
         if not self.read_only:
             self._lock = CampaignLock(self.root).acquire()
             try:
@@ -190,7 +196,7 @@ class Workspace:
             except BaseException:
                 self.close()
                 raise
-            # under the lock nobody else is writing: what is left over was left by a killed process
+            # under the lock no other process writes: temporary files belong to killed processes
             sweep_leftovers(self.root)
         return self
 
@@ -207,57 +213,57 @@ _by_settings: dict[tuple[str, str], Workspace] = {}
 def open_workspace(
     settings: Settings | None = None, campaign: str | None = None, read_only: bool = False
 ) -> Workspace:
-    """The workspace of a campaign.
+    """Return the workspace of a campaign.
 
     Parameters
     ----------
     settings
-        Settings of this machine; read if None.
+        Settings of this machine; loaded if None.
     campaign
-        Its name; that of the settings if None.
+        Name of the campaign; that of the settings if None.
     read_only
-        Refuse to write. The campaign must then exist.
+        Reject writes. The campaign must exist.
 
     Raises
     ------
     InputError
-        If there is no name.
+        No campaign is named.
     StorageError
-        If ``read_only`` and there is no such campaign; lists those there are.
+        ``read_only`` and the campaign does not exist; the message lists the existing ones.
     """
     settings = load_settings() if settings is None else settings
     name = campaign or settings.campaign
     if name is None:
-        raise InputError("no campaign: name one, or set INTERPHASE_CAMPAIGN")
+        raise InputError("no campaign is named. Hint: name one, or set INTERPHASE_CAMPAIGN")
     workspace = Workspace(settings, name, read_only)
     if read_only:
-        _must_exist(workspace)
+        _check_exists(workspace)
     return workspace
 
 
-def _must_exist(workspace: Workspace) -> None:
+def _check_exists(workspace: Workspace) -> None:
     store = workspace.settings.store
     if not isinstance(store, MongodbSettings) and workspace.root.is_dir():
         return
     known = campaign_names(workspace.settings)
     if workspace.campaign in known:
         return
-    there = f"there are: {', '.join(known) or 'none'}. Run it first, or set"
+    hint = f"existing campaigns: {', '.join(known) or 'none'}. Hint: run it first, or set"
     if isinstance(store, MongodbSettings):
         raise StorageError(
-            f"database {store.database!r}: no such campaign: {workspace.campaign}; {there} `store.database` in the "
+            f"database {store.database!r}: no such campaign: {workspace.campaign}; {hint} `store.database` in the "
             "settings"
         )
-    raise StorageError(f"{workspace.root}: no such campaign; {there} `root` in the settings")
+    raise StorageError(f"{workspace.root}: no such campaign; {hint} `root` in the settings")
 
 
 def campaign_names(settings: Settings) -> list[str]:
-    """The campaigns that there are: below the root, or in the database.
+    """Return the names of all campaigns below the root, or in the database.
 
     Raises
     ------
     StorageError
-        If the database does not answer.
+        The database does not answer.
     """
     if not isinstance(settings.store, MongodbSettings):
         return sorted(path.parent.name for path in settings.root.glob("*/ledger.sqlite"))
@@ -270,7 +276,7 @@ def campaign_names(settings: Settings) -> list[str]:
 
 @contextmanager
 def use_workspace(workspace: Workspace) -> Iterator[Workspace]:
-    """Make a workspace the one that jobs of this process use, within the block."""
+    """Make jobs of this process use a workspace, within the block."""
     token = _current.set(workspace)
     try:
         yield workspace
@@ -279,12 +285,12 @@ def use_workspace(workspace: Workspace) -> Iterator[Workspace]:
 
 
 def current_workspace() -> Workspace:
-    """The workspace of the enclosing :func:`use_workspace`, else that of the settings.
+    """Return the workspace of the enclosing :func:`use_workspace`, else that of the settings.
 
     Raises
     ------
     InputError
-        If there is neither.
+        There is none, and the settings name no campaign.
     """
     workspace = _current.get()
     if workspace is not None:

@@ -70,7 +70,7 @@ def test_stopped_worker_loses_its_lease_and_writes_nothing_when_it_continues(set
     half = N_STEPS // 2
     assert result["values"]["counted_by"] == [process.pid] * half + [os.getpid()] * half
     assert output_of(settings, "fenced", after.uuid) == os.getpid() + 1
-    assert "was thought dead" in log.read_text()
+    assert "was presumed dead" in log.read_text()
     assert documents(settings, "fenced", "failures") == []
     assert all(lease["is_released"] for lease in documents(settings, "fenced", "leases"))
     assert recover(settings) == []

@@ -282,7 +282,7 @@ class TestASecondCampaignOfTheDatabase:
         assert "there are 2 campaigns (tiny, twin): name one" in nameless.stderr
         wrong = twin.command("status", "tinny", check=False)
         assert wrong.returncode == 2
-        assert "no such campaign: tinny; there are: tiny, twin" in wrong.stderr
+        assert "no such campaign: tinny; existing campaigns: tiny, twin" in wrong.stderr
 
     def test_shows_the_iterations_it_went_through(self, twin: Place) -> None:
         """Also those that the first had computed."""

@@ -65,7 +65,7 @@ def test_damage_is_found_moved_aside_and_mended(bucket, tmp_path: Path, damaged:
     ref = store.put_bytes(b"hello", "models", ".ckpt")
     bucket.pipe_file(store._remote_path(ref), damaged)
     other = ArtifactStore(URL, tmp_path / "there")
-    with pytest.raises(CorruptArtifactError, match=r"damaged .* moved to .*quarantine.* Resume"):
+    with pytest.raises(CorruptArtifactError, match=r"damaged .* moved to .*quarantine.* resume"):
         other.get(ref)
     with pytest.raises(CorruptArtifactError, match=r"missing.*resume"):
         other.get(ref)
@@ -129,7 +129,7 @@ def test_what_s3_refuses_is_told_in_words(
 
 def refused(store: ArtifactStore, error: str) -> None:
     with pytest.raises(
-        StorageError, match=f"artifacts_url: {store.root_url}: {error}: .*Check that"
+        StorageError, match=f"artifacts_url: {store.root_url}: {error}: .*Hint: check that"
     ) as refusal:
         store.put_bytes(b"hello", "models")
     assert SECRET not in "".join(traceback.format_exception(refusal.value))

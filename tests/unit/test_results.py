@@ -153,7 +153,7 @@ def test_what_cannot_be_asked_is_told_at_once(results):
 
 def test_a_campaign_that_is_not_there_is_told(settings, written):
     """With those there are."""
-    with pytest.raises(StorageError, match="no such campaign; there are: mine"):
+    with pytest.raises(StorageError, match="no such campaign; existing campaigns: mine"):
         CampaignResults("yours", settings)
     with pytest.raises(InputError, match="no campaign: name one"):
         CampaignResults(settings=Settings(root=settings.root))

@@ -97,7 +97,7 @@ def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(
             StorageError, match=r"no server answers.*stored in .*k\.json; the next attempt commits it"
         ):
             cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    pending = workspace.root / "unrecorded" / "analyses" / "k.json"
+    pending = workspace.root / "pending_results" / "analyses" / "k.json"
     assert pending.exists()
     assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("computed twice")) == document("k", x=1)
     assert not pending.exists()

@@ -1,4 +1,4 @@
-"""Files by content: stored once, checked at every reading, mended by storing again."""
+"""Artifacts are stored once, verified when they are read, and repaired when they are stored again."""
 
 import fsspec
 import pytest
@@ -24,8 +24,8 @@ def damage(store, ref, data=b"jello"):
         handle.write(data)
 
 
-def test_what_was_put_is_got(store, tmp_path):
-    """As a file of the right extension, under its hash."""
+def test_a_stored_file_is_read_back(store, tmp_path):
+    """Under its hash, with the extension of the file."""
     (tmp_path / "model.pth").write_bytes(b"hello")
     ref = store.put_file(tmp_path / "model.pth", "models")
     assert ref == ArtifactRef(kind="models", sha256=HELLO, size_bytes=5, suffix=".pth")
@@ -35,8 +35,7 @@ def test_what_was_put_is_got(store, tmp_path):
     assert (tmp_path / "model.pth").exists()
 
 
-def test_putting_twice_changes_nothing(store):
-    """The second time is a reading."""
+def test_storing_twice_writes_once(store):
     ref = store.put_bytes(b"hello", "models", ".pth")
     before = store.get(ref).stat().st_mtime_ns
     assert store.put_bytes(b"hello", "models", ".pth") == ref
@@ -44,12 +43,12 @@ def test_putting_twice_changes_nothing(store):
 
 
 @pytest.mark.parametrize("data", [b"jello", b"hell", b""])
-def test_damage_is_found_moved_aside_and_mended(store, tmp_path, data):
-    """Another byte or a cut: told in words, quarantined, and put again."""
+def test_a_damaged_file_is_quarantined_and_stored_again(store, tmp_path, data):
+    """With a changed byte, truncated, or empty."""
     ref = store.put_bytes(b"hello", "models", ".pth")
     damage(store, ref, data)
     other = ArtifactStore(store.root_url, tmp_path / "other")
-    with pytest.raises(CorruptArtifactError, match=r"damaged .* moved to .*quarantine.* Resume"):
+    with pytest.raises(CorruptArtifactError, match=r"damaged .* moved to .*quarantine.* resume"):
         other.get(ref)
     with pytest.raises(CorruptArtifactError, match=r"missing.*resume"):
         other.get(ref)
@@ -58,8 +57,8 @@ def test_damage_is_found_moved_aside_and_mended(store, tmp_path, data):
     assert len(store._fs.ls(f"{store._root}/quarantine")) == 1
 
 
-def test_putting_over_a_damaged_file_repairs_it(store, tmp_path):
-    """Without anyone having read it before."""
+def test_storing_over_a_damaged_file_repairs_it(store, tmp_path):
+    """Also if it was not read before."""
     ref = store.put_bytes(b"hello", "models", ".pth")
     damage(store, ref)
     other = ArtifactStore(store.root_url, tmp_path / "other")
@@ -67,8 +66,7 @@ def test_putting_over_a_damaged_file_repairs_it(store, tmp_path):
     assert other.get(ref).read_bytes() == b"hello"
 
 
-def test_damage_after_a_first_reading_is_found(tmp_path):
-    """What was checked once is checked again when it changes."""
+def test_damage_after_a_first_read_is_detected(tmp_path):
     store = ArtifactStore(tmp_path / "artifacts")
     ref = store.put_bytes(b"hello", "models", ".pth")
     store.get(ref)
@@ -77,8 +75,7 @@ def test_damage_after_a_first_reading_is_found(tmp_path):
         store.get(ref)
 
 
-def test_a_damaged_download_is_fetched_again(tmp_path):
-    """The copy in the cache is nobody's original."""
+def test_a_damaged_file_of_the_cache_is_downloaded_again(tmp_path):
     store = ArtifactStore("memory://artifacts", tmp_path / "cache")
     ref = store.put_bytes(b"hello", "models")
     ArtifactStore("memory://artifacts", tmp_path / "cache").local_path(ref).write_bytes(b"jello")
@@ -86,31 +83,28 @@ def test_a_damaged_download_is_fetched_again(tmp_path):
     fsspec.filesystem("memory").store.clear()
 
 
-def test_contains_tells_without_raising(store):
-    """Absent is False, sound is True."""
+def test_contains_returns_false_for_a_missing_file(store):
     ref = ArtifactRef(kind="models", sha256=HELLO, size_bytes=5)
     assert not store.contains(ref)
     store.put_bytes(b"hello", "models")
     assert store.contains(ref)
 
 
-def test_nothing_else_is_left_in_the_root(tmp_path):
-    """No temporary file beside the artifact."""
+def test_no_temporary_file_remains_in_the_root(tmp_path):
     store = ArtifactStore(tmp_path / "artifacts")
     ref = store.put_bytes(b"hello", "models")
     assert [p for p in (tmp_path / "artifacts").rglob("*") if p.is_file()] == [store.get(ref)]
 
 
-def test_artifacts_are_told_from_others_by_their_identity(store, tmp_path):
-    """The same from wherever it is opened, another in another place."""
+def test_identity_depends_on_the_root_alone(store, tmp_path):
     assert store.identity() == ArtifactStore(store.root_url, tmp_path / "elsewhere").identity()
     assert store.identity() != ArtifactStore(tmp_path / "others").identity()
 
 
-def test_wrong_input_is_told(tmp_path):
-    """Names that would leave the folder, files that are not there, URLs that nobody answers."""
+def test_invalid_input_raises(tmp_path):
+    """Names that leave the folder, missing files, URLs without a file system."""
     store = ArtifactStore(tmp_path / "artifacts")
-    with pytest.raises(StorageError, match="a kind is lower-case"):
+    with pytest.raises(StorageError, match="a kind has lower-case"):
         store.put_bytes(b"", "../models")
     with pytest.raises(StorageError, match="suffix starts with a dot"):
         store.put_bytes(b"", "models", "/../x")
@@ -122,8 +116,8 @@ def test_wrong_input_is_told(tmp_path):
         ArtifactStore("memory://x")
 
 
-def test_a_discarded_file_is_gone_with_its_folders(store):
-    """Others stay; discarding twice changes nothing; it can be put again."""
+def test_discarding_removes_a_file_and_its_empty_folders(store):
+    """Other files stay; discarding is idempotent; the file can be stored again."""
     ref, other = store.put_bytes(b"hello", "models"), store.put_bytes(b"jello", "models")
     store.discard(ref)
     store.discard(ref)

@@ -1,4 +1,4 @@
-"""Work passes from an owner that is gone, silent or done to the next one; the loser writes nothing."""
+"""Work passes from a dead, unresponsive or finished owner to the next; a former owner writes nothing."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from interphase_flows.exceptions import LeaseLostError
 from interphase_flows.md.checkpoint import write_file_durably
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.storage import leases
-from interphase_flows.storage.leases import leased_folder, take
+from interphase_flows.storage.leases import acquire, leased_folder
 from interphase_flows.storage.ledger import Ledger
 
 LEASE_S = 0.3
@@ -19,12 +19,12 @@ KEY = "segments:k"
 
 
 class EnoughError(Exception):
-    """A test has waited long enough."""
+    """The waiting time of a test is over."""
 
 
 @pytest.fixture(autouse=True)
-def quick_looks(monkeypatch):
-    monkeypatch.setattr(leases, "BETWEEN_LOOKS_S", 0.02)
+def poll_quickly(monkeypatch):
+    monkeypatch.setattr(leases, "POLL_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def give_up_after(seconds):
     return look
 
 
-def test_a_folder_is_of_one_owner_and_then_of_the_next(ledger, tmp_path):
-    """Who waits is asked whether to go on; what is left in the folder is handed on, and no lease."""
+def test_a_folder_has_one_owner_at_a_time(ledger, tmp_path):
+    """The next one finds its files; a released lease is removed."""
     with leased_folder(ledger, tmp_path, "segments", "k", 60) as folder:
         (folder / "checkpoint").write_text("half")
         with (
@@ -58,8 +58,7 @@ def test_a_folder_is_of_one_owner_and_then_of_the_next(ledger, tmp_path):
         assert (folder / "checkpoint").read_text() == "half"
 
 
-def test_an_owner_that_renews_keeps_its_work_however_long(ledger, tmp_path):
-    """Slow is not dead."""
+def test_a_renewed_lease_does_not_expire(ledger, tmp_path):
     with leased_folder(ledger, tmp_path, "segments", "k", LEASE_S) as folder:
         with (
             pytest.raises(EnoughError),
@@ -70,8 +69,8 @@ def test_an_owner_that_renews_keeps_its_work_however_long(ledger, tmp_path):
         write_file_durably(folder / "checkpoint", b"mine")
 
 
-def test_the_work_of_a_killed_process_is_taken_at_once(ledger, tmp_path):
-    """Its process is gone from this machine: nothing has to be waited for, or copied."""
+def test_the_work_of_a_killed_process_is_taken_over_at_once(ledger, tmp_path):
+    """Its process is known to be dead on this machine: no wait, and no copy."""
     script = (
         "import os, sys; from pathlib import Path; from interphase_flows.storage.leases import leased_folder; "
         "from interphase_flows.storage.ledger import Ledger\n"
@@ -88,9 +87,9 @@ def test_the_work_of_a_killed_process_is_taken_at_once(ledger, tmp_path):
     assert ledger.find("leases") == []
 
 
-def test_a_silent_owner_loses_its_work_and_may_not_write(ledger, tmp_path):
-    """It keeps its folder to itself until the copy is made; then its writes are refused, with who has it."""
-    first = take(ledger, KEY, "k", LEASE_S)
+def test_an_unresponsive_owner_loses_its_lease_and_must_not_write(ledger, tmp_path):
+    """Its folder is copied; its next write raises and names the new owner."""
+    first = acquire(ledger, KEY, "k", LEASE_S)
     old = tmp_path / "k"
     old.mkdir()
     (old / "checkpoint").write_text("half")
@@ -102,10 +101,10 @@ def test_a_silent_owner_loses_its_work_and_may_not_write(ledger, tmp_path):
         assert not old.exists()
         with pytest.raises(LeaseLostError, match=r"segments:k: .* taken over by process \d+"):
             first.check()
-        # what the loser gives back is not its own
+        # the release of a lost lease has no effect
         first.release(keep=False)
         before_write()
-    # the checkpoints are under another name, which the next owner has to find
+    # the next owner must find the checkpoints in the folder of another name
     with leased_folder(ledger, tmp_path, "segments", "k", LEASE_S, give_up_after(0)) as again:
         assert again == folder
         again.joinpath("checkpoint").unlink()
@@ -116,20 +115,20 @@ def test_a_silent_owner_loses_its_work_and_may_not_write(ledger, tmp_path):
 
 
 def test_an_owner_whose_lease_is_lost_writes_no_checkpoint(ledger, tmp_path, monkeypatch):
-    """The thread that renews was stopped with its process; its next file is not written."""
-    monkeypatch.setattr(leases, "RENEWALS_PER_LEASE", 1e-3)  # never renewed while this test lasts
+    """Its renewal thread was stopped together with the process."""
+    monkeypatch.setattr(leases, "RENEWALS_PER_LEASE", 1e-3)  # no renewal during this test
     with leased_folder(ledger, tmp_path, "segments", "k", LEASE_S) as mine:
         write_file_durably(mine / "first", b"1")
-        taken = take(ledger, KEY, "k", LEASE_S)
+        taken = acquire(ledger, KEY, "k", LEASE_S)
         with pytest.raises(LeaseLostError):
             write_file_durably(mine / "second", b"2")
         assert [path.name for path in mine.iterdir()] == ["first"]
     taken.check()
 
 
-def test_a_copy_that_was_cut_short_is_made_again(ledger, tmp_path, monkeypatch):
-    """The one who took over was killed while it copied: whoever comes next copies the whole."""
-    take(ledger, KEY, "k", LEASE_S)
+def test_an_interrupted_copy_is_repeated(ledger, tmp_path, monkeypatch):
+    """The new owner was killed while it copied the folder."""
+    acquire(ledger, KEY, "k", LEASE_S)
     (tmp_path / "k").mkdir()
     for name in ("a", "b"):
         (tmp_path / "k" / name).write_text(name)
@@ -145,14 +144,14 @@ def test_a_copy_that_was_cut_short_is_made_again(ledger, tmp_path, monkeypatch):
     with monkeypatch.context() as cut:
         cut.setattr(leases.shutil, "copytree", half)
         with pytest.raises(KilledError), leased_folder(ledger, tmp_path, "segments", "k", LEASE_S):
-            pytest.fail("a half copy was handed out")
+            pytest.fail("an incomplete copy was returned")
     with leased_folder(ledger, tmp_path, "segments", "k", LEASE_S) as folder:
         assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
 
 
-def test_of_several_that_wait_for_a_silent_owner_one_gets_the_work(ledger, tmp_path):
-    """The others wait for it."""
-    take(ledger, KEY, "k", LEASE_S)
+def test_one_of_several_waiting_processes_acquires_the_lease(ledger, tmp_path):
+    """The others continue to wait."""
+    acquire(ledger, KEY, "k", LEASE_S)
     at_work, most, done = [], [], []
 
     def run():
@@ -163,7 +162,7 @@ def test_of_several_that_wait_for_a_silent_owner_one_gets_the_work(ledger, tmp_p
             at_work.pop()
         done.append(1)
 
-    # an owner in this very process looks alive: its silence has to be seen
+    # an owner in this process appears alive: its lease must expire
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()

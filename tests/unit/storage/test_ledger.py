@@ -1,4 +1,4 @@
-"""A result is written once, found by its key, and failures are results too."""
+"""The ledger stores a result once by its key, and records failures."""
 
 import subprocess
 import sys
@@ -35,14 +35,13 @@ def test_a_result_is_found_by_its_key(ledger):
 
 
 def test_a_result_is_never_overwritten(ledger):
-    """Whoever comes second gets what was there."""
     first = ledger.put("labels", "a", {"energy": 1.0})
     assert ledger.put("labels", "a", {"energy": 2.0}) == first
     assert ledger.count("labels") == 1
 
 
-def test_the_loser_of_a_race_gets_the_winner(ledger, monkeypatch):
-    """Both looked before either wrote."""
+def test_a_concurrent_writer_gets_the_stored_document(ledger, monkeypatch):
+    """Both looked the key up before either wrote."""
     first = ledger.put("labels", "a", {"energy": 1.0})
     get = ledger.get
     looked = []
@@ -50,15 +49,15 @@ def test_the_loser_of_a_race_gets_the_winner(ledger, monkeypatch):
     assert ledger.put("labels", "a", {"energy": 2.0}) == first
 
 
-def test_models_go_in_and_come_out(ledger):
-    """A pydantic model that forbids extra fields is read back."""
+def test_a_pydantic_model_is_read_back(ledger):
+    """Although it forbids extra fields."""
     ledger.put("labels", "a", Label(key="a", energy=1.5))
     assert ledger.get_as("labels", "a", Label) == Label(key="a", energy=1.5)
     assert ledger.get_as("labels", "b", Label) is None
 
 
-def test_a_state_changes(ledger):
-    """Only where it may, and its time of birth stays."""
+def test_only_states_can_be_replaced(ledger):
+    """The time of creation stays."""
     first = ledger.set_state("campaigns", "c", {"n": 1})
     second = ledger.set_state("campaigns", "c", {"n": 2})
     assert second["created_at"] == first["created_at"] <= second["updated_at"]
@@ -69,8 +68,7 @@ def test_a_state_changes(ledger):
         ledger.put("campaigns", "c", {})
 
 
-def test_failures_are_documents_that_count(ledger):
-    """They can be queried, and repeat."""
+def test_failures_count_repetitions_and_can_be_queried(ledger):
     ledger.record_failure("labels", "a", "not_converged")
     last = ledger.record_failure("labels", "a", "max_force", {"force_eV_per_angstrom": 41.0})
     assert (last["tries"], last["reason"]) == (2, "max_force")
@@ -82,8 +80,8 @@ def test_failures_are_documents_that_count(ledger):
 
 
 @pytest.mark.parametrize("n_bytes", [10, 900_000])
-def test_an_invalidated_result_is_a_failure_and_may_come_again(ledger, n_bytes):
-    """What was there is kept with the reason, if it fits."""
+def test_an_invalidated_result_is_recorded_as_failure_and_can_be_stored_again(ledger, n_bytes):
+    """The document is part of the record if it fits."""
     ledger.put("models", "m", {"text": "x" * n_bytes})
     ledger.invalidate("models", "m", "corrupt_artifact")
     ledger.invalidate("models", "absent", "corrupt_artifact")
@@ -94,8 +92,7 @@ def test_an_invalidated_result_is_a_failure_and_may_come_again(ledger, n_bytes):
     assert ledger.put("models", "m", {"text": "y"})["text"] == "y"
 
 
-def test_find_sorts_selects_and_limits(ledger):
-    """As a query of MongoDB."""
+def test_find_filters_sorts_selects_and_limits(ledger):
     for i in range(5):
         ledger.put("labels", f"k{i}", {"energy": float(-i)})
     found = ledger.find("labels", {"energy": {"$lt": 0}}, ["key"], {"energy": 1}, limit=2)
@@ -104,8 +101,7 @@ def test_find_sorts_selects_and_limits(ledger):
     assert ledger.count("labels", {"energy": -3}) == 1
 
 
-def test_a_large_document_is_refused_with_its_largest_fields(ledger):
-    """Its data belong in an artifact."""
+def test_a_document_over_the_limit_raises_with_its_largest_fields(ledger):
     with pytest.raises(
         DocumentTooLargeError, match=r"labels a: 1\.2 MB is over 1 MB.*forces \(1\.\d+ MB\).*artifact"
     ):
@@ -113,13 +109,13 @@ def test_a_large_document_is_refused_with_its_largest_fields(ledger):
     assert ledger.count("labels") == 0
 
 
-def test_wrong_documents_are_refused(ledger):
-    """Unknown kinds, fields of the ledger, numbers that no document holds."""
+def test_invalid_documents_raise(ledger):
+    """Unknown kinds, reserved fields, numbers out of range."""
     with pytest.raises(StorageError, match=f"unknown kind 'label'; kinds are {KINDS[0]}"):
         ledger.put("label", "a", {})
     with pytest.raises(StorageError, match="unknown kind"):
         ledger.record_failure("label", "a", "x")
-    with pytest.raises(StorageError, match="the document says kind = 'x'; rename"):
+    with pytest.raises(StorageError, match=r"the document has kind = 'x'\. Hint: rename"):
         ledger.put("labels", "a", {"kind": "x"})
     with pytest.raises(StorageError, match="not a document"):
         ledger.put("labels", "a", {"x": 2**70})
@@ -136,8 +132,8 @@ for i in range(30):
 """
 
 
-def test_two_processes_agree_on_one_winner(tmp_path):
-    """Double-launched jobs write one result, and no count is lost."""
+def test_concurrent_processes_agree_on_one_document(tmp_path):
+    """Jobs launched twice store one result, and no count is lost."""
     path = str(tmp_path / "l.sqlite")
     both = [
         subprocess.Popen(
@@ -160,11 +156,10 @@ def test_two_processes_agree_on_one_winner(tmp_path):
     ledger.close()
 
 
-def test_a_mongodb_that_does_not_answer_is_told_without_its_password(monkeypatch):
-    """Neither the address nor the password is in the message."""
+def test_an_unreachable_mongodb_raises_without_the_password(monkeypatch):
     monkeypatch.setattr("interphase_flows.storage.mongodb.SERVER_SELECTION_TIMEOUT_MS", 50)
     settings = MongodbSettings(type="mongodb", host="localhost", port=9, username="u", password="geheim")
     ledger = Ledger.in_mongodb(settings)
-    with pytest.raises(StorageError, match="no server answers at localhost:9") as refusal:
+    with pytest.raises(StorageError, match="no server answers at localhost:9") as raised:
         ledger.get("labels", "a")
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)

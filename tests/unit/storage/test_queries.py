@@ -1,4 +1,4 @@
-"""Questions in words, answers as table, JSON or CSV."""
+"""Queries in the syntax of the command line, and results as table, JSON or CSV."""
 
 import csv
 import json
@@ -39,28 +39,27 @@ def ledger(tmp_path):
         (["absent=null"], ["000", "100", "200"]),
     ],
 )
-def test_filters_select(ledger, filters, keys):
-    """Numbers, words, patterns, nested fields, keys that look like numbers; all must hold."""
+def test_filters_select_documents(ledger, filters, keys):
+    """Numbers, strings, patterns, nested fields, keys that look like numbers; all must match."""
     assert [d["key"] for d in query(ledger, "labels", filters)] == keys
 
 
-def test_fields_and_limit(ledger):
-    """Only what is asked for, dots going into fields."""
+def test_query_returns_the_requested_fields_up_to_a_limit(ledger):
     assert query(ledger, "labels", [], ["d.force", "absent"], limit=2) == [
         {"d.force": 0, "absent": None},
         {"d.force": 1, "absent": None},
     ]
 
 
-def test_the_order_is_asked_of_the_store(ledger):
-    """Descending with a dash, the first field first, nested ones too, and before the limit."""
+def test_documents_are_sorted_before_the_limit(ledger):
+    """Descending with a dash, by several fields, by nested fields."""
     assert [d["key"] for d in query(ledger, "labels", sort=["energy"], limit=2)] == ["200", "100"]
     by_two = query(ledger, "labels", fields=["key"], sort=["converged", "-d.force"])
     assert by_two == [{"key": "000"}, {"key": "200"}, {"key": "100"}]
 
 
-def test_a_stream_gives_the_same_documents_a_few_at_a_time(ledger, monkeypatch):
-    """In the order asked for; one that is taken out meanwhile is passed over."""
+def test_stream_yields_the_documents_of_a_query_in_chunks(ledger, monkeypatch):
+    """Documents removed meanwhile are skipped."""
     monkeypatch.setattr("interphase_flows.storage.queries._CHUNK", 2)
     assert list(stream(ledger, "labels", ["energy<=0"], 2, ["energy"])) == query(
         ledger, "labels", ["energy<=0"], None, 2, ["energy"]
@@ -72,37 +71,35 @@ def test_a_stream_gives_the_same_documents_a_few_at_a_time(ledger, monkeypatch):
     assert [d["key"] for d in running] == ["100"]
 
 
-def test_fields_that_no_document_has_are_refused():
-    """By schema; those of a state may be any."""
+def test_unknown_fields_raise_with_a_suggestion():
+    """Fields of states are not checked."""
     check_fields("labels", ["energy_eV", "details.force", "campaign"])
     check_fields("campaigns", ["whatever"])
-    with pytest.raises(InputError, match="segments have no field 'runid'; did you mean 'run_id'"):
+    with pytest.raises(InputError, match=r"segments have no field 'runid'\. Hint: did you mean 'run_id'"):
         check_fields("segments", ["runid"])
-    with pytest.raises(InputError, match="failures have no field 'zzz'; they have failed_kind"):
+    with pytest.raises(InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"):
         check_fields("failures", ["zzz"])
 
 
 @pytest.mark.parametrize("text", ["energy", "energy=", "=3", "energy < ", "a b=3", "$where=1", ""])
-def test_a_malformed_filter_is_told(ledger, text):
-    """With what a filter looks like."""
+def test_a_malformed_filter_raises_with_the_syntax(ledger, text):
     with pytest.raises(
         InputError, match=r"a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~"
     ):
         query(ledger, "labels", [text])
 
 
-def test_other_mistakes_are_told(ledger):
-    """Unknown kind, broken pattern, negative limit."""
+def test_an_unknown_kind_an_invalid_pattern_and_a_negative_limit_raise(ledger):
     with pytest.raises(InputError, match="unknown kind 'label'; kinds are structure_sets, labels"):
         query(ledger, "label")
-    with pytest.raises(InputError, match="no regular expression"):
+    with pytest.raises(InputError, match="not a regular expression"):
         query(ledger, "labels", ["origin~("])
     with pytest.raises(InputError, match="limit = -1"):
         query(ledger, "labels", limit=-1)
 
 
-def test_rows_are_rendered(ledger):
-    """Aligned, parseable, and without loss of digits where a program reads."""
+def test_rows_are_formatted_as_table_json_and_csv(ledger):
+    """Machine-readable formats lose no digits."""
     rows = [{"a": 1 / 3, "b": "x, y"}, {"a": None, "c": {"d": [1]}}]
     lines = to_table(rows).splitlines()
     assert lines == ["a         b     c", "0.333333  x, y", '                {"d": [1]}']

@@ -1,4 +1,4 @@
-"""A campaign finds everything it stores in one place."""
+"""A workspace finds everything that a campaign stores."""
 
 import pytest
 from jobflow import Flow, job, run_locally
@@ -16,8 +16,7 @@ def settings(tmp_path, monkeypatch):
     return Settings(root=tmp_path / "runs")
 
 
-def test_everything_is_below_the_campaign(settings):
-    """Ledger, artifacts, work and report."""
+def test_everything_is_below_the_folder_of_the_campaign(settings):
     with open_workspace(settings, "c") as workspace:
         workspace.ledger.put("labels", "a", {"x": 1})
         workspace.artifacts.put_bytes(b"x", "models")
@@ -29,8 +28,8 @@ def test_everything_is_below_the_campaign(settings):
     assert workspace.report_folder.parent == workspace.root
 
 
-def test_one_process_writes_and_others_read(settings):
-    """A reader takes no lock and sees what is written."""
+def test_one_process_writes_while_others_read(settings):
+    """Readers take no lock."""
     with open_workspace(settings, "c") as writer:
         writer.ledger.put("labels", "a", {"x": 1})
         with pytest.raises(LockedError), open_workspace(settings, "c"):
@@ -44,8 +43,7 @@ def test_one_process_writes_and_others_read(settings):
                 reader.ledger.put("labels", "c", {})
 
 
-def test_leftovers_of_a_kill_are_swept_at_the_next_start(settings):
-    """Under the lock, nobody else can be writing them."""
+def test_temporary_files_of_a_killed_process_are_removed_at_the_next_start(settings):
     leftover = settings.root / "c" / "artifacts" / ".interphase-tmp-123-model.pth"
     leftover.parent.mkdir(parents=True)
     leftover.touch()
@@ -53,22 +51,20 @@ def test_leftovers_of_a_kill_are_swept_at_the_next_start(settings):
         assert not leftover.exists()
 
 
-def test_an_absent_campaign_is_told(settings):
-    """With those there are."""
+def test_a_missing_campaign_raises_with_the_existing_ones(settings):
     with open_workspace(settings, "first") as workspace:
         workspace.ledger.put("labels", "a", {})
-    with pytest.raises(StorageError, match="no such campaign; there are: first"):
+    with pytest.raises(StorageError, match="no such campaign; existing campaigns: first"):
         open_workspace(settings, "frist", read_only=True)
     with pytest.raises(InputError, match="INTERPHASE_CAMPAIGN"):
         open_workspace(settings)
     with pytest.raises(InputError, match=r"campaign name '\.\./x'"):
         open_workspace(settings, "../x")
-    with pytest.raises(StorageError, match="cannot name a folder"):
+    with pytest.raises(StorageError, match="not a valid folder name"):
         open_workspace(settings, "c").work_folder("models", "../../x")
 
 
-def test_jobs_find_the_workspace(settings, monkeypatch):
-    """That of the block, else that of the settings."""
+def test_current_workspace_is_that_of_the_block_else_of_the_settings(settings, monkeypatch):
     with use_workspace(open_workspace(settings, "c")) as workspace:
         assert current_workspace() is workspace
     with pytest.raises(InputError):
@@ -79,8 +75,7 @@ def test_jobs_find_the_workspace(settings, monkeypatch):
     assert current_workspace() is current_workspace()
 
 
-def test_artifacts_are_shared_with_mongodb_and_may_be_elsewhere(tmp_path):
-    """A ledger shared by campaigns needs artifacts shared by them."""
+def test_campaigns_in_mongodb_share_their_artifacts(tmp_path):
     shared = Settings(root=tmp_path / "runs", store={"type": "mongodb"})
     assert open_workspace(shared, "c").artifacts.root_url == str(tmp_path / "runs" / "artifacts")
     elsewhere = Settings(root=tmp_path / "runs", artifacts_url=str(tmp_path / "files"))
