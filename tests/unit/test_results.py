@@ -155,5 +155,5 @@ def test_a_campaign_that_is_not_there_is_told(settings, written):
     """With those there are."""
     with pytest.raises(StorageError, match="no such campaign; existing campaigns: mine"):
         CampaignResults("yours", settings)
-    with pytest.raises(InputError, match="no campaign: name one"):
+    with pytest.raises(InputError, match="no campaign is named"):
         CampaignResults(settings=Settings(root=settings.root))

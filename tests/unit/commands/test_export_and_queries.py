@@ -67,7 +67,7 @@ def test_invalid_query_is_rejected_with_the_valid_choices(settings, started):
         (DocumentQuery("labels", ["energy<1"]), None, "table", "did you mean 'energy_eV'"),
         (DocumentQuery("labels"), ["formla"], "table", "did you mean 'formula'"),
         (DocumentQuery("failures", (), ["-last"]), None, "table", "did you mean 'last_at'"),
-        (DocumentQuery("labels", (), ["energy_eV desc"]), None, "table", "name a field, with - before it"),
+        (DocumentQuery("labels", (), ["energy_eV desc"]), None, "table", "write FIELD, or -FIELD"),
         (DocumentQuery("models", rejected=True), None, "table", "--rejected is valid for labels only"),
         (DocumentQuery("labels"), None, "xml", "table, json, csv"),
     ):
