@@ -1,7 +1,7 @@
-"""Keep the numbers and figures of a finished campaign for docs/gpaw_campaign.md: `python docs/keep_gpaw_campaign.py`.
+"""Extract numbers and figures of a finished campaign for docs/gpaw_campaign.md: `python docs/keep_gpaw_campaign.py`.
 
-Reads a campaign's ledger as the report does, and writes docs/data/gpaw_campaign.json and a few figures. Then
-`python docs/generate_gpaw_campaign_page.py` writes the page.
+Reads the ledger of the campaign and writes docs/data/gpaw_campaign.json and the figures. `python
+docs/generate_gpaw_campaign_page.py` then writes the page.
 """
 
 import argparse
@@ -25,12 +25,12 @@ FIGURES = {"learning_curve": "gpaw_campaign_learning.png", "anions": "gpaw_campa
 
 
 def main() -> None:
-    """Keep what the page needs."""
+    """Write the data and figures of the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("campaign", nargs="?", default="li_li7p3s11_gpaw")
     parser.add_argument("--root", type=Path, default=Path("runs"))
-    given = parser.parse_args()
-    with open_workspace(load_settings(root=given.root), given.campaign) as workspace:
+    options = parser.parse_args()
+    with open_workspace(load_settings(root=options.root), options.campaign) as workspace:
         inputs = collect(workspace)
         write_campaign_report(workspace)
         state = workspace.ledger.get("campaigns", workspace.campaign)
@@ -94,9 +94,9 @@ def main() -> None:
         }
         DATA.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         for figure, name in FIGURES.items():
-            found = workspace.report_folder / "figures" / f"{figure}.png"
-            if found.is_file():
-                shutil.copyfile(found, HERE / "images" / name)
+            path = workspace.report_folder / "figures" / f"{figure}.png"
+            if path.is_file():
+                shutil.copyfile(path, HERE / "images" / name)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Measure what docs/dft_settings.md tells: `python docs/measure_dft_settings.py CAMPAIGN.yaml --root runs`.
+"""Measure the data of docs/dft_settings.md: `python docs/measure_dft_settings.py CAMPAIGN.yaml --root runs`.
 
-Convergence study, lattice constants and the reaction's energy by a campaign's reference method, into
-docs/data/gpaw_convergence.json.  Everything goes through labels, so it may be stopped and started again, and what
-`interphase converge` has labelled is not labelled again.  Then `python docs/generate_dft_page.py` writes the page.
+Runs a convergence study and computes lattice constants and the reaction energy by the reference method of a campaign, and
+writes docs/data/gpaw_convergence.json. All results are labels: the script can be stopped and restarted, and reuses the
+labels of `interphase converge`. `python docs/generate_dft_page.py` then writes the page.
 """
 
 import argparse
@@ -25,12 +25,12 @@ DATA = Path(__file__).parent / "data" / "gpaw_convergence.json"
 
 
 def numbers(text: str) -> list[float]:
-    """Return the numbers of an option."""
+    """Parse a comma-separated list of numbers."""
     return [float(part) for part in text.split(",") if part]
 
 
 def main() -> None:
-    """Measure, and keep the numbers."""
+    """Run the study and write its data."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("campaign", type=Path)
     parser.add_argument("--root", type=Path, default=Path("runs"))
@@ -41,23 +41,25 @@ def main() -> None:
     parser.add_argument("--lattice-phases", default="Li,Li2S,Li3P")
     parser.add_argument("--n-volumes", type=int, default=5)
     parser.add_argument("--max-strain", type=float, default=0.03)
-    given = parser.parse_args()
-    campaign = load_yaml_model(given.campaign, Campaign)
-    settings = load_settings(root=given.root)
+    arguments = parser.parse_args()
+    campaign = load_yaml_model(arguments.campaign, Campaign)
+    settings = load_settings(root=arguments.root)
     options = StudyOptions(
-        given.cutoffs,
-        given.k_densities,
-        given.gamma_check,
-        max_label_cost_s=None if given.max_label_minutes is None else 60.0 * given.max_label_minutes,
+        arguments.cutoffs,
+        arguments.k_densities,
+        arguments.gamma_check,
+        max_label_cost_s=None if arguments.max_label_minutes is None else 60.0 * arguments.max_label_minutes,
     )
     study = run_convergence_study(campaign, options, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         maker = LatticeConstantsFlowMaker(
             reference=campaign.reference,
             gates=campaign.gates,
-            scaled_crystals_maker=ScaledCrystalsMaker(n_volumes=given.n_volumes, max_strain=given.max_strain),
+            scaled_crystals_maker=ScaledCrystalsMaker(
+                n_volumes=arguments.n_volumes, max_strain=arguments.max_strain
+            ),
         )
-        flow = maker.make([name for name in given.lattice_phases.split(",") if name])
+        flow = maker.make([name for name in arguments.lattice_phases.split(",") if name])
         store = workspace.job_store()
         store.connect()
         try:
@@ -74,13 +76,13 @@ def main() -> None:
         "software": {name: version(name) for name in ("gpaw", "gpaw-data", "ase")}
         | {"python": platform.python_version()},
         "options": {
-            "cutoffs": given.cutoffs,
-            "k_densities": given.k_densities,
-            "gamma_check": given.gamma_check,
-            "max_label_minutes": given.max_label_minutes,
-            "lattice_phases": given.lattice_phases,
-            "n_volumes": given.n_volumes,
-            "max_strain": given.max_strain,
+            "cutoffs": arguments.cutoffs,
+            "k_densities": arguments.k_densities,
+            "gamma_check": arguments.gamma_check,
+            "max_label_minutes": arguments.max_label_minutes,
+            "lattice_phases": arguments.lattice_phases,
+            "n_volumes": arguments.n_volumes,
+            "max_strain": arguments.max_strain,
         },
         "convergence": {"values": study.values, "notes": study.notes},
         "lattice_constants": {"values": lattice.values, "notes": lattice.notes},

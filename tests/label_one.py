@@ -1,4 +1,4 @@
-"""Label one crystal by GPAW into a workspace, as a job does: ``python label_one.py ROOT``."""
+"""Label one crystal by GPAW in a workspace: ``python label_one.py ROOT``."""
 
 import sys
 from pathlib import Path
@@ -18,11 +18,11 @@ CAMPAIGN = "faults"
 ATOMS = lithium_phosphide()
 ENTRY = StructureEntry(key=structure_key(ATOMS), origin="crystal/Li3P", formula="Li3P", n_atoms=len(ATOMS))
 SPEC = GpawSpec(cutoff_eV=300.0, k_density_per_inverse_angstrom=1.5)
-"""Seconds of SCF, in nine steps."""
+"""Level of theory whose SCF takes seconds, in nine steps."""
 
 
 def label_in(root: Path, spec: GpawSpec = SPEC, **settings: object) -> LabelDoc:
-    """Label through the ledger and the work folder of a campaign under a root."""
+    """Label with the ledger and work folder of a campaign, as a job does."""
     here = Settings(root=root, n_threads=1, **settings)
     with Workspace(here, CAMPAIGN) as workspace, use_workspace(workspace):
         return cached_label(GPAWMethod(spec, here), Gates(), ATOMS, ENTRY)

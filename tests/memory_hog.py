@@ -1,24 +1,24 @@
-"""Wait for a file named after the Slurm job, then take more memory than the job was given: a leak, on demand."""
+"""Wait for a file named after the Slurm job, then allocate more memory than the job has: a leak on demand."""
 
 import os
 import sys
 import time
 from pathlib import Path
 
-TAKEN_BYTES = 6_000_000_000
-AT_A_TIME_BYTES = 100_000_000
+TOTAL_BYTES = 6_000_000_000
+BLOCK_BYTES = 100_000_000
 
 
 def main(folder: Path) -> None:
-    wanted = folder / f"hog-{os.environ['SLURM_JOB_ID']}"
-    while not wanted.exists():
+    trigger = folder / f"hog-{os.environ['SLURM_JOB_ID']}"
+    while not trigger.exists():
         time.sleep(0.5)
         if os.getppid() == 1:
             return
-    wanted.unlink()
-    taken = []
-    while len(taken) * AT_A_TIME_BYTES < TAKEN_BYTES:
-        taken.append(b"\1" * AT_A_TIME_BYTES)
+    trigger.unlink()
+    blocks = []
+    while len(blocks) * BLOCK_BYTES < TOTAL_BYTES:
+        blocks.append(b"\1" * BLOCK_BYTES)
     time.sleep(60)
 
 

@@ -1,4 +1,4 @@
-"""Kill GPAW's process of a label at an instant named by what it has written."""
+"""Kill the GPAW process of a label when it has written a given output."""
 
 import os
 import re
@@ -9,19 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-LOOK_EVERY_S = 0.005
+POLL_INTERVAL_S = 0.005
 
 Instant = Callable[[Path], bool]
-"""Whether the moment has come, seen from the label's folder."""
+"""Condition on the files in the label's folder."""
 
 
 def at_start(folder: Path) -> bool:
-    """As soon as the process is there."""
+    """Kill as soon as the process runs."""
     return True
 
 
 def after_scf_step(n: int) -> Instant:
-    """After GPAW's log shows a step of the SCF."""
+    """Kill when GPAW's log shows an SCF step."""
 
     def has_come(folder: Path) -> bool:
         try:
@@ -33,41 +33,41 @@ def after_scf_step(n: int) -> Instant:
 
 
 def density_kept(folder: Path) -> bool:
-    """When there is a density to go on from."""
+    """Return whether a density for a restart is kept."""
     return (folder / "density.gpw").exists()
 
 
 def gpaw_process(folder: Path) -> int | None:
-    """Return the process that computes in a label's folder."""
+    """Return the id of the process that computes in a label's folder, or None."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                said = (entry / "cmdline").read_bytes().split(b"\0")
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             except (OSError, IndexError):
                 continue
-            if os.fsencode(folder) in said and state != "Z":
+            if os.fsencode(folder) in arguments and state != "Z":
                 return int(entry.name)
     return None
 
 
 def wait_until(has_come: Callable[[], bool], alive: Callable[[], bool] = lambda: True) -> None:
-    """Look until the moment has come, as long as what it depends on is alive; the test's time limit ends it."""
+    """Poll a condition while the process that it depends on is alive; the timeout of the test ends the wait."""
     never = threading.Event()
     while not has_come():
-        assert alive(), "it ended before the moment came"
-        never.wait(LOOK_EVERY_S)
+        assert alive(), "the process ended before the condition was met"
+        never.wait(POLL_INTERVAL_S)
 
 
 class Killer(threading.Thread):
-    """While its block lasts, kill -9 every launch in a folder, each at its own instant.
+    """Send SIGKILL to every attempt in a folder at a given instant, within the block.
 
     Parameters
     ----------
     folder
-        Of the label.
+        Work folder of the label.
     instants
-        One per launch; launches after the last are left alone.
+        One per attempt; later attempts are not killed.
     """
 
     def __init__(self, folder: Path, *instants: Instant) -> None:
@@ -78,7 +78,7 @@ class Killer(threading.Thread):
 
     def run(self) -> None:
         for has_come in self._instants:
-            while not self._over.wait(LOOK_EVERY_S):
+            while not self._over.wait(POLL_INTERVAL_S):
                 pid = gpaw_process(self._folder)
                 if pid is not None and pid not in self.killed and has_come(self._folder):
                     os.kill(pid, signal.SIGKILL)

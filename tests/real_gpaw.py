@@ -1,4 +1,4 @@
-"""GPAW as anybody's script calls it, crystals that it labels in seconds, and the sentence said where it is missing."""
+"""Direct GPAW calculations, crystals that GPAW labels in seconds, and the skip of tests without GPAW."""
 
 import importlib.util
 import warnings
@@ -18,7 +18,7 @@ WITHOUT_GPAW = (
 )
 
 
-def _is_there() -> bool:
+def _is_installed() -> bool:
     try:
         return (
             importlib.util.find_spec("gpaw.cgpaw") is not None
@@ -28,8 +28,8 @@ def _is_there() -> bool:
         return False
 
 
-needs_gpaw = pytest.mark.skipif(not _is_there(), reason=WITHOUT_GPAW)
-"""GPAW and its compiled part; every test without them is counted, with the reason."""
+needs_gpaw = pytest.mark.skipif(not _is_installed(), reason=WITHOUT_GPAW)
+"""Skip a test without GPAW and its compiled extension, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,13 @@ class BareNumbers:
 
 
 def bare_gpaw(atoms: Atoms, cutoff_eV: float, k_points: Sequence[int] | float) -> BareNumbers:
-    """Label by a script of three lines; k-points by their number along each axis, or by density (with Gamma)."""
+    """Compute a label by a direct script; k-points by their number along each axis, or by density (with Gamma)."""
     from gpaw import GPAW, PW
 
     of_density = isinstance(k_points, int | float)
     mesh = {"density" if of_density else "size": k_points, "gamma": True}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # a grid that is less symmetric than the crystal, mended by GPAW itself
+        warnings.simplefilter("ignore")  # a grid that is less symmetric than the crystal, which GPAW corrects
         bare = atoms.copy()
         bare.calc = GPAW(
             mode=PW(cutoff_eV),
@@ -77,7 +75,7 @@ def lithium_sulfide() -> Atoms:
 
 
 def lithium_phosphide() -> Atoms:
-    """Hexagonal Li3P, eight atoms, a = 4.25 Å, c = 7.57 Å; half of lithium at the height where no force is left."""
+    """Hexagonal Li3P, eight atoms, a = 4.25 Å, c = 7.57 Å; half of lithium at the height where its force vanishes."""
     sites = [(1 / 3, 2 / 3, 1 / 4), (0, 0, 1 / 4), (1 / 3, 2 / 3, 0.583864)]
     return crystal(["P", "Li", "Li"], sites, spacegroup=194, cellpar=[4.25, 4.25, 7.57, 90, 90, 120])
 

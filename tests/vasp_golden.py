@@ -1,4 +1,4 @@
-"""Golden inputs of VASP: `python tests/vasp_golden.py` writes them anew, after a change that was meant."""
+"""Golden VASP inputs: `python tests/vasp_golden.py` regenerates them after an intended change."""
 
 import tempfile
 from pathlib import Path
@@ -24,7 +24,7 @@ def golden_atoms(name: str) -> Atoms:
 
 
 def write_golden(name: str, folder: Path) -> Path:
-    """Write the inputs of a structure, at the level of theory a campaign has by default, without a licence."""
+    """Write the inputs of a structure at the default level of theory, without licensed files."""
     method = VASPMethod(VaspSpec(), Settings(), reads_potentials=False)
     return method.write_inputs(golden_atoms(name), folder)
 

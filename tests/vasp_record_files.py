@@ -1,4 +1,4 @@
-"""Files of genuine outputs of VASP, where there are any; quick to load, for the stand-in of VASP's executable."""
+"""Files of recorded VASP outputs; fast to import, for the stand-in of VASP's executable."""
 
 import gzip
 import lzma
@@ -9,7 +9,7 @@ VARIABLE = "INTERPHASE_VASP_RECORDS"
 
 
 def record_text(name: str) -> str:
-    """Return a record's text, `converged_vasprun.xml` and the like."""
+    """Return the text of a file, such as `converged_vasprun.xml`."""
     folder = Path(os.environ[VARIABLE])
     if (folder / f"{name}.gz").is_file():
         return gzip.decompress((folder / f"{name}.gz").read_bytes()).decode()

@@ -1,4 +1,4 @@
-"""Genuine outputs of VASP, where there are any, and a reader of their XML that shares nothing with the package's."""
+"""Recorded outputs of VASP, and a reader of their XML that is independent of the package."""
 
 import os
 import xml.etree.ElementTree as ElementTree
@@ -28,11 +28,11 @@ SILICON = VaspSpec(
     scf_energy_tolerance_eV=1e-4,
     real_space_projection=True,
 )
-"""The level of theory of the record ``converged``: two atoms of silicon, PBE, VASP 6.4.2."""
+"""Level of theory of the record ``converged``: two atoms of silicon, PBE, VASP 6.4.2."""
 
 
 def unpack(name: str, folder: Path) -> Path:
-    """Write a record into a folder as VASP would have."""
+    """Write the files of a record into a folder."""
     (folder / "vasprun.xml").write_text(record_text(f"{name}_vasprun.xml"))
     if name == "converged":
         (folder / "OUTCAR").write_text(record_text("converged_OUTCAR"))
@@ -41,7 +41,7 @@ def unpack(name: str, folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Record:
-    """The last ionic step as the file has it: eV, eV/Å, kbar (VASP's sign), Å."""
+    """Last ionic step in the units of the file: eV, eV/Å, kbar (VASP's sign), Å."""
 
     atoms: Atoms
     free_energy_eV: float

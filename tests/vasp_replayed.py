@@ -1,4 +1,4 @@
-"""VASP's method with the stand-in for its executable, for tests of what happens around a run."""
+"""VASPMethod with a stand-in for VASP's executable."""
 
 import shlex
 import sys
@@ -14,7 +14,7 @@ REPLAY = {"replay": "converged"}
 
 
 def replayed_method(spec=SILICON, policy=None, **settings):
-    """Return the method whose VASP plays the acts in the environment."""
+    """Return the method; the stand-in performs the acts in the environment."""
     kwargs = {} if policy is None else {"policy": policy}
     return VASPMethod(
         spec,
@@ -25,9 +25,9 @@ def replayed_method(spec=SILICON, policy=None, **settings):
     )
 
 
-def n_launches(folder):
+def n_runs(folder):
     """Return how often the stand-in was started in a folder."""
-    return len((folder / "stand_in_launches").read_text().splitlines())
+    return len((folder / "stand_in_runs").read_text().splitlines())
 
 
 WORKER = (
@@ -40,5 +40,5 @@ WORKER = (
 
 
 def worker_command(folder):
-    """Return the command of a process that labels the record's atoms in a folder."""
+    """Return the command of a process that labels the atoms of the record in a folder."""
     return [sys.executable, "-c", WORKER, str(Path(__file__).parent), str(folder)]

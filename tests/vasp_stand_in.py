@@ -1,14 +1,14 @@
-"""A stand-in for VASP's executable, for tests only: it computes nothing and replays a genuine record.
+"""Stand-in for VASP's executable in tests: replays recorded outputs.
 
-``VASP_STAND_IN`` holds a JSON list of acts, one per launch in a folder, the last one again for every launch after:
+``VASP_STAND_IN`` is a JSON list of acts, one per run in a folder; the last one repeats:
 
-``{"say": text}``              print a line, as VASP prints its complaints
-``{"replay": name}``           write the record's vasprun.xml (and OUTCAR where there is one)
-``{"cut": fraction}``          only so much of vasprun.xml
+``{"print": text}``            print a line, such as an error message of VASP
+``{"replay": name}``           write vasprun.xml of a record (and OUTCAR if it has one)
+``{"cut": fraction}``          write only this fraction of vasprun.xml
 ``{"until_stopcar": true}``    wait for STOPCAR, then leave WAVECAR and CHGCAR
 ``{"announce": fifo}``         write the process id to a FIFO, then wait for a signal
 ``{"announce_end": fifo}``     the same after the last output
-``{"allocate_gb": n}``         take so much memory
+``{"allocate_gb": n}``         allocate memory
 ``{"status": n}``              exit status
 """
 
@@ -24,16 +24,16 @@ from vasp_record_files import record_text
 
 
 def main() -> int:
-    """Play the act of this launch."""
-    with Path("stand_in_launches").open("a+") as launches:
-        launches.write("launch\n")
-        launches.seek(0)
-        n_before = len(launches.readlines()) - 1
+    """Perform the act of this run."""
+    with Path("stand_in_runs").open("a+") as runs:
+        runs.write("run\n")
+        runs.seek(0)
+        n_before = len(runs.readlines()) - 1
     acts = json.loads(os.environ["VASP_STAND_IN"])
     act = acts[min(n_before, len(acts) - 1)]
-    shutil.copy("INCAR", f"INCAR.launch{n_before}")
-    if "say" in act:
-        print(act["say"], flush=True)
+    shutil.copy("INCAR", f"INCAR.run{n_before}")
+    if "print" in act:
+        print(act["print"], flush=True)
     if "allocate_gb" in act:
         bytearray(int(act["allocate_gb"] * 1e9))
     if "announce" in act:
@@ -42,8 +42,8 @@ def main() -> int:
     if act.get("until_stopcar"):
         while not Path("STOPCAR").exists():
             time.sleep(0.01)
-        Path("WAVECAR").write_text("wave functions would be here")
-        Path("CHGCAR").write_text("a density would be here")
+        Path("WAVECAR").write_text("wave functions")
+        Path("CHGCAR").write_text("density")
     if "replay" in act:
         text = record_text(f"{act['replay']}_vasprun.xml")
         Path("vasprun.xml").write_text(text[: int(len(text) * act.get("cut", 1.0))])

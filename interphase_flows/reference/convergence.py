@@ -1,13 +1,12 @@
-"""How far the numbers of a method's setting are from those of its most accurate one, and which setting is enough.
+"""Convergence of a method's settings: deviations from the most accurate setting, and the cheapest sufficient one.
 
-Total energies converge slowly and nobody uses them; differences do.  Judged are the energy of the full reaction
-per atom of mixture, the energy by which displaced atoms lie above the perfect crystal (what a potential learns),
-forces and stress of the displaced crystals.
+Total energies converge slowly, but only their differences matter. Compared are the energy of the full reaction per atom
+of mixture, the energy of displaced atoms above the perfect crystal (which a potential learns), and forces and stress
+of the displaced crystals.
 
-Each axis (plane-wave cutoff, density of k-points) is swept alone, from the campaign's own setting.  Their errors are
-independent to first order, so the error of a pair is taken as the sum of the two absolute errors, quantity by
-quantity: an upper bound to that order.  The largest value of an axis is the yardstick and is never chosen on
-the strength of its own zero error.
+Each axis (plane-wave cutoff, k-point density) is varied alone, from the campaign's own setting. To first order, the
+errors of the two axes are independent: the sum of their absolute values, quantity by quantity, is an upper bound for a
+pair. The largest value of an axis is the yardstick; its own error is unknown, so it is never chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +20,15 @@ from interphase_flows.exceptions import AnalysisError
 
 MEV = 1000.0
 STUDY_NAME = "convergence study"
-"""Name of a study's document."""
+"""Name of the document of a study."""
 
 
 @dataclass(frozen=True)
 class PhaseNumbers:
-    """What one setting gives for one phase.
+    """Labels of one phase at one setting.
 
     ``forces_eV_per_angstrom`` (n_atoms, 3) and ``stress_eV_per_angstrom3`` (6,) are of the displaced crystal, or of
-    the crystal itself if there is no displaced one.
+    the perfect crystal if there is no displaced one.
     """
 
     perfect_eV_per_atom: float
@@ -40,7 +39,7 @@ class PhaseNumbers:
 
 @dataclass(frozen=True)
 class Tolerances:
-    """Largest errors that a setting may have."""
+    """Largest acceptable errors of a setting."""
 
     energy_meV_per_atom: float = 3.0
     force_meV_per_angstrom: float = 15.0
@@ -56,8 +55,8 @@ class Tolerances:
 class Deviation:
     """Absolute differences from the yardstick, by quantity.
 
-    Energies are named by reaction or phase, forces and stress (largest component) by phase.  ``missing`` names
-    phases without labels: an error that is not known is not small.
+    Keys of energies are the reaction or a phase, keys of forces and stress (largest component) a phase. ``missing``
+    lists phases without labels, whose errors are unknown.
     """
 
     energy_meV_per_atom: dict[str, float] = field(default_factory=dict)
@@ -83,12 +82,12 @@ class Deviation:
         return {name: max(getattr(self, name).values(), default=0.0) for name in KINDS}
 
     def margins(self, tolerances: Tolerances) -> dict[str, float]:
-        """What is left of each tolerance; negative where it is exceeded."""
+        """Tolerance minus error of each kind; negative where it is exceeded."""
         return {name: getattr(tolerances, name) - worst for name, worst in self.worst.items()}
 
     def is_within(self, tolerances: Tolerances) -> bool:
-        """Every error is known and within its tolerance."""
-        return not self.missing and all(left >= 0.0 for left in self.margins(tolerances).values())
+        """Whether every error is known and within its tolerance."""
+        return not self.missing and all(margin >= 0.0 for margin in self.margins(tolerances).values())
 
 
 KINDS = ("energy_meV_per_atom", "force_meV_per_angstrom", "stress_meV_per_angstrom3")
@@ -106,19 +105,19 @@ class Choice:
 def reaction_weights(
     formulas: Mapping[str, str], electrode: str, electrolyte: str
 ) -> tuple[dict[str, float], str] | None:
-    """Weights of the phases' energies per atom in the reaction energy per atom of mixture, and the reaction.
+    """Return the weights of the phases' energies per atom in the reaction energy per atom of mixture, and the reaction.
 
     Parameters
     ----------
     formulas
         Phase -> chemical formula.
     electrode, electrolyte
-        The phases that react; all others are products.
+        Reactants; all other phases are products.
 
     Returns
     -------
     weights, reaction
-        Negative for reactants; None if these phases do not make one balanced reaction.
+        Negative for reactants; None if the phases do not form one balanced reaction.
     """
     from pymatgen.analysis.reaction_calculator import Reaction, ReactionError
     from pymatgen.core import Composition
@@ -148,19 +147,19 @@ def reaction_weights(
         shown = {name: compositions[name].reduced_formula for name in names}
         return " + ".join(shown[n] if abs(terms[n] - 1) < 1e-9 else f"{terms[n]:g} {shown[n]}" for n in names)
 
-    rest = sorted(name for name in compositions if name not in (electrode, electrolyte))
-    written = f"{side([electrolyte, electrode])} → {side(rest)}"
-    return {name: float(n / total) for name, n in atoms.items()}, written
+    product_names = sorted(name for name in compositions if name not in (electrode, electrolyte))
+    equation = f"{side([electrolyte, electrode])} → {side(product_names)}"
+    return {name: float(n / total) for name, n in atoms.items()}, equation
 
 
 def reaction_energy_eV_per_atom(
     numbers: Mapping[str, PhaseNumbers | None], weights: Mapping[str, float]
 ) -> float | None:
-    """Return the reaction energy per atom of mixture, None if a phase is missing."""
-    found = {name: numbers.get(name) for name in weights}
-    if any(each is None for each in found.values()):
+    """Return the reaction energy per atom of mixture; None if a phase is missing."""
+    labels = {name: numbers.get(name) for name in weights}
+    if any(label is None for label in labels.values()):
         return None
-    return float(sum(weights[name] * each.perfect_eV_per_atom for name, each in found.items() if each))
+    return float(sum(weights[name] * label.perfect_eV_per_atom for name, label in labels.items() if label))
 
 
 def deviation(
@@ -168,14 +167,14 @@ def deviation(
     yardstick: Mapping[str, PhaseNumbers | None],
     weights: Mapping[str, float],
 ) -> Deviation:
-    """Compare what a setting gives with what the yardstick gives.
+    """Compare the labels of a setting with those of the yardstick.
 
     Parameters
     ----------
     numbers, yardstick
-        Phase -> its numbers; None where a label was rejected. Phases of ``numbers`` are compared.
+        Phase -> its labels; None where a label was rejected. The phases of ``numbers`` are compared.
     weights
-        Of :func:`reaction_weights`; empty to leave the reaction out.
+        From `reaction_weights`; empty to omit the reaction.
     """
     energy: dict[str, float] = {}
     force: dict[str, float] = {}
@@ -199,24 +198,24 @@ def deviation(
     return Deviation(energy, force, stress, tuple(missing))
 
 
-def with_stand_ins(
+def fill_missing_densities(
     by_density: Mapping[float, Mapping[str, PhaseNumbers | None]],
 ) -> tuple[dict[float, dict[str, PhaseNumbers | None]], dict[str, PhaseNumbers | None]]:
-    """Complete the numbers of phases that were not labelled on the densest meshes, and return the yardstick.
+    """Fill in phases that were not labelled on the densest meshes, and return the yardstick.
 
-    A large cell needs fewer k-points and pays most for them.  Its densest mesh is its own yardstick.  From that
-    density on, the mesh before it stands in: the error that was measured last is carried on, never a zero.  A
-    phase with one mesh for all densities (Gamma) is the same everywhere.
+    A large cell needs fewer k-points, and they cost most. Its densest mesh is its yardstick. From that density on, the
+    next coarser mesh is used, so that the last measured error is kept instead of an error of zero. A phase with one
+    mesh for all densities (Gamma) is constant.
 
     Parameters
     ----------
     by_density
-        Density of k-points -> phase -> its numbers, None where a label was rejected.
+        K-point density -> phase -> its labels; None where a label was rejected.
 
     Returns
     -------
     complete, yardstick
-        All phases at every density; phase -> numbers of its densest mesh.
+        All phases at every density; phase -> labels on its densest mesh.
     """
     complete = {density: dict(by_density[density]) for density in sorted(by_density)}
     yardstick: dict[str, PhaseNumbers | None] = {}
@@ -224,12 +223,12 @@ def with_stand_ins(
         labelled = [density for density in complete if name in complete[density]]
         densest = labelled[-1]
         before = labelled[-2] if len(labelled) > 1 else densest
-        yardstick[name], stand_in = complete[densest][name], complete[before][name]
+        yardstick[name], coarser = complete[densest][name], complete[before][name]
         if densest == max(complete):
             continue
         for density, numbers in complete.items():
             if density >= densest:
-                numbers[name] = stand_in
+                numbers[name] = coarser
             else:
                 numbers.setdefault(name, yardstick[name])
     return complete, yardstick
@@ -240,10 +239,10 @@ def choose(
     by_k_density: Mapping[float, Deviation],
     tolerances: Tolerances,
 ) -> Choice | None:
-    """Return the cheapest pair within the tolerances, None if there is none below the yardsticks.
+    """Return the cheapest pair within the tolerances; None if there is none below the yardsticks.
 
-    Cost is taken as cutoff^1.5 (plane waves per cell) times density^3 (k-points), so that the choice does not hang
-    on how busy a machine was.  An axis with a single value is not judged and keeps it.
+    The cost is estimated as cutoff^1.5 (plane waves per cell) times density^3 (k-points), which does not depend on the
+    load of a machine. An axis with a single value keeps it.
     """
     pairs = sorted(
         product(_candidates(by_cutoff_eV), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3

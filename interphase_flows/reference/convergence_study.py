@@ -11,8 +11,8 @@ from interphase_flows.reference.convergence import (
     Tolerances,
     choose,
     deviation,
+    fill_missing_densities,
     reaction_energy_eV_per_atom,
-    with_stand_ins,
 )
 
 Axis = Literal["own", "cutoff", "k_density", "gamma"]
@@ -114,7 +114,7 @@ def assess_settings(
     )
     for axis, name in swept:
         indices = {getattr(p, name): i for i, p in enumerate(points) if p.axis in (axis, "own")}
-        by_value, yardstick = with_stand_ins({value: numbers[i] for value, i in indices.items()})
+        by_value, yardstick = fill_missing_densities({value: numbers[i] for value, i in indices.items()})
         deviations[axis] = {value: deviation(found, yardstick, weights) for value, found in by_value.items()}
         rows += [
             row(indices[value], axis, deviations[axis][value], found, is_yardstick=value == max(indices))

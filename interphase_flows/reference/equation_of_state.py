@@ -1,7 +1,6 @@
-"""Volume, energy and stiffness of a crystal at rest, from its energies at several volumes.
+"""Birch-Murnaghan equation of state: equilibrium volume, energy and bulk modulus from energies at several volumes.
 
-Birch and Murnaghan's equation of third order (Birch, Phys. Rev. 71, 809 (1947)), fitted by ASE; the form with
-V0, E0, B0 and B0' as in ASE's ``birchmurnaghan``.
+Third order (Birch, Phys. Rev. 71, 809 (1947)), fitted by ASE, with V0, E0, B0 and B0' as in ASE's ``birchmurnaghan``.
 """
 
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from ase.eos import EquationOfState, birchmurnaghan
 
 from interphase_flows.exceptions import AnalysisError
 
-LEAST_POINTS = 5
-"""Four parameters are fitted; with as many points the residual would say nothing."""
+MIN_POINTS = 5
+"""One more than the fitted parameters, so that there is a residual."""
 
 
 @dataclass(frozen=True)
 class FittedCurve:
     """A fitted equation of state.
 
-    ``rms_residual_meV_per_atom`` is the root mean square distance of the energies from the curve.
+    ``rms_residual_meV_per_atom`` is the root mean square deviation of the energies from the curve.
     """
 
     volume_angstrom3: float
@@ -35,37 +34,37 @@ class FittedCurve:
 def fit_birch_murnaghan(
     volumes_angstrom3: Sequence[float], energies_eV: Sequence[float], n_atoms: int
 ) -> FittedCurve:
-    """Fit energies of one crystal against volume.
+    """Fit the energy of a crystal against its volume.
 
     Parameters
     ----------
     volumes_angstrom3, energies_eV
-        Of the same cell, in any order, five at least.
+        Of the same cell, in any order, at least five.
     n_atoms
-        In that cell.
+        Number of atoms in the cell.
 
     Raises
     ------
     AnalysisError
-        There are too few points, the fit fails, or its minimum is not among the volumes: then the curve
-        would be extrapolated.
+        There are too few points, the fit fails, or its minimum is outside the volumes (an extrapolation).
     """
     volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_eV, float)
-    if len(volumes) != len(energies) or len(volumes) < LEAST_POINTS:
+    if len(volumes) != len(energies) or len(volumes) < MIN_POINTS:
         raise AnalysisError(
-            f"equation of state: {len(volumes)} volumes and {len(energies)} energies; label {LEAST_POINTS} at least"
+            f"equation of state: {len(volumes)} volumes and {len(energies)} energies. "
+            f"Hint: label at least {MIN_POINTS}"
         )
     try:
         fit = EquationOfState(volumes, energies, eos="birchmurnaghan")
         volume, energy, bulk_modulus = fit.fit(warn=False)
     except (RuntimeError, ValueError, IndexError) as error:
         raise AnalysisError(
-            f"equation of state: no fit through {len(volumes)} points ({error}); look at the energies"
+            f"equation of state: the fit to {len(volumes)} points failed ({error}). Hint: check the energies"
         ) from error
     if not volumes.min() < volume < volumes.max():
         raise AnalysisError(
             f"equation of state: the minimum ({volume:.2f} Å³) lies outside the volumes "
-            f"({volumes.min():.2f} to {volumes.max():.2f} Å³); label cells around it"
+            f"({volumes.min():.2f} to {volumes.max():.2f} Å³). Hint: label cells around it"
         )
     residual = energies - birchmurnaghan(volumes, *fit.eos_parameters)
     return FittedCurve(

@@ -1,4 +1,4 @@
-"""One interface for every reference method: atoms in, energy, forces and stress out."""
+"""Protocol of the reference methods: atoms in; energy, forces and stress out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from interphase_flows.schemas.label import Correction, MethodIdentity
 
 IS_CONTINUED = "is_continued"
-"""Detail of a label of which an earlier process, that was killed or ran out of time, did a part: its own time is not
-what a label costs."""
+"""Detail of a label that an earlier process began (killed or out of walltime): its wall time is not its full cost."""
 
 
 @dataclass(frozen=True)
 class RawLabel:
-    """What a reference method returns, before any gate.
+    """Output of a reference method, before any gate.
 
     ``energy_eV`` is the total energy; ``forces_eV_per_angstrom`` has shape (n_atoms, 3);
     ``stress_eV_per_angstrom3`` has shape (6,), Voigt order xx yy zz yz xz xy, tension positive.
@@ -27,13 +26,13 @@ class RawLabel:
     Parameters
     ----------
     is_scf_converged
-        Read from the code's own output; None for a method without a self-consistency cycle.
+        As the code reports it; None for a method without SCF cycle.
     corrections
-        What error handlers changed on the way, in order.
+        Changes made by error handlers and retries, in order.
     details
         Numbers for the record: ``n_scf_steps``, ``n_electrons``, ``n_k_points``, ``peak_memory_gb``, ...
     files
-        Inputs and logs worth keeping, in the work folder.
+        Inputs and logs to keep, in the work folder.
     """
 
     energy_eV: float | None
@@ -46,7 +45,7 @@ class RawLabel:
 
 
 class ReferenceMethod(Protocol):
-    """Code, version and settings that labels come from."""
+    """Code, version and settings that compute labels."""
 
     @property
     def identity(self) -> MethodIdentity:
@@ -69,14 +68,21 @@ class ReferenceMethod(Protocol):
         atoms
             Not changed.
         folder
-            Work folder of this label, its own in every launch: what a killed calculation left there (its last
-            density) is where the next one starts. A method that needs one makes a temporary folder if None.
+            Work folder of this label, the same in every attempt: restart files of a killed calculation are used. A
+            method that needs a folder creates a temporary one if None.
 
         Raises
         ------
         ReferenceMethodError
-            There is none to be had, with the reason.
+            The label cannot be computed; has the reason.
         WalltimeReachedError
-            Time ran out; the next call with the same folder goes on from what was kept.
+            Stopped at the deadline; the next call with the same folder continues.
         """
         ...
+
+
+def missing_periodicity(atoms: Atoms) -> str | None:
+    """Return why atoms do not suit a plane-wave code, or None if they are periodic in three directions."""
+    if not atoms.pbc.all() or abs(np.linalg.det(atoms.cell.array)) < 1e-6:
+        return "plane waves need a cell that is periodic in three directions. Hint: put the atoms in a box"
+    return None

@@ -1,4 +1,4 @@
-"""Relax a crystal with a reference method, for the energies of phases."""
+"""Relaxation of crystals with a reference method, for the energies of phases."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ from interphase_flows.reference.labelling import ReferenceMethod
 class Relaxed:
     """A relaxed crystal.
 
-    ``max_force_eV_per_angstrom`` is the largest norm of a force at the end; ``is_converged`` says
-    whether that and the stress came below the target.
+    ``max_force_eV_per_angstrom`` is the largest norm of a force at the end; ``is_converged`` is whether forces and
+    stress are below the target.
     """
 
     atoms: Atoms
@@ -43,13 +43,13 @@ def relax(
     method
         Reference method.
     max_force_eV_per_angstrom
-        Target of forces, and of the cell's generalised forces.
+        Largest force, and largest generalised force on the cell, at convergence.
     max_steps
-        Largest number of steps; running out is reported, not an error.
+        Largest number of steps; too few are reported by ``is_converged``, not an error.
     relaxes_cell
-        Keeps the cell, and relaxes positions alone, if False.
+        Relax the cell as well as the positions.
     calculator
-        Evaluates in place of the method's own calculator.
+        Calculator to use instead of the method's own.
     """
     relaxing = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     relaxing.calc = method.calculator() if calculator is None else calculator

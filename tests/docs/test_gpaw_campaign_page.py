@@ -30,4 +30,4 @@ def test_campaign_has_first_principles_labels_and_an_active_learning_iteration(k
 
 def test_page_warns_of_gamma_only_sampling_below_a_hundred_atoms(kept):
     page = (DOCS / "gpaw_campaign.md").read_text(encoding="utf-8")
-    assert ("Not to be reused" in page) == (int(kept["settings"]["gamma_above_atoms"]) < 100)
+    assert ("Do not reuse" in page) == (int(kept["settings"]["gamma_above_atoms"]) < 100)

@@ -1,4 +1,4 @@
-"""VASP's method with a stand-in for its executable."""
+"""VASPMethod with a stand-in for VASP's executable."""
 
 import json
 
@@ -15,7 +15,7 @@ def silicon():
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Return a method whose VASP plays the given acts, one per launch."""
+    """Return a function that creates a method whose stand-in performs the given acts, one per run."""
 
     def make(*acts, **options):
         monkeypatch.setenv("VASP_STAND_IN", json.dumps(acts))

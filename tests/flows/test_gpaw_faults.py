@@ -1,7 +1,7 @@
-"""GPAW killed, starved, cut short, timed out or talking rubbish: a corrected label or a recorded reason, always.
+"""Faults of GPAW labels: kills, memory limit, walltime, full disk, malformed output; each ends in a label or a reason.
 
-Real processes: GPAW is killed by signal 9, limited in memory, given a full disk. What stands in for GPAW where its
-output has to be rubbish is a script that says so in its name. Instants are named by what was written, not by a clock.
+GPAW runs in real processes: it is killed with SIGKILL, limited in memory, given a full disk. Malformed output comes from
+a script in place of GPAW. Faults are injected when a given output has been written, not at a given time.
 """
 
 import io
@@ -27,10 +27,11 @@ from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.label_structure import keep_files, label_key, label_structure
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
-from interphase_flows.reference.gpaw import job as gpaw_job
+from interphase_flows.reference.attempts import ATTEMPTS
+from interphase_flows.reference.gpaw import calculator as gpaw_calculator
+from interphase_flows.reference.gpaw import launch as gpaw_launch
 from interphase_flows.reference.gpaw.method import GPAWMethod
-from interphase_flows.runtime import walltime as deadline
+from interphase_flows.runtime import walltime
 from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings
@@ -43,11 +44,11 @@ from tiny_campaign import environment, interphase
 pytestmark = [pytest.mark.slow, needs_gpaw]
 
 ENERGY_TOLERANCE_EV = 1e-3
-"""On eight atoms: two ways to one ground state end within the SCF's tolerance of each other."""
+"""For eight atoms: two paths to one ground state differ by the SCF tolerance."""
 FORCE_TOLERANCE_EV_PER_ANGSTROM = 5e-3
 SEED = int(os.environ.get("INTERPHASE_KILL_SEED", "20250117"))
 N_STEPS_LEFT = 2
-"""The last SCF steps are no instant to kill at: the label might be there before the signal is."""
+"""No kill during the last SCF steps: the label might be complete before the signal arrives."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LabelDoc:
 @pytest.fixture
 def density_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the density after every SCF step instead of once a minute: these labels take seconds."""
-    monkeypatch.setattr(gpaw_subprocess, "DENSITY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(gpaw_calculator, "DENSITY_INTERVAL_S", 0.0)
 
 
 def assert_same_numbers(label: LabelDoc, undisturbed: LabelDoc) -> None:
@@ -78,7 +79,7 @@ def actions(label: LabelDoc) -> list[str]:
 
 
 def kept_files(root: Path, label: LabelDoc) -> dict[str, str]:
-    """Return inputs and logs of a label by name, from where its document says they are."""
+    """Return inputs and logs of a label by name, from the artifact in its document."""
     assert label.files is not None
     with Workspace(Settings(root=root), CAMPAIGN, read_only=True) as workspace:
         packed = workspace.artifacts.get(label.files).read_bytes()
@@ -89,25 +90,25 @@ def kept_files(root: Path, label: LabelDoc) -> dict[str, str]:
         }
 
 
-def test_killed_at_random_instants_the_label_is_the_same(tmp_path, undisturbed, density_of_every_step):
-    """Twice; the last launch goes on from the density, and both retries are on record."""
+def test_label_killed_twice_at_random_is_the_same(tmp_path, undisturbed, density_of_every_step):
+    """The last attempt restarts from the density, and both retries are recorded."""
     n_steps = undisturbed.details["n_scf_steps"]
     draw = random.Random(SEED)
     instant = after_scf_step(draw.randint(2, n_steps - N_STEPS_LEFT))
-    # from the second step on there is a density; the launch that goes on from it is killed as soon as it does
+    # a density is kept from the second step on; the attempt that restarts from it is killed after its first step
     with Killer(folder_in(tmp_path), instant, after_scf_step(1)) as killer:
         label = label_in(tmp_path)
     assert len(killer.killed) == 2
     assert_same_numbers(label, undisturbed)
     assert len(actions(label)) == 2
     assert {error for correction in label.corrections for error in correction.errors} == {"killed"}
-    assert label.details["launches"] == 3
+    assert label.details["n_attempts"] == 3
     assert label.details["started_from_density"] is True
     assert not folder_in(tmp_path).exists()
 
 
-def test_killed_again_and_again_it_is_given_up_with_its_reason(tmp_path):
-    """After the policy's two retries; the input is kept, and the answer to the next question is at hand."""
+def test_label_killed_in_every_attempt_is_rejected_and_not_computed_again(tmp_path):
+    """The policy has two retries; the input is kept."""
     with Killer(folder_in(tmp_path), at_start, at_start, at_start) as killer:
         label = label_in(tmp_path)
     assert len(killer.killed) == 3
@@ -117,8 +118,8 @@ def test_killed_again_and_again_it_is_given_up_with_its_reason(tmp_path):
     assert label_in(tmp_path) == label
 
 
-def test_after_its_parent_was_killed_the_label_goes_on_from_its_density(tmp_path, undisturbed):
-    """GPAW does not outlive who asked for the label: it keeps its density and ends; the next launch uses it."""
+def test_restart_after_kill_of_the_parent_uses_the_density(tmp_path, undisturbed):
+    """GPAW keeps its density and ends when its parent process is killed."""
     folder, script = folder_in(tmp_path), Path(__file__).parents[1] / "label_one.py"
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment())
     started = after_scf_step(2)
@@ -132,11 +133,10 @@ def test_after_its_parent_was_killed_the_label_goes_on_from_its_density(tmp_path
     label = label_in(tmp_path)
     assert_same_numbers(label, undisturbed)
     assert label.details["started_from_density"] is True
-    assert label.details["launches"] == 2
+    assert label.details["n_attempts"] == 2
 
 
-def test_when_time_is_up_the_density_is_kept_and_the_next_launch_finishes(tmp_path, undisturbed):
-    """No label is recorded meanwhile, and none is rejected: time is no fault of the structure."""
+def test_walltime_keeps_the_density_and_records_no_label(tmp_path, undisturbed):
     a_second_from_now = time.time() - process_start_unix_s() + 1.0
     with pytest.raises(WalltimeReachedError, match="is kept"):
         label_in(tmp_path, walltime_s=a_second_from_now)
@@ -150,8 +150,8 @@ def test_when_time_is_up_the_density_is_kept_and_the_next_launch_finishes(tmp_pa
 
 
 @pytest.mark.parametrize("memory_limit_gb", [0.3, 1.0])
-def test_out_of_memory_is_a_reason_and_names_the_setting(tmp_path, memory_limit_gb):
-    """Too little to begin with, and too little for the wave functions; nothing hangs, nothing is tried again."""
+def test_out_of_memory_is_rejected_without_retry_and_names_the_setting(tmp_path, memory_limit_gb):
+    """Too little memory to start, and too little for the wave functions; neither hangs."""
     demanding = SPEC.model_copy(update={"cutoff_eV": 6000.0, "k_density_per_inverse_angstrom": 3.0})
     label = label_in(tmp_path, demanding, memory_limit_gb=memory_limit_gb)
     assert (label.status, label.reason) == ("rejected", "out_of_memory")
@@ -159,8 +159,7 @@ def test_out_of_memory_is_a_reason_and_names_the_setting(tmp_path, memory_limit_
     assert actions(label) == []
 
 
-def test_an_scf_cut_short_is_given_more_steps(tmp_path, undisturbed):
-    """Twice as many, from the density it had: converged, and the correction is on record."""
+def test_unconverged_scf_continues_with_more_steps(tmp_path, undisturbed):
     n_steps = undisturbed.details["n_scf_steps"]
     label = label_in(tmp_path, SPEC.model_copy(update={"max_scf_steps": n_steps - N_STEPS_LEFT}))
     assert_same_numbers(label, undisturbed)
@@ -170,8 +169,8 @@ def test_an_scf_cut_short_is_given_more_steps(tmp_path, undisturbed):
     assert label.details["started_from_density"] is True
 
 
-def test_an_scf_that_never_converges_is_rejected_with_its_log(tmp_path):
-    """One step and its double do not converge; other mixing was tried too; GPAW's own words are kept."""
+def test_scf_that_never_converges_is_rejected_with_the_logs_of_all_attempts(tmp_path):
+    """With one step, with two, and with other mixing."""
     label = label_in(tmp_path, SPEC.model_copy(update={"max_scf_steps": 1}))
     assert (label.status, label.reason) == ("rejected", "scf_not_converged")
     assert label.energy_eV is None
@@ -182,7 +181,7 @@ def test_an_scf_that_never_converges_is_rejected_with_its_log(tmp_path):
 
 
 STAND_IN = """#!{python}
-# A stand-in for GPAW that talks rubbish; of tests only.
+# Replaces GPAW in tests and writes malformed output.
 import json, sys
 from pathlib import Path
 folder = Path(sys.argv[-1])
@@ -192,116 +191,112 @@ good = {{"key": task["key"], "is_scf_converged": True, "free_energy_eV": -1.0, "
         "forces_eV_per_angstrom": [[0.0] * 3] * n, "stress_eV_per_angstrom3": [0.0] * 6, "n_scf_steps": 1,
         "n_k_points": 1, "n_electrons": 8.0, "n_bands": 4, "peak_memory_gb": 0.1, "started_from_density": False}}
 write = (folder / "result.json").write_text
-{says}
+{action}
 """
 
-RUBBISH = {
-    "nothing at all": "",
+MALFORMED_OUTPUT = {
+    "no output": "",
     "binary noise": "(folder / 'result.json').write_bytes(bytes(range(256)))",
-    "half a file": "write(json.dumps(good)[:100])",
+    "truncated result": "write(json.dumps(good)[:100])",
     "no forces": "del good['forces_eV_per_angstrom']; write(json.dumps(good))",
     "forces of too few atoms": "good['forces_eV_per_angstrom'] = [[0.0] * 3]; write(json.dumps(good))",
     "the result of another input": "good['key'] = 'another'; write(json.dumps(good))",
     "a list": "write('[1, 2, 3]')",
-    "no count of steps": "del good['n_scf_steps']; write(json.dumps(good))",
-    "a broken failure": "(folder / 'failure.json').write_text('{')",
+    "no number of steps": "del good['n_scf_steps']; write(json.dumps(good))",
+    "truncated failure": "(folder / 'failure.json').write_text('{')",
 }
 
 
-def stand_in(folder: Path, says: str) -> str:
-    path = folder / "rubbish_instead_of_gpaw"
-    path.write_text(STAND_IN.format(python=sys.executable, says=says))
+def stand_in(folder: Path, action: str) -> str:
+    path = folder / "malformed_output_instead_of_gpaw"
+    path.write_text(STAND_IN.format(python=sys.executable, action=action))
     path.chmod(0o755)
     return str(path)
 
 
-@pytest.mark.parametrize("says", RUBBISH.values(), ids=RUBBISH.keys())
-def test_rubbish_is_known_for_what_it_is(tmp_path, says):
-    """Started over once, then given up."""
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
+@pytest.mark.parametrize("action", MALFORMED_OUTPUT.values(), ids=MALFORMED_OUTPUT.keys())
+def test_malformed_output_is_rejected_after_one_retry(tmp_path, action):
+    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
     assert (label.status, label.reason) == ("rejected", "garbage_output")
     assert actions(label) == ["start over"]
     assert "input.json" in kept_files(tmp_path, label)
 
 
-def test_forces_that_are_no_numbers_stop_at_the_gate(tmp_path):
-    """JSON has a way to write them."""
-    says = "good['forces_eV_per_angstrom'] = [[float('nan')] * 3] * n; write(json.dumps(good))"
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
+def test_forces_of_nan_are_rejected(tmp_path):
+    action = "good['forces_eV_per_angstrom'] = [[float('nan')] * 3] * n; write(json.dumps(good))"
+    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
     assert label.status == "rejected"
     assert label.reason in ("not_finite", "garbage_output")
     assert label.forces_eV_per_angstrom is None
 
 
-def test_a_crash_is_told_in_its_own_words(tmp_path):
-    """The last lines it said are in the explanation."""
-    says = "sys.exit('Illegal instruction: the sun was too bright')"
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
+def test_explanation_of_a_crash_has_the_last_lines_of_output(tmp_path):
+    action = "sys.exit('Illegal instruction')"
+    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
     assert (label.status, label.reason) == ("rejected", "reference_method_failed")
-    assert "the sun was too bright" in label.explanation
+    assert "Illegal instruction" in label.explanation
 
 
-def test_rubbish_once_is_corrected(tmp_path, undisturbed):
-    """The first launch talks rubbish, the second is GPAW."""
-    says = (
-        "mark = Path(__file__ + '.was_here')\n"
+def test_malformed_output_in_the_first_attempt_is_corrected(tmp_path, undisturbed):
+    """The second attempt runs GPAW."""
+    action = (
+        "mark = Path(__file__ + '.started')\n"
         "if mark.exists():\n"
         "    import os\n"
         "    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])\n"
         "mark.touch()\n"
-        "write('rubbish')"
+        "write('malformed')"
     )
-    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, says))
+    label = label_in(tmp_path, gpaw_command=stand_in(tmp_path, action))
     assert_same_numbers(label, undisturbed)
     assert actions(label) == ["start over"]
 
 
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 
 
-def test_a_launch_that_outlasts_its_time_is_put_down_and_not_tried_again(tmp_path, monkeypatch):
-    """It is killed from outside; no launch begins after the deadline, and no try of the label's is used up."""
-    monkeypatch.setattr(gpaw_subprocess, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
-    monkeypatch.setattr(gpaw_job, "OVERDUE_S", 0.0)
-    monkeypatch.setattr(gpaw_job, "SECONDS_TO_END", 0.2)
+def test_worker_that_ignores_the_deadline_is_killed_without_using_up_a_retry(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpaw_calculator, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
+    monkeypatch.setattr(gpaw_launch, "OVERDUE_S", 0.0)
+    monkeypatch.setattr(gpaw_launch, "TERMINATION_GRACE_S", 0.2)
     with pytest.raises(WalltimeReachedError, match="a test"):
-        label_in(tmp_path, gpaw_command=stand_in(tmp_path, DEAF))
-    launches = json.loads((folder_in(tmp_path) / "launches.json").read_text())
-    assert (launches["n_launches"], launches["n_failures"], launches["corrections"]) == (1, {}, [])
+        label_in(tmp_path, gpaw_command=stand_in(tmp_path, IGNORES_SIGTERM))
+    attempts = json.loads((folder_in(tmp_path) / ATTEMPTS).read_text())
+    assert (attempts["n_attempts"], attempts["retries"]) == (1, [])
 
 
-PUTS_ITS_WORK_DOWN = """
+STOPS_AT_SIGTERM = """
 import signal, time
-def put_down(*_):
-    (folder / "failure.json").write_text(json.dumps({"reason": "interrupted", "explanation": "asked to end"}))
+def stop(*_):
+    (folder / "failure.json").write_text(json.dumps({"reason": "interrupted", "explanation": "SIGTERM"}))
     sys.exit(1)
-signal.signal(signal.SIGTERM, put_down)
+signal.signal(signal.SIGTERM, stop)
 (folder / "ready").touch()
 time.sleep(60)
 """
 
 
-def test_a_process_with_a_stop_request_stops_gpaw(tmp_path, monkeypatch):
-    """By Slurm's signal, where nothing else tells the walltime: the label is put down, as at a deadline."""
-    monkeypatch.setattr(deadline, "_stop_requests", [])
+def test_stop_signal_to_this_process_stops_gpaw(tmp_path, monkeypatch):
+    """Such as Slurm's signal before the walltime."""
+    monkeypatch.setattr(walltime, "_stop_requests", [])
     ready = folder_in(tmp_path) / "ready"
 
-    def tell() -> None:
+    def stop_when_ready() -> None:
         wait_until(ready.exists)
-        deadline.request_stop("a signal of a test")
+        walltime.request_stop("a signal of a test")
 
-    teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
+    stopper = threading.Thread(target=stop_when_ready, daemon=True)
+    stopper.start()
     with pytest.raises(WalltimeReachedError, match="a signal of a test"):
-        label_in(tmp_path, gpaw_command=stand_in(tmp_path, PUTS_ITS_WORK_DOWN))
-    teller.join()
-    launches = json.loads((folder_in(tmp_path) / "launches.json").read_text())
-    assert (launches["n_launches"], launches["corrections"]) == (1, [])
+        label_in(tmp_path, gpaw_command=stand_in(tmp_path, STOPS_AT_SIGTERM))
+    stopper.join()
+    attempts = json.loads((folder_in(tmp_path) / ATTEMPTS).read_text())
+    assert (attempts["n_attempts"], attempts["retries"]) == (1, [])
 
 
-@pytest.fixture(params=["4k", "16k", "28k"])
+@pytest.fixture(params=["4k", "16k", "24k"])
 def full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of its own: too small for the input, for the log, for the result."""
+    """Mount a file system too small for the input, for the log, for the result."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system")
     disk = tmp_path / "disk"
@@ -318,8 +313,7 @@ def full_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_full_disk_is_a_reason(tmp_path, full_disk):
-    """Wherever it fills up: the label says so, and what it could write is kept."""
+def test_full_disk_is_rejected_with_its_reason(tmp_path, full_disk):
     settings = Settings(root=tmp_path / "runs", n_threads=1)
     with Workspace(settings, CAMPAIGN) as workspace, use_workspace(workspace):
         label = label_structure(GPAWMethod(SPEC, settings), Gates(), ATOMS, ENTRY, full_disk, keep_files)
@@ -328,8 +322,8 @@ def test_a_full_disk_is_a_reason(tmp_path, full_disk):
     assert "space" in label.explanation
 
 
-def test_a_flow_with_all_of_these_completes(tmp_path):
-    """Two good crystals, two atoms in one place, an element without a setup, and one that is always killed."""
+def test_flow_with_rejected_labels_completes(tmp_path):
+    """Two valid crystals, overlapping atoms, an element without a setup, and a label killed in every attempt."""
     overlapping = lithium_sulfide()
     overlapping.positions[1] = overlapping.positions[0] + 0.3
     unknown = Atoms("LiPu", [[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True)
@@ -355,10 +349,10 @@ def test_a_flow_with_all_of_these_completes(tmp_path):
     ):
         assert label.key == label_key(entry.key, method_key, Gates())
         assert (label.energy_eV is None) == (label.status == "rejected")
-    answer = interphase(
+    query = interphase(
         "query", "labels", "--rejected", "--root", str(tmp_path), "--format", "json", cwd=tmp_path
     )
-    assert {row["reason"] for row in json.loads(answer.stdout)} == {
+    assert {row["reason"] for row in json.loads(query.stdout)} == {
         "overlapping_atoms",
         "unsupported",
         "killed",
@@ -366,9 +360,9 @@ def test_a_flow_with_all_of_these_completes(tmp_path):
 
 
 def labelled_by_flow(workspace: Workspace, structures) -> list[LabelDoc]:
-    """Run the maker of labels as a campaign does, in jobflow, and return every label it recorded."""
+    """Run the Maker of labels by jobflow, as a campaign does, and return all recorded labels."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jobflow's and its dependencies' own
+        warnings.simplefilter("ignore")  # of jobflow and its dependencies
         from jobflow import run_locally
 
         maker = LabelSetMaker(label_maker=LabelMaker(reference=SPEC), labels_per_job=2)

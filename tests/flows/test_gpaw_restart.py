@@ -1,6 +1,6 @@
-"""Where a label by GPAW goes on after it was cut short, and what it leaves behind, in real processes.
+"""Restart of GPAW labels after kills, walltime and crashes, in real processes.
 
-Faults strike at a known SCF step: `gpaw_command` starts the real process with a saboteur in it.
+`gpaw_command` starts the real worker with a fault injected at a given SCF step.
 """
 
 import os
@@ -19,12 +19,12 @@ from ase.build import bulk
 from interphase_flows.costs.model import n_reduced_k_points
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.reference.gpaw import calculator as gpaw_subprocess
-from interphase_flows.reference.gpaw.attempts import read_outcome
+from interphase_flows.reference.gpaw import calculator as gpaw_calculator
 from interphase_flows.reference.gpaw.calculator import GpawSubprocess
-from interphase_flows.reference.gpaw.files import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, PROCESS_LOCK
+from interphase_flows.reference.gpaw.input import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, WORKER_LOCK
 from interphase_flows.reference.gpaw.method import GPAWMethod
-from interphase_flows.reference.label_files import write_json
+from interphase_flows.reference.gpaw.outcome import read_outcome
+from interphase_flows.reference.label_folder import write_json
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.settings import Settings
@@ -34,48 +34,48 @@ pytestmark = [pytest.mark.slow, needs_gpaw]
 
 SPEC = GpawSpec(cutoff_eV=200.0, k_density_per_inverse_angstrom=0.5)
 ENERGY_TOLERANCE_EV = 2e-5
-"""Of two ways to one ground state: the SCF tolerance per electron, two electrons."""
+"""Difference of two paths to one ground state: the SCF tolerance per electron, for two electrons."""
 
 FORCE_TOLERANCE_EV_PER_ANGSTROM = 5e-3
-"""Forces are of first order in what is left of the density's error; 1e-3 was seen for 12 atoms."""
+"""Forces are of first order in the remaining error of the density; 1e-3 was observed for 12 atoms."""
 
 SYMMETRY_FORCE_EV_PER_ANGSTROM = 1e-3
 
-SABOTEUR = """
+FAULTY_WORKER = """
 import os, signal, sys, time
 from pathlib import Path
 import numpy as np
-import interphase_flows.reference.gpaw.worker as gpaw_process
+from interphase_flows.reference.gpaw import worker
 
-strikes, folder = sys.argv[1].split(","), Path(sys.argv[-1])
-struck = folder / "struck"
-n_before = len(struck.read_text()) if struck.exists() else 0
-act, step = strikes[n_before].split("@") if n_before < len(strikes) else ("none", "0")
-watch = gpaw_process._ScfWatch.__call__
+faults, folder = sys.argv[1].split(","), Path(sys.argv[-1])
+injected = folder / "injected"
+n_before = len(injected.read_text()) if injected.exists() else 0
+fault, step = faults[n_before].split("@") if n_before < len(faults) else ("none", "0")
+monitor = worker._ScfMonitor.__call__
 
-def sabotaged(self, context):
+def faulty(self, context):
     if context.niter != int(step):
-        return watch(self, context)
-    struck.write_text("x" * (n_before + 1))
-    if act == "kill":
+        return monitor(self, context)
+    injected.write_text("x" * (n_before + 1))
+    if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    if act == "walltime":
-        self._agreed = lambda: "walltime"
-    watch(self, context)
-    if act == "crash":
-        raise RuntimeError("struck")
-    if act == "singular":
-        raise np.linalg.LinAlgError("struck")
-    if act == "terminate":
+    if fault == "walltime":
+        self._stop_reason = lambda: "walltime"
+    monitor(self, context)
+    if fault == "crash":
+        raise RuntimeError("injected")
+    if fault == "singular":
+        raise np.linalg.LinAlgError("injected")
+    if fault == "terminate":
         os.kill(os.getpid(), signal.SIGTERM)
-    if act == "orphan":
+    if fault == "orphan":
         parent = os.getppid()
         os.kill(parent, signal.SIGKILL)
-        while os.getppid() == parent:  # on a busy machine this process would end first
+        while os.getppid() == parent:  # otherwise this process may end first
             time.sleep(0.01)
 
-gpaw_process._ScfWatch.__call__ = sabotaged
-sys.exit(gpaw_process.main(folder))
+worker._ScfMonitor.__call__ = faulty
+sys.exit(worker.main(folder))
 """
 
 
@@ -92,13 +92,13 @@ def undisturbed(lithium):
 
 
 @pytest.fixture
-def sabotaged(tmp_path_factory):
-    """Return a method whose launches are struck, one after the other, each at an SCF step: ``act@step``."""
-    script = tmp_path_factory.mktemp("saboteur") / "saboteur.py"
-    script.write_text(SABOTEUR)
+def faulty_method(tmp_path_factory):
+    """Return a function that creates a method with one fault per attempt, ``fault@SCF step``."""
+    script = tmp_path_factory.mktemp("faulty") / "faulty_worker.py"
+    script.write_text(FAULTY_WORKER)
 
-    def make(*strikes, spec=SPEC):
-        command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {','.join(strikes)}"
+    def make(*faults, spec=SPEC):
+        command = f"{shlex.quote(sys.executable)} {shlex.quote(str(script))} {','.join(faults)}"
         return GPAWMethod(spec, Settings(gpaw_command=command))
 
     return make
@@ -111,25 +111,23 @@ def assert_same(label, undisturbed):
     assert difference.max() < FORCE_TOLERANCE_EV_PER_ANGSTROM
 
 
-def test_an_scf_that_was_asked_to_end_goes_on_from_its_density_to_the_same_label(
-    sabotaged, lithium, undisturbed, tmp_path
+def test_restart_after_sigterm_gives_the_same_label_in_fewer_steps(
+    faulty_method, lithium, undisturbed, tmp_path
 ):
-    """SIGTERM; what was done is on record, and steps are saved."""
-    label = sabotaged("terminate@4").label(lithium, tmp_path)
+    label = faulty_method("terminate@4").label(lithium, tmp_path)
     assert_same(label, undisturbed)
     assert label.details["started_from_density"] is True
     assert label.details["n_scf_steps"] < undisturbed.details["n_scf_steps"]
-    assert label.details["launches"] == 2
+    assert label.details["n_attempts"] == 2
     assert [(c.errors, c.changes_theory) for c in label.corrections] == [(["killed"], False)]
-    assert "gpaw.launch1.txt" in {path.name for path in label.files}
+    assert "gpaw.attempt1.txt" in {path.name for path in label.files}
 
 
-def test_a_label_that_was_started_over_goes_on_from_its_own_density_at_the_next_resume(
-    sabotaged, lithium, undisturbed, tmp_path
+def test_restart_after_crash_and_walltime_uses_the_density_of_the_retry(
+    faulty_method, lithium, undisturbed, tmp_path
 ):
-    """It crashed, was begun from scratch, and was put down at the walltime: else no resume would ever end it."""
     with pytest.raises(WalltimeReachedError):
-        sabotaged("crash@2", "walltime@4").label(lithium, tmp_path)
+        faulty_method("crash@2", "walltime@4").label(lithium, tmp_path)
     label = GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
     assert_same(label, undisturbed)
     assert [each.errors for each in label.corrections] == [["reference_method_failed"]]
@@ -137,41 +135,42 @@ def test_a_label_that_was_started_over_goes_on_from_its_own_density_at_the_next_
 
 
 @pytest.mark.parametrize(("killed_at", "from_density"), [("kill@1", False), ("kill@4", True)])
-def test_a_kill_does_not_bring_back_the_way_that_failed(
-    sabotaged, tmp_path, monkeypatch, killed_at, from_density
+def test_restart_after_a_kill_keeps_the_changed_parameters_of_the_retry(
+    faulty_method, tmp_path, monkeypatch, killed_at, from_density
 ):
-    """Its density holds the point group that the Hamiltonian was not finite with; that of the new way does not."""
-    monkeypatch.setattr(gpaw_subprocess, "DENSITY_INTERVAL_S", 0.0)
+    """The density before the retry has the point group with which the Hamiltonian was not finite."""
+    monkeypatch.setattr(gpaw_calculator, "DENSITY_INTERVAL_S", 0.0)
     spec = SPEC.model_copy(update={"k_density_per_inverse_angstrom": 1.5})
     atoms = bulk("Li", "bcc", 3.44, cubic=True)
-    label = sabotaged("singular@3", killed_at, spec=spec).label(atoms, tmp_path)
+    label = faulty_method("singular@3", killed_at, spec=spec).label(atoms, tmp_path)
     assert [each.errors for each in label.corrections] == [["diagonalization_failed"], ["killed"]]
     assert label.details["started_from_density"] is from_density
     assert label.details["n_k_points"] == n_reduced_k_points(spec, atoms)
 
 
-@pytest.mark.parametrize("damage", ["cut short", "of other atoms"])
-def test_a_damaged_density_is_set_aside(sabotaged, lithium, undisturbed, tmp_path, monkeypatch, damage):
-    """The label starts from scratch."""
-    monkeypatch.setattr(gpaw_subprocess, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
+@pytest.mark.parametrize("damage", ["truncated", "of other atoms"])
+def test_damaged_density_is_renamed_and_the_label_starts_from_scratch(
+    lithium, undisturbed, tmp_path, monkeypatch, damage
+):
+    monkeypatch.setattr(gpaw_calculator, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
     with pytest.raises(WalltimeReachedError):
         GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
     monkeypatch.undo()
-    whole = (tmp_path / DENSITY).read_bytes()
-    if damage == "cut short":
-        (tmp_path / DENSITY).write_bytes(whole[: len(whole) // 2])
+    intact = (tmp_path / DENSITY).read_bytes()
+    if damage == "truncated":
+        (tmp_path / DENSITY).write_bytes(intact[: len(intact) // 2])
     else:
         position = np.float64(lithium.positions[1, 1]).tobytes()
-        assert position in whole
-        (tmp_path / DENSITY).write_bytes(whole.replace(position, np.float64(1.5).tobytes()))
+        assert position in intact
+        (tmp_path / DENSITY).write_bytes(intact.replace(position, np.float64(1.5).tobytes()))
     label = GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
     assert label.energy_eV == undisturbed.energy_eV
     assert label.details["started_from_density"] is False
     assert (tmp_path / DAMAGED_DENSITY).exists()
 
 
-def test_a_result_that_was_not_recorded_in_time_is_not_computed_again(lithium, tmp_path):
-    """Whoever asked first was killed between the result and the ledger."""
+def test_complete_result_in_the_folder_is_reused(lithium, tmp_path):
+    """As after a kill between the result and the ledger."""
     method = GPAWMethod(SPEC, Settings())
     first = method.label(lithium, tmp_path)
     (tmp_path / LOG).unlink()
@@ -181,65 +180,77 @@ def test_a_result_that_was_not_recorded_in_time_is_not_computed_again(lithium, t
     assert not (tmp_path / LOG).exists()
 
 
-def test_no_process_outlives_a_killed_campaign(sabotaged, lithium, undisturbed, tmp_path):
-    """kill -9 of who asked for the label; the process keeps its density, ends, and the next label starts there."""
+def test_density_of_another_structure_is_not_used(lithium, undisturbed, tmp_path):
+    moved = lithium.copy()
+    moved.positions[0, 0] += 0.05
+    GPAWMethod(SPEC, Settings()).label(moved, tmp_path)
+    assert (tmp_path / DENSITY).exists() or (tmp_path / LOG).exists()
+    label = GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
+    assert label.energy_eV == undisturbed.energy_eV
+    assert label.details["n_attempts"] == 1
+    assert label.details["started_from_density"] is False
+
+
+def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
+    faulty_method, lithium, undisturbed, tmp_path
+):
     script = (
         "import sys; from pathlib import Path; from ase.io import read\n"
-        "from interphase_flows.reference import gpaw_subprocess\n"
+        "from interphase_flows.reference.gpaw import calculator\n"
         "from interphase_flows.reference.gpaw.method import GPAWMethod\n"
         "from interphase_flows.reference.spec import GpawSpec\n"
         "from interphase_flows.settings import Settings\n"
-        "gpaw_subprocess.DENSITY_INTERVAL_S = 1e9\n"
+        "calculator.DENSITY_INTERVAL_S = 1e9\n"
         f"spec = GpawSpec.model_validate_json({SPEC.model_dump_json()!r})\n"
         "GPAWMethod(spec, Settings(gpaw_command=sys.argv[1])).label(read(sys.argv[3]), Path(sys.argv[2]))"
     )
     atoms, folder = tmp_path / "atoms.traj", tmp_path / "label"
     lithium.write(atoms)
-    command = sabotaged("orphan@4")._settings.gpaw_command
+    command = faulty_method("orphan@4")._settings.gpaw_command
     campaign = subprocess.run([sys.executable, "-c", script, command, str(folder), str(atoms)])
     assert campaign.returncode == -signal.SIGKILL
-    label = GPAWMethod(SPEC, Settings()).label(lithium, folder)  # waits for the orphan's lock
+    label = GPAWMethod(SPEC, Settings()).label(lithium, folder)  # waits for the lock of the orphaned worker
     assert_same(label, undisturbed)
     assert label.details["started_from_density"] is True
     assert _processes_of(folder) == []
 
 
-def test_the_last_word_of_an_orphan_is_not_taken_for_that_of_the_next_launch(sabotaged, lithium, tmp_path):
-    """It was put down; the next launch was killed, and could say nothing."""
-    method = sabotaged("kill@1")
+def test_failure_file_of_an_orphan_is_not_read_as_that_of_the_next_worker(faulty_method, lithium, tmp_path):
+    """The orphan stopped at the deadline; the next worker was killed and wrote no file."""
+    method = faulty_method("kill@1")
     calculator = GpawSubprocess(SPEC, method._settings, tmp_path)
-    task = calculator._task(lithium, Deadline(None))
+    task = calculator.task(lithium, Deadline(None))
     task.write(tmp_path)
-    write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "an orphan's"})
+    write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "of the orphan"})
     command = [*shlex.split(method._settings.gpaw_command), str(tmp_path)]
     status = subprocess.run(command, capture_output=True, check=False).returncode
     assert read_outcome(tmp_path, task, status, n_kernel_kills=0).reason == "killed"
 
 
-def test_the_rank_of_a_worker_is_not_taken_for_gpaws(lithium, tmp_path, monkeypatch):
-    """The third task of srun holds the folder of its label as the first does: other ranks of a run do not."""
+def test_srun_rank_of_this_process_is_not_passed_to_gpaw(lithium, tmp_path, monkeypatch):
+    """With rank 3, the GPAW worker would not lock the folder."""
     monkeypatch.setenv("SLURM_PROCID", "3")
     GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
-    assert (tmp_path / PROCESS_LOCK).read_text()
+    assert (tmp_path / WORKER_LOCK).read_text()
 
 
 def _processes_of(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if os.fsencode(folder) in words:
+        if os.fsencode(folder) in arguments:
             found.append(int(entry.name))
     return found
 
 
-def test_positions_that_are_almost_symmetric_still_give_a_label(tmp_path):
-    """Black phosphorus as a relaxation leaves it: GPAW finds no group that closes, and does without.
+def test_almost_symmetric_positions_are_labelled_without_the_point_group(tmp_path):
+    """Relaxed black phosphorus, for which GPAW's search for the point group fails.
 
-    Its forces have the symmetry of the crystal by the mesh alone; on 2 x 2 x 1 points, which its density asks for, they
-    were off by 0.8 eV/Å.
+    The symmetric mesh alone gives forces with the symmetry of the crystal; on the 2 x 2 x 1 points of the requested
+    density, they were off by 0.8 eV/Å.
     """
     lattice = [[-3.3136, 0.0, 0.0], [0.0, 0.0, -4.3763], [1.6568, -5.239, 0.0]]
     places = [
@@ -259,8 +270,8 @@ def test_positions_that_are_almost_symmetric_still_give_a_label(tmp_path):
     assert asymmetry < SYMMETRY_FORCE_EV_PER_ANGSTROM
 
 
-def test_a_slab_in_a_skewed_cell_has_its_label(tmp_path):
-    """A slab of lithium, for which GPAW's symmetrised density was not finite; one without symmetry has its energy."""
+def test_slab_in_a_skewed_cell_has_the_energy_of_one_without_symmetry(tmp_path):
+    """GPAW's symmetrised density was not finite for this slab of lithium."""
     cell = [[3.03914295, 0.0, 0.0], [-4.0521906, 2.86533145, 0.0], [0.0, 0.0, 12.40724914]]
     slab = Atoms("Li2", scaled_positions=[[0.0, 0.0, 0.4], [0.0, 0.5, 0.6]], cell=cell, pbc=True)
     rattled = slab.copy()

@@ -1,7 +1,7 @@
-"""One campaign file, two reference methods: only the block ``reference`` differs, and nothing of the two ever meets.
+"""One campaign file with two reference methods: only ``reference`` differs, and their labels are never mixed.
 
-Interfaces of 66 atoms and more would take hours by GPAW; crystals and thin slabs of eight atoms go through the same
-makers: structures, labels, data set, training, committee, iteration.
+Interfaces would take hours with GPAW; crystals and slabs of up to eight atoms use the same Makers: structures, labels,
+dataset, training, committee, iteration.
 """
 
 import warnings
@@ -50,7 +50,7 @@ D = TypeVar("D", bound=BaseModel)
 
 REFERENCES = {
     "chgnet": "reference: chgnet\n",
-    # coarse, for speed: what is compared is the way a campaign goes, not its numbers
+    # coarse for speed: the test compares flows, not numbers
     "gpaw": "reference: {method: gpaw, cutoff_eV: 250, k_density_per_inverse_angstrom: 1, gamma_above_atoms: 12}\n",
 }
 N_STRUCTURES = 12
@@ -58,7 +58,7 @@ N_STRUCTURES = 12
 
 @dataclass(frozen=True)
 class Finished:
-    """What one run of the file left."""
+    """Results of one run of the file."""
 
     campaign: Campaign
     dataset: DatasetDoc
@@ -70,7 +70,7 @@ class Finished:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory):
-    """One ledger for both, as campaigns in a database share one."""
+    """Open one ledger for both, as for campaigns in one database."""
     settings = Settings(root=tmp_path_factory.mktemp("swap"), n_threads=1)
     with Workspace(settings, "swap") as opened, use_workspace(opened):
         yield opened
@@ -121,14 +121,14 @@ def run(workspace: Workspace, method: str, folder: Path) -> Finished:
 
 
 def as_document(schema: type[D], stored: dict) -> D:
-    """Read a document without what a store adds to it."""
+    """Read a document without the fields that the store adds."""
     return schema.model_validate({name: stored[name] for name in schema.model_fields if name in stored})
 
 
 def run_flow(workspace: Workspace, jobs: list) -> dict:
-    """Run jobs as the local manager does, and return their outputs."""
+    """Run jobs locally and return their outputs."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # jobflow's and NequIP's dependencies' own
+        warnings.simplefilter("ignore")  # of dependencies of jobflow and NequIP
         from jobflow import Flow, run_locally
 
         store = workspace.job_store()
@@ -139,16 +139,14 @@ def run_flow(workspace: Workspace, jobs: list) -> dict:
     return outputs
 
 
-def test_one_block_of_the_file_is_all_that_differs(finished):
-    """The rest of the campaign is equal, key by key."""
+def test_campaigns_differ_in_the_reference_block_only(finished):
     one, other = (each.campaign.model_dump() for each in finished.values())
     assert one.pop("reference") != other.pop("reference")
     assert one == other
 
 
 @pytest.mark.parametrize("method", REFERENCES)
-def test_either_reaches_its_iteration(finished, method):
-    """All structures labelled, a committee trained on them, an iteration that says what comes next."""
+def test_each_method_completes_an_iteration(finished, method):
     run = finished[method]
     assert len(run.labels) == N_STRUCTURES
     assert not run.batch.rejected, [(label.formula, label.explanation) for label in run.labels]
@@ -158,8 +156,7 @@ def test_either_reaches_its_iteration(finished, method):
     assert run.iteration.errors["test"].n_frames == run.dataset.n_frames["test"]
 
 
-def test_a_data_set_knows_whose_labels_it_has(finished):
-    """Method, version and settings; one is a surrogate, the other is not."""
+def test_dataset_records_the_method_of_its_labels(finished):
     chgnet, gpaw = (finished[name].dataset.method for name in ("chgnet", "gpaw"))
     assert (chgnet.name, chgnet.is_surrogate) == ("chgnet", True)
     assert (gpaw.name, gpaw.is_surrogate) == ("gpaw", False)
@@ -168,8 +165,7 @@ def test_a_data_set_knows_whose_labels_it_has(finished):
     assert all(label.is_scf_converged is None for label in finished["chgnet"].labels)
 
 
-def test_no_key_is_shared(finished):
-    """The same structures, and not one label, data set or iteration in common."""
+def test_labels_datasets_and_iterations_of_two_methods_share_no_key(finished):
     one, other = finished.values()
     assert {label.structure_key for label in one.labels} == {label.structure_key for label in other.labels}
     assert not {label.key for label in one.labels} & {label.key for label in other.labels}
@@ -178,19 +174,18 @@ def test_no_key_is_shared(finished):
     assert one.iteration.key != other.iteration.key
 
 
-@pytest.mark.parametrize(("asked", "given"), [("chgnet", "gpaw"), ("gpaw", "chgnet")])
-def test_labels_of_two_methods_never_meet(finished, workspace, asked, given):
-    """Neither as a child of the other's data set, nor as a batch of the other's labels."""
-    maker = DatasetMaker(reference=finished[asked].campaign.reference)
+@pytest.mark.parametrize(("requested", "given"), [("chgnet", "gpaw"), ("gpaw", "chgnet")])
+def test_dataset_rejects_labels_of_another_method(finished, workspace, requested, given):
+    """As a child of a dataset of the other method, and as a batch of its labels."""
+    maker = DatasetMaker(reference=finished[requested].campaign.reference)
     make = DatasetMaker.make.original
     with pytest.raises(InputError, match="energies of two methods never meet"):
-        make(maker, finished[asked].batch, finished[given].dataset, 1)
+        make(maker, finished[requested].batch, finished[given].dataset, 1)
     with pytest.raises(InputError, match="energies of two methods never meet"):
         make(maker, finished[given].batch, None, 1)
 
 
-def test_the_report_calls_a_surrogate_a_surrogate_and_nothing_else(finished):
-    """Wherever the labels are named."""
+def test_report_marks_only_surrogate_labels_as_surrogate(finished):
     assert "surrogate CHGNet" in finished["chgnet"].report
     assert "surrogate" not in finished["gpaw"].report.lower().replace("no surrogate", "")
     assert "GPAW" in finished["gpaw"].report

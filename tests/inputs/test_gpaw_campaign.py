@@ -1,4 +1,4 @@
-"""The campaign file with labels by GPAW: planned also on a machine where GPAW is not installed."""
+"""Campaign file with labels by GPAW: plan and errors on a machine without GPAW."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,37 +19,35 @@ FILE = WORKFLOWS / "li_li7p3s11_gpaw.yaml"
 
 @pytest.fixture
 def _without_gpaw(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine where nobody has installed the extra."""
+    """Hide GPAW, as on a machine without the extra."""
 
-    def known(name: str) -> str:
+    def version_without_gpaw(name: str) -> str:
         if name.startswith("gpaw"):
             raise PackageNotFoundError(name)
         return version(name)
 
-    monkeypatch.setattr(gpaw, "version", known)
+    monkeypatch.setattr(gpaw, "version", version_without_gpaw)
 
 
 @pytest.mark.usefixtures("_without_gpaw")
-def test_the_dry_run_needs_no_gpaw():
-    """Its plan is printed, and how to install what is missing."""
-    answer = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
-    assert answer.exit_code == 0, answer.output
-    assert "by gpaw" in answer.output
-    assert "nothing was computed" in answer.output
-    assert "pip install 'interphase-flows[gpaw]'" in answer.output
+def test_dry_run_without_gpaw_prints_plan_and_installation():
+    result = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert "by gpaw" in result.output
+    assert "nothing was computed" in result.output
+    assert "pip install 'interphase-flows[gpaw]'" in result.output
 
 
 @pytest.mark.usefixtures("_without_gpaw")
-def test_a_run_without_gpaw_is_refused_before_anything_starts(tmp_path):
-    """With the same words, and no folder of a campaign is left behind."""
-    answer = CliRunner().invoke(app, ["run", str(FILE), "--root", str(tmp_path / "runs")])
-    assert isinstance(answer.exception, SettingsError)  # which the command turns into one line and status 2
-    assert "pip install 'interphase-flows[gpaw]'" in str(answer.exception)
+def test_run_without_gpaw_fails_before_any_folder_is_created(tmp_path):
+    result = CliRunner().invoke(app, ["run", str(FILE), "--root", str(tmp_path / "runs")])
+    assert isinstance(result.exception, SettingsError)
+    assert "pip install 'interphase-flows[gpaw]'" in str(result.exception)
     assert not (tmp_path / "runs").exists()
 
 
-def test_it_has_fewer_labels_than_the_quickstart():
-    """A label by GPAW takes minutes; the loop still turns once."""
+def test_gpaw_campaign_has_fewer_labels_than_the_quickstart_and_one_iteration():
+    """A label by GPAW takes minutes."""
     few, many = (
         plan_labels(load_yaml_model(WORKFLOWS / f"li_li7p3s11_{name}.yaml", Campaign))
         for name in ("gpaw", "quickstart")

@@ -1,4 +1,4 @@
-"""The campaign file at the published study's scale: planned on a machine without VASP."""
+"""Campaign file at the scale of the published study: plan and checks on a machine without VASP."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ FILE = Path(__file__).parents[2] / "workflows" / "li_li7p3s11_vasp.yaml"
 
 @pytest.fixture(autouse=True)
 def no_vasp(monkeypatch):
-    """As on a machine where nobody has set it up."""
+    """Unset all settings of VASP."""
     monkeypatch.delenv("VASP_CMD", raising=False)
     monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {})
 
@@ -27,15 +27,14 @@ def campaign():
     return load_yaml_model(FILE, Campaign)
 
 
-def test_the_dry_run_needs_no_vasp():
-    """Its plan is printed, and nothing is run."""
-    answer = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
-    assert answer.exit_code == 0, answer.output
-    assert "by vasp" in answer.output
-    assert "nothing was computed" in answer.output
+def test_dry_run_without_vasp_prints_the_plan():
+    result = CliRunner().invoke(app, ["run", str(FILE), "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert "by vasp" in result.output
+    assert "nothing was computed" in result.output
 
 
-def test_the_scale_is_the_published_studys(campaign):
+def test_campaign_has_the_scale_of_the_published_study(campaign):
     """PBEsol, about 10,000 labels, three iterations, three replicas or more, 300 K, 1 fs, 10 ns."""
     labels = plan_labels(campaign)
     assert campaign.reference.functional == "PBEsol"
@@ -47,8 +46,7 @@ def test_the_scale_is_the_published_studys(campaign):
     assert production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs == 1e7
 
 
-def test_the_check_names_what_is_missing_and_the_mend(campaign, tmp_path):
-    """And runs nothing: a login node may not, and a label costs node hours."""
+def test_check_names_missing_settings_without_running_vasp(campaign, tmp_path):
     checks = {check.name: check for check in check_machine(Settings(root=tmp_path), campaign)}
     assert not checks["VASP's command"].passed
     assert "VASP_CMD" in checks["VASP's command"].message
@@ -56,8 +54,8 @@ def test_the_check_names_what_is_missing_and_the_mend(campaign, tmp_path):
     assert "PMG_VASP_PSP_DIR" in checks["VASP's potentials"].message
 
 
-def test_a_potential_of_another_release_is_found_before_the_first_label(campaign, tmp_path, monkeypatch):
-    """The licensed files are replaced by their first lines."""
+def test_check_reports_a_potential_of_another_release(campaign, tmp_path, monkeypatch):
+    """With the first lines instead of the licensed files."""
 
     class FirstLine:
         def __init__(self, symbol):

@@ -1,4 +1,4 @@
-"""VASP's input files: one level of theory for every cell, whatever atomate2's defaults are."""
+"""VASP input files: one level of theory for every cell, independent of atomate2's defaults."""
 
 import bz2
 import json
@@ -35,20 +35,18 @@ End of Dataset
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_inputs_are_the_golden_ones(name, tmp_path):
-    """Metal, salt, a lattice whose axes a mirror mixes, and an interface, to the letter.
+def test_inputs_equal_the_golden_files(name, tmp_path):
+    """For a metal, a salt, a lattice whose axes are related by a mirror plane, and an interface.
 
-    POSCAR is the structure's, and structures have their own tests.
-
-    After a change that was meant: write them anew with `python tests/vasp_golden.py`.
+    POSCAR is tested with the structures. After an intended change, regenerate the files with
+    `python tests/vasp_golden.py`.
     """
     folder = write_golden(name, tmp_path)
     for file in GOLDEN_FILES:
         assert (folder / file).read_text() == (GOLDEN / name / file).read_text(), file
 
 
-def test_a_poscar_says_which_potential_comes_when(tmp_path):
-    """The elements of POSCAR in the order of POTCAR.spec, and as many atoms as the interface has."""
+def test_poscar_and_potcar_have_the_same_order_of_elements(tmp_path):
     folder = write_golden("interface_66_atoms", tmp_path)
     lines = (folder / "POSCAR").read_text().splitlines()
     assert lines[5].split() == ["Li", "P", "S"]
@@ -56,8 +54,7 @@ def test_a_poscar_says_which_potential_comes_when(tmp_path):
     assert sum(int(n) for n in lines[6].split()) == 66
 
 
-def test_without_the_licensed_files_the_mend_is_told(tmp_path):
-    """Where pymatgen looks for them."""
+def test_error_without_licensed_files_names_the_setting_of_pymatgen(tmp_path):
     from pymatgen.core import SETTINGS
 
     missing = SETTINGS.get("PMG_VASP_PSP_DIR")
@@ -68,8 +65,8 @@ def test_without_the_licensed_files_the_mend_is_told(tmp_path):
     assert not (tmp_path / "POTCAR").exists()
 
 
-def test_metal_and_salt_get_the_same_tags(tmp_path):
-    """Energies of lithium and lithium sulfide are subtracted from each other."""
+def test_metal_and_salt_have_the_same_tags(tmp_path):
+    """Energies of lithium and lithium sulfide are compared."""
     method = VASPMethod(VaspSpec(), Settings(), reads_potentials=False)
     texts = [
         (method.write_inputs(load_phase(name), tmp_path / name) / "INCAR").read_text()
@@ -78,8 +75,8 @@ def test_metal_and_salt_get_the_same_tags(tmp_path):
     assert texts[0] == texts[1]
 
 
-def test_nothing_of_atomate2s_own_set_is_left(tmp_path):
-    """An oxide gets no Hubbard U, no tetrahedra and no 680 eV, and an unpolarised run no moments."""
+def test_input_set_has_no_tags_of_atomate2(tmp_path):
+    """No Hubbard U, tetrahedron smearing or 680 eV for an oxide, and no moments without spin polarisation."""
     method = VASPMethod(VaspSpec(), Settings(), reads_potentials=False)
     text = (method.write_inputs(bulk("FeO", "rocksalt", a=4.33), tmp_path) / "INCAR").read_text()
     assert "LDAU" not in text
@@ -88,16 +85,15 @@ def test_nothing_of_atomate2s_own_set_is_left(tmp_path):
     assert "ENCUT = 520.0\n" in text
 
 
-def test_spin_starts_every_atom_alike(tmp_path):
-    """Not with pymatgen's table, which changes with its version."""
+def test_initial_moments_are_equal_for_all_elements(tmp_path):
+    """pymatgen's table changes with its version."""
     method = VASPMethod(VaspSpec(spin_polarized=True), Settings(), reads_potentials=False)
     text = (method.write_inputs(bulk("FeO", "rocksalt", a=4.33), tmp_path) / "INCAR").read_text()
     assert "ISPIN = 2\n" in text
     assert "MAGMOM = 2*0.6\n" in text
 
 
-def test_how_the_work_is_shared_is_written_and_is_not_part_of_the_method(tmp_path):
-    """KPAR and NCORE change no number."""
+def test_parallelisation_is_written_and_not_part_of_the_identity(tmp_path):
     shared = VASPMethod(VaspSpec(), Settings(vasp_parallel={"KPAR": 2, "NCORE": 4}), reads_potentials=False)
     text = (shared.write_inputs(load_phase("Li"), tmp_path) / "INCAR").read_text()
     assert "KPAR = 2\n" in text
@@ -105,8 +101,8 @@ def test_how_the_work_is_shared_is_written_and_is_not_part_of_the_method(tmp_pat
     assert shared.identity == VASPMethod(VaspSpec(), Settings()).identity
 
 
-def test_every_potential_is_one_of_its_release():
-    """pymatgen's summary of the releases knows symbol, title and electrons, without the licensed data."""
+def test_every_potential_is_in_its_release():
+    """pymatgen's summary of the releases lists symbol, title and electrons without the licensed data."""
     summary = files("pymatgen.io.vasp").joinpath("potcar-summary-stats.json.bz2").read_bytes()
     known = json.loads(bz2.decompress(summary))
     for release in ("PBE_54", "PBE_64"):
@@ -118,8 +114,7 @@ def test_every_potential_is_one_of_its_release():
             ), element
 
 
-def test_atomate2s_maker_writes_what_a_label_writes():
-    """For anybody's own flow."""
+def test_static_maker_writes_the_inputs_of_a_label():
     from pymatgen.core import Structure
 
     from interphase_flows.reference.vasp.input_set import static_maker
@@ -136,8 +131,8 @@ def test_atomate2s_maker_writes_what_a_label_writes():
     assert maker.run_vasp_kwargs["vasp_cmd"] == "srun vasp_std"
 
 
-def test_potentials_are_read_where_pymatgen_looks_and_only_their_names_are_kept(tmp_path, monkeypatch):
-    """The licensed file is replaced by one with a header alone, in both of the places pymatgen knows."""
+def test_potentials_are_read_from_the_folder_of_pymatgen_and_their_names_are_kept(tmp_path, monkeypatch):
+    """With files that have only a header instead of the licensed ones."""
     folder = tmp_path / "psp" / "POT_GGA_PAW_PBE_54"
     for symbol, title, electrons in (("Li_sv", "10Sep2004", 3.0), ("S", "06Sep2000", 6.0)):
         (folder / symbol).mkdir(parents=True)
@@ -147,7 +142,7 @@ def test_potentials_are_read_where_pymatgen_looks_and_only_their_names_are_kept(
     monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {"PMG_VASP_PSP_DIR": str(tmp_path / "psp")})
     method = VASPMethod(VaspSpec(), Settings())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatgen notices that this is no potential
+        warnings.simplefilter("ignore")  # pymatgen: not a valid potential
         method.check_potentials(["Li", "S"])
         with pytest.raises(SettingsError, match="PBE_54"):
             method.check_potentials(["P"])

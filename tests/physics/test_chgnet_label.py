@@ -1,4 +1,4 @@
-"""CHGNet as a reference method: its numbers are consistent, repeatable, and its own business."""
+"""CHGNet as a reference method: derivatives, symmetry, reproducibility, independence of global state."""
 
 import copy
 
@@ -16,7 +16,7 @@ from interphase_flows.reference.relaxation import relax
 from interphase_flows.structures.crystals.library import load_phase
 
 STRESS_TOLERANCE = 0.02
-"""Relative: single precision energies and a difference over 1e-3 of strain leave about a half per cent."""
+"""Relative; single-precision energies and a strain step of 1e-3 have an error of about half a per cent."""
 STRAIN_STEP = 1e-3
 SYMMETRY_FORCE_EV_PER_ANGSTROM = 1e-3
 
@@ -34,32 +34,31 @@ def strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
 
 @pytest.fixture(scope="module")
 def stretched() -> Atoms:
-    """Li2S at +3 % in every direction: it wants to shrink, so its stress is positive (tension)."""
+    """Li2S strained by 3 %; its stress is positive (tension)."""
     return strained(load_phase("Li2S"), 0.03 * np.eye(3))
 
 
-def test_stress_is_the_derivative_of_the_energy_by_strain_in_ev_per_cubic_angstrom(method, stretched):
-    """Voigt order, sign and unit: each of xx, zz and xy by central differences about a cell that has all three."""
+def test_stress_is_the_strain_derivative_of_the_energy_in_ev_per_cubic_angstrom(method, stretched):
+    """Voigt order, sign and unit of xx, zz and xy, by central differences."""
     cell = strained(stretched, np.array([[0.01, 0.02, 0.0], [0.02, 0.0, 0.0], [0.0, 0.0, 0.005]]))
     stress = method.label(cell).stress_eV_per_angstrom3
     for voigt, (i, j) in {0: (0, 0), 2: (2, 2), 5: (0, 1)}.items():
         step = np.zeros((3, 3))
         step[i, j] = step[j, i] = STRAIN_STEP
         up, down = (method.label(strained(cell, sign * step)).energy_eV for sign in (1, -1))
-        works_twice = 1 if i == j else 2  # a shear strains xy and yx
-        expected = (up - down) / (2 * STRAIN_STEP * works_twice * cell.get_volume())
+        multiplicity = 1 if i == j else 2  # a shear strains xy and yx
+        expected = (up - down) / (2 * STRAIN_STEP * multiplicity * cell.get_volume())
         assert stress[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
         assert expected > 0
 
 
-def test_a_crystal_at_its_symmetric_sites_feels_no_force(method):
-    """Li2S: every atom sits on a site where symmetry forbids a force."""
+def test_forces_forbidden_by_symmetry_vanish(method):
     label = method.label(load_phase("Li2S"))
     assert np.abs(label.forces_eV_per_angstrom).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
 
 
-def test_a_label_is_the_same_twice_and_whatever_type_nequip_left_behind(method, stretched):
-    """torch's default type is float64 after NequIP; a label does not know, and leaves it as it was."""
+def test_label_is_reproducible_and_independent_of_torch_default_dtype(method, stretched):
+    """NequIP sets the default dtype to float64; a label restores it."""
     stretched = stretched.copy()
     stretched.rattle(0.05, seed=1)
     first = method.label(stretched)
@@ -75,8 +74,8 @@ def test_a_label_is_the_same_twice_and_whatever_type_nequip_left_behind(method, 
     np.testing.assert_array_equal(second.stress_eV_per_angstrom3, first.stress_eV_per_angstrom3)
 
 
-def test_a_label_does_not_depend_on_where_in_the_cell_the_crystal_is(method, stretched):
-    """Translation, and wrapping, change the energy by no more than single precision does."""
+def test_energy_is_invariant_under_translation(method, stretched):
+    """Within single precision."""
     moved = stretched.copy()
     moved.translate([0.4, -3.0, 9.1])
     tolerance_eV_per_atom = 1e-5
@@ -84,18 +83,17 @@ def test_a_label_does_not_depend_on_where_in_the_cell_the_crystal_is(method, str
     assert difference_eV / len(moved) < tolerance_eV_per_atom
 
 
-def test_an_element_beyond_the_training_set_is_refused_by_name(method):
-    """Americium: the message names it."""
+def test_unsupported_element_raises_with_its_name(method):
     with pytest.raises(ReferenceMethodError, match="Am"):
         method.label(Atoms("LiAm", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True))
 
 
-def test_relaxing_lowers_the_energy_and_leaves_the_start_alone(method, stretched):
-    """The stretched crystal shrinks; running out of steps is told, not an error."""
+def test_relaxation_lowers_the_energy_and_does_not_change_its_input(method, stretched):
+    """Too few steps are reported, not an error."""
     before = stretched.copy()
-    hasty = relax(stretched, method, max_steps=1)
+    unconverged = relax(stretched, method, max_steps=1)
     relaxed = relax(stretched, method, max_force_eV_per_angstrom=0.1, max_steps=60)
-    assert not hasty.is_converged
+    assert not unconverged.is_converged
     assert relaxed.is_converged
     assert relaxed.energy_eV < method.label(stretched).energy_eV
     assert relaxed.atoms.get_volume() < stretched.get_volume()
@@ -106,8 +104,7 @@ def test_relaxing_lowers_the_energy_and_leaves_the_start_alone(method, stretched
 @pytest.mark.parametrize(
     "maker", [LabelMaker(gates=GateSpec(max_force_eV_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
 )
-def test_a_maker_is_not_changed_by_making_and_survives_its_dictionary(maker):
-    """jobflow's rule: as_dict() is the same after make(), and gives the same maker back."""
+def test_maker_is_unchanged_by_make_and_round_trips_through_its_dictionary(maker):
     before = copy.deepcopy(maker.as_dict())
     maker.make(None, *([[0]] if isinstance(maker, LabelMaker) else []))
     assert maker.as_dict() == before

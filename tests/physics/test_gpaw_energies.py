@@ -1,4 +1,4 @@
-"""A convergence study and the energy of a phase by GPAW itself, at settings that only a test would take."""
+"""Convergence study and phase energy by GPAW, at coarse settings."""
 
 from importlib.util import find_spec
 
@@ -24,8 +24,8 @@ def settings(tmp_path_factory):
     return Settings(root=tmp_path_factory.mktemp("runs"), n_threads=1)
 
 
-def test_a_study_of_lithium_finds_that_one_k_point_per_angstrom_is_too_few(settings):
-    """The metal's energies and stress move by much more with k-points than with the cutoff; nothing is done twice."""
+def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficient(settings):
+    """The stress of the metal depends more on k-points than on the cutoff; a second study reuses all labels."""
     campaign = Campaign(name="converge", reference=COARSE)
     options = StudyOptions(
         cutoffs_eV=(200.0, 300.0),
@@ -47,17 +47,17 @@ def test_a_study_of_lithium_finds_that_one_k_point_per_angstrom_is_too_few(setti
     assert (again.key, again.values["wall_time_s"]) == (study.key, pytest.approx(spent))
 
 
-def test_a_phase_is_relaxed_by_the_surrogate_and_its_energy_is_gpaws(settings):
-    """In the published cell; the document says which is whose."""
+def test_phase_energy_is_by_gpaw_in_the_geometry_of_the_surrogate(settings):
+    """In the published cell; the document records both methods."""
     with open_workspace(settings, "phase") as workspace, use_workspace(workspace):
         maker = RelaxMaker(reference=COARSE, gates=GateSpec())
         document = RelaxMaker.make.original(maker, "Li")
         label = workspace.ledger.get("labels", document.values["label_key"])
-    said = document.values
-    assert said["geometry_method"].startswith("CHGNet")
-    assert said["energy_method"].startswith("GPAW")
-    assert said["cell"] == "fixed"
-    assert said["volume_angstrom3"] == pytest.approx(load_phase("Li").get_volume())
-    assert said["energy_eV"] == label["energy_eV"]
+    values = document.values
+    assert values["geometry_method"].startswith("CHGNet")
+    assert values["energy_method"].startswith("GPAW")
+    assert values["cell"] == "fixed"
+    assert values["volume_angstrom3"] == pytest.approx(load_phase("Li").get_volume())
+    assert values["energy_eV"] == label["energy_eV"]
     assert label["method_name"] == "gpaw"
     assert label["is_scf_converged"]

@@ -1,12 +1,12 @@
-"""GPAW's labels, computed for real: known energies, forces that symmetry forbids, derivatives, a script's numbers.
+"""GPAW labels against known energies, symmetry, finite differences and direct calculations.
 
-What stress is compared with.  GPAW's analytic stress is the derivative of the energy at a constant *number* of
-plane waves.  A potential learns from energies of many cells at a constant *cut-off*, so that is what the differences
-here are taken at, with the k-points of the unstrained cell.  The two derivatives differ by the Pulay stress, which
-falls with the cut-off: 0.0009 eV/Å³ for Li2S at 350 eV, 0.0003 eV/Å³ at 500 eV and above.  Against the
-stress of a crystal at equilibrium, zero, no per cent could be stated; the crystals here are compressed by 6 %,
-where stress is 0.02 (Li) to 0.08 (Li2S) eV/Å³ and the two derivatives were found within 0.7 % of each other at 500 eV.
-Energies are free energies (of smeared electrons): only of these are forces and stress derivatives.
+Reference of the stress: GPAW's analytic stress is the derivative of the energy at a constant *number* of
+plane waves.  A potential learns from energies of many cells at a constant *cutoff*, so the differences here are taken at
+constant cutoff, with the k-points of the unstrained cell. The two derivatives differ by the Pulay stress, which decreases
+with the cutoff: 0.0009 eV/Å³ for Li2S at 350 eV, 0.0003 eV/Å³ at 500 eV and above. At equilibrium, where the stress is
+zero, a relative error has no meaning; the crystals here are compressed by 6 %, where the stress is 0.02 (Li) to 0.08
+(Li2S) eV/Å³ and the two derivatives agree within 0.7 % at 500 eV. Energies are free energies (of smeared electrons), of
+which forces and stress are the derivatives.
 """
 
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ CUTOFF_EV = 500.0
 SPEC = GpawSpec(cutoff_eV=CUTOFF_EV, k_density_per_inverse_angstrom=3.0)
 COARSE_K_DENSITY = 1.4
 COARSE_K_SPEC = GpawSpec(cutoff_eV=CUTOFF_EV, k_density_per_inverse_angstrom=COARSE_K_DENSITY)
-"""For differences: they hold with any k-points, as long as these stay the same."""
+"""For finite differences, which are valid with any fixed k-points."""
 
 CRYSTALS = {"Li": lithium(), "Li2S": lithium_sulfide(), "Li3P": lithium_phosphide()}
 CONVERGED_EV_PER_ATOM = {"Li": -1.90796, "Li2S": -3.98099, "Li3P": -3.47473}
 """Free energies of these crystals by GPAW 26.7.0, gpaw-data 1.2.1, PBE, at 900 eV and 5 k-points per Å⁻¹."""
 ENERGY_TOLERANCE_EV_PER_ATOM = 0.010
-"""What 500 eV and 3 k-points per Å⁻¹ may differ from that; it is 0.005 for lithium, 0.003 and 0.001 for the salts."""
+"""Tolerance at 500 eV and 3 k-points per Å⁻¹; the errors are 0.005 for lithium, 0.003 and 0.001 for the salts."""
 
 SYMMETRY_FORCE_EV_PER_ANGSTROM = 1e-3
 STRESS_TOLERANCE = 0.02
@@ -48,7 +48,7 @@ FORCE_TOLERANCE = 0.02
 STRAIN_STEP = 0.005
 DISPLACEMENT_ANGSTROM = 0.01
 BARE_ENERGY_TOLERANCE_EV = 1e-6
-"""Two runs of GPAW on one input on one machine; its threads are one."""
+"""Difference of two GPAW runs with one input on one machine, one thread."""
 
 
 def label(atoms: Atoms, spec: GpawSpec = SPEC) -> RawLabel:
@@ -61,8 +61,7 @@ def labels() -> dict[str, RawLabel]:
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_energies_per_atom_are_those_of_a_converged_run(labels, name):
-    """Within 10 meV/atom of twice the cut-off and many more k-points; the SCF converged, by GPAW's own word."""
+def test_energy_per_atom_is_within_10_mev_of_the_converged_value(labels, name):
     found = labels[name]
     assert found.is_scf_converged is True
     assert found.energy_eV / len(CRYSTALS[name]) == pytest.approx(
@@ -72,8 +71,7 @@ def test_energies_per_atom_are_those_of_a_converged_run(labels, name):
 
 
 @pytest.mark.parametrize("name", CRYSTALS)
-def test_atoms_of_a_symmetric_crystal_feel_no_force(labels, name):
-    """Below 1 meV/Å, on every atom."""
+def test_forces_forbidden_by_symmetry_vanish(labels, name):
     forces = labels[name].forces_eV_per_angstrom
     assert forces.shape == (len(CRYSTALS[name]), 3)
     assert np.linalg.norm(forces, axis=1).max() < SYMMETRY_FORCE_EV_PER_ANGSTROM
@@ -81,7 +79,7 @@ def test_atoms_of_a_symmetric_crystal_feel_no_force(labels, name):
 
 @dataclass(frozen=True)
 class Compressed:
-    """A crystal far from equilibrium and the components of stress to compare, in Voigt's order."""
+    """A crystal far from equilibrium and the components of stress to compare, in Voigt order."""
 
     atoms: Atoms
     spec: GpawSpec
@@ -101,7 +99,7 @@ COMPRESSED = {
 
 
 @pytest.mark.parametrize("name", COMPRESSED)
-def test_stress_is_the_derivative_of_the_energy_by_strain(name):
+def test_stress_is_the_strain_derivative_of_the_energy(name):
     """Within 2 %: sign (compression negative), unit (eV/Å³) and Voigt order."""
     case = COMPRESSED[name]
     found = label(case.atoms, case.spec)
@@ -113,8 +111,8 @@ def test_stress_is_the_derivative_of_the_energy_by_strain(name):
             bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_eV
             for sign in (1, -1)
         )
-        works_twice = 1 if i == j else 2  # a shear strains xy and yx
-        expected = (up - down) / (2 * STRAIN_STEP * works_twice * volume)
+        multiplicity = 1 if i == j else 2  # a shear strains xy and yx
+        expected = (up - down) / (2 * STRAIN_STEP * multiplicity * volume)
         assert found.stress_eV_per_angstrom3[voigt] == pytest.approx(expected, rel=STRESS_TOLERANCE)
         if i == j:
             assert expected < 0
@@ -127,7 +125,7 @@ def rattled() -> tuple[Atoms, RawLabel]:
     return atoms, label(atoms, COARSE_K_SPEC)
 
 
-def test_a_force_is_minus_the_derivative_of_the_energy(rattled):
+def test_force_is_the_negative_derivative_of_the_energy(rattled):
     """The largest component in a rattled crystal, within 2 %."""
     atoms, found = rattled
     forces = found.forces_eV_per_angstrom
@@ -142,8 +140,7 @@ def test_a_force_is_minus_the_derivative_of_the_energy(rattled):
     assert abs(expected) > 0.1
 
 
-def test_a_label_has_the_numbers_of_a_bare_script(rattled):
-    """Process, custodian and files change nothing."""
+def test_label_equals_a_direct_calculation(rattled):
     atoms, found = rattled
     bare = bare_gpaw(atoms, CUTOFF_EV, COARSE_K_DENSITY)
     assert found.energy_eV == pytest.approx(bare.free_energy_eV, abs=BARE_ENERGY_TOLERANCE_EV)
@@ -151,8 +148,8 @@ def test_a_label_has_the_numbers_of_a_bare_script(rattled):
     np.testing.assert_allclose(found.stress_eV_per_angstrom3, bare.stress_eV_per_angstrom3, atol=1e-7)
 
 
-def test_a_metal_has_the_numbers_of_a_bare_script(labels):
-    """Smeared electrons: the label's energy is the free energy, a few meV/atom below the extrapolated one."""
+def test_label_of_a_metal_equals_a_direct_calculation(labels):
+    """The energy of a label is the free energy, a few meV/atom below the extrapolated energy."""
     bare = bare_gpaw(lithium(), CUTOFF_EV, 3.0)
     found = labels["Li"]
     assert found.energy_eV == pytest.approx(bare.free_energy_eV, abs=BARE_ENERGY_TOLERANCE_EV)

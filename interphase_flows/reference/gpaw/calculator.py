@@ -1,11 +1,11 @@
-"""GPAW as an ASE calculator that does its work in a process of its own, under custodian."""
+"""ASE calculator that runs GPAW in a subprocess, with retries and restarts."""
 
-import errno
 import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,40 +13,59 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
-from interphase_flows.reference.gpaw.attempts import RECORDED, Launches, Outcome, disk_full, read_outcome
-from interphase_flows.reference.gpaw.files import INPUT, LABEL_LOCK, LAUNCHES, LOG, RESULT
-from interphase_flows.reference.gpaw.input import LabelInput, gpaw_parameters
-from interphase_flows.reference.gpaw.job import GpawJob, run_under_custodian
+from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
+from interphase_flows.reference.attempts import Attempts, run_attempts
+from interphase_flows.reference.gpaw.input import (
+    DENSITY,
+    INPUT,
+    LOG,
+    RESULT,
+    LabelInput,
+    WorkerResult,
+    gpaw_parameters,
+)
+from interphase_flows.reference.gpaw.launch import GpawLauncher, rotate_files
+from interphase_flows.reference.gpaw.outcome import read_outcome
+from interphase_flows.reference.label_folder import label_folder
 from interphase_flows.reference.labelling import IS_CONTINUED, RawLabel
 from interphase_flows.reference.retry_policy import GPAW_POLICY, Policy
 from interphase_flows.reference.spec import GpawSpec
-from interphase_flows.runtime.file_locks import exclusive_folder
 from interphase_flows.runtime.progress import SCF, emit
 from interphase_flows.runtime.walltime import Deadline, deadline
 from interphase_flows.settings import Settings
 
 DENSITY_INTERVAL_S = 60.0
+HANDLER = "GPAWMethod"
+RECORDED = (
+    "n_scf_steps",
+    "n_k_points",
+    "n_electrons",
+    "n_bands",
+    "peak_memory_gb",
+    "started_from_density",
+    "extrapolated_energy_eV",
+)
+"""Fields of the result that become details of the label."""
 
 
 class GpawSubprocess(Calculator):
-    """Energy, forces and stress by GPAW; the energy is the free energy, which they are derivatives of.
+    """Energy, forces and stress by GPAW; the energy is the free energy, of which they are the derivatives.
 
     Parameters
     ----------
     spec
         Level of theory.
     settings
-        How GPAW is started on this machine, with how much memory and time.
+        Command, memory limit and walltime of GPAW on this machine.
     folder
-        Made if absent; what a killed calculation of the same atoms left there is used.
+        Work folder, created if absent; restart files of a killed calculation of the same atoms are used.
     policy
-        What is tried again after a failure.
+        Actions by reason of failure.
 
     Attributes
     ----------
     raw
-        The last label, with its record.
+        The last label, with its details.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
@@ -55,12 +74,8 @@ class GpawSubprocess(Calculator):
         self, spec: GpawSpec, settings: Settings, folder: Path, policy: Policy = GPAW_POLICY
     ) -> None:
         super().__init__()
-        self._spec, self._settings, self._folder, self._policy = (
-            spec,
-            settings,
-            Path(folder).absolute(),
-            policy,
-        )
+        self._spec, self._settings, self._policy = spec, settings, policy
+        self._folder = Path(folder).absolute()
         self.raw: RawLabel | None = None
 
     def calculate(
@@ -71,40 +86,16 @@ class GpawSubprocess(Calculator):
         Raises
         ------
         ReferenceMethodError
-            After the policy gave up, with the reason, GPAW's log, and what was tried.
+            All retries failed; has the reason, GPAW's log and the corrections.
         SettingsError
-            GPAW cannot be started at all; no structure is to blame.
+            GPAW cannot be started on this machine.
         WalltimeReachedError
-            Time ran out; the density is kept in the folder.
+            Stopped at the deadline; the density is kept in the folder.
         """
         super().calculate(atoms, properties, system_changes)
         if atoms is None:
-            raise ReferenceMethodError("GPAW was asked to label nothing: pass the atoms")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        end, formula = deadline(self._settings), atoms.get_chemical_formula()
-        task = self._task(atoms, end)
-        launches, n_launches_before = Launches(task.key), 0
-        try:
-            with exclusive_folder(self._folder, LABEL_LOCK):
-                launches = Launches.of_folder(self._folder, task.key)
-                n_launches_before = launches.n_launches
-                outcome = self._launch(task, launches, end, formula)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            # what is written from here, inputs and the record of launches, found no room
-            outcome = Outcome("disk_full", disk_full(self._folder))
-        files = [self._folder / INPUT, *sorted(self._folder.glob("gpaw*.txt")), self._folder / RESULT]
-        files = [path for path in files if path.is_file()]
-        if outcome.result is None:
-            tried = f" after {launches.n_launches} launches" if launches.n_launches > 1 else ""
-            raise ReferenceMethodError(
-                f"GPAW gave no label of {formula}{tried}: {outcome.explanation}",
-                outcome.reason or "reference_method_failed",
-                files,
-                launches.records(),
-            )
-        self.raw = _raw_label(outcome.result, launches, n_launches_before, files)
+            raise ReferenceMethodError("GPAW: no atoms given. Hint: call calculate(atoms)")
+        self.raw = self.label(atoms)
         self.results = {
             "energy": self.raw.energy_eV,
             "free_energy": self.raw.energy_eV,
@@ -112,29 +103,46 @@ class GpawSubprocess(Calculator):
             "stress": self.raw.stress_eV_per_angstrom3,
         }
 
-    def _launch(self, task: LabelInput, launches: Launches, end: Deadline, formula: str) -> Outcome:
-        if (self._folder / RESULT).exists():
-            # whoever asked for this label before was killed between the result and the ledger
-            found = read_outcome(self._folder, task, None)
-            if found.result is not None:
-                return found
-        end.check(f"the label of {formula}")
-        job = GpawJob(task, launches, self._settings.gpaw_command, self._settings.n_threads, end)
-        _check_command(job.why_it_cannot_start())
-        outcome = run_under_custodian(
-            job, self._folder, self._policy, look=_progress_of(self._folder / LOG, task, formula)
+    def label(self, atoms: Atoms) -> RawLabel:
+        """Return the label of a structure; raises as `calculate`."""
+        end, folder = deadline(self._settings), self._folder
+        task = self.task(atoms, end)
+        with label_folder(folder, _kept_files):
+            attempts = Attempts.read(folder, task.key)
+            if attempts is None:
+                attempts = Attempts(key=task.key)
+                for path in (folder / DENSITY, folder / RESULT):
+                    path.unlink(missing_ok=True)
+            is_continued = attempts.n_attempts > 0
+            # a kill between the result and the ledger leaves a complete result
+            result = read_outcome(folder, task, None).result if (folder / RESULT).exists() else None
+            if result is None:
+                launcher = GpawLauncher(folder, self._settings.gpaw_command, self._settings.n_threads, end)
+                result = run_attempts(
+                    attempts,
+                    folder,
+                    self._policy,
+                    end,
+                    lambda: _attempt(launcher, task, attempts),
+                    discard_output=lambda: rotate_files(folder, attempts.n_attempts),
+                    discard_density=lambda: (folder / DENSITY).unlink(missing_ok=True),
+                )
+        return RawLabel(
+            energy_eV=result.free_energy_eV,
+            forces_eV_per_angstrom=np.array(result.forces_eV_per_angstrom, dtype=np.float64),
+            stress_eV_per_angstrom3=np.array(result.stress_eV_per_angstrom3, dtype=np.float64),
+            is_scf_converged=result.is_scf_converged,
+            corrections=attempts.corrections(HANDLER),
+            details={
+                **result.model_dump(include=set(RECORDED)),
+                "n_attempts": attempts.n_attempts,
+                IS_CONTINUED: is_continued,
+            },
+            files=_kept_files(folder),
         )
-        if told := job.why_it_cannot_start(outcome):
-            (self._folder / LAUNCHES).unlink(missing_ok=True)  # no launch of the structure's
-            _check_command(told)
-        if outcome.reason == "walltime":
-            raise WalltimeReachedError(
-                f"walltime reached ({end.ended_by}) in the label of {formula}; what its SCF had reached is kept, and a "
-                "resume goes on"
-            )
-        return outcome
 
-    def _task(self, atoms: Atoms, end: Deadline) -> LabelInput:
+    def task(self, atoms: Atoms, end: Deadline) -> LabelInput:
+        """Return the input of a worker."""
         return LabelInput(
             numbers=atoms.numbers.tolist(),
             positions_angstrom=atoms.positions.tolist(),
@@ -149,43 +157,49 @@ class GpawSubprocess(Calculator):
         )
 
 
-def _check_command(told: str | None) -> None:
-    if told is not None:
-        raise SettingsError(
-            f"gpaw_command: {told}; set it to a Python that has GPAW, `mpirun -np 4 gpaw python`, say"
+def retried_task(task: LabelInput, attempts: Attempts) -> LabelInput:
+    """Return the input with the parameters that the retries so far have changed."""
+    n_steps = round(task.parameters["maxiter"] * attempts.scf_steps_factor)
+    return replace(task, parameters={**task.parameters, **attempts.parameters, "maxiter": n_steps})
+
+
+def _attempt(launcher: GpawLauncher, task: LabelInput, attempts: Attempts) -> WorkerResult:
+    """Run one worker."""
+    formula, end = task.atoms().get_chemical_formula(), launcher.end
+    task = retried_task(task, attempts)
+    progress = _progress_reporter(launcher.folder / LOG, int(task.parameters["maxiter"]), formula)
+    outcome = launcher.run(task, progress)
+    if outcome.result is not None:
+        return outcome.result
+    if outcome.reason == "walltime":
+        raise WalltimeReachedError(
+            f"walltime reached ({end.ended_by}) in the label of {formula}; the density of its SCF is kept. "
+            "Hint: resume to continue"
         )
-
-
-def _raw_label(
-    result: Mapping[str, Any], launches: Launches, n_launches_before: int, files: list[Path]
-) -> RawLabel:
-    return RawLabel(
-        energy_eV=float(result["free_energy_eV"]),
-        forces_eV_per_angstrom=np.array(result["forces_eV_per_angstrom"], dtype=np.float64),
-        stress_eV_per_angstrom3=np.array(result["stress_eV_per_angstrom3"], dtype=np.float64),
-        is_scf_converged=bool(result["is_scf_converged"]),
-        corrections=launches.records(),
-        details={
-            **{name: result[name] for name in RECORDED},
-            "extrapolated_energy_eV": result["extrapolated_energy_eV"],
-            "launches": launches.n_launches,
-            IS_CONTINUED: n_launches_before > 0,
-        },
-        files=files,
+    after = f" after {attempts.n_attempts} attempts" if attempts.n_attempts > 1 else ""
+    raise ReferenceMethodError(
+        f"GPAW failed on {formula}{after}: {outcome.explanation}",
+        outcome.reason or "reference_method_failed",
+        _kept_files(launcher.folder),
+        attempts.corrections(HANDLER),
     )
 
 
-def _progress_of(log: Path, task: LabelInput, formula: str) -> Callable[[], None]:
-    """Return what tells the listeners how far the SCF is, as GPAW's log has it."""
+def _kept_files(folder: Path) -> list[Path]:
+    files = [folder / INPUT, *sorted(folder.glob("gpaw*.txt")), folder / RESULT]
+    return [path for path in files if path.is_file()]
+
+
+def _progress_reporter(log: Path, max_steps: int, formula: str) -> Callable[[], None]:
+    """Return a function that emits the SCF step in GPAW's log as progress."""
     began = time.monotonic()
 
-    def look() -> None:
+    def report() -> None:
         try:
             steps = re.findall(r"^\|iter: *(\d+)\|", log.read_text(errors="replace"), re.MULTILINE)
         except OSError:
             return
         if steps:
-            told = f"{formula}, {time.monotonic() - began:.0f} s"
-            emit(SCF, int(steps[-1]), int(task.parameters["maxiter"]), told)
+            emit(SCF, int(steps[-1]), max_steps, f"{formula}, {time.monotonic() - began:.0f} s")
 
-    return look
+    return report

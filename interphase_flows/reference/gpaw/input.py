@@ -1,4 +1,4 @@
-"""What GPAW is told: the campaign's level of theory as GPAW's parameters, and the file that carries them."""
+"""GPAW's parameters for a level of theory, and the files that this process and the GPAW worker exchange."""
 
 import json
 from collections.abc import Mapping
@@ -7,26 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from ase import Atoms
+from pydantic import BaseModel
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.reference.gpaw.files import INPUT
 from interphase_flows.reference.k_points import k_points
-from interphase_flows.reference.label_files import write_json
+from interphase_flows.reference.label_folder import write_json
 from interphase_flows.reference.spec import GpawSpec
 
-START_MAGNETIC_MOMENT_BOHR_MAGNETONS = 1.0
-"""Of every atom of a spin-polarised cell: from zero the spins would never part."""
+INPUT = "input.json"
+RESULT = "result.json"
+FAILURE = "failure.json"
+LOG = "gpaw.txt"
+OUTPUT = "std_out.txt"
+DENSITY = "density.gpw"
+DAMAGED_DENSITY = "density.damaged.gpw"
+WORKER_LOCK = "gpaw.lock"
+
+INITIAL_MOMENT_BOHR = 1.0
+"""Initial magnetic moment of every atom in a spin-polarised cell: SCF does not leave the unpolarised state from 0."""
 
 MIXER = {"name": "msr1"}
-"""GPAW's own choice, written out so that a restart can replace it."""
+"""GPAW's default mixer, explicit so that a retry can replace it in a restart."""
 
 
 def gpaw_parameters(spec: GpawSpec, atoms: Atoms) -> dict[str, Any]:
-    """Return GPAW's parameters for a cell.
-
-    The functional, cut-off, smearing, spin and tolerances are the same for every cell; only the k-points follow
-    the cell.
-    """
+    """Return GPAW's parameters for a structure; only the k-points depend on its cell."""
     return {
         "mode": {"name": "pw", "ecut": spec.cutoff_eV},
         "xc": spec.functional,
@@ -42,11 +47,19 @@ def gpaw_parameters(spec: GpawSpec, atoms: Atoms) -> dict[str, Any]:
     }
 
 
+def with_initial_moments(atoms: Atoms, spin_polarized: bool) -> Atoms:
+    """Return a copy of the atoms with the initial magnetic moments of a calculation."""
+    atoms = atoms.copy()
+    if spin_polarized:
+        atoms.set_initial_magnetic_moments([INITIAL_MOMENT_BOHR] * len(atoms))
+    return atoms
+
+
 @dataclass(frozen=True)
 class LabelInput:
-    """One launch of GPAW: positions and cell in Å, GPAW's parameters, and how the process has to behave.
+    """Input of one GPAW worker: structure (Å), GPAW's parameters, limits of the process.
 
-    ``deadline_unix_s`` is when it has to put down its work; ``owner_pid`` the process it must not outlive.
+    ``deadline_unix_s`` is when the worker must have stopped; ``owner_pid`` is the process that it must not outlive.
     """
 
     numbers: list[int]
@@ -63,15 +76,16 @@ class LabelInput:
     def atoms(self) -> Atoms:
         """Return the atoms, periodic in all directions."""
         atoms = Atoms(self.numbers, self.positions_angstrom, cell=self.cell_angstrom, pbc=True)
-        if self.spin_polarized:
-            atoms.set_initial_magnetic_moments([START_MAGNETIC_MOMENT_BOHR_MAGNETONS] * len(atoms))
-        return atoms
+        return with_initial_moments(atoms, self.spin_polarized)
 
     @property
     def key(self) -> str:
-        """What is computed, whatever way is taken to it: a density of another key is of no use."""
-        ways = ("mixer", "maxiter", "symmetry")
-        theory = {name: value for name, value in self.parameters.items() if name not in ways}
+        """Hash of what is computed, whatever the path to the ground state (mixer, number of steps, symmetry)."""
+        theory = {
+            name: value
+            for name, value in self.parameters.items()
+            if name not in ("mixer", "maxiter", "symmetry")
+        }
         return content_key(
             "gpaw",
             numbers=self.numbers,
@@ -82,12 +96,38 @@ class LabelInput:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the input, whole or not at all."""
+        """Write the input atomically."""
         write_json(folder / INPUT, {**asdict(self), "key": self.key})
 
     @classmethod
     def read(cls, folder: Path) -> "LabelInput":
-        """Read it back."""
+        """Read the input."""
         content = json.loads((folder / INPUT).read_text())
         content.pop("key", None)
         return cls(**content)
+
+
+class WorkerResult(BaseModel):
+    """Result of a GPAW worker: forces (n_atoms, 3), stress (6,) in Voigt order, and numbers for the record."""
+
+    key: str
+    is_scf_converged: bool
+    free_energy_eV: float
+    extrapolated_energy_eV: float
+    forces_eV_per_angstrom: list[list[float]]
+    stress_eV_per_angstrom3: list[float]
+    n_scf_steps: int
+    n_k_points: int
+    n_electrons: float
+    n_bands: int
+    peak_memory_gb: float
+    started_from_density: bool
+
+
+class WorkerFailure(BaseModel):
+    """Why a GPAW worker has no result."""
+
+    reason: str
+    explanation: str
+    last_free_energies_eV: list[float] = []
+    traceback: str = ""

@@ -1,50 +1,50 @@
-"""A process that asks for memory for ever: OpenBLAS does, instead of failing, when a limit refuses it its work space.
+"""Detect a process that spins in failed memory allocations.
 
-Such a process neither ends nor notices signals. It is known by its size, which stays what it is, while nearly all
-its time is spent in the system, asking.
+Under a limit of address space, OpenBLAS retries a failed allocation of its work space without end. Such a process neither
+ends nor handles signals. Its size is constant, and it spends nearly all its processor time in the kernel.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-N_LOOKS = 15
-"""Looks in a row, seconds apart, at which nothing has changed."""
+N_SAMPLES = 15
+"""Successive samples, seconds apart, over which the size has to be constant."""
 
-SYSTEM_SHARE = 0.6
-"""Of the processor time in between; a calculation that computes has a few per cent (0.87 was seen asking)."""
+KERNEL_TIME_FRACTION = 0.6
+"""Fraction of processor time in the kernel above which it spins (0.87 observed; a few per cent in a computation)."""
 
 MIN_TICKS = 100
-"""Processor time, in clock ticks, below which nothing is said: a process that waits is no process that asks."""
+"""Processor time in clock ticks that is needed for a decision: a waiting process does not spin."""
 
 
 @dataclass
-class MemoryStall:
-    """Looks at one process now and then.
+class AllocationStallDetector:
+    """Samples one process.
 
     Parameters
     ----------
     pid
-        Of the process.
+        Process id.
     """
 
     pid: int
     _sizes: tuple[str, ...] = ()
     _ticks: list[tuple[int, int]] = field(default_factory=list)
 
-    def look(self, proc: Path = Path("/proc")) -> bool:
-        """Return whether the process has asked for memory, and done nothing else, for some time."""
+    def is_stalled(self, proc: Path = Path("/proc")) -> bool:
+        """Take a sample; return whether the process has spun in failed allocations over the last samples."""
         try:
             status = (proc / str(self.pid) / "status").read_text().splitlines()
             after_name = (proc / str(self.pid) / "stat").read_text().rpartition(")")[2].split()
         except OSError:
-            return False  # it has ended, or this system does not tell
+            return False  # it has ended, or there is no /proc
         sizes = tuple(line for line in status if line.startswith(("VmSize:", "VmRSS:")))
-        user, system = int(after_name[11]), int(after_name[12])
+        user, kernel = int(after_name[11]), int(after_name[12])
         if sizes != self._sizes:
             self._sizes, self._ticks = sizes, []
-        self._ticks.append((user, system))
-        if len(self._ticks) <= N_LOOKS:
+        self._ticks.append((user, kernel))
+        if len(self._ticks) <= N_SAMPLES:
             return False
-        in_user, in_system = user - self._ticks[0][0], system - self._ticks[0][1]
-        total = in_user + in_system
-        return total >= MIN_TICKS and in_system >= SYSTEM_SHARE * total
+        user_ticks, kernel_ticks = user - self._ticks[0][0], kernel - self._ticks[0][1]
+        total = user_ticks + kernel_ticks
+        return total >= MIN_TICKS and kernel_ticks >= KERNEL_TIME_FRACTION * total

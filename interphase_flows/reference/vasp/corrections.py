@@ -1,7 +1,7 @@
-"""What custodian changed in a run of VASP, and whether the label is still of the campaign's level of theory.
+"""Corrections that custodian made in a VASP run, and whether they change the level of theory of the label.
 
-Custodian's handlers get a calculation through, by whatever works; a few of their remedies change what is computed.
-A tag that is not in the table of neutral ones changes the theory: an unknown remedy is never trusted.
+Custodian's handlers get a calculation to its end by any means; a few of their corrections change what is computed. A tag
+outside the table of neutral tags changes the theory: an unknown correction is never trusted.
 """
 
 import json
@@ -12,7 +12,8 @@ from typing import Any
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.schemas.label import Correction
 
-LOG = "custodian.json"
+CUSTODIAN_RECORD = "custodian.json"
+MAX_VALUE_CHARACTERS = 60
 
 
 def _always(value: Any, spec: VaspSpec) -> bool:
@@ -24,14 +25,14 @@ def _self_consistent(value: Any, spec: VaspSpec) -> bool:
 
 
 NEUTRAL_TAGS: dict[str, Callable[[Any, VaspSpec], bool]] = {
-    # how the ground state is looked for; the ground state at EDIFF is the same
-    "ALGO": _self_consistent,  # not Exact, None, Eigenval, CHI: those minimise nothing
+    # algorithm of the search; the ground state at EDIFF is the same
+    "ALGO": _self_consistent,  # not Exact, None, Eigenval, CHI: they do not minimise
     "ISEARCH": _always,  # line search of ALGO All
     "TIME": _always,  # step of ALGO All and Damped
-    "NELM": _always,  # more steps to the same end; an end that was not reached is told by OUTCAR
+    "NELM": _always,  # convergence is read from OUTCAR
     "NELMIN": _always,
     "NELMDL": _always,  # steps before the density is updated
-    # how the density is mixed from step to step
+    # density mixing
     "IMIX": _always,
     "AMIX": _always,
     "BMIX": _always,
@@ -40,39 +41,39 @@ NEUTRAL_TAGS: dict[str, Callable[[Any, VaspSpec], bool]] = {
     "BMIX_MAG": _always,
     "MAXMIX": _always,
     "LMAXMIX": _always,
-    # where the cycle starts; above 2 the density is kept and nothing becomes self-consistent
+    # start of the cycle; above 2, the density is fixed and the result not self-consistent
     "ISTART": lambda value, spec: int(value) in (0, 1),
     "ICHARG": lambda value, spec: int(value) in (0, 1, 2),
-    # a tighter threshold is the same limit, nearer
+    # a tighter threshold is closer to the same limit
     "EDIFF": lambda value, spec: float(value) <= spec.scf_energy_tolerance_eV,
-    # empty bands carry no electrons; too few of them end in VASP's own error
+    # empty bands carry no electrons; too few bands are an error of VASP's own
     "NBANDS": _always,
-    # the campaign's ISYM is 0: no symmetry is used to begin with, so finding it by another tolerance changes nothing
+    # the campaign sets ISYM 0: no symmetry is used, so its tolerance has no effect
     "ISYM": lambda value, spec: int(value) == 0,
     "SYMPREC": _always,
-    # how the work is shared between processes
+    # parallelisation
     "NCORE": _always,
     "NPAR": _always,
     "KPAR": _always,
     "NSIM": _always,
     "LPLANE": _always,
-    # steps of a relaxation, and NSW is 0: none is taken
+    # steps of a relaxation, of which there are none (NSW 0)
     "IBRION": lambda value, spec: int(value) in (-1, 1, 2, 3),
     "POTIM": _always,
     "SMASS": _always,
     "IOPT": _always,
 }
-"""Tag -> whether a value leaves the level of theory as it was.
+"""Tag -> whether a value leaves the level of theory unchanged.
 
-Not here, and so disqualifying: ENCUT, ENAUG, ISMEAR, SIGMA, GGA, METAGGA, LREAL, PREC, ISPIN, MAGMOM (another magnetic
-state), LASPH, ADDGRID, KSPACING, KGAMMA, NELECT, NSW, and whatever custodian learns to set.
+Not in the table, and so disqualifying: ENCUT, ENAUG, ISMEAR, SIGMA, GGA, METAGGA, LREAL, PREC, ISPIN, MAGMOM (another
+magnetic state), LASPH, ADDGRID, KSPACING, KGAMMA, NELECT, NSW, and tags of future handlers.
 """
 
 NEUTRAL_WHEN_UNSET = frozenset({"IMIX", "NPAR", "NCORE", "KPAR", "AMIX", "BMIX", "AMIN", "NBANDS", "SYMPREC"})
-"""Tags whose default is as good: the same reasons as above."""
+"""Tags whose default is neutral too, for the same reasons."""
 
 NEUTRAL_FILES = frozenset({"WAVECAR", "CHGCAR", "STOPCAR"})
-"""Files to start from, or to stop by; a start that is deleted is another start."""
+"""Files that only set where the cycle starts or stops."""
 
 
 def _changes(action: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -83,57 +84,55 @@ def _changes(action: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def changes_theory(action: dict[str, Any], spec: VaspSpec) -> bool:
-    """Tell whether an action of custodian's changes what is computed."""
+    """Return whether an action of custodian changes the level of theory."""
     for target, operation, content in _changes(action):
         if target == "INCAR" and operation == "_set":
             for tag, value in content.items():
-                neutral = NEUTRAL_TAGS.get(str(tag).upper())
+                is_neutral = NEUTRAL_TAGS.get(str(tag).upper())
                 try:
-                    if neutral is None or not neutral(value, spec):
+                    if is_neutral is None or not is_neutral(value, spec):
                         return True
-                except (TypeError, ValueError):  # a value that is no number where one is due
+                except (TypeError, ValueError):  # not a number where one is needed
                     return True
         elif target == "INCAR" and operation == "_unset":
             if not {str(tag).upper() for tag in content} <= NEUTRAL_WHEN_UNSET:
                 return True
         elif target == "CONTCAR" and operation == "_file_copy" and content == {"dest": "POSCAR"}:
-            continue  # nothing has moved; that the atoms are the same ones is checked in vasprun.xml
+            continue  # no atom has moved; the structure is checked in vasprun.xml
         elif target not in NEUTRAL_FILES:
             return True  # KPOINTS, POSCAR, POTCAR, and anything unknown
     return not (action.get("action") or {})
 
 
-def _in_words(action: dict[str, Any]) -> Iterator[str]:
+def _descriptions(action: dict[str, Any]) -> Iterator[str]:
+    """Yield one line for each change of an action, such as ``INCAR: set ALGO = Fast``."""
     for target, operation, content in _changes(action):
         verb = operation.strip("_").replace("_", " ")
         if isinstance(content, dict) and operation in ("_set", "_unset"):
             for tag, value in content.items():
-                # POSCAR's structure is long, and its being there says enough
-                told = str(value) if len(str(value)) <= 60 else "..."
-                yield f"{target}: {verb} {tag}" + (f" = {told}" if operation == "_set" else "")
+                # POSCAR's structure is too long to show
+                text = str(value) if len(str(value)) <= MAX_VALUE_CHARACTERS else "..."
+                yield f"{target}: {verb} {tag}" + (f" = {text}" if operation == "_set" else "")
         else:
             yield f"{target}: {verb}"
 
 
 def read_corrections(folder: Path, spec: VaspSpec) -> list[Correction]:
-    """Return what custodian recorded in ``custodian.json``, in order; nothing if there is no such file."""
-    path = folder / LOG
-    if not path.is_file():
-        return []
+    """Return the corrections in ``custodian.json``, in order; empty if there is no such file."""
     try:
-        log = json.loads(path.read_text())
-    except ValueError:  # a killed process left half of it; its run is no label either (`vasp_finished`)
+        record = json.loads((folder / CUSTODIAN_RECORD).read_text())
+    except (
+        FileNotFoundError,
+        ValueError,
+    ):  # truncated by a kill: `restart` does not take such a run for a label
         return []
-    corrections = []
-    for run in log:
-        for entry in run.get("corrections", []):
-            actions = entry.get("actions") or []
-            corrections.append(
-                Correction(
-                    handler=str(entry.get("handler", {}).get("@class", "?")),
-                    errors=[str(error) for error in entry.get("errors", [])],
-                    actions=[told for action in actions for told in _in_words(action)],
-                    changes_theory=any(changes_theory(action, spec) for action in actions),
-                )
-            )
-    return corrections
+    return [
+        Correction(
+            handler=str(entry.get("handler", {}).get("@class", "?")),
+            errors=[str(error) for error in entry.get("errors", [])],
+            actions=[text for action in entry.get("actions") or [] for text in _descriptions(action)],
+            changes_theory=any(changes_theory(action, spec) for action in entry.get("actions") or []),
+        )
+        for run in record
+        for entry in run.get("corrections", [])
+    ]

@@ -1,9 +1,8 @@
-"""VASP: density-functional theory for those who have its licence.
+"""VASP: plane-wave density-functional theory (licensed).
 
-Kresse & Furthmüller, Phys. Rev. B 54, 11169 (1996); Kresse & Joubert, Phys. Rev. B 59, 1758 (1999).  Inputs are
-written by atomate2's generator with the campaign's own input set (`vasp_static`), runs are launched again where that
-helps (`vasp_launches`) and watched by custodian (`vasp_run`), and what counts is read from VASP's own output
-(`vasp_output`).
+Kresse & Furthmüller, Phys. Rev. B 54, 11169 (1996); Kresse & Joubert, Phys. Rev. B 59, 1758 (1999). atomate2's generator
+writes the inputs with the campaign's own input set (`input_set`), `labeller` runs the attempts at a label, custodian
+corrects errors (`run`), and results are read from VASP's own output (`output`).
 """
 
 import functools
@@ -12,49 +11,44 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.reference.k_points import MESH_RULE
-from interphase_flows.reference.labelling import RawLabel
-from interphase_flows.reference.retry_policy import Policy
+from interphase_flows.reference.labelling import RawLabel, missing_periodicity
+from interphase_flows.reference.retry_policy import VASP_POLICY, Policy
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.attempts import (
-    COMMAND_MEND,
-    COMMAND_VARIABLE,
-    VASP_POLICY,
-    VaspLaunches,
-)
 from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, grouped, incar
+from interphase_flows.reference.vasp.labeller import COMMAND_HINT, COMMAND_VARIABLE, VaspLabeller
 from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 
 FIXED_TAGS = ("PREC", "ISMEAR", "LASPH", "ISYM")
-"""Tags of the input set that no key of a campaign file changes, and that change numbers."""
+"""Tags that change numbers and that no key of a campaign file sets."""
 
 
 class VASPMethod:
-    """Labels by VASP, one run under custodian per label.
+    """Labels by VASP, each in a run under custodian.
 
     Parameters
     ----------
     spec
         Level of theory, the same for every cell.
     settings
-        How VASP is started on this machine, and how its processes share the work; they change no number.
+        Command and parallelisation of VASP on this machine; they change no number.
     policy
-        What is tried again after a run that ended without output.
+        Actions by reason of failure, for failures that custodian does not correct.
     poll_interval_s
-        Between two looks at a running VASP.
+        Time between two checks of a running VASP.
     reads_potentials
-        Whether POTCARs are written; only their names (``POTCAR.spec``) if False, for inputs without a licence.
+        Write POTCAR; if False, only POTCAR.spec, which needs no licensed files.
     """
 
     def __init__(
@@ -72,7 +66,7 @@ class VASPMethod:
     def identity(self) -> MethodIdentity:
         """VASP's version, the title of every potential, and every tag that can change a number.
 
-        atomate2 and pymatgen are not part of it: they write what this package tells them, whatever their version.
+        The versions of atomate2 and pymatgen are not part of it: this package sets every tag that they write.
         """
         titles = {element: each.title for element, each in potentials(self.spec.potentials).items()}
         tags = incar(self.spec)
@@ -83,7 +77,7 @@ class VASPMethod:
             "smearing": "Gaussian",
             "k_point_mesh": MESH_RULE,
             "start_magnetic_moment_bohr_magnetons": INITIAL_MOMENT_BOHR if self.spec.spin_polarized else 0.0,
-            # of every element, whichever a campaign has; the details of a label spell its own out
+            # of all elements; the details of a label list the titles of its own
             "potential_titles_hash": content_key("potential titles", **titles),
         }
         version = self.spec.code_version
@@ -97,57 +91,55 @@ class VASPMethod:
         )
 
     def calculator(self) -> Calculator:
-        """Return a calculator whose every evaluation is a run of VASP; energies are free energies."""
+        """Return a calculator that runs VASP at every evaluation; its energy is the free energy."""
         return _LabelCalculator(self)
 
     def supports(self, atoms: Atoms) -> str | None:
-        """Refuse elements without a potential, and cells that are not periodic throughout."""
+        """Return which elements have no potential, or that the cell is not periodic; None if supported."""
         missing = sorted(set(atoms.symbols) - set(potentials(self.spec.potentials)))
         if missing:
             return f"no VASP potential of {self.spec.potentials} is chosen for {', '.join(missing)}"
-        if not atoms.pbc.all() or abs(np.linalg.det(atoms.cell.array)) < 1e-6:
-            return "plane waves need a cell that is periodic in three directions; put the atoms in a box"
-        return None
+        return missing_periodicity(atoms)
 
     def command(self) -> list[str]:
-        """Return how VASP is started on this machine.
+        """Return the command of VASP on this machine.
 
         Raises
         ------
         SettingsError
-            Nobody says how, or there is no such program.
+            No command is set, or there is no such program.
         """
-        told = self._settings.vasp_command or os.environ.get(COMMAND_VARIABLE)
-        command = shlex.split(os.path.expandvars(told)) if told else []
+        text = self._settings.vasp_command or os.environ.get(COMMAND_VARIABLE)
+        command = shlex.split(os.path.expandvars(text)) if text else []
         if not command:
-            raise SettingsError(f"how VASP is started is not known: {COMMAND_MEND}")
+            raise SettingsError(f"the command of VASP is not set. {COMMAND_HINT}")
         if shutil.which(command[0]) is None:
             raise SettingsError(
-                f"VASP's command `{told}`: there is no program {command[0]!r}; {COMMAND_MEND}, and load its module"
+                f"VASP's command `{text}`: there is no program {command[0]!r}. {COMMAND_HINT}, and load its module"
             )
         return command
 
     def check_potentials(self, elements: Iterable[str]) -> None:
-        """Read the potentials of elements, as a label would.
+        """Read the potentials of elements, as a label does.
 
         Raises
         ------
         SettingsError
-            One is missing, or of another release than `VaspSpec.potentials`.
+            A potential is missing, or of another release than `VaspSpec.potentials`.
         """
         from pymatgen.io.vasp.inputs import PmgVaspPspDirError, PotcarSingle
 
         release = self.spec.potentials
         for element in elements:
-            wanted = potentials(release)[element]
+            expected = potentials(release)[element]
             try:
-                found = PotcarSingle.from_symbol_and_functional(wanted.symbol, release)
+                potcar = PotcarSingle.from_symbol_and_functional(expected.symbol, release)
             except (PmgVaspPspDirError, FileNotFoundError) as error:
                 raise SettingsError(f"VASP's potentials ({release}): {error}. {POTCAR_HINT}") from error
-            title = " ".join(str(found.TITEL).split())
-            if title != wanted.title:
+            title = " ".join(str(potcar.TITEL).split())
+            if title != expected.title:
                 raise SettingsError(
-                    f"VASP's potential of {element} is `{title}`, and {release} has `{wanted.title}`. {POTCAR_HINT}"
+                    f"VASP's potential of {element} is `{title}`; {release} has `{expected.title}`. {POTCAR_HINT}"
                 )
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
@@ -156,16 +148,15 @@ class VASPMethod:
         Raises
         ------
         SettingsError
-            A potential is not where pymatgen looks for it.
+            A potential is not in pymatgen's folder of potentials.
         """
         from interphase_flows.reference.vasp.input_set import (  # takes seconds to import
             input_set,
             write_inputs,
         )
 
-        inputs = input_set(
-            self.spec, grouped(atoms), self._settings.vasp_parallel, start, not self._reads_potentials
-        )
+        parallel, potcar_spec = self._settings.vasp_parallel, not self._reads_potentials
+        inputs = input_set(self.spec, grouped(atoms), parallel, start, potcar_spec)
         folder.mkdir(parents=True, exist_ok=True)
         write_inputs(inputs, folder)
         return folder
@@ -176,16 +167,16 @@ class VASPMethod:
         Raises
         ------
         ReferenceMethodError
-            After custodian and the policy gave up, with the reason, VASP's files, and what was tried.
+            Custodian and the policy gave up; has the reason, VASP's files and the corrections.
         SettingsError
             This machine lacks VASP or its potentials.
         WalltimeReachedError
-            Time ran out; wave functions and density are kept in the folder.
+            Stopped at the deadline; wave functions and density are kept in the folder.
         """
         reason = self.supports(atoms)
         if reason:
             raise ReferenceMethodError(reason, "unsupported")
-        launches = VaspLaunches(
+        labeller = VaspLabeller(
             self.spec,
             self._settings,
             self.command(),
@@ -195,15 +186,12 @@ class VASPMethod:
         )
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="interphase-vasp-") as temporary:
-                raw = launches.label(atoms, Path(temporary))
-                return RawLabel(**{**vars(raw), "files": ()})
-        folder = Path(folder).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        return launches.label(atoms, folder)
+                return replace(labeller.label(atoms, Path(temporary)), files=())
+        return labeller.label(atoms, Path(folder).absolute())
 
 
 class _LabelCalculator(Calculator):
-    """Every evaluation a label, its energy the free energy, so that relaxations and labels speak of one energy."""
+    """Computes a label at every evaluation; returns the free energy, as labels do."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
@@ -216,15 +204,16 @@ class _LabelCalculator(Calculator):
     ) -> None:
         super().calculate(atoms, properties, system_changes)
         if atoms is None:
-            raise ReferenceMethodError("VASP was asked to label nothing: pass the atoms")
+            raise ReferenceMethodError("VASP: no atoms given. Hint: call calculate(atoms)")
         raw = self._method.label(atoms)
         if not raw.is_scf_converged:
             raise ReferenceMethodError(
                 f"the SCF cycle of {atoms.get_chemical_formula()} did not converge", "scf_not_converged"
             )
-        if any(each.changes_theory for each in raw.corrections):
+        if any(correction.changes_theory for correction in raw.corrections):
             raise ReferenceMethodError(
-                f"the level of theory of {atoms.get_chemical_formula()} was changed", "theory_changed"
+                f"a correction changed the level of theory of {atoms.get_chemical_formula()}",
+                "theory_changed",
             )
         self.results = {
             "energy": raw.energy_eV,

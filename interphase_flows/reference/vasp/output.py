@@ -1,4 +1,4 @@
-"""What VASP wrote, read from its own output: energy, forces, stress, whether the cycle converged, at which level."""
+"""Read VASP's output: energy, forces, stress, SCF convergence, and the level of theory that was used."""
 
 import re
 import warnings
@@ -20,19 +20,19 @@ EV_PER_ANGSTROM3_PER_KBAR = 1.0 / 1602.1766208
 """1 eV/Å³ = 160.21766208 GPa = 1602.1766208 kbar (CODATA 2014's elementary charge, as VASP's own constant)."""
 
 SAME_PLACE_ANGSTROM = 1e-4
-"""VASP prints eight decimals of fractional coordinates and of the cell."""
+"""Tolerance for equal positions: VASP prints eight decimals of fractional coordinates and of the cell."""
 
 FUNCTIONALS = {"PBE": ("PE", "--"), "PBEsol": ("PS", "--"), "r2SCAN": (None, "R2SCAN")}
-"""GGA and METAGGA as VASP tells them; a meta-GGA leaves GGA without meaning."""
+"""GGA and METAGGA as VASP reports them; with a meta-GGA, GGA has no meaning."""
 
 
 @dataclass(frozen=True)
 class VaspResult:
-    """One calculation as VASP tells it, atoms in VASP's order.
+    """Result of one calculation, atoms in VASP's order.
 
     ``energy_eV`` is the free energy F = E - TS, of which forces and stress are the derivatives (as for GPAW), not
-    the extrapolation to zero smearing, ``energy_sigma0_eV``.  ``deviations`` says in words where the level of theory
-    is not the one that was asked for.
+    the extrapolation to zero smearing, ``energy_sigma0_eV``. ``deviations`` lists where the level of theory differs from
+    the requested one.
     """
 
     energy_eV: float
@@ -47,12 +47,12 @@ class VaspResult:
 
 
 def stress_from_kbar(tensor_kbar: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return VASP's stress in the units of this package: the one place where it is converted.
+    """Convert VASP's stress to the units and sign of this package.
 
     Parameters
     ----------
     tensor_kbar
-        As vasprun.xml has it, shape (3, 3), in kbar, positive under compression.
+        Stress in vasprun.xml, shape (3, 3), in kbar, positive under compression.
 
     Returns
     -------
@@ -70,23 +70,23 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
     Parameters
     ----------
     folder
-        Where VASP ran.
+        Folder of the run.
     atoms
-        As they were handed to VASP (`vasp_input.grouped`).
+        Atoms in VASP's order (`incar.grouped`).
     spec
-        The level of theory that was asked for.
+        Requested level of theory.
 
     Raises
     ------
     ReferenceMethodError
-        The output is missing, cut off, or of other atoms (``garbage_output``).
+        The output is missing, truncated, or of other atoms (``garbage_output``).
     """
     from pymatgen.io.vasp.outputs import Vasprun
 
     path = folder / "vasprun.xml"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that a run has not converged is read below
+            warnings.simplefilter("ignore")  # convergence is checked below
             run = Vasprun(
                 str(path),
                 parse_dos=False,
@@ -97,7 +97,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
         last = run.ionic_steps[-1]
         n_scf_steps = len(last["electronic_steps"])
         energy_eV = float(last["e_fr_energy"])
-        # of the cycle's last step: at the end of an ionic step some versions print 0.0 for it
+        # from the last SCF step: some versions print 0.0 at the end of an ionic step
         sigma0_eV = float(last["electronic_steps"][-1]["e_0_energy"])
         forces = np.asarray(last["forces"], dtype=np.float64)
         stress = stress_from_kbar(np.asarray(last["stress"], dtype=np.float64))
@@ -111,9 +111,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
         titles = "; ".join(_titles(run))
     except ReferenceMethodError:
         raise
-    except (
-        Exception
-    ) as error:  # a parser of XML that was cut anywhere: whatever it raises, the output is no good
+    except Exception as error:  # a truncated file fails anywhere in its reader
         raise ReferenceMethodError(
             f"{path.name}: {type(error).__name__}: {error}", "garbage_output"
         ) from error
@@ -152,9 +150,9 @@ def _last_change_eV(steps: list[dict[str, float]]) -> float:
 def _is_converged(
     n_steps: int, nelm: int, last_change_eV: float, ediff_eV: float, outcar: str | None
 ) -> bool:
-    """Tell whether the last cycle reached EDIFF.
+    """Return whether the last SCF cycle reached EDIFF.
 
-    Fewer steps than NELM are not enough (that is all pymatgen asks): a cycle stopped by LABORT has fewer too.
+    Fewer steps than NELM, pymatgen's criterion, are not sufficient: a cycle stopped by LABORT has fewer too.
     """
     if n_steps >= nelm:
         return False
@@ -165,10 +163,10 @@ def _is_converged(
 
 
 def _check_structure(computed: Any, atoms: Atoms, path: Path) -> None:
-    """Refuse the output of other atoms, or of atoms that were moved."""
+    """Raise if the output is of other atoms, or of atoms that have moved."""
     if [str(site.specie) for site in computed] != list(atoms.symbols):
         raise ReferenceMethodError(
-            f"{path.name}: is of {computed.composition.formula}, not {atoms.get_chemical_formula()}",
+            f"{path.name}: contains {computed.composition.formula} instead of {atoms.get_chemical_formula()}",
             "garbage_output",
         )
     cell = np.abs(np.asarray(computed.lattice.matrix) - atoms.cell.array).max()
@@ -176,36 +174,36 @@ def _check_structure(computed: Any, atoms: Atoms, path: Path) -> None:
     moved = np.linalg.norm((shift - np.rint(shift)) @ atoms.cell.array, axis=1).max()
     if max(cell, moved) > SAME_PLACE_ANGSTROM:
         raise ReferenceMethodError(
-            f"{path.name}: cell or atoms differ from those asked for by {max(cell, moved):.4f} Å",
+            f"{path.name}: cell or positions differ from the input by {max(cell, moved):.4f} Å",
             "garbage_output",
         )
 
 
 def _deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
-    """Compare the level of theory that VASP reports with the one asked for."""
-    told, asked = run.parameters, incar(spec)
-    gga = str(told.get("GGA", "--")).strip().upper()
-    gga = "PE" if gga == "--" else gga  # the potentials' own, and they are PBE's
-    metagga = str(run.incar.get("METAGGA", told.get("METAGGA", "--"))).strip().upper()
+    """Compare the level of theory that VASP reports with the requested one."""
+    reported, requested = run.parameters, incar(spec)
+    gga = str(reported.get("GGA", "--")).strip().upper()
+    gga = "PE" if gga == "--" else gga  # default of the potentials, which are PBE's
+    metagga = str(run.incar.get("METAGGA", reported.get("METAGGA", "--"))).strip().upper()
     wanted_gga, wanted_metagga = FUNCTIONALS[spec.functional]
     pairs = [
         ("METAGGA", metagga if metagga != "NONE" else "--", wanted_metagga),
-        ("ENCUT", float(told["ENMAX"]), spec.cutoff_eV),
-        ("ISMEAR", int(told["ISMEAR"]), asked["ISMEAR"]),
-        ("SIGMA", float(told["SIGMA"]), spec.smearing_eV),
-        ("ISPIN", int(told["ISPIN"]), asked["ISPIN"]),
-        ("LREAL", bool(told["LREAL"]), spec.real_space_projection),
-        ("LASPH", bool(told["LASPH"]), asked["LASPH"]),
-        ("LDAU", bool(told.get("LDAU", False)), False),
-        # VASP keeps six letters of it
-        ("PREC", str(told["PREC"]).strip().lower()[:6], str(asked["PREC"]).lower()[:6]),
+        ("ENCUT", float(reported["ENMAX"]), spec.cutoff_eV),
+        ("ISMEAR", int(reported["ISMEAR"]), requested["ISMEAR"]),
+        ("SIGMA", float(reported["SIGMA"]), spec.smearing_eV),
+        ("ISPIN", int(reported["ISPIN"]), requested["ISPIN"]),
+        ("LREAL", bool(reported["LREAL"]), spec.real_space_projection),
+        ("LASPH", bool(reported["LASPH"]), requested["LASPH"]),
+        ("LDAU", bool(reported.get("LDAU", False)), False),
+        # VASP prints six letters
+        ("PREC", str(reported["PREC"]).strip().lower()[:6], str(requested["PREC"]).lower()[:6]),
         ("KPOINTS", tuple(int(n) for n in np.ravel(run.kpoints.kpts[0])[:3]), k_points(spec, atoms)),
     ]
     if wanted_gga is not None:
         pairs.append(("GGA", gga, wanted_gga))
     wrong = [f"{tag} is {found}, not {wanted}" for tag, found, wanted in pairs if not _same(found, wanted)]
-    if float(told["EDIFF"]) > spec.scf_energy_tolerance_eV * (1 + 1e-6):
-        wrong.append(f"EDIFF is {told['EDIFF']}, looser than {spec.scf_energy_tolerance_eV}")
+    if float(reported["EDIFF"]) > spec.scf_energy_tolerance_eV * (1 + 1e-6):
+        wrong.append(f"EDIFF is {reported['EDIFF']}, looser than {spec.scf_energy_tolerance_eV}")
     table = potentials(spec.potentials)
     titles = [table[element].title for element in dict.fromkeys(atoms.symbols)]
     found_titles = _titles(run)
@@ -217,7 +215,7 @@ def _deviations(run: Any, atoms: Atoms, spec: VaspSpec) -> list[str]:
 
 
 def _titles(run: Any) -> list[str]:
-    """Return the titles of the potentials that were used, with single blanks."""
+    """Return the titles of the potentials used, whitespace normalised."""
     return [" ".join(title.split()) for title in run.potcar_symbols]
 
 
@@ -228,6 +226,6 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def is_version(found: str, wanted: str) -> bool:
-    """Tell whether a version is among those meant: 6.4.2 is 6 and 6.4, and 6.41 is not 6.4."""
+    """Return whether a version matches: 6.4.2 matches 6 and 6.4; 6.41 does not match 6.4."""
     parts = wanted.split(".")
     return found.split(".")[: len(parts)] == parts

@@ -1,13 +1,16 @@
-"""VASP under custodian: the job, its handlers, and an end before somebody else's."""
+"""Run VASP under custodian and stop it cleanly before the walltime."""
 
 import ctypes
+import logging
 import math
 import re
 import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +27,16 @@ from custodian.vasp.handlers import (
 from custodian.vasp.jobs import VaspJob
 from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
-from interphase_flows.reference.custodian_log import custodian_log
 from interphase_flows.runtime.walltime import Deadline
 
 MAX_ERRORS = 5
-"""Corrections of one run (atomate2's number)."""
+"""Largest number of corrections in one run (atomate2's default)."""
 
 STOP_BEFORE_END_S = 120.0
-"""VASP is asked to stop so long before the end, or three of its longest SCF steps before, if that is more."""
+"""VASP is stopped this long before the deadline, or three of its longest SCF steps if that is more."""
 
 RESULTS = ("vasprun.xml", "OUTCAR", "OSZICAR", "CONTCAR")
+CUSTODIAN_LOG = "custodian.log"
 
 PR_SET_PDEATHSIG = 1
 STANDARD, GAMMA = "vasp_std", "vasp_gam"
@@ -45,11 +48,11 @@ class LabelJob(VaspJob):
     Parameters
     ----------
     command
-        How VASP is started.
+        Command of VASP.
     lock
-        Descriptor of the folder's lock, inherited by VASP: nobody else calculates there while it lives.
+        File descriptor of the folder's lock. VASP inherits it, so that the folder stays locked while VASP lives.
     memory_limit_gb
-        Address space of each process; no limit if None.
+        Limit of address space of each process; None for no limit.
     """
 
     def __init__(self, command: list[str], lock: int, memory_limit_gb: float | None) -> None:
@@ -58,13 +61,13 @@ class LabelJob(VaspJob):
         self._vasp_process: subprocess.Popen[bytes] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what custodian's log shows."""
+        """Return the entry in custodian's record."""
         return {"@module": type(self).__module__, "@class": type(self).__name__, "vasp_cmd": self.vasp_cmd}
 
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
-        """Start VASP in a session of its own, that ends with this process."""
+        """Start VASP in its own session; it is terminated when this process ends."""
         folder = Path(directory)
-        for name in RESULTS:  # of the run that custodian did not leave at that: killed now, it has none
+        for name in RESULTS:  # of the run before a correction: a kill now must not leave them
             (folder / name).unlink(missing_ok=True)
         with (folder / self.output_file).open("wb") as out, (folder / self.stderr_file).open("wb") as errors:
             self._vasp_process = subprocess.Popen(
@@ -75,73 +78,61 @@ class LabelJob(VaspJob):
                 stderr=errors,
                 start_new_session=True,
                 pass_fds=(self._lock,),
-                preexec_fn=_before_vasp(self._memory_limit_gb),
+                preexec_fn=_process_setup(self._memory_limit_gb),
             )
         return self._vasp_process
 
     @property
     def exit_status(self) -> int | None:
-        """As `subprocess` returns it; None before the end."""
+        """Exit status as in `subprocess`; None while VASP runs."""
         return None if self._vasp_process is None else self._vasp_process.returncode
 
 
-def _before_vasp(memory_limit_gb: float | None) -> Callable[[], None]:
-    """Return what the new process does before it becomes VASP; the library is loaded before the fork."""
+def _process_setup(memory_limit_gb: float | None) -> Callable[[], None]:
+    """Return the function to call between fork and exec; libc is loaded before the fork."""
     prctl = ctypes.CDLL(None).prctl
 
-    def prepare() -> None:
-        # a launcher that is told by SIGTERM ends its ranks; an orphan would write beside the next launch
+    def setup() -> None:
+        # at SIGTERM, an MPI launcher ends its ranks; orphans would write to the folder of the next attempt
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if memory_limit_gb is not None:
             limit = int(memory_limit_gb * 1e9)
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
-    return prepare
+    return setup
 
 
 class DeadlineHandler(WalltimeHandler):
-    """custodian's handler of walltime, by this package's deadline: STOPCAR with LABORT after an SCF step.
+    """Stop VASP after an SCF step (STOPCAR with LABORT) before this package's deadline.
 
-    The parent reads OUTCAR with pymatgen, and does not stop a run whose OUTCAR it cannot read yet.
+    The parent class reads OUTCAR with pymatgen and does not stop a run whose OUTCAR is still incomplete.
     """
 
-    def __init__(self, end: Deadline, look: Callable[[], None]) -> None:
-        # not the parent's: it would read limits from the environment, and leave its start there for the next run
+    def __init__(self, end: Deadline, report_progress: Callable[[], None]) -> None:
+        # not the parent's: it reads limits from the environment, and writes its start time there
         self.buffer_time, self.electronic_step_stop = STOP_BEFORE_END_S, True
-        self._end, self._look, self.is_stopping = end, look, False
+        self._end, self._report_progress, self.is_stopping = end, report_progress, False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what custodian's log shows."""
+        """Return the entry in custodian's record."""
         return {"@module": type(self).__module__, "@class": type(self).__name__, "set_by": self._end.set_by}
 
     def check(self, directory: str = "./") -> bool:
-        """Tell whether to stop; once is enough."""
-        self._look()
+        """Report progress; return whether to stop VASP now (True once)."""
+        self._report_progress()
         if self.is_stopping or math.isinf(self._end.remaining_s):
             return False
-        longest_s = max(
-            (
-                float(seconds)
-                for seconds in re.findall(r"LOOP:.+real time\s+([\d.]+)", _text(directory, "OUTCAR"))
-            ),
-            default=0.0,
-        )
+        step_times = re.findall(r"LOOP:.+real time\s+([\d.]+)", _text(directory, "OUTCAR"))
+        longest_s = max((float(seconds) for seconds in step_times), default=0.0)
         self.is_stopping = self._end.remaining_s < max(3 * longest_s, self.buffer_time)
         return self.is_stopping
 
 
-def _text(directory: str | Path, name: str) -> str:
-    try:
-        return Path(directory, name).read_text(errors="replace")
-    except OSError:
-        return ""
-
-
 def label_handlers() -> list[ErrorHandler]:
-    """Return atomate2's handlers, but for those that can only change the level of theory; new ones, they count.
+    """Return new instances of atomate2's handlers, without those that can only change the level of theory.
 
-    Left out: LargeSigmaHandler, IncorrectSmearingHandler and KspacingMetalHandler (smearing and k-points are the
-    campaign's), PotimErrorHandler (nothing moves), PositiveEnergyErrorHandler (a squeezed dimer's energy is positive).
+    Left out: LargeSigmaHandler, IncorrectSmearingHandler and KspacingMetalHandler (the campaign sets smearing and
+    k-points), PotimErrorHandler (no atom moves), PositiveEnergyErrorHandler (a compressed dimer has a positive energy).
     """
     return [
         VaspErrorHandler(),
@@ -158,29 +149,29 @@ def run_under_custodian(
     folder: Path,
     end: Deadline,
     poll_interval_s: float,
-    look: Callable[[], None] = lambda: None,
+    report_progress: Callable[[], None] = lambda: None,
 ) -> tuple[bool, str | None]:
-    """Run VASP, let custodian mend what it can, and stop in time.
+    """Run VASP with custodian's corrections and stop it before the deadline.
 
     Parameters
     ----------
     job
-        What is run.
+        Job to run.
     folder
-        Where; the working directory is not changed.
+        Folder of the run; the working directory does not change.
     end
-        VASP is asked to stop before.
+        Deadline.
     poll_interval_s
-        Between two looks at the process; its files are looked at every tenth time.
-    look
-        Called then.
+        Time between two checks of the process; its files are checked every tenth time.
+    report_progress
+        Called when the files are checked.
 
     Returns
     -------
     tuple
-        Whether VASP was asked to stop because time was over; and why custodian gave up, or None.
+        Whether VASP was stopped because of the deadline; why custodian gave up, or None.
     """
-    deadline_handler = DeadlineHandler(end, look)
+    deadline_handler = DeadlineHandler(end, report_progress)
     custodian = Custodian(
         [*label_handlers(), deadline_handler],
         [job],
@@ -188,37 +179,62 @@ def run_under_custodian(
         max_errors=MAX_ERRORS,
         polling_time_step=poll_interval_s,
         monitor_freq=10,
-        skip_over_errors=True,  # a handler that trips over half-written output is no reason to lose a label
+        skip_over_errors=True,  # a handler that fails on incomplete output must not cost the label
         directory=str(folder),
     )
-    given_up = None
+    error_message = None
     try:
         with custodian_log(folder):
             custodian.run()
     except CustodianError as error:
-        given_up = str(error)
+        error_message = str(error)
     finally:
-        if job.exit_status is None:  # Ctrl-C, or anything else that ends us: nobody is left behind
+        if job.exit_status is None:  # Ctrl-C or another exception
             job.terminate(str(folder))
-    return deadline_handler.is_stopping, given_up
+    return deadline_handler.is_stopping, error_message
 
 
-def would_be_corrected(folder: Path) -> bool:
-    """Tell whether custodian would find fault with a run that has ended, and whose cycle has converged."""
-    said = (VaspErrorHandler(), StdErrHandler())
+@contextmanager
+def custodian_log(folder: Path) -> Iterator[None]:
+    """Redirect custodian's log to ``custodian.log`` in a folder and silence its warnings."""
+    logger = logging.getLogger("custodian")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    handler = logging.FileHandler(folder / CUSTODIAN_LOG, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk is reported elsewhere
+    # custodian's handlers use loggers of their own, which without a root handler print by the last resort
+    last_resort, logging.lastResort = logging.lastResort, None
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="custodian|pymatgen|monty")
+            yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
+        logging.lastResort = last_resort
+        handler.close()
+
+
+def needs_correction(folder: Path) -> bool:
+    """Return whether custodian would correct a run that has ended and converged."""
+    handlers = (VaspErrorHandler(), StdErrHandler())
     if VaspFilesValidator().check(str(folder)):
         return True
-    if not all((folder / name).is_file() for name in ("INCAR", *(each.output_filename for each in said))):
+    if not all(
+        (folder / name).is_file() for name in ("INCAR", *(handler.output_filename for handler in handlers))
+    ):
         return True
     try:
         with custodian_log(folder):
-            return any(each.check(str(folder)) for each in said)
-    except Exception:  # noqa: BLE001 - a handler trips over what it reads, as it may: that is no clean end
+            return any(handler.check(str(folder)) for handler in handlers)
+    except Exception:  # noqa: BLE001 - a handler that fails on the output: not a clean end
         return True
 
 
 def gamma_command(command: list[str]) -> list[str]:
-    """Return the command of VASP's Gamma-only build, half the work for the same numbers, if it is installed."""
+    """Return the command of VASP's Gamma-only build (same numbers, half the work) if it is installed."""
     *launcher, program = command
     if not program.endswith(STANDARD):
         return command
@@ -227,22 +243,29 @@ def gamma_command(command: list[str]) -> list[str]:
 
 
 def failure_reason(folder: Path, exit_status: int | None, has_output: bool) -> str:
-    """Return the word for a run without a label, by what VASP said and how it ended."""
-    said = (_text(folder, "vasp.out")[-20000:] + _text(folder, "std_err.txt")[-20000:]).lower()
-    if "no space left on device" in said or "disk quota exceeded" in said:
+    """Return the reason of a run without a label, from its printed output and exit status."""
+    output = (_text(folder, "vasp.out")[-20000:] + _text(folder, "std_err.txt")[-20000:]).lower()
+    if "no space left on device" in output or "disk quota exceeded" in output:
         return "disk_full"
     if re.search(
-        r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory|memoryerror", said
+        r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory|memoryerror", output
     ):
         return "out_of_memory"
     if exit_status in (-9, -15, 137, 143):
         return "killed"
     if exit_status == 0 and not has_output:
         return "garbage_output"
-    return "reference_method_failed"  # VASP complained of something that custodian could not mend
+    return "reference_method_failed"  # an error of VASP that custodian could not correct
 
 
-def last_words(folder: Path) -> str:
-    """Return the end of what a run said."""
-    said = (_text(folder, "vasp.out") + _text(folder, "std_err.txt")).strip()
-    return said[-500:] or "it said nothing"
+def output_tail(folder: Path) -> str:
+    """Return the end of VASP's printed output."""
+    output = (_text(folder, "vasp.out") + _text(folder, "std_err.txt")).strip()
+    return output[-500:] or "no output"
+
+
+def _text(directory: str | Path, name: str) -> str:
+    try:
+        return Path(directory, name).read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,4 +1,4 @@
-"""Errors of settings: known differences are found, and the cheapest setting within them is chosen."""
+"""Convergence of settings: deviations, and the choice of the cheapest setting within tolerances."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from interphase_flows.reference.convergence import (
     Tolerances,
     choose,
     deviation,
+    fill_missing_densities,
     reaction_energy_eV_per_atom,
     reaction_weights,
-    with_stand_ins,
 )
 
 FORMULAS = {"Li": "Li2", "Li2S": "Li8S4", "Li3P": "Li6P2", "Li7P3S11": "Li14P6S22"}
@@ -22,30 +22,27 @@ def numbers(perfect, displaced=0.1, force=0.0, stress=0.0):
     return PhaseNumbers(perfect, perfect + displaced, np.full((2, 3), force), np.full(6, stress))
 
 
-def test_the_reaction_of_four_phases_is_balanced():
+def test_reaction_of_four_phases_is_balanced():
     """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P, 45 atoms of mixture."""
-    weights, written = reaction_weights(FORMULAS, "Li", "Li7P3S11")
-    assert written == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
+    weights, equation = reaction_weights(FORMULAS, "Li", "Li7P3S11")
+    assert equation == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
     assert weights == pytest.approx({"Li": -24 / 45, "Li2S": 33 / 45, "Li3P": 12 / 45, "Li7P3S11": -21 / 45})
 
 
-@pytest.mark.parametrize("left_out", ["Li2S", "Li3P", "Li", "Li7P3S11"])
-def test_phases_that_do_not_balance_make_no_reaction(left_out):
-    """Then the other energies are judged alone."""
-    formulas = {name: f for name, f in FORMULAS.items() if name != left_out}
+@pytest.mark.parametrize("missing", ["Li2S", "Li3P", "Li", "Li7P3S11"])
+def test_unbalanced_phases_have_no_reaction(missing):
+    formulas = {name: f for name, f in FORMULAS.items() if name != missing}
     assert reaction_weights(formulas, "Li", "Li7P3S11") is None
 
 
-def test_a_shift_of_all_total_energies_is_no_error():
-    """Per atom of each element, say: differences are what counts."""
+def test_constant_shift_of_all_energies_is_not_a_deviation():
     weights, _ = reaction_weights(FORMULAS, "Li", "Li7P3S11")
     here = {name: numbers(-4.0) for name in FORMULAS}
     there = {name: numbers(-4.5) for name in FORMULAS}
     assert max(deviation(here, there, weights).energy_meV_per_atom.values()) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_known_differences_are_found():
-    """Of reaction, displacement, forces and stress, in thousandths."""
+def test_known_deviations_are_recovered():
     weights, _ = reaction_weights(FORMULAS, "Li", "Li7P3S11")
     here = {name: numbers(-4.0) for name in FORMULAS}
     there = here | {"Li2S": numbers(-4.003, displaced=0.102, force=-0.007, stress=2e-4)}
@@ -58,8 +55,7 @@ def test_known_differences_are_found():
     assert reaction_energy_eV_per_atom(here, weights) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_what_is_not_known_is_not_small():
-    """A rejected label leaves its setting out of the choice."""
+def test_rejected_label_excludes_its_setting():
     here = {"Li": numbers(-2.0), "Li2S": None}
     found = deviation(here, {"Li": numbers(-2.0), "Li2S": numbers(-4.0)}, {})
     assert found.missing == ("Li2S",)
@@ -71,8 +67,7 @@ def energies(error):
     return Deviation(energy_meV_per_atom={"reaction": error})
 
 
-def test_the_cheapest_pair_whose_errors_add_up_to_less_is_chosen():
-    """Either error alone would pass; together they must."""
+def test_cheapest_pair_within_the_summed_tolerance_is_chosen():
     cutoffs = {300.0: energies(2.0), 350.0: energies(1.2), 500.0: energies(0.0)}
     densities = {2.0: energies(1.5), 3.0: energies(0.4), 4.0: energies(0.0)}
     choice = choose(cutoffs, densities, Tolerances(energy_meV_per_atom=3.0))
@@ -82,21 +77,21 @@ def test_the_cheapest_pair_whose_errors_add_up_to_less_is_chosen():
     assert (tighter.cutoff_eV, tighter.k_density_per_inverse_angstrom) == (350.0, 3.0)
 
 
-def test_a_yardstick_is_not_chosen_by_its_own_zero():
-    """Nothing says how good it is; an axis that was not swept keeps its value."""
+def test_most_accurate_setting_is_not_chosen():
+    """Its own error is unknown; an axis with one value keeps it."""
     cutoffs = {300.0: energies(9.0), 500.0: energies(0.0)}
     assert choose(cutoffs, {3.0: energies(0.0)}, Tolerances()) is None
     fine = {300.0: energies(1.0), 500.0: energies(0.0)}
     assert choose(fine, {3.0: energies(0.0)}, Tolerances()).k_density_per_inverse_angstrom == 3.0
 
 
-def test_tolerances_are_positive():
+def test_tolerance_that_is_not_positive_raises():
     with pytest.raises(AnalysisError, match=r"force_meV_per_angstrom is 0"):
         Tolerances(force_meV_per_angstrom=0.0)
 
 
-def test_a_phase_left_out_of_the_densest_meshes_keeps_the_error_that_was_measured_last():
-    """Its densest mesh is its yardstick, and no density gets a zero that nobody measured."""
+def test_phase_without_the_densest_meshes_keeps_its_last_measured_error():
+    """Its densest mesh is its reference; no density has an error of zero that was not measured."""
     by_density = {
         2.0: {"Li": numbers(-1.0), "Li7P3S11": numbers(-4.010)},
         3.0: {"Li": numbers(-1.1), "Li7P3S11": numbers(-4.002)},
@@ -104,24 +99,26 @@ def test_a_phase_left_out_of_the_densest_meshes_keeps_the_error_that_was_measure
         6.0: {"Li": numbers(-1.3)},
         8.0: {"Li": numbers(-1.4)},
     }
-    complete, yardstick = with_stand_ins(by_density)
-    assert {name: n.perfect_eV_per_atom for name, n in yardstick.items()} == {"Li": -1.4, "Li7P3S11": -4.0}
+    complete, most_accurate = fill_missing_densities(by_density)
+    assert {name: n.perfect_eV_per_atom for name, n in most_accurate.items()} == {
+        "Li": -1.4,
+        "Li7P3S11": -4.0,
+    }
     assert [n["Li7P3S11"].perfect_eV_per_atom for n in complete.values()] == [-4.01, *[-4.002] * 4]
     assert [n["Li"].perfect_eV_per_atom for n in complete.values()] == [-1.0, -1.1, -1.2, -1.3, -1.4]
-    assert "Li7P3S11" not in by_density[6.0]  # what came in is as it was
+    assert "Li7P3S11" not in by_density[6.0]  # the input is unchanged
 
 
-def test_a_phase_with_one_mesh_is_the_same_at_every_density():
-    """Gamma."""
-    complete, yardstick = with_stand_ins({2.0: {}, 3.0: {"cell": numbers(-4.0)}, 5.0: {}})
+def test_phase_with_one_mesh_is_constant():
+    """Gamma alone."""
+    complete, most_accurate = fill_missing_densities({2.0: {}, 3.0: {"cell": numbers(-4.0)}, 5.0: {}})
     assert {n["cell"].perfect_eV_per_atom for n in complete.values()} == {-4.0}
-    assert yardstick["cell"].perfect_eV_per_atom == -4.0
+    assert most_accurate["cell"].perfect_eV_per_atom == -4.0
 
 
-def test_a_rejected_label_stays_unknown():
-    """On the densest mesh, and where it stands in."""
-    complete, yardstick = with_stand_ins(
+def test_rejected_label_remains_missing():
+    complete, most_accurate = fill_missing_densities(
         {2.0: {"cell": None}, 3.0: {"cell": None}, 4.0: {"Li": numbers(-1.0)}}
     )
-    assert yardstick["cell"] is None
+    assert most_accurate["cell"] is None
     assert complete[4.0]["cell"] is None

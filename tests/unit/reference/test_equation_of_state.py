@@ -1,4 +1,4 @@
-"""A known curve is found again; what cannot be fitted is refused."""
+"""Fits of known equations of state, and errors of invalid fits."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ VOLUMES = 190.0 * np.linspace(0.94, 1.06, 7) ** 3
 CURVE = {"E0": -48.0, "B0": 40.0 * units.GPa, "BP": 4.2, "V0": 186.0}
 
 
-def test_a_known_curve_is_found_again():
-    """Volume, energy, bulk modulus and its derivative, whatever the order of the points."""
+def test_fit_recovers_a_known_curve():
+    """Independent of the order of the points."""
     order = np.random.default_rng(0).permutation(7)
     fit = fit_birch_murnaghan(VOLUMES[order], birchmurnaghan(VOLUMES, **CURVE)[order], n_atoms=12)
     assert fit.volume_angstrom3 == pytest.approx(186.0, rel=1e-6)
@@ -23,20 +23,18 @@ def test_a_known_curve_is_found_again():
     assert fit.rms_residual_meV_per_atom < 1e-4
 
 
-def test_noise_is_seen_in_the_residual():
-    """In meV per atom."""
+def test_residual_measures_noise_in_mev_per_atom():
     noise = np.array([1, -1, 1, -1, 1, -1, 1]) * 0.012
     fit = fit_birch_murnaghan(VOLUMES, birchmurnaghan(VOLUMES, **CURVE) + noise, n_atoms=12)
     assert 0.5 < fit.rms_residual_meV_per_atom < 1.1
 
 
-def test_a_minimum_outside_the_volumes_is_refused():
-    """It would be an extrapolation."""
-    far = CURVE | {"V0": 260.0}
+def test_minimum_outside_the_volumes_raises():
+    extrapolated = CURVE | {"V0": 260.0}
     with pytest.raises(AnalysisError, match="outside the volumes"):
-        fit_birch_murnaghan(VOLUMES, birchmurnaghan(VOLUMES, **far), n_atoms=12)
+        fit_birch_murnaghan(VOLUMES, birchmurnaghan(VOLUMES, **extrapolated), n_atoms=12)
 
 
-def test_too_few_points_are_refused():
-    with pytest.raises(AnalysisError, match="label 5 at least"):
+def test_too_few_points_raise():
+    with pytest.raises(AnalysisError, match="at least 5"):
         fit_birch_murnaghan(VOLUMES[:4], birchmurnaghan(VOLUMES[:4], **CURVE), n_atoms=12)

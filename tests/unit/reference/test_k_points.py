@@ -1,4 +1,4 @@
-"""Meshes of k-points are as symmetric as the lattice, whatever its cell."""
+"""K-point meshes with the symmetry of the lattice, in any cell."""
 
 from typing import get_args
 
@@ -16,11 +16,11 @@ from interphase_flows.structures.crystals.library import Geometry, load_phase, p
 from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
 DENSITIES = np.arange(0.4, 6.0, 0.4)
-"""K-points per 1/Å, from a mesh of a few points on."""
+"""K-points per 1/Å."""
 
 
-def shipped():
-    """Every phase in every geometry that is stored, and in the smallest cell, which is computed most often."""
+def library_crystals():
+    """Yield every phase of the library in every stored geometry and in its primitive cell."""
     for name in phase_names():
         for geometry in get_args(Geometry):
             try:
@@ -33,12 +33,12 @@ def shipped():
 
 
 def mesh(counts):
-    """Every point of a mesh centred at Gamma, as fractions of the reciprocal vectors."""
+    """Return the points of a mesh centred at Gamma, as fractions of the reciprocal vectors."""
     return np.stack(np.meshgrid(*[np.arange(n) / n for n in counts], indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def is_mapped_onto_itself(counts, rotations):
-    """Whether every rotation takes every point to a point of the mesh: point by point, and not by a criterion."""
+    """Return whether every rotation maps every point to a point of the mesh, checked point by point."""
     points = mesh(counts)
     for rotation in rotations:
         on_mesh = points @ rotation * counts  # k is a row: k R is R^T k
@@ -47,9 +47,9 @@ def is_mapped_onto_itself(counts, rotations):
     return True
 
 
-@pytest.mark.parametrize("atoms", list(shipped()))
-def test_every_rotation_of_a_shipped_crystal_maps_its_mesh_onto_itself(atoms):
-    """On a mesh that breaks the symmetry, forces break it, and labels are judged by that."""
+@pytest.mark.parametrize("atoms", list(library_crystals()))
+def test_rotations_of_library_crystals_map_their_mesh_onto_itself(atoms):
+    """A mesh that breaks the symmetry gives forces that break it, which the gates reject."""
     rotations, _ = symmetry_operations(atoms)
     for density in DENSITIES:
         counts = k_points(VaspSpec(k_density_per_inverse_angstrom=float(density)), atoms)
@@ -60,8 +60,7 @@ def test_every_rotation_of_a_shipped_crystal_maps_its_mesh_onto_itself(atoms):
 
 
 @pytest.mark.parametrize("name", sorted(set(phase_names()) - {"P", "S"}))
-def test_other_phases_have_the_points_that_their_density_asks_for(name):
-    """And no more, in the cells they are stored in."""
+def test_mesh_of_other_phases_is_that_of_the_requested_density(name):
     for density in DENSITIES:
         atoms = load_phase(name)
         spec = GpawSpec(k_density_per_inverse_angstrom=float(density))
@@ -69,15 +68,15 @@ def test_other_phases_have_the_points_that_their_density_asks_for(name):
 
 
 @pytest.mark.parametrize("name", ["Li", "Li2S", "Li3P", "Li7P3S11"])
-def test_cells_of_the_study_of_settings_are_on_the_meshes_they_were_measured_on(name):
-    """Those of their density: docs/dft_settings.md is older than symmetric meshes, and needs no other numbers."""
+def test_meshes_of_the_convergence_study_are_those_of_the_requested_density(name):
+    """The study in docs/dft_settings.md precedes symmetric meshes and remains valid."""
     cell = primitive_cell(load_phase(name))
     for density in range(2, 9):
         spec = GpawSpec(k_density_per_inverse_angstrom=density)
         assert k_points(spec, cell) == tuple(kptdensity2monkhorstpack(cell, density, even=False))
 
 
-def test_black_phosphorus_needs_more_points_than_its_density_asks_for():
+def test_black_phosphorus_needs_more_points_than_requested():
     """In the primitive cell of a base-centred crystal, a mirror adds the first axis to the third."""
     phosphorus = load_phase("P")
     rotations, _ = symmetry_operations(phosphorus)
@@ -86,7 +85,7 @@ def test_black_phosphorus_needs_more_points_than_its_density_asks_for():
     assert k_points(VaspSpec(), phosphorus) == k_points(GpawSpec(), phosphorus) == (6, 5, 6)
 
 
-def test_sulfur_needs_more_points_than_its_density_asks_for():
+def test_sulfur_needs_more_points_than_requested():
     """In the primitive cell of a face-centred crystal, rotations mix all three axes."""
     sulfur = load_phase("S")
     rotations, _ = symmetry_operations(sulfur)
@@ -94,7 +93,7 @@ def test_sulfur_needs_more_points_than_its_density_asks_for():
     assert k_points(GpawSpec(), sulfur) == (3, 3, 3)
 
 
-def test_the_criterion_is_what_happens_to_the_points():
+def test_symmetry_criterion_agrees_with_the_check_of_every_point():
     """For all meshes of up to five points along an axis, of a face-centred, a hexagonal and a base-centred lattice."""
     counts = np.stack(np.meshgrid(*[np.arange(1, 6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     for atoms in (bulk("Al"), load_phase("Li3P"), load_phase("P")):
@@ -110,20 +109,20 @@ def test_the_criterion_is_what_happens_to_the_points():
         (np.diag([3.0, 4.0, 5.0]), (4, 3, 2), (4, 3, 2)),
         ([[4, 0, 0], [-2, 2 * 3**0.5, 0], [0, 0, 7]], (4, 4, 2), (4, 4, 2)),
         ([[0, 2, 2], [2, 0, 2], [2, 2, 0]], (5, 4, 4), (5, 5, 5)),
-        # by noise, one of two equal axes gets a point more
+        # axes that are equal within rounding
         (np.diag([4.0, 4.0 + 1e-9, 30.0]), (5, 4, 1), (5, 5, 1)),
         (np.diag([4.0, 4.1, 30.0]), (5, 4, 1), (5, 4, 1)),
         (np.eye(3) * 10, (1, 1, 1), (1, 1, 1)),
     ],
 )
-def test_no_more_points_are_added_than_the_lattice_asks_for(cell, at_least, expected):
-    """Orthorhombic, hexagonal, face-centred, two axes that are equal but for noise, two that differ, Gamma."""
+def test_symmetric_mesh_has_the_fewest_points(cell, at_least, expected):
+    """Orthorhombic, hexagonal, face-centred, two axes equal within rounding, two that differ, Gamma."""
     assert symmetric_mesh(cell, at_least) == expected
 
 
-def test_atoms_that_left_their_sites_have_the_mesh_of_the_crystal():
-    """Frames of dynamics are compared with the crystal: the mesh is the lattice's."""
+def test_displaced_atoms_have_the_mesh_of_the_lattice():
+    """So that MD frames can be compared with the crystal."""
     phosphorus = load_phase("P")
-    shaken = phosphorus.copy()
-    shaken.rattle(0.1, seed=1)
-    assert k_points(VaspSpec(), shaken) == k_points(VaspSpec(), phosphorus)
+    displaced = phosphorus.copy()
+    displaced.rattle(0.1, seed=1)
+    assert k_points(VaspSpec(), displaced) == k_points(VaspSpec(), phosphorus)

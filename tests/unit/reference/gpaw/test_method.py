@@ -1,4 +1,4 @@
-"""GPAW as a reference method, on the smallest cell there is."""
+"""GPAW as a reference method, on the smallest possible cell."""
 
 import subprocess
 import sys
@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from interphase_flows.exceptions import InputError, ReferenceMethodError, SettingsError
+from interphase_flows.reference.attempts import ATTEMPTS
 from interphase_flows.reference.gpaw import method as gpaw_method
 from interphase_flows.reference.gpaw.input import LabelInput, gpaw_parameters
 from interphase_flows.reference.gpaw.method import GPAWMethod
@@ -44,7 +45,6 @@ def lithium():
 @needs_gpaw
 @pytest.mark.parametrize("field", [name for name in GpawSpec.model_fields if name != "method"])
 def test_every_field_of_the_spec_is_part_of_the_identity(field):
-    """Labels of two levels of theory never meet."""
     method, other = (
         GPAWMethod(spec, Settings()) for spec in (GpawSpec(), GpawSpec(**{field: FIELDS[field]}))
     )
@@ -53,34 +53,31 @@ def test_every_field_of_the_spec_is_part_of_the_identity(field):
 
 
 @needs_gpaw
-def test_a_rule_for_meshes_is_part_of_the_identity_where_there_are_meshes():
-    """Labels on meshes of another rule never meet these; with Gamma alone everywhere there is nothing to tell."""
+def test_mesh_rule_is_part_of_the_identity_unless_all_cells_use_gamma():
     meshes, gamma = (GPAWMethod(GpawSpec(gamma_above_atoms=n), Settings()).identity.settings for n in (2, 1))
     assert meshes["k_point_mesh"] == MESH_RULE
     assert "k_point_mesh" not in gamma
 
 
 @needs_gpaw
-def test_the_machine_is_no_part_of_the_identity():
-    """Neither threads nor commands nor limits."""
+def test_identity_is_independent_of_machine_settings():
     here = Settings(n_threads=4, gpaw_command="mpirun -np 4 gpaw python", memory_limit_gb=2, walltime_s=60)
     assert GPAWMethod(GpawSpec(), here).identity == GPAWMethod(GpawSpec(), Settings()).identity
 
 
 @needs_gpaw
-def test_asking_what_the_method_is_loads_neither_gpaw_nor_atomate2():
-    """Seconds that a command which only refuses does not spend."""
+def test_identity_does_not_import_gpaw_or_atomate2():
+    """Their imports take seconds."""
     code = (
         "import sys; from interphase_flows.reference.registry import reference_method; from ase import Atoms; "
         "m = reference_method('gpaw'); m.identity, m.supports(Atoms('Li', cell=[3, 3, 3], pbc=True)); "
         "print([name for name in ('gpaw', 'atomate2', 'torch', 'custodian.vasp') if name in sys.modules])"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"
 
 
-def test_a_machine_without_gpaw_is_told_how_to_get_it(monkeypatch):
-    """Both commands, before any job starts."""
+def test_error_without_gpaw_has_both_commands_of_the_installation(monkeypatch):
 
     def version(name):
         raise PackageNotFoundError(name)
@@ -94,7 +91,7 @@ def test_a_machine_without_gpaw_is_told_how_to_get_it(monkeypatch):
 
 @needs_gpaw
 @pytest.mark.parametrize(
-    ("atoms", "word"),
+    ("atoms", "reason"),
     [
         (Atoms("Li", cell=[3, 3, 3], pbc=True), None),
         (Atoms("LiAm", positions=[[0, 0, 0], [2, 2, 2]], cell=[4, 4, 4], pbc=True), "Am"),
@@ -102,23 +99,20 @@ def test_a_machine_without_gpaw_is_told_how_to_get_it(monkeypatch):
         (Atoms("Li", cell=[3, 3, 3], pbc=[True, True, False]), "periodic"),
     ],
 )
-def test_what_cannot_be_labelled_is_known_before(atoms, word):
-    """No setup, no periodic cell."""
-    refusal = GPAWMethod(GpawSpec(), Settings()).supports(atoms)
-    assert refusal is None if word is None else word in refusal
+def test_supports_reports_missing_setups_and_missing_periodicity(atoms, reason):
+    found = GPAWMethod(GpawSpec(), Settings()).supports(atoms)
+    assert found is None if reason is None else reason in found
 
 
 @needs_gpaw
-def test_what_cannot_be_labelled_costs_no_process(tmp_path):
-    """The folder stays empty."""
+def test_unsupported_atoms_start_no_process(tmp_path):
     with pytest.raises(ReferenceMethodError) as failure:
         GPAWMethod(GpawSpec(), Settings()).label(Atoms("Li"), tmp_path)
     assert failure.value.reason == "unsupported"
     assert not any(tmp_path.iterdir())
 
 
-def test_metal_and_salt_small_and_large_are_of_one_level_of_theory():
-    """Only the k-points know the cell and its size."""
+def test_only_the_k_points_depend_on_the_cell():
     cubic = [Atoms(["Li"] * n, positions=np.zeros((n, 3)), cell=np.eye(3) * 5.7, pbc=True) for n in (39, 40)]
     small, large = (gpaw_parameters(GpawSpec(gamma_above_atoms=40), atoms) for atoms in cubic)
     assert small.pop("kpts") == {"size": [4, 4, 4], "gamma": True}
@@ -126,8 +120,7 @@ def test_metal_and_salt_small_and_large_are_of_one_level_of_theory():
     assert small == large
 
 
-def test_the_input_comes_back_from_its_file_to_the_last_bit(tmp_path):
-    """Positions as well as parameters."""
+def test_input_file_round_trip_is_exact(tmp_path):
     task = LabelInput(
         numbers=[3],
         positions_angstrom=[[0.1, 1 / 3, 2e-17]],
@@ -146,9 +139,9 @@ def test_the_input_comes_back_from_its_file_to_the_last_bit(tmp_path):
 
 
 @needs_gpaw
-@pytest.mark.filterwarnings("ignore")  # GPAW is run in this process here: its warnings are not ours
-def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch):
-    """Neither atomate2 nor custodian nor a file changes a number; nothing is written outside the folder."""
+@pytest.mark.filterwarnings("ignore")  # GPAW runs in this process
+def test_label_is_identical_to_a_direct_gpaw_calculation(tmp_path, monkeypatch):
+    """Nothing is written outside the folder."""
     from gpaw import GPAW
 
     here, folder = tmp_path / "here", tmp_path / "label"
@@ -175,8 +168,8 @@ def test_a_label_is_what_bare_gpaw_gives_to_the_last_digit(tmp_path, monkeypatch
 
 @needs_gpaw
 @pytest.mark.filterwarnings("ignore")
-def test_the_calculator_in_this_process_speaks_of_the_same_energy_as_a_label():
-    """The free energy, on the mesh of each cell: relaxed phases and labels are compared with each other."""
+def test_calculator_returns_the_free_energy_on_the_mesh_of_each_cell():
+    """Energies of relaxed phases are compared with labels."""
     from gpaw import GPAW
 
     spec = COARSE.model_copy(update={"k_density_per_inverse_angstrom": 0.6})
@@ -195,16 +188,16 @@ def test_the_calculator_in_this_process_speaks_of_the_same_energy_as_a_label():
 
 @needs_gpaw
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("no-such-mpirun -np 2 python", "there is no program 'no-such-mpirun'"),
         ("sh -c 'exit 127' --", "exit status 127"),
         (f"{sys.executable} -S -E", "No module named"),
     ],
 )
-def test_a_command_that_cannot_start_gpaw_is_a_setting(tmp_path, command, told):
-    """No structure is blamed, and no try of its is used up."""
+def test_command_that_cannot_start_gpaw_raises_settings_error(tmp_path, command, message):
+    """It does not count as an attempt."""
     method = GPAWMethod(COARSE, Settings(gpaw_command=command))
-    with pytest.raises(SettingsError, match=f"gpaw_command.*{told}.*set it to a Python that has GPAW"):
+    with pytest.raises(SettingsError, match=f"gpaw_command.*{message}.*set it to a Python that has GPAW"):
         method.label(lithium(), tmp_path)
-    assert not (tmp_path / "launches.json").exists()
+    assert not (tmp_path / ATTEMPTS).exists()

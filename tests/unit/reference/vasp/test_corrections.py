@@ -1,4 +1,4 @@
-"""Which of custodian's remedies leave the level of theory alone."""
+"""Corrections of custodian that leave the level of theory unchanged, and those that do not."""
 
 import json
 
@@ -19,7 +19,7 @@ def in_incar(**tags):
     [
         in_incar(ALGO="All", ISEARCH=1),
         in_incar(ISTART=1, ALGO="Normal", NELMDL=-6, BMIX=0.001, AMIX_MAG=0.8, BMIX_MAG=0.001),
-        # custodian writes this one as it is here
+        # spelling as in custodian
         in_incar(Algo="Normal", AMIN=0.01, BMIX=3.0, ICHARG=2),
         in_incar(NELM=200, NELMIN=8),
         in_incar(EDIFF=1e-6),
@@ -32,8 +32,7 @@ def in_incar(**tags):
     ],
     ids=lambda action: json.dumps(action)[:60],
 )
-def test_another_way_to_the_same_ground_state_is_neutral(action):
-    """The argument for each tag stands beside it in the table."""
+def test_correction_of_the_path_to_the_ground_state_is_neutral(action):
     assert not changes_theory(action, SPEC)
 
 
@@ -54,25 +53,23 @@ def test_another_way_to_the_same_ground_state_is_neutral(action):
         in_incar(ALGO="None"),
         in_incar(ISYM=2),
         in_incar(ALGO="All", SIGMA=0.05),
-        in_incar(SOME_TAG_NOBODY_KNOWS=1),
+        in_incar(UNKNOWN_TAG=1),
         in_incar(EDIFF="tight"),
         {"dict": "INCAR", "action": {"_unset": {"LASPH": 1}}},
         {"dict": "KPOINTS", "action": {"_set": {"kpoints": [[4, 4, 4]]}}},
         {"dict": "POSCAR", "action": {"_set": {"structure": {}}}},
         {"file": "POTCAR", "action": {"_file_copy": {"dest": "POTCAR"}}},
         {"file": "CONTCAR", "action": {"_file_copy": {"dest": "KPOINTS"}}},
-        {"what": "is this"},
+        {"unknown": "operation"},
     ],
     ids=lambda action: json.dumps(action)[:60],
 )
-def test_what_changes_a_number_disqualifies_and_so_does_what_nobody_knows(action):
-    """A tag that is not in the table is not trusted."""
+def test_correction_of_numbers_and_unknown_correction_change_the_theory(action):
     assert changes_theory(action, SPEC)
 
 
-def test_custodians_own_log_is_read_in_order(tmp_path):
-    """Handler, errors and actions as words; the structure of a POSCAR is not repeated."""
-    log = [
+def test_record_of_custodian_is_read_in_order(tmp_path):
+    record = [
         {
             "corrections": [
                 {
@@ -89,7 +86,7 @@ def test_custodians_own_log_is_read_in_order(tmp_path):
             ]
         }
     ]
-    (tmp_path / "custodian.json").write_text(json.dumps(log))
+    (tmp_path / "custodian.json").write_text(json.dumps(record))
     first, second, third = read_corrections(tmp_path, SPEC)
     assert first.actions == ["INCAR: set ALGO = All", "INCAR: set ISEARCH = 1"]
     assert (first.handler, first.changes_theory) == ("UnconvergedErrorHandler", False)
@@ -97,8 +94,7 @@ def test_custodians_own_log_is_read_in_order(tmp_path):
     assert (third.errors, third.changes_theory) == (["rspher"], True)
 
 
-def test_no_log_or_half_of_one_is_no_correction(tmp_path):
-    """A killed process leaves either."""
+def test_missing_or_truncated_record_has_no_corrections(tmp_path):
     assert read_corrections(tmp_path, SPEC) == []
     (tmp_path / "custodian.json").write_text('[{"corrections": [{"err')
     assert read_corrections(tmp_path, SPEC) == []

@@ -1,4 +1,4 @@
-"""What VASP is told: tags, k-points, the order of the atoms."""
+"""INCAR tags, k-points and atom order of VASP inputs."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,13 @@ from interphase_flows.structures.crystals.library import load_phase
         ("r2SCAN", {"METAGGA": "R2SCAN", "LMIXTAU": True, "ALGO": "All"}),
     ],
 )
-def test_the_functional_is_said_and_only_one(functional, tags):
-    """GGA and METAGGA together would leave the choice to VASP."""
+def test_functional_is_set_by_exactly_one_of_gga_and_metagga(functional, tags):
     found = incar(VaspSpec(functional=functional))
     assert tags.items() <= found.items()
     assert len({"GGA", "METAGGA"} & found.keys()) == 1
 
 
-def test_a_long_cell_gets_few_points_and_a_large_one_gamma_alone():
+def test_k_points_follow_the_cell_and_large_cells_use_gamma():
     """2 pi / 3.51 Å x 3 Å = 5.4, so six points along a cubic edge of lithium."""
     lithium = load_phase("Li")
     spec = VaspSpec(gamma_above_atoms=20)
@@ -34,14 +33,14 @@ def test_a_long_cell_gets_few_points_and_a_large_one_gamma_alone():
     assert k_points(spec, lithium.repeat((10, 1, 1))) == (1, 1, 1)
 
 
-def test_there_are_no_more_groups_of_k_points_than_k_points():
-    """VASP refuses; half of a grid is left by time reversal."""
+def test_kpar_is_1_with_fewer_k_points_than_groups():
+    """Time reversal leaves half of a grid."""
     assert parallel_tags({"KPAR": 4, "NCORE": 8}, (1, 1, 1)) == {"KPAR": 1, "NCORE": 8}
     assert parallel_tags({"KPAR": 4}, (2, 2, 2)) == {"KPAR": 4}
 
 
-def test_atoms_are_grouped_by_element_and_their_order_is_known():
-    """What VASP computes for its atom i belongs to atom order[i]."""
+def test_atoms_are_grouped_by_element():
+    """Row i of VASP's output belongs to atom order[i]."""
     atoms = Atoms("SLiSLi", positions=np.arange(12).reshape(4, 3), cell=[20, 20, 20], pbc=True)
     order = species_order(atoms)
     assert str(grouped(atoms).symbols) == "S2Li2"
@@ -49,9 +48,9 @@ def test_atoms_are_grouped_by_element_and_their_order_is_known():
     assert np.array_equal(grouped(atoms).positions, atoms.positions[order])
 
 
-def test_a_left_handed_cell_is_turned_round():
-    """VASP refuses a negative triple product; the lattice and the distances stay."""
+def test_left_handed_cell_is_inverted():
+    """VASP does not accept a negative triple product; lattice and distances are unchanged."""
     atoms = Atoms("LiS", positions=[[0, 0, 0], [1, 1, 1]], cell=[[0, 4, 0], [5, 0, 0], [0, 0, 6]], pbc=True)
-    turned = grouped(atoms)
-    assert np.linalg.det(turned.cell.array) > 0
-    assert turned.get_all_distances(mic=True) == pytest.approx(atoms.get_all_distances(mic=True), abs=1e-12)
+    inverted = grouped(atoms)
+    assert np.linalg.det(inverted.cell.array) > 0
+    assert inverted.get_all_distances(mic=True) == pytest.approx(atoms.get_all_distances(mic=True), abs=1e-12)

@@ -1,4 +1,4 @@
-"""What VASP as a method is known by, what it refuses, and what it says without VASP."""
+"""Identity of VASP as a reference method, unsupported atoms, and errors without VASP."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from ase.build import bulk
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.attempts import _keep_density, _start_from_kept
+from interphase_flows.reference.vasp.labeller import _keep_density, _start_from_kept_density
 from interphase_flows.reference.vasp.method import VASPMethod
 from interphase_flows.reference.vasp.pseudopotentials import potentials
 from interphase_flows.settings import Settings
@@ -36,20 +36,18 @@ def identity(spec=VaspSpec(), **settings):
 
 
 @pytest.mark.parametrize("key", sorted(VaspSpec.model_fields.keys() - {"method"}))
-def test_every_key_of_the_block_is_part_of_the_method(key):
-    """Labels of two levels never meet in one data set."""
+def test_every_field_of_the_spec_is_part_of_the_identity(key):
     assert identity(VaspSpec(**{key: CHANGES[key]})).key != identity().key
 
 
-def test_the_machine_is_no_part_of_the_method():
-    """Its command, and how it shares the work."""
+def test_identity_is_independent_of_machine_settings():
     here = identity(vasp_command="srun vasp_std", vasp_parallel={"KPAR": 4}, n_threads=2, walltime_s=60)
     assert here == identity()
     assert not here.is_surrogate
 
 
-def test_the_titles_of_the_potentials_are_part_of_the_method(monkeypatch):
-    """A name alone says little: there is a Li_sv in every release."""
+def test_titles_of_the_potentials_are_part_of_the_identity(monkeypatch):
+    """Names are not sufficient: every release has a Li_sv."""
     before = identity()
     table = dict(potentials("PBE_54"))
     table["Li"] = replace(table["Li"], title="PAW_PBE Li_sv 23Jan2001")
@@ -57,13 +55,12 @@ def test_the_titles_of_the_potentials_are_part_of_the_method(monkeypatch):
     assert identity().key != before.key
 
 
-def test_a_name_is_enough_to_have_it():
-    """`reference: vasp`, on any machine: that VASP is there is asked when the first label is."""
+def test_method_is_created_by_name_without_vasp():
+    """`reference: vasp`; VASP is needed by the first label only."""
     assert reference_method("vasp", Settings()).identity == identity()
 
 
-def test_what_cannot_be_labelled_is_known_before(tmp_path):
-    """An element without a potential, an open direction, no cell."""
+def test_supports_reports_missing_potentials_and_missing_periodicity(tmp_path):
     method = VASPMethod(VaspSpec(), Settings(vasp_command="true"))
     assert method.supports(bulk("Li")) is None
     assert "Lr" in method.supports(bulk("Li", cubic=True)[:1] + Atoms("Lr", cell=[4, 4, 4], pbc=True))
@@ -74,8 +71,7 @@ def test_what_cannot_be_labelled_is_known_before(tmp_path):
     assert raised.value.reason == "unsupported"
 
 
-def test_without_vasp_it_is_a_setting_that_is_missing(tmp_path, monkeypatch):
-    """With both places where it can be set."""
+def test_missing_command_raises_settings_error_with_both_settings(tmp_path, monkeypatch):
     monkeypatch.delenv("VASP_CMD", raising=False)
     with pytest.raises(SettingsError, match=r"VASP_CMD.*vasp_command"):
         VASPMethod(VaspSpec(), Settings()).label(bulk("Li"), tmp_path)
@@ -84,8 +80,7 @@ def test_without_vasp_it_is_a_setting_that_is_missing(tmp_path, monkeypatch):
         VASPMethod(VaspSpec(), Settings()).label(bulk("Li"), tmp_path)
 
 
-def test_the_settings_win_over_the_environment(monkeypatch):
-    """The file of this machine is the more particular."""
+def test_settings_take_precedence_over_the_environment(monkeypatch):
     monkeypatch.setenv("VASP_CMD", "false vasp_std")
     assert VASPMethod(VaspSpec(), Settings(vasp_command="true vasp_std")).command() == ["true", "vasp_std"]
     assert VASPMethod(VaspSpec(), Settings()).command() == ["false", "vasp_std"]
@@ -101,27 +96,27 @@ def test_the_settings_win_over_the_environment(monkeypatch):
         ({"WAVECAR": "", "CHGCAR": ""}, {"ISTART": 0, "ICHARG": 2}),
     ],
 )
-def test_a_run_starts_from_what_the_last_one_left(written, start, tmp_path):
-    """VASP makes an empty WAVECAR when it starts; what is kept is copied, so that VASP cannot spoil it."""
+def test_run_starts_from_copies_of_the_kept_restart_files(written, start, tmp_path):
+    """VASP creates an empty WAVECAR when it starts, which is not kept."""
     for name, text in written.items():
         (tmp_path / name).write_text(text)
     _keep_density(tmp_path)
     for name in ("WAVECAR", "CHGCAR"):
         (tmp_path / name).unlink(missing_ok=True)
     for _ in range(2):
-        assert _start_from_kept(tmp_path) == start
+        assert _start_from_kept_density(tmp_path) == start
         for name, text in written.items():
             if text:
                 assert (tmp_path / name).read_text() == text
-                (tmp_path / name).write_text("spoilt by a kill")
+                (tmp_path / name).write_text("damaged by a kill")
 
 
-def test_asking_what_the_method_is_loads_neither_pymatgen_nor_atomate2():
-    """Seconds that a command which only refuses does not spend."""
+def test_identity_does_not_import_pymatgen_or_atomate2():
+    """Their imports take seconds."""
     code = (
         "import sys; from interphase_flows.reference.registry import reference_method; "
         "reference_method('vasp').identity; "
         "print({'pymatgen', 'atomate2', 'custodian'} & set(sys.modules))"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "set()"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "set()"

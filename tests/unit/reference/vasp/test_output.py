@@ -1,4 +1,4 @@
-"""VASP's results, read from genuine outputs and compared with what the files say to another reader."""
+"""Results of VASP, read from recorded outputs and compared with an independent reader."""
 
 import re
 
@@ -12,12 +12,12 @@ from interphase_flows.reference.vasp.output import is_version, read_result, stre
 from vasp_records import SILICON, needs_records, read_record, record_text, unpack
 
 EV_PER_JOULE = 1 / 1.602176634e-19
-STRESS_TOLERANCE = 1e-6  # relative; the charge of the electron was measured again in between
+STRESS_TOLERANCE = 1e-6  # relative; two CODATA values of the elementary charge
 
 RECORDS = ["converged", "static_smearing", "unconverged_electronic", "max_force"]
 
 
-def test_a_squeezed_cell_has_a_negative_stress_in_the_right_place():
+def test_stress_of_a_compressed_cell_is_negative_in_voigt_order():
     """By hand: 10 kbar = 1 GPa = 1e9 J/m^3; VASP prints it positive, ASE has tension positive; yz before xy."""
     tensor = np.array([[10.0, 4.0, 5.0], [4.0, 20.0, 6.0], [5.0, 6.0, -30.0]])
     kbar = 1e8 * 1e-30 * EV_PER_JOULE  # J/m^3 -> J/Å^3 -> eV/Å^3
@@ -27,8 +27,7 @@ def test_a_squeezed_cell_has_a_negative_stress_in_the_right_place():
 
 @needs_records
 @pytest.mark.parametrize("name", RECORDS)
-def test_energy_forces_and_stress_are_those_of_the_last_step(name, tmp_path):
-    """The free energy, which forces and stress are derivatives of; atoms in the file's order."""
+def test_free_energy_forces_and_stress_are_of_the_last_step(name, tmp_path):
     record = read_record(name)
     result = read_result(unpack(name, tmp_path), record.atoms, SILICON)
     assert result.energy_eV == record.free_energy_eV
@@ -41,8 +40,8 @@ def test_energy_forces_and_stress_are_those_of_the_last_step(name, tmp_path):
 
 
 @needs_records
-def test_the_energy_is_outcars_toten_and_not_the_one_without_entropy(tmp_path):
-    """Smearing of 0.11 eV: the two differ in the seventh digit even for silicon."""
+def test_energy_is_toten_and_not_the_extrapolation_to_zero_smearing(tmp_path):
+    """With a smearing of 0.11 eV, the two differ in the seventh digit for silicon."""
     outcar = record_text("converged_OUTCAR")
     toten = float(re.findall(r"free  energy   TOTEN\s+=\s+(-?[\d.]+) eV", outcar)[-1])
     sigma0 = float(re.findall(r"energy\(sigma->0\) =\s+(-?[\d.]+)", outcar)[-1])
@@ -53,7 +52,7 @@ def test_the_energy_is_outcars_toten_and_not_the_one_without_entropy(tmp_path):
 
 
 @needs_records
-def test_the_stress_is_outcars_in_kb_by_hand(tmp_path):
+def test_stress_is_that_of_outcar_converted_by_hand(tmp_path):
     """OUTCAR prints XX YY ZZ XY YZ ZX in kbar; -0.48135 kbar is a tension of 0.3004 meV/Å^3."""
     printed = re.findall(r"in kB(.+)", record_text("converged_OUTCAR"))[-1].split()
     xx, yy, zz, xy, yz, zx = (-float(number) * 1e8 * 1e-30 * EV_PER_JOULE for number in printed)
@@ -67,15 +66,15 @@ def test_the_stress_is_outcars_in_kb_by_hand(tmp_path):
     ("name", "is_converged"),
     [("converged", True), ("static_smearing", True), ("max_force", True), ("unconverged_electronic", False)],
 )
-def test_convergence_is_read_from_the_output(name, is_converged, tmp_path):
-    """A cycle of NELM steps has not converged, whatever the exit status was."""
+def test_scf_convergence_is_read_from_the_output(name, is_converged, tmp_path):
+    """A cycle of NELM steps has not converged."""
     result = read_result(unpack(name, tmp_path), read_record(name).atoms, SILICON)
     assert result.is_scf_converged is is_converged
 
 
 @needs_records
-def test_a_cycle_that_was_stopped_has_not_converged_though_it_has_few_steps(tmp_path):
-    """LABORT ends a cycle early; pymatgen asks for nothing but fewer steps than NELM."""
+def test_scf_cycle_stopped_by_labort_has_not_converged(tmp_path):
+    """It has fewer steps than NELM, which is pymatgen's only criterion."""
     folder = unpack("converged", tmp_path)
     outcar = (folder / "OUTCAR").read_text()
     head, _, tail = outcar.rpartition("aborting loop because EDIFF is reached")
@@ -84,8 +83,8 @@ def test_a_cycle_that_was_stopped_has_not_converged_though_it_has_few_steps(tmp_
 
 
 @needs_records
-def test_the_largest_force_of_a_record_meets_the_gate(tmp_path):
-    """Its norm is 0.53 eV/Å at 120 atoms."""
+def test_gate_compares_the_norm_of_the_largest_force(tmp_path):
+    """0.53 eV/Å for 120 atoms."""
     record = read_record("max_force")
     result = read_result(unpack("max_force", tmp_path), record.atoms, SILICON)
     largest = float(np.linalg.norm(record.forces, axis=1).max())
@@ -98,8 +97,7 @@ def test_the_largest_force_of_a_record_meets_the_gate(tmp_path):
 
 
 @needs_records
-def test_the_level_that_was_asked_for_is_found(tmp_path):
-    """Functional, cut-off, smearing, spin, projection, grid, potentials and version."""
+def test_requested_level_of_theory_has_no_deviations(tmp_path):
     assert (
         read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON).deviations == ()
     )
@@ -107,7 +105,7 @@ def test_the_level_that_was_asked_for_is_found(tmp_path):
 
 @needs_records
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "deviation"),
     [
         ({"functional": "PBEsol"}, "GGA is PE, not PS"),
         ({"functional": "r2SCAN"}, "METAGGA is --, not R2SCAN"),
@@ -120,36 +118,31 @@ def test_the_level_that_was_asked_for_is_found(tmp_path):
         ({"code_version": "6.5"}, "VASP is 6.4.2, not 6.5"),
     ],
 )
-def test_another_level_is_told(change, told, tmp_path):
-    """By VASP's output, not by the input that somebody wrote."""
+def test_deviation_from_the_requested_level_is_reported(change, deviation, tmp_path):
     spec = SILICON.model_copy(update=change)
     result = read_result(unpack("converged", tmp_path), read_record("converged").atoms, spec)
-    assert result.deviations == (told,)
+    assert result.deviations == (deviation,)
 
 
 @needs_records
-def test_a_meta_gga_is_known_by_its_own_tag(tmp_path):
-    """The record is r2SCAN's; GGA says nothing then."""
+def test_meta_gga_is_identified_by_metagga_alone(tmp_path):
+    """The record is of r2SCAN; its GGA tag has no meaning."""
     spec = SILICON.model_copy(update={"functional": "r2SCAN", "cutoff_eV": 680.0, "code_version": "5.4.4"})
-    told = read_result(
-        unpack("static_smearing", tmp_path), read_record("static_smearing").atoms, spec
-    ).deviations
-    assert [words.split()[0] for words in told] == ["ISMEAR", "SIGMA", "KPOINTS"]
+    result = read_result(unpack("static_smearing", tmp_path), read_record("static_smearing").atoms, spec)
+    assert [deviation.split()[0] for deviation in result.deviations] == ["ISMEAR", "SIGMA", "KPOINTS"]
 
 
 @needs_records
-def test_a_potential_of_another_release_is_told(tmp_path):
-    """The record's chlorine is of 2003, PBE_54's of 2000."""
+def test_potential_of_another_release_is_reported(tmp_path):
+    """The chlorine of the record is of 2003, that of PBE_54 of 2000."""
     result = read_result(unpack("max_force", tmp_path), read_record("max_force").atoms, SILICON)
-    assert any(
-        "PAW_PBE Cl 17Jan2003" in told and "PAW_PBE Cl 06Sep2000" in told for told in result.deviations
-    )
+    titles = ("PAW_PBE Cl 17Jan2003", "PAW_PBE Cl 06Sep2000")
+    assert any(all(title in deviation for title in titles) for deviation in result.deviations)
 
 
 @needs_records
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 0.9, 0.999])
-def test_output_that_was_cut_off_is_garbage(fraction, tmp_path):
-    """As a killed process or a full disk leave it."""
+def test_truncated_output_is_garbage(fraction, tmp_path):
     folder = unpack("converged", tmp_path)
     text = (folder / "vasprun.xml").read_text()
     (folder / "vasprun.xml").write_text(text[: int(fraction * len(text))])
@@ -158,8 +151,7 @@ def test_output_that_was_cut_off_is_garbage(fraction, tmp_path):
     assert raised.value.reason == "garbage_output"
 
 
-def test_no_output_is_garbage(tmp_path):
-    """With the file's name."""
+def test_missing_output_is_garbage_and_names_the_file(tmp_path):
     from ase.build import bulk
 
     with pytest.raises(ReferenceMethodError, match=r"vasprun\.xml") as raised:
@@ -168,8 +160,8 @@ def test_no_output_is_garbage(tmp_path):
 
 
 @needs_records
-def test_the_output_of_other_atoms_is_garbage(tmp_path):
-    """Another element, or an atom that was moved by 0.01 Å."""
+def test_output_of_other_atoms_is_garbage(tmp_path):
+    """Another element, or an atom displaced by 0.01 Å."""
     folder, atoms = unpack("converged", tmp_path), read_record("converged").atoms
     moved, other = atoms.copy(), atoms.copy()
     moved.positions[1] += [0.01, 0.0, 0.0]
@@ -180,8 +172,7 @@ def test_the_output_of_other_atoms_is_garbage(tmp_path):
         assert raised.value.reason == "garbage_output"
 
 
-def test_a_version_is_compared_part_by_part():
-    """6.4.2 is a 6.4, and 6.41 is none."""
+def test_version_is_compared_part_by_part():
     assert is_version("6.4.2", "6")
     assert is_version("6.4.2", "6.4")
     assert not is_version("6.41", "6.4")

@@ -1,0 +1,168 @@
+"""Run one GPAW worker: start it, watch its memory and the deadline, and return its outcome."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from interphase_flows.exceptions import SettingsError
+from interphase_flows.reference.gpaw.input import FAILURE, LOG, OUTPUT, RESULT, LabelInput
+from interphase_flows.reference.gpaw.oom_watchdog import AllocationStallDetector
+from interphase_flows.reference.gpaw.outcome import (
+    MEMORY_HINT,
+    Outcome,
+    memory_limit,
+    n_kernel_kills,
+    read_outcome,
+)
+from interphase_flows.runtime.walltime import Deadline
+
+WATCH_INTERVAL_S = 2.0
+OVERDUE_S = 30.0
+"""A worker that has not stopped this long after the deadline is terminated."""
+
+TERMINATION_GRACE_S = 20.0
+"""Time between SIGTERM, at which the worker keeps its density after the current SCF step, and SIGKILL."""
+
+WORKER_MODULE = "interphase_flows.reference.gpaw.worker"
+
+CANNOT_START = (126, 127)
+"""Exit status of a shell or launcher if the program is missing or not executable."""
+MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
+
+
+@dataclass(frozen=True)
+class GpawLauncher:
+    """Launches GPAW workers in one label's folder.
+
+    Parameters
+    ----------
+    folder
+        Work folder of the label.
+    command
+        Command of a Python with GPAW; this Python if None.
+    n_threads
+        Threads of the linear algebra in one process.
+    end
+        Deadline of this process; the worker knows its time, but not a stop signal to this process.
+    """
+
+    folder: Path
+    command: str | None
+    n_threads: int
+    end: Deadline
+
+    def run(self, task: LabelInput, report_progress: Callable[[], None] = lambda: None) -> Outcome:
+        """Run a worker to its end.
+
+        Parameters
+        ----------
+        task
+            Input of the worker.
+        report_progress
+            Called every few seconds.
+
+        Raises
+        ------
+        SettingsError
+            The command does not start a Python with GPAW.
+        """
+        if shutil.which(self._command[0]) is None:
+            raise self._command_error(f"there is no program {self._command[0]!r}")
+        task.write(self.folder)
+        kills_before = n_kernel_kills()
+        process = self._start()
+        try:
+            is_stalled = self._wait(process, task, report_progress)
+        finally:
+            _terminate(process)  # after an exception, Ctrl-C included
+        if is_stalled:
+            return Outcome(
+                "out_of_memory",
+                f"GPAW stalled in failed allocations under {memory_limit(task)}. {MEMORY_HINT}",
+            )
+        kills = n_kernel_kills()
+        new_kills = None if kills is None or kills_before is None else kills - kills_before
+        outcome = read_outcome(self.folder, task, process.returncode, new_kills)
+        if outcome.result is None and (
+            process.returncode in CANNOT_START or MISSING_PACKAGE.search(outcome.explanation)
+        ):
+            raise self._command_error(f"could not be started: {outcome.explanation}")
+        if outcome.reason == "killed" and self.end.is_over:
+            return replace(outcome, reason="walltime")
+        return outcome
+
+    @property
+    def _command(self) -> list[str]:
+        return [sys.executable] if self.command is None else shlex.split(self.command)
+
+    def _command_error(self, problem: str) -> SettingsError:
+        return SettingsError(
+            f"gpaw_command: `{shlex.join(self._command)}`: {problem}. "
+            "Hint: set it to a Python that has GPAW, for example `mpirun -np 4 gpaw python`"
+        )
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # under srun, GPAW would take this process's rank for its own
+        environment = {name: value for name, value in os.environ.items() if name != "SLURM_PROCID"}
+        with (self.folder / OUTPUT).open("wb") as output:
+            # own session: Ctrl-C in the terminal reaches this process only, which then stops the worker
+            return subprocess.Popen(
+                [*self._command, "-m", WORKER_MODULE, str(self.folder)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment | {"OMP_NUM_THREADS": str(self.n_threads)},
+                start_new_session=True,
+            )
+
+    def _wait(
+        self, process: subprocess.Popen[bytes], task: LabelInput, report_progress: Callable[[], None]
+    ) -> bool:
+        """Wait for the end of a worker; return whether it was killed because it stalled in failed allocations."""
+        detector = None if task.memory_limit_gb is None else AllocationStallDetector(process.pid)
+        is_signalled = False
+        while True:
+            try:
+                process.wait(WATCH_INTERVAL_S)
+                return False
+            except subprocess.TimeoutExpired:
+                report_progress()
+            if detector is not None and detector.is_stalled():
+                _kill(process)
+                return True
+            if self.end.remaining_s < -OVERDUE_S:
+                _terminate(process)
+            elif self.end.stop_requested and not is_signalled:
+                process.send_signal(signal.SIGTERM)
+                is_signalled = True
+
+
+def rotate_files(folder: Path, n_attempts: int) -> None:
+    """Remove the result of an earlier attempt and keep its log under its number; GPAW overwrites the log."""
+    for name in (RESULT, FAILURE):
+        (folder / name).unlink(missing_ok=True)
+    if n_attempts and (folder / LOG).exists():
+        os.replace(folder / LOG, folder / f"gpaw.attempt{n_attempts}.txt")
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(TERMINATION_GRACE_S)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
