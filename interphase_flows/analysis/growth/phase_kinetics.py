@@ -55,7 +55,7 @@ class AverageShareKinetics(PooledKinetics):
     """Atoms that changed, in all replicas together."""
 
 
-K = TypeVar("K", ShareKinetics, AverageShareKinetics)
+ShareLaw = TypeVar("ShareLaw", ShareKinetics, AverageShareKinetics)
 
 
 class Supply:
@@ -197,7 +197,7 @@ def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) ->
     )
 
 
-def _unless_few(kinetics: K) -> K:
+def _unless_few(kinetics: ShareLaw) -> ShareLaw:
     """Return kinetics without a decision if too few atoms changed to choose a law."""
     if kinetics.n_changed >= LEAST_CHANGED or kinetics.decision in (UNDECIDED, Constant.name):
         return kinetics

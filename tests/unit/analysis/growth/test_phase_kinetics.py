@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.growth.phase_kinetics import Supply, pooled_share_kinetics, share_kinetics
+from interphase_flows.analysis.growth.phase_kinetics import Supply, average_share_kinetics, share_kinetics
 from interphase_flows.analysis.interfaces.detection import Interface
 
 TIME_PS = np.linspace(0.0, 50.0, 501)
@@ -31,25 +31,25 @@ def test_a_product_and_what_it_is_made_of_have_the_law_that_was_planted():
     found = share_kinetics(
         TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, 1000, ENDLESS
     )
-    assert {name: each["direction"] for name, each in found.items()} == {
+    assert {name: each.direction for name, each in found.items()} == {
         "product": "gained",
         "reactant": "consumed",
     }
     for each in found.values():
-        assert each["decision"] == "avrami"
-        [law] = each["candidates"]
+        assert each.decision == "avrami"
+        [law] = each.candidates
         for name, truth in (("plateau_fraction", 0.6), ("avrami_rate_per_ps", 0.1), ("avrami_exponent", 2.0)):
-            assert law["parameters"][name]["value"] == pytest.approx(truth, rel=0.05)
-            assert law["parameters"][name]["lower"] < law["parameters"][name]["upper"]
-    assert found["reactant"]["start_share"] == pytest.approx(0.7)
+            assert law.parameters[name].value == pytest.approx(truth, rel=0.05)
+            assert law.parameters[name].lower < law.parameters[name].upper
+    assert found["reactant"].start_share == pytest.approx(0.7)
 
 
 def test_an_intermediate_has_no_law_and_its_peak_is_told():
     peak = 0.5 * np.exp(-(((TIME_PS - 20.0) / 6.0) ** 2))
     [found] = share_kinetics(TIME_PS, {"PSx": noisy(peak)}, 1000, ENDLESS).values()
-    assert "an intermediate" in found["refused"]
-    assert "rises from" in found["refused"]
-    assert float(found["refused"].partition(" at ")[2].split()[0]) == pytest.approx(20.0, abs=2.0)
+    assert "an intermediate" in found.reason
+    assert "rises from" in found.reason
+    assert float(found.reason.partition(" at ")[2].split()[0]) == pytest.approx(20.0, abs=2.0)
 
 
 def test_what_never_holds_a_fiftieth_is_left_out():
@@ -61,26 +61,24 @@ def test_frames_after_the_electrolyte_ran_out_are_left_out():
     formed = noisy(0.02 * np.minimum(TIME_PS, 25.0))
     beside = Supply([interface(len(TIME_PS), left)], TIME_PS, np.ones(len(TIME_PS)))
     [found] = share_kinetics(TIME_PS, {"product": formed}, 1000, beside).values()
-    assert found["decision"] == "linear"
-    assert found["depletion"]["reservoir"] == "electrolyte"
-    assert found["fitted_until_ps"] == pytest.approx(22.5, abs=0.5)
-    assert found["candidates"][0]["parameters"]["rate_fraction_per_ps"]["value"] == pytest.approx(
-        0.02, rel=0.02
-    )
+    assert found.decision == "linear"
+    assert found.depletion.reservoir == "electrolyte"
+    assert found.fitted_until_ps == pytest.approx(22.5, abs=0.5)
+    assert found.candidates[0].parameters["rate_fraction_per_ps"].value == pytest.approx(0.02, rel=0.02)
 
 
 def test_without_an_interphase_whole_anions_are_what_runs_out():
     supply = Supply([], TIME_PS, np.maximum(1.0 - 0.05 * TIME_PS, 0.0))
     [found] = share_kinetics(TIME_PS, {"product": noisy(avrami(0.5, 0.1, 1.5))}, 1000, supply).values()
     assert "whole anions" in supply.rests_on
-    assert found["depletion"]["reservoir"] == "electrolyte"
-    assert found["fitted_until_ps"] < 19.0
+    assert found.depletion.reservoir == "electrolyte"
+    assert found.fitted_until_ps < 19.0
 
 
 def test_frames_without_boundaries_are_not_fitted():
     beside = Supply([interface(300, np.full(300, 10.0))], TIME_PS, np.ones(len(TIME_PS)))
     [found] = share_kinetics(TIME_PS, {"product": noisy(0.01 * TIME_PS)}, 1000, beside).values()
-    assert found["n_frames"] == 300
+    assert found.n_frames == 300
 
 
 def test_replicas_are_pooled_where_all_have_a_law():
@@ -99,13 +97,13 @@ def test_replicas_are_pooled_where_all_have_a_law():
         for rate, way in ((3, 1), (4, 1), (5, -1))
     ]
     runs[0]["atoms"]["Li3P"] = runs[0]["atoms"]["Li2S"]
-    pooled = pooled_share_kinetics(runs)["atoms"]
-    assert (pooled["Li2S"]["direction"], pooled["Li2S"]["decision"]) == ("gained", "linear")
-    rate = pooled["Li2S"]["parameters"]["linear"]["rate_fraction_per_ps"]
-    assert rate["value"] == pytest.approx(0.02, rel=0.02)
-    assert rate["lower"] < 0.015 < 0.025 < rate["upper"]
-    assert "gained and others consumed" in pooled["turned"]["refused"]
-    assert "1 of 3 replicas" in pooled["Li3P"]["refused"]
+    average = average_share_kinetics(runs)["atoms"]
+    assert (average["Li2S"].direction, average["Li2S"].decision) == ("gained", "linear")
+    rate = average["Li2S"].parameters["linear"]["rate_fraction_per_ps"]
+    assert rate.value == pytest.approx(0.02, rel=0.02)
+    assert rate.lower < 0.015 < 0.025 < rate.upper
+    assert "gained in some replicas and consumed in others" in average["turned"].reason
+    assert "1 of 3 replicas" in average["Li3P"].reason
 
 
 def test_few_atoms_choose_no_law_alone_and_more_in_all_replicas():
@@ -118,7 +116,7 @@ def test_few_atoms_choose_no_law_alone_and_more_in_all_replicas():
         for seed in range(3)
     ]
     alone = runs[0]["network formers"]["PS4"]
-    assert alone["decision"] == "undecided"
-    assert alone["n_changed"] == pytest.approx(0.8 * 12, rel=0.1)
-    assert alone["reason"] == "10 atoms changed, and 20 are needed to choose a law"
-    assert pooled_share_kinetics(runs)["network formers"]["PS4"]["decision"] == "avrami"
+    assert alone.decision == "undecided"
+    assert alone.n_changed == pytest.approx(0.8 * 12, rel=0.1)
+    assert alone.reason == "10 atoms changed; choosing a law needs 20"
+    assert average_share_kinetics(runs)["network formers"]["PS4"].decision == "avrami"

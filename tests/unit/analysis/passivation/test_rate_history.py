@@ -17,16 +17,16 @@ def test_windows_reach_the_end_and_hold_those_of_the_verdict():
     (start, middle), (_, end) = judged.windows_ps
     np.testing.assert_allclose(found.edges_ps[-5:], np.linspace(start, end, 5))
     assert found.edges_ps[-3] == pytest.approx(middle)
-    assert set(found.rate_per_ps) == set(judged.checks)
+    assert set(found.rates_per_ps) == set(judged.checks)
 
 
 def test_rates_fall_as_the_history_does_and_intervals_hold_the_slope():
     """The planted thickness of the passivating history rises fast, then not at all."""
     one = history("passivated", 0)
     found = rate_history([one], verdict([one]))
-    rate = found.rate_per_ps[GROWTH]
+    rates = found.rates_per_ps[GROWTH]
+    rate, lower, upper = rates.value, rates.lower, rates.upper
     assert abs(rate[0]) > 10 * abs(rate[-1])
-    lower, upper = found.lower_per_ps[GROWTH], found.upper_per_ps[GROWTH]
     assert (lower <= rate).all()
     assert (rate <= upper).all()
     assert lower[-1] < 0.0 < upper[-1]
@@ -37,8 +37,8 @@ def test_three_replicas_have_the_interval_of_their_spread():
     judged = verdict(three)
     together = rate_history(three, judged)
     alone = [rate_history([each], verdict([each])) for each in three]
-    mean = np.mean([each.rate_per_ps[GROWTH] for each in alone], axis=0)
-    np.testing.assert_allclose(together.rate_per_ps[GROWTH], mean)
+    mean = np.mean([each.rates_per_ps[GROWTH].value for each in alone], axis=0)
+    np.testing.assert_allclose(together.rates_per_ps[GROWTH].value, mean)
 
 
 def test_too_few_frames_have_no_rates():

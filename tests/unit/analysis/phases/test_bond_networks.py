@@ -60,14 +60,14 @@ def swept(atoms: Atoms, interface: Interface):
     sweep = NetworkSweep(atoms.numbers, ROLES, [interface])
     codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).atom_codes
     sweep.add(0, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
-    return sweep.values()["sides"]["above"]
+    return sweep.values().sides["above"]
 
 
 def test_a_whole_lattice_of_li_and_p_conducts_electrons():
     found = swept(lattice(), interphase(LAYER_ANGSTROM))
-    assert found["state"] == "mixed-conducting"
-    assert found["onset_angstrom"] == pytest.approx(2.58, abs=0.02)
-    assert set(found["crossing_share"]) == {1.0}
+    assert found.state == "mixed-conducting"
+    assert found.onset_angstrom == pytest.approx(2.58, abs=0.02)
+    assert set(found.crossing_share) == {1.0}
 
 
 def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
@@ -76,7 +76,7 @@ def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
     metal = Atoms("Li200", positions=np.random.default_rng(0).random((200, 3)) * [10, 10, 8] + [0, 0, 45])
     for each in (atoms, atoms + metal):
         found = swept(each, interphase(LAYER_ANGSTROM))
-        assert found["largest_share"][-1] == pytest.approx(1.0)
+        assert found.largest_share[-1] == pytest.approx(1.0)
 
 
 def test_one_phosphorus_with_its_lithium_crosses_nothing():
@@ -87,17 +87,17 @@ def test_one_phosphorus_with_its_lithium_crosses_nothing():
         cell=[10, 10, HEIGHT_ANGSTROM],
         pbc=True,
     )
-    assert "one atom with its neighbours" in swept(atoms, interphase(10.0, begin_angstrom=10.0))["refused"]
+    assert "one atom with its neighbours" in swept(atoms, interphase(10.0, begin_angstrom=10.0)).reason
     found = swept(atoms, interphase(13.0, begin_angstrom=8.5))
-    assert found["state"] == "ionic"
-    assert found["largest_share"][-1] == pytest.approx(1.0)
+    assert found.state == "ionic"
+    assert found.largest_share[-1] == pytest.approx(1.0)
 
 
 def test_a_gap_of_5_angstrom_makes_it_ionic():
     found = swept(lattice(5), interphase(LAYER_ANGSTROM))
-    assert found["state"] == "ionic"
-    assert found["onset_angstrom"] is None
-    assert not np.any(found["crossing_share"])
+    assert found.state == "ionic"
+    assert found.onset_angstrom is None
+    assert not np.any(found.crossing_share)
 
 
 def test_a_network_of_distances_longer_than_bonds_decides_nothing():
@@ -105,12 +105,12 @@ def test_a_network_of_distances_longer_than_bonds_decides_nothing():
     atoms.set_cell(atoms.cell[:] * [1.2, 1.2, 1.0])
     atoms.positions *= [1.2, 1.2, 1.2]
     found = swept(atoms, interphase(24.0, begin_angstrom=13.8))
-    assert found["state"] == "undecided"
-    assert "longer than a bond" in found["reason"]
+    assert found.state == "undecided"
+    assert "longer than a bond" in found.reason
 
 
 def test_a_layer_thinner_than_four_bonds_is_refused():
-    assert "5.0 Å thick; below 12.8 Å" in swept(lattice(), interphase(5.0))["refused"]
+    assert "5.0 Å thick; below 12.8 Å" in swept(lattice(), interphase(5.0)).reason
 
 
 def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
@@ -124,7 +124,7 @@ def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
     codes = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S).atom_codes
     for frame in range(3):
         sweep.add(frame, atoms.positions, atoms.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
-    assert "5.2 Å thick" in sweep.values()["sides"]["above"]["refused"]
+    assert "5.2 Å thick" in sweep.values().sides["above"].reason
 
 
 def test_phosphorus_of_whole_anions_is_no_path():
@@ -139,7 +139,7 @@ def test_phosphorus_of_whole_anions_is_no_path():
     codes[both.numbers == 16] = 0
     sweep = NetworkSweep(both.numbers, ROLES, [interphase(LAYER_ANGSTROM)])
     sweep.add(0, both.positions, both.cell[:], codes, HEIGHT_ANGSTROM, 0.0)
-    assert sweep.values()["sides"]["above"]["state"] == "ionic"
+    assert sweep.values().sides["above"].state == "ionic"
 
 
 def test_a_layer_may_lie_across_the_border_of_the_cell():
@@ -153,4 +153,4 @@ def test_a_layer_may_lie_across_the_border_of_the_cell():
 
 def test_an_interphase_that_no_frame_has_is_refused():
     sweep = NetworkSweep(lattice().numbers, ROLES, [interphase(20.0)])
-    assert "no frame" in sweep.values()["sides"]["above"]["refused"]
+    assert "no frame" in sweep.values().sides["above"].reason

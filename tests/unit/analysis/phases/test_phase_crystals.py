@@ -7,6 +7,7 @@ from ase.build import bulk
 from interphase_flows.analysis.phases.crystalline_domains import domains_of, scherrer_of, sublattice_of
 from interphase_flows.analysis.phases.diffraction_pattern import EndPattern
 from interphase_flows.analysis.phases.order import OrderSeries
+from interphase_flows.analysis.phases.results import ScherrerSize
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
@@ -55,26 +56,26 @@ def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
     atoms = ball(25.0, turned_deg=45.0)
     atoms.wrap()
     found = found_in(atoms, model)
-    assert found["Li2S"]["n_domains"] == 1
-    [domain] = found["Li2S"]["domains"]
-    assert domain["diameter_angstrom"] == pytest.approx(25.0, rel=0.08)
-    assert not domain["meets_its_image"]
-    assert domain["orientation"].plane == (1, 1, 0)
-    assert domain["orientation"].off_deg < 3
-    scherrer = found["Li2S"]["scherrer"]
-    assert scherrer["diameter_angstrom"] == pytest.approx(scherrer["diameter_by_volume_angstrom"], rel=0.12)
-    assert found["Li3P"] == found["Li3P"] | {"n_domains": 0}
+    assert found["Li2S"].n_domains == 1
+    [domain] = found["Li2S"].domains
+    assert domain.diameter_angstrom == pytest.approx(25.0, rel=0.08)
+    assert not domain.meets_its_image
+    assert domain.orientation.plane == (1, 1, 0)
+    assert domain.orientation.off_deg < 3
+    scherrer = found["Li2S"].scherrer
+    assert scherrer.diameter_angstrom == pytest.approx(scherrer.diameter_by_volume_angstrom, rel=0.12)
+    assert found["Li3P"].n_domains == 0
 
 
 def test_a_crystal_that_fills_the_cell_has_no_size(model):
     found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
-    assert "its own periodic image" in found["scherrer"]["refused"]
-    assert found["domains"][0]["orientation"].plane == (1, 0, 0)
-    assert found["domains"][0]["meets_its_image"]
+    assert "its own periodic image" in found.scherrer.reason
+    assert found.domains[0].orientation.plane == (1, 0, 0)
+    assert found.domains[0].meets_its_image
 
 
 def test_lines_of_a_small_domain_run_into_each_other(model):
-    assert "run into each other" in found_in(ball(11.0), model)["Li2S"]["scherrer"]["refused"]
+    assert "run into each other" in found_in(ball(11.0), model)["Li2S"].scherrer.reason
 
 
 def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
@@ -90,23 +91,23 @@ def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
         scherrer_of(atoms.positions, atoms.cell[:], atoms.numbers, is_fluorine, ~is_fluorine, lattice, 2.6)
 
 
-@pytest.mark.parametrize(("diameter_angstrom", "is_told"), [(20.0, False), (23.0, True)])
-def test_scherrer_is_told_from_the_size_that_the_page_names(model, diameter_angstrom, is_told):
-    found = found_in(ball(diameter_angstrom), model)["Li2S"]["scherrer"]
-    assert ("diameter_angstrom" in found) is is_told
-    if is_told:
-        assert 1.0 < found["diameter_angstrom"] / found["diameter_by_volume_angstrom"] < 1.17
+@pytest.mark.parametrize(("diameter_angstrom", "is_known"), [(20.0, False), (23.0, True)])
+def test_scherrer_is_known_from_the_size_that_the_page_names(model, diameter_angstrom, is_known):
+    found = found_in(ball(diameter_angstrom), model)["Li2S"].scherrer
+    assert isinstance(found, ScherrerSize) is is_known
+    if is_known:
+        assert 1.0 < found.diameter_angstrom / found.diameter_by_volume_angstrom < 1.17
 
 
 def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
     atoms = LI2S * (2, 2, 2)
     pattern = EndPattern(atoms.numbers)
     pattern.add(atoms.positions, atoms.cell[:])
-    series, values = pattern.arrays(), pattern.values({"Li2S": LI2S})
+    series, result = pattern.arrays(), pattern.values({"Li2S": LI2S})
     angles, intensity = series["phases.two_theta_deg"], series["phases.diffraction"]
     assert angles[intensity.argmax()] == pytest.approx(27.05, abs=0.4)
-    assert "the cell repeats after 11 Å" in values["limit"]
-    assert values["lines"]["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
+    assert "the cell repeats after 11 Å" in result.limit
+    assert result.lines["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
 
 
 def test_a_tall_cell_is_seen_at_all_heights():
@@ -122,7 +123,7 @@ def test_a_tall_cell_is_seen_at_all_heights():
     for name, atoms in (("tall", tall), ("twice", twice)):
         pattern = EndPattern(atoms.numbers)
         pattern.add(atoms.positions, atoms.cell[:])
-        assert pattern.values({})["n_spheres"] == 2
+        assert pattern.values({}).n_spheres == 2
         highest[name] = pattern.arrays()["phases.diffraction"].max()
     assert 0.4 < highest["tall"] / highest["twice"] < 0.7
 
@@ -138,9 +139,9 @@ def test_order_of_a_melting_crystal_falls():
     tau = series.arrays()["phases.order Li-S"]
     assert len(tau) == 12
     assert tau[0] > 1.5 * tau[-1]
-    [(name, found)] = series.values()["pairs"].items()
-    assert (name, found["start"], found["end"]) == ("Li-S", pytest.approx(tau[0]), pytest.approx(tau[-1]))
-    assert np.isnan(found["change"].lower)  # two frames in a window
+    [(name, found)] = series.values().pairs.items()
+    assert (name, found.start, found.end) == ("Li-S", pytest.approx(tau[0]), pytest.approx(tau[-1]))
+    assert np.isnan(found.change.lower)  # two frames in a window
 
 
 def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes():
@@ -152,7 +153,7 @@ def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes
         for frame, spread in enumerate(np.linspace(0.2, last_spread_angstrom, n_frames)):
             moved = atoms.positions + rng.normal(0, spread, (len(atoms), 3))
             series.add(float(frame), moved, atoms.cell[:])
-        return series.values()["pairs"]["Li-S"]["change"]
+        return series.values().pairs["Li-S"].change
 
     still = [change(0.2) for _ in range(12)]
     assert sum(each.lower <= 0 <= each.upper for each in still) >= 10

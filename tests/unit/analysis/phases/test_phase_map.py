@@ -39,11 +39,11 @@ def filled(n_frames: int = 12, drift_per_frame: float = 0.0) -> PhaseMap:
 
 
 def test_the_interphase_holds_what_lies_between_its_boundaries():
-    side = filled().values()["sides"]["above"]
-    assert side["n_atoms"] == 60
-    assert side["shares"]["amorphous"].value == pytest.approx(2 / 3)
-    assert side["shares"]["electrolyte"].value == pytest.approx(1 / 3)
-    assert "metal" not in side["shares"]
+    side = filled().values().sides["above"]
+    assert side.n_atoms == 60
+    assert side.shares["amorphous"].value == pytest.approx(2 / 3)
+    assert side.shares["electrolyte"].value == pytest.approx(1 / 3)
+    assert "metal" not in side.shares
 
 
 def test_a_drift_of_everything_leaves_the_map_as_it_is():
@@ -61,8 +61,8 @@ def test_frames_without_boundaries_are_refused_for_the_side_alone():
     positions, codes, _ = cell_of_layers()
     found.add(0, 0.0, heights(positions, CELL), codes, zero=0.0, period_angstrom=40.0, drift=0.0)
     values = found.values()
-    assert "no labelled frame" in values["sides"]["below"]["refused"]
-    assert values["whole_cell"]["shares"]["electrolyte"].value == 0.5
+    assert "no labelled frame" in values.sides["below"].reason
+    assert values.whole_cell.shares["electrolyte"].value == 0.5
 
 
 def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():

@@ -37,7 +37,7 @@ def answered(frames: ArrayFrames, onsager, shift: float = 0.0) -> dict[tuple[str
         constant(15.0 + shift), constant(30.0 + shift), {},
     )  # fmt: skip
     rows = driven_by_gradients(frames, onsager, [above], TEMPERATURE_K)["above"]
-    return {(row["species"], row["boundary"]): row["driven_atoms_per_nm2_ps"] for row in rows}
+    return {(row.species, row.boundary): row.driven_atoms_per_nm2_ps for row in rows}
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,12 @@ from interphase_flows.analysis.phases.phase_references import (
     packed_references,
     unpacked_references,
 )
-from interphase_flows.analysis.phases.replica_average import pooled_phases
+from interphase_flows.analysis.phases.replica_average import average_phases
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.speciation.reaction_graph import Transition
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
@@ -38,47 +41,47 @@ def known() -> PhaseReferences:
 
 
 def test_fresh_electrolyte_is_electrolyte_and_holds_no_lithium_sulphide(known):
-    found = ask(frames_of("test", "Li7P3S11"), known).values["phases"]
-    shares = found["labels"]["whole_cell"]["shares"]
-    assert shares["electrolyte"]["value"] > 0.95
+    found = ask(frames_of("test", "Li7P3S11"), known).parts["phases"]
+    shares = found.labels.whole_cell.shares
+    assert shares["electrolyte"].value > 0.95
     assert not {"Li2S", "P dissolved in Li2S"} & set(shares)
-    assert found["domains"]["Li2S"]["n_domains"] == 0
-    assert "no domain" in found["domains"]["Li2S"]["scherrer"]["refused"]
+    assert found.domains["Li2S"].n_domains == 0
+    assert "no domain" in found.domains["Li2S"].scherrer.reason
 
 
 def test_without_references_anions_are_answered_and_atoms_refused_in_words():
-    found = ask(vibrating()).values["phases"]
-    assert found["anions"]["end"] == {"PS4": 2.0, "P2S7": 2.0}
-    assert found["anions"]["n_frames"] == 6
-    assert "--phases" in found["labels"]["refused"]
-    assert "--phases" in found["domains"]["refused"]
-    assert "no interface" in found["percolation"]["refused"]
-    assert found["order"]["pairs"]["Li-S"]["start"] > 0
-    assert found["diffraction"]["lines"] == {}
-    graph = found["reactions"]["network formers"]
-    assert graph["transitions"] == []
-    assert sum(graph["at_risk_atom_ps"].values()) == pytest.approx(6 * 0.5)
+    found = ask(vibrating()).parts["phases"]
+    assert found.anions.end == {"PS4": 2.0, "P2S7": 2.0}
+    assert found.anions.n_frames == 6
+    assert "--phases" in found.labels.reason
+    assert "--phases" in found.domains.reason
+    assert "no interface" in found.percolation.reason
+    assert found.order.pairs["Li-S"].start > 0
+    assert found.diffraction.lines == {}
+    graph = found.reactions["network formers"]
+    assert graph.transitions == []
+    assert sum(graph.at_risk_atom_ps.values()) == pytest.approx(6 * 0.5)
 
 
 def test_a_slab_of_lithium_melt_and_crystal_has_its_domain_and_no_boundaries(known):
     """Lithium | molten Li2S with Li3P | crystalline Li2S: no electrolyte is left, so layers are refused in words."""
     answer = ask(frames_of("test", "slab"), known)
-    found = answer.values["phases"]
-    shares = {name: x["value"] for name, x in found["labels"]["whole_cell"]["shares"].items()}
+    found = answer.parts["phases"]
+    shares = {name: x.value for name, x in found.labels.whole_cell.shares.items()}
     assert shares["Li2S"] > 0.25
     assert shares["amorphous"] > 0.15
     assert shares["metal"] > 0.25
-    assert found["domains"]["Li2S"]["n_domains"] == 1
-    assert "no interface" in found["labels"]["sides"]["refused"]
+    assert found.domains["Li2S"].n_domains == 1
+    assert "no interface" in found.labels.sides.reason
     n_frames, n_labels, n_slabs = answer.arrays["phases.map_atoms"].shape
-    assert (n_frames, n_labels) == (found["labels"]["n_labelled"], len(found["labels"]["names"]))
+    assert (n_frames, n_labels) == (found.labels.n_labelled, len(found.labels.names))
     assert answer.arrays["phases.map_edges_angstrom"].shape == (n_slabs + 1,)
 
 
 def test_every_frame_is_asked_for_anions_and_sixty_for_labels(known):
-    found = ask(vibrating(n_frames=70), known).values["phases"]
-    assert found["anions"]["n_frames"] == 70
-    assert found["labels"]["n_labelled"] == 60
+    found = ask(vibrating(n_frames=70), known).parts["phases"]
+    assert found.anions.n_frames == 70
+    assert found.labels.n_labelled == 60
 
 
 def test_layers_are_answered_where_boundaries_are_found(known):
@@ -86,10 +89,10 @@ def test_layers_are_answered_where_boundaries_are_found(known):
         QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases")
     )
     found = ask(growing(60.0, n_frames=6, planes_per_angstrom=2), known, question)
-    phases = found.values["phases"]
+    phases = found.parts["phases"]
     for side in ("above", "below"):
-        assert sum(x["value"] for x in phases["labels"]["sides"][side]["shares"].values()) == pytest.approx(1)
-        assert len(phases["percolation"]["sides"][side]["crossing_share"]) == 7
+        assert sum(x.value for x in phases.labels.sides[side].shares.values()) == pytest.approx(1)
+        assert len(phases.percolation.sides[side].crossing_share) == 7
         ends = found.arrays[f"phases.interphase_{side}_angstrom"]
         assert np.nanmax(ends[:, 1] - ends[:, 0]) > 10
 
@@ -103,50 +106,42 @@ def test_a_drift_of_everything_changes_no_layer(known):
     away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
     moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
     at_rest, drifting = (ask(frames, known, question) for frames in (still, moving))
-    one, other = (found.values["phases"] for found in (at_rest, drifting))
-    for side, layer in one["labels"]["sides"].items():
-        shares = {label: x["value"] for label, x in layer["shares"].items()}
-        found = {label: x["value"] for label, x in other["labels"]["sides"][side]["shares"].items()}
+    one, other = (found.parts["phases"] for found in (at_rest, drifting))
+    for side, layer in one.labels.sides.items():
+        shares = {label: x.value for label, x in layer.shares.items()}
+        found = {label: x.value for label, x in other.labels.sides[side].shares.items()}
         assert found == pytest.approx(shares, abs=0.02)
-        network = other["percolation"]["sides"][side]
-        assert network["crossing_share"] == one["percolation"]["sides"][side]["crossing_share"]
+        network = other.percolation.sides[side]
+        assert network.crossing_share == one.percolation.sides[side].crossing_share
         ends = f"phases.interphase_{side}_angstrom"
         np.testing.assert_allclose(drifting.arrays[ends], at_rest.arrays[ends], atol=0.5)
 
 
 def test_three_replicas_are_pooled_and_reactions_added(known):
-    each = [ask(vibrating(spread_angstrom=s), known).values["phases"] for s in (0.05, 0.06, 0.07)]
-    each[0]["reactions"]["network formers"]["transitions"] = [
-        {
-            "before": "PS4",
-            "after": "PSx",
-            "n_events": 2,
-            "rate_per_ps": 1,
-            "lower_per_ps": 0,
-            "upper_per_ps": 2,
-            "n_independent": 1.0,
-        }
-    ]
-    found = pooled_phases(each)
-    assert found["n_replicas"] == 3
-    assert found["anions"]["end"]["PS4"] == {"value": 2.0, "lower": 2.0, "upper": 2.0}
-    [arrow] = found["reactions"]["network formers"]["transitions"]
-    assert (arrow["before"], arrow["after"], arrow["n_events"]) == ("PS4", "PSx", 2)
-    at_risk = sum(one["reactions"]["network formers"]["at_risk_atom_ps"]["PS4"] for one in each)
-    assert arrow["rate_per_ps"] == pytest.approx(2 / at_risk)
+    each = [ask(vibrating(spread_angstrom=s), known).parts["phases"] for s in (0.05, 0.06, 0.07)]
+    graph = each[0].reactions["network formers"]
+    with_event = graph.model_copy(update={"transitions": [Transition("PS4", "PSx", 2, 1.0, 0.0, 2.0, 1.0)]})
+    each[0] = each[0].model_copy(update={"reactions": each[0].reactions | {"network formers": with_event}})
+    found = average_phases(each)
+    assert found.n_replicas == 3
+    assert found.anions.end["PS4"] == Estimate(2.0, 2.0, 2.0, n_independent=3)
+    [arrow] = found.reactions["network formers"].transitions
+    assert (arrow.before, arrow.after, arrow.n_events) == ("PS4", "PSx", 2)
+    at_risk = sum(one.reactions["network formers"].at_risk_atom_ps["PS4"] for one in each)
+    assert arrow.rate_per_ps == pytest.approx(2 / at_risk)
     # two atoms that went together are one event
-    assert arrow["upper_per_ps"] == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
-    assert found["labels"]["whole_cell"]["shares"]["electrolyte"]["value"] > 0.9
-    assert "no interface" in found["percolation"]["refused"]
-    assert pooled_phases([each[0], {"refused": "why"}])["notes"]
+    assert arrow.upper_per_ps == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
+    assert found.labels.whole_cell.shares["electrolyte"].value > 0.9
+    assert "no interface" in found.percolation.reason
+    assert average_phases([each[0], Unavailable(reason="why")]).notes
     with pytest.raises(AnalysisError, match="why"):
-        pooled_phases([{"refused": "why"}])
+        average_phases([Unavailable(reason="why")])
 
 
 def test_elements_that_do_not_show_their_roles_are_refused():
     question = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
     frames = vibrating("Li2S")
-    assert "roles" in analyse_interface(frames, question).values["phases"]["refused"].lower()
+    assert "roles" in analyse_interface(frames, question).parts["phases"].reason.lower()
 
 
 def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
@@ -157,9 +152,9 @@ def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
     question = InterfaceAnalysisSettings(
         composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",)
     )
-    found = analyse_interface(frames, question).values
-    assert "no Li, which moves" in found["phases"]["refused"]
-    assert found["trajectory"]["n_atoms"] == 3
+    found = analyse_interface(frames, question)
+    assert "no Li, which moves" in found.parts["phases"].reason
+    assert found.trajectory.n_atoms == 3
 
 
 def test_references_are_the_same_after_a_file(known, tmp_path):
@@ -172,7 +167,7 @@ def test_references_are_the_same_after_a_file(known, tmp_path):
         list(known.crystals),
     )
     run = frames_of("test", "slab")
-    assert ask(run, read).values["phases"]["labels"] == ask(run, known).values["phases"]["labels"]
+    assert ask(run, read).parts["phases"].labels == ask(run, known).parts["phases"].labels
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(AnalysisError, match="delete it"):
         unpacked_references(path)
@@ -180,4 +175,4 @@ def test_references_are_the_same_after_a_file(known, tmp_path):
 
 def test_references_of_another_temperature_are_told(known):
     hot = InterfaceAnalysisSettings(QUESTION.electrode, QUESTION.electrolyte, 600.0, ("phases",))
-    assert "300 K" in ask(vibrating(), known, hot).values["phases"]["references"]["notes"][-1]
+    assert "300 K" in ask(vibrating(), known, hot).parts["phases"].references.notes[-1]

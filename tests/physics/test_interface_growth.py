@@ -14,7 +14,7 @@ QUESTION = InterfaceAnalysisSettings(
     composition_of("Li"),
     composition_of("Li7P3S11"),
     600.0,
-    parts=("boundaries", "kinetics", "fluxes", "verdict"),
+    parts=("boundaries", "growth", "fluxes", "verdict"),
 )
 K_ANGSTROM2_PER_PS = 2.0
 
@@ -27,27 +27,23 @@ def grown() -> InterfaceAnalysis:
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_the_planted_thickness_and_rate_are_found(grown, side):
     planted = math.sqrt(K_ANGSTROM2_PER_PS * 189.5)
-    found = grown.values["boundaries"]["sides"][side]
-    assert found["thickness_end_angstrom"] == pytest.approx(
-        planted, abs=1.2
-    )  # the outermost atoms are inside
-    check = grown.values["verdict"]["sides"][side]["checks"]["thickness"]
-    last = check["windows_per_ps"][1]
+    found = grown.parts["boundaries"].sides[side]
+    assert found.thickness_end_angstrom == pytest.approx(planted, abs=1.2)  # the outermost atoms are inside
+    check = grown.parts["verdict"].sides[side].checks["thickness"]
+    last = check.windows_per_ps[1]
     slope = (math.sqrt(2 * 199) - math.sqrt(2 * 149.25)) / 49.75
-    assert last["lower"] < slope < last["upper"]
-    assert last["lower"] > 0
+    assert last.lower < slope < last.upper
+    assert last.lower > 0
 
 
 def test_it_is_growing(grown):
-    assert grown.values["verdict"]["state"] == "growing"
+    assert grown.parts["verdict"].state == "growing"
 
 
 @pytest.mark.parametrize("side", ["above", "below"])
 def test_lithium_enters_and_nothing_else_leaves_at_the_electrode_side(grown, side):
-    rows = grown.values["fluxes"]["crossings"][side]["rows"]
-    passed = {
-        row["species"]: row["passed_atoms_per_nm2"] for row in rows if row["boundary"] == "electrode side"
-    }
+    rows = grown.parts["fluxes"].crossings[side].rows
+    passed = {row.species: row.passed_atoms_per_nm2 for row in rows if row.boundary == "electrode side"}
     # half the interphase came out of the electrode, which has 50 atoms in a slab of 18 x 18 x 1 Å
     assert passed["Li"] == pytest.approx(0.5 * math.sqrt(2 * 199) * 50 / 3.24, rel=0.1)
     assert abs(passed["P"]) < 3
@@ -55,11 +51,11 @@ def test_lithium_enters_and_nothing_else_leaves_at_the_electrode_side(grown, sid
 
 
 def test_ten_frames_decide_nothing_and_say_how_many_would():
-    found = analyse_interface(growing(K_ANGSTROM2_PER_PS, n_frames=15), QUESTION).values
-    assert found["verdict"]["state"] == "undecided"
+    found = analyse_interface(growing(K_ANGSTROM2_PER_PS, n_frames=15), QUESTION).parts
+    assert found["verdict"].state == "undecided"
     for side in ("above", "below"):
-        assert found["verdict"]["sides"][side]["trajectory_needed_ps"][0] > 14.0
-        assert "20 at least" in found["kinetics"][side]["refused"]
+        assert found["verdict"].sides[side].trajectory_needed_ps[0] > 14.0
+        assert "at least 20" in found["growth"].sides[side].reason
 
 
 def test_planes_of_the_boundaries_lie_where_the_lithium_ends():

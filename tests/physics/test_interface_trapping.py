@@ -6,7 +6,7 @@ import pytest
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.geometry.progress_frames import ProgressFrames
 from interphase_flows.analysis.interfaces.detection import Interface
-from interphase_flows.analysis.passivation.trapping_by_interface import _labelled, trapping_answer
+from interphase_flows.analysis.passivation.trapping_by_interface import _labelled, analyse_trapping
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 
@@ -49,23 +49,23 @@ def answered(frames):
         "above", 0, np.ones(n, dtype=bool), np.arange(float(n)), np.full(n, END - BEGIN), np.full(n, BEGIN),
         np.full(n, END), {"electrode": np.full(n, 20.0), "electrolyte": np.full(n, 30.0)},
     )  # fmt: skip
-    return trapping_answer(ProgressFrames(frames), QUESTION, [above])
+    return analyse_trapping(ProgressFrames(frames), QUESTION, [above])
 
 
 @pytest.fixture(scope="module")
 def short_lived():
-    return answered(pairing(80.0))["sides"]["above"]["Pn"]
+    return answered(pairing(80.0)).sides["above"]["Pn"]
 
 
 def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
     """Bonds end at random, 80 ps on average; those of six ps and less do not count, nor do such interruptions."""
-    horizon = short_lived["horizon_ps"]
-    observed = short_lived["observed_ps"]
+    horizon = short_lived.horizon_ps
+    observed = short_lived.observed_ps
     assert observed.value == pytest.approx(80.0 * (1 - np.exp(-horizon / 80.0)), rel=0.2)
-    assert short_lived["n_stretches"] > 150
-    survival = short_lived["survival"]
-    assert survival["surviving_share"][0] == 1.0
-    assert (np.diff(survival["surviving_share"]) <= 0).all()
+    assert short_lived.n_stretches > 150
+    survival = short_lived.survival
+    assert survival.surviving_share[0] == 1.0
+    assert (np.diff(survival.surviving_share) <= 0).all()
 
 
 def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
@@ -81,31 +81,31 @@ def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
 
 def test_the_escape_is_that_of_the_planted_diffusion(short_lived):
     """Two atoms of a pair move as one, so the collective coefficient is twice that of its atoms."""
-    onsager = short_lived["onsager_per_eV_angstrom_ps"]
+    onsager = short_lived.onsager_per_eV_angstrom_ps
     k_t = 8.617333e-5 * 600.0
     density = 128 / (64.0 * 64.0 * (END - BEGIN))
     planted = 2 * D_P * density / k_t
     assert onsager.lower < planted < onsager.upper
-    assert short_lived["width_angstrom"] == pytest.approx(END - BEGIN)
+    assert short_lived.width_angstrom == pytest.approx(END - BEGIN)
 
 
 def test_bonds_that_end_sooner_than_atoms_leave_are_not_trapped(short_lived):
-    assert short_lived["state"] == "not_trapped"
-    assert short_lived["ratio"].upper < 1
+    assert short_lived.state == "not_trapped"
+    assert short_lived.ratio.upper < 1
 
 
 def test_bonds_that_outlive_diffusion_are_trapped():
     """Pairs that part after 2,000 ps, in a layer that they would leave in about 100 ps."""
-    found = answered(pairing(2000.0, diffusion=0.4, seed=1))["sides"]["above"]["Pn"]
-    assert found["state"] == "trapped"
-    assert found["ratio"].lower > 1
+    found = answered(pairing(2000.0, diffusion=0.4, seed=1)).sides["above"]["Pn"]
+    assert found.state == "trapped"
+    assert found.ratio.lower > 1
 
 
 def test_bonds_that_are_too_short_to_be_seen_are_not_called_trapped():
     """Pairs that part after 1.25 ps, told every 2 ps, in a layer that they leave in 12 ps: those seen seem to last 20."""
-    sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25))["sides"]["above"]
-    assert "would leave by itself" in sides["Pn"]["refused"]
-    assert "would leave by itself" in sides["isolated P"]["refused"]
+    sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25)).sides["above"]
+    assert "would leave by itself" in sides["Pn"].reason
+    assert "would leave by itself" in sides["isolated P"].reason
 
 
 def test_what_is_not_there_is_refused_in_words():
@@ -113,5 +113,5 @@ def test_what_is_not_there_is_refused_in_words():
     still = ArrayFrames(
         frames.numbers, frames.time_fs, np.repeat(frames.all_positions[:1], 800, axis=0), frames.cells
     )
-    sides = answered(still)["sides"]["above"]
-    assert "no label begins after the first frame" in sides["isolated P"]["refused"]
+    sides = answered(still).sides["above"]
+    assert "no label begins after the first frame" in sides["isolated P"].reason
