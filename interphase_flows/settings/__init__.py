@@ -1,8 +1,8 @@
-"""Settings of this machine: where things are kept, and with how many threads work is done.
+"""Settings of this machine: storage, threads, commands, workers of the cluster.
 
-They come from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML
-file: the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
-``~/.config/interphase/settings.yaml``. What is in neither has a default that suits a laptop.
+They are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file: the one
+named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
+``~/.config/interphase/settings.yaml``. Defaults suit a laptop.
 """
 
 from interphase_flows.settings.cluster import JOB_KINDS, ClusterSettings, JobKind, WorkerSettings

@@ -1,4 +1,4 @@
-"""Settings of a cluster: the workers that Slurm starts, the kinds of job they take, and what they ask of the queue."""
+"""Settings of a cluster: the workers that Slurm starts, their kinds of job, and their resources."""
 
 import re
 from collections.abc import Mapping
@@ -25,36 +25,36 @@ OWN_OPTIONS = (
     "error",
     "parsable",
 )
-"""Options of sbatch that have a setting or a purpose here."""
+"""Options of sbatch that have a setting, or that the launch sets."""
 
 
 class WorkerSettings(BaseModel):
-    """One kind of allocation: what it takes, and what it asks for.
+    """One kind of allocation: its kinds of job and its resources.
 
     Attributes
     ----------
     kinds
-        Kinds of job that it takes: ``dft``, ``train``, ``md``, ``analysis``.
+        Kinds of job that it runs: ``dft``, ``train``, ``md``, ``analysis``.
     walltime
-        Of one allocation, ``HH:MM:SS`` or ``D-HH:MM:SS``. Work that needs longer is put down in time and goes on in the
-        next one.
+        Of one allocation, ``HH:MM:SS`` or ``D-HH:MM:SS``. Longer work stops at a checkpoint and continues in the next
+        allocation.
     partition, account, qos
-        Slurm's; its defaults if None.
+        Options of Slurm; its defaults if None.
     nodes, cores, gpus, memory_gb
-        Of one allocation; cores and memory are those of a node.
+        Resources of one allocation; cores and memory are per node.
     max_in_queue
-        Allocations of this worker that wait or run at a time.
+        Maximum number of pending and running allocations of this worker.
     jobs_per_allocation
-        Ready jobs for which one allocation is asked; it takes more as long as there are any and time is left.
+        Number of ready jobs for which one allocation is submitted; it runs more while there are any and time is left.
     wait_for_work_s
-        An allocation without work waits so long for new jobs before it ends.
+        An allocation without work ends after waiting this long for new jobs.
     before
-        Lines of shell before the work: ``module load vasp``.
+        Shell commands to run first: ``module load vasp``.
     sbatch
         Further options of sbatch, without dashes: ``{constraint: milan}``.
     environment
-        Variables for the work, such as ``{OMP_NUM_THREADS: "1"}``; settings of this package by their ``INTERPHASE_``
-        names, so that one worker may have another ``vasp_command`` or ``device``.
+        Environment variables, such as ``{OMP_NUM_THREADS: "1"}``; with the ``INTERPHASE_`` names of settings, a worker
+        can have a different ``vasp_command`` or ``device``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,7 +77,7 @@ class WorkerSettings(BaseModel):
 
     @field_validator("walltime")
     @classmethod
-    def _is_a_time(cls, walltime: str) -> str:
+    def _check_walltime(cls, walltime: str) -> str:
         found = _WALLTIME.fullmatch(walltime)
         if found is None or not any(int(part or 0) for part in found.groups()):
             raise ValueError('must be a time as "HH:MM:SS" or "D-HH:MM:SS", in quotes')
@@ -85,12 +85,12 @@ class WorkerSettings(BaseModel):
 
     @field_validator("sbatch")
     @classmethod
-    def _are_options(cls, options: dict[str, str]) -> dict[str, str]:
+    def _check_sbatch_options(cls, options: dict[str, str]) -> dict[str, str]:
         for name, value in options.items():
             if not _OPTION.fullmatch(name) or "\n" in value:
                 raise ValueError(f"{name!r}: must be an option of sbatch without dashes, its value one line")
             if name in OWN_OPTIONS:
-                raise ValueError(f"{name!r}: has a setting of its own, or is set by the launch")
+                raise ValueError(f"{name!r}: has a separate setting, or is set by the launch")
         return options
 
     @property
@@ -102,7 +102,7 @@ class WorkerSettings(BaseModel):
         return ((24 * days + hours) * 60 + minutes) * 60 + seconds
 
 
-def _a_worker_per_kind() -> Mapping[str, WorkerSettings]:
+def _one_worker_per_kind() -> Mapping[str, WorkerSettings]:
     return {kind: WorkerSettings(kinds=(kind,)) for kind in JOB_KINDS}
 
 
@@ -112,25 +112,25 @@ class ClusterSettings(BaseModel):
     Attributes
     ----------
     workers
-        Kinds of allocation by name; by default one for each kind of job. Every kind needs a worker.
+        Kinds of allocation by name; by default one per kind of job. Every kind of job needs a worker.
     launchpad_database
-        Database of FireWorks; that of the store with ``_fireworks`` if None.
+        Database of FireWorks; the database of the store with the suffix ``_fireworks`` if None.
     folder
-        Where allocations have their scripts and logs; ``launches`` below ``root`` if None.
+        Folder for scripts and logs of allocations; ``launches`` below ``root`` if None.
     signal_before_end_s
-        So long before the walltime Slurm sends SIGUSR1, upon which work is put down.
+        Slurm sends SIGUSR1 this long before the walltime, and work stops at a checkpoint.
     lease_s
-        A process that holds work with checkpoints and gives no sign of life for so long may lose it to another one.
+        A process that does not renew the lease of its work folder for this time may lose it to another process.
     unresponsive_after_s
-        Time without a heartbeat, while the database responds, after which a job is rerun although its worker may be
-        alive; its lease keeps that worker from writing.
+        A job without a heartbeat for this time, while the database is reachable, is rerun even if its worker may be
+        alive; fencing keeps that worker from writing.
     max_in_queue
-        Allocations of all workers together that wait or run at a time; no limit but those of the workers if None.
+        Maximum number of pending and running allocations of all workers together; unlimited if None.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    workers: Mapping[str, WorkerSettings] = Field(default_factory=_a_worker_per_kind)
+    workers: Mapping[str, WorkerSettings] = Field(default_factory=_one_worker_per_kind)
     launchpad_database: str | None = None
     folder: Path | None = None
     signal_before_end_s: int = Field(default=120, ge=10)
@@ -139,14 +139,14 @@ class ClusterSettings(BaseModel):
     max_in_queue: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _every_kind_is_taken(self) -> Self:
+    def _check_every_kind_has_a_worker(self) -> Self:
         for name in self.workers:
             if not _WORKER_NAME.fullmatch(name):
                 raise ValueError(
                     f"workers: {name!r}: use lower-case letters, digits, '-' and '_', at most 12"
                 )
-        taken = {kind for worker in self.workers.values() for kind in worker.kinds}
-        missing = [kind for kind in JOB_KINDS if kind not in taken]
+        covered = {kind for worker in self.workers.values() for kind in worker.kinds}
+        missing = [kind for kind in JOB_KINDS if kind not in covered]
         if missing:
-            raise ValueError(f"workers: no worker takes {', '.join(missing)}: its jobs would wait for ever")
+            raise ValueError(f"workers: no worker runs {', '.join(missing)}: its jobs would wait forever")
         return self

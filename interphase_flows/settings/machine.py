@@ -1,4 +1,4 @@
-"""Settings of this machine, and where they are read from."""
+"""Settings of this machine, read from the environment and a YAML file."""
 
 import difflib
 import os
@@ -21,7 +21,7 @@ FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
 
 
 class _FileSource(PydanticBaseSettingsSource):
-    """Values of the settings file."""
+    """Source of pydantic-settings that reads the settings file."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
@@ -31,7 +31,7 @@ class _FileSource(PydanticBaseSettingsSource):
         if path is None:
             return {}
         content = _read_yaml(path)
-        _must_be_private(path, content)
+        _check_permissions(path, content)
         return content
 
 
@@ -47,28 +47,27 @@ class Settings(BaseSettings):
     artifacts_url
         Where files go, a folder or an fsspec URL; below ``root`` if None.
     n_threads
-        Threads of one job. More than one does not help a small potential (for the quickstart's, two are
-        slower), and a run repeats to the last bit only with the same number.
+        Threads of one job. More than one does not accelerate a small potential (two are slower for that of the
+        quickstart). A run is reproducible to the last bit only with the same number.
     device
-        What potentials are evaluated on.
+        Device on which potentials are evaluated.
     campaign
-        Campaign of a job that is run by itself, by a launcher.
+        Campaign of a job that is run alone, by FireWorks.
     gpaw_command
-        How a label by GPAW is started: `mpirun -np 4 gpaw python` runs four processes; this Python, serially, if None.
+        Command that starts GPAW: `mpirun -np 4 gpaw python` runs four processes; this Python, serially, if None.
     vasp_command
-        How VASP is started, `mpirun vasp_std`; the environment's ``VASP_CMD`` if None.
+        Command that starts VASP, `mpirun vasp_std`; the environment variable ``VASP_CMD`` if None.
     vasp_parallel
-        KPAR and NCORE for this machine; they change no number.
+        KPAR and NCORE for this machine; they do not change results.
     memory_limit_gb
-        Address space of one process of a label by GPAW or VASP; a calculation that needs more ends as a label with a
-        reason. GPAW's libraries take 0.6 of it (work spaces of OpenBLAS), little of which is in use. No limit if None.
+        Address space of one process of GPAW or VASP; a calculation that needs more is a rejected label. GPAW's libraries
+        reserve 0.6 GB of it (work spaces of OpenBLAS), and use little. Unlimited if None.
     walltime_s
-        Seconds from the start of a command after which work is put down: no label, training or segment of dynamics is
-        begun, a label keeps its density, a training its last epoch, dynamics a checkpoint; the next `interphase resume`
-        goes on. Slurm's own end of a job (``SLURM_JOB_END_TIME``), less a minute, if None, and none if that is not set
-        either.
+        Seconds from the start of a command after which work stops: no label, training or segment of dynamics is begun;
+        labels keep their density, trainings their last epoch, dynamics a checkpoint; `interphase resume` continues. If
+        None, one minute before the end of the Slurm job (``SLURM_JOB_END_TIME``), and unlimited outside Slurm.
     cluster
-        Workers of the queue: which kinds of job each takes, and what it asks of Slurm.
+        Workers on Slurm: the kinds of job of each, and its resources.
     """
 
     model_config = SettingsConfigDict(
@@ -95,17 +94,17 @@ class Settings(BaseSettings):
 
     @field_validator("root")
     @classmethod
-    def _absolute(cls, root: Path) -> Path:
-        # jobs run in folders of their own
+    def _resolve(cls, root: Path) -> Path:
+        # jobs run in other folders
         return root.expanduser().absolute()
 
     @field_validator("artifacts_url")
     @classmethod
-    def _is_without_password(cls, url: str | None) -> str | None:
-        # it is no secret: messages and logs show it
+    def _check_no_password(cls, url: str | None) -> str | None:
+        # messages and logs show it
         if url is not None and "://" in url and "@" in url.split("://", 1)[1].split("/", 1)[0]:
             raise ValueError(
-                "must hold no user or password; give them the way of the file system, such as AWS_PROFILE"
+                "must not contain a user or password. Hint: use the mechanism of the file system, such as AWS_PROFILE"
             )
         return url
 
@@ -118,22 +117,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the file."""
+        """Order the sources: arguments, then the environment, then the file."""
         return init_settings, env_settings, _FileSource(settings_cls)
 
 
 def settings_file() -> Path | None:
-    """The settings file that is read, or None.
+    """Return the settings file, or None.
 
     Raises
     ------
     SettingsError
-        If ``INTERPHASE_SETTINGS_FILE`` names a file that is not there.
+        ``INTERPHASE_SETTINGS_FILE`` names a file that does not exist.
     """
     if named := os.environ.get(FILE_VARIABLE):
         path = Path(named).expanduser()
         if not path.is_file():
-            raise SettingsError(f"{FILE_VARIABLE}={named}: no such file; write it, or unset the variable")
+            raise SettingsError(
+                f"{FILE_VARIABLE}={named}: no such file. Hint: create it, or unset the variable"
+            )
         return path
     candidates = (Path("interphase.yaml"), Path("~/.config/interphase/settings.yaml").expanduser())
     return next((path for path in candidates if path.is_file()), None)
@@ -145,26 +146,28 @@ def load_settings(**overrides: Any) -> Settings:
     Parameters
     ----------
     overrides
-        Values that win over the environment and the file.
+        Values that take precedence over the environment and the file.
 
     Raises
     ------
     SettingsError
-        Listing everything that is wrong, without any value of a secret.
+        Lists all mistakes, without the values of secrets.
     """
     source = settings_file()
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        mistakes = [_in_words(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors()]
+        mistakes = [_describe(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors()]
     except SourceError as error:
-        mistakes = [f"{error}; write JSON, or one variable per key as in INTERPHASE_STORE__TYPE=mongodb"]
+        mistakes = [
+            f"{error}. Hint: write JSON, or one variable per key as in INTERPHASE_STORE__TYPE=mongodb"
+        ]
     where = f"{source} or the environment (INTERPHASE_*)" if source else "the environment (INTERPHASE_*)"
-    # not "from error": the value that is wrong may be a password
+    # not "from error": the invalid value may be a password
     raise SettingsError(f"settings from {where}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
 
 
-def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
+def _describe(location: tuple[int | str, ...], kind: str, message: str) -> str:
     tags: dict[str, type[BaseModel]] = {"embedded": EmbeddedSettings, "mongodb": MongodbSettings}
     tag = next((str(part) for part in location[1:2] if part in tags), None)
     keys = [str(part) for i, part in enumerate(location) if not (i == 1 and part in tags)]
@@ -177,8 +180,8 @@ def _in_words(location: tuple[int | str, ...], kind: str, message: str) -> str:
     return f"{'.'.join(keys)}: {message}"
 
 
-def _must_be_private(path: Path, content: dict[str, Any]) -> None:
-    """Refuse a file that holds a password and that others may read."""
+def _check_permissions(path: Path, content: dict[str, Any]) -> None:
+    """Reject a file that contains a password and is readable by other users."""
     store = content.get("store")
     if not isinstance(store, dict):
         return
@@ -187,13 +190,13 @@ def _must_be_private(path: Path, content: dict[str, Any]) -> None:
     ]
     if secret and others_may_read(path):
         raise SettingsError(
-            f"{path}: holds store.{secret[0]}, and others may read it; run `chmod 600 {path}`, or keep the password "
-            "in store.password_file"
+            f"{path}: contains store.{secret[0]}, and other users may read it. Hint: run `chmod 600 {path}`, or set "
+            "store.password_file"
         )
 
 
 def _model_at(keys: Sequence[str]) -> type[BaseModel]:
-    """Return the model whose key is unknown."""
+    """Return the model that rejects the last of the keys."""
     if keys[:2] == ["cluster", "workers"] and len(keys) > 3:
         return WorkerSettings
     return ClusterSettings if keys[0] == "cluster" and len(keys) > 1 else Settings
@@ -205,10 +208,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f":{mark.line + 1}"
-        # the line itself may hold a password: it is not repeated
+        # the line itself may contain a password
         problem = getattr(error, "problem", None) or type(error).__name__
         raise SettingsError(
-            f"{path}{line}: not YAML: {problem}; indent with spaces, one `key: value` a line"
+            f"{path}{line}: not YAML: {problem}. Hint: indent with spaces, one `key: value` per line"
         ) from None
     if content is None:
         return {}

@@ -1,4 +1,4 @@
-"""Settings of the store of documents: a file, or MongoDB and how its password is found."""
+"""Settings of the document store: a file, or MongoDB with its credentials."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ _SECRET_OPTIONS = ("username", "password", "authmechanismproperties", "tlscertif
 
 
 class EmbeddedSettings(BaseModel):
-    """Documents in a file per campaign: one machine, one process that writes."""
+    """Documents in one file per campaign: one machine, one writing process."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -26,10 +26,10 @@ class MongodbSettings(BaseModel):
 
     The password is the first of: ``password``, the file ``password_file`` (readable by its owner only), the
     environment variable ``INTERPHASE_MONGODB_PASSWORD``. It never appears in a representation, dump or error. A
-    settings file that holds it, or a ``uri`` with it, must be readable by its owner only.
+    settings file that contains it, or a ``uri`` with it, must be readable by its owner only.
 
-    ``options`` are those of MongoDB's addresses, such as ``tlsCAFile``, ``replicaSet`` or ``authMechanism``; they go
-    to every client as they are.
+    ``options`` are those of MongoDB's connection strings, such as ``tlsCAFile``, ``replicaSet`` or ``authMechanism``;
+    they are passed to every client unchanged.
 
     While a server restarts, operations are retried for ``reconnect_timeout_s`` seconds. Then the job fails; its result
     stays on disk, and the next attempt commits it.
@@ -52,40 +52,42 @@ class MongodbSettings(BaseModel):
 
     @field_validator("host")
     @classmethod
-    def _is_no_address(cls, host: str) -> str:
-        # pymongo would take an address for a host, and a host is no secret: it is shown
+    def _check_host(cls, host: str) -> str:
+        # pymongo accepts an address as host, and messages show the host
         if not host or set(host) & set("/@ "):
-            raise ValueError("must be the name of a machine alone; write an address with a user as store.uri")
+            raise ValueError(
+                "must be the name of a machine alone. Hint: write an address with a user as store.uri"
+            )
         return host
 
     @field_validator("options")
     @classmethod
-    def _hold_no_secret(
+    def _check_no_secret(
         cls, options: dict[str, str | int | float | bool]
     ) -> dict[str, str | int | float | bool]:
-        # options are shown, in the log of settings as in an error
+        # messages and logs show options
         secret = sorted(name for name in options if name.lower() in _SECRET_OPTIONS)
         if secret:
-            raise ValueError(f"{', '.join(secret)} may hold a secret; write it into store.uri")
+            raise ValueError(f"{', '.join(secret)} may contain a secret. Hint: write it into store.uri")
         return options
 
     @property
     def client_options(self) -> dict[str, str | int | float | bool]:
-        """What a client is made with besides address, user and password."""
+        """Options of a client besides address, user and password."""
         return ({"tls": True} if self.tls else {}) | self.options
 
     @property
     def server(self) -> str:
-        """Which server it is, to tell it from others in this process; not to be shown."""
+        """Identifier of the server within this process; may contain the password."""
         return f"{self.host}:{self.port}" if self.uri is None else self.uri.get_secret_value()
 
     def resolve_password(self) -> SecretStr | None:
-        """The password, or None if there is none.
+        """Return the password, or None if there is none.
 
         Raises
         ------
         SettingsError
-            If ``password_file`` is missing, or others than its owner may read it.
+            ``password_file`` is missing, or other users may read it.
         """
         if self.password is not None:
             return self.password
@@ -95,10 +97,12 @@ class MongodbSettings(BaseModel):
         path = self.password_file.expanduser()
         if not path.is_file():
             raise SettingsError(
-                f"store.password_file: {path}: no such file; write the password there, mode 600"
+                f"store.password_file: {path}: no such file. Hint: create it with the password, mode 600"
             )
         if others_may_read(path):
-            raise SettingsError(f"store.password_file: {path}: others may read it; run `chmod 600 {path}`")
+            raise SettingsError(
+                f"store.password_file: {path}: other users may read it. Hint: run `chmod 600 {path}`"
+            )
         return SecretStr(path.read_text().strip())
 
 

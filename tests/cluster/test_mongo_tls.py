@@ -117,6 +117,6 @@ def test_an_option_that_mongodb_has_not_is_told(store: MongodbSettings) -> None:
 @pytest.mark.parametrize("name", ["tlsCertificateKeyFilePassword", "password", "authMechanismProperties"])
 def test_a_secret_is_no_option(name: str) -> None:
     """Options are shown."""
-    with pytest.raises(ValueError, match=r"may hold a secret; write it into store\.uri") as refusal:
+    with pytest.raises(ValueError, match=r"may contain a secret\. Hint: write it into store\.uri") as refusal:
         MongodbSettings(type="mongodb", options={name: PASSWORD})
     assert PASSWORD not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Settings come from one file and the environment; mistakes are told at once, secrets never."""
+"""Settings are read from one file and the environment; errors list all mistakes and no secrets."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from interphase_flows.settings import EmbeddedSettings, MongodbSettings, load_se
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch):
-    """A machine with no settings: a home and a working folder of its own, and a bare environment."""
+    """Provide a machine without settings: an empty home and working folder, no environment variables."""
     for name in [name for name in os.environ if name.startswith("INTERPHASE_")]:
         monkeypatch.delenv(name)
     (tmp_path / "here").mkdir()
@@ -22,7 +22,6 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_defaults_suit_a_laptop(machine):
-    """Nothing needs to be set."""
     settings = load_settings()
     assert settings.root == machine / "here" / "runs"
     assert settings.store == EmbeddedSettings()
@@ -31,8 +30,8 @@ def test_defaults_suit_a_laptop(machine):
     assert settings.artifacts_url is None
 
 
-def test_one_file_is_read(machine, monkeypatch):
-    """The named one, else that of the folder, else that of the user."""
+def test_the_first_existing_settings_file_is_read(machine, monkeypatch):
+    """The named one, else that of the working folder, else that of the user."""
     places = [
         machine / "home/.config/interphase/settings.yaml",
         machine / "here/interphase.yaml",
@@ -46,7 +45,7 @@ def test_one_file_is_read(machine, monkeypatch):
         assert load_settings().n_threads == n
 
 
-def test_the_environment_wins_over_the_file_and_arguments_over_both(machine, monkeypatch):
+def test_arguments_take_precedence_over_the_environment_and_the_file(machine, monkeypatch):
     """Key by key, also inside the store."""
     Path("interphase.yaml").write_text("n_threads: 1\nstore: {type: mongodb, host: a, database: d}\n")
     monkeypatch.setenv("INTERPHASE_STORE__HOST", "b")
@@ -57,12 +56,12 @@ def test_the_environment_wins_over_the_file_and_arguments_over_both(machine, mon
     assert settings.root == machine / "home" / "r"
 
 
-def test_all_mistakes_are_told_at_once(monkeypatch):
-    """With the file, the key, what was meant and what is allowed."""
+def test_one_error_lists_all_mistakes(monkeypatch):
+    """With file, key, nearest key and allowed keys."""
     Path("interphase.yaml").write_text("rot: x\nn_threads: 0\nstore: {type: mongodb, hots: a, port: 99999}\n")
-    with pytest.raises(SettingsError) as refusal:
+    with pytest.raises(SettingsError) as raised:
         load_settings()
-    text = str(refusal.value)
+    text = str(raised.value)
     assert text.startswith("settings from interphase.yaml or the environment")
     assert "rot: unknown key; did you mean 'root'? allowed: artifacts_url" in text
     assert "n_threads: Input should be greater than or equal to 1" in text
@@ -71,7 +70,7 @@ def test_all_mistakes_are_told_at_once(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         ("root: [", r"interphase\.yaml:\d: not YAML"),
         ("- a\n", "must be a mapping"),
@@ -79,30 +78,28 @@ def test_all_mistakes_are_told_at_once(monkeypatch):
         ("store: embedded\n", "store"),
     ],
 )
-def test_a_file_that_is_none_is_told(content, words):
-    """A SettingsError, whatever is in the file."""
+def test_an_invalid_settings_file_raises(content, message):
     Path("interphase.yaml").write_text(content)
-    with pytest.raises(SettingsError, match=words):
+    with pytest.raises(SettingsError, match=message):
         load_settings()
 
 
-def test_a_named_file_must_exist(monkeypatch):
+def test_a_missing_named_file_raises(monkeypatch):
     """A typing error must not silently give the defaults."""
     monkeypatch.setenv("INTERPHASE_SETTINGS_FILE", "absent.yaml")
     with pytest.raises(SettingsError, match=r"INTERPHASE_SETTINGS_FILE=absent\.yaml: no such file"):
         load_settings()
 
 
-def test_json_of_the_environment_may_be_wrong(monkeypatch):
-    """Told as every other mistake."""
+def test_invalid_json_in_the_environment_raises_without_secrets(monkeypatch):
     monkeypatch.setenv("INTERPHASE_STORE", "{type: mongodb, password: geheim")
-    with pytest.raises(SettingsError, match="store") as refusal:
+    with pytest.raises(SettingsError, match="store") as raised:
         load_settings()
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)
 
 
-def test_the_password_has_three_places(tmp_path, monkeypatch):
-    """In order: settings, file, environment."""
+def test_the_password_is_read_from_settings_file_or_environment(tmp_path, monkeypatch):
+    """In this order."""
     file = tmp_path / "password"
     file.write_text("from file\n")
     file.chmod(0o600)
@@ -117,14 +114,14 @@ def test_the_password_has_three_places(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
-def test_a_password_file_that_others_read_is_refused(tmp_path, mode):
-    """With the command that mends it."""
+def test_a_password_file_readable_by_others_raises(tmp_path, mode):
+    """The message contains the command that fixes it."""
     file = tmp_path / "password"
     file.write_text("geheim")
     file.chmod(mode)
-    with pytest.raises(SettingsError, match="chmod 600") as refusal:
+    with pytest.raises(SettingsError, match="chmod 600") as raised:
         MongodbSettings(type="mongodb", password_file=file).resolve_password()
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)
     with pytest.raises(SettingsError, match="no such file"):
         MongodbSettings(type="mongodb", password_file=tmp_path / "absent").resolve_password()
 
@@ -132,14 +129,14 @@ def test_a_password_file_that_others_read_is_refused(tmp_path, mode):
 @pytest.mark.parametrize(
     "store", ["password: geheim", "uri: 'mongodb://u:geheim@h/d'", "uri: mongodb+srv://u:geheim@h"]
 )
-def test_a_settings_file_with_a_password_that_others_read_is_refused(store):
-    """With the command that mends it; an address without a user is no secret."""
+def test_a_settings_file_with_a_password_readable_by_others_raises(store):
+    """An address without a user is not a secret."""
     file = Path("interphase.yaml")
     file.write_text(f"store: {{type: mongodb, {store}}}\n")
     file.chmod(0o640)
-    with pytest.raises(SettingsError, match=r"interphase\.yaml: holds store\..*chmod 600") as refusal:
+    with pytest.raises(SettingsError, match=r"interphase\.yaml: contains store\..*chmod 600") as raised:
         load_settings()
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)
     file.chmod(0o600)
     assert load_settings().store.type == "mongodb"
     file.chmod(0o644)
@@ -148,23 +145,25 @@ def test_a_settings_file_with_a_password_that_others_read_is_refused(store):
 
 
 @pytest.mark.parametrize("host", ["mongodb://u:geheim@h", "u:geheim@h", "h/geheim", ""])
-def test_a_host_is_no_address(host):
-    """A host is shown; a password in it would be, too."""
-    with pytest.raises(SettingsError, match=r"store\.host: .*alone; write an address.*store\.uri") as refusal:
+def test_an_address_as_host_raises(host):
+    """Messages show the host, and would show its password."""
+    with pytest.raises(
+        SettingsError, match=r"store\.host: .*alone\. Hint: write an address.*store\.uri"
+    ) as raised:
         load_settings(store={"type": "mongodb", "host": host})
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)
 
 
-def test_an_address_of_artifacts_holds_no_password():
-    """It is shown, too."""
-    with pytest.raises(SettingsError, match=r"artifacts_url: .*no user or password") as refusal:
+def test_an_artifacts_url_with_a_password_raises():
+    """Messages show the URL."""
+    with pytest.raises(SettingsError, match=r"artifacts_url: .*no user or password") as raised:
         load_settings(artifacts_url="ftp://u:geheim@h/artifacts")
-    assert "geheim" not in str(refusal.value)
+    assert "geheim" not in str(raised.value)
     assert load_settings(artifacts_url="s3://bucket/a@b").artifacts_url == "s3://bucket/a@b"
 
 
-def test_secrets_are_never_shown(capsys):
-    """Not in representations, dumps, or errors; neither the password nor an address that holds it."""
+def test_representations_dumps_and_errors_contain_no_secrets(capsys):
+    """Neither the password nor an address that contains it."""
     Path("interphase.yaml").touch(mode=0o600)
     Path("interphase.yaml").write_text(
         "store: {type: mongodb, password: geheim, uri: 'mongodb://u:geheim@h/d', port: 1}\n"
@@ -181,9 +180,9 @@ def test_secrets_are_never_shown(capsys):
         "store:\n  password: 'geheim\n",
     ):
         Path("interphase.yaml").write_text(broken)
-        with pytest.raises(SettingsError) as refusal:
+        with pytest.raises(SettingsError) as raised:
             load_settings()
-        error = refusal.value
+        error = raised.value
         while error is not None:
             assert "geheim" not in str(error)
             error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

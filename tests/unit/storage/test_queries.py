@@ -77,7 +77,9 @@ def test_unknown_fields_raise_with_a_suggestion():
     check_fields("campaigns", ["whatever"])
     with pytest.raises(InputError, match=r"segments have no field 'runid'\. Hint: did you mean 'run_id'"):
         check_fields("segments", ["runid"])
-    with pytest.raises(InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"):
+    with pytest.raises(
+        InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"
+    ):
         check_fields("failures", ["zzz"])
 
 
