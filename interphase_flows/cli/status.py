@@ -131,7 +131,8 @@ def show(console: Console, parts: "Iterator[str | Table]") -> None:
 
 def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     """Yield a status as lines and tables."""
-    yield f"{status.name}: {status.status}{f' ({status.outcome})' if status.outcome else ''}, started {status.started_at}"
+    outcome = f" ({status.outcome.replace('_', ' ')})" if status.outcome else ""
+    yield f"{status.name}: {status.status}{outcome}, started {status.started_at}"
     if status.missing:
         yield f"missing: {', '.join(status.missing)}. Hint: for the reasons, interphase query failures"
     if status.running:
@@ -152,7 +153,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     if status.pace:
         yield from _pace_lines(status.pace)
     if status.iterations:
-        table = Table("iteration", "labels", "forces meV/Å", "energy meV/atom", "decision", box=None)
+        table = Table("iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None)
         for line in status.iterations:
             table.add_row(
                 str(line.index),
@@ -162,7 +163,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
                 line.decision,
             )
         yield table
-        yield "errors: mean absolute errors on held-out interface frames"
+        yield "errors on held-out interface frames"
     if status.cluster and status.status in ("failed", "cancelled"):
         yield "continue with: interphase submit FILE (finished work is reused)"
     elif status.status in ("interrupted", "failed", "walltime reached", "paused", "on hold"):
