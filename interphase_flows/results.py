@@ -47,6 +47,7 @@ from interphase_flows.storage.workspace import open_workspace
 if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
     from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, PhaseReferencesDoc
+    from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
 
 __all__ = ["CampaignResults"]
 
@@ -154,6 +155,22 @@ class CampaignResults:
         """Return one part of the analysis of this campaign's production, such as ``phases``; None if there is none."""
         key = None if self.result is None else self.result.analysis_keys.get(part)
         return None if key is None else next(self.parts(part, key=key), None)
+
+    def cell_transport(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator["CellTransportDoc"]:
+        """Yield Onsager coefficients of amorphous cells, one document for each cell and temperature."""
+        from interphase_flows.schemas.transport import CellTransportDoc
+
+        return self._documents("cell_transport", CellTransportDoc, filters, sort, limit, fields)
+
+    def transport_grids(
+        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator["TransportGridDoc"]:
+        """Yield transport grids; their arrays are read by :meth:`arrays`."""
+        from interphase_flows.schemas.transport import TransportGridDoc
+
+        return self._documents("transport_grids", TransportGridDoc, filters, sort, limit, fields)
 
     def failures(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
@@ -268,7 +285,7 @@ class CampaignResults:
         return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
 
     def arrays(
-        self, analysis: "AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any]"
+        self, analysis: "AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc"
     ) -> dict[str, NDArray[Any]]:
         """The arrays of an answer by name; empty if it has none."""
         if analysis.artifact is None:
@@ -296,11 +313,13 @@ class CampaignResults:
 
     def _grid_segments(self, result: CampaignResult) -> list[str]:
         """The keys of the segments that the transport grid rests on; none without one."""
+        from interphase_flows.schemas.transport import TransportGridDoc
+
         grid = result.analysis_keys.get("transport_grid")
         if grid is None:
             return []
-        cells = self.analyses(name="cell_transport", key=self._get("analyses", grid, AnalysisDoc).rests_on)
-        return list(dict.fromkeys(key for cell in cells for key in cell.rests_on))
+        cells = self.cell_transport(key=self._get("transport_grids", grid, TransportGridDoc).input_keys)
+        return list(dict.fromkeys(key for cell in cells for key in cell.input_keys))
 
     def _documents(
         self,

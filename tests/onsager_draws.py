@@ -4,6 +4,11 @@ import numpy as np
 
 from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.arrhenius import MeasuredAt
+from interphase_flows.analysis.transport.composition_grid.results import (
+    CellCoefficients,
+    CellTransportResult,
+    CommitteeTrust,
+)
 from interphase_flows.units import KB_EV_PER_K
 
 ENERGIES_EV = np.array([0.25, 0.6])
@@ -49,3 +54,35 @@ def exact_points(temperatures_K, **truth) -> list[MeasuredAt]:
 
 def covers(estimate: Estimate, truth: np.ndarray) -> np.ndarray:
     return (estimate.lower <= truth) & (truth <= estimate.upper)
+
+
+def cell_transport(
+    x_electrode: float,
+    temperature_K: float,
+    onsager: Estimate | None,
+    number: int = 0,
+    rejection: str = "",
+    trust: CommitteeTrust | None = None,
+) -> CellTransportResult:
+    """Transport of Li and P relative to S in the cell of a grid."""
+    cell = f"grid-x{x_electrode:.3f}-{number}"
+    return CellTransportResult(
+        run_id=f"{cell}-{temperature_K:g}K",
+        cell=cell,
+        composition={"Li": 7, "P": 3, "S": 11},
+        x_electrode=x_electrode,
+        temperature_K=temperature_K,
+        species=("Li", "P"),
+        at_rest="S",
+        coefficients=None
+        if onsager is None
+        else CellCoefficients(
+            onsager_per_eV_angstrom_ps=onsager,
+            length_ps=100.0,
+            step_ps=1.0,
+            n_independent=np.array([80.0, 80.0]),
+            volume_angstrom3=1000.0,
+        ),
+        rejection=rejection,
+        trust=trust or CommitteeTrust(n_evaluations=100, n_above_select=5, n_above_stop=0),
+    )

@@ -13,7 +13,17 @@ from slurm_cluster import SlurmCluster
 from tiny_campaign import command, environment
 
 ENDS_WITHIN_S = 800.0
-COMPARED = ("labels", "datasets", "models", "committees", "segments", "iterations", "analyses")
+COMPARED = (
+    "labels",
+    "datasets",
+    "models",
+    "committees",
+    "segments",
+    "iterations",
+    "analyses",
+    "cell_transport",
+    "transport_grids",
+)
 """Kinds of documents whose keys do not depend on where, and through which faults, a campaign was run."""
 
 

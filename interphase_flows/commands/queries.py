@@ -35,6 +35,14 @@ DEFAULT_FIELDS = {
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
     "analyses": ["key", "name", "values"],
     "phases": ["key", "average.n_replicas", "li2s.atom_fraction.value", "li3p.atom_fraction.value"],
+    "cell_transport": [
+        "key",
+        "result.run_id",
+        "result.x_electrode",
+        "result.temperature_K",
+        "result.rejection",
+    ],
+    "transport_grids": ["key", "result.temperature_K", "result.species", "result.at_rest"],
     "failures": ["failed_kind", "failed_key", "reason", "tries", "last_at", "details.explanation"],
     "structure_sets": ["key", "name", "notes"],
 }

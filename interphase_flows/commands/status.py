@@ -33,6 +33,8 @@ COUNTED_KINDS = (
     "segments",
     "iterations",
     "analyses",
+    "cell_transport",
+    "transport_grids",
 )
 ACTIVE_STATUSES = (RUNNING, SUBMITTED)
 PAUSED_STATUSES = ("paused", "on hold")

@@ -16,6 +16,7 @@ from interphase_flows.jobs.transport_grid import GridFitMaker
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import Walker
+from interphase_flows.schemas.transport import CellTransportDoc
 
 CELL_SEED = 1_000_000
 """First seed of the cells, above those of all other packings of a campaign."""
@@ -50,7 +51,7 @@ class TransportGridMaker(Maker):
     name: str = "transport grid"
 
     def make(self, committee: CommitteeDoc, interphase: AnalysisDoc | None = None) -> Flow:
-        """Return a flow whose output is the analysis ``transport_grid``.
+        """Return a flow whose output is the document of the transport grid.
 
         Parameters
         ----------
@@ -60,7 +61,7 @@ class TransportGridMaker(Maker):
             Analysis with the composition profile at which coefficients are evaluated; None skips that.
         """
         jobs: list[Job] = []
-        cells: list[AnalysisDoc] = []
+        cells: list[CellTransportDoc] = []
         for x_electrode in self.spec.electrode_fractions:
             for number in range(self.spec.n_per_fraction):
                 made, measured = self._cell(x_electrode, number, committee)
@@ -80,7 +81,7 @@ class TransportGridMaker(Maker):
 
     def _cell(
         self, x_electrode: float, number: int, committee: CommitteeDoc
-    ) -> tuple[list[Job], list[AnalysisDoc]]:
+    ) -> tuple[list[Job], list[CellTransportDoc]]:
         """Return the jobs of a cell, and its analysis at each temperature."""
         spec = self.spec
         cell = f"grid-x{x_electrode:.3f}-{number}"
@@ -117,7 +118,7 @@ class TransportGridMaker(Maker):
         committee: CommitteeDoc,
         melt: Job,
         quench: Job,
-    ) -> tuple[list[Job], AnalysisDoc]:
+    ) -> tuple[list[Job], CellTransportDoc]:
         """Return the jobs of a cell at one temperature (equilibration, segments, analysis), and the analysis."""
         spec = self.spec
         run_id = f"{cell}-{temperature_K:g}K"
@@ -138,6 +139,7 @@ class TransportGridMaker(Maker):
             electrode=self.electrode, electrolyte=self.electrolyte, structure_files=self.structure_files
         ).make(
             run_id,
+            cell,
             x_electrode,
             spec.n_atoms,
             temperature_K,

@@ -1,129 +1,101 @@
-"""The job that puts all cells of a transport grid together."""
+"""Job that fits and interpolates all cells of a transport grid."""
 
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jobflow import Maker, job
 
-from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.profiles.interface_profiles import NM3_PER_ANGSTROM3
-from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
-from interphase_flows.analysis.transport.composition_grid.study import (
-    CellMeasurement,
-    ProfileOfInterphase,
-    grid_study,
+from interphase_flows.analysis.transport.composition_grid.grid_analysis import (
+    InterphaseProfile,
+    analyse_transport_grid,
 )
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.cell_transport import line_and_rest
-from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
+from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
 from interphase_flows.storage.workspace import current_workspace
 
-KIND = "analyses"
-NAME = "transport_grid"
+KIND = "transport_grids"
 LAST_PART = 0.25
-"""Of production, whose mean composition profile stands for the interphase."""
+"""Fraction of production, at its end, whose mean composition profile represents the interphase."""
 
 
 @dataclass
 class GridFitMaker(Maker):
-    """Fit all cells against temperature, interpolate between compositions, and look up the interphase.
+    """Fit all cells against temperature, interpolate between compositions, and evaluate along the interphase.
 
     Parameters
     ----------
     electrode, electrolyte
-        Names of the phases at the ends of the line.
+        Names of the phases at the ends of the composition line.
     temperature_K
-        At which matrices are wanted.
+        Temperature at which matrices are evaluated.
     structure_files
-        Files of phases that the package does not have.
+        Structure files of the user's phases, by name.
     """
 
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
     temperature_K: float = 300.0
     structure_files: dict[str, str] = field(default_factory=dict)
-    name: str = NAME
+    name: str = "transport_grid"
 
-    @job(output_schema=AnalysisDoc)
+    @job(output_schema=TransportGridDoc)
     def make(
-        self, cells: Sequence[AnalysisDoc | None], interphase: InterfaceAnalysisDoc | None
-    ) -> AnalysisDoc:
-        """Return the grid; what cannot be said is in it, in words.
+        self, cells: Sequence[CellTransportDoc | None], interphase: InterfaceAnalysisDoc | None
+    ) -> TransportGridDoc:
+        """Return the grid; parts without enough data record why they are unavailable.
 
         Parameters
         ----------
         cells
-            What each cell gave at each temperature.
+            Result of each cell at each temperature; None where a job failed.
         interphase
-            With the composition profile; None without one.
+            Analysis with the composition profile; None without one.
         """
-        line, at_rest = line_and_rest(self.electrode, self.electrolyte, self.structure_files)
-        there = [cell for cell in cells if cell is not None]
+        line, _ = line_and_rest(self.electrode, self.electrolyte, self.structure_files)
+        available = [cell for cell in cells if cell is not None]
+        n_missing = len(cells) - len(available)
         key = content_key(
             KIND,
-            name=NAME,
             electrode=line.electrode,
             electrolyte=line.electrolyte,
             temperature_K=self.temperature_K,
-            cells=[cell.key for cell in there],
-            n_missing=len(cells) - len(there),
+            cells=[cell.key for cell in available],
+            n_missing=n_missing,
             interphase=None if interphase is None else interphase.key,
         )
 
-        def compute() -> AnalysisDoc:
-            if not there:
+        def compute() -> TransportGridDoc:
+            if not available:
                 raise AnalysisError(
                     "no cell of the transport grid was measured: see interphase query failures"
                 )
-            species = [symbol for symbol in line.elements if symbol != at_rest]
-            study = grid_study(
-                [_measurement(cell) for cell in there],
-                species,
-                at_rest,
-                line,
-                self.temperature_K,
-                _profile(interphase),
+            result, arrays = analyse_transport_grid(
+                [cell.result for cell in available], line, self.temperature_K, _profile(interphase)
             )
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, **study.arrays)  # type: ignore[arg-type]
-            missing = len(cells) - len(there)
-            return AnalysisDoc(
+            np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+            return TransportGridDoc(
                 key=key,
-                name=NAME,
-                rests_on=[*(cell.key for cell in there), *([interphase.key] if interphase else [])],
-                values=plain(study.values),
+                input_keys=[*(cell.key for cell in available), *([interphase.key] if interphase else [])],
+                result=result,
                 artifact=current_workspace().artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
-                notes=[f"{missing} runs of the transport grid left nothing: interphase query failures"]
-                if missing
+                notes=[f"{n_missing} runs of the transport grid have no result: interphase query failures"]
+                if n_missing
                 else [],
             )
 
-        return cached(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, TransportGridDoc, compute)
 
 
-def _measurement(cell: AnalysisDoc) -> CellMeasurement:
-    values: Any = cell.values
-    found = values["onsager_per_eV_angstrom_ps"]
-    onsager = None
-    if found is not None:
-        # an upper end that is not finite is stored as none
-        onsager = Estimate(
-            **{  # type: ignore[arg-type]
-                name: np.array([[np.inf if x is None else x for x in row] for row in found[name]])
-                for name in ("value", "lower", "upper", "standard_error")
-            }
-        )
-    names = ("run_id", "x_electrode", "temperature_K", "refusal", "n_looks", "n_above_select", "n_above_stop")
-    return CellMeasurement(onsager=onsager, **{name: values[name] for name in names})
-
-
-def _profile(analysis: InterfaceAnalysisDoc | None) -> ProfileOfInterphase | None:
+def _profile(analysis: InterfaceAnalysisDoc | None) -> InterphaseProfile | None:
     """Return the composition profile of the last part of production, averaged over replicas."""
     if analysis is None or analysis.artifact is None or "profiles" not in analysis.documents:
         return None
@@ -138,10 +110,10 @@ def _profile(analysis: InterfaceAnalysisDoc | None) -> ProfileOfInterphase | Non
             [arrays[f"{run}/profiles.atoms_per_nm3"][last].mean(axis=0) * NM3_PER_ANGSTROM3 for run in runs]
         )
     known = bool(np.isfinite(density.standard_error).all())
-    return ProfileOfInterphase(
+    return InterphaseProfile(
         elements=tuple(analysis.trajectories[runs[0]].elements),
         bin_edges_angstrom=edges,
         density_per_angstrom3=density.value,
         density_error=density.standard_error if known else None,
-        told=f"mean over {block_ps[last][0, 0]:.3g} to {block_ps[-1, 1]:.3g} ps",
+        description=f"mean over {block_ps[last][0, 0]:.3g} to {block_ps[-1, 1]:.3g} ps",
     )

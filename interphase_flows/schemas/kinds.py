@@ -21,6 +21,8 @@ DOCUMENT_KINDS: dict[str, str] = {
     "analyses": f"{_HERE}.analysis:AnalysisDoc",
     "phase_references": f"{_HERE}.analysis:PhaseReferencesDoc",
     "interface_analyses": f"{_HERE}.analysis:InterfaceAnalysisDoc",
+    "cell_transport": f"{_HERE}.transport:CellTransportDoc",
+    "transport_grids": f"{_HERE}.transport:TransportGridDoc",
 }
 ABBREVIATED = {"phases": "average.phases"}
 """By kind: where fields are that the document itself does not have, so that ``li2s.atom_fraction.value`` is found."""

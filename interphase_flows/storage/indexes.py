@@ -49,6 +49,8 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
     "interface_analyses": _OF_EVERY_KIND,
     **dict.fromkeys(part_classes(), (*_OF_EVERY_KIND, ("analysis_key",))),
     "phases": (*_OF_EVERY_KIND, ("analysis_key",), ("average.phases.li2s.atom_fraction.value",)),
+    "cell_transport": (*_OF_EVERY_KIND, ("result.cell", "result.temperature_K")),
+    "transport_grids": _OF_EVERY_KIND,
     "failures": (
         *_OF_EVERY_KIND,
         ("last_at",),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.results import CampaignResults
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.transport import TransportGridDoc
 from interphase_flows.settings import load_settings
 from tiny_campaign import TINY, interphase
 
@@ -46,10 +46,10 @@ def with_grid(finished_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return root, file
 
 
-def grid_of(root: Path) -> AnalysisDoc:
+def grid_of(root: Path) -> TransportGridDoc:
     with CampaignResults("tiny", load_settings(root=root)) as results:
         assert results.result is not None
-        [grid] = results.analyses(key=results.result.analysis_keys["transport_grid"])
+        [grid] = results.transport_grids(key=results.result.analysis_keys["transport_grid"])
         return grid
 
 
@@ -57,7 +57,12 @@ def test_only_the_grid_is_computed(finished_root: Path, with_grid: tuple[Path, P
     """Two packings; melt, quench and three runs of three segments each; six measurements and a fit."""
     before, after = document_counts(finished_root), document_counts(with_grid[0])
     changed = {kind: after[kind] - before[kind] for kind in after if after[kind] != before[kind]}
-    assert changed == {"structure_sets": 2, "segments": 2 * (2 + 3 * 3), "analyses": 6 + 1}
+    assert changed == {
+        "structure_sets": 2,
+        "segments": 2 * (2 + 3 * 3),
+        "cell_transport": 6,
+        "transport_grids": 1,
+    }
 
 
 def test_runs_at_each_temperature_start_from_the_quenched_cell_with_different_seeds(
@@ -89,16 +94,14 @@ def test_runs_at_each_temperature_start_from_the_quenched_cell_with_different_se
 
 def test_every_run_has_a_coefficient_or_a_reason(with_grid: tuple[Path, Path]) -> None:
     """A tenth of a picosecond supports no coefficient."""
-    values = grid_of(with_grid[0]).values
-    assert len(values["cells"]) == 6
-    assert values["at_rest"] == "S"
-    assert values["species"] == ["Li", "P"]
-    assert {round(cell["x_electrode"], 3) for cell in values["cells"]} == {0.023, 0.512}
-    for cell in values["cells"]:
-        assert cell["onsager_ii"] or cell["refusal"]
-        assert cell["n_looks"] >= (6 + 4 + 4 + 60) // 5
-    assert values["trust"]["n_looks"] == sum(cell["n_looks"] for cell in values["cells"])
-    assert values["n_measured"] + values["n_refused"] == 6
+    result = grid_of(with_grid[0]).result
+    assert len(result.cells) == 6
+    assert result.at_rest == "S"
+    assert result.species == ("Li", "P")
+    assert {round(cell.x_electrode, 3) for cell in result.cells} == {0.023, 0.512}
+    for cell in result.cells:
+        assert cell.coefficients or cell.rejection
+        assert cell.trust.n_evaluations >= (6 + 4 + 4 + 60) // 5
 
 
 def test_report_has_a_section_on_the_grid_only_if_requested(

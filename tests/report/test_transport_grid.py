@@ -6,35 +6,32 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.plain import plain
-from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
-from interphase_flows.analysis.transport.composition_grid.study import (
-    CellMeasurement,
-    ProfileOfInterphase,
-    grid_study,
+from interphase_flows.analysis.transport.composition_grid.grid_analysis import (
+    InterphaseProfile,
+    analyse_transport_grid,
 )
+from interphase_flows.analysis.transport.composition_grid.local_composition import CompositionLine
+from interphase_flows.analysis.transport.composition_grid.results import CellTransportResult, CommitteeTrust
 from interphase_flows.report.collect.inputs import TransportGrid
 from interphase_flows.report.figures.transport_grid import arrhenius_figure
 from interphase_flows.report.html import write_report
 from interphase_flows.report.sections.transport_grid import drawn_grid, short
-from onsager_draws import drawn, true_matrix
+from onsager_draws import cell_transport, drawn, true_matrix
 
 LINE = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})
 TEMPERATURES_K = (600.0, 800.0, 1000.0)
 
 
-def cells(refused: bool = False, n_above_stop: int = 0, n_cells: int = 2) -> list[CellMeasurement]:
+def cells(refused: bool = False, n_above_stop: int = 0, n_cells: int = 2) -> list[CellTransportResult]:
     random = np.random.default_rng(0)
     return [
-        CellMeasurement(
-            run_id=f"grid-x{x:.3f}-{number}-{t:g}K",
-            x_electrode=x,
-            temperature_K=t,
-            onsager=None if refused else drawn(random, true_matrix(t, log_height=(2 * x, x)), 80),
-            refusal="a window of 1 ps supports no transport coefficient" if refused else "",
-            n_looks=100,
-            n_above_select=10,
-            n_above_stop=n_above_stop,
+        cell_transport(
+            x,
+            t,
+            None if refused else drawn(random, true_matrix(t, log_height=(2 * x, x)), 80),
+            number=number,
+            rejection="a window of 1 ps supports no transport coefficient" if refused else "",
+            trust=CommitteeTrust(n_evaluations=100, n_above_select=10, n_above_stop=n_above_stop),
         )
         for x in (0.1, 0.3, 0.5)
         for number in range(n_cells)
@@ -42,17 +39,16 @@ def cells(refused: bool = False, n_above_stop: int = 0, n_cells: int = 2) -> lis
     ]
 
 
-def profile() -> ProfileOfInterphase:
+def profile() -> InterphaseProfile:
     x = np.concatenate([np.linspace(0.0, 1.0, 15), np.linspace(1.0, 0.0, 15)])
     density = 0.05 * np.stack([LINE.shares(each) for each in x], axis=1)
-    return ProfileOfInterphase(
+    return InterphaseProfile(
         LINE.elements, np.linspace(0.0, 30.0, 31), density, 0.02 * density, "mean over 7 to 9 ps"
     )
 
 
 def grid(temperature_K: float = 300.0, **options) -> TransportGrid:
-    study = grid_study(cells(**options), ("Li", "P"), "S", LINE, temperature_K, profile())
-    return TransportGrid(plain(study.values), study.arrays)
+    return TransportGrid.of(*analyse_transport_grid(cells(**options), LINE, temperature_K, profile()))
 
 
 def text_of(inputs, found: TransportGrid | None, folder) -> str:
@@ -114,18 +110,17 @@ def test_between_the_temperatures_nothing_is_extrapolated(bare_inputs, tmp_path)
 def test_a_line_is_extrapolated_where_its_own_runs_were_refused(bare_inputs, tmp_path):
     """At 600 K one composition was refused: of it, and of it alone, 650 K is extrapolated, in words and in the figure."""
     with_four = [
-        replace(each, temperature_K=t, onsager=drawn(np.random.default_rng(n), true_matrix(t), 80))
+        cell_transport(each.x_electrode, t, drawn(np.random.default_rng(n), true_matrix(t), 80))
         for n, each in enumerate(cells(n_cells=1)) if each.temperature_K == 600.0
         for t in (600.0, 700.0, 800.0, 1000.0)
     ]  # fmt: skip
     runs = [
-        replace(each, refusal="the halves of the run differ")
+        each.model_copy(update={"rejection": "the halves of the run differ"})
         if (each.temperature_K, each.x_electrode) == (600.0, 0.1)
         else each
         for each in with_four
     ]
-    study = grid_study(runs, ("Li", "P"), "S", LINE, 650.0, None)
-    found = TransportGrid(plain(study.values), study.arrays)
+    found = TransportGrid.of(*analyse_transport_grid(runs, LINE, 650.0, None))
     assert "650 K is outside the temperatures that 2 of 6 lines rest on" in text_of(
         bare_inputs, found, tmp_path
     )

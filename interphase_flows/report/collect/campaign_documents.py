@@ -16,6 +16,7 @@ from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.schemas.transport import TransportGridDoc
 from interphase_flows.storage.workspace import Workspace
 
 SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")
@@ -80,6 +81,11 @@ class CampaignDocuments:
         key = self.result.analysis_keys.get(name) if self.result else None
         return None if key is None else self.ledger.get_as(name, key, part_document(name))
 
+    def transport_grid(self) -> TransportGridDoc | None:
+        """Return the transport grid, None if it was not requested, failed or is not there yet."""
+        key = None if self.result is None else self.result.analysis_keys.get("transport_grid")
+        return None if key is None else self.ledger.get_as("transport_grids", key, TransportGridDoc)
+
     def convergence(self) -> AnalysisDoc | None:
         """Return the newest convergence study of the campaign's method, from whichever setting it began."""
         wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
@@ -98,7 +104,7 @@ class CampaignDocuments:
         return self.ledger.get_as("committees", key, CommitteeDoc)
 
     def arrays(
-        self, analysis: AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | None
+        self, analysis: AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc | None
     ) -> dict[str, np.ndarray]:
         """Return the arrays of an answer by name, empty if it has none."""
         if analysis is None or analysis.artifact is None:

@@ -254,11 +254,11 @@ class _Collector:
         return Growth(runs, pooled, arrays)
 
     def _transport_grid(self) -> TransportGrid | None:
-        found = self.documents.analysis("transport_grid")
+        found = self.documents.transport_grid()
         if found is None:
             return None
-        self._cite("transport grid", "analyses", found.key, found.artifact.sha256 if found.artifact else "")
-        return TransportGrid(found.values, self.documents.arrays(found), found.notes)
+        self._cite("transport grid", "transport_grids", found.key, found.artifact.sha256)
+        return TransportGrid.of(found.result, self.documents.arrays(found), found.notes)
 
     def _phases(self) -> Phases | None:
         runs, averages, arrays = self._parts("phases")

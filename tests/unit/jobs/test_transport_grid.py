@@ -1,4 +1,4 @@
-"""What a cell gives, and all cells together, from trajectories whose coefficients are known."""
+"""Transport of one cell, and of all cells of a grid, from trajectories with known coefficients."""
 
 import io
 
@@ -7,13 +7,19 @@ import pytest
 from ase import Atoms
 
 import loop_documents as documents
+from interphase_flows.analysis.pipeline.results import TrajectorySummary
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport.composition_grid.results import CellTransportResult, CommitteeTrust
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.cell_transport import CellTransportMaker, line_and_rest
 from interphase_flows.jobs.transport_grid import GridFitMaker
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
 from interphase_flows.units import KB_EV_PER_K
+from onsager_draws import cell_transport
 
 EDGE_ANGSTROM = 12.0
 COUNTS = {"Li": 31, "P": 3, "S": 11}
@@ -56,19 +62,21 @@ def diffusing(
     return documents.segment(run_id, **(fields | changes))
 
 
-def measured(*segments, before=(), run_id="grid-x0.530-0-900K", x=0.53) -> AnalysisDoc:
-    return CellTransportMaker.make.original(
-        CellTransportMaker(), run_id, x, 45, 900.0, list(before), list(segments), documents.committee()
-    )
+def measure(*segments, before=()) -> CellTransportResult:
+    document = CellTransportMaker.make.original(
+        CellTransportMaker(), "grid-x0.530-0-900K", "grid-x0.530-0", 0.53, 45, 900.0,
+        list(before), list(segments), documents.committee(),
+    )  # fmt: skip
+    return document.result
 
 
-def test_a_cell_gives_its_coefficients_relative_to_sulfur(workspace):
+def test_cell_transport_is_relative_to_sulfur(workspace):
     """Independent atoms: L_LiLi = (N_Li D_Li + N_Li² D_S / N_S) / kTV, L_LiP = N_Li N_P D_S / (N_S kTV)."""
-    values = measured(diffusing(workspace, "one")).values
-    assert values["refusal"] == ""
-    assert values["species"] == ["Li", "P"]
-    assert values["x_electrode"] == pytest.approx(24 / 45)
-    found = values["onsager_per_eV_angstrom_ps"]
+    result = measure(diffusing(workspace, "one"))
+    assert result.rejection == ""
+    assert result.species == ("Li", "P")
+    assert result.x_electrode == pytest.approx(24 / 45)
+    onsager = result.coefficients.onsager_per_eV_angstrom_ps
     d = {symbol: hop**2 / (2 * 0.1) for symbol, hop in HOPS_ANGSTROM.items()}
     kTV = KB_EV_PER_K * 900.0 * EDGE_ANGSTROM**3
     truth = np.array(
@@ -77,100 +85,93 @@ def test_a_cell_gives_its_coefficients_relative_to_sulfur(workspace):
             [31 * 3 * d["S"] / 11, 3 * d["P"] + 3**2 * d["S"] / 11],
         ]
     )
-    lower, upper = np.array(found["lower"]), np.array(found["upper"])
-    assert (lower <= truth / kTV).all()
-    assert (truth / kTV <= upper).all()
-    assert (np.diag(upper) < 2.5 * np.diag(truth) / kTV).all()
+    assert (onsager.lower <= truth / kTV).all()
+    assert (truth / kTV <= onsager.upper).all()
+    assert (np.diag(onsager.upper) < 2.5 * np.diag(truth) / kTV).all()
 
 
-def test_looks_beyond_the_levels_are_counted_from_the_melt_on(workspace):
-    """select 0.1, stop 0.3 eV/Å; the equilibration's looks count, its frames do not."""
+def test_committee_evaluations_are_counted_from_the_melt_on(workspace):
+    """Thresholds of 0.1 and 0.3 eV/Å; evaluations of the equilibration count, its frames are not measured."""
     before = documents.segment("melt", uncertainty_eV_per_angstrom=[0.5, 0.05])
-    values = measured(diffusing(workspace, "one"), before=[before]).values
-    assert (values["n_looks"], values["n_above_select"], values["n_above_stop"]) == (6, 4, 2)
+    result = measure(diffusing(workspace, "one"), before=[before])
+    assert result.trust == CommitteeTrust(n_evaluations=6, n_above_select=4, n_above_stop=2)
 
 
-def test_a_run_is_refused_in_words(workspace):
-    """Too short, broken on the way, lost."""
-    short = measured(diffusing(workspace, "short", n_frames=20)).values
-    assert "supports no transport coefficient" in short["refusal"]
-    broken = diffusing(
-        workspace, "broken", stop_reason="runaway_temperature", explanation="at step 7: 9000 K, limit 2700 K"
+def test_short_broken_and_incomplete_runs_are_rejected_with_a_reason(workspace):
+    short = measure(diffusing(workspace, "short", n_frames=20))
+    assert "supports no transport coefficient" in short.rejection
+    broken = measure(
+        diffusing(
+            workspace,
+            "broken",
+            stop_reason="runaway_temperature",
+            explanation="at step 7: 9000 K, limit 2700 K",
+        )
     )
-    assert measured(broken).values["refusal"] == (
-        "the run broke at 900 K (runaway_temperature): at step 7: 9000 K, limit 2700 K"
-    )
-    assert "a job of this run failed" in measured(diffusing(workspace, "one"), None).values["refusal"]
-    for values in (short, measured(broken).values):
-        assert values["onsager_per_eV_angstrom_ps"] is None
-        assert values["x_electrode"] == pytest.approx(24 / 45)
+    assert broken.rejection == "the run broke at 900 K (runaway_temperature): at step 7: 9000 K, limit 2700 K"
+    assert "a job of this run failed" in measure(diffusing(workspace, "one"), None).rejection
+    for result in (short, broken):
+        assert result.coefficients is None
+        assert result.x_electrode == pytest.approx(24 / 45)
 
 
-def test_a_run_that_speeds_up_is_no_state(workspace):
-    """Its halves differ: the number is shown and not used."""
-    values = measured(diffusing(workspace, "faster", faster_later=4.0)).values
-    assert "the halves of the run differ" in values["refusal"]
-    assert values["onsager_per_eV_angstrom_ps"] is not None
+def test_coefficients_of_a_nonstationary_run_are_kept_but_rejected(workspace):
+    result = measure(diffusing(workspace, "faster", faster_later=4.0))
+    assert "the halves of the run differ" in result.rejection
+    assert result.coefficients is not None
 
 
-def cell(x: float, temperature_K: float, number: int = 0, **changes) -> AnalysisDoc:
+def cell(x: float, temperature_K: float, number: int = 0, scale: float = 1.0, **changes) -> CellTransportDoc:
     """A measurement with Arrhenius' law of 0.3 and 0.5 eV for kB T L."""
     value = np.diag(np.exp([1.0, 0.5] - np.array([0.3, 0.5]) / (KB_EV_PER_K * temperature_K) + x))
     value *= 800.0 / temperature_K
     value[0, 1] = value[1, 0] = 0.2 * np.sqrt(value[0, 0] * value[1, 1])
     spread = 0.1 * np.sqrt(np.outer(np.diag(value), np.diag(value)))
-    run_id = f"grid-x{x:.3f}-{number}-{temperature_K:g}K"
-    values = {
-        "run_id": run_id,
-        "x_electrode": x,
-        "temperature_K": temperature_K,
-        "refusal": "",
-        "n_looks": 100,
-        "n_above_select": 5,
-        "n_above_stop": 0,
-        "onsager_per_eV_angstrom_ps": {
-            "value": value.tolist(),
-            "standard_error": (spread / 2).tolist(),
-            "lower": (value - spread).tolist(),
-            "upper": (value + spread).tolist(),
-        },
-    }
-    return AnalysisDoc(key=f"{run_id}{changes}", name="cell_transport", rests_on=[], values=values | changes)
+    onsager = Estimate(value, value - spread, value + spread, standard_error=spread / 2).scaled(scale)
+    result = cell_transport(x, temperature_K, onsager, number, **changes)
+    return CellTransportDoc(key=f"{result.run_id}{scale}{changes}", input_keys=[], result=result)
 
 
-def interphase(workspace) -> AnalysisDoc:
-    """A profile of 24 slices, of which one half is what x = 0.4 is."""
+def interphase(workspace, n_replicas: int = 1) -> InterfaceAnalysisDoc:
+    """Profiles of 24 slices and 4 time blocks, one half of which has the composition x = 0.4."""
     line, _ = line_and_rest("Li", "Li7P3S11", {})
-    density = np.stack([line.shares(x) for x in np.repeat([0.4, 0.9], 12)], axis=1)[None] * 0.05
+    density = 50.0 * np.stack([line.shares(x) for x in np.repeat([0.4, 0.9], 12)], axis=1)
+    runs = [f"replica-{number}" for number in range(n_replicas)]
+    arrays = {
+        "edges_angstrom": np.linspace(0.0, 24.0, 25),
+        "block_ps": np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0, 4.0]]),
+        "atoms_per_nm3": np.repeat(density[None], 4, axis=0),
+    }
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        time_ps=np.arange(4.0),
-        elements=np.array(line.elements),
-        bin_edges_angstrom=np.linspace(0.0, 24.0, 25),
-        density=np.repeat(density, 4, axis=0),
-        density_standard_error=np.full((4, *density.shape[1:]), np.nan),
+    np.savez(buffer, **{f"{run}/profiles.{name}": array for run in runs for name, array in arrays.items()})
+    summary = TrajectorySummary(n_frames=4, n_atoms=24, elements=list(line.elements), length_ps=4.0)
+    return InterfaceAnalysisDoc(
+        key="interphase",
+        input_keys=[],
+        references_key=None,
+        analysis_settings=InterfaceAnalysisSettings(dict(line.electrode), dict(line.electrolyte), 800.0),
+        trajectories=dict.fromkeys(runs, summary),
+        documents={"profiles": "profiles"},
+        artifact=workspace.artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
     )
-    artifact = workspace.artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz")
-    return AnalysisDoc(key="interphase", name="interphase", rests_on=[], values={}, artifact=artifact)
 
 
-def fitted(cells, profile=None) -> AnalysisDoc:
+def fit(cells, profile=None) -> TransportGridDoc:
     return GridFitMaker.make.original(GridFitMaker(temperature_K=800.0), cells, profile)
 
 
-def test_all_cells_together_give_energies_a_grid_and_the_interphase(workspace):
-    """The numbers that were put in."""
+def test_grid_has_the_energies_of_its_cells_and_local_coefficients(workspace):
     cells = [cell(x, t) for x in (0.2, 0.4, 0.6) for t in (700.0, 900.0, 1100.0)]
-    found = fitted(cells, interphase(workspace))
-    energies = [c["lines"]["Li"]["activation_energy_eV"]["value"] for c in found.values["compositions"]]
+    document = fit(cells, interphase(workspace))
+    result = document.result
+    energies = [each.lines["Li"].activation_energy_eV.value for each in result.compositions]
     assert energies == pytest.approx([0.3] * 3)
-    assert found.values["grid"]["x_electrode"] == [0.2, 0.4, 0.6]
-    assert found.values["grid"]["warnings"] == []
-    local = found.values["local"]
-    assert local["species"] == ["Li", "P", "S"]
-    assert 6 <= local["n_answered"] < local["n_slices"] == 24
-    with np.load(workspace.artifacts.get(found.artifact)) as arrays:
+    assert result.grid.x_electrode == (0.2, 0.4, 0.6)
+    assert result.grid.warnings == ()
+    assert result.local.species == ("Li", "P", "S")
+    assert result.local.profile == "mean over 3 to 4 ps"
+    assert 6 <= result.local.n_available < result.local.n_slices == 24
+    with np.load(workspace.artifacts.get(document.artifact)) as arrays:
         middle = np.argmin(np.abs(arrays["curve/x_electrode"] - 0.5))
         expected = np.exp(1.0 - 0.3 / (KB_EV_PER_K * 800.0) + 0.5)
         assert arrays["curve/value"][middle, 0, 0] == pytest.approx(expected, rel=1e-3)
@@ -178,61 +179,69 @@ def test_all_cells_together_give_energies_a_grid_and_the_interphase(workspace):
         assert arrays["line/0.2000/Li/lower"].shape == arrays["line/0.2000/Li/temperature_K"].shape
 
 
-def test_runs_of_a_cell_are_known_as_its_runs(workspace):
-    """Three cells, of which the second is four times as fast at every temperature: the lines say what cells differ by."""
-    cells = [cell(x, t, n) for x in (0.2, 0.4) for n in range(3) for t in (700.0, 900.0, 1100.0)]
-    for each in cells:
-        if "-1-" in each.values["run_id"]:
-            found = each.values["onsager_per_eV_angstrom_ps"]
-            each.values["onsager_per_eV_angstrom_ps"] = {
-                k: (4 * np.array(v)).tolist() for k, v in found.items()
-            }
-    (first, _) = fitted(cells).values["compositions"]
-    assert first["n_cells"] == 3
-    assert first["lines"]["Li"]["notes"] == ["cells differ by 78 % beyond the errors of their runs"]
-    assert first["lines"]["Li"]["error_scale"] == 1.0
+def test_scatter_between_cells_is_estimated_from_their_runs(workspace):
+    """Three cells, the second of which is four times as fast at every temperature."""
+    cells = [
+        cell(x, t, n, scale=4.0 if n == 1 else 1.0)
+        for x in (0.2, 0.4)
+        for n in range(3)
+        for t in (700.0, 900.0, 1100.0)
+    ]
+    (first, _) = fit(cells).result.compositions
+    assert first.n_cells == 3
+    assert first.lines["Li"].notes == ("cells differ by 78 % beyond the errors of their runs",)
+    assert first.lines["Li"].error_scale == 1.0
 
 
-def test_a_species_that_does_not_move_leaves_the_grid_to_the_others(workspace):
-    """Phosphorus refused at one temperature too many; the interphase then lacks it, and says so."""
+def test_infinite_upper_bounds_survive_storage(workspace):
+    """JSON stores infinity as null; the fit still uses the lower bound of the run."""
+    cells = [cell(x, t) for x in (0.2, 0.4) for t in (700.0, 900.0, 1100.0)]
+    cells[0].result.coefficients.onsager_per_eV_angstrom_ps.upper[1, 1] = np.inf
+    stored = [CellTransportDoc.model_validate_json(each.model_dump_json()) for each in cells]
+    assert np.isnan(stored[0].result.coefficients.onsager_per_eV_angstrom_ps.upper[1, 1])
+    line = fit(stored).result.compositions[0].lines["P"]
+    assert line.n_points == 3
+    assert line.activation_energy_eV.is_known
+
+
+def test_a_species_without_arrhenius_lines_is_left_out_of_the_grid(workspace):
+    """Phosphorus has a number at two temperatures only; the interphase then lacks it."""
     cells = [cell(x, t) for x in (0.2, 0.4) for t in (700.0, 900.0, 1100.0)]
     for each in cells:
-        if each.values["temperature_K"] == 700.0:
-            each.values["onsager_per_eV_angstrom_ps"]["lower"][1][1] = 0.0
-    found = fitted(cells, interphase(workspace)).values
-    assert found["grid"]["species"] == ["Li"]
-    assert found["grid"]["notes"] == ["without P: fewer than 2 compositions have a line of it"]
-    assert "2 temperatures" in found["compositions"][0]["lines"]["P"]["refused"]
-    assert "all must be of the same elements" in found["local"]["refused"]
+        if each.result.temperature_K == 700.0:
+            each.result.coefficients.onsager_per_eV_angstrom_ps.lower[1, 1] = 0.0
+    result = fit(cells, interphase(workspace)).result
+    assert result.grid.species == ("Li",)
+    assert result.grid.notes == ("without P: fewer than 2 compositions have an Arrhenius line of it",)
+    assert "2 temperatures" in result.compositions[0].lines["P"].reason
+    assert "all must be of the same elements" in result.local.reason
 
 
-def test_refusals_and_missing_runs_are_told(workspace):
-    """All refused: no line, no grid, no interphase, each in words."""
-    cells = [cell(0.2, t, refusal="too short") for t in (700.0, 900.0, 1100.0)]
-    found = fitted([*cells, None])
-    assert (found.values["n_measured"], found.values["n_refused"]) == (0, 3)
-    assert "700 K left out: too short" in found.values["compositions"][0]["lines"]["Li"]["refused"]
-    assert found.values["grid"]["refused"].startswith("compositions with an Arrhenius line: Li 0, P 0")
-    assert found.values["local"]["refused"] == "there is no composition profile of an interphase"
-    assert found.notes == ["1 runs of the transport grid left nothing: interphase query failures"]
+def test_rejected_and_missing_runs_leave_every_part_unavailable(workspace):
+    cells = [cell(0.2, t, rejection="too short") for t in (700.0, 900.0, 1100.0)]
+    document = fit([*cells, None])
+    result = document.result
+    assert "700 K left out: too short" in result.compositions[0].lines["Li"].reason
+    assert result.grid.reason.startswith("compositions with an Arrhenius line: Li 0, P 0")
+    assert result.local.reason == "there is no composition profile of an interphase"
+    assert document.notes == ["1 runs of the transport grid have no result: interphase query failures"]
     with pytest.raises(AnalysisError, match="no cell of the transport grid was measured"):
-        fitted([None])
+        fit([None])
 
 
-def test_cells_of_one_composition_are_fitted_as_one(workspace):
-    """Two of them; one that is outside the potential's trust is counted."""
+def test_cells_of_one_composition_are_fitted_together(workspace):
+    """Two cells; a run with evaluations above the stop threshold is named."""
+    outside = CommitteeTrust(n_evaluations=100, n_above_select=5, n_above_stop=3)
     cells = [cell(0.2, t, n) for n in range(2) for t in (700.0, 900.0, 1100.0)]
-    cells.append(cell(0.2, 1300.0, 1, n_above_stop=3))
-    found = fitted(cells).values
-    (composition,) = found["compositions"]
-    assert composition["n_cells"] == 2
-    assert composition["lines"]["Li"]["n_points"] == 7
-    assert composition["looks"] == {"n_looks": 700, "n_above_select": 35, "n_above_stop": 3}
-    assert found["trust"]["runs_above_stop"] == ["grid-x0.200-1-1300K"]
+    result = fit([*cells, cell(0.2, 1300.0, 1, trust=outside)]).result
+    (composition,) = result.compositions
+    assert composition.n_cells == 2
+    assert composition.lines["Li"].n_points == 7
+    assert composition.trust == CommitteeTrust(n_evaluations=700, n_above_select=35, n_above_stop=3)
+    assert result.runs_above_stop == ["grid-x0.200-1-1300K"]
 
 
-def test_what_is_at_rest_is_the_electrolytes_own():
-    """Never an element of the electrode."""
+def test_species_at_rest_is_never_an_element_of_the_electrode():
     line, at_rest = line_and_rest("Li", "Li7P3S11", {})
     assert (line.elements, at_rest) == (("Li", "P", "S"), "S")
     with pytest.raises(AnalysisError, match="no species can be at rest"):

@@ -48,7 +48,7 @@ class MeasuredAt:
 
     temperature_K: float
     value: Estimate | None
-    refusal: str = ""
+    reason: str = ""
     cell: str | None = None
     """Which cell it was; runs of one cell are not independent. None for a cell of its own."""
 
@@ -135,7 +135,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     notes: list[str] = []
     for point in sorted(points, key=lambda each: each.temperature_K):
         if point.value is None:
-            notes.append(f"{point.temperature_K:g} K left out: {point.refusal or 'no number'}")
+            notes.append(f"{point.temperature_K:g} K left out: {point.reason or 'no number'}")
         elif not point.value.lower > 0 and not np.isfinite(point.value.upper):
             notes.append(f"{point.temperature_K:g} K left out: its interval has neither end")
         else:

@@ -40,7 +40,7 @@ OFF_LINE = 0.1
 
 @dataclass(frozen=True)
 class LocalTransport:
-    """L_ij of each slice; nan where it is refused."""
+    """L_ij of each slice; NaN where it is unavailable."""
 
     height_angstrom: FloatArray
     """(n_slices,), middles of the slices, Å."""
@@ -55,8 +55,8 @@ class LocalTransport:
     """Barycentric L_ij, 1/(eV Å ps), (n_slices, n_species, n_species)."""
     flux_atoms_per_nm2_ps: Estimate
     """J_i = - sum_j L_ij grad(mu_j) of an ideal solution, (n_slices, n_species), upwards positive."""
-    refusals: tuple[str | None, ...]
-    """(n_slices,), in words; None where there is a number."""
+    reasons: tuple[str | None, ...]
+    """(n_slices,), why coefficients are unavailable; None where they are available."""
 
 
 @dataclass(frozen=True)
@@ -196,24 +196,24 @@ def onsager_along_normal(
         else np.full(counts.shape, np.nan)
     )
     nothing = np.full((len(species), len(species)), np.nan)
-    found, fluxes, refusals = [], [], []
+    coefficients, fluxes, reasons = [], [], []
     for k in range(len(x)):
         absent = [symbol for symbol, n in zip(species, counts[:, k], strict=True) if n <= 0]
-        refusal = _refusal(grid, x[k], off_line[k], absent)
-        refusals.append(refusal)
-        if refusal is not None:
-            found.append(Estimate.unknown(nothing))
+        reason = _unavailable_because(grid, x[k], off_line[k], absent)
+        reasons.append(reason)
+        if reason is not None:
+            coefficients.append(Estimate.unknown(nothing))
             fluxes.append(Estimate.unknown(nothing[0]))
             continue
         frame = frame_matrix("barycentric", species, counts[:, k], masses)[:, :-1]
         parts = grid.parts_at(x[k], temperature_K, x_error[k])
         value, drawn = frame @ parts.matrix @ frame.T, parts.drawn(frame)
-        found.append(estimate_of(value, drawn, grid.confidence))
+        coefficients.append(estimate_of(value, drawn, grid.confidence))
         downhill = -ANGSTROM2_PER_NM2 * gradient[:, k]
         fluxes.append(estimate_of(value @ downhill, drawn @ downhill, grid.confidence))
     middles = 0.5 * (bin_edges_angstrom[1:] + bin_edges_angstrom[:-1])
     return LocalTransport(
-        middles, x, x_error, off_line, species, _stacked(found), _stacked(fluxes), tuple(refusals)
+        middles, x, x_error, off_line, species, _stacked(coefficients), _stacked(fluxes), tuple(reasons)
     )
 
 
@@ -236,14 +236,17 @@ def _window(n_slices: float) -> FloatArray:
     return weights / n_slices
 
 
-def _refusal(grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]) -> str | None:
+def _unavailable_because(
+    grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]
+) -> str | None:
+    """Return why the grid gives no coefficients for a slice, None if it does."""
     first, last = grid.x_electrode[0], grid.x_electrode[-1]
     if not np.isfinite(x):
-        return "no atom is there"
+        return "the slice is empty"
     if off_line > OFF_LINE:
-        return f"its composition is off the line of the grid: a share by more than {100 * OFF_LINE:.0f} %"
+        return f"its composition is off the line of the grid: a fraction by more than {100 * OFF_LINE:.0f} %"
     if not first <= x <= last:
         return f"its x is outside the grid, {first:.2f} to {last:.2f}"
     if absent:
-        return f"no atom of {', '.join(absent)} is there, which the cells of the grid hold"
+        return f"the slice has no {', '.join(absent)}, unlike the cells of the grid"
     return None

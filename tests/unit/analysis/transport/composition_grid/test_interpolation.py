@@ -133,8 +133,8 @@ def test_slices_have_the_coefficients_of_their_composition():
     padded = np.zeros((3, 3))
     padded[:2, :2] = grid().at(0.15, 700.0).value
     np.testing.assert_allclose(found.onsager.value[5], frame @ padded @ frame.T, rtol=1e-9)
-    assert found.refusals[:24] == (None,) * 24
-    assert set(found.refusals[24:]) == {"its x is outside the grid, 0.00 to 0.90"}
+    assert found.reasons[:24] == (None,) * 24
+    assert set(found.reasons[24:]) == {"its x is outside the grid, 0.00 to 0.90"}
     assert np.isnan(found.onsager.value[30]).all()
 
 
@@ -146,10 +146,10 @@ def test_layers_of_atoms_are_averaged_over():
     edges = np.linspace(0.0, 24.0, 25)
     arguments = (grid(), LINE, "S", ("S", "P", "Li"), edges, layers[::-1], 700.0)
     single = onsager_along_normal(*arguments, window_angstrom=1.0)
-    assert not any(refusal is None for refusal in single.refusals)
+    assert not any(reason is None for reason in single.reasons)
     smooth = onsager_along_normal(*arguments, window_angstrom=6.0)
     np.testing.assert_allclose(smooth.x_electrode, 0.4, atol=1e-9)
-    assert smooth.refusals == (None,) * 24
+    assert smooth.reasons == (None,) * 24
 
 
 def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
@@ -160,8 +160,8 @@ def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
     found = onsager_along_normal(
         grid(), LINE, "S", LINE.elements, np.linspace(0.0, 12.0, 13), density, 700.0, window_angstrom=1.0
     )
-    assert found.refusals[3] == "no atom is there"
-    assert "off the line of the grid" in (found.refusals[6] or "")
+    assert found.reasons[3] == "the slice is empty"
+    assert "off the line of the grid" in (found.reasons[6] or "")
 
 
 def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
@@ -193,7 +193,7 @@ def test_a_slice_without_a_species_of_the_grid_is_refused():
         grid(), LINE, "S", LINE.elements, np.linspace(0.0, 12.0, 13), density, 700.0, window_angstrom=1.0
     )
     assert found.off_line[6] < 0.1
-    assert found.refusals[6] == "no atom of P is there, which the cells of the grid hold"
+    assert found.reasons[6] == "the slice has no P, unlike the cells of the grid"
     assert np.isfinite(found.onsager.value[[5, 7]]).all()
 
 
