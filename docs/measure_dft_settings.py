@@ -15,7 +15,8 @@ from jobflow import run_locally
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.yaml_file import load_yaml_model
-from interphase_flows.commands.convergence import StudyOptions, run_convergence_study
+from interphase_flows.commands.convergence import run_convergence_study
+from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.flows.lattice_constants import LatticeConstantsFlowMaker
 from interphase_flows.jobs.lattice_constants import ScaledCrystalsMaker
 from interphase_flows.settings import load_settings
@@ -44,13 +45,14 @@ def main() -> None:
     arguments = parser.parse_args()
     campaign = load_yaml_model(arguments.campaign, Campaign)
     settings = load_settings(root=arguments.root)
-    options = StudyOptions(
+    study_maker = ConvergenceStudyMaker(
+        campaign,
         arguments.cutoffs,
         arguments.k_densities,
         arguments.gamma_check,
         max_label_cost_s=None if arguments.max_label_minutes is None else 60.0 * arguments.max_label_minutes,
     )
-    study = run_convergence_study(campaign, options, settings)
+    study = run_convergence_study(study_maker, settings)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         maker = LatticeConstantsFlowMaker(
             reference=campaign.reference,

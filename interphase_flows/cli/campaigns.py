@@ -145,11 +145,11 @@ def converge(
     from interphase_flows.campaign.yaml_file import load_yaml_model
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.convergence import (
-        StudyOptions,
         plan_convergence_study,
         plan_table,
         run_convergence_study,
     )
+    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
     from interphase_flows.reference.convergence import Tolerances
     from interphase_flows.report.sections.convergence import (
         Convergence,
@@ -160,7 +160,8 @@ def converge(
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
-    options = StudyOptions(
+    maker = ConvergenceStudyMaker(
+        campaign,
         cutoffs_eV=_numbers("--cutoffs", cutoffs),
         k_densities=_numbers("--k-densities", k_densities),
         gamma_check_density=gamma_check,
@@ -168,7 +169,7 @@ def converge(
         tolerances=Tolerances(energy_tolerance, force_tolerance, stress_tolerance),
         max_label_cost_s=None if max_label_minutes is None else 60.0 * max_label_minutes,
     )
-    planned = plan_convergence_study(campaign, options)
+    planned = plan_convergence_study(maker)
     if dry_run:
         Console().print(plan_table(campaign.name, planned))
         print(
@@ -177,7 +178,7 @@ def converge(
         return
     settings = settings_of(root)
     with shown_progress(Console(stderr=True)):
-        study = run_convergence_study(campaign, options, settings)
+        study = run_convergence_study(maker, settings)
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
     Console().print(convergence_table(Convergence.of(study)))

@@ -153,7 +153,9 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     if status.pace:
         yield from _pace_lines(status.pace)
     if status.iterations:
-        table = Table("iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None)
+        table = Table(
+            "iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None
+        )
         for line in status.iterations:
             table.add_row(
                 str(line.index),

@@ -1,37 +1,20 @@
 """Run a convergence study of a campaign's reference method on this machine, in the folder of the campaign."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
-from interphase_flows.reference.convergence import Tolerances
+from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.reference.convergence_study import StudyPoint
 from interphase_flows.runners.local import run_jobs
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
-
-if TYPE_CHECKING:
-    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """Settings of a convergence study, by the field names of `flows.convergence_study.ConvergenceStudyMaker`."""
-
-    cutoffs_eV: Sequence[float] = (300.0, 350.0, 400.0, 500.0)
-    k_densities: Sequence[float] = (2.0, 3.0, 4.0)
-    gamma_check_density: float | None = None
-    phases: Sequence[str] = ()
-    tolerances: Tolerances = field(default_factory=Tolerances)
-    max_label_cost_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +28,7 @@ class PlannedPoint:
     cost_s: float
 
 
-def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[PlannedPoint]:
+def plan_convergence_study(maker: ConvergenceStudyMaker) -> list[PlannedPoint]:
     """Return the settings of a study and their estimated cost.
 
     Raises
@@ -53,7 +36,6 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     InputError
         The method has no convergence parameters, or an option is out of range.
     """
-    maker = _maker(campaign, options)
     crystals, positions = maker.cells(), maker.places()
     planned = []
     for point in maker.points():
@@ -74,7 +56,7 @@ def plan_convergence_study(campaign: Campaign, options: StudyOptions) -> list[Pl
     return planned
 
 
-def _mesh_or_gamma(maker: "ConvergenceStudyMaker", point: StudyPoint) -> str:
+def _mesh_or_gamma(maker: ConvergenceStudyMaker, point: StudyPoint) -> str:
     if point.gamma_above_atoms is None:
         return ""
     size = max(len(cell) for name, cell in maker.cells().items() if name in point.phases)
@@ -96,7 +78,7 @@ def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
     return table
 
 
-def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: Settings) -> AnalysisDoc:
+def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> AnalysisDoc:
     """Run or resume a study: labels in the ledger are reused.
 
     Raises
@@ -108,8 +90,8 @@ def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: S
     AnalysisError
         The study failed; finished labels are stored.
     """
+    campaign = maker.campaign
     check_campaign(campaign)
-    maker = _maker(campaign, options)
     maker.points()  # raises on options that cannot be studied
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -129,9 +111,3 @@ def run_convergence_study(campaign: Campaign, options: StudyOptions, settings: S
             )
         document: AnalysisDoc = by_index[max(by_index)].output
         return AnalysisDoc.model_validate(document if isinstance(document, dict) else document.model_dump())
-
-
-def _maker(campaign: Campaign, options: StudyOptions) -> "ConvergenceStudyMaker":
-    from interphase_flows.flows.convergence_study import ConvergenceStudyMaker  # slow import
-
-    return ConvergenceStudyMaker(campaign=campaign, **vars(options))

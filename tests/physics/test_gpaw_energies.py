@@ -5,7 +5,8 @@ from importlib.util import find_spec
 import pytest
 
 from interphase_flows.campaign.schema import Campaign, GateSpec
-from interphase_flows.commands.convergence import StudyOptions, run_convergence_study
+from interphase_flows.commands.convergence import run_convergence_study
+from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.reference.spec import GpawSpec
@@ -27,13 +28,14 @@ def settings(tmp_path_factory):
 def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficient(settings):
     """The stress of the metal depends more on k-points than on the cutoff; a second study reuses all labels."""
     campaign = Campaign(name="converge", reference=COARSE)
-    options = StudyOptions(
+    maker = ConvergenceStudyMaker(
+        campaign,
         cutoffs_eV=(200.0, 300.0),
         k_densities=(1.0, 2.0),
         phases=("Li",),
         tolerances=Tolerances(50.0, 50.0, 0.5),
     )
-    study = run_convergence_study(campaign, options, settings)
+    study = run_convergence_study(maker, settings)
     worst = {p["axis"]: p["worst"] for p in study.values["points"] if not p["is_yardstick"]}
     assert worst["k_density"]["stress_meV_per_angstrom3"] > 5 * worst["cutoff"]["stress_meV_per_angstrom3"]
     assert study.values["chosen"] is None
@@ -43,7 +45,7 @@ def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficien
         assert {d["status"] for d in workspace.ledger.find("labels")} == {"accepted"}
         spent = sum(d["wall_time_s"] for d in workspace.ledger.find("labels"))
     assert "No setting below the most accurate ones" in page.read_text(encoding="utf-8")
-    again = run_convergence_study(campaign, options, settings)
+    again = run_convergence_study(maker, settings)
     assert (again.key, again.values["wall_time_s"]) == (study.key, pytest.approx(spent))
 
 
