@@ -1,18 +1,17 @@
-"""A campaign of many labels replayed through FireWorks: overhead per job, size of the database, idle workers.
+"""Replay a campaign of many labels through FireWorks: overhead per job, size of the database, idle workers.
 
 Run: ``python benchmarks/campaign_replay.py [--labels 10000] [--workers 2] [--keep FILE]``, with the address of a MongoDB
-in ``MONGODB_URI`` or else with the server that the tests start.  The flows, the routing, the packing of labels, the
-ledger and the workers (``interphase work``, each in a process of its own) are the project's; what computes waits instead,
-as long as it was recorded to take, divided by ``--scale`` (``replayed_campaign.py``, ``recorded_times.json``).
+in ``MONGODB_URI`` or else with the server of the tests. Flows, routing, packing of labels, ledger and workers
+(``interphase work``, each in a separate process) are those of the package; computations are replaced by waiting for their
+recorded time divided by ``--scale`` (``replayed_campaign.py``, ``recorded_times.json``).
 
-What is told:
+Results:
 
-- the time of the workers: in waiting that stands for work; idle, when fewer jobs were ready or running than there were
-  workers (looked at every two seconds); the rest is overhead, over the number of jobs;
-- CPU per job of the workers and of the server, in parts of the campaign, against the jobs in its workflow;
+- the time of the workers: simulated work; idle time, when fewer jobs were ready or running than there were workers
+  (polled every two seconds); the rest is overhead, divided by the number of jobs;
+- CPU per job of the workers and of the server, in consecutive parts of the campaign, and the jobs in its workflow;
 - documents and bytes by collection, and the largest document;
-- for workflows of ``--sizes`` jobs, which one for every thousand gathers, what a trivial job costs (``--labels 0`` for
-  this alone).
+- for workflows of ``--sizes`` jobs, the cost of a trivial job (``--labels 0`` for this alone).
 """
 
 import argparse
@@ -35,7 +34,7 @@ import numpy as np
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from mongo import BenchDatabase, bench_database, cpu_s
-from replay_figures import launches_by_kind, sizes, told, told_times
+from replay_figures import format_results, launches_by_kind, sizes, time_shares
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.labels import MOST_JOBS
@@ -45,20 +44,20 @@ from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 
-LOOK_INTERVAL_S = 2.0
+POLL_INTERVAL_S = 2.0
 TIMED_JOBS = 5
 FIRST_SHARE = 0.2
-"""Share of the labels that a campaign begins with."""
+"""Share of the initial labels."""
 AUDIT_SHARE = 0.2
-"""Share of an iteration's labels that audits."""
+"""Share of audit labels in an iteration."""
 
 
 class EnoughError(Exception):
-    """As many jobs ran as were to be timed."""
+    """Raised after the last timed job."""
 
 
 def campaign_of(n_labels: int, n_iterations: int, n_walkers: int, n_segments: int) -> tuple[Campaign, int]:
-    """Return a campaign with so many labels, and how many of them it begins with."""
+    """Return a campaign with a number of labels, and the number of initial ones."""
     n_first = round(FIRST_SHARE * n_labels)
     per_iteration = (n_labels - n_first) // n_iterations
     n_audit = max(1, round(AUDIT_SHARE * per_iteration))
@@ -88,7 +87,7 @@ def campaign_of(n_labels: int, n_iterations: int, n_walkers: int, n_segments: in
 def replay_campaign(
     database: BenchDatabase, settings: Settings, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Run a campaign by workers in processes of their own, and return what it took."""
+    """Run a campaign by workers in separate processes, and return times and sizes."""
     from recorded_method import SLEPT, Replay
     from replayed_campaign import replayed_campaign
 
@@ -109,11 +108,11 @@ def replay_campaign(
             for _ in range(options.workers)
         ]
         try:
-            looks = _looked_at(launchpad, database, workers, began)
+            samples = _samples(launchpad, database, workers, began)
         finally:
             for worker in workers:
                 if worker.poll() is None:
-                    os.kill(worker.pid, signal.SIGUSR1)  # their time is over
+                    os.kill(worker.pid, signal.SIGUSR1)  # stop at a checkpoint
             for worker in workers:
                 worker.wait()
     states = {
@@ -128,14 +127,14 @@ def replay_campaign(
         float(line) for path in (workspace.root / SLEPT).iterdir() for line in path.read_text().splitlines()
     ]
     n_labels = workspace.ledger.count("labels")
-    told = told_times(looks, sum(slept), options.workers)
+    shares = time_shares(samples, sum(slept), options.workers)
     kinds = launches_by_kind(launchpad)
     workspace.close()
     launchpad.connection.close()
     return {
         "n_labels": n_labels,
         "n_first_labels": n_first,
-        **told,
+        **shares,
         "launches": kinds,
         "database": sizes(database),
     }
@@ -146,18 +145,18 @@ def _failure(launchpad: Any) -> str:
     return str((((failed or {}).get("action") or {}).get("stored_data") or {}).get("_exception", ""))[-3000:]
 
 
-def _looked_at(
+def _samples(
     launchpad: Any, database: BenchDatabase, workers: Sequence[subprocess.Popen[bytes]], began: float
 ) -> list[dict[str, float]]:
-    """Return what was seen until all jobs were done: jobs by state, and CPU so far."""
-    looks: list[dict[str, float]] = []
+    """Return samples of jobs by state and of CPU times until all jobs are done."""
+    samples: list[dict[str, float]] = []
     fireworks = launchpad.db.fireworks
-    is_told = sys.stderr.isatty()
+    is_interactive = sys.stderr.isatty()
     while True:
         cpu_workers_s = sum(cpu_s(worker.pid) for worker in workers if worker.poll() is None)
         n_ready = fireworks.count_documents({"state": "READY"})
         n_running = fireworks.count_documents({"state": {"$in": ["RESERVED", "RUNNING"]}})
-        looks.append(
+        samples.append(
             {
                 "t_s": time.monotonic() - began,
                 "n_ready": n_ready,
@@ -168,19 +167,19 @@ def _looked_at(
                 "cpu_server_s": database.server_cpu_s(),
             }
         )
-        last = looks[-1]
-        if is_told:
+        last = samples[-1]
+        if is_interactive:
             print(f"\r{last['n_done']:.0f} of {last['n_nodes']:.0f} jobs so far", end="", file=sys.stderr)
         if last["n_done"] == last["n_nodes"] or any(worker.poll() is not None for worker in workers):
-            return looks
-        # between two states of a job nothing is ready or running: only what stays so is an end
-        if len(looks) > 60 and all(each["n_ready"] + each["n_running"] == 0 for each in looks[-60:]):
-            return looks
-        time.sleep(LOOK_INTERVAL_S)
+            return samples
+        # between two states of a job none may be ready or running: only if that persists has the campaign ended
+        if len(samples) > 60 and all(each["n_ready"] + each["n_running"] == 0 for each in samples[-60:]):
+            return samples
+        time.sleep(POLL_INTERVAL_S)
 
 
 def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str, float]:
-    """Return what a trivial job costs in a workflow of so many, and one for every thousand that gathers them."""
+    """Return the cost of a trivial job in a workflow of many, whose outputs further jobs collect."""
     from jobflow import Flow
     from trivial_jobs import add_up, plus_one
 
@@ -224,9 +223,9 @@ def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str,
 
 
 def main() -> None:
-    """Replay, and print what it took."""
+    """Replay a campaign and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--labels", type=int, default=10_000, help="of the whole campaign; 0 replays none")
+    parser.add_argument("--labels", type=int, default=10_000, help="of the campaign; 0 replays none")
     parser.add_argument("--labels-per-job", type=int, default=25)
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument(
@@ -234,7 +233,7 @@ def main() -> None:
     )
     parser.add_argument("--segments", type=int, default=10, help="of each of three replicas")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--scale", type=float, default=500.0, help="recorded seconds that pass in one")
+    parser.add_argument("--scale", type=float, default=500.0, help="recorded seconds per second of waiting")
     parser.add_argument("--cores", type=int, default=32, help="by which a recorded label is divided")
     parser.add_argument(
         "--sizes", type=int, nargs="*", default=[100, 1000, 10_000], help="jobs in a workflow of trivial ones"
@@ -245,7 +244,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with bench_database() as database, tempfile.TemporaryDirectory() as folder:
         os.environ.update(database.variables(Path(folder) / "runs"))
-        # workers of the replay wait for work as long as it lasts; those of the trivial jobs do not
+        # workers of the replay wait for further jobs; those of the trivial jobs do not
         kinds = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s": %d}}'
         kept: dict[str, Any] = {
             "server": database.server,
@@ -259,7 +258,7 @@ def main() -> None:
         os.environ["INTERPHASE_CLUSTER__WORKERS"] = kinds % 0
         os.environ["INTERPHASE_STORE__DATABASE"] = f"{database.name}_bend"
         kept["bend"] = [bend(database, load_settings(), n_nodes) for n_nodes in options.sizes]
-    print(told(kept))
+    print(format_results(kept))
     if options.keep:
         options.keep.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

@@ -1,27 +1,27 @@
-"""What a job costs on its way through our workers, over FireWorks with nothing of ours; and what a submission costs.
+"""Overhead of a job and of a submission, relative to FireWorks without this package.
 
 Run: ``python benchmarks/fireworks_overhead.py [--quick]``, with the address of a MongoDB in ``MONGODB_URI`` or else with
-the server that the tests start.  Four ways of running the same trivial job (one addition), each with a LaunchPad of its
-own in one database server, take turns in rounds; medians over the rounds of what one job took:
+the server of the tests. Four ways of running the same trivial job (one addition), each with a separate LaunchPad on one
+database server, alternate in rounds; the results are medians over the rounds per job:
 
-- ours: ``managers.cluster``.  The workflow is made as a submission makes it (``routed_workflow``), and the jobs are run
-  by ``work``, what ``interphase work`` calls: the look for ready jobs, a folder per launch, ``CampaignFiretask`` in the
-  campaign's workspace, the worker's evidence in every launch.
+- ours: ``runners.fireworks``. The workflow is made as by a submission (``routed_workflow``), and the jobs are run by
+  ``work``, which ``interphase work`` calls: a query for ready jobs, a folder per launch, ``CampaignFiretask`` in the
+  campaign's workspace, the identity of the worker in every launch.
 - jobflow on FireWorks: ``jobflow.managers.fireworks.flow_to_workflow``, run by FireWorks' own ``rapidfire`` (``rlaunch
-  rapidfire``) in this process; the JobStore, of maggma's MongoURIStore, is that of jobflow's settings, as its users have
-  it, and connected once in a process.
-- the same with a JobStore in every job, which every job connects to anew.
-- a PyTask of FireWorks, without jobflow and its store of outputs: the floor.
+  rapidfire``) in this process; the JobStore with maggma's MongoURIStore is that of jobflow's settings, as usual, and
+  connected once per process.
+- the same with a JobStore in every job, which every job connects to.
+- a PyTask of FireWorks, without jobflow and its store of outputs: the lower limit.
 
-The goal, 1.3, is for ours over jobflow on FireWorks, which answers the same references and keeps the same outputs.  No
-way writes ``FW.json`` into its folders, which FireWorks does by default: ours has that switched off, and the peers would
-only be slower.  Nor do the peers wait: all jobs are ready, and no interval of ``rapidfire`` is slept through.
+The target, 1.3, is for ours relative to jobflow on FireWorks, which resolves the same references and stores the same
+outputs. ``FW.json``, which FireWorks writes by default, is switched off in all ways, since it would only slow down the
+others. All jobs are ready, so that ``rapidfire`` never sleeps.
 
 The second table is the submission of a flow: ours from the flow to the LaunchPad (conversion by jobflow, routing,
-``add_wf``) over FireWorks' ``add_wf`` alone, of a workflow that jobflow had made before.  Goal 2.
+``add_wf``) relative to FireWorks' ``add_wf`` alone, of a workflow that jobflow had made before. The target is 2.
 
-CPU is of this process, and of the server if it was started here; other work on the machine disturbs it less than wall
-time.
+CPU times are those of this process, and of the server if it was started here; they depend less on other work on the
+machine than wall times.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of what FireWorks and jobflow import
+    warnings.simplefilter("ignore")  # from imports of FireWorks and jobflow
     from fireworks import Firework, LaunchPad, PyTask, Workflow
     from fireworks.core.fworker import FWorker
     from fireworks.core.rocket_launcher import rapidfire
@@ -61,7 +61,7 @@ with warnings.catch_warnings():
     from maggma.stores.mongolike import MongoURIStore
     from trivial_jobs import plus_one
 
-GOAL_PER_JOB, GOAL_SUBMISSION = 1.3, 2.0
+TARGET_PER_JOB, TARGET_SUBMISSION = 1.3, 2.0
 OURS, JOBFLOW, OUR_STORE, PYTASK = (
     "ours",
     "jobflow on FireWorks",
@@ -74,36 +74,36 @@ CLOCKS = ("wall", "cpu", "server_cpu", "round_trips")
 
 
 class RoundTrips(CommandListener):
-    """Counts what is asked of the database; the number depends on nothing else that the machine does."""
+    """Counts round trips to the database, which do not depend on the load of the machine."""
 
     n = 0
 
     def started(self, event: CommandStartedEvent) -> None:
-        """Count."""
+        """Count a round trip."""
         self.n += 1
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Nothing more."""
+        """Do nothing."""
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Nothing more."""
+        """Do nothing."""
 
 
 ROUND_TRIPS = RoundTrips()
-register(ROUND_TRIPS)  # of every client that is made from now on
+register(ROUND_TRIPS)  # for all clients that are created later
 
 
 class Ways:
-    """The four ways, each of which makes a workflow of ``n`` trivial jobs, adds it and runs it.
+    """The four ways of making, adding and running a workflow of ``n`` trivial jobs.
 
     Parameters
     ----------
     database
-        Where.
+        Database of the benchmark.
     settings
-        Of this package, for ours.
+        Settings of this package, for ours.
     folder
-        Launches have their folders there.
+        Parent of the folders of launches.
     """
 
     def __init__(self, database: BenchDatabase, settings: Settings, folder: Path):
@@ -131,7 +131,7 @@ class Ways:
         return flow_to_workflow(flow, store, name=CAMPAIGN)
 
     def run(self, way: str, n_jobs: int) -> None:
-        """Run the jobs that are ready, which are so many."""
+        """Run the ready jobs, whose number is given."""
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             if way == OURS:
                 n_run = work(self.settings, "all", Path(folder)).n_jobs
@@ -150,11 +150,11 @@ class Ways:
         n_done = launchpad.fireworks.count_documents({"state": "COMPLETED"})
         if not n_run == n_done == n_jobs:
             raise SystemExit(
-                f"{way}: {n_run} jobs ran and {n_done} are done of {n_jobs}; no time of it means anything"
+                f"{way}: {n_run} jobs ran and {n_done} are done of {n_jobs}: the times are invalid"
             )
 
-    def forget(self, way: str) -> None:
-        """Empty the LaunchPad: every round begins with the same."""
+    def clear(self, way: str) -> None:
+        """Empty the LaunchPad, so that all rounds start equally."""
         for collection in ("fireworks", "workflows", "launches"):
             self.launchpads[way].db[collection].delete_many({})
 
@@ -171,19 +171,19 @@ def costs(action: Callable[[], object], database: BenchDatabase) -> list[float]:
 
 
 def time_jobs(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds: int) -> dict[str, Any]:
-    """Print what a job takes by each way (ms), and the ratios; return both."""
+    """Print and return the times per job (ms) and their ratios."""
     rounds: list[list[list[float]]] = []
     for _ in range(n_rounds + 1):
         times = []
         for way in ways.launchpads:
             ways.launchpads[way].add_wf(ways.workflow(way, n_jobs))
             times.append(costs(lambda way=way: ways.run(way, n_jobs), database))  # type: ignore[misc]
-            ways.forget(way)
+            ways.clear(way)
         rounds.append(times)
     taken = np.array(rounds[1:]) / n_jobs  # (rounds, ways, clocks); the first round warms up
     taken[:, :, :3] *= 1000.0  # ms
     kept: dict[str, Any] = {"n_jobs": n_jobs, "n_rounds": n_rounds, "ways": {}, "ours_over": {}}
-    print(f"a trivial job, of {n_jobs} in a workflow; medians of {n_rounds} rounds in turn (ms)")
+    print(f"a trivial job, of {n_jobs} in a workflow; medians of {n_rounds} alternating rounds (ms)")
     print(f"{'':26}{'wall':>10}{'CPU':>10}{'server CPU':>13}{'round trips':>13}")
     for way, row in zip(ways.launchpads, np.median(taken, axis=0), strict=True):
         kept["ways"][way] = dict(zip(CLOCKS, row.tolist(), strict=True))
@@ -191,7 +191,7 @@ def time_jobs(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds: int) -
     for index, way in list(enumerate(ways.launchpads))[1:]:
         ratios = np.median(taken[:, 0] / taken[:, index], axis=0)
         kept["ours_over"][way] = dict(zip(CLOCKS, ratios.tolist(), strict=True))
-        goal = f"   goal {GOAL_PER_JOB}" if way == JOBFLOW else ""
+        goal = f"   target {TARGET_PER_JOB}" if way == JOBFLOW else ""
         print(
             f"{'ours over ' + way:36}{ratios[0]:7.2f} wall{ratios[1]:7.2f} CPU{ratios[3]:7.2f} round trips{goal}"
         )
@@ -199,7 +199,7 @@ def time_jobs(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds: int) -
 
 
 def time_submissions(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds: int) -> dict[str, Any]:
-    """Print what a submission takes (s), and its ratio to ``add_wf``; return both."""
+    """Print and return the time of a submission (s) and its ratio to ``add_wf``."""
     rounds = []
     for _ in range(n_rounds + 1):
         ready = ways.workflow(JOBFLOW, n_jobs)
@@ -210,17 +210,17 @@ def time_submissions(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds:
             ways.launchpads[OURS].add_wf(routed_workflow(flow, ways.workspace))
 
         rounds.append((bare, costs(ours, database)))
-        ways.forget(JOBFLOW)
-        ways.forget(OURS)
+        ways.clear(JOBFLOW)
+        ways.clear(OURS)
     taken_s = np.array(rounds[1:])  # (rounds, bare and ours, clocks)
-    print(f"\nsubmission of a flow of {n_jobs} jobs; medians of {n_rounds} rounds in turn (s)")
+    print(f"\nsubmission of a flow of {n_jobs} jobs; medians of {n_rounds} alternating rounds (s)")
     kept: dict[str, Any] = {"n_jobs": n_jobs, "n_rounds": n_rounds, "s": {}}
     for name, row in zip(("bare add_wf", "ours, from the flow"), np.median(taken_s, axis=0), strict=True):
         kept["s"][name] = dict(zip(CLOCKS, row.tolist(), strict=True))
         print(f"{name:26}{row[0]:10.2f}{row[1]:10.2f}{row[2]:13.2f}")
     ratios = np.median(taken_s[:, 1] / taken_s[:, 0], axis=0)
     kept["ours_over"] = dict(zip(CLOCKS, ratios.tolist(), strict=True))
-    print(f"{'ours over bare':34}{ratios[0]:7.2f} wall{ratios[1]:7.2f} CPU   goal {GOAL_SUBMISSION}")
+    print(f"{'ours over bare':34}{ratios[0]:7.2f} wall{ratios[1]:7.2f} CPU   target {TARGET_SUBMISSION}")
     return kept
 
 
@@ -232,7 +232,7 @@ def main() -> None:
     options = parser.parse_args()
     quick = options.quick
     n_jobs, n_submitted, n_rounds = (4, 100, 1) if quick else (25, 1000, 5)
-    logging.disable(logging.WARNING)  # jobflow and FireWorks tell of every job
+    logging.disable(logging.WARNING)  # jobflow and FireWorks log every job
     warnings.simplefilter("ignore")
     here = Path.cwd()
     with bench_database() as database, tempfile.TemporaryDirectory() as folder:

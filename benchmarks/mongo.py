@@ -1,7 +1,7 @@
-"""A MongoDB for benchmarks: that of MONGODB_URI, else the server that the tests start; a database that is dropped after.
+"""A temporary MongoDB database for benchmarks, on the server of MONGODB_URI or else on that of the tests.
 
-The tests' server (tests/mongo_server.py) is SecantusDB, which speaks MongoDB's protocol but is written in Python: its
-own share of a time is many times that of a mongod.  So its CPU time is told apart.
+The tests' server (tests/mongo_server.py) is SecantusDB, an implementation of MongoDB's protocol in Python that needs much
+more CPU time than a mongod. So its CPU time is reported separately.
 """
 
 import os
@@ -22,7 +22,7 @@ from mongo_server import MISSING, URI_VARIABLE, MongoServer, is_installed
 
 @dataclass(frozen=True)
 class BenchDatabase:
-    """Where a benchmark writes: an address, a name that is its own, and the server's process if it was started here."""
+    """Address and name of a database, and the process id of its server if it was started here."""
 
     uri: str
     name: str
@@ -31,15 +31,15 @@ class BenchDatabase:
 
     @property
     def launchpad(self) -> str:
-        """Name of FireWorks' database beside it."""
+        """Name of the corresponding FireWorks database."""
         return f"{self.name}_fireworks"
 
     def server_cpu_s(self) -> float:
-        """Return the CPU time of the server so far; not a number if it runs elsewhere."""
+        """Return the CPU time of the server so far; NaN if it runs elsewhere."""
         return float("nan") if self.server_pid is None else cpu_s(self.server_pid)
 
     def variables(self, root: Path) -> dict[str, str]:
-        """Return the settings of this package, as variables of the environment, with its files below a root."""
+        """Return the settings of this package as environment variables, with its files below a root."""
         return {
             "INTERPHASE_STORE__TYPE": "mongodb",
             "INTERPHASE_STORE__URI": self.uri,
@@ -49,14 +49,14 @@ class BenchDatabase:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process of this machine, its own and the kernel's for it."""
+    """Return the user and system CPU time of a process on this machine."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def bench_database() -> Iterator[BenchDatabase]:
-    """Give a database of a name that nobody has, and drop what was written."""
+    """Create a database with a unique name, and drop it at the end."""
     name = f"interphase_bench_{uuid.uuid4().hex[:12]}"
     if given := os.environ.get(URI_VARIABLE):
         try:
@@ -68,7 +68,6 @@ def bench_database() -> Iterator[BenchDatabase]:
         raise SystemExit(MISSING)
     with tempfile.TemporaryDirectory() as folder, MongoServer(Path(folder) / "data") as server:
         assert server.process is not None
-        # its folder goes with it
         yield BenchDatabase(
             server.uri,
             name,

@@ -1,4 +1,4 @@
-"""What a replay took, from what was seen on its way and what it left in the database."""
+"""Evaluate a replay from samples during its run and from the database."""
 
 import itertools
 import re
@@ -13,11 +13,11 @@ from mongo import BenchDatabase
 from pymongo import MongoClient
 
 N_PARTS = 8
-"""Parts of a campaign of which the costs are told."""
+"""Number of consecutive parts of a campaign with separate costs."""
 
 
 def launches_by_kind(launchpad: Any) -> dict[str, dict[str, float]]:
-    """Return how many jobs of a kind there were, and how long their launches took in the median, waiting included."""
+    """Return number and median duration of the launches of each kind, including simulated work."""
     names = {each["fw_id"]: each["name"] for each in launchpad.db.fireworks.find({}, {"fw_id": 1, "name": 1})}
     found = launchpad.db.launches.find({}, {"fw_id": 1, "time_start": 1, "time_end": 1})
     times: dict[str, list[float]] = {}
@@ -31,25 +31,25 @@ def launches_by_kind(launchpad: Any) -> dict[str, dict[str, float]]:
 
 
 def as_time(value: datetime | str) -> datetime:
-    """Return a time of FireWorks, which writes some as text."""
+    """Return a time from FireWorks, which stores some as text."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
-def told_times(looks: Sequence[Mapping[str, float]], slept_s: float, n_workers: int) -> dict[str, Any]:
-    """Return shares and costs per job."""
-    first = next(look for look in looks if look["n_running"] or look["n_done"])
-    last = looks[-1]
-    seen = [look for look in looks if look["t_s"] >= first["t_s"]]
+def time_shares(samples: Sequence[Mapping[str, float]], slept_s: float, n_workers: int) -> dict[str, Any]:
+    """Return shares of the workers' time and costs per job."""
+    first = next(each for each in samples if each["n_running"] or each["n_done"])
+    last = samples[-1]
+    active = [each for each in samples if each["t_s"] >= first["t_s"]]
     span_s = last["t_s"] - first["t_s"]
     idle = float(
-        np.mean([1 - min(n_workers, look["n_ready"] + look["n_running"]) / n_workers for look in seen])
+        np.mean([1 - min(n_workers, each["n_ready"] + each["n_running"]) / n_workers for each in active])
     )
     n_jobs = int(last["n_done"])
     busy = slept_s / (n_workers * span_s)
     parts = []
-    bounds = np.unique(np.linspace(0, len(seen) - 1, N_PARTS + 1).astype(int))
+    bounds = np.unique(np.linspace(0, len(active) - 1, N_PARTS + 1).astype(int))
     for start, end in itertools.pairwise(bounds):
-        one, other = seen[start], seen[end]
+        one, other = active[start], active[end]
         n_done = other["n_done"] - one["n_done"]
         if n_done:
             parts.append(
@@ -91,8 +91,8 @@ def sizes(database: BenchDatabase) -> dict[str, dict[str, int]]:
     return found
 
 
-def told(kept: Mapping[str, Any]) -> str:
-    """Return the numbers in words."""
+def format_results(kept: Mapping[str, Any]) -> str:
+    """Return the results as text."""
     lines = [f"MongoDB: {kept['server']}"]
     campaign = kept.get("campaign")
     if campaign:

@@ -1,4 +1,4 @@
-"""The project's own flows with jobs that wait instead of computing."""
+"""The flows of the package with jobs that wait instead of computing."""
 
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -15,7 +15,7 @@ from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 
 
 def replayed(flow: Flow, replay: Replay) -> Flow:
-    """Let stand-ins make the jobs of a flow that compute, in place."""
+    """Replace the Makers of a flow's computing jobs by stand-ins, in place."""
     for each in flow.jobs:
         if isinstance(each, Job):
             stand_in = STAND_INS.get(type(each.maker))
@@ -29,7 +29,7 @@ def replayed(flow: Flow, replay: Replay) -> Flow:
 
 @dataclass
 class ReplayedLearningMaker(ActiveLearningMaker):
-    """The project's loop, with stand-ins for what computes."""
+    """The active-learning loop with stand-ins for computations."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -42,17 +42,17 @@ class ReplayedLearningMaker(ActiveLearningMaker):
         return replayed(super().next_iteration(*inputs), self.replay)
 
     def label_set_maker(self) -> LabelSetMaker:
-        """Return the project's own, with the recorded method."""
+        """Return the Maker of the package with the recorded method."""
         return LabelSetMaker(
             label_maker=LabelMaker(reference=RecordedSpec(replay=self.replay), gates=self.campaign.gates),
             labels_per_job=self.replay.labels_per_job,
-            # waiting is scaled: only their number packs the labels
+            # times are scaled, so labels are packed by number only
             target_s_per_job=1e9,
         )
 
 
 def replayed_campaign(campaign: Campaign, replay: Replay, n_first_labels: int) -> Flow:
-    """Return a campaign from its first labels to its production."""
+    """Return a campaign from its initial labels to its production."""
     learning_maker = ReplayedLearningMaker(campaign, replay=replay)
     structures = FirstStructuresMaker(replay=replay).make(n_first_labels, "labels")
     starts = FirstStructuresMaker(replay=replay).make(20, "starts")

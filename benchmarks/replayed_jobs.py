@@ -1,9 +1,9 @@
-"""Jobs of the benchmarks; workers in other processes import them from here.
+"""Jobs of the replayed campaign, importable by workers in other processes.
 
-A replayed campaign is the project's own flows (the loop, its label sets, production) with the project's own labelling
-jobs, gates, ledger and artifacts.  What computes is replaced: the reference method, training, dynamics and the choice of
-candidates wait as long as they were recorded to take (``recorded_times.json``, divided by the scale) and leave documents
-of the right kinds and sizes.  Their numbers mean nothing.
+A replayed campaign uses the flows of the package (the loop, its label sets, production), its label jobs, gates, ledger
+and artifacts. Computations are replaced: the reference method, training, dynamics and selection wait for their recorded
+time (``recorded_times.json``) divided by the scale, and write documents of the right kinds and sizes with meaningless
+numbers.
 """
 
 import functools
@@ -46,7 +46,7 @@ def _interface() -> Atoms:
 
 
 def rattled_set(key: str, origins: Sequence[str]) -> StructureSetDoc:
-    """Return a set of interfaces, each rattled in its own way."""
+    """Return a set of interfaces, rattled with different seeds."""
     frames = []
     for number, _ in enumerate(origins):
         atoms = _interface().copy()
@@ -56,7 +56,7 @@ def rattled_set(key: str, origins: Sequence[str]) -> StructureSetDoc:
 
 
 def _artifact(kind: str, key: str, suffix: str) -> ArtifactRef:
-    """Store a file of random bytes, small but of its own content."""
+    """Store a small file of random bytes."""
     return current_workspace().artifacts.put_bytes(random_of(kind, key).bytes(CHECKPOINT_BYTES), kind, suffix)
 
 
@@ -73,7 +73,7 @@ def _errors(n_frames: int) -> ErrorSummary:
 
 @dataclass
 class FirstStructuresMaker(Maker):
-    """Structures to begin with, in one job.
+    """Make the initial structures in one job.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class FirstStructuresMaker(Maker):
 
     @job(output_schema=StructureSetDoc)
     def make(self, n_structures: int, purpose: str) -> StructureSetDoc:
-        """Return a set of so many structures of the families that a campaign begins with."""
+        """Return a set of structures of the families that a campaign starts with."""
         key = content_key("structure_sets", generator="replay", n=n_structures, purpose=purpose)
         families = ("crystal", "amorphous", "interface")
 
@@ -99,7 +99,7 @@ class FirstStructuresMaker(Maker):
 
 @dataclass
 class ReplayedSelectMaker(SelectMaker):
-    """Choose as many structures as an iteration may label."""
+    """Select as many structures as an iteration may label."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -129,13 +129,13 @@ class ReplayedSelectMaker(SelectMaker):
 
 @dataclass
 class ReplayedDatasetMaker(DatasetMaker):
-    """Count labels."""
+    """Data set of a replayed campaign: it only counts labels."""
 
     replay: Replay = field(default_factory=Replay)
 
     @job(output_schema=DatasetDoc)
     def make(self, batch: LabelBatch, parent: DatasetDoc | None, seed: int) -> DatasetDoc:
-        """Return a data set of those of the parent and of the batch."""
+        """Return a data set of the labels of its parent and of the batch."""
         key = content_key("datasets", labels=batch.accepted, parent=parent.key if parent else None)
         n_new = len(batch.accepted)
         n_held_out = n_new // 7
@@ -168,7 +168,7 @@ class ReplayedDatasetMaker(DatasetMaker):
 
 @dataclass
 class ReplayedTrainMaker(TrainMaker):
-    """Train nothing for as long as a member took."""
+    """Wait for the recorded time of a training."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -201,7 +201,7 @@ class ReplayedTrainMaker(TrainMaker):
 
 @dataclass
 class ReplayedCommitteeMaker(CommitteeMaker):
-    """Judge nothing."""
+    """Return a committee without testing it."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -233,7 +233,7 @@ class ReplayedCommitteeMaker(CommitteeMaker):
 
 @dataclass
 class ReplayedSegmentMaker(SegmentMaker):
-    """Go nowhere for as long as a segment took."""
+    """Wait for the recorded time of a segment."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -245,7 +245,7 @@ class ReplayedSegmentMaker(SegmentMaker):
         committee: CommitteeDoc,
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
-        """Return a segment that finished."""
+        """Return a finished segment."""
         begun = previous.last_step if previous else walker.last_step
         key = content_key("segments", run=walker.run_id, committee=committee.key, begun=begun)
         n_looks = self.n_steps // self.watch_interval_steps
@@ -282,7 +282,7 @@ class ReplayedSegmentMaker(SegmentMaker):
 
 @dataclass
 class ReplayedIterationMaker(IterationMaker):
-    """Go on until the iterations are spent."""
+    """Continue until the last iteration."""
 
     replay: Replay = field(default_factory=Replay)
 
@@ -299,7 +299,7 @@ class ReplayedIterationMaker(IterationMaker):
     ) -> IterationDoc:
         """Return the iteration with its decision."""
         key = content_key("iterations", index=index, committee=committee.key)
-        goes_on = index < self.learning.max_iterations
+        has_next = index < self.learning.max_iterations
 
         def compute() -> IterationDoc:
             self.replay.wait("iteration")
@@ -321,8 +321,8 @@ class ReplayedIterationMaker(IterationMaker):
                 fraction_above_select=0.5,
                 targets_met=False,
                 stop_reasons={each.run_id: each.stop_reason for each in segments if each is not None},
-                decision="continue" if goes_on else "budget_exhausted",
-                reason="a replay goes on until its iterations are spent",
+                decision="continue" if has_next else "budget_exhausted",
+                reason="a replay continues until its last iteration",
             )
 
         return cached("iterations", key, IterationDoc, compute)

@@ -1,4 +1,4 @@
-"""Jobs of no work; workers in other processes import them from here."""
+"""Trivial jobs, importable by workers in other processes."""
 
 from collections.abc import Sequence
 
@@ -15,5 +15,5 @@ plus_one = job(add_one)
 
 @job
 def add_up(numbers: Sequence[int]) -> int:
-    """Return a sum: a job that waits for many, as one that gathers labels."""
+    """Return a sum: a job with many parents, like one that merges labels."""
     return sum(numbers)

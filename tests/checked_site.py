@@ -1,4 +1,4 @@
-"""The folder of a site, and how commands are run and checked there."""
+"""Commands in the folder of a site, and what they leave behind."""
 
 import subprocess
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ENDS_WITHIN_S = 600.0
 
 @dataclass(frozen=True)
 class Place:
-    """A site's folder, and how commands are run there."""
+    """The folder of a site, in which commands run."""
 
     folder: Path
     root: Path
@@ -30,9 +30,9 @@ class Place:
     def password_file(self) -> Path:
         return self.folder.parent / "password"
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words,
+            arguments,
             capture_output=True,
             text=True,
             check=False,
@@ -49,19 +49,19 @@ class Place:
         }
 
     def check(self, *arguments: str) -> dict[str, tuple[bool, str]]:
-        """Run the check: title -> whether it is good, and what was told."""
+        """Run the check; return by title whether it passed, and its message."""
         done = self.run(*command(["check", "--cluster", *arguments]))
         assert "Traceback" not in done.stderr, done.stderr
         lines = [line for line in done.stdout.splitlines() if line.startswith(("ok   ", "FAIL "))]
         found = {}
         for line in lines:
-            title, _, told = line[5:].partition(": ")
-            found[title] = (line.startswith("ok"), told)
-        assert done.returncode == int(not all(is_good for is_good, _ in found.values())), done.stderr
+            title, _, message = line[5:].partition(": ")
+            found[title] = (line.startswith("ok"), message)
+        assert done.returncode == int(not all(passed for passed, _ in found.values())), done.stderr
         return found
 
     def with_workers(self, workers: dict[str, Any]) -> "Place":
-        """The same with other workers."""
+        """Return the same site with other workers."""
         path = self.folder / "settings.yaml"
         yaml = YAML(typ="safe")
         content = yaml.load(path)
@@ -73,7 +73,7 @@ class Place:
         return Place(folder, self.root, self.uri, self.database, self.slurm)
 
     def left(self) -> tuple[set[bytes], set[str], list[str]]:
-        """Documents of both databases but counters, files, and Slurm's queue."""
+        """Return documents of both databases except counters, files, and Slurm's queue."""
         client: MongoClient[Any] = MongoClient(self.uri)
         documents = {
             bson.encode(document)

@@ -1,4 +1,4 @@
-"""A server that speaks S3's protocol (moto's), in a process of its own on this machine."""
+"""moto, a server with the S3 protocol, in a separate process."""
 
 import importlib.util
 import os
@@ -19,17 +19,17 @@ MODULE = "moto.server"
 
 
 def is_installed() -> bool:
-    """Whether it can be started and asked here."""
+    """Whether the server and a client are installed."""
     return all(importlib.util.find_spec(name) for name in ("moto", "s3fs", "flask_cors"))
 
 
 class S3Server:
-    """Buckets in the memory of a process; a context manager.
+    """S3 buckets in the memory of a process; a context manager.
 
     Parameters
     ----------
     log
-        Where what it prints goes.
+        Log file.
     """
 
     def __init__(self, log: Path):
@@ -41,7 +41,7 @@ class S3Server:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a client finds it by: the variables that every client of S3 reads."""
+        """Environment variables by which S3 clients find the server."""
         return {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
             "AWS_ACCESS_KEY_ID": KEY,
@@ -54,14 +54,14 @@ class S3Server:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + READY_WITHIN_S
-        while not self._answers():
+        while not self._responds():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise RuntimeError(f"moto does not answer: {self.log.read_text()[-2000:]}")
+                raise RuntimeError(f"moto does not respond: {self.log.read_text()[-2000:]}")
             time.sleep(0.1)
         return self
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=2):
                 return True

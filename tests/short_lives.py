@@ -1,4 +1,4 @@
-"""The command in processes that are killed: forked with their modules, or while they still read them."""
+"""Run the command line in processes that are killed: forked with loaded modules, or during their imports."""
 
 import contextlib
 import multiprocessing
@@ -18,11 +18,11 @@ IMPORTED = [
     "nequip.scripts.train",
     "chgnet.model.dynamics",
 ]
-"""What takes ten seconds to load: whoever is born with it is killed in the middle of work."""
+"""Modules that take ten seconds to import; processes forked with them are killed during their work."""
 
 
 def live(arguments: list[str]) -> None:
-    """Be the command, in a process group of its own, without a word."""
+    """Run the command in a new process group without output."""
     os.setsid()
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
@@ -33,29 +33,29 @@ def live(arguments: list[str]) -> None:
 
 
 class Cradle:
-    """Where processes are forked from that have their modules already; Python's own fork server."""
+    """Python's fork server with imported modules."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(IMPORTED)
         first = self._context.Process(target=os.getpid)
-        first.start()  # returns when the modules are there
+        first.start()  # returns when the modules are imported
         first.join()
 
     def live_and_die(self, arguments: list[str], life_s: float) -> None:
-        """Run the command; kill -9 of its whole process group, unless it has ended by then."""
+        """Run the command, and kill (-9) its process group after a time unless it has ended."""
         process = self._context.Process(target=live, args=(arguments,))
         process.start()
         process.join(life_s)
         if process.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.kill()  # killed before it had a group
+            process.kill()  # in case it has no process group yet
             process.join()
 
 
 def die_while_importing(arguments: list[str], life_s: float) -> None:
-    """Run the command from its first instruction on."""
+    """Run the command in a new interpreter, and kill (-9) its process group after a time."""
     process = subprocess.Popen(
         command(arguments),
         env=environment(),

@@ -1,7 +1,7 @@
-"""A real Slurm on this machine: munge, one controller and a few nodes on 127.0.0.1, without systemd and cgroups.
+"""A private Slurm on this machine: munge, one controller and a few nodes on 127.0.0.1, without systemd and cgroups.
 
-Debian's slurm-wlm, started as root from a folder of its own on free ports. Everything that it starts is ended by its
-process id. There is no accounting database: what became of a job is in its completion log.
+Debian's slurm-wlm, started as root from a separate folder on free ports, and stopped by process id. There is no
+accounting database; the completion log records the end of jobs.
 """
 
 import fcntl
@@ -65,26 +65,26 @@ GroupUpdateForce=0
 
 
 def why_not() -> str | None:
-    """Why there can be no Slurm here, or None."""
+    """Return why Slurm cannot be started here, or None."""
     missing = [name for name in COMMANDS if shutil.which(name) is None]
     if missing:
         return f"no {missing[0]}: apt-get install slurm-wlm munge"
     if os.geteuid() != 0:
-        return "a Slurm of one's own is started as root"
+        return "a private Slurm requires root"
     return None
 
 
 class SlurmCluster:
-    """Slurm with a controller and nodes in a folder; a context manager.
+    """A Slurm controller and nodes in a folder; a context manager.
 
     Parameters
     ----------
     folder
         Configuration, state and logs.
     n_nodes, cpus_per_node, has_gpus
-        Nodes are names only: jobs run on this machine. With ``has_gpus`` each has a GPU that is none.
+        Nodes are only names: all jobs run on this machine. With ``has_gpus`` each has a GPU that no program can use.
     partitions
-        Names, of all nodes each; the first is the default one.
+        Names of partitions with all nodes each; the first is the default.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class SlurmCluster:
         self.cpus_per_node = cpus_per_node
         self.has_gpus = has_gpus
         self.partitions = partitions
-        # batch scripts begin a login shell: one that is killed within somebody's profile may leave its locks behind
+        # batch scripts start a login shell, which must not run a user's profile: when killed it might leave locks behind
         self.variables = {"SLURM_CONF": str(folder / "slurm.conf"), "HOME": str(folder / "home")}
         self.environment = os.environ | self.variables
 
     def start(self) -> None:
-        """Start it, and return when all nodes are idle.
+        """Start Slurm, and return when all nodes are idle.
 
         Raises
         ------
         RuntimeError
-            They are not within a minute; with the controller's last words.
+            The nodes are not idle within a minute; the message contains the end of the controller's log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("home", "state", *(f"spool/{node}" for node in self.nodes)):
@@ -146,7 +146,7 @@ class SlurmCluster:
         self._run(["slurmctld", "-i"])
 
     def start_node(self, node: str, blind_to: Path | None = None) -> None:
-        """Start a node; it and its jobs see an empty folder in the place of one, as where nothing is mounted."""
+        """Start a node; for it and its jobs ``blind_to`` is an empty folder, as if nothing were mounted there."""
         command = ["slurmd", "-N", node]
         if blind_to is not None:
             hidden = f"mount -t tmpfs none {shlex.quote(str(blind_to))} && exec {shlex.join(command)}"
@@ -161,10 +161,10 @@ class SlurmCluster:
             check=False,
             env=self.environment,
         )
-        return sorted(set(done.stdout.split()))  # told once per partition
+        return sorted(set(done.stdout.split()))  # listed once per partition
 
     def completed(self) -> list[dict[str, str]]:
-        """What Slurm wrote down of jobs that ended: JobId, Name, JobState, ..."""
+        """Return Slurm's records of jobs that ended: JobId, Name, JobState, ..."""
         path = self.folder / "jobcomp.txt"
         if not path.exists():
             return []
@@ -173,13 +173,13 @@ class SlurmCluster:
             for line in path.read_text().splitlines()
         ]
 
-    def wait_until(self, is_so, within_s: float, what: str) -> None:
+    def wait_until(self, condition, within_s: float, message: str) -> None:
         end = time.monotonic() + within_s
-        while not is_so():
+        while not condition():
             if time.monotonic() > end:
                 log = self.folder / "slurmctld.log"
-                words = log.read_text()[-2000:] if log.exists() else "no log"
-                raise RuntimeError(f"Slurm: {what} after {within_s:.0f} s:\n{words}")
+                tail = log.read_text()[-2000:] if log.exists() else "no log"
+                raise RuntimeError(f"Slurm: {message} after {within_s:.0f} s:\n{tail}")
             time.sleep(0.2)
 
     def pid_of(self, daemon: str) -> int | None:
@@ -188,7 +188,7 @@ class SlurmCluster:
         return None
 
     def end(self, daemon: str, how: signal.Signals = signal.SIGTERM) -> None:
-        """End ``slurmctld`` or ``slurmd.NODE`` by its process id."""
+        """Stop ``slurmctld`` or ``slurmd.NODE`` by its process id."""
         pid = self.pid_of(daemon)
         if pid is None:
             return
@@ -237,14 +237,14 @@ def free_ports(n: int) -> list[int]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Munge is one for the machine: of two test processes, one starts it."""
+    """Hold a lock of the machine, so that only one of several test processes starts munge."""
     with open("/tmp/interphase-munge.lock", "w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
 def _start_munge() -> None:
-    """Start munge if it does not answer; it stays, since others may use it by then."""
+    """Start munge if it does not respond; it keeps running, since other processes may use it."""
     with _alone():
         if subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode == 0:
             return
@@ -261,5 +261,5 @@ def _start_munge() -> None:
         end = time.monotonic() + READY_WITHIN_S
         while subprocess.run(["munge", "-n"], capture_output=True, check=False).returncode:
             if time.monotonic() > end:
-                raise RuntimeError("munge does not answer")
+                raise RuntimeError("munge does not respond")
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A site for tests: settings, variables of the environment, and the command line on a real Slurm."""
+"""A site for tests: settings, environment, and the command line on a real Slurm."""
 
 import json
 import subprocess
@@ -24,33 +24,33 @@ COMPARED = (
     "cell_transport",
     "transport_grids",
 )
-"""Kinds of documents whose keys do not depend on where, and through which faults, a campaign was run."""
+"""Kinds of documents whose keys depend neither on the machines of a campaign nor on faults."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a campaign is run from.
+    """Folder and environment from which a campaign runs.
 
     Parameters
     ----------
     root
         Folder of results, files and logs of allocations.
     slurm
-        Started.
+        Running Slurm.
     variables
-        Of the environment of every command.
-    printed
-        What commands printed.
+        Environment variables of every command.
+    output
+        Output of all commands.
     """
 
     root: Path
     slurm: SlurmCluster
     variables: dict[str, str]
-    printed: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
     @classmethod
     def with_settings(cls, root: Path, slurm: SlurmCluster, settings: str) -> "Site":
-        """Write a settings file that only its owner may read, and use it."""
+        """Write a settings file that only its owner can read, and use it."""
         file = root / "interphase.yaml"
         file.touch(mode=0o600)
         file.write_text(settings)
@@ -66,7 +66,7 @@ class Site:
             env=self.environment(),
             timeout=ENDS_WITHIN_S,
         )
-        self.printed.extend((done.stdout, done.stderr))
+        self.output.extend((done.stdout, done.stderr))
         assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.logs()}"
         return done
 
@@ -82,7 +82,7 @@ class Site:
 
 
 def keys_of_one_machine(file: Path, root: Path, kinds: Sequence[str] = COMPARED) -> dict[str, set[str]]:
-    """Run a campaign file called tiny on this machine alone, and return its keys by kind."""
+    """Run the campaign tiny on this machine, and return its keys by kind."""
     subprocess.run(
         command(["run", str(file), "--root", str(root)]),
         capture_output=True,
@@ -95,7 +95,7 @@ def keys_of_one_machine(file: Path, root: Path, kinds: Sequence[str] = COMPARED)
 
 
 def keys_under(root: Path, kinds: Sequence[str] = COMPARED) -> dict[str, set[str]]:
-    """Return the keys of the campaign tiny that was run on one machine, by kind."""
+    """Return the keys of the campaign tiny in an embedded ledger, by kind."""
     with closing(Ledger.embedded(root / "tiny" / "ledger.sqlite", read_only=True)) as ledger:
         return keys_of(ledger, kinds)
 
@@ -106,11 +106,11 @@ def keys_of(ledger: Ledger, kinds: Sequence[str] = COMPARED) -> dict[str, set[st
     Raises
     ------
     AssertionError
-        A key is there twice.
+        A key occurs twice.
     """
     found = {}
     for kind in kinds:
         keys = [document["key"] for document in ledger.find(kind, properties=["key"])]
-        assert len(keys) == len(set(keys)), f"{kind}: a key is there twice"
+        assert len(keys) == len(set(keys)), f"{kind}: a key occurs twice"
         found[kind] = set(keys)
     return found

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# On Debian as root, install what GPAW is compiled from, Slurm, and the browser of the report's test. Elsewhere, and where
-# that fails, say what is missing and go on: the tests that need it are skipped by name, with the reason.
+# On Debian as root, install the libraries to build GPAW, Slurm, and a browser to test the report. Otherwise print what is
+# missing; the tests that need it are skipped with a reason.
 set -uo pipefail
 
 missing=()
 for package in libxc-dev libopenblas-dev libopenmpi-dev gcc; do
-  # the compiler and headers may well be there without Debian's package of them, in another distribution or a module
+  # on another distribution, or with modules, compiler and headers may exist without these packages
   if command -v dpkg-query >/dev/null && ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed"; then
     missing+=("$package")
   fi
@@ -19,9 +19,9 @@ if [ ${#missing[@]} -eq 0 ]; then
   exit 0
 fi
 
-tests_told="the tests of GPAW (its libraries), of Slurm and of the report's page (chromium) are skipped where these are needed"
+skipped="the tests of GPAW (its libraries), of Slurm and of the report's page (chromium) are skipped where these are needed"
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-  echo "not Debian as root, so not installed: ${missing[*]}; $tests_told"
+  echo "not Debian as root, so not installed: ${missing[*]}; $skipped"
   exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -31,6 +31,6 @@ if apt-get -o DPkg::Lock::Timeout=300 update -q >"$log" 2>&1 \
   rm -f "$log"
 else
   tail -n 5 "$log" | sed 's/^/  /'
-  echo "apt-get could not install ${missing[*]} (its words: $log); $tests_told"
+  echo "apt-get could not install ${missing[*]} (log: $log); $skipped"
 fi
 exit 0

@@ -41,10 +41,10 @@ pytestmark = pytest.mark.cluster
 WITHIN_S = 120.0
 
 
-def until(is_so: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], message: str) -> None:
     end = time.monotonic() + WITHIN_S
-    while not is_so():
-        assert time.monotonic() < end, what
+    while not condition():
+        assert time.monotonic() < end, message
         time.sleep(0.1)
 
 
@@ -77,7 +77,7 @@ def test_pause_holds_jobs_that_a_running_job_adds_until_the_release(settings, tm
     after = plus_one(maker.output)
     submit(settings, Flow([maker, after]), "making")
     with worker(settings, "making", tmp_path) as process:
-        until(begun.exists, "no job started")
+        wait_until(begun.exists, "no job started")
         paused = pause_campaign(settings, "making")
         assert (paused.hold.state, paused.n_running) == ("paused", 1)
         status = campaign_status(settings, "making")
@@ -97,7 +97,7 @@ def test_lost_job_of_a_paused_campaign_is_reset_but_not_run(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
     submit(settings, Flow([wait_for_file(str(go), str(begun))]), "lost")
     with worker(settings, "lost", tmp_path) as process:
-        until(begun.exists, "no job started")
+        wait_until(begun.exists, "no job started")
         pause_campaign(settings, "lost")
         process.kill()
         process.wait()
@@ -151,7 +151,7 @@ def test_cancel_keeps_finished_jobs_and_stops_running_ones(settings, tmp_path):
     endless = run_until_stopped(str(begun), first.output)
     submit(settings, Flow([first, endless, plus_one(endless.output)]), "ended")
     with worker(settings, "ended", tmp_path) as process:
-        until(begun.exists, "no job started")
+        wait_until(begun.exists, "no job started")
         cancelled = cancel_campaign(settings, "ended")
         assert (cancelled.n_jobs, cancelled.n_done, cancelled.not_ended) == (2, 1, [])
         assert str(process.pid) in cancelled.ended[0]
@@ -175,7 +175,7 @@ def test_job_that_ends_after_the_cancellation_adds_no_jobs(settings, tmp_path):
     go, begun = tmp_path / "go", tmp_path / "begun"
     submit(settings, Flow([wait_and_add_jobs(str(go), str(begun), 3)]), "late")
     with worker(settings, "late", tmp_path) as process:
-        until(begun.exists, "no job started")
+        wait_until(begun.exists, "no job started")
         cancel_campaign(settings, "late")
         go.touch()
         assert process.wait(WITHIN_S) == 0
@@ -188,7 +188,7 @@ def test_cancel_leaves_a_worker_alone_that_runs_a_job_of_another_campaign(settin
     submit(settings, Flow([wait_for_file(str(go), str(begun))]), "other")
     pause_campaign(settings, "one")
     with worker(settings, "other", tmp_path) as process:
-        until(begun.exists, "no job started")
+        wait_until(begun.exists, "no job started")
         cancelled = cancel_campaign(settings, "one")
         assert (cancelled.n_jobs, cancelled.ended) == (1, [])
         go.touch()
@@ -315,7 +315,7 @@ def test_watch_ends_on_ctrl_c_with_exit_code_zero(settings, tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        until(lambda: "Ctrl-C ends the watch" in log.read_text(), "no output")
+        wait_until(lambda: "Ctrl-C ends the watch" in log.read_text(), "no output")
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 0
     finally:

@@ -20,10 +20,10 @@ WITHIN_S = 120.0
 N_STEPS = 8
 
 
-def wait_until(is_so, what):
+def wait_until(condition, message):
     end = time.monotonic() + WITHIN_S
-    while not is_so():
-        assert time.monotonic() < end, what
+    while not condition():
+        assert time.monotonic() < end, message
         time.sleep(0.1)
 
 

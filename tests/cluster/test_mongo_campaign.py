@@ -1,4 +1,4 @@
-"""A campaign with its documents in MongoDB is the same campaign: killed, resumed, shared, asked and reported."""
+"""A campaign in MongoDB: killed, resumed, shared, queried and reported with the results of an embedded one."""
 
 import contextlib
 import json
@@ -21,18 +21,18 @@ from tiny_campaign import TINY, command, environment
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 RESULTS = sorted({*KINDS} - {"failures", *STATE_KINDS})
-# what tells of the way and not of the result
+# fields that depend on the course of the run and not on its result
 INCIDENTAL = {"created_at", "wall_time_s", "resumed_from_epoch", "notes"}
 REACHES_THE_MIDDLE_WITHIN_S = 400.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a campaign is kept, for this process and for commands."""
+    """Settings of a campaign, for this process and for commands."""
 
     settings: Settings
     variables: dict[str, str]
-    printed: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
 
     @property
     def ledger(self) -> Ledger:
@@ -49,7 +49,7 @@ class Place:
             env=environment() | self.variables,
             timeout=600,
         )
-        self.printed.extend((done.stdout, done.stderr))
+        self.output.extend((done.stdout, done.stderr))
         assert not check or done.returncode == 0, done.stderr
         return done
 
@@ -81,7 +81,7 @@ def in_mongodb(root: Path, mongo: MongodbSettings, variables: dict[str, str], ar
 
 @dataclass(frozen=True)
 class Interrupted:
-    """What was seen of a campaign that was killed, and where it is."""
+    """Observations of a campaign that was killed."""
 
     place: Place
     pid: int
@@ -99,11 +99,11 @@ def killed(
     mongo_variables: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Interrupted:
-    """The campaign in MongoDB, its process group killed once a model is trained, then resumed to its end."""
+    """Kill the process group of the campaign once a model is trained, then resume it to its end."""
     root = tmp_path_factory.mktemp("mongo-root")
     place = in_mongodb(root, mongo, mongo_variables, root / "shared")
-    words = root / "first-process.txt"
-    with words.open("w") as stream:
+    log = root / "first-process.txt"
+    with log.open("w") as stream:
         process = subprocess.Popen(
             command(["run", str(tiny_file), "--root", str(root)]),
             env=environment() | place.variables,
@@ -115,7 +115,7 @@ def killed(
     try:
         deadline = time.monotonic() + REACHES_THE_MIDDLE_WITHIN_S
         while not ledger.count("models"):
-            assert process.poll() is None, f"it trained no model:\n{words.read_text()}"
+            assert process.poll() is None, f"it trained no model:\n{log.read_text()}"
             assert time.monotonic() < deadline, "no model was trained in time"
             time.sleep(0.2)
         arguments = arguments_of_session(process.pid)
@@ -128,13 +128,13 @@ def killed(
         ledger.close()
     after_kill = json.loads(place.command("status", "tiny", "--json").stdout)
     labels = place.documents("labels")
-    # without its name: it is the only one of its database
+    # without a name: it is the only campaign of its database
     place.command("resume")
     return Interrupted(place, process.pid, while_running, second_process, arguments, after_kill, labels)
 
 
 def arguments_of_session(leader: int) -> bytes:
-    """Arguments of a process and of those it started."""
+    """Return the arguments of a process and its children."""
     found = b""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -143,57 +143,58 @@ def arguments_of_session(leader: int) -> bytes:
     return found
 
 
-class TestACampaignInMongodb:
-    def test_tells_that_it_runs_and_that_it_was_interrupted(self, killed: Interrupted) -> None:
-        """By the lock of its folder, which dies with its process."""
+class TestCampaignInMongodb:
+    def test_status_is_running_and_then_interrupted(self, killed: Interrupted) -> None:
+        """The lock of its folder ends with its process."""
         assert killed.while_running["status"] == "running"
         assert f"process {killed.pid} " in killed.while_running["running"]
         assert killed.after_kill["status"] == "interrupted"
 
-    def test_is_not_run_twice_in_one_folder(self, killed: Interrupted) -> None:
-        """Two processes may share a database; they may not share checkpoints."""
+    def test_second_process_in_the_same_folder_is_rejected(self, killed: Interrupted) -> None:
+        """Two processes may share a database, but not checkpoints."""
         assert killed.second_process.returncode == 2
         assert f"process {killed.pid} " in killed.second_process.stderr
         assert "Traceback" not in killed.second_process.stderr
 
-    def test_ends_with_the_documents_of_the_embedded_one(self, killed: Interrupted, embedded: Place) -> None:
-        """Every kind of result has the same keys, whatever was killed on the way."""
+    def test_resume_after_kill_gives_the_keys_of_the_embedded_store(
+        self, killed: Interrupted, embedded: Place
+    ) -> None:
         for kind in RESULTS:
             assert killed.place.documents(kind).keys() == embedded.documents(kind).keys(), kind
 
     @pytest.mark.parametrize("kind", ["labels", "datasets", "iterations"])
-    def test_ends_with_the_same_numbers(self, killed: Interrupted, embedded: Place, kind: str) -> None:
-        """Energies, errors, thresholds, decisions and the data set's hash, to the last bit."""
+    def test_documents_equal_those_of_the_embedded_store(
+        self, killed: Interrupted, embedded: Place, kind: str
+    ) -> None:
         ours, theirs = killed.place.documents(kind), embedded.documents(kind)
         assert ours
         assert essence(ours) == essence(theirs)
 
-    def test_computes_no_label_twice(self, killed: Interrupted) -> None:
-        """A label that was there when it was killed is the same document at the end."""
+    def test_labels_before_the_kill_are_not_recomputed(self, killed: Interrupted) -> None:
         assert killed.labels
         final = killed.place.documents("labels")
         assert {key: final[key] for key in killed.labels} == killed.labels
 
-    def test_fails_nowhere(self, killed: Interrupted) -> None:
-        """A kill is not a failure."""
+    def test_kill_is_not_recorded_as_a_failure(self, killed: Interrupted) -> None:
         assert killed.place.documents("failures") == {}
 
-    def test_has_its_status_and_answers_queries_as_the_embedded_one(
+    def test_status_and_queries_equal_those_of_the_embedded_store(
         self, killed: Interrupted, embedded: Place
     ) -> None:
-        """Counts, learning curve, and a table of numbers."""
         ours, theirs = (
             json.loads(place.command("status", "--json").stdout) for place in (killed.place, embedded)
         )
         for name in ("name", "status", "outcome", "documents", "labels_rejected", "missing", "iterations"):
             assert ours[name] == theirs[name], name
-        asked = ("query", "labels", "status=accepted", "energy_eV<0", "--format", "csv", "--limit", "0")
-        answers = [sorted(place.command(*asked).stdout.splitlines()) for place in (killed.place, embedded)]
-        assert len(answers[0]) > 10
-        assert answers[0] == answers[1]
+        query = ("query", "labels", "status=accepted", "energy_eV<0", "--format", "csv", "--limit", "0")
+        tables = [sorted(place.command(*query).stdout.splitlines()) for place in (killed.place, embedded)]
+        assert len(tables[0]) > 10
+        assert tables[0] == tables[1]
 
-    def test_exports_the_same_files(self, killed: Interrupted, embedded: Place, tmp_path: Path) -> None:
-        """The data set and the trajectories are the same bytes; every model is there."""
+    def test_exports_equal_those_of_the_embedded_store(
+        self, killed: Interrupted, embedded: Place, tmp_path: Path
+    ) -> None:
+        """Data set and trajectories agree bit by bit, and all models exist."""
         for what in ("dataset", "trajectories", "models"):
             for number, place in enumerate((killed.place, embedded)):
                 place.command("export", what, str(tmp_path / str(number) / what))
@@ -203,22 +204,19 @@ class TestACampaignInMongodb:
             assert ours == theirs, what
         assert files(tmp_path / "0" / "models").keys() == files(tmp_path / "1" / "models").keys() != set()
 
-    def test_is_reported(self, killed: Interrupted) -> None:
-        """Anew, from the database alone."""
+    def test_report_is_written_from_the_database_alone(self, killed: Interrupted) -> None:
         path = Path(killed.place.command("report").stdout.strip())
         assert "Li7P3S11" in path.read_text()
 
-    def test_leaves_its_password_nowhere(
+    def test_password_is_in_no_document_file_output_or_argument(
         self, killed: Interrupted, mongo_uri: str, needles: tuple[bytes, ...]
     ) -> None:
-        """Not in the database (job outputs too), artifacts, logs, reports, what was printed, or its arguments."""
-        # what every command above printed is searched too, this one's being the most that can be asked for
         for kind in ("campaigns", "labels", "failures"):
             killed.place.command("query", kind, "-c", "tiny", "--format", "json", "--limit", "0")
         killed.place.command("check")
         searched = {
             "database": database_dump(mongo_uri, killed.place.settings.store.database),
-            "printed": "".join(killed.place.printed).encode(),
+            "output": "".join(killed.place.output).encode(),
             "arguments": killed.arguments,
         }
         root = killed.place.settings.root
@@ -231,7 +229,7 @@ class TestACampaignInMongodb:
 
 
 def database_dump(uri: str, database: str) -> bytes:
-    """Every document of every collection."""
+    """Return all documents of all collections."""
     client: MongoClient[Any] = MongoClient(uri)
     names = client[database].list_collection_names()
     assert {"interphase_labels", "interphase_jobs"} <= set(names)
@@ -253,7 +251,7 @@ def twin(
     mongo_variables: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Place:
-    """A campaign of another name with the same work, in another folder of the same database."""
+    """A campaign with another name and the same content, in another folder with the same database."""
     folder = tmp_path_factory.mktemp("twin")
     (folder / "twin.yaml").write_text(TINY.replace("name: tiny", "name: twin"))
     shared = Path(str(killed.place.settings.artifacts_url))
@@ -262,21 +260,18 @@ def twin(
     return place
 
 
-class TestASecondCampaignOfTheDatabase:
-    def test_computes_nothing_that_is_there(self, twin: Place, killed: Interrupted) -> None:
-        """No document is added: all labels, models and segments are found by their keys."""
+class TestSecondCampaignInTheDatabase:
+    def test_reuses_all_documents(self, twin: Place, killed: Interrupted) -> None:
         for kind in RESULTS:
             found = {document["campaign"] for document in twin.documents(kind).values()}
             assert found == {"tiny"}, kind
 
-    def test_ends_as_the_first(self, twin: Place) -> None:
-        """With a result of its own that names the same documents."""
+    def test_has_a_separate_result_with_the_same_documents(self, twin: Place) -> None:
         states = twin.documents("campaigns")
         assert states["twin"]["status"] == "finished"
         assert {**states["twin"]["result"], "name": "tiny"} == states["tiny"]["result"]
 
-    def test_is_told_apart_by_its_name(self, twin: Place) -> None:
-        """Without one, both are listed; a wrong one is answered by a list."""
+    def test_status_without_or_with_a_wrong_name_lists_the_campaigns(self, twin: Place) -> None:
         nameless = twin.command("status", check=False)
         assert nameless.returncode == 2
         assert "there are 2 campaigns (tiny, twin): name one" in nameless.stderr
@@ -284,7 +279,6 @@ class TestASecondCampaignOfTheDatabase:
         assert wrong.returncode == 2
         assert "no such campaign: tinny; existing campaigns: tiny, twin" in wrong.stderr
 
-    def test_shows_the_iterations_it_went_through(self, twin: Place) -> None:
-        """Also those that the first had computed."""
+    def test_status_shows_iterations_computed_by_the_first_campaign(self, twin: Place) -> None:
         iterations = json.loads(twin.command("status", "twin", "--json").stdout)["iterations"]
         assert [line["index"] for line in iterations] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""The documented questions are answered by indexes that exist, made once by whoever writes first."""
+"""Indexes in MongoDB: documented queries use them, and the first writer creates them."""
 
 import re
 import shlex
@@ -13,12 +13,13 @@ from pymongo import MongoClient
 
 from interphase_flows.cli import app
 from interphase_flows.exceptions import StorageError
+from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.indexes import INDEXES, JOB_INDEXES, collection_of, indexes_of, make_indexes
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
 from interphase_flows.storage.mongodb import open_client
 from interphase_flows.storage.mongodb_store import MongodbStore
-from interphase_flows.storage.queries import SCHEMAS, check_fields, fields_of, parse_filters, parse_sort
+from interphase_flows.storage.queries import check_fields, fields_of, parse_filters, parse_sort
 from mongo_server import MongoServer
 
 pytestmark = pytest.mark.cluster
@@ -28,22 +29,22 @@ LINE = re.compile(r"\| `interphase query ([^`]*)` \| `([^`]*)` \|")
 N_DOCUMENTS = 20
 
 
-def questions() -> list[tuple[str, tuple[str, ...]]]:
-    """Words and index of every line of the page."""
+def documented_queries() -> list[tuple[str, tuple[str, ...]]]:
+    """Return arguments and index of every query on the page."""
     found = LINE.findall(PAGE.read_text(encoding="utf-8"))
-    return [(words, tuple(fields.split(", "))) for words, fields in found]
+    return [(arguments, tuple(fields.split(", "))) for arguments, fields in found]
 
 
-def parsed(words: str) -> tuple[str, list[str], list[str]]:
-    """Kind, filters and fields to sort by, as the command takes them."""
+def parsed(arguments: str) -> tuple[str, list[str], list[str]]:
+    """Return kind, filters and sort fields as the command parses them."""
     command = typer.main.get_command(app).commands["query"]  # type: ignore[attr-defined]
-    given = command.make_context("query", shlex.split(words)).params
+    given = command.make_context("query", shlex.split(arguments)).params
     return given["kind"], given["filters"] or [], given["sort"].split(",") if given["sort"] else []
 
 
 @pytest.fixture(scope="module")
 def filled(mongo: MongodbSettings, mongo_uri: str) -> Iterator[Any]:
-    """The database, after the ledger has written documents of every kind."""
+    """The database after the ledger has written documents of every kind."""
     ledger = Ledger.in_mongodb(mongo, "mine")
     for kind in KINDS:
         for i in range(N_DOCUMENTS):
@@ -69,40 +70,40 @@ def stages(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(stage for each in inputs for stage in stages(each))]
 
 
-@pytest.mark.parametrize(("words", "fields"), questions())
-def test_a_documented_question_uses_an_index_that_exists(
-    words: str, fields: tuple[str, ...], filled: Any
+@pytest.mark.parametrize(("arguments", "fields"), documented_queries())
+def test_documented_query_uses_an_existing_index(
+    arguments: str, fields: tuple[str, ...], filled: Any
 ) -> None:
-    """The one the page names is there, begins with what is asked, and the server scans no collection."""
-    kind, filters, sort = parsed(words)
+    """The index on the page exists and starts with the filtered fields, and the server scans no collection."""
+    kind, filters, sort = parsed(arguments)
     collection = filled[collection_of(kind)]
     assert fields in keys_of_indexes(collection)
-    asked = fields_of(filters)
+    filtered = fields_of(filters)
     order = parse_sort(sort) or {"created_at": 1}
-    assert fields[0] in (asked or order)
-    assert set(fields[: len(asked)]) == set(asked)
+    assert fields[0] in (filtered or order)
+    assert set(fields[: len(filtered)]) == set(filtered)
     plan = collection.find(parse_filters(filters)).sort(list(order.items())).explain()
     found = stages(plan["queryPlanner"]["winningPlan"])
-    if asked:  # SecantusDB scans for an order alone; MongoDB takes the index
+    if filtered:  # for a query that only sorts, SecantusDB scans where MongoDB uses the index
         assert {"IXSCAN"} <= {stage["stage"] for stage in found}, plan
         (scan,) = (stage for stage in found if stage["stage"] == "IXSCAN")
-        assert set(scan["keyPattern"]) & set(asked)
+        assert set(scan["keyPattern"]) & set(filtered)
         assert "COLLSCAN" not in {stage["stage"] for stage in found}
 
 
-def test_no_index_is_without_a_question() -> None:
-    """Each of the table is on the page, except the two that every kind has; and its fields exist."""
-    named = {(parsed(words)[0], fields) for words, fields in questions()}
+def test_every_index_serves_a_documented_query() -> None:
+    """Except the two that every kind has."""
+    named = {(parsed(arguments)[0], fields) for arguments, fields in documented_queries()}
     for kind, indexes in INDEXES.items():
         for fields in indexes:
             check_fields(kind, fields)
             every = fields in (("created_at",), ("campaign", "created_at"))
             assert every or (kind, fields) in named, (kind, fields)
-    assert set(INDEXES) == set(KINDS) >= set(SCHEMAS)
+    assert set(INDEXES) == set(KINDS) >= set(document_kinds())
 
 
-def test_the_outputs_of_jobs_are_found_by_an_index(mongo: MongodbSettings, filled: Any) -> None:
-    """jobflow asks for the newest index of a uuid; whoever writes an output first makes it."""
+def test_job_outputs_have_an_index(mongo: MongodbSettings, filled: Any) -> None:
+    """jobflow queries the latest index of a uuid; the first writer of an output creates the index."""
     for name, key in (("interphase_jobs", "uuid"), ("interphase_job_data", "blob_uuid")):
         store = MongodbStore(name, key, mongo)
         store.connect()
@@ -113,8 +114,7 @@ def test_the_outputs_of_jobs_are_found_by_an_index(mongo: MongodbSettings, fille
     assert "IXSCAN" in {stage["stage"] for stage in stages(plan["queryPlanner"]["winningPlan"])}
 
 
-def test_indexes_are_made_once(mongo: MongodbSettings, filled: Any) -> None:
-    """The second time there is nothing to make, and a store that has looked does not look again."""
+def test_indexes_are_created_once_per_connection(mongo: MongodbSettings, filled: Any) -> None:
     for kind in KINDS:
         name = collection_of(kind)
         assert make_indexes(filled[name], indexes_of(name)) == 0
@@ -129,8 +129,9 @@ def test_indexes_are_made_once(mongo: MongodbSettings, filled: Any) -> None:
     ledger.close()
 
 
-def test_a_reader_makes_no_collection_and_no_index(mongo: MongodbSettings, mongo_uri: str) -> None:
-    """Of a database that is not there yet; and it cannot write."""
+def test_reader_creates_no_collection_or_index_and_cannot_write(
+    mongo: MongodbSettings, mongo_uri: str
+) -> None:
     empty = mongo.model_copy(update={"database": f"{mongo.database}_empty"})
     ledger = Ledger.in_mongodb(empty, "mine", read_only=True)
     assert [ledger.count(kind) for kind in KINDS] == [0] * len(KINDS)
@@ -148,8 +149,8 @@ def test_a_reader_makes_no_collection_and_no_index(mongo: MongodbSettings, mongo
     client.close()
 
 
-def test_a_user_who_may_only_read_reads(own_server: MongoServer) -> None:
-    """Without indexes, and without asking for them; what it cannot write is told in words."""
+def test_user_with_read_access_can_read_without_indexes(own_server: MongoServer) -> None:
+    """Writing raises an error that names the cause."""
     client: MongoClient[Any] = MongoClient(own_server.uri)
     client["shared"][collection_of("labels")].insert_one(
         {"key": "a", "created_at": "2026", "energy_eV": -1.0}

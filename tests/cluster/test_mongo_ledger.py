@@ -1,4 +1,4 @@
-"""The ledger in MongoDB answers as the embedded one does."""
+"""The ledger in MongoDB behaves like the embedded one (property test)."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,8 +13,8 @@ from interphase_flows.storage.queries import query
 
 pytestmark = pytest.mark.cluster
 
-# of the instant, not of the answer
-OF_TIME = {"created_at", "updated_at", "last_at"}
+# fields that depend on the time of an operation
+TIME_FIELDS = {"created_at", "updated_at", "last_at"}
 
 
 def empty(ledger: Ledger) -> None:
@@ -30,10 +30,10 @@ def in_mongo(mongo: MongodbSettings) -> Iterator[Ledger]:
     ledger.close()
 
 
-def timeless(answer: Any) -> Any:
-    if isinstance(answer, dict):
-        return {k: timeless(v) for k, v in answer.items() if k not in OF_TIME}
-    return [timeless(v) for v in answer] if isinstance(answer, list) else answer
+def timeless(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {k: timeless(v) for k, v in result.items() if k not in TIME_FIELDS}
+    return [timeless(v) for v in result] if isinstance(result, list) else result
 
 
 keys = st.sampled_from(["a", "b", "c", "12"])
@@ -81,7 +81,7 @@ operations = st.lists(
 
 
 def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
-    """Do one operation, and return what a caller sees of it."""
+    """Perform one operation and return its result."""
     what, kind, *arguments = operation
     actions: dict[str, Callable[..., Any]] = {
         "put": lambda key, document: ledger.put(kind, key, document),
@@ -92,7 +92,7 @@ def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
         "invalidate": lambda key: ledger.invalidate(kind, key, "damaged_artifact"),
         "get": lambda key: ledger.get(kind, key),
         "failure": lambda key: ledger.failure(kind, key),
-        "query": lambda words: sorted(query(ledger, kind, words), key=lambda d: d["key"]),
+        "query": lambda filters: sorted(query(ledger, kind, filters), key=lambda d: d["key"]),
         "sorted": lambda order, limit: ledger.find(
             kind, {}, ["key", "energy_eV", "errors.test"], {"energy_eV": order, "key": 1}, limit
         ),
@@ -108,10 +108,9 @@ def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=operations)
-def test_it_answers_as_the_embedded_ledger(
+def test_any_sequence_of_operations_gives_the_results_of_the_embedded_ledger(
     in_mongo: Ledger, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]
 ) -> None:
-    """After any sequence of operations, every answer on the way is equal, and so is all that is left."""
     empty(in_mongo)
     embedded = Ledger.embedded(tmp_path_factory.mktemp("embedded") / "ledger.sqlite", "c")
     for step in steps:

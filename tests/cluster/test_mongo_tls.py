@@ -1,4 +1,4 @@
-"""Options of a connection reach every client: a server that speaks TLS alone, with a certificate of its own."""
+"""Connection options reach every client: a server that accepts only TLS, with a self-signed certificate."""
 
 import datetime
 import os
@@ -25,7 +25,7 @@ PASSWORD = "tls:planted/5"
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate of this machine that signs itself, and its key."""
+    """Write a self-signed certificate of this machine, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
@@ -66,7 +66,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
 
 @pytest.fixture
 def store(server: MongoServer, tmp_path: Path) -> MongodbSettings:
-    """The password in a file of mode 600, the certificate as an option."""
+    """Settings with the password in a file of mode 600 and the certificate as an option."""
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)
     secret.write_text(PASSWORD)
@@ -81,8 +81,7 @@ def store(server: MongoServer, tmp_path: Path) -> MongodbSettings:
     )
 
 
-def test_the_ledger_and_fireworks_speak_tls(store: MongodbSettings) -> None:
-    """With the certificate of the options, and the user and password of the settings."""
+def test_ledger_and_launchpad_connect_with_tls(store: MongodbSettings) -> None:
     ledger = Ledger.in_mongodb(store)
     ledger.put("labels", "a", {"energy_eV": -1.0})
     assert [found["key"] for found in ledger.find("labels", {"energy_eV": {"$lt": 0}})] == ["a"]
@@ -93,30 +92,29 @@ def test_the_ledger_and_fireworks_speak_tls(store: MongodbSettings) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"tlsCAFile": os.devnull}])
-def test_a_server_whose_certificate_is_not_known_is_not_spoken_to(
+def test_unknown_certificate_raises_without_the_password(
     store: MongodbSettings, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In words, without the password; nor is it spoken to without TLS."""
+    """There is no fallback to a connection without TLS."""
     monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 300)
-    # this process has spoken to the server, and would wait for it
+    # this process has reached the server before, so it would retry
     other = store.model_copy(update={"options": options, "reconnect_timeout_s": 0.0})
     ledger = Ledger.in_mongodb(other)
-    for ask in (lambda: ledger.get("labels", "a"), lambda: open_launchpad(Settings(store=other))):
-        with pytest.raises((StorageError, SettingsError)) as refusal:
-            ask()
-        assert PASSWORD not in str(refusal.value)
+    for operation in (lambda: ledger.get("labels", "a"), lambda: open_launchpad(Settings(store=other))):
+        with pytest.raises((StorageError, SettingsError)) as caught:
+            operation()
+        assert PASSWORD not in str(caught.value)
 
 
-def test_an_option_that_mongodb_has_not_is_told(store: MongodbSettings) -> None:
-    """By its key in the settings."""
+def test_unknown_option_raises_with_its_settings_key(store: MongodbSettings) -> None:
     ledger = Ledger.in_mongodb(store.model_copy(update={"options": {"tlsCAFil": "x"}}))
     with pytest.raises(SettingsError, match=r"store: not an address of a MongoDB.*store\.options"):
         ledger.get("labels", "a")
 
 
 @pytest.mark.parametrize("name", ["tlsCertificateKeyFilePassword", "password", "authMechanismProperties"])
-def test_a_secret_is_no_option(name: str) -> None:
-    """Options are shown."""
-    with pytest.raises(ValueError, match=r"may contain a secret\. Hint: write it into store\.uri") as refusal:
+def test_secret_option_is_rejected(name: str) -> None:
+    """Options appear in representations of the settings."""
+    with pytest.raises(ValueError, match=r"may contain a secret\. Hint: write it into store\.uri") as caught:
         MongodbSettings(type="mongodb", options={name: PASSWORD})
-    assert PASSWORD not in str(refusal.value)
+    assert PASSWORD not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Many processes write to one ledger; its server is killed and comes back; what may not be stored is refused."""
+"""Writers of one ledger in MongoDB: races, restarts of the server, and rejected documents."""
 
 import os
 import subprocess
@@ -38,10 +38,10 @@ ledger.close()
 """
 
 
-def test_processes_agree_on_one_document_per_key(
+def test_racing_processes_get_one_document_per_key(
     mongo: MongodbSettings, mongo_variables: dict[str, str]
 ) -> None:
-    """All get the first one's document, there is one per key, and no repetition of a failure is lost."""
+    """All get the document of the first writer, and every repetition of a failure is counted."""
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", _RACE, str(number), str(N_KEYS)],
@@ -57,10 +57,10 @@ def test_processes_agree_on_one_document_per_key(
     for racer in racers:
         racer.stdin.write("go\n")
         racer.stdin.flush()
-    answers = [racer.communicate(timeout=120)[0].split() for racer in racers]
+    winners = [racer.communicate(timeout=120)[0].split() for racer in racers]
     ledger = Ledger.in_mongodb(mongo)
-    assert len(answers[0]) == N_KEYS
-    assert all(answer == answers[0] for answer in answers)
+    assert len(winners[0]) == N_KEYS
+    assert all(each == winners[0] for each in winners)
     assert ledger.count("labels") == N_KEYS
     assert ledger.failure("labels", "f")["tries"] == N_PROCESSES * N_KEYS
     ledger.close()
@@ -70,8 +70,8 @@ def settings_of(server: MongoServer) -> MongodbSettings:
     return MongodbSettings(type="mongodb", port=server.port, database="restarts")
 
 
-def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: MongoServer) -> None:
-    """Writers wait for it: every put that returned is there, once."""
+def test_restart_of_a_killed_server_loses_no_result(own_server: MongoServer) -> None:
+    """Writers retry; every put that returned is stored exactly once."""
     ledger = Ledger.in_mongodb(settings_of(own_server), "c")
     ledger.put("labels", "first", {"n": -1})
     written: list[str] = []
@@ -94,7 +94,7 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: Mong
             own_server.kill()
             own_server.start()
             some.clear()
-            assert some.wait(60), "no write came through after the restart"
+            assert some.wait(60), "no write succeeded after the restart"
     finally:
         ended.set()
         writer.join(90)
@@ -103,23 +103,23 @@ def test_a_server_that_is_killed_and_comes_back_loses_no_result(own_server: Mong
     ledger.close()
 
 
-def test_a_server_that_stays_away_is_told(own_server: MongoServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some patience: in words, with the address."""
+def test_server_that_does_not_come_back_raises_with_its_address(
+    own_server: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     impatient = settings_of(own_server).model_copy(update={"reconnect_timeout_s": 0.2})
     ledger = Ledger.in_mongodb(impatient, "c")
     ledger.put("labels", "a", {})
     own_server.kill()
-    for ask in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):
+    for operation in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):
         with pytest.raises(
             StorageError, match=rf"no server answers at localhost:{own_server.port}.*then resume"
         ):
-            ask()
+            operation()
     ledger.close()
 
 
-def test_a_large_document_is_refused_in_words(mongo: MongodbSettings) -> None:
-    """Long before the database would lose it."""
+def test_large_document_is_rejected_with_its_largest_field(mongo: MongodbSettings) -> None:
     ledger = Ledger.in_mongodb(mongo, "c")
     with pytest.raises(DocumentTooLargeError, match=r"labels large: 1\.2 MB is over 1 MB.*forces .*artifact"):
         ledger.put("labels", "large", {"forces": [0.5] * 80_000})
@@ -127,8 +127,8 @@ def test_a_large_document_is_refused_in_words(mongo: MongodbSettings) -> None:
     ledger.close()
 
 
-def test_a_collection_that_may_hold_a_key_twice_is_refused(mongo: MongodbSettings, mongo_uri: str) -> None:
-    """An index that is there but not unique, or two documents of one key."""
+def test_collection_without_a_unique_index_is_rejected(mongo: MongodbSettings, mongo_uri: str) -> None:
+    """The index exists but is not unique, or two documents have the same key."""
     client: MongoClient[Any] = MongoClient(mongo_uri)
     client[mongo.database]["interphase_models"].create_index("key")
     client[mongo.database]["interphase_analyses"].insert_many([{"key": "a"}, {"key": "a"}])
@@ -142,8 +142,7 @@ def test_a_collection_that_may_hold_a_key_twice_is_refused(mongo: MongodbSetting
     ledger.close()
 
 
-def test_the_index_is_unique_in_the_database_itself(mongo: MongodbSettings, mongo_uri: str) -> None:
-    """Whoever writes, by whatever program."""
+def test_database_itself_enforces_unique_keys(mongo: MongodbSettings, mongo_uri: str) -> None:
     ledger = Ledger.in_mongodb(mongo, "c")
     ledger.put("segments", "a", {})
     client: MongoClient[Any] = MongoClient(mongo_uri)
@@ -153,10 +152,10 @@ def test_the_index_is_unique_in_the_database_itself(mongo: MongodbSettings, mong
     assert indexes["key_1"]["unique"] is True
 
 
-def test_a_store_that_is_sent_elsewhere_connects_by_the_settings_there(
+def test_deserialised_store_connects_by_the_settings_of_its_machine(
     mongo: MongodbSettings, mongo_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What a workflow engine would store of it names neither server nor database."""
+    """The serialised form contains neither server nor database."""
     store = MongodbStore("interphase_jobs", "uuid", mongo)
     sent = store.as_dict()
     assert not any(mongo.database in str(value) or "mongodb:" in str(value) for value in sent.values())
@@ -173,10 +172,8 @@ def test_a_store_that_is_sent_elsewhere_connects_by_the_settings_there(
     store.close()
 
 
-def test_artifacts_that_are_not_those_of_the_database_are_refused(
-    mongo: MongodbSettings, tmp_path: Path
-) -> None:
-    """A machine that does not see the files would take every document for one of a lost file."""
+def test_artifacts_of_another_database_are_rejected(mongo: MongodbSettings, tmp_path: Path) -> None:
+    """Otherwise a machine that does not see the files would treat all of them as lost."""
     ours = Settings(root=tmp_path / "ours", store=mongo)
     with open_workspace(ours, "c") as workspace:
         kept = workspace.artifacts.put_bytes(b"precious", "models")
@@ -188,7 +185,7 @@ def test_artifacts_that_are_not_those_of_the_database_are_refused(
             StorageError, match=r"artifacts_url: .* is not the artifact store to which the documents"
         ):
             open_workspace(settings, "c").__enter__()
-    # the same files in another place are the same files
+    # the same files at another path are accepted
     with open_workspace(
         Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(moved)), "c"
     ) as workspace:

@@ -1,4 +1,4 @@
-"""Artifacts in S3: what holds for a folder holds for a bucket."""
+"""Artifacts in S3."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """An empty bucket, as s3fs sees it."""
+    """A file system with an empty bucket."""
     import s3fs
 
     for name, value in server.variables.items():
@@ -44,8 +44,7 @@ def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[object
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_a_file_is_stored_once_and_read_by_another_machine(bucket, tmp_path: Path) -> None:
-    """Under its hash; the other machine downloads it into a cache of its own."""
+def test_file_is_stored_once_by_hash_and_downloaded_by_other_machines(bucket, tmp_path: Path) -> None:
     (tmp_path / "model.ckpt").write_bytes(b"weights" * 1_000_000)
     here, there = (ArtifactStore(URL, tmp_path / name) for name in ("here", "there"))
     ref = here.put_file(tmp_path / "model.ckpt", "models")
@@ -59,8 +58,8 @@ def test_a_file_is_stored_once_and_read_by_another_machine(bucket, tmp_path: Pat
 
 
 @pytest.mark.parametrize("damaged", [b"jello", b"hell"])
-def test_damage_is_found_moved_aside_and_mended(bucket, tmp_path: Path, damaged: bytes) -> None:
-    """Another byte or a cut, by whoever reads it next; a lost one is told, too."""
+def test_damaged_file_is_quarantined_and_can_be_stored_again(bucket, tmp_path: Path, damaged: bytes) -> None:
+    """Damage is a changed byte or a truncation."""
     store = ArtifactStore(URL, tmp_path / "here")
     ref = store.put_bytes(b"hello", "models", ".ckpt")
     bucket.pipe_file(store._remote_path(ref), damaged)
@@ -74,8 +73,7 @@ def test_damage_is_found_moved_aside_and_mended(bucket, tmp_path: Path, damaged:
     assert len(bucket.ls(f"{BUCKET}/artifacts/quarantine")) == 1
 
 
-def test_an_upload_that_is_killed_leaves_no_file(bucket, server: S3Server, tmp_path: Path) -> None:
-    """A process that dies between its uploads leaves whole files only; the next one stores the rest."""
+def test_killed_upload_leaves_no_partial_file(bucket, server: S3Server, tmp_path: Path) -> None:
     code = (
         "import os, sys\nfrom interphase_flows.storage.artifacts import ArtifactStore\n"
         f"store = ArtifactStore({URL!r}, sys.argv[1])\n"
@@ -94,8 +92,7 @@ def test_an_upload_that_is_killed_leaves_no_file(bucket, server: S3Server, tmp_p
     assert len(bucket.find(BUCKET)) == 2
 
 
-def test_a_campaign_may_keep_its_artifacts_there(bucket, tmp_path: Path) -> None:
-    """By `artifacts_url` in the settings; its documents and its folder hold no key of the bucket."""
+def test_campaign_with_artifacts_in_s3_stores_no_secret_locally(bucket, tmp_path: Path) -> None:
     settings = Settings(root=tmp_path / "runs", artifacts_url=URL)
     with Workspace(settings, "unit") as workspace:
         ref = workspace.artifacts.put_bytes(b"frames", "datasets", ".extxyz")
@@ -106,17 +103,17 @@ def test_a_campaign_may_keep_its_artifacts_there(bucket, tmp_path: Path) -> None
     assert not any(SECRET.encode() in text for text in left)
 
 
-def test_what_s3_refuses_is_told_in_words(
+def test_s3_errors_raise_with_a_hint_and_without_the_secret(
     bucket, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bucket that is not there, which is not made; no server; no keys. Without the secret."""
+    """A missing bucket (which is not created), no server, no credentials."""
     missing = ArtifactStore("s3://no-such-bucket/artifacts", tmp_path / "cache")
-    refused(missing, "FileNotFoundError")
+    assert_storage_error(missing, "FileNotFoundError")
     assert bucket.ls("") == [BUCKET]
     bucket.clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    refused(ArtifactStore(URL, tmp_path / "cache"), "EndpointConnectionError")
+    assert_storage_error(ArtifactStore(URL, tmp_path / "cache"), "EndpointConnectionError")
     bucket.clear_instance_cache()
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
@@ -124,12 +121,12 @@ def test_what_s3_refuses_is_told_in_words(
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    refused(ArtifactStore(URL, tmp_path / "cache"), "NoCredentialsError")
+    assert_storage_error(ArtifactStore(URL, tmp_path / "cache"), "NoCredentialsError")
 
 
-def refused(store: ArtifactStore, error: str) -> None:
+def assert_storage_error(store: ArtifactStore, error: str) -> None:
     with pytest.raises(
         StorageError, match=f"artifacts_url: {store.root_url}: {error}: .*Hint: check that"
-    ) as refusal:
+    ) as caught:
         store.put_bytes(b"hello", "models")
-    assert SECRET not in "".join(traceback.format_exception(refusal.value))
+    assert SECRET not in "".join(traceback.format_exception(caught.value))

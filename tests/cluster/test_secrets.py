@@ -1,4 +1,4 @@
-"""A password works from every place it may be kept, and no place tells it, least of all when it is wrong."""
+"""Passwords: they work from every supported place, and appear in no output, file, document or traceback."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ PLACES = ["settings file", "password file", "variable", "address", "address in a
 
 
 class Machine:
-    """A user's home, working folder and environment; commands run in this process, and what they print is kept."""
+    """A home folder and environment in which commands run in this process."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -47,7 +47,7 @@ class Machine:
         monkeypatch.chdir(folder)
 
     def keep(self, place: str, address: str, database: str, **other: str) -> None:
-        """Keep the password of an address in one of the places; ``other`` keys of the store win."""
+        """Write settings with the password of an address in one of the places; ``other`` keys take precedence."""
         parts = urlsplit(address)
         store = {
             "type": "mongodb",
@@ -78,15 +78,15 @@ class Machine:
         return path
 
     def interphase(self, *arguments: str) -> tuple[int, str]:
-        """Exit code and all that was printed."""
+        """Run a command and return its exit code and output."""
         self._monkeypatch.setattr(sys, "argv", ["interphase", *arguments])
         code: Any = 0
         try:
             main()
         except SystemExit as ended:
             code = ended.code
-        printed = self._capsys.readouterr()
-        return code or 0, printed.out + printed.err
+        output = self._capsys.readouterr()
+        return code or 0, output.out + output.err
 
 
 @pytest.fixture
@@ -94,15 +94,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return Machine(tmp_path, monkeypatch, capsys)
 
 
-def holds(text: str, *passwords: str | bytes) -> bool:
-    """Whether one of the passwords is there, as it is or as it stands in an address."""
-    words = [p.decode() if isinstance(p, bytes) else p for p in passwords]
-    return any(form in text for word in words for form in (word, quote_plus(word)))
+def contains(text: str, *passwords: str | bytes) -> bool:
+    """Whether a text contains one of the passwords, in plain or percent-encoded form."""
+    plain = [p.decode() if isinstance(p, bytes) else p for p in passwords]
+    return any(form in text for each in plain for form in (each, quote_plus(each)))
 
 
 @pytest.fixture(scope="module")
-def asked(mongo: MongodbSettings) -> str:
-    """The database, with one failure to ask for."""
+def filled(mongo: MongodbSettings) -> str:
+    """Name of a database with one failure."""
     ledger = Ledger.in_mongodb(mongo, "planted")
     spec = {"spec": {}, "status": "failed", "started_at": "2026-01-01"}
     ledger.set_state("campaigns", "planted", spec)
@@ -112,32 +112,30 @@ def asked(mongo: MongodbSettings) -> str:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_the_password_works_from_every_place(
-    place: str, asked: str, mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
+def test_password_works_from_every_place_and_is_not_printed(
+    place: str, filled: str, mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
 ) -> None:
-    """The ledger answers, and the answer does not repeat it."""
-    machine.keep(place, mongo_uri, asked)
-    code, told = machine.interphase("query", "failures")
-    assert code == 0, told
-    assert "max_force" in told
-    assert not holds(told, *needles)
+    machine.keep(place, mongo_uri, filled)
+    code, output = machine.interphase("query", "failures")
+    assert code == 0, output
+    assert "max_force" in output
+    assert not contains(output, *needles)
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_wrong_password_is_told_without_it(
-    place: str, asked: str, mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
+def test_wrong_password_is_reported_without_it(
+    place: str, filled: str, mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
 ) -> None:
-    """With the keys to mend, and neither the wrong one nor the right one."""
-    machine.keep(place, mongo_uri.replace(needles[0].decode(), quote_plus(WRONG)), asked)
-    code, told = machine.interphase("status")
+    machine.keep(place, mongo_uri.replace(needles[0].decode(), quote_plus(WRONG)), filled)
+    code, output = machine.interphase("status")
     assert code == 2
-    assert "user or password are wrong" in told
-    assert "store.username" in told
-    assert not holds(told, WRONG, *needles)
+    assert "user or password are wrong" in output
+    assert "store.username" in output
+    assert not contains(output, WRONG, *needles)
 
 
 @pytest.mark.parametrize(
-    ("other", "words"),
+    ("other", "message"),
     [
         ({"uri": "mongodb://alice:PLANTED@localhost:none/x"}, "store.uri: not an address of a MongoDB"),
         ({"uri": "mongodb://alice:PLANTEDlocalhost"}, "store.uri: not an address of a MongoDB"),
@@ -148,57 +146,55 @@ def test_a_wrong_password_is_told_without_it(
         ({"pasword": "PLANTED"}, "did you mean 'password'"),
     ],
 )
-def test_settings_that_cannot_be_are_told_without_the_password(
-    other: dict[str, str], words: str, machine: Machine
+def test_invalid_settings_are_reported_without_the_password(
+    other: dict[str, str], message: str, machine: Machine
 ) -> None:
-    """Malformed addresses, an address for a host, wrong types, keys with a typing error."""
+    """Malformed addresses, an address as a host, wrong types, misspelled keys."""
     machine.keep("settings file", f"mongodb://alice:{quote_plus(WRONG)}@localhost:9", "d", **other)
-    code, told = machine.interphase("status")
-    assert code == 2, told
-    assert words in told
-    assert not holds(told, WRONG, "PLANTED")
+    code, output = machine.interphase("status")
+    assert code == 2, output
+    assert message in output
+    assert not contains(output, WRONG, "PLANTED")
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("place", "address"),
     [("variable", "localhost:9 (store.host, store.port)"), ("address in a variable", "store.uri")],
 )
-def test_a_server_that_is_not_there_is_told_without_the_password(
-    place: str, words: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
+def test_missing_server_is_reported_without_the_password(
+    place: str, address: str, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of an address as of a host."""
     monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     machine.keep(place, f"mongodb://alice:{quote_plus(WRONG)}@localhost:9", "d")
-    code, told = machine.interphase("status", "tiny")
+    code, output = machine.interphase("status", "tiny")
     assert code == 2
-    assert f"no server answers at {words}" in told
-    assert not holds(told, WRONG)
+    assert f"no server answers at {address}" in output
+    assert not contains(output, WRONG)
 
 
-@pytest.mark.parametrize("words", [[], ["run"], ["query"], ["check"]])
-def test_help_tells_no_setting(
-    words: list[str], mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
+@pytest.mark.parametrize("arguments", [[], ["run"], ["query"], ["check"]])
+def test_help_shows_no_setting(
+    arguments: list[str], mongo_uri: str, needles: tuple[bytes, ...], machine: Machine
 ) -> None:
-    """Of any command, whatever is in the environment."""
     machine.keep("address in a variable", mongo_uri, "d")
-    code, told = machine.interphase(*words, "--help")
+    code, output = machine.interphase(*arguments, "--help")
     assert code == 0
-    assert "Usage" in told
-    assert not holds(told, *needles)
+    assert "Usage" in output
+    assert not contains(output, *needles)
 
 
-def test_an_error_holds_no_password_in_its_chain_nor_a_store_in_its_forms(
+def test_exception_chain_and_serialised_store_have_no_password(
     mongo_uri: str, needles: tuple[bytes, ...]
 ) -> None:
-    """A traceback in a log shows causes and contexts as well; a workflow engine stores a store."""
+    """A traceback shows causes and contexts as well, and a workflow engine stores the serialised store."""
     address = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
     store = MongodbStore("interphase_labels", "key", MongodbSettings(type="mongodb", uri=address))
-    assert not holds(repr(store) + str(store) + store.name + str(store.as_dict()), WRONG)
+    assert not contains(repr(store) + str(store) + store.name + str(store.as_dict()), WRONG)
     store.connect()
-    with pytest.raises(StorageError) as refusal:
+    with pytest.raises(StorageError) as caught:
         store.count({"a": 1})
     store.close()
-    assert not holds("".join(traceback.format_exception(refusal.value)), WRONG)
+    assert not contains("".join(traceback.format_exception(caught.value)), WRONG)
 
 
 COMMANDS = [
@@ -214,42 +210,42 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
-@pytest.mark.parametrize("what", ["no server", "wrong password"])
+@pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
+@pytest.mark.parametrize("fault", ["no server", "wrong password"])
 @pytest.mark.parametrize("place", ["variable", "address"])
-def test_no_command_tells_it_when_the_database_fails(
+def test_no_command_prints_the_password_when_the_database_fails(
     place: str,
-    what: str,
-    words: list[str],
+    fault: str,
+    arguments: list[str],
     mongo_uri: str,
     needles: tuple[bytes, ...],
     machine: Machine,
     monkeypatch,
 ) -> None:
-    """Exit code and words, by whichever part of the package asks the database first."""
+    """Every command reports the cause and exits with an error."""
     monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     wrong = f"mongodb://alice:{quote_plus(WRONG)}@localhost:9/?authSource=admin"
-    if what == "wrong password":
+    if fault == "wrong password":
         wrong = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
     machine.keep(place, wrong, "planted")
     (machine.folder / "c.yaml").write_text("name: planted\n")
-    code, told = machine.interphase(*words)
-    assert code != 0, told
-    assert "Traceback" not in told
-    assert ("no server answers" if what == "no server" else "user or password are wrong") in told
-    assert not holds(told, WRONG, *needles)
+    code, output = machine.interphase(*arguments)
+    assert code != 0, output
+    assert "Traceback" not in output
+    assert ("no server answers" if fault == "no server" else "user or password are wrong") in output
+    assert not contains(output, WRONG, *needles)
     left = [path for path in machine.folder.rglob("*") if path.is_file()]
     secrets = {machine.folder / name for name in ("secret", "interphase.yaml")}
     assert not [
-        path for path in left if path not in secrets and holds(path.read_text(errors="replace"), WRONG)
+        path for path in left if path not in secrets and contains(path.read_text(errors="replace"), WRONG)
     ]
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_fireworks_and_slurm_are_told_nothing(
+def test_fireworks_and_slurm_get_no_password(
     place: str, mongo_uri: str, database: str, needles: tuple[bytes, ...], machine: Machine, monkeypatch
 ) -> None:
-    """Jobs, their outputs and tracebacks, workers' folders and batch scripts, wherever the password is kept."""
+    """In jobs, outputs, tracebacks, launch folders and batch scripts."""
     name = f"{database}_{PLACES.index(place)}"
     machine.keep(place, mongo_uri, name)
     monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", WORKERS)
@@ -258,10 +254,10 @@ def test_fireworks_and_slurm_are_told_nothing(
     settings = load_settings()
     for each in (plus_one(1), broken(), query_with_wrong_password("WRONG_ADDRESS")):
         add(settings, Flow([each]), "planted")
-    shift = work(settings, "all", machine.folder / "launches")
-    assert shift.n_jobs == 3
-    _, told = machine.interphase("query", "failures", "-c", "planted", "--json")
-    (machine.folder / "script.sh").write_text(allocation_script(settings, "all") + told)
+    run = work(settings, "all", machine.folder / "launches")
+    assert run.n_jobs == 3
+    _, output = machine.interphase("query", "failures", "-c", "planted", "--json")
+    (machine.folder / "script.sh").write_text(allocation_script(settings, "all") + output)
     client: MongoClient[Any] = MongoClient(mongo_uri)
     databases = (name, launchpad_database(settings))
     stored = b"".join(
@@ -273,7 +269,7 @@ def test_fireworks_and_slurm_are_told_nothing(
     for each in databases:
         client.drop_database(each)
     client.close()
-    assert b"user or password are wrong" in stored  # the traceback of the job that asked
+    assert b"user or password are wrong" in stored  # the traceback of the job that queried
     assert b"broken on purpose" in stored
     secrets = {machine.folder / kept for kept in ("secret", "interphase.yaml")}
     files = {path: path.read_bytes() for path in machine.folder.rglob("*") if path.is_file()}
@@ -288,7 +284,7 @@ WORKERS = '{"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_
 
 @pytest.mark.parametrize("form", ["uri", "password"])
 def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of whatever asks the database: with causes and contexts, as a log has them; nor does what is printed of it."""
+    """With causes and contexts, as a log shows them; nor do representations of the settings."""
     monkeypatch.setattr(mongodb, "SERVER_SELECTION_TIMEOUT_MS", 100)
     store: dict[str, Any] = {"type": "mongodb", "database": "d", "host": "localhost", "port": 9}
     if form == "uri":
@@ -296,14 +292,14 @@ def test_tracebacks_hold_no_password(form: str, monkeypatch: pytest.MonkeyPatch)
     else:
         store |= {"username": "alice", "password": WRONG}
     settings = load_settings(store=MongodbSettings(**store), campaign="c")
-    for ask in (
+    for operation in (
         lambda: CampaignResults(settings=settings),
         lambda: open_launchpad(settings),
         lambda: Ledger.in_mongodb(settings.store).put("labels", "a", {}),
     ):
-        with pytest.raises(InterphaseError) as refusal:
-            ask()
-        told = "".join(traceback.format_exception(refusal.value))
-        assert "no server answers" in told
-        assert not holds(told + repr(refusal.value) + repr(refusal.value.__context__), WRONG)
-    assert not holds(repr(settings) + str(settings) + settings.model_dump_json(), WRONG)
+        with pytest.raises(InterphaseError) as caught:
+            operation()
+        output = "".join(traceback.format_exception(caught.value))
+        assert "no server answers" in output
+        assert not contains(output + repr(caught.value) + repr(caught.value.__context__), WRONG)
+    assert not contains(repr(settings) + str(settings) + settings.model_dump_json(), WRONG)

@@ -1,4 +1,4 @@
-"""A site is written by one command and proved by another: real Slurm, a real server, and what can go wrong with them."""
+"""Setting up and checking a site with a real Slurm and a real server, including faulty configurations."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from ruamel.yaml import YAML
 
 from checked_site import ENDS_WITHIN_S, Place
-from interphase_flows.cli import STOPPED_BY_CTRL_C
+from interphase_flows.cli import EXIT_CODE_CTRL_C
 from interphase_flows.runners.site_check.probe_jobs import wait_until_ended
 from interphase_flows.runners.slurm.commands import Partition, jobs_in_queue, partitions
 from slurm_cluster import READY_WITHIN_S, SlurmCluster, why_not
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    """A Slurm with the partitions that the example names, and GPUs that are none."""
+    """Slurm with the partitions of the example and with GPUs that no program can use."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -43,9 +43,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
 def place(
     slurm: SlurmCluster, mongo_uri: str, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
-    """A site as `interphase init --site` writes it."""
+    """A site written by `interphase init --site`."""
     folder = tmp_path_factory.mktemp("site")
-    # root is alone in its folder, so that what is left behind beside it is seen, too
+    # in a separate folder, so that files left beside the root are detected
     (folder / "shared").mkdir()
     place = Place(folder / "settings", folder / "shared" / "root", mongo_uri, database, slurm)
     place.password_file.touch(mode=0o600)
@@ -64,7 +64,14 @@ def place(
         "--account": "my-project",
     }
     done = place.run(
-        *command(["init", "--site", str(place.folder), *(word for each in options.items() for word in each)])
+        *command(
+            [
+                "init",
+                "--site",
+                str(place.folder),
+                *(argument for each in options.items() for argument in each),
+            ]
+        )
     )
     assert done.returncode == 0, done.stderr
     yield place
@@ -75,7 +82,7 @@ def place(
 
 @pytest.fixture(scope="module", autouse=True)
 def queue_of_the_test(slurm: SlurmCluster) -> Iterator[None]:
-    """Of what this process asks itself."""
+    """Environment of Slurm's commands in this process."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in slurm.variables.items():
             patch.setenv(name, value)
@@ -87,9 +94,9 @@ OF_A_CAMPAIGN = {"_id": 1, "fw_id": 10**6, "state": "READY", "spec": {"_category
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check said, and what was left after it."""
+    """Results of the check, and what exists after it."""
 
-    answers: dict[str, tuple[bool, str]]
+    results: dict[str, tuple[bool, str]]
     documents: set[bytes]
     files: set[str]
     queue: list[str]
@@ -97,7 +104,7 @@ class Checked:
 
 @pytest.fixture(scope="module")
 def checked(place: Place) -> Checked:
-    """The site as it was written, with a job of somebody's campaign that is ready."""
+    """Check the site while a job of a campaign is ready."""
     client: MongoClient[Any]
     with MongoClient(place.uri) as client:
         fireworks = client[f"{place.database}_fireworks"].fireworks
@@ -107,54 +114,50 @@ def checked(place: Place) -> Checked:
     return done
 
 
-class TestASiteThatIsWell:
-    def test_sends_a_job_of_every_kind_through_its_worker(self, checked: Checked) -> None:
-        """And every job comes back, from a node of Slurm's."""
+class TestHealthySite:
+    def test_a_job_of_every_kind_returns_from_a_node(self, checked: Checked) -> None:
         for title in ("store", "FireWorks' database", "Slurm"):
-            assert checked.answers[title][0], checked.answers
+            assert checked.results[title][0], checked.results
         for worker, kinds in {"cpu": ["dft"], "gpu": ["train", "md"], "shared": ["analysis"]}.items():
-            assert checked.answers[f"worker {worker}, sbatch"] == (True, "Slurm accepts its script")
+            assert checked.results[f"worker {worker}, sbatch"] == (True, "Slurm accepts its script")
             for kind in kinds:
-                is_good, told = checked.answers[f"worker {worker}, {kind} job"]
-                assert is_good, told
-                assert told.startswith(("returned from n1", "returned from n2"))
+                passed, message = checked.results[f"worker {worker}, {kind} job"]
+                assert passed, message
+                assert message.startswith(("returned from n1", "returned from n2"))
 
-    def test_tells_what_the_jobs_saw(self, checked: Checked) -> None:
-        """Their Python, the database, the root and files from both sides, the time they have, DFT."""
+    def test_all_checks_of_every_node_pass(self, checked: Checked) -> None:
         for name in ("Python", "database", "root", "files", "time"):
             for worker in ("cpu", "gpu", "shared"):
-                is_good, told = checked.answers[f"worker {worker}, {name}"]
-                assert is_good, told
-        assert "read and written from both sides" in checked.answers["worker cpu, root"][1]
-        # 600 s beyond what is kept, less the start of Python
-        assert checked.answers["worker cpu, time"][1].startswith("stops at a checkpoint after 1")
-        assert "worker cpu, DFT" in checked.answers
+                passed, message = checked.results[f"worker {worker}, {name}"]
+                assert passed, message
+        assert "read and written from both sides" in checked.results["worker cpu, root"][1]
+        # 600 s beyond the reserved time, minus the start of Python
+        assert checked.results["worker cpu, time"][1].startswith("stops at a checkpoint after 1")
+        assert "worker cpu, DFT" in checked.results
 
-    def test_finds_that_a_gpu_is_none(self, checked: Checked) -> None:
-        """Slurm gives one that no program sees: that is the one thing amiss, and it is told."""
-        is_good, told = checked.answers["worker gpu, GPU"]
-        assert not is_good
-        assert told.startswith("1 requested, torch ")
-        assert "can use 0" in told
-        assert {title for title, (is_good, _) in checked.answers.items() if not is_good} <= {
+    def test_unusable_gpu_is_the_only_failed_check(self, checked: Checked) -> None:
+        passed, message = checked.results["worker gpu, GPU"]
+        assert not passed
+        assert message.startswith("1 requested, torch ")
+        assert "can use 0" in message
+        assert {title for title, (passed, _) in checked.results.items() if not passed} <= {
             "worker gpu, GPU",
             "worker cpu, DFT",  # where GPAW is not installed
             "memory",
         }
 
-    def test_leaves_nothing_behind(self, checked: Checked) -> None:
-        """No document, no file, not even the root that was not there before, nobody in the queue."""
+    def test_no_document_file_or_allocation_remains(self, checked: Checked) -> None:
+        """Nor the root, which did not exist before."""
         assert checked.documents == {bson.encode(OF_A_CAMPAIGN)}
         assert checked.files == set()
         assert checked.queue == []
 
-    def test_leaves_jobs_of_campaigns_alone(self, checked: Checked) -> None:
-        """One that is ready for the same worker is neither run nor changed."""
+    def test_ready_jobs_of_campaigns_are_left_alone(self, checked: Checked) -> None:
         assert bson.encode(OF_A_CAMPAIGN) in checked.documents
 
 
-def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slurm: SlurmCluster) -> None:
-    """A partition that is not there, lines that fail, a node that does not see the root."""
+def test_faulty_workers_are_diagnosed_with_a_hint(place: Place, slurm: SlurmCluster) -> None:
+    """A missing partition, failing lines of `before`, a node that does not see the root."""
     place.root.mkdir()
     slurm.end("slurmd.n2")
     slurm.start_node("n2", blind_to=place.root)
@@ -190,63 +193,65 @@ def test_what_can_be_wrong_with_workers_is_told_with_the_mend(place: Place, slur
     checked = broken.check()
     assert place.left() == before
 
-    is_good, told = checked["worker nowhere, sbatch"]
-    assert not is_good
-    assert "invalid partition specified: nowhere" in told
-    assert "correct cluster.workers.nowhere" in told
-    is_good, told = checked["worker brief, sbatch"]
-    assert not is_good
-    assert "more than 360 s" in told
+    passed, message = checked["worker nowhere, sbatch"]
+    assert not passed
+    assert "invalid partition specified: nowhere" in message
+    assert "correct cluster.workers.nowhere" in message
+    passed, message = checked["worker brief, sbatch"]
+    assert not passed
+    assert "more than 360 s" in message
     assert checked["worker grumbles, analysis job"][0]
-    is_good, told = checked["worker grumbles, before"]
-    assert not is_good
-    assert "false a line" in told
-    is_good, told = checked["worker stops, jobs"]
-    assert not is_good
-    assert "ended before its job was done (FAILED, exit code 3:0); last line of its log: out of paper" in told
-    is_good, told = checked["worker leaks, jobs"]
-    assert not is_good
-    assert "(FAILED, exit code 4:0); last line of its log: ***. Hint: check before" in told
-    is_good, told = checked["worker cut-off, jobs"]
-    assert not is_good
-    assert "no server answers at localhost:9 (store.host, store.port)" in told
-    is_good, told = checked["worker blind, jobs"]
-    assert not is_good
-    assert "on n2 ended before its job was done" in told
-    assert f"check that the node sees {place.root}" in told
+    passed, message = checked["worker grumbles, before"]
+    assert not passed
+    assert "false a line" in message
+    passed, message = checked["worker stops, jobs"]
+    assert not passed
+    assert (
+        "ended before its job was done (FAILED, exit code 3:0); last line of its log: out of paper" in message
+    )
+    passed, message = checked["worker leaks, jobs"]
+    assert not passed
+    assert "(FAILED, exit code 4:0); last line of its log: ***. Hint: check before" in message
+    passed, message = checked["worker cut-off, jobs"]
+    assert not passed
+    assert "no server answers at localhost:9 (store.host, store.port)" in message
+    passed, message = checked["worker blind, jobs"]
+    assert not passed
+    assert "on n2 ended before its job was done" in message
+    assert f"check that the node sees {place.root}" in message
 
 
-def test_an_allocation_that_waits_too_long_is_told_with_slurms_reason_and_cancelled(place: Place) -> None:
-    """A queue that is long: here one that begins in an hour."""
+def test_allocation_that_waits_too_long_is_cancelled_with_slurms_reason(place: Place) -> None:
+    """Its start is delayed by an hour."""
     worker = {"kinds": ["dft", "train", "md", "analysis"], "sbatch": {"begin": "now+1hour"}}
     late = place.with_workers({"late": worker})
     before = place.left()
-    is_good, told = late.check("--timeout-minutes", "0.25")["worker late, jobs"]
-    assert not is_good
-    assert "is pending (Slurm's reason: BeginTime) after 0.25 min; it is cancelled" in told
+    passed, message = late.check("--timeout-minutes", "0.25")["worker late, jobs"]
+    assert not passed
+    assert "is pending (Slurm's reason: BeginTime) after 0.25 min; it is cancelled" in message
     assert place.left() == before
 
 
-def test_the_reference_method_of_a_campaign_is_asked_for_where_it_runs(place: Place) -> None:
-    """VASP is known to the worker alone, by a line of `before`; its potentials are what is missing."""
+def test_reference_method_of_a_campaign_is_checked_on_the_node(place: Place) -> None:
+    """Only the worker knows VASP, by a line of `before`; its potentials are missing."""
     kinds = ["dft", "train", "md", "analysis"]
     worker = {"kinds": kinds, "before": ["export VASP_CMD='sh -c true'"], "sbatch": {"nodelist": "n1"}}
     known = place.with_workers({"all": worker})
     campaign = known.folder / "campaign.yaml"
     campaign.write_text("name: by_vasp\nphases: [Li, Li2S, Li7P3S11]\nreference: {method: vasp}\n")
-    answers = known.check(str(campaign))
-    assert answers["phase Li2S"][0]
-    assert "VASP's command" not in answers
+    results = known.check(str(campaign))
+    assert results["phase Li2S"][0]
+    assert "VASP's command" not in results
     for kind in kinds:
-        assert answers[f"worker all, {kind} job"][0], answers
-    assert answers["worker all, before"] == (True, "none of its 1 lines failed")
-    is_good, told = answers["worker all, DFT"]
-    assert not is_good
-    assert "VASP's potential" in told
+        assert results[f"worker all, {kind} job"][0], results
+    assert results["worker all, before"] == (True, "none of its 1 lines failed")
+    passed, message = results["worker all, DFT"]
+    assert not passed
+    assert "VASP's potential" in message
 
 
-def test_a_check_that_is_stopped_leaves_nothing_behind(place: Place) -> None:
-    """Ctrl-C while an allocation waits: it is cancelled, and job and files are taken away."""
+def test_check_stopped_by_ctrl_c_leaves_nothing_behind(place: Place) -> None:
+    """The waiting allocation is cancelled, and job and files are removed."""
     worker = {"kinds": ["dft", "train", "md", "analysis"], "sbatch": {"begin": "now+1hour"}}
     patient = place.with_workers({"late": worker})
     before = place.left()
@@ -261,17 +266,17 @@ def test_a_check_that_is_stopped_leaves_nothing_behind(place: Place) -> None:
     try:
         place.slurm.wait_until(lambda: jobs_in_queue("if-check-"), ENDS_WITHIN_S, "no allocation")
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=ENDS_WITHIN_S)
+        _, message = process.communicate(timeout=ENDS_WITHIN_S)
     finally:
         process.kill()
-    assert process.returncode == STOPPED_BY_CTRL_C, told
+    assert process.returncode == EXIT_CODE_CTRL_C, message
     assert place.left() == before
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_password(
+def test_unreachable_database_is_reported_without_its_password(
     place: Place, needles: tuple[bytes, ...]
 ) -> None:
-    """No job is sent, and what can be asked without it still is."""
+    """No job is submitted; checks that need no database still run."""
     unreachable = place.with_workers({"all": {"kinds": ["dft", "train", "md", "analysis"]}})
     path = unreachable.folder / "settings.yaml"
     yaml = YAML(typ="safe")
@@ -287,16 +292,14 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(
     assert all(needle.decode() not in done.stdout + done.stderr for needle in needles)
 
 
-def test_partitions_are_read(slurm: SlurmCluster) -> None:
-    """Their names, the default one, the cores of a node and no limit of time."""
+def test_partitions_are_parsed(slurm: SlurmCluster) -> None:
     assert partitions() == [
         Partition(name, name == "cpu", cores_per_node=32, time_limit_s=None) for name in slurm.partitions
     ]
 
 
-class TestTheQadapters:
-    def test_are_taken_by_slurm(self, place: Place) -> None:
-        """Each loads in FireWorks, and sbatch takes the script it renders."""
+class TestQadapters:
+    def test_slurm_accepts_their_scripts(self, place: Place) -> None:
         for name in ("cpu", "gpu", "shared"):
             code = (
                 "from fireworks.utilities.fw_serializers import load_object_from_file as load;"
@@ -310,8 +313,9 @@ class TestTheQadapters:
             assert taken.returncode == 0, taken.stderr
             assert f"in partition {name}" in taken.stderr
 
-    def test_work_with_plain_qlaunch(self, place: Place, checked: Checked, slurm: SlurmCluster) -> None:
-        """qlaunch submits an allocation for a ready job, and the worker in it does the job."""
+    def test_qlaunch_submits_an_allocation_that_runs_a_ready_job(
+        self, place: Place, checked: Checked, slurm: SlurmCluster
+    ) -> None:
         launchpad = place.folder / "my_launchpad.yaml"
         assert os.stat(launchpad).st_mode & 0o077 == 0
         password = unquote_plus(str(urlsplit(place.uri).password))
@@ -323,8 +327,8 @@ class TestTheQadapters:
         job.write_text(json.dumps({"name": "touch", "spec": {"_category": "analysis", "_tasks": [task]}}))
         files = "-w my_fworker_shared.yaml -q qadapter_shared.yaml"
         for line in ("lpad add job.json", f"qlaunch {files} singleshot"):
-            program, *words = line.split()
-            done = place.run(str(programs / program), "-l", "my_launchpad.yaml", *words)
+            program, *arguments = line.split()
+            done = place.run(str(programs / program), "-l", "my_launchpad.yaml", *arguments)
             assert done.returncode == 0, done.stderr
         try:
             slurm.wait_until(marker.exists, ENDS_WITHIN_S, "no worker did the job")

@@ -1,4 +1,4 @@
-"""A pause, a cancel and a limit over all workers on a real Slurm, and its reasons in a status."""
+"""Pause, cancel and limits on a real Slurm, and Slurm's reasons in the status."""
 
 import json
 import os
@@ -29,7 +29,7 @@ AN_HOUR_LATER = {"begin": "now+1hour"}
 
 @pytest.fixture
 def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch):
-    """Makes settings of this process, and of those that Slurm starts from it; the queue is empty afterwards."""
+    """Return a function that makes settings for this process and its workers; the queue is emptied at the end."""
     for name, value in slurm.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -42,16 +42,16 @@ def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.Monkey
 
     yield make
     subprocess.run(["scancel", "--me"], check=True, capture_output=True, timeout=60)
-    until(lambda: not jobs_in_queue("if-"), "the queue does not empty")
+    wait_until(lambda: not jobs_in_queue("if-"), "the queue is not empty")
 
 
-def until(is_so: Callable[[], object], what: str, logs: Path | None = None):
+def wait_until(condition: Callable[[], object], message: str, logs: Path | None = None):
     end = time.monotonic() + WITHIN_S
-    while not (found := is_so()):
-        told = (
+    while not (found := condition()):
+        tails = (
             "" if logs is None else "\n".join(p.read_text()[-1500:] for p in sorted(logs.glob("*/*.error")))
         )
-        assert time.monotonic() < end, f"{what}; workers said:\n{told}"
+        assert time.monotonic() < end, f"{message}; logs of workers:\n{tails}"
         time.sleep(0.3)
     return found
 
@@ -66,28 +66,29 @@ def three_ready_jobs(settings: Settings, campaign: str) -> None:
         add(settings, Flow([plus_one(number)]), campaign)
 
 
-def test_a_limit_over_all_workers_holds_and_a_pause_leaves_others_their_allocations(on_slurm):
-    """Three jobs are ready, two allocations may be there; of the pausing campaign's none stays in the queue."""
+def test_overall_limit_of_allocations_and_withdrawal_by_a_pause(on_slurm):
+    """With three ready jobs and a limit of two; a pause withdraws allocations that no other campaign needs."""
     settings = on_slurm(max_in_queue=2, sbatch=AN_HOUR_LATER)
     three_ready_jobs(settings, "first")
-    (asked,) = request_workers(settings)
-    assert (asked.n_ready, len(asked.submitted)) == (3, 2)
+    (request,) = request_workers(settings)
+    assert (request.n_ready, len(request.submitted)) == (3, 2)
     assert {job.state for job in queue()} == {"PENDING"}
     assert request_workers(settings)[0].submitted == []
     submit(settings, Flow([plus_one(4)]), "second")
     paused = pause_campaign(settings, "first")
-    assert paused.withdrawn == asked.submitted[1:], "the newest goes, one is needed by the other campaign"
-    until(lambda: [job.job_id for job in queue()] == asked.submitted[:1], "the queue has others")
+    assert paused.withdrawn == request.submitted[1:], "the newest is withdrawn, the other campaign needs one"
+    wait_until(
+        lambda: [job.job_id for job in queue()] == request.submitted[:1], "other allocations are in the queue"
+    )
     assert request_workers(settings)[0].n_ready == 1
     release_campaign(settings, "first")
     assert len(request_workers(settings)[0].submitted) == 1
     assert len(cancel_campaign(settings, "second").withdrawn) == 0
     assert len(cancel_campaign(settings, "first").withdrawn) == 2
-    until(lambda: not queue(), "allocations that nobody needs stay")
+    wait_until(lambda: not queue(), "idle allocations remain")
 
 
-def test_a_cancel_ends_the_allocation_of_a_running_job_and_no_other(on_slurm, tmp_path, monkeypatch):
-    """The other campaign's job runs on, to its end."""
+def test_cancel_ends_only_the_allocation_of_its_own_running_job(on_slurm, tmp_path, monkeypatch):
     settings = on_slurm()
     logs = settings.root / "launches"
     pids = {}
@@ -96,38 +97,42 @@ def test_a_cancel_ends_the_allocation_of_a_running_job_and_no_other(on_slurm, tm
         submit(settings, Flow([wait_for_file(str(go), str(begun))]), campaign)
         monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
         request_workers(settings)
-        until(begun.exists, "no worker took the job", logs)
+        wait_until(begun.exists, "no worker took the job", logs)
         pids[campaign] = int(begun.read_text())
     cancelled = cancel_campaign(settings, "ends")
     assert (cancelled.n_jobs, cancelled.not_ended) == (1, [])
     assert "was cancelled" in cancelled.ended[0]
-    until(lambda: not Path(f"/proc/{pids['ends']}").exists(), "the worker goes on")
+    wait_until(lambda: not Path(f"/proc/{pids['ends']}").exists(), "the worker still runs")
     assert recover(settings) == []
     assert cluster_status(settings, "ends").jobs["analysis"]["cancelled"] == 1
     assert os.path.exists(f"/proc/{pids['stays']}")
     (tmp_path / "stays.go").touch()
-    until(
-        lambda: cluster_status(settings, "stays").jobs["analysis"]["done"] == 1, "the other was ended", logs
+    wait_until(
+        lambda: cluster_status(settings, "stays").jobs["analysis"]["done"] == 1,
+        "the other job was stopped",
+        logs,
     )
 
 
-def test_a_status_has_slurms_reason_beside_the_state_of_fireworks(on_slurm, slurm, tmp_path, monkeypatch):
-    """Before it is recovered, and after."""
+def test_status_shows_slurms_reason_of_a_lost_job(on_slurm, slurm, tmp_path, monkeypatch):
+    """Before and after its recovery."""
     settings = on_slurm()
     go, begun = tmp_path / "go", tmp_path / "begun"
     submit(settings, Flow([wait_for_file(str(go), str(begun))]), "timed-out")
     monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, "timed-out")["PYTHONPATH"])
-    (asked,) = request_workers(settings)
-    until(begun.exists, "no worker took the job", settings.root / "launches")
+    (request,) = request_workers(settings)
+    wait_until(begun.exists, "no worker took the job", settings.root / "launches")
     assert cluster_status(settings, "timed-out").lost == []
-    (job_id,) = asked.submitted
+    (job_id,) = request.submitted
     subprocess.run(
         ["scontrol", "update", f"JobId={job_id}", "EndTime=now+1second"],
         env=slurm.environment,
         check=True,
         timeout=60,
     )
-    (lost,) = until(lambda: cluster_status(settings, "timed-out").lost, "it is not lost")
+    (lost,) = wait_until(
+        lambda: cluster_status(settings, "timed-out").lost, "the job is not reported as lost"
+    )
     assert (lost.state, lost.reasons, lost.n_reruns) == ("RUNNING", ["TIMEOUT"], 0)
     assert "not rerun yet: interphase recover" in lost.message
     (found,) = recover(settings)

@@ -1,4 +1,4 @@
-"""What Slurm does to workers is found with Slurm's own reason, and their jobs are run again."""
+"""Recovery of jobs whose allocation Slurm cancelled, killed or requeued."""
 
 import json
 import os
@@ -31,7 +31,7 @@ WORKERS = {"all": {"kinds": ["dft", "train", "md", "analysis"], "wait_for_work_s
 
 @pytest.fixture
 def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings of this process and of those that Slurm starts from it."""
+    """Settings of this process and of its workers in Slurm."""
     for name, value in slurm.variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("INTERPHASE_CLUSTER__WORKERS", json.dumps(WORKERS))
@@ -39,11 +39,11 @@ def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.Monkey
     return Settings(root=settings.root, store=settings.store, artifacts_url=settings.artifacts_url)
 
 
-def until(is_so: Callable[[], object], what: str, logs: Path):
+def wait_until(condition: Callable[[], object], message: str, logs: Path):
     end = time.monotonic() + WITHIN_S
-    while not (found := is_so()):
-        told = "\n".join(path.read_text()[-1500:] for path in sorted(logs.glob("*/*.error")))
-        assert time.monotonic() < end, f"{what}; workers said:\n{told}"
+    while not (found := condition()):
+        tails = "\n".join(path.read_text()[-1500:] for path in sorted(logs.glob("*/*.error")))
+        assert time.monotonic() < end, f"{message}; logs of workers:\n{tails}"
         time.sleep(0.3)
     return found
 
@@ -56,45 +56,44 @@ def lose_a_worker(
     lose: Callable[[str, int], None],
     after: Callable[[str], None] = lambda job_id: None,
 ) -> Recovery:
-    """A job is taken by a worker of Slurm; the worker is lost; what is recovered, and the job's result by another."""
+    """Start a job in Slurm, lose its worker, recover the job, and wait until another worker has finished it."""
     go, begun = tmp_path / "go", tmp_path / "begun"
     job = wait_for_file(str(go), str(begun))
     add(settings, Flow([job]), campaign)
     monkeypatch.setenv("PYTHONPATH", variables_of_workers(settings, campaign)["PYTHONPATH"])
     logs = settings.root / "launches"
-    (asked,) = request_workers(settings)
-    assert len(asked.submitted) == 1
-    until(begun.exists, "no worker took the job", logs)
+    (request,) = request_workers(settings)
+    assert len(request.submitted) == 1
+    wait_until(begun.exists, "no worker took the job", logs)
     assert recover(settings) == []
-    lose(asked.submitted[0], int(begun.read_text()))
-    (found,) = until(lambda: recover(settings), "the lost job was not found", logs)
+    lose(request.submitted[0], int(begun.read_text()))
+    (found,) = wait_until(lambda: recover(settings), "the lost job was not found", logs)
     assert recover(settings) == []
-    after(asked.submitted[0])
+    after(request.submitted[0])
     go.touch()
-    until(lambda: request_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
-    until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
-    # who lost the job may end it within the seconds that Slurm gives it; the other one runs it all the same
-    until(lambda: n_open_jobs(settings) == 0, "the job was not closed", logs)
+    wait_until(lambda: request_workers(settings)[0].n_ready == 0, "no other worker took the job", logs)
+    wait_until(lambda: _has_output(settings, campaign, job.uuid), "the job was not done", logs)
+    # the first worker may still end the job before Slurm kills it; the other one runs it in any case
+    wait_until(lambda: n_open_jobs(settings) == 0, "the job was not closed", logs)
     assert len(begun.read_text().splitlines()) == 2
-    # an idle worker of this test would take the next one's job
+    # an idle worker of this test would take the job of the next one
     subprocess.run(["scancel", "--me"], check=True, capture_output=True, timeout=60)
-    until(lambda: not jobs_in_queue("if-"), "workers do not end", logs)
+    wait_until(lambda: not jobs_in_queue("if-"), "workers do not end", logs)
     return found
 
 
 def _has_output(settings: Settings, campaign: str, uuid: str) -> bool:
     try:
         return output_of(settings, campaign, uuid) is not None
-    except ValueError:  # not there yet
+    except ValueError:  # no output yet
         return False
 
 
-def run(slurm: SlurmCluster, *words: str) -> None:
-    subprocess.run(words, env=slurm.environment, check=True, capture_output=True, timeout=60)
+def run(slurm: SlurmCluster, *command: str) -> None:
+    subprocess.run(command, env=slurm.environment, check=True, capture_output=True, timeout=60)
 
 
-def test_a_cancelled_allocation(on_slurm, slurm, tmp_path, monkeypatch):
-    """By scancel, of whoever."""
+def test_job_of_a_cancelled_allocation_is_rerun(on_slurm, slurm, tmp_path, monkeypatch):
     found: Recovery = lose_a_worker(
         on_slurm, tmp_path, monkeypatch, "cancelled", lambda job_id, _: run(slurm, "scancel", job_id)
     )
@@ -102,37 +101,36 @@ def test_a_cancelled_allocation(on_slurm, slurm, tmp_path, monkeypatch):
     assert "CANCELLED" in found.message
 
 
-def test_a_killed_worker(on_slurm, slurm, tmp_path, monkeypatch):
-    """By kill -9, as the kernel does when memory is short."""
-
+def test_job_of_a_killed_worker_is_rerun(on_slurm, slurm, tmp_path, monkeypatch):
+    """Killed by kill -9, as by the kernel when memory runs out."""
     found = lose_a_worker(
         on_slurm, tmp_path, monkeypatch, "killed", lambda _, pid: os.kill(pid, signal.SIGKILL)
     )
     assert (found.reason, found.action) == ("failed", "rerun")
 
 
-def test_a_requeued_allocation(on_slurm, slurm, tmp_path, monkeypatch):
-    """By scontrol requeue: the same number is another run."""
+def test_job_of_a_requeued_allocation_is_rerun(on_slurm, slurm, tmp_path, monkeypatch):
+    """A requeued allocation restarts with the same job id."""
     found = lose_a_worker(
         on_slurm,
         tmp_path,
         monkeypatch,
         "requeued",
         lambda job_id, _: run(slurm, "scontrol", "requeue", job_id),
-        # Slurm lets a requeued allocation wait for two minutes
+        # otherwise Slurm delays a requeued allocation for two minutes
         lambda job_id: run(slurm, "scontrol", "update", f"JobId={job_id}", "StartTime=now"),
     )
     assert (found.reason, found.action) == ("requeued", "rerun")
 
 
-def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
-    """Of FireWorks' own `qlaunch -r`: while the queue job waits it is left alone; cancelled, the job is ready again."""
+def test_reservation_is_reset_when_its_queue_job_is_cancelled(on_slurm, slurm, tmp_path):
+    """Reservations are made by FireWorks' `qlaunch -r`; while the queue job waits they are left alone."""
     job = plus_one(1)
     add(on_slurm, Flow([job]), "reserved")
     launchpad = open_launchpad(on_slurm)
     firework, launch_id = launchpad.reserve_fw(FWorker(), str(tmp_path))
     assert recover(on_slurm) == []
-    printed = subprocess.run(
+    submitted = subprocess.run(
         ["sbatch", "--parsable", "--hold", f"--output={tmp_path}/out", "--wrap", "true"],
         env=slurm.environment,
         check=True,
@@ -140,11 +138,11 @@ def test_a_reservation_whose_queue_job_is_gone(on_slurm, slurm, tmp_path):
         text=True,
         timeout=60,
     )
-    launchpad.set_reservation_id(launch_id, printed.stdout.strip())
+    launchpad.set_reservation_id(launch_id, submitted.stdout.strip())
     assert recover(on_slurm) == []
-    run(slurm, "scancel", printed.stdout.strip())
+    run(slurm, "scancel", submitted.stdout.strip())
     launchpad.connection.close()
-    (found,) = until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
+    (found,) = wait_until(lambda: recover(on_slurm), "the lost reservation was not found", tmp_path)
     assert (found.fw_id, found.action) == (firework.fw_id, "repair")
     assert "ended as CANCELLED" in found.message
     assert work(on_slurm, "all", tmp_path / "launches").n_jobs == 1
