@@ -33,6 +33,15 @@ DEFAULT_FIELDS = {
     ],
     "segments": ["key", "run_id", "role", "first_step", "last_step", "stop_reason", "temperature_mean_K"],
     "iterations": ["index", "n_labels_total", "fraction_above_select", "decision", "reason"],
+    "relaxed_phases": ["key", "phase", "energy_eV", "volume_angstrom3", "cell", "energy_method"],
+    "thermodynamics": ["key", "prediction.full_reaction", "prediction.electrolyte_above_hull_eV_per_atom"],
+    "learning_curves": ["key", "n_frames", "committee_keys"],
+    "production_audits": [
+        "key",
+        "n_frames",
+        "forces_mae_meV_per_angstrom.value",
+        "energy_mae_meV_per_atom.value",
+    ],
     "analyses": ["key", "name", "values"],
     "phases": ["key", "average.n_replicas", "li2s.atom_fraction.value", "li3p.atom_fraction.value"],
     "cell_transport": [

@@ -10,14 +10,14 @@ from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.committee import load_committee
-from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
 from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.potential_errors import LearningCurveDoc
 from interphase_flows.storage.workspace import current_workspace
 
-KIND = "analyses"
+KIND = "learning_curves"
 
 
 @dataclass
@@ -26,8 +26,8 @@ class LearningCurveMaker(Maker):
 
     name: str = "learning curve"
 
-    @job(output_schema=AnalysisDoc)
-    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> AnalysisDoc:
+    @job(output_schema=LearningCurveDoc)
+    def make(self, dataset: DatasetDoc, iterations: Sequence[IterationDoc]) -> LearningCurveDoc:
         """Return the errors of the first member of each committee on frames that trained no committee.
 
         Raises
@@ -36,9 +36,9 @@ class LearningCurveMaker(Maker):
             No interface frame was held out, or a committee is missing.
         """
         committee_keys = [iteration.committee_key for iteration in iterations]
-        key = content_key(KIND, name="learning curve", dataset=dataset.key, committees=committee_keys)
+        key = content_key(KIND, dataset=dataset.key, committees=committee_keys)
 
-        def compute() -> AnalysisDoc:
+        def compute() -> LearningCurveDoc:
             from interphase_flows.potentials.errors import frame_errors, summarise
 
             workspace = current_workspace()
@@ -61,11 +61,12 @@ class LearningCurveMaker(Maker):
                     )
                 committee = load_committee(document.models[:1])
                 points.append(summarise(frame_errors(committee, frames)))
-            return AnalysisDoc(
+            return LearningCurveDoc(
                 key=key,
-                name="learning curve",
-                rests_on=[dataset.key, *committee_keys],
-                values={"n_frames": len(frames), "iterations": [point.model_dump() for point in points]},
+                dataset_key=dataset.key,
+                committee_keys=committee_keys,
+                n_frames=len(frames),
+                errors=points,
             )
 
-        return cached(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, LearningCurveDoc, compute)

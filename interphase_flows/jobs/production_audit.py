@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.content_keys import content_key
@@ -17,13 +18,15 @@ from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.origin import PRODUCTION, Origin
+from interphase_flows.schemas.potential_errors import ProductionAuditDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
+
+KIND = "production_audits"
 
 
 @dataclass
@@ -86,8 +89,8 @@ class ProductionAuditMaker(Maker):
 
     name: str = "production audit"
 
-    @job(output_schema=AnalysisDoc)
-    def make(self, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
+    @job(output_schema=ProductionAuditDoc)
+    def make(self, committee: CommitteeDoc, batch: LabelBatch) -> ProductionAuditDoc:
         """Return errors of energy and forces, with their standard error over replicas.
 
         Raises
@@ -95,12 +98,10 @@ class ProductionAuditMaker(Maker):
         AnalysisError
             No production frame has an accepted label.
         """
-        key = content_key(
-            "analyses", name="production audit", committee=committee.key, labels=sorted(batch.accepted)
-        )
-        return cached("analyses", key, AnalysisDoc, lambda: self._compare(key, committee, batch))
+        key = content_key(KIND, committee=committee.key, labels=sorted(batch.accepted))
+        return cached(KIND, key, ProductionAuditDoc, lambda: self._compare(key, committee, batch))
 
-    def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> AnalysisDoc:
+    def _compare(self, key: str, committee: CommitteeDoc, batch: LabelBatch) -> ProductionAuditDoc:
         from interphase_flows.potentials.errors import frame_errors, summarise
 
         potentials = load_committee(committee.models)
@@ -117,25 +118,18 @@ class ProductionAuditMaker(Maker):
         summaries = {
             origin: summarise(frame_errors(potentials, frames)) for origin, frames in by_origin.items()
         }
-        values: dict[str, object] = {
-            "n_frames": sum(s.n_frames for s in summaries.values()),
-            "by_replica": {origin: s.model_dump() for origin, s in sorted(summaries.items())},
-        }
-        for name in (
-            "forces_mae_meV_per_angstrom",
-            "forces_rmse_meV_per_angstrom",
-            "energy_mae_meV_per_atom",
-        ):
-            mean = mean_over_replicas([getattr(each, name) for each in summaries.values()])
-            values[name] = {
-                "value": float(mean.value),
-                "standard_error": float(mean.standard_error) if len(summaries) > 1 else None,
-                "n_replicas": len(summaries),
-            }
-        return AnalysisDoc(
+
+        def over_replicas(name: str) -> Estimate:
+            return mean_over_replicas([getattr(summary, name) for summary in summaries.values()])
+
+        return ProductionAuditDoc(
             key=key,
-            name="production audit",
-            rests_on=[committee.key, *sorted(batch.accepted)],
-            values=values,
+            committee_key=committee.key,
+            label_keys=sorted(batch.accepted),
+            n_frames=sum(s.n_frames for s in summaries.values()),
+            by_replica=dict(sorted(summaries.items())),
+            forces_mae_meV_per_angstrom=over_replicas("forces_mae_meV_per_angstrom"),
+            forces_rmse_meV_per_angstrom=over_replicas("forces_rmse_meV_per_angstrom"),
+            energy_mae_meV_per_atom=over_replicas("energy_mae_meV_per_atom"),
             notes=[f"{len(batch.rejected)} drawn frames have no accepted label"] if batch.rejected else [],
         )

@@ -7,7 +7,7 @@ labels as all other structures.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
 from ase import Atoms
@@ -26,16 +26,16 @@ from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.relaxation import Relaxed, relax
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import emit
-from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.origin import THERMODYNAMICS, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.schemas.thermodynamics import RelaxedPhaseDoc, ThermodynamicsDoc
 from interphase_flows.storage.workspace import current_workspace
 from interphase_flows.structures.crystals.library import load_phase, load_structure_file
 from interphase_flows.structures.structure_keys import structure_key
 from interphase_flows.thermodynamics.interface import predict_interface
 
-KIND = "analyses"
+PHASES, THERMODYNAMICS_KIND = "relaxed_phases", "thermodynamics"
 SETS = "structure_sets"
 STAGE = "relax phases"
 METHOD_VERSION = 2
@@ -43,7 +43,7 @@ METHOD_VERSION = 2
 
 
 class PhaseDescription(TypedDict):
-    """Composition of a phase and the methods behind its energy, as stored."""
+    """Composition of a phase and the methods behind its energy."""
 
     phase: str
     counts: dict[str, int]
@@ -74,8 +74,8 @@ class RelaxMaker(Maker):
     gates: GateSpec = field(default_factory=GateSpec)
     structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=AnalysisDoc)
-    def make(self, phase_name: str) -> AnalysisDoc:
+    @job(output_schema=RelaxedPhaseDoc)
+    def make(self, phase_name: str) -> RelaxedPhaseDoc:
         """Return energy (eV), volume (Å³) and composition of the relaxed cell, with the methods used.
 
         Raises
@@ -99,16 +99,18 @@ class RelaxMaker(Maker):
             energy_method=_code(method),
         )
         inputs = {
-            "name": "relaxed phase",
             "phase": phase_name,
             "start": structure_key(start),
             "cell": description["cell"],
             "max_steps": self.spec.max_steps,
         }
         if method.identity.is_surrogate:
-            key = content_key(KIND, method=method.identity.key, **inputs)
+            key = content_key(PHASES, method=method.identity.key, **inputs)
             return cached(
-                KIND, key, AnalysisDoc, lambda: self._relax_with_surrogate(key, start, method, description)
+                PHASES,
+                key,
+                RelaxedPhaseDoc,
+                lambda: self._relax_with_surrogate(key, start, method, description),
             )
         gates = Gates(**self.gates.model_dump())
         origin = Origin.of(THERMODYNAMICS, phase_name)
@@ -134,8 +136,10 @@ class RelaxMaker(Maker):
                 f"{phase_name} has no energy by {_code(method)}, so it is not on the hull: {label.explanation}",
                 reason=label.reason or "rejected",
             )
-        key = content_key(KIND, geometry=geometry.key, label=label.key, **inputs)
-        return cached(KIND, key, AnalysisDoc, lambda: _labelled(key, geometry, label, relaxed, description))
+        key = content_key(PHASES, geometry=geometry.key, label=label.key, **inputs)
+        return cached(
+            PHASES, key, RelaxedPhaseDoc, lambda: _labelled(key, geometry, label, relaxed, description)
+        )
 
     def _start(self, phase_name: str, relaxes_cell: bool) -> Atoms:
         """Return the initial structure: near equilibrium, or the published cell if the cell is fixed."""
@@ -145,23 +149,20 @@ class RelaxMaker(Maker):
 
     def _relax_with_surrogate(
         self, key: str, start: Atoms, method: ReferenceMethod, description: PhaseDescription
-    ) -> AnalysisDoc:
+    ) -> RelaxedPhaseDoc:
         relaxed = relax(
             start, method, max_steps=self.spec.max_steps, relaxes_cell=description["cell"] == "relaxed"
         )
         emit(STAGE, 1, 1, description["phase"])
-        return AnalysisDoc(
+        return RelaxedPhaseDoc(
             key=key,
-            name=f"relaxed {description['phase']}",
-            rests_on=[method.identity.key],
-            values={
-                **description,
-                "energy_eV": relaxed.energy_eV,
-                "volume_angstrom3": float(relaxed.atoms.get_volume()),
-                "max_force_eV_per_angstrom": relaxed.max_force_eV_per_angstrom,
-                "is_converged": relaxed.is_converged,
-                "n_steps": relaxed.n_steps,
-            },
+            **description,
+            input_keys=[method.identity.key],
+            energy_eV=relaxed.energy_eV,
+            volume_angstrom3=float(relaxed.atoms.get_volume()),
+            max_force_eV_per_angstrom=relaxed.max_force_eV_per_angstrom,
+            is_converged=relaxed.is_converged,
+            n_steps=relaxed.n_steps,
             notes=_relaxation_notes(description["phase"], relaxed),
         )
 
@@ -205,24 +206,21 @@ def _relaxation_notes(phase_name: str, relaxed: Relaxed) -> list[str]:
 
 def _labelled(
     key: str, geometry: StructureSetDoc, label: LabelDoc, relaxed: Atoms, description: PhaseDescription
-) -> AnalysisDoc:
+) -> RelaxedPhaseDoc:
     (details,) = geometry.details.values()
     forces = np.linalg.norm(np.asarray(label.forces_eV_per_angstrom), axis=1)
-    return AnalysisDoc(
+    return RelaxedPhaseDoc(
         key=key,
-        name=f"relaxed {description['phase']}",
-        rests_on=[geometry.key, label.key],
-        values={
-            **description,
-            "energy_eV": label.energy_eV,
-            "volume_angstrom3": float(relaxed.get_volume()),
-            "max_force_eV_per_angstrom": details["max_force_eV_per_angstrom"],
-            "is_converged": bool(details["is_converged"]),
-            "n_steps": details["n_steps"],
-            "label_key": label.key,
-            "label_max_force_eV_per_angstrom": float(forces.max()),
-            "label_stress_eV_per_angstrom3": label.stress_eV_per_angstrom3,
-        },
+        **description,
+        input_keys=[geometry.key, label.key],
+        energy_eV=float(label.energy_eV or 0.0),
+        volume_angstrom3=float(relaxed.get_volume()),
+        max_force_eV_per_angstrom=float(details["max_force_eV_per_angstrom"]),
+        is_converged=bool(details["is_converged"]),
+        n_steps=int(details["n_steps"]),
+        label_key=label.key,
+        label_max_force_eV_per_angstrom=float(forces.max()),
+        label_stress_eV_per_angstrom3=label.stress_eV_per_angstrom3,
         notes=geometry.notes,
     )
 
@@ -241,8 +239,10 @@ class ReactionMaker(Maker):
     name: str = "thermodynamics"
     energy_error_meV_per_atom: float = 0.0
 
-    @job(output_schema=AnalysisDoc)
-    def make(self, electrode: str, electrolyte: str, phases: Sequence[AnalysisDoc | None]) -> AnalysisDoc:
+    @job(output_schema=ThermodynamicsDoc)
+    def make(
+        self, electrode: str, electrolyte: str, phases: Sequence[RelaxedPhaseDoc | None]
+    ) -> ThermodynamicsDoc:
         """Return the kinks of the mixing line, the full reaction and its energy, the stability window and their errors.
 
         ``electrode`` and ``electrolyte`` are names of phases.
@@ -254,36 +254,35 @@ class ReactionMaker(Maker):
         """
         relaxed = [p for p in phases if p is not None]
         key = content_key(
-            KIND,
-            name="thermodynamics",
+            THERMODYNAMICS_KIND,
             version=METHOD_VERSION,
             ends=[electrode, electrolyte],
             phases=sorted(p.key for p in relaxed),
             energy_error_meV_per_atom=self.energy_error_meV_per_atom,
         )
-        return cached(KIND, key, AnalysisDoc, lambda: self._predict(key, electrode, electrolyte, relaxed))
+        return cached(
+            THERMODYNAMICS_KIND,
+            key,
+            ThermodynamicsDoc,
+            lambda: self._predict(key, electrode, electrolyte, relaxed),
+        )
 
     def _predict(
-        self, key: str, electrode: str, electrolyte: str, relaxed: Sequence[AnalysisDoc]
-    ) -> AnalysisDoc:
-        by_name: dict[str, Any] = {str(p.values["phase"]): p.values for p in relaxed}
+        self, key: str, electrode: str, electrolyte: str, relaxed: Sequence[RelaxedPhaseDoc]
+    ) -> ThermodynamicsDoc:
         prediction = predict_interface(
-            {name: (v["counts"], v["energy_eV"]) for name, v in by_name.items()},
+            {p.phase: (p.counts, p.energy_eV) for p in relaxed},
             electrode=electrode,
             electrolyte=electrolyte,
-            volumes_angstrom3={name: v["volume_angstrom3"] for name, v in by_name.items()},
+            volumes_angstrom3={p.phase: p.volume_angstrom3 for p in relaxed},
             error_eV_per_atom=self.energy_error_meV_per_atom / 1000.0,
         )
-        return AnalysisDoc(
+        return ThermodynamicsDoc(
             key=key,
-            name="thermodynamics",
-            rests_on=[p.key for p in relaxed],
-            values={
-                **prediction.model_dump(mode="json", exclude={"notes"}),
-                **{
-                    name: sorted({str(values[name]) for values in by_name.values()})
-                    for name in ("geometry_method", "energy_method", "cell")
-                },
-            },
+            phase_keys=[p.key for p in relaxed],
+            geometry_methods=sorted({p.geometry_method for p in relaxed}),
+            energy_methods=sorted({p.energy_method for p in relaxed}),
+            cells=sorted({p.cell for p in relaxed}),
+            prediction=prediction,
             notes=[*(note for p in relaxed for note in p.notes), *prediction.notes],
         )

@@ -101,7 +101,7 @@ def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finishe
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
             assert "one atom with its neighbours" in side["refused"] or len(side["crossing_share"]) == 7
-    assert phases["values"]["pooled"]["n_replicas"] == 2
+    assert phases["values"]["pooled"]["n_independent"] == 2
     folder = finished_root / "tiny" / "report"
     assert "Phase of each atom" in (folder / "report.html").read_text()
     assert json.loads((folder / "phases.json").read_text())["runs"] == phases["values"]["runs"]
@@ -151,10 +151,8 @@ def test_melt_quench_frames_are_labelled_and_used_for_training_only(
 
 def test_convex_hull_predicts_the_full_reaction(finished_root: Path) -> None:
     """Li7P3S11 + 24 Li -> 11 Li2S + 3 Li3P at 24/45, about -0.74 eV/atom with CHGNet."""
-    text = interphase(
-        "query", "analyses", "name=thermodynamics", "--root", str(finished_root), "--format", "json"
-    ).stdout
-    values = json.loads(text)[0]["values"]
+    text = interphase("query", "thermodynamics", "--root", str(finished_root), "--format", "json").stdout
+    values = json.loads(text)[0]["prediction"]
     full = values["kinks"][-1]
     assert full["x_electrode_exact"] == "24/45"
     assert values["full_reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
@@ -162,12 +160,10 @@ def test_convex_hull_predicts_the_full_reaction(finished_root: Path) -> None:
 
 
 def test_production_error_has_a_standard_error_over_replicas(finished_root: Path) -> None:
-    text = interphase(
-        "query", "analyses", "name=production audit", "--root", str(finished_root), "--format", "json"
-    ).stdout
-    values = json.loads(text)[0]["values"]
+    text = interphase("query", "production_audits", "--root", str(finished_root), "--format", "json").stdout
+    values = json.loads(text)[0]
     assert values["n_frames"] == 8
-    assert values["forces_mae_meV_per_angstrom"]["n_replicas"] == 2
+    assert values["forces_mae_meV_per_angstrom"]["n_independent"] == 2
     assert values["forces_mae_meV_per_angstrom"]["standard_error"] > 0
     assert "Force error in production" in (finished_root / "tiny" / "report" / "report.html").read_text()
 

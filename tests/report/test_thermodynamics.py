@@ -12,7 +12,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.inputs import SeriesBand
 from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
 from interphase_flows.report.html import drawn_figures, rendered_page
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.thermodynamics.interface import predict_interface
 from interphase_flows.thermodynamics.uncertainty import prediction_uncertainty
 
@@ -33,8 +33,9 @@ def energies():
 def document(energies, errors=None):
     answer = predict_interface(energies, electrode="Li", electrolyte="Li7P3S11")
     answer = answer.model_copy(update={"errors": errors})
-    values = json.loads(answer.model_dump_json(exclude={"notes"}))
-    return AnalysisDoc(key="k", name="thermodynamics", rests_on=[], values=values)
+    return ThermodynamicsDoc(
+        key="k", phase_keys=[], geometry_methods=[], energy_methods=[], prediction=answer
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The documents of one campaign, as a report needs them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,12 +12,17 @@ from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
 from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.dataset import DatasetDoc
+from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc
+from interphase_flows.schemas.potential_errors import LearningCurveDoc, ProductionAuditDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
+from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.schemas.transport import TransportGridDoc
 from interphase_flows.storage.workspace import Workspace
+
+D = TypeVar("D", bound=Document)
 
 SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")
 """Settings that a convergence study varies."""
@@ -71,20 +76,33 @@ class CampaignDocuments:
             return None
         return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
 
+    def thermodynamics(self) -> ThermodynamicsDoc | None:
+        """Return the predicted thermodynamics, None if it failed or has not run."""
+        return self._analysis_of_kind("thermodynamics", "thermodynamics", ThermodynamicsDoc)
+
+    def learning_curve(self) -> LearningCurveDoc | None:
+        """Return the learning curve, None if it failed or has not run."""
+        return self._analysis_of_kind("learning_curve", "learning_curves", LearningCurveDoc)
+
+    def production_audit(self) -> ProductionAuditDoc | None:
+        """Return the errors on frames of production, None if they failed or have not run."""
+        return self._analysis_of_kind("production_audit", "production_audits", ProductionAuditDoc)
+
+    def _analysis_of_kind(self, name: str, kind: str, schema: type[D]) -> D | None:
+        key = self.result.analysis_keys.get(name) if self.result else None
+        return None if key is None else self.ledger.get_as(kind, key, schema)
+
     def interface_analysis(self) -> InterfaceAnalysisDoc | None:
         """Return the analysis of production, None if it failed or has not run."""
-        key = self.result.analysis_keys.get("interface_analysis") if self.result else None
-        return None if key is None else self.ledger.get_as("interface_analyses", key, InterfaceAnalysisDoc)
+        return self._analysis_of_kind("interface_analysis", "interface_analyses", InterfaceAnalysisDoc)
 
     def part(self, name: str) -> PartDoc[Any, Any] | None:
         """Return a part of the analysis of production, None if it failed or has not run."""
-        key = self.result.analysis_keys.get(name) if self.result else None
-        return None if key is None else self.ledger.get_as(name, key, part_document(name))
+        return self._analysis_of_kind(name, name, part_document(name))
 
     def transport_grid(self) -> TransportGridDoc | None:
         """Return the transport grid, None if it was not requested, failed or is not there yet."""
-        key = None if self.result is None else self.result.analysis_keys.get("transport_grid")
-        return None if key is None else self.ledger.get_as("transport_grids", key, TransportGridDoc)
+        return self._analysis_of_kind("transport_grid", "transport_grids", TransportGridDoc)
 
     def convergence(self) -> AnalysisDoc | None:
         """Return the newest convergence study of the campaign's method, from whichever setting it began."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
 from interphase_flows.analysis.plain import parts_as_values, plain
+from interphase_flows.analysis.statistics import estimate
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.inputs import (
@@ -32,7 +33,7 @@ from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
 from interphase_flows.report.html import write_report
 from interphase_flows.report.sections.convergence import Convergence
 from interphase_flows.report.sections.labelling import labelling, reference_of
-from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import Workspace
@@ -79,10 +80,10 @@ class _Collector:
         starts = self._starts()
         interface = self.documents.interface_analysis()
         arrays = self.documents.arrays(interface)
-        audit = self.documents.analysis("production_audit")
+        audit = self.documents.production_audit()
         if audit is not None:
-            note = f"{audit.values['n_frames']} random frames, labelled afterwards"
-            self._cite("production audit", "analyses", audit.key, note=note)
+            note = f"{audit.n_frames} random frames, labelled afterwards"
+            self._cite("production audit", "production_audits", audit.key, note=note)
         before, after = views(self.documents)
         labels = self.documents.labels()
         environments = band(arrays, "phases.centre_share ", "phases.anion_time_ps")
@@ -111,8 +112,10 @@ class _Collector:
             displacement=band(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
             bcc_start=self._bcc("bcc_fraction_start"),
             bcc_end=self._bcc("bcc_fraction_end"),
-            production_force_mae_meV_per_angstrom=_estimate(audit, "forces_mae_meV_per_angstrom"),
-            production_energy_mae_meV_per_atom=_estimate(audit, "energy_mae_meV_per_atom"),
+            production_force_mae_meV_per_angstrom=_estimate(audit.forces_mae_meV_per_angstrom)
+            if audit
+            else None,
+            production_energy_mae_meV_per_atom=_estimate(audit.energy_mae_meV_per_atom) if audit else None,
             thermodynamics=self._thermodynamics(before, environments),
             before=before,
             after=after,
@@ -206,17 +209,17 @@ class _Collector:
         found = self.documents.part("electrode_order")
         if found is None or not isinstance(found.average, ElectrodeOrderResult):
             return None
-        share = getattr(found.average, name)
-        error = float(share.standard_error)
-        return Estimate(float(share.value), error if np.isfinite(error) else None, int(share.n_independent))
+        return _estimate(getattr(found.average, name))
 
     def _thermodynamics(
         self, before: StructureView | None, environments: SeriesBand | None
     ) -> Thermodynamics | None:
-        analysis = self.documents.analysis("thermodynamics")
+        analysis = self.documents.thermodynamics()
         if analysis is None:
             return None
-        self._cite("thermodynamics", "analyses", analysis.key, note="relaxed phases by the reference method")
+        self._cite(
+            "thermodynamics", "thermodynamics", analysis.key, note="relaxed phases by the reference method"
+        )
         return thermodynamics(analysis, self.spec, before, environments)
 
     def _parts(self, *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, np.ndarray]]:
@@ -271,7 +274,7 @@ class _Collector:
     def _notes(self, dataset: DatasetDoc | None, interface: InterfaceAnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interface.notes if interface else [])
         notes += [note for segment in self.production for note in segment.notes]
-        predicted = self.documents.analysis("thermodynamics")
+        predicted = self.documents.thermodynamics()
         notes += list(predicted.notes) if predicted else []
         equilibration_ps = self.spec.production.equilibration_fs / 1000.0
         if self.production and equilibration_ps:
@@ -285,9 +288,9 @@ class _Collector:
         return notes
 
 
-def _estimate(analysis: AnalysisDoc | None, name: str) -> Estimate | None:
-    values: Any = analysis.values.get(name) if analysis else None
-    return Estimate(**values) if values else None
+def _estimate(found: estimate.Estimate) -> Estimate:
+    error = float(found.standard_error)
+    return Estimate(float(found.value), error if np.isfinite(error) else None, int(found.n_independent))
 
 
 def _judged(growth: Growth | None, time_ps: object) -> str:

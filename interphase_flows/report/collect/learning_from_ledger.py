@@ -1,8 +1,5 @@
 """What a report says of the potential, from the documents of the loop."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
@@ -14,33 +11,33 @@ PARITY_SAMPLE = 3000
 
 def learned_iterations(documents: CampaignDocuments, cited: Citations) -> list[Iteration]:
     """Return the iterations, each judged on the frames of the learning curve where there is one."""
-    curve = documents.analysis("learning_curve")
+    curve = documents.learning_curve()
     if curve is not None:
         cited.cite(
             "learning",
-            "analyses",
+            "learning_curves",
             curve.key,
-            note=f"{curve.values['n_frames']} held-out interface frames",
+            note=f"{curve.n_frames} held-out interface frames",
         )
-    points: Sequence[Mapping[str, Any]] = curve.values["iterations"] if curve else []  # type: ignore[assignment]
+    points = curve.errors if curve else []
     result = []
     for number, doc in enumerate(documents.iterations):
         held_out = doc.errors.get("interface", doc.errors["test"])
-        errors = points[number] if number < len(points) else held_out.model_dump()
+        errors = points[number] if number < len(points) else held_out
         committee = documents.committee(doc.committee_key)
         cited.cite(f"iteration {doc.index}", "iterations", doc.key, note=f"committee {doc.committee_key}")
         result.append(
             Iteration(
                 index=doc.index,
                 n_train=doc.n_train,
-                energy_mae_meV_per_atom=errors["energy_mae_meV_per_atom"],
-                force_mae_meV_per_angstrom=errors["forces_mae_meV_per_angstrom"],
-                force_rmse_meV_per_angstrom=errors["forces_rmse_meV_per_angstrom"],
+                energy_mae_meV_per_atom=errors.energy_mae_meV_per_atom,
+                force_mae_meV_per_angstrom=errors.forces_mae_meV_per_angstrom,
+                force_rmse_meV_per_angstrom=errors.forces_rmse_meV_per_angstrom,
                 force_mae_by_origin={
                     origin: summary.forces_mae_meV_per_angstrom
                     for origin, summary in (committee.errors_by_origin if committee else {}).items()
                 },
-                n_test=errors["n_frames"],
+                n_test=errors.n_frames,
                 fraction_above_select=doc.fraction_above_select,
                 select_eV_per_angstrom=doc.select_force_std_eV_per_angstrom,
                 stop_eV_per_angstrom=doc.stop_force_std_eV_per_angstrom,

@@ -1,7 +1,6 @@
 """What the report says of thermodynamics, from the campaign's documents; documents from before say less."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from pymatgen.core import Composition
@@ -13,7 +12,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.report.collect.inputs import SeriesBand, StructureView
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics, Window
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
 from interphase_flows.thermodynamics.predicted_anions import predicted_environments
 from interphase_flows.thermodynamics.predicted_phases import (
@@ -35,15 +34,12 @@ CELLS = {"fixed": "published cells", "relaxed": "relaxed cells"}
 
 
 def thermodynamics(
-    analysis: AnalysisDoc, spec: Campaign, before: StructureView | None, environments: SeriesBand | None
+    analysis: ThermodynamicsDoc, spec: Campaign, before: StructureView | None, environments: SeriesBand | None
 ) -> Thermodynamics:
     """Return the section of a campaign's prediction, beside what was found at the end of its production runs."""
-    values: Mapping[str, Any] = analysis.values
-    result = ThermodynamicsResult(
-        **{name: values[name] for name in ThermodynamicsResult.model_fields if name in values}
-    )
-    geometries, energies = values.get("geometry_method", ()), values.get("energy_method", ())
-    cells = [CELLS[cell] for cell in values.get("cell", ())]
+    result = analysis.prediction
+    geometries, energies = analysis.geometry_methods, analysis.energy_methods
+    cells = [CELLS[cell] for cell in analysis.cells]
     errors = result.errors
     by_reaction = {kink.reaction: kink for kink in errors.kinks} if errors else {}
     x_electrode = (

@@ -103,4 +103,4 @@ def test_two_names_of_one_structure_are_two_phases(workspace, spheres, tmp_path)
     path = tmp_path / "twin.extxyz"
     bulk("Li", "fcc", a=3.3).write(path)  # nearly at rest among spheres
     maker = RelaxMaker(reference=SpheresSpec(), structure_files={"one": str(path), "two": str(path)})
-    assert [run(maker, name).values["phase"] for name in ("one", "two")] == ["one", "two"]
+    assert [run(maker, name).phase for name in ("one", "two")] == ["one", "two"]

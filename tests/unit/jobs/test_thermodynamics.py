@@ -6,7 +6,7 @@ from ase.build import bulk
 from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.thermodynamics import RelaxedPhaseDoc
 from interphase_flows.structures.crystals.library import load_structure_file
 from spheres import Spheres, SpheresSpec
 
@@ -44,7 +44,7 @@ REFERENCE = ThermodynamicsSpec(relax_with="reference")
 
 def test_key_of_a_relaxed_phase_depends_on_method_and_cell(workspace, spheres, file):
     document = run(RelaxMaker(reference=SpheresSpec(), structure_files=file), "mine")
-    assert document.values["cell"] == "relaxed"
+    assert document.cell == "relaxed"
     kept = ThermodynamicsSpec(cell="fixed")
     assert (
         run(RelaxMaker(reference=SpheresSpec(), spec=kept, structure_files=file), "mine").key != document.key
@@ -57,21 +57,21 @@ def test_fixed_cell_keeps_its_volume_and_relaxed_cell_lowers_its_energy(workspac
         cell: run(
             RelaxMaker(reference=SpheresSpec(), spec=ThermodynamicsSpec(cell=cell), structure_files=file),
             "mine",
-        ).values
+        )
         for cell in ("fixed", "relaxed")
     }
-    assert volumes["fixed"]["volume_angstrom3"] == pytest.approx(
+    assert volumes["fixed"].volume_angstrom3 == pytest.approx(
         load_structure_file(file["mine"]).get_volume(), abs=1e-9
     )
-    assert volumes["relaxed"]["energy_eV"] < volumes["fixed"]["energy_eV"] - 1e-4
+    assert volumes["relaxed"].energy_eV < volumes["fixed"].energy_eV - 1e-4
 
 
 def test_every_step_of_an_expensive_relaxation_is_a_label(workspace, expensive, file):
     """The energy is that of the recorded label of the relaxed cell."""
     document = run(RelaxMaker(reference=SpheresSpec(), spec=REFERENCE, structure_files=file), "mine")
     assert expensive.n_labels == workspace.ledger.count("labels") > 3
-    label = workspace.ledger.get("labels", document.values["label_key"])
-    assert (label["energy_eV"], label["status"]) == (document.values["energy_eV"], "accepted")
+    label = workspace.ledger.get("labels", document.label_key)
+    assert (label["energy_eV"], label["status"]) == (document.energy_eV, "accepted")
     assert label["origin"] == "thermodynamics/mine"
 
 
@@ -90,7 +90,7 @@ def test_killed_relaxation_resumes_from_its_labels(workspace, expensive, file, m
             run(maker, "mine")
     assert expensive.n_labels == 3
     document = run(maker, "mine")
-    assert expensive.n_labels == workspace.ledger.count("labels") == document.values["n_steps"] + 1
+    assert expensive.n_labels == workspace.ledger.count("labels") == document.n_steps + 1
 
 
 def test_rejected_label_raises_and_records_the_reason(workspace, expensive, file):
@@ -109,18 +109,29 @@ def test_rejected_label_raises_and_records_the_reason(workspace, expensive, file
 
 def test_reaction_lists_methods_of_geometries_and_energies(workspace):
     counts = {"A": ({"Li": 2}, -4.0), "B": ({"S": 1}, -4.0), "C": ({"Li": 2, "S": 1}, -12.0)}
-    phases = [
-        AnalysisDoc(
-            key=name,
-            name=name,
-            rests_on=[],
-            values={"phase": name, "counts": c, "energy_eV": energy, "volume_angstrom3": 20.0, **METHODS},
-        )
-        for name, (c, energy) in counts.items()
+    phases = [relaxed(name, c, energy) for name, (c, energy) in counts.items()]
+    document = run(ReactionMaker(), "Li", "S", [*phases, None])
+    assert document.prediction.full_reaction == "S + 2 Li → Li2S"
+    assert [document.geometry_methods, document.energy_methods, document.cells] == [
+        [METHODS["geometry_method"]],
+        [METHODS["energy_method"]],
+        [METHODS["cell"]],
     ]
-    values = run(ReactionMaker(), "Li", "S", [*phases, None]).values
-    assert values["full_reaction"] == "S + 2 Li → Li2S"
-    assert {name: values[name] for name in METHODS} == {name: [value] for name, value in METHODS.items()}
+
+
+def relaxed(phase, counts, energy_eV):
+    return RelaxedPhaseDoc(
+        key=phase,
+        phase=phase,
+        counts=counts,
+        energy_eV=energy_eV,
+        volume_angstrom3=20.0,
+        max_force_eV_per_angstrom=0.0,
+        is_converged=True,
+        n_steps=1,
+        input_keys=[],
+        **METHODS,
+    )
 
 
 def predicted(error_meV_per_atom=0.0):
@@ -132,30 +143,22 @@ def predicted(error_meV_per_atom=0.0):
         "phosphide": ({"Na": 6, "P": 2}, -6.0),
         "my salt": ({"Na": 6, "P": 2, "S": 8}, -15.0),
     }
-    phases = [
-        AnalysisDoc(
-            key=name,
-            name=name,
-            rests_on=[],
-            values={"phase": name, "counts": c, "energy_eV": energy, "volume_angstrom3": 20.0, **METHODS},
-        )
-        for name, (c, energy) in counts.items()
-    ]
+    phases = [relaxed(name, c, energy) for name, (c, energy) in counts.items()]
     return run(ReactionMaker(energy_error_meV_per_atom=error_meV_per_atom), "my metal", "my salt", phases)
 
 
 def test_composition_follows_from_the_cell_and_not_from_the_name(workspace):
-    values = predicted().values
-    assert values["full_reaction"] == "Na3PS4 + 8 Na → 4 Na2S + Na3P"
-    assert values["window"]["element"] == "Na"
-    assert values["window"]["stages"][0]["taken_up"] == 8.0
-    assert values["errors"] is None
-    assert values["mixing_line"][-1] == {"x_electrode": 1.0, "atom_shares": {"Na": 1.0}}
+    prediction = predicted().prediction
+    assert prediction.full_reaction == "Na3PS4 + 8 Na → 4 Na2S + Na3P"
+    assert prediction.window.element == "Na"
+    assert prediction.window.stages[0].taken_up == 8.0
+    assert prediction.errors is None
+    assert prediction.mixing_line[-1].model_dump() == {"x_electrode": 1.0, "atom_shares": {"Na": 1.0}}
 
 
 def test_energy_error_gives_intervals_and_another_key(workspace):
     with_error = predicted(5.0)
     assert predicted().key != with_error.key
-    kink = with_error.values["errors"]["kinks"][-1]
-    assert kink["energy_eV_per_atom"]["lower"] < kink["energy_eV_per_atom"]["value"]
-    assert predicted(5.0).values == with_error.values
+    kink = with_error.prediction.errors.kinks[-1]
+    assert kink.energy_eV_per_atom.lower < kink.energy_eV_per_atom.value
+    assert predicted(5.0) == with_error
