@@ -1,4 +1,4 @@
-"""What a campaign has stored, for Python: typed documents, labelled frames, committees and trajectories.
+"""Results of a campaign in Python: typed documents, labelled frames, committees and trajectories.
 
 ::
 
@@ -8,7 +8,7 @@
         for label in results.labels("energy_eV<0", status="accepted", sort="-created_at", limit=10):
             print(label.formula, label.energy_eV)
 
-Nothing here writes. Documents come one by one and are never all in memory.
+Access is read-only. Documents are streamed, and are never all in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,30 +56,29 @@ Sort = str | Sequence[str]
 
 
 class CampaignResults:
-    """The documents and files of a campaign, to be read; a context manager.
+    """Read-only access to the documents and files of a campaign; a context manager.
 
-    Every method that finds documents takes filters in two forms, all of which must hold: the strings of
-    ``interphase query`` (``"energy_eV<0"``, ``"origin~amorphous"``, ``"errors.test.n_frames>10"``), and keywords that
-    say what a field is (``status="accepted"``) or may be (``role=["audit", "explore"]``). ``sort`` names fields, with
-    ``-`` before a descending one (oldest first by default), and ``limit`` is the largest number, 0 for all.
+    Methods that return documents take filters in two forms, all of which must match: strings as for ``interphase query``
+    (``"energy_eV<0"``, ``"origin~amorphous"``, ``"errors.test.n_frames>10"``), and keywords with the value of a field
+    (``status="accepted"``) or several values (``role=["audit", "explore"]``). ``sort`` names fields, with ``-`` for
+    descending order (oldest first by default); ``limit`` is the maximum number of documents, 0 for no limit.
 
-    In a database that campaigns share these are the documents of all of them, because a result that one has computed
-    another one uses: ``campaign="mine"`` chooses those that a campaign was the first to compute. ``result``,
-    ``iteration`` and ``dataset_frames`` are this campaign's alone.
+    Campaigns that share a database share results, so these are the documents of all of them; ``campaign="mine"`` selects
+    those that a campaign computed first. ``result``, ``iteration`` and ``dataset_frames`` concern this campaign alone.
 
     Parameters
     ----------
     campaign
-        Its name; that of the settings if None.
+        Name of the campaign; that of the settings if None.
     settings
-        Where campaigns are; the settings of this machine if None.
+        Settings with the location of campaigns; those of this machine if None.
 
     Raises
     ------
     InputError
-        There is no name. Methods: a field or filter that cannot be.
+        No campaign is named. Methods: a field or filter is invalid.
     StorageError
-        There is no such campaign; lists those there are.
+        The campaign does not exist; the message lists the existing ones.
     """
 
     def __init__(self, campaign: str | None = None, settings: Settings | None = None) -> None:
@@ -88,43 +87,43 @@ class CampaignResults:
         self.artifacts = self._workspace.artifacts
 
     def labels(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[LabelDoc]:
-        """Energies, forces and stress of one structure each, accepted or rejected."""
+        """Yield labels: energy, forces and stress of one structure each, accepted or rejected."""
         return self._documents("labels", LabelDoc, filters, sort, limit, fields)
 
     def structure_sets(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
     ) -> Iterator[StructureSetDoc]:
-        """Structures that were made or chosen, with their origins."""
+        """Yield sets of generated or selected structures, with their origins."""
         return self._documents("structure_sets", StructureSetDoc, filters, sort, limit, fields)
 
     def datasets(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[DatasetDoc]:
-        """Data sets with their splits."""
+        """Yield datasets with their splits."""
         return self._documents("datasets", DatasetDoc, filters, sort, limit, fields)
 
     def models(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[ModelDoc]:
-        """Trained potentials."""
+        """Yield trained potentials."""
         return self._documents("models", ModelDoc, filters, sort, limit, fields)
 
     def committees(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
     ) -> Iterator[CommitteeDoc]:
-        """Committees with their errors and thresholds."""
+        """Yield committees with their errors and thresholds."""
         return self._documents("committees", CommitteeDoc, filters, sort, limit, fields)
 
     def segments(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[SegmentDoc]:
-        """Pieces of molecular dynamics."""
+        """Yield segments of molecular dynamics."""
         return self._documents("segments", SegmentDoc, filters, sort, limit, fields)
 
     def iterations(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
     ) -> Iterator[IterationDoc]:
-        """Turns of the loop."""
+        """Yield iterations of the active-learning loop."""
         return self._documents("iterations", IterationDoc, filters, sort, limit, fields)
 
     def analyses(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
     ) -> Iterator[AnalysisDoc]:
-        """Answers; their arrays are read by :meth:`arrays`."""
+        """Yield results of analyses; :meth:`arrays` reads their arrays."""
         return self._documents("analyses", AnalysisDoc, filters, sort, limit, fields)
 
     def phase_references(
@@ -175,33 +174,33 @@ class CampaignResults:
     def failures(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
     ) -> Iterator[dict[str, Any]]:
-        """What could not be had: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
+        """Yield failures: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
         return self._found("failures", filters, sort, limit, fields)
 
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
-        """How many documents of a kind match; they are counted in the store."""
+        """Count the matching documents of a kind in the database."""
         criteria = self._criteria(kind, filters, (), fields)
-        asked = parse_filters(filters)
-        return self._workspace.ledger.count(kind, {"$and": [asked, criteria]} if asked else criteria)
+        parsed = parse_filters(filters)
+        return self._workspace.ledger.count(kind, {"$and": [parsed, criteria]} if parsed else criteria)
 
     @property
     def result(self) -> CampaignResult | None:
-        """Which documents are the answers of this campaign; None before it has ended."""
+        """Keys of the documents that are the result of this campaign; None before it has ended."""
         state = self._workspace.ledger.get("campaigns", self.campaign) or {}
         return CampaignResult.model_validate(state["result"]) if "result" in state else None
 
     def iteration(self) -> IterationDoc:
-        """The last iteration of this campaign: that of its result, else the newest.
+        """Return the last iteration of this campaign: that of its result, else the newest.
 
         Raises
         ------
         InputError
-            There is none yet.
+            No iteration has ended.
         """
         result = self.result
         if result is not None:
             return self._get("iterations", result.iteration_keys[-1], IterationDoc)
-        # by time, not by index: a campaign that was changed has iterations of both its files
+        # by time, not by index: a campaign whose file was changed has iterations of both versions
         newest = next(self.iterations(campaign=self.campaign, sort="-created_at", limit=1), None)
         if newest is None:
             raise InputError(
@@ -210,15 +209,15 @@ class CampaignResults:
         return newest
 
     def dataset(self, key: str | None = None) -> DatasetDoc:
-        """A data set by its key; that of the last iteration if None."""
+        """Return a dataset by its key; that of the last iteration if None."""
         return self._get("datasets", key or self.iteration().dataset_key, DatasetDoc)
 
     def committee(self, key: str | None = None) -> CommitteeDoc:
-        """A committee by its key; that of the last iteration if None."""
+        """Return a committee by its key; that of the last iteration if None."""
         return self._get("committees", key or self.iteration().committee_key, CommitteeDoc)
 
     def label_frames(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[Atoms]:
-        """Accepted labels as atoms with energy (eV), forces (eV/Å) and stress (eV/Å³) attached.
+        """Yield accepted labels as atoms with energy (eV), forces (eV/Å) and stress (eV/Å³).
 
         ``info`` has ``label_key``, ``origin`` and ``method``.
         """
@@ -226,60 +225,60 @@ class CampaignResults:
             yield labelled_atoms(label)
 
     def dataset_frames(self, key: str | None = None) -> list[Atoms]:
-        """The frames of a data set, as :meth:`label_frames`; ``info["split"]`` has the side of the split.
+        """Return the frames of a dataset as :meth:`label_frames` does; ``info["split"]`` is the split.
 
         Parameters
         ----------
         key
-            Of the data set; that of the last iteration if None.
+            Key of the dataset; that of the last iteration if None.
         """
         return read_extxyz(self.artifacts.get(self.dataset(key).artifact))
 
     def load_committee(self, key: str | None = None) -> "NequIPCommittee":
-        """A committee, ready to compute: ``dynamics_calculator`` for ASE, ``predict_all(atoms)`` for its spread.
+        """Load a committee: ``dynamics_calculator`` for ASE, ``predict_all(atoms)`` for predictions of all members.
 
         Parameters
         ----------
         key
-            Of the committee; that of the last iteration if None.
+            Key of the committee; that of the last iteration if None.
         """
-        from interphase_flows.potentials.committee import NequIPCommittee  # seconds to import
+        from interphase_flows.potentials.committee import NequIPCommittee  # takes seconds to import
 
         paths = [self.artifacts.get(model.checkpoint) for model in self.committee(key).models]
         settings = self._workspace.settings
         return NequIPCommittee(paths, settings.device, settings.n_threads)
 
     def trajectory(self, run_id: str, **fields: Any) -> RunFrames:
-        """The frames of a run over all its segments, unwrapped; a context manager.
+        """Open the unwrapped frames of a run over all its segments; a context manager.
 
         Parameters
         ----------
         run_id
             The run, such as ``replica-0``.
         fields
-            What else its segments are, if several runs have that name: ``committee_key=...``.
+            Further fields of its segments, if several runs have that name: ``committee_key=...``.
 
         Raises
         ------
         InputError
-            There is no such run, or it has kept no frames, or segments of several runs have that name.
+            The run does not exist, has no stored frames, or is not unique.
         """
-        chosen: dict[str, Any] = {"run_id": run_id} | fields
+        selected: dict[str, Any] = {"run_id": run_id} | fields
         result = self.result
         if result is None:
-            chosen.setdefault("campaign", self.campaign)
+            selected.setdefault("campaign", self.campaign)
         else:
             keys = [*result.exploration_keys, *result.production_keys, *self._grid_segments(result)]
-            chosen.setdefault("key", keys)
-        segments = [s for s in self.segments(sort="first_step", **chosen) if s.trajectory is not None]
+            selected.setdefault("key", keys)
+        segments = [s for s in self.segments(sort="first_step", **selected) if s.trajectory is not None]
         if not segments:
             raise InputError(
-                f"campaign {self.campaign} has no trajectory of a run {run_id!r}: ask for its segments"
+                f"campaign {self.campaign} has no trajectory of a run {run_id!r}. Hint: list the runs by segments()"
             )
         for before, after in pairwise(segments):
             if after.first_step < before.last_step:
                 raise InputError(
-                    f"campaign {self.campaign}: several runs are named {run_id!r}; choose by "
+                    f"campaign {self.campaign}: several runs are named {run_id!r}. Hint: select one by "
                     "committee_key=... or role=..."
                 )
         return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
@@ -287,14 +286,14 @@ class CampaignResults:
     def arrays(
         self, analysis: "AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc"
     ) -> dict[str, NDArray[Any]]:
-        """The arrays of an answer by name; empty if it has none."""
+        """Return the arrays of a result by name; empty if it has none."""
         if analysis.artifact is None:
             return {}
         with np.load(self.artifacts.get(analysis.artifact)) as archive:
             return {name: archive[name] for name in archive.files}
 
     def close(self) -> None:
-        """Close the store; the next question opens it again."""
+        """Close the store; the next access opens it again."""
         self._workspace.close()
 
     def __enter__(self) -> Self:
@@ -308,11 +307,13 @@ class CampaignResults:
     def _get(self, kind: str, key: str, model: type[_Doc]) -> _Doc:
         found = self._workspace.ledger.get_as(kind, key, model)
         if found is None:
-            raise InputError(f"campaign {self.campaign}: {kind} {key} is not in the ledger; resume it")
+            raise InputError(
+                f"campaign {self.campaign}: {kind} {key} is not in the ledger. Hint: resume the campaign"
+            )
         return found
 
     def _grid_segments(self, result: CampaignResult) -> list[str]:
-        """The keys of the segments that the transport grid rests on; none without one."""
+        """Return the keys of the segments of the transport grid."""
         from interphase_flows.schemas.transport import TransportGridDoc
 
         grid = result.analysis_keys.get("transport_grid")
@@ -340,7 +341,7 @@ class CampaignResults:
     def _found(
         self, kind: str, filters: Sequence[str], sort: Sort, limit: int, fields: Mapping[str, Any]
     ) -> Iterator[dict[str, Any]]:
-        # asked for here, not at the first document: a mistake is told where it was made
+        # checked here rather than at the first document, so that errors are raised at the call
         order = [sort] if isinstance(sort, str) else list(sort)
         criteria = self._criteria(kind, filters, order, fields)
         return stream(self._workspace.ledger, kind, filters, limit, order, criteria)

@@ -1,7 +1,7 @@
 """Settings of this machine: storage, threads, commands, workers of the cluster.
 
-They are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file: the one
-named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
+They are read from the environment (``INTERPHASE_ROOT``, ``INTERPHASE_STORE__TYPE``, ...), else from one YAML file:
+the one named by ``INTERPHASE_SETTINGS_FILE``, else ``interphase.yaml`` in the working folder, else
 ``~/.config/interphase/settings.yaml``. Defaults suit a laptop.
 """
 

@@ -1,4 +1,4 @@
-"""Indexes in MongoDB: documented queries use them, and the first writer creates them."""
+"""Documented queries use indexes, which the first writer creates."""
 
 import re
 import shlex
@@ -13,13 +13,12 @@ from pymongo import MongoClient
 
 from interphase_flows.cli import app
 from interphase_flows.exceptions import StorageError
-from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.indexes import INDEXES, JOB_INDEXES, collection_of, indexes_of, make_indexes
 from interphase_flows.storage.ledger import KINDS, STATE_KINDS, Ledger
 from interphase_flows.storage.mongodb import open_client
 from interphase_flows.storage.mongodb_store import MongodbStore
-from interphase_flows.storage.queries import check_fields, fields_of, parse_filters, parse_sort
+from interphase_flows.storage.queries import check_fields, expand, fields_of, parse_filters, parse_sort
 from mongo_server import MongoServer
 
 pytestmark = pytest.mark.cluster
@@ -30,21 +29,23 @@ N_DOCUMENTS = 20
 
 
 def documented_queries() -> list[tuple[str, tuple[str, ...]]]:
-    """Return arguments and index of every query on the page."""
+    """Return the arguments and the index of every query on the page."""
     found = LINE.findall(PAGE.read_text(encoding="utf-8"))
     return [(arguments, tuple(fields.split(", "))) for arguments, fields in found]
 
 
 def parsed(arguments: str) -> tuple[str, list[str], list[str]]:
-    """Return kind, filters and sort fields as the command parses them."""
+    """Return kind, filters and sort order as the command parses them."""
     command = typer.main.get_command(app).commands["query"]  # type: ignore[attr-defined]
     given = command.make_context("query", shlex.split(arguments)).params
-    return given["kind"], given["filters"] or [], given["sort"].split(",") if given["sort"] else []
+    kind = given["kind"]
+    sort = given["sort"].split(",") if given["sort"] else []
+    return kind, [expand(kind, f) for f in given["filters"] or []], [expand(kind, s) for s in sort]
 
 
 @pytest.fixture(scope="module")
 def filled(mongo: MongodbSettings, mongo_uri: str) -> Iterator[Any]:
-    """The database after the ledger has written documents of every kind."""
+    """Yield the database after the ledger has written documents of every kind."""
     ledger = Ledger.in_mongodb(mongo, "mine")
     for kind in KINDS:
         for i in range(N_DOCUMENTS):
@@ -71,10 +72,8 @@ def stages(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("arguments", "fields"), documented_queries())
-def test_documented_query_uses_an_existing_index(
-    arguments: str, fields: tuple[str, ...], filled: Any
-) -> None:
-    """The index on the page exists and starts with the filtered fields, and the server scans no collection."""
+def test_documented_query_uses_its_index(arguments: str, fields: tuple[str, ...], filled: Any) -> None:
+    """The index exists, starts with the filtered fields, and the server scans no collection."""
     kind, filters, sort = parsed(arguments)
     collection = filled[collection_of(kind)]
     assert fields in keys_of_indexes(collection)
@@ -84,26 +83,26 @@ def test_documented_query_uses_an_existing_index(
     assert set(fields[: len(filtered)]) == set(filtered)
     plan = collection.find(parse_filters(filters)).sort(list(order.items())).explain()
     found = stages(plan["queryPlanner"]["winningPlan"])
-    if filtered:  # for a query that only sorts, SecantusDB scans where MongoDB uses the index
+    if filtered:  # to sort alone, SecantusDB scans the collection, but MongoDB uses the index
         assert {"IXSCAN"} <= {stage["stage"] for stage in found}, plan
         (scan,) = (stage for stage in found if stage["stage"] == "IXSCAN")
         assert set(scan["keyPattern"]) & set(filtered)
         assert "COLLSCAN" not in {stage["stage"] for stage in found}
 
 
-def test_every_index_serves_a_documented_query() -> None:
-    """Except the two that every kind has."""
-    named = {(parsed(arguments)[0], fields) for arguments, fields in documented_queries()}
+def test_every_index_is_documented() -> None:
+    """Except those that several kinds have in common."""
+    documented = {(parsed(arguments)[0], fields) for arguments, fields in documented_queries()}
     for kind, indexes in INDEXES.items():
         for fields in indexes:
             check_fields(kind, fields)
-            every = fields in (("created_at",), ("campaign", "created_at"))
-            assert every or (kind, fields) in named, (kind, fields)
-    assert set(INDEXES) == set(KINDS) >= set(document_kinds())
+            common = fields in (("created_at",), ("campaign", "created_at"), ("analysis_key",))
+            assert common or (kind, fields) in documented, (kind, fields)
+    assert set(INDEXES) == set(KINDS)
 
 
-def test_job_outputs_have_an_index(mongo: MongodbSettings, filled: Any) -> None:
-    """jobflow queries the latest index of a uuid; the first writer of an output creates the index."""
+def test_outputs_of_jobs_are_found_by_an_index(mongo: MongodbSettings, filled: Any) -> None:
+    """jobflow queries the newest index of a uuid."""
     for name, key in (("interphase_jobs", "uuid"), ("interphase_job_data", "blob_uuid")):
         store = MongodbStore(name, key, mongo)
         store.connect()
@@ -129,9 +128,8 @@ def test_indexes_are_created_once_per_connection(mongo: MongodbSettings, filled:
     ledger.close()
 
 
-def test_reader_creates_no_collection_or_index_and_cannot_write(
-    mongo: MongodbSettings, mongo_uri: str
-) -> None:
+def test_reader_creates_no_collection_and_no_index(mongo: MongodbSettings, mongo_uri: str) -> None:
+    """Although the database does not exist; and it cannot write."""
     empty = mongo.model_copy(update={"database": f"{mongo.database}_empty"})
     ledger = Ledger.in_mongodb(empty, "mine", read_only=True)
     assert [ledger.count(kind) for kind in KINDS] == [0] * len(KINDS)
@@ -149,8 +147,8 @@ def test_reader_creates_no_collection_or_index_and_cannot_write(
     client.close()
 
 
-def test_user_with_read_access_can_read_without_indexes(own_server: MongoServer) -> None:
-    """Writing raises an error that names the cause."""
+def test_read_only_user_can_query(own_server: MongoServer) -> None:
+    """Without indexes; writing raises."""
     client: MongoClient[Any] = MongoClient(own_server.uri)
     client["shared"][collection_of("labels")].insert_one(
         {"key": "a", "created_at": "2026", "energy_eV": -1.0}

@@ -1,4 +1,4 @@
-"""What a campaign has stored, asked for in Python."""
+"""Results of a campaign in Python."""
 
 from pathlib import Path
 
@@ -95,8 +95,8 @@ def results(written: Workspace, settings: Settings):
         yield results
 
 
-def test_strings_and_keywords_say_the_same(results):
-    """Equal, any of a list, and both together; sorted and limited by the store."""
+def test_string_and_keyword_filters_are_equivalent(results):
+    """Equality, one of a list, and both together; sorted and limited by the database."""
     assert [found.key for found in results.labels("status=accepted", sort="energy_eV")] == ["b", "c", "a"]
     assert [found.key for found in results.labels(status="accepted", sort=["-energy_eV"], limit=1)] == ["a"]
     assert {found.key for found in results.labels("energy_eV<-1", key=["a", "b", "c"])} == {"b", "c"}
@@ -105,14 +105,14 @@ def test_strings_and_keywords_say_the_same(results):
     assert results.count("labels", notes="continued") == 1
 
 
-def test_documents_are_typed(results):
-    """With what the schema says, and nothing of the ledger's."""
+def test_documents_are_validated_by_their_schema(results):
+    """Without the fields of the ledger."""
     (found,) = results.labels(key="c")
     assert found == label("c", -2.0, notes=["continued"])
 
 
-def test_accepted_labels_are_atoms_with_their_numbers(results):
-    """As ASE has them: tension positive, eV and Å."""
+def test_accepted_labels_are_atoms_with_energy_forces_and_stress(results):
+    """In ASE's units and signs: tension positive, eV and Å."""
     frames = list(results.label_frames(sort="key"))
     assert [frame.info["label_key"] for frame in frames] == ["a", "b", "c"]
     assert frames[1].get_potential_energy() == -3.0
@@ -122,8 +122,8 @@ def test_accepted_labels_are_atoms_with_their_numbers(results):
         list(results.label_frames(status="rejected"))
 
 
-def test_the_last_iteration_is_this_campaigns(results, written):
-    """Not another campaign's in the same database; of a finished campaign, that of its result."""
+def test_the_last_iteration_is_that_of_this_campaign(results, written):
+    """Not that of another campaign in the same database; for a finished campaign, that of its result."""
     assert results.iteration().key == "i1"
     named = dict.fromkeys(("dataset_key", "committee_key", "starts_key"), "x")
     lists = {"exploration_keys": [], "production_keys": [], "iteration_keys": ["i0"], "analysis_keys": {}}
@@ -133,8 +133,8 @@ def test_the_last_iteration_is_this_campaigns(results, written):
     assert [found.key for found in results.iterations(campaign="another")] == ["theirs"]
 
 
-def test_what_cannot_be_asked_is_told_at_once(results):
-    """Before any document is read: unknown fields, kinds and filters."""
+def test_invalid_queries_raise_before_documents_are_read(results):
+    """Unknown fields, kinds and filters."""
     with pytest.raises(InputError, match="did you mean 'energy_eV'"):
         results.labels("energy<1")
     with pytest.raises(InputError, match="did you mean 'status'"):
@@ -151,8 +151,7 @@ def test_what_cannot_be_asked_is_told_at_once(results):
         results.dataset()
 
 
-def test_a_campaign_that_is_not_there_is_told(settings, written):
-    """With those there are."""
+def test_a_missing_campaign_raises_with_the_existing_ones(settings, written):
     with pytest.raises(StorageError, match="no such campaign; existing campaigns: mine"):
         CampaignResults("yours", settings)
     with pytest.raises(InputError, match="no campaign is named"):

@@ -156,7 +156,9 @@ def test_an_address_as_host_raises(host):
 
 def test_an_artifacts_url_with_a_password_raises():
     """Messages show the URL."""
-    with pytest.raises(SettingsError, match=r"artifacts_url: .*no user or password") as raised:
+    with pytest.raises(
+        SettingsError, match=r"artifacts_url: .*must not contain a user or password"
+    ) as raised:
         load_settings(artifacts_url="ftp://u:geheim@h/artifacts")
     assert "geheim" not in str(raised.value)
     assert load_settings(artifacts_url="s3://bucket/a@b").artifacts_url == "s3://bucket/a@b"
