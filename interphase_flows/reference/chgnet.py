@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError
-from interphase_flows.reference.labelling import RawLabel
+from interphase_flows.reference.labelling import LabelCalculator, RawLabel, method_identity
 from interphase_flows.reference.spec import ChgnetSpec
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
@@ -55,34 +53,6 @@ def _load_calculator(device: str) -> Calculator:
         return CHGNetCalculator(use_device=device)
 
 
-class _IsolatedCalculator(Calculator):
-    """CHGNet's calculator, isolated from torch's global state."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
-
-    def __init__(self, device: str, n_threads: int) -> None:
-        super().__init__()
-        self._device = device
-        self._n_threads = n_threads
-
-    def calculate(
-        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = None
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        if atoms is None:
-            raise ReferenceMethodError("CHGNet: no atoms given. Hint: call calculate(atoms)")
-        with _float32(self._n_threads), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            inner = _load_calculator(self._device)
-            inner.calculate(atoms, ["energy", "forces", "stress"], system_changes)
-        self.results = {
-            "energy": float(inner.results["energy"]),
-            "free_energy": float(inner.results["energy"]),
-            "forces": np.asarray(inner.results["forces"], dtype=np.float64),
-            "stress": full_3x3_to_voigt_6_stress(np.asarray(inner.results["stress"], dtype=np.float64)),
-        }
-
-
 class CHGNetMethod:
     """Labels by the CHGNet weights that ship with its wheel (a surrogate, not DFT).
 
@@ -101,20 +71,11 @@ class CHGNetMethod:
     @property
     def identity(self) -> MethodIdentity:
         """Package version and model name, which determine the weights."""
-        settings: dict[str, str | float | int | bool] = {"model": "0.3.0"}
-        code_version = version("chgnet")
-        return MethodIdentity(
-            name="chgnet",
-            code="CHGNet",
-            version=code_version,
-            is_surrogate=True,
-            settings=settings,
-            key=content_key("method", name="chgnet", version=code_version, settings=settings),
-        )
+        return method_identity("chgnet", "CHGNet", version("chgnet"), {"model": "0.3.0"}, is_surrogate=True)
 
     def calculator(self) -> Calculator:
         """Return a calculator for short dynamics."""
-        return _IsolatedCalculator(self._device, self._n_threads)
+        return LabelCalculator(self._evaluate)
 
     def supports(self, atoms: Atoms) -> str | None:
         """Return which elements are missing from CHGNet's training set, or None."""
@@ -130,13 +91,22 @@ class CHGNetMethod:
         reason = self.supports(atoms)
         if reason:
             raise ReferenceMethodError(reason, "unsupported")
-        calculator = self.calculator()
         try:
-            calculator.calculate(atoms)
+            return self._evaluate(atoms)
         except Exception as error:  # third-party code; only this label fails
             raise ReferenceMethodError(f"CHGNet failed on {atoms.get_chemical_formula()}: {error}") from error
+
+    def _evaluate(self, atoms: Atoms) -> RawLabel:
+        """Evaluate CHGNet, isolated from torch's global state."""
+        with _float32(self._n_threads), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            calculator = _load_calculator(self._device)
+            calculator.calculate(atoms, ["energy", "forces", "stress"])
+        results = calculator.results
         return RawLabel(
-            energy_eV=calculator.results["energy"],
-            forces_eV_per_angstrom=calculator.results["forces"],
-            stress_eV_per_angstrom3=calculator.results["stress"],
+            energy_eV=float(results["energy"]),
+            forces_eV_per_angstrom=np.asarray(results["forces"], dtype=np.float64),
+            stress_eV_per_angstrom3=full_3x3_to_voigt_6_stress(
+                np.asarray(results["stress"], dtype=np.float64)
+            ),
         )

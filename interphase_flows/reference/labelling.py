@@ -1,15 +1,17 @@
 """Protocol of the reference methods: atoms in; energy, forces and stress out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 
+from interphase_flows.content_keys import content_key
+from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.schemas.label import Correction, MethodIdentity
 
 IS_CONTINUED = "is_continued"
@@ -79,6 +81,51 @@ class ReferenceMethod(Protocol):
             Stopped at the deadline; the next call with the same folder continues.
         """
         ...
+
+
+def method_identity(
+    name: str,
+    code: str,
+    version: str,
+    settings: dict[str, str | float | int | bool],
+    is_surrogate: bool = False,
+) -> MethodIdentity:
+    """Return the identity of a method; its key is the hash of name, version and settings."""
+    key = content_key("method", name=name, version=version, settings=settings)
+    return MethodIdentity(
+        name=name, code=code, version=version, is_surrogate=is_surrogate, settings=settings, key=key
+    )
+
+
+class LabelCalculator(Calculator):
+    """ASE calculator that computes a label at every evaluation; its energy is the energy of the label.
+
+    Parameters
+    ----------
+    label
+        Computes a label.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+
+    def __init__(self, label: Callable[[Atoms], RawLabel]) -> None:
+        super().__init__()
+        self._label = label
+
+    def calculate(
+        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
+    ) -> None:
+        """Compute all properties."""
+        super().calculate(atoms, properties, system_changes)
+        if self.atoms is None:
+            raise ReferenceMethodError("no atoms given. Hint: call calculate(atoms)")
+        raw = self._label(self.atoms)
+        self.results = {
+            "energy": raw.energy_eV,
+            "free_energy": raw.energy_eV,
+            "forces": raw.forces_eV_per_angstrom,
+            "stress": raw.stress_eV_per_angstrom3,
+        }
 
 
 def missing_periodicity(atoms: Atoms) -> str | None:

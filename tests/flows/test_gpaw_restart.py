@@ -19,8 +19,7 @@ from ase.build import bulk
 from interphase_flows.costs.model import n_reduced_k_points
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.reference.gpaw import calculator as gpaw_calculator
-from interphase_flows.reference.gpaw.calculator import GpawSubprocess
+from interphase_flows.reference.gpaw import labeller as gpaw_labeller
 from interphase_flows.reference.gpaw.input import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, WORKER_LOCK
 from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.reference.gpaw.outcome import read_outcome
@@ -139,7 +138,7 @@ def test_restart_after_a_kill_keeps_the_changed_parameters_of_the_retry(
     faulty_method, tmp_path, monkeypatch, killed_at, from_density
 ):
     """The density before the retry has the point group with which the Hamiltonian was not finite."""
-    monkeypatch.setattr(gpaw_calculator, "DENSITY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(gpaw_labeller, "DENSITY_INTERVAL_S", 0.0)
     spec = SPEC.model_copy(update={"k_density_per_inverse_angstrom": 1.5})
     atoms = bulk("Li", "bcc", 3.44, cubic=True)
     label = faulty_method("singular@3", killed_at, spec=spec).label(atoms, tmp_path)
@@ -152,7 +151,7 @@ def test_restart_after_a_kill_keeps_the_changed_parameters_of_the_retry(
 def test_damaged_density_is_renamed_and_the_label_starts_from_scratch(
     lithium, undisturbed, tmp_path, monkeypatch, damage
 ):
-    monkeypatch.setattr(gpaw_calculator, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
+    monkeypatch.setattr(gpaw_labeller, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
     with pytest.raises(WalltimeReachedError):
         GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
     monkeypatch.undo()
@@ -196,11 +195,11 @@ def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
 ):
     script = (
         "import sys; from pathlib import Path; from ase.io import read\n"
-        "from interphase_flows.reference.gpaw import calculator\n"
+        "from interphase_flows.reference.gpaw import labeller\n"
         "from interphase_flows.reference.gpaw.method import GPAWMethod\n"
         "from interphase_flows.reference.spec import GpawSpec\n"
         "from interphase_flows.settings import Settings\n"
-        "calculator.DENSITY_INTERVAL_S = 1e9\n"
+        "labeller.DENSITY_INTERVAL_S = 1e9\n"
         f"spec = GpawSpec.model_validate_json({SPEC.model_dump_json()!r})\n"
         "GPAWMethod(spec, Settings(gpaw_command=sys.argv[1])).label(read(sys.argv[3]), Path(sys.argv[2]))"
     )
@@ -218,8 +217,7 @@ def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
 def test_failure_file_of_an_orphan_is_not_read_as_that_of_the_next_worker(faulty_method, lithium, tmp_path):
     """The orphan stopped at the deadline; the next worker was killed and wrote no file."""
     method = faulty_method("kill@1")
-    calculator = GpawSubprocess(SPEC, method._settings, tmp_path)
-    task = calculator.task(lithium, Deadline(None))
+    task = gpaw_labeller.GpawLabeller(SPEC, method._settings, tmp_path, {}).task(lithium, Deadline(None))
     task.write(tmp_path)
     write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "of the orphan"})
     command = [*shlex.split(method._settings.gpaw_command), str(tmp_path)]

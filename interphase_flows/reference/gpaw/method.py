@@ -11,18 +11,22 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 
-from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
-from interphase_flows.reference.gpaw.calculator import GpawSubprocess
 from interphase_flows.reference.gpaw.input import INITIAL_MOMENT_BOHR, gpaw_parameters, with_initial_moments
+from interphase_flows.reference.gpaw.labeller import GpawLabeller
 from interphase_flows.reference.k_points import MESH_RULE
-from interphase_flows.reference.labelling import RawLabel, missing_periodicity
+from interphase_flows.reference.labelling import (
+    LabelCalculator,
+    RawLabel,
+    method_identity,
+    missing_periodicity,
+)
 from interphase_flows.reference.retry_policy import GPAW_POLICY, Policy
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.schemas.label import MethodIdentity
@@ -71,18 +75,11 @@ class GPAWMethod:
         }
         if self.spec.gamma_above_atoms > 1:  # otherwise every cell uses Gamma alone
             settings["k_point_mesh"] = MESH_RULE
-        return MethodIdentity(
-            name="gpaw",
-            code="GPAW",
-            version=self._version,
-            is_surrogate=False,
-            settings=settings,
-            key=content_key("method", name="gpaw", version=self._version, settings=settings),
-        )
+        return method_identity("gpaw", "GPAW", self._version, settings)
 
     def calculator(self) -> Calculator:
         """Return a calculator in this process, for short dynamics and relaxations; its energy is the free energy."""
-        return _FreeEnergyCalculator(self.spec)
+        return LabelCalculator(_InProcessGpaw(self.spec))
 
     def supports(self, atoms: Atoms) -> str | None:
         """Return which elements have no setup, or that the cell is not periodic; None if supported."""
@@ -107,42 +104,29 @@ class GPAWMethod:
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="interphase-gpaw-") as temporary:
                 return replace(self.label(atoms, Path(temporary)), files=())
-        return GpawSubprocess(self.spec, self._settings, folder, self._policy).label(atoms)
+        return GpawLabeller(self.spec, self._settings, folder, self._policy).label(atoms)
 
 
-class _FreeEnergyCalculator(Calculator):
-    """GPAW in this process; returns the free energy, as labels do."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+class _InProcessGpaw:
+    """Evaluates GPAW in this process, starting from the wave functions of the last positions."""
 
     def __init__(self, spec: GpawSpec) -> None:
-        super().__init__()
         self._spec = spec
         self._parameters: dict[str, Any] = {}
         self._gpaw: Any = None
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Any = None,
-        system_changes: Any = all_changes,
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        if atoms is None:
-            raise ReferenceMethodError("GPAW: no atoms given. Hint: call calculate(atoms)")
+    def __call__(self, atoms: Atoms) -> RawLabel:
         from gpaw import GPAW
 
         parameters = gpaw_parameters(self._spec, atoms)
-        if parameters != self._parameters:  # otherwise start from the wave functions of the last positions
+        if parameters != self._parameters:  # another cell, with other k-points
             self._parameters, self._gpaw = parameters, GPAW(**parameters, txt=None)
         copied = with_initial_moments(atoms, self._spec.spin_polarized)
-        free_energy = float(self._gpaw.get_potential_energy(copied, force_consistent=True))
-        self.results = {
-            "energy": free_energy,
-            "free_energy": free_energy,
-            "forces": np.asarray(self._gpaw.get_forces(copied), dtype=np.float64),
-            "stress": np.asarray(self._gpaw.get_stress(copied), dtype=np.float64),
-        }
+        return RawLabel(
+            energy_eV=float(self._gpaw.get_potential_energy(copied, force_consistent=True)),
+            forces_eV_per_angstrom=np.asarray(self._gpaw.get_forces(copied), dtype=np.float64),
+            stress_eV_per_angstrom3=np.asarray(self._gpaw.get_stress(copied), dtype=np.float64),
+        )
 
 
 @functools.cache

@@ -6,7 +6,8 @@ from pathlib import Path
 from ase.calculators.calculator import Calculator
 from atomate2.ase.jobs import AseRelaxMaker
 
-from interphase_flows.reference.gpaw.calculator import GpawSubprocess
+from interphase_flows.reference.gpaw.method import GPAWMethod
+from interphase_flows.reference.labelling import LabelCalculator
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import load_settings
 
@@ -34,4 +35,5 @@ class GpawStaticMaker(AseRelaxMaker):
     spec: GpawSpec = field(default_factory=GpawSpec)
 
     def _get_calculator(self) -> Calculator:
-        return GpawSubprocess(self.spec, load_settings(), Path.cwd() / "gpaw")
+        method, folder = GPAWMethod(self.spec, load_settings()), Path.cwd() / "gpaw"
+        return LabelCalculator(lambda atoms: method.label(atoms, folder))

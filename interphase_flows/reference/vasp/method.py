@@ -13,15 +13,19 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.reference.k_points import MESH_RULE
-from interphase_flows.reference.labelling import RawLabel, missing_periodicity
+from interphase_flows.reference.labelling import (
+    LabelCalculator,
+    RawLabel,
+    method_identity,
+    missing_periodicity,
+)
 from interphase_flows.reference.retry_policy import VASP_POLICY, Policy
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, grouped, incar
@@ -80,19 +84,11 @@ class VASPMethod:
             # of all elements; the details of a label list the titles of its own
             "potential_titles_hash": content_key("potential titles", **titles),
         }
-        version = self.spec.code_version
-        return MethodIdentity(
-            name="vasp",
-            code="VASP",
-            version=version,
-            is_surrogate=False,
-            settings=settings,
-            key=content_key("method", name="vasp", version=version, settings=settings),
-        )
+        return method_identity("vasp", "VASP", self.spec.code_version, settings)
 
     def calculator(self) -> Calculator:
         """Return a calculator that runs VASP at every evaluation; its energy is the free energy."""
-        return _LabelCalculator(self)
+        return LabelCalculator(self._accepted_label)
 
     def supports(self, atoms: Atoms) -> str | None:
         """Return which elements have no potential, or that the cell is not periodic; None if supported."""
@@ -189,35 +185,13 @@ class VASPMethod:
                 return replace(labeller.label(atoms, Path(temporary)), files=())
         return labeller.label(atoms, Path(folder).absolute())
 
-
-class _LabelCalculator(Calculator):
-    """Computes a label at every evaluation; returns the free energy, as labels do."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
-
-    def __init__(self, method: VASPMethod) -> None:
-        super().__init__()
-        self._method = method
-
-    def calculate(
-        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
-    ) -> None:
-        super().calculate(atoms, properties, system_changes)
-        if atoms is None:
-            raise ReferenceMethodError("VASP: no atoms given. Hint: call calculate(atoms)")
-        raw = self._method.label(atoms)
+    def _accepted_label(self, atoms: Atoms) -> RawLabel:
+        """Return a label; raise if its SCF cycle did not converge or its level of theory was changed."""
+        raw, formula = self.label(atoms), atoms.get_chemical_formula()
         if not raw.is_scf_converged:
-            raise ReferenceMethodError(
-                f"the SCF cycle of {atoms.get_chemical_formula()} did not converge", "scf_not_converged"
-            )
+            raise ReferenceMethodError(f"the SCF cycle of {formula} did not converge", "scf_not_converged")
         if any(correction.changes_theory for correction in raw.corrections):
             raise ReferenceMethodError(
-                f"a correction changed the level of theory of {atoms.get_chemical_formula()}",
-                "theory_changed",
+                f"a correction changed the level of theory of {formula}", "theory_changed"
             )
-        self.results = {
-            "energy": raw.energy_eV,
-            "free_energy": raw.energy_eV,
-            "forces": raw.forces_eV_per_angstrom,
-            "stress": raw.stress_eV_per_angstrom3,
-        }
+        return raw

@@ -7,8 +7,8 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.reference.attempts import Attempts
-from interphase_flows.reference.gpaw.calculator import retried_task
 from interphase_flows.reference.gpaw.input import FAILURE, OUTPUT, RESULT, LabelInput, gpaw_parameters
+from interphase_flows.reference.gpaw.labeller import retried_task
 from interphase_flows.reference.gpaw.outcome import EXIT_STATUS_DISK_FULL, read_outcome
 from interphase_flows.reference.label_folder import write_json
 from interphase_flows.reference.retry_policy import GPAW_POLICY

@@ -1,17 +1,15 @@
-"""ASE calculator that runs GPAW in a subprocess, with retries and restarts."""
+"""Compute one label by GPAW in its folder: attempts in subprocesses, restarts, and the files of the label."""
 
 import os
 import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.reference.attempts import Attempts, run_attempts
@@ -28,7 +26,7 @@ from interphase_flows.reference.gpaw.launch import GpawLauncher, rotate_files
 from interphase_flows.reference.gpaw.outcome import read_outcome
 from interphase_flows.reference.label_folder import label_folder
 from interphase_flows.reference.labelling import IS_CONTINUED, RawLabel
-from interphase_flows.reference.retry_policy import GPAW_POLICY, Policy
+from interphase_flows.reference.retry_policy import Policy
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.runtime.progress import SCF, emit
 from interphase_flows.runtime.walltime import Deadline, deadline
@@ -48,40 +46,29 @@ RECORDED = (
 """Fields of the result that become details of the label."""
 
 
-class GpawSubprocess(Calculator):
-    """Energy, forces and stress by GPAW; the energy is the free energy, of which they are the derivatives.
+@dataclass(frozen=True)
+class GpawLabeller:
+    """Computes labels by GPAW on this machine, in subprocesses.
 
     Parameters
     ----------
     spec
         Level of theory.
     settings
-        Command, memory limit and walltime of GPAW on this machine.
+        Command, memory limit and walltime of GPAW; they change no number.
     folder
         Work folder, created if absent; restart files of a killed calculation of the same atoms are used.
     policy
         Actions by reason of failure.
-
-    Attributes
-    ----------
-    raw
-        The last label, with its details.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
+    spec: GpawSpec
+    settings: Settings
+    folder: Path
+    policy: Policy
 
-    def __init__(
-        self, spec: GpawSpec, settings: Settings, folder: Path, policy: Policy = GPAW_POLICY
-    ) -> None:
-        super().__init__()
-        self._spec, self._settings, self._policy = spec, settings, policy
-        self._folder = Path(folder).absolute()
-        self.raw: RawLabel | None = None
-
-    def calculate(
-        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
-    ) -> None:
-        """Compute all properties.
+    def label(self, atoms: Atoms) -> RawLabel:
+        """Return the label of a structure; a complete result in the folder is reused.
 
         Raises
         ------
@@ -92,20 +79,7 @@ class GpawSubprocess(Calculator):
         WalltimeReachedError
             Stopped at the deadline; the density is kept in the folder.
         """
-        super().calculate(atoms, properties, system_changes)
-        if atoms is None:
-            raise ReferenceMethodError("GPAW: no atoms given. Hint: call calculate(atoms)")
-        self.raw = self.label(atoms)
-        self.results = {
-            "energy": self.raw.energy_eV,
-            "free_energy": self.raw.energy_eV,
-            "forces": self.raw.forces_eV_per_angstrom,
-            "stress": self.raw.stress_eV_per_angstrom3,
-        }
-
-    def label(self, atoms: Atoms) -> RawLabel:
-        """Return the label of a structure; raises as `calculate`."""
-        end, folder = deadline(self._settings), self._folder
+        end, folder = deadline(self.settings), Path(self.folder).absolute()
         task = self.task(atoms, end)
         with label_folder(folder, _kept_files):
             attempts = Attempts.read(folder, task.key)
@@ -117,11 +91,11 @@ class GpawSubprocess(Calculator):
             # a kill between the result and the ledger leaves a complete result
             result = read_outcome(folder, task, None).result if (folder / RESULT).exists() else None
             if result is None:
-                launcher = GpawLauncher(folder, self._settings.gpaw_command, self._settings.n_threads, end)
+                launcher = GpawLauncher(folder, self.settings.gpaw_command, self.settings.n_threads, end)
                 result = run_attempts(
                     attempts,
                     folder,
-                    self._policy,
+                    self.policy,
                     end,
                     lambda: _attempt(launcher, task, attempts),
                     discard_output=lambda: rotate_files(folder, attempts.n_attempts),
@@ -147,11 +121,11 @@ class GpawSubprocess(Calculator):
             numbers=atoms.numbers.tolist(),
             positions_angstrom=atoms.positions.tolist(),
             cell_angstrom=atoms.cell.tolist(),
-            spin_polarized=self._spec.spin_polarized,
-            parameters=gpaw_parameters(self._spec, atoms),
+            spin_polarized=self.spec.spin_polarized,
+            parameters=gpaw_parameters(self.spec, atoms),
             density_interval_s=DENSITY_INTERVAL_S,
             deadline_unix_s=end.at_unix_s,
-            memory_limit_gb=self._settings.memory_limit_gb,
+            memory_limit_gb=self.settings.memory_limit_gb,
             owner_pid=os.getpid(),
             owner_host=socket.gethostname(),
         )
