@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.cli.application import RESULTS_PANEL, Root, app, settings_of
 
 FILE_PANEL = "Trajectory file"
@@ -58,10 +59,7 @@ def analyse(
     root: Root = None,
     only: Annotated[
         str | None,
-        typer.Option(
-            help="Parts, separated by commas: boundaries, kinetics, fluxes, transport, trapping, verdict, profiles, "
-            "phases; default: all."
-        ),
+        typer.Option(help=f"Parts, separated by commas: {', '.join(part_classes())}; default: all."),
     ] = None,
     window_ps: Annotated[
         float | None,
@@ -90,11 +88,12 @@ def analyse(
 
     A run of a campaign:  interphase analyse replica-0 --campaign demo
 
-    Parts: boundaries of the interphase; kinetics, the growth law; fluxes through the boundaries; transport, Onsager
-    coefficients of the cell against time and by slab, conductivity and transference numbers; trapping, whether bonded
-    centres such as P in LixP outlive diffusion; verdict, growing, passivated, depleted or undecided; profiles of
+    Parts: boundaries of the interphase; growth, its kinetics and law; transport, Onsager coefficients of the cell
+    against time and by slab, conductivity and transference numbers; trapping, whether bonded centres such as P in LixP
+    outlive diffusion; fluxes through the boundaries; verdict, growing, passivated, depleted or undecided; profiles of
     composition, density and coordination along the normal by block of time; phases and anions that formed, where, and
-    whether a network of bonds percolates through them.
+    whether a network of bonds percolates through them; displacement, the mean squared displacement of each element;
+    electrode_order, the bcc fraction of the electrode.
 
     A part that the trajectory does not support is reported as unavailable with the reason. Time is counted from the
     first frame, at which the two sides are assumed to touch.

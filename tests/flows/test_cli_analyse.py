@@ -168,7 +168,7 @@ def test_profiles_are_analysed_with_the_boundaries(analyse, tmp_path):
     assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulphur in the metal
     page = (tmp_path / "analysis" / "analysis.html").read_text()
     assert "Along the normal" in page
-    assert "Heights: the middle of P, S stays in the middle" in page
+    assert "Heights: the centre of P, S stays in the centre" in page
     assert "Vertical lines are the boundaries" in page
     names = {path.stem for path in (tmp_path / "analysis" / "figures").iterdir()}
     assert {"profile_composition", "profile_density", "profile_coordination"} <= names
@@ -206,8 +206,8 @@ def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
         (("run.traj",), "--temperature-k"),
         (("none.traj", *SIDES), "no such trajectory"),
         (
-            ("run.traj", *SIDES, "--only", "growth"),
-            "boundaries, kinetics, fluxes, transport, trapping, verdict, profiles, phases",
+            ("run.traj", *SIDES, "--only", "thickness"),
+            "choose from boundaries, growth, transport, trapping, fluxes, verdict, profiles, phases",
         ),
         (("run.traj", "--electrode", "Na", *SIDES[2:]), "none of the electrode"),
         (("run.traj", *SIDES[:2], "--electrolyte", "Li2S", *SIDES[4:]), "P on neither side"),
