@@ -25,7 +25,7 @@ from nequip.utils.global_state import set_global_state
 
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 
 TYPES = ["Li", "P", "S"]
 CUTOFF_ANGSTROM = 5.0
@@ -86,11 +86,11 @@ def bare_calls(atoms: Atoms, calculator: Calculator, n_steps: int) -> None:
         calculator.calculate(moving, ["energy", "forces"], ["positions"])
 
 
-def segment(atoms: Atoms, committee: CalculatorCommittee, watch: CommitteeWatch, n_steps: int) -> None:
+def segment(atoms: Atoms, committee: CalculatorCommittee, monitor: UncertaintyMonitor, n_steps: int) -> None:
     """Run a new segment with frames, checkpoints and monitor."""
     dynamics = LangevinNVT(temperature_K=5.0)
     with tempfile.TemporaryDirectory() as folder:
-        result = run_segment(atoms, committee, dynamics, n_steps, 1, Path(folder), watch)
+        result = run_segment(atoms, committee, dynamics, n_steps, 1, Path(folder), monitor)
     if result.stop_reason != "finished":
         raise SystemExit(
             f"the segment ended at step {result.stop_step}: {result.stop_reason}, {result.detail}"
@@ -116,11 +116,11 @@ def main() -> None:
     atoms = cell_of_66_atoms()
     members = [load(options.checkpoint, k) for k in range(N_MEMBERS)]
     one, all_ = CalculatorCommittee(members[:1]), CalculatorCommittee(members)
-    watch = CommitteeWatch(**QUIET)
+    monitor = UncertaintyMonitor(**QUIET)
     actions = {
         "bare calls": lambda: bare_calls(atoms, members[0], n_steps),
-        "segment, one model": lambda: segment(atoms, one, watch, n_steps),
-        f"segment, {N_MEMBERS} members": lambda: segment(atoms, all_, watch, n_steps),
+        "segment, one model": lambda: segment(atoms, one, monitor, n_steps),
+        f"segment, {N_MEMBERS} members": lambda: segment(atoms, all_, monitor, n_steps),
     }
     for action in actions.values():  # the first calls fill caches
         action()
@@ -134,7 +134,7 @@ def main() -> None:
     monitoring = np.median(rounds[:, 2] / rounds[:, 1], axis=0)
     print(f"loop over bare calls    {loop[0]:8.3f} wall{loop[1]:16.3f} CPU   goal 1.10")
     print(f"monitor over one model  {monitoring[0]:8.3f} wall{monitoring[1]:16.3f} CPU   goal 1.30")
-    print(f"(the monitor evaluates the committee every {watch.interval_steps} steps)")
+    print(f"(the monitor evaluates the committee every {monitor.interval_steps} steps)")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from jobflow import Flow, Response, job
 
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
-from interphase_flows.md.checkpoint import write_file_durably
+from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.settings import MongodbSettings, load_settings
@@ -90,7 +90,7 @@ def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
         lines = counted.read_text().splitlines() if counted.exists() else []
         while len(lines) < n_steps:
             lines.append(str(os.getpid()))
-            write_file_durably(counted, "\n".join(lines).encode())
+            write_checkpoint_file(counted, "\n".join(lines).encode())
             while len(lines) == n_steps // 2 and not Path(go).exists():
                 time.sleep(0.05)
         return AnalysisDoc(

@@ -1,4 +1,4 @@
-"""Thiophosphates of lithium, as the tests of phases tell them: bonds, what moves, and where its first shell ends."""
+"""Lithium thiophosphates for tests of phases: bonds, mobile cations, and their first shell."""
 
 from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 
@@ -9,5 +9,5 @@ LI_P_S = AnionChemistry(
     centre_centre_angstrom=2.6,
     ligand_ligand_angstrom=2.4,
 )
-TOLD_BY = {"chemistry": LI_P_S, "mobile_cations": frozenset({"Li"}), "cation_cutoff_angstrom": 3.3}
-"""What `fit_phase_model` is told beside the references."""
+FIT_ARGUMENTS = {"chemistry": LI_P_S, "mobile_cations": frozenset({"Li"}), "cation_cutoff_angstrom": 3.3}
+"""Arguments of `fit_phase_model` beside the references."""

@@ -1,4 +1,4 @@
-"""A user's own pair: sodium on cubic Na3PS4, as POSCAR files."""
+"""Sodium and cubic Na3PS4 as POSCAR files, a pair that is not in the library."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from ase.build import bulk
 
 
 def sodium() -> Atoms:
-    """Body-centred cubic, 4.29 Å."""
+    """Return body-centred cubic sodium (4.29 Å)."""
     return bulk("Na", "bcc", a=4.291, cubic=True)
 
 
 def sodium_thiophosphate() -> Atoms:
-    """Cubic Na3PS4 (I-43m, 7.00 Å; Jansen and Henseler, J. Solid State Chem. 99, 110 (1992)): P 2a, Na 6b, S 8c."""
+    """Return cubic Na3PS4 (I-43m, 7.00 Å; Jansen and Henseler, J. Solid State Chem. 99, 110 (1992)): P 2a, Na 6b, S 8c."""
     x = 0.168
     sulfur = [(x, x, x), (-x, -x, x), (-x, x, -x), (x, -x, -x)]
     motif = [(0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0), *sulfur]
@@ -23,7 +23,7 @@ def sodium_thiophosphate() -> Atoms:
 
 
 def write_pair(folder: Path) -> dict[str, str]:
-    """Write both crystals; the paths are what ``structure_files`` takes."""
+    """Write both crystals; return their paths as for ``structure_files``."""
     paths = {"Na": folder / "POSCAR_electrode", "Na3PS4": folder / "POSCAR_electrolyte"}
     for path, atoms in zip(paths.values(), (sodium(), sodium_thiophosphate()), strict=True):
         atoms.write(path, format="vasp")

@@ -1,4 +1,4 @@
-"""Lennard-Jones spheres as a reference method that costs nothing."""
+"""Lennard-Jones spheres as a cheap reference method."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -16,7 +16,7 @@ from interphase_flows.settings import Settings
 
 
 class SpheresCalculator(LennardJones):
-    """Stateless: its neighbour list is made anew."""
+    """Lennard-Jones with a new neighbour list per call, so that forces do not depend on the history."""
 
     def __init__(self) -> None:
         super().__init__(sigma=2.15, epsilon=0.3, rc=4.0, smooth=True)
@@ -27,7 +27,7 @@ class SpheresCalculator(LennardJones):
 
 
 class Spheres:
-    """Lennard-Jones spheres as a reference method; it knows no fluorine and cannot converge phosphorus."""
+    """Lennard-Jones spheres as a reference method; fluorine is unsupported, phosphorus does not converge."""
 
     def __init__(self, version: str = "1") -> None:
         self.version = version
@@ -61,7 +61,7 @@ class Spheres:
 
 
 class SpheresSpec(MethodSpec):
-    """What a campaign would say of it; every spec of a test builds the same method."""
+    """Spec of the spheres; all specs of a test share one method."""
 
     method: Literal["spheres"] = "spheres"
     shared: ClassVar[Spheres]

@@ -17,7 +17,7 @@ from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.uncertainty_monitor import CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.model import CommitteeDoc
@@ -110,7 +110,7 @@ class SegmentMaker(Maker):
                     "last_step": 0 if self.is_new_run else previous.last_step,
                 }
             )
-        watch = CommitteeWatch(
+        monitor = UncertaintyMonitor(
             interval_steps=self.watch_interval_steps,
             select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
             stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom
@@ -132,7 +132,7 @@ class SegmentMaker(Maker):
             # a broken run returns to its last checkpoint, so the interval changes the result
             checkpoint_interval_steps=self.checkpoint_interval_steps,
             equilibration_fs=self.equilibration_fs,
-            watch=watch,
+            monitor=monitor,
             broken=previous.key if previous is not None and previous.stop_reason in BROKEN else None,
             is_new_run=self.is_new_run,
         )
@@ -142,7 +142,7 @@ class SegmentMaker(Maker):
             SegmentDoc,
             deadline(current_workspace().settings),
             f"a segment of {walker.role} {walker.run_id}",
-            lambda folder: self._advance(key, walker, starts, committee, previous, watch, folder),
+            lambda folder: self._advance(key, walker, starts, committee, previous, monitor, folder),
         )
 
     def _advance(
@@ -152,7 +152,7 @@ class SegmentMaker(Maker):
         starts: StructureSetDoc | None,
         committee: CommitteeDoc,
         previous: SegmentDoc | None,
-        watch: CommitteeWatch,
+        monitor: UncertaintyMonitor,
         folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
@@ -197,7 +197,7 @@ class SegmentMaker(Maker):
                 self.n_steps,
                 walker.seed,
                 folder,
-                watch,
+                monitor,
                 self.frame_interval_steps,
                 self.checkpoint_interval_steps,
                 on_progress=lambda step, n_steps, info: emit(
@@ -218,8 +218,8 @@ class SegmentMaker(Maker):
             raise WalltimeReachedError(
                 f"{label} stopped at step {result.stop_step} (walltime). Hint: resume to continue"
             )
-        is_equilibrated = result.watch_step * self.dynamics.timestep_fs >= self.equilibration_fs
-        temperatures_K = result.watch_temperature_K[is_equilibrated]
+        is_equilibrated = result.evaluation_step * self.dynamics.timestep_fs >= self.equilibration_fs
+        temperatures_K = result.evaluation_temperature_K[is_equilibrated]
         last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
             update={
@@ -241,7 +241,7 @@ class SegmentMaker(Maker):
                 if result.candidates
                 else None,
                 "n_candidates": len(result.candidates),
-                "uncertainty_steps": [int(step) for step in result.watch_step],
+                "uncertainty_steps": [int(step) for step in result.evaluation_step],
                 "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom],
                 "wall_time_s": result.wall_time_s,
                 "notes": result.notes,

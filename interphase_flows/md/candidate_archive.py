@@ -1,4 +1,4 @@
-"""Candidates of a segment as one file, for the artifact store."""
+"""Pack the candidates of a segment into one file."""
 
 import io
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from interphase_flows.md.checkpoint import pack_arrays
 
 
 def pack_candidates(candidates: Sequence[Candidate]) -> bytes:
-    """Return candidates of one run (same atoms, any cells) as a NumPy archive; same content, same bytes."""
+    """Return the candidates of one run as a NumPy archive; equal candidates give equal bytes."""
     arrays = {
         "step": np.array([c.step for c in candidates]),
         "uncertainty": np.array([c.uncertainty_eV_per_angstrom for c in candidates]),
@@ -26,7 +26,7 @@ def pack_candidates(candidates: Sequence[Candidate]) -> bytes:
 
 
 def unpack_candidates(data: bytes) -> list[Candidate]:
-    """Return the candidates of :func:`pack_candidates`."""
+    """Read the candidates written by :func:`pack_candidates`."""
     with np.load(io.BytesIO(data)) as archive:
         arrays = {name: archive[name] for name in archive.files}
     result = []

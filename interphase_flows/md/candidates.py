@@ -1,7 +1,7 @@
-"""Candidates for labelling: the most uncertain frames of a segment, on disk so that a kill cannot lose them.
+"""Candidates for labelling: the most uncertain frames of a segment, stored on disk as they occur.
 
-Frames near in time are alike, so each window of steps keeps one; of the windows, the most uncertain are kept.
-A candidate's file is deleted only when none of the kept checkpoints names it any more.
+Frames close in time are similar, so each window of steps keeps at most one candidate. A candidate's file is deleted
+only when neither of the stored checkpoints refers to it.
 """
 
 import io
@@ -14,21 +14,21 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError
-from interphase_flows.md.checkpoint import pack_arrays, write_file_durably
+from interphase_flows.md.checkpoint import pack_arrays, write_checkpoint_file
 
 
 @dataclass
 class Candidate:
-    """A frame worth a label.
+    """A frame selected for labelling.
 
     Parameters
     ----------
     step
-        Step of the run.
+        Step in the run.
     uncertainty_eV_per_angstrom
         Largest committee standard deviation of a force.
     atoms
-        The frame, unwrapped, with ``force_std_eV_per_angstrom`` and the start's arrays per atom.
+        The unwrapped frame with ``force_std_eV_per_angstrom`` and the per-atom arrays of the start.
     """
 
     step: int
@@ -37,18 +37,18 @@ class Candidate:
 
 
 class CandidateFolder:
-    """The candidates of one segment.
+    """Store of the candidates of one segment.
 
     Parameters
     ----------
     folder
-        Where their files are.
+        Folder of the files.
     max_candidates
-        Largest number kept.
+        Largest number of candidates.
     window_steps
-        At most one candidate per window of this many steps.
+        Length of a window, which keeps at most one candidate.
     kept
-        Uncertainty by step, from a checkpoint; frames on disk that it does not name are forgotten.
+        Uncertainty by step of the candidates of a checkpoint.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CandidateFolder:
     def offer(
         self, step: int, uncertainty_eV_per_angstrom: float, atoms: Atoms, force_std: np.ndarray
     ) -> None:
-        """Keep a frame if it is the most uncertain of its window, and its window among the most uncertain."""
+        """Store a frame if it is the most uncertain of its window, and the window is among the most uncertain."""
         window = step // self.window_steps
         rival = next((s for s in self.kept if s // self.window_steps == window), None)
         if rival is not None and self.kept[rival] >= uncertainty_eV_per_angstrom:
@@ -80,17 +80,17 @@ class CandidateFolder:
             "cell": atoms.cell.array,
             "pbc": atoms.pbc,
         }
-        write_file_durably(self._path(step), pack_arrays(arrays))
+        write_checkpoint_file(self._path(step), pack_arrays(arrays))
 
-    def sweep(self, named_elsewhere: Iterable[int]) -> None:
-        """Delete frames that are neither kept nor named by another checkpoint that may yet be used."""
-        needed = {self._path(step) for step in (*self.kept, *named_elsewhere)}
+    def sweep(self, in_previous_checkpoint: Iterable[int]) -> None:
+        """Delete files of frames that are neither candidates nor referred to by the previous checkpoint."""
+        needed = {self._path(step) for step in (*self.kept, *in_previous_checkpoint)}
         for path in self.folder.glob("*.npz"):
             if path not in needed:
                 path.unlink()
 
     def load(self) -> list[Candidate]:
-        """Return the candidates in order of time."""
+        """Read the candidates, in order of time."""
         return [Candidate(step, self.kept[step], self._read(step)) for step in sorted(self.kept)]
 
     def _path(self, step: int) -> Path:
@@ -103,7 +103,7 @@ class CandidateFolder:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise CorruptArtifactError(
-                f"Candidate {path} cannot be read ({error}): empty the segment's folder and run it again."
+                f"candidate {path} cannot be read ({error}). Hint: empty the folder of the segment and run it again"
             ) from error
         atoms = Atoms(
             numbers=arrays.pop("per_atom/numbers"),

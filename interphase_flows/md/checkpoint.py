@@ -1,7 +1,7 @@
-"""Checkpoints: everything that continues a run to the last bit, in one file that proves itself whole.
+"""Checkpoints of molecular dynamics: the complete state of a run in one file with a checksum.
 
-A checkpoint is a zip of .npy arrays (``numpy.load`` opens it) with the SHA-256 of its content inside. It is
-written beside, synced and renamed, and the one before it is kept: whenever a kill comes, a whole one remains.
+A checkpoint is a zip of .npy arrays (``numpy.load`` opens it) with the SHA-256 of its content. It is written
+atomically, and the previous one is kept, so that an intact checkpoint survives a kill at any moment.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
-from interphase_flows.md.dynamics import hold_centre_of_mass
+from interphase_flows.md.dynamics import constrain_centre_of_mass
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
 
@@ -30,7 +30,7 @@ _HASH = "sha256"
 
 @dataclass
 class Checkpoint:
-    """A run between two steps.
+    """State of a run between two steps.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ class Checkpoint:
     pbc
         (3,).
     step, time_fs
-        Steps and time since the run (not the segment) began.
+        Steps and time since the start of the run (not of the segment).
     n_frames
-        Frames of this segment's trajectory that are on disk.
+        Number of frames in the trajectory of the segment.
     generator_state
         ``bit_generator.state`` of the random generator.
     per_atom
-        Arrays carried along unchanged, such as ``side`` (electrode or electrolyte), (n_atoms, ...).
+        Constant arrays, such as ``side`` (electrode or electrolyte), (n_atoms, ...).
     records
-        What has been observed in this segment so far: uncertainty and temperature by step.
+        Observations in this segment: uncertainty and temperature by step.
     metadata
-        JSON: the segment's identity, its clock, its candidates, how it ended.
+        JSON: identity, clock, candidates and end of the segment.
     """
 
     positions: np.ndarray
@@ -71,25 +71,25 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def atoms(self) -> Atoms:
-        """Return the atoms with their momenta, the centre of mass held, without a calculator."""
+        """Return the atoms with momenta and a constrained centre of mass, without a calculator."""
         atoms = Atoms(
             numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc, masses=self.masses
         )
-        # Written past the constraint: projecting momenta a second time could change their last bit.
+        # set_momenta would project the momenta again, which may change their last bits
         atoms.set_array("momenta", self.momenta.copy(), float, (3,))
         for name, values in self.per_atom.items():
             atoms.set_array(name, values)
-        hold_centre_of_mass(atoms)
+        constrain_centre_of_mass(atoms)
         return atoms
 
     def generator(self) -> np.random.Generator:
-        """Return the random generator at the next number it would have drawn."""
+        """Return the random generator in the state of the checkpoint."""
         bit_generator = getattr(np.random, self.generator_state["bit_generator"])()
         bit_generator.state = self.generator_state
         return np.random.Generator(bit_generator)
 
     def state_sha256(self) -> str:
-        """Hash what determines the future (state, step, random stream), not what was observed on the way."""
+        """Return the hash of what determines the trajectory: state, step and random stream, without observations."""
         arrays = {name: np.asarray(getattr(self, name)) for name in _STATE_ARRAYS}
         arrays |= {f"per_atom/{name}": values for name, values in self.per_atom.items()}
         head = {"step": self.step, "time_fs": self.time_fs, "generator_state": self.generator_state}
@@ -97,12 +97,12 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint, then drop all but the newest two in its folder.
+    """Write a checkpoint, and delete all but the newest two in its folder.
 
     Parameters
     ----------
     path
-        The segment's folder, or a file in it; in a folder the file is ``checkpoint-<step>.npz``.
+        Folder of the segment, where the file is ``checkpoint-<step>.npz``, or the file itself.
     """
     if path.suffix != ".npz":
         path = path / f"checkpoint-{checkpoint.step:012d}.npz"
@@ -120,21 +120,21 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
         sort_keys=True,
     )
     stored = arrays | {"head": np.array(head), _HASH: np.array(_digest(arrays, head))}
-    write_file_durably(path, pack_arrays(stored))
+    write_checkpoint_file(path, pack_arrays(stored))
     for old in checkpoint_paths(path.parent)[_KEPT:]:
         old.unlink()
     return path
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read one checkpoint and verify its hash.
+    """Read a checkpoint and verify its checksum.
 
     Raises
     ------
     CorruptArtifactError
-        If the file is cut short, or its content is not what was written.
+        If the file is truncated or altered.
     StorageError
-        If there is no such file.
+        If the file does not exist.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
@@ -142,14 +142,14 @@ def read_checkpoint(path: Path) -> Checkpoint:
         head = str(arrays.pop("head"))
         expected = str(arrays.pop(_HASH))
     except FileNotFoundError as error:
-        raise StorageError(f"There is no checkpoint {path}: start the run from a structure.") from error
-    # zipfile raises NotImplementedError of a damaged byte that names a compression it does not know
+        raise StorageError(f"there is no checkpoint {path}. Hint: start the run from a structure") from error
+    # zipfile raises NotImplementedError for a damaged compression method
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
         raise CorruptArtifactError(
-            f"Checkpoint {path} cannot be read ({error}): use the one before."
+            f"checkpoint {path} cannot be read ({error}). Hint: use the previous one"
         ) from error
     if _digest(arrays, head) != expected:
-        raise CorruptArtifactError(f"Checkpoint {path} is not what was written: use the one before.")
+        raise CorruptArtifactError(f"the checksum of checkpoint {path} is wrong. Hint: use the previous one")
     groups: dict[str, dict[str, np.ndarray]] = {"per_atom": {}, "records": {}}
     for name in [name for name in arrays if "/" in name]:
         group, key = name.split("/", 1)
@@ -159,55 +159,57 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] | None:
-    """Read the newest whole checkpoint of a folder, and sweep files a kill left half-written.
+    """Read the newest intact checkpoint of a folder, and delete partial files.
 
     Returns
     -------
     tuple or None
-        The checkpoint, its path, and notes on damaged ones passed over; None when the folder holds none.
+        The checkpoint, its path, and notes on damaged ones; None if there is no checkpoint.
 
     Raises
     ------
     CorruptArtifactError
-        If there are checkpoints and none is whole.
+        If all checkpoints are damaged.
     """
     if not folder.is_dir():
         return None
-    for half_written in folder.glob(f"{LEFTOVER_PREFIX}*"):
-        half_written.unlink()
+    for partial in folder.glob(f"{LEFTOVER_PREFIX}*"):
+        partial.unlink()
     notes: list[str] = []
     for path in checkpoint_paths(folder):
         try:
             return read_checkpoint(path), path, notes
         except CorruptArtifactError as error:
-            notes.append(f"fell back: {error}")
-            # Out of the way, so that it is not counted among the two that are kept.
+            notes.append(f"used the previous checkpoint: {error}")
+            # renamed, so that it does not count among the two that are kept
             path.rename(path.with_suffix(".corrupt"))
     if notes:
-        raise CorruptArtifactError(f"No checkpoint in {folder} is whole: empty the folder to start again.")
+        raise CorruptArtifactError(
+            f"all checkpoints in {folder} are damaged. Hint: empty the folder to start again"
+        )
     return None
 
 
 def checkpoint_paths(folder: Path) -> list[Path]:
-    """Return the checkpoints of a folder, newest first."""
+    """Return the paths of the checkpoints of a folder, newest first."""
     found = [(int(match[1]), path) for path in folder.glob("*.npz") if (match := _NAME.fullmatch(path.name))]
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def write_file_durably(path: Path, content: bytes) -> None:
-    """Write a file atomically, unless another process has taken the work over.
+def write_checkpoint_file(path: Path, content: bytes) -> None:
+    """Write a file atomically if this process still has the lease of the work.
 
     Raises
     ------
     LeaseLostError
-        Another process has taken this work over; nothing is written.
+        Another process has the lease; nothing is written.
     """
     before_write()
     write_bytes_atomic(path, content)
 
 
 def sync_path(path: Path) -> None:
-    """Force a file or a folder's entries to the disk."""
+    """Flush a file or the entries of a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -216,7 +218,7 @@ def sync_path(path: Path) -> None:
 
 
 def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
-    """Return an .npz as bytes that depend on the arrays alone (``numpy.savez`` puts the time of day in)."""
+    """Return an .npz whose bytes depend on the arrays alone (``numpy.savez`` stores the time)."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
@@ -227,7 +229,7 @@ def pack_arrays(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def _digest(arrays: dict[str, np.ndarray], head: str) -> str:
-    """Hash names, types, shapes and bytes."""
+    """Return the hash of names, types, shapes and bytes."""
     sha256 = hashlib.sha256(head.encode())
     for name in sorted(arrays):
         values = np.ascontiguousarray(arrays[name])

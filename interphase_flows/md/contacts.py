@@ -1,4 +1,4 @@
-"""Close contacts: pairs of atoms nearer than any bond, the first sign that a potential has broken down."""
+"""Close contacts: pairs of atoms closer than any bond, a sign that a potential fails."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 @dataclass(frozen=True)
 class CloseContact:
-    """Two atoms that are too near.
+    """Two atoms that are too close.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class CloseContact:
     symbols
         Their elements.
     distance_angstrom, limit_angstrom
-        Their distance, and the smallest one allowed.
+        Their distance, and the smallest allowed distance.
     """
 
     pair: tuple[int, int]
@@ -40,13 +40,13 @@ def closest_contact(atoms: Atoms, covalent_fraction: float) -> CloseContact | No
     Parameters
     ----------
     covalent_fraction
-        0.55 allows Li-Li 1.41 Å, P-S 1.17 Å: well below a bond, well above an overlap.
+        The default of the monitor, 0.55, allows Li-Li 1.41 Å and P-S 1.17 Å.
     """
     limits = covalent_fraction * covalent_radii[atoms.numbers]
     reach = 2.0 * float(limits.max())
     positions, owners = _with_images(atoms, reach)
     pairs = cKDTree(positions).query_pairs(reach, output_type="ndarray")
-    # A pair of two images repeats a pair with one atom in the cell.
+    # pairs of two images are equivalent to pairs with one atom in the cell
     pairs = pairs[(pairs < len(atoms)).any(axis=1)]
     if not len(pairs):
         return None
@@ -62,7 +62,7 @@ def closest_contact(atoms: Atoms, covalent_fraction: float) -> CloseContact | No
 
 
 def _with_images(atoms: Atoms, reach_angstrom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of all atoms and of their images within reach of the cell, and whose they are."""
+    """Return positions of all atoms and of their images near the cell, and the index of the atom of each."""
     owners = np.arange(len(atoms))
     periodic = np.flatnonzero(atoms.pbc)
     if not len(periodic):
@@ -70,7 +70,7 @@ def _with_images(atoms: Atoms, reach_angstrom: float) -> tuple[np.ndarray, np.nd
     cell = atoms.cell.complete()
     fractional = np.linalg.solve(cell.array.T, atoms.positions.T).T
     fractional[:, periodic] %= 1.0
-    # Reciprocal vectors are as long as the inverse distance between opposite faces.
+    # the length of a reciprocal vector is the inverse distance of opposite faces
     margins = reach_angstrom * np.linalg.norm(cell.reciprocal().array, axis=1)
     for axis in periodic:
         copies, copy_owners = [fractional], [owners]

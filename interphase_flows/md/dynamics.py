@@ -1,4 +1,4 @@
-"""The equations of motion: Langevin dynamics with the centre of mass at rest.
+"""Langevin dynamics (NVT) with the centre of mass at rest.
 
 ::
 
@@ -11,7 +11,7 @@ dt    ``timestep_fs``            fs
 ====  =========================  ========
 
 Integrator: E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), eq. 23, as in ASE. Its state
-between two steps is positions, momenta and the random generator, which is why these three restart it exactly.
+between two steps is positions, momenta and the random generator, so these three restart it exactly.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ class LangevinNVT(BaseModel):
     timestep_fs
         Time step, in fs; 1 to 2 for lithium compounds without hydrogen.
     friction_per_ps
-        Friction γ, in 1/ps. Ten thermalizes within 0.1 ps; diffusion in solids hardly feels it.
+        Friction γ, in 1/ps. 10/ps thermalises within 0.1 ps and hardly affects diffusion in solids.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,13 +45,13 @@ class LangevinNVT(BaseModel):
     friction_per_ps: float = Field(default=10.0, gt=0)
 
     def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
-        """Draw momenta from Maxwell's distribution, in place, with the centre of mass at rest."""
+        """Draw momenta from the Maxwell-Boltzmann distribution, in place, with the centre of mass at rest."""
         thermalize_momenta(atoms, self.temperature_K, rng=generator)
 
     def integrator(self, atoms: Atoms, generator: np.random.Generator) -> Langevin:
-        """Bind the integrator to ``atoms``; each ``step()`` advances positions and momenta by one time step.
+        """Return the integrator of ``atoms``; each ``step()`` advances positions and momenta by one time step.
 
-        ASE's ``fixcm=True`` does not sample NVT; the constraint put on by :func:`hold_centre_of_mass` does.
+        ASE's ``fixcm=True`` does not sample NVT; the constraint of :func:`constrain_centre_of_mass` does.
         """
         return Langevin(
             atoms,
@@ -63,21 +63,21 @@ class LangevinNVT(BaseModel):
         )
 
 
-def hold_centre_of_mass(atoms: Atoms) -> None:
-    """Put the only constraint a run may have on ``atoms``, in place.
+def constrain_centre_of_mass(atoms: Atoms) -> None:
+    """Constrain the centre of mass, in place; no other constraint is allowed.
 
     Raises
     ------
     DynamicsError
-        If there are fewer than two atoms, or other constraints, which a checkpoint would not restore.
+        If there are fewer than two atoms, or other constraints, which a checkpoint does not store.
     """
     if len(atoms) < 2:
-        raise DynamicsError(f"A run needs at least two atoms, the start has {len(atoms)}.")
+        raise DynamicsError(f"a run needs at least two atoms, the start has {len(atoms)}")
     foreign = [type(c).__name__ for c in atoms.constraints if type(c) is not FixCom]
     if foreign:
         raise DynamicsError(
-            f"The start has constraints ({', '.join(foreign)}) that a checkpoint cannot restore: "
-            "remove them with atoms.set_constraint()."
+            f"the start has constraints ({', '.join(foreign)}), which a checkpoint does not store. "
+            "Hint: remove them with atoms.set_constraint()"
         )
     atoms.set_constraint(FixCom())
 

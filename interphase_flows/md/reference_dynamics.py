@@ -1,4 +1,4 @@
-"""Short dynamics with a reference method itself, for the first reactive structures of a campaign."""
+"""Short dynamics with the reference method, for initial reactive structures of a campaign."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from interphase_flows.exceptions import DynamicsError, WalltimeReachedError
 from interphase_flows.md.checkpoint import Checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import Progress, run_segment
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 
 
 def reference_snapshots(
@@ -27,45 +27,45 @@ def reference_snapshots(
     on_progress: Progress | None = None,
     stop_requested: Callable[[], bool] | None = None,
 ) -> list[Atoms]:
-    """Return snapshots of a segment of dynamics; it resumes like any other segment.
+    """Run a segment of dynamics with one calculator and return snapshots; resumable like any segment.
 
     Parameters
     ----------
     start
         A structure, or None to continue the segment in ``previous``.
     calculator
-        Of the reference method.
+        Calculator of the reference method.
     dynamics
         Thermostat and time step.
     n_steps, snapshot_interval_steps, checkpoint_interval_steps
-        Length and spacings, in steps.
+        Length of the segment, and steps between snapshots and between checkpoints.
     seed
-        Of momenta and thermostat.
+        Seed of momenta and thermostat.
     folder
         Work folder of this segment.
     previous
-        Work folder of the segment before.
+        Work folder of the previous segment.
     stop_requested
-        When it says yes, the segment leaves a checkpoint and ends.
+        If it returns True, the segment writes a checkpoint and ends.
 
     Returns
     -------
     list of Atoms
-        Snapshots with ``side`` if the start has it; the start itself is not among them.  A run that
-        breaks (atoms too close, runaway temperature) gives the snapshots before its break.
+        Snapshots without the start, with ``side`` if the start has it. If the run fails (close contact, runaway
+        temperature), the snapshots before the failure.
 
     Raises
     ------
     DynamicsError
-        Neither ``start`` nor ``previous`` is given, or the start is broken.
+        Neither ``start`` nor ``previous`` is given, or the start is not valid.
     WalltimeReachedError
-        The segment was asked to stop; in the same folder it goes on.
+        A stop was requested; a call in the same folder continues.
     """
-    watch = CommitteeWatch(
+    monitor = UncertaintyMonitor(
         interval_steps=snapshot_interval_steps,
         select_force_std_eV_per_angstrom=None,
         stop_force_std_eV_per_angstrom=None,
-        # packings shed much heat: what the gates refuse is not labelled, so only a real explosion ends the run
+        # packings release much heat; the gates reject bad frames, so only an explosion ends the run
         max_temperature_factor=20.0,
         grace_factor=50.0,
         close_contact_fraction=0.4,
@@ -76,7 +76,7 @@ def reference_snapshots(
     else:
         latest = read_latest_checkpoint(previous) if previous is not None else None
         if latest is None:
-            raise DynamicsError("reference_snapshots needs a start, or the folder of a segment to continue")
+            raise DynamicsError("reference_snapshots needs a start, or the folder of a previous segment")
         begin = latest[0]
     result = run_segment(
         begin,
@@ -85,7 +85,7 @@ def reference_snapshots(
         n_steps,
         seed,
         folder,
-        watch,
+        monitor,
         snapshot_interval_steps,
         checkpoint_interval_steps,
         on_progress,
@@ -93,7 +93,7 @@ def reference_snapshots(
     )
     if result.stop_reason == "walltime":
         raise WalltimeReachedError(
-            f"walltime reached at step {result.stop_step} of {folder}; a resume goes on"
+            f"walltime reached at step {result.stop_step} of {folder}; a resume continues"
         )
     with Trajectory(result.trajectory) as trajectory:
         frames = [

@@ -1,4 +1,4 @@
-"""The frames of a run, over all its segments, as one trajectory."""
+"""Trajectory of a run over all its segments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,12 @@ from interphase_flows.exceptions import DynamicsError
 
 
 class RunFrames:
-    """Frames of consecutive segments; positions are unwrapped through all of them.
+    """Frames of consecutive segments, with positions unwrapped across segments.
 
     Parameters
     ----------
     paths
-        Packed trajectories of the segments, in order of time; empty ones are passed over.
+        Packed trajectories of the segments, in order of time; empty ones are skipped.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -28,21 +28,19 @@ class RunFrames:
             if not part.n_frames:
                 part.close()
         if not self._parts:
-            raise DynamicsError(
-                "the run has no frames: none of its segments reached one; see their stop reasons"
-            )
+            raise DynamicsError("the run has no frames. Hint: see the stop reasons of its segments")
         self._starts = np.cumsum([0, *(part.n_frames for part in self._parts)])
         self._cells = np.concatenate([np.asarray(part.cell) for part in self._parts])
         self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])
 
     @property
     def n_frames(self) -> int:
-        """Frames of all segments."""
+        """Number of frames of all segments."""
         return int(self._starts[-1])
 
     @property
     def n_atoms(self) -> int:
-        """Atoms of the run."""
+        """Number of atoms."""
         return self._parts[0].n_atoms
 
     @property
@@ -52,7 +50,7 @@ class RunFrames:
 
     @property
     def side(self) -> NDArray[np.integer] | None:
-        """Side where each atom began: 0 electrode, 1 electrolyte, (n_atoms,); None if not known."""
+        """Initial side of each atom: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
         return self._parts[0].side
 
     def positions(self, frame: int, /) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
-"""A schedule of temperatures: stages one after the other, such as a melt and a quench.
+"""Temperature schedules: consecutive stages, such as melt and quench.
 
-The step of a run alone says where in its schedule it is. A segment stays within one stage, so a run that was stopped
-early goes on at the temperature it was stopped at, and the segments of a run add up to its schedule.
+The step of a run determines its stage. A segment never spans two stages, so a stopped run continues at the same
+temperature, and the segments of a run add up to its schedule.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ from interphase_flows.exceptions import DynamicsError
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a schedule.
+    """A stage of a schedule.
 
     Parameters
     ----------
     temperature_K
-        Of the heat bath.
+        Temperature of the thermostat.
     n_steps
-        Length of the whole stage, at least 1.
+        Length of the stage, at least 1.
     """
 
     temperature_K: float
@@ -28,16 +28,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class Leg:
-    """What the next segment of a run does.
+    """Temperature and length of the next segment of a run.
 
     Parameters
     ----------
     temperature_K
-        Of the heat bath.
+        Temperature of the thermostat.
     n_steps
         Largest number of steps, at least 1.
     hottest_K
-        The hottest bath of the run so far: a quench begins with the heat of its melt.
+        Highest temperature of the schedule so far: a quench starts as hot as its melt.
     """
 
     temperature_K: float
@@ -46,29 +46,29 @@ class Leg:
 
 
 def total_steps(stages: Sequence[Stage]) -> int:
-    """Return the length of a schedule."""
+    """Return the number of steps of a schedule."""
     return sum(stage.n_steps for stage in stages)
 
 
 def next_leg(stages: Sequence[Stage], step: int, max_steps: int) -> Leg:
-    """Return what comes next of a schedule.
+    """Return the next segment of a schedule.
 
     Parameters
     ----------
     stages
-        The schedule.
+        Schedule.
     step
-        Steps that the run has done.
+        Number of steps that the run has completed.
     max_steps
         Largest number of steps of a segment.
 
     Raises
     ------
     DynamicsError
-        If nothing of the schedule is left, or no step may be done.
+        If the schedule is complete, or ``max_steps`` is below 1.
     """
     if max_steps < 1:
-        raise DynamicsError(f"A segment of {max_steps} steps gets nowhere: allow at least 1.")
+        raise DynamicsError(f"max_steps = {max_steps}: a segment needs at least one step")
     end = 0
     hottest_K = 0.0
     for stage in stages:
@@ -76,11 +76,11 @@ def next_leg(stages: Sequence[Stage], step: int, max_steps: int) -> Leg:
         hottest_K = max(hottest_K, stage.temperature_K)
         if step < end:
             return Leg(stage.temperature_K, min(max_steps, end - step), hottest_K)
-    raise DynamicsError(f"Nothing is left of a schedule of {end} steps at step {step}: begin another run.")
+    raise DynamicsError(f"the schedule of {end} steps is complete at step {step}. Hint: start another run")
 
 
 def undisturbed_legs(stages: Sequence[Stage], max_steps: int) -> Iterator[Leg]:
-    """Yield what the segments of runs do that nothing stops early, one run after the other, without end."""
+    """Yield the segments of consecutive runs of which none is stopped early; infinite."""
     step = 0
     while True:
         leg = next_leg(stages, step, max_steps)

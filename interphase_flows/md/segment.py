@@ -1,7 +1,7 @@
-"""One segment of molecular dynamics: from a structure or a checkpoint to a checkpoint.
+"""Run one restartable segment of molecular dynamics, from a structure or a checkpoint to a checkpoint.
 
-N steps are k + (N - k) steps to the last bit, random numbers, frames and candidates included, whether a kill,
-the walltime or the end of a segment comes between. Threads change the order of sums: keep their number fixed.
+N steps equal k + (N - k) steps bitwise, including random numbers, frames and candidates, whether a kill, the walltime
+or the end of a segment comes between. The number of threads must not change, because it changes the order of sums.
 """
 
 import shutil
@@ -16,10 +16,17 @@ from interphase_flows.exceptions import DynamicsError, StorageError
 from interphase_flows.md.candidates import Candidate, CandidateFolder
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
-from interphase_flows.md.integration_loop import BROKEN, Ending, Plan, Progress, advance, look_at_start
-from interphase_flows.md.segment_state import SegmentState, named_candidates, segment_identity
+from interphase_flows.md.integration_loop import (
+    BROKEN,
+    Progress,
+    SegmentEnd,
+    SegmentPlan,
+    advance,
+    evaluate_start,
+)
+from interphase_flows.md.segment_state import SegmentState, checkpoint_candidates, segment_identity
 from interphase_flows.md.trajectory_writer import pack
-from interphase_flows.md.uncertainty_monitor import Committee, CommitteeWatch, StopReason
+from interphase_flows.md.uncertainty_monitor import Committee, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
 
 __all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
@@ -27,34 +34,34 @@ __all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
 
 @dataclass
 class SegmentResult:
-    """What a segment leaves.
+    """Result of a segment.
 
     Parameters
     ----------
     stop_reason, detail
-        How it ended, and the numbers behind it.
+        Why it ended, and the numbers behind the decision.
     first_step, stop_step, n_steps_done
-        Steps of the run where it began and ended, and their difference.
+        First and last step, counted from the start of the run, and their difference.
     last_good_checkpoint
-        What the next segment starts from: the end, or after a broken end the last checkpoint before it.
+        Start of the next segment: the end, or after a failure the last checkpoint before it.
     final_checkpoint
-        The checkpoint of ``stop_step``; None after a broken end.
+        Checkpoint of ``stop_step``; None after a failure.
     trajectory
-        Packed frames up to ``last_good_checkpoint`` (the open folder when the walltime cut in).
+        Packed frames up to ``last_good_checkpoint``; the folder of frames if the walltime was reached.
     n_frames
-        Frames in it.
+        Number of frames of the trajectory.
     candidates
-        The most uncertain frames, in order of time.
-    watch_step, uncertainty_eV_per_angstrom, watch_temperature_K
-        (n_watched,): what the watch saw, by step.
+        Most uncertain frames, in order of time.
+    evaluation_step, uncertainty_eV_per_angstrom, evaluation_temperature_K
+        Steps, uncertainties and temperatures of the evaluations of the committee, (n_evaluations,).
     mean_temperature_K, std_temperature_K
-        Of the kinetic temperatures the watch saw.
+        Mean and standard deviation of these kinetic temperatures.
     wall_time_s
-        Wall time that led to the end; work lost to kills is not in it.
+        Wall time, without work lost to kills.
     atom_steps
-        Atoms times steps.
+        Number of atoms times number of steps.
     notes
-        What went wrong on the way and was mended, such as a damaged checkpoint passed over.
+        Problems that were recovered from, such as a damaged checkpoint.
     """
 
     stop_reason: StopReason
@@ -67,9 +74,9 @@ class SegmentResult:
     trajectory: Path
     n_frames: int
     candidates: list[Candidate]
-    watch_step: np.ndarray
+    evaluation_step: np.ndarray
     uncertainty_eV_per_angstrom: np.ndarray
-    watch_temperature_K: np.ndarray
+    evaluation_temperature_K: np.ndarray
     mean_temperature_K: float
     std_temperature_K: float
     wall_time_s: float
@@ -84,7 +91,7 @@ def run_segment(
     n_steps: int,
     seed: int | None,
     folder: Path,
-    watch: CommitteeWatch | None = None,
+    monitor: UncertaintyMonitor | None = None,
     frame_interval_steps: int = 50,
     checkpoint_interval_steps: int = 1000,
     on_progress: Progress | None = None,
@@ -92,68 +99,68 @@ def run_segment(
     stop_requested: Callable[[], bool] | None = None,
     keep_force_std: bool = False,
 ) -> SegmentResult:
-    """Advance a run by one segment, or take up one that was killed in the same folder.
+    """Advance a run by one segment, or resume one that was interrupted in the same folder.
 
     Parameters
     ----------
     start
-        A structure (momenta are drawn from ``seed``), or the checkpoint an earlier segment left (its
-        momenta, random stream and step counter go on).
+        A structure, whose momenta are drawn with ``seed``, or the checkpoint of an earlier segment, whose momenta,
+        random stream and step counter continue.
     committee
-        Potentials; the first drives the dynamics.
+        Potentials; the first one drives the dynamics.
     dynamics
         Thermostat and time step.
     n_steps
         Largest number of steps in this segment.
     seed
-        Of a fresh run; not used when continuing.
+        Seed of a new run; not used with a checkpoint.
     folder
-        Of this segment alone. If it holds a checkpoint of this segment, the segment goes on from it.
-    watch
-        Uncertainty, contacts and temperature that select frames or end the segment.
+        Folder of this segment alone. If it has a checkpoint of this segment, the segment continues from it.
+    monitor
+        Limits of uncertainty, contacts and temperature that select frames or end the segment.
     frame_interval_steps, checkpoint_interval_steps
-        Steps of the run between frames, and between checkpoints. A fresh run's start is its first frame.
+        Steps between frames and between checkpoints. The start of a new run is its first frame.
     on_progress
-        Called whenever the watch has looked, with steps done, ``n_steps``, and ``step``, ``time_fs``,
+        Called after each evaluation with steps done, ``n_steps``, and a dictionary of ``step``, ``time_fs``,
         ``temperature_K`` and ``uncertainty_eV_per_angstrom``.
     stop_requested
-        Asked at the same times; when it says yes, the segment leaves a checkpoint and returns ("walltime").
+        Called after each evaluation; if it returns True, the segment writes a checkpoint and ends ("walltime").
     keep_force_std
-        Whether frames carry the committee's standard deviation for each atom.
+        Whether to store the standard deviation of the committee for each atom of each frame.
 
     Raises
     ------
     DynamicsError
-        If the folder holds another segment, or the start itself is broken.
+        If the folder belongs to another segment, or the start is not valid.
     LockedError
-        If another process is at work in the folder.
+        If another process uses the folder.
     """
-    watch = watch or CommitteeWatch()
+    monitor = monitor or UncertaintyMonitor()
     if min(n_steps, frame_interval_steps, checkpoint_interval_steps) < 1:
-        raise DynamicsError("n_steps, frame_interval_steps and checkpoint_interval_steps must be at least 1.")
+        raise DynamicsError("n_steps, frame_interval_steps and checkpoint_interval_steps must be at least 1")
     if seed is None and not isinstance(start, Checkpoint):
-        raise DynamicsError("A fresh run draws its momenta from a seed: give one.")
-    settings = (dynamics.model_dump(), watch.model_dump(), n_steps, frame_interval_steps, keep_force_std)
+        raise DynamicsError("a new run needs a seed for its momenta")
+    settings = (dynamics.model_dump(), monitor.model_dump(), n_steps, frame_interval_steps, keep_force_std)
     identity = segment_identity(start, seed if isinstance(start, Atoms) else None, *settings)
     with exclusive_folder(folder, "segment.lock", wait=False):
-        state, notes = _take_up(folder, identity, watch)
+        state, notes = _resume(folder, identity, monitor)
         if isinstance(state, Path):
             return _result(state, notes)
         fresh = state is None
         if state is None:
-            state = SegmentState.begin(start, dynamics, watch, seed, folder, identity, keep_force_std)
+            state = SegmentState.begin(start, dynamics, monitor, seed, folder, identity, keep_force_std)
         state.atoms.calc = committee.dynamics_calculator
-        plan = Plan(
+        plan = SegmentPlan(
             committee,
             dynamics,
-            watch,
+            monitor,
             state.first_step + n_steps,
             frame_interval_steps,
             checkpoint_interval_steps,
             on_progress,
             stop_requested,
         )
-        ending = look_at_start(state, plan, is_structure=isinstance(start, Atoms)) if fresh else None
+        ending = evaluate_start(state, plan, is_structure=isinstance(start, Atoms)) if fresh else None
         if ending is None:
             if fresh:
                 state.save()
@@ -165,10 +172,10 @@ def run_segment(
         return _result(state.save(asdict(ending)), notes)
 
 
-def _take_up(
-    folder: Path, identity: str, watch: CommitteeWatch
+def _resume(
+    folder: Path, identity: str, monitor: UncertaintyMonitor
 ) -> tuple[SegmentState | Path | None, list[str]]:
-    """Return where this segment stands in its folder: in between, ended (a path), or not begun (None)."""
+    """Return the state of an interrupted segment, the last checkpoint of an ended one, or None for a new one."""
     try:
         latest = read_latest_checkpoint(folder)
         if latest is None:
@@ -176,21 +183,21 @@ def _take_up(
         checkpoint, path, notes = latest
         if checkpoint.metadata.get("segment") != identity:
             raise DynamicsError(
-                f"{folder} holds another segment ({checkpoint.metadata.get('segment')}, not {identity}): "
-                "give each segment a folder of its own, or the start and settings it began with."
+                f"{folder} belongs to another segment ({checkpoint.metadata.get('segment')}, not {identity}). "
+                "Hint: use one folder per segment, and the same start and settings to resume it"
             )
         if checkpoint.metadata["ended"]:
             return path, notes
-        return SegmentState.resume(checkpoint, folder, watch), notes
+        return SegmentState.resume(checkpoint, folder, monitor), notes
     except StorageError as error:
-        # The segment is determined by its start: doing it again gives the same frames.
-        return None, [f"started over: {error}"]
+        # a segment is determined by its start, so running it again gives the same frames
+        return None, [f"restarted: {error}"]
 
 
-def _result(path: Path, notes: list[str], interruption: Ending | None = None) -> SegmentResult:
-    """Put together what a segment left, from its last checkpoint; pack the trajectory if it has ended."""
+def _result(path: Path, notes: list[str], interruption: SegmentEnd | None = None) -> SegmentResult:
+    """Return the result from the last checkpoint; pack the trajectory of an ended segment."""
     folder, checkpoint = path.parent, read_checkpoint(path)
-    ending = interruption or Ending(**checkpoint.metadata["ended"])
+    ending = interruption or SegmentEnd(**checkpoint.metadata["ended"])
     trajectory = folder / "trajectory"
     if interruption is None:
         packed = folder / "trajectory.zarr.zip"
@@ -198,9 +205,9 @@ def _result(path: Path, notes: list[str], interruption: Ending | None = None) ->
             pack(trajectory, packed)
         shutil.rmtree(trajectory, ignore_errors=True)
         trajectory = packed
-    named = named_candidates(checkpoint)
+    candidates = checkpoint_candidates(checkpoint)
     temperatures_K = checkpoint.records["temperature_K"]
-    watched = len(temperatures_K) > 0
+    evaluated = len(temperatures_K) > 0
     first_step = int(checkpoint.metadata["first_step"])
     n_steps_done = ending.stop_step - first_step
     return SegmentResult(
@@ -213,12 +220,12 @@ def _result(path: Path, notes: list[str], interruption: Ending | None = None) ->
         final_checkpoint=None if ending.stop_reason in BROKEN else path,
         trajectory=trajectory,
         n_frames=checkpoint.n_frames,
-        candidates=CandidateFolder(folder / "candidates", len(named), 1, named).load(),
-        watch_step=checkpoint.records["step"],
+        candidates=CandidateFolder(folder / "candidates", len(candidates), 1, candidates).load(),
+        evaluation_step=checkpoint.records["step"],
         uncertainty_eV_per_angstrom=checkpoint.records["uncertainty_eV_per_angstrom"],
-        watch_temperature_K=temperatures_K,
-        mean_temperature_K=float(temperatures_K.mean()) if watched else np.nan,
-        std_temperature_K=float(temperatures_K.std()) if watched else np.nan,
+        evaluation_temperature_K=temperatures_K,
+        mean_temperature_K=float(temperatures_K.mean()) if evaluated else np.nan,
+        std_temperature_K=float(temperatures_K.std()) if evaluated else np.nan,
         wall_time_s=float(checkpoint.metadata["wall_time_s"]),
         atom_steps=n_steps_done * len(checkpoint.numbers),
         notes=notes,

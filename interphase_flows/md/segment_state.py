@@ -1,4 +1,4 @@
-"""What a segment carries from step to step, and how it goes to disk and comes back."""
+"""State of a running segment: atoms, random generator, observations, trajectory; saving and resuming."""
 
 import json
 import shutil
@@ -17,18 +17,18 @@ from interphase_flows.md.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass
+from interphase_flows.md.dynamics import LangevinNVT, constrain_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
-from interphase_flows.md.uncertainty_monitor import CommitteeWatch, Observation
+from interphase_flows.md.uncertainty_monitor import Observation, UncertaintyMonitor
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
 
 _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
 
 
 class SegmentState:
-    """Atoms in motion with all that is remembered about them.
+    """State of a running segment.
 
-    Built by :meth:`begin` or :meth:`resume`; :meth:`save` writes frames, then the checkpoint counting them.
+    Created by :meth:`begin` or :meth:`resume`. :meth:`save` writes the frames before the checkpoint that counts them.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SegmentState:
         }
         self.trajectory: TrajectoryWriter
         self.candidates: CandidateFolder
-        self._named_before = {int(step) for step in metadata["candidates"]}
+        self._previous_candidates = {int(step) for step in metadata["candidates"]}
         self._wall_began_s = time.monotonic() - metadata["wall_time_s"]
 
     @classmethod
@@ -54,13 +54,13 @@ class SegmentState:
         cls,
         start: Atoms | Checkpoint,
         dynamics: LangevinNVT,
-        watch: CommitteeWatch,
+        monitor: UncertaintyMonitor,
         seed: int | None,
         folder: Path,
         identity: str,
         keep_force_std: bool,
     ) -> "SegmentState":
-        """Begin from a structure, or where an earlier segment left off; what the folder held is removed."""
+        """Start from a structure, or from the checkpoint of an earlier segment; the folder is emptied."""
         if isinstance(start, Checkpoint):
             atoms, generator, step = start.atoms(), start.generator(), start.step
             clock = start.metadata.get("clock") or {
@@ -71,7 +71,7 @@ class SegmentState:
             if clock["timestep_fs"] != dynamics.timestep_fs:
                 clock = {"step": step, "time_fs": start.time_fs, "timestep_fs": dynamics.timestep_fs}
         else:
-            atoms, generator, step = _bare(start), np.random.default_rng(seed), 0
+            atoms, generator, step = _prepared(start), np.random.default_rng(seed), 0
             dynamics.draw_momenta(atoms, generator)
             clock = {"step": 0, "time_fs": 0.0, "timestep_fs": dynamics.timestep_fs}
         metadata = {
@@ -86,43 +86,43 @@ class SegmentState:
         state = cls(folder, atoms, generator, step, metadata)
         state.trajectory = TrajectoryWriter(folder / "trajectory", atoms, keep_force_std=keep_force_std)
         state.candidates = CandidateFolder(
-            folder / "candidates", watch.max_candidates, watch.candidate_window_steps
+            folder / "candidates", monitor.max_candidates, monitor.candidate_window_steps
         )
         return state
 
     @classmethod
-    def resume(cls, checkpoint: Checkpoint, folder: Path, watch: CommitteeWatch) -> "SegmentState":
-        """Take a segment up again at its own checkpoint; later frames and candidates are forgotten.
+    def resume(cls, checkpoint: Checkpoint, folder: Path, monitor: UncertaintyMonitor) -> "SegmentState":
+        """Resume a segment from its own checkpoint; later frames and candidates are discarded.
 
         Raises
         ------
         StorageError
-            If the trajectory lacks frames that the checkpoint names.
+            If the trajectory has fewer frames than the checkpoint counts.
         """
         state = cls(folder, checkpoint.atoms(), checkpoint.generator(), checkpoint.step, checkpoint.metadata)
         state.records = {name: values.tolist() for name, values in checkpoint.records.items()}
         state.trajectory = TrajectoryWriter.reopen(folder / "trajectory", checkpoint.n_frames)
         state.candidates = CandidateFolder(
             folder / "candidates",
-            watch.max_candidates,
-            watch.candidate_window_steps,
-            named_candidates(checkpoint),
+            monitor.max_candidates,
+            monitor.candidate_window_steps,
+            checkpoint_candidates(checkpoint),
         )
         return state
 
     @property
     def first_step(self) -> int:
-        """Step of the run at which the segment began."""
+        """First step of the segment, counted from the start of the run."""
         return int(self.metadata["first_step"])
 
     @property
     def time_fs(self) -> float:
-        """Time since the run began, in fs; a product, not a sum, so that stopping does not change it."""
+        """Time since the start of the run in fs; a product and not a sum, so that restarts do not change it."""
         clock = self.metadata["clock"]
         return float(clock["time_fs"] + (self.step - clock["step"]) * clock["timestep_fs"])
 
     def record(self, observation: Observation, temperature_K: float) -> None:
-        """Remember what the watch saw, and the frame itself if it is worth a label."""
+        """Record an observation, and store the frame if it is selected."""
         self.records["step"].append(self.step)
         self.records["uncertainty_eV_per_angstrom"].append(observation.uncertainty_eV_per_angstrom)
         self.records["temperature_K"].append(temperature_K)
@@ -135,7 +135,7 @@ class SegmentState:
             )
 
     def save(self, ended: dict[str, Any] | None = None) -> Path:
-        """Put frames, then a checkpoint of this step on disk; ``ended`` says how the segment ended, if so."""
+        """Write frames and a checkpoint of this step; ``ended`` is the end of a segment that has ended."""
         self.trajectory.flush()
         atoms = self.atoms
         checkpoint = Checkpoint(
@@ -154,13 +154,13 @@ class SegmentState:
             },
         )
         path = self._write(checkpoint, ended)
-        # The checkpoint before this one may yet be fallen back to.
-        self.candidates.sweep(self._named_before)
-        self._named_before = set(self.candidates.kept)
+        # the previous checkpoint may still be needed
+        self.candidates.sweep(self._previous_candidates)
+        self._previous_candidates = set(self.candidates.kept)
         return path
 
     def end_at_last_checkpoint(self, ended: dict[str, Any]) -> Path:
-        """End a broken segment at the checkpoint before the break: later frames go, observations stay."""
+        """End a failed segment at its last checkpoint; later frames are discarded, observations are kept."""
         path = checkpoint_paths(self.folder)[0]
         checkpoint = read_checkpoint(path)
         self.trajectory.truncate(checkpoint.n_frames)
@@ -181,7 +181,7 @@ class SegmentState:
 
 
 def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
-    """Hash of what a segment starts from and how it runs; the committee is the caller's to identify."""
+    """Return the hash of the start and settings of a segment, without the committee."""
     if isinstance(start, Checkpoint):
         origin = start.state_sha256()
     else:
@@ -190,21 +190,21 @@ def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
     return sha256(json.dumps([origin, *settings], sort_keys=True).encode()).hexdigest()[:16]
 
 
-def named_candidates(checkpoint: Checkpoint) -> dict[int, float]:
-    """Return the uncertainty in eV/Å of each candidate a checkpoint names, by step."""
+def checkpoint_candidates(checkpoint: Checkpoint) -> dict[int, float]:
+    """Return the uncertainty in eV/Å of each candidate of a checkpoint, by step."""
     return {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
 
 
-def _bare(start: Atoms) -> Atoms:
-    """Copy a structure with its masses spelled out and the centre of mass held, without momenta."""
+def _prepared(start: Atoms) -> Atoms:
+    """Return a copy with explicit masses and a constrained centre of mass."""
     atoms = start.copy()
-    hold_centre_of_mass(atoms)
+    constrain_centre_of_mass(atoms)
     atoms.set_masses(atoms.get_masses())
     return atoms
 
 
 def _empty(folder: Path) -> None:
-    """Remove what an earlier attempt at this segment left."""
+    """Delete the files of an earlier attempt."""
     folder.mkdir(parents=True, exist_ok=True)
     for pattern in ("checkpoint-*", "trajectory.zarr.zip*", "*.partial", f"{LEFTOVER_PREFIX}*"):
         for path in folder.glob(pattern):

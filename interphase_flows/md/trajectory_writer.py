@@ -1,7 +1,7 @@
-"""Writing trajectories: blocks of frames appended to a zarr v3 folder, then packed into one file.
+"""Write trajectories: append blocks of frames to a zarr v3 folder, and pack it into one file.
 
-Positions are kept as float32 displacements from float64 positions at the segment's start: displacements stay
-small, so rounding stays near 1e-7 Å, and sums over many atoms lose nothing that absolute positions would.
+Positions are stored as float32 displacements from float64 positions at the start of the segment. Displacements are
+small, so that rounding errors are near 1e-7 Å.
 """
 
 import json
@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec
 from interphase_flows.analysis.io.zarr_trajectory import FORMAT, PER_FRAME, PER_FRAME_AND_ATOM
 from interphase_flows.exceptions import StorageError
 from interphase_flows.md.checkpoint import sync_path
+from interphase_flows.runtime.atomic_files import atomic_path
 from interphase_flows.runtime.fencing import before_write
 
 _BLOCK_BYTES = 2_000_000
@@ -28,17 +29,17 @@ _SCALAR_BLOCK = 4096
 class TrajectoryWriter:
     """Append frames to a trajectory folder.
 
-    Frames wait in memory until :meth:`flush` puts them on disk whole; a checkpoint that names their count is
-    written after it, so a checkpoint never promises frames that are not there.
+    Frames are buffered in memory until :meth:`flush` writes them. The checkpoint that counts them is written
+    afterwards, so that it never counts frames that are not on disk.
 
     Parameters
     ----------
     folder
-        Folder to create; what a kill before the first checkpoint left in it is removed.
+        Folder to create; an existing one is deleted.
     start
-        Atoms at the segment's start: the reference of the displacements. All arrays per atom are kept.
+        Atoms at the start of the segment, the reference of the displacements. All per-atom arrays are stored.
     keep_force_std
-        Whether frames carry every atom's committee standard deviation.
+        Whether to store the standard deviation of the committee for each atom.
     """
 
     def __init__(self, folder: Path, start: Atoms, *, keep_force_std: bool = False) -> None:
@@ -58,32 +59,34 @@ class TrajectoryWriter:
         n_atoms = len(start)
         _create(root, PER_FRAME, (), _SCALAR_BLOCK)
         kept = {k: v for k, v in PER_FRAME_AND_ATOM.items() if keep_force_std or k == "displacement"}
-        # About 2 MB a block: large enough to compress well, small enough to read a few large frames.
+        # blocks of about 2 MB compress well and can be read in part
         _create(root, kept, (n_atoms,), int(np.clip(_BLOCK_BYTES // (12 * n_atoms), 8, 1024)))
         self._open(folder, root)
 
     @classmethod
     def reopen(cls, folder: Path, n_frames: int) -> "TrajectoryWriter":
-        """Continue a trajectory after a kill, from the first ``n_frames`` frames, which a checkpoint names.
+        """Continue a trajectory after the first ``n_frames`` frames, the number in a checkpoint.
 
         Raises
         ------
         StorageError
-            If the folder is no trajectory, or holds fewer frames.
+            If the folder is no trajectory, or has fewer frames.
         """
         try:
             root = zarr.open_group(folder, mode="r+")
         except (OSError, ValueError, KeyError) as error:
-            raise StorageError(f"{folder} is no trajectory ({error}): empty the segment's folder.") from error
-        for half_written in folder.rglob("*.partial"):
-            half_written.unlink()
+            raise StorageError(
+                f"{folder} is no trajectory ({error}). Hint: empty the folder of the segment"
+            ) from error
+        for partial in folder.rglob("*.partial"):
+            partial.unlink()
         writer = cls.__new__(cls)
         writer._open(folder, root)
         on_disk = min(array.shape[0] for array in writer._arrays.values())
         if on_disk < n_frames:
             raise StorageError(
-                f"Trajectory {folder} holds {on_disk} frames, its checkpoint names {n_frames}: "
-                "empty the segment's folder to start it again."
+                f"trajectory {folder} has {on_disk} frames, its checkpoint counts {n_frames}. "
+                "Hint: empty the folder of the segment to start it again"
             )
         writer.truncate(n_frames)
         return writer
@@ -98,7 +101,7 @@ class TrajectoryWriter:
 
     @property
     def n_frames(self) -> int:
-        """Frames appended so far, on disk or waiting."""
+        """Number of frames, on disk or buffered."""
         return self._flushed + len(self._pending["step"])
 
     def append(
@@ -111,7 +114,7 @@ class TrajectoryWriter:
         potential_energy_eV: float,
         force_std_eV_per_angstrom: np.ndarray | None = None,
     ) -> None:
-        """Add a frame: positions and cell of ``atoms``, the uncertainty as the largest of its atoms'."""
+        """Append a frame; its uncertainty is the largest standard deviation of its atoms."""
         std = np.full(len(atoms), np.nan) if force_std_eV_per_angstrom is None else force_std_eV_per_angstrom
         frame = {
             "cell": atoms.cell.array.copy(),
@@ -123,66 +126,61 @@ class TrajectoryWriter:
             "displacement": (atoms.positions - self._reference).astype(np.float32),
             "force_std_eV_per_angstrom": std.astype(np.float32),
         }
-        for name, waiting in self._pending.items():
-            waiting.append(frame[name])
+        for name, buffered in self._pending.items():
+            buffered.append(frame[name])
 
     def flush(self) -> None:
-        """Put the waiting frames on disk, synced."""
+        """Write the buffered frames to disk, synced."""
         if not self._pending["step"]:
             return
         before_write()
         total = self.n_frames
         began_s = time.time()
         for name, array in self._arrays.items():
-            # A kill between these leaves arrays of different lengths; reopen() cuts them to the checkpoint's.
+            # a kill in this loop leaves arrays of different lengths, which reopen() truncates
             array.resize((total, *array.shape[1:]))
             array[self._flushed : total] = np.stack(self._pending[name])
             self._pending[name] = []
         self._flushed = total
         for path in self.folder.rglob("*"):
-            # One second of margin for file systems with coarse clocks.
+            # one second of margin for file systems with coarse timestamps
             if path.is_dir() or path.stat().st_mtime >= began_s - 1.0:
                 sync_path(path)
 
     def truncate(self, n_frames: int) -> None:
-        """Drop all frames after the first ``n_frames``, and what waits in memory."""
+        """Discard all frames after the first ``n_frames``, and the buffered ones."""
         for name, array in self._arrays.items():
             self._pending[name] = []
             if array.shape[0] == n_frames:
                 continue
             block = array.chunks[0]
-            whole = n_frames - n_frames % block
-            tail = array[whole:n_frames]
-            # The last block is rewritten, so that the file's bytes do not tell of frames that were dropped.
-            array.resize((whole, *array.shape[1:]))
+            n_full = n_frames - n_frames % block
+            tail = array[n_full:n_frames]
+            # rewrite the last block, so that the bytes do not depend on the discarded frames
+            array.resize((n_full, *array.shape[1:]))
             array.resize((n_frames, *array.shape[1:]))
-            if n_frames > whole:
-                array[whole:n_frames] = tail
+            if n_frames > n_full:
+                array[n_full:n_frames] = tail
         self._flushed = n_frames
 
 
 def pack(folder: Path, path: Path) -> Path:
-    """Pack a trajectory folder into one file that zarr reads as it is; equal frames give equal bytes.
+    """Pack a trajectory folder into one file that zarr can read; equal frames give equal bytes.
 
     Parameters
     ----------
     folder
-        A flushed trajectory.
+        Flushed trajectory.
     path
-        File to write, ``.zarr.zip`` by custom; written beside and renamed.
+        File to write atomically, by convention ``.zarr.zip``.
     """
     members = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".partial")
     if not members:
-        raise StorageError(f"There is no trajectory in {folder} to pack: write and flush one first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".partial")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_STORED) as archive:
+        raise StorageError(f"there is no trajectory in {folder}. Hint: write and flush one first")
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for member in members:
-            # ZipInfo without a date is 1980: the file depends on its content alone.
+            # ZipInfo without a date: the bytes depend on the content alone
             archive.writestr(zipfile.ZipInfo(member.relative_to(folder).as_posix()), member.read_bytes())
-    sync_path(beside)
-    beside.replace(path)
-    sync_path(path.parent)
     return path
 
 

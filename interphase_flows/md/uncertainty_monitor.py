@@ -1,6 +1,7 @@
-"""The watch: what a committee of potentials, distances and temperature say about the frame at hand.
+"""Uncertainty monitor of a run: committee disagreement, close contacts and temperature.
 
-The uncertainty of an atom is the committee's standard deviation of its force, a frame's its largest atom's:
+The uncertainty of an atom is the standard deviation of its force over the committee; that of a frame is the largest of
+its atoms:
 
     σ_i = sqrt( 1/M Σ_k |F_ik - <F_i>|² ),    σ = max_i σ_i
 
@@ -10,7 +11,7 @@ F_ik  ``forces[k, i]``                     eV/Å
 σ_i   ``force_std_eV_per_angstrom[i]``     eV/Å
 ====  ===================================  =====
 
-The sum runs over the three components: σ_i is the length of a vector's spread, and divides by M, not M - 1.
+The squares include all three components, and the mean divides by M, not M - 1.
 """
 
 from collections.abc import Sequence
@@ -33,8 +34,8 @@ StopReason = Literal[
 class Committee(Protocol):
     """Potentials that differ by seed; the first one drives the dynamics.
 
-    For a restart to be exact, forces must depend on the atoms alone, not on what was calculated before: ASE's own
-    EMT and Lennard-Jones, whose neighbour lists have a skin, differ in the last bit by their past.
+    Exact restarts need forces that depend on the atoms alone and not on earlier calculations. ASE's EMT and
+    Lennard-Jones calculators, whose neighbour lists have a skin, do not satisfy this.
     """
 
     @property
@@ -44,16 +45,16 @@ class Committee(Protocol):
 
     @property
     def dynamics_calculator(self) -> Calculator:
-        """Calculator of the first member, for the atoms that move."""
+        """Calculator of the first member, which drives the dynamics."""
         ...
 
     def forces_all(self, atoms: Atoms) -> np.ndarray:
-        """Return every member's forces in eV/Å, (n_members, n_atoms, 3), without constraints applied."""
+        """Return the forces of all members in eV/Å, (n_members, n_atoms, 3), without constraints."""
         ...
 
 
 class CalculatorCommittee:
-    """A committee of ordinary ASE calculators.
+    """A committee of ASE calculators.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class CalculatorCommittee:
 
     def __init__(self, members: Sequence[Calculator]) -> None:
         if not members:
-            raise DynamicsError("A committee needs at least one calculator.")
+            raise DynamicsError("a committee needs at least one calculator")
         self.members = list(members)
 
     @property
@@ -77,32 +78,32 @@ class CalculatorCommittee:
         return self.members[0]
 
     def forces_all(self, atoms: Atoms) -> np.ndarray:
-        """Return every member's forces in eV/Å, (n_members, n_atoms, 3); cached ones are reused."""
+        """Return the forces of all members in eV/Å, (n_members, n_atoms, 3); cached forces are reused."""
         return np.stack([member.get_forces(atoms) for member in self.members])
 
 
 def force_std(forces: np.ndarray) -> np.ndarray:
-    """Return σ_i, (n_atoms,), in eV/Å, of forces (n_members, n_atoms, 3)."""
+    """Return σ_i in eV/Å, (n_atoms,), from forces (n_members, n_atoms, 3)."""
     spread = forces - forces.mean(axis=0)
     return np.sqrt(np.einsum("kix,kix->i", spread, spread) / len(forces))
 
 
 @dataclass
 class Observation:
-    """What the watch saw in one frame.
+    """Evaluation of one frame.
 
     Parameters
     ----------
     force_std_eV_per_angstrom
-        (n_atoms,); NaN for a committee of one, which cannot disagree.
+        Standard deviation of the forces, (n_atoms,); NaN for a committee of one.
     uncertainty_eV_per_angstrom
-        Its largest value.
+        Largest standard deviation.
     selected
-        Whether the frame is worth a label.
+        Whether the frame is a candidate for labelling.
     stop_reason
-        Why the segment must end here, if it must.
+        Why the segment ends here, or None.
     detail
-        The reason with its numbers.
+        Reason with its numbers.
     """
 
     force_std_eV_per_angstrom: np.ndarray
@@ -112,27 +113,27 @@ class Observation:
     detail: str
 
 
-class CommitteeWatch(BaseModel):
-    """When to look at a run, which frames to keep, and when to stop.
+class UncertaintyMonitor(BaseModel):
+    """Criteria for selecting frames and stopping a segment.
 
     Parameters
     ----------
     interval_steps
         Steps between evaluations of the whole committee.
     select_force_std_eV_per_angstrom
-        Uncertainty from which a frame is kept as a candidate for labelling, in eV/Å; None keeps none.
+        Uncertainty from which a frame is a candidate for labelling, in eV/Å; None selects no frame.
     stop_force_std_eV_per_angstrom
-        Uncertainty that ends the segment, in eV/Å; None never does.
+        Uncertainty that ends the segment, in eV/Å; None never ends it.
     close_contact_fraction
-        Smallest distance allowed, as a fraction of the sum of covalent radii.
+        Smallest allowed distance, as a fraction of the sum of covalent radii.
     max_temperature_factor
-        Largest kinetic temperature allowed, in units of the bath's.
+        Largest allowed kinetic temperature, relative to the thermostat.
     grace_factor, grace_fs
-        Factor allowed in the first ``grace_fs`` of a run, if larger, while an unrelaxed start sheds its heat.
+        Larger factor in the first ``grace_fs`` of a run, while an unrelaxed start releases heat.
     max_candidates
-        Candidates kept per segment: the most uncertain.
+        Largest number of candidates per segment.
     candidate_window_steps
-        At most one candidate per window of this many steps, since neighbours in time are alike.
+        Steps per window, which keeps at most one candidate, since frames close in time are similar.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -148,36 +149,36 @@ class CommitteeWatch(BaseModel):
     candidate_window_steps: int = Field(default=100, ge=1)
 
     @model_validator(mode="after")
-    def _stop_is_above_select(self) -> "CommitteeWatch":
+    def _stop_is_above_select(self) -> "UncertaintyMonitor":
         select, stop = self.select_force_std_eV_per_angstrom, self.stop_force_std_eV_per_angstrom
         if select is not None and stop is not None and stop < select:
             raise ValueError(
                 f"stop_force_std_eV_per_angstrom ({stop}) is below "
-                f"select_force_std_eV_per_angstrom ({select}): a segment would stop "
-                "at frames not worth a label; raise it"
+                f"select_force_std_eV_per_angstrom ({select}), so a segment could stop "
+                "without a candidate. Hint: increase it"
             )
         return self
 
     def temperature_limit_K(self, bath_K: float, time_fs: float) -> float:
-        """Return the kinetic temperature, in K, above which a run at ``time_fs`` has run away."""
+        """Return the largest allowed kinetic temperature at ``time_fs``, in K."""
         grace_factor = self.grace_factor if time_fs < self.grace_fs else 0.0
         return bath_K * max(grace_factor, self.max_temperature_factor)
 
     def observe(self, atoms: Atoms, committee: Committee) -> Observation:
-        """Look at one frame; a broken frame outranks an uncertain one: nothing continues from it."""
+        """Evaluate one frame; failures take precedence over uncertainty."""
         forces = committee.forces_all(atoms)
         if not np.isfinite(forces).all():
-            nothing = np.full(len(atoms), np.nan)
-            return Observation(nothing, np.nan, False, "not_finite", "a member's forces are not finite")
+            unknown = np.full(len(atoms), np.nan)
+            return Observation(unknown, np.nan, False, "not_finite", "forces of a member are not finite")
         per_atom = force_std(forces) if len(forces) > 1 else np.full(len(atoms), np.nan)
         worst = float(per_atom.max())
         contact = closest_contact(atoms, self.close_contact_fraction)
-        reason, detail = self._judge(worst, contact)
-        # A comparison with NaN is false: a committee of one selects nothing.
+        reason, detail = self._stop_reason(worst, contact)
+        # comparisons with NaN are false: a committee of one selects nothing
         select = self.select_force_std_eV_per_angstrom
         return Observation(per_atom, worst, select is not None and worst >= select, reason, detail)
 
-    def _judge(self, worst: float, contact: CloseContact | None) -> tuple[StopReason | None, str]:
+    def _stop_reason(self, worst: float, contact: CloseContact | None) -> tuple[StopReason | None, str]:
         if contact is not None:
             return "close_contact", str(contact)
         stop = self.stop_force_std_eV_per_angstrom

@@ -1,4 +1,4 @@
-"""Cheap real runs: argon by Lennard-Jones, the committee's members differing by two per cent in depth."""
+"""Fixtures of MD tests: argon with Lennard-Jones potentials whose depths differ by two per cent."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from ase.calculators.lj import LennardJones
 
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import SegmentResult, run_segment
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 
 
 def _argon() -> Atoms:
@@ -24,12 +24,12 @@ def _argon() -> Atoms:
 
 @pytest.fixture
 def argon() -> Atoms:
-    """32 atoms, a little off their lattice so that forces differ from zero at the start."""
+    """32 atoms slightly off their lattice sites, with finite initial forces."""
     return _argon()
 
 
-class Memoryless(LennardJones):
-    """Makes its neighbour list anew: ASE's keeps one with a skin, whose order of sums depends on the past."""
+class StatelessLennardJones(LennardJones):
+    """Lennard-Jones with a new neighbour list per call; ASE's list with a skin makes sums depend on the history."""
 
     def __init__(self, epsilon_eV: float) -> None:
         super().__init__(sigma=3.4, epsilon=epsilon_eV, rc=5.2, smooth=True)
@@ -41,11 +41,11 @@ class Memoryless(LennardJones):
 
 @pytest.fixture
 def pair_committee() -> CalculatorCommittee:
-    return CalculatorCommittee([Memoryless(0.0104), Memoryless(0.0106)])
+    return CalculatorCommittee([StatelessLennardJones(0.0104), StatelessLennardJones(0.0106)])
 
 
-class Breaking(Memoryless):
-    """Multiplies forces by ``scale`` once an atom has moved far enough from the start."""
+class Breaking(StatelessLennardJones):
+    """Multiply forces by ``scale`` after an atom has moved far enough from the start."""
 
     def __init__(self, scale: float, at_displacement_angstrom: float = 0.15) -> None:
         super().__init__(0.0104)
@@ -59,8 +59,8 @@ class Breaking(Memoryless):
             self.results["forces"] = self.results["forces"] * self.scale
 
 
-class Pulling(Memoryless):
-    """Draws atoms 0 and 1 together, and lets the others fly."""
+class Pulling(StatelessLennardJones):
+    """Pull atoms 0 and 1 together; the others feel no force."""
 
     def __init__(self) -> None:
         super().__init__(0.0104)
@@ -85,9 +85,9 @@ def breaking() -> type[Breaking]:
 
 
 @pytest.fixture
-def watch() -> CommitteeWatch:
-    """Selects many frames, never stops for uncertainty."""
-    return CommitteeWatch(
+def monitor() -> UncertaintyMonitor:
+    """Select many frames and never stop for uncertainty."""
+    return UncertaintyMonitor(
         interval_steps=5,
         select_force_std_eV_per_angstrom=1e-4,
         stop_force_std_eV_per_angstrom=None,
@@ -97,16 +97,16 @@ def watch() -> CommitteeWatch:
 
 
 @pytest.fixture
-def go(argon: Atoms, watch: CommitteeWatch) -> Callable[..., SegmentResult]:
-    """Run sixty steps, or as told."""
+def go(argon: Atoms, monitor: UncertaintyMonitor) -> Callable[..., SegmentResult]:
+    """Return a function that runs sixty steps by default."""
 
     def run(folder: Path, n_steps: int = 60, **options: object) -> SegmentResult:
         settings: dict = {
             "start": argon,
-            "committee": CalculatorCommittee([Memoryless(0.0104), Memoryless(0.0106)]),
+            "committee": CalculatorCommittee([StatelessLennardJones(0.0104), StatelessLennardJones(0.0106)]),
             "dynamics": LangevinNVT(temperature_K=40.0, timestep_fs=2.0),
             "seed": 7,
-            "watch": watch,
+            "monitor": monitor,
             "frame_interval_steps": 3,
             "checkpoint_interval_steps": 10,
         }

@@ -1,4 +1,4 @@
-"""Checkpoints: round trip, two kept, damage found, leftovers swept."""
+"""Checkpoints: round trip, history, damage, partial files."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def checkpoint(argon) -> Checkpoint:
     )
 
 
-def test_round_trip_to_the_last_bit(checkpoint, tmp_path):
+def test_round_trip_is_exact(checkpoint, tmp_path):
     read = read_checkpoint(write_checkpoint(tmp_path, checkpoint))
     assert read.state_sha256() == checkpoint.state_sha256()
     assert (read.step, read.time_fs, read.n_frames, read.metadata) == (40, 80.0, 4, checkpoint.metadata)
@@ -45,12 +45,12 @@ def test_round_trip_to_the_last_bit(checkpoint, tmp_path):
     assert atoms.arrays["side"].tolist() == checkpoint.per_atom["side"].tolist()
 
 
-def test_equal_checkpoints_are_equal_files(checkpoint, tmp_path):
+def test_equal_checkpoints_give_equal_files(checkpoint, tmp_path):
     one, two = (write_checkpoint(tmp_path / name, checkpoint) for name in "ab")
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_what_was_observed_does_not_change_the_state(checkpoint):
+def test_state_hash_ignores_observations(checkpoint):
     before = checkpoint.state_sha256()
     checkpoint.metadata["wall_time_s"] = 3.0
     assert checkpoint.state_sha256() == before
@@ -58,7 +58,7 @@ def test_what_was_observed_does_not_change_the_state(checkpoint):
     assert checkpoint.state_sha256() != before
 
 
-def test_the_newest_two_are_kept_and_leftovers_swept(checkpoint, tmp_path):
+def test_two_checkpoints_are_kept_and_partial_files_deleted(checkpoint, tmp_path):
     for step in (10, 20, 30):
         checkpoint.step = step
         write_checkpoint(tmp_path, checkpoint)
@@ -73,19 +73,19 @@ def test_the_newest_two_are_kept_and_leftovers_swept(checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_any_changed_byte_of_content_is_found(checkpoint, tmp_path, place):
+def test_changed_byte_is_detected(checkpoint, tmp_path, place):
     path = write_checkpoint(tmp_path, checkpoint)
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 0x10
     path.write_bytes(content)
-    with pytest.raises(CorruptArtifactError, match="one before"):
+    with pytest.raises(CorruptArtifactError, match="previous one"):
         read_checkpoint(path)
     with pytest.raises(CorruptArtifactError, match="empty the folder"):
         read_latest_checkpoint(tmp_path)
 
 
-def test_nothing_is_none_and_a_missing_file_is_named(tmp_path):
+def test_missing_checkpoints(tmp_path):
     assert read_latest_checkpoint(tmp_path) is None
-    assert read_latest_checkpoint(tmp_path / "nowhere") is None
+    assert read_latest_checkpoint(tmp_path / "missing") is None
     with pytest.raises(StorageError, match="no checkpoint"):
         read_checkpoint(tmp_path / "checkpoint-1.npz")

@@ -1,4 +1,4 @@
-"""Candidates as a file, the frames of a run over its segments, and short dynamics with a reference method."""
+"""Archives of candidates, trajectories of runs, and dynamics with the reference method."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.md.run_trajectory import RunFrames
 
 STORED_ANGSTROM = 1e-7
-"""Trajectories keep displacements from the start of their segment in single precision."""
+"""Trajectories store displacements in single precision."""
 
 COOL = LangevinNVT(temperature_K=40.0, timestep_fs=2.0)
 
 
-def test_candidates_come_back_from_their_file(tmp_path, go, argon):
-    """Step, uncertainty, positions and what each atom knows, to the last bit; same candidates, same bytes."""
+def test_candidate_archive_round_trip(tmp_path, go, argon):
+    """Exact, and equal candidates give equal bytes."""
     argon.set_array("side", np.repeat([0, 1], 16), dtype=int)
     candidates = go(tmp_path / "run", start=argon).candidates
     data = pack_candidates(candidates)
@@ -33,13 +33,13 @@ def test_candidates_come_back_from_their_file(tmp_path, go, argon):
     assert pack_candidates(back) == data
 
 
-def test_a_run_of_two_segments_reads_like_one(tmp_path, go):
-    """30 + 30 steps are the frames of 60, unwrapped, with their times; negative indices count from the end."""
-    whole = go(tmp_path / "whole")
+def test_run_of_two_segments_equals_one(tmp_path, go):
+    """30 + 30 steps give the frames and times of 60, unwrapped; negative indices count from the end."""
+    single = go(tmp_path / "single")
     first = go(tmp_path / "first", n_steps=30)
     second = go(tmp_path / "second", n_steps=30, start=read_checkpoint(first.last_good_checkpoint), seed=None)
     with (
-        RunFrames([whole.trajectory]) as one,
+        RunFrames([single.trajectory]) as one,
         RunFrames([first.trajectory, second.trajectory]) as two,
     ):
         assert one.n_frames == two.n_frames == 21
@@ -53,14 +53,13 @@ def test_a_run_of_two_segments_reads_like_one(tmp_path, go):
             two.positions(21)
 
 
-def test_no_frames_is_an_error_that_says_where_to_look():
-    """Not an empty average."""
+def test_run_without_frames_raises():
     with pytest.raises(DynamicsError, match="no frames"):
         RunFrames([])
 
 
-def test_snapshots_are_of_the_dynamics_and_again_the_same(tmp_path, argon, pair_committee):
-    """Every fifth step but not the start; in the same folder nothing is computed, elsewhere it is the same."""
+def test_snapshots_are_reproducible(tmp_path, argon, pair_committee):
+    """Every fifth step without the start; a second call in the same folder computes nothing."""
     calculator = pair_committee.dynamics_calculator
     frames = [
         reference_snapshots(argon, calculator, COOL, 20, 5, seed=3, folder=tmp_path / name)
@@ -73,15 +72,15 @@ def test_snapshots_are_of_the_dynamics_and_again_the_same(tmp_path, argon, pair_
     assert frames[0][0].calc is None
 
 
-def test_a_quench_goes_on_from_the_melt(tmp_path, argon, pair_committee):
-    """The second stage begins where the first ended, with its momenta; with neither there is an error."""
+def test_quench_continues_from_the_melt(tmp_path, argon, pair_committee):
+    """The second stage continues positions and momenta of the first."""
     calculator = pair_committee.dynamics_calculator
     melt = reference_snapshots(argon, calculator, COOL, 10, 5, seed=3, folder=tmp_path / "melt")
     quench = reference_snapshots(
         None, calculator, COOL, 10, 5, seed=3, folder=tmp_path / "quench", previous=tmp_path / "melt"
     )
-    whole = reference_snapshots(argon, calculator, COOL, 20, 5, seed=3, folder=tmp_path / "whole")
-    for one, two in zip([*melt, *quench], whole, strict=True):
+    single = reference_snapshots(argon, calculator, COOL, 20, 5, seed=3, folder=tmp_path / "single")
+    for one, two in zip([*melt, *quench], single, strict=True):
         np.testing.assert_allclose(one.positions, two.positions, rtol=0, atol=STORED_ANGSTROM)
     with pytest.raises(DynamicsError, match="needs a start"):
         reference_snapshots(None, calculator, COOL, 10, 5, seed=3, folder=tmp_path / "none")

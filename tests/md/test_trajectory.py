@@ -1,4 +1,4 @@
-"""Trajectories: round trip, precision, streaming, truncation, damage."""
+"""Trajectories: round trip, truncation, damage."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ N_FRAMES = 25
 
 
 def frame(start: Atoms, i: int) -> Atoms:
-    """Atoms that have drifted 30 Å from a start far from the origin."""
+    """Return atoms displaced by up to 30 Å from a start far from the origin."""
     atoms = start.copy()
     generator = np.random.default_rng(i)
     atoms.positions += generator.uniform(-30, 30, (len(atoms), 3))
@@ -53,7 +53,7 @@ def packed(start: Atoms, tmp_path):
 
 @pytest.mark.parametrize("form", ["folder", "file"])
 def test_round_trip(start, packed, tmp_path, form):
-    """What went in comes out: positions near exactly, all else exactly."""
+    """Positions to single precision of displacements, all else exactly."""
     with Trajectory(packed if form == "file" else tmp_path / "open") as trajectory:
         assert (len(trajectory), trajectory.n_atoms) == (N_FRAMES, 32)
         for i in (0, 7, -1):
@@ -81,7 +81,7 @@ def test_round_trip(start, packed, tmp_path, form):
             trajectory.atoms(N_FRAMES)
 
 
-def test_per_atom_uncertainty_is_kept_on_demand(start, tmp_path):
+def test_per_atom_uncertainty_is_optional(start, tmp_path):
     writer = TrajectoryWriter(tmp_path / "open", start, keep_force_std=True)
     write(writer, start, range(3))
     writer.flush()
@@ -93,8 +93,8 @@ def test_per_atom_uncertainty_is_kept_on_demand(start, tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 8, 13, 20])
-def test_reopened_after_a_kill_it_is_the_same_file(start, packed, tmp_path, kept):
-    """Frames beyond the checkpoint's go, half-written files too; writing on gives the same bytes."""
+def test_reopened_trajectory_gives_identical_file(start, packed, tmp_path, kept):
+    """Frames after the checkpoint and partial files are discarded."""
     writer = TrajectoryWriter(tmp_path / "cut", start)
     write(writer, start, range(20))
     writer.flush()
@@ -107,8 +107,8 @@ def test_reopened_after_a_kill_it_is_the_same_file(start, packed, tmp_path, kept
     assert again.read_bytes() == packed.read_bytes()
 
 
-def test_a_dropped_end_leaves_no_trace(start, tmp_path):
-    """Written to 20 and cut to 13 is what was written to 13, byte for byte, whatever the flushes."""
+def test_discarded_frames_do_not_change_the_bytes(start, tmp_path):
+    """20 frames truncated to 13 equal 13 frames, for any sequence of flushes."""
     for name, until in (("long", 20), ("short", 13)):
         writer = TrajectoryWriter(tmp_path / name, start)
         for i in range(until):
@@ -121,24 +121,24 @@ def test_a_dropped_end_leaves_no_trace(start, tmp_path):
     assert (tmp_path / "long.zarr.zip").read_bytes() == (tmp_path / "short.zarr.zip").read_bytes()
 
 
-def test_zarr_reads_the_packed_file_without_us(packed):
+def test_packed_file_is_plain_zarr(packed):
     root = zarr.open_group(ZipStore(packed, mode="r"), mode="r")
     assert root["displacement"].shape == (N_FRAMES, 32, 3)
 
 
-def test_frames_that_a_checkpoint_names_must_be_there(start, tmp_path):
+def test_missing_frames_or_trajectory_raise(start, tmp_path):
     writer = TrajectoryWriter(tmp_path / "open", start)
     write(writer, start, range(3))
     writer.flush()
-    with pytest.raises(StorageError, match="holds 3 frames, its checkpoint names 5"):
+    with pytest.raises(StorageError, match="has 3 frames, its checkpoint counts 5"):
         TrajectoryWriter.reopen(tmp_path / "open", 5)
     with pytest.raises(StorageError, match="no trajectory"):
-        TrajectoryWriter.reopen(tmp_path / "nowhere", 0)
-    with pytest.raises(StorageError, match="to pack"):
-        pack(tmp_path / "nowhere", tmp_path / "x.zarr.zip")
+        TrajectoryWriter.reopen(tmp_path / "missing", 0)
+    with pytest.raises(StorageError, match="there is no trajectory"):
+        pack(tmp_path / "missing", tmp_path / "x.zarr.zip")
 
 
-def test_a_file_cut_short_is_an_error_in_words(packed):
+def test_truncated_file_raises(packed):
     packed.write_bytes(packed.read_bytes()[:-200])
     with pytest.raises(CorruptArtifactError, match="fetch it again"):
         Trajectory(packed)
@@ -146,7 +146,7 @@ def test_a_file_cut_short_is_an_error_in_words(packed):
         Trajectory(packed.with_name("missing.zarr.zip"))
 
 
-def test_a_flipped_bit_is_an_error_in_words(packed):
+def test_flipped_bit_raises(packed):
     content = bytearray(packed.read_bytes())
     content[content.index(b"displacement/c/0/0/0") + 400] ^= 1
     packed.write_bytes(content)
@@ -154,7 +154,7 @@ def test_a_flipped_bit_is_an_error_in_words(packed):
         trajectory.positions()
 
 
-def test_a_missing_block_is_not_read_as_zeros(packed, tmp_path):
+def test_missing_block_raises(packed, tmp_path):
     (tmp_path / "open" / "displacement" / "c" / "0" / "0" / "0").unlink()
     with (
         Trajectory(tmp_path / "open") as trajectory,
@@ -163,7 +163,7 @@ def test_a_missing_block_is_not_read_as_zeros(packed, tmp_path):
         trajectory.positions(0)
 
 
-def test_another_zarr_file_is_not_a_trajectory(tmp_path):
+def test_other_zarr_file_raises(tmp_path):
     zarr.create_group(tmp_path / "other")
     with pytest.raises(CorruptArtifactError, match="not a trajectory"):
         Trajectory(tmp_path / "other")

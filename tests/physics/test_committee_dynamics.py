@@ -9,7 +9,7 @@ from interphase_flows.exceptions import TrainingError
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.uncertainty_monitor import CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.potentials.committee import NequIPCommittee, load_calculator
 from interphase_flows.potentials.committee import _loaded as potentials_of_this_process
 from interphase_flows.potentials.training import TrainedMember
@@ -52,7 +52,7 @@ def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(who
 def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path, whole, sibling):
     """17 steps, an interruption, and the 23 that remain are the 40 steps done at once."""
     start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
-    watch = CommitteeWatch(
+    monitor = UncertaintyMonitor(
         interval_steps=1,
         select_force_std_eV_per_angstrom=0.0,
         stop_force_std_eV_per_angstrom=None,
@@ -79,7 +79,7 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
             n_steps=40,
             seed=5,
             folder=folder,
-            watch=watch,
+            monitor=monitor,
             frame_interval_steps=4,
             checkpoint_interval_steps=100,
             stop_requested=stop_requested if last_step else None,

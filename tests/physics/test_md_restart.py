@@ -16,9 +16,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
 from interphase_flows.md.checkpoint import read_checkpoint
-from interphase_flows.md.dynamics import LangevinNVT, hold_centre_of_mass, kinetic_temperature_K
+from interphase_flows.md.dynamics import LangevinNVT, constrain_centre_of_mass, kinetic_temperature_K
 from interphase_flows.md.segment import SegmentResult, run_segment
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 from interphase_flows.units import KB_EV_PER_K
 
 N_KILLS = 6
@@ -59,7 +59,7 @@ def killable(folder: Path) -> SegmentResult:
         n_steps=400,
         seed=11,
         folder=folder,
-        watch=CommitteeWatch(
+        monitor=UncertaintyMonitor(
             interval_steps=5,
             select_force_std_eV_per_angstrom=0.1,
             stop_force_std_eV_per_angstrom=None,
@@ -96,9 +96,9 @@ def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
     assert one.state_sha256() == two.state_sha256()
     assert one.generator_state == two.generator_state
     assert whole.trajectory.read_bytes() == again.trajectory.read_bytes()
-    assert whole.watch_step.tolist() == again.watch_step.tolist()
+    assert whole.evaluation_step.tolist() == again.evaluation_step.tolist()
     np.testing.assert_array_equal(whole.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom)
-    np.testing.assert_array_equal(whole.watch_temperature_K, again.watch_temperature_K)
+    np.testing.assert_array_equal(whole.evaluation_temperature_K, again.evaluation_temperature_K)
     assert [c.step for c in whole.candidates] == [c.step for c in again.candidates]
     assert len(whole.candidates) == 5
     for mine, theirs in zip(whole.candidates, again.candidates, strict=True):
@@ -131,7 +131,7 @@ def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(tempe
     atoms = Atoms(
         "Li8P4S4", positions=3.0 * np.indices((4, 2, 2)).reshape(3, -1).T, cell=[12, 6, 6], pbc=True
     )
-    hold_centre_of_mass(atoms)
+    constrain_centre_of_mass(atoms)
     dynamics = LangevinNVT(temperature_K=temperature_K, timestep_fs=1.0, friction_per_ps=40.0)
     generator = np.random.default_rng(1)
     dynamics.draw_momenta(atoms, generator)
@@ -161,7 +161,7 @@ def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(tempe
 def test_drawn_momenta_have_the_temperature_and_no_drift():
     """Over 500 draws the mean temperature is the bath's within its error."""
     atoms = copper()
-    hold_centre_of_mass(atoms)
+    constrain_centre_of_mass(atoms)
     generator = np.random.default_rng(2)
     dynamics = LangevinNVT(temperature_K=450.0)
     drawn_K = []

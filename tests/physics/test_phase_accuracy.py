@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
-from li_p_s import TOLD_BY
+from li_p_s import FIT_ARGUMENTS
 from phase_runs import frames_of
 
 LEAST_ACCURACY = 0.95
@@ -42,7 +42,7 @@ def model():
             "Li3P": train("Li3P", "Li3P_2"),
             "amorphous": [*train("amorphous", "amorphous_2"), *parts("molten")],
         },
-        **TOLD_BY,
+        **FIT_ARGUMENTS,
     )
 
 

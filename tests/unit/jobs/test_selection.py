@@ -12,7 +12,7 @@ from interphase_flows.jobs.structure_sets import load_set
 from interphase_flows.md.candidate_archive import pack_candidates
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, CommitteeWatch
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor
 from interphase_flows.schemas.segment import SegmentDoc
 
 N_STEPS = 40
@@ -38,7 +38,7 @@ def explored(workspace, start: Atoms, run_id: str, spheres) -> SegmentDoc:
         N_STEPS,
         3,
         workspace.work_folder("segments", run_id),
-        CommitteeWatch(
+        UncertaintyMonitor(
             interval_steps=5,
             select_force_std_eV_per_angstrom=0.0,
             stop_force_std_eV_per_angstrom=None,

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from interphase_flows.exceptions import LeaseLostError
-from interphase_flows.md.checkpoint import write_file_durably
+from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.fencing import before_write
 from interphase_flows.storage import leases
 from interphase_flows.storage.leases import acquire, leased_folder
@@ -66,7 +66,7 @@ def test_a_renewed_lease_does_not_expire(ledger, tmp_path):
         ):
             pytest.fail("two have one folder")
         before_write()
-        write_file_durably(folder / "checkpoint", b"mine")
+        write_checkpoint_file(folder / "checkpoint", b"mine")
 
 
 def test_the_work_of_a_killed_process_is_taken_over_at_once(ledger, tmp_path):
@@ -118,10 +118,10 @@ def test_an_owner_whose_lease_is_lost_writes_no_checkpoint(ledger, tmp_path, mon
     """Its renewal thread was stopped together with the process."""
     monkeypatch.setattr(leases, "RENEWALS_PER_LEASE", 1e-3)  # no renewal during this test
     with leased_folder(ledger, tmp_path, "segments", "k", LEASE_S) as mine:
-        write_file_durably(mine / "first", b"1")
+        write_checkpoint_file(mine / "first", b"1")
         taken = acquire(ledger, KEY, "k", LEASE_S)
         with pytest.raises(LeaseLostError):
-            write_file_durably(mine / "second", b"2")
+            write_checkpoint_file(mine / "second", b"2")
         assert [path.name for path in mine.iterdir()] == ["first"]
     taken.check()
 

@@ -9,7 +9,7 @@ from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_p
 from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, fit_gaussians
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
-from li_p_s import TOLD_BY
+from li_p_s import FIT_ARGUMENTS
 
 
 def described(atoms):
@@ -84,7 +84,7 @@ def model():
             "Li2S": [ThermalReference(rattled("Li2S", (2, 2, 2), seed)) for seed in (1, 3)],
             "Li3P": [ThermalReference(rattled("Li3P", (3, 3, 2), seed)) for seed in (2, 4)],
         },
-        **TOLD_BY,
+        **FIT_ARGUMENTS,
     )
 
 
@@ -123,4 +123,4 @@ def test_elements_without_a_role_are_unknown(model):
 
 def test_a_reference_of_bonded_anions_is_refused():
     with pytest.raises(AnalysisError, match="told by their bonds"):
-        fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **TOLD_BY)
+        fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **FIT_ARGUMENTS)
