@@ -12,7 +12,7 @@ def sodium() -> Atoms:
 
 
 def sodium_thiophosphate() -> Atoms:
-    """Return cubic Na3PS4 (I-43m, 7.00 Å; Jansen and Henseler, J. Solid State Chem. 99, 110 (1992)): P 2a, Na 6b, S 8c."""
+    """Return Na3PS4 (I-43m, 7.00 Å; Jansen and Henseler, J. Solid State Chem. 99, 110 (1992)): P 2a, Na 6b, S 8c."""
     x = 0.168
     sulfur = [(x, x, x), (-x, -x, x), (-x, x, -x), (x, -x, -x)]
     motif = [(0.0, 0.0, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5), (0.5, 0.5, 0.0), *sulfur]

@@ -119,7 +119,7 @@ class UncertaintyMonitor(BaseModel):
     Parameters
     ----------
     interval_steps
-        Steps between evaluations of the whole committee.
+        Steps between evaluations of all members of the committee.
     select_force_std_eV_per_angstrom
         Uncertainty from which a frame is a candidate for labelling, in eV/Å; None selects no frame.
     stop_force_std_eV_per_angstrom

@@ -75,7 +75,7 @@ def test_resume_after_walltime_is_identical(go, tmp_path):
 
 
 def test_finished_segment_is_not_run_again(go, tmp_path):
-    """Nothing is computed: a committee that would fail is not stops."""
+    """No committee is needed."""
     first = go(tmp_path)
     again = go(tmp_path, committee=None)
     assert_same(first, again)
