@@ -94,7 +94,7 @@ def test_bulk_electrolyte_has_transport_but_no_interface(analyse, tmp_path):
     for part in ("boundaries", "kinetics", "fluxes", "trapping", "verdict"):
         assert "refused" in found[part]
     assert "boundaries: not answered" in out
-    assert found["transport"]["whole"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
+    assert found["transport"]["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"][0][0] > 0
     assert (tmp_path / "analysis" / "figures" / "onsager.svg").exists()
     assert found["profiles"]["coordination"]["shells"][0]["name"] == "Li around S"
     assert (tmp_path / "analysis" / "figures" / "profile_density.svg").exists()
@@ -117,7 +117,9 @@ def test_transport_options_are_used_and_reported(analyse, tmp_path):
     found = results_of(tmp_path / "analysis")[0]["transport"]
     assert [row["end_ps"] for row in found["windows"]["rows"]] == pytest.approx([6.0, 12.0, 18.0])
     assert found["charges_e"] == {"Li": 0.9, "P": 1.0, "S": -0.85}
-    assert found["whole"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx([0, 0, 0], abs=1e-12)
+    assert found["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx(
+        [0, 0, 0], abs=1e-12
+    )
     assert "with charges Li +0.9, P +1, S −0.85 (as stated)" in out
     assert "beyond the hittorf frame" in out
     page = (tmp_path / "analysis" / "analysis.html").read_text()

@@ -38,7 +38,7 @@ def transport():
             "at_rest": (),
             "charges_e": CHARGES,
             "charges_from": "as stated",
-            "whole": results[0],
+            "entire_cell": results[0],
             "windows": {"window_ps": 150.0, "chosen": "as stated", "rows": [*rows, end | short]},
             "slabs": {
                 "window_ps": 150.0,
@@ -56,9 +56,11 @@ def transport():
 def test_the_heat_maps_stand_beside_each_other_on_one_scale(transport):
     figure, _ = transport_figures(transport)["onsager"]
     left, right = (axes.images[0] for axes in figure.axes[:2])
-    np.testing.assert_allclose(left.get_array(), transport["whole"]["onsager_per_eV_angstrom_ps"]["value"])
     np.testing.assert_allclose(
-        right.get_array(), transport["whole"]["beyond_frame_per_eV_angstrom_ps"]["value"]
+        left.get_array(), transport["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"]
+    )
+    np.testing.assert_allclose(
+        right.get_array(), transport["entire_cell"]["beyond_frame_per_eV_angstrom_ps"]["value"]
     )
     assert left.get_clim() == right.get_clim()
 
@@ -117,9 +119,9 @@ def test_words_of_transport(transport):
 
 def test_an_interval_without_an_end_is_told_without_one(transport):
     """Rare jumps may leave a coefficient without an upper end; it is then no finding."""
-    beyond = copy.deepcopy(transport["whole"][BEYOND])
+    beyond = copy.deepcopy(transport["entire_cell"][BEYOND])
     beyond["lower"][0][0], beyond["upper"][0][0] = -1.0, None
-    lines = list(transport_words(transport | {"whole": transport["whole"] | {BEYOND: beyond}}))
+    lines = list(transport_words(transport | {"entire_cell": transport["entire_cell"] | {BEYOND: beyond}}))
     (told,) = (line for line in lines if line.startswith("correlation beyond"))
     assert "Li-Li" not in told
 

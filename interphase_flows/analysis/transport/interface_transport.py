@@ -96,23 +96,23 @@ class _Transport:
         self.n_available = 0
 
     def analyse(self) -> TransportResult:
-        whole = or_unavailable(self.frames, self._entire_cell)
-        windows = or_unavailable(self.frames, lambda: self._windows(whole))
-        slabs = or_unavailable(self.frames, lambda: self._slabs(whole))
+        entire_cell = or_unavailable(self.frames, self._measure_entire_cell)
+        windows = or_unavailable(self.frames, lambda: self._windows(entire_cell))
+        slabs = or_unavailable(self.frames, lambda: self._slabs(entire_cell))
         if not self.n_available:
-            assert isinstance(whole, Unavailable)
-            raise AnalysisError(str(whole))
+            assert isinstance(entire_cell, Unavailable)
+            raise AnalysisError(str(entire_cell))
         return TransportResult(
             frame=self.settings.frame,
             at_rest=self.at_rest,
             charges_e=self.charges,
             charges_from=self.charges_from,
-            whole=whole,
+            entire_cell=entire_cell,
             windows=windows,
             slabs=slabs,
         )
 
-    def _entire_cell(self) -> OnsagerSummary:
+    def _measure_entire_cell(self) -> OnsagerSummary:
         summary = self._summary(
             onsager_matrix(
                 self.frames,
@@ -133,8 +133,8 @@ class _Transport:
         )
         return summary.model_copy(update={"conduction": Unavailable(reason=reason)})
 
-    def _windows(self, whole: OnsagerSummary | Unavailable) -> TransportWindows:
-        window_ps, chosen = self._window_ps(whole, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
+    def _windows(self, entire_cell: OnsagerSummary | Unavailable) -> TransportWindows:
+        window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
         windows = onsager_windows(
             self.frames,
             window_ps=window_ps,
@@ -152,7 +152,7 @@ class _Transport:
             window_ps=window_ps, chosen=chosen, rows=rows, change_per_eV_angstrom_ps_ns=trend_of(windows)
         )
 
-    def _slabs(self, whole: OnsagerSummary | Unavailable) -> TransportSlabs:
+    def _slabs(self, entire_cell: OnsagerSummary | Unavailable) -> TransportSlabs:
         if not self.interfaces:
             raise AnalysisError(
                 "no slabs without boundaries, which are unavailable for the reason given there"
@@ -160,7 +160,7 @@ class _Transport:
                 else "no slabs without boundaries, which were not requested; add the part boundaries"
             )
         first, end = common_frames(self.interfaces)
-        window_ps, chosen = self._window_ps(whole, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
+        window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
         followed = FrameSlice(self.frames, first, end - first)
         request = OnsagerRequest(self.temperature_K, None, self.settings.frame, self.at_rest, None, 0.95)
         cut = slabs_between(self.frames, self.interfaces, [parts_of(each) for each in self.interfaces])
@@ -185,23 +185,26 @@ class _Transport:
         return TransportSlabs(window_ps=window_ps, chosen=chosen, names=names, rows=rows)
 
     def _window_ps(
-        self, whole: OnsagerSummary | Unavailable, steps: int, most: int, least: int
+        self, entire_cell: OnsagerSummary | Unavailable, steps: int, most: int, least: int
     ) -> tuple[float, str]:
         """Return the length of the windows and how it was chosen."""
         if self.settings.window_ps is not None:
             return self.settings.window_ps, "as stated"
-        if isinstance(whole, Unavailable):
+        if isinstance(entire_cell, Unavailable):
             return self.length_ps / DEFAULT_WINDOWS, (
                 f"a {DEFAULT_WINDOWS}th of the trajectory, which supports no coefficients over its entire length"
             )
-        n = min(most, whole.n_steps // steps)
+        n = min(most, entire_cell.n_steps // steps)
         if n < least:
             raise AnalysisError(
-                f"{self.length_ps:g} ps hold {whole.n_steps} steps of {whole.step_ps:g} ps; {least} windows "
-                f"of {steps} take {least * steps * whole.step_ps:g} ps; run longer, or state a length yourself"
+                f"{self.length_ps:g} ps hold {entire_cell.n_steps} steps of {entire_cell.step_ps:g} ps; {least} windows "
+                f"of {steps} take {least * steps * entire_cell.step_ps:g} ps; run longer, or state a length yourself"
             )
         n = max(n, 1)
-        return self.length_ps / n, f"{n} of {max(whole.n_steps // n, 1)} steps of {whole.step_ps:g} ps"
+        return (
+            self.length_ps / n,
+            f"{n} of {max(entire_cell.n_steps // n, 1)} steps of {entire_cell.step_ps:g} ps",
+        )
 
     def _summary(self, result: OnsagerResult | Unavailable) -> OnsagerSummary | Unavailable:
         if isinstance(result, Unavailable):

@@ -46,9 +46,9 @@ def average_transport(replicas: Sequence[TransportResult | Unavailable | None]) 
         Fewer than two replicas have coefficients, or they differ in species or frame.
     """
     available = [
-        (each, each.whole)
+        (each, each.entire_cell)
         for each in replicas
-        if isinstance(each, TransportResult) and not isinstance(each.whole, Unavailable)
+        if isinstance(each, TransportResult) and not isinstance(each.entire_cell, Unavailable)
     ]
     if len(available) < 2:
         raise AnalysisError(
@@ -75,11 +75,11 @@ def average_transport(replicas: Sequence[TransportResult | Unavailable | None]) 
     return TransportAverage(
         species=species,
         n_replicas=len(cells),
-        n_asked=len(replicas),
-        judged_by="their spread" if len(cells) >= LEAST_REPLICAS else "the errors within them",
+        n_total=len(replicas),
+        error_source="spread between replicas" if len(cells) >= LEAST_REPLICAS else "errors within replicas",
         **averages,
         haven_ratio=_haven(averages) if len(conduction) == len(cells) else None,
-        apart=tuple(
+        differing=tuple(
             _label(name, index, species)
             for name, each in probability.items()
             for index in np.argwhere(_tested(each) & (each < SIGNIFICANCE / n_tests))

@@ -103,8 +103,8 @@ class TransportResult(Result):
     charges_e: dict[str, float] | None
     charges_from: str
     """Origin of the charges, or why they are unknown."""
-    whole: OnsagerSummary | Unavailable
-    """Of the entire cell and trajectory."""
+    entire_cell: OnsagerSummary | Unavailable
+    """Over the entire trajectory."""
     windows: TransportWindows | Unavailable
     slabs: TransportSlabs | Unavailable
 
@@ -115,17 +115,17 @@ class TransportAverage(Result):
     species: tuple[str, ...]
     n_replicas: int
     """Replicas with coefficients of the entire cell."""
-    n_asked: int
+    n_total: int
     """All replicas."""
-    judged_by: Literal["their spread", "the errors within them"]
+    error_source: Literal["spread between replicas", "errors within replicas"]
     onsager_per_eV_angstrom_ps: Estimate
     beyond_frame_per_eV_angstrom_ps: Estimate
     self_diffusion_cm2_per_s: Estimate
     conductivity_S_per_m: Estimate | None = None
     nernst_einstein_S_per_m: Estimate | None = None
     haven_ratio: Estimate | None = None
-    apart: tuple[str, ...]
-    """Quantities on which replicas differ by more than their errors."""
+    differing: tuple[str, ...]
+    """Quantities in which replicas differ by more than their errors."""
     smallest_p: Number
     n_tests: int
 

@@ -20,9 +20,9 @@ MOST_SPECIES_IN_PAIRS = 3
 def transport_figures(transport: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
     """Draw what was answered, by name, each with its text."""
     drawn: dict[str, tuple[Figure, str]] = {}
-    if L in transport.get("whole", {}):
+    if L in transport.get("entire_cell", {}):
         drawn["onsager"] = (
-            onsager_heat_maps(transport["whole"]),
+            onsager_heat_maps(transport["entire_cell"]),
             "Onsager coefficients with their intervals, and what of them is correlation beyond the frame",
         )
     windows = transport.get("windows", {}).get("rows", [])

@@ -8,7 +8,7 @@ L = "onsager_per_eV_angstrom_ps"
 
 def transport_words(found: Mapping[str, Any]) -> Iterator[str]:
     """Yield the coefficients of the whole cell, conduction, windows and slabs, or why there are none."""
-    whole = found["whole"]
+    whole = found["entire_cell"]
     if "refused" in whole:
         yield f"transport of the whole cell: not answered: {whole['refused']}"
     else:

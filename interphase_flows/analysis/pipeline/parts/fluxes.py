@@ -39,7 +39,7 @@ def _counted(context: AnalysisContext, each: Interface) -> InterfaceFluxes:
 
 def _gradients(context: AnalysisContext) -> dict[str, list[DrivenFlux]] | Unavailable:
     transport = context.results.get("transport")
-    if not isinstance(transport, TransportResult) or isinstance(transport.whole, Unavailable):
+    if not isinstance(transport, TransportResult) or isinstance(transport.entire_cell, Unavailable):
         return Unavailable(reason="no Onsager coefficients of the whole cell, see transport")
     temperature_K = context.settings.temperature_K
 

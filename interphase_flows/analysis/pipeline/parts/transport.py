@@ -25,5 +25,5 @@ class TransportPart:
         )
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> TransportAverage:
-        """Average the coefficients of the whole cell."""
+        """Average the coefficients of the entire cell."""
         return average_transport([each.result("transport", TransportResult) for each in replicas])

@@ -22,7 +22,7 @@ def replica(seed, **model):
         at_rest=(),
         charges_e=CHARGES,
         charges_from="as stated",
-        whole=summarise_onsager(onsager_matrix(frames, temperature_K=600.0), CHARGES),
+        entire_cell=summarise_onsager(onsager_matrix(frames, temperature_K=600.0), CHARGES),
         windows=UNAVAILABLE,
         slabs=UNAVAILABLE,
     )
@@ -35,14 +35,14 @@ def replicas():
 
 def test_interval_of_the_mean_comes_from_the_spread_of_replicas(replicas):
     average = average_transport(replicas)
-    values = np.array([each.whole.onsager_per_eV_angstrom_ps.value for each in replicas])
+    values = np.array([each.entire_cell.onsager_per_eV_angstrom_ps.value for each in replicas])
     mean = average.onsager_per_eV_angstrom_ps
     np.testing.assert_allclose(mean.value, values.mean(axis=0))
     half = 3.182446 * values.std(axis=0, ddof=1) / 2.0  # Student's t for three degrees of freedom
     np.testing.assert_allclose(mean.upper - mean.value, half, rtol=1e-5)
-    assert average.judged_by == "their spread"
-    assert average.apart == ()
-    sigma = np.mean([float(each.whole.conduction.conductivity_S_per_m.value) for each in replicas])
+    assert average.error_source == "spread between replicas"
+    assert average.differing == ()
+    sigma = np.mean([float(each.entire_cell.conduction.conductivity_S_per_m.value) for each in replicas])
     assert average.conductivity_S_per_m.value == pytest.approx(sigma)
     haven = average.haven_ratio
     assert haven.lower < haven.value < haven.upper
@@ -51,8 +51,8 @@ def test_interval_of_the_mean_comes_from_the_spread_of_replicas(replicas):
 
 def test_interval_of_two_replicas_comes_from_the_errors_within_them(replicas):
     average = average_transport(replicas[:2])
-    assert average.judged_by == "the errors within them"
-    errors = np.array([each.whole.onsager_per_eV_angstrom_ps.standard_error for each in replicas[:2]])
+    assert average.error_source == "errors within replicas"
+    errors = np.array([each.entire_cell.onsager_per_eV_angstrom_ps.standard_error for each in replicas[:2]])
     half = 1.959964 * np.sqrt((errors**2).sum(axis=0)) / 2.0
     mean = average.onsager_per_eV_angstrom_ps
     np.testing.assert_allclose(mean.upper - mean.value, half, rtol=1e-5)
@@ -60,15 +60,15 @@ def test_interval_of_two_replicas_comes_from_the_errors_within_them(replicas):
 
 def test_quantities_that_differ_between_replicas_are_named(replicas):
     average = average_transport([*replicas[:2], replica(9, diffusion=(0.3, 0.05, 2.0))])
-    assert "L of S-S" in average.apart
-    assert "self-diffusion of S" in average.apart
+    assert "L of S-S" in average.differing
+    assert "self-diffusion of S" in average.differing
     assert average.smallest_p < 1e-4
 
 
 def test_replicas_without_coefficients_are_counted(replicas):
-    unavailable = replicas[2].model_copy(update={"whole": UNAVAILABLE})
+    unavailable = replicas[2].model_copy(update={"entire_cell": UNAVAILABLE})
     average = average_transport([*replicas[:2], None, unavailable])
-    assert (average.n_replicas, average.n_asked) == (2, 4)
+    assert (average.n_replicas, average.n_total) == (2, 4)
     with pytest.raises(AnalysisError, match="1 of 2 replicas have coefficients"):
         average_transport([replicas[0], UNAVAILABLE])
 
@@ -77,8 +77,8 @@ def test_result_survives_json(replicas):
     """Estimates keep their standard errors; NaN and infinity become null."""
     stored = TransportResult.model_validate_json(replicas[0].model_dump_json())
     np.testing.assert_array_equal(
-        stored.whole.onsager_per_eV_angstrom_ps.standard_error,
-        replicas[0].whole.onsager_per_eV_angstrom_ps.standard_error,
+        stored.entire_cell.onsager_per_eV_angstrom_ps.standard_error,
+        replicas[0].entire_cell.onsager_per_eV_angstrom_ps.standard_error,
     )
     assert stored.model_dump_json() == replicas[0].model_dump_json()
 

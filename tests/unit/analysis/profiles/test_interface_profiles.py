@@ -1,4 +1,4 @@
-"""Profiles of a survey: crystals have their density, composition and coordination; where a cell is does not matter."""
+"""Profiles along the normal: known crystals, invariance under drift and rotation, time blocks."""
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.profiles.composition import composition_profile
+from interphase_flows.analysis.profiles.results import ProfileBlock
 from interphase_flows.analysis.statistics.block_means import MOST_SAMPLES, TimeBlocks, block_means
 from interphase_flows.structures.crystals.library import load_phase
 from sodium import sodium_thiophosphate
@@ -46,7 +47,7 @@ def lithium_on_sulphide() -> Atoms:
 
 
 @pytest.mark.parametrize(
-    ("atoms", "question", "coordination"),
+    ("atoms", "settings", "coordination"),
     [
         (bulk("SLi2", "fluorite", a=5.71, cubic=True) * (2, 2, 3), LITHIUM, {"Li around S": 8}),
         (load_phase("Li7P3S11") * (1, 2, 2), LITHIUM, {"S around P": 4}),
@@ -54,29 +55,29 @@ def lithium_on_sulphide() -> Atoms:
     ],
     ids=["Li2S", "Li7P3S11, triclinic", "Na3PS4"],
 )
-def test_a_crystal_has_its_density_composition_and_coordination(atoms, question, coordination):
-    found = analyse_interface(shaken(atoms), question)
-    values, series = found.values["profiles"], found.arrays
+def test_crystal_has_its_density_composition_and_coordination(atoms, settings, coordination):
+    found = analyse_interface(shaken(atoms), settings)
+    result, series = found.parts["profiles"], found.arrays
     density = atomic_masses[atoms.numbers].sum() / atoms.get_volume() * G_PER_CM3
-    assert values["mass_density_g_per_cm3"] == pytest.approx(density, rel=1e-6)
+    assert result.mass_density_g_per_cm3 == pytest.approx(density, rel=1e-6)
     np.testing.assert_allclose(series["profiles.g_per_cm3"].mean(axis=1), density, rtol=1e-6)
     per_nm3 = np.unique(atoms.numbers, return_counts=True)[1] / atoms.get_volume() * 1e3
     np.testing.assert_allclose(series["profiles.atoms_per_nm3"].mean(axis=2), [per_nm3] * 2)
     fraction = series["profiles.mole_fraction"]
     some = np.isfinite(fraction)
     np.testing.assert_allclose(fraction.sum(axis=1)[some.all(axis=1)], 1.0)
-    shells = {each["name"]: each for each in values["coordination"]["shells"]}
+    shells = {each.name: each for each in result.coordination.shells}
     for name, expected in coordination.items():
-        assert shells[name]["start"]["value"] == expected
+        assert shells[name].start.value == expected
         row = series["profiles.coordination"][:, list(shells).index(name)]
         np.testing.assert_allclose(row[np.isfinite(row)], expected)
-        centres = (atoms.symbols == shells[name]["centre"]).sum()
+        centres = (atoms.symbols == shells[name].centre).sum()
         assert series["profiles.coordination_atoms"][-1, list(shells).index(name)].sum() == pytest.approx(
             centres
         )
 
 
-def test_a_slab_is_where_it_was_put_and_slices_without_sulphur_have_no_coordination():
+def test_slab_position_is_found_and_slices_without_sulphur_have_no_coordination():
     atoms = lithium_on_sulphide()
     found = analyse_interface(shaken(atoms), LITHIUM).arrays
     edges = found["profiles.edges_angstrom"]
@@ -95,14 +96,14 @@ def test_a_slab_is_where_it_was_put_and_slices_without_sulphur_have_no_coordinat
 
 
 @pytest.mark.parametrize("drift", [0.013, -0.4, 3.0])
-def test_a_cell_that_drifts_has_the_same_profile(drift):
+def test_profiles_are_invariant_under_drift(drift):
     atoms = lithium_on_sulphide()
     still, moving = (analyse_interface(shaken(atoms, drift=each), LITHIUM).arrays for each in (0.0, drift))
     for name, series in still.items():
         np.testing.assert_allclose(moving[name], series, atol=1e-9, err_msg=name)
 
 
-def test_a_turned_cell_has_the_same_profile():
+def test_profiles_are_invariant_under_rotation():
     """Slices are parallel to a and b whatever their directions are."""
     frames = shaken(load_phase("Li7P3S11") * (1, 2, 2))
     turn = Rotation.from_euler("xyz", [0.4, -0.9, 2.0]).as_matrix().T
@@ -112,7 +113,7 @@ def test_a_turned_cell_has_the_same_profile():
         np.testing.assert_allclose(other[name], series, atol=1e-9, err_msg=name)
 
 
-def test_a_cell_that_grows_is_diluted():
+def test_density_falls_as_the_cell_expands():
     atoms = load_phase("Li7P3S11")
     frames = shaken(atoms)
     stretch = np.linspace(1.0, 1.1, frames.n_frames)
@@ -125,7 +126,7 @@ def test_a_cell_that_grows_is_diluted():
     np.testing.assert_allclose(found.sum(axis=1).mean(axis=1), expected)
 
 
-def test_blocks_are_means_of_the_frames_composition():
+def test_blocks_average_the_composition_of_all_their_frames():
     """More frames than samples: means are of all frames, to rounding."""
     frames = shaken(lithium_on_sulphide()[::7], MOST_SAMPLES + 55, sigma=0.6, drift=0.01)
     found = analyse_interface(frames, LITHIUM).arrays
@@ -154,7 +155,7 @@ def test_blocks_hold_every_frame_once(n_frames):
 
 
 @pytest.mark.parametrize("drift_angstrom", [0.0, 1.3])
-def test_interphases_are_drawn_where_they_are(drift_angstrom):
+def test_interphase_positions_match_the_planted_ones(drift_angstrom):
     """Planted: faces at 30 and 90 Å, so at 15 and 75 Å where the anions' middle is at 45 Å."""
     frames = growing(2.0, n_frames=60, planes_per_angstrom=2)
     frames.all_positions[:, :, 2] += drift_angstrom * np.arange(60)[:, None]
@@ -166,7 +167,7 @@ def test_interphases_are_drawn_where_they_are(drift_angstrom):
     assert (np.diff(above[:, 1]) > 0).all()
 
 
-def test_an_empty_block_has_no_mean_and_a_constant_one_no_width():
+def test_empty_block_has_no_mean_and_constant_block_has_zero_width():
     numerator = np.r_[np.zeros(5), np.full(5, 6.0)][:, None]
     denominator = np.r_[np.zeros(5), np.full(5, 2.0)][:, None]
     found = block_means(numerator, denominator, np.array([0, 5, 10]))
@@ -175,33 +176,28 @@ def test_an_empty_block_has_no_mean_and_a_constant_one_no_width():
     np.testing.assert_allclose([found.lower[1], found.upper[1]], 3.0)
 
 
-def test_what_cannot_be_answered_is_said():
+def test_too_few_frames_and_unknown_roles_are_unavailable():
     atoms = bulk("SLi2", "fluorite", a=5.71, cubic=True) * (2, 2, 3)
-    assert "one frame" in analyse_interface(shaken(atoms, 1), LITHIUM).values["profiles"]["refused"]
+    assert "one frame" in analyse_interface(shaken(atoms, 1), LITHIUM).parts["profiles"].reason
     two = analyse_interface(shaken(atoms, 2), LITHIUM)
-    assert two.values["profiles"]["coordination"]["shells"][0]["end"] | {"confidence": None} == {
-        "value": 8.0,
-        "lower": None,
-        "upper": None,
-        "confidence": None,
-        "n_independent": None,
-        "standard_error": None,
-    }  # fmt: skip
+    end = two.parts["profiles"].coordination.shells[0].end
+    assert end.value == 8.0
+    assert np.isnan([end.lower, end.upper, end.standard_error]).all()
     assert np.isnan(two.arrays["profiles.g_per_cm3_upper"]).all()
     binary = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, PARTS)
     found = analyse_interface(shaken(atoms), binary)
-    assert "do not show which element" in found.values["profiles"]["coordination"]["refused"]
-    assert found.values["profiles"]["n_slices"] == 11
+    assert "do not show which element" in found.parts["profiles"].coordination.reason
+    assert found.parts["profiles"].n_slices == 11
     assert "profiles.coordination" not in found.arrays
 
 
-def test_what_it_rests_on_is_said():
-    values = analyse_interface(shaken(load_phase("Li7P3S11")), LITHIUM).values["profiles"]
-    assert values["n_frames"] == 12
-    assert [each["n_frames"] for each in values["blocks"]] == [6, 6]
-    assert values["blocks"][1] == {"from_ps": 6.0, "to_ps": 11.0, "n_frames": 6}
-    assert values["slice_angstrom"] == pytest.approx(1.5, abs=0.15)
-    assert values["reference"].startswith("the centre of P, S stays in the centre")
-    cutoffs = {each["name"]: each["cutoffs_angstrom"] for each in values["coordination"]["shells"]}
+def test_result_describes_frames_blocks_and_shells():
+    result = analyse_interface(shaken(load_phase("Li7P3S11")), LITHIUM).parts["profiles"]
+    assert result.n_frames == 12
+    assert [each.n_frames for each in result.blocks] == [6, 6]
+    assert result.blocks[1] == ProfileBlock(from_ps=6.0, to_ps=11.0, n_frames=6)
+    assert result.slice_angstrom == pytest.approx(1.5, abs=0.15)
+    assert result.reference.startswith("the centre of P, S stays in the centre")
+    cutoffs = {each.name: each.cutoffs_angstrom for each in result.coordination.shells}
     assert set(cutoffs) == {"Li around S", "Li around P", "S around P"}
     assert 2.2 < cutoffs["S around P"]["S"] < 3.3
