@@ -15,6 +15,7 @@ PAGES = [
 WITH_PYTHON = {
     "tutorial.md",
     "add_a_reference_method.md",
+    "add_an_analysis_part.md",
     "add_a_selection_strategy.md",
     "kinetics.md",
     "other_pairs.md",
