@@ -1,13 +1,12 @@
 """GPAW's parameters for a level of theory, and the files that this process and the GPAW worker exchange."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from ase import Atoms
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.reference.k_points import k_points
@@ -26,11 +25,25 @@ WORKER_LOCK = "gpaw.lock"
 INITIAL_MOMENT_BOHR = 1.0
 """Initial magnetic moment of every atom in a spin-polarised cell: SCF does not leave the unpolarised state from 0."""
 
-MIXER = {"name": "msr1"}
+MIXER: dict[str, JsonValue] = {"name": "msr1"}
 """GPAW's default mixer, explicit so that a retry can replace it in a restart."""
 
 
-def gpaw_parameters(spec: GpawSpec, atoms: Atoms) -> dict[str, Any]:
+class GpawParameters(TypedDict):
+    """Keyword arguments of GPAW's calculator; energies in eV."""
+
+    mode: dict[str, str | float]
+    xc: str
+    kpts: dict[str, list[int] | bool]
+    occupations: dict[str, str | float]
+    spinpol: bool
+    convergence: dict[str, float]
+    maxiter: int
+    mixer: dict[str, JsonValue]
+    symmetry: NotRequired[dict[str, JsonValue]]
+
+
+def gpaw_parameters(spec: GpawSpec, atoms: Atoms) -> GpawParameters:
     """Return GPAW's parameters for a structure; only the k-points depend on its cell."""
     return {
         "mode": {"name": "pw", "ecut": spec.cutoff_eV},
@@ -66,7 +79,7 @@ class LabelInput:
     positions_angstrom: list[list[float]]
     cell_angstrom: list[list[float]]
     spin_polarized: bool
-    parameters: Mapping[str, Any]
+    parameters: GpawParameters
     density_interval_s: float
     deadline_unix_s: float | None
     memory_limit_gb: float | None

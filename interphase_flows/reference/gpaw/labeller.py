@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from ase import Atoms
@@ -18,6 +19,7 @@ from interphase_flows.reference.gpaw.input import (
     INPUT,
     LOG,
     RESULT,
+    GpawParameters,
     LabelInput,
     WorkerResult,
     gpaw_parameters,
@@ -134,7 +136,8 @@ class GpawLabeller:
 def retried_task(task: LabelInput, attempts: Attempts) -> LabelInput:
     """Return the input with the parameters that the retries so far have changed."""
     n_steps = round(task.parameters["maxiter"] * attempts.scf_steps_factor)
-    return replace(task, parameters={**task.parameters, **attempts.parameters, "maxiter": n_steps})
+    parameters = {**task.parameters, **attempts.parameters, "maxiter": n_steps}
+    return replace(task, parameters=cast(GpawParameters, parameters))
 
 
 def _attempt(launcher: GpawLauncher, task: LabelInput, attempts: Attempts) -> WorkerResult:

@@ -18,7 +18,12 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
-from interphase_flows.reference.gpaw.input import INITIAL_MOMENT_BOHR, gpaw_parameters, with_initial_moments
+from interphase_flows.reference.gpaw.input import (
+    INITIAL_MOMENT_BOHR,
+    GpawParameters,
+    gpaw_parameters,
+    with_initial_moments,
+)
 from interphase_flows.reference.gpaw.labeller import GpawLabeller
 from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.labelling import (
@@ -112,7 +117,7 @@ class _InProcessGpaw:
 
     def __init__(self, spec: GpawSpec) -> None:
         self._spec = spec
-        self._parameters: dict[str, Any] = {}
+        self._parameters: GpawParameters | None = None
         self._gpaw: Any = None
 
     def __call__(self, atoms: Atoms) -> RawLabel:

@@ -5,15 +5,28 @@ outside the table of neutral tags changes the theory: an unknown correction is n
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+from pydantic import JsonValue
 
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.schemas.label import Correction
 
 CUSTODIAN_RECORD = "custodian.json"
 MAX_VALUE_CHARACTERS = 60
+
+
+class CustodianAction(TypedDict, total=False):
+    """Action in custodian's record: its target, a ``dict`` or ``file``, and its operations on it.
+
+    An operation is for example ``{"_set": {"ALGO": "All"}}``.
+    """
+
+    action: Mapping[str, Mapping[str, JsonValue]] | None
+    dict: str
+    file: str
 
 
 def _always(value: Any, spec: VaspSpec) -> bool:
@@ -76,14 +89,14 @@ NEUTRAL_FILES = frozenset({"WAVECAR", "CHGCAR", "STOPCAR"})
 """Files that only set where the cycle starts or stops."""
 
 
-def _changes(action: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
+def _changes(action: CustodianAction) -> Iterator[tuple[str, str, Mapping[str, JsonValue]]]:
     """Yield target, operation and content of an action."""
     target = str(action.get("dict", action.get("file", "?")))
     for operation, content in (action.get("action") or {}).items():
         yield target, operation, content
 
 
-def changes_theory(action: dict[str, Any], spec: VaspSpec) -> bool:
+def changes_theory(action: CustodianAction, spec: VaspSpec) -> bool:
     """Return whether an action of custodian changes the level of theory."""
     for target, operation, content in _changes(action):
         if target == "INCAR" and operation == "_set":
@@ -104,11 +117,11 @@ def changes_theory(action: dict[str, Any], spec: VaspSpec) -> bool:
     return not (action.get("action") or {})
 
 
-def _descriptions(action: dict[str, Any]) -> Iterator[str]:
+def _descriptions(action: CustodianAction) -> Iterator[str]:
     """Yield one line for each change of an action, such as ``INCAR: set ALGO = Fast``."""
     for target, operation, content in _changes(action):
         verb = operation.strip("_").replace("_", " ")
-        if isinstance(content, dict) and operation in ("_set", "_unset"):
+        if isinstance(content, Mapping) and operation in ("_set", "_unset"):
             for tag, value in content.items():
                 # POSCAR's structure is too long to show
                 text = str(value) if len(str(value)) <= MAX_VALUE_CHARACTERS else "..."

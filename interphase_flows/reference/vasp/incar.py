@@ -6,7 +6,7 @@ fluorides) would differ between a metal, a salt and an oxide of one campaign, an
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from interphase_flows.reference.spec import VaspSpec
 
 Tag = str | int | float | bool
+ParallelTag = Literal["KPAR", "NCORE"]
 
 FUNCTIONAL_TAGS: dict[str, dict[str, Tag]] = {
     # explicit even for PBE, which is the default of the potentials
@@ -78,7 +79,7 @@ def grouped(atoms: Atoms) -> Atoms:
     )
 
 
-def parallel_tags(parallel: Mapping[Any, int], grid: tuple[int, int, int]) -> dict[str, int]:
+def parallel_tags(parallel: Mapping[ParallelTag, int], grid: tuple[int, int, int]) -> dict[str, int]:
     """Return KPAR and NCORE, with KPAR 1 if there are fewer k-points than groups.
 
     Time reversal leaves half of a grid.

@@ -6,19 +6,22 @@ Importing this module takes seconds (atomate2, pymatgen).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ase import Atoms
 from atomate2.vasp.sets.base import VaspInputGenerator
 from pymatgen.core import Structure
-from pymatgen.io.vasp.inputs import Kpoints, PmgVaspPspDirError
+from pymatgen.io.vasp.inputs import Kpoints, PmgVaspPspDirError, VaspInput
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, incar, parallel_tags
+from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, ParallelTag, Tag, incar, parallel_tags
 from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
 from interphase_flows.settings import Settings
+
+if TYPE_CHECKING:
+    from atomate2.vasp.jobs.core import StaticMaker
 
 
 @dataclass
@@ -53,7 +56,7 @@ class LabelSetGenerator(VaspInputGenerator):
 
 
 def label_set_generator(
-    spec: VaspSpec, parallel: Mapping[Any, int], start: Mapping[str, int] | None = None
+    spec: VaspSpec, parallel: Mapping[ParallelTag, int], start: Mapping[str, int] | None = None
 ) -> LabelSetGenerator:
     """Return the input-set generator of a level of theory.
 
@@ -67,7 +70,7 @@ def label_set_generator(
         ISTART and ICHARG; from scratch if None.
     """
     table = potentials(spec.potentials)
-    tags: dict[str, Any] = {**incar(spec), **(start or {"ISTART": 0, "ICHARG": 2})}
+    tags: dict[str, Tag | dict[str, float]] = {**incar(spec), **(start or {"ISTART": 0, "ICHARG": 2})}
     if spec.spin_polarized:
         tags["MAGMOM"] = dict.fromkeys(table, INITIAL_MOMENT_BOHR)
     return LabelSetGenerator(
@@ -90,10 +93,10 @@ def label_set_generator(
 def input_set(
     spec: VaspSpec,
     atoms: Atoms,
-    parallel: Mapping[Any, int],
+    parallel: Mapping[ParallelTag, int],
     start: Mapping[str, int] | None = None,
     potcar_spec: bool = False,
-) -> Any:
+) -> VaspInput:
     """Return pymatgen's input set for a label.
 
     Parameters
@@ -118,14 +121,14 @@ def input_set(
         raise SettingsError(f"VASP's potentials ({spec.potentials}): {error}. {POTCAR_HINT}") from error
 
 
-def write_inputs(inputs: Any, folder: Path) -> None:
+def write_inputs(inputs: VaspInput, folder: Path) -> None:
     """Write INCAR, KPOINTS, POSCAR, POTCAR.spec and, unless the set only names the potentials, POTCAR."""
     inputs.write_input(output_dir=folder)
     if not isinstance(inputs.potcar, str):
         (folder / "POTCAR.spec").write_text("\n".join(inputs.potcar.symbols))
 
 
-def static_maker(spec: VaspSpec, settings: Settings) -> Any:
+def static_maker(spec: VaspSpec, settings: Settings) -> "StaticMaker":
     """Return atomate2's StaticMaker at this level of theory, for use in other flows.
 
     Pass structures whose atoms are grouped by element. Labels do not use its job: it cannot restart in the folder of a

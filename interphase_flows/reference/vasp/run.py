@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from custodian.custodian import Custodian, CustodianError, ErrorHandler
 from custodian.vasp.handlers import (
@@ -60,7 +59,7 @@ class LabelJob(VaspJob):
         self._lock, self._memory_limit_gb = lock, memory_limit_gb
         self._vasp_process: subprocess.Popen[bytes] | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, str | list[str]]:
         """Return the entry in custodian's record."""
         return {"@module": type(self).__module__, "@class": type(self).__name__, "vasp_cmd": self.vasp_cmd}
 
@@ -113,7 +112,7 @@ class DeadlineHandler(WalltimeHandler):
         self.buffer_time, self.electronic_step_stop = STOP_BEFORE_END_S, True
         self._end, self._report_progress, self.is_stopping = end, report_progress, False
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, str]:
         """Return the entry in custodian's record."""
         return {"@module": type(self).__module__, "@class": type(self).__name__, "set_by": self._end.set_by}
 
