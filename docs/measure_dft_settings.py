@@ -86,8 +86,8 @@ def main() -> None:
             "n_volumes": arguments.n_volumes,
             "max_strain": arguments.max_strain,
         },
-        "convergence": {"values": study.values, "notes": study.notes},
-        "lattice_constants": {"values": lattice.values, "notes": lattice.notes},
+        "convergence": {"values": study.model_dump(mode="json", exclude={"notes"}), "notes": study.notes},
+        "lattice_constants": {"values": lattice.model_dump(mode="json", exclude={"notes"}), "notes": lattice.notes},
         "labels": {
             "n": len(labels),
             "n_rejected": sum(label["status"] == "rejected" for label in labels),

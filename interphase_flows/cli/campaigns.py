@@ -181,8 +181,9 @@ def converge(
         study = run_convergence_study(maker, settings)
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
-    Console().print(convergence_table(Convergence.of(study)))
-    for line in (*study.notes, choice_in_words(study.values), f"page: {path}"):
+    shown = Convergence.of(study)
+    Console().print(convergence_table(shown))
+    for line in (*study.notes, choice_in_words(shown.values), f"page: {path}"):
         print(line)
 
 

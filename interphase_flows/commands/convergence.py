@@ -10,9 +10,8 @@ from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
-from interphase_flows.reference.convergence_study import StudyPoint
 from interphase_flows.runners.local import run_jobs
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
 
@@ -78,7 +77,7 @@ def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
     return table
 
 
-def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> AnalysisDoc:
+def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> ConvergenceStudyDoc:
     """Run or resume a study: labels in the ledger are reused.
 
     Raises
@@ -109,5 +108,7 @@ def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> A
                 f"the convergence study of {campaign.name} failed: {reasons or 'no failure is recorded'}. "
                 "Hint: fix the cause and repeat the command; finished labels are reused"
             )
-        document: AnalysisDoc = by_index[max(by_index)].output
-        return AnalysisDoc.model_validate(document if isinstance(document, dict) else document.model_dump())
+        document: ConvergenceStudyDoc = by_index[max(by_index)].output
+        return ConvergenceStudyDoc.model_validate(
+            document if isinstance(document, dict) else document.model_dump()
+        )

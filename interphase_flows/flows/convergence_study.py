@@ -17,8 +17,8 @@ from interphase_flows.jobs.convergence import (
 )
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.reference.convergence import Tolerances
-from interphase_flows.reference.convergence_study import StudyPoint
 from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.schemas.convergence import StudyPoint
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 
@@ -162,7 +162,7 @@ class ConvergenceStudyMaker(Maker):
         return self.campaign.reference.model_copy(update=changes)
 
     def make(self) -> Flow:
-        """Return the flow; its output is the study's AnalysisDoc."""
+        """Return the flow; its output is a ConvergenceStudyDoc."""
         points, campaign, places = self.points(), self.campaign, self.places()
         phases = list(places)
         structures = ConvergenceStructuresMaker(structure_files=campaign.structure_files).make(

@@ -37,7 +37,7 @@ class LatticeConstantsFlowMaker(Maker):
     scaled_crystals_maker: ScaledCrystalsMaker = field(default_factory=ScaledCrystalsMaker)
 
     def make(self, phases: Sequence[str]) -> Flow:
-        """Return the flow; its output is an AnalysisDoc."""
+        """Return the flow; its output is a LatticeConstantsDoc."""
         maker = self.scaled_crystals_maker
         scaled = maker.make(phases)
         labels = []

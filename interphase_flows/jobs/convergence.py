@@ -9,10 +9,10 @@ from jobflow import Maker, job
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.reference.convergence import STUDY_NAME, PhaseNumbers, Tolerances, reaction_weights
-from interphase_flows.reference.convergence_study import StudyPoint, assess_settings, densest_meshes
+from interphase_flows.reference.convergence import PhaseNumbers, Tolerances, reaction_weights
+from interphase_flows.reference.convergence_study import assess_settings, densest_meshes
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -21,7 +21,7 @@ from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 from interphase_flows.structures.structure_keys import structure_key
 
-KIND = "analyses"
+KIND = "convergence_studies"
 PERFECT, DISPLACED = "convergence, perfect", "convergence, displaced"
 DISPLACED_BELOW_ATOMS = 40
 MAX_STRAIN = 0.02
@@ -82,14 +82,14 @@ class ConvergenceMaker(Maker):
     reference: MethodSpec = field(default_factory=ChgnetSpec)
     tolerances: Tolerances = field(default_factory=Tolerances)
 
-    @job(output_schema=AnalysisDoc)
+    @job(output_schema=ConvergenceStudyDoc)
     def make(
         self,
         ends: Sequence[str],
         structures: StructureSetDoc,
         points: Sequence[StudyPoint],
         batches: Sequence[LabelBatch | None],
-    ) -> AnalysisDoc:
+    ) -> ConvergenceStudyDoc:
         """Return the errors of every setting, and the chosen setting with its margins.
 
         Parameters
@@ -104,7 +104,6 @@ class ConvergenceMaker(Maker):
         labels = [_labels_by_origin(batch) for batch in batches]
         key = content_key(
             KIND,
-            name=STUDY_NAME,
             reference=self.reference,
             ends=list(ends),
             structures=structures.key,
@@ -112,7 +111,9 @@ class ConvergenceMaker(Maker):
             points=list(points),
             labels=[sorted(label.key for label in found.values()) for found in labels],
         )
-        return cached(KIND, key, AnalysisDoc, lambda: self._assess(key, ends, structures, points, labels))
+        return cached(
+            KIND, key, ConvergenceStudyDoc, lambda: self._assess(key, ends, structures, points, labels)
+        )
 
     def _assess(
         self,
@@ -121,7 +122,7 @@ class ConvergenceMaker(Maker):
         structures: StructureSetDoc,
         points: Sequence[StudyPoint],
         labels: Sequence[Mapping[Origin, LabelDoc]],
-    ) -> AnalysisDoc:
+    ) -> ConvergenceStudyDoc:
         reaction = reaction_weights({e.origin.name: e.formula for e in structures.entries}, *ends)
         weights, equation = reaction if reaction is not None else ({}, "none")
         numbers = [_phase_numbers(point.phases, found) for point, found in zip(points, labels, strict=True)]
@@ -139,21 +140,18 @@ class ConvergenceMaker(Maker):
             f"{name}: labelled up to {densest:g} k-points per Å⁻¹; denser meshes have the error of the mesh before it"
             for name, densest in densest_meshes(points, numbers).items()
         ]
-        return AnalysisDoc(
+        return ConvergenceStudyDoc(
+            **dict(errors),
             key=key,
-            name=STUDY_NAME,
-            rests_on=[structures.key, *sorted({label.key for label in all_labels})],
-            values={
-                "reference": self.reference.model_dump(mode="json"),
-                "electrode": ends[0],
-                "electrolyte": ends[1],
-                "n_atoms": {e.origin.name: e.n_atoms for e in structures.entries},
-                "reaction": equation,
-                "tolerances": vars(self.tolerances),
-                **errors.model_dump(),
-                "wall_time_s": sum(wall_times_s),
-                "n_labels": len(all_labels),
-            },
+            reference=self.reference.model_dump(mode="json"),
+            electrode=ends[0],
+            electrolyte=ends[1],
+            input_keys=[structures.key, *sorted({label.key for label in all_labels})],
+            n_atoms={e.origin.name: e.n_atoms for e in structures.entries},
+            reaction=equation,
+            tolerances=vars(self.tolerances),
+            wall_time_s=sum(wall_times_s),
+            n_labels=len(all_labels),
             notes=notes,
         )
 

@@ -10,9 +10,9 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
 from interphase_flows.jobs.structure_sets import store_set
-from interphase_flows.reference.lattice_constants import LatticeConstants, fit_lattice_constants
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.reference.lattice_constants import fit_lattice_constants
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
+from interphase_flows.schemas.lattice_constants import LatticeConstants, LatticeConstantsDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
@@ -20,8 +20,7 @@ from interphase_flows.structures.crystals.primitive_cells import primitive_cell
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.structure_keys import structure_key
 
-KIND = "analyses"
-NAME = "lattice constants"
+KIND = "lattice_constants"
 FAMILY = "equation of state"
 
 
@@ -63,14 +62,14 @@ class LatticeConstantsMaker(Maker):
 
     name: str = "lattice constants"
 
-    @job(output_schema=AnalysisDoc)
-    def make(self, labels: LabelBatch) -> AnalysisDoc:
+    @job(output_schema=LatticeConstantsDoc)
+    def make(self, labels: LabelBatch) -> LatticeConstantsDoc:
         """Return the lattice constants and bulk modulus of each phase; a failed fit is a note."""
         found = [stored_document("labels", key, LabelDoc) for key in labels.accepted]
         documents = [label for label in found if label is not None]
-        key = content_key(KIND, name=NAME, labels=sorted(label.key for label in documents))
+        key = content_key(KIND, labels=sorted(label.key for label in documents))
 
-        def compute() -> AnalysisDoc:
+        def compute() -> LatticeConstantsDoc:
             phases: dict[str, LatticeConstants] = {}
             notes = [f"{len(labels.rejected)} labels were rejected"] if labels.rejected else []
             for origin in dict.fromkeys(labels.origins[label.key] for label in documents):
@@ -80,16 +79,13 @@ class LatticeConstantsMaker(Maker):
                     )
                 except AnalysisError as error:
                     notes.append(f"{origin.name}: {error}")
-            return AnalysisDoc(
+            return LatticeConstantsDoc(
                 key=key,
-                name=NAME,
-                rests_on=[label.key for label in documents],
-                values={
-                    "phases": {name: fit.model_dump() for name, fit in phases.items()},
-                    "method": documents[0].method_name if documents else "",
-                    "wall_time_s": sum(label.wall_time_s for label in documents),
-                },
+                label_keys=[label.key for label in documents],
+                method=documents[0].method_name if documents else "",
+                phases=phases,
+                wall_time_s=sum(label.wall_time_s for label in documents),
                 notes=notes,
             )
 
-        return cached(KIND, key, AnalysisDoc, compute)
+        return cached(KIND, key, LatticeConstantsDoc, compute)

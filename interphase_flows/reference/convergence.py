@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import AnalysisError
 
 MEV = 1000.0
-STUDY_NAME = "convergence study"
-"""Name of the document of a study."""
 
 
 @dataclass(frozen=True)

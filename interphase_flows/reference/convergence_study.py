@@ -1,9 +1,6 @@
 """Assess the settings of a convergence study against the most accurate setting of each axis."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from interphase_flows.reference.convergence import (
     Deviation,
@@ -14,61 +11,17 @@ from interphase_flows.reference.convergence import (
     fill_missing_densities,
     reaction_energy_eV_per_atom,
 )
+from interphase_flows.schemas.convergence import (
+    AssessedSetting,
+    Axis,
+    OwnSetting,
+    PointErrors,
+    StudyErrors,
+    StudyPoint,
+)
 
-Axis = Literal["own", "cutoff", "k_density", "gamma"]
 Numbers = Mapping[str, PhaseNumbers | None]
 """Phase -> results of one setting, None for a phase with a rejected or missing label."""
-
-
-class StudyPoint(BaseModel):
-    """One setting of a study, and the phases that are labelled at it; ``own`` is the setting of the campaign."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    axis: Axis
-    cutoff_eV: float
-    k_density_per_inverse_angstrom: float
-    gamma_above_atoms: int | None = None
-    phases: list[str]
-
-
-class PointErrors(BaseModel):
-    """Errors of one setting against the most accurate one of its axis (the yardstick), by quantity and phase."""
-
-    axis: Axis
-    cutoff_eV: float
-    k_density_per_inverse_angstrom: float
-    is_yardstick: bool
-    errors: dict[str, dict[str, float]]
-    worst: dict[str, float]
-    missing: list[str]
-    reaction_energy_eV_per_atom: float | None
-    wall_time_s: float
-
-
-class AssessedSetting(BaseModel):
-    """A pair of cutoff and k-point density with its largest errors and the margins to the tolerances."""
-
-    cutoff_eV: float
-    k_density_per_inverse_angstrom: float
-    worst: dict[str, float]
-    margins: dict[str, float]
-    is_within: bool
-
-
-class OwnSetting(AssessedSetting):
-    """The setting of the campaign; ``unjudged`` are axes on which it is the yardstick, so its error is unknown."""
-
-    unjudged: list[str]
-
-
-class StudyErrors(BaseModel):
-    """Errors of all settings of a study, and the cheapest setting within the tolerances."""
-
-    points: list[PointErrors]
-    own: OwnSetting
-    chosen: AssessedSetting | None
-    gamma: dict[str, float] | None
 
 
 def assess_settings(

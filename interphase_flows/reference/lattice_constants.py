@@ -4,39 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase import Atoms
-from pydantic import BaseModel
 
 from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
 from interphase_flows.schemas.label import LabelDoc
-from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES, MeasuredLattice
+from interphase_flows.schemas.lattice_constants import LatticeConstants, VolumePoint
+from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
 from interphase_flows.structures.crystals.primitive_cells import conventional_lengths_angstrom
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
-
-
-class VolumePoint(BaseModel):
-    """Energy at one volume."""
-
-    volume_angstrom3_per_atom: float
-    energy_eV_per_atom: float
-
-
-class LatticeConstants(BaseModel):
-    """Equilibrium of a crystal of fixed cell shape, from a Birch-Murnaghan fit.
-
-    ``c_angstrom`` is None for cubic crystals. The c/a ratio is not fitted; ``stress_anisotropy_GPa``,
-    ``s_zz - (s_xx + s_yy) / 2`` of the cell nearest to the minimum, shows its error.
-    """
-
-    a_angstrom: float
-    c_angstrom: float | None
-    volume_angstrom3_per_atom: float
-    energy_eV_per_atom: float
-    bulk_modulus_GPa: float
-    rms_residual_meV_per_atom: float
-    n_points: int
-    stress_anisotropy_GPa: float
-    points: list[VolumePoint]
-    measured: list[MeasuredLattice]
 
 
 def fit_lattice_constants(name: str, labels: Sequence[LabelDoc]) -> LatticeConstants:

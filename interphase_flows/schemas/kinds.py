@@ -22,6 +22,8 @@ DOCUMENT_KINDS: dict[str, str] = {
     "production_audits": f"{_HERE}.potential_errors:ProductionAuditDoc",
     "relaxed_phases": f"{_HERE}.thermodynamics:RelaxedPhaseDoc",
     "thermodynamics": f"{_HERE}.thermodynamics:ThermodynamicsDoc",
+    "convergence_studies": f"{_HERE}.convergence:ConvergenceStudyDoc",
+    "lattice_constants": f"{_HERE}.lattice_constants:LatticeConstantsDoc",
     "analyses": f"{_HERE}.analysis:AnalysisDoc",
     "phase_references": f"{_HERE}.analysis:PhaseReferencesDoc",
     "interface_analyses": f"{_HERE}.analysis:InterfaceAnalysisDoc",

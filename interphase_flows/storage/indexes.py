@@ -45,6 +45,8 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
     ),
     "iterations": (*_OF_EVERY_KIND, ("index",), ("decision", "created_at")),
     "analyses": (*_OF_EVERY_KIND, ("name", "created_at")),
+    "convergence_studies": _OF_EVERY_KIND,
+    "lattice_constants": _OF_EVERY_KIND,
     "learning_curves": _OF_EVERY_KIND,
     "production_audits": _OF_EVERY_KIND,
     "relaxed_phases": (*_OF_EVERY_KIND, ("phase", "created_at")),

@@ -36,17 +36,17 @@ def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficien
         tolerances=Tolerances(50.0, 50.0, 0.5),
     )
     study = run_convergence_study(maker, settings)
-    worst = {p["axis"]: p["worst"] for p in study.values["points"] if not p["is_yardstick"]}
+    worst = {p.axis: p.worst for p in study.points if not p.is_yardstick}
     assert worst["k_density"]["stress_meV_per_angstrom3"] > 5 * worst["cutoff"]["stress_meV_per_angstrom3"]
-    assert study.values["chosen"] is None
-    assert study.values["n_labels"] == 6
+    assert study.chosen is None
+    assert study.n_labels == 6
     with open_workspace(settings, "converge", read_only=True) as workspace:
         page = write_convergence_page(study, workspace.report_folder)
         assert {d["status"] for d in workspace.ledger.find("labels")} == {"accepted"}
         spent = sum(d["wall_time_s"] for d in workspace.ledger.find("labels"))
     assert "No setting below the most accurate ones" in page.read_text(encoding="utf-8")
     again = run_convergence_study(maker, settings)
-    assert (again.key, again.values["wall_time_s"]) == (study.key, pytest.approx(spent))
+    assert (again.key, again.wall_time_s) == (study.key, pytest.approx(spent))
 
 
 def test_phase_energy_is_by_gpaw_in_the_geometry_of_the_surrogate(settings):
@@ -54,12 +54,11 @@ def test_phase_energy_is_by_gpaw_in_the_geometry_of_the_surrogate(settings):
     with open_workspace(settings, "phase") as workspace, use_workspace(workspace):
         maker = RelaxMaker(reference=COARSE, gates=GateSpec())
         document = RelaxMaker.make.original(maker, "Li")
-        label = workspace.ledger.get("labels", document.values["label_key"])
-    values = document.values
-    assert values["geometry_method"].startswith("CHGNet")
-    assert values["energy_method"].startswith("GPAW")
-    assert values["cell"] == "fixed"
-    assert values["volume_angstrom3"] == pytest.approx(load_phase("Li").get_volume())
-    assert values["energy_eV"] == label["energy_eV"]
+        label = workspace.ledger.get("labels", document.label_key)
+    assert document.geometry_method.startswith("CHGNet")
+    assert document.energy_method.startswith("GPAW")
+    assert document.cell == "fixed"
+    assert document.volume_angstrom3 == pytest.approx(load_phase("Li").get_volume())
+    assert document.energy_eV == label["energy_eV"]
     assert label["method_name"] == "gpaw"
     assert label["is_scf_converged"]

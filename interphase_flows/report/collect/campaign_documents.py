@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.reference.convergence import STUDY_NAME
 from interphase_flows.report.collect.inputs import ProvenanceRow
 from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
-from interphase_flows.schemas.analysis import AnalysisDoc, InterfaceAnalysisDoc, PartDoc, part_document
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.iteration import IterationDoc
@@ -70,12 +70,6 @@ class CampaignDocuments:
             else None
         )
 
-    def analysis(self, name: str) -> AnalysisDoc | None:
-        """Return an answer by its name, None if it failed or is not there yet."""
-        if self.result is None or name not in self.result.analysis_keys:
-            return None
-        return self.ledger.get_as("analyses", self.result.analysis_keys[name], AnalysisDoc)
-
     def thermodynamics(self) -> ThermodynamicsDoc | None:
         """Return the predicted thermodynamics, None if it failed or has not run."""
         return self._analysis_of_kind("thermodynamics", "thermodynamics", ThermodynamicsDoc)
@@ -104,13 +98,13 @@ class CampaignDocuments:
         """Return the transport grid, None if it was not requested, failed or is not there yet."""
         return self._analysis_of_kind("transport_grid", "transport_grids", TransportGridDoc)
 
-    def convergence(self) -> AnalysisDoc | None:
+    def convergence(self) -> ConvergenceStudyDoc | None:
         """Return the newest convergence study of the campaign's method, from whichever setting it began."""
         wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
-        studies = self.ledger.find("analyses", self.own | {"name": STUDY_NAME}, sort={"created_at": -1})
+        studies = self.ledger.find("convergence_studies", self.own, sort={"created_at": -1})
         for study in studies:
-            if _apart_from_swept(study["values"]["reference"]) == wanted:
-                return self.ledger.get_as("analyses", study["key"], AnalysisDoc)
+            if _apart_from_swept(study["reference"]) == wanted:
+                return self.ledger.get_as("convergence_studies", study["key"], ConvergenceStudyDoc)
         return None
 
     def labels(self) -> list[dict[str, Any]]:
@@ -122,7 +116,7 @@ class CampaignDocuments:
         return self.ledger.get_as("committees", key, CommitteeDoc)
 
     def arrays(
-        self, analysis: AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc | None
+        self, analysis: InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc | None
     ) -> dict[str, np.ndarray]:
         """Return the arrays of an answer by name, empty if it has none."""
         if analysis is None or analysis.artifact is None:

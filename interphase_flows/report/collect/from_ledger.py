@@ -202,7 +202,7 @@ class _Collector:
         study = self.documents.convergence()
         if study is None:
             return None
-        self._cite("convergence", "analyses", study.key, note=f"{study.values['n_labels']} labels")
+        self._cite("convergence", "convergence_studies", study.key, note=f"{study.n_labels} labels")
         return Convergence.of(study)
 
     def _bcc(self, name: str) -> Estimate | None:

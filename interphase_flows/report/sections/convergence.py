@@ -21,7 +21,7 @@ from interphase_flows.report.figures.style import (
 )
 from interphase_flows.report.text.numbers import duration, minus, rounded
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 
 PAGE_NAME = "convergence.html"
 KINDS = {
@@ -46,9 +46,9 @@ class Convergence:
     swept: tuple[str, ...] = field(default=("cutoff", "k_density"))
 
     @classmethod
-    def of(cls, document: AnalysisDoc) -> "Convergence":
+    def of(cls, document: ConvergenceStudyDoc) -> "Convergence":
         """Return what a report shows of a study."""
-        return cls(document.values, tuple(document.notes))
+        return cls(document.model_dump(mode="json"), tuple(document.notes))
 
     @property
     def points(self) -> list[Mapping[str, Any]]:
@@ -126,7 +126,7 @@ def convergence_section(study: Convergence) -> Markup:
     return Markup(template.render(study=study, values=study.values, kinds=KINDS, axes=AXES))
 
 
-def write_convergence_page(document: AnalysisDoc, folder: Path) -> Path:
+def write_convergence_page(document: ConvergenceStudyDoc, folder: Path) -> Path:
     """Write ``convergence.html`` and its figure into the folder of a report, and return the page's path."""
     study = Convergence.of(document)
     figure = convergence_figure(study)

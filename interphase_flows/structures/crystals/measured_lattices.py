@@ -1,17 +1,6 @@
 """Measured lattice constants, for comparison with computed ones."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class MeasuredLattice:
-    """Lattice constants of a crystal in Å; ``c_angstrom`` is None for a cubic one."""
-
-    a_angstrom: float
-    c_angstrom: float | None
-    temperature: str
-    source: str
-
+from interphase_flows.schemas.lattice_constants import MeasuredLattice
 
 MEASURED_LATTICES: dict[str, tuple[MeasuredLattice, ...]] = {
     "Li": (

@@ -77,5 +77,5 @@ def test_study_stopped_at_the_walltime_stores_neither_result_nor_failures(tmp_pa
     with pytest.raises(WalltimeReachedError, match="repeat the same interphase converge"):
         run_convergence_study(ConvergenceStudyMaker(campaign, phases=("Li",)), settings)
     with open_workspace(settings, "study", read_only=True) as workspace:
-        assert workspace.ledger.count("analyses") == 0
+        assert workspace.ledger.count("convergence_studies") == 0
         assert workspace.ledger.count("failures") == 0

@@ -120,7 +120,7 @@ def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
             tolerances=Tolerances(3.0, 200.0, 5.0),
         )
     )
-    values = document.values
+    values = document.model_dump()
     rows = {(p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"]): p for p in values["points"]}
     # 11 S on both sides of the reaction: the error cancels
     assert rows["cutoff", 300.0, 3.0]["errors"]["energy_meV_per_atom"]["reaction"] == pytest.approx(
@@ -147,7 +147,7 @@ def test_repeated_study_reuses_document_and_labels(workspace):
 
 def test_setting_with_rejected_label_is_not_chosen(workspace):
     document = run(study("S", cutoffs_eV=(300, 500), k_densities=(3,), tolerances=Tolerances(1e6, 1e6, 1e6)))
-    assert document.values["chosen"]["cutoff_eV"] == 350.0
+    assert document.chosen.cutoff_eV == 350.0
     assert any("scf_not_converged" in note for note in document.notes)
-    incomplete = next(p for p in document.values["points"] if p["cutoff_eV"] == 300.0)
+    incomplete = next(p for p in document.model_dump()["points"] if p["cutoff_eV"] == 300.0)
     assert set(incomplete["missing"]) == {"Li2S", "Li7P3S11"}

@@ -45,7 +45,7 @@ def fitted(files, names):
 
 
 def test_fitted_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spheres, files):
-    phase = fitted(files, ["near"]).values["phases"]["near"]
+    phase = fitted(files, ["near"]).phases["near"].model_dump()
     assert phase["a_angstrom"] == pytest.approx(equilibrium_angstrom(), rel=1e-3)
     assert phase["c_angstrom"] is None
     assert phase["n_points"] == workspace.ledger.count("labels") == 7
@@ -55,7 +55,7 @@ def test_fitted_lattice_constant_is_that_of_the_relaxed_crystal(workspace, spher
 
 def test_phase_without_minimum_gives_a_note(workspace, spheres, files):
     document = fitted(files, ["near", "far"])
-    assert list(document.values["phases"]) == ["near"]
+    assert list(document.phases) == ["near"]
     assert len(document.notes) == 1
     assert document.notes[0].startswith("far: equation of state")
 
