@@ -19,6 +19,7 @@ from fireworks_jobs import add, output_of, submit, variables_of_workers
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.status import campaign_status
 from interphase_flows.exceptions import InputError, StorageError
+from interphase_flows.runners.campaign_records import REQUIRED_ANALYSES
 from interphase_flows.runners.fireworks import firetask, recovery
 from interphase_flows.runners.fireworks.control import (
     cancel_campaign,
@@ -212,8 +213,11 @@ def test_control_of_missing_local_failed_or_finished_campaign_raises(settings, t
         with pytest.raises(InputError, match="has failed: no job is running or ready"):
             control(settings, control.__name__)
     with closing(Workspace(settings, control.__name__)) as workspace:
-        names = ("thermodynamics", "learning_curve", "interphase", "production_audit", "growth", "phases")
-        result = {"outcome": "converged", "analysis_keys": dict.fromkeys(names, "key"), "iteration_keys": []}
+        result = {
+            "outcome": "converged",
+            "analysis_keys": dict.fromkeys(REQUIRED_ANALYSES, "key"),
+            "iteration_keys": [],
+        }
         state = workspace.ledger.get("campaigns", control.__name__)
         workspace.ledger.set_state("campaigns", control.__name__, state | {"result": result})
     with pytest.raises(InputError, match="is finished: nothing to"):

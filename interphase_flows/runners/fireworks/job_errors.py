@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
-from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, last_line, stacktrace
+from interphase_flows.runners.fireworks.recovery import RECOVERIES, last_line, stacktrace
+from interphase_flows.runners.fireworks.recovery_rules import RULES
 from interphase_flows.runners.slurm.commands import QueueJob, job_record
 from interphase_flows.schemas.iteration import ITERATION
 

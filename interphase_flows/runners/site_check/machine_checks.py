@@ -52,20 +52,20 @@ def check_machine(
         lambda: _disk(settings.root),
         _memory,
         lambda: _root(settings.root),
-        lambda: _store(settings),
-        lambda: _artifacts(settings),
+        lambda: _try("store", _store, settings),
+        lambda: _try("artifacts", _artifacts, settings, hint=". Hint: set artifacts_url in the settings"),
     ]
     for check in checks:
         yield check()
     if campaign is not None:
         for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
-            yield _phase(name, campaign)
+            yield _try(f"phase {name}", _phase, name, campaign)
         if not is_run_here:
             return
         if isinstance(campaign.reference, VaspSpec):
             yield from _vasp(campaign.reference, campaign, settings)
         else:
-            yield _reference(campaign.reference, settings)
+            yield _try("reference method", _reference, campaign.reference, settings)
 
 
 def _packages() -> Check:
@@ -130,25 +130,27 @@ def _root(root: Path) -> Check:
     return Check("root", True, f"{root} is writable")
 
 
-def _store(settings: Settings) -> Check:
-    with _temporary_workspace(settings) as workspace:
-        try:
-            workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
-            workspace.ledger.remove_state("progress", "check")
-        except InterphaseError as error:
-            return Check("store", False, str(error))
-    return Check("store", True, f"{settings.store.type}: written and read back")
+def _try(name: str, action: Callable[..., str], *arguments: object, hint: str = "") -> Check:
+    """Call an action; the check passes with its message, or fails with the message of its error."""
+    try:
+        return Check(name, True, action(*arguments))
+    except (InterphaseError, OSError) as error:
+        return Check(name, False, f"{error}{hint}")
 
 
-def _artifacts(settings: Settings) -> Check:
+def _store(settings: Settings) -> str:
     with _temporary_workspace(settings) as workspace:
-        try:
-            ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
-            workspace.artifacts.get(ref)
-            workspace.artifacts.discard(ref)
-        except (InterphaseError, OSError) as error:
-            return Check("artifacts", False, f"{error}. Hint: set artifacts_url in the settings")
-    return Check("artifacts", True, "written, read back, hash verified")
+        workspace.ledger.set_state("progress", "check", {"is": "a check of this machine"})
+        workspace.ledger.remove_state("progress", "check")
+    return f"{settings.store.type}: written and read back"
+
+
+def _artifacts(settings: Settings) -> str:
+    with _temporary_workspace(settings) as workspace:
+        ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
+        workspace.artifacts.get(ref)
+        workspace.artifacts.discard(ref)
+    return "written, read back, hash verified"
 
 
 @contextlib.contextmanager
@@ -166,31 +168,22 @@ def _temporary_workspace(settings: Settings) -> Iterator[Workspace]:
                 settings.root.rmdir()
 
 
-def _phase(name: str, campaign: Campaign) -> Check:
+def _phase(name: str, campaign: Campaign) -> str:
     from interphase_flows.structures.crystals.library import load_crystal
 
-    try:
-        atoms = load_crystal(name, campaign.structure_files)
-    except InterphaseError as error:
-        return Check(f"phase {name}", False, str(error))
-    volume = atoms.get_volume() / len(atoms)
-    return Check(f"phase {name}", True, f"{len(atoms)} atoms, {volume:.2f} Å³ per atom")
+    atoms = load_crystal(name, campaign.structure_files)
+    return f"{len(atoms)} atoms, {atoms.get_volume() / len(atoms):.2f} Å³ per atom"
 
 
-def _reference(spec: MethodSpec, settings: Settings) -> Check:
+def _reference(spec: MethodSpec, settings: Settings) -> str:
     from interphase_flows.reference.registry import reference_method
     from interphase_flows.structures.crystals.library import load_phase
 
-    try:
-        method = reference_method(spec, settings)
-        energy_eV = method.label(load_phase("Li")).energy_eV or 0.0
-    except (InterphaseError, OSError) as error:
-        return Check("reference method", False, str(error))
+    method = reference_method(spec, settings)
+    energy_eV = method.label(load_phase("Li")).energy_eV or 0.0
     kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
-    return Check(
-        "reference method",
-        True,
-        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom",
+    return (
+        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom"
     )
 
 
@@ -199,19 +192,14 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
     from interphase_flows.reference.vasp.method import VASPMethod
 
     method = VASPMethod(spec, settings)
-    try:
-        yield Check("VASP's command", True, f"`{' '.join(method.command())}`; it was not run")
-    except InterphaseError as error:
-        yield Check("VASP's command", False, str(error))
-    try:
+
+    def potentials() -> str:
         elements = elements_of(campaign)
         method.check_potentials(elements)
-    except InterphaseError as error:
-        yield Check("VASP's potentials", False, str(error))
-    else:
-        yield Check(
-            "VASP's potentials", True, f"{spec.potentials}: {', '.join(elements)}, with the expected titles"
-        )
+        return f"{spec.potentials}: {', '.join(elements)}, with the expected titles"
+
+    yield _try("VASP's command", lambda: f"`{' '.join(method.command())}`; it was not run")
+    yield _try("VASP's potentials", potentials)
 
 
 def elements_of(campaign: Campaign) -> list[str]:
