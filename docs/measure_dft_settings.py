@@ -87,7 +87,10 @@ def main() -> None:
             "max_strain": arguments.max_strain,
         },
         "convergence": {"values": study.model_dump(mode="json", exclude={"notes"}), "notes": study.notes},
-        "lattice_constants": {"values": lattice.model_dump(mode="json", exclude={"notes"}), "notes": lattice.notes},
+        "lattice_constants": {
+            "values": lattice.model_dump(mode="json", exclude={"notes"}),
+            "notes": lattice.notes,
+        },
         "labels": {
             "n": len(labels),
             "n_rejected": sum(label["status"] == "rejected" for label in labels),

@@ -99,14 +99,13 @@ def analyse(
     first frame, at which the two sides are assumed to touch.
     """
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
-    from interphase_flows.analysis.plain import values_of
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.analysis_input import campaign_run_input, file_input
     from interphase_flows.commands.phase_references import computed_references
     from interphase_flows.exceptions import InputError
-    from interphase_flows.report.sections.interface_analysis import write_survey
-    from interphase_flows.report.text.interface_analysis import words_of
+    from interphase_flows.report.sections.interface_analysis import write_analysis_page
+    from interphase_flows.report.text.interface_analysis import analysis_summary
 
     parts = [part.strip() for part in only.split(",")] if only else []
     reference, at_rest = frame_of(frame)
@@ -149,7 +148,7 @@ def analyse(
                 settings=settings_of(root),
             )
         found = analyse_interface(opened.frames, opened.settings, references=references)
-    page = write_survey(found, out, title=opened.title, about=opened.about)
-    for line in words_of(values_of(found)):
+    page = write_analysis_page(found, out, title=opened.title, about=opened.about)
+    for line in analysis_summary(found.parts):
         print(line)
     print(page)

@@ -9,27 +9,33 @@ import json
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from interphase_flows.report.collect.inputs import ReportInputs
+from interphase_flows.report.collect.inputs import InterfaceResults, ReportInputs
 from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.sections.convergence import convergence_figure, convergence_section
+from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.headline import (
     headline_rows,
     longest_time_ps,
     source_anchor,
-    verdict_in_words,
+    verdict_text,
 )
-from interphase_flows.report.sections.interface_analysis import drawn_surveys, survey_section
-from interphase_flows.report.sections.phases import drawn_phases, phases_section, write_phases_json
+from interphase_flows.report.sections.interface_analysis import analyses_section, draw_analyses
+from interphase_flows.report.sections.phases import (
+    draw_phases,
+    phases_average,
+    phases_of,
+    phases_section,
+    write_phases_json,
+)
 from interphase_flows.report.sections.transport_grid import drawn_grid, grid_section
-from interphase_flows.report.text.numbers import duration, minus, rounded, with_error
+from interphase_flows.report.text.numbers import with_error
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
 REPORT_NAME = "report.html"
@@ -65,8 +71,8 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
-    if inputs.phases is not None:
-        write_phases_json(inputs.phases, folder)
+    if inputs.interface is not None and phases_of(inputs.interface):
+        write_phases_json(inputs.interface, folder)
     write_bytes_atomic(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
 
@@ -88,16 +94,6 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             "uncertainty",
             figures.uncertainty(inputs.replicas),
             "Force uncertainty of production runs against time",
-        ),
-        (
-            "profile",
-            interphase_figures.profile_start_end(inputs.profile),
-            "Composition profile, start and end",
-        ),
-        (
-            "profile_map",
-            interphase_figures.profile_map(inputs.profile),
-            "Composition against height and time",
         ),
         ("anions", interphase_figures.anions_against_time(inputs.environments), "Anions against time"),
         (
@@ -128,23 +124,20 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         ),
     ]
     drawn = {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
-    if inputs.growth is not None:
-        drawn |= drawn_surveys(inputs.growth.runs, inputs.growth.arrays, inputs.growth.pooled)
+    if inputs.interface is not None:
+        drawn |= draw_analyses(inputs.interface)
+        drawn |= draw_phases(
+            phases_of(inputs.interface), inputs.interface.arrays, phases_average(inputs.interface)
+        )
     if inputs.transport_grid is not None:
         drawn |= drawn_grid(inputs.transport_grid)
-    if inputs.phases is not None:
-        drawn |= drawn_phases(inputs.phases.runs, inputs.phases.arrays, inputs.phases.pooled)
     return drawn
 
 
 def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
     """Return the page as text."""
     here = resources.files("interphase_flows.report")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(rounded=rounded, duration=duration, minus=minus)
-    template = environment.from_string((here / "sections" / "report.html").read_text(encoding="utf-8"))
+    template = section_environment().get_template("report.html")
     views = {"before": inputs.before, "after": inputs.after}
     scenes = {when: scene_of(view) for when, view in views.items() if view is not None}
     viewer = (here / "3Dmol-min.js").read_text(encoding="utf-8") if scenes else ""
@@ -152,12 +145,12 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         inputs=inputs,
         drawn=drawn,
         headline=headline_rows(inputs),
-        verdict_text=verdict_in_words(inputs),
+        verdict_text=verdict_text(inputs),
         longest_ps=longest_time_ps(inputs),
         convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
-        growth=survey_section(inputs.growth.runs, drawn, inputs.growth.pooled) if inputs.growth else "",
+        analyses=analyses_section(inputs.interface, drawn) if inputs.interface else "",
         transport_grid=grid_section(inputs.transport_grid, drawn) if inputs.transport_grid else "",
-        phases=phases_section(inputs.phases.runs, drawn, inputs.phases.pooled) if inputs.phases else "",
+        phases=_phases(inputs.interface, drawn),
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,
@@ -167,3 +160,9 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         ),
         viewer_js=Markup(viewer),
     )
+
+
+def _phases(results: InterfaceResults | None, drawn: dict[str, FigureFile]) -> Markup:
+    if results is None or not (found := phases_of(results)):
+        return Markup("")
+    return phases_section(found, drawn, phases_average(results))

@@ -7,18 +7,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from interphase_flows.analysis.passivation.results import VerdictResult
 from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
-from interphase_flows.analysis.plain import parts_as_values, plain
-from interphase_flows.analysis.statistics import estimate
+from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
 from interphase_flows.report.collect.inputs import (
-    Estimate,
-    Growth,
+    InterfaceResults,
     Outcome,
-    Phases,
     Question,
     ReportInputs,
     SeriesBand,
@@ -78,8 +75,9 @@ class _Collector:
     def inputs(self) -> ReportInputs:
         dataset = self._dataset()
         starts = self._starts()
-        interface = self.documents.interface_analysis()
-        arrays = self.documents.arrays(interface)
+        analysis = self.documents.interface_analysis()
+        interface = self._interface(analysis)
+        arrays = {} if interface is None else interface.arrays
         audit = self.documents.production_audit()
         if audit is not None:
             note = f"{audit.n_frames} random frames, labelled afterwards"
@@ -89,12 +87,10 @@ class _Collector:
         environments = band(arrays, "phases.centre_share ", "phases.anion_time_ps")
         outcome, reason = self._outcome()
         temperature = self.spec.production.dynamics.temperature_K
-        growth = self._growth()
         time_ps = (
-            min((each.length_ps for each in interface.trajectories.values()), default=0.0)
-            if interface
-            else 0.0
+            min((each.length_ps for each in analysis.trajectories.values()), default=0.0) if analysis else 0.0
         )
+        judged = None if interface is None else interface.averages.get("verdict")
         return ReportInputs(
             campaign=self.spec.name,
             question=self._question(starts, temperature),
@@ -107,27 +103,23 @@ class _Collector:
             convergence=self._convergence(),
             iterations=learned_iterations(self.documents, self.cited),
             replicas=replicas(self.documents, self.cited),
-            profile=None,
             environments=environments,
             displacement=band(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
             bcc_start=self._bcc("bcc_fraction_start"),
             bcc_end=self._bcc("bcc_fraction_end"),
-            production_force_mae_meV_per_angstrom=_estimate(audit.forces_mae_meV_per_angstrom)
-            if audit
-            else None,
-            production_energy_mae_meV_per_atom=_estimate(audit.energy_mae_meV_per_atom) if audit else None,
+            production_force_mae_meV_per_angstrom=audit.forces_mae_meV_per_angstrom if audit else None,
+            production_energy_mae_meV_per_atom=audit.energy_mae_meV_per_atom if audit else None,
             thermodynamics=self._thermodynamics(before, environments),
             before=before,
             after=after,
             provenance=self.cited.rows,
             software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
-            notes=self._notes(dataset, interface),
-            growth=growth,
+            notes=self._notes(dataset, analysis),
+            interface=interface,
             transport_grid=self._transport_grid(),
             is_grid_asked=self.spec.transport_grid is not None,
-            phases=self._phases(),
-            verdict="undecided" if growth is None else growth.pooled["state"],
-            verdict_reason=_judged(growth, time_ps) if interface else "there is no production yet",
+            verdict=judged.state if isinstance(judged, VerdictResult) else "undecided",
+            verdict_reason=_reason(judged, time_ps) if analysis else "there is no production yet",
         )
 
     def _dataset(self) -> DatasetDoc | None:
@@ -209,7 +201,8 @@ class _Collector:
         found = self.documents.part("electrode_order")
         if found is None or not isinstance(found.average, ElectrodeOrderResult):
             return None
-        return _estimate(getattr(found.average, name))
+        share: Estimate = getattr(found.average, name)
+        return share
 
     def _thermodynamics(
         self, before: StructureView | None, environments: SeriesBand | None
@@ -222,39 +215,26 @@ class _Collector:
         )
         return thermodynamics(analysis, self.spec, before, environments)
 
-    def _parts(self, *names: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, np.ndarray]]:
-        """Return results of parts by run, their averages, and the arrays; all empty if there are none."""
-        runs: dict[str, dict[str, Any]] = {}
-        averages: dict[str, Any] = {}
-        arrays: dict[str, np.ndarray] = {}
-        for name in names:
+    def _interface(self, analysis: InterfaceAnalysisDoc | None) -> InterfaceResults | None:
+        if analysis is None:
+            return None
+        runs: dict[str, dict[str, Result | Unavailable]] = {run: {} for run in analysis.trajectories}
+        averages: dict[str, Result | Unavailable] = {}
+        arrays = self.documents.arrays(analysis)
+        for name in analysis.documents:
             found = self.documents.part(name)
             if found is None:
                 continue
-            arrays = arrays or self.documents.arrays(found)
             self._cite(name, name, found.key, found.artifact.sha256 if found.artifact else "")
             for run, result in found.with_replicas(arrays).replicas.items():
-                runs.setdefault(run, {})[name] = result
+                runs[run][name] = result
             if found.average is not None:
-                averages[name] = plain(found.average)
-        return {run: parts_as_values(each) for run, each in runs.items()}, averages, arrays
-
-    def _growth(self) -> Growth | None:
-        runs, averages, arrays = self._parts(
-            "boundaries", "growth", "fluxes", "transport", "trapping", "verdict", "profiles"
+                averages[name] = found.average
+        if analysis.references_key is not None:
+            self._cite("reference runs of phases", "phase_references", analysis.references_key)
+        return InterfaceResults(
+            runs, averages, arrays, analysis.trajectories, analysis.analysis_settings.temperature_K
         )
-        if not runs:
-            return None
-        growth, verdict = averages.get("growth", {}), averages.get("verdict", {})
-        pooled = {
-            "kinetics": growth.get("sides", {}),
-            "verdict": verdict.get("sides", {}),
-            "state": verdict.get("state", "undecided"),
-            "notes": growth.get("notes", []) + ([verdict["refused"]] if "refused" in verdict else []),
-        }
-        if "transport" in averages:
-            pooled["transport"] = averages["transport"]
-        return Growth(runs, pooled, arrays)
 
     def _transport_grid(self) -> TransportGrid | None:
         found = self.documents.transport_grid()
@@ -262,14 +242,6 @@ class _Collector:
             return None
         self._cite("transport grid", "transport_grids", found.key, found.artifact.sha256)
         return TransportGrid.of(found.result, self.documents.arrays(found), found.notes)
-
-    def _phases(self) -> Phases | None:
-        runs, averages, arrays = self._parts("phases")
-        return (
-            Phases({run: each["phases"] for run, each in runs.items()}, averages["phases"], arrays)
-            if runs
-            else None
-        )
 
     def _notes(self, dataset: DatasetDoc | None, interface: InterfaceAnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interface.notes if interface else [])
@@ -288,23 +260,21 @@ class _Collector:
         return notes
 
 
-def _estimate(found: estimate.Estimate) -> Estimate:
-    error = float(found.standard_error)
-    return Estimate(float(found.value), error if np.isfinite(error) else None, int(found.n_independent))
-
-
-def _judged(growth: Growth | None, time_ps: object) -> str:
-    """Return why the verdict is what it is, by interface."""
+def _reason(judged: Result | Unavailable | None, time_ps: float) -> str:
+    """Return the reason of the verdict, interface by interface."""
     sentences = []
-    if growth is None or growth.pooled["state"] == "undecided":
+    if not isinstance(judged, VerdictResult) or judged.state == "undecided":
         sentences.append(
-            f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase goes on growing, "
-            "passivates or runs out of its electrode or electrolyte."
+            f"{time_ps:.2g} ps of a cell of this size cannot decide whether the interphase continues to grow, "
+            "passivates or consumes its electrode or electrolyte."
         )
-    verdicts = growth.pooled["verdict"] if growth else {}
-    sentences += [
-        f"{side.capitalize()}: {v.get('reason') or v.get('refused')}." for side, v in verdicts.items()
-    ]
+    if isinstance(judged, Unavailable):
+        sentences.append(f"{judged}.")
+    if isinstance(judged, VerdictResult):
+        sentences += [
+            f"{side.capitalize()}: {each if isinstance(each, Unavailable) else each.reason}."
+            for side, each in judged.sides.items()
+        ]
     return " ".join(sentences)
 
 

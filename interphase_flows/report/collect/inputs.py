@@ -11,7 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.plain import plain
+from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.results import CommitteeTrust, TransportGridResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.collect.labelling_inputs import Labelling
@@ -140,22 +143,6 @@ class Replica:
 
 
 @dataclass(frozen=True)
-class CompositionProfile:
-    """Number densities along the normal, mean of the replicas."""
-
-    time_ps: FloatArray
-    """(n_times,)."""
-    bin_edges_angstrom: FloatArray
-    """(n_bins + 1,)."""
-    elements: Sequence[str]
-    density_per_angstrom3: FloatArray
-    """(n_times, n_elements, n_bins)."""
-    n_replicas: int = 1
-    standard_error_per_angstrom3: FloatArray | None = None
-    """Same shape as the density."""
-
-
-@dataclass(frozen=True)
 class SeriesBand:
     """Several curves against time, mean of the replicas with their standard error and range."""
 
@@ -184,15 +171,6 @@ class SeriesBand:
         if self.standard_error is None or not np.isfinite(self.standard_error[row, column]):
             return None
         return float(self.standard_error[row, column])
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its standard error over replicas."""
-
-    value: float
-    standard_error: float | None = None
-    n_replicas: int = 1
 
 
 @dataclass(frozen=True)
@@ -229,14 +207,18 @@ class ProvenanceRow:
 
 
 @dataclass(frozen=True)
-class Growth:
-    """Surveys of the production runs, and what they say together."""
+class InterfaceResults:
+    """Interface analyses of the production runs, and their averages."""
 
-    runs: Mapping[str, Mapping[str, Any]]
-    """Plain values of `analysis.survey`, by run."""
-    pooled: Mapping[str, Any]
+    runs: Mapping[str, Mapping[str, Result | Unavailable]]
+    """Results of the parts, by run."""
+    averages: Mapping[str, Result | Unavailable]
+    """Averages over replicas, by part."""
     arrays: Mapping[str, NDArray[np.floating]]
     """Series named ``run/side.quantity``."""
+    trajectories: Mapping[str, TrajectorySummary]
+    """By run."""
+    temperature_K: float
 
 
 @dataclass(frozen=True)
@@ -288,17 +270,6 @@ class TransportGrid:
 
 
 @dataclass(frozen=True)
-class Phases:
-    """What formed and where in the production runs, and over all of them."""
-
-    runs: Mapping[str, Mapping[str, Any]]
-    """Plain values of the part ``phases`` of `analysis.survey`, by run."""
-    pooled: Mapping[str, Any]
-    arrays: Mapping[str, NDArray[np.floating]]
-    """Series named ``run/phases.quantity``."""
-
-
-@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows. Only the first four fields are needed."""
 
@@ -314,7 +285,6 @@ class ReportInputs:
     convergence: Convergence | None = None
     iterations: Sequence[Iteration] = ()
     replicas: Sequence[Replica] = ()
-    profile: CompositionProfile | None = None
     environments: SeriesBand | None = None
     """Share of the anion centres in each kind of anion, 0 to 1."""
     displacement: SeriesBand | None = None
@@ -325,11 +295,10 @@ class ReportInputs:
     """Of the released committee on random frames of production, labelled afterwards."""
     production_energy_mae_meV_per_atom: Estimate | None = None
     thermodynamics: Thermodynamics | None = None
-    growth: Growth | None = None
+    interface: InterfaceResults | None = None
     transport_grid: TransportGrid | None = None
     is_grid_asked: bool = False
     """Whether the campaign has a grid at all; without one the report has no section on it."""
-    phases: Phases | None = None
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

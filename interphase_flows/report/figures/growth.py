@@ -1,8 +1,6 @@
-"""Figures of growth and of whether it stops, from results of `analysis.kinetics` and `analysis.passivation`."""
+"""Figures of growth laws and of the rates behind a verdict."""
 
-from collections.abc import Mapping
 from itertools import cycle
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +10,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from interphase_flows.analysis.growth.kinetics import LAWS, GrowthKinetics
-from interphase_flows.analysis.passivation.history import GROWTH
+from interphase_flows.analysis.passivation.history import GROWTH, RateHistory
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.report.figures.style import BLACK, BLUE, CYCLE, DASHES, GREY, VERMILION, figure_style
 
@@ -110,7 +108,7 @@ def verdict_figure(verdict: Verdict) -> Figure:
     return figure
 
 
-def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
+def rates_figure(verdict: Verdict, rates: RateHistory) -> Figure:
     """Draw how the size of every rate falls towards its epsilon, window by window.
 
     A point is the size of a rate, its bar the sizes in the 95 % interval, the step line their upper bound: passivated
@@ -122,9 +120,9 @@ def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
     verdict
         With the epsilon of each quantity.
     rates
-        Plain form of `passivation.rate_history.RateHistory`.
+        Rates in consecutive windows.
     """
-    edges = np.array(rates["edges_ps"], dtype=float)
+    edges = rates.edges_ps
     middle = 0.5 * (edges[1:] + edges[:-1])
     boundaries = list(dict.fromkeys(name.partition(" at ")[2] for name in verdict.checks if name != GROWTH))
     species = list(dict.fromkeys(name.partition(" at ")[0] for name in verdict.checks if name != GROWTH))
@@ -137,10 +135,8 @@ def rates_figure(verdict: Verdict, rates: Mapping[str, Any]) -> Figure:
             for column, symbol in enumerate(species)
         }
         for name, check in verdict.checks.items():
-            value, lower, upper = (
-                np.array(rates["rates_per_ps"][name][bound], dtype=float)
-                for bound in ("value", "lower", "upper")
-            )
+            rate = rates.rates_per_ps[name]
+            value, lower, upper = rate.value, rate.lower, rate.upper
             size, bound = np.abs(value), np.maximum(np.abs(lower), np.abs(upper))
             least = np.maximum(np.maximum(lower, -upper), 0.0)
             axes = places[name]

@@ -1,13 +1,19 @@
-"""Figures of a survey: thickness with its law, profiles, what crossed, Onsager coefficients, the verdict's rates."""
+"""Figures of one interface analysis: thickness, crossings, rates of the verdict, profiles, transport, trapping."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.plain import kinetics_of, verdict_of
+from interphase_flows.analysis.growth.kinetics import GrowthKinetics
+from interphase_flows.analysis.growth.results import GrowthResult
+from interphase_flows.analysis.interfaces.results import BoundariesResult
+from interphase_flows.analysis.passivation.results import TrappingResult, VerdictResult
+from interphase_flows.analysis.passivation.verdict import Verdict
+from interphase_flows.analysis.profiles.results import ProfilesResult
+from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.analysis.transport.summary import TransportResult
 from interphase_flows.report.figures.growth import growth_figure, rates_figure, verdict_figure
 from interphase_flows.report.figures.profiles import profile_figures
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
@@ -17,48 +23,57 @@ from interphase_flows.report.figures.trapping import survival_figures
 Arrays = Mapping[str, NDArray[np.floating]]
 
 
-def figures_of(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[Figure, str]]:
-    """Draw what a survey answered: by name, each with its text; parts that were refused have no figure."""
+def interface_figures(
+    parts: Mapping[str, Result | Unavailable], arrays: Arrays
+) -> dict[str, tuple[Figure, str]]:
+    """Draw the available parts of an analysis: figure and alternative text, by name."""
     drawn: dict[str, tuple[Figure, str]] = {}
-    kinetics, verdicts = values.get("kinetics", {}), values.get("verdict", {}).get("sides", {})
-    for side in values.get("boundaries", {}).get("sides", {}):
-        growth = kinetics.get(side, {}) if "refused" not in kinetics else {}
+    boundaries, growth, judged = (parts.get(name) for name in ("boundaries", "growth", "verdict"))
+    laws = growth.sides if isinstance(growth, GrowthResult) else {}
+    verdicts = judged.sides if isinstance(judged, VerdictResult) else {}
+    for side in boundaries.sides if isinstance(boundaries, BoundariesResult) else ():
         drawn[f"thickness_{side}"] = (
-            _thickness(side, growth, arrays),
+            _thickness(side, laws.get(side), arrays),
             f"Thickness of the interphase {side} against time",
         )
         if any(name.startswith(f"{side}.passed ") for name in arrays):
-            drawn[f"passed_{side}"] = _passed(side, arrays), f"What crossed the boundaries {side}"
-        if verdicts.get(side, {}).get("checks"):
-            drawn[f"verdict_{side}"] = (
-                verdict_figure(verdict_of(verdicts[side])),
-                f"Rates of the last two windows {side}",
-            )
-            if verdicts[side].get("rates"):
-                drawn[f"rates_{side}"] = (
-                    rates_figure(verdict_of(verdicts[side]), verdicts[side]["rates"]),
-                    f"Rates against time {side}, with their bounds and epsilon",
-                )
-    return (
-        drawn
-        | profile_figures(values.get("profiles", {}), arrays)
-        | transport_figures(values.get("transport", {}))
-        | survival_figures(values.get("trapping", {}))
-    )
+            drawn[f"passed_{side}"] = _passed(side, arrays), f"Atoms that crossed the boundaries {side}"
+        drawn |= {
+            f"{name}_{side}": found for name, found in verdict_figures(verdicts.get(side), side).items()
+        }
+    profiles, transport, trapping = (parts.get(name) for name in ("profiles", "transport", "trapping"))
+    if isinstance(profiles, ProfilesResult):
+        drawn |= profile_figures(profiles, arrays)
+    if isinstance(transport, TransportResult):
+        drawn |= transport_figures(transport)
+    if isinstance(trapping, TrappingResult):
+        drawn |= survival_figures(trapping)
+    return drawn
 
 
-def _thickness(side: str, growth: Mapping[str, Any], arrays: Arrays) -> Figure:
+def verdict_figures(verdict: Verdict | Unavailable | None, side: str) -> dict[str, tuple[Figure, str]]:
+    """Draw the rates behind a verdict: in the last two windows, and against time."""
+    if not isinstance(verdict, Verdict) or not verdict.checks:
+        return {}
+    drawn = {"verdict": (verdict_figure(verdict), f"Rates of the last two windows {side}")}
+    if verdict.rates is not None:
+        alt = f"Rates against time {side}, with their bounds and epsilon"
+        drawn["rates"] = (rates_figure(verdict, verdict.rates), alt)
+    return drawn
+
+
+def _thickness(side: str, growth: GrowthKinetics | Unavailable | None, arrays: Arrays) -> Figure:
     time, thickness = arrays[f"{side}.time_ps"], arrays[f"{side}.thickness_angstrom"]
     label = f"thickness {side} (Å)"
-    if growth.get("candidates"):
-        return growth_figure(time, thickness, kinetics_of(growth), label)
+    if isinstance(growth, GrowthKinetics) and growth.candidates:
+        return growth_figure(time, thickness, growth, label)
     with figure_style():
         figure = Figure(figsize=(6.4, 3.4))
         axes = figure.subplots()
         spread = arrays[f"{side}.thickness_spread_angstrom"]
         axes.fill_between(time, thickness - spread, thickness + spread, color=GREY, alpha=0.25, linewidth=0)
         axes.plot(time, thickness, color=CYCLE[0], marker=".")
-        axes.set(xlabel="time (ps)", ylabel=label, title="undecided: no law was fitted")
+        axes.set(xlabel="time (ps)", ylabel=label, title="undecided: no growth law was fitted")
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from interphase_flows.report.collect.inputs import CompositionProfile, SeriesBand
+from interphase_flows.report.collect.inputs import SeriesBand
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
 
 LEAST_SHOWN = 0.01
@@ -17,71 +17,6 @@ LEAST_SHOWN = 0.01
 def replicas_in_words(n: int) -> str:
     """Say what the bands are."""
     return "n = 1, no interval" if n < 2 else f"mean ± standard error, n = {n}"
-
-
-def profile_start_end(profile: CompositionProfile | None) -> Figure | None:
-    """Number density of each element along the normal, first tenth and last tenth of the time."""
-    if profile is None:
-        return None
-    density = np.asarray(profile.density_per_angstrom3)
-    few = max(1, len(profile.time_ps) // 10)
-    middle = 0.5 * (profile.bin_edges_angstrom[1:] + profile.bin_edges_angstrom[:-1])
-    panels = [
-        (f"First {_span(profile.time_ps[:few])}", slice(0, few)),
-        (f"Last {_span(profile.time_ps[-few:])}", slice(len(density) - few, None)),
-    ]
-    with figure_style():
-        figure = Figure(figsize=(9.6, 3.3))
-        for axes, (title, frames) in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
-            for number, element in enumerate(profile.elements):
-                mean = 1e3 * density[frames, number].mean(axis=0)
-                colour = element_colour(element, number)
-                axes.step(
-                    middle, mean, where="mid", color=colour, linestyle=DASHES[number % 4], label=element
-                )
-                if profile.standard_error_per_angstrom3 is not None and profile.n_replicas > 1:
-                    # frames are correlated: averaging over them does not shrink the error
-                    error = 1e3 * np.asarray(profile.standard_error_per_angstrom3)[frames, number].mean(
-                        axis=0
-                    )
-                    axes.fill_between(
-                        middle, mean - error, mean + error, step="mid", color=colour, alpha=0.2, linewidth=0
-                    )
-            axes.set(title=title, xlabel="Height along the normal (Å)", ylim=(0, None))
-        figure.axes[0].set_ylabel("Number density (atoms/nm³)")
-        figure.axes[1].legend(ncols=len(profile.elements), loc="lower right", bbox_to_anchor=(1.0, 0.98))
-    return figure
-
-
-def _span(times: np.ndarray) -> str:
-    return f"frame ({times[0]:.2f} ps)" if len(times) == 1 else f"frames ({times[0]:.2f}–{times[-1]:.2f} ps)"
-
-
-def profile_map(profile: CompositionProfile | None) -> Figure | None:
-    """Density of each element against height and time."""
-    if profile is None or len(profile.time_ps) < 2:
-        return None
-    density = 1e3 * np.asarray(profile.density_per_angstrom3)
-    time = np.asarray(profile.time_ps, dtype=float)
-    halves = 0.5 * (time[1:] + time[:-1])
-    edges = np.concatenate([[time[0]], halves, [time[-1]]])
-    with figure_style():
-        figure = Figure(figsize=(9.6, 3.2))
-        grid = figure.subplots(1, len(profile.elements), sharey=True, squeeze=False)[0]
-        for number, (axes, element) in enumerate(zip(grid, profile.elements, strict=True)):
-            mesh = axes.pcolormesh(
-                edges,
-                profile.bin_edges_angstrom,
-                density[:, number].T,
-                cmap="cividis",
-                vmin=0,
-                rasterized=True,
-            )
-            axes.set(title=element, xlabel="Time (ps)")
-            axes.grid(visible=False)
-            figure.colorbar(mesh, ax=axes, pad=0.02, label="atoms/nm³" if number == len(grid) - 1 else "")
-        grid[0].set_ylabel("Height along the normal (Å)")
-    return figure
 
 
 def anions_against_time(environments: SeriesBand | None) -> Figure | None:

@@ -1,4 +1,4 @@
-"""Where interphases lie, in figures against height: one kind of line for each side."""
+"""Lines of interphase boundaries in figures against height."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def interphases_of(
     arrays: Mapping[str, NDArray[np.floating]], part: str
 ) -> list[tuple[str, NDArray[np.floating]]]:
-    """Return the sides that a part of a survey knows, and where each interphase begins and ends, (n, 2), Å."""
+    """Return name and boundaries, (n, 2), Å, of each interphase that a part of the analysis follows."""
     start, end = f"{part}.interphase_", "_angstrom"
     return [
         (name.removeprefix(start).removesuffix(end), arrays[name])
@@ -19,5 +19,5 @@ def interphases_of(
 
 
 def dashes_of(side: str) -> str:
-    """Return the dashes of a side's boundaries."""
+    """Return the line style of the boundaries of a side."""
     return "--" if side == "above" else ":"

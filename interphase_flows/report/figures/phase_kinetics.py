@@ -1,15 +1,14 @@
 """Shares of anions and phases against time, with the laws by which they change."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.growth.phase_kinetics import GAINED
+from interphase_flows.analysis.growth.phase_kinetics import GAINED, ShareKinetics
 from interphase_flows.analysis.phases.phases import ATOMS
-from interphase_flows.analysis.plain import kinetics_of
+from interphase_flows.analysis.phases.results import SharesKinetics
 from interphase_flows.report.figures.growth import draw_laws
 from interphase_flows.report.figures.style import figure_style
 
@@ -18,29 +17,29 @@ PER_ROW = 3
 PANEL_INCHES = 2.5
 
 
-def fitted_shares(kinetics: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield what a share is of, its name and its kinetics, of those that have any."""
-    for group, answers in kinetics["shares"].items():
-        for name, answer in answers.items():
-            if "refused" not in answer:
-                yield group, name, answer
+def fitted_shares(kinetics: SharesKinetics) -> Iterator[tuple[str, str, ShareKinetics]]:
+    """Yield group, name and kinetics of every share that has a law."""
+    for group, laws in kinetics.shares.items():
+        for name, law in laws.items():
+            if isinstance(law, ShareKinetics):
+                yield group, name, law
 
 
-def share_kinetics_figure(kinetics: Mapping[str, Any], arrays: Arrays) -> Figure:
-    """Draw every share that has kinetics in a panel of its own, with the chosen law or all that are left."""
+def share_kinetics_figure(kinetics: SharesKinetics, arrays: Arrays) -> Figure:
+    """Draw each share in its own panel, with the chosen law or all that the data cannot tell apart."""
     shown = list(fitted_shares(kinetics))
     n_rows = -(-len(shown) // PER_ROW)
     with figure_style():
         figure = Figure(figsize=(9.6, PANEL_INCHES * n_rows))
         panels = figure.subplots(n_rows, PER_ROW, squeeze=False, sharex=True)
-        for axes, (group, name, answer) in zip(panels.flat, shown, strict=False):
+        for axes, (group, name, law) in zip(panels.flat, shown, strict=False):
             time = arrays["phases.map_time_ps" if group == ATOMS else "phases.anion_time_ps"]
-            sign = 1.0 if answer["direction"] == GAINED else -1.0
+            sign = 1.0 if law.direction == GAINED else -1.0
             share = arrays[f"phases.share {group}: {name}"]
-            draw_laws(axes, time, share, kinetics_of(answer), answer["start_share"], sign)
-            if answer["candidates"]:
+            draw_laws(axes, time, share, law, law.start_share, sign)
+            if law.candidates:
                 axes.legend(loc="best", fontsize=7)
-            axes.set(title=f"{name}: {answer['decision'].replace('_', ' ')}", ylim=(-0.02, None))
+            axes.set(title=f"{name}: {law.decision.replace('_', ' ')}", ylim=(-0.02, None))
             axes.set_ylabel(f"share of {group}", fontsize=8)
         for axes in panels.flat[len(shown) :]:
             axes.set_visible(False)

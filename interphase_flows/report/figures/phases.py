@@ -1,7 +1,6 @@
-"""Figures of what formed and where: labels against height and time, anions, networks, diffraction, order."""
+"""Figures of phases: labels against height and time, anions, networks, diffraction, order."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +10,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELECTROLYTE, METAL, UNKNOWN_LABEL
+from interphase_flows.analysis.phases.results import PercolationResult, PhasesResult
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.report.figures.interphase_lines import dashes_of, interphases_of
 from interphase_flows.report.figures.phase_kinetics import fitted_shares, share_kinetics_figure
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
@@ -42,54 +43,57 @@ _CRYSTAL_COLOURS = (BLUE, GREEN, VERMILION, SKY, BLACK)
 DISSOLVED = " dissolved in "
 
 
-def phase_figures(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[Figure, str]]:
-    """Draw what the part ``phases`` answered: by name, each with its text; what was refused has no figure."""
-    if not values or "refused" in values:
+def phase_figures(phases: PhasesResult | Unavailable, arrays: Arrays) -> dict[str, tuple[Figure, str]]:
+    """Draw the phases of a run: figure and alternative text, by name."""
+    if isinstance(phases, Unavailable):
         return {}
     drawn: dict[str, tuple[Figure, str]] = {
-        "anion_counts": (anion_counts_figure(values["anions"], arrays), "Number of each anion against time"),
+        "anion_counts": (
+            anion_counts_figure(phases.anions.labels, arrays),
+            "Number of each anion against time",
+        ),
     }
-    if any("refused" not in each for each in values["reactions"].values()):
+    if not all(isinstance(each, Unavailable) for each in phases.reactions.values()):
         drawn["reactions"] = (
-            reaction_graph_figure(values["anions"]["labels"], values["reactions"]),
+            reaction_graph_figure(phases.anions.labels, phases.reactions),
             "Graph of the reactions between anions, with events and rates",
         )
-    # a campaign of before has none
-    if any(fitted_shares(values.get("kinetics", {"shares": {}}))):
+    if any(fitted_shares(phases.kinetics)):
         drawn["share_kinetics"] = (
-            share_kinetics_figure(values["kinetics"], arrays),
+            share_kinetics_figure(phases.kinetics, arrays),
             "Shares of anions and phases against time, with the laws by which they change",
         )
-    labels = values["labels"]
-    if "refused" not in labels:
+    labels, network = phases.labels, phases.percolation
+    if not isinstance(labels, Unavailable):
         drawn["phase_profile"] = (
-            phase_profile_figure(labels["names"], arrays),
+            phase_profile_figure(labels.names, arrays),
             "Stacked shares of phases against height, at the start and at the end",
         )
         drawn["phase_map"] = (
-            phase_map_figure(labels["names"], arrays),
+            phase_map_figure(labels.names, arrays),
             "Most frequent phase against height and time",
         )
-    network = values["percolation"]
-    if any("crossing_share" in each for each in network.get("sides", {}).values()):
+    if not isinstance(network, Unavailable) and not all(
+        isinstance(each, Unavailable) for each in network.sides.values()
+    ):
         drawn["percolation"] = (
             percolation_figure(network),
-            f"How often a network of {network['pair']} bonds crosses the interphase, against the longest bond",
+            f"Share of frames in which a network of {network.pair} bonds crosses, against the longest bond",
         )
     drawn["diffraction"] = (
-        diffraction_figure(values["diffraction"]["lines"], arrays),
+        diffraction_figure(phases.diffraction.lines, arrays),
         "Simulated powder pattern of the end, with the lines of the reference phases",
     )
-    if values["order"]["pairs"]:
+    if phases.order.pairs:
         drawn["order"] = (
-            order_figure(values["order"]["pairs"], arrays),
+            order_figure(list(phases.order.pairs), arrays),
             "Translational order tau against time",
         )
     return drawn
 
 
 def label_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each label: crystals those of their own, what is dissolved in one a pale shade of it."""
+    """Return a colour for each label; dissolved species have a pale shade of the colour of their host crystal."""
     colours = dict(_OWN_COLOURS)
     crystals = [name for name in names if name not in colours and DISSOLVED not in name]
     for number, name in enumerate(crystals):
@@ -156,7 +160,7 @@ def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     return figure
 
 
-def anion_counts_figure(anions: Mapping[str, Any], arrays: Arrays) -> Figure:
+def anion_counts_figure(labels: Sequence[str], arrays: Arrays) -> Figure:
     """Draw the number of each anion that occurs."""
     times, counts = arrays["phases.anion_time_ps"], arrays["phases.anion_counts"]
     with figure_style():
@@ -166,42 +170,42 @@ def anion_counts_figure(anions: Mapping[str, Any], arrays: Arrays) -> Figure:
         for number, column in enumerate(occurring):
             axes.plot(
                 times, counts[:, column], drawstyle="steps-mid", color=CYCLE[number % len(CYCLE)],
-                linestyle=DASHES[(number // len(CYCLE) + number) % len(DASHES)], label=anions["labels"][column],
+                linestyle=DASHES[(number // len(CYCLE) + number) % len(DASHES)], label=labels[column],
             )  # fmt: skip
         axes.set(xlabel="time (ps)", ylabel="number of anions", ylim=(0, None))
         figure.legend(loc="outside right upper")
     return figure
 
 
-def percolation_figure(network: Mapping[str, Any]) -> Figure:
-    """Draw in how many frames a network crosses, and how large the largest is, against the longest bond."""
-    cutoffs = network["cutoffs_angstrom"]
+def percolation_figure(network: PercolationResult) -> Figure:
+    """Draw in how many frames a network crosses, and the share of the largest, against the longest bond."""
+    cutoffs = network.cutoffs_angstrom
     with figure_style():
         figure = Figure(figsize=(7.2, 3.4))
         axes = figure.subplots()
-        for number, (name, each) in enumerate(network["sides"].items()):
-            if "crossing_share" not in each:
+        for number, (name, each) in enumerate(network.sides.items()):
+            if isinstance(each, Unavailable):
                 continue
             colour = CYCLE[number % len(CYCLE)]
             axes.plot(
-                cutoffs, each["crossing_share"], "o-", color=colour, label=f"{name}: crosses, share of frames"
+                cutoffs, each.crossing_share, "o-", color=colour, label=f"{name}: crosses, share of frames"
             )
             axes.plot(
                 cutoffs,
-                each["largest_share"],
+                each.largest_share,
                 "s--",
                 color=colour,
                 alpha=0.6,
                 label=f"{name}: largest, share of its atoms",
             )
-        axes.axvline(network["bond_angstrom"], color=GREY, linestyle=":")
-        axes.text(network["bond_angstrom"], 1.06, " longest bond", ha="left", fontsize=8, color=GREY)
-        axes.set(xlabel=f"longest {network['pair']} distance that counts as a bond (Å)", ylim=(-0.03, 1.14))
+        axes.axvline(network.bond_angstrom, color=GREY, linestyle=":")
+        axes.text(network.bond_angstrom, 1.06, " longest bond", ha="left", fontsize=8, color=GREY)
+        axes.set(xlabel=f"longest {network.pair} distance that counts as a bond (Å)", ylim=(-0.03, 1.14))
         figure.legend(loc="outside right upper")
     return figure
 
 
-def diffraction_figure(lines: Mapping[str, Sequence[Sequence[float]]], arrays: Arrays) -> Figure:
+def diffraction_figure(lines: Mapping[str, Sequence[tuple[float, float]]], arrays: Arrays) -> Figure:
     """Draw the pattern above rows of sticks, one row for each phase."""
     angles, pattern = arrays["phases.two_theta_deg"], arrays["phases.diffraction"]
     with figure_style():
@@ -223,7 +227,7 @@ def diffraction_figure(lines: Mapping[str, Sequence[Sequence[float]]], arrays: A
     return figure
 
 
-def order_figure(pairs: Mapping[str, Any], arrays: Arrays) -> Figure:
+def order_figure(pairs: Sequence[str], arrays: Arrays) -> Figure:
     """Draw tau of each pair against time."""
     with figure_style():
         figure = Figure(figsize=(7.2, 3.0))

@@ -1,4 +1,4 @@
-"""Figures of the part ``profiles``: what is where along the normal, at the start, at the end and in between."""
+"""Figures of profiles along the normal: composition, density and coordination by block of time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.profiles.results import ProfilesResult
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.report.figures.interphase_lines import dashes_of, interphases_of
 from interphase_flows.report.figures.style import BLACK, BLUE, DASHES, VERMILION, element_colour, figure_style
 
@@ -22,21 +24,22 @@ START, END = (BLUE, "--"), (VERMILION, "-")
 """Colour and dashes of the first and the last block."""
 
 
-def profile_figures(values: Mapping[str, Any], arrays: Arrays) -> dict[str, tuple[Figure, str]]:
-    """Draw what the part ``profiles`` answered: by name, each with its text; what was refused has no figure."""
-    if not values or "refused" in values:
-        return {}
+def profile_figures(profiles: ProfilesResult, arrays: Arrays) -> dict[str, tuple[Figure, str]]:
+    """Draw the profiles of a run: figure and alternative text, by name."""
     drawn = {
         "profile_composition": (
-            composition_figure(values["elements"], arrays),
+            composition_figure(profiles.elements, arrays),
             "Stacked mole fractions of the elements against height, at the start and at the end",
+        ),
+        "profile_map": (
+            density_map_figure(profiles.elements, arrays),
+            "Number density of each element against height and time",
         ),
         "profile_density": (density_figure(arrays), "Mass density against height, by block of time"),
     }
-    coordination = values["coordination"]
-    if "refused" not in coordination:
+    if not isinstance(profiles.coordination, Unavailable):
         drawn["profile_coordination"] = (
-            coordination_figure([each["name"] for each in coordination["shells"]], arrays),
+            coordination_figure([each.name for each in profiles.coordination.shells], arrays),
             "Coordination against height, at the start and at the end",
         )
     return drawn
@@ -70,6 +73,25 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
         # as they are stacked: the uppermost first
         handles: list[Any] = [Patch(label=symbol, **looks[symbol]) for symbol in reversed(elements)]
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
+    return figure
+
+
+def density_map_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
+    """Draw the number density of each element against height and time, a column for each block of time."""
+    edges, density = arrays["profiles.edges_angstrom"], arrays["profiles.atoms_per_nm3"]
+    block_ps = arrays["profiles.block_ps"]
+    times = np.append(block_ps[:, 0], block_ps[-1, 1])
+    with figure_style():
+        figure = Figure(figsize=(9.6, 3.6))
+        panels = figure.subplots(1, len(elements), sharey=True, squeeze=False)[0]
+        for number, (axes, symbol) in enumerate(zip(panels, elements, strict=True)):
+            image = axes.pcolormesh(
+                times, edges, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True
+            )
+            axes.grid(visible=False)
+            axes.set(title=symbol, xlabel="time (ps)")
+            figure.colorbar(image, ax=axes, label="atoms/nm³")
+        panels[0].set_ylabel("height (Å)")
     return figure
 
 

@@ -1,22 +1,25 @@
-"""The reaction graph: anions as boxes, whole ones on the left, what they end as on the right."""
+"""Reaction graph: anions as boxes, from intact anions on the left to products on the right."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.speciation.results import ReactionsResult
 from interphase_flows.report.figures.style import BLACK, CYCLE, GREY, figure_style
 from interphase_flows.report.text.numbers import rounded
 
 MOST_ARROWS = 12
 COLUMNS = ((0, 1, 2, 3), (4, 9), (5, 6, 7, 8))
-"""Positions in `AnionChemistry.labels`: whole anions, fragments, and what is left."""
+"""Positions in `AnionChemistry.labels`: intact anions, fragments, products."""
 STAGGER, BEND = 0.16, 0.2
 
 
-def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, Any]) -> Figure:
+def reaction_graph_figure(
+    labels: Sequence[str], reactions: Mapping[str, ReactionsResult | Unavailable]
+) -> Figure:
     """Draw one graph for each role, atoms counted; arrows carry events and rate.
 
     Parameters
@@ -24,9 +27,9 @@ def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, Any]) -
     labels
         All names of anions in their order.
     reactions
-        By role: ``transitions`` and ``at_risk_atom_ps``, as of `phase_anions`.
+        By role of the atoms.
     """
-    shown = {role: each for role, each in reactions.items() if "refused" not in each}
+    shown = {role: each for role, each in reactions.items() if isinstance(each, ReactionsResult)}
     with figure_style():
         figure = Figure(figsize=(11.0, 4.6))
         for axes, (role, each) in zip(
@@ -36,19 +39,19 @@ def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, Any]) -
     return figure
 
 
-def _draw(axes: Axes, labels: Sequence[str], graph: Mapping[str, Any], role: str) -> None:
-    arrows = graph["transitions"][:MOST_ARROWS]
-    named = {*graph["at_risk_atom_ps"], *(t[end] for t in arrows for end in ("before", "after"))}
+def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) -> None:
+    arrows = graph.transitions[:MOST_ARROWS]
+    named = {*graph.at_risk_atom_ps, *(end for t in arrows for end in (t.before, t.after))}
     places = _places([name for name in labels if name in named], labels)
-    left_out = len(graph["transitions"]) - len(arrows)
+    left_out = len(graph.transitions) - len(arrows)
     title = f"atoms of {role}" + (f" ({left_out} rarer arrows left out)" if left_out else "")
     right = max((x for x, _ in places.values()), default=0.0)
     axes.set(xlim=(-0.6, right + 0.45), ylim=(-0.16, 1.16))
     axes.axis("off")
     axes.set_title(title)
-    most = max((t["n_events"] for t in arrows), default=1)
+    most = max((t.n_events for t in arrows), default=1)
     for number, t in enumerate(arrows):
-        begin, end = np.array(places[t["before"]]), np.array(places[t["after"]])
+        begin, end = np.array(places[t.before]), np.array(places[t.after])
         colour = CYCLE[number % len(CYCLE)]
         axes.annotate(
             "",
@@ -57,7 +60,7 @@ def _draw(axes: Axes, labels: Sequence[str], graph: Mapping[str, Any], role: str
             arrowprops={
                 "arrowstyle": "-|>",
                 "color": colour,
-                "linewidth": 0.8 + 2.2 * t["n_events"] / most,
+                "linewidth": 0.8 + 2.2 * t.n_events / most,
                 "connectionstyle": f"arc3,rad={BEND}",
                 "shrinkA": 26,
                 "shrinkB": 26,
@@ -65,13 +68,13 @@ def _draw(axes: Axes, labels: Sequence[str], graph: Mapping[str, Any], role: str
             },
         )
         axes.text(
-            *_on_arc(begin, end, axes), f"{t['n_events']} · {rounded(t['rate_per_ps'], 2)}/ps",
+            *_on_arc(begin, end, axes), f"{t.n_events} · {rounded(t.rate_per_ps, 2)}/ps",
             ha="center", va="center", fontsize=7.5, color=colour, zorder=5,
             bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
         )  # fmt: skip
-    total = sum(graph["at_risk_atom_ps"].values()) or 1.0
+    total = sum(graph.at_risk_atom_ps.values()) or 1.0
     for name, place in places.items():
-        share = graph["at_risk_atom_ps"].get(name, 0.0) / total
+        share = graph.at_risk_atom_ps.get(name, 0.0) / total
         axes.text(
             *place, f"{name}\n{100 * share:.0f} % of time", ha="center", va="center", fontsize=8, color=BLACK, zorder=4,
             bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f6f7f9", "edgecolor": GREY, "linewidth": 0.8 + 3 * share},
@@ -86,13 +89,13 @@ def _places(names: Sequence[str], labels: Sequence[str]) -> dict[str, tuple[floa
     for x, here in enumerate(columns):
         heights = np.linspace(1.0, 0.0, len(here)) if len(here) > 1 else [0.5]
         for row, (name, y) in enumerate(zip(here, heights, strict=True)):
-            # not one above the other: an arrow would cross the box between
+            # staggered, because an arrow would cross a box in between
             places[name] = (x + (STAGGER if row % 2 else -STAGGER if len(here) > 1 else 0.0), float(y))
     return places
 
 
 def _on_arc(begin: np.ndarray, end: np.ndarray, axes: Axes) -> tuple[float, float]:
-    """Point a little before the middle of an arc of `connectionstyle`, so that arrows there and back differ."""
+    """Return a point before the middle of an arc of `connectionstyle`, so that labels of opposite arrows differ."""
     transform = axes.transData
     a, b = transform.transform(begin), transform.transform(end)
     control = 0.5 * (a + b) + BEND * np.array([(b - a)[1], -(b - a)[0]])

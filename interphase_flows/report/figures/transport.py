@@ -1,53 +1,59 @@
-"""Figures of Onsager coefficients: as a table of colours, against time, and slab by slab."""
+"""Figures of Onsager coefficients: as heat maps, against time, and by slab."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport.summary import (
+    OnsagerSummary,
+    TransportResult,
+    TransportSlabs,
+    TransportWindow,
+)
 from interphase_flows.report.figures.style import BLACK, BLUE, CYCLE, GREY, VERMILION, figure_style
 
-L = "onsager_per_eV_angstrom_ps"
-BEYOND = "beyond_frame_per_eV_angstrom_ps"
 UNIT = "1/(eV Å ps)"
 MOST_SPECIES_IN_PAIRS = 3
 """With more, panels show the diagonal alone."""
 
 
-def transport_figures(transport: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
-    """Draw what was answered, by name, each with its text."""
+def transport_figures(transport: TransportResult) -> dict[str, tuple[Figure, str]]:
+    """Draw the available coefficients: figure and alternative text, by name."""
     drawn: dict[str, tuple[Figure, str]] = {}
-    if L in transport.get("entire_cell", {}):
+    if isinstance(transport.entire_cell, OnsagerSummary):
         drawn["onsager"] = (
-            onsager_heat_maps(transport["entire_cell"]),
-            "Onsager coefficients with their intervals, and what of them is correlation beyond the frame",
+            onsager_heat_maps(transport.entire_cell),
+            "Onsager coefficients with their intervals, and the correlation beyond the reference frame",
         )
-    windows = transport.get("windows", {}).get("rows", [])
-    if sum(L in row for row in windows) >= 2:
+    windows = () if isinstance(transport.windows, Unavailable) else transport.windows.rows
+    if len(_known(windows)) >= 2:
         drawn["onsager_trend"] = trend_figure(windows), "Onsager coefficients against time"
-    slabs = transport.get("slabs", {})
-    if any(L in row[axis] for row in slabs.get("rows", []) for axis in ("in_plane", "normal")):
-        drawn["onsager_slabs"] = slab_figure(slabs), "Onsager coefficients slab by slab"
+    slabs = transport.slabs
+    if not isinstance(slabs, Unavailable) and _summaries(slabs):
+        drawn["onsager_slabs"] = slab_figure(slabs), "Onsager coefficients by slab"
     return drawn
 
 
-def onsager_heat_maps(result: Mapping[str, Any]) -> Figure:
+def onsager_heat_maps(result: OnsagerSummary) -> Figure:
     """Draw L_ij and its part beyond the reference frame as colours of one scale, with 95 % intervals.
 
-    Numbers whose interval holds zero are grey.
+    Numbers whose interval contains zero are grey.
     """
-    species = result["species"]
-    largest = float(np.nanmax(np.abs(_array(result[L]["value"])), initial=0.0)) or 1.0
+    species = result.species
+    onsager, beyond = result.onsager_per_eV_angstrom_ps, result.beyond_frame_per_eV_angstrom_ps
+    largest = float(np.nanmax(np.abs(onsager.value), initial=0.0)) or 1.0
     n = len(species)
     with figure_style():
         figure = Figure(figsize=(2.0 + 2 * (0.6 + 1.3 * n), 1.4 + 0.8 * n))
         panels = figure.subplots(1, 2, sharey=True)
-        titles = (f"L_ij, {UNIT}", "beyond what the frame makes")
-        for axes, matrix, title in zip(panels, (result[L], result[BEYOND]), titles, strict=True):
-            value, lower, upper = (_array(matrix[name]) for name in ("value", "lower", "upper"))
+        titles = (f"L_ij, {UNIT}", "beyond the reference frame")
+        for axes, matrix, title in zip(panels, (onsager, beyond), titles, strict=True):
+            value, lower, upper = (np.asarray(x) for x in (matrix.value, matrix.lower, matrix.upper))
             image = axes.imshow(value, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
             for i, j in np.ndindex(n, n):
                 decided = lower[i, j] > 0 or upper[i, j] < 0
@@ -63,59 +69,67 @@ def onsager_heat_maps(result: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def trend_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw L_ij of each window with its 95 % band, and the part beyond the frame; windows without a number are empty."""
-    known = [row for row in rows if L in row]
-    species = known[0]["species"]
+def trend_figure(rows: Sequence[TransportWindow]) -> Figure:
+    """Draw L_ij of each window with its 95 % band, and the part beyond the frame; unavailable windows are empty."""
+    known = _known(rows)
+    species = known[0][1].species
     with figure_style():
         figure, panels = _panels(species, height=2.3)
         for axes, i, j in panels:
-            for matrix, colour, words in (
-                (L, BLUE, "L_ij"),
-                (BEYOND, VERMILION, "beyond the frame"),
-            ):
-                for number, row in enumerate(known):
-                    span = [row["start_ps"], row["end_ps"]]
-                    value, lower, upper = (row[matrix][name][i][j] for name in ("value", "lower", "upper"))
+            for number, (row, found) in enumerate(known):
+                for matrix, colour, label in (
+                    (found.onsager_per_eV_angstrom_ps, BLUE, "L_ij"),
+                    (found.beyond_frame_per_eV_angstrom_ps, VERMILION, "beyond the frame"),
+                ):
+                    span, at = [row.start_ps, row.end_ps], matrix[i, j]
                     axes.plot(
                         span,
-                        [value] * 2,
+                        [at.value] * 2,
                         color=colour,
-                        label=words if number == 0 else None,
+                        label=label if number == 0 else None,
                         solid_capstyle="butt",
                     )
-                    if lower is not None and upper is not None:
-                        axes.fill_between(span, lower, upper, color=colour, alpha=0.2, linewidth=0)
+                    if at.is_known:
+                        axes.fill_between(span, at.lower, at.upper, color=colour, alpha=0.2, linewidth=0)
             axes.axhline(0.0, color=BLACK, linewidth=0.6)
-            axes.set_xlim(rows[0]["start_ps"], rows[-1]["end_ps"])
+            axes.set_xlim(rows[0].start_ps, rows[-1].end_ps)
         _finish(figure, f"{UNIT}", "time (ps)")
     return figure
 
 
-def slab_figure(slabs: Mapping[str, Any]) -> Figure:
+def slab_figure(slabs: TransportSlabs) -> Figure:
     """Draw L_ij by slab, upwards from the electrode: in the plane, along the normal, each window in its colour."""
-    names, rows = slabs["names"], slabs["rows"]
-    starts = list(dict.fromkeys(row["start_ps"] for row in rows))
-    species = max((row[a]["species"] for row in rows for a in ("in_plane", "normal") if L in row[a]), key=len)
+    names, rows = slabs.names, slabs.rows
+    starts = list(dict.fromkeys(row.start_ps for row in rows))
+    species = max((each.species for each in _summaries(slabs)), key=len)
     with figure_style():
         figure, panels = _panels(species, height=2.5)
         for axes, i, j in panels:
             for row in rows:
-                window = starts.index(row["start_ps"])
-                for way, (axis, marker, words) in enumerate(
-                    (("in_plane", "o", "in the plane"), ("normal", "s", "along the normal"))
+                window = starts.index(row.start_ps)
+                for way, (result, marker, label) in enumerate(
+                    ((row.in_plane, "o", "in the plane"), (row.normal, "s", "along the normal"))
                 ):
-                    pair = _of_pair(row[axis], species[i], species[j])
+                    pair = _of_pair(result, species[i], species[j])
                     if pair is None:
                         continue
-                    at = names.index(row["name"]) + _shift(2 * window + way, 2 * len(starts))
-                    label = f"{words}, {row['start_ps']:.0f}–{row['end_ps']:.0f} ps"
-                    _bar(axes, at, pair, marker, CYCLE[window % len(CYCLE)], label, filled=axis == "in_plane")
+                    at = names.index(row.name) + _shift(2 * window + way, 2 * len(starts))
+                    text = f"{label}, {row.start_ps:.0f}–{row.end_ps:.0f} ps"
+                    _bar(axes, at, pair, marker, CYCLE[window % len(CYCLE)], text, filled=way == 0)
             axes.axhline(0.0, color=BLACK, linewidth=0.6)
             axes.set_xlim(-0.5, len(names) - 0.5)
             axes.set_xticks(range(len(names)), [_short(name) for name in names], fontsize=8)
         _finish(figure, UNIT, "")
     return figure
+
+
+def _known(rows: Sequence[TransportWindow]) -> list[tuple[TransportWindow, OnsagerSummary]]:
+    return [(row, row.coefficients) for row in rows if isinstance(row.coefficients, OnsagerSummary)]
+
+
+def _summaries(slabs: TransportSlabs) -> list[OnsagerSummary]:
+    both = [each for row in slabs.rows for each in (row.in_plane, row.normal)]
+    return [each for each in both if isinstance(each, OnsagerSummary)]
 
 
 def pairs_of(species: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -143,7 +157,7 @@ def _panels(species: Sequence[str], height: float) -> tuple[Figure, list[tuple[A
 
 
 def _finish(figure: Figure, unit: str, along: str) -> None:
-    """Write units, and one legend of all that occurs in any panel above the panels."""
+    """Add units, and one legend above the panels."""
     shown: dict[str, Any] = {}
     for axes in figure.axes:
         axes.set_xlabel(along)
@@ -154,29 +168,22 @@ def _finish(figure: Figure, unit: str, along: str) -> None:
     figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=max(columns, 1))
 
 
-def _of_pair(found: Mapping[str, Any], first: str, second: str) -> tuple[float, float, float] | None:
-    """Return value and bounds of one coefficient of a slab that has both species."""
-    if L not in found or first not in found["species"] or second not in found["species"]:
+def _of_pair(found: OnsagerSummary | Unavailable, first: str, second: str) -> Estimate | None:
+    """Return one coefficient of a slab that has both species, if it has an interval."""
+    if isinstance(found, Unavailable) or first not in found.species or second not in found.species:
         return None
-    i, j = found["species"].index(first), found["species"].index(second)
-    value, lower, upper = (found[L][name][i][j] for name in ("value", "lower", "upper"))
-    return None if value is None or lower is None or upper is None else (value, lower, upper)
+    i, j = found.species.index(first), found.species.index(second)
+    pair = found.onsager_per_eV_angstrom_ps[i, j]
+    return pair if pair.is_known else None
 
 
 def _bar(
-    axes: Axes,
-    at: float,
-    pair: tuple[float, float, float],
-    marker: str,
-    colour: str,
-    label: str,
-    *,
-    filled: bool,
+    axes: Axes, at: float, pair: Estimate, marker: str, colour: str, label: str, *, filled: bool
 ) -> None:
-    value, lower, upper = pair
-    axes.plot([at, at], [lower, upper], color=colour, linewidth=1.2)
+    axes.plot([at, at], [pair.lower, pair.upper], color=colour, linewidth=1.2)
     axes.plot(
-        at, value, marker, color=colour, markersize=4.5, label=label, markerfacecolor=colour if filled else "white"
+        at, pair.value, marker, color=colour, markersize=4.5, label=label,
+        markerfacecolor=colour if filled else "white",
     )  # fmt: skip
 
 
@@ -189,7 +196,3 @@ def _short(name: str) -> str:
     return name.replace("electrolyte", "electro-\nlyte").replace("electrode", "elec-\ntrode").replace(
         "interphase ", "inter-\nphase\n"
     ).replace(", part ", "\n").replace(" of ", "/")  # fmt: skip
-
-
-def _array(values: Any) -> NDArray[np.float64]:
-    return np.array(values, dtype=float)

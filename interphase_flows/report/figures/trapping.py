@@ -1,49 +1,46 @@
-"""Figures of kinetic trapping: how many labels survive, against what diffusion by itself would let."""
+"""Figures of kinetic trapping: survival of labels, compared with diffusion."""
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
+from interphase_flows.analysis.passivation.results import LabelTrapping, TrappingResult
 from interphase_flows.report.figures.style import BLUE, GREY, VERMILION, figure_style
 
 
-def survival_figures(trapping: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
-    """Draw one figure per interface that has an answer, by name, each with its text."""
+def survival_figures(trapping: TrappingResult) -> dict[str, tuple[Figure, str]]:
+    """Draw one figure per interface with an available label: figure and alternative text, by name."""
     drawn = {}
-    for side, labels in trapping.get("sides", {}).items():
-        answered = {label: each for label, each in labels.items() if "survival" in each}
-        if answered:
+    for side, labels in trapping.sides.items():
+        known = {label: each for label, each in labels.items() if isinstance(each, LabelTrapping)}
+        if known:
             drawn[f"survival_{side}"] = (
-                survival_figure(answered),
+                survival_figure(known),
                 f"Survival of labels in the interphase {side}",
             )
     return drawn
 
 
-def survival_figure(labels: Mapping[str, Mapping[str, Any]]) -> Figure:
+def survival_figure(labels: Mapping[str, LabelTrapping]) -> Figure:
     """Draw the surviving share of each label with its 95 % band, and that expected without cross terms."""
     with figure_style():
         figure = Figure(figsize=(4.8 * len(labels), 3.3))
         for axes, (label, found) in zip(
             figure.subplots(1, len(labels), squeeze=False).flat, labels.items(), strict=True
         ):
-            curve = {name: np.array(series, dtype=float) for name, series in found["survival"].items()}
-            age = curve["age_ps"]
-            axes.fill_between(
-                age, curve["lower"], curve["upper"], step="post", color=BLUE, alpha=0.2, linewidth=0
-            )
-            axes.step(age, curve["surviving_share"], where="post", color=BLUE, label="keeps its label")
+            curve = found.survival
+            age = curve.age_ps
+            axes.fill_between(age, curve.lower, curve.upper, step="post", color=BLUE, alpha=0.2, linewidth=0)
+            axes.step(age, curve.surviving_share, where="post", color=BLUE, label="keeps its label")
             axes.plot(
                 age,
-                curve["expected_share"],
+                curve.expected_share,
                 color=VERMILION,
                 linestyle="--",
                 label="in the layer, by L alone",
             )
             axes.axhline(0.5, color=GREY, linewidth=0.6)
-            state = found["state"].replace("_", " ")
+            state = found.state.replace("_", " ")
             axes.set(
                 title=f"{label}: {state}",
                 xlabel="age (ps)",

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -19,7 +17,7 @@ from interphase_flows.report.figures.style import (
     figure_style,
     rendered,
 )
-from interphase_flows.report.text.numbers import duration, minus, rounded
+from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 
@@ -117,12 +115,7 @@ def convergence_figure(study: Convergence | None) -> Figure | None:
 
 def convergence_section(study: Convergence) -> Markup:
     """Return the section as HTML, without its figure."""
-    here = resources.files("interphase_flows.report.sections")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(rounded=rounded, duration=duration, minus=minus)
-    template = environment.from_string((here / "convergence.html").read_text(encoding="utf-8"))
+    template = section_environment().get_template("convergence.html")
     return Markup(template.render(study=study, values=study.values, kinds=KINDS, axes=AXES))
 
 
@@ -136,9 +129,7 @@ def write_convergence_page(document: ConvergenceStudyDoc, folder: Path) -> Path:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         picture.write(folder / "figures")
     folder.mkdir(parents=True, exist_ok=True)
-    here = resources.files("interphase_flows.report.sections")
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((here / "convergence_page.html").read_text(encoding="utf-8"))
+    template = section_environment().get_template("convergence_page.html")
     page = template.render(section=convergence_section(study), picture=picture, values=study.values)
     write_bytes_atomic(folder / PAGE_NAME, page.encode("utf-8"))
     return folder / PAGE_NAME

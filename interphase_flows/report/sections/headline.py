@@ -1,16 +1,17 @@
-"""The numbers a reader wants first, each with its error, its count and its source."""
+"""Headline numbers of a report, each with its error, sample size and source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.report.collect.inputs import Estimate, ProvenanceRow, ReportInputs, SeriesBand
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.report.collect.inputs import ProvenanceRow, ReportInputs, SeriesBand
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink
 from interphase_flows.report.text.numbers import minus, rounded, with_error
 
 PUBLISHED_GROWTH_NS = (0.1, 10.0)
-"""Over which published simulations of Li/Li7P3S11 and its like still see growth (see docs: the science)."""
+"""Times over which published simulations of Li/Li7P3S11 and similar interfaces report growth, ns."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class HeadlineRow:
     value: str
     meaning: str
     subject: str
-    """Of the provenance rows that support it."""
+    """Subject of the provenance rows that support it."""
 
 
 def source_anchor(provenance: Sequence[ProvenanceRow], subject: str) -> str | None:
@@ -37,27 +38,26 @@ def longest_time_ps(inputs: ReportInputs) -> float:
     return max((replica.time_ps for replica in inputs.replicas), default=0.0)
 
 
-def verdict_in_words(inputs: ReportInputs) -> str:
-    """Say what the runs decide about passivation, and why not more."""
+def verdict_text(inputs: ReportInputs) -> str:
+    """Return what the runs decide about passivation, and what limits them."""
     if inputs.verdict_reason:
         return inputs.verdict_reason
     longest = longest_time_ps(inputs)
     if not longest:
-        return "No production run has finished, so nothing about growth or passivation can be said."
+        return "No production run has finished, so growth and passivation are unknown."
     low, high = PUBLISHED_GROWTH_NS
     if inputs.verdict == "undecided":
         return (
             f"The longest run lasted {longest:.3g} ps; published interphases of this kind grow over "
             f"{low:g}–{high:g} ns. "
-            "What is seen here is the first contact. Whether the interphase keeps growing, passivates, or "
-            "simply "
-            "ran out of electrode or electrolyte cannot be decided from these runs."
+            "These runs show the first contact. They cannot decide whether the interphase continues to grow, passivates, "
+            "or ran out of electrode or electrolyte."
         )
     return f"Judged from runs of up to {longest:.3g} ps."
 
 
 def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
-    """Collect the numbers that are there."""
+    """Return the available headline numbers."""
     reference = inputs.reference.short
     rows = []
     if inputs.iterations:
@@ -90,7 +90,7 @@ def headline_rows(inputs: ReportInputs) -> list[HeadlineRow]:
     rows += [
         HeadlineRow(
             f"{what} error in production",
-            with_error(found.value, found.standard_error, found.n_replicas, unit),
+            with_error(found.value, found.standard_error, found.n_independent, unit),
             f"mean absolute error of the released potential on random production frames, labelled by {reference} "
             "afterwards",
             "production audit",
@@ -151,7 +151,7 @@ def _anion_rows(band: SeriesBand) -> list[HeadlineRow]:
                     "%",
                 ),
                 f"{rounded(100 * float(band.mean[0, i]))} % in the first frame",
-                "environments",
+                "phases",
             )
         )
     return rows
@@ -161,13 +161,13 @@ def _crystal_rows(start: Estimate | None, end: Estimate | None) -> list[Headline
     rows = []
     for when, estimate in (("first", start), ("last", end)):
         if estimate is not None:
-            error = None if estimate.standard_error is None else 100 * estimate.standard_error
+            share = estimate.scaled(100.0)
             rows.append(
                 HeadlineRow(
                     f"bcc share of the electrode, {when} frame",
-                    with_error(100 * estimate.value, error, estimate.n_replicas, "%"),
+                    with_error(share.value, share.standard_error, share.n_independent, "%"),
                     "atoms with a crystalline (bcc-like) environment",
-                    "crystal",
+                    "electrode_order",
                 )
             )
     return rows

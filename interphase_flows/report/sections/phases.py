@@ -1,70 +1,74 @@
-"""What formed and where, as a section of a report and of a page of its own."""
+"""The section on phases, for a report and for the page of one analysis."""
 
-import json
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.plain import plain
-from interphase_flows.report.collect.inputs import Phases
+from interphase_flows.analysis.phases.results import PhasesAverage, PhasesResult
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.report.collect.inputs import InterfaceResults
 from interphase_flows.report.figures.phases import phase_figures
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
-from interphase_flows.report.figures.runs import drawn_runs
+from interphase_flows.report.figures.runs import draw_runs
 from interphase_flows.report.figures.style import FigureFile, rendered
-from interphase_flows.report.text.numbers import rounded
-from interphase_flows.runtime.atomic_files import write_bytes_atomic
+from interphase_flows.report.json_file import write_json
+from interphase_flows.report.sections.environment import section_environment
 
 JSON_NAME = "phases.json"
 
+Phases = PhasesResult | Unavailable
 
-def drawn_phases(
-    runs: Mapping[str, Mapping[str, Any]],
+
+def phases_of(results: InterfaceResults) -> dict[str, Phases]:
+    """Return the part ``phases`` of every run that has it."""
+    found = {run: parts.get("phases") for run, parts in results.runs.items()}
+    return {run: each for run, each in found.items() if isinstance(each, Phases)}
+
+
+def phases_average(results: InterfaceResults) -> PhasesAverage | Unavailable | None:
+    """Return the average of the phases over replicas, None if there is none."""
+    found = results.averages.get("phases")
+    return found if isinstance(found, PhasesAverage | Unavailable) else None
+
+
+def draw_phases(
+    runs: Mapping[str, Phases],
     arrays: Mapping[str, NDArray[np.floating]],
-    pooled: Mapping[str, Any] | None = None,
+    average: PhasesAverage | Unavailable | None = None,
 ) -> dict[str, FigureFile]:
-    """Draw the figures of each run, named ``run_figure``, and the reactions of all runs together.
-
-    Parameters
-    ----------
-    runs
-        Values of the part ``phases`` by name of the run; a single run may have the empty name.
-    arrays
-        Their series, named ``run/phases.quantity``.
-    pooled
-        What the runs say together.
-    """
-    drawn = drawn_runs(runs, arrays, phase_figures)
-    labels = next((each["anions"]["labels"] for each in runs.values() if "anions" in each), None)
-    if labels and pooled and any("refused" not in each for each in pooled.get("reactions", {}).values()):
-        name = "pooled_reactions"
+    """Draw the figures of each run, named ``run_figure``, and the reactions of all runs together."""
+    drawn = draw_runs(runs, arrays, phase_figures)
+    labels = next((each.anions.labels for each in runs.values() if isinstance(each, PhasesResult)), None)
+    if (
+        labels
+        and isinstance(average, PhasesAverage)
+        and not all(isinstance(each, Unavailable) for each in average.reactions.values())
+    ):
+        name = "average_reactions"
         drawn[name] = rendered(
-            reaction_graph_figure(labels, pooled["reactions"]), name, "Graph of the reactions, all replicas"
+            reaction_graph_figure(labels, average.reactions), name, "Graph of the reactions, all replicas"
         )
     return drawn
 
 
 def phases_section(
-    runs: Mapping[str, Mapping[str, Any]],
+    runs: Mapping[str, Phases],
     drawn: Mapping[str, FigureFile],
-    pooled: Mapping[str, Any] | None = None,
+    average: PhasesAverage | Unavailable | None = None,
 ) -> Markup:
     """Return the section as HTML, figures included."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    # jinja's capitalize would write li2s
-    environment.filters.update(rounded=rounded, sentence=lambda words: words[:1].upper() + words[1:])
-    text = (resources.files("interphase_flows.report.sections") / "phases.html").read_text(encoding="utf-8")
-    return Markup(environment.from_string(text).render(runs=runs, drawn=drawn, pooled=pooled))
+    template = section_environment().get_template("phases.html")
+    return Markup(template.render(runs=runs, drawn=drawn, average=average))
 
 
-def write_phases_json(phases: Phases, folder: Path) -> None:
+def write_phases_json(results: InterfaceResults, folder: Path) -> None:
     """Write every number and series of the section beside the page."""
-    content = {"pooled": phases.pooled, "runs": phases.runs, "series": plain(phases.arrays)}
-    write_bytes_atomic(folder / JSON_NAME, (json.dumps(content, allow_nan=False) + "\n").encode())
+    content = {
+        "average": results.averages.get("phases"),
+        "runs": phases_of(results),
+        "series": {name: each for name, each in results.arrays.items() if "/phases." in name},
+    }
+    write_json(folder / JSON_NAME, content)

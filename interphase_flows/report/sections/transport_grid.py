@@ -2,11 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
-import numpy as np
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from interphase_flows.report.collect.inputs import TransportGrid
@@ -17,7 +14,7 @@ from interphase_flows.report.figures.transport_grid import (
     flux_figure,
     local_figure,
 )
-from interphase_flows.report.text.numbers import minus, rounded
+from interphase_flows.report.sections.environment import section_environment
 
 MOST_REASONS = 6
 """Reasons of refusals that are told, the most frequent first."""
@@ -42,16 +39,12 @@ def drawn_grid(grid: TransportGrid) -> dict[str, FigureFile]:
 
 def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup:
     """Return the section as HTML, figures included."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(rounded=rounded, short=short)
-    text = (resources.files("interphase_flows.report.sections") / "transport_grid.html").read_text("utf-8")
+    template = section_environment().get_template("transport_grid.html")
     values = grid.values
     reasons = Counter(cell["refusal"] for cell in values["cells"] if cell["refusal"])
     between = values["grid"]
     return Markup(
-        environment.from_string(text).render(
+        template.render(
             grid=values,
             notes=grid.notes,
             drawn=drawn,
@@ -62,18 +55,6 @@ def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup
             share_above_stop=_share(values["trust"], "n_above_stop"),
         )
     )
-
-
-def short(value: float | None, digits: int = 2) -> str:
-    """Write a number of any size with few digits: 0.012, 3.4e-9; an end that is not there as ∞."""
-    if value is None or not np.isfinite(value):
-        return "∞"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e4:
-        return rounded(value, digits)
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    return f"{minus(mantissa)}e{minus(str(int(exponent)))}"
 
 
 def _share(trust: Mapping[str, Any], name: str) -> float:

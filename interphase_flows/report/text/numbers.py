@@ -1,6 +1,8 @@
-"""How numbers are written: with their standard error, or with the words that there is none."""
+"""Format numbers, with their standard error or interval where there is one."""
 
 import math
+
+from interphase_flows.analysis.statistics.estimate import Estimate
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -8,18 +10,18 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def with_error(
     value: float | None, error: float | None, n: int, unit: str = "", what: str = "replicas"
 ) -> str:
-    """Write a value with its standard error, rounded to two digits of the error.
+    """Format a value with its standard error, rounded to two digits of the error.
 
     Parameters
     ----------
     value
-        The number; None is written as a dash.
+        The number; a dash for None.
     error
         Standard error; None or nan when there is none.
     n
-        How many independent values stand behind it.
+        Number of independent values.
     unit
-        Written after the number.
+        Follows the number.
     what
         What `n` counts.
     """
@@ -35,7 +37,7 @@ def with_error(
 
 
 def rounded(value: float | None, digits: int = 3) -> str:
-    """Write a value to so many significant digits, a dash for None."""
+    """Format a value to some significant digits; a dash for None and NaN."""
     if value is None or not math.isfinite(value):
         return "–"
     if value == 0:
@@ -44,29 +46,61 @@ def rounded(value: float | None, digits: int = 3) -> str:
     return minus(f"{value:,.{decimals}f}")
 
 
-def with_interval(value: float | None, lower: float | None, upper: float | None, digits: int = 3) -> str:
-    """Write a value with its interval, small and large ones with one power of ten for all: 9.3 [7.4, 11.1] × 10⁻⁶."""
-    if value is None or not math.isfinite(value):
+def interval(estimate: Estimate, digits: int = 3) -> str:
+    """Format an estimate with its interval, with one power of ten if it is small or large: 9.3 [7.4, 11.1] × 10⁻⁶."""
+    value, lower, upper = (float(x) for x in (estimate.value, estimate.lower, estimate.upper))
+    if not math.isfinite(value):
         return "–"
-    known = lower is not None and upper is not None and math.isfinite(lower) and math.isfinite(upper)
-    largest = max(abs(x) for x in (value, lower, upper) if x is not None and math.isfinite(x))
+    largest = max(abs(x) for x in (value, lower, upper) if math.isfinite(x))
     power = math.floor(math.log10(abs(value) or largest)) if largest > 0 else 0
     shown, power = ("", 0) if -2 <= power < 5 else (f" × 10{str(power).translate(_SUPERSCRIPTS)}", power)
     scale = 10.0**-power
-    if lower is None or upper is None or not known:
+    if not (math.isfinite(lower) and math.isfinite(upper)):
         return f"{rounded(value * scale, digits)}{shown} (no interval)"
     return f"{rounded(value * scale, digits)} [{rounded(lower * scale, digits)}, {rounded(upper * scale, digits)}]{shown}"
 
 
+def percent(estimate: Estimate) -> str:
+    """Format a share in per cent, with its interval where there is one."""
+    value, lower, upper = (100 * float(x) for x in (estimate.value, estimate.lower, estimate.upper))
+    if not math.isfinite(value):
+        return "–"
+    if not (math.isfinite(lower) and math.isfinite(upper)):
+        return f"{rounded(value, 2)} %"
+    return f"{rounded(value, 2)} % [{rounded(lower, 2)}, {rounded(upper, 2)}]"
+
+
+def lifetime(estimate: Estimate) -> str:
+    """Format a median lifetime in ps, whose value or upper end may lie beyond the run."""
+    value, lower, upper = (float(x) for x in (estimate.value, estimate.lower, estimate.upper))
+    if not math.isfinite(value):
+        least = f", at least {rounded(lower, 2)} ps" if math.isfinite(lower) else ""
+        return f"longer than the run{least}"
+    end = rounded(upper, 2) if math.isfinite(upper) else "longer than the run"
+    return f"{rounded(value, 2)} ps [{rounded(lower, 2)}, {end}]"
+
+
 def minus(text: str) -> str:
-    """Write a true minus sign."""
+    """Replace a leading hyphen by a minus sign."""
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
 def duration(seconds: float) -> str:
-    """Write a time span in the units a reader would use."""
+    """Format a time span in seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def short(value: float | None, digits: int = 2) -> str:
+    """Format a number of any size with few digits: 0.012, 3.4e-9; ∞ if it is missing or infinite."""
+    if value is None or not math.isfinite(value):
+        return "∞"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e4:
+        return rounded(value, digits)
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{minus(mantissa)}e{minus(str(int(exponent)))}"

@@ -1,118 +1,115 @@
-"""What a survey says of transport and trapping, in a few lines of words, for a terminal."""
+"""Summaries of transport and trapping for a terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-L = "onsager_per_eV_angstrom_ps"
+from interphase_flows.analysis.passivation.results import TrappingResult
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport.summary import (
+    ConductionSummary,
+    OnsagerSummary,
+    TransportResult,
+    TransportSlabs,
+    TransportWindows,
+)
 
 
-def transport_words(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the coefficients of the whole cell, conduction, windows and slabs, or why there are none."""
-    whole = found["entire_cell"]
-    if "refused" in whole:
-        yield f"transport of the whole cell: not answered: {whole['refused']}"
+def transport_summary(transport: TransportResult) -> Iterator[str]:
+    """Yield lines for the coefficients of the cell, conduction, windows and slabs."""
+    whole = transport.entire_cell
+    if isinstance(whole, Unavailable):
+        yield f"transport of the entire cell: unavailable: {whole}"
     else:
-        numbers = ", ".join(f"{symbol} {_diagonal(whole[L], i)}" for i, symbol in enumerate(whole["species"]))
-        yield f"L_ii, 1/(eV Å ps): {numbers}{'' if whole['stationary'] else '; not stationary'}"
-        beyond = _decided(whole["beyond_frame_per_eV_angstrom_ps"], whole["species"])
-        yield f"correlation beyond the {found['frame']} frame: {beyond or 'none that differs from zero'}"
-        yield from _conduction(whole.get("conduction"), found)
-    yield from _windows(found["windows"])
-    yield from _slabs(found["slabs"])
+        stationary = "" if whole.stationary else "; not stationary"
+        yield f"L_ii, 1/(eV Å ps): {_diagonals(whole)}{stationary}"
+        beyond = _distinct_from_zero(whole.beyond_frame_per_eV_angstrom_ps, whole.species)
+        yield f"correlation beyond the {transport.frame} frame: {beyond or 'none distinct from zero'}"
+        yield _conduction(whole.conduction, transport)
+    yield from _windows(transport.windows)
+    yield from _slabs(transport.slabs)
 
 
-def trapping_words(found: Mapping[str, Any]) -> Iterator[str]:
+def trapping_summary(trapping: TrappingResult) -> Iterator[str]:
     """Yield a line for every label of every interface."""
-    for side, labels in found["sides"].items():
+    for side, labels in trapping.sides.items():
         for label, each in labels.items():
-            if "refused" in each:
-                yield f"trapping {side}, {label}: not answered: {each['refused']}"
+            if isinstance(each, Unavailable):
+                yield f"trapping {side}, {label}: unavailable: {each}"
             else:
                 yield (
-                    f"trapping {side}, {label}: {each['state'].replace('_', ' ')}: {each['reason']}; lifetime over that "
-                    f"of diffusion {_interval(each['ratio'])}"
+                    f"trapping {side}, {label}: {each.state.replace('_', ' ')}: {each.reason}; lifetime over that "
+                    f"of diffusion {_bracketed(each.ratio)}"
                 )
 
 
-def _conduction(found: Mapping[str, Any] | None, transport: Mapping[str, Any]) -> Iterator[str]:
+def _conduction(found: ConductionSummary | Unavailable | None, transport: TransportResult) -> str:
     if found is None:
-        yield f"conductivity: not answered: {transport['charges_from']}"
-        return
-    if "refused" in found:
-        yield f"conductivity: not answered: {found['refused']}"
-        return
+        return f"conductivity: unavailable: {transport.charges_from}"
+    if isinstance(found, Unavailable):
+        return f"conductivity: unavailable: {found}"
     charges = ", ".join(
-        f"{symbol} {charge:+g}".replace("-", "−") for symbol, charge in transport["charges_e"].items()
+        f"{symbol} {charge:+g}".replace("-", "−") for symbol, charge in (transport.charges_e or {}).items()
     )
-    yield (
-        f"conductivity {_interval(found['conductivity_S_per_m'])} S/m, Haven ratio {_interval(found['haven_ratio'])}, "
-        f"with charges {charges} ({transport['charges_from']})"
+    return (
+        f"conductivity {_bracketed(found.conductivity_S_per_m)} S/m, Haven ratio {_bracketed(found.haven_ratio)}, "
+        f"with charges {charges} ({transport.charges_from})"
     )
 
 
-def _windows(found: Mapping[str, Any]) -> Iterator[str]:
-    if "refused" in found:
-        yield f"L_ij against time: not answered: {found['refused']}"
+def _windows(found: TransportWindows | Unavailable) -> Iterator[str]:
+    if isinstance(found, Unavailable):
+        yield f"L_ij against time: unavailable: {found}"
         return
-    known = [row for row in found["rows"] if L in row]
+    known = [row.coefficients for row in found.rows if isinstance(row.coefficients, OnsagerSummary)]
     yield (
-        f"L_ij against time: {len(known)} of {len(found['rows'])} windows of {found['window_ps']:.4g} ps support numbers"
+        f"L_ij against time: {len(known)} of {len(found.rows)} windows of {found.window_ps:.4g} ps have coefficients"
     )
-    if "change_per_eV_angstrom_ps_ns" in found:
-        change, species = found["change_per_eV_angstrom_ps_ns"], known[0]["species"]
+    change = found.change_per_eV_angstrom_ps_ns
+    if change is not None:
         moving = [
-            f"{symbol} {_diagonal(change, i)}"
-            for i, symbol in enumerate(species)
-            if _differs_from_zero(change, i, i)
+            f"{symbol} {_bracketed(change[i, i])}"
+            for i, symbol in enumerate(known[0].species)
+            if _is_distinct_from_zero(change[i, i])
         ]
-        yield f"change of L_ii, 1/(eV Å ps) per ns: {', '.join(moving) or 'none that differs from zero'}"
+        yield f"change of L_ii, 1/(eV Å ps) per ns: {', '.join(moving) or 'none distinct from zero'}"
 
 
-def _slabs(found: Mapping[str, Any]) -> Iterator[str]:
-    if "refused" in found:
-        yield f"L_ij by slab: not answered: {found['refused']}"
+def _slabs(found: TransportSlabs | Unavailable) -> Iterator[str]:
+    if isinstance(found, Unavailable):
+        yield f"L_ij by slab: unavailable: {found}"
         return
-    last = max(row["start_ps"] for row in found["rows"])
-    for row in found["rows"]:
-        if row["start_ps"] != last:
+    last = max(row.start_ps for row in found.rows)
+    for row in found.rows:
+        if row.start_ps != last:
             continue
-        for axis, words in (("in_plane", "in the plane"), ("normal", "along the normal")):
-            result = row[axis]
-            if "refused" in result:
-                yield f"{row['name']}, {words}: not answered: {result['refused']}"
+        for result, direction in ((row.in_plane, "in the plane"), (row.normal, "along the normal")):
+            if isinstance(result, Unavailable):
+                yield f"{row.name}, {direction}: unavailable: {result}"
             else:
-                numbers = ", ".join(
-                    f"{symbol} {_diagonal(result[L], i)}" for i, symbol in enumerate(result["species"])
-                )
-                yield f"{row['name']}, {words}, L_ii: {numbers}"
+                yield f"{row.name}, {direction}, L_ii: {_diagonals(result)}"
 
 
-def _decided(matrix: Mapping[str, Any], species: Sequence[str]) -> str:
-    """Name the pairs whose interval does not hold zero."""
+def _diagonals(found: OnsagerSummary) -> str:
+    matrix = found.onsager_per_eV_angstrom_ps
+    return ", ".join(f"{symbol} {_bracketed(matrix[i, i])}" for i, symbol in enumerate(found.species))
+
+
+def _distinct_from_zero(matrix: Estimate, species: Sequence[str]) -> str:
+    """Return the pairs whose interval does not contain zero, with their coefficients."""
     return ", ".join(
-        f"{species[i]}-{species[j]} {_of(matrix, i, j)}"
+        f"{species[i]}-{species[j]} {_bracketed(matrix[i, j])}"
         for i in range(len(species))
         for j in range(i, len(species))
-        if _differs_from_zero(matrix, i, j)
+        if _is_distinct_from_zero(matrix[i, j])
     )
 
 
-def _differs_from_zero(matrix: Mapping[str, Any], i: int, j: int) -> bool:
-    """Say whether an interval, of which an end that is not finite is None, does not hold zero."""
-    lower, upper = matrix["lower"][i][j], matrix["upper"][i][j]
-    return (lower is not None and lower > 0) or (upper is not None and upper < 0)
+def _is_distinct_from_zero(estimate: Estimate) -> bool:
+    return bool(estimate.lower > 0 or estimate.upper < 0)
 
 
-def _diagonal(matrix: Mapping[str, Any], i: int) -> str:
-    return _of(matrix, i, i)
-
-
-def _of(matrix: Mapping[str, Any], i: int, j: int) -> str:
-    return _interval({name: matrix[name][i][j] for name in ("value", "lower", "upper")})
-
-
-def _interval(numbers: Mapping[str, float | None]) -> str:
+def _bracketed(estimate: Estimate) -> str:
     value, lower, upper = (
-        "–" if numbers[name] is None else f"{numbers[name]:.3g}" for name in ("value", "lower", "upper")
+        "–" if x != x else f"{x:.3g}" for x in map(float, (estimate.value, estimate.lower, estimate.upper))
     )
     return f"{value} [{lower}, {upper}]"
