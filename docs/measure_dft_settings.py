@@ -14,7 +14,6 @@ from pathlib import Path
 from jobflow import run_locally
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.commands.convergence import run_convergence_study
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.flows.lattice_constants import LatticeConstantsFlowMaker
@@ -43,7 +42,7 @@ def main() -> None:
     parser.add_argument("--n-volumes", type=int, default=5)
     parser.add_argument("--max-strain", type=float, default=0.03)
     arguments = parser.parse_args()
-    campaign = load_yaml_model(arguments.campaign, Campaign)
+    campaign = Campaign.from_file(arguments.campaign)
     settings = load_settings(root=arguments.root)
     study_maker = ConvergenceStudyMaker(
         campaign,

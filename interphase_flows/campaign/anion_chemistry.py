@@ -58,7 +58,7 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
 
 
 def stated_chemistry(campaign: Campaign) -> AnionChemistry | None:
-    """Return the chemistry of anions if the campaign file states any of it; None: it is measured."""
+    """Return the anion chemistry set in the campaign file, or None if it is to be measured in the trajectories."""
     stated = campaign.analysis.model_dump(exclude={"parts"}).values()
     if all(value is None for value in stated):
         return None

@@ -17,6 +17,7 @@ from interphase_flows.campaign.values import (
     Spec,
     check_evaluation_interval,
 )
+from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
@@ -181,6 +182,17 @@ class Campaign(Spec):
             if name not in self.phases:
                 raise ValueError(f"{role} {name!r} is not among phases {self.phases}; add it there")
         return self
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Campaign":
+        """Read a campaign file (YAML); relative structure files start from its folder.
+
+        Raises
+        ------
+        CampaignFileError
+            The file is missing or invalid; the message lists all mistakes with their lines.
+        """
+        return load_yaml_model(path, cls).with_absolute_files(Path(path).parent)
 
     def with_absolute_files(self, folder: Path) -> "Campaign":
         """Return the campaign with absolute structure files, as jobs run in other folders.

@@ -37,9 +37,8 @@ def run(
     """
     from interphase_flows.campaign.schema import Campaign
     from interphase_flows.campaign.validate import check_campaign, missing_on_this_machine
-    from interphase_flows.campaign.yaml_file import load_yaml_model
 
-    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    campaign = Campaign.from_file(file)
     check_campaign(campaign, is_run_here=not dry_run)
     if dry_run:
         _print_plan(campaign, settings_of(root))
@@ -142,7 +141,6 @@ def converge(
     The process may be killed at any time; the same command resumes. Labels are shared with the campaign.
     """
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.campaign.yaml_file import load_yaml_model
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.commands.convergence import (
         plan_convergence_study,
@@ -159,7 +157,7 @@ def converge(
     from interphase_flows.report.text.convergence import convergence_table
     from interphase_flows.storage.workspace import open_workspace
 
-    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    campaign = Campaign.from_file(file)
     maker = ConvergenceStudyMaker(
         campaign,
         cutoffs_eV=_numbers("--cutoffs", cutoffs),

@@ -40,10 +40,9 @@ def submit(
     settings. Running jobs create new ones: [bold]interphase launch --every 60[/bold] starts workers for them.
     """
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.campaign.yaml_file import load_yaml_model
     from interphase_flows.runners.fireworks.submission import submit_campaign
 
-    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent)
+    campaign = Campaign.from_file(file)
     settings = settings_of(root)
     submitted = submit_campaign(campaign, settings, accept_changes, hold)
     reuse = "; finished work is reused" if submitted.is_continued else ""

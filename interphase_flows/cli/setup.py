@@ -127,10 +127,9 @@ def check(
     Nothing is left behind in the database, the queue or the folders.
     """
     from interphase_flows.campaign.schema import Campaign
-    from interphase_flows.campaign.yaml_file import load_yaml_model
     from interphase_flows.settings import MongodbSettings
 
-    campaign = load_yaml_model(file, Campaign).with_absolute_files(file.parent) if file else None
+    campaign = Campaign.from_file(file) if file else None
     settings = settings_of(root)
     all_passed = True
     for result in _checks(settings, campaign, 60.0 * timeout_minutes if cluster else None):

@@ -14,7 +14,6 @@ from ruamel.yaml import YAML
 
 from interphase_flows import __version__
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
 from interphase_flows.settings import MongodbSettings, Settings
 
@@ -109,7 +108,7 @@ def test_template_of_init_equals_quickstart_campaign() -> None:
 
 def test_python_quickstart_equals_yaml_quickstart_and_is_short() -> None:
     script = QUICKSTART.with_suffix(".py")
-    assert runpy.run_path(str(script))["campaign"] == load_yaml_model(QUICKSTART, Campaign)
+    assert runpy.run_path(str(script))["campaign"] == Campaign.from_file(QUICKSTART)
     assert len(script.read_text(encoding="utf-8").splitlines()) < 40
 
 

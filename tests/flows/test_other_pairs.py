@@ -8,7 +8,6 @@ import yaml
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from tiny_campaign import TINY, interphase
 
 pytestmark = pytest.mark.slow
@@ -80,4 +79,4 @@ def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str,
 
 @pytest.mark.parametrize("name", FULL_REACTIONS)
 def test_campaign_file_passes_validation(name: str) -> None:
-    check_campaign(load_yaml_model(WORKFLOWS / f"{name}.yaml", Campaign).with_absolute_files(WORKFLOWS))
+    check_campaign(Campaign.from_file(WORKFLOWS / f"{name}.yaml"))

@@ -13,7 +13,6 @@ import pytest
 from pydantic import BaseModel
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.committee import CommitteeMaker
 from interphase_flows.jobs.crystals import CrystalsMaker
@@ -85,7 +84,7 @@ def finished(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> 
 def run(workspace: Workspace, method: str, folder: Path) -> Finished:
     path = folder / f"{method}.yaml"
     path.write_text(CAMPAIGN + REFERENCES[method])
-    spec = load_yaml_model(path, Campaign)
+    spec = Campaign.from_file(path)
     crystals = CrystalsMaker(spec=spec.structures.crystals).make(spec.phases, spec.seed)
     slabs = SlabsMaker(spec=spec.structures.slabs).make(spec.phases)
     labeller = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates))

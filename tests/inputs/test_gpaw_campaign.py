@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
 from interphase_flows.costs.plan import plan_labels
 from interphase_flows.exceptions import SettingsError
@@ -49,7 +48,7 @@ def test_run_without_gpaw_fails_before_any_folder_is_created(tmp_path):
 def test_gpaw_campaign_has_fewer_labels_than_the_quickstart_and_one_iteration():
     """A label by GPAW takes minutes."""
     few, many = (
-        plan_labels(load_yaml_model(WORKFLOWS / f"li_li7p3s11_{name}.yaml", Campaign))
+        plan_labels(Campaign.from_file(WORKFLOWS / f"li_li7p3s11_{name}.yaml"))
         for name in ("gpaw", "quickstart")
     )
     assert len(few.initial) + len(few.loop) < (len(many.initial) + len(many.loop)) / 3

@@ -6,7 +6,6 @@ import pytest
 from typer.testing import CliRunner
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.cli import app
 from interphase_flows.costs.plan import plan_labels
 from interphase_flows.runners.site_check.machine_checks import check_machine
@@ -24,7 +23,7 @@ def no_vasp(monkeypatch):
 
 @pytest.fixture(scope="module")
 def campaign():
-    return load_yaml_model(FILE, Campaign)
+    return Campaign.from_file(FILE)
 
 
 def test_dry_run_without_vasp_prints_the_plan():

@@ -13,7 +13,6 @@ from interphase_flows.campaign.structures import CrystalSpec
 from interphase_flows.campaign.template_files import TEMPLATES, write_templates
 from interphase_flows.campaign.transport_grid import MIN_FRAMES
 from interphase_flows.campaign.validate import check_campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.exceptions import CampaignFileError, InputError, UnsupportedWindowError
 
 
@@ -146,7 +145,7 @@ def test_structure_files_become_absolute_paths():
 def test_templates_of_init_are_valid(tmp_path):
     written = write_templates(tmp_path / "new")
     assert [path.name for path in written] == list(TEMPLATES.values())
-    check_campaign(load_yaml_model(tmp_path / "new" / "campaign.yaml", Campaign))
+    check_campaign(Campaign.from_file(tmp_path / "new" / "campaign.yaml"))
     with pytest.raises(InputError, match="file exists"):
         write_templates(tmp_path / "new")
 

@@ -10,7 +10,6 @@ from ase import Atoms
 from ase.build import bulk
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.campaign.yaml_file import load_yaml_model
 from interphase_flows.exceptions import CampaignFileError, InputError
 from interphase_flows.reference.registry import ENTRY_POINT_GROUP, method_specs, reference_method
 from interphase_flows.settings import Settings
@@ -39,7 +38,7 @@ def emt_package(tmp_path, monkeypatch):
 def campaign_of(folder: Path, reference: str) -> Campaign:
     path = folder / "campaign.yaml"
     path.write_text(f"name: unit\nreference: {reference}\n")
-    return load_yaml_model(path, Campaign)
+    return Campaign.from_file(path)
 
 
 def test_campaign_file_accepts_a_method_of_another_package(emt_package):
