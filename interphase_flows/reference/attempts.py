@@ -142,5 +142,9 @@ def run_attempts(
                 discard_density()
             attempts.write(folder)
         except SettingsError:
-            (folder / ATTEMPTS).unlink(missing_ok=True)
+            attempts.n_attempts -= 1
+            if attempts.n_attempts:
+                attempts.write(folder)
+            else:
+                (folder / ATTEMPTS).unlink(missing_ok=True)
             raise

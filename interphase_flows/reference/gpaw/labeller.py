@@ -58,19 +58,16 @@ class GpawLabeller:
         Level of theory.
     settings
         Command, memory limit and walltime of GPAW; they change no number.
-    folder
-        Work folder, created if absent; restart files of a killed calculation of the same atoms are used.
     policy
         Actions by reason of failure.
     """
 
     spec: GpawSpec
     settings: Settings
-    folder: Path
     policy: Policy
 
-    def label(self, atoms: Atoms) -> RawLabel:
-        """Return the label of a structure; a complete result in the folder is reused.
+    def label(self, atoms: Atoms, folder: Path) -> RawLabel:
+        """Return the label of a structure; results and restart files in the folder are used.
 
         Raises
         ------
@@ -81,7 +78,7 @@ class GpawLabeller:
         WalltimeReachedError
             Stopped at the deadline; the density is kept in the folder.
         """
-        end, folder = deadline(self.settings), Path(self.folder).absolute()
+        end = deadline(self.settings)
         task = self.task(atoms, end)
         with label_folder(folder, _kept_files):
             attempts = Attempts.read(folder, task.key)

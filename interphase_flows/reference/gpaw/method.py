@@ -109,7 +109,8 @@ class GPAWMethod:
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="interphase-gpaw-") as temporary:
                 return replace(self.label(atoms, Path(temporary)), files=())
-        return GpawLabeller(self.spec, self._settings, folder, self._policy).label(atoms)
+        labeller = GpawLabeller(self.spec, self._settings, self._policy)
+        return labeller.label(atoms, Path(folder).absolute())
 
 
 class _InProcessGpaw:

@@ -97,6 +97,15 @@ def test_code_that_cannot_start_does_not_count_as_an_attempt(tmp_path):
     assert not (tmp_path / ATTEMPTS).exists()
 
 
+def test_code_that_cannot_start_keeps_the_record_of_earlier_attempts(tmp_path):
+    with pytest.raises(WalltimeReachedError):
+        Calculation(WalltimeReachedError("over")).run(tmp_path, GPAW_POLICY)
+    attempts = Attempts.read(tmp_path, KEY)
+    with pytest.raises(SettingsError):
+        Calculation(SettingsError("no such program")).run(tmp_path, GPAW_POLICY, attempts)
+    assert Attempts.read(tmp_path, KEY).n_attempts == 1
+
+
 def test_retries_continue_after_walltime_where_they_stopped(tmp_path):
     with pytest.raises(WalltimeReachedError):
         Calculation(failure("killed"), WalltimeReachedError("over")).run(tmp_path, GPAW_POLICY)
