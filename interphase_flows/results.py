@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 from interphase_flows.datasets.frames import labelled_atoms, read_extxyz
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
-from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.kinds import document_schema
+from interphase_flows.schemas.kinds import document_kinds, document_schema
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
 from interphase_flows.schemas.segment import SegmentDoc
@@ -120,11 +119,19 @@ class CampaignResults:
         """Yield iterations of the active-learning loop."""
         return self._documents("iterations", IterationDoc, filters, sort, limit, fields)
 
-    def analyses(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[AnalysisDoc]:
-        """Yield results of analyses; :meth:`arrays` reads their arrays."""
-        return self._documents("analyses", AnalysisDoc, filters, sort, limit, fields)
+    def documents(
+        self, kind: str, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
+    ) -> Iterator[Document]:
+        """Yield documents of any kind with a schema, such as ``thermodynamics`` or ``production_audits``.
+
+        Raises
+        ------
+        InputError
+            The kind has no schema.
+        """
+        if kind not in document_kinds():
+            raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(document_kinds())}")
+        return self._documents(kind, document_schema(kind), filters, sort, limit, fields)
 
     def phase_references(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
@@ -284,7 +291,7 @@ class CampaignResults:
         return RunFrames([self.artifacts.get(s.trajectory) for s in segments if s.trajectory])
 
     def arrays(
-        self, analysis: "AnalysisDoc | InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc"
+        self, analysis: "InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc"
     ) -> dict[str, NDArray[Any]]:
         """Return the arrays of a result by name; empty if it has none."""
         if analysis.artifact is None:

@@ -11,7 +11,7 @@ from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.md.checkpoint import write_checkpoint_file
 from interphase_flows.runtime.walltime import deadline
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.document import Document
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage.mongodb_store import MongodbStore
 from interphase_flows.storage.workspace import current_workspace
@@ -80,12 +80,18 @@ def disk_full_once(marker: str) -> int:
     return 7
 
 
+class CountDoc(Document):
+    """Process ids, by step."""
+
+    counted_by: list[int]
+
+
 @job
 def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
     """Count in a leased folder with a checkpoint per step; wait for a file at half. Returns the process id."""
     workspace = current_workspace()
 
-    def compute(folder: Path) -> AnalysisDoc:
+    def compute(folder: Path) -> CountDoc:
         counted = folder / "count"
         lines = counted.read_text().splitlines() if counted.exists() else []
         while len(lines) < n_steps:
@@ -93,11 +99,9 @@ def count_with_checkpoints(key: str, n_steps: int, go: str) -> int:
             write_checkpoint_file(counted, "\n".join(lines).encode())
             while len(lines) == n_steps // 2 and not Path(go).exists():
                 time.sleep(0.05)
-        return AnalysisDoc(
-            key=key, name="count", rests_on=[], values={"counted_by": [int(pid) for pid in lines]}
-        )
+        return CountDoc(key=key, counted_by=[int(pid) for pid in lines])
 
-    cached_exclusive("analyses", key, AnalysisDoc, deadline(workspace.settings), "a count", compute)
+    cached_exclusive("models", key, CountDoc, deadline(workspace.settings), "a count", compute)
     return os.getpid()
 
 

@@ -20,7 +20,7 @@ COMPARED = (
     "committees",
     "segments",
     "iterations",
-    "analyses",
+    "thermodynamics",
     "cell_transport",
     "transport_grids",
 )

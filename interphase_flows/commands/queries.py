@@ -42,7 +42,6 @@ DEFAULT_FIELDS = {
         "forces_mae_meV_per_angstrom.value",
         "energy_mae_meV_per_atom.value",
     ],
-    "analyses": ["key", "name", "values"],
     "phases": ["key", "average.n_replicas", "li2s.atom_fraction.value", "li3p.atom_fraction.value"],
     "cell_transport": [
         "key",

@@ -32,7 +32,7 @@ COUNTED_KINDS = (
     "committees",
     "segments",
     "iterations",
-    "analyses",
+    "interface_analyses",
     "cell_transport",
     "transport_grids",
 )

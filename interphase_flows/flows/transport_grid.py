@@ -13,7 +13,7 @@ from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.cell_transport import CellTransportMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.transport_grid import GridFitMaker
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import Walker
 from interphase_flows.schemas.transport import CellTransportDoc
@@ -50,7 +50,7 @@ class TransportGridMaker(Maker):
     structure_files: dict[str, str] = field(default_factory=dict)
     name: str = "transport grid"
 
-    def make(self, committee: CommitteeDoc, interphase: AnalysisDoc | None = None) -> Flow:
+    def make(self, committee: CommitteeDoc, interphase: InterfaceAnalysisDoc | None = None) -> Flow:
         """Return a flow whose output is the document of the transport grid.
 
         Parameters

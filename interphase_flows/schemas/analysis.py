@@ -22,15 +22,6 @@ R = TypeVar("R", bound=Result)
 A = TypeVar("A", bound=Result)
 
 
-class AnalysisDoc(Document):
-    """An answer: numbers inline when few, arrays in the artifact."""
-
-    name: str
-    rests_on: list[str]
-    values: dict[str, object]
-    artifact: ArtifactRef | None = None
-
-
 class PartDoc(Document, Generic[R, A]):
     """One part of the analysis of production: the result of every replica, and their average.
 

@@ -24,7 +24,6 @@ DOCUMENT_KINDS: dict[str, str] = {
     "thermodynamics": f"{_HERE}.thermodynamics:ThermodynamicsDoc",
     "convergence_studies": f"{_HERE}.convergence:ConvergenceStudyDoc",
     "lattice_constants": f"{_HERE}.lattice_constants:LatticeConstantsDoc",
-    "analyses": f"{_HERE}.analysis:AnalysisDoc",
     "phase_references": f"{_HERE}.analysis:PhaseReferencesDoc",
     "interface_analyses": f"{_HERE}.analysis:InterfaceAnalysisDoc",
     "cell_transport": f"{_HERE}.transport:CellTransportDoc",

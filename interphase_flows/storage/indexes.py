@@ -44,7 +44,6 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
         ("committee_key", "role", "first_step"),
     ),
     "iterations": (*_OF_EVERY_KIND, ("index",), ("decision", "created_at")),
-    "analyses": (*_OF_EVERY_KIND, ("name", "created_at")),
     "convergence_studies": _OF_EVERY_KIND,
     "lattice_constants": _OF_EVERY_KIND,
     "learning_curves": _OF_EVERY_KIND,

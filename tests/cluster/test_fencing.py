@@ -37,7 +37,7 @@ def test_stopped_worker_loses_its_lease_and_writes_nothing_when_it_continues(set
     counting = count_with_checkpoints("a-count", N_STEPS, str(go))
     after = plus_one(counting.output)
     add(settings, Flow([counting, after]), "fenced")
-    counted = settings.root / "fenced" / "work" / "analyses" / "a-count" / "count"
+    counted = settings.root / "fenced" / "work" / "models" / "a-count" / "count"
     with log.open("w") as output:
         process = subprocess.Popen(
             command(["work", "all"]),
@@ -66,9 +66,9 @@ def test_stopped_worker_loses_its_lease_and_writes_nothing_when_it_continues(set
     finally:
         process.kill()
         process.wait()
-    (result,) = documents(settings, "fenced", "analyses")
+    (result,) = documents(settings, "fenced", "models")
     half = N_STEPS // 2
-    assert result["values"]["counted_by"] == [process.pid] * half + [os.getpid()] * half
+    assert result["counted_by"] == [process.pid] * half + [os.getpid()] * half
     assert output_of(settings, "fenced", after.uuid) == os.getpid() + 1
     assert "was presumed dead" in log.read_text()
     assert documents(settings, "fenced", "failures") == []

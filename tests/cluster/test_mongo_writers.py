@@ -131,10 +131,10 @@ def test_collection_without_a_unique_index_is_rejected(mongo: MongodbSettings, m
     """The index exists but is not unique, or two documents have the same key."""
     client: MongoClient[Any] = MongoClient(mongo_uri)
     client[mongo.database]["interphase_models"].create_index("key")
-    client[mongo.database]["interphase_analyses"].insert_many([{"key": "a"}, {"key": "a"}])
+    client[mongo.database]["interphase_datasets"].insert_many([{"key": "a"}, {"key": "a"}])
     client.close()
     ledger = Ledger.in_mongodb(mongo, "c")
-    for kind in ("models", "analyses"):
+    for kind in ("models", "datasets"):
         with pytest.raises(
             StorageError, match=f"no unique index on 'key' of .*interphase_{kind}: .*then resume"
         ):

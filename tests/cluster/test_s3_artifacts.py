@@ -96,7 +96,7 @@ def test_campaign_with_artifacts_in_s3_stores_no_secret_locally(bucket, tmp_path
     settings = Settings(root=tmp_path / "runs", artifacts_url=URL)
     with Workspace(settings, "unit") as workspace:
         ref = workspace.artifacts.put_bytes(b"frames", "datasets", ".extxyz")
-        workspace.ledger.put("analyses", "a", {"name": "x", "artifact": ref.model_dump()})
+        workspace.ledger.put("models", "a", {"name": "x", "artifact": ref.model_dump()})
         assert workspace.artifacts.identity() == ArtifactStore(URL, tmp_path / "other").identity()
     left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert any(ref.sha256.encode() in text for text in left)

@@ -5,67 +5,72 @@ import pytest
 from interphase_flows.exceptions import AnalysisError, LeaseLostError, StorageError, WalltimeReachedError
 from interphase_flows.jobs.caching import artifact_refs, cached, stored_document
 from interphase_flows.runtime.fencing import fenced
-from interphase_flows.schemas.analysis import AnalysisDoc
 from interphase_flows.schemas.artifact import ArtifactRef
+from interphase_flows.schemas.document import Document
 
 
-def document(key: str, artifact: ArtifactRef | None = None, **values) -> AnalysisDoc:
-    return AnalysisDoc(key=key, name="n", rests_on=[], values=values, artifact=artifact)
+class NumbersDoc(Document):
+    values: dict
+    artifact: ArtifactRef | None = None
+
+
+def document(key: str, artifact: ArtifactRef | None = None, **values) -> NumbersDoc:
+    return NumbersDoc(key=key, values=values, artifact=artifact)
 
 
 def test_second_call_returns_stored_document(workspace):
-    first = cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("computed twice")) == first
+    first = cached("models", "k", NumbersDoc, lambda: document("k", x=1))
+    assert cached("models", "k", NumbersDoc, lambda: pytest.fail("computed twice")) == first
 
 
 def test_failure_is_recorded_and_next_attempt_may_succeed(workspace):
     """The reason can be queried even if the log of the job is lost."""
 
-    def fail() -> AnalysisDoc:
+    def fail() -> NumbersDoc:
         raise AnalysisError("too few frames")
 
     for _ in range(2):
         with pytest.raises(AnalysisError, match="too few frames"):
-            cached("analyses", "k", AnalysisDoc, fail)
-    failure = workspace.ledger.failure("analyses", "k")
+            cached("models", "k", NumbersDoc, fail)
+    failure = workspace.ledger.failure("models", "k")
     assert (failure["reason"], failure["tries"]) == ("AnalysisError", 2)
     assert failure["details"]["explanation"] == "too few frames"
-    assert cached("analyses", "k", AnalysisDoc, lambda: document("k")).key == "k"
+    assert cached("models", "k", NumbersDoc, lambda: document("k")).key == "k"
 
 
 def test_reached_walltime_is_not_recorded_as_failure(workspace):
-    def stop() -> AnalysisDoc:
+    def stop() -> NumbersDoc:
         raise WalltimeReachedError("half done")
 
     with pytest.raises(WalltimeReachedError):
-        cached("analyses", "k", AnalysisDoc, stop)
-    assert workspace.ledger.failure("analyses", "k") is None
+        cached("models", "k", NumbersDoc, stop)
+    assert workspace.ledger.failure("models", "k") is None
 
 
 def test_document_with_damaged_artifact_is_recomputed_and_damage_is_recorded(workspace):
-    def compute() -> AnalysisDoc:
-        return document("k", workspace.artifacts.put_bytes(b"precious", "analyses", ".npz"))
+    def compute() -> NumbersDoc:
+        return document("k", workspace.artifacts.put_bytes(b"precious", "models", ".npz"))
 
-    path = workspace.artifacts.get(cached("analyses", "k", AnalysisDoc, compute).artifact)
+    path = workspace.artifacts.get(cached("models", "k", NumbersDoc, compute).artifact)
     path.write_bytes(b"spoiled!")
-    assert stored_document("analyses", "k", AnalysisDoc) is None
-    again = cached("analyses", "k", AnalysisDoc, compute)
+    assert stored_document("models", "k", NumbersDoc) is None
+    again = cached("models", "k", NumbersDoc, compute)
     assert workspace.artifacts.get(again.artifact).read_bytes() == b"precious"
-    assert workspace.ledger.failure("analyses", "k") is not None
+    assert workspace.ledger.failure("models", "k") is not None
 
 
 def test_first_recorded_document_wins(workspace):
     """Two processes that compute the same key return the same document."""
 
-    def overtaken() -> AnalysisDoc:
-        workspace.ledger.put("analyses", "k", document("k", by="other process"))
+    def overtaken() -> NumbersDoc:
+        workspace.ledger.put("models", "k", document("k", by="other process"))
         return document("k", by="this process")
 
-    assert cached("analyses", "k", AnalysisDoc, overtaken).values == {"by": "other process"}
+    assert cached("models", "k", NumbersDoc, overtaken).values == {"by": "other process"}
 
 
 def test_artifacts_are_found_at_any_depth(workspace):
-    ref = workspace.artifacts.put_bytes(b"x", "analyses")
+    ref = workspace.artifacts.put_bytes(b"x", "models")
     assert list(artifact_refs(document("k", deep={"list": [1, (ref, "s")]}))) == [ref]
 
 
@@ -75,14 +80,14 @@ def test_process_without_lease_records_neither_result_nor_failure(workspace):
     def lost() -> None:
         raise LeaseLostError("taken over")
 
-    def fail() -> AnalysisDoc:
+    def fail() -> NumbersDoc:
         raise FileNotFoundError("no such folder")
 
     for compute in (lambda: document("k"), fail):
         with fenced(lost), pytest.raises(LeaseLostError):
-            cached("analyses", "k", AnalysisDoc, compute)
-    assert stored_document("analyses", "k", AnalysisDoc) is None
-    assert workspace.ledger.failure("analyses", "k") is None
+            cached("models", "k", NumbersDoc, compute)
+    assert stored_document("models", "k", NumbersDoc) is None
+    assert workspace.ledger.failure("models", "k") is None
 
 
 def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(workspace, monkeypatch):
@@ -96,9 +101,9 @@ def test_result_that_the_database_rejects_is_stored_on_disk_and_committed_later(
         with pytest.raises(
             StorageError, match=r"no server answers.*stored in .*k\.json; the next attempt commits it"
         ):
-            cached("analyses", "k", AnalysisDoc, lambda: document("k", x=1))
-    pending = workspace.root / "pending_results" / "analyses" / "k.json"
+            cached("models", "k", NumbersDoc, lambda: document("k", x=1))
+    pending = workspace.root / "pending_results" / "models" / "k.json"
     assert pending.exists()
-    assert cached("analyses", "k", AnalysisDoc, lambda: pytest.fail("computed twice")) == document("k", x=1)
+    assert cached("models", "k", NumbersDoc, lambda: pytest.fail("computed twice")) == document("k", x=1)
     assert not pending.exists()
-    assert stored_document("analyses", "k", AnalysisDoc) == document("k", x=1)
+    assert stored_document("models", "k", NumbersDoc) == document("k", x=1)

@@ -8,7 +8,7 @@ from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.runners.flow_runner import FlowRunner
 from interphase_flows.runners.local import _failure_message
-from interphase_flows.schemas.analysis import AnalysisDoc
+from interphase_flows.schemas.potential_errors import LearningCurveDoc
 
 
 @job
@@ -18,10 +18,10 @@ def choose(index):
 
 @job
 def analyse():
-    def fail() -> AnalysisDoc:
+    def fail() -> LearningCurveDoc:
         raise AnalysisError("too few frames")
 
-    return cached("analyses", "k" * 32, AnalysisDoc, fail)
+    return cached("learning_curves", "k" * 32, LearningCurveDoc, fail)
 
 
 @job
@@ -51,7 +51,7 @@ def test_failure_outside_cached_work_is_recorded_under_the_job_name(workspace, r
 def test_failure_of_cached_work_is_recorded_once_under_its_key(workspace, run):
     run(analyse())
     (failure,) = workspace.ledger.find("failures")
-    assert (failure["failed_kind"], failure["reason"]) == ("analyses", "AnalysisError")
+    assert (failure["failed_kind"], failure["reason"]) == ("learning_curves", "AnalysisError")
 
 
 def test_reached_walltime_is_not_a_failure(workspace, run):
