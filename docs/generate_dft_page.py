@@ -9,7 +9,7 @@ from interphase_flows.report.figures.style import rendered
 from interphase_flows.report.sections.convergence import (
     KINDS,
     Convergence,
-    choice_in_words,
+    choice_summary,
     convergence_figure,
 )
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
@@ -196,7 +196,7 @@ def page(kept: Mapping[str, Any]) -> str:
         HEAD,
         "## Results",
         "",
-        f"- {choice_in_words(values)}",
+        f"- {choice_summary(values)}",
         f"- {own['cutoff_eV']:g} eV and {own['k_density_per_inverse_angstrom']:g} "
         f"k-points per Å⁻¹ are {'within' if own['is_within'] else '**not** within'} the tolerances ({tolerances}): the "
         f"errors are {errors}.{unjudged}{beyond}",

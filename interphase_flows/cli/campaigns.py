@@ -151,7 +151,7 @@ def converge(
     from interphase_flows.reference.convergence import Tolerances
     from interphase_flows.report.sections.convergence import (
         Convergence,
-        choice_in_words,
+        choice_summary,
         write_convergence_page,
     )
     from interphase_flows.report.text.convergence import convergence_table
@@ -181,7 +181,7 @@ def converge(
         path = write_convergence_page(study, workspace.report_folder)
     shown = Convergence.of(study)
     Console().print(convergence_table(shown))
-    for line in (*study.notes, choice_in_words(shown.values), f"page: {path}"):
+    for line in (*study.notes, choice_summary(shown.values), f"page: {path}"):
         print(line)
 
 

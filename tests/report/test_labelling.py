@@ -9,7 +9,7 @@ from interphase_flows.report.collect.inputs import ReferenceMethod
 from interphase_flows.report.html import rendered_page
 from interphase_flows.report.sections.convergence import (
     Convergence,
-    choice_in_words,
+    choice_summary,
     convergence_figure,
     convergence_section,
 )
@@ -143,7 +143,7 @@ def study():
 
 def test_the_choice_is_told_with_its_margins(study):
     """In a sentence, and as a table."""
-    assert choice_in_words(study.values).startswith(
+    assert choice_summary(study.values).startswith(
         "Cheapest within the tolerances: 350 eV, 3 k-points per Å⁻¹ (errors 1 of 3 meV/atom"
     )
     section = str(convergence_section(study))
@@ -157,7 +157,7 @@ def test_the_choice_is_told_with_its_margins(study):
 def test_no_choice_is_told_as_such(study):
     """The most accurate setting is not offered in its place."""
     study.values["chosen"] = None
-    assert "No setting below the most accurate ones" in choice_in_words(study.values)
+    assert "No setting below the most accurate ones" in choice_summary(study.values)
     assert "No setting below the most accurate ones" in str(convergence_section(study))
 
 

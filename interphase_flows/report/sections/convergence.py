@@ -135,7 +135,7 @@ def write_convergence_page(document: ConvergenceStudyDoc, folder: Path) -> Path:
     return folder / PAGE_NAME
 
 
-def choice_in_words(values: Mapping[str, Any]) -> str:
+def choice_summary(values: Mapping[str, Any]) -> str:
     """Say which setting was chosen, with its margins."""
     chosen = values["chosen"]
     if chosen is None:
