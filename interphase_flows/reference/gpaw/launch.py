@@ -16,7 +16,7 @@ from interphase_flows.reference.gpaw.input import FAILURE, LOG, OUTPUT, RESULT, 
 from interphase_flows.reference.gpaw.oom_watchdog import AllocationStallDetector
 from interphase_flows.reference.gpaw.outcome import (
     MEMORY_HINT,
-    Outcome,
+    WorkerOutcome,
     memory_limit,
     n_kernel_kills,
     read_outcome,
@@ -58,7 +58,7 @@ class GpawLauncher:
     n_threads: int
     end: Deadline
 
-    def run(self, task: LabelInput, report_progress: Callable[[], None] = lambda: None) -> Outcome:
+    def run(self, task: LabelInput, report_progress: Callable[[], None] = lambda: None) -> WorkerOutcome:
         """Run a worker to its end.
 
         Parameters
@@ -83,7 +83,7 @@ class GpawLauncher:
         finally:
             _terminate(process)  # after an exception, Ctrl-C included
         if is_stalled:
-            return Outcome(
+            return WorkerOutcome(
                 "out_of_memory",
                 f"GPAW stalled in failed allocations under {memory_limit(task)}. {MEMORY_HINT}",
             )

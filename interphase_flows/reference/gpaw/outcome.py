@@ -23,7 +23,7 @@ FAILED_ALLOCATION_STATUS = {-6: "SIGABRT", 134: "SIGABRT", -11: "SIGSEGV", 139: 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class WorkerOutcome:
     """Outcome of a worker; ``reason`` is None for a result and ``walltime`` if it was stopped at the deadline."""
 
     reason: str | None
@@ -33,7 +33,7 @@ class Outcome:
 
 def read_outcome(
     folder: Path, task: LabelInput, exit_status: int | None, n_kernel_kills: int | None = None
-) -> Outcome:
+) -> WorkerOutcome:
     """Return the outcome of a worker.
 
     Parameters
@@ -51,26 +51,26 @@ def read_outcome(
         try:
             failure = WorkerFailure.model_validate_json((folder / FAILURE).read_bytes())
         except ValidationError as error:
-            return Outcome("garbage_output", f"{FAILURE} cannot be read: {_first_error(error)}")
+            return WorkerOutcome("garbage_output", f"{FAILURE} cannot be read: {_first_error(error)}")
         reason = "killed" if failure.reason == "interrupted" else failure.reason
-        return Outcome(reason, _explanation(failure, task))
+        return WorkerOutcome(reason, _explanation(failure, task))
     return _from_exit_status(folder, task, exit_status, n_kernel_kills)
 
 
-def _read_result(folder: Path, task: LabelInput) -> Outcome:
+def _read_result(folder: Path, task: LabelInput) -> WorkerOutcome:
     try:
         result = WorkerResult.model_validate_json((folder / RESULT).read_bytes())
     except ValidationError as error:
-        return Outcome("garbage_output", f"{RESULT} cannot be read: {_first_error(error)}")
+        return WorkerOutcome("garbage_output", f"{RESULT} cannot be read: {_first_error(error)}")
     if result.key != task.key:
-        return Outcome("garbage_output", f"{RESULT} belongs to another calculation")
+        return WorkerOutcome("garbage_output", f"{RESULT} belongs to another calculation")
     forces, stress = result.forces_eV_per_angstrom, result.stress_eV_per_angstrom3
     if len(forces) != len(task.numbers) or any(len(row) != 3 for row in forces) or len(stress) != 6:
-        return Outcome(
+        return WorkerOutcome(
             "garbage_output",
             f"{RESULT}: {len(forces)} forces and {len(stress)} components of stress for {len(task.numbers)} atoms",
         )
-    return Outcome(None, result=result)
+    return WorkerOutcome(None, result=result)
 
 
 def _first_error(error: ValidationError) -> str:
@@ -98,27 +98,29 @@ def memory_limit(task: LabelInput) -> str:
 
 def _from_exit_status(
     folder: Path, task: LabelInput, exit_status: int | None, n_kernel_kills: int | None
-) -> Outcome:
+) -> WorkerOutcome:
     output = log_tail(folder / OUTPUT)
     match exit_status:
         case 0:
-            return Outcome("garbage_output", f"GPAW ended without {RESULT} and without {FAILURE}: {output}")
+            return WorkerOutcome(
+                "garbage_output", f"GPAW ended without {RESULT} and without {FAILURE}: {output}"
+            )
         case code if code == EXIT_STATUS_DISK_FULL:
-            return Outcome("disk_full", disk_full_message(folder))
+            return WorkerOutcome("disk_full", disk_full_message(folder))
         case -9 | 137 if n_kernel_kills:
-            return Outcome(
+            return WorkerOutcome(
                 "out_of_memory", "the kernel's OOM killer ended GPAW: this machine's memory is full"
             )
         case -9 | -15 | 137 | 143:
-            return Outcome("killed", f"GPAW was killed (exit status {exit_status})")
+            return WorkerOutcome("killed", f"GPAW was killed (exit status {exit_status})")
         case code if task.memory_limit_gb is not None and code in FAILED_ALLOCATION_STATUS:
-            return Outcome(
+            return WorkerOutcome(
                 "out_of_memory",
                 f"GPAW ended with {FAILED_ALLOCATION_STATUS[code]} under {memory_limit(task)}: {output}",
             )
     if "MemoryError" in output:
-        return Outcome("out_of_memory", f"GPAW had too little memory to start: {output}")
-    return Outcome("reference_method_failed", f"GPAW ended with exit status {exit_status}: {output}")
+        return WorkerOutcome("out_of_memory", f"GPAW had too little memory to start: {output}")
+    return WorkerOutcome("reference_method_failed", f"GPAW ended with exit status {exit_status}: {output}")
 
 
 def n_kernel_kills() -> int | None:
