@@ -6,15 +6,14 @@ from typing import Annotated
 import typer
 
 from interphase_flows.cli.application import RESULTS_PANEL, SETUP_PANEL, Name, Root, app, named
+from interphase_flows.schemas.kinds import document_kinds
 
 
 @app.command(rich_help_panel=RESULTS_PANEL)
 def query(
     kind: Annotated[
         str,
-        typer.Argument(
-            help="Kind of document: labels, datasets, models, committees, segments, iterations, analyses, failures, ..."
-        ),
+        typer.Argument(help=f"Kind of document: {', '.join((*document_kinds(), 'failures'))}."),
     ],
     filters: Annotated[
         list[str] | None,

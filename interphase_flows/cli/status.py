@@ -142,7 +142,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
             yield f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done ({p['at']})"
     if status.cluster:
         yield from _cluster_parts(status.name, status.cluster)
-    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items())
+    yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n)
     reasons = ", ".join(f"{n} {reason}" for reason, n in status.labels_rejected_by_reason.items())
     yield (
         f"{status.labels_rejected} labels rejected"

@@ -14,6 +14,7 @@ from interphase_flows.runners.campaign_records import (
     Progress,
     missing_analyses,
 )
+from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.lock import lock_holder
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
     from interphase_flows.costs.throughput import Pace
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
-COUNTED_KINDS = (
-    "structure_sets",
-    "labels",
-    "datasets",
-    "models",
-    "committees",
-    "segments",
-    "iterations",
-    "interface_analyses",
-    "cell_transport",
-    "transport_grids",
-)
 ACTIVE_STATUSES = (RUNNING, SUBMITTED)
 PAUSED_STATUSES = ("paused", "on hold")
 """Statuses in which jobs start only after a manual resume."""
@@ -145,7 +134,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
             started_at=state["started_at"],
             outcome=(state.get("result") or {}).get("outcome"),
             progress=_progress(workspace),
-            documents={kind: workspace.ledger.count(kind, own) for kind in COUNTED_KINDS},
+            documents={kind: workspace.ledger.count(kind, own) for kind in document_kinds()},
             labels_rejected=sum(rejected.values()),
             labels_rejected_by_reason=rejected,
             remaining_labels=None if state.get("result") else _remaining_labels(workspace, state),
