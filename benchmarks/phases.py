@@ -35,7 +35,7 @@ from interphase_flows.structures.crystals.library import load_phase
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from freud_descriptors import freud_descriptors, freud_pairs
-from li_p_s import LI_P_S, TOLD_BY
+from li_p_s import LI_P_S, FIT_ARGUMENTS
 
 GOAL_PER_S = 60.0
 REACH_ANGSTROM = 22.0
@@ -60,7 +60,7 @@ def phase_model() -> PhaseModel:
             "Li2S": [run("Li2S", (2, 2, 2)) for _ in range(2)],
             "Li3P": [run("Li3P", (3, 3, 2)) for _ in range(2)],
         },
-        **TOLD_BY,
+        **FIT_ARGUMENTS,
     )
 
 
