@@ -35,7 +35,7 @@ from interphase_flows.structures.crystals.library import load_phase
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from freud_descriptors import freud_descriptors, freud_pairs
-from li_p_s import LI_P_S, FIT_ARGUMENTS
+from li_p_s import FIT_ARGUMENTS, LI_P_S
 
 GOAL_PER_S = 60.0
 REACH_ANGSTROM = 22.0

@@ -59,10 +59,7 @@ def train(
     return train_member(
         SPEC,
         training,
-        baseline.elements,
-        baseline.energy_shifts_eV,
-        baseline.forces_rms_eV_per_angstrom,
-        baseline.mean_n_neighbours,
+        baseline,
         folder / "train.extxyz",
         folder / "validation.extxyz",
         folder,

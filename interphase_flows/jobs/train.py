@@ -64,10 +64,7 @@ class TrainMaker(Maker):
                 trained = train_member(
                     self.spec.model,
                     self.spec.training,
-                    dataset.baseline.elements,
-                    dataset.baseline.energy_shifts_eV,
-                    dataset.baseline.forces_rms_eV_per_angstrom,
-                    dataset.baseline.mean_n_neighbours,
+                    dataset.baseline,
                     files["train"],
                     files["validation"],
                     folder,

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: checkpoints that survive a kill, and a warm start."""
+"""Lightning callbacks of a training: atomic checkpoints with checksums, and a warm start."""
 
 import hashlib
 from pathlib import Path
@@ -34,13 +34,13 @@ def _save_atomically(trainer: Trainer, path: Path) -> None:
 
 
 def _recorded(path: Path) -> list[str]:
-    """Return the hashes on record for a checkpoint, the newest first."""
+    """Return the recorded hashes of a checkpoint, newest first."""
     record = path.with_suffix(".sha256")
     return record.read_text().split() if record.exists() else []
 
 
 def is_intact(path: Path) -> bool:
-    """Whether a checkpoint is there and its hash is on record."""
+    """Return whether a checkpoint exists and its hash is recorded."""
     return path.exists() and sha256_of(path) in _recorded(path)
 
 
@@ -50,24 +50,22 @@ def remove_checkpoint(path: Path) -> None:
     path.with_suffix(".sha256").unlink(missing_ok=True)
 
 
-def take_up(folder: Path) -> tuple[Path | None, list[str]]:
-    """Return the newest checkpoint that a training can go on from, and a note on each damaged one.
+def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest checkpoint from which a training can resume, and a note on each damaged one.
 
-    Damaged checkpoints are removed.  Without an intact ``best.ckpt`` the training must start over:
-    the epochs that remain know its loss but not its weights.
+    Damaged checkpoints are removed. Without an intact ``best.ckpt`` the training restarts, because the other
+    checkpoints record the loss of the best epoch but not its weights.
     """
     notes = []
     epochs = sorted(folder.glob("epoch-*.ckpt"), reverse=True)
     for path in epochs:
         if not is_intact(path):
-            notes.append(
-                f"{path.name} is damaged (its hash is not the recorded one): fell back to the one before"
-            )
+            notes.append(f"{path.name} is damaged (wrong checksum): resumed from the previous checkpoint")
             remove_checkpoint(path)
     intact = [path for path in epochs if path.exists()]
     best = folder / "best.ckpt"
     if intact and not is_intact(best):
-        notes.append("best.ckpt is damaged or missing: trained again from the start")
+        notes.append("best.ckpt is damaged or missing: restarted the training")
         for path in (best, *intact):
             remove_checkpoint(path)
         intact = []
@@ -75,19 +73,19 @@ def take_up(folder: Path) -> tuple[Path | None, list[str]]:
 
 
 class EpochCheckpoint(Callback):
-    """Keep the last two epochs and the best one, each with its hash.
+    """Write checkpoints of the last two epochs and of the best one, with checksums.
 
-    Lightning's own callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is
-    used again, which a resumed training always does; here a repeated epoch replaces its file.
+    Lightning's callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is used again, as by a
+    resumed training; here a repeated epoch replaces its file.
 
     Parameters
     ----------
     folder
-        Where the checkpoints go.
+        Folder of the checkpoints.
     monitor
-        Validation metric; the epoch with its smallest value is the model that is released.
+        Validation metric; the epoch with its smallest value is the result.
     label
-        What progress calls this training.
+        Name of the training in progress reports.
     """
 
     def __init__(self, folder: str, monitor: str, label: str = "train") -> None:
@@ -99,17 +97,17 @@ class EpochCheckpoint(Callback):
         self.history: list[dict[str, float]] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training must know of the epochs before it."""
+        """Return the state for a resumed training: best epoch and history."""
         return {"best_value": self.best_value, "best_epoch": self.best_epoch, "history": self.history}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what the interrupted training knew."""
+        """Restore the state of the interrupted training."""
         self.best_value = state_dict["best_value"]
         self.best_epoch = state_dict["best_epoch"]
         self.history = list(state_dict["history"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the epoch: the best first, then the last, so that a repeat replaces both."""
+        """Write the best checkpoint, then that of the epoch, so that a repeated epoch replaces both."""
         value = float(trainer.callback_metrics[self.monitor])
         epoch = trainer.current_epoch
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val0")}
@@ -124,18 +122,18 @@ class EpochCheckpoint(Callback):
 
 
 class WarmStart(Callback):
-    """Start from the weights of another checkpoint (its exponential moving average).
+    """Start from the exponential moving average of the weights of another checkpoint.
 
-    NequIP's own ``ModelFromCheckpoint`` writes the parent's absolute path into every descendant,
-    which then cannot be loaded elsewhere; here only the weights are taken.  A training that
-    resumes from its own checkpoint is past epoch 0 and is left alone.
+    NequIP's ``ModelFromCheckpoint`` stores the absolute path of the parent in every descendant, which then cannot be
+    loaded elsewhere; here only the weights are copied. A training that resumes from its own checkpoint is past epoch
+    0 and does not change.
     """
 
     def __init__(self, parent_checkpoint: str) -> None:
         self.parent_checkpoint = parent_checkpoint
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy the parent's weights into the model and into its moving average."""
+        """Copy the weights of the parent into the model and its moving average."""
         if trainer.current_epoch > 0 or trainer.global_step > 0:
             return
         state = torch.load(self.parent_checkpoint, map_location="cpu", weights_only=False)["state_dict"]

@@ -1,4 +1,4 @@
-"""A committee of NequIP potentials that share one neighbour list."""
+"""Committee of NequIP potentials with a shared neighbour list."""
 
 import copy
 import functools
@@ -21,14 +21,14 @@ from interphase_flows.potentials.callbacks import sha256_of
 from interphase_flows.potentials.training import quiet_training
 
 KEPT_POTENTIALS = 8
-"""Potentials that a process keeps: the segments of an iteration, one after the other, use the same committee."""
+"""Potentials cached per process: consecutive segments of an iteration use the same committee."""
 
 
 def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
     """Load a trained potential as an ASE calculator, without compiling it.
 
-    A process builds a potential once, known by the content of its file; every caller gets a calculator of its own,
-    which remembers no atoms and no results of others.
+    Potentials are cached in the process by the hash of their file. Each call returns a new calculator, without atoms
+    and results of others.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
 
 @functools.lru_cache(maxsize=KEPT_POTENTIALS)
 def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
-    """Load a potential; the loader is private in NequIP 0.19.1 (the public one wants a compiled model)."""
+    """Load a potential with a private loader of NequIP 0.19.1; the public one needs a compiled model."""
     with quiet_training(torch.get_num_threads()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(nequip|torch|e3nn)\..*")
         try:
@@ -54,12 +54,12 @@ def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
             )
         except (RuntimeError, KeyError, ValueError, AttributeError, EOFError, UnpicklingError) as error:
             raise TrainingError(
-                f"{checkpoint} cannot be loaded as a NequIP potential ({error}); train it again with this version"
+                f"{checkpoint} cannot be loaded as a NequIP potential ({error}). Hint: train it again with this version"
             ) from error
 
 
 class NequIPCommittee:
-    """Potentials that differ by seed; the first drives dynamics, all of them watch.
+    """Potentials that differ by seed; the first one drives the dynamics.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ class NequIPCommittee:
     device
         torch device.
     n_threads
-        Threads of torch while the committee computes: part of what makes a run repeatable.
+        Number of torch threads, which must not change in a reproducible run.
     """
 
     def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", n_threads: int = 1) -> None:
         torch.set_num_threads(n_threads)
-        # what NequIP computes in, whatever ran in this process before: a restart must not depend on it
+        # set here, so that a restart does not depend on what the process ran before
         torch.set_default_dtype(_GLOBAL_DTYPE)
         self._calculators = [load_calculator(path, device) for path in checkpoints]
 
@@ -88,10 +88,10 @@ class NequIPCommittee:
         return self._calculators[0]
 
     def forces_all(self, atoms: Atoms) -> NDArray[np.float64]:
-        """Return every member's forces in eV/Å, (n_members, n_atoms, 3).
+        """Return the forces of all members in eV/Å, (n_members, n_atoms, 3).
 
-        The first member's are taken from its calculator, which has them already when these atoms
-        move; the others share one neighbour list, built here once.
+        Those of the first member are cached by its calculator if it drives the dynamics. The others share one
+        neighbour list.
         """
         first = self._calculators[0]
         forces = [np.asarray(first.get_property("forces", atoms), dtype=np.float64)]
@@ -119,5 +119,5 @@ class NequIPCommittee:
         if not others:
             return []
         data = others[0].atoms_to_data(atoms)
-        # a model writes its results into the dictionary it is given: each gets its own, of shared tensors
+        # a model adds its results to its input dictionary, so each gets a copy with shared tensors
         return [(calculator, calculator.call_model(dict(data))) for calculator in others]

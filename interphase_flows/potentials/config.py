@@ -1,33 +1,26 @@
-"""The configuration that NequIP's own trainer runs (Hydra ``_target_`` form), from our specs."""
+"""Build the configuration of NequIP's trainer (Hydra ``_target_`` form)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+from interphase_flows.schemas.dataset import Baseline
 
 MONITOR = "val0_epoch/weighted_sum"
 
 
-def model_config(
-    spec: NequIPSpec,
-    elements: Sequence[str],
-    energy_shifts_eV: dict[str, float],
-    forces_rms_eV_per_angstrom: dict[str, float],
-    mean_n_neighbours: float,
-    seed: int,
-) -> dict[str, Any]:
+def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> dict[str, Any]:
     """Return the model section.
 
-    Every statistic is a number here, never taken anew from the training set of an iteration: the
-    energies of isolated species are fitted once for the campaign, so weights can be handed on.
-    A ZBL repulsion holds atoms apart where there are no data (Ziegler, Biersack, Littmark 1985).
+    Statistics are those of the campaign's baseline and never those of a later training set, so that weights can be
+    passed from iteration to iteration. A ZBL repulsion (Ziegler, Biersack, Littmark 1985) covers short distances
+    without data.
     """
     return {
         "_target_": "nequip.model.NequIPGNNModel",
         "seed": seed,
         "model_dtype": "float32",
-        "type_names": list(elements),
+        "type_names": baseline.elements,
         "r_max": spec.cutoff_angstrom,
         "num_bessels": spec.n_radial_basis,
         "bessel_trainable": False,
@@ -38,15 +31,15 @@ def model_config(
         "num_features": spec.n_features,
         "radial_mlp_depth": spec.radial_mlp_depth,
         "radial_mlp_width": spec.radial_mlp_width,
-        "avg_num_neighbors": mean_n_neighbours,
-        "per_type_energy_scales": forces_rms_eV_per_angstrom,
-        "per_type_energy_shifts": energy_shifts_eV,
+        "avg_num_neighbors": baseline.mean_n_neighbours,
+        "per_type_energy_scales": baseline.forces_rms_eV_per_angstrom,
+        "per_type_energy_shifts": baseline.energy_shifts_eV,
         "per_type_energy_scales_trainable": False,
         "per_type_energy_shifts_trainable": False,
         "pair_potential": {
             "_target_": "nequip.nn.pair_potential.ZBL",
             "units": "metal",
-            "chemical_species": list(elements),
+            "chemical_species": baseline.elements,
         },
     }
 
@@ -54,7 +47,6 @@ def model_config(
 def training_config(
     model: dict[str, Any],
     training: TrainingSpec,
-    elements: Sequence[str],
     train_file: Path,
     validation_file: Path,
     folder: Path,
@@ -63,11 +55,11 @@ def training_config(
     device: str,
     label: str,
 ) -> dict[str, Any]:
-    """Return the whole configuration of one training run by ``nequip.scripts.train``."""
+    """Return the complete configuration for ``nequip.scripts.train``."""
     transforms = [
         {
             "_target_": "nequip.data.transforms.ChemicalSpeciesToAtomTypeMapper",
-            "model_type_names": list(elements),
+            "model_type_names": model["type_names"],
         },
         {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": model["r_max"]},
     ]
@@ -117,7 +109,7 @@ def training_config(
             "_target_": "lightning.Trainer",
             "accelerator": "cpu" if device == "cpu" else "gpu",
             "devices": 1,
-            # one process, also under Slurm: Lightning would judge the allocation's tasks, and requeue it on SIGUSR1
+            # one process, also under Slurm: Lightning would check the tasks of the allocation and requeue it on SIGUSR1
             "plugins": [{"_target_": "lightning.pytorch.plugins.environments.LightningEnvironment"}],
             "max_epochs": epochs,
             "num_sanity_val_steps": 0,

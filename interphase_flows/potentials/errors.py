@@ -1,4 +1,4 @@
-"""Errors of a committee on labelled frames, and what its disagreement is worth."""
+"""Errors of a committee on labelled frames, and calibration of its uncertainty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,19 +13,17 @@ from interphase_flows.schemas.model import Calibration, ErrorSummary
 from interphase_flows.schemas.origin import Origin
 
 if TYPE_CHECKING:
-    from interphase_flows.potentials.committee import NequIPCommittee  # seconds to load
+    from interphase_flows.potentials.committee import NequIPCommittee  # slow import
 
 MEV = 1000.0
 
 
 @dataclass(frozen=True)
 class FrameErrors:
-    """Predictions of one labelled frame against its label, by the committee's first member.
-
-    The first member is the one that drives dynamics, so its error is the one that matters.
+    """Errors of the first member, which drives the dynamics, on one labelled frame.
 
     ``energy_error_eV_per_atom`` is signed; ``forces_error`` has shape (n_atoms, 3) in eV/Å, ``stress_error``
-    (6,) in eV/Å³; ``uncertainty`` is the committee's largest force standard deviation in eV/Å.
+    (6,) in eV/Å³; ``uncertainty`` is the largest standard deviation of a force over the committee in eV/Å.
     """
 
     origin: Origin
@@ -39,12 +37,12 @@ class FrameErrors:
 
     @property
     def largest_force_error(self) -> float:
-        """Largest norm of a force error in the frame, eV/Å."""
+        """Largest norm of a force error in eV/Å."""
         return float(np.linalg.norm(self.forces_error, axis=1).max())
 
 
 def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[FrameErrors]:
-    """Predict labelled frames and compare."""
+    """Return the errors of a committee on labelled frames."""
     result = []
     for frame in frames:
         energies, forces, stresses = committee.predict_all(frame.copy())
@@ -66,7 +64,7 @@ def frame_errors(committee: "NequIPCommittee", frames: Sequence[Atoms]) -> list[
 
 
 def summarise(errors: Sequence[FrameErrors]) -> ErrorSummary:
-    """Reduce the errors of at least one frame to mean absolute and root mean square values."""
+    """Return mean absolute and root mean square errors of at least one frame."""
     energy = np.array([e.energy_error_eV_per_atom for e in errors])
     forces = np.concatenate([e.forces_error.ravel() for e in errors])
     stress = np.concatenate([e.stress_error for e in errors])
@@ -81,11 +79,10 @@ def summarise(errors: Sequence[FrameErrors]) -> ErrorSummary:
 
 
 def calibrate(errors: Sequence[FrameErrors]) -> Calibration:
-    """Relate the largest force error of held-out frames to the committee's disagreement.
+    """Calibrate the committee's uncertainty against the largest force error of held-out frames.
 
-    ``error_per_std`` is the median of error / standard deviation over frames: robust against the
-    few frames that a young committee gets wildly wrong.  ``coverage_of_twice_expected`` is the
-    fraction of frames whose error is below twice the error expected of them.
+    ``error_per_std`` is the median of error / standard deviation over frames, which is robust against outliers.
+    ``coverage_of_twice_expected`` is the fraction of frames whose error is below twice the expected error.
     """
     uncertainty = np.array([e.uncertainty for e in errors])
     largest = np.array([e.largest_force_error for e in errors])

@@ -1,4 +1,4 @@
-"""What a potential is and how it is trained: the numbers a campaign file may set."""
+"""Settings of a potential and its training, as in a campaign file."""
 
 from typing import Annotated
 
@@ -12,8 +12,7 @@ class _Spec(BaseModel):
 class NequIPSpec(_Spec):
     """Architecture of a NequIP potential (Batzner et al., Nat. Commun. 13, 2453 (2022)).
 
-    The defaults are the smallest model that survives a reactive lithium interface on a laptop
-    (about 9,000 parameters).
+    The default is the smallest model that is stable at a reactive lithium interface (about 9,000 parameters).
     """
 
     cutoff_angstrom: Annotated[float, Field(gt=2.0, le=12.0)] = 5.0
@@ -27,11 +26,10 @@ class NequIPSpec(_Spec):
 
 
 class TrainingSpec(_Spec):
-    """How a member of the committee is trained.
+    """Training of one member of the committee.
 
-    ``max_epochs`` is for a member that starts from nothing, ``warm_start_epochs`` for one that
-    starts from the weights of the iteration before.  The loss is a weighted sum of mean squared
-    errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶).
+    ``max_epochs`` is for random initial weights, ``warm_start_epochs`` for those of the previous iteration. The loss
+    is a weighted sum of mean squared errors of the energy per atom (eV²), the forces (eV²/Å²) and the stress (eV²/Å⁶).
     """
 
     max_epochs: Annotated[int, Field(ge=1)] = 100
@@ -46,7 +44,7 @@ class TrainingSpec(_Spec):
 
 
 class CommitteeSpec(_Spec):
-    """A committee: potentials that differ by seed alone."""
+    """A committee of potentials that differ by seed."""
 
     n_members: Annotated[int, Field(ge=2, le=16)] = 3
     model: NequIPSpec = NequIPSpec()

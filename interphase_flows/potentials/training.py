@@ -1,11 +1,11 @@
-"""Train one member of a committee with NequIP's own trainer; resume it where it was killed."""
+"""Train one member of a committee with NequIP's trainer; resume an interrupted training."""
 
 import logging
 import shutil
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,27 +19,28 @@ from nequip.utils.global_state import set_global_state
 from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import DiskFullError, TrainingError
-from interphase_flows.potentials.callbacks import take_up
+from interphase_flows.potentials.callbacks import newest_intact_checkpoint
 from interphase_flows.potentials.config import model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
+from interphase_flows.schemas.dataset import Baseline
 
-LEAST_FREE_BYTES = 10_000_000
-"""With less, a checkpoint could not be written."""
+MIN_FREE_BYTES = 10_000_000
+"""Free disk space below which a failure is attributed to a full disk."""
 
 LIGHTNING = ("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric")
-CHATTERERS = ("nequip", *LIGHTNING, *(f"{name}.utilities.rank_zero" for name in LIGHTNING))
-"""Loggers that tell at every training which accelerators a machine lacks.
+VERBOSE_LOGGERS = ("nequip", *LIGHTNING, *(f"{name}.utilities.rank_zero" for name in LIGHTNING))
+"""Loggers that report missing accelerators in every training.
 
-Whichever of Lightning's names is imported last speaks, and sets the level of its package, not of `rank_zero`.
+The last imported of Lightning's packages reports, and sets the level of its package but not of `rank_zero`.
 """
 
 
 @dataclass
 class TrainedMember:
-    """A trained potential and how its training went.
+    """A trained potential, with the history of its training.
 
-    ``checkpoint`` holds the epoch with the smallest validation loss; ``history`` is one dictionary
-    per epoch, as NequIP names its metrics (eV, eV/Å, eV/Å³).
+    ``checkpoint`` is that of the epoch with the smallest validation loss; ``history`` is one dictionary of metrics per
+    epoch, with the names of NequIP (eV, eV/Å, eV/Å³).
     """
 
     checkpoint: Path
@@ -54,26 +55,26 @@ class TrainedMember:
 
 @contextmanager
 def quiet_training(n_threads: int) -> Iterator[None]:
-    """Fix threads and default type, and keep Lightning's chatter out of the terminal.
+    """Set the number of threads and the default type of torch, and silence Lightning's loggers.
 
-    Sums depend on the number of threads in their last bits, so a training repeats exactly only
-    with the same number.  NequIP sets torch's default type once in the life of a process; set
-    here every time, a training does not depend on what ran before it.
+    A training is reproducible only with the same number of threads, since it changes the order of sums. NequIP sets
+    the default type of torch once per process; here it is set for every training, which then does not depend on what
+    ran before.
     """
     threads_before, dtype_before = torch.get_num_threads(), torch.get_default_dtype()
     with warnings.catch_warnings():
-        # torch deprecates the TorchScript options that NequIP sets; nothing a user could act on
+        # torch deprecates TorchScript options that NequIP sets
         warnings.simplefilter("ignore", DeprecationWarning)
         set_global_state()
     torch.set_default_dtype(_GLOBAL_DTYPE)
-    loggers = [logging.getLogger(name) for name in CHATTERERS]
+    loggers = [logging.getLogger(name) for name in VERBOSE_LOGGERS]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     torch.set_num_threads(n_threads)
     try:
         with warnings.catch_warnings():
-            # Lightning advises more loader workers and log steps: for data sets of this size neither helps
+            # Lightning advises more loader workers and log steps, which do not help for small datasets
             warnings.filterwarnings("ignore", module=r"lightning\..*")
             warnings.filterwarnings(
                 "ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning
@@ -89,10 +90,7 @@ def quiet_training(n_threads: int) -> Iterator[None]:
 def train_member(
     spec: NequIPSpec,
     training: TrainingSpec,
-    elements: Sequence[str],
-    energy_shifts_eV: dict[str, float],
-    forces_rms_eV_per_angstrom: dict[str, float],
-    mean_n_neighbours: float,
+    baseline: Baseline,
     train_file: Path,
     validation_file: Path,
     folder: Path,
@@ -103,36 +101,31 @@ def train_member(
     device: str = "cpu",
     label: str = "train",
 ) -> TrainedMember:
-    """Train until ``max_epochs`` (``warm_start_epochs`` with a parent), from wherever ``folder`` stands.
+    """Train for ``max_epochs`` (``warm_start_epochs`` with a parent), from the checkpoint in ``folder`` if any.
 
     Parameters
     ----------
-    elements
-        Chemical symbols that the potential knows.
-    energy_shifts_eV, forces_rms_eV_per_angstrom, mean_n_neighbours
-        Fixed statistics of the campaign's first data set.
+    baseline
+        Elements and fixed statistics of the campaign's first dataset.
     train_file, validation_file
         extxyz files with energy (eV), forces (eV/Å), stress (eV/Å³, tension positive).
     folder
-        Work folder; checkpoints in it are continued, damaged ones skipped and noted.
+        Work folder. A training resumes from its checkpoints; damaged ones are skipped, with a note.
     parent_checkpoint
-        Weights to start from.
+        Checkpoint with the initial weights; random weights if None.
 
     Raises
     ------
     TrainingError
-        The training failed or its loss is not finite.
+        The training fails, or its loss is not finite.
     DiskFullError
         The disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model = model_config(
-        spec, elements, energy_shifts_eV, forces_rms_eV_per_angstrom, mean_n_neighbours, model_seed
-    )
+    model = model_config(spec, baseline, model_seed)
     config = training_config(
         model,
         training,
-        elements,
         train_file,
         validation_file,
         folder,
@@ -141,7 +134,7 @@ def train_member(
         device,
         label,
     )
-    newest, notes = take_up(folder)
+    newest, notes = newest_intact_checkpoint(folder)
     resumed_from = None
     if newest is not None:
         config["ckpt_path"] = str(newest)
@@ -151,18 +144,20 @@ def train_member(
         try:
             _run_nequip(config, folder)
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
-            # torch's own error of a full disk is a RuntimeError like any other
-            if shutil.disk_usage(folder).free < LEAST_FREE_BYTES:
-                raise DiskFullError(f"{folder}: the disk is full; free some space, then resume") from error
+            # torch reports a full disk as a RuntimeError
+            if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+                raise DiskFullError(
+                    f"{folder}: the disk is full. Hint: free some space, then resume"
+                ) from error
             raise TrainingError(
-                f"training {label} in {folder} failed: {error}. The data are in {train_file.name}; "
-                "look for labels out of range, then resume the campaign."
+                f"training {label} in {folder} failed: {error}. Hint: check {train_file.name} for labels out of range, "
+                "then resume the campaign"
             ) from error
-    best, (last, _) = folder / "best.ckpt", take_up(folder)
+    best, (last, _) = folder / "best.ckpt", newest_intact_checkpoint(folder)
     if last is None:
         raise TrainingError(
-            f"training {label} in {folder} ended without a checkpoint: its validation loss was never finite; "
-            "lower committee.training.learning_rate"
+            f"training {label} in {folder} ended without a checkpoint: its validation loss was never finite. "
+            "Hint: lower committee.training.learning_rate"
         )
     state = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]["EpochCheckpoint"]
     return TrainedMember(
@@ -178,21 +173,21 @@ def train_member(
 
 
 def _run_nequip(config: dict[str, Any], folder: Path) -> None:
-    """Run ``nequip-train`` in this process: seven seconds of imports less per member."""
+    """Run ``nequip-train`` in this process, which saves seven seconds of imports per member."""
     from nequip.scripts.train import main
 
     hydra_config = OmegaConf.structured({"hydra": HydraConf()})
     with open_dict(hydra_config):
         hydra_config.hydra.runtime.output_dir = str(folder)
     HydraConfig.instance().set_config(hydra_config)
-    # the resolver of an earlier training in this process would refuse to be registered again
+    # registering the resolver of an earlier training again would fail
     OmegaConf.clear_resolver("training_data_stats")
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         main.__wrapped__(OmegaConf.create(config))
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):
-            # Lightning takes Ctrl-C for itself: it ignores the next one and ends the process as if it had failed
+            # Lightning handles Ctrl-C itself: it ignores the next one and exits as after a failure
             signal.signal(signal.SIGINT, on_ctrl_c)
             raise KeyboardInterrupt from ended
         raise

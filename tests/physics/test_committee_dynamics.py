@@ -1,4 +1,4 @@
-"""Committees of trained networks: they differ by seed, and dynamics with them restart exactly."""
+"""Committees of trained potentials: differences by seed, exact restarts, caching."""
 
 from pathlib import Path
 
@@ -18,27 +18,26 @@ from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from tiny_training import all_frames, train
 
 SAME_FORCE_EV_PER_ANGSTROM = 1e-5
-"""Single precision: a neighbour list built apart orders its sums in another way."""
+"""Single precision: another neighbour list changes the order of sums."""
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> TrainedMember:
-    return train(tmp_path_factory.mktemp("whole") / "model")
+def first_model(tmp_path_factory) -> TrainedMember:
+    return train(tmp_path_factory.mktemp("first_model") / "model")
 
 
 @pytest.fixture(scope="module")
-def sibling(tmp_path_factory) -> TrainedMember:
-    """Another seed."""
-    return train(tmp_path_factory.mktemp("sibling") / "model", seed=2)
+def second_model(tmp_path_factory) -> TrainedMember:
+    """Potential with another seed."""
+    return train(tmp_path_factory.mktemp("second_model") / "model", seed=2)
 
 
-def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(whole, sibling):
-    """Another seed gives other forces; the same file the same; the committee says what each member says."""
+def test_members_differ_by_seed_and_agree_with_single_calculators(first_model, second_model):
     atoms = all_frames()[0].copy()
-    committee = NequIPCommittee([whole.checkpoint, sibling.checkpoint, whole.checkpoint])
+    committee = NequIPCommittee([first_model.checkpoint, second_model.checkpoint, first_model.checkpoint])
     forces = committee.forces_all(atoms)
     assert forces.shape == (3, len(atoms), 3)
-    for index, path in enumerate((whole.checkpoint, sibling.checkpoint, whole.checkpoint)):
+    for index, path in enumerate((first_model.checkpoint, second_model.checkpoint, first_model.checkpoint)):
         calculator = load_calculator(path)
         alone = calculator.get_forces(atoms)
         np.testing.assert_allclose(forces[index], alone, rtol=0, atol=SAME_FORCE_EV_PER_ANGSTROM)
@@ -49,8 +48,8 @@ def test_members_differ_by_seed_and_agree_with_the_file_they_are_loaded_from(who
     assert stresses.shape == (3, 6)
 
 
-def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path, whole, sibling):
-    """17 steps, an interruption, and the 23 that remain are the 40 steps done at once."""
+def test_dynamics_with_a_committee_restart_exactly(tmp_path, first_model, second_model):
+    """17 + 23 steps equal 40 steps."""
     start = strained_and_rattled(load_phase("Li2S"), 1, 0.0, 0.05, 3, min_atoms=12)[0]
     monitor = UncertaintyMonitor(
         interval_steps=1,
@@ -64,17 +63,17 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
     )
 
     def segment(folder: Path, last_step: int | None = None):
-        asked = 0
+        n_calls = 0
 
         def stop_requested() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked == last_step
+            nonlocal n_calls
+            n_calls += 1
+            return n_calls == last_step
 
-        potentials_of_this_process.cache_clear()  # as in a process of its own
+        potentials_of_this_process.cache_clear()  # as in a new process
         return run_segment(
             start,
-            NequIPCommittee([whole.checkpoint, sibling.checkpoint]),
+            NequIPCommittee([first_model.checkpoint, second_model.checkpoint]),
             LangevinNVT(temperature_K=200.0, timestep_fs=1.0),
             n_steps=40,
             seed=5,
@@ -98,23 +97,22 @@ def test_dynamics_with_a_committee_of_networks_restarts_to_the_last_bit(tmp_path
     assert [c.step for c in at_once.candidates] == [c.step for c in resumed.candidates]
 
 
-def test_a_potential_is_loaded_once_and_nobody_sees_the_results_of_others(tmp_path, whole, sibling):
-    """Two calculators of one file are two; a file that was written anew is another potential."""
+def test_cached_potentials_have_independent_calculators(tmp_path, first_model, second_model):
+    """A file with another content is another potential."""
     atoms = all_frames()[0].copy()
     path = tmp_path / "best.ckpt"
-    path.write_bytes(whole.checkpoint.read_bytes())
+    path.write_bytes(first_model.checkpoint.read_bytes())
     first, second = load_calculator(path), load_calculator(path)
     assert first.model is second.model
     forces = first.get_forces(atoms)
     assert second.results == {}
     assert second.atoms is None
-    path.write_bytes(sibling.checkpoint.read_bytes())
+    path.write_bytes(second_model.checkpoint.read_bytes())
     other = load_calculator(path).get_forces(atoms)
     assert np.abs(other - forces).max() > 100 * SAME_FORCE_EV_PER_ANGSTROM
 
 
-def test_a_file_that_is_no_potential_is_refused_by_name(tmp_path):
-    """What is wrong and what to do."""
+def test_invalid_checkpoint_raises(tmp_path):
     path = tmp_path / "best.ckpt"
     path.write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match=r"best\.ckpt cannot be loaded.*train it again"):

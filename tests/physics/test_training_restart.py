@@ -1,4 +1,4 @@
-"""Training: an interrupted training is the training that was not interrupted, and damage is survived."""
+"""Training: resumed trainings are bitwise identical, also after damage to checkpoints."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ SAME_LOSS = 1e-5
 
 
 class Interrupted(Exception):
-    """Raised from inside the trainer, as a signal would be."""
+    """Raised inside the trainer, as by a signal."""
 
 
 def interrupt_after(n_epochs: int):
-    """A listener to progress that ends the process's training once so many epochs are done."""
+    """Listen to progress and interrupt the training after some epochs."""
 
     def stop(stage: str, done: int, total: int, detail: str) -> None:
         if done == n_epochs:
@@ -38,7 +38,7 @@ def newest(folder: Path) -> Path:
 
 
 def tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """Weights, their moving average, and the optimizer's moments."""
+    """Return weights, tchild_weights moving average, and moments of the optimizer."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=False)
     found = {k: v for k, v in state["state_dict"].items() if isinstance(v, torch.Tensor)}
     for index, moments in state["optimizer_states"][0]["state"].items():
@@ -46,11 +46,17 @@ def tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def assert_same_training(folder: Path, result: TrainedMember, whole: TrainedMember) -> None:
-    """To the last bit: weights, moving average and optimizer at the last and the best epoch, and the history."""
-    assert result.history == whole.history
-    assert (result.best_epoch, result.best_validation_loss) == (whole.best_epoch, whole.best_validation_loss)
-    pairs = [(newest(folder), newest(whole.checkpoint.parent)), (result.checkpoint, whole.checkpoint)]
+def assert_same_training(folder: Path, result: TrainedMember, uninterrupted: TrainedMember) -> None:
+    """Assert bitwise equality of weights, moving average and optimizer at the last and best epoch, and history."""
+    assert result.history == uninterrupted.history
+    assert (result.best_epoch, result.best_validation_loss) == (
+        uninterrupted.best_epoch,
+        uninterrupted.best_validation_loss,
+    )
+    pairs = [
+        (newest(folder), newest(uninterrupted.checkpoint.parent)),
+        (result.checkpoint, uninterrupted.checkpoint),
+    ]
     for mine, reference in pairs:
         one, two = tensors(mine), tensors(reference)
         assert one.keys() == two.keys()
@@ -60,23 +66,23 @@ def assert_same_training(folder: Path, result: TrainedMember, whole: TrainedMemb
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> TrainedMember:
-    """Five epochs in one go."""
-    return train(tmp_path_factory.mktemp("whole") / "model")
+def uninterrupted(tmp_path_factory) -> TrainedMember:
+    """Five epochs without interruption."""
+    return train(tmp_path_factory.mktemp("uninterrupted") / "model")
 
 
-def test_two_and_three_epochs_are_five(tmp_path, whole):
-    """Interrupted after two epochs and resumed, a training ends with the same bits."""
+def test_resume_after_interruption_gives_identical_training(tmp_path, uninterrupted):
+    """2 + 3 epochs equal 5."""
     with pytest.raises(Interrupted), interrupt_after(2):
         train(tmp_path / "model")
     result = train(tmp_path / "model")
     assert result.resumed_from_epoch == 2
     assert result.n_epochs == N_EPOCHS
-    assert_same_training(tmp_path / "model", result, whole)
+    assert_same_training(tmp_path / "model", result, uninterrupted)
 
 
-def test_killed_without_warning_it_is_the_same_training(tmp_path, whole):
-    """kill -9 after a random epoch, in a process of its own."""
+def test_resume_after_kill_gives_identical_training(tmp_path, uninterrupted):
+    """SIGKILL after a random epoch, in a separate process."""
     folder = tmp_path / "model"
     n_done = int(np.random.default_rng().integers(1, N_EPOCHS))
     process = subprocess.run(
@@ -88,11 +94,11 @@ def test_killed_without_warning_it_is_the_same_training(tmp_path, whole):
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
     result = train(folder)
     assert result.resumed_from_epoch == n_done
-    assert_same_training(folder, result, whole)
+    assert_same_training(folder, result, uninterrupted)
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path, whole):
-    """The one before is taken, the note names the damaged one, and the end is the same."""
+def test_damaged_checkpoint_is_skipped_with_a_note(tmp_path, uninterrupted):
+    """The training resumes from the previous checkpoint, with an identical result."""
     folder = tmp_path / "model"
     with pytest.raises(Interrupted), interrupt_after(3):
         train(folder)
@@ -103,11 +109,10 @@ def test_a_damaged_checkpoint_is_passed_over_and_said_so(tmp_path, whole):
     result = train(folder)
     assert result.resumed_from_epoch == 2
     assert [damaged.name in note for note in result.notes] == [True]
-    assert_same_training(folder, result, whole)
+    assert_same_training(folder, result, uninterrupted)
 
 
-def test_two_damaged_checkpoints_start_the_training_over(tmp_path, whole):
-    """With nothing intact the training begins again, keeps its new checkpoints, and ends the same."""
+def test_training_restarts_if_all_checkpoints_are_damaged(tmp_path, uninterrupted):
     folder = tmp_path / "model"
     with pytest.raises(Interrupted), interrupt_after(4):
         train(folder)
@@ -117,22 +122,21 @@ def test_two_damaged_checkpoints_start_the_training_over(tmp_path, whole):
         train(folder)
     result = train(folder)
     assert result.resumed_from_epoch == 1
-    assert_same_training(folder, result, whole)
+    assert_same_training(folder, result, uninterrupted)
 
 
-def test_a_damaged_best_checkpoint_is_never_released(tmp_path, whole):
-    """The epoch with the smallest loss is trained again, not handed on broken."""
+def test_damaged_best_checkpoint_restarts_the_training(tmp_path, uninterrupted):
     folder = tmp_path / "model"
     train(folder)
     best = folder / "best.ckpt"
     best.write_bytes(best.read_bytes()[:-100])
     result = train(folder)
     assert any("best.ckpt" in note for note in result.notes)
-    assert_same_training(folder, result, whole)
+    assert_same_training(folder, result, uninterrupted)
 
 
-def test_a_finished_training_is_not_trained_again(tmp_path):
-    """Killed between its last epoch and the ledger, a training returns what it has."""
+def test_finished_training_is_not_repeated(tmp_path):
+    """As after a kill between the last epoch and the record in the ledger."""
     first = train(tmp_path / "model")
     weights = first.checkpoint.read_bytes()
     again = train(tmp_path / "model")
@@ -141,34 +145,37 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
     assert again.checkpoint.read_bytes() == weights
 
 
-def test_warm_start_begins_with_the_moving_average_of_the_parent(tmp_path, whole):
-    """A child that takes steps of nearly nothing is its parent's moving average, in loss and in weights."""
-    standing = TRAINING.model_copy(update={"warm_start_epochs": 1, "warm_start_learning_rate": 1e-12})
-    child = train(tmp_path / "model", seed=7, parent=whole.checkpoint, training=standing)
+def test_warm_start_uses_the_moving_average_of_the_parent(tmp_path, uninterrupted):
+    """With a learning rate near zero, loss and weights are those of the moving average of the parent."""
+    frozen = TRAINING.model_copy(update={"warm_start_epochs": 1, "warm_start_learning_rate": 1e-12})
+    child = train(tmp_path / "model", seed=7, parent=uninterrupted.checkpoint, training=frozen)
     assert child.n_epochs == 1
-    assert child.history[0][LOSS] == pytest.approx(whole.best_validation_loss, rel=SAME_LOSS)
-    parent, heir = tensors(whole.checkpoint), tensors(child.checkpoint)
+    assert child.history[0][LOSS] == pytest.approx(uninterrupted.best_validation_loss, rel=SAME_LOSS)
+    parent, child_weights = tensors(uninterrupted.checkpoint), tensors(child.checkpoint)
     averages = [name for name in parent if name.startswith("ema.ema_weight")]
     assert len(averages) > 3
     for name in averages:
-        torch.testing.assert_close(heir[name], parent[name], rtol=0, atol=SAME_WEIGHT)
+        torch.testing.assert_close(child_weights[name], parent[name], rtol=0, atol=SAME_WEIGHT)
     raw = [name for name in parent if name.startswith("model.") and parent[name].is_floating_point()]
-    moved = [n for n in raw if n in heir and not torch.allclose(heir[n], parent[n], rtol=0, atol=SAME_WEIGHT)]
-    assert moved, "the child has the parent's raw weights: the average was not what it began with"
+    moved = [
+        n
+        for n in raw
+        if n in child_weights and not torch.allclose(child_weights[n], parent[n], rtol=0, atol=SAME_WEIGHT)
+    ]
+    assert moved, "the child started from the raw weights of the parent instead of their average"
 
 
-def test_a_resumed_child_does_not_fall_back_to_its_parent(tmp_path, whole):
-    """The warm start is done once: an interrupted child goes on from its own weights, to the same bits."""
-    at_once = train(tmp_path / "at once", seed=7, parent=whole.checkpoint)
+def test_resumed_warm_start_continues_from_its_own_weights(tmp_path, uninterrupted):
+    at_once = train(tmp_path / "at once", seed=7, parent=uninterrupted.checkpoint)
     with pytest.raises(Interrupted), interrupt_after(1):
-        train(tmp_path / "model", seed=7, parent=whole.checkpoint)
-    result = train(tmp_path / "model", seed=7, parent=whole.checkpoint)
+        train(tmp_path / "model", seed=7, parent=uninterrupted.checkpoint)
+    result = train(tmp_path / "model", seed=7, parent=uninterrupted.checkpoint)
     assert result.resumed_from_epoch == 1
     assert_same_training(tmp_path / "model", result, at_once)
 
 
-def test_ctrl_c_in_a_training_is_ctrl_c(tmp_path):
-    """Lightning would end the process as failed and ignore the next Ctrl-C; here it reaches whoever started it."""
+def test_keyboard_interrupt_propagates_from_a_training(tmp_path):
+    """Lightning would exit as after a failure and ignore the next Ctrl-C."""
 
     def press(stage: str, done: int, total: int, detail: str) -> None:
         raise KeyboardInterrupt
@@ -189,8 +196,8 @@ if __name__ == "__main__":
         train(Path(sys.argv[1]))
 
 
-def test_a_training_says_nothing_of_accelerators_and_loggers(tmp_path):
-    """In a process of its own: Lightning decides when it is imported what it will say."""
+def test_training_prints_nothing(tmp_path):
+    """In a separate process, since Lightning configures its loggers at import."""
     code = "import sys; from pathlib import Path; from tiny_training import train; train(Path(sys.argv[1]))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],

@@ -1,4 +1,4 @@
-"""The configuration of a training, from our specs."""
+"""Configuration of a training."""
 
 from pathlib import Path
 
@@ -7,23 +7,27 @@ from pydantic import ValidationError
 
 from interphase_flows.potentials.config import MONITOR, model_config, training_config
 from interphase_flows.potentials.spec import CommitteeSpec, NequIPSpec, TrainingSpec
+from interphase_flows.schemas.dataset import Baseline
 
 SHIFTS, SCALES = {"Li": -1.9, "S": -4.0}, {"Li": 0.5, "S": 0.7}
+BASELINE = Baseline(
+    elements=["Li", "S"],
+    energy_shifts_eV=SHIFTS,
+    forces_rms_eV_per_angstrom=SCALES,
+    mean_n_neighbours=11.5,
+)
 TRAINING = TrainingSpec(
     max_epochs=30, warm_start_epochs=7, learning_rate=0.02, warm_start_learning_rate=0.005
 )
 
 
 def config(parent: Path | None = None, device: str = "cpu") -> dict:
-    model = model_config(NequIPSpec(), ["Li", "S"], SHIFTS, SCALES, 11.5, seed=3)
+    model = model_config(NequIPSpec(), BASELINE, seed=3)
     files = (Path("/w/train.extxyz"), Path("/w/validation.extxyz"))
-    return training_config(
-        model, TRAINING, ["Li", "S"], *files, Path("/w"), parent, 0, device, "train member 0"
-    )
+    return training_config(model, TRAINING, *files, Path("/w"), parent, 0, device, "train member 0")
 
 
-def test_statistics_are_numbers_of_the_campaign_and_never_trained():
-    """They are the same in every iteration, so that weights can be handed on."""
+def test_statistics_are_those_of_the_baseline_and_not_trainable():
     model = config()["training_module"]["model"]
     assert model["per_type_energy_shifts"] == SHIFTS
     assert model["per_type_energy_scales"] == SCALES
@@ -33,15 +37,13 @@ def test_statistics_are_numbers_of_the_campaign_and_never_trained():
     assert model["seed"] == 3
 
 
-def test_a_model_holds_atoms_apart_where_there_are_no_data():
-    """ZBL, for the same elements in the same order."""
+def test_model_has_a_zbl_repulsion():
     model = config()["training_module"]["model"]
     assert model["pair_potential"]["_target_"].endswith("ZBL")
     assert model["pair_potential"]["chemical_species"] == model["type_names"] == ["Li", "S"]
 
 
-def test_a_cold_start_takes_all_epochs_and_no_parent():
-    """With the schedule as long as the training."""
+def test_cold_start_has_all_epochs_and_no_parent():
     cold = config()
     assert cold["trainer"]["max_epochs"] == 30
     assert cold["training_module"]["optimizer"]["lr"] == 0.02
@@ -49,8 +51,7 @@ def test_a_cold_start_takes_all_epochs_and_no_parent():
     assert [c["_target_"].rsplit(".", 1)[1] for c in cold["trainer"]["callbacks"]] == ["EpochCheckpoint"]
 
 
-def test_a_warm_start_is_shorter_and_gentler():
-    """And begins with the parent's weights."""
+def test_warm_start_has_fewer_epochs_and_a_lower_learning_rate():
     warm = config(Path("/m/best.ckpt"))
     assert warm["trainer"]["max_epochs"] == 7
     assert warm["training_module"]["optimizer"]["lr"] == 0.005
@@ -58,16 +59,15 @@ def test_a_warm_start_is_shorter_and_gentler():
     assert warm["trainer"]["callbacks"][1]["parent_checkpoint"] == "/m/best.ckpt"
 
 
-def test_what_is_watched_is_what_is_kept():
-    """The best epoch is that of the validation loss; NequIP's own checkpoints are off."""
+def test_best_epoch_is_that_of_the_validation_loss():
+    """Lightning's checkpoints are disabled."""
     cold = config()
     assert cold["trainer"]["callbacks"][0]["monitor"] == MONITOR
     assert not cold["trainer"]["enable_checkpointing"]
     assert cold["training_module"]["loss"]["coeffs"]["forces"] == TRAINING.forces_weight
 
 
-def test_batches_come_in_an_order_that_can_be_resumed():
-    """Our data module, one worker, a seed."""
+def test_order_of_batches_is_resumable():
     data = config()["data"]
     assert data["_target_"].endswith("ResumableASEDataModule")
     assert data["train_dataloader"]["shuffle"]
@@ -77,20 +77,17 @@ def test_batches_come_in_an_order_that_can_be_resumed():
 
 
 @pytest.mark.parametrize(("device", "accelerator"), [("cpu", "cpu"), ("cuda", "gpu")])
-def test_the_device_of_the_machine_is_the_trainers(device, accelerator):
-    """One device per member."""
+def test_trainer_uses_one_device(device, accelerator):
     trainer = config(device=device)["trainer"]
     assert (trainer["accelerator"], trainer["devices"]) == (accelerator, 1)
 
 
-def test_a_committee_of_one_cannot_disagree():
-    """Two at least."""
+def test_committee_needs_two_members():
     with pytest.raises(ValidationError):
         CommitteeSpec(n_members=1)
 
 
 @pytest.mark.parametrize("field", [{"cutoff_angstrom": 1.0}, {"n_layers": 0}, {"l_max": -1}, {"depth": 3}])
-def test_an_architecture_out_of_range_is_refused(field):
-    """Before anything is trained."""
+def test_architecture_out_of_range_raises(field):
     with pytest.raises(ValidationError):
         NequIPSpec(**field)
