@@ -12,7 +12,6 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +73,19 @@ class SqliteBackend:
         limit: int = 0,
     ) -> list[JsonDocument]:
         """Return the matching documents; see `LedgerBackend`. Unsorted, they come in order of insertion."""
-        found = [document for _, document in self._matching(kind, criteria)]
-        for field, direction in reversed(list((sort or {}).items())):
-            found.sort(key=lambda document: resolve_sort_key(field, document), reverse=direction < 0)
-        found = found[:limit] if limit else found
-        return found if fields is None else [_project(document, fields) for document in found]
+        order = sort or {}
+        found = [
+            ([resolve_sort_key(field, document) for field in order], _project(document, fields))
+            for _, document in self._matching(kind, criteria)
+        ]
+        for position, direction in reversed(list(enumerate(order.values()))):
+            found.sort(key=lambda pair: pair[0][position], reverse=direction < 0)
+        return [document for _, document in (found[:limit] if limit else found)]
 
     def count(self, kind: str, criteria: Criteria) -> int:
         """Count the matching documents."""
         if criteria:
-            return len(self._matching(kind, criteria))
+            return sum(1 for _ in self._matching(kind, criteria))
         with self._opened() as connection:
             if connection is None:
                 return 0
@@ -103,8 +105,8 @@ class SqliteBackend:
     def modify(self, kind: str, key: str, change: DocumentChange) -> JsonDocument:
         """Replace the document of a key by ``change(document)`` in one transaction, and return the new one."""
         with self._transaction() as connection:
-            found = self._matching(kind, {"key": key})
-            new = change(found[0][1] if found else None)
+            _, old = next(self._matching(kind, {"key": key}), (0, None))
+            new = change(old)
             body = bson.encode(new)
             connection.execute(
                 "INSERT INTO documents (kind, key, crc, body) VALUES (?, ?, ?, ?) "
@@ -126,26 +128,22 @@ class SqliteBackend:
                 self._connection.close()
             self._connection = None
 
-    def _matching(self, kind: str, criteria: Criteria) -> list[tuple[int, JsonDocument]]:
-        """Return row numbers and documents that match, in order of insertion."""
+    def _matching(self, kind: str, criteria: Criteria) -> Iterator[tuple[int, JsonDocument]]:
+        """Yield row numbers and documents that match, in order of insertion."""
         sql, values = "SELECT number, crc, body FROM documents WHERE kind = ?", [kind]
         keys = _required_keys(criteria)
         if keys is None:
             sql += " ORDER BY number"
-        else:  # sorted below: to avoid sorting, SQLite would scan the kind instead of looking keys up
-            sql += " AND key IN (SELECT value FROM json_each(?))"
+        else:  # the unary plus keeps SQLite from scanning the kind in its order instead of looking keys up
+            sql += " AND key IN (SELECT value FROM json_each(?)) ORDER BY +number"
             values.append(json.dumps(keys))
-        found = []
         with self._opened() as connection:
-            if connection is None:
-                return []
-            for number, crc, body in connection.execute(sql, values):
+            for number, crc, body in () if connection is None else connection.execute(sql, values):
                 if zlib.crc32(body) != crc:
                     raise self._corrupt(f"row {number} of {kind} fails its checksum")
                 document = bson.decode(body)
                 if filter_applies(criteria, document):
-                    found.append((number, document))
-        return sorted(found, key=itemgetter(0))
+                    yield number, document
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -255,8 +253,10 @@ def _required_keys(criteria: Criteria) -> list[str] | None:
     return None
 
 
-def _project(document: JsonDocument, fields: Sequence[str]) -> JsonDocument:
-    """Return the given fields of a document; dots select fields of sub-documents."""
+def _project(document: JsonDocument, fields: Sequence[str] | None) -> JsonDocument:
+    """Return the given fields of a document, all if None; dots select fields of sub-documents."""
+    if fields is None:
+        return document
     nested: dict[str, list[str] | None] = {}
     for field in fields:
         root, _, rest = field.partition(".")
