@@ -175,9 +175,8 @@ def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel])
         nearest = difflib.get_close_matches(keys[-1], allowed, n=1)
         meant = f"did you mean {nearest[0]!r}? " if nearest else ""
         return f"unknown key; {meant}allowed keys: {', '.join(allowed)}"
-    meaning = _description(model_cls, location)
     if kind == "missing":
-        return f"missing; add it{meaning}"
+        return "missing; add it"
     if kind == "union_tag_not_found":
         return f"missing its key {context.get('discriminator')}, which selects the kind of block"
     if kind == "union_tag_invalid":
@@ -187,7 +186,7 @@ def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel])
     if kind in {"value_error", "assertion_error"}:
         return f"{context.get('error', details['msg'])}"
     wanted = details["msg"].removeprefix("Input should be ")
-    return f"given {_shown(given)}; must be {wanted}{meaning}"
+    return f"given {_shown(given)}; must be {wanted}"
 
 
 def _shown(given: Any) -> str:
@@ -201,20 +200,6 @@ def _shown(given: Any) -> str:
 
 def _names(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _description(model_cls: type[BaseModel], location: _Location) -> str:
-    """Return description and unit of the field of a mistake."""
-    names = [i for i, part in enumerate(location) if isinstance(part, str)]
-    for i in reversed(names):
-        for model in _models_at(model_cls, location[:i]):
-            for name, field in model.model_fields.items():
-                if location[i] in {name, field.alias}:
-                    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-                    parts = [field.description, f"in {extra['unit']}" if "unit" in extra else None]
-                    text = ", ".join(part for part in parts if part)
-                    return f" ({text})" if text else ""
-    return ""
 
 
 def _models_at(annotation: Any, location: _Location) -> list[type[BaseModel]]:

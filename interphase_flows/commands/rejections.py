@@ -38,24 +38,15 @@ def excluded_labels(ledger: Ledger, criteria: Mapping[str, object] | None = None
     }
 
 
-def only_rejected(ledger: Ledger, labels: Sequence[JsonDocument]) -> list[JsonDocument]:
-    """Return the rejected or excluded ones of some labels, with reason and explanation.
-
-    The labels need the fields ``key`` and ``status``.
-    """
-    excluded = excluded_labels(ledger)
-    return [
-        label | excluded.get(label["key"], {})
-        for label in labels
-        if label["status"] == "rejected" or label["key"] in excluded
-    ]
-
-
 def count_by_reason(workspace: Workspace) -> dict[str, int]:
     """Return the numbers of rejected and excluded labels of a campaign by reason, the most frequent first."""
-    own = {"campaign": workspace.campaign}
-    labels = workspace.ledger.find("labels", own, ["key", "status", "reason"])
-    counts = Counter(label["reason"] for label in only_rejected(workspace.ledger, labels))
+    labels = workspace.ledger.find("labels", {"campaign": workspace.campaign}, ["key", "status", "reason"])
+    excluded = excluded_labels(workspace.ledger)
+    counts = Counter(
+        excluded[label["key"]]["reason"] if label["key"] in excluded else label["reason"]
+        for label in labels
+        if label["status"] == "rejected" or label["key"] in excluded
+    )
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
