@@ -95,7 +95,7 @@ def test_transport_job_takes_the_segments_after_equilibration_in_order():
     measure = jobs["transport grid-x0.070-0-700K"]
     assert isinstance(measure.maker, CellTransportMaker)
     names = {job.uuid: name for name, job in jobs.items()}
-    _, _, _, _, before, measured, _ = measure.function_args
+    *_, before, measured, _ = measure.function_args
     assert [names[each.uuid] for each in before] == [
         "melt grid-x0.070-0",
         "quench grid-x0.070-0",
@@ -176,9 +176,9 @@ def test_segments_after_a_broken_melt_are_recorded_and_not_run(workspace):
     assert workspace.ledger.count("failures") == 0
     measure = jobs["transport grid-x0.530-1-900K"]
     found = CellTransportMaker.make.original(
-        measure.maker, *measure.function_args[:4], [melt, quench, equilibration], [run], committee
+        measure.maker, *measure.function_args[:5], [melt, quench, equilibration], [run], committee
     )
-    assert found.values["refusal"] == "the run broke at 300 K (close_contact): at step 3: P-S 0.9 Å"
+    assert found.result.rejection == "the run broke at 300 K (close_contact): at step 3: P-S 0.9 Å"
 
 
 def test_missing_inputs_of_a_cell_raise(workspace):
@@ -188,8 +188,8 @@ def test_missing_inputs_of_a_cell_raise(workspace):
     with pytest.raises(InputError, match=r"grid-x0.530-1 has no committee"):
         SegmentMaker.make.original(jobs[name].maker, walkers(jobs)[name], STARTS, None)
     measure = jobs["transport grid-x0.530-1-900K"]
-    with pytest.raises(InputError, match="was not run without a committee"):
-        CellTransportMaker.make.original(measure.maker, *measure.function_args[:4], [None], [None], None)
+    with pytest.raises(InputError, match="the cell was not run"):
+        CellTransportMaker.make.original(measure.maker, *measure.function_args[:5], [None], [None], None)
     for name in ("melt grid-x0.530-1", "quench grid-x0.530-1", "equilibrate grid-x0.530-1-900K"):
         with pytest.raises(InputError, match="has no initial structure"):
             SegmentMaker.make.original(
