@@ -1,8 +1,53 @@
 """Workflows that simulate and measure the interphase between an electrode and a solid electrolyte.
 
-Importing this package loads neither torch nor jobflow nor pymatgen, so that the command line starts fast.
+The public names below are imported when they are first used (PEP 562). Importing this package loads neither torch nor
+jobflow nor pymatgen, so that the command line starts fast.
 """
 
+from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 __version__ = version("interphase-flows")
+
+_MODULES = {
+    # campaigns and their results
+    "Campaign": "campaign.schema",
+    "CampaignResults": "results",
+    "Settings": "settings",
+    "load_settings": "settings",
+    "open_workspace": "storage.workspace",
+    "run_campaign": "runners.local",
+    "use_workspace": "storage.workspace",
+    # Makers of flows
+    "ActiveLearningMaker": "flows.active_learning",
+    "CampaignMaker": "flows.campaign",
+    "ExplorationMaker": "flows.exploration",
+    "InitialDataMaker": "flows.initial_data",
+    "ProductionMaker": "flows.production",
+    "TransportGridMaker": "flows.transport_grid",
+    # Makers of jobs
+    "CommitteeMaker": "jobs.committee",
+    "CrystalsMaker": "jobs.crystals",
+    "DatasetMaker": "jobs.datasets",
+    "InterfaceAnalysisMaker": "jobs.interface_analysis",
+    "InterfaceMaker": "jobs.interfaces",
+    "LabelMaker": "jobs.labels",
+    "LabelSetMaker": "jobs.labels",
+    "SegmentMaker": "jobs.segments",
+    "SelectMaker": "jobs.selection",
+    "TrainMaker": "jobs.train",
+}
+"""Module of each public name."""
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

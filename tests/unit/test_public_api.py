@@ -1,0 +1,28 @@
+"""Public names of the package are imported lazily."""
+
+import subprocess
+import sys
+
+import pytest
+
+import interphase_flows
+
+
+@pytest.mark.parametrize("name", interphase_flows.__all__)
+def test_public_name_resolves(name):
+    assert name in dir(interphase_flows)
+    assert getattr(interphase_flows, name) is not None
+
+
+def test_unknown_name_raises_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'CampainMaker'"):
+        _ = interphase_flows.CampainMaker
+
+
+def test_import_loads_no_heavy_library():
+    script = (
+        "import sys, interphase_flows\n"
+        "print([name for name in ('torch', 'jobflow', 'pymatgen', 'numpy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
