@@ -122,10 +122,6 @@ def layered_cell(
     molten: Mapping[str, int],
     molten_volume_per_atom_angstrom3: float,
     seed: int,
-    *,
-    min_width_angstrom: float = MIN_WIDTH_ANGSTROM,
-    crystal_angstrom: float = LAYER_ANGSTROM,
-    metal_angstrom: float = LAYER_ANGSTROM,
 ) -> tuple[Atoms, NDArray[np.str_]]:
     """Stack a crystal, a packing of the mixture and a packing of the electrode along c of one periodic cell.
 
@@ -141,8 +137,6 @@ def layered_cell(
         Composition of the packing, and its volume per atom as crystals; repeated to fill the width of the cell.
     seed
         Seed of the packing.
-    min_width_angstrom, crystal_angstrom, metal_angstrom
-        Smallest width of the cell across the normal, and smallest thicknesses, Å.
 
     Returns
     -------
@@ -154,15 +148,7 @@ def layered_cell(
     OverlappingAtomsError
         An atom cannot be placed.
     """
-    layers = _layers(
-        crystal,
-        metal,
-        molten,
-        molten_volume_per_atom_angstrom3,
-        min_width_angstrom,
-        crystal_angstrom,
-        metal_angstrom,
-    )
+    layers = _layers(crystal, metal, molten, molten_volume_per_atom_angstrom3)
     block, normal, height = layers.block, layers.normal, layers.height_angstrom
     parts = ["crystal"] * len(block)
     cell = block.cell[:].copy()
@@ -177,25 +163,17 @@ def layered_cell(
         for number in rng.permutation(kinds).tolist():
             atoms = _add_atom(atoms, number, low, thick, normal, rng)
             parts.append(name)
-    pushed = remove_overlaps(atoms)
-    pushed.positions[: len(block)] = block.positions
-    pushed.set_constraint(FixAtoms(range(len(block))))
-    return pushed, np.array(parts)
+    relaxed = remove_overlaps(atoms)
+    relaxed.positions[: len(block)] = block.positions
+    relaxed.set_constraint(FixAtoms(range(len(block))))
+    return relaxed, np.array(parts)
 
 
 def n_atoms_of_layered_cell(
     crystal: Atoms, metal: Atoms, molten: Mapping[str, int], molten_volume_per_atom_angstrom3: float
 ) -> int:
-    """Return the number of atoms of `layered_cell` with default thicknesses."""
-    layers = _layers(
-        crystal,
-        metal,
-        molten,
-        molten_volume_per_atom_angstrom3,
-        MIN_WIDTH_ANGSTROM,
-        LAYER_ANGSTROM,
-        LAYER_ANGSTROM,
-    )
+    """Return the number of atoms of `layered_cell`."""
+    layers = _layers(crystal, metal, molten, molten_volume_per_atom_angstrom3)
     return len(layers.block) + sum(layers.melt.values()) + sum(layers.metal.values())
 
 
@@ -213,26 +191,20 @@ class _Layers:
 
 
 def _layers(
-    crystal: Atoms,
-    metal: Atoms,
-    molten: Mapping[str, int],
-    molten_volume_per_atom_angstrom3: float,
-    min_width_angstrom: float,
-    crystal_angstrom: float,
-    metal_angstrom: float,
+    crystal: Atoms, metal: Atoms, molten: Mapping[str, int], molten_volume_per_atom_angstrom3: float
 ) -> _Layers:
     cell = primitive_cell(crystal)
     lengths = cell.cell.lengths()
     plane = float(np.linalg.norm(np.cross(cell.cell[0], cell.cell[1])))
     across = (plane / lengths[1], plane / lengths[0], cell.cell.volume / plane)
-    minimum = (min_width_angstrom, min_width_angstrom, crystal_angstrom)
+    minimum = (MIN_WIDTH_ANGSTROM, MIN_WIDTH_ANGSTROM, LAYER_ANGSTROM)
     repeats = [math.ceil(smallest / width) for smallest, width in zip(minimum, across, strict=True)]
     block = cell * tuple(repeats)
     normal = np.cross(block.cell[0], block.cell[1])
     area = float(np.linalg.norm(normal))
     normal /= area
     block.wrap()
-    n_metal = max(1, round(area * metal_angstrom * len(metal) / metal.get_volume()))
+    n_metal = max(1, round(area * LAYER_ANGSTROM * len(metal) / metal.get_volume()))
     metal_angstrom = n_metal * metal.get_volume() / len(metal) / area
     n_copies = max(
         1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values())))

@@ -1,4 +1,4 @@
-"""Gates on labels of a potential that knows chemistry: good ones pass, the same with a fault do not."""
+"""Gates on CHGNet labels: good labels pass, labels with a planted fault are rejected."""
 
 import pytest
 from ase import Atoms
@@ -23,7 +23,7 @@ def crystal(name: str) -> Atoms:
 
 
 def perturbed() -> list[Atoms]:
-    """Crystals strained by up to 4 % and 10 %, rattled by 0.12 Å; glasses just packed; an interface."""
+    """Return strained and rattled crystals, random packings, and an interface."""
     frames = [
         copy
         for name in PHASES
@@ -48,22 +48,21 @@ def changed(raw: RawLabel, **fields) -> RawLabel:
 
 
 def test_labels_of_strained_rattled_and_molten_cells_pass(labels):
-    """Every one that is not beyond the limit of forces."""
+    """Except labels beyond the limit of forces."""
     rejected = [GATES.after(atoms, raw) for atoms, raw in labels]
     assert {rejection.reason for rejection in rejected if rejection} <= {"max_force"}
     assert sum(rejection is None for rejection in rejected) >= 0.9 * len(labels)
 
 
 @pytest.mark.parametrize("unit", [1 / GPa, 10 / GPa], ids=["GPa", "kbar"])
-def test_the_same_labels_with_a_stress_in_other_units_do_not(labels, unit):
-    """All of them: what is strained, rattled or molten has a stress that tells its unit."""
+def test_labels_with_stress_in_other_units_are_rejected(labels, unit):
     for atoms, raw in labels:
         wrong = changed(raw, stress_eV_per_angstrom3=raw.stress_eV_per_angstrom3 * unit)
         assert GATES.after(atoms, wrong).reason == "stress_units"
 
 
-def test_one_wrong_force_is_found(labels):
-    """By half an eV/Å on one atom of any label."""
+def test_single_wrong_force_is_rejected(labels):
+    """An error of 0.5 eV/Å on one atom of any label."""
     for atoms, raw in labels:
         forces = raw.forces_eV_per_angstrom.copy()
         forces[len(atoms) // 2, 2] += 0.5
@@ -75,7 +74,7 @@ def test_one_wrong_force_is_found(labels):
 
 @pytest.mark.parametrize("name", ["Li", "Li2S", "Li3P", "LiP"])
 def test_perfect_crystals_have_the_forces_of_their_symmetry(name):
-    """Below 1 meV/Å; atoms of the wrong order have not."""
+    """Within 1 meV/Å; forces of a rattled crystal are rejected."""
     atoms = crystal(name)
     raw = CHGNetMethod().label(atoms)
     asymmetry, n_operations = largest_asymmetry(atoms, raw.forces_eV_per_angstrom)
@@ -84,5 +83,5 @@ def test_perfect_crystals_have_the_forces_of_their_symmetry(name):
     assert GATES.after(atoms, raw) is None
     other = atoms.copy()
     other.rattle(0.05, seed=2)
-    of_other = CHGNetMethod().label(other)
-    assert GATES.after(atoms, of_other).reason == "asymmetric_forces"
+    label_of_other = CHGNetMethod().label(other)
+    assert GATES.after(atoms, label_of_other).reason == "asymmetric_forces"

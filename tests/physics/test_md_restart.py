@@ -1,4 +1,4 @@
-"""Molecular dynamics: a killed run is the run that was not killed, and the thermostat samples NVT."""
+"""Molecular dynamics: killed runs resume bitwise identically, and the thermostat samples NVT."""
 
 import os
 import signal
@@ -32,15 +32,15 @@ def copper() -> Atoms:
     return atoms
 
 
-class MemorylessEMT(EMT):
-    """Makes its neighbour list anew: ASE's keeps one with a skin, whose order of sums depends on the past."""
+class StatelessEMT(EMT):
+    """EMT with a new neighbour list per call; ASE's list with a skin makes sums depend on the history."""
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         super().calculate(atoms, properties, all_changes)
 
 
-class MemorylessLennardJones(LennardJones):
-    """The same for pairs."""
+class StatelessLennardJones(LennardJones):
+    """Lennard-Jones with a new neighbour list per call."""
 
     def calculate(self, atoms=None, properties=None, system_changes=all_changes):
         self.nl = None
@@ -48,9 +48,9 @@ class MemorylessLennardJones(LennardJones):
 
 
 def killable(folder: Path) -> SegmentResult:
-    """A segment of seconds, saving often, its committee an EMT and a harder one."""
+    """Run a segment of some seconds with frequent checkpoints, with EMT and a Lennard-Jones potential."""
     pair = CalculatorCommittee(
-        [MemorylessEMT(), MemorylessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)]
+        [StatelessEMT(), StatelessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)]
     )
     return run_segment(
         copper(),
@@ -71,9 +71,9 @@ def killable(folder: Path) -> SegmentResult:
     )
 
 
-def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
-    """kill -9 again and again: state, random stream, frames, observations and candidates are identical."""
-    whole = killable(tmp_path / "whole")
+def test_resume_after_random_kills_gives_identical_run(tmp_path):
+    """SIGKILL several times: state, random stream, frames, observations and candidates are identical."""
+    uninterrupted = killable(tmp_path / "uninterrupted")
     generator = np.random.default_rng()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     kills = 0
@@ -81,7 +81,7 @@ def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
     for _ in range(200):
         process = subprocess.Popen([sys.executable, __file__, str(folder)], env=environment)
         if kills < N_KILLS:
-            # Wait for the first new checkpoint, so that every life makes progress, then strike at random.
+            # wait for a new checkpoint, so that every process makes progress, then kill at a random time
             before = {path.name for path in folder.glob("checkpoint-*.npz")}
             while process.poll() is None and {p.name for p in folder.glob("checkpoint-*.npz")} <= before:
                 time.sleep(0.005)
@@ -92,21 +92,26 @@ def test_killed_at_random_instants_it_is_the_same_to_the_last_bit(tmp_path):
         kills += 1
     assert kills >= 2
     again = killable(folder)
-    one, two = read_checkpoint(whole.last_good_checkpoint), read_checkpoint(again.last_good_checkpoint)
+    one, two = (
+        read_checkpoint(uninterrupted.last_good_checkpoint),
+        read_checkpoint(again.last_good_checkpoint),
+    )
     assert one.state_sha256() == two.state_sha256()
     assert one.generator_state == two.generator_state
-    assert whole.trajectory.read_bytes() == again.trajectory.read_bytes()
-    assert whole.evaluation_step.tolist() == again.evaluation_step.tolist()
-    np.testing.assert_array_equal(whole.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom)
-    np.testing.assert_array_equal(whole.evaluation_temperature_K, again.evaluation_temperature_K)
-    assert [c.step for c in whole.candidates] == [c.step for c in again.candidates]
-    assert len(whole.candidates) == 5
-    for mine, theirs in zip(whole.candidates, again.candidates, strict=True):
+    assert uninterrupted.trajectory.read_bytes() == again.trajectory.read_bytes()
+    assert uninterrupted.evaluation_step.tolist() == again.evaluation_step.tolist()
+    np.testing.assert_array_equal(
+        uninterrupted.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom
+    )
+    np.testing.assert_array_equal(uninterrupted.evaluation_temperature_K, again.evaluation_temperature_K)
+    assert [c.step for c in uninterrupted.candidates] == [c.step for c in again.candidates]
+    assert len(uninterrupted.candidates) == 5
+    for mine, theirs in zip(uninterrupted.candidates, again.candidates, strict=True):
         np.testing.assert_array_equal(mine.atoms.positions, theirs.atoms.positions)
 
 
 class Springs(LennardJones):
-    """Every atom on a spring: kinetic and potential energy are known exactly."""
+    """Independent harmonic oscillators, whose kinetic and potential energy are known exactly."""
 
     spring_eV_per_angstrom2 = 1.0
 
@@ -115,7 +120,7 @@ class Springs(LennardJones):
         self.origin = origin
 
     def check_state(self, atoms, tol=1e-15):
-        return all_changes  # computed anew every time: a copy of the atoms, to compare with, costs more
+        return all_changes  # always compute: comparing with a copy of the atoms costs more
 
     def calculate(self, atoms=None, properties=None, system_changes=None):
         displacement = atoms.positions - self.origin
@@ -126,8 +131,8 @@ class Springs(LennardJones):
 
 
 @pytest.mark.parametrize("temperature_K", [300.0, 600.0])
-def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(temperature_K):
-    """Equipartition over 3N - 3 freedoms, kinetic and potential, with the variance that NVT has."""
+def test_harmonic_oscillators_have_the_thermostat_temperature(temperature_K):
+    """Equipartition over 3N - 3 degrees of freedom, kinetic and potential, with the variance of NVT."""
     atoms = Atoms(
         "Li8P4S4", positions=3.0 * np.indices((4, 2, 2)).reshape(3, -1).T, cell=[12, 6, 6], pbc=True
     )
@@ -138,14 +143,14 @@ def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(tempe
     atoms.calc = Springs(atoms.positions.copy())
     integrator = dynamics.integrator(atoms, generator)
     masses, centre = atoms.get_masses(), atoms.get_center_of_mass()
-    freedoms = 3 * len(atoms) - 3
+    n_degrees = 3 * len(atoms) - 3
     forces = atoms.get_forces(md=True)
     kinetic_K, potential_K = [], []
     for step in range(40_000):
         forces = integrator.step(forces)
         if step >= 1000 and step % 10 == 0:
             kinetic_K.append(kinetic_temperature_K(atoms.arrays["momenta"], masses))
-            potential_K.append(2 * atoms.get_potential_energy() / (freedoms * KB_EV_PER_K))
+            potential_K.append(2 * atoms.get_potential_energy() / (n_degrees * KB_EV_PER_K))
     assert np.abs(atoms.get_center_of_mass() - centre).max() < COM_TOLERANCE_ANGSTROM
     assert np.abs(atoms.get_momenta().sum(axis=0)).max() < 1e-9
     for series in (kinetic_K, potential_K):
@@ -154,12 +159,12 @@ def test_springs_hold_the_bath_temperature_with_the_centre_of_mass_at_rest(tempe
         error_K = means.std(ddof=1) / np.sqrt(len(means))
         assert abs(means.mean() - temperature_K) < N_SIGMA * error_K
         assert error_K < 0.02 * temperature_K
-    expected_std_K = temperature_K * np.sqrt(2 / freedoms)
+    expected_std_K = temperature_K * np.sqrt(2 / n_degrees)
     assert np.std(kinetic_K) == pytest.approx(expected_std_K, rel=0.08)
 
 
-def test_drawn_momenta_have_the_temperature_and_no_drift():
-    """Over 500 draws the mean temperature is the bath's within its error."""
+def test_drawn_momenta_have_the_temperature_and_zero_total():
+    """The mean temperature of 500 draws agrees within its error."""
     atoms = copper()
     constrain_centre_of_mass(atoms)
     generator = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""The reaction of lithium with Li7P3S11 on a hull of CHGNet's own relaxed energies."""
+"""The reaction of lithium with Li7P3S11 on a hull of CHGNet's relaxed energies."""
 
 import json
 import math
@@ -61,7 +61,7 @@ def test_kinks_with_less_lithium_are_exact(prediction):
 
 
 def test_energy_is_the_difference_of_the_phases(energies, prediction):
-    """The same number by hand, from energies per formula unit."""
+    """Compare with energies per formula unit."""
 
     def per_unit(phase, units):
         return energies[phase][1] / units
@@ -79,18 +79,18 @@ def test_volume_shrinks_by_a_quarter(prediction):
     assert prediction.full.volume_change == pytest.approx(-0.2585, abs=VOLUME_TOLERANCE)
 
 
-def test_volume_change_is_left_open_without_volumes(energies):
+def test_volume_change_is_none_without_volumes(energies):
     assert predict_reaction(energies).full.volume_change is None
 
 
-def test_electrolyte_is_metastable_and_its_decomposition_named(prediction):
+def test_electrolyte_is_metastable_with_a_decomposition(prediction):
     assert 0.0 < prediction.electrolyte_above_hull_eV_per_atom < 0.03
     assert set(prediction.electrolyte_decomposition) == {"Li3PS4", "LiPS3"}
     assert sum(prediction.electrolyte_decomposition.values()) == pytest.approx(1.0)
     assert {"Li2S", "Li3P"} <= set(prediction.stable_phases)
 
 
-def test_names_of_phases_do_not_matter(energies, prediction):
+def test_reaction_does_not_depend_on_names_of_phases(energies, prediction):
     renamed = {f"phase {i} (mp-{i})": value for i, value in enumerate(energies.values())}
     again = predict_reaction(renamed)
     assert [k.reaction for k in again.kinks] == [k.reaction for k in prediction.kinks]
@@ -109,8 +109,8 @@ def test_missing_phases_are_named(energies):
         predict_reaction(without)
 
 
-def test_errors_of_energies_move_a_reaction_as_they_add_up():
-    """Independent errors: the interval of one reaction is that of a sum of normal numbers."""
+def test_uncertainty_of_a_reaction_follows_error_propagation():
+    """The interval of a reaction is that of a sum of independent normal variables."""
     phases = {
         "Na": ({"Na": 2}, 0.0),
         "P": ({"P": 4}, 0.0),
