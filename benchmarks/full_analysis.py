@@ -30,6 +30,7 @@ from interphase_flows.analysis.io.open import open_trajectory
 from interphase_flows.analysis.phases.atom_labels import label_atoms
 from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
 from interphase_flows.runtime.progress import listening
 
@@ -116,7 +117,7 @@ def analyse(path: Path) -> dict[str, object]:
     model = phase_model()
     watch = Stopwatch()
     with open_trajectory(path) as frames, listening(watch.on_progress):
-        found = analyse_interface(frames, settings, told_as="").values
+        found = analyse_interface(frames, settings, stage="").parts
         watch.on_progress(LABELS, 0, frames.n_frames, "")
         numbers = frames.numbers
         for _ in by_frame(frames, range(frames.n_frames), lambda x, c: label_atoms(x, c, numbers, model)):
@@ -126,7 +127,7 @@ def analyse(path: Path) -> dict[str, object]:
     return {
         "seconds": watch.seconds,
         "peak_GB": int(peak[1]) * 1024 / 1e9 if peak else float("nan"),
-        "unavailable": {name: part["refused"] for name, part in found.items() if "refused" in part},
+        "unavailable": {name: str(part) for name, part in found.items() if isinstance(part, Unavailable)},
     }
 
 
