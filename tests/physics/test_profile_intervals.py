@@ -53,7 +53,7 @@ def test_means_and_ratios_are_covered_and_a_trend_is_no_noise(rise):
     assert 0.92 < ((found.lower <= true) & (true <= found.upper)).mean() < 0.99
     ideal = 1.96 * np.sqrt((1 + np.exp(-0.25)) / (1 - np.exp(-0.25)) / (n / 6))
     assert 0.7 < np.median(found.upper - found.value) / ideal < 1.6
-    # of a ratio both sums fluctuate, and the ratio is what is asked for
+    # both sums of a ratio fluctuate; the interval is that of the ratio
     atoms = 1.0 + rng.poisson(3.0, (n, columns))
     ratio = block_means(series * atoms, atoms, blocks.sample_edges)
     if not rise:

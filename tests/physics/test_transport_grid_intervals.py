@@ -28,7 +28,7 @@ def test_energies_and_coefficients_are_covered(temperatures_K, n_independent, n_
 
     Those of L_ij are a little wide (its error stands for that of the correlation): 90 % or more.
     """
-    asked = (0.5 * temperatures_K[0], 0.9 * temperatures_K[1])
+    tested = (0.5 * temperatures_K[0], 0.9 * temperatures_K[1])
     energies, diagonal, crossed = [], [], []
     for seed in range(N_REPLICAS):
         random = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def test_energies_and_coefficients_are_covered(temperatures_K, n_independent, n_
         energies.append(
             [covers(f.activation_energy_eV, e) for f, e in zip(fit.diagonal, ENERGIES_EV, strict=True)]
         )
-        found = np.array([covers(fit.at(t), true_matrix(t, correlation)) for t in asked])
+        found = np.array([covers(fit.at(t), true_matrix(t, correlation)) for t in tested])
         diagonal.append(found[:, [0, 1], [0, 1]].ravel())
         crossed.append(found[:, 0, 1])
     for each in (energies, diagonal):
@@ -53,14 +53,14 @@ def test_energies_and_coefficients_are_covered(temperatures_K, n_independent, n_
 
 @pytest.mark.parametrize("n_compositions", [2, 3, 6])
 @pytest.mark.parametrize("roughness", [0.1, 4.0])
-def test_what_lies_between_compositions_is_covered(n_compositions, roughness):
-    """Curves that are random walks in x, as the method takes them for, smooth ones and rough ones."""
+def test_coefficients_between_compositions_are_covered(n_compositions, roughness):
+    """Curves that are random walks in x, as the method assumes, smooth ones and rough ones."""
     known = np.linspace(0.0, 0.9, n_compositions)
     covered = []
     for seed in range(60):
         random = np.random.default_rng(seed)
-        asked = random.uniform(0.0, 0.9, 2)
-        x = np.concatenate([known, asked])
+        tested = random.uniform(0.0, 0.9, 2)
+        x = np.concatenate([known, tested])
         order = np.argsort(x)
         walk = np.zeros((len(x), 2))
         steps = random.standard_normal((len(x) - 1, 2)) * np.sqrt(roughness * np.diff(x[order]))[:, None]
@@ -77,7 +77,7 @@ def test_what_lies_between_compositions_is_covered(n_compositions, roughness):
                 for k, each in enumerate(known)
             }
         )
-        for k, each in enumerate(asked, start=n_compositions):
+        for k, each in enumerate(tested, start=n_compositions):
             truth = true_matrix(700.0, 0.3, tuple(walk[k]))
             covered.append(np.diag(covers(grid.at(each, 700.0), truth)))
     assert 0.90 <= np.mean(covered) <= 0.985
@@ -86,14 +86,14 @@ def test_what_lies_between_compositions_is_covered(n_compositions, roughness):
 @pytest.mark.parametrize(
     ("n_cells", "spread_of_energies_eV"),
     [(3, 0.0), (5, 0.05)],
-    ids=["of one energy", "of energies of their own"],
+    ids=["of one energy", "of different energies"],
 )
 def test_cells_that_differ_are_covered(n_cells, spread_of_energies_eV):
     """Each cell has an offset of its own at all temperatures, 30 %: twice the error of a run.
 
     95 % intervals of E and of L_ii between and beyond the temperatures cover 90 % or more.
     """
-    temperatures_K, asked_K, covered = (600.0, 700.0, 800.0, 1000.0), (300.0, 750.0, 1000.0), []
+    temperatures_K, tested_K, covered = (600.0, 700.0, 800.0, 1000.0), (300.0, 750.0, 1000.0), []
     for seed in range(N_REPLICAS):
         random = np.random.default_rng(seed)
         points = []
@@ -113,19 +113,19 @@ def test_cells_that_differ_are_covered(n_cells, spread_of_energies_eV):
                 *(
                     covers(f.at(t), true_matrix(t, 0.3, (0.0, 0.0))[i, i])
                     for i, f in enumerate(fits)
-                    for t in asked_K
+                    for t in tested_K
                 ),
             ]
         )
     assert (np.mean(covered, axis=0) >= 0.90).all(), np.mean(covered, axis=0)
 
 
-def test_what_lies_between_compositions_of_cells_that_differ_is_covered():
+def test_coefficients_between_compositions_of_differing_cells_are_covered():
     """Three cells of each composition, which differ by 30 %, on a random walk in x: 90 % or more."""
     known, covered = np.linspace(0.0, 0.9, 4), []
     for seed in range(60):
         random = np.random.default_rng(seed)
-        x = np.sort([*known, asked := random.uniform(0.0, 0.9)])
+        x = np.sort([*known, tested := random.uniform(0.0, 0.9)])
         steps = random.standard_normal((len(x) - 1, 2)) * np.sqrt(np.diff(x))[:, None]
         walk = dict(zip(x, np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)]), strict=True))
         points = {each: [] for each in known}
@@ -136,12 +136,12 @@ def test_what_lies_between_compositions_of_cells_that_differ_is_covered():
                     found = drawn(random, true_matrix(t, 0.3, tuple(offset)), 90)
                     points[each].append(MeasuredAt(t, found, cell=str(cell)))
         grid = composition_grid({each: arrhenius_matrix(("Li", "P"), points[each]) for each in known})
-        covered.append(np.diag(covers(grid.at(asked, 700.0), true_matrix(700.0, 0.3, tuple(walk[asked])))))
+        covered.append(np.diag(covers(grid.at(tested, 700.0), true_matrix(700.0, 0.3, tuple(walk[tested])))))
     assert np.mean(covered) >= 0.90
 
 
 def test_energies_from_trajectories_are_covered():
-    """The whole way: trajectories whose diffusion obeys Arrhenius' law, vibrating, measured relative to sulfur.
+    """From end to end: trajectories whose diffusion obeys Arrhenius' law, vibrating, measured relative to sulfur.
 
     50 replicas of three temperatures and two species: 95 % intervals of E cover 90 % or more of the 100.
     """

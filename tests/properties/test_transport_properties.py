@@ -37,7 +37,7 @@ def assert_same(ours: OnsagerResult, expected: OnsagerResult, factor: float = 1.
             second = getattr(getattr(expected, name), field)
             np.testing.assert_allclose(first, factor * second, rtol=SAME, atol=scale)
     np.testing.assert_allclose(
-        ours.second_opinion, factor * expected.second_opinion, rtol=1e-6, atol=100 * scale
+        ours.short_lag_onsager, factor * expected.short_lag_onsager, rtol=1e-6, atol=100 * scale
     )
 
 

@@ -95,7 +95,7 @@ def test_a_grid_that_supports_nothing_says_why_and_draws_nothing(bare_inputs, tm
     text = text_of(bare_inputs, found, tmp_path)
     assert "0 of 9 runs gave coefficients with an interval, 9 were refused" in text
     assert "9 × a window of 1 ps supports no transport coefficient" in text
-    assert "refused: 0 temperatures with a number above zero cannot carry an Arrhenius line" in text
+    assert "refused: 0 temperatures with a coefficient above zero cannot support an Arrhenius line" in text
     assert "Not answered: compositions with an Arrhenius line: Li 0, P 0" in text
     assert "One cell of each composition: what cells differ by is in no interval" in text
 

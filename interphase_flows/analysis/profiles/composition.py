@@ -1,4 +1,4 @@
-"""Where each element is: densities and composition along the interface normal against time.
+"""Number densities and composition along the interface normal against time.
 
 Slices and heights are those of `interphase_flows.analysis.geometry.slices`.
 """
@@ -43,7 +43,7 @@ class ProfileSeries:
         return np.divide(self.counts, total, out=np.full(self.counts.shape, np.nan), where=total > 0)
 
     def mass_density_g_per_cm3(self) -> FloatArray:
-        """Return the mass density of each slice, of the elements counted, (n_frames, n_bins), g/cm³."""
+        """Return the mass density of the counted elements in each slice, (n_frames, n_bins), g/cm³."""
         masses = atomic_masses[numbers_of(self.elements)]
         return np.asarray(np.einsum("e,feb->fb", masses, self.density) * G_PER_CM3_PER_U_PER_ANGSTROM3)
 
@@ -63,25 +63,25 @@ def composition_profile(
     frames
         The trajectory.
     bin_width_angstrom
-        Wanted width of a slice in Å; the nearest width that tiles the first frame's cell is used.
+        Requested width of a slice in Å; the nearest width that tiles the cell of the first frame is used.
     elements
-        Chemical symbols to count; all of the trajectory's by default.
+        Chemical symbols to count; all by default.
     reference
-        Atoms whose middle is put at the middle of the profile, (n_atoms,): those of the electrolyte, say, so
-        that a drift of everything does not smear the profile. Their middle in the first frame is a circular
-        mean; it is followed afterwards by their mean unwrapped displacement, which cannot jump by a period.
+        Atoms whose centre defines the centre of the profile, (n_atoms,), such as those of the electrolyte, so that a
+        common drift does not smear the profile. Their centre in the first frame is a circular mean; afterwards it
+        follows their mean unwrapped displacement, which cannot jump by a period.
     every
         Stride between the frames used; the last one is always used.
 
     Raises
     ------
     AnalysisError
-        The trajectory is empty, the bins are wider than the cell, or the reference is empty or has no middle.
+        The trajectory is empty, the bins are wider than the cell, or the reference is empty or has no centre.
     """
     slices = Slices(frames, bin_width_angstrom, reference, every)
     elements = tuple(elements) if elements is not None else elements_of(frames)
     n_elements, n_bins = len(elements), slices.n_bins
-    # elements that are not asked for are counted in a last row, which is dropped
+    # elements that are not requested are counted in a last row, which is dropped
     first_slice_of = np.full(len(chemical_symbols), n_elements * n_bins)
     first_slice_of[numbers_of(elements)] = n_bins * np.arange(n_elements)
     first_slice = first_slice_of[frames.numbers]

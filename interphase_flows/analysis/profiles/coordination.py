@@ -1,4 +1,4 @@
-"""Neighbours within the first shell, slice by slice: cations around anions, ligands around network formers."""
+"""Coordination numbers of first shells by slice: cations around anions, ligands around network formers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class Shell:
-    """Which neighbours of which atoms are counted."""
+    """Coordination shell: a central element and its neighbours."""
 
     centre: str
     cutoffs_angstrom: Mapping[str, float]
@@ -24,14 +24,14 @@ class Shell:
 
     @property
     def name(self) -> str:
-        """Such as ``Li around S``."""
+        """Name, such as ``Li around S``."""
         return f"{'/'.join(self.cutoffs_angstrom)} around {self.centre}"
 
 
 def measured_shells(
     frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
 ) -> list[Shell]:
-    """Return mobile cations around every other element, and ligands around network formers.
+    """Return the shells of mobile cations around every other element, and of ligands around network formers.
 
     A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`.
 
@@ -40,9 +40,9 @@ def measured_shells(
     frames
         The trajectory.
     roles
-        Which element does what.
+        Roles of the elements.
     cutoff_angstrom
-        Where the first shell of a pair of elements ends, Å.
+        Radius of the first shell of a pair of elements, Å.
 
     Raises
     ------
@@ -70,14 +70,14 @@ def measured_shells(
 
 
 class ShellCounter:
-    """Counts neighbours by slice, with one search for all shells of the same neighbours.
+    """Counter of neighbours by slice, with one search for all shells of the same neighbours.
 
     Parameters
     ----------
     numbers
         Atomic numbers, (n_atoms,).
     shells
-        What is counted.
+        Shells to count.
     n_slices
         Number of slices.
     """

@@ -72,8 +72,8 @@ def analyse_profiles(
     """
     if frames.n_frames < 2:
         raise AnalysisError(
-            "one frame is no average: profiles against time need two, and intervals four; write frames more often, or "
-            "use analysis.profiles.composition_profile for a single frame"
+            "one frame: profiles against time need two frames, and intervals four. Hint: write frames more often, or use "
+            "analysis.profiles.composition.composition_profile for a single frame"
         )
     shells = or_unavailable(
         frames, lambda: measured_shells(frames, roles_of(settings.electrode, settings.electrolyte), cutoffs)

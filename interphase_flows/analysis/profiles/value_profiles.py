@@ -1,7 +1,7 @@
-"""Any property of atoms along the interface normal against time: coordination, phases, charges.
+"""Profiles of any atomic property along the interface normal against time: coordination, phases, charges.
 
-`profile_of` averages numbers, `label_profile` counts labels. Both are told by a function what the atoms of a frame
-are, so that nothing of a frame is kept; `coordination_of` and `anions_of` are two such functions.
+`profile_of` averages numbers, `label_profile` counts labels. Both call a function of the frame index, so that only one
+frame is in memory; `coordination_of` and `anions_of` return such functions.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,14 +70,14 @@ def profile_of(
     frames
         The trajectory.
     values
-        Returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted.
+        Function that returns the value of every atom of a frame, (n_atoms,); atoms with NaN are not counted.
     bin_width_angstrom, reference, every
         As in `interphase_flows.analysis.geometry.slices.Slices`.
 
     Raises
     ------
     AnalysisError
-        As `Slices`, or `values` returns another number of values than there are atoms.
+        As `Slices`, or the number of values differs from the number of atoms.
     """
     slices = Slices(frames, bin_width_angstrom, reference, every)
     shape = (len(slices.chosen), slices.n_bins)
@@ -94,7 +94,7 @@ def profile_of(
             value, where = value[known], slice_of[known]
             sums[row] = np.bincount(where, weights=value, minlength=slices.n_bins)
         counts[row] = np.bincount(where, minlength=slices.n_bins)
-        # about the frame's mean: the squares of large numbers would cancel
+        # about the mean of the frame, because squares of large numbers would cancel
         centres[row] = sums[row].sum() / max(len(value), 1)
         off = value - centres[row]
         off *= off
@@ -128,7 +128,7 @@ def label_profile(
     frames
         The trajectory.
     codes
-        Returns the label of every atom of a frame as its place in `labels`, (n_atoms,); negative ones have none.
+        Function that returns the index in `labels` of every atom of a frame, (n_atoms,); negative: no label.
     labels
         Their names.
     bin_width_angstrom, reference, every
@@ -137,7 +137,7 @@ def label_profile(
     Raises
     ------
     AnalysisError
-        As `Slices`, or a code is no place in `labels`.
+        As `Slices`, or a code is not an index of `labels`.
     """
     slices = Slices(frames, bin_width_angstrom, reference, every)
     n_labels, n_bins = len(labels), slices.n_bins
@@ -148,7 +148,7 @@ def label_profile(
         if code.max(initial=-1) >= n_labels:
             raise AnalysisError(
                 f"frame {frame} has an atom with the label {int(code.max())}, but there are {n_labels} names "
-                f"({', '.join(labels)}); give a name to every label"
+                f"({', '.join(labels)}); every label needs a name"
             )
         known = code >= 0
         found = np.bincount(code[known] * n_bins + slice_of[known], minlength=n_labels * n_bins)
@@ -161,7 +161,7 @@ def coordination_of(
 ) -> Callable[[int], FloatArray]:
     """Return a function of the frame that counts the neighbours of one element around each atom of another.
 
-    Atoms that are no centres have NaN. For `profile_of`; see `coordination_numbers`.
+    Atoms of other elements have NaN. For `profile_of`; see `coordination_numbers`.
     """
     is_centre = mask_of(frames.numbers, {centre})
 
@@ -181,7 +181,7 @@ def coordination_of(
 
 
 def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int], NDArray[np.integer]]:
-    """Return a function of the frame that names each atom's anion, by its place in `chemistry.labels`.
+    """Return a function of the frame that returns the anion of each atom as an index of `chemistry.labels`.
 
     For `label_profile`; see `classify_environments`.
     """
@@ -197,5 +197,5 @@ def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int],
 def _check_length(values: NDArray[np.generic], frames: FrameSource) -> None:
     if values.shape != (frames.n_atoms,):
         raise AnalysisError(
-            f"the values have the shape {values.shape}, but there are {frames.n_atoms} atoms; return one per atom"
+            f"the values have the shape {values.shape}, but there are {frames.n_atoms} atoms; there must be one per atom"
         )

@@ -1,10 +1,10 @@
-"""Means over blocks of time of series that are correlated, with intervals.
+"""Means of correlated series over time blocks, with confidence intervals.
 
-A mean is a ratio of sums, of atoms and volumes or of neighbours and atoms, so that slices that are empty now and then
-get the mean of what was in them. The interval is that of the ratio's linear part (Cochran, *Sampling Techniques*,
-3rd ed. 1977, section 6.4), with g sigma² / n for the n correlated samples of a block; g is of all blocks together,
-and Student's t has as many degrees of freedom as there are independent samples, less one. Noise is what is left of a
-trend: what grows or shrinks within a block is no error of its mean.
+A mean is a ratio of sums, such as atoms over volumes or neighbours over atoms, so that slices that are sometimes empty
+have the mean over their occupied samples. The interval is that of the linearised ratio (Cochran, *Sampling Techniques*,
+3rd ed. 1977, section 6.4), with g sigma² / n for the n correlated samples of a block. The statistical inefficiency g is
+that of all blocks together, and Student's t has one degree of freedom less than there are independent samples. Noise is
+the residual of a trend, because growth within a block is not an error of its mean.
 """
 
 import numpy as np
@@ -19,23 +19,23 @@ from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 
 MOST_BLOCKS = 6
 LEAST_SAMPLES = 5
-"""Samples of a block, where there are two blocks or more."""
+"""Minimum number of samples in a block if there are several blocks."""
 LEAST_FOR_AN_INTERVAL = 4
 BLOCKS_OF_A_LINE = 2
-"""Over so many blocks a trend is straight."""
+"""Number of blocks over which a trend is linear."""
 LEAST_INDEPENDENT = 3.0
-"""Samples that a block counts as at least, for Student's t."""
+"""Minimum number of independent samples of a block for Student's t."""
 MOST_SAMPLES = 600
-"""Frames are kept one by one up to here; of more, means over some consecutive ones."""
+"""Largest number of samples; of more frames, consecutive ones are averaged."""
 
 
 class TimeBlocks:
-    """A run of frames cut into samples of a few consecutive frames, and these into blocks of equal length.
+    """Division of frames into samples of a few consecutive frames, and of samples into blocks of equal length.
 
     Parameters
     ----------
     n_frames
-        Of the run.
+        Number of frames.
     """
 
     def __init__(self, n_frames: int) -> None:
@@ -57,14 +57,14 @@ class TimeBlocks:
 
 
 def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray) -> Estimate:
-    """Return sum of numerators over sum of denominators in each block.
+    """Return the sum of numerators over the sum of denominators in each block, (n_blocks, ...).
 
     Parameters
     ----------
     numerator, denominator
         (n_samples, ...), of shapes that can be broadcast together.
     edges
-        Samples with which blocks begin, and the number of samples, (n_blocks + 1,).
+        First samples of the blocks, then the number of samples, (n_blocks + 1,).
     """
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     shape = numerator.shape[1:]
@@ -81,7 +81,7 @@ def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray)
     )
     block_of = np.repeat(np.arange(n_blocks), np.diff(edges))
     scale = np.divide(n, per_block, out=np.zeros(per_block.shape), where=known)
-    # the linear part of the ratio, with the blocks' means put back so that a trend goes on from block to block
+    # linearised ratio plus the block means, so that a trend is continuous across blocks
     middle = np.where(known, value, np.divide(above.sum(axis=0), np.maximum(below.sum(axis=0), 1e-300)))
     series = (above - middle[block_of] * below) * scale[block_of] + middle[block_of]
     trend = _trend(edges)
@@ -100,7 +100,7 @@ def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray)
 
 
 def _trend(edges: IntArray) -> FloatArray:
-    """Return tents over some edges of blocks, (n_samples, n_tents): their sums are straight lines that meet there."""
+    """Return hat functions on some block edges, (n_samples, n_hats), whose sums are piecewise linear."""
     knots = edges[
         np.linspace(0, len(edges) - 1, (len(edges) - 1) // BLOCKS_OF_A_LINE + 1).round().astype(int)
     ]

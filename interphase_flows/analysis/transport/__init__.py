@@ -1,4 +1,4 @@
-"""How ions move: Onsager coefficients with errors, reference frames, windows and slabs."""
+"""Onsager transport: coefficients with intervals, conduction, reference frames, time windows and slabs."""
 
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction

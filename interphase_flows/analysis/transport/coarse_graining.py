@@ -1,23 +1,23 @@
-"""Which step the covariance estimator takes: the plateau.
+"""Choice of the coarse-graining step of the covariance estimator, by the plateau of its estimates.
 
-A step must be longer than the motion remembers, and no longer: error grows as the root of the step. Candidates
-are 1, 2, 4, ... frames that leave enough steps. The rule:
+A step must be longer than the memory of the motion, and no longer than that, because the error grows with the root of
+the step. Candidates are 1, 2, 4, ... frames that leave enough steps. The rule:
 
-1. A step passes if it is as long as a vibration (`LEAST_STEP_PS`), and if doubling it changes N_i D*_i of no
-   species by more than a quarter of the standard error of the collective rate, beyond three standard errors of
-   the self-diffusion coefficient itself. Single atoms know of memory long before the collective sum does, for
-   it is one number per frame.
-2. It also passes only if no longer candidate's collective rate differs by more than 3.5 standard errors of the
-   difference, and if every longer step passes too.
-3. Of those that pass, the one is taken that would have the smallest relative variances v if atoms with these
-   moments were independent: averages over longer blocks shed vibration that the shortest step still carries.
-   The sum over species is of v / (1 + v), so that a framework that only vibrates, which no step resolves, does
-   not cost the mobile ions their precision. The collective errors have no say: they are smallest where the
-   estimate happens to be low.
-4. It is doubled where the window holds enough steps. Memory too small to be seen in few atoms may still matter;
-   what is left of it falls with the third power of the step, at the price of 1.3 to 1.4 times the error.
+1. A step passes if it is at least as long as a vibration (`LEAST_STEP_PS`), and if doubling it changes N_i D*_i of no
+   species by more than a quarter of the standard error of the collective rate, beyond three standard errors of the
+   self-diffusion coefficient. Single atoms reveal memory long before the collective sum does, which is one number per
+   frame.
+2. It must also agree with the collective rate of every longer candidate within 3.5 standard errors of the difference,
+   and every longer step must pass too.
+3. Of the steps that pass, the one with the smallest predicted relative variances v is taken, as if atoms with these
+   moments were independent: averages over longer blocks remove vibration that the shortest step still contains. The
+   criterion is the sum over species of v / (1 + v), so that a framework that only vibrates, which no step resolves,
+   does not cost the mobile ions their precision. Errors of the collective rates are not used: they are smallest where
+   the estimate happens to be low.
+4. The step is doubled if the window holds enough steps. Memory too small to be detected in few atoms may still matter;
+   its remainder falls with the third power of the step, while the error grows by a factor of 1.3 to 1.4.
 
-A window in which none passes is not diffusive yet and supports no number.
+A window in which no step passes is not diffusive yet and supports no coefficient.
 """
 
 from collections.abc import Sequence
@@ -32,19 +32,19 @@ from interphase_flows.analysis.transport.self_moments import SelfRung
 from interphase_flows.exceptions import UnsupportedWindowError
 
 LEAST_STEP_PS = 0.1
-"""Atoms in condensed matter turn back after half a vibration, 30 to 60 fs: within a shorter step they fly, however few
-frames there are to see it in. A step that is asked for may be shorter."""
+"""Atoms in condensed matter turn back after half a vibration, 30 to 60 fs; within shorter steps their motion is
+ballistic. A step that the user requests may be shorter."""
 MIN_SAMPLES = 150
-"""Fewest steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
+"""Minimum of steps times axes: 50 steps in three dimensions, 18 % relative error of a diagonal coefficient."""
 MEMORY_PER_ERROR = 0.25
-"""Memory in the single atoms' motion that is let pass, per standard error of the collective rate."""
+"""Largest tolerated memory in the motion of single atoms, per standard error of the collective rate."""
 SELF_ERRORS = 3.0
 COLLECTIVE_ERRORS = 3.5
 
 
 @dataclass(frozen=True)
 class PlateauPoint:
-    """What one candidate step gives."""
+    """Rates that one candidate step gives."""
 
     step_ps: float
     n_steps: int
@@ -60,14 +60,14 @@ class PlateauPoint:
 
 @dataclass(frozen=True)
 class StepChoice:
-    """The step that was chosen, and every candidate."""
+    """The chosen step, and all candidates."""
 
     statistics: StepStatistics
     plateau: tuple[PlateauPoint, ...]
 
 
 def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepChoice:
-    """Take the step asked for, rounded up to 1, 2, 4, ... frames, without looking for a plateau.
+    """Take the requested step, rounded up to 1, 2, 4, ... frames, without a search for a plateau.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: f
     frames = 2 ** max(int(np.ceil(np.log2(step_ps / interval_ps) - 1e-6)), 0)
     if (n_frames // frames - 1) * n_axes < MIN_SAMPLES:
         raise UnsupportedWindowError(
-            f"a window of {n_frames * interval_ps:g} ps holds too few steps of {frames * interval_ps:g} ps; "
-            f"give a shorter step_ps, or a window of {_frames_needed(n_axes) * frames * interval_ps:g} ps"
+            f"a window of {n_frames * interval_ps:g} ps holds too few steps of {frames * interval_ps:g} ps. "
+            f"Hint: choose a shorter step_ps, or a window of {_frames_needed(n_axes) * frames * interval_ps:g} ps"
         )
     return StepChoice(block_steps(displacement_angstrom, frames, interval_ps), ())
 
@@ -104,7 +104,7 @@ def choose_step(
     counts
         Atoms of each species, (n_species,).
     axes
-        Axes of the moments that belong to the displacements.
+        Axes of the moments that correspond to the displacements.
 
     Raises
     ------
@@ -122,14 +122,14 @@ def choose_step(
     if candidates and candidates[-1].step_ps < shortest_ps:
         raise UnsupportedWindowError(
             f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: it holds too few steps of "
-            f"{LEAST_STEP_PS:g} ps, and within shorter ones atoms still vibrate; take a window of "
+            f"{LEAST_STEP_PS:g} ps, and within shorter ones atoms still vibrate. Hint: a window of "
             f"{_frames_needed(n_axes) * LEAST_STEP_PS:g} ps or more"
         )
     if not candidates:
         raise UnsupportedWindowError(
             f"a window of {n_frames} frames supports no transport coefficient: {n_axes} "
             f"{'axes need' if n_axes > 1 else 'axis needs'} {_frames_needed(n_axes)} frames or more, and "
-            "several hundred independent steps for an error of 10 %; take a longer window or write frames more "
+            "several hundred independent steps for an error of 10 %. Hint: take a longer window or write frames more "
             "often"
         )
 
@@ -145,12 +145,12 @@ def choose_step(
     passes = np.array([each.step_ps >= shortest_ps for each in candidates])
     for i in range(len(candidates)):
         memory = np.abs(own[i + 1][0] - own[i][0])
-        # few steps know their own scatter badly, and doubling the step doubles the variance at least
+        # few steps estimate their own scatter poorly, and doubling the step at least doubles the variance
         own_error = np.maximum(own[i + 1][1], np.sqrt(2.0) * own[i][1])
         passes[i] &= (memory <= MEMORY_PER_ERROR * errors[i] + SELF_ERRORS * own_error).all()
         for j in range(i + 1, len(candidates)):
             apart = np.abs(rates[j] - rates[i])
-            # of two estimates the better one explains its share of the other's error (Hausman's test)
+            # the more precise estimate accounts for part of the error of the other (Hausman's test)
             both = np.stack([errors[i], errors[j]]) ** 2
             unexplained = np.sqrt(np.maximum(np.ptp(both, axis=0), 0.1 * both.max(axis=0)))
             passes[i] &= (apart <= COLLECTIVE_ERRORS * unexplained).all()
@@ -163,7 +163,7 @@ def choose_step(
         longest = candidates[-1]
         raise UnsupportedWindowError(
             f"a window of {n_frames * interval_ps:g} ps supports no transport coefficient: steps of up to "
-            f"{longest.step_ps:g} ps still disagree with longer ones, so motion is not diffusive yet; take a "
+            f"{longest.step_ps:g} ps still disagree with longer ones, so motion is not diffusive yet. Hint: take a "
             f"window of at least {2 * n_frames * interval_ps:g} ps, or a higher temperature"
         )
     shortest = int(np.flatnonzero(passes)[0])
@@ -181,7 +181,7 @@ def _predicted_loss(
 ) -> float:
     """Return the sum over species of v / (1 + v), v the relative variance that independent atoms would give.
 
-    A species of no known diffusion counts 1 at every step.
+    A species without resolved diffusion contributes 1 at every step.
     """
     columns = list(axes)
     rung = rung.without_drift()

@@ -1,10 +1,10 @@
-"""Collective displacements: R_i(t) = sum over the atoms of group i of r(t) - r(0), streamed.
+"""Collective displacements R_i(t), the sum over the atoms of group i of r(t) - r(0), from streamed frames.
 
-Frames are read one at a time; what is kept is three numbers per group and frame. Single precision suffices because
-*displacements* are summed: positions of `STACK` atoms are added up, the same sum of the first frame is taken away, and
-only then are the many small differences added. That is exact to 2e-3 Å for 50,000 atoms in a cell of 100 Å, where
-sums of absolute positions are wrong by 0.1 Å and more. Each position is read once, by a product of ones with a matrix
-of `STACK` rows, which runs near the memory's bandwidth; to subtract first would take as long again.
+Frames are read one at a time; three numbers per group and frame are kept. Single precision suffices because
+*displacements* are summed: positions of `STACK` atoms are added, the same sum of the first frame is subtracted, and only
+then are the many small differences added. The result is exact to 2e-3 Å for 50,000 atoms in a cell of 100 Å, where sums
+of absolute positions are wrong by 0.1 Å and more. Each position is read once, in a product of ones with a matrix of
+`STACK` rows, which runs near the memory bandwidth; subtracting first would take twice as long.
 """
 
 from collections.abc import Iterator
@@ -22,23 +22,23 @@ from interphase_flows.analysis.transport.self_moments import SelfLadder, SelfRun
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
 STACK = 8
-"""Atoms whose positions are added before those of the first frame are taken away."""
+"""Atoms whose positions are added before those of the first frame are subtracted."""
 ROW = 32
 """Stacks in a row of the second sum, whose 3 x ROW columns are added in double precision."""
 FRAMES_AT_ONCE = 8
-"""Frames that are summed by one call, where they are in memory already."""
+"""Frames that one call sums if they are in memory."""
 FRAMES_PER_BATCH = 16 * FRAMES_AT_ONCE
 SAME_CELL = 1e-6
 """Largest relative change of a lattice vector in a trajectory of constant cell."""
 SAME_INTERVAL = 1e-3
 """Largest relative difference between two intervals of equally spaced frames."""
 LARGEST_STEP = 0.7
-"""Along an axis, of the shortest distance between two faces of the cell, in one interval."""
+"""Largest displacement along an axis in one interval, relative to the shortest distance between two faces."""
 
 
 @dataclass(frozen=True)
 class CollectiveMotion:
-    """What a window of a trajectory is reduced to. Positions are those of the trajectory, in no other frame."""
+    """Collective displacements and single-atom moments of a window, in the coordinates of the trajectory."""
 
     groups: AtomGroups
     time_ps: FloatArray
@@ -78,7 +78,7 @@ def collective_motion(
     groups
         The group of each atom.
     first_frame, end_frame
-        The window, the end not included; the whole trajectory by default.
+        The window, end excluded; the entire trajectory by default.
     axes
         Orthonormal rows along which displacements are resolved, (3, 3); x, y and z by default.
 
@@ -87,7 +87,7 @@ def collective_motion(
     UnsupportedWindowError
         Fewer than three frames, a cell that changes, or times that are not equally spaced.
     AnalysisError
-        Positions that are no numbers, or seem to be wrapped.
+        Positions are not finite, or appear to be wrapped.
     """
     require_frames(frames)
     end_frame = frames.n_frames if end_frame is None else end_frame
@@ -113,14 +113,16 @@ def collective_motion(
         rows = slice(begin, begin + len(batch))
         displacement[rows], moved = summed.finish(len(batch))
         shift = np.swapaxes(barycentre @ displacement[rows], 1, 2).astype(moved.dtype)
-        # one domain: its barycentre is taken away without a copy for every atom
+        # one domain: its barycentre is subtracted without a copy for every atom
         moved -= shift if groups.n_domains == 1 else shift[:, :, domain_of_sample]
         largest = ladder.add(moved if turned is None else turned @ moved)
         if largest > LARGEST_STEP * shortest:
-            raise _looks_wrapped(len(batch), batch[-1])
+            raise _wrapped_error(len(batch), batch[-1])
     if not np.isfinite(displacement).all():
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
-        raise AnalysisError(f"frame {bad} holds positions that are no numbers; leave it and what follows out")
+        raise AnalysisError(
+            f"frame {bad} has positions that are not finite. Hint: analyse the frames before it"
+        )
     return CollectiveMotion(groups, time_ps, displacement @ axes.T, ladder.rungs(), cell)
 
 
@@ -129,7 +131,7 @@ def _blocks_of_positions(
 ) -> Iterator[tuple[int, NDArray[np.floating]]]:
     """Yield frames, (n_frames, n_atoms, 3), with their row in the batch: several where memory holds them all."""
     for index in batch:
-        # a constant cell is mostly the same array
+        # a constant cell is usually the same array
         if (current := frames.cell(index)) is not cell:
             _require_same_cell(cell, current, index)
     if isinstance(frames, ArrayFrames):
@@ -141,11 +143,11 @@ def _blocks_of_positions(
 
 
 class GroupSums:
-    """Sums displacements from a first frame by group, and picks those of single atoms.
+    """Sums of displacements from a first frame by group, and displacements of sampled atoms.
 
-    Atoms of a group that stand together in memory are summed as one run; what fills no stack, and the sampled
-    atoms, are picked out. If groups are scattered into many short runs, atoms are sorted first, which costs a copy
-    of each frame.
+    Atoms of a group that are contiguous in memory are summed as one run; the remainder of a stack and the sampled
+    atoms are picked individually. If groups are scattered into many short runs, atoms are sorted first, which costs a
+    copy of each frame.
 
     Parameters
     ----------
@@ -180,11 +182,11 @@ class GroupSums:
         of_group = np.eye(len(groups.counts))
         self._n_sample = len(sample)
         picked = np.concatenate([*rest, sample])
-        # component by component, as the moments of single atoms want them
+        # component by component, the layout of the single-atom moments
         self._picked = (3 * picked + np.arange(3)[:, None]).ravel()
         self._group_of_rest = of_group[labels[picked[: len(picked) - len(sample)]]]
         self._ones = np.ones(STACK, dtype=start.dtype)
-        # few frames' stacks, which stay in the cache; rows that stacks do not fill stay zero
+        # stacks of few frames stay in the cache; unfilled rows stay zero
         self._stacks = np.zeros((FRAMES_AT_ONCE, 3 * ROW * len(group_of_row)), dtype=start.dtype)
         self._runs = runs
         self._start_of_stacks = np.zeros_like(self._stacks[0])
@@ -201,7 +203,7 @@ class GroupSums:
         self._read(row, positions if self._order is None else positions[:, self._order])
 
     def finish(self, n_frames: int) -> tuple[FloatArray, NDArray[np.floating]]:
-        """Return what the batch holds: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample).
+        """Return the batch: sums, (n_frames, n_groups, 3), and single atoms, (n_frames, 3, n_sample).
 
         Single atoms are in the precision of the positions.
         """
@@ -217,7 +219,7 @@ class GroupSums:
         for begin, end, columns in self._runs:
             stacked = positions[:, begin:end].reshape(n, STACK, -1)
             np.matmul(self._ones, stacked, out=stacks[:, columns])
-        # after the sums, which brought the frames into the cache
+        # after the sums, which have loaded the frames into the cache
         positions.reshape(n, -1).take(self._picked, 1, self._picks[row : row + n], "clip")
         np.subtract(stacks, self._start_of_stacks, out=stacks)
         by_row = stacks.reshape(n, -1, 3 * ROW)
@@ -225,7 +227,7 @@ class GroupSums:
 
 
 def _barycentre_weights(groups: AtomGroups) -> FloatArray:
-    """Return what turns summed displacements into those of barycentres, (n_domains, n_groups)."""
+    """Return weights that turn summed displacements into those of barycentres, (n_domains, n_groups)."""
     weights = np.zeros((groups.n_domains, len(groups.counts)))
     weights[groups.domain, np.arange(len(groups.counts))] = groups.masses_u
     masses = np.bincount(groups.domain, groups.masses_u * groups.counts, minlength=groups.n_domains)
@@ -235,29 +237,29 @@ def _barycentre_weights(groups: AtomGroups) -> FloatArray:
 def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
     if len(chosen) < 3:
         raise UnsupportedWindowError(
-            f"{len(chosen)} frames hold no two steps; transport needs hundreds of frames"
+            f"{len(chosen)} frames do not make two steps; transport needs hundreds of frames"
         )
     time_ps = np.asarray(frames.time_fs, dtype=float)[chosen.start : chosen.stop] / 1000.0
     intervals = np.diff(time_ps)
     if not (intervals > 0).all() or np.ptp(intervals) > SAME_INTERVAL * intervals.mean():
         raise UnsupportedWindowError(
             f"frames {chosen.start} to {chosen.stop - 1} are {intervals.min():g} to {intervals.max():g} ps "
-            "apart; transport needs equally spaced frames: write every n-th step, or choose a window without gaps"
+            "apart; transport needs equally spaced frames. Hint: write every n-th step, or choose a window without gaps"
         )
     return time_ps
 
 
-def _looks_wrapped(n_frames: int, frame: int) -> AnalysisError:
+def _wrapped_error(n_frames: int, frame: int) -> AnalysisError:
     return AnalysisError(
         f"an atom moves by more than {LARGEST_STEP:g} of the cell between two of the {n_frames} frames up "
-        f"to frame {frame}: positions seem to be wrapped into the cell; read the file by open_trajectory, "
-        "which unwraps them, or write frames more often"
+        f"to frame {frame}: positions seem to be wrapped into the cell. Hint: read the file by open_trajectory, which "
+        "unwraps them, or write frames more often"
     )
 
 
 def _require_same_cell(first: FloatArray, cell: NDArray[np.floating], frame: int) -> None:
     if np.abs(cell - first).max() > SAME_CELL * np.abs(first).max():
         raise UnsupportedWindowError(
-            f"the cell of frame {frame} is not that of the window's first frame; displacements in a cell that "
-            "changes are no transport: run at constant cell (NVT), or choose a window in which it is constant"
+            f"the cell of frame {frame} is not that of the window's first frame; displacements in a changing cell are "
+            "not transport. Hint: run at constant cell (NVT), or choose a window in which it is constant"
         )

@@ -1,13 +1,13 @@
-"""What Onsager coefficients say of charge: conductivity, transference numbers, Haven ratio.
+"""Ionic conduction from Onsager coefficients: conductivity, transference numbers, Haven ratio.
 
 With z_i the charge of species i,
 
     sigma = e² sum_ij z_i z_j L_ij,    t_i = e² sum_j z_i z_j L_ij / sigma,
     H = e² sum_i z_i² N_i D*_i / (kB T V) / sigma.
 
-The numerator of H is the conductivity of Nernst and Einstein, of ions that move independently. sigma is the
-coefficient of one more displacement, the charge's, so its interval is made like that of a diagonal L_ii.
-Transference numbers are those of the result's frame.
+The numerator of H is the Nernst-Einstein conductivity, that of independent ions. sigma is the coefficient of one more
+displacement, that of the charge, so its interval is computed like that of a diagonal L_ii. Transference numbers are
+those in the reference frame of the coefficients.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ class IonicConduction:
     charges_e: FloatArray
     """(n_species,)."""
     net_charge_e: float
-    """Sum over the atoms; unless it is zero, conductivity depends on the frame."""
+    """Sum over the atoms; the conductivity depends on the frame unless it is zero."""
     conductivity_S_per_m: Estimate
     """Shape ()."""
     nernst_einstein_S_per_m: Estimate
     """Of independent ions, shape ()."""
     transference: Estimate
-    """(n_species,), adding up to 1; nan where the conductivity is not distinct from zero."""
+    """(n_species,), adding up to 1; NaN if the conductivity is not distinct from zero."""
     haven_ratio: Estimate
-    """Shape (); nan with a lower end alone where the conductivity is not distinct from zero."""
+    """Shape (); NaN with a lower bound only if the conductivity is not distinct from zero."""
 
     @property
     def conductivity_mS_per_cm(self) -> Estimate:
@@ -47,7 +47,7 @@ class IonicConduction:
 
 
 def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction:
-    """Derive what a user's charges make of Onsager coefficients.
+    """Derive ionic conduction from Onsager coefficients and charges.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
     if set(charges_e) != set(result.species):
         raise AnalysisError(
             f"charges_e holds {', '.join(charges_e)}, but the coefficients are of "
-            f"{', '.join(result.species)}; give one charge for each, 0 for what carries none"
+            f"{', '.join(result.species)}. Hint: one charge for each species, 0 for neutral ones"
         )
     charges = np.array([charges_e[symbol] for symbol in result.species], dtype=float)
     if not charges.any():
-        raise AnalysisError("every charge is zero: nothing conducts; give charges in units of e")
+        raise AnalysisError("all charges are zero: nothing conducts. Hint: charges in units of e")
     to_S_per_m = S_PER_M_PER_E2_PER_EV_ANGSTROM_PS / result.kT_volume_eV_angstrom3
     total = result.statistics.combined(charges[None]).estimate(result.confidence)[0, 0]
     conductivity = replace(total, value=np.maximum(total.value, 0.0)).scaled(to_S_per_m)

@@ -1,22 +1,21 @@
-"""The covariance estimator of collective diffusion, on steps between block averages.
+"""Covariance estimator of collective diffusion, from steps between block averages.
 
 Equations. X_n is the average of R over the n-th block of k frames, tau = k dt, D_n = X_n+1 - X_n minus its mean
 (the drift). With C_0 = <D_n D_n^T>, C_1 = <D_n D_n+1^T> made symmetric, per axis,
 
     F = C_0 + 2 C_1,    Lambda_ij = sum over axes F_ij / (2 d tau),    L_ij = Lambda_ij / (kB T V).
 
-What vibrates and forgets within a step adds +2s to C_0 and -s to C_1, hence nothing to F: the estimator is
-unbiased under vibration. Diffusion correlates D_n with D_n+1 through their common block and no further, so
-F is its spectral density at zero frequency, exactly. Taking out the mean lowers F by 3/N of itself, which is
-put back.
+Vibration whose memory is shorter than a step adds +2s to C_0 and -s to C_1, hence nothing to F: the estimator is
+unbiased under vibration. Diffusion correlates D_n with D_n+1 through their common block and no further, so F is exactly
+its spectral density at zero frequency. Subtracting the mean lowers F by a fraction 3/N, which is corrected.
 
 Errors. By Isserlis' theorem, with F(w) = C_0 + 2 C_1 cos w the spectral density of a Gaussian process,
 
     cov(F_ij, F_kl) = 1/N < (1 + 2 cos w)² [F_ik(w) F_jl(w) + F_il(w) F_jk(w)] >_w,
     < (1 + 2 cos w)² F F > = 3 C_0 C_0 + 4 (C_0 C_1 + C_1 C_0) + 8 C_1 C_1,
 
-summed over all pairs of axes. Few, rare jumps are not Gaussian: where the scatter of the terms from step to step
-says more than Gauss, it counts.
+summed over all pairs of axes. Rare jumps are not Gaussian: where the scatter of the terms from step to step gives a
+larger variance, that one is used.
 
 Vestergaard, Blainey and Flyvbjerg, Phys. Rev. E 89, 022726 (2014), for one particle and one axis without block
 averages; these lower the variance (1.23 times without vibration) and keep vibration from growing with 1 / dt.
@@ -40,12 +39,12 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 
 SCATTER_LAGS = 2
-"""Terms of the sum are correlated over so many steps."""
+"""Number of steps over which terms of the sum are correlated."""
 
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """Steps of collective displacements between block averages, and what follows from them."""
+    """Steps of collective displacements between block averages, and rates with their covariance."""
 
     steps: FloatArray
     """(n_steps, n_species, n_axes), Å, drift taken out."""
@@ -124,7 +123,7 @@ class StepStatistics:
 
     @property
     def drift_error_angstrom(self) -> FloatArray:
-        """Standard error of the mean step, (n_species, n_axes), Å: diffusion alone moves the mean, too."""
+        """Standard error of the mean step, (n_species, n_axes), Å, from diffusion."""
         zero_lag, one_lag = self._lags
         density = np.einsum("iaia->ia", zero_lag + 2.0 * one_lag)
         return np.sqrt(np.maximum(density, 0.0) / self.n_steps)
@@ -132,16 +131,16 @@ class StepStatistics:
     def estimate(self, confidence: float) -> Estimate:
         """Return the rates with intervals, Å²/ps.
 
-        Off the diagonal the interval is symmetric. On it, the error of a rate that is hypothesised depends on
-        that rate, so the interval holds the rates that the estimate does not contradict (a score interval); its
-        lower end is not below zero.
+        Off the diagonal the interval is symmetric. On the diagonal the error depends on the hypothesised rate, so a
+        score interval is used: it contains the rates that the estimate does not contradict. Its lower bound is not
+        negative.
         """
         quantile = normal_quantile(confidence)
-        whole = Estimate.symmetric(self.rate_angstrom2_per_ps, self.standard_error, confidence=confidence)
-        lower, upper = whole.lower.copy(), whole.upper.copy()
+        symmetric = Estimate.symmetric(self.rate_angstrom2_per_ps, self.standard_error, confidence=confidence)
+        lower, upper = symmetric.lower.copy(), symmetric.upper.copy()
         for i in range(len(lower)):
             lower[i, i], upper[i, i] = self._score_interval(i, quantile)
-        return replace(whole, lower=lower, upper=upper)
+        return replace(symmetric, lower=lower, upper=upper)
 
     def _scatter_variance(self) -> FloatArray:
         """Variance of the rates from the scatter of their terms over time, (n_species, n_species)."""
@@ -185,13 +184,13 @@ def block_steps(displacement_angstrom: FloatArray, block_frames: int, interval_p
     displacement_angstrom
         Summed displacements, (n_frames, n_species, n_axes), Å.
     block_frames
-        Frames in a block; frames that fill no block are left out at the end.
+        Frames in a block; an incomplete block at the end is left out.
     interval_ps
         Time between frames, ps.
     """
     n_blocks = len(displacement_angstrom) // block_frames
-    whole = displacement_angstrom[: n_blocks * block_frames]
-    blocks = whole.reshape(n_blocks, block_frames, *displacement_angstrom.shape[1:]).mean(axis=1)
+    complete = displacement_angstrom[: n_blocks * block_frames]
+    blocks = complete.reshape(n_blocks, block_frames, *displacement_angstrom.shape[1:]).mean(axis=1)
     steps = np.diff(blocks, axis=0)
     drift = steps.mean(axis=0)
     return StepStatistics(steps - drift, drift, block_frames, block_frames * interval_ps)

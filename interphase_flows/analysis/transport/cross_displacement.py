@@ -1,15 +1,15 @@
-"""Mean squared cross-displacement, by Fourier transforms: the second opinion on L_ij.
+"""Mean squared cross-displacement by fast Fourier transforms: an independent estimate of L_ij.
 
 M_ij(t) = < [R_i(s+t) - R_i(s)] . [R_j(s+t) - R_j(s)] >_s over all origins s. With S_ij(t) the correlation of
 R_i(s) . R_j(s+t),
 
     (n - t) M_ij(t) = sum over s of [R_i R_j](s) + [R_i R_j](s+t) - S_ij(t) - S_ji(t),
 
-whose last two terms are correlations, done by zero-padded fast Fourier transforms in n log n:
+whose last two terms are correlations, computed by zero-padded fast Fourier transforms in O(n log n):
 Calandrini et al., Collection SFN 12, 201 (2011), section 3.4.
 
-The slope is fitted at *short* lags, past the vibration. The long lags of one run hold few independent
-displacements: a fit from 10 to 50 % of a run, a common habit, is wrong by half of the value.
+The slope is fitted at *short* lags, beyond the vibration. The long lags of one run hold few independent displacements:
+the common fit from 10 to 50 % of a run has an error of half the value.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def cross_displacement(displacement_angstrom: FloatArray) -> FloatArray:
     displacement_angstrom
         Summed displacements, (n_frames, n_species, n_axes), Å.
     """
-    # the mean position changes no displacement; without it less is lost to rounding
+    # subtracting the mean position leaves displacements unchanged and reduces rounding errors
     values = displacement_angstrom - displacement_angstrom.mean(axis=0)
     n = len(values)
     transform = np.fft.rfft(values, n=2 * n, axis=0)
@@ -47,8 +47,8 @@ def short_lag_rate(
 ) -> FloatArray:
     """Return d/dt M_ij / 2d fitted between two lags, (n_species, n_species), Å²/ps.
 
-    The drift of each species over the window is taken out. What is left is tied down at both ends, so that a
-    slope of t becomes one of t (1 - t/T); that is what is fitted, with a constant for vibration.
+    The drift of each species over the window is subtracted. The remainder is zero at both ends, so that a slope in t
+    becomes one in t (1 - t/T), which is fitted together with a constant for vibration.
 
     Parameters
     ----------
@@ -66,7 +66,9 @@ def short_lag_rate(
     """
     n = len(displacement_angstrom)
     if not 1 <= first_lag < last_lag < n:
-        raise AnalysisError(f"lags {first_lag} to {last_lag} of {n} frames; need 1 <= first < last < frames")
+        raise AnalysisError(
+            f"lags {first_lag} to {last_lag} of {n} frames; they must satisfy 1 <= first < last < frames"
+        )
     steps = np.arange(n)[:, None, None] / (n - 1)
     straight = displacement_angstrom[0] + steps * (displacement_angstrom[-1] - displacement_angstrom[0])
     moved = cross_displacement(displacement_angstrom - straight)[first_lag : last_lag + 1]

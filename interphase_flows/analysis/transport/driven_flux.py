@@ -1,12 +1,12 @@
-"""Flux from Onsager coefficients: J_i = - sum over j of L_ij grad(mu_j), and how sure it is.
+"""Fluxes driven by gradients of the chemical potential, J_i = - sum over j of L_ij grad(mu_j), with intervals.
 
-The model of mu is an ideal solution in the local composition: mu_j = mu0_j + kB T ln x_j, with x_j the share of
-species j among all atoms of a slab, so grad(mu_j) = kB T grad(ln x_j). It knows no enthalpy of reaction and no
-electric field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms.
-The model-free flux (`interphase_flows.analysis.interfaces.plane_flux`) stands beside it for that reason.
+mu is that of an ideal solution in the local composition: mu_j = mu0_j + kB T ln x_j, with x_j the atomic fraction of
+species j in a slab, so grad(mu_j) = kB T grad(ln x_j). The model contains neither enthalpies of reaction nor an electric
+field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms. Therefore it is
+reported beside the model-free flux (`interphase_flows.analysis.interfaces.plane_flux`).
 
-Error bars are by Monte Carlo over matrices that are drawn as a whole: the errors of L_ij are tied to each other, in the
-barycentric frame by sum_i m_i L_ij = 0, and taken for independent they would make the interval too narrow.
+Intervals are by Monte Carlo over complete matrices: the errors of L_ij are correlated, in the barycentric frame by
+sum_i m_i L_ij = 0, and independent errors would make the intervals too narrow.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import ANGSTROM2_PER_NM2, KB_EV_PER_K
 
 SYMMETRY = 1e-6
-"""Largest difference of L_ij and L_ji, of the largest element."""
+"""Largest difference of L_ij and L_ji, relative to the largest element."""
 
 
 @dataclass(frozen=True)
 class GradientFlux:
-    """Fluxes along the normal, (n_species, n_slabs); nan where a composition or a coefficient is unknown."""
+    """Fluxes along the normal, (n_species, n_slabs); NaN where a composition or a coefficient is unknown."""
 
     species: tuple[str, ...]
     height_angstrom: FloatArray
-    """(n_slabs,), middles of the slabs, Å."""
+    """(n_slabs,), centres of the slabs, Å."""
     gradient_eV_per_angstrom: FloatArray
     """grad(mu) of each species, eV/Å."""
     flux_atoms_per_nm2_ps: FloatArray
@@ -52,14 +52,14 @@ def ideal_gradient_eV_per_angstrom(
 ) -> FloatArray:
     """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
 
-    Central differences; nan in and beside slabs that hold none of a species, where ln x has no value.
+    Central differences; NaN in and beside slabs without a species, where ln x is undefined.
 
     Parameters
     ----------
     height_angstrom
-        Middles of the slabs in Å, (n_slabs,).
+        Centres of the slabs in Å, (n_slabs,).
     density_per_angstrom3
-        Number densities, (n_species, n_slabs), 1/Å³, of all species there are.
+        Number densities, (n_species, n_slabs), 1/Å³, of all species.
     temperature_K
         Temperature, K.
 
@@ -71,7 +71,8 @@ def ideal_gradient_eV_per_angstrom(
     height, density = np.asarray(height_angstrom, dtype=float), np.asarray(density_per_angstrom3, dtype=float)
     if density.ndim != 2 or density.shape[1:] != height.shape or len(height) < 2 or (density < 0).any():
         raise AnalysisError(
-            f"densities of shape {density.shape} for {height.shape} heights; give (n_species, n_slabs), none negative"
+            f"densities of shape {density.shape} for {height.shape} heights; they must be (n_species, n_slabs) and not "
+            "negative"
         )
     if not (np.diff(height) > 0).all() or not temperature_K > 0:
         raise AnalysisError(f"heights must rise, and the temperature of {temperature_K} K be positive")
@@ -79,7 +80,7 @@ def ideal_gradient_eV_per_angstrom(
         log_share = np.log(density / density.sum(axis=0))
     log_share[~np.isfinite(log_share)] = np.nan
     gradient = KB_EV_PER_K * temperature_K * np.gradient(log_share, height, axis=1)
-    # a central difference does not look at the slab itself
+    # a central difference ignores the slab itself
     return np.where(np.isnan(log_share), np.nan, gradient)
 
 
@@ -88,14 +89,14 @@ def periodic_gradient_eV_per_angstrom(
 ) -> FloatArray:
     """Return grad(mu) as `ideal_gradient_eV_per_angstrom` does, of slabs that tile a periodic cell.
 
-    The first slab follows on the last one.
+    The first slab is the neighbour of the last one.
 
     Parameters
     ----------
     bin_edges_angstrom
         From the lower face of the cell to the upper one, (n_slabs + 1,), Å.
     density_per_angstrom3, temperature_K
-        As there.
+        As in `ideal_gradient_eV_per_angstrom`.
     """
     edges, density = (
         np.asarray(bin_edges_angstrom, dtype=float),
@@ -114,21 +115,20 @@ def gradient_flux(
     onsager_per_eV_angstrom_ps: ArrayLike,
     onsager_drawn: ArrayLike,
 ) -> GradientFlux:
-    """Return the fluxes that gradients of mu drive.
+    """Return the fluxes driven by gradients of mu.
 
     Parameters
     ----------
     species
         Names, in the order of the matrices.
     height_angstrom
-        Middles of the slabs in Å, (n_slabs,).
+        Centres of the slabs in Å, (n_slabs,).
     gradient_eV_per_angstrom
         grad(mu), (n_species, n_slabs), eV/Å.
     onsager_per_eV_angstrom_ps
         L_ij, 1/(eV Å ps): (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
     onsager_drawn
-        Matrices drawn from what L_ij may be, of the same shape behind a first axis of samples:
-        `OnsagerResult.drawn`.
+        Random samples of the matrices, samples along the first axis: `OnsagerResult.drawn`.
 
     Raises
     ------
@@ -143,12 +143,12 @@ def gradient_flux(
     fits = value.shape in {shape, shape[1:]} and drawn.ndim > 1 and drawn.shape[1:] == value.shape
     if gradient.shape != (n_species, n_slabs) or not fits:
         raise AnalysisError(
-            f"gradients {gradient.shape} and coefficients {value.shape}, drawn {drawn.shape}, do not belong to "
-            f"{n_species} species in {n_slabs} slabs; give {(n_species, n_slabs)} and {shape[1:]} or {shape}, drawn with "
-            "an axis more"
+            f"gradients {gradient.shape} and coefficients {value.shape}, drawn {drawn.shape}, do not match "
+            f"{n_species} species in {n_slabs} slabs; shapes must be {(n_species, n_slabs)} and {shape[1:]} or {shape}, "
+            "samples with one more axis"
         )
     if (np.abs(value - value.swapaxes(-1, -2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
-        raise AnalysisError("L_ij differs from L_ji; give the symmetric estimate")
+        raise AnalysisError("L_ij differs from L_ji; the matrix must be symmetric")
     of_slabs = "zij" if value.ndim == 3 else "ij"
     flux = -ANGSTROM2_PER_NM2 * np.einsum(f"{of_slabs},jz->iz", value, gradient)
     sampled = -ANGSTROM2_PER_NM2 * np.einsum(f"s{of_slabs},jz->siz", drawn, gradient)
@@ -158,11 +158,11 @@ def gradient_flux(
 
 
 SLAB_ANGSTROM = 3.0
-"""Of the composition profile whose gradient is taken."""
+"""Bin width of the composition profile whose gradient is taken."""
 
 
 N_SAMPLES = 2000
-"""Of the Monte Carlo over L_ij."""
+"""Samples of the Monte Carlo over L_ij."""
 
 
 def driven_by_gradients(

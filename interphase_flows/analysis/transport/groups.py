@@ -1,7 +1,7 @@
-"""Whose displacements are summed: the atoms of a species, or of a species in a slab when a window begins.
+"""Groups of atoms whose displacements are summed: one species of the cell, or one species of a slab.
 
-A species is a chemical element, so it has one mass and the momentum constraint holds exactly. A *domain* is
-what a barycentre is taken over: the whole cell, or a slab of it.
+A species is a chemical element, so all its atoms have one mass and the momentum constraint holds exactly. A *domain* is
+the region over which a barycentre is taken: the entire cell, or a slab of it.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class AtomGroups:
-    """Every atom in one group; groups of a domain follow one another."""
+    """Partition of all atoms into groups; groups of a domain are contiguous."""
 
     labels: IntArray
     """(n_atoms,), the group of each atom."""
@@ -40,7 +40,7 @@ class AtomGroups:
 
 
 def by_species(frames: FrameSource) -> AtomGroups:
-    """Group atoms by element; the one domain is the cell."""
+    """Group atoms by element; the only domain is the cell."""
     return _grouped(frames, np.zeros(frames.n_atoms, dtype=np.int64), 1)
 
 
@@ -63,20 +63,20 @@ def slabs_along_normal(
     n_slabs
         Number of slabs of equal height that tile the cell along its normal.
     reference
-        Atoms whose middle is put at the middle of the slabs, as in `profiles.composition_profile`: their
-        circular mean in the origin frame, then their mean unwrapped displacement.
+        Atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`: their circular mean
+        in the origin frame, then their mean unwrapped displacement.
     origin_frame
         The frame in which the reference has its circular mean.
 
     Raises
     ------
     AnalysisError
-        The reference is empty or has no middle.
+        The reference is empty or has no centre.
     """
     along_c = heights(frames.positions(frame), frames.cell(frame))
     if reference is not None:
         if not np.any(reference):
-            raise AnalysisError("the reference of the slabs selects no atom; give at least one")
+            raise AnalysisError("the reference of the slabs selects no atom")
         start = heights(frames.positions(origin_frame), frames.cell(origin_frame))[reference]
         along_c -= circular_mean(start) - 0.5 + (along_c[reference] - start).mean()
     return wrapped_index(along_c, n_slabs)

@@ -1,7 +1,7 @@
-"""The slabs of an interface that transport is measured in: electrode, interphase in one part or several, electrolyte.
+"""Slabs of an interface for transport: electrode, interphase in one part or several, electrolyte.
 
-They lie between the boundaries of the interphase, which move; an atom belongs to the slab it is in when a window
-begins. The drift of everything is taken out, as where the boundaries were found.
+Slabs lie between the moving boundaries of the interphase; an atom belongs to the slab in which it is when a window
+begins. The common drift is subtracted, as in the detection of the boundaries.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ from interphase_flows.analysis.transport.regions import OUTSIDE, RegionCut
 from interphase_flows.exceptions import AnalysisError
 
 PART_ANGSTROM = 10.0
-"""Least thickness of a part of an interphase: thinner ones forget their atoms soon."""
+"""Minimum thickness of a part of an interphase: atoms leave thinner ones too soon."""
 MOST_PARTS = 3
 
 
 def parts_of(interface: Interface) -> int:
-    """Return into how many parts an interphase is cut, by its thickness in the last tenth of the frames."""
+    """Return the number of parts of an interphase, from its thickness in the last tenth of the frames."""
     few = max(1, len(interface.time_ps) // 10)
     thickness = float(interface.thickness_angstrom[-few:].mean())
     return int(np.clip(thickness // PART_ANGSTROM, 1, MOST_PARTS))
@@ -42,12 +42,12 @@ def common_frames(interfaces: Sequence[Interface]) -> tuple[int, int]:
     first = max(each.first_frame for each in interfaces)
     end = min(each.first_frame + len(each.time_ps) for each in interfaces)
     if end - first < 2:
-        told = "; ".join(
+        ranges = "; ".join(
             f"{each.name} in frames {each.first_frame} to {each.first_frame + len(each.time_ps) - 1}"
             for each in interfaces
         )
         raise AnalysisError(
-            f"the interfaces are never followed at the same time ({told}), so nothing lies between them"
+            f"the interfaces are never followed at the same time ({ranges}), so there are no slabs between them"
         )
     return first, end
 
@@ -55,16 +55,16 @@ def common_frames(interfaces: Sequence[Interface]) -> tuple[int, int]:
 def slabs_between(
     frames: FrameSource, interfaces: Sequence[Interface], parts: Sequence[int]
 ) -> Callable[[int], RegionCut]:
-    """Return what cuts a frame into slabs, upwards from the electrode, by the frame's index.
+    """Return a function of the frame index that divides a frame into slabs, upwards from the electrode.
 
     Parameters
     ----------
     frames
-        The trajectory that the interfaces were found in.
+        The trajectory in which the interfaces were found.
     interfaces
-        One or two, with boundaries in every frame that will be cut.
+        One or two, with boundaries in every frame that will be divided.
     parts
-        Into how many parts of equal thickness each interphase is cut.
+        Number of parts of equal thickness of each interphase.
     """
     drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
 
@@ -104,9 +104,9 @@ def _stretches(
         face = faces[each.name]
         thickness = abs(face.end - face.begin) / n
         for part in range(n):
-            words = f"interphase {each.name}" + (f", part {part + 1} of {n}" if n > 1 else "")
+            name = f"interphase {each.name}" + (f", part {part + 1} of {n}" if n > 1 else "")
             nearer, farther = (face.begin + face.way * k * thickness for k in (part, part + 1))
-            interphases[each.name].append((words, min(nearer, farther), thickness))
+            interphases[each.name].append((name, min(nearer, farther), thickness))
     return [
         ("electrode", *electrode),
         *interphases["above"],
@@ -142,7 +142,7 @@ def _until_vacuum(
     """Return lower face and thickness of electrode and electrolyte where vacuum ends both."""
     inwards = np.sort(face.way * (face.begin - height) % period)
     inwards = inwards[: int(np.argmax(np.diff(inwards, append=np.inf) > VACUUM_ANGSTROM)) + 1]
-    electrode = float(inwards[-1]) + 1e-6  # its outermost atom is inside
+    electrode = float(inwards[-1]) + 1e-6  # includes its outermost atom
     if face.way > 0:
         return (face.begin - electrode, electrode), (face.end, face.electrolyte_left)
     return (face.begin, electrode), (face.end - face.electrolyte_left, face.electrolyte_left)

@@ -1,25 +1,25 @@
-"""Correlation beyond what the reference frame makes.
+"""Correlation beyond that caused by the reference frame.
 
-In a frame that is tied to the species themselves, T has a null vector, and rows of L add up to zero: in the
-barycentric one sum_i m_i L_ij = 0. This alone makes L_ij differ from zero. For two species |L_12| / L_22 =
-m_2 / m_1 whatever the dynamics are, and for three the off-diagonal coefficients follow from the diagonal. So
-L_ij is no sign of correlation by itself.
+In a frame tied to the species themselves, T has a null vector and rows of L add up to zero: sum_i m_i L_ij = 0 in the
+barycentric frame. This constraint alone makes L_ij differ from zero. For two species |L_12| / L_22 = m_2 / m_1 whatever
+the dynamics, and for three the off-diagonal coefficients follow from the diagonal. L_ij alone is therefore no evidence of
+correlation.
 
-What it is compared with here: atoms that move independently, each by the self-diffusion coefficient measured
-for its species, seen from the same frame,
+The reference is atoms that move independently, each with the self-diffusion coefficient measured for its species, seen
+from the same frame,
 
     L0 = T diag(N_i D_i / (kB T V)) T^T,    beyond = L - L0.
 
 D*_i is measured about the barycentre, which moves with the atoms, the more the fewer there are:
-D*_i = D_i (1 - 2 m_i / M) + sum_k N_k m_k² D_k / M² for independent atoms. In a cell of 45 atoms a framework at rest
-seems to move by recoil alone. For L0 that is solved for D_i.
+D*_i = D_i (1 - 2 m_i / M) + sum_k N_k m_k² D_k / M² for independent atoms. In a cell of 45 atoms, a framework at rest
+appears to move by recoil alone. L0 uses the D_i that solve these equations.
 
-`beyond` is zero for independent atoms in every frame. Its diagonal holds correlation within a species (the
-distinct part), its other elements that between species. Correlation within one species i alone makes
-L_ii - L0_ii = T_ii² (Lambda_i - N_i D_i / (kB T V)), Lambda_i being what its atoms do outside of any frame: L_ii
-with the constraint taken out.
+`beyond` is zero for independent atoms in every frame. Its diagonal contains correlation within a species (the distinct
+part), its other elements correlation between species. Correlation within one species i alone gives
+L_ii - L0_ii = T_ii² (Lambda_i - N_i D_i / (kB T V)), with Lambda_i the coefficient of its atoms outside any frame: L_ii
+with the constraint removed.
 
-Harris, J. Phys. Chem. B 114, 9572 (2010), for what the constraint does to correlation coefficients of salts.
+Harris, J. Phys. Chem. B 114, 9572 (2010), for the effect of the constraint on correlation coefficients of salts.
 """
 
 import numpy as np
@@ -32,19 +32,19 @@ from interphase_flows.analysis.transport.reference_frames import coefficients_in
 def without_barycentre(
     about_barycentre: FloatArray, error: FloatArray, counts: IntArray, masses_u: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return D_i that independent atoms with these D*_i have in no frame, and its standard error, (n_species,).
+    """Return D_i outside any frame of independent atoms with these D*_i, and its standard error, (n_species,).
 
     Parameters
     ----------
     about_barycentre, error
         D*_i and its standard error, (n_species,), any unit.
     counts, masses_u
-        Atoms of each species that the barycentre is of, and the mass of one, u, (n_species,).
+        Number of atoms of each species in the barycentre, and the mass of one, u, (n_species,).
     """
     share = masses_u / (counts @ masses_u)
-    seen = np.diag(1.0 - 2.0 * share) + counts * share**2
-    # two atoms alone show one number between them
-    inverse = np.linalg.pinv(seen, rcond=1e-9)
+    about_barycentre_of = np.diag(1.0 - 2.0 * share) + counts * share**2
+    # two atoms alone have one independent displacement
+    inverse = np.linalg.pinv(about_barycentre_of, rcond=1e-9)
     return inverse @ about_barycentre, np.sqrt(inverse**2 @ error**2)
 
 
@@ -68,27 +68,27 @@ def independent_atoms(
 def constraint_taken_out(
     diagonal: Estimate, self_rate: FloatArray, self_error: FloatArray, matrix: FloatArray, quantile: float
 ) -> Estimate:
-    """Return L_ii as it would be without the constraint, (n_species,), from the diagonal of L of all species.
+    """Return L_ii with the momentum constraint removed, (n_species,), from the diagonal of L of all species.
 
-    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D_k / (kB T V)) / T_ii²: the other species are independent. It is
-    nan for a species that is at rest by the frame's definition.
+    Lambda_i = (L_ii - sum over k != i of T_ik² N_k D_k / (kB T V)) / T_ii²: the other species are taken as independent.
+    NaN for a species that is at rest by definition of the frame.
 
     Parameters
     ----------
     diagonal
-        Of L in the frame, (n_species,), any unit.
+        Diagonal of L in the frame, (n_species,), any unit.
     self_rate, self_error
         N_i D_i and its standard error, (n_species,), in the same unit.
     matrix
         T of the frame, (n_species, n_species).
     quantile
-        Standard errors in half an interval.
+        Half width of an interval in standard errors.
     """
     of_others = matrix**2 - np.diag(np.diag(matrix) ** 2)
     alone = difference(diagonal, of_others @ self_rate, np.sqrt(of_others**2 @ self_error**2), quantile)
     own = np.diag(matrix) ** 2
-    seen = own > 1e-9
-    factor = np.divide(1.0, own, out=np.full(len(own), np.nan), where=seen)
+    moves = own > 1e-9
+    factor = np.divide(1.0, own, out=np.full(len(own), np.nan), where=moves)
     return alone.scaled(factor)
 
 

@@ -1,7 +1,7 @@
 """Onsager coefficients of a window: L_ij = lim 1/(6 kB T V) d/dt < R_i(t) . R_j(t) >.
 
-R_i is the summed displacement of species i in a declared frame. The window is read once; see `collective` for
-the reduction, `coarse_graining` for the step, `covariance_estimator` for the numbers and their errors.
+R_i is the summed displacement of species i in a declared reference frame. The window is read once; see `collective` for
+the displacements, `coarse_graining` for the step, `covariance_estimator` for the estimates and their errors.
 """
 
 from collections.abc import Sequence
@@ -37,14 +37,14 @@ from interphase_flows.units import KB_EV_PER_K
 Directions = Literal["all", "in_plane", "normal"]
 AXES: dict[str, list[int]] = {"all": [0, 1, 2], "in_plane": [0, 1], "normal": [2]}
 STATIONARY_Z = 3.0
-"""Halves of a window that differ by more standard errors are two states."""
+"""Largest difference between the halves of a stationary window, in standard errors."""
 LONGEST_LAG_STEPS = 3
-"""The second opinion is fitted from one to this many steps."""
+"""The short-lag estimate is fitted from one to this number of steps."""
 
 
 @dataclass(frozen=True)
 class OnsagerRequest:
-    """What is asked of every window."""
+    """Settings that all windows share."""
 
     temperature_K: float
     species: tuple[str, ...] | None
@@ -56,9 +56,9 @@ class OnsagerRequest:
     def __post_init__(self) -> None:
         normal_quantile(self.confidence)
         if not self.temperature_K > 0:
-            raise AnalysisError(f"temperature_K = {self.temperature_K}: give a positive temperature in K")
+            raise AnalysisError(f"temperature_K = {self.temperature_K}: it must be positive")
         if self.step_ps is not None and not self.step_ps > 0:
-            raise AnalysisError(f"step_ps = {self.step_ps}: give a positive time in ps, or none")
+            raise AnalysisError(f"step_ps = {self.step_ps}: it must be positive, or None")
 
 
 def onsager_matrix(
@@ -83,16 +83,15 @@ def onsager_matrix(
     temperature_K
         Temperature of the dynamics.
     species
-        Chemical symbols to report, in this order; all of the trajectory's by default. All atoms count in the
-        barycentre.
+        Chemical symbols to report, in this order; all by default. All atoms count in the barycentre.
     frame
-        What is at rest: the centre of mass (``barycentric``), a host (``lattice``), one species (``hittorf``).
+        Reference frame: centre of mass (``barycentric``), host (``lattice``) or one species (``hittorf``) at rest.
     at_rest
         The species of the host, or the one of the Hittorf frame.
     directions
-        Axes that are averaged over: ``all``, those ``in_plane`` with a and b, or the one ``normal`` to them.
+        Axes that are averaged: ``all``, those ``in_plane`` with a and b, or the one ``normal`` to them.
     first_frame, end_frame
-        The window, the end not included.
+        The window, end excluded.
     step_ps
         Coarse-graining step, rounded up to 1, 2, 4, ... frames; chosen by the plateau by default.
     confidence
@@ -106,7 +105,7 @@ def onsager_matrix(
         The trajectory is empty, its cell changes, its frames are not equally spaced, or a species or frame
         does not exist.
     """
-    question = OnsagerRequest(
+    request = OnsagerRequest(
         temperature_K,
         None if species is None else tuple(species),
         frame,
@@ -115,7 +114,7 @@ def onsager_matrix(
         confidence,
     )
     if directions not in get_args(Directions):
-        raise AnalysisError(f"directions = {directions}: choose {', '.join(get_args(Directions))}")
+        raise AnalysisError(f"directions = {directions}: choose from {', '.join(get_args(Directions))}")
     motion = collective_motion(
         frames,
         by_species(frames),
@@ -123,7 +122,7 @@ def onsager_matrix(
         end_frame=end_frame,
         axes=normal_axes(frames.cell(first_frame)),
     )
-    return window_result(motion, 0, motion.volume_angstrom3, directions, question)
+    return window_result(motion, 0, motion.volume_angstrom3, directions, request)
 
 
 def window_result(
@@ -131,7 +130,7 @@ def window_result(
     domain: int,
     volume_angstrom3: float,
     directions: Directions,
-    question: OnsagerRequest,
+    request: OnsagerRequest,
 ) -> OnsagerResult:
     """Reduce the collective motion of one domain to coefficients.
 
@@ -140,24 +139,24 @@ def window_result(
     motion
         Displacements along the axes of `groups.normal_axes`.
     domain
-        The domain whose groups are meant.
+        Index of the domain.
     volume_angstrom3
         Its volume.
     directions
-        Axes that are averaged over.
-    question
+        Axes that are averaged.
+    request
         Temperature, species, frame, step and confidence.
 
     Raises
     ------
     UnsupportedWindowError
-        The window cannot support a number.
+        The window supports no coefficient.
     AnalysisError
         A species or frame does not exist in the domain.
     """
     chosen = motion.groups.of_domain(domain)
     present = [motion.groups.species[each] for each in chosen]
-    wanted = tuple(present) if question.species is None else question.species
+    wanted = tuple(present) if request.species is None else request.species
     absent = [symbol for symbol in wanted if symbol not in present]
     if absent:
         raise AnalysisError(f"no atom of {', '.join(absent)} among {', '.join(present)}")
@@ -165,18 +164,18 @@ def window_result(
     counts, masses = motion.groups.counts[chosen], motion.groups.masses_u[chosen]
     axes = AXES[directions]
     laboratory = motion.displacement_angstrom[:, chosen][:, :, axes]
-    frame = frame_matrix(question.frame, present, counts, masses, question.at_rest)
+    frame = frame_matrix(request.frame, present, counts, masses, request.at_rest)
     moved = displacements_in_frame(laboratory, frame)
 
     rungs = [each.of_groups(chosen) for each in motion.self_rungs]
-    if question.step_ps is None:
+    if request.step_ps is None:
         choice = choose_step(moved, motion.interval_ps, rungs, counts, axes)
     else:
-        choice = given_step(moved, motion.interval_ps, question.step_ps)
-    whole = choice.statistics
-    statistics = whole.combined(np.eye(len(present))[rows])
-    quantile = normal_quantile(question.confidence)
-    self_frames = _self_block_frames(whole.block_frames, len(moved), len(axes))
+        choice = given_step(moved, motion.interval_ps, request.step_ps)
+    steps = choice.statistics
+    statistics = steps.combined(np.eye(len(present))[rows])
+    quantile = normal_quantile(request.confidence)
+    self_frames = _self_block_frames(steps.block_frames, len(moved), len(axes))
     own, own_error = self_diffusion_angstrom2_per_ps(
         rungs[self_frames.bit_length() - 1],
         counts=counts,
@@ -187,44 +186,44 @@ def window_result(
     independent, independent_error = independent_atoms(alone, alone_error, frame)
     every_species = np.arange(len(present))
     free = constraint_taken_out(
-        whole.estimate(question.confidence)[every_species, every_species],
+        steps.estimate(request.confidence)[every_species, every_species],
         alone,
         alone_error,
         frame,
         quantile,
     )
 
-    per_rate = 1.0 / (KB_EV_PER_K * question.temperature_K * volume_angstrom3)
-    rates = statistics.estimate(question.confidence)
+    per_rate = 1.0 / (KB_EV_PER_K * request.temperature_K * volume_angstrom3)
+    rates = statistics.estimate(request.confidence)
     value, smallest = _positive_semidefinite(rates.value)
     shown = replace(
         rates, value=value, lower=np.minimum(rates.lower, value), upper=np.maximum(rates.upper, value)
     )
     self_part = Estimate.symmetric(
-        counts[rows] * own[rows], counts[rows] * own_error[rows], confidence=question.confidence
+        counts[rows] * own[rows], counts[rows] * own_error[rows], confidence=request.confidence
     )
     among = np.ix_(rows, rows)
     diagonal = rates[np.arange(len(rows)), np.arange(len(rows))]
     error = diagonal.standard_error
     with np.errstate(divide="ignore", invalid="ignore"):
         n_independent = np.where(error > 0, 2.0 * diagonal.value**2 / (len(axes) * error**2), np.inf)
-    z = _half_window_z(moved[:, rows], whole.block_frames, motion.interval_ps)
-    k = whole.block_frames
+    z = _half_window_z(moved[:, rows], steps.block_frames, motion.interval_ps)
+    k = steps.block_frames
     longest = min(LONGEST_LAG_STEPS * k, len(moved) - 1)
     second = short_lag_rate(moved[:, rows], motion.interval_ps, k, max(longest, k + 1))
     return OnsagerResult(
         species=wanted,
-        frame=question.frame,
-        at_rest=question.at_rest,
+        frame=request.frame,
+        at_rest=request.at_rest,
         directions=directions,
-        temperature_K=question.temperature_K,
+        temperature_K=request.temperature_K,
         volume_angstrom3=volume_angstrom3,
         n_atoms=counts[rows],
         start_ps=float(motion.time_ps[0]),
         end_ps=float(motion.time_ps[-1]),
-        step_ps=whole.step_ps,
-        n_steps=whole.n_steps,
-        confidence=question.confidence,
+        step_ps=steps.step_ps,
+        n_steps=steps.n_steps,
+        confidence=request.confidence,
         onsager=shown.scaled(per_rate),
         smallest_eigenvalue=smallest * per_rate,
         n_independent=n_independent,
@@ -236,12 +235,12 @@ def window_result(
             per_rate
         ),
         constraint_free=free[rows].scaled(per_rate),
-        second_opinion=second * per_rate,
+        short_lag_onsager=second * per_rate,
         self_step_ps=self_frames * motion.interval_ps,
         self_diffusion_angstrom2_per_ps=Estimate.symmetric(
-            own[rows], own_error[rows], confidence=question.confidence
+            own[rows], own_error[rows], confidence=request.confidence
         ),
-        advection_angstrom_per_ps=_advection(statistics, counts[rows], question.confidence),
+        advection_angstrom_per_ps=_advection(statistics, counts[rows], request.confidence),
         frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
         axes=normal_axes(motion.cell_angstrom)[axes],
         half_window_z=z,
@@ -254,8 +253,8 @@ def window_result(
 def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
     """Return the block for single atoms, up to four times the collective one where the window holds enough.
 
-    Memory that is small against the error of the collective sum is not small against the much smaller one of
-    the mean over atoms.
+    Memory that is negligible against the error of the collective sum is not so against the much smaller error of the
+    mean over atoms.
     """
     for factor in (4, 2):
         if (n_frames // (factor * block_frames) - 1) * n_axes >= MIN_SAMPLES:
@@ -264,10 +263,10 @@ def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
 
 
 def _positive_semidefinite(rates: FloatArray) -> tuple[FloatArray, float]:
-    """Return the nearest positive semidefinite matrix and the smallest eigenvalue there was.
+    """Return the nearest positive semidefinite matrix and the smallest eigenvalue before the projection.
 
-    Higham, Linear Algebra Appl. 103, 103 (1988): negative eigenvalues become zero. A null vector of the frame
-    stays one.
+    Higham, Linear Algebra Appl. 103, 103 (1988): negative eigenvalues become zero. Null vectors of the
+    frame are kept.
     """
     values, vectors = np.linalg.eigh(rates)
     if values[0] >= 0.0:
@@ -300,6 +299,6 @@ def _advection(statistics: StepStatistics, counts: IntArray, confidence: float) 
 def _frame_drift(
     laboratory: FloatArray, moved: FloatArray, counts: IntArray, motion: CollectiveMotion
 ) -> FloatArray:
-    """Return the velocity of the frame, (n_axes,), Å/ps: what was taken from every atom."""
+    """Return the velocity of the frame, (n_axes,), Å/ps, which was subtracted from every atom."""
     taken = (laboratory[-1, 0] - moved[-1, 0]) / counts[0]
     return taken / (motion.time_ps[-1] - motion.time_ps[0])

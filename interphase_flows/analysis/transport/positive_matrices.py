@@ -1,10 +1,10 @@
-"""Onsager matrices as ln L_ii and correlations: what can be fitted and interpolated without leaving the valid ones.
+"""Onsager matrices as ln L_ii and correlations, which can be fitted and interpolated without losing positivity.
 
     L_ij = C_ij sqrt(L_ii L_jj),    C_ii = 1
 
-L is symmetric and positive semidefinite exactly if C is. A mean of ln L_ii keeps L_ii positive, and a mean of
-correlation matrices with positive weights is one; where a straight line leaves them, the nearest of their kind is
-taken. An L_ij may have either sign, so it has no logarithm of its own.
+L is symmetric and positive semidefinite exactly if C is. A mean of ln L_ii keeps L_ii positive, and a mean of correlation
+matrices with positive weights is a correlation matrix; where linear extrapolation leaves that set, the nearest one is
+taken. L_ij may have either sign and therefore has no logarithm.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.statistics.estimate import Estimate
 
 MOST_LOG = 300.0
-"""Of |ln L_ii|: an error that is extrapolated far may be beyond what a number holds."""
+"""Limit of |ln L_ii|: errors that are extrapolated far may overflow."""
 N_SAMPLES = 2000
-"""Of the Monte Carlo that turns errors of the parts into intervals of L_ij."""
+"""Samples of the Monte Carlo that turns errors of the parts into intervals of L_ij."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class OnsagerParts:
         Parameters
         ----------
         frame
-            T of L' = T L T^T, (n_species of the result, n_species), to pass to another reference frame.
+            T of L' = T L T^T, (n_species of the result, n_species), for another reference frame.
         n_samples, seed
-            Of the Monte Carlo.
+            Samples and seed of the Monte Carlo.
         """
         random = np.random.default_rng(seed)
         n = len(self.log_diagonal)
@@ -62,7 +62,7 @@ class OnsagerParts:
         Parameters
         ----------
         confidence
-            Of the intervals.
+            Confidence of the intervals.
         frame
             As in `drawn`.
         """
@@ -71,7 +71,7 @@ class OnsagerParts:
 
 
 def estimate_of(value: FloatArray, drawn: FloatArray, confidence: float) -> Estimate:
-    """Return a quantity with the interval that holds the middle of its samples, (n_samples, ...), and itself."""
+    """Return a quantity with the central interval of its samples, (n_samples, ...), extended to the value itself."""
     tail = 50.0 * (1.0 - confidence)
     lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
     lower, upper = np.minimum(lower, value), np.maximum(upper, value)
@@ -85,7 +85,7 @@ def combined(log_diagonal: FloatArray, correlation: FloatArray) -> FloatArray:
 
 
 def nearest_correlation(matrix: FloatArray) -> FloatArray:
-    """Return a correlation matrix near a symmetric one, (..., n, n): itself if it is one.
+    """Return a correlation matrix near a symmetric matrix, (..., n, n); a correlation matrix is returned unchanged.
 
     Negative eigenvalues become zero, then rows and columns are scaled to a unit diagonal (Rebonato and Jäckel, J.
     Risk 2, 17 (1999)).

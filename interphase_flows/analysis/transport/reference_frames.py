@@ -1,14 +1,14 @@
-"""Reference frames: against what ions move.
+"""Reference frames of collective displacements: barycentric, lattice and Hittorf.
 
-A frame is at rest with a weighted mean of the species' mean displacements, sum_j w_j R_j / N_j with
-sum_j w_j = 1. Then R'_i = R_i - N_i sum_j w_j R_j / N_j, that is R' = T R and L' = T L T^T with
+In a frame, a weighted mean of the mean displacements of the species is at rest, sum_j w_j R_j / N_j with sum_j w_j = 1.
+Then R'_i = R_i - N_i sum_j w_j R_j / N_j, that is R' = T R and L' = T L T^T with
 T_ij = delta_ij - N_i w_j / N_j.
 
 ==============  ==================================  =================================================
-frame           w_j                                 at rest is
+frame           w_j                                 at rest
 ==============  ==================================  =================================================
 ``barycentric`` N_j m_j / M                         the centre of mass (T_ij = delta_ij - N_i m_j / M)
-``lattice``     N_j / N_host for the host's species the host, its atoms counted alike
+``lattice``     N_j / N_host for the host's species the host, its atoms weighted alike
 ``hittorf``     1 for one species                   that species, a solvent or an immobile anion
 ==============  ==================================  =================================================
 
@@ -40,13 +40,13 @@ def frame_matrix(
     frame
         ``barycentric``, ``lattice`` or ``hittorf``.
     species
-        Every species of the cell.
+        All species of the cell.
     counts
-        Atoms of each species, (n_species,), of some none perhaps.
+        Atoms of each species, (n_species,), may be zero.
     masses_u
         Mass of one atom of each species, (n_species,), u.
     at_rest
-        The host's species for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
+        Species of the host for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def frame_matrix(
     """
     if frame not in get_args(ReferenceFrame):
         raise AnalysisError(
-            f"{frame}: no reference frame; choose one of {', '.join(get_args(ReferenceFrame))}"
+            f"unknown reference frame {frame}; choose from {', '.join(get_args(ReferenceFrame))}"
         )
     absent = [symbol for symbol in at_rest if symbol not in species]
     if absent:
@@ -65,13 +65,13 @@ def frame_matrix(
     if not fits:
         raise AnalysisError(f"at_rest holds {list(at_rest)}; the {frame} frame needs {expected}")
     atoms = np.asarray(counts, dtype=float)
-    # of one atom, w_j / N_j: a species of which there is none has one, too
+    # weight per atom, w_j / N_j, defined for species without atoms too
     weights = np.asarray(masses_u if frame == "barycentric" else np.isin(species, list(at_rest)), dtype=float)
     if not (total := atoms @ weights) > 0:
         raise AnalysisError(
-            f"there is no atom of {', '.join(at_rest or species)} for the {frame} frame to rest with"
+            f"no atom of {', '.join(at_rest or species)} is present to define the {frame} frame"
         )
-    # in this order a species that is at rest by definition has a row of exact zeros
+    # in this order of operations the row of a species at rest by definition is exactly zero
     return np.eye(len(species)) - np.outer(atoms, weights) / total
 
 

@@ -1,4 +1,4 @@
-"""What a window of a trajectory says of transport, with an interval on every number."""
+"""Onsager coefficients of a window with intervals, and the statistics behind them."""
 
 from dataclasses import dataclass, field
 
@@ -28,9 +28,9 @@ class OnsagerResult:
     species: tuple[str, ...]
     frame: ReferenceFrame
     at_rest: tuple[str, ...]
-    """Species whose mean is at rest, in the lattice and the Hittorf frame."""
+    """Species whose mean displacement is zero, in the lattice and the Hittorf frame."""
     directions: str
-    """``all``, ``in_plane`` or ``normal``: the axes that are averaged over."""
+    """``all``, ``in_plane`` or ``normal``: the axes that are averaged."""
     temperature_K: float
     volume_angstrom3: float
     n_atoms: IntArray
@@ -38,18 +38,18 @@ class OnsagerResult:
     start_ps: float
     end_ps: float
     step_ps: float
-    """The coarse-graining step."""
+    """Coarse-graining step."""
     n_steps: int
     """Steps of that length in the window."""
     confidence: float
-    """Of every interval."""
+    """Confidence of every interval."""
 
     onsager: Estimate
-    """L_ij, (n_species, n_species). The value has no negative eigenvalue; see `smallest_eigenvalue`."""
+    """L_ij, (n_species, n_species), positive semidefinite; see `smallest_eigenvalue`."""
     smallest_eigenvalue: float
-    """Of L as estimated. Where it is negative, `onsager.value` is the nearest positive semidefinite matrix."""
+    """Of L as estimated. If it is negative, `onsager.value` is the nearest positive semidefinite matrix."""
     n_independent: FloatArray
-    """(n_species,), independent steps that would give the same relative error of L_ii: sqrt(2 / (d n))."""
+    """(n_species,), number n of independent steps with the same relative error of L_ii, sqrt(2 / (d n))."""
     self_part: Estimate
     """N_i D*_i / (kB T V), (n_species,)."""
     distinct_part: Estimate
@@ -57,36 +57,36 @@ class OnsagerResult:
     beyond_frame: Estimate
     """L_ij minus that of independent atoms in this frame: correlation beyond the momentum constraint."""
     constraint_free: Estimate
-    """L_ii with the momentum constraint taken out, (n_species,)."""
-    second_opinion: FloatArray
+    """L_ii with the momentum constraint removed, (n_species,)."""
+    short_lag_onsager: FloatArray
     """L_ij from the slope of the mean squared cross-displacement at short lags, (n_species, n_species)."""
     self_diffusion_angstrom2_per_ps: Estimate
     """D*_i about the barycentre, (n_species,)."""
     self_step_ps: float
-    """The step of the self-diffusion coefficients: up to four times the other one."""
+    """Coarse-graining step of the self-diffusion coefficients: up to four times `step_ps`."""
 
     advection_angstrom_per_ps: Estimate
-    """Mean velocity of each species in the frame, (n_species, n_axes); it is taken out of L."""
+    """Mean velocity of each species in the frame, (n_species, n_axes), which is subtracted in L."""
     frame_drift_angstrom_per_ps: FloatArray
-    """Mean velocity of the frame itself in the trajectory's coordinates, (n_axes,)."""
+    """Mean velocity of the frame in the coordinates of the trajectory, (n_axes,)."""
     axes: FloatArray
     """Unit vectors of the axes, (n_axes, 3)."""
     half_window_z: FloatArray
     """(n_species,), difference of L_ii between the halves of the window in standard errors."""
     stationary: bool
-    """Whether the halves agree; else L is that of no state."""
+    """Whether the halves of the window agree; otherwise L is an average over different states."""
     plateau: tuple[PlateauPoint, ...] = field(repr=False)
-    """Every candidate for the step."""
+    """All candidates for the step."""
     statistics: StepStatistics = field(repr=False)
     """Steps of the collective displacements of `species` in the frame."""
 
     @property
     def kT_volume_eV_angstrom3(self) -> float:
-        """What divides a rate Lambda to give L: kB T V, eV Å³."""
+        """kB T V, eV Å³, the divisor of a rate Lambda that gives L."""
         return KB_EV_PER_K * self.temperature_K * self.volume_angstrom3
 
     def drawn(self, n_samples: int, seed: int = 0) -> FloatArray:
-        """Return matrices about `onsager`, with the covariance of all its elements, (n_samples, n_species, n_species)."""
+        """Return random samples of `onsager` with the covariance of its elements, (n_samples, n_species, n_species)."""
         n = len(self.species)
         values, vectors = np.linalg.eigh(self.statistics.covariance.reshape(n * n, n * n))
         root = vectors * np.sqrt(np.maximum(values, 0.0)) / self.kT_volume_eV_angstrom3
@@ -101,7 +101,7 @@ class OnsagerResult:
 
     @property
     def onsager_mol2_per_J_m_s(self) -> Estimate:
-        """L_ij in mol²/(J m s), as where mu is per mole."""
+        """L_ij in mol²/(J m s), for mu per mole."""
         return self.onsager.scaled(MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS)
 
     @property

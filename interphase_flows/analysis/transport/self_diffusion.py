@@ -1,12 +1,12 @@
-"""Self-diffusion: D*_i of single atoms about the barycentre, by the covariance estimator.
+"""Self-diffusion coefficients D*_i of single atoms about the barycentre, by the covariance estimator.
 
 D*_i = [<D_n²> + 2 <D_n D_n+1>] / (2 d tau), D_n the step of one atom between block averages, averaged over the
-sampled atoms of the species and over time; the species' own drift is taken out. The self part of the
+sampled atoms of the species and over time; the drift of the species is subtracted. The self part of the
 Onsager coefficient is N_i D*_i / (kB T V); the rest of L_ii is the distinct part.
 
-The error is that of the average over time: the larger of what the terms scatter from step to step and of what
-independent Gaussian atoms would give. Which atoms were sampled is no part of it: it matters where mobile
-and immobile atoms of one species stand beside each other and there are more than `ATOMS_PER_GROUP` of them.
+The error is that of the time average: the larger of the scatter of the terms from step to step and the value for
+independent Gaussian atoms. It does not contain the choice of the sampled atoms, which matters where mobile and immobile
+atoms of one species coexist and there are more than `ATOMS_PER_GROUP` of them.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def self_diffusion_angstrom2_per_ps(
     step_ps
         Time of a step, ps.
     axes
-        Axes that are averaged over.
+        Axes that are averaged.
     """
     columns = list(axes)
     about_drift = rung.without_drift()
@@ -45,7 +45,7 @@ def self_diffusion_angstrom2_per_ps(
     lagged = about_drift.lagged_angstrom2[:, :, columns].sum(axis=2)
     n = len(squared)
     sampled = np.minimum(counts, ATOMS_PER_GROUP)
-    # what the drift takes away with it, as for the collective steps, where atoms are independent
+    # corrects for the subtracted drift, as for the collective steps, where atoms are independent
     unbias = 1.0 / (1.0 - 3.0 / (n * sampled)) if n > 3 else 1.0
     scale = 1.0 / (2.0 * len(columns) * step_ps)
     value = scale * unbias * (squared.mean(axis=0) + 2.0 * lagged.mean(axis=0))

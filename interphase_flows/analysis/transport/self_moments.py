@@ -1,10 +1,10 @@
-"""How single atoms move: squared displacements of block averages, for every step that is a power of two.
+"""Moments of the motion of single atoms: squared steps between block averages, for steps of 1, 2, 4, ... frames.
 
-The collective displacement of a species is one number per frame however many atoms there are; the mean over
-its atoms is known far better. It says from which step on motion has no memory, and it is the self part of L.
+The collective displacement of a species is one number per frame however many atoms there are; the mean over its atoms is
+known much more precisely. It shows the step from which on motion has no memory, and it gives the self part of L.
 
-A ladder of block averages (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)) needs one pass and the memory
-of a few frames: rung l holds averages over 2^l frames, made from pairs of the rung below.
+A ladder of block averages (Flyvbjerg and Petersen, J. Chem. Phys. 91, 461 (1989)) needs one pass and the memory of a few
+frames: rung l holds averages over 2^l frames, computed from pairs of the rung below.
 """
 
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 
 ATOMS_PER_GROUP = 128
-"""Atoms of a group that are followed one by one, evenly spaced among its atoms."""
+"""Atoms of a group that are sampled, evenly spaced among its atoms."""
 
 HELD_ROWS = 64
-"""Averages that a rung is given at once."""
+"""Averages that are passed to a rung at once."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class SelfRung:
 
 
 def sampled_atoms(labels: IntArray, n_groups: int) -> IntArray:
-    """Return the atoms that are followed, group by group."""
+    """Return the sampled atoms, group by group."""
     chosen = []
     for group in range(n_groups):
         atoms = np.flatnonzero(labels == group)
@@ -70,7 +70,7 @@ class _Rung:
 
 
 class SelfLadder:
-    """Takes displacements of sampled atoms, batch by batch, and keeps their moments.
+    """Accumulator of the moments of sampled atoms, batch by batch.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ class SelfLadder:
         self._rungs: list[_Rung] = []
 
     def add(self, displacements: NDArray[np.floating]) -> float:
-        """Add frames that follow those before: (n_frames, 3, n_sampled), Å.
+        """Add the next frames, (n_frames, 3, n_sampled), Å.
 
         Returns
         -------
         largest_step_angstrom
-            Of an atom along an axis between two of these frames, or since the last frame before.
+            Largest displacement of an atom along an axis between consecutive frames.
         """
         if not self._rungs:
             self._rungs.append(_Rung())
@@ -101,7 +101,7 @@ class SelfLadder:
         return float(max(steps.max(), -steps.min())) if steps.size else 0.0
 
     def rungs(self) -> list[SelfRung]:
-        """Return the moments by rung; the last rungs have few steps, or none and are left out."""
+        """Return the moments by rung; rungs without steps are left out."""
         level = 1
         while level < len(self._rungs):
             self._climb_held(level)
@@ -113,7 +113,7 @@ class SelfLadder:
         ]
 
     def _hold(self, level: int, values: NDArray[np.floating]) -> None:
-        """Keep averages until there are enough for a rung: many calls with a few numbers each are slow."""
+        """Collect averages until there are enough for a rung, since many small calls are slow."""
         if level == len(self._rungs):
             self._rungs.append(_Rung())
         held = self._rungs[level].held

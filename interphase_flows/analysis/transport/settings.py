@@ -1,4 +1,4 @@
-"""What of transport only a person can choose: windows, charges, and the frame against which ions move."""
+"""Settings of the transport analysis: time windows, charges and reference frame."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ FRAMES = ("barycentric", "lattice", "hittorf")
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """Windows, charges and frame; all of them may be left to the analysis.
+    """Time windows, charges and reference frame; the defaults are chosen by the analysis.
 
     Parameters
     ----------
     window_ps
-        Length of the windows of L_ij(t) and of slabs, ps; chosen from the trajectory by default.
+        Length of the time windows, ps; chosen from the trajectory by default.
     charges_e
         Charge of every element in units of e; by default oxidation states guessed from the electrolyte.
     frame
         ``barycentric``, ``lattice`` or ``hittorf``.
     at_rest
-        For ``hittorf`` one element; for ``lattice`` those of the host, by default what the electrolyte has and the
-        electrode lacks.
+        For ``hittorf`` one element; for ``lattice`` the elements of the host, by default those of the electrolyte that
+        the electrode lacks.
 
     Raises
     ------
     AnalysisError
-        The window is not positive, an element is unknown, or the frame is, or lacks what is at rest.
+        The window is not positive, an element or the frame is unknown, or elements at rest do not match the frame.
     """
 
     window_ps: float | None = None
@@ -41,12 +41,12 @@ class TransportSettings:
 
     def __post_init__(self) -> None:
         if self.window_ps is not None and not self.window_ps > 0:
-            raise AnalysisError(f"window_ps = {self.window_ps:g}: give a positive time in ps, or none")
+            raise AnalysisError(f"window_ps = {self.window_ps:g}: it must be positive, or None")
         numbers_of((*(self.charges_e or ()), *self.at_rest))
         if self.frame not in FRAMES:
             raise AnalysisError(f"frame {self.frame}: choose from {', '.join(FRAMES)}")
         if self.frame == "hittorf" and len(self.at_rest) != 1:
-            raise AnalysisError("the hittorf frame needs the one element at rest, such as hittorf:S")
+            raise AnalysisError("the hittorf frame needs one element at rest, such as hittorf:S")
         if self.frame == "barycentric" and self.at_rest:
             raise AnalysisError("in the barycentric frame the centre of mass is at rest, not an element")
 
@@ -61,28 +61,28 @@ class TransportSettings:
         elements = set(elements_of(frames))
         if self.charges_e is not None and (uncharged := sorted(elements - set(self.charges_e))):
             raise AnalysisError(
-                f"charges are given for {', '.join(self.charges_e)} and not for {', '.join(uncharged)}; give one for "
-                "each element of the trajectory, 0 for neutral species"
+                f"charges are given for {', '.join(self.charges_e)} and not for {', '.join(uncharged)}; every "
+                "element of the trajectory needs one, 0 for neutral species"
             )
         if unknown := sorted(set(self.at_rest) - elements):
             raise AnalysisError(
-                f"no {', '.join(unknown)} to take as at rest; the trajectory holds {', '.join(sorted(elements))}"
+                f"the trajectory has no {', '.join(unknown)} to take as at rest; it holds {', '.join(sorted(elements))}"
             )
 
     def elements_at_rest(self, frames: FrameSource, anions: Iterable[str]) -> tuple[str, ...]:
-        """Return the elements at rest in the chosen frame; by default the host of a lattice are the anions."""
+        """Return the elements at rest in the chosen frame; by default the anions are the host of a lattice."""
         if self.frame == "lattice" and not self.at_rest:
             return tuple(symbol for symbol in anions if symbol in elements_of(frames))
         return self.at_rest
 
 
 def charges_of(text: str) -> dict[str, float]:
-    """Return charges from words such as Li=1,P=5,S=-2.
+    """Parse charges such as ``Li=1,P=5,S=-2``.
 
     Raises
     ------
     AnalysisError
-        A part is no element with a number, or an element stands twice.
+        A part is not an element with a number, or an element occurs twice.
     """
     charges: dict[str, float] = {}
     for part in text.split(","):
@@ -90,65 +90,67 @@ def charges_of(text: str) -> dict[str, float]:
         try:
             charge = float(number)
         except ValueError:
-            raise AnalysisError(f"charges {text!r}: {part!r} is no charge; write Li=1,P=5,S=-2") from None
+            raise AnalysisError(
+                f"charges {text!r}: {part!r} is not a charge. Hint: write Li=1,P=5,S=-2"
+            ) from None
         if symbol in charges:
-            raise AnalysisError(f"charges {text!r}: {symbol} stands twice")
+            raise AnalysisError(f"charges {text!r}: {symbol} occurs twice")
         charges[symbol] = charge
     numbers_of(charges)
     return charges
 
 
 def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
-    """Return the frame and what is at rest from words such as lattice:P,S or hittorf:S.
+    """Parse a frame with its elements at rest, such as ``lattice:P,S`` or ``hittorf:S``.
 
     Raises
     ------
     AnalysisError
-        There is no such frame.
+        The frame is unknown.
     """
     name, _, rest = text.partition(":")
     for frame in FRAMES:
         if frame == name.strip():
             return frame, tuple(each.strip() for each in rest.split(",") if each.strip())  # type: ignore[return-value]
     raise AnalysisError(
-        f"frame {text!r}: choose barycentric, lattice:P,S or hittorf:S with elements of yours"
+        f"frame {text!r} is unknown; choose barycentric, or lattice:P,S or hittorf:S with other elements"
     )
 
 
 def formal_charges(
     electrolyte: Mapping[str, float], elements: tuple[str, ...]
 ) -> tuple[dict[str, float], str]:
-    """Guess the charge of each element from the electrolyte, which is neutral.
+    """Guess the charge of each element from the neutral electrolyte.
 
     Parameters
     ----------
     electrolyte
         Atoms of each element in a formula unit.
     elements
-        Those of the trajectory.
+        Elements of the trajectory.
 
     Returns
     -------
-    charges_e, words
-        The most frequent oxidation states that make the formula neutral, and where they are from.
+    charges_e, source
+        Most frequent oxidation states that make the formula neutral, and a description of their source.
 
     Raises
     ------
     AnalysisError
-        No common oxidation states do, or an element is not in the electrolyte.
+        No common oxidation states make the formula neutral, or an element is not in the electrolyte.
     """
     reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
     formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())
     guesses = reduced.oxi_state_guesses()
     missing = [symbol for symbol in elements if symbol not in electrolyte]
     if not guesses or missing:
-        why = (
+        reason = (
             f"{', '.join(missing)} is not in {formula}"
             if missing
             else f"no common oxidation states make {formula} neutral"
         )
         raise AnalysisError(
-            f"charges cannot be guessed: {why}; state them for all, such as --charges Li=1,P=5,S=-2"
+            f"charges cannot be guessed: {reason}. Hint: state all of them, such as --charges Li=1,P=5,S=-2"
         )
     charges = {symbol: float(guesses[0][symbol]) for symbol in elements}
     return charges, f"oxidation states guessed from {formula} by pymatgen"

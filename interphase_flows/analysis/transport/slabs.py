@@ -1,4 +1,4 @@
-"""Transport against time and depth: L_ij of slabs of equal height, in windows; see `regions` for what is measured."""
+"""Onsager coefficients of slabs of equal height in time windows; see `regions` for the method."""
 
 from collections.abc import Sequence
 
@@ -40,18 +40,18 @@ def onsager_slabs(
     temperature_K, frame, at_rest, step_ps, confidence
         As in `onsager.onsager_matrix`; the frame is that of each slab's own atoms.
     species
-        Chemical symbols to report; those present in a slab by default.
+        Chemical symbols to report; all that are present in a slab by default.
     reference
-        Atoms whose middle is put at the middle of the slabs, as in `profiles.composition_profile`.
+        Atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`.
 
     Raises
     ------
     AnalysisError
-        No window fits into the trajectory, there is no slab, or as in `onsager.onsager_matrix`. A slab that
-        cannot support a number is returned with its refusal.
+        No window fits into the trajectory, `n_slabs` is not positive, or as in `onsager.onsager_matrix`. A slab without
+        enough data is returned as unavailable.
     """
     if n_slabs < 1:
-        raise AnalysisError(f"n_slabs = {n_slabs}: give 1 or more")
+        raise AnalysisError(f"n_slabs = {n_slabs}: it must be at least 1")
 
     def cut(index: int) -> RegionCut:
         edges = np.linspace(0.0, height_along_normal(frames.cell(index)), n_slabs + 1)
@@ -62,6 +62,6 @@ def onsager_slabs(
             thickness_angstrom=np.diff(edges),
         )
 
-    wanted = None if species is None else tuple(species)
-    question = OnsagerRequest(temperature_K, wanted, frame, tuple(at_rest), step_ps, confidence)
-    return onsager_regions(frames, cut, window_bounds(frames, window_ps), question)
+    requested = None if species is None else tuple(species)
+    request = OnsagerRequest(temperature_K, requested, frame, tuple(at_rest), step_ps, confidence)
+    return onsager_regions(frames, cut, window_bounds(frames, window_ps), request)

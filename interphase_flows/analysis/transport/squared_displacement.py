@@ -1,9 +1,8 @@
-"""How far each species has moved: squared displacement from the first frame.
+"""Mean squared displacement of each species from the first frame.
 
-MSD_s(t) = 1/N_s sum over i in s of |r_i(t) - r_i(0) - R(t) + R(0)|², with R the centre of mass of everything:
-a thermostat lets the whole cell drift, and a drift is not diffusion. There is one time origin, the first
-frame, because a reacting interface is not stationary: averaging over origins would mix its stages. Hence no
-diffusion coefficient is derived here.
+MSD_s(t) = 1/N_s sum over i in s of |r_i(t) - r_i(0) - R(t) + R(0)|², with R the centre of mass of all atoms, because the
+drift of the cell under a thermostat is not diffusion. The only time origin is the first frame: a reacting interface is
+not stationary, and an average over origins would mix its stages. Hence no diffusion coefficient is derived here.
 """
 
 from collections.abc import Sequence
@@ -28,24 +27,24 @@ class DisplacementSeries:
     msd_angstrom2: FloatArray
     """(n_frames, n_species), Å²."""
     drift_angstrom: FloatArray
-    """(n_frames, 3), what the centre of mass moved and was removed, Å."""
+    """(n_frames, 3), displacement of the centre of mass, which is subtracted, Å."""
 
     def end_rms_angstrom(self) -> dict[str, float]:
-        """Return the root of the last mean squared displacement of each species, Å."""
+        """Return the root mean squared displacement of each species in the last frame, Å."""
         return dict(zip(self.species, np.sqrt(self.msd_angstrom2[-1]).tolist(), strict=True))
 
 
 def mean_squared_displacement(
     frames: FrameSource, *, species: Sequence[str] | None = None, every: int = 1
 ) -> DisplacementSeries:
-    """Measure how far each species is from where it began.
+    """Return the mean squared displacement of each species from the first frame.
 
     Parameters
     ----------
     frames
         The trajectory, positions unwrapped.
     species
-        Chemical symbols; all of the trajectory's by default.
+        Chemical symbols; all by default.
     every
         Stride between the frames used; the last one is always used.
 

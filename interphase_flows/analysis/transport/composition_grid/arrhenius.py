@@ -1,16 +1,16 @@
-"""A coefficient against temperature: kB T L_ii = L0 exp(-E / kB T).
+"""Arrhenius fit of one coefficient: kB T L_ii = L0 exp(-E / kB T).
 
-For atoms that move by themselves kB T L_ii is c_i D_i, and it is diffusion that obeys Arrhenius' law: a line of ln L
-itself would have an energy smaller by kB T, 0.07 eV at 800 K, and carried from there to 300 K be twice too high.
+For atoms that move independently kB T L_ii is c_i D_i, and it is diffusion that obeys Arrhenius' law: a line of ln L
+would have an activation energy smaller by kB T, 0.07 eV at 800 K, and its extrapolation to 300 K would be twice too high.
 
-A fit takes estimates with intervals at three temperatures or more, of one cell or of several. Each has its own error
-above and below, on the scale of ln L, by its interval. An L_ii that cannot be told from zero has no logarithm; to leave
-it out would keep the cold temperatures that noise has lifted, and make E too small. It is compared with the line on
-a linear scale instead, and does not count as one of the three.
+A fit takes estimates with intervals at three temperatures or more, of one cell or of several. Each has separate errors
+above and below, on the scale of ln L, from its interval. An L_ii that is not distinct from zero has no logarithm; leaving
+it out would keep the cold temperatures that noise has raised, and make E too small. It is compared with the line on a
+linear scale instead, and does not count as one of the three temperatures.
 
-Runs of one cell share what that cell is; what cells differ by is in the interval (`cell_scatter`). If points still
-scatter about their lines by more than their errors allow (chi² beyond its 95th percentile), the errors are scaled up
-(Birge, Phys. Rev. 40, 207 (1932)) and the fit says so.
+Runs of one cell share its structure; the interval contains the scatter between cells (`cell_scatter`). If points scatter
+about their lines by more than their errors allow (chi² beyond its 95th percentile), the errors are scaled up (Birge,
+Phys. Rev. 40, 207 (1932)) and the fit records the factor.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ from interphase_flows.analysis.statistics.estimate import Estimate, normal_quant
 from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     LEAST_CELLS,
     covariance_of_cells,
+    informative_cells,
     inverse_covariance,
     largest_variance,
     numbered_cells,
     offsets_of_cells,
-    telling_cells,
     variance_of_cells,
 )
 from interphase_flows.exceptions import AnalysisError
@@ -37,20 +37,20 @@ from interphase_flows.units import KB_EV_PER_K
 
 MIN_TEMPERATURES = 3
 IMPROBABLE = 0.05
-"""A chi² that is exceeded more rarely widens the errors."""
+"""Probability of a chi² below which errors are scaled up."""
 SMALLEST_ERROR = 1e-6
-"""Of ln L and of a correlation: keeps weights finite."""
+"""Smallest error of ln L and of a correlation, which keeps weights finite."""
 
 
 @dataclass(frozen=True)
 class MeasuredAt:
-    """What a run at one temperature gave: a number or a matrix of them, or why there is none."""
+    """Coefficient or matrix of coefficients at one temperature, or why it is unavailable."""
 
     temperature_K: float
     value: Estimate | None
     reason: str = ""
     cell: str | None = None
-    """Which cell it was; runs of one cell are not independent. None for a cell of its own."""
+    """Name of the cell, because runs of one cell are not independent; None for a separate cell."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +60,22 @@ class ArrheniusFit:
     log_middle: float
     """ln (kB T L) at the middle of the fit, kB T L in 1/(Å ps)."""
     middle_per_eV: float
-    """1 / kB T there: errors of height and slope are independent about it."""
+    """1 / kB T there, about which errors of height and slope are independent."""
     activation_energy_eV: Estimate
     """Shape ()."""
     covariance: FloatArray
-    """Of `log_middle` and the activation energy, (2, 2), by the errors of the runs and the variance of cells."""
+    """Of `log_middle` and the activation energy, (2, 2), from the errors of the runs and the variance between cells."""
     covariance_of_cells: FloatArray
-    """The same by the scatter of cells alone, with Student's quantile, (2, 2); the larger one counts."""
+    """The same from the scatter of cells alone, with Student's quantile, (2, 2); the larger one is used."""
     coldest_K: float
     hottest_K: float
-    """Of the temperatures that count."""
+    """Range of the temperatures that count."""
     n_points: int
     chi_square: float
     error_scale: float
-    """What errors were multiplied by, because points scatter more than they allow; 1 where they do not."""
+    """Factor on the errors where points scatter by more than these allow; 1 otherwise."""
     notes: tuple[str, ...]
-    """What was left out or limits only, and why."""
+    """Points that are left out or only limit the line, and why."""
     confidence: float
 
     @property
@@ -84,7 +84,7 @@ class ArrheniusFit:
         return self.error_scale == 1.0
 
     def log_at(self, temperature_K: float, *, widened: bool = True) -> tuple[float, float]:
-        """Return ln L and its standard error, widened for the interval that the scatter of few cells asks for."""
+        """Return ln L and its standard error, widened for the interval that the scatter of few cells requires."""
         gradient = np.array([1.0, self.middle_per_eV - 1.0 / (KB_EV_PER_K * temperature_K)])
         energy = float(self.activation_energy_eV.value)
         variance = largest_variance(
@@ -94,7 +94,7 @@ class ArrheniusFit:
         return float(log), float(np.sqrt(variance))
 
     def at(self, temperature_K: float) -> Estimate:
-        """Return L at a temperature, shape (); the interval widens with the distance from those measured."""
+        """Return L at a temperature, shape (); the interval widens with the distance from the measured ones."""
         log, error = self.log_at(temperature_K)
         half = normal_quantile(self.confidence) * error
         with np.errstate(over="ignore"):
@@ -102,7 +102,7 @@ class ArrheniusFit:
         return Estimate(value, lower, upper, self.confidence, standard_error=value * error)
 
     def warning_at(self, temperature_K: float) -> str | None:
-        """Return what to know before believing `at`, None between the measured temperatures."""
+        """Return a warning if a temperature is extrapolated, None between the measured temperatures."""
         if self.coldest_K <= temperature_K <= self.hottest_K:
             return None
         inverse, cold, hot = (1.0 / t for t in (temperature_K, self.coldest_K, self.hottest_K))
@@ -122,12 +122,12 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
         Positive numbers, shape (), in 1/(eV Å ps), with intervals of the same confidence; several may have the
         same temperature.
     confidence
-        Of their intervals and of those of the result.
+        Confidence of their intervals and of those of the result.
 
     Raises
     ------
     AnalysisError
-        Fewer than three temperatures have a number that can be told from zero; says what each gave.
+        Fewer than three temperatures have a coefficient distinct from zero; the message lists each of them.
     """
     quantile = normal_quantile(confidence)
     kept: list[MeasuredAt] = []
@@ -135,22 +135,22 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     notes: list[str] = []
     for point in sorted(points, key=lambda each: each.temperature_K):
         if point.value is None:
-            notes.append(f"{point.temperature_K:g} K left out: {point.reason or 'no number'}")
+            notes.append(f"{point.temperature_K:g} K left out: {point.reason or 'no coefficient'}")
         elif not point.value.lower > 0 and not np.isfinite(point.value.upper):
-            notes.append(f"{point.temperature_K:g} K left out: its interval has neither end")
+            notes.append(f"{point.temperature_K:g} K left out: its interval has no bounds")
         else:
             if not point.value.lower > 0:
-                notes.append(f"{point.temperature_K:g} K limits only: it cannot be told from zero")
+                notes.append(f"{point.temperature_K:g} K limits only: it is not distinct from zero")
             kept.append(point)
             values.append(point.value.scaled(KB_EV_PER_K * point.temperature_K))
     counted = sorted(
         {float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0}
     )
     if len(counted) < MIN_TEMPERATURES:
-        told = f": {'; '.join(notes)}" if notes else ""
+        details = f": {'; '.join(notes)}" if notes else ""
         raise AnalysisError(
-            f"{len(counted)} temperature{'' if len(counted) == 1 else 's'} with a number above zero cannot carry an "
-            f"Arrhenius line, {MIN_TEMPERATURES} or more can{told}. Run longer, or at more temperatures"
+            f"{len(counted)} temperature{'' if len(counted) == 1 else 's'} with a coefficient above zero cannot support "
+            f"an Arrhenius line, {MIN_TEMPERATURES} or more can{details}. Hint: run longer, or at more temperatures"
         )
 
     inverse = 1.0 / (KB_EV_PER_K * np.array([point.temperature_K for point in kept], dtype=float))
@@ -167,10 +167,10 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     if variance:
         line = fit.line(line, variance)
     residual, weight = fit.residuals_and_weights(line)
-    n_cells = int(telling_cells(weight, fit.cells).sum())
+    n_cells = int(informative_cells(weight, fit.cells).sum())
     if variance:
         few = (
-            "; two do not show how much cells differ: intervals are too narrow"
+            "; two cells do not determine this scatter: intervals are too narrow"
             if n_cells < LEAST_CELLS
             else ""
         )
@@ -200,14 +200,14 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
 
 @dataclass(frozen=True)
 class _Fit:
-    """A line through points whose errors are not the same above and below."""
+    """A line through points with different errors above and below."""
 
     design: FloatArray
     deviations: "Sequence[_Deviation]"
     cells: IntArray
 
     def line(self, start: FloatArray, variance_of_cells: float) -> FloatArray:
-        """Return height and energy; with a variance, cells have offsets of their own that cost what it says."""
+        """Return height and energy; with a variance between cells, each cell has an offset with that prior variance."""
         n_cells = int(self.cells.max()) + 1 if variance_of_cells else 0
         spread = np.sqrt(variance_of_cells)
 
@@ -221,7 +221,7 @@ class _Fit:
         return np.asarray(least_squares(residuals, [*start, *[0.0] * n_cells], x_scale=scales).x[:2])
 
     def residuals_and_weights(self, line: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return by how much each point is above the line, of ln L, and the inverse variance of that."""
+        """Return the residual of ln L of each point, and its inverse variance."""
         logs = self.design @ line
         weight = np.array([each.weight(log) for each, log in zip(self.deviations, logs, strict=True)])
         known = weight > 0
@@ -234,7 +234,7 @@ class _Fit:
 
 
 class _Deviation:
-    """How far a hypothesis is from an estimate, in standard errors: one for each side of the estimate."""
+    """Deviation of a hypothesis from an estimate in standard errors, which differ above and below."""
 
     def __init__(self, estimate: Estimate, quantile: float) -> None:
         self.value = float(estimate.value)
@@ -249,7 +249,7 @@ class _Deviation:
             self.below = float(estimate.standard_error) or self.above
 
     def of(self, log: float) -> float:
-        """Return the deviation of ln L, above the estimate positive; infinite errors count nothing."""
+        """Return the deviation of ln L, positive above the estimate; infinite errors contribute nothing."""
         with np.errstate(over="ignore"):
             apart = log - self.log if self.is_positive else np.exp(min(log, 300.0)) - self.value
         return float(apart / (self.above if apart > 0 else self.below))
@@ -261,7 +261,7 @@ class _Deviation:
 
 
 def birge_ratio(chi_square: float, n_free: int) -> float:
-    """Return what errors are multiplied by: 1 unless chi² is improbable with so many degrees of freedom."""
+    """Return the factor on errors: 1 unless chi² is improbable for its degrees of freedom."""
     if n_free < 1 or chi2.sf(chi_square, n_free) >= IMPROBABLE:
         return 1.0
     return float(np.sqrt(chi_square / n_free))

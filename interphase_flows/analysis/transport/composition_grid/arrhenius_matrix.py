@@ -1,8 +1,8 @@
-"""Onsager matrices against temperature: an Arrhenius line for each L_ii, a straight one for each correlation.
+"""Arrhenius fit of Onsager matrices: a line for each ln (kB T L_ii), and one for each correlation.
 
-A matrix has a line for each ln (kB T L_ii) (`arrhenius`) and one for each C_ij = L_ij / sqrt(L_ii L_jj) against 1 / kB T.
-Outside the measured temperatures C_ij stays what it is at the nearest one, and its error grows by what the line
-would have added. So L stays symmetric and positive semidefinite (`positive_matrices`).
+Correlations C_ij = L_ij / sqrt(L_ii L_jj) are linear in 1 / kB T. Outside the measured temperatures C_ij keeps its value
+at the nearest one, and its error grows by the extrapolated change of the line. So L stays symmetric and positive
+semidefinite (`positive_matrices`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,9 +58,9 @@ class ArrheniusMatrix:
         return self.parts_at(temperature_K).estimate(self.diagonal[0].confidence)
 
     def warnings_at(self, temperature_K: float) -> list[str]:
-        """Return what to know before believing `at`."""
-        told = zip(self.species, (fit.warning_at(temperature_K) for fit in self.diagonal), strict=True)
-        return [f"{symbol}: {warning}" for symbol, warning in told if warning]
+        """Return warnings about lines that are extrapolated at a temperature."""
+        warnings = zip(self.species, (fit.warning_at(temperature_K) for fit in self.diagonal), strict=True)
+        return [f"{symbol}: {warning}" for symbol, warning in warnings if warning]
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,19 @@ class CorrelationLine:
     height: float
     slope_eV: float
     covariance: FloatArray
-    """Of both, (2, 2)."""
+    """Covariance of height and slope, (2, 2)."""
     covariance_of_cells: FloatArray
-    """The same by the scatter of cells, (2, 2); the larger one counts."""
+    """The same from the scatter of cells, (2, 2); the larger one is used."""
     middle_per_eV: float
     least_per_eV: float
     most_per_eV: float
 
     def at(self, temperature_K: float, *, widened: bool = True) -> tuple[float, float]:
         """Return C_ij, within -1 to 1, and its standard error, widened as that of `ArrheniusFit.log_at`."""
-        asked = 1.0 / (KB_EV_PER_K * temperature_K)
-        inside = float(np.clip(asked, self.least_per_eV, self.most_per_eV))
+        inverse = 1.0 / (KB_EV_PER_K * temperature_K)
+        inside = float(np.clip(inverse, self.least_per_eV, self.most_per_eV))
         gradient = np.array([1.0, inside - self.middle_per_eV])
-        beyond = abs(asked - inside)
+        beyond = abs(inverse - inside)
         both = [self.covariance, *([self.covariance_of_cells] if widened else [])]
         variance = largest_variance(gradient, *both)
         variance += beyond**2 * (self.slope_eV**2 + max(each[1, 1] for each in both))
@@ -100,11 +100,11 @@ def arrhenius_matrix(
     species
         Names, in the order of the matrices.
     points
-        L_ij, (n_species, n_species), with intervals, in a frame that ties no species to the others (lattice or
-        Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which a fit of each
-        coefficient does not keep.
+        L_ij, (n_species, n_species), with intervals, in a frame without a constraint among the species (lattice or
+        Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which separate fits
+        of the coefficients would violate.
     confidence
-        Of their intervals and of those of the result.
+        Confidence of their intervals and of those of the result.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def arrhenius_matrix(
 
 
 def element(point: MeasuredAt, i: int) -> MeasuredAt:
-    """Return what a run gave of one L_ii."""
+    """Return one L_ii of a run."""
     value = None if point.value is None else point.value[i, i]
     return replace(point, value=value)
 
@@ -133,7 +133,7 @@ def element(point: MeasuredAt, i: int) -> MeasuredAt:
 def _correlation_line(
     points: Sequence[MeasuredAt], i: int, j: int, pair: str, confidence: float
 ) -> CorrelationLine:
-    """Fit C_ij by weighted least squares; the error of L_ij is taken as that of C_ij, which is a little large."""
+    """Fit C_ij by weighted least squares; the error of L_ij is used for C_ij and slightly too large."""
     inverse, found, errors, names = [], [], [], []
     for point in points:
         value = point.value
@@ -147,7 +147,7 @@ def _correlation_line(
     if len(set(inverse)) < MIN_TEMPERATURES:
         raise AnalysisError(
             f"{pair}: {len(set(inverse))} temperatures have a correlation, {MIN_TEMPERATURES} are needed: both L_ii "
-            "must be above zero. Run longer, or at more temperatures"
+            "must be above zero. Hint: run longer, or at more temperatures"
         )
     at, weight = np.array(inverse), 1.0 / np.array(errors) ** 2
     middle = float(at.mean())

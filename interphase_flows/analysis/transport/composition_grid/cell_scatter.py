@@ -1,14 +1,14 @@
-"""Lines through runs of several cells: what cells differ by does not average out over the runs of one cell.
+"""Scatter between cells in fits through their runs, which does not average out over the runs of one cell.
 
-A mixture that is quenched twice is two glasses, and all runs of a cell share its structure. A point of a line is
+A mixture that is quenched twice gives two glasses, and all runs of a cell share its structure. A point of a line is
 
     y = height + slope x + u_cell + e,
 
-e being the error of the run. The variance of u is that of DerSimonian and Laird, Control. Clin. Trials 7, 177 (1986);
-with it the line is the one of generalised least squares. How sure it is, the cells themselves say where there are three
-or more: the scatter of their scores makes a covariance that needs neither a model of u nor that slopes of cells be equal
-(Liang and Zeger, Biometrika 73, 13 (1986)). It is known as well as there are cells, so it has Student's quantile. The
-interval is the wider of that one and the one that errors of runs make.
+with e the error of the run. The variance of u is estimated by the method of DerSimonian and Laird, Control. Clin.
+Trials 7, 177 (1986); with it the line is that of generalised least squares. With three cells or more, its covariance also
+follows from the scatter of the scores of the cells, which needs neither a model of u nor equal slopes of the cells (Liang
+and Zeger, Biometrika 73, 13 (1986)). The precision of that covariance depends on the number of cells, so it gets
+Student's quantile. The interval is the wider one of this and the one from the errors of the runs.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,34 @@ from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArra
 from interphase_flows.analysis.statistics.estimate import normal_quantile
 
 LEAST_CELLS = 3
-"""From which on their scatter is believed, as of replicas."""
+"""Number of cells from which on their scatter is used."""
 LEAST_WEIGHT = 1e-3
-"""Of a cell, of that of the one that says most."""
+"""Smallest weight of an informative cell, relative to the largest weight."""
 
 
 def numbered_cells(names: Sequence[str | None]) -> IntArray:
-    """Return the number of each point's cell, (n_points,); a point without a name is a cell of its own."""
+    """Return the index of the cell of each point, (n_points,); a point without a name is a separate cell."""
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(i if n is None else n, len(numbers)) for i, n in enumerate(names)])
 
 
 def variance_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray) -> float:
-    """Return the variance of u, 0 where cells differ by no more than their runs' errors, or each has one run.
+    """Return the variance of u; 0 if cells differ by no more than the errors of their runs, or each has one run.
 
     Parameters
     ----------
     residual
-        Of a line without u, (n_points,).
+        Residuals of a line without u, (n_points,).
     weight
-        Inverse variances of the runs' errors, (n_points,).
+        Inverse variances of the errors of the runs, (n_points,).
     cells
-        As of `numbered_cells`.
+        From `numbered_cells`.
     """
-    telling = telling_cells(weight, cells)
-    if telling.sum() < 2 or len(telling) == len(cells):
+    informative = informative_cells(weight, cells)
+    if informative.sum() < 2 or len(informative) == len(cells):
         return 0.0
-    total = np.bincount(cells, weight)[telling]
-    mean = np.bincount(cells, weight * residual)[telling] / total
+    total = np.bincount(cells, weight)[informative]
+    mean = np.bincount(cells, weight * residual)[informative] / total
     mean -= (total @ mean) / total.sum()
     free = len(total) - 1
     return max(float(total @ mean**2) - free, 0.0) / float(total.sum() - (total @ total) / total.sum())
@@ -56,7 +56,7 @@ def variance_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray)
 def offsets_of_cells(
     residual: FloatArray, weight: FloatArray, cells: IntArray, variance: float
 ) -> FloatArray:
-    """Return the most likely u of each point's cell, (n_points,)."""
+    """Return the most likely u of the cell of each point, (n_points,)."""
     u = variance * np.bincount(cells, weight * residual) / (1.0 + variance * np.bincount(cells, weight))
     return np.asarray(u[cells])
 
@@ -71,25 +71,24 @@ def inverse_covariance(weight: FloatArray, cells: IntArray, variance: float) -> 
 def covariance_of_cells(
     design: FloatArray, inverse: FloatArray, residual: FloatArray, cells: IntArray, confidence: float
 ) -> FloatArray:
-    """Return the covariance of height and slope that the scatter of cells makes, (2, 2).
+    """Return the covariance of height and slope from the scatter of cells, (2, 2).
 
-    It is widened such that the normal quantile gives Student's interval; zero with fewer than three cells of several
-    runs.
+    It is scaled so that the normal quantile gives Student's interval; zero with fewer than three cells or single runs.
 
     Parameters
     ----------
     design
         (n_points, 2).
     inverse
-        As of `inverse_covariance`.
+        From `inverse_covariance`.
     residual
-        Of the line without u, (n_points,).
+        Residuals of the line without u, (n_points,).
     cells
-        As of `numbered_cells`.
+        From `numbered_cells`.
     confidence
-        Of the intervals.
+        Confidence of the intervals.
     """
-    n_cells = int(telling_cells(np.diag(inverse), cells).sum())
+    n_cells = int(informative_cells(np.diag(inverse), cells).sum())
     if n_cells < LEAST_CELLS or int(cells.max()) + 1 == len(cells):
         return np.zeros((2, 2))
     scores = np.zeros((int(cells.max()) + 1, 2))
@@ -99,8 +98,8 @@ def covariance_of_cells(
     return np.asarray(bread @ scores.T @ scores @ bread * n_cells / (n_cells - 1) * wider**2)
 
 
-def telling_cells(weight: FloatArray, cells: IntArray) -> BoolArray:
-    """Return which cells say anything of a line: one of which all runs only limit it does not."""
+def informative_cells(weight: FloatArray, cells: IntArray) -> BoolArray:
+    """Return which cells determine a line; a cell whose runs are all upper limits does not."""
     total = np.bincount(cells, weight)
     return np.asarray(total > LEAST_WEIGHT * total.max())
 

@@ -7,9 +7,9 @@ from interphase_flows.analysis.transport.composition_grid.arrhenius import Arrhe
 from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
 
 CURVE_POINTS = 41
-"""Of a line in a figure."""
+"""Points of a line in a figure."""
 BEYOND_HOTTEST = 0.05
-"""Part of the range in 1/T that lines are drawn beyond the hottest temperature."""
+"""Fraction of the range in 1/T by which lines extend beyond the hottest temperature."""
 
 
 def line_arrays(name: str, fit: ArrheniusFit, temperature_K: float) -> dict[str, FloatArray]:

@@ -1,21 +1,21 @@
-"""Onsager coefficients against composition, between compositions that were measured.
+"""Onsager coefficients against composition: interpolation between measured compositions.
 
-Compositions lie on the line from the electrolyte (x = 0) to the electrode (x = 1), x being the fraction of atoms
-that come from the electrode. What is interpolated is ln L_ii and the correlations C_ij (`positive_matrices`), linearly
-in x between the two neighbours, so L_ij stays symmetric and positive semidefinite.
+Compositions lie on the line from the electrolyte (x = 0) to the electrode (x = 1), with x the fraction of atoms from the
+electrode. ln L_ii and the correlations C_ij (`positive_matrices`) are interpolated linearly in x between the two
+neighbours, so L_ij stays symmetric and positive semidefinite.
 
-An interval holds three things:
+An interval contains three contributions:
 
-1. The errors of the neighbours, weighted as the neighbours are.
-2. What may happen between them. The curve is taken for a random walk in x, of which the measured compositions are
-   points: linear interpolation is then its mean, and its variance is that of a Brownian bridge,
-   q (x - x1)(x2 - x) / (x2 - x1). q is the sum of dy² - s1² - s2² over the increments dy between neighbours, by
-   the range of x. It is known as well as there are increments, so this part has Student's quantile for their
-   number: with two compositions, 12.7 standard deviations.
+1. The errors of the neighbours, with the weights of the interpolation.
+2. The variation between them. The curve is modelled as a random walk in x through the measured compositions: its mean is
+   the linear interpolation, its variance that of a Brownian bridge, q (x - x1)(x2 - x) / (x2 - x1). q is the sum of
+   dy² - s1² - s2² over the increments dy between neighbours, divided by the range of x. Its precision depends on the
+   number of increments, so this part has Student's quantile for that number: with two compositions, 12.7 standard
+   deviations.
 3. The error of x itself, through the slope.
 
-A curve that is smooth is taken for rougher than it is, so where part 2 rules intervals are too wide rather than too
-narrow. Outside the grid nothing is said.
+A smooth curve is modelled as rougher than it is, so intervals dominated by part 2 are too wide rather than too narrow.
+There is no extrapolation outside the grid.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ SAME_COMPOSITION = 1e-9
 
 @dataclass(frozen=True)
 class CompositionGrid:
-    """Matrices at several compositions, and between them."""
+    """Onsager matrices at and between several compositions."""
 
     x_electrode: FloatArray
     """(n_compositions,), rising."""
@@ -49,18 +49,18 @@ class CompositionGrid:
 
     @property
     def confidence(self) -> float:
-        """Of the intervals."""
+        """Confidence of the intervals."""
         return self.matrices[0].diagonal[0].confidence
 
     def parts_at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> OnsagerParts:
-        """Return ln L_ii and C_ij at a composition and temperature; errors stand for the whole interval.
+        """Return ln L_ii and C_ij at a composition and temperature; errors give the entire interval.
 
         Parameters
         ----------
         x_electrode
             Fraction of atoms that come from the electrode, within the grid.
         temperature_K
-            Any; `warnings_at` says where it is outside the measured ones.
+            Any temperature; `warnings_at` reports extrapolation.
         x_error
             Standard error of the fraction.
 
@@ -72,8 +72,8 @@ class CompositionGrid:
         x, first, last = float(x_electrode), self.x_electrode[0], self.x_electrode[-1]
         if not first - SAME_COMPOSITION <= x <= last + SAME_COMPOSITION:
             raise AnalysisError(
-                f"x_electrode = {x:.3g} is outside the grid, {first:.3g} to {last:.3g}: nothing is extrapolated in "
-                "composition; measure a cell beyond it"
+                f"x_electrode = {x:.3g} is outside the grid, {first:.3g} to {last:.3g}: compositions are not "
+                "extrapolated. Hint: measure a cell beyond it"
             )
         parts = [matrix.parts_at(temperature_K) for matrix in self.matrices]
         value, error = (np.stack(each) for each in zip(*(_packed(part) for part in parts), strict=True))
@@ -82,7 +82,7 @@ class CompositionGrid:
         share = np.clip((x - x1) / (x2 - x1), 0.0, 1.0)
         weights = np.array([1.0 - share, share])
         slope = (value[k + 1] - value[k]) / (x2 - x1)
-        # Student's quantile of few cells is no variance that increments would have
+        # increments do not contain Student's quantile of few cells
         own = np.stack(
             [_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices]
         )
@@ -107,7 +107,7 @@ class CompositionGrid:
         return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence)
 
     def warnings_at(self, temperature_K: float) -> list[str]:
-        """Return what to know before believing `at` at a temperature."""
+        """Return warnings about lines that are extrapolated at a temperature."""
         return [
             f"x = {x:.2f}, {warning}"
             for x, matrix in zip(self.x_electrode, self.matrices, strict=True)
@@ -115,13 +115,13 @@ class CompositionGrid:
         ]
 
     def _roughness(self, value: FloatArray, error: FloatArray) -> FloatArray:
-        """Return q of every part, (n_parts,): the variance that a unit of x adds."""
+        """Return q of every part, (n_parts,): the variance per unit of x."""
         steps = np.diff(value, axis=0) ** 2 - error[1:] ** 2 - error[:-1] ** 2
         return np.asarray(np.maximum(steps.sum(axis=0), 0.0) / (self.x_electrode[-1] - self.x_electrode[0]))
 
 
 def composition_grid(matrices: Mapping[float, ArrheniusMatrix]) -> CompositionGrid:
-    """Put matrices of several compositions together.
+    """Combine the matrices of several compositions.
 
     Parameters
     ----------
@@ -135,14 +135,14 @@ def composition_grid(matrices: Mapping[float, ArrheniusMatrix]) -> CompositionGr
     """
     if len(matrices) < MIN_COMPOSITIONS:
         raise AnalysisError(
-            f"{len(matrices)} composition{'' if len(matrices) == 1 else 's'} with a fitted matrix: nothing to "
-            f"interpolate between; {MIN_COMPOSITIONS} or more are needed"
+            f"{len(matrices)} composition{'' if len(matrices) == 1 else 's'} with a fitted matrix: interpolation "
+            f"needs {MIN_COMPOSITIONS} or more"
         )
-    found = sorted(matrices.items())
-    if len({matrix.species for _, matrix in found}) > 1:
-        named = "; ".join(f"x = {x:.2f}: {', '.join(matrix.species)}" for x, matrix in found)
-        raise AnalysisError(f"matrices are of different species ({named}); fit the same ones")
-    return CompositionGrid(np.array([x for x, _ in found]), tuple(matrix for _, matrix in found))
+    by_x = sorted(matrices.items())
+    if len({matrix.species for _, matrix in by_x}) > 1:
+        named = "; ".join(f"x = {x:.2f}: {', '.join(matrix.species)}" for x, matrix in by_x)
+        raise AnalysisError(f"matrices are of different species ({named}); all must be of the same species")
+    return CompositionGrid(np.array([x for x, _ in by_x]), tuple(matrix for _, matrix in by_x))
 
 
 def _packed(parts: OnsagerParts) -> tuple[FloatArray, FloatArray]:

@@ -1,16 +1,17 @@
-"""Onsager coefficients along the normal of an interphase, by its local composition.
+"""Onsager coefficients along the normal of an interphase, from its local composition.
 
-A slice of the interphase is taken for a cell of the grid of the same composition. What that leaves out: order, strain,
-interfaces between phases, and a density other than the cell's.
+A slice of the interphase is represented by a cell of the grid with the same composition. This neglects order, strain,
+interfaces between phases, and differences in density.
 
-Slices are averaged over a window along the normal first: within a few Å, layers of atoms alternate and "composition"
-means nothing. The window moves through the periodic cell. A composition has two numbers or more (two shares of three
-elements), the line of the grid one: x is the nearest point of the line, and how far off it a slice lies is told.
+Slices are first averaged over a window along the normal: layers of atoms alternate within a few Å, where a composition
+has no meaning. The window moves through the periodic cell. The composition of three elements has two independent
+fractions, the line of the grid one: x is that of the nearest point on the line, and the distance from the line is
+returned.
 
-With the gradients of the averaged composition they give the flux that an ideal solution would have (`gradient_flux`),
-which knows no enthalpy of reaction and no field.
+With the gradients of the averaged composition the coefficients give the flux in an ideal solution (`gradient_flux`),
+which contains neither enthalpies of reaction nor an electric field.
 
-Coefficients are handed out in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
+Coefficients are returned in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
 relative to the species at rest (Kirkwood et al., J. Chem. Phys. 33, 1505 (1960)).
 """
 
@@ -33,9 +34,9 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import ANGSTROM2_PER_NM2
 
 WINDOW_ANGSTROM = 6.0
-"""About an anion and its shell of cations."""
+"""Averaging window, about the size of an anion with its shell of cations."""
 OFF_LINE = 0.1
-"""Largest difference of an element's share from the line for which the line says anything."""
+"""Largest deviation of an atomic fraction from the line at which coefficients of the line are used."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,13 @@ class LocalTransport:
     """L_ij of each slice; NaN where it is unavailable."""
 
     height_angstrom: FloatArray
-    """(n_slices,), middles of the slices, Å."""
+    """(n_slices,), centres of the slices, Å."""
     x_electrode: FloatArray
-    """(n_slices,), nan for an empty slice."""
+    """(n_slices,), NaN for an empty slice."""
     x_error: FloatArray
     """(n_slices,), standard error."""
     off_line: FloatArray
-    """(n_slices,), largest difference of an element's share from that at x."""
+    """(n_slices,), largest deviation of an atomic fraction from that at x."""
     species: tuple[str, ...]
     onsager: Estimate
     """Barycentric L_ij, 1/(eV Å ps), (n_slices, n_species, n_species)."""
@@ -78,19 +79,19 @@ class CompositionLine:
         return tuple(sorted({*self.electrode, *self.electrolyte}))
 
     def shares(self, x_electrode: float) -> FloatArray:
-        """Return the share of each element at a point of the line."""
+        """Return the atomic fraction of each element at a point of the line."""
         end, start = (self._shares_of(each) for each in (self.electrode, self.electrolyte))
         return np.asarray(start + x_electrode * (end - start))
 
     def nearest(self, amount: FloatArray, error: FloatArray) -> tuple[float, float, float]:
-        """Return x, its standard error and the distance from the line, of amounts of the elements and their errors."""
+        """Return x, its standard error and the distance from the line for amounts of the elements with errors."""
         total, along = amount.sum(), self.shares(1.0) - self.shares(0.0)
         length = along @ along
         if not total > 0 or length == 0:
             return np.nan, np.nan, np.nan
         share = amount / total
         x = (share - self.shares(0.0)) @ along / length
-        # a slice of pure electrode may lie a hair beyond the end
+        # rounding may put a slice of pure electrode slightly beyond the end
         x = float(np.clip(x, 0.0, 1.0))
         gradient = (along - share @ along) / (total * length)
         return x, float(np.linalg.norm(gradient * error)), float(np.abs(share - self.shares(x)).max())
@@ -117,10 +118,9 @@ def onsager_of_profile(
     grid, line, at_rest, temperature_K, window_angstrom
         As in `onsager_along_normal`.
     profile
-        Of the interphase, as `profiles.composition_profile` counts it.
+        Profile of the interphase from `profiles.composition_profile`.
     frames
-        Which of its frames; the error of x is from their scatter only as far as they are given one by one, so
-        it is taken as none here.
+        Frames that are averaged; the error of x is taken as zero.
 
     Raises
     ------
@@ -153,9 +153,9 @@ def onsager_along_normal(
     grid
         Coefficients of all species of the line but one, relative to that one.
     line
-        Whose x the grid's is.
+        Composition line of the grid.
     at_rest
-        The species that the grid's coefficients are relative to.
+        Species that the coefficients of the grid are relative to.
     elements
         Symbols, in the order of the densities.
     bin_edges_angstrom
@@ -163,14 +163,14 @@ def onsager_along_normal(
     density_per_angstrom3, density_error
         Number densities and their standard errors, (n_elements, n_slices).
     temperature_K
-        Of the interphase.
+        Temperature of the interphase.
     window_angstrom
-        Over which slices are averaged.
+        Width of the averaging window along the normal.
 
     Raises
     ------
     AnalysisError
-        The elements are not those of the line, or the grid is not of all of them but the one at rest.
+        The elements of profile, line and grid (with the species at rest) differ.
     """
     species = (*grid.species, at_rest)
     if set(species) != set(line.elements) or set(elements) != set(line.elements):
@@ -224,10 +224,7 @@ def _stacked(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def _window(n_slices: float) -> FloatArray:
-    """Return weights of an odd number of slices that add up to 1: a window about the middle of the middle one.
-
-    The outermost slices count by the part of them that is inside.
-    """
+    """Return weights of an odd number of slices that add up to 1; the outermost ones count by their part inside."""
     n_slices = max(n_slices, 1.0)
     beside = int(np.ceil(0.5 * (n_slices - 1.0) - 1e-9))
     weights = np.ones(2 * beside + 1)

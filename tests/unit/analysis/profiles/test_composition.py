@@ -11,7 +11,7 @@ CELL = np.array([[6.0, 0.0, 0.0], [2.0, 7.0, 0.0], [-3.0, 4.0, 20.0]])
 
 
 def slab_frames(shifts_fractional, n=400, seed=0):
-    """Return S in the lower 40 % of the cell and Li elsewhere, shifted as a whole frame by frame."""
+    """Return S in the lower 40 % of the cell and Li elsewhere, shifted rigidly from frame to frame."""
     rng = np.random.default_rng(seed)
     numbers = np.array([16] * (2 * n // 5) + [3] * (n - 2 * n // 5))
     fractions = rng.random((n, 3))
@@ -64,12 +64,12 @@ def test_the_last_frame_is_always_used():
     np.testing.assert_allclose(profile.time_ps, [0.0, 3.0, 6.0, 7.0])
 
 
-def test_bins_wider_than_the_cell_are_refused():
+def test_bins_wider_than_the_cell_raise():
     with pytest.raises(AnalysisError, match=r"20\.00 Å"):
         composition_profile(slab_frames([0.0]), bin_width_angstrom=30.0)
 
 
-def test_a_reference_that_fills_the_cell_evenly_is_refused():
+def test_evenly_spread_reference_raises():
     fractions = np.zeros((10, 3))
     fractions[:, 2] = np.arange(10) / 10
     frames = ArrayFrames(np.full(10, 3), np.zeros(1), (fractions @ CELL)[None], CELL)
@@ -77,12 +77,12 @@ def test_a_reference_that_fills_the_cell_evenly_is_refused():
         composition_profile(frames, reference=np.ones(10, dtype=bool))
 
 
-def test_an_empty_trajectory_is_refused():
+def test_empty_trajectory_raises():
     frames = ArrayFrames(np.array([3]), np.empty(0), np.empty((0, 1, 3)), CELL)
     with pytest.raises(AnalysisError, match="nothing to analyse"):
         composition_profile(frames)
 
 
-def test_positions_that_do_not_match_the_atoms_are_refused():
+def test_positions_of_the_wrong_shape_raise():
     with pytest.raises(AnalysisError, match="n_frames, n_atoms, 3"):
         ArrayFrames(np.array([3, 3]), np.zeros(1), np.zeros((1, 3, 3)), CELL)

@@ -95,9 +95,9 @@ def test_density_and_composition_of_a_crystal():
     np.testing.assert_allclose(np.nansum(profile.fractions(), axis=1), 1.0)
 
 
-def test_labels_without_a_name_and_values_of_other_atoms_are_refused():
+def test_unnamed_labels_and_misshaped_values_raise():
     frames = random_frames()
-    with pytest.raises(AnalysisError, match="give a name to every label"):
+    with pytest.raises(AnalysisError, match="every label needs a name"):
         label_profile(frames, lambda _: np.full(500, 2), ["Li", "P"])
-    with pytest.raises(AnalysisError, match="return one per atom"):
+    with pytest.raises(AnalysisError, match="there must be one per atom"):
         profile_of(frames, lambda _: np.zeros(7))

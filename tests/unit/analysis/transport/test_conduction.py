@@ -81,13 +81,13 @@ def test_what_does_not_move_conducts_nothing():
 
 
 @pytest.mark.parametrize(
-    ("charges", "words"),
+    ("charges", "message"),
     [
-        ({"Li": 1}, "give one charge for each"),
-        ({"Li": 1, "P": 5, "S": -2, "Cl": -1}, "give one charge for each"),
-        ({"Li": 0, "P": 0, "S": 0}, "every charge is zero"),
+        ({"Li": 1}, "one charge for each species"),
+        ({"Li": 1, "P": 5, "S": -2, "Cl": -1}, "one charge for each species"),
+        ({"Li": 0, "P": 0, "S": 0}, "all charges are zero"),
     ],
 )
-def test_charges_that_do_not_fit_are_refused(result, charges, words):
-    with pytest.raises(AnalysisError, match=words):
+def test_charges_that_do_not_match_the_species_raise(result, charges, message):
+    with pytest.raises(AnalysisError, match=message):
         ionic_conduction(result, charges)

@@ -47,6 +47,6 @@ def test_the_slope_at_short_lags_is_not_moved_by_drift_or_vibration():
     np.testing.assert_allclose(short_lag_rate(drifting, 1.0, 2, 6), rate, rtol=1e-5, atol=1e-6)
 
 
-def test_lags_that_do_not_fit_are_refused(walk):
+def test_invalid_lags_raise(walk):
     with pytest.raises(AnalysisError, match="first < last < frames"):
         short_lag_rate(walk, 1.0, 5, 200)

@@ -58,7 +58,7 @@ def test_fluxes_run_down_the_gradients(plain):
 
 
 @pytest.mark.parametrize("slabs", [2, 5, 7])
-def test_the_border_of_the_cell_is_no_border(onsager, plain, slabs):
+def test_fluxes_are_periodic_across_the_cell_border(onsager, plain, slabs):
     """The same crystal some slabs higher: every slab has two neighbours."""
     shift = slabs * SLAB_ANGSTROM
     found = answered(waves(shift=shift), onsager, shift)
@@ -66,8 +66,8 @@ def test_the_border_of_the_cell_is_no_border(onsager, plain, slabs):
         assert flux.value == pytest.approx(plain[key].value, rel=1e-6)
 
 
-def test_a_drift_of_everything_smears_no_profile(onsager, plain):
-    """One and a third periods in the whole trajectory; boundaries are told without it."""
+def test_common_drift_does_not_smear_the_profile(onsager, plain):
+    """One and a third periods over the trajectory; boundaries are given without drift."""
     found = answered(waves(drift=0.1), onsager)
     for key, flux in found.items():
         assert flux.value == pytest.approx(plain[key].value, rel=1e-6)

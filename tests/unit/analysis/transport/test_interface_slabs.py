@@ -93,7 +93,7 @@ def test_the_drift_of_everything_moves_no_atom_to_another_slab():
 
 
 def test_interfaces_that_are_never_followed_together_have_no_slabs():
-    """The one below ran out before the one above had an end; the survey says so instead of breaking."""
+    """The lower interface is lost before the upper one has a boundary; only the slabs are unavailable."""
     above, below = interface("above", 30.0, 50.0, first=2), interface("below", -2.0, -14.0, n_frames=2)
     with pytest.raises(
         AnalysisError, match=r"never followed at the same time \(above in frames 2 to 4; below in"

@@ -42,13 +42,13 @@ def test_single_atoms_diffuse_as_they_do(known, result):
     np.testing.assert_allclose(parts, result.onsager.value.diagonal())
 
 
-def test_the_second_opinion_agrees(result):
+def test_short_lag_estimate_agrees(result):
     """Short-lag slopes of the mean squared cross-displacement: other weights, same motion."""
-    apart = np.abs(result.second_opinion - result.onsager.value)
+    apart = np.abs(result.short_lag_onsager - result.onsager.value)
     assert (apart < SIGMAS * result.onsager.standard_error).all()
 
 
-def test_correlation_beyond_the_frame_is_found_and_is_none_for_independent_atoms(known, result):
+def test_correlation_beyond_the_frame_vanishes_for_independent_atoms_only(known, result):
     alone, _ = without_barycentre(known.self_rate(), np.zeros(3), known.counts, MASSES_U)
     matrix = known.frame()
     expected = known.rate() - matrix @ np.diag(known.counts * alone) @ matrix.T
@@ -62,7 +62,7 @@ def test_correlation_beyond_the_frame_is_found_and_is_none_for_independent_atoms
     assert free.onsager.upper[0, 2] < 0
 
 
-def test_what_is_uncorrelated_has_the_coefficients_of_its_atoms():
+def test_uncorrelated_atoms_have_the_coefficients_of_independent_atoms():
     """L_ii -> N_i D_i / (kB T V), L_ij -> 0, in the frame of a heavy host that does not move."""
     alone = Brownian(counts=(30, 15, 200), diffusion=(0.3, 0.1, 1e-6), together=np.zeros((3, 3)))
     frames = alone.frames(np.random.default_rng(2), 2000)
@@ -95,7 +95,7 @@ def test_the_matrix_is_symmetric_and_positive_semidefinite(result):
     assert min(smallest) < -1e-6 * result.onsager.value.max()  # it was needed
 
 
-def test_a_window_without_enough_steps_is_refused_with_what_it_needs(known):
+def test_too_short_window_raises_with_the_length_it_needs(known):
     frames = known.frames(np.random.default_rng(3), 40)
     with pytest.raises(UnsupportedWindowError, match="3 axes need 51 frames"):
         onsager_matrix(frames, temperature_K=600)
@@ -106,7 +106,7 @@ def test_a_window_without_enough_steps_is_refused_with_what_it_needs(known):
         onsager_matrix(longer, temperature_K=600, step_ps=10)
 
 
-def test_motion_that_is_not_diffusive_yet_is_refused():
+def test_motion_that_is_not_diffusive_raises():
     """Atoms that swing with a memory of a fifth of the window."""
     swinging = Brownian(
         counts=(200, 80, 200),
@@ -119,8 +119,8 @@ def test_motion_that_is_not_diffusive_yet_is_refused():
         onsager_matrix(swinging.frames(np.random.default_rng(4), 300), temperature_K=600)
 
 
-def test_steps_shorter_than_a_vibration_are_no_diffusion(known):
-    """Walkers are random from frame to frame, but no atom is within 30 fs; who states a step has it."""
+def test_steps_are_at_least_as_long_as_a_vibration(known):
+    """Walkers are random from frame to frame, unlike atoms within 30 fs; a requested step may be shorter."""
     walk = known.frames(np.random.default_rng(5), 100)
     fast = ArrayFrames(walk.numbers, 30.0 * np.arange(100), walk.all_positions, walk.cells)
     with pytest.raises(UnsupportedWindowError, match=r"too few steps of 0\.1 ps.* window of 5\.1 ps or more"):
@@ -146,7 +146,7 @@ def test_the_step_grows_with_the_memory_of_the_vibration():
     assert not passed[0]
 
 
-def test_a_drift_of_one_species_is_advection_not_diffusion(known):
+def test_drift_of_one_species_is_advection_not_diffusion(known):
     """0.5 Å/ps of lithium against the rest: taken out of L and reported."""
     frames = known.frames(np.random.default_rng(6), 1000)
     before = onsager_matrix(frames, temperature_K=600)
@@ -198,7 +198,7 @@ def test_wrapped_and_unwrapped_files_give_the_same_in_a_triclinic_cell(known, tm
     assert found["wrapped"].step_ps == found["unwrapped"].step_ps
 
 
-def test_species_are_reported_in_the_order_asked_for(known, result):
+def test_species_are_reported_in_the_requested_order(known, result):
     frames = known.frames(np.random.default_rng(0), 3000)
     found = onsager_matrix(frames, temperature_K=600, species=["S", "Li"])
     expected = result.onsager.value[np.ix_([2, 0], [2, 0])]
@@ -207,16 +207,16 @@ def test_species_are_reported_in_the_order_asked_for(known, result):
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("settings", "message"),
     [
-        ({"temperature_K": 0.0}, "positive temperature"),
+        ({"temperature_K": 0.0}, "temperature_K = 0.0: it must be positive"),
         ({"confidence": 1.0}, "between 0 and 1"),
-        ({"step_ps": -1.0}, "positive time"),
+        ({"step_ps": -1.0}, "step_ps = -1.0: it must be positive"),
         ({"species": ["Cl"]}, "no atom of Cl among Li, P, S"),
-        ({"directions": "sideways"}, "choose all, in_plane, normal"),
+        ({"directions": "sideways"}, "choose from all, in_plane, normal"),
     ],
 )
-def test_questions_without_an_answer_are_refused(known, asked, words):
+def test_invalid_settings_raise(known, settings, message):
     frames = known.frames(np.random.default_rng(9), 200)
-    with pytest.raises(AnalysisError, match=words):
-        onsager_matrix(frames, **{"temperature_K": 600.0} | asked)
+    with pytest.raises(AnalysisError, match=message):
+        onsager_matrix(frames, **{"temperature_K": 600.0} | settings)

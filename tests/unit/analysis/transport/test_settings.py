@@ -1,4 +1,4 @@
-"""What a user says of transport: charges, frames, windows."""
+"""Settings of the transport analysis: charges, frames, windows."""
 
 import numpy as np
 import pytest
@@ -27,19 +27,21 @@ FRAMES = ArrayFrames(np.array([3, 15, 16]), np.zeros(1), np.zeros((1, 3, 3)), np
     ],
 )
 def test_charges_are_guessed_from_a_neutral_electrolyte(formula, expected):
-    charges, words = formal_charges(composition_of(formula), tuple(expected))
+    charges, source = formal_charges(composition_of(formula), tuple(expected))
     assert charges == expected
-    assert formula in words
+    assert formula in source
 
 
-def test_charges_that_cannot_be_guessed_are_asked_for():
-    with pytest.raises(AnalysisError, match=r"In is not in Li7P3S11; state them for all, such as --charges"):
+def test_charges_that_cannot_be_guessed_raise():
+    with pytest.raises(
+        AnalysisError, match=r"In is not in Li7P3S11\. Hint: state all of them, such as --charges"
+    ):
         formal_charges(composition_of("Li7P3S11"), ("In", "Li", "P", "S"))
     with pytest.raises(AnalysisError, match="no common oxidation states make LiPO neutral"):
         formal_charges(composition_of("LiPO"), ("Li", "P", "O"))
 
 
-def test_words_for_charges_and_frames():
+def test_charges_and_frames_are_parsed():
     assert charges_of("Li=1, P=5,S=-2") == {"Li": 1.0, "P": 5.0, "S": -2.0}
     assert frame_of("barycentric") == ("barycentric", ())
     assert frame_of("lattice:P,S") == ("lattice", ("P", "S"))
@@ -47,36 +49,36 @@ def test_words_for_charges_and_frames():
 
 
 @pytest.mark.parametrize("text", ["Li", "Li=one", "Li=1,Li=2", "Qq=1", ""])
-def test_charges_in_wrong_words_are_refused(text):
+def test_malformed_charges_raise(text):
     with pytest.raises(AnalysisError):
         charges_of(text)
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("settings", "message"),
     [
-        ({"window_ps": 0.0}, "positive time"),
+        ({"window_ps": 0.0}, "must be positive"),
         ({"frame": "hittorf"}, "such as hittorf:S"),
         ({"frame": "hittorf", "at_rest": ("P", "S")}, "one element"),
         ({"at_rest": ("S",)}, "centre of mass"),
         ({"frame": "solvent"}, "choose from"),
     ],
 )
-def test_questions_that_make_no_sense_are_refused(asked, words):
-    with pytest.raises(AnalysisError, match=words):
-        TransportSettings(**asked)
+def test_inconsistent_settings_raise(settings, message):
+    with pytest.raises(AnalysisError, match=message):
+        TransportSettings(**settings)
 
 
-def test_a_question_is_checked_against_the_trajectory():
+def test_settings_are_checked_against_the_trajectory():
     some = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(charges_e={"Li": 1.0, "S": -2.0}))
     with pytest.raises(AnalysisError, match="Li, S and not for P"):
         some.check(FRAMES)
     absent = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(frame="hittorf", at_rest=("Cl",)))
-    with pytest.raises(AnalysisError, match="no Cl to take as at rest"):
+    with pytest.raises(AnalysisError, match="has no Cl to take as at rest"):
         absent.check(FRAMES)
 
 
-def test_the_host_of_a_lattice_is_what_only_the_electrolyte_has():
+def test_default_host_of_a_lattice_is_the_anions():
     lattice = InterfaceAnalysisSettings(*SIDES, transport=TransportSettings(frame="lattice"))
     assert lattice.transport.elements_at_rest(FRAMES, lattice.sides.anions) == ("P", "S")
     assert TransportSettings().elements_at_rest(FRAMES, ("P", "S")) == ()

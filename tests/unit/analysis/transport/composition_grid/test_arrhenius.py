@@ -1,4 +1,4 @@
-"""Lines of ln L against 1/T: known answers, what is left out, what is refused."""
+"""Arrhenius fits: known answers, points that are left out, and fits that raise."""
 
 import numpy as np
 import pytest
@@ -60,21 +60,20 @@ def test_the_interval_is_that_of_least_squares():
     assert float(energy.value - energy.lower) == pytest.approx(half, rel=1e-6)
 
 
-def test_extrapolation_widens_and_is_told():
+def test_extrapolation_widens_intervals_and_warns():
     """Ratio of the bounds grows with the distance; between the points there is no warning."""
     fit = arrhenius_fit(on_a_line(*TEMPERATURES_K))
     inside, near, far = (fit.at(t) for t in (780.0, 500.0, 300.0))
     assert inside.upper / inside.lower < near.upper / near.lower < far.upper / far.lower
     assert fit.warning_at(600.0) is None
     assert fit.warning_at(700.0) is None
-    told = fit.warning_at(300.0)
-    assert told is not None
-    assert "300 K is outside the measured 600 to 1000 K, by 2.5 times" in told
+    warning = fit.warning_at(300.0)
+    assert warning is not None
+    assert "300 K is outside the measured 600 to 1000 K, by 2.5 times" in warning
     assert fit.warning_at(1200.0) is not None
 
 
-def test_what_was_refused_is_left_out_and_named():
-    """With its reason."""
+def test_unavailable_points_are_left_out_with_their_reason():
     points = [*on_a_line(*TEMPERATURES_K), MeasuredAt(400.0, None, "not diffusive yet")]
     fit = arrhenius_fit(points)
     assert fit.notes == ("400 K left out: not diffusive yet",)
@@ -82,9 +81,9 @@ def test_what_was_refused_is_left_out_and_named():
     assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-9)
 
 
-def test_two_temperatures_are_refused_however_many_cells_there_are():
-    """And so are three of which one cannot be told from zero; the message says what each gave."""
-    with pytest.raises(AnalysisError, match="2 temperatures with a number above zero cannot carry"):
+def test_two_temperatures_raise_however_many_cells_there_are():
+    """So do three of which one is not distinct from zero; the message lists all of them."""
+    with pytest.raises(AnalysisError, match="2 temperatures with a coefficient above zero cannot support"):
         arrhenius_fit(on_a_line(600.0, 600.0, 800.0, 800.0))
     points = [*on_a_line(800.0, 1000.0), MeasuredAt(600.0, number(line(600.0), lower=0.0))]
     with pytest.raises(AnalysisError, match="600 K limits only"):
@@ -93,29 +92,29 @@ def test_two_temperatures_are_refused_however_many_cells_there_are():
         arrhenius_fit([*on_a_line(800.0), MeasuredAt(900.0, None)])
 
 
-def test_what_cannot_be_told_from_zero_pulls_the_line_down():
-    """Left out, the cold points that noise lifted would remain, and the energy would be too small."""
+def test_coefficients_not_distinct_from_zero_lower_the_line():
+    """Without them, the cold points that noise raised would remain, and the energy would be too small."""
     warm = on_a_line(700.0, 850.0, 1000.0)
     without = arrhenius_fit(warm)
     nothing = MeasuredAt(300.0, number(0.0, lower=0.0, upper=0.01 * line(300.0)))
     limited = arrhenius_fit([*warm, nothing])
     assert limited.activation_energy_eV.value > without.activation_energy_eV.value
-    assert limited.notes == ("300 K limits only: it cannot be told from zero",)
+    assert limited.notes == ("300 K limits only: it is not distinct from zero",)
     harmless = arrhenius_fit([*warm, MeasuredAt(300.0, number(0.0, lower=0.0, upper=1e6))])
     assert float(harmless.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_an_interval_without_any_end_says_nothing():
-    """One without an upper end says only what is below."""
+def test_interval_without_bounds_is_left_out():
+    """An interval without an upper bound only limits from below."""
     useless = MeasuredAt(500.0, number(1.0, lower=0.0, upper=np.inf))
     fit = arrhenius_fit([*on_a_line(*TEMPERATURES_K), useless])
-    assert fit.notes == ("500 K left out: its interval has neither end",)
+    assert fit.notes == ("500 K left out: its interval has no bounds",)
     open_above = MeasuredAt(500.0, number(0.5 * line(500.0), lower=0.3 * line(500.0), upper=np.inf))
     fit = arrhenius_fit([*on_a_line(*TEMPERATURES_K), open_above])
     assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_points_that_scatter_widen_the_interval_and_say_so():
+def test_scattered_points_widen_the_interval():
     """Cells that differ by far more than their errors."""
     scattered = [MeasuredAt(t, number(line(t) * f)) for t in TEMPERATURES_K for f in (0.5, 2.0)]
     fit = arrhenius_fit(scattered)
@@ -150,26 +149,26 @@ def test_what_cells_differ_by_is_in_the_height_and_not_in_the_energy():
 
 
 def test_a_cell_that_lacks_a_temperature_does_not_bend_the_line():
-    """The fastest of three cells was refused at the coldest: without offsets the energy would be too large."""
+    """Three cells, the fastest unavailable at the coldest temperature; without offsets the energy is too large."""
     points = [p for p in in_cells(0.5, 1.0, 2.0) if (p.cell, p.temperature_K) != ("grid-x0.070-2", 600.0)]
     unnamed = [MeasuredAt(p.temperature_K, p.value) for p in points]
     assert float(arrhenius_fit(unnamed).activation_energy_eV.value) > 0.31
     assert float(arrhenius_fit(points).activation_energy_eV.value) == pytest.approx(0.3, abs=0.002)
 
 
-def test_two_cells_that_differ_say_that_they_are_too_few():
-    """And those that do not differ say nothing."""
+def test_scatter_of_two_cells_is_noted_as_undetermined():
+    """No note if they do not differ."""
     (note,) = arrhenius_fit(in_cells(0.5, 2.0)).notes
-    assert "two do not show how much cells differ: intervals are too narrow" in note
+    assert "two cells do not determine this scatter: intervals are too narrow" in note
     assert arrhenius_fit(in_cells(1.0, 1.01)).notes == ()
 
 
 def test_a_cell_that_only_limits_is_not_counted():
-    """Two cells with numbers and one that cannot be told from zero at any temperature are two."""
+    """Two cells with numbers and one that is not distinct from zero at any temperature count as two."""
     still = [MeasuredAt(t, number(0.0, lower=0.0, upper=1e9), cell="still") for t in TEMPERATURES_K]
     fit = arrhenius_fit([*in_cells(0.5, 2.0), *still])
     assert (fit.covariance_of_cells == 0.0).all()
-    assert "two do not show how much cells differ" in fit.notes[-1]
+    assert "two cells do not determine this scatter" in fit.notes[-1]
 
 
 def test_correlations_of_cells_that_differ_are_less_sure():

@@ -60,12 +60,12 @@ def test_fewer_compositions_know_less_of_what_is_between():
 
 
 @pytest.mark.parametrize("x", [-0.01, 0.95, np.nan])
-def test_outside_nothing_is_said(x):
+def test_compositions_outside_the_grid_raise(x):
     with pytest.raises(AnalysisError, match="outside the grid"):
         grid().at(x, 700.0)
 
 
-def test_one_composition_or_other_species_are_no_grid():
+def test_one_composition_or_different_species_raise():
     with pytest.raises(AnalysisError, match="1 composition with a fitted matrix"):
         grid({0.3: HEIGHTS[0.3]})
     one, other = (
@@ -75,11 +75,10 @@ def test_one_composition_or_other_species_are_no_grid():
         composition_grid({0.2: one, 0.5: other})
 
 
-def test_cold_interphases_are_told():
-    """By composition and species."""
-    told = grid().warnings_at(300.0)
-    assert len(told) == 8
-    assert told[0].startswith("x = 0.00, Li: 300 K is outside the measured 600 to 1000 K")
+def test_extrapolation_warns_for_each_composition_and_species():
+    warnings = grid().warnings_at(300.0)
+    assert len(warnings) == 8
+    assert warnings[0].startswith("x = 0.00, Li: 300 K is outside the measured 600 to 1000 K")
     assert grid().warnings_at(700.0) == []
 
 
@@ -94,7 +93,7 @@ def test_another_frame_keeps_its_constraint():
 
 
 def test_x_is_read_from_amounts():
-    """Li7P3S11 with 24 Li is 24/45; what is not on the line tells how far off it is."""
+    """Li7P3S11 with 24 Li is 24/45; points off the line have a distance from it."""
     none = np.zeros(3)
     assert LINE.elements == ("Li", "P", "S")
     x, error, off = LINE.nearest(np.array([31.0, 3.0, 11.0]), none)
@@ -152,7 +151,7 @@ def test_layers_of_atoms_are_averaged_over():
     assert smooth.reasons == (None,) * 24
 
 
-def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
+def test_empty_slices_and_those_off_the_line_are_unavailable():
     """Li2S is not on the line from lithium to Li7P3S11 by more than is let pass; vacuum has no composition."""
     density = densities(np.full(12, 0.4))
     density[:, 3] = 0.0
@@ -165,7 +164,7 @@ def test_what_is_empty_or_off_the_line_is_refused_slice_by_slice():
 
 
 def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
-    """J = - L grad(mu), grad(mu) = kB T grad(ln share): by hand in one slice; no mass flows; mirrored, it turns."""
+    """J = - L grad(mu), grad(mu) = kB T grad(ln share): computed directly in one slice; no mass flows; mirrored, it turns."""
     x = 0.45 + 0.2 * np.cos(2 * np.pi * (np.arange(30) + 0.5) / 30)
     edges, density = np.linspace(0.0, 30.0, 31), densities(x)
     arguments = (grid(), LINE, "S", LINE.elements, edges)
@@ -185,7 +184,7 @@ def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
     assert flux.lower[7, 0] > 0
 
 
-def test_a_slice_without_a_species_of_the_grid_is_refused():
+def test_slice_without_a_species_of_the_grid_is_unavailable():
     """Li2S is near the line, at its x = 0.51, and holds no phosphorus to have a coefficient."""
     density = densities(np.full(12, 0.5))
     density[:, 6] = [0.04, 0.0, 0.02]
@@ -217,7 +216,7 @@ def test_slices_are_averaged_about_their_middle(window_angstrom):
 
 
 def test_a_profile_is_averaged_over_its_frames():
-    """As `composition_profile` returns it; other elements are refused."""
+    """As `composition_profile` returns it; other elements raise."""
     edges = np.linspace(0.0, 12.0, 13)
     density = np.stack([densities(np.full(12, x)) for x in (0.2, 0.4, 0.4)])
     profile = ProfileSeries(np.arange(3.0), LINE.elements, edges, density, np.ones(density.shape, dtype=int))
