@@ -164,7 +164,7 @@ def test_empty_slices_and_those_off_the_line_are_unavailable():
 
 
 def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
-    """J = - L grad(mu), grad(mu) = kB T grad(ln share): computed directly in one slice; no mass flows; mirrored, it turns."""
+    """J = - L grad(mu) of an ideal solution in one slice; no net mass flux; mirrored profiles reverse the fluxes."""
     x = 0.45 + 0.2 * np.cos(2 * np.pi * (np.arange(30) + 0.5) / 30)
     edges, density = np.linspace(0.0, 30.0, 31), densities(x)
     arguments = (grid(), LINE, "S", LINE.elements, edges)
