@@ -8,9 +8,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from interphase_flows.exceptions import StorageError
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, worker_of
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
@@ -32,10 +34,10 @@ POLL_INTERVAL_S = 0.1
 
 @dataclass(frozen=True)
 class RetiredJobs:
-    """Number of jobs that were cancelled or archived, and the identities of the workers of those that were running."""
+    """Number of jobs that were cancelled or archived, and the workers of those that were running."""
 
     n_jobs: int
-    workers: list[dict[str, Any]]
+    workers: list[WorkerIdentity | None]
 
 
 def retire_jobs(
@@ -78,7 +80,7 @@ def retire_jobs(
     of_running = {"launch_id": {"$in": list(launches)}}
     last = launchpad.launches.find(of_running, {"fworker": 1})
     launchpad.launches.update_many(of_running | {"state": "RUNNING"}, {"$set": {"state": "FIZZLED"}})
-    workers = [(launch.get("fworker") or {}).get("env") or {} for launch in last]
+    workers = [worker_of(launch) for launch in last]
     return RetiredJobs(len(retired), [each for n, each in enumerate(workers) if each not in workers[:n]])
 
 
@@ -113,7 +115,7 @@ def _retire_batch(
     return retired
 
 
-def _remaining(launchpad: "RetryingLaunchPad", node: int, state: str) -> dict[str, Any]:
+def _remaining(launchpad: "RetryingLaunchPad", node: int, state: str) -> JsonDocument:
     """Return a filter for the jobs of a workflow that are not retired yet."""
     nodes = launchpad.workflows.find_one({"nodes": node}, {"nodes": 1})["nodes"]
     return {"fw_id": {"$in": nodes}, "state": {"$nin": list(KEPT_STATES[state])}}

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
@@ -86,7 +87,7 @@ def _half_reserved(launchpad: "RetryingLaunchPad", dry_run: bool) -> Iterator[Re
 
 def _inconsistent_jobs(
     launchpad: "RetryingLaunchPad", node: int, campaign: str
-) -> list[tuple[dict[str, Any], Inconsistency]]:
+) -> list[tuple[JsonDocument, Inconsistency]]:
     """Return the jobs of a workflow whose records disagree."""
     workflow = launchpad.workflows.find_one({"nodes": node}, {"nodes": 1, "fw_states": 1, "parent_links": 1})
     nodes = set(workflow["nodes"])
@@ -102,7 +103,7 @@ def _inconsistent_jobs(
         each["launch_id"]: each
         for each in launchpad.launches.find({"launch_id": {"$in": last}}, launch_fields)
     }
-    found: list[tuple[dict[str, Any], Inconsistency]] = []
+    found: list[tuple[JsonDocument, Inconsistency]] = []
     for fw_id, firework in fireworks.items():
         launch = launches.get(firework["launches"][-1], {}) if firework.get("launches") else {}
         wrong: Inconsistency | None
@@ -119,7 +120,7 @@ def _inconsistent_jobs(
 
 
 def _unreported(
-    state: str, state_in_workflow: str | None, launch: Mapping[str, Any]
+    state: str, state_in_workflow: str | None, launch: JsonDocument
 ) -> Literal["half recovered", "unreported"] | None:
     """Return how the state of a job disagrees with its workflow or its launch; None if it does not."""
     if state == "RUNNING" and RECOVERED in launch:
@@ -132,13 +133,13 @@ def _unreported(
     return "unreported" if is_unreported else None
 
 
-def _ended_s_ago(launch: Mapping[str, Any]) -> float:
+def _ended_s_ago(launch: JsonDocument) -> float:
     last = launch["state_history"][-1]
     ended = parse_time(last.get("updated_on") or last["created_on"])
     return (datetime.now(UTC) - ended).total_seconds()
 
 
-def _may_start(firework: Mapping[str, Any], workflow: Mapping[str, Any], states: Mapping[int, str]) -> bool:
+def _may_start(firework: JsonDocument, workflow: JsonDocument, states: Mapping[int, str]) -> bool:
     done = ENDED if firework["spec"].get("_allow_fizzled_parents") else ("COMPLETED",)
     parents = workflow["parent_links"].get(str(firework["fw_id"]), [])
     return all(
@@ -172,7 +173,7 @@ def _repair_workflow(launchpad: "RetryingLaunchPad", node: int, campaign: str, d
     return repairs
 
 
-def _repair(firework: Mapping[str, Any], message: str) -> Repair:
+def _repair(firework: JsonDocument, message: str) -> Repair:
     return Repair(firework["fw_id"], firework["name"], firework["spec"].get("campaign", ""), message)
 
 

@@ -2,18 +2,18 @@
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses
 from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold
-from interphase_flows.runners.fireworks.recovery import runs_on_this_machine
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine
 from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
 from interphase_flows.runners.slurm.commands import cancel_jobs
 from interphase_flows.settings import MongodbSettings, Settings
@@ -175,10 +175,14 @@ def _withdrawn(settings: Settings, launchpad: "RetryingLaunchPad") -> list[str] 
         return None
 
 
-def _stop_worker(launchpad: "RetryingLaunchPad", name: str, worker: Mapping[str, Any]) -> tuple[bool, str]:
+def _stop_worker(
+    launchpad: "RetryingLaunchPad", name: str, worker: WorkerIdentity | None
+) -> tuple[bool, str]:
     """Stop the worker of a job that was running; return whether that succeeded, and a message."""
-    job_id, host, pid = worker.get("slurm_job_id"), worker.get("host"), worker.get("pid")
-    label = f"process {pid} on {host}" if job_id is None else f"allocation {job_id}"
+    if worker is None:
+        return False, "a job that was not started by interphase work may still run: stop it there"
+    job_id, pid = worker["slurm_job_id"], worker["pid"]
+    label = f"process {pid} on {worker['host']}" if job_id is None else f"allocation {job_id}"
     if _works_for_another(launchpad, name, worker):
         return True, f"{label} has finished its job, and now runs a job of another campaign"
     if job_id is not None:
@@ -187,13 +191,13 @@ def _stop_worker(launchpad: "RetryingLaunchPad", name: str, worker: Mapping[str,
         except SettingsError as error:
             return False, f"{label} was not cancelled: {error}"
         return True, f"{label} was cancelled"
-    if pid is not None and runs_on_this_machine(worker):
-        os.kill(int(pid), signal.SIGUSR1)
+    if runs_on_this_machine(worker):
+        os.kill(pid, signal.SIGUSR1)
         return True, f"{label} stops at its next checkpoint"
     return False, f"{label}, outside Slurm, may still run: stop it there; its results do no harm"
 
 
-def _works_for_another(launchpad: "RetryingLaunchPad", name: str, worker: Mapping[str, Any]) -> bool:
+def _works_for_another(launchpad: "RetryingLaunchPad", name: str, worker: WorkerIdentity) -> bool:
     same = {f"fworker.env.{key}": value for key, value in worker.items()}
     found = launchpad.launches.find({"state": "RUNNING"} | same, {"fw_id": 1, "_id": 0})
     others = {

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
 from interphase_flows.runners.fireworks.recovery import RECOVERIES, last_line, stacktrace
 from interphase_flows.runners.fireworks.recovery_rules import RULES
+from interphase_flows.runners.fireworks.worker_identity import worker_of
 from interphase_flows.runners.slurm.commands import QueueJob, job_record
 from interphase_flows.schemas.iteration import ITERATION
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
@@ -56,7 +58,7 @@ class FailedJob:
     n_waiting: int
 
 
-def campaign_jobs(launchpad: "RetryingLaunchPad", campaign: str) -> list[dict[str, Any]]:
+def campaign_jobs(launchpad: "RetryingLaunchPad", campaign: str) -> list[JsonDocument]:
     """Return the fields of a campaign's jobs that its status needs; archived jobs are excluded."""
     fields = {"fw_id": 1, "state": 1, "name": 1, "launches": 1, "_id": 0}
     of_spec = ("_category", ITERATION, RECOVERIES, TOLERANT)
@@ -69,7 +71,7 @@ def campaign_jobs(launchpad: "RetryingLaunchPad", campaign: str) -> list[dict[st
 
 
 def lost_jobs(
-    launchpad: "RetryingLaunchPad", jobs: Sequence[Mapping[str, Any]], queue: Sequence[QueueJob] | None
+    launchpad: "RetryingLaunchPad", jobs: Sequence[JsonDocument], queue: Sequence[QueueJob] | None
 ) -> list[LostJob]:
     """Return jobs that were lost and rerun, and jobs that FireWorks calls running although their allocation is gone.
 
@@ -114,14 +116,15 @@ def _in_slurm_spelling(reason: str) -> str:
 
 
 def _lost_now(
-    launchpad: "RetryingLaunchPad", jobs: Sequence[Mapping[str, Any]], in_queue: set[str]
+    launchpad: "RetryingLaunchPad", jobs: Sequence[JsonDocument], in_queue: set[str]
 ) -> dict[int, tuple[str, str]]:
     """Return reason and message by id for running jobs whose allocation is not in the queue."""
     last_launches = [job["launches"][-1] for job in jobs if job["state"] == "RUNNING" and job["launches"]]
-    fields = {"fw_id": 1, "fworker.env.slurm_job_id": 1, "_id": 0}
+    fields = {"fw_id": 1, "fworker.env": 1, "_id": 0}
     found = {}
     for launch in launchpad.launches.find({"launch_id": {"$in": last_launches}, "state": "RUNNING"}, fields):
-        job_id = ((launch.get("fworker") or {}).get("env") or {}).get("slurm_job_id")
+        worker = worker_of(launch)
+        job_id = None if worker is None else worker["slurm_job_id"]
         if job_id is None or job_id in in_queue:
             continue
         try:
@@ -136,7 +139,7 @@ def _lost_now(
 
 
 def failed_jobs(
-    launchpad: "RetryingLaunchPad", campaign: str, jobs: Sequence[Mapping[str, Any]]
+    launchpad: "RetryingLaunchPad", campaign: str, jobs: Sequence[JsonDocument]
 ) -> list[FailedJob]:
     """Return the failed jobs of a campaign, starting with those that most other jobs wait for."""
     failed = [job for job in jobs if job["state"] == "FIZZLED"]
@@ -168,7 +171,7 @@ def failed_jobs(
     return sorted(found, key=lambda each: (-each.n_waiting, each.fw_id))
 
 
-def _cause(trace: str, recoveries: Sequence[Mapping[str, Any]]) -> tuple[str, str, str, bool]:
+def _cause(trace: str, recoveries: Sequence[JsonDocument]) -> tuple[str, str, str, bool]:
     """Return reason, explanation and hint of a failed job, and whether it will be retried.
 
     They come from its traceback, or else from its last recovery, which gave it up.
@@ -195,9 +198,7 @@ def _links(launchpad: "RetryingLaunchPad", campaign: str) -> dict[int, list[int]
     return {int(parent): children for each in workflows for parent, children in each["links"].items()}
 
 
-def _n_waiting_for(
-    fw_id: int, links: Mapping[int, Sequence[int]], jobs: Mapping[int, Mapping[str, Any]]
-) -> int:
+def _n_waiting_for(fw_id: int, links: Mapping[int, Sequence[int]], jobs: Mapping[int, JsonDocument]) -> int:
     """Return the number of descendants that cannot run without a job; those that tolerate its failure can."""
     waiting: set[int] = set()
     to_visit = [fw_id]

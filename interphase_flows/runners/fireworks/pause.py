@@ -6,7 +6,9 @@ also covers jobs that a running job adds, and lost jobs that are reset to READY.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
@@ -44,6 +46,6 @@ def hold_of(launchpad: "RetryingLaunchPad", campaign: str) -> Hold | None:
     return None if found is None else Hold(found["state"], found["since"])
 
 
-def not_held(launchpad: "RetryingLaunchPad") -> dict[str, Any]:
+def not_held(launchpad: "RetryingLaunchPad") -> JsonDocument:
     """Return a MongoDB filter for jobs of campaigns that are not on hold."""
     return {"spec.campaign": {"$nin": [each["_id"] for each in launchpad.holds.find({}, {"_id": 1})]}}

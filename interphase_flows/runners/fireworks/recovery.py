@@ -6,7 +6,6 @@ evidence may still be running and is left alone, unless its heartbeat has been m
 take it, since leases keep the first one from writing should it come back.
 """
 
-import os
 import re
 import socket
 import time
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
@@ -27,9 +26,10 @@ from interphase_flows.runners.fireworks.consistency import (
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.recovery_rules import RULES, Rule
 from interphase_flows.runners.fireworks.reservations import cancel_lost_reservations
+from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
 from interphase_flows.runners.slurm.commands import QueueJob, job_record, jobs_in_queue
 from interphase_flows.settings import Settings
-from interphase_flows.storage.leases import process_start, this_process
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,8 +87,9 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
             for each in repairs
         ]
         for launch in _running_launches(launchpad):
-            worker = launch["fworker"].get("env") or {}
-            evidence = _evidence(worker, queue) or _missing_heartbeat(launchpad, settings, launch, dry_run)
+            evidence = _evidence(launch["fworker"]["env"], queue) or _missing_heartbeat(
+                launchpad, settings, launch, dry_run
+            )
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
         for launch, reason, message in _failed_launches(launchpad):
@@ -97,17 +98,7 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
         return [each for each in done if each is not None]
 
 
-def worker_identity() -> dict[str, Any]:
-    """Return what a worker records with every job that it takes, to detect later that it is gone."""
-    return this_process() | {"slurm_restarts": int(os.environ.get("SLURM_RESTART_COUNT", "0"))}
-
-
-def runs_on_this_machine(worker: Mapping[str, Any]) -> bool:
-    """Whether a worker outside Slurm is a process that still exists on this machine."""
-    return worker.get("host") == socket.gethostname() and process_start(worker["pid"]) == worker["started"]
-
-
-def _evidence(worker: Mapping[str, Any], queue: Mapping[str, QueueJob] | None) -> Evidence | None:
+def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> Evidence | None:
     """Return the evidence that a worker is gone; None if it may be running."""
     job_id = worker.get("slurm_job_id")
     if job_id is None:
@@ -131,13 +122,13 @@ def _evidence(worker: Mapping[str, Any], queue: Mapping[str, QueueJob] | None) -
     )
 
 
-def _was_restarted(job_id: str, worker: Mapping[str, Any]) -> bool:
+def _was_restarted(job_id: str, worker: WorkerIdentity) -> bool:
     record = job_record(job_id)
     return record is not None and record.n_restarts > worker.get("slurm_restarts", 0)
 
 
 def _missing_heartbeat(
-    launchpad: "RetryingLaunchPad", settings: Settings, launch: Mapping[str, Any], dry_run: bool
+    launchpad: "RetryingLaunchPad", settings: Settings, launch: JsonDocument, dry_run: bool
 ) -> Evidence | None:
     """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not.
 
@@ -165,19 +156,19 @@ def _missing_heartbeat(
     )
 
 
-def _running_launches(launchpad: "RetryingLaunchPad") -> list[dict[str, Any]]:
+def _running_launches(launchpad: "RetryingLaunchPad") -> list[JsonDocument]:
     """Return the launches of running jobs; launches of other programs, without a worker's identity, are excluded."""
     running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
     launch_ids = [firework["launches"][-1] for firework in running if firework.get("launches")]
     fields = {"launch_id": 1, "fw_id": 1, "fworker": 1, "state": 1, "state_history": 1, LAST_HEARTBEAT: 1}
     found = launchpad.launches.find({"launch_id": {"$in": launch_ids}, "state": "RUNNING"}, fields)
-    return [launch for launch in found if "pid" in (launch["fworker"].get("env") or {})]
+    return [launch for launch in found if worker_of(launch) is not None]
 
 
 _ERROR_LINE = re.compile(r"^(?:\w+\.)*(\w+)(?::|$)", re.MULTILINE)
 
 
-def stacktrace(launch: Mapping[str, Any] | None) -> str:
+def stacktrace(launch: JsonDocument | None) -> str:
     """Return the traceback that FireWorks stored with a failed launch."""
     stored = ((launch or {}).get("action") or {}).get("stored_data") or {}
     return str((stored.get("_exception") or {}).get("_stacktrace", ""))
@@ -188,7 +179,7 @@ def last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
-def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[dict[str, Any], str, str]]:
+def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[JsonDocument, str, str]]:
     """Yield launches of jobs that failed with a transient error, unless a child has already started without them."""
     for firework in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "launches": 1}):
         if not firework["launches"]:
@@ -205,7 +196,7 @@ def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[dict[str,
             yield launch, errors[-1], last_line(trace)
 
 
-def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: Mapping[str, Any]) -> float:
+def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: JsonDocument) -> float:
     """Return the time of the next attempt after a transient error; the wait doubles with every recovery."""
     spec = launchpad.fireworks.find_one({"fw_id": launch["fw_id"]}, {f"spec.{RECOVERIES}": 1})["spec"]
     wait_s = min(FIRST_WAIT_S * 2 ** len(spec.get(RECOVERIES, [])), MAX_WAIT_S)
@@ -216,7 +207,7 @@ def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: Mapping[str, Any]) 
 def _act(
     launchpad: "RetryingLaunchPad",
     settings: Settings,
-    launch: Mapping[str, Any],
+    launch: JsonDocument,
     reason: str,
     message: str,
     dry_run: bool,

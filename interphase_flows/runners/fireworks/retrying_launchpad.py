@@ -13,6 +13,8 @@ from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from interphase_flows.storage.ledger_backend import JsonDocument
+
 Retry = Callable[[Callable[[], Any]], Any]
 
 IDEMPOTENT = frozenset(
@@ -62,11 +64,11 @@ class RetryingCollection:
             return attribute
         return lambda *args, **kwargs: self._retry(lambda: attribute(*args, **kwargs))
 
-    def find(self, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
+    def find(self, *args: Any, **kwargs: Any) -> list[JsonDocument]:
         """Return all matching documents as a list: a cursor does not survive a restart of the server."""
         return self._retry(lambda: list(self._collection.find(*args, **kwargs)))
 
-    def insert_one(self, document: dict[str, Any], **kwargs: Any) -> Any:
+    def insert_one(self, document: JsonDocument, **kwargs: Any) -> Any:
         """Insert a document, unless an earlier attempt already inserted it."""
         # pymongo sets the _id of the document at the first attempt
         return self._insert([document], lambda: self._collection.insert_one(document, **kwargs))
@@ -79,7 +81,7 @@ class RetryingCollection:
             batch = documents[start : start + INSERT_BATCH_SIZE]
             self._insert(batch, partial(self._collection.insert_many, batch, **kwargs))
 
-    def _insert(self, documents: list[dict[str, Any]], insert: Callable[[], Any]) -> Any:
+    def _insert(self, documents: list[JsonDocument], insert: Callable[[], Any]) -> Any:
         n_attempts = 0
 
         def attempt() -> Any:

@@ -1,7 +1,7 @@
 """Routing of jobs to workers: the kind, the priority and the iteration of a job, from tables."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from interphase_flows.jobs.amorphous import AmorphousMaker
 from interphase_flows.jobs.committee import CommitteeMaker
@@ -14,6 +14,7 @@ from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import JobKind
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from jobflow import Job
@@ -63,7 +64,7 @@ def priority_of(job: "Job") -> int:
     return _of_maker(PRIORITY_OF_MAKER, job, PRIORITY_OF_KIND.get(kind_of(job), 0))
 
 
-def routed_spec(job: "Job", campaign: str) -> dict[str, Any]:
+def routed_spec(job: "Job", campaign: str) -> JsonDocument:
     """Return the entries of a job's FireWorks specification that route it and that queries use."""
     return {
         "campaign": campaign,

@@ -1,10 +1,10 @@
 """Status of a campaign's jobs on the cluster: FireWorks' states by kind and iteration, and Slurm's queue."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
@@ -20,6 +20,7 @@ from interphase_flows.runners.fireworks.pause import Hold, hold_of
 from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import JOB_KINDS, Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 if TYPE_CHECKING:
     from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
@@ -123,7 +124,7 @@ def cluster_status(settings: Settings, campaign: str) -> ClusterStatus:
     )
 
 
-def _counts_by_kind(jobs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def _counts_by_kind(jobs: Iterable[JsonDocument]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {kind: dict.fromkeys(COLUMNS, 0) for kind in JOB_KINDS}
     for job in jobs:
         counts[job["spec"]["_category"]][_column(job["state"])] += 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
-from interphase_flows.runners.fireworks.recovery import worker_identity
+from interphase_flows.runners.fireworks.worker_identity import worker_identity
 from interphase_flows.runners.transient_errors import is_transient
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop

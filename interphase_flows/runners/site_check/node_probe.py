@@ -7,7 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from interphase_flows.runners.site_check.node_view import (
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import Settings, load_settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
 PROGRAM_TIMEOUT_S = 120.0
@@ -46,12 +47,12 @@ class ProbeFiretask(FiretaskBase):
     required_params = ("kind", "folder", "nonce", "artifact")
     optional_params = ("vasp", "elements")
 
-    def run_task(self, fw_spec: Mapping[str, Any]) -> FWAction:
+    def run_task(self, fw_spec: JsonDocument) -> FWAction:
         """Return the result of the probe as data of the launch."""
         return FWAction(stored_data={VIEW: probe_node(load_settings(), self).model_dump(mode="json")})
 
 
-def probe_node(settings: Settings, parameters: Mapping[str, Any]) -> NodeView:
+def probe_node(settings: Settings, parameters: JsonDocument) -> NodeView:
     """Probe the node that this process runs on; ``parameters`` are those of `ProbeFiretask`."""
     end = deadline(settings)
     kind = parameters["kind"]

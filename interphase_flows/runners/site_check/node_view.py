@@ -1,6 +1,10 @@
 """What the login node and a probe job exchange: names, the result of the probe, and the reply to a nonce."""
 
+from typing import TypedDict
+
 from pydantic import BaseModel, ConfigDict
+
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 CAMPAIGN = "interphase-check"
 VIEW = "view"
@@ -21,6 +25,13 @@ def from_node(kind: str) -> str:
 def reply_to(nonce: str) -> str:
     """Return what the node writes back: not the nonce itself, which a stale copy of the folder might contain."""
     return nonce[::-1]
+
+
+class DftParameters(TypedDict, total=False):
+    """Parameters of probe jobs of kind ``dft``: the VASP settings and the elements of a campaign."""
+
+    vasp: JsonDocument
+    elements: list[str]
 
 
 class Finding(BaseModel):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import launch_folder, mongodb_settings
@@ -24,7 +24,14 @@ from interphase_flows.runners.site_check.diagnosis import (
     state_summary,
     without_password,
 )
-from interphase_flows.runners.site_check.node_view import CAMPAIGN, FAILED_LINES, FROM_LOGIN, VIEW, NodeView
+from interphase_flows.runners.site_check.node_view import (
+    CAMPAIGN,
+    FAILED_LINES,
+    FROM_LOGIN,
+    VIEW,
+    DftParameters,
+    NodeView,
+)
 from interphase_flows.runners.slurm.allocations import queue_adapter, submit_script
 from interphase_flows.runners.slurm.commands import cancel_jobs, format_walltime, job_record
 from interphase_flows.runtime.progress import emit
@@ -105,10 +112,10 @@ class CheckJobs:
     workers
         Names of the workers to check.
     dft_parameters
-        Further parameters of `ProbeFiretask` for jobs of kind ``dft``: ``vasp``, ``elements``.
+        Further parameters of `ProbeFiretask` for jobs of kind ``dft``.
     """
 
-    def __init__(self, settings: Settings, workers: Sequence[str], dft_parameters: dict[str, Any]):
+    def __init__(self, settings: Settings, workers: Sequence[str], dft_parameters: DftParameters):
         self._settings, self._workers, self._dft_parameters = settings, workers, dft_parameters
         self.token = secrets.token_hex(4)
         self.nonce = secrets.token_hex(16)

@@ -5,7 +5,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interphase_flows import __version__
 from interphase_flows.exceptions import InterphaseError, SettingsError
@@ -13,7 +13,7 @@ from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runners.cluster_settings import launchpad_database, mongodb_settings
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.site_check.machine_checks import Check, elements_of
-from interphase_flows.runners.site_check.node_view import NodeView, from_node, reply_to
+from interphase_flows.runners.site_check.node_view import DftParameters, NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
 from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import run_slurm
@@ -133,7 +133,7 @@ def _accepted(settings: Settings, name: str) -> Check:
     return Check(title, True, "Slurm accepts its script")
 
 
-def _dft_parameters(campaign: "Campaign | None") -> dict[str, Any]:
+def _dft_parameters(campaign: "Campaign | None") -> DftParameters:
     if campaign is None or not isinstance(campaign.reference, VaspSpec):
         return {}
     return {"vasp": campaign.reference.model_dump(), "elements": elements_of(campaign)}
