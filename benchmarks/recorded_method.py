@@ -1,4 +1,4 @@
-"""What a replayed campaign waits for: recorded durations, and a reference method that takes as long as GPAW took."""
+"""Recorded durations of a replayed campaign, and a reference method that waits for the recorded times of GPAW."""
 
 import hashlib
 import json
@@ -22,20 +22,20 @@ from interphase_flows.storage.workspace import current_workspace
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "recorded_times.json").read_text())
 SLEPT = "slept"
-"""Folder below the campaign's, in which every process keeps a list of how long its jobs waited."""
+"""Folder below that of the campaign, in which every process lists the times that its jobs waited."""
 
 
 class Replay(BaseModel):
-    """How a campaign is replayed.
+    """Settings of a replay.
 
     Parameters
     ----------
     scale
-        Recorded seconds that pass in one.
+        Recorded seconds per second of waiting.
     cores
-        A label is divided by so many: they were recorded on one core.
+        Cores per label; recorded times, on one core, are divided by it.
     labels_per_job
-        Labels in a job.
+        Number of labels in a job.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,12 +45,12 @@ class Replay(BaseModel):
     labels_per_job: int = 25
 
     def wait(self, what: str) -> float:
-        """Wait as long as a job of a kind took, and return the seconds."""
+        """Wait for the scaled time of a job of a kind, and return it in seconds."""
         return wait(RECORDED["jobs_s"][what] / self.scale)
 
 
 def wait(seconds: float) -> float:
-    """Wait, and write down how long."""
+    """Wait, and record the time."""
     began = time.perf_counter()
     time.sleep(seconds)
     waited = time.perf_counter() - began
@@ -61,13 +61,13 @@ def wait(seconds: float) -> float:
     return waited
 
 
-def random_of(*words: object) -> np.random.Generator:
-    """Return random numbers that depend on words alone."""
-    return np.random.default_rng(list(hashlib.sha256(repr(words).encode()).digest()))
+def random_of(*seed: object) -> np.random.Generator:
+    """Return a random number generator with a seed of any objects."""
+    return np.random.default_rng(list(hashlib.sha256(repr(seed).encode()).digest()))
 
 
 class RecordedSpec(MethodSpec):
-    """A reference method that waits as long as GPAW took."""
+    """A reference method that waits for the recorded times of GPAW."""
 
     implementation: ClassVar[str] = f"{__name__}:RecordedMethod"
     method: Literal["recorded"] = "recorded"
@@ -75,14 +75,14 @@ class RecordedSpec(MethodSpec):
 
 
 class RecordedMethod:
-    """Labels whose durations are drawn from what GPAW's labels of that family took.
+    """Labels whose durations are drawn from the recorded distribution of their family.
 
     Parameters
     ----------
     spec
         Scale and cores of the replay.
     settings
-        Settings of this machine, which change nothing.
+        Settings of this machine; unused.
     """
 
     def __init__(self, spec: RecordedSpec, settings: Settings):
@@ -90,7 +90,7 @@ class RecordedMethod:
 
     @property
     def identity(self) -> MethodIdentity:
-        """One, whatever the scale."""
+        """Identity of the method, independent of the scale."""
         return MethodIdentity(
             name="recorded",
             code="a replay",
@@ -101,7 +101,7 @@ class RecordedMethod:
         )
 
     def calculator(self) -> Calculator:
-        """Refuse: what was recorded is how long labels took, not what drives dynamics.
+        """Raise an error: only durations were recorded.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class RecordedMethod:
         raise ReferenceMethodError("a replay waits and computes nothing: it has no calculator", "unsupported")
 
     def supports(self, atoms: Atoms) -> str | None:
-        """Take all atoms."""
+        """Support all atoms."""
         return None
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
