@@ -189,9 +189,14 @@ def _numbers(option: str, text: str) -> list[float]:
     from interphase_flows.exceptions import InputError
 
     try:
-        return [float(part) for part in text.split(",") if part.strip()]
+        numbers = [float(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise InputError(f"{option} {text}: not a list of numbers. Hint: {option} 300,400") from None
+        numbers = []
+    if not numbers or min(numbers) <= 0:
+        raise InputError(
+            f"{option} {text}: not a list of positive numbers. Hint: separate them by commas, as in 2,3,4"
+        )
+    return numbers
 
 
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:

@@ -60,8 +60,8 @@ def test_dry_run_prints_the_plan_and_writes_no_file(study_file, tmp_path, monkey
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--cutoffs", "high"], "--cutoffs high: not a list of numbers"),
-        (["--k-densities=-2"], "k-densities: -2; every value must be positive"),
+        (["--cutoffs", "high"], "--cutoffs high: not a list of positive numbers"),
+        (["--k-densities=-2"], "--k-densities -2: not a list of positive numbers"),
     ],
 )
 def test_invalid_options_are_rejected(study_file, options, message):
