@@ -37,24 +37,24 @@ def test_loop_ends_with_an_exhausted_budget_after_two_iterations(finished_root: 
     assert rows[-1]["n_labels_total"] > rows[0]["n_labels_total"]
 
 
-def test_growth_of_a_short_run_is_undecided_and_unavailable_parts_have_reasons(finished_root: Path) -> None:
+def documents(root: Path, kind: str) -> list[dict]:
+    return json.loads(interphase("query", kind, "--root", str(root), "--format", "json").stdout)
+
+
+def test_verdict_of_a_short_run_is_undecided_and_unavailable_parts_have_reasons(finished_root: Path) -> None:
     """The cell is small and the run has three frames."""
-    [growth] = json.loads(
-        interphase(
-            "query", "analyses", "name=growth", "--root", str(finished_root), "--format", "json"
-        ).stdout
-    )
-    values = growth["values"]
-    assert set(values["runs"]) == {"replica-0", "replica-1"}
-    assert values["pooled"]["state"] == "undecided"
-    for run in values["runs"].values():
-        assert set(run) >= set(PARTS) - {"phases"}, "production runs have all parts of the analysis"
-        assert "supports no transport coefficient" in run["transport"]["refused"]
-        assert "refused" in run["verdict"] or run["verdict"]["state"] == "undecided"
+    [verdict], [transport] = (documents(finished_root, kind) for kind in ("verdict", "transport"))
+    assert set(verdict["replicas"]) == {"replica-0", "replica-1"}
+    assert verdict["average"]["state"] == "undecided"
+    for run in verdict["replicas"].values():
+        assert "reason" in run or run["state"] == "undecided"
+    for run in transport["replicas"].values():
+        assert "supports no transport coefficient" in run["reason"]
+    result = result_of(finished_root)
+    assert result.analysis_keys.keys() >= set(PARTS), "production runs have all parts of the analysis"
+    assert result.analysis_keys["verdict"] == verdict["key"]
     page = (finished_root / "tiny" / "report" / "report.html").read_text()
-    assert "All replicas together" in page
     assert "supports no transport coefficient" in page
-    assert result_of(finished_root).analysis_keys["growth"] == growth["key"]
 
 
 def test_analyse_of_a_campaign_run_equals_the_stored_analysis(finished_root: Path, tmp_path: Path) -> None:
@@ -68,43 +68,29 @@ def test_analyse_of_a_campaign_run_equals_the_stored_analysis(finished_root: Pat
         "--out",
         str(tmp_path / "one"),
     )
-    [growth] = json.loads(
-        interphase(
-            "query", "analyses", "name=growth", "--root", str(finished_root), "--format", "json"
-        ).stdout
-    )
     found = json.loads((tmp_path / "one" / "analysis.json").read_text())
-    assert found["boundaries"] == growth["values"]["runs"]["replica-0"]["boundaries"]
-    assert found["verdict"] == growth["values"]["runs"]["replica-0"]["verdict"]
-    folder = finished_root / "tiny" / "report"
-    assert found["phases"] == json.loads((folder / "phases.json").read_text())["runs"]["replica-0"]
+    for part in ("boundaries", "verdict", "phases"):
+        [stored] = documents(finished_root, part)
+        assert found[part] == stored["replicas"]["replica-0"]
 
 
 def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finished_root: Path) -> None:
-    found = {
-        document["name"]: document
-        for document in json.loads(
-            interphase(
-                "query", "analyses", "name~phase", "--root", str(finished_root), "--format", "json"
-            ).stdout
-        )
-    }
-    references, phases = found["phase references"], found["phases"]
+    [references], [phases] = (documents(finished_root, kind) for kind in ("phase_references", "phases"))
+    [analysis] = documents(finished_root, "interface_analyses")
     result = result_of(finished_root)
     assert result.analysis_keys["phases"] == phases["key"]
-    assert references["rests_on"] == [result.committee_key]
-    assert phases["values"]["references_key"] == references["key"]
-    assert references["values"]["temperature_K"] == 300.0
-    for run in phases["values"]["runs"].values():
+    assert references["committee_key"] == result.committee_key
+    assert analysis["references_key"] == references["key"]
+    assert references["temperature_K"] == 300.0
+    for run in phases["replicas"].values():
         assert run["anions"]["n_frames"] >= 3
         assert sum(x["value"] for x in run["labels"]["whole_cell"]["shares"].values()) == pytest.approx(1)
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
-            assert "one atom with its neighbours" in side["refused"] or len(side["crossing_share"]) == 7
-    assert phases["values"]["pooled"]["n_independent"] == 2
+            assert "one atom with its neighbours" in side.get("reason", "") or len(side["crossing_share"]) == 7
+    assert phases["average"]["n_replicas"] == 2
     folder = finished_root / "tiny" / "report"
     assert "Phase of each atom" in (folder / "report.html").read_text()
-    assert json.loads((folder / "phases.json").read_text())["runs"] == phases["values"]["runs"]
     assert {path.name for path in (folder / "figures").glob("replica-1_phase_*.svg")} == {
         "replica-1_phase_map.svg",
         "replica-1_phase_profile.svg",
