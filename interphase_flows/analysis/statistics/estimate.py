@@ -107,8 +107,8 @@ class Estimate:
         """Largest absolute value in the interval."""
         return max(abs(self.lower), abs(self.upper))
 
-    def scaled(self, factor: float) -> "Estimate":
-        """Return the quantity times a positive number, such as for another unit."""
+    def scaled(self, factor: float | NDArray[np.number]) -> "Estimate":
+        """Return the quantity times a positive number or array, such as for another unit."""
         value, lower, upper, error = (
             each * factor for each in (self.value, self.lower, self.upper, self.standard_error)
         )

@@ -186,31 +186,23 @@ def window_result(
     independent, independent_error = independent_atoms(alone, alone_error, frame)
     every_species = np.arange(len(present))
     free = constraint_taken_out(
-        steps.estimate(request.confidence)[every_species, every_species],
-        alone,
-        alone_error,
-        frame,
-        quantile,
+        steps.estimate(request.confidence)[every_species, every_species], alone, alone_error, frame, quantile
     )
 
     per_rate = 1.0 / (KB_EV_PER_K * request.temperature_K * volume_angstrom3)
     rates = statistics.estimate(request.confidence)
-    value, smallest = _positive_semidefinite(rates.value)
-    shown = replace(
-        rates, value=value, lower=np.minimum(rates.lower, value), upper=np.maximum(rates.upper, value)
-    )
-    self_part = Estimate.symmetric(
-        counts[rows] * own[rows], counts[rows] * own_error[rows], confidence=request.confidence
-    )
+    onsager, smallest = _positive_semidefinite(rates)
+    self_diffusion = Estimate.symmetric(own, own_error, confidence=request.confidence)
+    self_part = self_diffusion.scaled(counts)[rows]
     among = np.ix_(rows, rows)
     diagonal = rates[np.arange(len(rows)), np.arange(len(rows))]
     error = diagonal.standard_error
     with np.errstate(divide="ignore", invalid="ignore"):
         n_independent = np.where(error > 0, 2.0 * diagonal.value**2 / (len(axes) * error**2), np.inf)
     z = _half_window_z(moved[:, rows], steps.block_frames, motion.interval_ps)
-    k = steps.block_frames
-    longest = min(LONGEST_LAG_STEPS * k, len(moved) - 1)
-    second = short_lag_rate(moved[:, rows], motion.interval_ps, k, max(longest, k + 1))
+    first_lag = steps.block_frames
+    last_lag = max(min(LONGEST_LAG_STEPS * first_lag, len(moved) - 1), first_lag + 1)
+    short_lag = short_lag_rate(moved[:, rows], motion.interval_ps, first_lag, last_lag)
     return OnsagerResult(
         species=wanted,
         frame=request.frame,
@@ -224,7 +216,7 @@ def window_result(
         step_ps=steps.step_ps,
         n_steps=steps.n_steps,
         confidence=request.confidence,
-        onsager=shown.scaled(per_rate),
+        onsager=onsager.scaled(per_rate),
         smallest_eigenvalue=smallest * per_rate,
         n_independent=n_independent,
         self_part=self_part.scaled(per_rate),
@@ -235,11 +227,9 @@ def window_result(
             per_rate
         ),
         constraint_free=free[rows].scaled(per_rate),
-        short_lag_onsager=second * per_rate,
+        short_lag_onsager=short_lag * per_rate,
         self_step_ps=self_frames * motion.interval_ps,
-        self_diffusion_angstrom2_per_ps=Estimate.symmetric(
-            own[rows], own_error[rows], confidence=request.confidence
-        ),
+        self_diffusion_angstrom2_per_ps=self_diffusion[rows],
         advection_angstrom_per_ps=_advection(statistics, counts[rows], request.confidence),
         frame_drift_angstrom_per_ps=_frame_drift(laboratory, moved, counts, motion),
         axes=normal_axes(motion.cell_angstrom)[axes],
@@ -262,17 +252,19 @@ def _self_block_frames(block_frames: int, n_frames: int, n_axes: int) -> int:
     return block_frames
 
 
-def _positive_semidefinite(rates: FloatArray) -> tuple[FloatArray, float]:
+def _positive_semidefinite(rates: Estimate) -> tuple[Estimate, float]:
     """Return the nearest positive semidefinite matrix and the smallest eigenvalue before the projection.
 
     Higham, Linear Algebra Appl. 103, 103 (1988): negative eigenvalues become zero. Null vectors of the
     frame are kept.
     """
-    values, vectors = np.linalg.eigh(rates)
+    values, vectors = np.linalg.eigh(rates.value)
     if values[0] >= 0.0:
         return rates, float(values[0])
     kept = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return 0.5 * (kept + kept.T), float(values[0])
+    value = 0.5 * (kept + kept.T)
+    lower, upper = np.minimum(rates.lower, value), np.maximum(rates.upper, value)
+    return replace(rates, value=value, lower=lower, upper=upper), float(values[0])
 
 
 def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> FloatArray:
