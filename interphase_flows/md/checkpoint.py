@@ -12,13 +12,14 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from ase import Atoms
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.md.dynamics import constrain_centre_of_mass
+from interphase_flows.md.uncertainty_monitor import StopReason
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX, write_bytes_atomic
 from interphase_flows.runtime.fencing import before_write
 
@@ -26,6 +27,36 @@ _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)\.npz")
 _STATE_ARRAYS = ("positions", "momenta", "cell", "numbers", "masses", "pbc")
 _HASH = "sha256"
+
+GeneratorState = dict[str, Any]
+"""``bit_generator.state`` of NumPy, whose keys depend on the generator."""
+
+
+class Clock(TypedDict):
+    """Step and time at the last change of the time step."""
+
+    step: int
+    time_fs: float
+    timestep_fs: float
+
+
+class EndRecord(TypedDict):
+    """Why and where a segment ended."""
+
+    stop_reason: StopReason
+    stop_step: int
+    detail: str
+
+
+class SegmentMetadata(TypedDict, total=False):
+    """What a checkpoint records of its segment."""
+
+    segment: str
+    first_step: int
+    clock: Clock
+    candidates: dict[str, float]
+    ended: EndRecord | None
+    wall_time_s: float
 
 
 @dataclass
@@ -47,13 +78,13 @@ class Checkpoint:
     n_frames
         Number of frames in the trajectory of the segment.
     generator_state
-        ``bit_generator.state`` of the random generator.
+        State of the random generator.
     per_atom
         Constant arrays, such as ``side`` (electrode or electrolyte), (n_atoms, ...).
     records
         Observations in this segment: uncertainty and temperature by step.
     metadata
-        JSON: identity, clock, candidates and end of the segment.
+        Identity, clock, candidates and end of the segment.
     """
 
     positions: np.ndarray
@@ -65,10 +96,10 @@ class Checkpoint:
     step: int
     time_fs: float
     n_frames: int
-    generator_state: dict[str, Any]
+    generator_state: GeneratorState
     per_atom: dict[str, np.ndarray] = field(default_factory=dict)
     records: dict[str, np.ndarray] = field(default_factory=dict)
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: SegmentMetadata = field(default_factory=SegmentMetadata)
 
     def atoms(self) -> Atoms:
         """Return the atoms with momenta and a constrained centre of mass, without a calculator."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interphase_flows.exceptions import DynamicsError
+from interphase_flows.md.checkpoint import EndRecord
 from interphase_flows.md.dynamics import LangevinNVT, kinetic_temperature_K
 from interphase_flows.md.segment_state import SegmentState
 from interphase_flows.md.uncertainty_monitor import Committee, Observation, StopReason, UncertaintyMonitor
@@ -37,6 +38,10 @@ class SegmentEnd:
     stop_reason: StopReason
     stop_step: int
     detail: str
+
+    def record(self) -> EndRecord:
+        """Return the end as it is stored in a checkpoint."""
+        return EndRecord(stop_reason=self.stop_reason, stop_step=self.stop_step, detail=self.detail)
 
 
 def advance(state: SegmentState, plan: SegmentPlan) -> SegmentEnd:

@@ -6,7 +6,7 @@ or the end of a segment comes between. The number of threads must not change, be
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -166,10 +166,10 @@ def run_segment(
                 state.save()
             ending = advance(state, plan)
         if ending.stop_reason in BROKEN:
-            return _result(state.end_at_last_checkpoint(asdict(ending)), notes)
+            return _result(state.end_at_last_checkpoint(ending.record()), notes)
         if ending.stop_reason == "walltime":
             return _result(state.save(), notes, ending)
-        return _result(state.save(asdict(ending)), notes)
+        return _result(state.save(ending.record()), notes)
 
 
 def _resume(
@@ -197,7 +197,11 @@ def _resume(
 def _result(path: Path, notes: list[str], interruption: SegmentEnd | None = None) -> SegmentResult:
     """Return the result from the last checkpoint; pack the trajectory of an ended segment."""
     folder, checkpoint = path.parent, read_checkpoint(path)
-    ending = interruption or SegmentEnd(**checkpoint.metadata["ended"])
+    ending = interruption
+    if ending is None:
+        record = checkpoint.metadata["ended"]
+        assert record is not None
+        ending = SegmentEnd(**record)
     trajectory = folder / "trajectory"
     if interruption is None:
         packed = folder / "trajectory.zarr.zip"

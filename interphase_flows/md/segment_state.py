@@ -5,7 +5,6 @@ import shutil
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -13,6 +12,9 @@ from ase import Atoms
 from interphase_flows.md.candidates import CandidateFolder
 from interphase_flows.md.checkpoint import (
     Checkpoint,
+    Clock,
+    EndRecord,
+    SegmentMetadata,
     checkpoint_paths,
     read_checkpoint,
     write_checkpoint,
@@ -32,7 +34,7 @@ class SegmentState:
     """
 
     def __init__(
-        self, folder: Path, atoms: Atoms, generator: np.random.Generator, step: int, metadata: dict[str, Any]
+        self, folder: Path, atoms: Atoms, generator: np.random.Generator, step: int, metadata: SegmentMetadata
     ) -> None:
         self.folder = folder
         self.atoms = atoms
@@ -63,7 +65,7 @@ class SegmentState:
         """Start from a structure, or from the checkpoint of an earlier segment; the folder is emptied."""
         if isinstance(start, Checkpoint):
             atoms, generator, step = start.atoms(), start.generator(), start.step
-            clock = start.metadata.get("clock") or {
+            clock: Clock = start.metadata.get("clock") or {
                 "step": step,
                 "time_fs": start.time_fs,
                 "timestep_fs": 0.0,
@@ -74,7 +76,7 @@ class SegmentState:
             atoms, generator, step = _prepared(start), np.random.default_rng(seed), 0
             dynamics.draw_momenta(atoms, generator)
             clock = {"step": 0, "time_fs": 0.0, "timestep_fs": dynamics.timestep_fs}
-        metadata = {
+        metadata: SegmentMetadata = {
             "segment": identity,
             "first_step": step,
             "clock": clock,
@@ -134,7 +136,7 @@ class SegmentState:
                 observation.force_std_eV_per_angstrom,
             )
 
-    def save(self, ended: dict[str, Any] | None = None) -> Path:
+    def save(self, ended: EndRecord | None = None) -> Path:
         """Write frames and a checkpoint of this step; ``ended`` is the end of a segment that has ended."""
         self.trajectory.flush()
         atoms = self.atoms
@@ -159,14 +161,14 @@ class SegmentState:
         self._previous_candidates = set(self.candidates.kept)
         return path
 
-    def end_at_last_checkpoint(self, ended: dict[str, Any]) -> Path:
+    def end_at_last_checkpoint(self, ended: EndRecord) -> Path:
         """End a failed segment at its last checkpoint; later frames are discarded, observations are kept."""
         path = checkpoint_paths(self.folder)[0]
         checkpoint = read_checkpoint(path)
         self.trajectory.truncate(checkpoint.n_frames)
         return self._write(checkpoint, ended)
 
-    def _write(self, checkpoint: Checkpoint, ended: dict[str, Any] | None) -> Path:
+    def _write(self, checkpoint: Checkpoint, ended: EndRecord | None) -> Path:
         checkpoint.records = {
             "step": np.array(self.records["step"], dtype=np.int64),
             "uncertainty_eV_per_angstrom": np.array(self.records["uncertainty_eV_per_angstrom"], dtype=float),

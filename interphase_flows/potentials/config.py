@@ -6,10 +6,13 @@ from typing import Any
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
 
+NequIPConfig = dict[str, Any]
+"""Hydra configuration, whose schema is that of the classes named by ``_target_``."""
+
 MONITOR = "val0_epoch/weighted_sum"
 
 
-def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> dict[str, Any]:
+def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> NequIPConfig:
     """Return the model section.
 
     Statistics are those of the campaign's baseline and never those of a later training set, so that weights can be
@@ -45,7 +48,7 @@ def model_config(spec: NequIPSpec, baseline: Baseline, seed: int) -> dict[str, A
 
 
 def training_config(
-    model: dict[str, Any],
+    model: NequIPConfig,
     training: TrainingSpec,
     train_file: Path,
     validation_file: Path,
@@ -54,7 +57,7 @@ def training_config(
     data_seed: int,
     device: str,
     label: str,
-) -> dict[str, Any]:
+) -> NequIPConfig:
     """Return the complete configuration for ``nequip.scripts.train``."""
     transforms = [
         {
@@ -64,7 +67,7 @@ def training_config(
         {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": model["r_max"]},
     ]
 
-    def loader(batch_size: int, shuffle: bool) -> dict[str, Any]:
+    def loader(batch_size: int, shuffle: bool) -> NequIPConfig:
         return {
             "_target_": "torch.utils.data.DataLoader",
             "batch_size": batch_size,
@@ -78,7 +81,7 @@ def training_config(
     }
     warm = parent_checkpoint is not None
     epochs = training.warm_start_epochs if warm else training.max_epochs
-    callbacks: list[dict[str, Any]] = [
+    callbacks: list[NequIPConfig] = [
         {
             "_target_": "interphase_flows.potentials.callbacks.EpochCheckpoint",
             "folder": str(folder),

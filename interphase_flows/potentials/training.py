@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.conf import HydraConf
@@ -20,7 +19,7 @@ from omegaconf import OmegaConf, open_dict
 
 from interphase_flows.exceptions import DiskFullError, TrainingError
 from interphase_flows.potentials.callbacks import newest_intact_checkpoint
-from interphase_flows.potentials.config import model_config, training_config
+from interphase_flows.potentials.config import NequIPConfig, model_config, training_config
 from interphase_flows.potentials.spec import NequIPSpec, TrainingSpec
 from interphase_flows.schemas.dataset import Baseline
 
@@ -172,7 +171,7 @@ def train_member(
     )
 
 
-def _run_nequip(config: dict[str, Any], folder: Path) -> None:
+def _run_nequip(config: NequIPConfig, folder: Path) -> None:
     """Run ``nequip-train`` in this process, which saves seven seconds of imports per member."""
     from nequip.scripts.train import main
 
