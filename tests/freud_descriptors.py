@@ -1,4 +1,4 @@
-"""Descriptors of anions by freud, a peer: its own neighbour queries and bond order (Ramasubramani et al. 2020)."""
+"""Descriptors of anions by freud's neighbour queries and bond order (Ramasubramani et al. 2020), for comparison."""
 
 import freud
 import numpy as np
@@ -11,13 +11,13 @@ from interphase_flows.analysis.phases.anion_descriptors import N_CATIONS, N_SUBL
 def freud_points(
     positions: np.ndarray, cell: np.ndarray, least_angstrom: float
 ) -> tuple[freud.box.Box, np.ndarray]:
-    """Return a box whose faces are that far apart and all points in it, the original ones first."""
+    """Return a box with at least this distance between faces, and all points in it, the original ones first."""
     everywhere, box_cell = repeated(positions, cell, least_angstrom)
     return freud_box(box_cell), centred(everywhere, box_cell)
 
 
 def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float) -> np.ndarray:
-    """Return who looks and whom it finds within a cut-off, (n_pairs, 2); images of atoms have indices of their own."""
+    """Return pairs of neighbours within a cut-off, (n_pairs, 2); periodic images have separate indices."""
     box, points = freud_points(positions, cell, 2.0 * cutoff_angstrom * (1 + 1e-5))
     query = {"mode": "ball", "r_max": cutoff_angstrom, "exclude_ii": True}
     found = freud.locality.AABBQuery(box, points).query(points[: len(positions)], query)
@@ -41,20 +41,20 @@ def freud_descriptors(
     cations: np.ndarray,
     least_angstrom: float = 30.0,
 ) -> np.ndarray:
-    """Return what `anion_descriptors` returns; the repeated cell must be twice as wide as neighbours are far."""
+    """Return the descriptors of `anion_descriptors`; the repeated cell must be twice the neighbour distance wide."""
     n_anions = int(anions.sum())
     ordered = np.concatenate([positions[anions], positions[cations]])
     box, points = freud_points(ordered, cell, least_angstrom)
     is_anion = np.arange(len(points)) % len(ordered) < n_anions
     sublattice, mobile = points[is_anion], points[~is_anion]
-    asked = sublattice[:n_anions]
+    originals = sublattice[:n_anions]
 
     averaged = freud.order.Steinhardt(l=[4, 6], average=True)
     averaged.compute(
         (box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True)
     )
-    near = _distances(_nearest(box, sublattice, asked, N_SUBLATTICE + 2, exclude=True), n_anions)
-    around = _distances(_nearest(box, mobile, asked, N_CATIONS + 2, exclude=False), n_anions)
+    near = _distances(_nearest(box, sublattice, originals, N_SUBLATTICE + 2, exclude=True), n_anions)
+    around = _distances(_nearest(box, mobile, originals, N_CATIONS + 2, exclude=False), n_anions)
     shell, inner = near[:, :N_SUBLATTICE], around[:, :N_CATIONS]
     return np.column_stack(
         [
@@ -62,7 +62,7 @@ def freud_descriptors(
             shell.std(axis=1) / shell.mean(axis=1),
             near[:, N_SUBLATTICE:].mean(axis=1) / shell.mean(axis=1),
             shell.mean(axis=1),
-            _cation_order(box, mobile, asked),
+            _cation_order(box, mobile, originals),
             around[:, N_CATIONS:].mean(axis=1) / inner.mean(axis=1),
             inner.mean(axis=1),
         ]
@@ -70,7 +70,7 @@ def freud_descriptors(
 
 
 def _nearest(box, points, around, n, *, exclude):
-    """freud's list of the n nearest points around others."""
+    """Return freud's list of the n nearest points around others."""
     query = {"mode": "nearest", "num_neighbors": n, "exclude_ii": exclude}
     found = freud.locality.AABBQuery(box, points).query(around, query)
     return found.toNeighborList(sort_by_distance=True)

@@ -23,10 +23,10 @@ N_REPLICAS = 250
     ],
     ids=["long runs", "short and correlated", "several cells"],
 )
-def test_energies_and_coefficients_are_covered(temperatures_K, n_independent, n_cells, correlation):
-    """95 % intervals of E and of L_ii at, between and beyond the temperatures: each 90 to 98 %.
+def test_intervals_of_energies_and_coefficients_cover(temperatures_K, n_independent, n_cells, correlation):
+    """95 % intervals of E and L_ii at, between and beyond the temperatures cover in 90 to 98 % each.
 
-    Those of L_ij are a little wide (its error stands for that of the correlation): 90 % or more.
+    Those of L_ij are slightly too wide (its error is used for that of the correlation): 90 % or more.
     """
     tested = (0.5 * temperatures_K[0], 0.9 * temperatures_K[1])
     energies, diagonal, crossed = [], [], []
@@ -88,8 +88,8 @@ def test_coefficients_between_compositions_are_covered(n_compositions, roughness
     [(3, 0.0), (5, 0.05)],
     ids=["of one energy", "of different energies"],
 )
-def test_cells_that_differ_are_covered(n_cells, spread_of_energies_eV):
-    """Each cell has an offset of its own at all temperatures, 30 %: twice the error of a run.
+def test_intervals_of_cells_that_differ_cover(n_cells, spread_of_energies_eV):
+    """Each cell has its own offset at all temperatures, 30 %: twice the error of a run.
 
     95 % intervals of E and of L_ii between and beyond the temperatures cover 90 % or more.
     """

@@ -36,7 +36,7 @@ def test_bins_are_parallel_to_the_interface_in_a_triclinic_cell():
     np.testing.assert_array_equal(profile.counts[0, 0, :4], 0)
 
 
-def test_a_drift_of_everything_does_not_smear_the_profile_relative_to_the_electrolyte():
+def test_profile_relative_to_the_electrolyte_is_invariant_under_drift():
     """Shifts of many periods and of a fraction of a bin leave the counts as they were."""
     frames = slab_frames([0.0, 0.013, 0.49, 0.51, 3.27, -8.9])
     profile = composition_profile(frames, bin_width_angstrom=1.0, reference=frames.numbers == 16)

@@ -66,13 +66,13 @@ def test_another_chemistry_needs_no_numbers():
     }
 
 
-def test_a_trajectory_without_formers_is_refused():
+def test_trajectory_without_formers_raises():
     with pytest.raises(AnalysisError, match="none of"):
         measured_chemistry(thermal(load_phase("Li2S")), roles_of(["Li"], ["Li", "P", "S"]))
 
 
 def test_no_analysis_of_phases_names_an_element():
-    """Neither in a condition nor as a default: what moves and what makes anions is told by the caller."""
+    """Neither in a condition nor as a default: the caller gives the roles of elements."""
     folder = Path(environments.__file__).parent
     files = [
         path

@@ -1,4 +1,4 @@
-"""Counting frame by frame says what the whole table says."""
+"""Reactions counted frame by frame equal those of the complete table."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ LABELS = ("PS4", "PSx", "isolated P")
 
 
 def table(seed: int, n_frames: int = 60, n_atoms: int = 12) -> np.ndarray:
-    """Labels that jump now and then, also to none, with flicker."""
+    """Return labels that change at random, also to none, with flicker."""
     rng = np.random.default_rng(seed)
     codes = np.zeros((n_frames, n_atoms), dtype=int)
     for frame in range(1, n_frames):
@@ -31,7 +31,7 @@ def counted(times, codes, least_frames):
 
 @pytest.mark.parametrize("least_frames", [1, 2, 3, 5])
 @pytest.mark.parametrize("seed", range(4))
-def test_counting_frame_by_frame_is_counting_the_table(seed, least_frames):
+def test_counter_equals_graph_of_the_table(seed, least_frames):
     codes = table(seed)
     times = np.cumsum(0.1 + np.random.default_rng(seed).random(len(codes)))
     counter = counted(times, codes, least_frames)
@@ -53,7 +53,7 @@ def test_an_atom_that_never_settles_is_not_at_risk():
     assert graph.transitions() == []
 
 
-def test_one_frame_and_time_that_goes_back_are_refused():
+def test_one_frame_and_decreasing_time_raise():
     counter = ReactionCounter(LABELS, 1)
     counter.add(1.0, np.zeros(1, dtype=int))
     with pytest.raises(AnalysisError, match="two are needed"):
@@ -63,7 +63,7 @@ def test_one_frame_and_time_that_goes_back_are_refused():
 
 
 def chain_of_anions(rng, n_anions, n_frames, step_ps, rate, atoms_each):
-    """Anions of several ligands that fall apart, all at once, with flicker of single atoms."""
+    """Return labels of anions whose ligands leave together, with flicker of single atoms."""
     times = step_ps * np.arange(n_frames)
     falls = np.repeat(rng.exponential(1 / rate, n_anions), atoms_each)
     codes = (times[:, None] >= falls).astype(int)
@@ -71,17 +71,17 @@ def chain_of_anions(rng, n_anions, n_frames, step_ps, rate, atoms_each):
     return times, codes
 
 
-def test_intervals_cover_the_rate_of_anions_whose_atoms_go_together():
-    """Three ligands leave as one: their events say no more of the rate than the anions do."""
+def test_intervals_cover_the_rate_of_anions_whose_atoms_leave_together():
+    """Three ligands leave together: their events contain no more information than the anions do."""
     rng, rate, atoms_each = np.random.default_rng(3), 0.02, 3
     inside = np.zeros(2)
     for _ in range(60):
         times, codes = chain_of_anions(rng, 30, 80, 0.5, rate, atoms_each)
         anions = np.repeat(np.arange(30), atoms_each)
-        for k, told in enumerate((None, anions)):
+        for k, groups in enumerate((None, anions)):
             counter = ReactionCounter(LABELS, codes.shape[1])
             for time, row in zip(times, codes, strict=True):
-                counter.add(time, row, told)
+                counter.add(time, row, groups)
             found = {(t.before, t.after): t for t in counter.graph().transitions()}["PS4", "PSx"]
             inside[k] += found.lower_per_ps <= rate <= found.upper_per_ps
     apart, together = inside / 60

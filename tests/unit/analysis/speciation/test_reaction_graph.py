@@ -10,7 +10,7 @@ from interphase_flows.exceptions import AnalysisError
 LABELS = ("PS4", "PSx", "isolated P")
 
 
-def test_a_flicker_is_no_reaction():
+def test_flicker_is_not_a_reaction():
     codes = np.array([[0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 2, 2, 2]]).T
     np.testing.assert_array_equal(debounced(codes, 1), codes)
     np.testing.assert_array_equal(debounced(codes, 2)[:, 0], [0] * 7 + [1] * 3 + [2] * 3)
@@ -24,7 +24,7 @@ def test_a_flicker_is_no_reaction():
     np.testing.assert_allclose(graph.at_risk_atom_ps, [7, 3, 2])
 
 
-def test_atoms_do_not_run_into_each_other():
+def test_stretches_of_atoms_are_separate():
     """The last frame of an atom and the first of the next are not one run."""
     codes = np.array([[0, 1], [0, 1], [1, 0]])
     np.testing.assert_array_equal(debounced(codes, 2), [[0, 1], [0, 1], [0, 1]])
@@ -57,7 +57,7 @@ def test_intervals_cover_the_rates_of_a_known_chain():
     assert np.all((inside / 200 >= 0.90) & (inside / 200 <= 1.0))
 
 
-def test_what_was_never_seen_has_an_upper_bound():
+def test_reaction_without_events_has_an_upper_bound():
     graph = reaction_graph(np.arange(5.0), np.zeros((5, 10), int), LABELS)
     assert graph.transitions() == []
     assert graph.upper_bound_per_ps("PS4", "PSx") == pytest.approx(3.689 / 40, rel=1e-3)
@@ -78,7 +78,7 @@ def test_a_label_of_the_last_frame_alone_has_no_age_and_spoils_no_other():
     assert set(label_lifetimes(np.arange(5.0), codes, LABELS, least_frames=1)) == {"PS4", "PSx"}
 
 
-def test_wrong_input_is_refused():
+def test_wrong_input_raises():
     with pytest.raises(AnalysisError, match="increasing"):
         reaction_graph([0, 0], np.zeros((2, 1), int), LABELS)
     with pytest.raises(AnalysisError, match="3 labels"):

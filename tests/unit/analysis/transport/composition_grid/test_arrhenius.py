@@ -27,7 +27,7 @@ def on_a_line(*temperatures_K: float) -> list[MeasuredAt]:
     return [MeasuredAt(t, number(line(t))) for t in temperatures_K]
 
 
-def test_a_line_gives_its_energy_and_its_values():
+def test_fit_returns_energy_and_values_of_a_line():
     """Between and beyond its points."""
     fit = arrhenius_fit(on_a_line(*TEMPERATURES_K))
     assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-9)
@@ -37,7 +37,7 @@ def test_a_line_gives_its_energy_and_its_values():
     assert fit.notes == ()
 
 
-def test_the_energy_is_that_of_diffusion():
+def test_energy_is_that_of_diffusion():
     """L = c D / kB T: a diffusion coefficient of 0.3 eV gives 0.3 eV, and its value far from the temperatures."""
     density, d0 = 0.02, 5.0
     points = [
@@ -50,7 +50,7 @@ def test_the_energy_is_that_of_diffusion():
     assert float(fit.at(300.0).value) == pytest.approx(density * d0 * np.exp(-0.3 / cold) / cold, rel=1e-4)
 
 
-def test_the_interval_is_that_of_least_squares():
+def test_interval_is_that_of_least_squares():
     """With one error for all: s_E = s / sqrt(sum (beta - mean)²)."""
     fit = arrhenius_fit(on_a_line(*TEMPERATURES_K))
     beta = 1 / (KB_EV_PER_K * np.array(TEMPERATURES_K))
@@ -127,7 +127,7 @@ def test_scattered_points_widen_the_interval():
 
 
 def in_cells(*factors: float) -> list[MeasuredAt]:
-    """Runs of cells at three temperatures, each cell on the line times its own factor."""
+    """Return runs of cells at three temperatures, each cell on the line times its own factor."""
     return [
         MeasuredAt(t, number(line(t) * factor), cell=f"grid-x0.070-{n}")
         for n, factor in enumerate(factors)
@@ -135,7 +135,7 @@ def in_cells(*factors: float) -> list[MeasuredAt]:
     ]
 
 
-def test_what_cells_differ_by_is_in_the_height_and_not_in_the_energy():
+def test_differences_of_cells_widen_the_height_and_not_the_energy():
     """Factors of exp(-0.5), 1, exp(0.5), which more temperatures of the same cells would not average out."""
     fit = arrhenius_fit(in_cells(np.exp(-0.5), 1.0, np.exp(0.5)))
     assert fit.notes == ("cells differ by 50 % beyond the errors of their runs",)
@@ -171,7 +171,7 @@ def test_a_cell_that_only_limits_is_not_counted():
     assert "two cells do not determine this scatter" in fit.notes[-1]
 
 
-def test_correlations_of_cells_that_differ_are_less_sure():
+def test_differences_of_cells_widen_the_error_of_correlations():
     """Correlations of 0.2, 0.4 and 0.6 at every temperature: 0.4, and Student's t times 0.2 / sqrt(3)."""
     points = [
         MeasuredAt(each.temperature_K, each.value, cell=str(c))
@@ -184,7 +184,7 @@ def test_correlations_of_cells_that_differ_are_less_sure():
     assert 1.95996 * error == pytest.approx(4.3027 * 0.2 / np.sqrt(3.0), rel=1e-3)
 
 
-def test_a_matrix_comes_back_between_its_temperatures():
+def test_matrix_fit_returns_the_matrix_between_its_temperatures():
     """Diagonal and off the diagonal, at temperatures that were not measured."""
     fit = arrhenius_matrix(("Li", "P"), exact_points(TEMPERATURES_K, correlation=-0.4))
     for temperature in (650.0, 900.0):
@@ -196,8 +196,8 @@ def test_a_matrix_comes_back_between_its_temperatures():
     assert fit.warnings_at(300.0)[1].startswith("P: 300 K is outside")
 
 
-def test_correlation_stays_what_it_was_beyond_the_temperatures_but_less_sure():
-    """A line through it would leave -1 to 1."""
+def test_correlation_is_constant_beyond_the_temperatures_with_a_larger_error():
+    """A straight line would leave the range -1 to 1."""
     points = [
         MeasuredAt(t, each.value)
         for t, c in zip(TEMPERATURES_K, (0.8, 0.6, 0.4), strict=True)
@@ -209,8 +209,7 @@ def test_correlation_stays_what_it_was_beyond_the_temperatures_but_less_sure():
     assert parts[200.0].correlation_error[0, 1] > 0.2 > parts[600.0].correlation_error[0, 1]
 
 
-def test_a_species_without_a_line_is_named():
-    """So a reader knows which one to run longer."""
+def test_error_names_the_species_without_a_fit():
     points = exact_points(TEMPERATURES_K)
     points[0].value.lower[1, 1] = 0.0
     with pytest.raises(AnalysisError, match=r"^P: 2 temperatures"):

@@ -1,4 +1,4 @@
-"""L_ij between compositions, and along the normal of an interphase."""
+"""Interpolation of L_ij between compositions, and along the normal of an interphase."""
 
 import numpy as np
 import pytest
@@ -30,31 +30,30 @@ def grid(heights=HEIGHTS, species=("Li", "P"), **truth):
     )
 
 
-def test_measured_compositions_come_back():
-    """With the interval of their own fit."""
+def test_measured_compositions_are_reproduced_with_their_intervals():
     found = grid().at(0.3, 700.0)
     alone = arrhenius_matrix(("Li", "P"), exact_points(TEMPERATURES_K, log_height=HEIGHTS[0.3])).at(700.0)
     for name in ("value", "lower", "upper"):
         np.testing.assert_allclose(getattr(found, name), getattr(alone, name), rtol=1e-9)
 
 
-def test_between_two_the_logarithm_is_linear():
-    """And the interval is wider than at either."""
+def test_logarithm_is_linear_between_two_compositions():
+    """The interval is wider than at either."""
     found = grid().at(0.45, 1000.0)
     np.testing.assert_allclose(found.value, true_matrix(1000.0, log_height=(1.9, 0.05)), rtol=1e-6)
     ratios = [float(e.upper[0, 0] / e.lower[0, 0]) for e in (found, grid().at(0.3, 1000.0))]
     assert ratios[0] > 1.5 * ratios[1]
 
 
-def test_the_error_of_x_counts_through_the_slope():
+def test_error_of_x_propagates_through_the_slope():
     """d ln L_LiLi / dx is 2."""
     sure, unsure = (grid().parts_at(0.3, 1000.0, error) for error in (0.0, 0.1))
     added = unsure.log_error[0] ** 2 - sure.log_error[0] ** 2
     assert added == pytest.approx((2.0 * 0.1) ** 2, rel=1e-6)
 
 
-def test_fewer_compositions_know_less_of_what_is_between():
-    """Two increments more: Student's quantile falls from 12.7 to 3.2."""
+def test_fewer_compositions_give_wider_intervals():
+    """With two more increments Student's quantile falls from 12.7 to 3.2."""
     two = grid({x: HEIGHTS[x] for x in (0.3, 0.6)}).at(0.45, 1000.0)
     assert two.upper[0, 0] / two.value[0, 0] > 3 * grid().at(0.45, 1000.0).upper[0, 0] / two.value[0, 0]
 
@@ -82,8 +81,7 @@ def test_extrapolation_warns_for_each_composition_and_species():
     assert grid().warnings_at(700.0) == []
 
 
-def test_another_frame_keeps_its_constraint():
-    """In the barycentric frame sum_i m_i L_ij = 0, in the intervals' matrices, too."""
+def test_transformation_of_the_frame_applies_to_values_and_intervals():
     frame = np.array([[0.8, -0.3], [-0.1, 0.6], [-0.2, -0.2]])
     found = grid().parts_at(0.45, 700.0).estimate(0.95, frame)
     value = grid().at(0.45, 700.0).value
@@ -104,8 +102,8 @@ def test_x_is_read_from_amounts():
     assert np.isnan(LINE.nearest(none, none)[0])
 
 
-def test_the_error_of_x_is_that_of_the_amounts():
-    """Against a difference."""
+def test_error_of_x_follows_from_the_amounts():
+    """Compare with a finite difference."""
     amounts, error = np.array([31.0, 3.0, 11.0]), np.array([0.5, 0.0, 0.0])
     shifted = [LINE.nearest(amounts + s * error, error)[0] for s in (-1e-3, 1e-3)]
     assert LINE.nearest(amounts, error)[1] == pytest.approx((shifted[1] - shifted[0]) / 2e-3, rel=1e-5)
@@ -116,7 +114,7 @@ def densities(x: np.ndarray) -> np.ndarray:
 
 
 def test_slices_have_the_coefficients_of_their_composition():
-    """In the barycentric frame; those outside the grid say so."""
+    """In the barycentric frame; slices outside the grid have a reason."""
     x = np.repeat([0.15, 0.45, 0.95], 12)
     edges = np.linspace(0.0, 36.0, 37)
     found = onsager_along_normal(
@@ -137,8 +135,8 @@ def test_slices_have_the_coefficients_of_their_composition():
     assert np.isnan(found.onsager.value[30]).all()
 
 
-def test_layers_of_atoms_are_averaged_over():
-    """Li and S in turn, 1 Å each: without a window every slice is off the line; elements in any order."""
+def test_window_averages_over_layers_of_atoms():
+    """Alternating Li and S, 1 Å each: without a window every slice is off the line; elements in any order."""
     layers = densities(np.full(24, 0.4))
     layers[0, ::2], layers[0, 1::2] = 2 * layers[0, ::2], 0.0
     layers[1:, 1::2], layers[1:, ::2] = 2 * layers[1:, 1::2], 0.0
@@ -197,8 +195,8 @@ def test_slice_without_a_species_of_the_grid_is_unavailable():
 
 
 @pytest.mark.parametrize("window_angstrom", [1.0, 5.0, 6.0, 6.5, 12.0, 40.0])
-def test_slices_are_averaged_about_their_middle(window_angstrom):
-    """A profile that is its own mirror image gives coefficients that are: no shift by half a slice."""
+def test_window_is_centred_on_the_slice(window_angstrom):
+    """A symmetric profile gives symmetric coefficients, without a shift by half a slice."""
     half = np.linspace(0.1, 0.8, 9)
     density = densities(np.concatenate([half, half[::-1]]))
     found = onsager_along_normal(
