@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.report.collect.inputs import (
-    CompositionProfile,
-    Estimate,
     Iteration,
     ParityData,
     ProvenanceRow,
@@ -122,22 +121,6 @@ def replicas(time: np.ndarray) -> list[Replica]:
     return made
 
 
-def composition(time: np.ndarray) -> CompositionProfile:
-    edges = np.linspace(0, 19.3, 20)
-    z = 0.5 * (edges[1:] + edges[:-1])
-    wave = 1 + 0.5 * np.cos(2 * np.pi * z / 3.2)
-    density = np.empty((len(time), 3, len(z)))
-    for row, t in enumerate(time):
-        width = 0.4 + 0.15 * np.sqrt(t)
-        salt = 1 / (1 + np.exp(-(z - 4.5) / width)) / (1 + np.exp((z - 14.8) / width))
-        density[row] = [
-            0.018 * salt * wave + 0.046 * (1 - salt) * wave,
-            0.008 * salt,
-            0.028 * salt * wave[::-1],
-        ]
-    return CompositionProfile(time, edges, ("Li", "P", "S"), density, 3, 0.08 * density)
-
-
 def anion_band(time: np.ndarray) -> SeriesBand:
     names = (
         "PS4",
@@ -169,7 +152,7 @@ def displacement_band(time: np.ndarray) -> SeriesBand:
 
 @pytest.fixture(scope="session")
 def full_inputs() -> ReportInputs:
-    """Return a campaign of which everything is there."""
+    """Return a campaign with all inputs."""
     time = np.linspace(0, 10, 200)
     kinks = [
         ReactionKink(5 / 89, "5/89", "4 Li7P3S11 + 5 Li → 11 Li3PS4 + P", -0.133, -2.96, -0.025),
@@ -181,7 +164,7 @@ def full_inputs() -> ReportInputs:
         "labels",
         "learning",
         "production",
-        "environments",
+        "phases",
         "thermodynamics",
         "structures",
         "iteration 2",
@@ -207,11 +190,10 @@ def full_inputs() -> ReportInputs:
         ),
         iterations=iterations(),
         replicas=replicas(time),
-        profile=composition(time[::4]),
         environments=anion_band(time),
         displacement=displacement_band(time),
-        bcc_start=Estimate(0.92, 0.0, 3),
-        bcc_end=Estimate(0.41, 0.13, 3),
+        bcc_start=Estimate.symmetric(0.92, 0.0, n_independent=3),
+        bcc_end=Estimate.symmetric(0.41, 0.13, n_independent=3),
         thermodynamics=Thermodynamics(kinks, 0.0174, ("Li3P7", "LiP7", "Li7PS6")),
         before=view("Before: as built", 0, 0),
         after=view("After 10 ps, replica 1", 1, 8),
@@ -225,5 +207,5 @@ def full_inputs() -> ReportInputs:
 
 @pytest.fixture(scope="session")
 def bare_inputs() -> ReportInputs:
-    """Return a campaign that has only just begun."""
+    """Return a campaign that has just started."""
     return ReportInputs("just-begun", QUESTION, SURROGATE, "running")

@@ -1,4 +1,4 @@
-"""The page: complete, honest about errors and surrogates, and without a network."""
+"""The report page: complete, with error bars, surrogates named, and without network access."""
 
 import re
 import shutil
@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.report.collect.inputs import Estimate, ReferenceMethod, StructureView
+from interphase_flows.report.collect.inputs import ReferenceMethod, StructureView
 from interphase_flows.report.html import rendered_page, write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -19,15 +20,15 @@ def outside_scripts(page):
     return re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
 
 
-def words(page):
-    """Return what a reader sees, without figures."""
+def text_of(page):
+    """Return the visible text, without figures."""
     text = re.sub(r"<style>.*?</style>", "", outside_scripts(page), flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text))
 
 
-def words_of(inputs):
-    """Return the words of a page without drawing its figures."""
-    return words(rendered_page(replace(inputs, before=None, after=None), {}))
+def text_of_inputs(inputs):
+    """Return the text of a page without drawing its figures."""
+    return text_of(rendered_page(replace(inputs, before=None, after=None), {}))
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,6 @@ def test_every_figure_lies_beside_the_page_as_png_and_svg(folder):
         "parity_0",
         "parity_2",
         "uncertainty",
-        "profile",
-        "profile_map",
         "anions",
     } <= names
     assert {"displacement", "kinks", "spending", "structure_before", "structure_after"} <= names
@@ -87,7 +86,7 @@ def test_same_inputs_give_the_same_page(full_inputs, page, tmp_path):
 
 
 def test_surrogate_is_named_wherever_its_numbers_stand(page):
-    text = words(page)
+    text = text_of(page)
     assert "Surrogate labels (CHGNet 0.3.0), not DFT." in text
     assert "mean absolute error against surrogate CHGNet 0.3.0 labels" in text
     assert "160 surrogate CHGNet 0.3.0 labels accepted" in text
@@ -100,33 +99,35 @@ def test_surrogate_is_named_wherever_its_numbers_stand(page):
 
 def test_dft_has_no_surrogate_banner(full_inputs):
     inputs = replace(full_inputs, reference=ReferenceMethod("GPAW PBE", is_surrogate=False))
-    text = words_of(inputs)
+    text = text_of_inputs(inputs)
     assert "urrogate" not in text
     assert "against GPAW PBE labels" in text
 
 
 def test_ten_picoseconds_do_not_decide_passivation(page):
-    text = words(page)
+    text = text_of(page)
     assert "Interphase: undecided" in text
     assert "The longest run lasted 10 ps" in text
-    assert "cannot be decided" in text
+    assert "cannot decide whether the interphase continues to grow" in text
 
 
 def test_outcome_budget_exhausted_is_not_converged(page, full_inputs):
-    assert "Learning: budget exhausted" in words(page)
-    assert "did not meet its own targets" in words(page)
+    assert "Learning: budget exhausted" in text_of(page)
+    assert "did not meet its own targets" in text_of(page)
     converged = replace(full_inputs, outcome="converged", outcome_reason="")
-    text = words_of(converged)
+    text = text_of_inputs(converged)
     assert "Learning: converged" in text
     assert "did not meet its own targets" not in text
 
 
 def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs):
-    assert "41 ± 13 % (n = 3 replicas)" in words(page)
+    assert "41 ± 13 % (n = 3 replicas)" in text_of(page)
     single = replace(
-        full_inputs, bcc_end=Estimate(0.41), environments=replace(full_inputs.environments, n_replicas=1)
+        full_inputs,
+        bcc_end=Estimate(0.41, np.nan, np.nan, n_independent=1),
+        environments=replace(full_inputs.environments, n_replicas=1),
     )
-    text = words_of(single)
+    text = text_of_inputs(single)
     assert "41.0 % (n = 1, no interval)" in text
     assert "16.5 % (n = 1, no interval)" in text
 
@@ -145,11 +146,11 @@ def test_missing_phases_and_notes_are_listed(page):
 
 
 def test_unfinished_campaign_says_what_is_missing(bare_page):
-    text = words(bare_page)
+    text = text_of(bare_page)
     assert "no iteration of active learning has finished" in text
     assert "no production run has finished. The learning is running." in text
-    assert "No production run has finished, so nothing about growth or passivation can be said." in text
-    assert text.count("Missing:") == 14
+    assert "No production run has finished, so growth and passivation are unknown." in text
+    assert text.count("Missing:") == 13
     assert "<script" not in bare_page
 
 
@@ -194,10 +195,10 @@ def test_page_opens_in_a_browser_without_network(folder, tmp_path, webgl):
     canvases = len(re.findall(r"<canvas", dom))
     assert (live == 2 and canvases >= 2) if webgl else live == 0
     assert dom.count('alt="Drawing of the structure') == 2
-    # what the browser itself asks for (updates, certificates) is not the page's
-    asked = (
+    # requests of the browser itself (updates, certificates) are ignored
+    requested = (
         re.findall(r'"(https?://[^"]+)"', log.read_text(encoding="utf-8", errors="replace"))
         if log.exists()
         else []
     )
-    assert not [url for url in asked if re.search(r"rcsb|pubchem|3dmol|jsdelivr|unpkg|cdnjs", url)]
+    assert not [url for url in requested if re.search(r"rcsb|pubchem|3dmol|jsdelivr|unpkg|cdnjs", url)]

@@ -15,7 +15,8 @@ from interphase_flows.analysis.transport.composition_grid.results import CellTra
 from interphase_flows.report.collect.inputs import TransportGrid
 from interphase_flows.report.figures.transport_grid import arrhenius_figure
 from interphase_flows.report.html import write_report
-from interphase_flows.report.sections.transport_grid import drawn_grid, short
+from interphase_flows.report.sections.transport_grid import drawn_grid
+from interphase_flows.report.text.numbers import short
 from onsager_draws import cell_transport, drawn, true_matrix
 
 LINE = CompositionLine({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0})

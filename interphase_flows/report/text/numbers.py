@@ -8,7 +8,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_error(
-    value: float | None, error: float | None, n: int, unit: str = "", what: str = "replicas"
+    value: float | None, error: float | None, n: float, unit: str = "", what: str = "replicas"
 ) -> str:
     """Format a value with its standard error, rounded to two digits of the error.
 
@@ -29,11 +29,11 @@ def with_error(
         return "–"
     unit = f" {unit}" if unit else ""
     if n < 2 or error is None or not math.isfinite(error):
-        return f"{rounded(value)}{unit} (n = {n}, no interval)"
+        return f"{rounded(value)}{unit} (n = {n:g}, no interval)"
     if error == 0:
-        return f"{rounded(value)} ± 0{unit} (n = {n} {what})"
+        return f"{rounded(value)} ± 0{unit} (n = {n:g} {what})"
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return f"{minus(f'{value:.{digits}f}')} ± {error:.{digits}f}{unit} (n = {n} {what})"
+    return f"{minus(f'{value:.{digits}f}')} ± {error:.{digits}f}{unit} (n = {n:g} {what})"
 
 
 def rounded(value: float | None, digits: int = 3) -> str:

@@ -1,17 +1,20 @@
 """Growth laws, depletion and pooling on small series."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from correlated_series import correlated_noise
 from interphase_flows.analysis.growth.depletion import find_depletion
-from interphase_flows.analysis.growth.kinetics import LAWS, fraction_kinetics, thickness_kinetics
+from interphase_flows.analysis.growth.kinetics import (
+    LAWS,
+    GrowthKinetics,
+    fraction_kinetics,
+    thickness_kinetics,
+)
 from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
 from interphase_flows.analysis.growth.replicas import pooled_kinetics
-from interphase_flows.analysis.plain import kinetics_of, plain
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.replicas import between_replicas
@@ -166,10 +169,8 @@ def test_two_replicas_are_not_pooled_and_one_has_no_spread():
     assert between_replicas([1.0, 2.0, 3.0]).upper == pytest.approx(2.0 + 4.303 / np.sqrt(3), rel=1e-3)
 
 
-def test_kinetics_come_back_from_plain_numbers_with_and_without_scores():
+def test_kinetics_survive_a_round_trip_through_json():
     time = np.linspace(0.1, 10.0, 100)
     found = thickness_kinetics(time, 2.0 * time + np.random.default_rng(0).normal(0, 0.1, 100))
-    told = plain(found)
-    assert kinetics_of(told) == found
-    del told["scores"]
-    assert kinetics_of(told) == replace(found, scores=())
+    adapter = TypeAdapter(GrowthKinetics)
+    assert adapter.validate_json(adapter.dump_json(found)) == found

@@ -1,0 +1,95 @@
+"""The section on interface analyses: numbers, laws, crossings, verdicts, and what is unavailable."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from growing_interphase import growing
+from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.growth.kinetics import UNDECIDED
+from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
+from interphase_flows.analysis.pipeline.registry import analysis_part
+from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
+from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
+from interphase_flows.analysis.results import Result, Unavailable
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.report.collect.inputs import InterfaceResults
+from interphase_flows.report.html import write_report
+from interphase_flows.report.text.numbers import rounded
+
+PARTS = ("boundaries", "growth", "transport", "trapping", "fluxes", "verdict", "profiles")
+SETTINGS = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 600.0, PARTS)
+
+
+def at_rest(seed: int) -> ArrayFrames:
+    return growing(0.0, n_frames=60, planes_per_angstrom=2, seed=seed)
+
+
+def results_of(analyses: Mapping[str, InterfaceAnalysis]) -> InterfaceResults:
+    averages: dict[str, Result | Unavailable] = {}
+    for name in PARTS:
+        part = analysis_part(name)
+        if part.average_result is not None:
+            try:
+                averages[name] = part.average(list(analyses.values()))
+            except AnalysisError as error:
+                averages[name] = Unavailable(reason=str(error))
+    return InterfaceResults(
+        {run: each.parts for run, each in analyses.items()},
+        averages,
+        {f"{run}/{name}": series for run, each in analyses.items() for name, series in each.arrays.items()},
+        {run: each.trajectory for run, each in analyses.items()},
+        600.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def results() -> InterfaceResults:
+    return results_of({f"replica-{seed}": analyse_interface(at_rest(seed), SETTINGS) for seed in range(3)})
+
+
+def test_verdict_of_three_replicas_at_rest_is_undecided(results):
+    verdict = results.averages["verdict"]
+    assert set(verdict.sides) == {"above", "below"}
+    assert verdict.sides["above"].n_replicas == 3
+    assert verdict.state == "undecided"  # without motion there is no initial rate to compare with
+    assert results.averages["growth"].sides["above"].decision in {"constant", UNDECIDED}
+
+
+def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_path):
+    shown = replace(results, runs={"replica-1": results.runs["replica-1"]})
+    page = write_report(replace(bare_inputs, interface=shown), tmp_path).read_text(encoding="utf-8")
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "All replicas together" in text
+    assert "Verdict above: undecided." in text
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    for figure in (
+        "thickness_above",
+        "passed_below",
+        "onsager",
+        "profile_composition",
+        "profile_map",
+        "profile_coordination",
+    ):
+        assert f"replica-1_{figure}.svg" in figures
+    assert "average_verdict_above.svg" in figures
+    assert "Net flux, atoms/(nm² ps)" in text
+    assert "60 frames in 6 blocks of time, 60 slices of 1.50 Å" in text
+    found = results.runs["replica-1"]["boundaries"].sides["above"].atoms_end
+    assert f"Li {rounded(found['Li'], 2)}" in text
+
+
+def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs, tmp_path):
+    numbers = np.repeat([3, 15, 16], [14, 6, 22])
+    places = np.random.default_rng(0).random((4, 42, 3)) * 20.0
+    frames = ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3))
+    found = results_of({"replica-0": analyse_interface(frames, SETTINGS)})
+    assert isinstance(found.averages["verdict"], Unavailable)
+    page = write_report(replace(bare_inputs, interface=found), tmp_path).read_text(encoding="utf-8")
+    assert "no replica has an interface whose boundaries can be followed" in page
+    assert "boundaries cannot be followed in this cell" in page
+    assert "these are unavailable: growth law, fluxes, kinetic trapping, verdict" in page
+    assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()
