@@ -319,7 +319,7 @@ def test_watch_ends_on_ctrl_c_with_exit_code_zero(settings, tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "Ctrl-C ends the watch" in log.read_text(), "no output")
+        wait_until(lambda: "Ctrl-C ends the display" in log.read_text(), "no output")
         process.send_signal(signal.SIGINT)
         assert process.wait(WITHIN_S) == 0
     finally:
