@@ -87,7 +87,9 @@ def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finishe
         assert sum(x["value"] for x in run["labels"]["whole_cell"]["shares"].values()) == pytest.approx(1)
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
-            assert "one atom with its neighbours" in side.get("reason", "") or len(side["crossing_share"]) == 7
+            assert (
+                "one atom with its neighbours" in side.get("reason", "") or len(side["crossing_share"]) == 7
+            )
     assert phases["average"]["n_replicas"] == 2
     folder = finished_root / "tiny" / "report"
     assert "Phase of each atom" in (folder / "report.html").read_text()

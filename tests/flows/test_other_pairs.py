@@ -55,18 +55,16 @@ def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str,
     status = json.loads(interphase("status", name, "--root", str(root), "--json").stdout)
     assert status["status"] == "finished"
 
-    def analysis(of: str) -> dict:
-        found = interphase(
-            "query", "analyses", f"name={of}", "-c", name, "--root", str(root), "--format", "json"
-        )
+    def stored(kind: str) -> dict:
+        found = interphase("query", kind, "-c", name, "--root", str(root), "--format", "json")
         [document] = json.loads(found.stdout)
-        return document["values"]
+        return document
 
-    interphase_found = analysis("interphase")
-    assert {"PS4", "isolated P", "isolated S"} <= set(interphase_found["environment_fraction_end"])
-    assert interphase_found["whole_unit_fraction_start"] == 1.0
+    for run in stored("phases")["replicas"].values():
+        assert {"PS4", "isolated P", "isolated S"} <= set(run["anions"]["labels"])
+        assert run["anions"]["centre_share_start"] == {"PS4": 1.0}, "all anions are intact at the start"
     before, _, after = FULL_REACTIONS[name].partition(" → ")
-    reactions = [kink["reaction"].split(" → ") for kink in analysis("thermodynamics")["kinks"]]
+    reactions = [kink["reaction"].split(" → ") for kink in stored("thermodynamics")["prediction"]["kinks"]]
     assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), (
         reactions
     )
