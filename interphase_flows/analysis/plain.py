@@ -14,26 +14,14 @@ from interphase_flows.analysis.passivation.verdict import RateCheck, Verdict
 from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.analysis.transport.summary import TransportWindow
-
-ABSENT_IF_NONE = {
-    "conduction",
-    "change_per_eV_angstrom_ps_ns",
-    "conductivity_S_per_m",
-    "nernst_einstein_S_per_m",
-    "haven_ratio",
-}
 
 
 def plain(value: Any) -> Any:
     """Return dataclasses as mappings, arrays and tuples as lists, and numbers that are not finite as None."""
     if isinstance(value, Unavailable):
         return {"refused": str(value)}
-    if isinstance(value, TransportWindow):
-        return {"start_ps": value.start_ps, "end_ps": value.end_ps} | plain(value.coefficients)
     if isinstance(value, BaseModel):
-        fields = {name: getattr(value, name) for name in type(value).model_fields}
-        return {name: plain(x) for name, x in fields.items() if x is not None or name not in ABSENT_IF_NONE}
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
