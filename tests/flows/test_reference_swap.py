@@ -178,9 +178,9 @@ def test_dataset_rejects_labels_of_another_method(finished, workspace, requested
     """As a child of a dataset of the other method, and as a batch of its labels."""
     maker = DatasetMaker(reference=finished[requested].campaign.reference)
     make = DatasetMaker.make.original
-    with pytest.raises(InputError, match="energies of two methods never meet"):
+    with pytest.raises(InputError, match="labels of one method"):
         make(maker, finished[requested].batch, finished[given].dataset, 1)
-    with pytest.raises(InputError, match="energies of two methods never meet"):
+    with pytest.raises(InputError, match="labels of one method"):
         make(maker, finished[given].batch, None, 1)
 
 
