@@ -14,6 +14,7 @@ from cluster_jobs import (
     broken,
     count_present,
     disk_full_once,
+    more_jobs,
     out_of_time_once,
     plus_one,
     stopped_once,
@@ -26,6 +27,7 @@ from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.states import cluster_status, firework_states
 from interphase_flows.runners.fireworks.submission import archive_previous_jobs
 from interphase_flows.runners.fireworks.worker import work
+from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import (
     JOB_KINDS,
     ClusterSettings,
@@ -66,6 +68,16 @@ def test_job_at_walltime_is_requeued_and_its_children_get_the_result(settings, t
         "cancelled": 0,
     }
     assert documents(settings, "requeue", "failures") == []
+
+
+def test_added_jobs_inherit_the_iteration_from_the_metadata(settings, tmp_path):
+    """The job, three jobs that replace it, and the one that stores their output."""
+    several = more_jobs(2, str(tmp_path / "lines.txt"))
+    several.update_metadata({ITERATION: 3})
+    add(settings, Flow([several, plus_one(several.output)]), "iterations")
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 6
+    iterations = cluster_status(settings, "iterations").iterations
+    assert {index: rows["analysis"]["done"] for index, rows in iterations.items()} == {3: 5}
 
 
 def test_full_disk_requeues_the_job_and_tolerant_children_wait(settings, tmp_path, monkeypatch):
