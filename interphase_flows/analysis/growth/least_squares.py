@@ -1,14 +1,14 @@
 """Least squares for growth laws: a grid of shapes in closed form, then a descent to the minimum.
 
-The grid makes the minimum global. One series is refined by lmfit; the many resampled ones of a bootstrap by
-the same damped Gauss-Newton steps (Marquardt, J. SIAM 11, 431 (1963)) for all of them at once.
+The grid makes the minimum global. SciPy refines a single series. The resampled series of a bootstrap are refined
+together by damped Gauss-Newton steps (Marquardt, J. SIAM 11, 431 (1963)).
 """
 
 from functools import lru_cache
 from typing import NamedTuple
 
-import lmfit
 import numpy as np
+from scipy.optimize import least_squares
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.growth.laws.law import Law
@@ -84,17 +84,12 @@ def fit_law(law: Law, time_ps: FloatArray, series: FloatArray) -> LawFit | None:
     if not np.isfinite(squares[0]):
         return None
     lower, upper = law.bounds(time_ps)
-    parameters = lmfit.Parameters()
-    for i, name in enumerate(names):
-        parameters.add(name, value=float(start[0, i]), min=float(lower[i]), max=float(upper[i]))
-
-    def residuals(trial: lmfit.Parameters) -> FloatArray:
-        return series - law.curve(time_ps, np.array([trial[name].value for name in names]))
-
-    # lmfit divides by errors, which are zero where a fit is exact; errors are the bootstrap's work
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = lmfit.minimize(residuals, parameters, method="least_squares", x_scale="jac", calc_covar=False)
-    best = np.array([found.params[name].value for name in names])
+    best = least_squares(
+        lambda trial: series - law.curve(time_ps, trial),
+        np.clip(start[0], lower, upper),
+        bounds=(lower, upper),
+        x_scale="jac",
+    ).x
     at_start = series - law.curve(time_ps, start[0])
     at_best = series - law.curve(time_ps, best)
     if not law.allowed(best) or at_best @ at_best > at_start @ at_start:
