@@ -34,7 +34,7 @@ from interphase_flows.report.sections.phases import (
     phases_section,
     write_phases_json,
 )
-from interphase_flows.report.sections.transport_grid import drawn_grid, grid_section
+from interphase_flows.report.sections.transport_grid import draw_grid, grid_section
 from interphase_flows.report.text.numbers import with_error
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
@@ -130,7 +130,7 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             phases_of(inputs.interface), inputs.interface.arrays, phases_average(inputs.interface)
         )
     if inputs.transport_grid is not None:
-        drawn |= drawn_grid(inputs.transport_grid)
+        drawn |= draw_grid(inputs.transport_grid)
     return drawn
 
 

@@ -241,7 +241,7 @@ class _Collector:
         if found is None:
             return None
         self._cite("transport grid", "transport_grids", found.key, found.artifact.sha256)
-        return TransportGrid.of(found.result, self.documents.arrays(found), found.notes)
+        return TransportGrid(found.result, self.documents.arrays(found), found.notes)
 
     def _notes(self, dataset: DatasetDoc | None, interface: InterfaceAnalysisDoc | None) -> list[str]:
         notes = list(dataset.notes if dataset else []) + list(interface.notes if interface else [])

@@ -6,16 +6,15 @@ replicas; ``None`` or nan means that there is no interval, which the report says
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interphase_flows.analysis.pipeline.results import TrajectorySummary
-from interphase_flows.analysis.plain import plain
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.analysis.transport.composition_grid.results import CommitteeTrust, TransportGridResult
+from interphase_flows.analysis.transport.composition_grid.results import TransportGridResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.collect.labelling_inputs import Labelling
 from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
@@ -223,50 +222,11 @@ class InterfaceResults:
 
 @dataclass(frozen=True)
 class TransportGrid:
-    """Onsager coefficients of amorphous cells: values of a `TransportGridResult` by name, and its arrays."""
+    """Onsager coefficients of amorphous cells over temperature and composition, and their curves."""
 
-    values: Mapping[str, Any]
+    result: TransportGridResult
     arrays: Mapping[str, NDArray[np.floating]]
     notes: Sequence[str] = ()
-
-    @classmethod
-    def of(
-        cls,
-        result: TransportGridResult,
-        arrays: Mapping[str, NDArray[np.floating]],
-        notes: Sequence[str] = (),
-    ) -> "TransportGrid":
-        """Convert the typed result (temporary, until the section reads it directly)."""
-
-        def trust(found: CommitteeTrust) -> dict[str, int]:
-            return {
-                "n_looks": found.n_evaluations,
-                "n_above_select": found.n_above_select,
-                "n_above_stop": found.n_above_stop,
-            }
-
-        values = plain(result)
-        for cell, typed in zip(values["cells"], result.cells, strict=True):
-            onsager = None if typed.coefficients is None else typed.coefficients.onsager_per_eV_angstrom_ps
-            cell["refusal"] = typed.rejection
-            cell["onsager_ii"] = (
-                None
-                if onsager is None
-                else {symbol: plain(onsager[i, i]) for i, symbol in enumerate(result.species)}
-            )
-        for composition, fit in zip(values["compositions"], result.compositions, strict=True):
-            composition["looks"] = trust(fit.trust)
-            for line in composition["lines"].values():
-                line["at_temperature"] = line.get("onsager_per_eV_angstrom_ps")
-        local = values["local"]
-        if "refused" not in local:
-            local |= {"n_answered": local["n_available"], "refusals": local["reasons"]}
-        values |= {
-            "n_measured": sum(cell.coefficients is not None and not cell.rejection for cell in result.cells),
-            "n_refused": sum(bool(cell.rejection) for cell in result.cells),
-            "trust": trust(result.trust) | {"runs_above_stop": result.runs_above_stop},
-        }
-        return cls(values, arrays, notes)
 
 
 @dataclass(frozen=True)

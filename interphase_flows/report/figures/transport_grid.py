@@ -2,48 +2,49 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.results import Unavailable
+from interphase_flows.analysis.transport.composition_grid.results import ArrheniusLine, TransportGridResult
 from interphase_flows.report.figures.style import BLACK, CYCLE, DASHES, GREY, figure_style
 
 Arrays = Mapping[str, NDArray[np.floating]]
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 UNIT = "1/(eV Å ps)"
 DECADES = 1.5
-"""That an axis goes at most beyond the values themselves, to show bounds of intervals."""
+"""Largest extension of an axis beyond the values, to show bounds of intervals."""
 
 
-def arrhenius_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
+def arrhenius_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None:
     """Draw L_ii against 1000 / T with intervals, a colour and a marker for each composition; lines with their bands.
 
-    None if no run gave a number. Runs that were refused and still have a number are open and grey.
+    None if no run has coefficients. Coefficients of rejected runs are open and grey.
     """
-    species = values["species"]
-    if not any(cell["onsager_ii"] for cell in values["cells"]):
+    species = grid.species
+    if all(cell.coefficients is None for cell in grid.cells):
         return None
-    compositions = [each["x_electrode"] for each in values["compositions"]]
+    compositions = [each.x_electrode for each in grid.compositions]
     with figure_style():
         figure = Figure(figsize=(1.6 + 4.0 * len(species), 3.9))
         for axes, symbol in zip(figure.subplots(1, len(species), squeeze=False).flat, species, strict=True):
             limits: list[float] = []
             for number, x in enumerate(compositions):
-                limits += _composition(axes, values, arrays, symbol, x, number, len(compositions))
+                limits += _composition(axes, grid, arrays, symbol, x, number, len(compositions))
             axes.set_yscale("log")
             _hold(axes, limits)
             axes.axvline(
-                1000 / values["temperature_K"], color=GREY, linestyle=":", linewidth=1.2, label="production"
+                1000 / grid.temperature_K, color=GREY, linestyle=":", linewidth=1.2, label="production"
             )
             axes.set(
-                xlabel="1000 / T (1/K)", title=f"{symbol}, relative to {values['at_rest']}",
+                xlabel="1000 / T (1/K)", title=f"{symbol}, relative to {grid.at_rest}",
             )  # fmt: skip
             upper = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
-            measured = sorted({cell["temperature_K"] for cell in values["cells"]})
-            ticks = _apart([values["temperature_K"], *measured])
+            measured = sorted({cell.temperature_K for cell in grid.cells})
+            ticks = _apart([grid.temperature_K, *measured])
             upper.set_xticks(ticks, [f"{t:g} K" for t in ticks], fontsize=8)
         figure.axes[0].set_ylabel(f"L_ii, {UNIT}")
         figure.axes[0].legend(fontsize=8)
@@ -51,64 +52,70 @@ def arrhenius_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None
 
 
 def _composition(
-    axes: Axes, values: Mapping[str, Any], arrays: Arrays, symbol: str, x: float, number: int, n: int
+    axes: Axes, grid: TransportGridResult, arrays: Arrays, symbol: str, x: float, number: int, n: int
 ) -> list[float]:
-    """Draw one composition, and return the values that an axis must show."""
+    """Draw one composition and return the values that the axis must show."""
     colour, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
-    own = [c for c in values["cells"] if abs(c["x_electrode"] - x) < 1e-6 and c["onsager_ii"]]
+    own = [c for c in grid.cells if abs(c.x_electrode - x) < 1e-6 and c.coefficients is not None]
+    row = grid.species.index(symbol)
     shown: list[float] = []
     label = f"x = {x:.2f}"
-    # the first one is in the legend, in the colour of its composition if any is
-    for cell in sorted(own, key=lambda each: bool(each["refusal"])):
-        found = cell["onsager_ii"][symbol]
-        value, lower, upper = (np.nan if found[k] is None else found[k] for k in ("value", "lower", "upper"))
-        # points of one temperature stand beside each other
-        at = 1000 / cell["temperature_K"] * (1 + 0.008 * (number - (n - 1) / 2))
+    # the first one is in the legend, in the colour of its composition if any is accepted
+    for cell in sorted(own, key=lambda each: bool(each.rejection)):
+        assert cell.coefficients is not None
+        found = cell.coefficients.onsager_per_eV_angstrom_ps[row, row]
+        value, lower, upper = (float(each) for each in (found.value, found.lower, found.upper))
+        # points of one temperature stand side by side
+        at = 1000 / cell.temperature_K * (1 + 0.008 * (number - (n - 1) / 2))
         low, high = (lower if lower > 0 else value * 1e-9), (upper if np.isfinite(upper) else value * 1e9)
         if value > 0:
-            refused = bool(cell["refusal"])
-            axes.plot([at, at], [low, high], color=GREY if refused else colour, linewidth=1.0)
+            rejected = bool(cell.rejection)
+            axes.plot([at, at], [low, high], color=GREY if rejected else colour, linewidth=1.0)
             axes.plot(
-                at, value, marker, color=GREY if refused else colour, markersize=5, linestyle="none",
-                markerfacecolor="white" if refused else colour, label=label,
+                at, value, marker, color=GREY if rejected else colour, markersize=5, linestyle="none",
+                markerfacecolor="white" if rejected else colour, label=label,
             )  # fmt: skip
             label = "_nolegend_"
             shown += [value, *(b for b in (lower, upper) if np.isfinite(b) and b > 0)]
     name = f"line/{x:.4f}/{symbol}"
     if f"{name}/value" in arrays:
         inverse = 1000 / arrays[f"{name}/temperature_K"]
-        value, lower, upper = (arrays[f"{name}/{part}"] for part in ("value", "lower", "upper"))
-        told = next(c for c in values["compositions"] if c["x_electrode"] == x)["lines"][symbol]
-        hottest, coldest = 1000 / told["hottest_K"], 1000 / told["coldest_K"]
+        curve, below, above = (arrays[f"{name}/{part}"] for part in ("value", "lower", "upper"))
+        line = next(c for c in grid.compositions if c.x_electrode == x).lines[symbol]
+        assert isinstance(line, ArrheniusLine)  # a curve has a line
+        hottest, coldest = 1000 / line.hottest_K, 1000 / line.coldest_K
         inside = (inverse >= hottest * 0.999) & (inverse <= coldest * 1.001)
-        axes.fill_between(inverse, lower, np.minimum(upper, 1e290), color=colour, alpha=0.16, linewidth=0)
-        axes.plot(inverse, value, color=colour, linestyle=":", linewidth=1.2)
-        axes.plot(inverse[inside], value[inside], color=colour, linestyle=DASHES[number % 2], linewidth=1.6)
-        shown += value[value > 0].tolist()
+        axes.fill_between(inverse, below, np.minimum(above, 1e290), color=colour, alpha=0.16, linewidth=0)
+        axes.plot(inverse, curve, color=colour, linestyle=":", linewidth=1.2)
+        axes.plot(inverse[inside], curve[inside], color=colour, linestyle=DASHES[number % 2], linewidth=1.6)
+        shown += curve[curve > 0].tolist()
     return shown
 
 
-def composition_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
-    """Draw L_ij against composition at the temperature that was asked for, with bands; None without a grid."""
-    if "curve/value" not in arrays:
+def composition_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None:
+    """Draw L_ij against composition at the temperature of the grid, with bands; None without a grid."""
+    if "curve/value" not in arrays or isinstance(grid.grid, Unavailable):
         return None
-    species = values["grid"]["species"]
+    species = grid.grid.species
     return _matrix_figure(
         species,
         arrays["curve/x_electrode"],
         *(arrays[f"curve/{part}"] for part in ("value", "lower", "upper")),
         xlabel="Share of atoms from the electrode, x",
-        knots=values["grid"]["x_electrode"],
+        knots=grid.grid.x_electrode,
     )
 
 
-def local_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
-    """Draw the local composition and L_ij along the normal, with bands; None where nothing is answered."""
-    if "local/value" not in arrays or not values["local"].get("n_answered"):
+def local_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None:
+    """Draw the local composition and L_ij along the normal, with bands; None if no slice has coefficients."""
+    local, between = grid.local, grid.grid
+    if "local/value" not in arrays or isinstance(local, Unavailable) or isinstance(between, Unavailable):
+        return None
+    if not local.n_available:
         return None
     height = arrays["local/height_angstrom"]
     figure = _matrix_figure(
-        values["local"]["species"],
+        local.species,
         height,
         *(arrays[f"local/{part}"] for part in ("value", "lower", "upper")),
         xlabel="Height along the normal (Å)",
@@ -117,7 +124,7 @@ def local_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
     with figure_style():
         axes = figure.axes[0]
         axes.plot(height, arrays["local/x_electrode"], color=BLACK)
-        first, last = values["grid"]["x_electrode"][0], values["grid"]["x_electrode"][-1]
+        first, last = between.x_electrode[0], between.x_electrode[-1]
         axes.axhspan(first, last, color=CYCLE[2], alpha=0.14, linewidth=0, label="range of the grid")
         axes.set(
             ylim=(0, 1), xlabel="Height along the normal (Å)", ylabel="Local x", title="Local composition"
@@ -127,16 +134,18 @@ def local_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
     return figure
 
 
-def flux_figure(values: Mapping[str, Any], arrays: Arrays) -> Figure | None:
+def flux_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None:
     """Draw the fluxes that gradients of the local composition drive, with bands; None where there are none."""
     if "local/flux" not in arrays or not np.isfinite(arrays["local/flux"]).any():
+        return None
+    if isinstance(grid.local, Unavailable):
         return None
     height, value = arrays["local/height_angstrom"], arrays["local/flux"]
     lower, upper = (np.clip(arrays[f"local/flux_{end}"], -1e290, 1e290) for end in ("lower", "upper"))
     with figure_style():
         figure = Figure(figsize=(5.6, 3.7))
         axes = figure.subplots()
-        for number, symbol in enumerate(values["local"]["species"]):
+        for number, symbol in enumerate(grid.local.species):
             axes.plot(
                 height, value[:, number], color=CYCLE[number % len(CYCLE)], marker=".",
                 linestyle=DASHES[number % len(DASHES)], label=symbol,

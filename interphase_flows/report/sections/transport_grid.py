@@ -1,11 +1,11 @@
-"""The section on the transport grid: figures, activation energies, what was refused and why."""
+"""The section on the transport grid: figures, activation energies, rejected runs."""
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
 
+from interphase_flows.analysis.results import Unavailable
 from interphase_flows.report.collect.inputs import TransportGrid
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.figures.transport_grid import (
@@ -17,21 +17,21 @@ from interphase_flows.report.figures.transport_grid import (
 from interphase_flows.report.sections.environment import section_environment
 
 MOST_REASONS = 6
-"""Reasons of refusals that are told, the most frequent first."""
+"""Reasons for rejected runs that are listed, the most frequent first."""
 
 
-def drawn_grid(grid: TransportGrid) -> dict[str, FigureFile]:
-    """Draw the figures for which there are numbers, by name."""
-    asked = f"{grid.values['temperature_K']:g} K"
+def draw_grid(grid: TransportGrid) -> dict[str, FigureFile]:
+    """Draw the available figures, by name."""
+    at = f"{grid.result.temperature_K:g} K"
     figures = {
         "transport_arrhenius": (arrhenius_figure, "Onsager coefficients against inverse temperature"),
-        "transport_composition": (composition_figure, f"Onsager coefficients against composition at {asked}"),
-        "transport_local": (local_figure, f"Onsager coefficients along the interphase at {asked}"),
-        "transport_flux": (flux_figure, f"Fluxes that gradients drive along the interphase at {asked}"),
+        "transport_composition": (composition_figure, f"Onsager coefficients against composition at {at}"),
+        "transport_local": (local_figure, f"Onsager coefficients along the interphase at {at}"),
+        "transport_flux": (flux_figure, f"Fluxes that gradients drive along the interphase at {at}"),
     }
     drawn = {}
     for name, (draw, alt) in figures.items():
-        figure = draw(grid.values, grid.arrays)
+        figure = draw(grid.result, grid.arrays)
         if figure is not None:
             drawn[name] = rendered(figure, name, alt)
     return drawn
@@ -39,23 +39,22 @@ def drawn_grid(grid: TransportGrid) -> dict[str, FigureFile]:
 
 def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup:
     """Return the section as HTML, figures included."""
-    template = section_environment().get_template("transport_grid.html")
-    values = grid.values
-    reasons = Counter(cell["refusal"] for cell in values["cells"] if cell["refusal"])
-    between = values["grid"]
+    result = grid.result
+    reasons = Counter(cell.rejection for cell in result.cells if cell.rejection)
+    between = result.grid
     return Markup(
-        template.render(
-            grid=values,
+        section_environment()
+        .get_template("transport_grid.html")
+        .render(
+            grid=result,
             notes=grid.notes,
             drawn=drawn,
-            n_lines=len(between.get("species", [])) * len(between.get("x_electrode", [])),
+            n_measured=sum(cell.coefficients is not None and not cell.rejection for cell in result.cells),
+            n_rejected=sum(reasons.values()),
+            n_lines=0
+            if isinstance(between, Unavailable)
+            else len(between.species) * len(between.x_electrode),
             reasons=reasons.most_common(MOST_REASONS),
             n_more_reasons=max(0, len(reasons) - MOST_REASONS),
-            share_above_select=_share(values["trust"], "n_above_select"),
-            share_above_stop=_share(values["trust"], "n_above_stop"),
         )
     )
-
-
-def _share(trust: Mapping[str, Any], name: str) -> float:
-    return trust[name] / trust["n_looks"] if trust["n_looks"] else 0.0
