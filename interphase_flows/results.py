@@ -11,7 +11,7 @@
 Access is read-only. Documents are streamed, and are never all in memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -34,6 +34,7 @@ from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS
+from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
     fields_of,
@@ -180,7 +181,7 @@ class CampaignResults:
 
     def failures(
         self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[JsonDocument]:
         """Yield failures: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
         return self._found("failures", filters, sort, limit, fields)
 
@@ -270,7 +271,7 @@ class CampaignResults:
         InputError
             The run does not exist, has no stored frames, or is not unique.
         """
-        selected: dict[str, Any] = {"run_id": run_id} | fields
+        selected: JsonDocument = {"run_id": run_id} | fields
         result = self.result
         if result is None:
             selected.setdefault("campaign", self.campaign)
@@ -336,7 +337,7 @@ class CampaignResults:
         filters: Sequence[str],
         sort: Sort,
         limit: int,
-        fields: Mapping[str, Any],
+        fields: Criteria,
     ) -> Iterator[_Doc]:
         found = self._found(kind, filters, sort, limit, fields)
         known = document_schema(kind).model_fields
@@ -346,16 +347,16 @@ class CampaignResults:
         )
 
     def _found(
-        self, kind: str, filters: Sequence[str], sort: Sort, limit: int, fields: Mapping[str, Any]
-    ) -> Iterator[dict[str, Any]]:
+        self, kind: str, filters: Sequence[str], sort: Sort, limit: int, fields: Criteria
+    ) -> Iterator[JsonDocument]:
         # checked here rather than at the first document, so that errors are raised at the call
         order = [sort] if isinstance(sort, str) else list(sort)
         criteria = self._criteria(kind, filters, order, fields)
         return stream(self._workspace.ledger, kind, filters, limit, order, criteria)
 
     def _criteria(
-        self, kind: str, filters: Sequence[str], order: Sequence[str], fields: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, kind: str, filters: Sequence[str], order: Sequence[str], fields: Criteria
+    ) -> JsonDocument:
         if kind not in KINDS:
             raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
         check_fields(kind, [*fields, *fields_of(filters), *(parse_sort(order) or {})])

@@ -37,7 +37,7 @@ def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument
         sanitized = document.model_dump(mode="json")
     else:
         sanitized = jsanitize(dict(document), allow_bson=True, recursive_msonable=True)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
     fields = {"key": key, "kind": kind, "campaign": campaign, "created_at": now}
     for field in ("key", "kind"):
         if sanitized.get(field, fields[field]) != fields[field]:
