@@ -67,7 +67,7 @@ def with_layers(analysis) -> tuple[PhasesResult, dict[str, np.ndarray]]:
     found = analysis.parts["phases"]
     cutoffs = [2.6, 2.7, 2.8, 2.9, 3.0, 3.1, 3.2]
     share = [0.0, 0.0, 0.6, 1.0, 1.0, 1.0, 1.0]
-    shares = found.labels.whole_cell.shares | {"Li2S": Estimate(0.4, 0.3, 0.5)}
+    shares = found.labels.cell.shares | {"Li2S": Estimate(0.4, 0.3, 0.5)}
     layer = LabelShares(n_frames=3, n_atoms=20, shares=shares)
     onset, state, reason = conduction_by_network(cutoffs, share, 2.84, "Li-P")
     crossing = NetworkCrossing(

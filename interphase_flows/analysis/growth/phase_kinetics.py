@@ -67,13 +67,13 @@ class Supply:
         Interphases that are followed.
     time_ps
         Time of every frame, (n_frames,), ps since the first.
-    whole_anions
+    intact_anions
         Share of the network formers in anions such as the electrolyte's, (n_frames,): what is left of it where no
         interphase is followed.
     """
 
     def __init__(
-        self, interfaces: Sequence[Interface], time_ps: FloatArray, whole_anions: FloatArray
+        self, interfaces: Sequence[Interface], time_ps: FloatArray, intact_anions: FloatArray
     ) -> None:
         self._first, self._last = float(time_ps[0]), float(time_ps[-1])
         if interfaces:
@@ -81,8 +81,8 @@ class Supply:
             self._last = min(float(each.time_ps[-1]) for each in interfaces)
             self._time, self._left = interfaces[0].time_ps, dict(interfaces[0].reservoirs)
             self.rests_on = f"electrode and electrolyte left beside the interphase {interfaces[0].name}"
-        elif whole_anions[0] > 0:
-            self._time, self._left = time_ps, {"electrolyte": whole_anions}
+        elif intact_anions[0] > 0:
+            self._time, self._left = time_ps, {"electrolyte": intact_anions}
             self.rests_on = "network formers left in whole anions, because no interphase is followed"
         else:
             self._time, self._left = time_ps, {}

@@ -197,7 +197,7 @@ def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
                 if isinstance(found, LabelShares) and name in found.shares
             },
         )
-        for name, fraction in labels.whole_cell.shares.items()
+        for name, fraction in labels.cell.shares.items()
     }
 
 

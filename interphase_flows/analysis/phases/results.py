@@ -40,7 +40,7 @@ class LabelsResult(Result):
     names: list[str]
     n_labelled: int
     slab_angstrom: float
-    whole_cell: LabelShares
+    cell: LabelShares
     sides: dict[str, LabelShares | Unavailable] | Unavailable
 
 
@@ -188,7 +188,7 @@ class AverageShares(Result):
 class AverageLabels(Result):
     """Labels of atoms over replicas."""
 
-    whole_cell: AverageShares
+    cell: AverageShares
     sides: dict[str, AverageShares | Unavailable] | Unavailable
 
 

@@ -127,7 +127,7 @@ def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
     assert "5.2 Å thick" in sweep.values().sides["above"].reason
 
 
-def test_phosphorus_of_whole_anions_is_no_path():
+def test_phosphorus_of_intact_anions_is_no_path():
     """The same lattice, but every P has four S around it."""
     atoms = lattice()
     is_p = atoms.numbers == 15
