@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments
-from interphase_flows.report.collect.from_ledger import collect, write_campaign_report
+from interphase_flows.report.collect.campaign_report import collect, write_campaign_report
 from interphase_flows.report.sections.headline import headline_rows
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace

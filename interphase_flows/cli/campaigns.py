@@ -201,7 +201,7 @@ def _numbers(option: str, text: str) -> list[float]:
 
 def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:
     from interphase_flows.cli.progress_display import shown_progress
-    from interphase_flows.report.collect.from_ledger import write_campaign_report
+    from interphase_flows.report.collect.campaign_report import write_campaign_report
     from interphase_flows.runners.local import run_campaign
     from interphase_flows.storage.workspace import open_workspace
 

@@ -176,7 +176,7 @@ def work(
 
 def _write_missing_reports(settings: "Settings") -> None:
     """Write the report of every submitted campaign whose result is newer than its report."""
-    from interphase_flows.report.collect.from_ledger import write_campaign_report
+    from interphase_flows.report.collect.campaign_report import write_campaign_report
     from interphase_flows.runners.campaign_records import SUBMITTED
     from interphase_flows.storage.workspace import campaign_names, open_workspace
 

@@ -96,7 +96,7 @@ def query(
 @app.command(rich_help_panel=RESULTS_PANEL)
 def report(name: Name = None, root: Root = None) -> None:
     """Write the report of a campaign from its stored results; the campaign may be unfinished."""
-    from interphase_flows.report.collect.from_ledger import write_campaign_report
+    from interphase_flows.report.collect.campaign_report import write_campaign_report
     from interphase_flows.storage.workspace import open_workspace
 
     settings, name = named(name, root)

@@ -12,12 +12,12 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from interphase_flows.report.collect.inputs import InterfaceResults, ReportInputs
 from interphase_flows.report.figures import interphase as interphase_figures
 from interphase_flows.report.figures import learning as figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
+from interphase_flows.report.inputs import InterfaceResults, ReportInputs
 from interphase_flows.report.sections.convergence import convergence_figure, convergence_section
 from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.headline import (

@@ -21,7 +21,7 @@ from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
 from interphase_flows.jobs.surfaces import SlabsMaker
 from interphase_flows.jobs.train import TrainMaker
-from interphase_flows.report.collect.from_ledger import write_campaign_report
+from interphase_flows.report.collect.campaign_report import write_campaign_report
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelBatch, LabelDoc

@@ -5,7 +5,8 @@ import pytest
 from ase import Atoms
 
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.report.collect.inputs import (
+from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics
+from interphase_flows.report.inputs import (
     Iteration,
     ParityData,
     ProvenanceRow,
@@ -17,7 +18,6 @@ from interphase_flows.report.collect.inputs import (
     Spending,
     StructureView,
 )
-from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics
 from interphase_flows.structures.crystals.library import load_phase
 
 SURROGATE = ReferenceMethod("CHGNet 0.3.0", is_surrogate=True, settings="weights of the chgnet 0.4.2 wheel")

@@ -16,8 +16,8 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.report.collect.inputs import InterfaceResults
 from interphase_flows.report.html import write_report
+from interphase_flows.report.inputs import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
 
 PARTS = ("boundaries", "growth", "transport", "trapping", "fluxes", "verdict", "profiles")

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from interphase_flows.reference.spec import ChgnetSpec, GpawSpec
-from interphase_flows.report.collect.inputs import ReferenceMethod
+from interphase_flows.report.collect.labelling import FIELDS, labelling, reference_of
 from interphase_flows.report.html import rendered_page
+from interphase_flows.report.inputs import ReferenceMethod
 from interphase_flows.report.sections.convergence import (
     Convergence,
     choice_summary,
     convergence_figure,
     convergence_section,
 )
-from interphase_flows.report.sections.labelling import FIELDS, labelling, reference_of
 
 
 def label(status="accepted", reason=None, steps=12, corrections=(), **more):

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.report.collect.inputs import ProvenanceRow
-from interphase_flows.report.sections.labelling import FIELDS as LABEL_FIELDS
+from interphase_flows.report.collect.labelling import FIELDS as LABEL_FIELDS
+from interphase_flows.report.inputs import ProvenanceRow
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc

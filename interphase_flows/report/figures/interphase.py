@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from interphase_flows.report.collect.inputs import SeriesBand
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
+from interphase_flows.report.inputs import SeriesBand
 
 LEAST_SHOWN = 0.01
 """Anions that never hold this share of the centres are left out of the figure (not of the table)."""

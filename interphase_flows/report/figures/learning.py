@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from interphase_flows.report.collect.inputs import Iteration, ReferenceMethod, Replica, Spending
 from interphase_flows.report.figures.style import (
     BLUE,
     CYCLE,
@@ -21,6 +20,7 @@ from interphase_flows.report.figures.style import (
     VERMILION,
     figure_style,
 )
+from interphase_flows.report.inputs import Iteration, ReferenceMethod, Replica, Spending
 from interphase_flows.report.text.numbers import duration
 
 MEV = 1000.0

@@ -5,9 +5,9 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 
-from interphase_flows.report.collect.inputs import ReferenceMethod
 from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
 from interphase_flows.report.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, figure_style
+from interphase_flows.report.inputs import ReferenceMethod
 from interphase_flows.report.text.numbers import minus
 
 BEYOND_V = 0.6

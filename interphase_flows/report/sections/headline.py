@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.report.collect.inputs import ProvenanceRow, ReportInputs, SeriesBand
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink
+from interphase_flows.report.inputs import ProvenanceRow, ReportInputs, SeriesBand
 from interphase_flows.report.text.numbers import minus, rounded, with_error
 
 PUBLISHED_GROWTH_NS = (0.1, 10.0)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.phases.results import PhasesAverage, PhasesResult
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.report.collect.inputs import InterfaceResults
 from interphase_flows.report.figures.phases import phase_figures
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.figures.runs import draw_runs
 from interphase_flows.report.figures.style import FigureFile, rendered
+from interphase_flows.report.inputs import InterfaceResults
 from interphase_flows.report.json_file import write_json
 from interphase_flows.report.sections.environment import section_environment
 

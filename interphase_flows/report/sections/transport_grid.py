@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.report.collect.inputs import TransportGrid
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.figures.transport_grid import (
     arrhenius_figure,
@@ -14,6 +13,7 @@ from interphase_flows.report.figures.transport_grid import (
     flux_figure,
     local_figure,
 )
+from interphase_flows.report.inputs import TransportGrid
 from interphase_flows.report.sections.environment import section_environment
 
 MOST_REASONS = 6

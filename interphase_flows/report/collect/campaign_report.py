@@ -13,7 +13,13 @@ from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.collect.inputs import (
+from interphase_flows.report.collect.labelling import labelling, reference_of
+from interphase_flows.report.collect.learning import learned_iterations
+from interphase_flows.report.collect.production import band, replicas, views
+from interphase_flows.report.collect.thermodynamics import thermodynamics
+from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
+from interphase_flows.report.html import write_report
+from interphase_flows.report.inputs import (
     InterfaceResults,
     Outcome,
     Question,
@@ -23,13 +29,7 @@ from interphase_flows.report.collect.inputs import (
     StructureView,
     TransportGrid,
 )
-from interphase_flows.report.collect.learning_from_ledger import learned_iterations
-from interphase_flows.report.collect.production_from_ledger import band, replicas, views
-from interphase_flows.report.collect.thermodynamics_from_ledger import thermodynamics
-from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
-from interphase_flows.report.html import write_report
 from interphase_flows.report.sections.convergence import Convergence
-from interphase_flows.report.sections.labelling import labelling, reference_of
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.structures import StructureSetDoc

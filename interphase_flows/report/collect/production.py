@@ -7,7 +7,7 @@ import numpy as np
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.collect.inputs import Replica, SeriesBand, StructureView
+from interphase_flows.report.inputs import Replica, SeriesBand, StructureView
 from interphase_flows.schemas.segment import SegmentDoc
 
 

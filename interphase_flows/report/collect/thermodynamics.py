@@ -10,8 +10,8 @@ from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import AnalysisError, StructureError
-from interphase_flows.report.collect.inputs import SeriesBand, StructureView
 from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics, Window
+from interphase_flows.report.inputs import SeriesBand, StructureView
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
 from interphase_flows.thermodynamics.predicted_anions import predicted_environments

@@ -8,8 +8,8 @@ import numpy as np
 
 from interphase_flows.costs.model import LabelCostModel, measured_size, typical_size
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.report.collect.inputs import ReferenceMethod
 from interphase_flows.report.collect.labelling_inputs import CorrectionRow, Labelling, ScfStatistics
+from interphase_flows.report.inputs import ReferenceMethod
 from interphase_flows.schemas.dataset import DatasetDoc
 
 FIELDS = [
