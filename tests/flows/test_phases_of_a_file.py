@@ -43,7 +43,7 @@ def test_reference_runs_with_chgnet_are_computed_once_per_input(tmp_path):
 
 def test_phase_may_be_a_file_and_an_unknown_name_is_rejected(tmp_path):
     load_phase("Li7P3S11").write(tmp_path / "mine.cif")
-    with pytest.raises(InputError, match="no phase is called 'Na'"):
+    with pytest.raises(InputError, match="unknown phase 'Na'"):
         references(["Li2S"], tmp_path, electrode="Na")
     with pytest.raises(InputError, match=r"none\.cif"):
         references(["Li2S", "Li3P=none.cif"], tmp_path)
