@@ -84,7 +84,7 @@ def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finishe
     assert references["temperature_K"] == 300.0
     for run in phases["replicas"].values():
         assert run["anions"]["n_frames"] >= 3
-        assert sum(x["value"] for x in run["labels"]["cell"]["shares"].values()) == pytest.approx(1)
+        assert sum(x["value"] for x in run["labels"]["entire_cell"]["shares"].values()) == pytest.approx(1)
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
             assert (

@@ -13,7 +13,7 @@ from interphase_flows.analysis.growth.laws.parabolic import Parabolic
 from interphase_flows.analysis.growth.laws.power import Power
 from interphase_flows.analysis.growth.least_squares import fit_law
 from interphase_flows.analysis.growth.model_selection import rivals_of_the_best, scores_of
-from interphase_flows.analysis.growth.replicas import pooled_kinetics
+from interphase_flows.analysis.growth.replicas import average_kinetics
 
 TIME_PS = np.linspace(0.0, 100.0, 300)
 TWO_STAGES = np.array([0.5, 0.12, 30.0, 0.2])  # Å, Å/ps, ps, Å²/ps: from 0.12 to 0.024 Å/ps at 30 ps
@@ -129,7 +129,7 @@ def test_pooled_replicas_agree_on_two_stages_and_their_spread_counts():
         thickness_kinetics(TIME_PS, law.curve(TIME_PS, each) + noise, n_resamples=100)
         for each, noise in zip(planted, noises, strict=True)
     ]
-    pooled = pooled_kinetics(runs)
+    pooled = average_kinetics(runs)
     assert pooled.decision == "linear_then_parabolic"
     assert pooled.decisions == ("linear_then_parabolic",) * 3
     together = pooled.parameters["linear_then_parabolic"]["crossover_ps"]
@@ -146,6 +146,6 @@ def test_replicas_of_few_independent_samples_decide_no_law_together():
         for phase in (0.0, 0.5, 1.0)
     ]
     assert sum(run.n_independent for run in runs) < 20
-    pooled = pooled_kinetics(runs)
+    pooled = average_kinetics(runs)
     assert pooled.decision == "undecided"
     assert "independent samples" in pooled.reason

@@ -42,7 +42,7 @@ def known() -> PhaseReferences:
 
 def test_fresh_electrolyte_is_electrolyte_and_holds_no_lithium_sulphide(known):
     found = ask(frames_of("test", "Li7P3S11"), known).parts["phases"]
-    shares = found.labels.cell.shares
+    shares = found.labels.entire_cell.shares
     assert shares["electrolyte"].value > 0.95
     assert not {"Li2S", "P dissolved in Li2S"} & set(shares)
     assert found.domains["Li2S"].n_domains == 0
@@ -67,7 +67,7 @@ def test_a_slab_of_lithium_melt_and_crystal_has_its_domain_and_no_boundaries(kno
     """Lithium | molten Li2S with Li3P | crystalline Li2S: no electrolyte is left, so layers are refused in words."""
     answer = ask(frames_of("test", "slab"), known)
     found = answer.parts["phases"]
-    shares = {name: x.value for name, x in found.labels.cell.shares.items()}
+    shares = {name: x.value for name, x in found.labels.entire_cell.shares.items()}
     assert shares["Li2S"] > 0.25
     assert shares["amorphous"] > 0.15
     assert shares["metal"] > 0.25
@@ -131,7 +131,7 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
     assert arrow.rate_per_ps == pytest.approx(2 / at_risk)
     # two atoms that went together are one event
     assert arrow.upper_per_ps == pytest.approx(2 * 5.572 / at_risk, rel=1e-3)
-    assert found.labels.cell.shares["electrolyte"].value > 0.9
+    assert found.labels.entire_cell.shares["electrolyte"].value > 0.9
     assert "no interface" in found.percolation.reason
     assert average_phases([each[0], Unavailable(reason="why")]).notes
     with pytest.raises(AnalysisError, match="why"):

@@ -67,7 +67,7 @@ def with_layers(analysis) -> tuple[PhasesResult, dict[str, np.ndarray]]:
     found = analysis.parts["phases"]
     cutoffs = [2.6, 2.7, 2.8, 2.9, 3.0, 3.1, 3.2]
     share = [0.0, 0.0, 0.6, 1.0, 1.0, 1.0, 1.0]
-    shares = found.labels.cell.shares | {"Li2S": Estimate(0.4, 0.3, 0.5)}
+    shares = found.labels.entire_cell.shares | {"Li2S": Estimate(0.4, 0.3, 0.5)}
     layer = LabelShares(n_frames=3, n_atoms=20, shares=shares)
     onset, state, reason = conduction_by_network(cutoffs, share, 2.84, "Li-P")
     crossing = NetworkCrossing(
@@ -192,7 +192,7 @@ def test_growth_laws_of_shares_are_drawn_and_summarised(analysis):
     supply = Supply([], time_ps, np.zeros(201))
     laws = {"network formers": share_kinetics(time_ps, shares, 100, supply)}
     phases = analysis.parts["phases"].model_copy(
-        update={"kinetics": SharesKinetics(left_by=supply.rests_on, shares=laws)}
+        update={"kinetics": SharesKinetics(depletion_measure=supply.depletion_measure, shares=laws)}
     )
     arrays = {f"/{name}": a for name, a in analysis.arrays.items() if not name.startswith("phases.share ")}
     arrays |= {"/phases.anion_time_ps": time_ps, "/phases.share network formers: PS4": shares["PS4"]}

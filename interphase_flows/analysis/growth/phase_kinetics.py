@@ -22,7 +22,7 @@ from interphase_flows.analysis.growth.kinetics import (
     fraction_kinetics,
 )
 from interphase_flows.analysis.growth.laws.constant import Constant
-from interphase_flows.analysis.growth.replicas import PooledKinetics, pooled_kinetics
+from interphase_flows.analysis.growth.replicas import AverageKinetics, average_kinetics
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.exceptions import AnalysisError
@@ -47,7 +47,7 @@ class ShareKinetics(GrowthKinetics):
 
 
 @dataclass(frozen=True)
-class AverageShareKinetics(PooledKinetics):
+class AverageShareKinetics(AverageKinetics):
     """Kinetics of the change of one share, over replicas."""
 
     direction: str
@@ -80,13 +80,17 @@ class Supply:
             self._first = max(float(each.time_ps[0]) for each in interfaces)
             self._last = min(float(each.time_ps[-1]) for each in interfaces)
             self._time, self._left = interfaces[0].time_ps, dict(interfaces[0].reservoirs)
-            self.rests_on = f"electrode and electrolyte left beside the interphase {interfaces[0].name}"
+            self.depletion_measure = (
+                f"electrode and electrolyte left beside the interphase {interfaces[0].name}"
+            )
         elif intact_anions[0] > 0:
             self._time, self._left = time_ps, {"electrolyte": intact_anions}
-            self.rests_on = "network formers left in whole anions, because no interphase is followed"
+            self.depletion_measure = "network formers left in intact anions, because no interphase is followed"
         else:
             self._time, self._left = time_ps, {}
-            self.rests_on = "nothing: neither is an interphase followed nor are there whole anions to run out"
+            self.depletion_measure = (
+                "nothing: neither is an interphase followed nor are there intact anions to run out"
+            )
 
     def at(self, time_ps: FloatArray) -> tuple[np.ndarray, dict[str, FloatArray]]:
         """Return which of some frames can be fitted, (n,), and what is left in those, by side."""
@@ -190,7 +194,7 @@ def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) ->
         raise AnalysisError(f"it is {GAINED} in some replicas and {CONSUMED} in others; see each replica")
     return _unless_few(
         AverageShareKinetics(
-            **vars(pooled_kinetics(fitted)),
+            **vars(average_kinetics(fitted)),
             direction=directions.pop(),
             n_changed=sum(each.n_changed for each in fitted),
         )

@@ -20,7 +20,7 @@ from interphase_flows.exceptions import AnalysisError
 
 
 @dataclass(frozen=True)
-class PooledKinetics:
+class AverageKinetics:
     """What several replicas say about growth."""
 
     decision: str
@@ -35,7 +35,7 @@ class PooledKinetics:
     n_replicas: int
 
 
-def pooled_kinetics(replicas: Sequence[GrowthKinetics]) -> PooledKinetics:
+def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
     """Pool the kinetics of replicas, analysed with the same laws.
 
     Raises
@@ -70,7 +70,7 @@ def pooled_kinetics(replicas: Sequence[GrowthKinetics]) -> PooledKinetics:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
         decision, reason = UNDECIDED, "no growth is seen, but not every replica excludes it"
-    return PooledKinetics(
+    return AverageKinetics(
         decision=decision,
         reason=reason,
         parameters={

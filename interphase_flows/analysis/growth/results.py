@@ -1,7 +1,7 @@
 """Results: growth laws of interphases, in one trajectory and over replicas."""
 
 from interphase_flows.analysis.growth.kinetics import GrowthKinetics
-from interphase_flows.analysis.growth.replicas import PooledKinetics
+from interphase_flows.analysis.growth.replicas import AverageKinetics
 from interphase_flows.analysis.results import Result, Unavailable
 
 
@@ -15,6 +15,6 @@ class GrowthResult(Result):
 class GrowthAverage(Result):
     """Growth of the thickness of each interphase over all replicas."""
 
-    sides: dict[str, PooledKinetics | Unavailable]
+    sides: dict[str, AverageKinetics | Unavailable]
     """By interface."""
     notes: list[str]

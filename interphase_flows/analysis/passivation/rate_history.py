@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from interphase_flows.analysis.passivation.history import InterphaseHistory, RateHistory
-from interphase_flows.analysis.passivation.replica_rate import pooled_rate
+from interphase_flows.analysis.passivation.replica_rate import replica_rate
 from interphase_flows.analysis.passivation.verdict import Verdict
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
@@ -47,7 +47,7 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     names = list(replicas[0].quantities)
     found = {
         name: [
-            pooled_rate(replicas, name, (float(begin), float(until))).interval()
+            replica_rate(replicas, name, (float(begin), float(until))).interval()
             for begin, until in pairwise(edges)
         ]
         for name in names

@@ -18,7 +18,7 @@ PEAK_CONFIDENCE = 0.999
 
 
 @dataclass(frozen=True)
-class PooledRate:
+class ReplicaRate:
     """A rate over replicas."""
 
     rate: float
@@ -44,7 +44,9 @@ class PooledRate:
         return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 
-def pooled_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> PooledRate:
+def replica_rate(
+    replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]
+) -> ReplicaRate:
     """Return the mean rate of a quantity between two times in ps.
 
     Raises
@@ -60,7 +62,7 @@ def pooled_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple
         rates.append(window_rate(time[inside], each.quantities[name][inside], event=each.event_of(name)))
     values = np.array([rate.rate_per_ps for rate in rates])
     n = len(rates)
-    return PooledRate(
+    return ReplicaRate(
         rate=float(values.mean()),
         within=math.sqrt(sum(rate.standard_error_per_ps**2 for rate in rates)) / n,
         between=float(values.std(ddof=1) / math.sqrt(n)) if n >= LEAST_REPLICAS else 0.0,

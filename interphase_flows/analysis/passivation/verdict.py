@@ -17,7 +17,7 @@ import numpy as np
 
 from interphase_flows.analysis.growth.depletion import Depletion
 from interphase_flows.analysis.passivation.history import GROWTH, InterphaseHistory, RateHistory
-from interphase_flows.analysis.passivation.replica_rate import PooledRate, pooled_rate
+from interphase_flows.analysis.passivation.replica_rate import ReplicaRate, replica_rate
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate, Number
 from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
@@ -121,9 +121,9 @@ def verdict(
         for i in range(max(1, int(window / peak_window)))
     ]
     names = list(replicas[0].quantities)
-    in_windows = {name: [pooled_rate(replicas, name, span) for span in last_two] for name in names}
+    in_windows = {name: [replica_rate(replicas, name, span) for span in last_two] for name in names}
     checks = _checks(
-        {name: [pooled_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
+        {name: [replica_rate(replicas, name, span) for span in firsts] for name in names}, in_windows, epsilon
     )
     ran_out = [d for each in replicas if (d := each.depletion()) is not None and d.time_ps <= end]
     depletion = min(ran_out, key=lambda each: each.time_ps, default=None)
@@ -137,7 +137,7 @@ def verdict(
 
 
 def _judged(
-    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[PooledRate]], depletion: Depletion | None
+    checks: Mapping[str, RateCheck], in_windows: Mapping[str, list[ReplicaRate]], depletion: Depletion | None
 ) -> tuple[State, str]:
     if depletion is not None:
         return "depleted", (
@@ -164,7 +164,7 @@ def _judged(
 
 
 def _checks(
-    initial: Mapping[str, list[PooledRate]], in_windows: Mapping[str, list[PooledRate]], epsilon: float
+    initial: Mapping[str, list[ReplicaRate]], in_windows: Mapping[str, list[ReplicaRate]], epsilon: float
 ) -> dict[str, RateCheck]:
     peaks = {name: max(rates, key=lambda each: abs(each.rate)) for name, rates in initial.items()}
     known = {name: abs(peak.rate) for name, peak in peaks.items() if peak.differs_from_zero()}
@@ -182,7 +182,7 @@ def _checks(
     return checks
 
 
-def _longer(windows: Sequence[PooledRate], epsilon: float) -> float:
+def _longer(windows: Sequence[ReplicaRate], epsilon: float) -> float:
     """Return by how much intervals must shrink to place every rate on one side of epsilon, at least 1.
 
     A rate that does not differ from zero is taken as zero, and one so near to epsilon that nothing would tell as

@@ -22,7 +22,7 @@ from interphase_flows.analysis.phases.anion_descriptors import N_NEAR_CATIONS, N
 from interphase_flows.analysis.phases.gaussian_classifier import GaussianClassifier, fit_gaussians
 from interphase_flows.analysis.speciation.anion_species import (
     CHAIN_CODE,
-    N_WHOLE,
+    N_INTACT,
     SINGLE_CODES,
     AnionChemistry,
     environments_in,
@@ -219,9 +219,9 @@ def label_atoms(
     codes = np.full(len(numbers), unknown, dtype=np.int8)
     found = single_anion_descriptors(positions, cell, numbers, model.chemistry, model.mobile_cations)
     anion_codes = found.anion_codes
-    codes[(anion_codes >= 0) & (anion_codes < N_WHOLE)] = electrolyte
+    codes[(anion_codes >= 0) & (anion_codes < N_INTACT)] = electrolyte
     codes[anion_codes == CHAIN_CODE] = chains
-    codes[(anion_codes == N_WHOLE) | (anion_codes > max(SINGLE_CODES))] = amorphous
+    codes[(anion_codes == N_INTACT) | (anion_codes > max(SINGLE_CODES))] = amorphous
     kinds = model.classifier.classify(found.descriptors)
     codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
     pairs = _bound_pairs(found, model.cation_cutoff_angstrom)

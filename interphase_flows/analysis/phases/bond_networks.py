@@ -17,7 +17,7 @@ from interphase_flows.analysis.interfaces.layers import layer_of
 from interphase_flows.analysis.phases.percolation import percolation_sweep
 from interphase_flows.analysis.phases.results import NetworkCrossing, PercolationResult
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.analysis.speciation.anion_species import N_WHOLE
+from interphase_flows.analysis.speciation.anion_species import N_INTACT
 from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.exceptions import AnalysisError
 
@@ -61,7 +61,7 @@ class NetworkSweep:
         drift: float,
     ) -> None:
         """Take a frame; how far everything has moved is a fraction of the cell."""
-        whole = self._formers & (anion_codes >= 0) & (anion_codes < N_WHOLE)
+        whole = self._formers & (anion_codes >= 0) & (anion_codes < N_INTACT)
         kept = ~whole
         free = self._formers & kept
         for each in self._interfaces:

@@ -104,7 +104,7 @@ class PhaseMap:
             names=list(self.labels),
             n_labelled=len(table),
             slab_angstrom=float(self._edges[1]),
-            cell=self._shares(table.sum(axis=2)),
+            entire_cell=self._shares(table.sum(axis=2)),
             sides=sides or Unavailable(reason=NO_INTERFACE),
         )
 

@@ -197,7 +197,7 @@ def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
                 if isinstance(found, LabelShares) and name in found.shares
             },
         )
-        for name, fraction in labels.cell.shares.items()
+        for name, fraction in labels.entire_cell.shares.items()
     }
 
 
@@ -214,7 +214,7 @@ def _kinetics(
     times_ps: FloatArray,
 ) -> tuple[SharesKinetics, dict[str, FloatArray]]:
     """Return the laws by which shares change, and the series of the shares that have one."""
-    supply = Supply(interfaces, times_ps, anions.whole_share())
+    supply = Supply(interfaces, times_ps, anions.intact_share())
     shares = {role: (times_ps, each) for role, each in anions.shares().items()}
     if phase_map is not None:
         shares[ATOMS] = phase_map.shares_of_the_cell()
@@ -228,7 +228,7 @@ def _kinetics(
         for name, law in laws.items()
         if not isinstance(law, Unavailable)
     }
-    return SharesKinetics(left_by=supply.rests_on, shares=found), series
+    return SharesKinetics(depletion_measure=supply.depletion_measure, shares=found), series
 
 
 def _model(
@@ -258,7 +258,7 @@ def _summary(references: PhaseReferences | None, temperature_K: float) -> Refere
         made_by=references.made_by,
         temperature_K=references.temperature_K,
         phases=sorted(references.runs),
-        told_by_bonds=sorted(references.by_bonds),
+        recognised_by_bonds=sorted(references.by_bonds),
         left_out=references.left_out,
         notes=notes,
     )

@@ -140,7 +140,7 @@ def _labels(replicas: Sequence[LabelsResult | Unavailable]) -> AverageLabels | U
         mine, missing = _available([each[name] for each in with_sides if name in each])
         sides[name] = _shares(mine) if mine else Unavailable(reason=missing)
     return AverageLabels(
-        cell=_shares([each.cell for each in known]),
+        entire_cell=_shares([each.entire_cell for each in known]),
         sides=sides or Unavailable(reason=no_sides),
     )
 
@@ -161,7 +161,7 @@ def _amounts(labels: AverageLabels) -> dict[str, PhaseAmount]:
                 if isinstance(found, AverageShares) and name in found.shares
             },
         )
-        for name, fraction in labels.cell.shares.items()
+        for name, fraction in labels.entire_cell.shares.items()
     }
 
 

@@ -40,7 +40,7 @@ class LabelsResult(Result):
     names: list[str]
     n_labelled: int
     slab_angstrom: float
-    cell: LabelShares
+    entire_cell: LabelShares
     sides: dict[str, LabelShares | Unavailable] | Unavailable
 
 
@@ -50,7 +50,7 @@ class ReferencesSummary(Result):
     made_by: str
     temperature_K: float
     phases: list[str]
-    told_by_bonds: list[str]
+    recognised_by_bonds: list[str]
     """Phases that are recognised by their bonds."""
     left_out: Mapping[str, Mapping[str, float]]
     """By phase: labels of its anions in runs that were left out of the training."""
@@ -144,7 +144,7 @@ class OrderResult(Result):
 class SharesKinetics(Result):
     """Laws by which shares of anions and phases change."""
 
-    left_by: str
+    depletion_measure: str
     """What measures the depletion of the two sides."""
     shares: dict[str, dict[str, ShareKinetics | Unavailable]]
     """By what they are shares of, then by label."""
@@ -188,7 +188,7 @@ class AverageShares(Result):
 class AverageLabels(Result):
     """Labels of atoms over replicas."""
 
-    cell: AverageShares
+    entire_cell: AverageShares
     sides: dict[str, AverageShares | Unavailable] | Unavailable
 
 

@@ -8,7 +8,7 @@ from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_species import (
-    N_WHOLE,
+    N_INTACT,
     SINGLE_CODES,
     AnionChemistry,
     Environments,
@@ -124,10 +124,10 @@ class AnionCounter:
             LIGANDS: {alone: units[:, ALONE_CODE] / max(1, n_ligands)},
         }
 
-    def whole_share(self) -> FloatArray:
+    def intact_share(self) -> FloatArray:
         """Return the share of the network formers in whole anions, such as those of an electrolyte, (n_frames,)."""
         centres = np.array(self._centres, dtype=float)
-        return np.asarray(centres[:, :N_WHOLE].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
+        return np.asarray(centres[:, :N_INTACT].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
 
     def arrays(self) -> Mapping[str, FloatArray]:
         """Return the series: time, and number of anions of each label."""

@@ -260,5 +260,5 @@ def environment_series(
     )
 
 
-N_WHOLE, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
+N_INTACT, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
 """Codes of `AnionChemistry.labels`: below 4 anions of electrolytes, 5 chains, 6 and 7 single atoms."""

@@ -32,7 +32,7 @@ def phases_summary(phases: PhasesResult) -> Iterator[str]:
     if isinstance(labels, Unavailable):
         yield f"phases of atoms: unavailable: {labels}"
     else:
-        yield "phases of atoms, entire cell at the end: " + _shares(labels.cell.shares)
+        yield "phases of atoms, entire cell at the end: " + _shares(labels.entire_cell.shares)
         if isinstance(labels.sides, Unavailable):
             yield f"phases of atoms across the interphase: unavailable: {labels.sides}"
         else:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from interphase_flows.analysis.growth.kinetics import LEAST_FRAMES, GrowthKinetics, thickness_kinetics
-from interphase_flows.analysis.growth.replicas import PooledKinetics, pooled_kinetics
+from interphase_flows.analysis.growth.replicas import AverageKinetics, average_kinetics
 from interphase_flows.analysis.growth.results import GrowthAverage, GrowthResult
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.pipeline.context import AnalysisContext
@@ -26,7 +26,7 @@ class GrowthPart:
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> GrowthAverage:
         """Choose the law of each interface over all replicas that have one."""
         laws = [each.result("growth", GrowthResult) for each in replicas]
-        sides: dict[str, PooledKinetics | Unavailable] = {}
+        sides: dict[str, AverageKinetics | Unavailable] = {}
         notes: list[str] = []
         for side in ("above", "below"):
             found = [each.sides.get(side) for each in laws if isinstance(each, GrowthResult)]
@@ -39,7 +39,7 @@ class GrowthPart:
                 )
                 continue
             try:
-                sides[side] = pooled_kinetics(fitted)
+                sides[side] = average_kinetics(fitted)
             except AnalysisError as error:
                 sides[side] = Unavailable(reason=str(error))
         return GrowthAverage(sides=sides, notes=notes)

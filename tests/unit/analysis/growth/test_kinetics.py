@@ -14,7 +14,7 @@ from interphase_flows.analysis.growth.kinetics import (
 )
 from interphase_flows.analysis.growth.laws.linear import Linear
 from interphase_flows.analysis.growth.least_squares import fit_law, fit_many
-from interphase_flows.analysis.growth.replicas import pooled_kinetics
+from interphase_flows.analysis.growth.replicas import average_kinetics
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 from interphase_flows.analysis.statistics.block_bootstrap import block_length, resampled_noise
 from interphase_flows.analysis.statistics.replicas import between_replicas
@@ -164,7 +164,7 @@ def test_fewer_frames_than_parameters_are_refused():
 def test_two_replicas_are_not_pooled_and_one_has_no_spread():
     run = thickness_kinetics(TIME_PS, 1.0 + 0.05 * TIME_PS + correlated_noise(1, 7, n_frames=120)[0])
     with pytest.raises(AnalysisError, match="differ by their seed"):
-        pooled_kinetics([run, run])
+        average_kinetics([run, run])
     assert not between_replicas([1.0]).is_known
     assert between_replicas([1.0, 2.0, 3.0]).upper == pytest.approx(2.0 + 4.303 / np.sqrt(3), rel=1e-3)
 

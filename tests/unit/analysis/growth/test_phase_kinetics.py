@@ -70,7 +70,7 @@ def test_frames_after_the_electrolyte_ran_out_are_left_out():
 def test_without_an_interphase_intact_anions_are_what_runs_out():
     supply = Supply([], TIME_PS, np.maximum(1.0 - 0.05 * TIME_PS, 0.0))
     [found] = share_kinetics(TIME_PS, {"product": noisy(avrami(0.5, 0.1, 1.5))}, 1000, supply).values()
-    assert "whole anions" in supply.rests_on
+    assert "intact anions" in supply.depletion_measure
     assert found.depletion.reservoir == "electrolyte"
     assert found.fitted_until_ps < 19.0
 

@@ -62,7 +62,7 @@ def test_frames_without_boundaries_are_refused_for_the_side_alone():
     found.add(0, 0.0, heights(positions, CELL), codes, zero=0.0, period_angstrom=40.0, drift=0.0)
     values = found.values()
     assert "no labelled frame" in values.sides["below"].reason
-    assert values.cell.shares["electrolyte"].value == 0.5
+    assert values.entire_cell.shares["electrolyte"].value == 0.5
 
 
 def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():

@@ -51,7 +51,7 @@ def replica(n_domains=0, diameter_angstrom=0.0, n_events=0, n_independent=1.0) -
         },
         diffraction=DiffractionResult(n_frames=0, n_spheres=0, sphere_angstrom=30.0, limit="", lines={}),
         order=OrderResult(r_angstrom=7.0, frames_per_window=1.0, pairs={}),
-        kinetics=SharesKinetics(left_by="", shares={}),
+        kinetics=SharesKinetics(depletion_measure="", shares={}),
     )
 
 
