@@ -23,6 +23,12 @@ class Unavailable(Result):
     reason: str
     hint: str = ""
 
+    @classmethod
+    def from_error(cls, error: AnalysisError) -> "Unavailable":
+        """Return the message of an error, with its hint apart."""
+        reason, _, hint = str(error).partition(". Hint: ")
+        return cls(reason=reason, hint=hint)
+
     def __str__(self) -> str:
         return f"{self.reason}. Hint: {self.hint}" if self.hint else self.reason
 
@@ -40,4 +46,4 @@ def or_unavailable(frames: ProgressFrames, compute: Callable[[], T]) -> T | Unav
     except AnalysisError as error:
         if frames.damage is not None:
             raise
-        return Unavailable(reason=str(error))
+        return Unavailable.from_error(error)

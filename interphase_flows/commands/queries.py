@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.commands.rejections import Exclusion, excluded_labels, extract_files
 from interphase_flows.exceptions import InputError
 from interphase_flows.settings import Settings
@@ -20,6 +21,9 @@ from interphase_flows.storage.queries import (
     to_table,
 )
 from interphase_flows.storage.workspace import Workspace, open_workspace
+
+PART_FIELDS = ["key", "campaign", "analysis_key", "created_at"]
+"""Columns of parts of the interface analysis."""
 
 DEFAULT_FIELDS = {
     "labels": ["key", "status", "reason", "formula", "origin", "energy_eV", "method_name"],
@@ -43,6 +47,10 @@ DEFAULT_FIELDS = {
         "energy_mae_meV_per_atom.value",
     ],
     "phases": ["key", "average.n_replicas", "li2s.atom_fraction.value", "li3p.atom_fraction.value"],
+    "growth": [*PART_FIELDS, "average.sides.above.decision", "average.sides.below.decision"],
+    "verdict": [*PART_FIELDS, "average.state", "average.sides.above.state", "average.sides.below.state"],
+    "interface_analyses": ["key", "campaign", "references_key", "analysis_settings.parts"],
+    "phase_references": ["key", "temperature_K", "n_runs", "recognised_by_bonds", "committee_key"],
     "cell_transport": [
         "key",
         "result.run_id",
@@ -103,7 +111,7 @@ def query_campaign(
     if request.rejected:
         columns: Sequence[str] | None = fields or (None if output == "json" else REJECTED_FIELDS)
     else:
-        columns = fields or (None if output == "json" else DEFAULT_FIELDS.get(request.kind))
+        columns = fields or (None if output == "json" else _default_fields(request.kind))
     with open_workspace(settings, name, read_only=True) as workspace:
         rows = _matches(workspace, request, columns)
     if not rows:
@@ -111,6 +119,10 @@ def query_campaign(
     if request.rejected and output == "table":
         return to_table(rows, REJECTED_WIDTH)
     return WRITERS[output](rows)
+
+
+def _default_fields(kind: str) -> list[str] | None:
+    return DEFAULT_FIELDS.get(kind, PART_FIELDS if kind in part_classes() else None)
 
 
 def count_documents(settings: Settings, name: str, request: DocumentQuery) -> int:

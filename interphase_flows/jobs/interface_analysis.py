@@ -182,7 +182,7 @@ def _store_part(
             try:
                 average = known.average(analyses)
             except AnalysisError as error:
-                average = Unavailable(reason=str(error))
+                average = Unavailable.from_error(error)
         return schema(
             key=key,
             part=part,

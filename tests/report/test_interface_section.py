@@ -36,7 +36,7 @@ def results_of(analyses: Mapping[str, InterfaceAnalysis]) -> InterfaceResults:
             try:
                 averages[name] = part.average(list(analyses.values()))
             except AnalysisError as error:
-                averages[name] = Unavailable(reason=str(error))
+                averages[name] = Unavailable.from_error(error)
     return InterfaceResults(
         {run: each.parts for run, each in analyses.items()},
         averages,

@@ -85,7 +85,9 @@ class Supply:
             )
         elif intact_anions[0] > 0:
             self._time, self._left = time_ps, {"electrolyte": intact_anions}
-            self.depletion_measure = "network formers left in intact anions, because no interphase is followed"
+            self.depletion_measure = (
+                "network formers left in intact anions, because no interphase is followed"
+            )
         else:
             self._time, self._left = time_ps, {}
             self.depletion_measure = (
@@ -126,7 +128,7 @@ def share_kinetics(
             change = share - share[0] if direction == GAINED else share[0] - share
             kinetics = fraction_kinetics(time_ps[usable], change[usable], reservoirs=left)
         except AnalysisError as error:
-            found[name] = Unavailable(reason=str(error))
+            found[name] = Unavailable.from_error(error)
             continue
         n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="nearest")))
         found[name] = _unless_few(
@@ -179,7 +181,7 @@ def average_share_kinetics(
                     [each[name] for each in of_group if name in each], len(replicas)
                 )
             except AnalysisError as error:
-                average[group][name] = Unavailable(reason=str(error))
+                average[group][name] = Unavailable.from_error(error)
     return average
 
 

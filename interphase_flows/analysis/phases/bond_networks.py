@@ -100,7 +100,7 @@ class NetworkSweep:
                 try:
                     self._refuse(name)
                 except AnalysisError as error:
-                    sides[name] = Unavailable(reason=str(error))
+                    sides[name] = Unavailable.from_error(error)
                 continue
             share = np.array(rows, dtype=float).mean(axis=0)
             onset, state, reason = conduction_by_network(

@@ -146,7 +146,7 @@ def domains_of(
                 model.cation_cutoff_angstrom,
             )
         except AnalysisError as error:
-            scherrer = Unavailable(reason=str(error))
+            scherrer = Unavailable.from_error(error)
         answer[name] = PhaseDomains(
             n_domains=len(found.sizes),
             n_anions=int(found.sizes.sum()),

@@ -99,7 +99,7 @@ class PhaseMap:
             try:
                 sides[name] = self._shares(np.array(rows))
             except AnalysisError as error:
-                sides[name] = Unavailable(reason=str(error))
+                sides[name] = Unavailable.from_error(error)
         return LabelsResult(
             names=list(self.labels),
             n_labelled=len(table),

@@ -90,7 +90,7 @@ class AnionCounter:
             try:
                 graph = counter.graph()
             except AnalysisError as error:
-                answer[role] = Unavailable(reason=str(error))
+                answer[role] = Unavailable.from_error(error)
                 continue
             answer[role] = ReactionsResult(
                 least_frames=LEAST_FRAMES,

@@ -137,4 +137,4 @@ def _of_region(
     try:
         return window_result(motion, region, volume_angstrom3, directions, request)
     except UnsupportedWindowError as error:
-        return Unavailable(reason=str(error))
+        return Unavailable.from_error(error)

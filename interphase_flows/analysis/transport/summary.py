@@ -168,7 +168,7 @@ def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> Conduc
             ionic_conduction(result, {symbol: charges_e[symbol] for symbol in result.species})
         )
     except AnalysisError as error:  # all species are neutral
-        return Unavailable(reason=str(error))
+        return Unavailable.from_error(error)
 
 
 def net_charge(

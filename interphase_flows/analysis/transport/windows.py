@@ -70,7 +70,7 @@ def onsager_windows(
                 confidence=confidence,
             )
         except UnsupportedWindowError as error:
-            result = Unavailable(reason=str(error))
+            result = Unavailable.from_error(error)
         windows.append(OnsagerWindow(start_ps, end_ps, result))
     return windows
 

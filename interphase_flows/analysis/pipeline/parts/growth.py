@@ -41,7 +41,7 @@ class GrowthPart:
             try:
                 sides[side] = average_kinetics(fitted)
             except AnalysisError as error:
-                sides[side] = Unavailable(reason=str(error))
+                sides[side] = Unavailable.from_error(error)
         return GrowthAverage(sides=sides, notes=notes)
 
 

@@ -35,7 +35,7 @@ class VerdictPart:
                 try:
                     sides[side] = verdict_with_rates(histories)
                 except AnalysisError as error:
-                    sides[side] = Unavailable(reason=str(error))
+                    sides[side] = Unavailable.from_error(error)
         if not sides:
             raise AnalysisError("no replica has an interface whose boundaries can be followed")
         return VerdictResult(state=cell_state(sides.values()), sides=sides)

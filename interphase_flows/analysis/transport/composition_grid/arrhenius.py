@@ -135,7 +135,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     notes: list[str] = []
     for point in sorted(points, key=lambda each: each.temperature_K):
         if point.value is None:
-            reason = point.reason.partition(". Hint:")[0] or "no coefficient"
+            reason = point.reason or "no coefficient"
             notes.append(f"{point.temperature_K:g} K left out: {reason}")
         elif not point.value.lower > 0 and not np.isfinite(point.value.upper):
             notes.append(f"{point.temperature_K:g} K left out: its interval has no bounds")

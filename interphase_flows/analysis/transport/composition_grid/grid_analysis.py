@@ -102,7 +102,7 @@ def analyse_transport_grid(
     try:
         grid, notes = _grid(fits, species)
     except AnalysisError as error:
-        interpolation = Unavailable(reason=str(error))
+        interpolation = Unavailable.from_error(error)
         local = Unavailable(reason=NO_PROFILE if profile is None else f"there is no grid: {error}")
     else:
         arrays |= curve_arrays(grid, temperature_K)
@@ -116,7 +116,7 @@ def analyse_transport_grid(
             local, local_arrays = _local(grid, line, at_rest, temperature_K, profile)
             arrays |= local_arrays
         except AnalysisError as error:
-            local = Unavailable(reason=str(error))
+            local = Unavailable.from_error(error)
     result = TransportGridResult(
         species=species,
         at_rest=at_rest,
@@ -149,7 +149,7 @@ class _Composition:
             try:
                 lines[symbol] = arrhenius_fit([element(point, i) for point in points])
             except AnalysisError as error:
-                lines[symbol] = Unavailable(reason=str(error))
+                lines[symbol] = Unavailable.from_error(error)
         return _Composition(x, cells, points, lines)
 
     def matrix(self, species: Sequence[str]) -> ArrheniusMatrix:
