@@ -44,15 +44,7 @@ def file_input(
     frame_interval_fs: float | None = None,
     elements: Mapping[int, str] | None = None,
 ) -> Iterator[AnalysisInput]:
-    """Open a trajectory file.
-
-    Raises
-    ------
-    InputError
-        The formula of a side or the temperature is missing.
-    AnalysisError
-        As `open_trajectory`, `composition_of` and `InterfaceAnalysisSettings`.
-    """
+    """Open a trajectory file; raise an InputError if the formula of a side or the temperature is missing."""
     missing = [
         option
         for option, value in (
@@ -94,13 +86,7 @@ def campaign_run_input(
     parts: Sequence[str],
     transport: TransportSettings,
 ) -> Iterator[AnalysisInput]:
-    """Open a run of a campaign; its file defines the two sides and the temperature.
-
-    Raises
-    ------
-    InputError
-        There is no such campaign, or no such run.
-    """
+    """Open a run of a campaign; its file defines the two sides and the temperature."""
     spec = stored_campaign(settings, campaign)
     if temperature_K is None:
         temperature_K = spec.production.dynamics.temperature_K

@@ -28,13 +28,7 @@ class PlannedPoint:
 
 
 def plan_convergence_study(maker: ConvergenceStudyMaker) -> list[PlannedPoint]:
-    """Return the settings of a study and their estimated cost.
-
-    Raises
-    ------
-    InputError
-        The method has no convergence parameters, or an option is out of range.
-    """
+    """Return the settings of a study and their estimated cost."""
     crystals, positions = maker.cells(), maker.places()
     planned = []
     for point in maker.points():

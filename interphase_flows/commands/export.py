@@ -60,13 +60,7 @@ def _copy(source: Path, target: Path) -> Path:
 
 
 def export_result(settings: Settings, name: str, what: str, target: Path) -> list[Path]:
-    """Export ``dataset``, ``models`` or ``trajectories`` of a campaign; return the written files.
-
-    Raises
-    ------
-    InputError
-        The name is none of these, or the result does not exist yet.
-    """
+    """Export ``dataset``, ``models`` or ``trajectories`` of a campaign; return the written files."""
     exports: dict[str, Callable[[CampaignResults, Path], list[Path]]] = {
         "dataset": lambda results, path: [export_dataset(results, path)],
         "models": export_committee,

@@ -42,13 +42,7 @@ class MaterialSummary(TypedDict, total=False):
 
 
 def materials_project_key() -> str:
-    """Return the user's key from ``MP_API_KEY`` or pymatgen's ``~/.pmgrc.yaml``; it is never printed.
-
-    Raises
-    ------
-    SettingsError
-        There is no key, or it has the wrong length.
-    """
+    """Return the user's key from ``MP_API_KEY`` or pymatgen's ``~/.pmgrc.yaml``; it is never printed."""
     from pymatgen.core import SETTINGS
 
     key = os.environ.get(KEY_VARIABLE) or SETTINGS.get(KEY_VARIABLE) or SETTINGS.get("PMG_MAPI_KEY") or ""
@@ -67,21 +61,9 @@ def materials_project_key() -> str:
 
 
 def fetch_crystal(material_id: str, target: Path, endpoint: str | None = None) -> MaterialSummary:
-    """Write the relaxed structure of a material to a CIF file with its source and licence.
+    """Write the relaxed structure of a material to a new CIF file with its source and licence; return its summary.
 
-    Parameters
-    ----------
-    material_id
-        Such as ``mp-1153``.
-    target
-        File to write; its name must end in ``.cif``, and it must not exist.
-    endpoint
-        URL of another server, ending with a slash; default: that of the Materials Project.
-
-    Returns
-    -------
-    MaterialSummary
-        Summary of the material.
+    ``endpoint`` is the URL of another server, ending with a slash.
 
     Raises
     ------

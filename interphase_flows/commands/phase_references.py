@@ -48,27 +48,15 @@ def computed_references(
     settings: Settings,
     steps: ReferenceSteps = ReferenceSteps(),
 ) -> PhaseReferences:
-    """Run phases with CHGNet, or read the stored references of an earlier call.
+    """Run phases with CHGNet at the temperature of the trajectory, or read the stored references of an earlier call.
 
-    Parameters
-    ----------
-    phases
-        Names of phases in the package, or ``name=file``.
-    electrode, electrolyte
-        Formulas of the two sides: names of phases in the package, or of files among `phases`.
-    temperature_K
-        Temperature of the trajectory.
-    settings
-        Where references are stored, and the device of CHGNet.
-    steps
-        Lengths of the runs.
+    Phases are names of the package, or ``name=file``; ``electrode`` and ``electrolyte`` are such names, which need not
+    be among them.
 
     Raises
     ------
     InputError
         A name is not a phase.
-    AnalysisError
-        As `phase_references`.
     """
     files = dict(each.split("=", 1) for each in phases if "=" in each)
     names = list(dict.fromkeys(each.split("=", 1)[0].strip() for each in phases))

@@ -74,18 +74,9 @@ WRITERS = {"table": to_table, "json": to_json, "csv": to_csv}
 class DocumentQuery:
     """Selection of documents of a campaign.
 
-    Attributes
-    ----------
-    kind
-        Kind of document.
-    filters
-        Such as ``status=rejected``; all must match.
-    sort
-        Fields by priority, with ``-`` before the name for descending order; oldest first if empty.
-    limit
-        Largest number of documents; 0 for all.
-    rejected
-        Only labels excluded from every data set: by a gate on the label alone, or by comparison with other labels.
+    All filters, such as ``status=rejected``, must match. ``-`` before a field sorts in descending order; default: oldest
+    first. No limit is 0. ``rejected`` selects the labels excluded from every data set: by a gate on the label alone, or
+    by comparison with other labels.
     """
 
     kind: str
@@ -126,13 +117,7 @@ def _default_fields(kind: str) -> list[str] | None:
 
 
 def count_documents(settings: Settings, name: str, request: DocumentQuery) -> int:
-    """Return the number of matching documents, counted by the store.
-
-    Raises
-    ------
-    InputError
-        As :func:`query_campaign`.
-    """
+    """Return the number of matching documents, counted by the store."""
     _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
         if not request.rejected:
@@ -142,13 +127,7 @@ def count_documents(settings: Settings, name: str, request: DocumentQuery) -> in
 
 
 def extract_label_files(settings: Settings, name: str, request: DocumentQuery, target: Path) -> list[Path]:
-    """Extract inputs and logs of the labels that a query matches; return the written files.
-
-    Raises
-    ------
-    InputError
-        Another kind than labels, or no files are stored for the matching labels.
-    """
+    """Extract inputs and logs of the labels that a query matches; return the written files."""
     if request.kind != "labels":
         raise InputError(
             f"--files: inputs and logs are stored for labels only, not for {request.kind}. Hint: leave out --files"

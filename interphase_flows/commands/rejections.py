@@ -51,13 +51,7 @@ def count_by_reason(workspace: Workspace) -> dict[str, int]:
 
 
 def extract_files(workspace: Workspace, labels: Sequence[JsonDocument], target: Path) -> list[Path]:
-    """Extract inputs and logs of labels, each into a folder named by its key.
-
-    Raises
-    ------
-    InputError
-        None of the labels has stored files.
-    """
+    """Extract inputs and logs of labels, each into a folder named by its key."""
     stored = [label for label in labels if label.get("files")]
     if not stored:
         raise InputError(
@@ -72,15 +66,10 @@ def extract_files(workspace: Workspace, labels: Sequence[JsonDocument], target: 
 
 
 def retry_rejected(settings: Settings, name: str, reasons: Sequence[str]) -> int:
-    """Remove labels rejected for given reasons from the ledger, so that a resume recomputes them.
+    """Remove labels rejected for given reasons from the ledger, so that a resume recomputes them; return their number.
 
     A failure with the reason ``retried`` stays in the ledger. Data sets and potentials are made again if a label is
     accepted now.
-
-    Returns
-    -------
-    int
-        Number of removed labels.
 
     Raises
     ------

@@ -79,13 +79,7 @@ class CampaignStatus:
 
 
 def only_campaign(settings: Settings) -> str:
-    """Return the name of the only campaign under the root or in the database.
-
-    Raises
-    ------
-    InputError
-        There is none, or there are several; the message lists them.
-    """
+    """Return the name of the only campaign under the root or in the database, or raise an InputError with all names."""
     names = campaign_names(settings)
     if len(names) != 1:
         found = (

@@ -26,16 +26,9 @@ class Retry(BaseModel):
 
 
 class Attempts(BaseModel):
-    """Record of the attempts at one label.
+    """Record of the attempts at one label: those started so far, failures and actions taken.
 
-    Parameters
-    ----------
-    key
-        Hash of what is computed; files of another key are not used.
-    n_attempts
-        Attempts started so far.
-    retries
-        Failures and the actions taken, in order.
+    ``key`` is the hash of what is computed; files of another key are not used.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,7 +61,7 @@ class Attempts(BaseModel):
         return {name: value for retry in self.retries for name, value in retry.action.parameters.items()}
 
     def corrections(self, handler: str) -> list[Correction]:
-        """Return the actions taken as corrections of the label, with the name of the method as their handler."""
+        """Return the actions taken as corrections of the label."""
         return [
             Correction(
                 handler=handler,
@@ -98,22 +91,10 @@ def run_attempts(
     discard_output: Callable[[], None],
     discard_density: Callable[[], None],
 ) -> _Result:
-    """Compute a label, retrying failures by a policy.
+    """Compute a label, retrying failures by a policy; no attempt begins after the deadline ``end``.
 
-    Parameters
-    ----------
-    attempts
-        Record of this label; continued, and kept in the folder.
-    folder
-        Work folder of the label, locked.
-    policy
-        Actions by reason of failure.
-    end
-        No attempt begins after this deadline.
-    attempt
-        Computes the label once.
-    discard_output, discard_density
-        Remove the output of an earlier attempt; remove what a restart would start from.
+    ``attempts`` is the record of the label, continued and kept in the (locked) folder. ``discard_output`` removes the
+    output of an earlier attempt, ``discard_density`` what a restart would start from.
 
     Raises
     ------

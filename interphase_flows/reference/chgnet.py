@@ -56,12 +56,7 @@ def _load_calculator(device: str) -> Calculator:
 class CHGNetMethod:
     """Labels by the CHGNet weights that ship with its wheel (a surrogate, not DFT).
 
-    Parameters
-    ----------
-    spec
-        Without settings of its own.
-    settings
-        Device and threads of torch; provenance, not part of the method's identity.
+    The settings determine device and threads of torch; they are provenance, not part of the method's identity.
     """
 
     def __init__(self, spec: ChgnetSpec | None = None, settings: Settings | None = None) -> None:

@@ -105,17 +105,8 @@ def reaction_weights(
 ) -> tuple[dict[str, float], str] | None:
     """Return the weights of the phases' energies per atom in the reaction energy per atom of mixture, and the reaction.
 
-    Parameters
-    ----------
-    formulas
-        Phase -> chemical formula.
-    electrode, electrolyte
-        Reactants; all other phases are products.
-
-    Returns
-    -------
-    weights, reaction
-        Negative for reactants; None if the phases do not form one balanced reaction.
+    All phases except the two reactants are products; ``formulas`` maps phases to chemical formulas. Weights are negative
+    for reactants. None if the phases do not form one balanced reaction.
     """
     from pymatgen.analysis.reaction_calculator import Reaction, ReactionError
     from pymatgen.core import Composition
@@ -165,14 +156,9 @@ def deviation(
     yardstick: Mapping[str, PhaseNumbers | None],
     weights: Mapping[str, float],
 ) -> Deviation:
-    """Compare the labels of a setting with those of the yardstick.
+    """Compare the labels of the phases of ``numbers`` with those of the yardstick; None is a rejected label.
 
-    Parameters
-    ----------
-    numbers, yardstick
-        Phase -> its labels; None where a label was rejected. The phases of ``numbers`` are compared.
-    weights
-        From `reaction_weights`; empty to omit the reaction.
+    Empty ``weights`` (see `reaction_weights`) omit the reaction.
     """
     energy: dict[str, float] = {}
     force: dict[str, float] = {}
@@ -199,21 +185,11 @@ def deviation(
 def fill_missing_densities(
     by_density: Mapping[float, Mapping[str, PhaseNumbers | None]],
 ) -> tuple[dict[float, dict[str, PhaseNumbers | None]], dict[str, PhaseNumbers | None]]:
-    """Fill in phases that were not labelled on the densest meshes, and return the yardstick.
+    """Fill in phases that were not labelled on the densest meshes, and return all densities and the yardstick.
 
     A large cell needs fewer k-points, and they cost most. Its densest mesh is its yardstick. From that density on, the
     next coarser mesh is used, so that the last measured error is kept instead of an error of zero. A phase with one
     mesh for all densities (Gamma) is constant.
-
-    Parameters
-    ----------
-    by_density
-        K-point density -> phase -> its labels; None where a label was rejected.
-
-    Returns
-    -------
-    complete, yardstick
-        All phases at every density; phase -> labels on its densest mesh.
     """
     complete = {density: dict(by_density[density]) for density in sorted(by_density)}
     yardstick: dict[str, PhaseNumbers | None] = {}

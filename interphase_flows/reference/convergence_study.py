@@ -33,14 +33,8 @@ def assess_settings(
 ) -> StudyErrors:
     """Compare every setting with the yardstick of its axis, and choose the cheapest one within the tolerances.
 
-    Parameters
-    ----------
-    points, numbers, wall_times_s
-        Settings (that of the campaign first), the results of each, and the cost of its labels.
-    weights
-        Weights of the reaction energy, see :func:`~interphase_flows.reference.convergence.reaction_weights`.
-    tolerances
-        Maximum errors of the chosen setting.
+    The first of the points is the campaign's own. ``weights`` are those of
+    :func:`~interphase_flows.reference.convergence.reaction_weights`.
     """
     own_point, own_numbers = points[0], numbers[0]
 

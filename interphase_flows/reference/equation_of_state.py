@@ -18,10 +18,7 @@ MIN_POINTS = 5
 
 @dataclass(frozen=True)
 class FittedCurve:
-    """A fitted equation of state.
-
-    ``rms_residual_meV_per_atom`` is the root mean square deviation of the energies from the curve.
-    """
+    """A fitted equation of state, and the root mean square deviation of the energies from it."""
 
     volume_angstrom3: float
     energy_eV: float
@@ -34,14 +31,7 @@ class FittedCurve:
 def fit_birch_murnaghan(
     volumes_angstrom3: Sequence[float], energies_eV: Sequence[float], n_atoms: int
 ) -> FittedCurve:
-    """Fit the energy of a crystal against its volume.
-
-    Parameters
-    ----------
-    volumes_angstrom3, energies_eV
-        Of the same cell, in any order, at least five.
-    n_atoms
-        Number of atoms in the cell.
+    """Fit the energy of one cell of ``n_atoms`` against its volume, at five volumes or more in any order.
 
     Raises
     ------

@@ -42,12 +42,8 @@ def k_points(spec: GpawSpec | VaspSpec, atoms: Atoms) -> tuple[int, int, int]:
 def lattice_rotations(cell: ArrayLike) -> NDArray[np.int_]:
     """Return every rotation, proper or not, that maps a lattice onto itself, (n, 3, 3), on fractional coordinates.
 
-    They include the rotations of every crystal with this lattice. If spglib finds none, only the identity.
-
-    Parameters
-    ----------
-    cell
-        Lattice vectors in rows, Å, (3, 3).
+    They include the rotations of every crystal with this lattice. If spglib finds none, only the identity. The rows of
+    the cell are the lattice vectors, Å.
     """
     return space_group_operations(cell, [[0.0, 0.0, 0.0]], [1], LATTICE_TOLERANCE_ANGSTROM)[0]
 
@@ -55,12 +51,8 @@ def lattice_rotations(cell: ArrayLike) -> NDArray[np.int_]:
 def has_symmetry(counts: ArrayLike, rotations: ArrayLike) -> NDArray[np.bool_]:
     """Return for each mesh centred at Gamma whether every rotation maps it onto itself, (n_meshes,).
 
-    Parameters
-    ----------
-    counts
-        Points along each reciprocal vector, (n_meshes, 3).
-    rotations
-        On fractional coordinates of real space, (n_rotations, 3, 3).
+    ``counts`` are points along each reciprocal vector, (n_meshes, 3); ``rotations`` act on fractional coordinates of
+    real space, (n_rotations, 3, 3).
     """
     counts = np.asarray(counts)
     fits = np.ones(len(counts), dtype=bool)
@@ -72,13 +64,8 @@ def has_symmetry(counts: ArrayLike, rotations: ArrayLike) -> NDArray[np.bool_]:
 def symmetric_mesh(cell: ArrayLike, at_least: Sequence[int]) -> tuple[int, int, int]:
     """Return the smallest mesh, centred at Gamma, with the symmetry of the lattice and a minimum number of points.
 
-    Parameters
-    ----------
-    cell
-        Lattice vectors in rows, Å, (3, 3).
-    at_least
-        Minimum number of points along each reciprocal vector. Their maximum along each is always sufficient, since a
-        mesh with equal numbers has every symmetry.
+    The rows of the cell are the lattice vectors, Å. The maximum of ``at_least`` along each axis is always sufficient,
+    since a mesh with equal numbers has every symmetry.
     """
     axes = [np.arange(n, max(at_least) + 1) for n in at_least]
     counts = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)

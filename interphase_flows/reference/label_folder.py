@@ -21,22 +21,8 @@ DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 def label_folder(folder: Path, kept_files: Callable[[Path], Sequence[Path]]) -> Iterator[int]:
     """Create a label's folder and hold its lock; a second process waits until the first has finished.
 
-    Parameters
-    ----------
-    folder
-        Work folder of the label.
-    kept_files
-        Returns the inputs and logs in the folder to attach to an error.
-
-    Yields
-    ------
-    int
-        File descriptor of the lock, for a subprocess to inherit.
-
-    Raises
-    ------
-    ReferenceMethodError
-        The disk is full (``disk_full``).
+    Yields the file descriptor of the lock, for a subprocess to inherit. A full disk is a ReferenceMethodError
+    (``disk_full``) with the inputs and logs in the folder that ``kept_files`` returns.
     """
     try:
         with exclusive_folder(folder, LOCK) as lock:
@@ -60,27 +46,13 @@ def partial_path(target: Path) -> Path:
 
 
 def commit(target: Path) -> None:
-    """Flush the temporary file of a target to the disk and rename it.
-
-    Raises
-    ------
-    LeaseLostError
-        Another process has taken this work over.
-    """
+    """Flush the temporary file of a target to the disk and rename it, unless another process has taken this work over."""
     before_write()
     atomic_files.commit(partial_path(target), target)
 
 
 def write_json(target: Path, value: Any) -> None:
-    """Write JSON atomically.
-
-    Raises
-    ------
-    ValueError
-        A number is not finite.
-    OSError
-        The disk is full or faulty; the old file is unchanged.
-    """
+    """Write JSON atomically; a number that is not finite is a ValueError."""
     text = json.dumps(value, indent=1, allow_nan=False)
     try:
         partial_path(target).write_text(text + "\n")

@@ -22,19 +22,9 @@ IS_CONTINUED = "is_continued"
 class RawLabel:
     """Output of a reference method, before any gate.
 
-    ``energy_eV`` is the total energy; ``forces_eV_per_angstrom`` has shape (n_atoms, 3);
-    ``stress_eV_per_angstrom3`` has shape (6,), Voigt order xx yy zz yz xz xy, tension positive.
-
-    Parameters
-    ----------
-    is_scf_converged
-        As the code reports it; None for a method without SCF cycle.
-    corrections
-        Changes made by error handlers and retries, in order.
-    details
-        Numbers for the record: ``n_scf_steps``, ``n_electrons``, ``n_k_points``, ``peak_memory_gb``, ...
-    files
-        Inputs and logs to keep, in the work folder.
+    ``energy_eV`` is the total energy; ``forces_eV_per_angstrom`` has shape (n_atoms, 3); ``stress_eV_per_angstrom3`` has
+    shape (6,), Voigt order xx yy zz yz xz xy, tension positive. ``is_scf_converged`` is None for a method without SCF
+    cycle. ``files`` are inputs and logs to keep, in the work folder.
     """
 
     energy_eV: float | None
@@ -63,15 +53,10 @@ class ReferenceMethod(Protocol):
         ...
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:
-        """Compute one label.
+        """Compute one label; the atoms are not changed.
 
-        Parameters
-        ----------
-        atoms
-            Not changed.
-        folder
-            Work folder of this label, the same in every attempt: restart files of a killed calculation are used. A
-            method that needs a folder creates a temporary one if None.
+        The work folder of a label is the same in every attempt: restart files of a killed calculation are used. A method
+        that needs a folder creates a temporary one if None.
 
         Raises
         ------
@@ -98,13 +83,7 @@ def method_identity(
 
 
 class LabelCalculator(Calculator):
-    """ASE calculator that computes a label at every evaluation; its energy is the energy of the label.
-
-    Parameters
-    ----------
-    label
-        Computes a label.
-    """
+    """ASE calculator that computes a label at every evaluation; its energy is the energy of the label."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 

@@ -34,13 +34,7 @@ def method_specs() -> dict[str, type[MethodSpec]]:
 
 
 def method_spec(name: str) -> MethodSpec:
-    """Return the spec of a method with its default settings.
-
-    Raises
-    ------
-    InputError
-        No method has this name.
-    """
+    """Return the spec of a method with its default settings; an unknown name is an InputError."""
     specs = method_specs()
     if name not in specs:
         raise InputError(f"reference.method: {name!r} is unknown. Hint: choose one of {', '.join(specs)}")
@@ -48,14 +42,7 @@ def method_spec(name: str) -> MethodSpec:
 
 
 def reference_method(spec: MethodSpec | str, settings: Settings | None = None) -> ReferenceMethod:
-    """Create the reference method of a spec; its module is imported only now.
-
-    Parameters
-    ----------
-    spec
-        The ``reference`` block of a campaign file, or the name of a method (default settings).
-    settings
-        Settings of this machine; loaded if None.
+    """Create the reference method of a spec, or of a name with default settings; its module is imported only now.
 
     Raises
     ------

@@ -13,11 +13,7 @@ from interphase_flows.reference.labelling import ReferenceMethod
 
 @dataclass(frozen=True)
 class Relaxed:
-    """A relaxed crystal.
-
-    ``max_force_eV_per_angstrom`` is the largest norm of a force at the end; ``is_converged`` is whether forces and
-    stress are below the target.
-    """
+    """A relaxed crystal and the largest norm of a force at the end."""
 
     atoms: Atoms
     energy_eV: float
@@ -36,20 +32,8 @@ def relax(
 ) -> Relaxed:
     """Relax positions and cell by FIRE (Bitzek et al., PRL 97, 170201 (2006)) in ASE's Fréchet cell filter.
 
-    Parameters
-    ----------
-    atoms
-        Not changed.
-    method
-        Reference method.
-    max_force_eV_per_angstrom
-        Largest force, and largest generalised force on the cell, at convergence.
-    max_steps
-        Largest number of steps; too few are reported by ``is_converged``, not an error.
-    relaxes_cell
-        Relax the cell as well as the positions.
-    calculator
-        Calculator to use instead of the method's own.
+    ``max_force_eV_per_angstrom`` also limits the generalised force on the cell; too few steps are reported by
+    ``is_converged``. The given atoms are not changed; ``calculator`` replaces that of the method.
     """
     relaxing = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
     relaxing.calc = method.calculator() if calculator is None else calculator

@@ -12,20 +12,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 
 class Action(BaseModel):
-    """One way to retry a calculation.
+    """One way to retry a calculation: from the last density (from scratch if none was kept), or from scratch.
 
-    Parameters
-    ----------
-    name
-        Description for the record of the label.
-    start
-        Restart from the last density (from scratch if none was kept), or from scratch.
-    scf_steps_factor
-        Factor on the largest number of SCF steps; factors of successive actions multiply.
-    parameters
-        Parameters of the code to replace, ``{"mixer": {...}}``.
-    changes_theory
-        Whether the action changes the level of theory; a label computed so is rejected.
+    Factors on the number of SCF steps multiply over successive actions; ``parameters`` of the code are replaced,
+    ``{"mixer": {...}}``. A label computed after a change of the theory is rejected.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,11 +14,8 @@ Positive = Annotated[float, Field(gt=0.0)]
 class MethodSpec(BaseModel):
     """Base class of the specs.
 
-    Attributes
-    ----------
-    implementation
-        The method as ``module:name``, imported when it is needed and called with the spec and the settings of the
-        machine; returns an `interphase_flows.reference.labelling.ReferenceMethod`.
+    ``implementation`` is the method as ``module:name``, imported when it is needed and called with the spec and the
+    settings of the machine; it returns an `interphase_flows.reference.labelling.ReferenceMethod`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -19,13 +19,7 @@ LOCK_EXPIRES_AFTER_S = 60
 
 
 def mongodb_settings(settings: Settings) -> MongodbSettings:
-    """Return the settings of MongoDB, which a cluster requires.
-
-    Raises
-    ------
-    SettingsError
-        The store is embedded.
-    """
+    """Return the settings of MongoDB, which a cluster requires; an embedded store is a SettingsError."""
     if not isinstance(settings.store, MongodbSettings):
         raise SettingsError(
             "store.type: embedded works on one machine only; a cluster needs MongoDB. Hint: set store to {type: "

@@ -25,14 +25,7 @@ class FlowRunner:
 
     A job that fails is logged and recorded in the ledger. Its children are skipped if they need its output
     (``OnMissing.ERROR``), else they run without it. The jobs of ``Response.replace``, ``detour`` and ``addition`` run,
-    in this order, before the rest of the flow.
-
-    Parameters
-    ----------
-    workspace
-        Of the campaign: jobs run in its root folder, failures go to its ledger.
-    store
-        Connected store of the jobs' outputs.
+    in this order, before the rest of the flow. Jobs run in the root of the workspace; ``store`` is connected.
     """
 
     def __init__(self, workspace: Workspace, store: "JobStore"):
@@ -115,13 +108,7 @@ class _JobLogHandler(logging.FileHandler):
 
 @contextmanager
 def job_log(path: Path) -> Iterator[None]:
-    """Write the log of the jobs, with tracebacks, to a file within the block.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written.
-    """
+    """Write the log of the jobs, with tracebacks, to a file within the block."""
     try:
         handler = _JobLogHandler(path, encoding="utf-8")
     except OSError as error:

@@ -37,21 +37,12 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
     Every expensive result is looked up by its content key first, so this also resumes an interrupted campaign:
     results in the ledger are reused, and unfinished work continues from its checkpoint.
 
-    Parameters
-    ----------
-    campaign
-        Specification of the campaign.
-    settings
-        Settings of this machine: where results are stored.
-    accept_changes
-        Continue although a campaign of this name was started with another specification.
-
     Raises
     ------
     LockedError
         Another process runs this campaign.
     InputError
-        A campaign of this name was started with another specification.
+        A campaign of this name was started with another specification, and ``accept_changes`` is false.
     CampaignFailedError
         Jobs failed without which there is no result.
     WalltimeReachedError
@@ -79,13 +70,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
 def run_jobs(
     workspace: Workspace, make_flow: "Callable[[], Flow]"
 ) -> "tuple[Flow, dict[str, dict[int, Response]]]":
-    """Build a flow and run its jobs one after another; return it and the responses by uuid and index.
-
-    Raises
-    ------
-    WalltimeReachedError
-        A job stopped at the time limit; no job was started after it.
-    """
+    """Build a flow and run its jobs one after another; return it and the responses by uuid and index."""
     # torch and other slow packages are imported here, so that an invalid campaign is reported at once
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -50,17 +50,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class GpawLabeller:
-    """Computes labels by GPAW on this machine, in subprocesses.
-
-    Parameters
-    ----------
-    spec
-        Level of theory.
-    settings
-        Command, memory limit and walltime of GPAW; they change no number.
-    policy
-        Actions by reason of failure.
-    """
+    """Computes labels by GPAW on this machine, in subprocesses."""
 
     spec: GpawSpec
     settings: Settings

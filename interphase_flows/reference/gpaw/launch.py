@@ -39,18 +39,9 @@ MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
 
 @dataclass(frozen=True)
 class GpawLauncher:
-    """Launches GPAW workers in one label's folder.
+    """Launches GPAW workers in one label's folder, by the command of a Python with GPAW (this Python if None).
 
-    Parameters
-    ----------
-    folder
-        Work folder of the label.
-    command
-        Command of a Python with GPAW; this Python if None.
-    n_threads
-        Threads of the linear algebra in one process.
-    end
-        Deadline of this process; the worker knows its time, but not a stop signal to this process.
+    ``end`` is the deadline of this process; the worker knows its time, but not a stop signal to this process.
     """
 
     folder: Path
@@ -59,14 +50,7 @@ class GpawLauncher:
     end: Deadline
 
     def run(self, task: LabelInput, report_progress: Callable[[], None] = lambda: None) -> WorkerOutcome:
-        """Run a worker to its end.
-
-        Parameters
-        ----------
-        task
-            Input of the worker.
-        report_progress
-            Called every few seconds.
+        """Run a worker to its end; progress is reported every few seconds.
 
         Raises
         ------

@@ -46,14 +46,7 @@ _NOT_INSTALLED = (
 class GPAWMethod:
     """Labels by GPAW, each in a subprocess.
 
-    Parameters
-    ----------
-    spec
-        Level of theory, the same for every cell.
-    settings
-        Command, memory limit and walltime of GPAW on this machine; they change no number.
-    policy
-        Actions by reason of failure.
+    Command, memory limit and walltime of GPAW are settings of the machine; they change no number.
 
     Raises
     ------

@@ -19,13 +19,7 @@ MIN_TICKS = 100
 
 @dataclass
 class AllocationStallDetector:
-    """Samples one process.
-
-    Parameters
-    ----------
-    pid
-        Process id.
-    """
+    """Samples one process."""
 
     pid: int
     _sizes: tuple[str, ...] = ()

@@ -34,16 +34,9 @@ class WorkerOutcome:
 def read_outcome(
     folder: Path, task: LabelInput, exit_status: int | None, n_kernel_kills: int | None = None
 ) -> WorkerOutcome:
-    """Return the outcome of a worker.
+    """Return the outcome of a worker with an exit status as of `subprocess`.
 
-    Parameters
-    ----------
-    folder, task
-        Folder and input of the worker.
-    exit_status
-        As `subprocess` returns it.
-    n_kernel_kills
-        Number of processes that the kernel's OOM killer ended meanwhile; None if unknown.
+    ``n_kernel_kills`` is the number of processes that the OOM killer ended meanwhile; None if unknown.
     """
     if (folder / RESULT).exists():
         return _read_result(folder, task)

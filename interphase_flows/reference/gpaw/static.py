@@ -14,17 +14,10 @@ from interphase_flows.settings import load_settings
 
 @dataclass
 class GpawStaticMaker(AseRelaxMaker):
-    """Compute energy, forces and stress of one structure by GPAW.
+    """Compute energy, forces and stress of one structure by GPAW at one level of theory.
 
     GPAW runs in a subprocess in the folder ``gpaw`` of the working directory; its command, memory limit and walltime
     are settings of the machine.
-
-    Parameters
-    ----------
-    name
-        Name of the job.
-    spec
-        Level of theory.
     """
 
     name: str = "GPAW static"

@@ -26,15 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class LabelSetGenerator(VaspInputGenerator):
-    """Input-set generator of a label; create it by `label_set_generator`.
-
-    Parameters
-    ----------
-    spec
-        Level of theory.
-    parallel
-        KPAR and NCORE of this machine.
-    """
+    """Input-set generator of a label, with KPAR and NCORE of this machine; create it by `label_set_generator`."""
 
     spec: VaspSpec = field(default_factory=VaspSpec)
     parallel: dict = field(default_factory=dict)
@@ -60,14 +52,7 @@ def label_set_generator(
 ) -> LabelSetGenerator:
     """Return the input-set generator of a level of theory.
 
-    Parameters
-    ----------
-    spec
-        Level of theory.
-    parallel
-        KPAR and NCORE of this machine; they change no number.
-    start
-        ISTART and ICHARG; from scratch if None.
+    ``parallel`` (KPAR and NCORE) changes no number; ``start`` is ISTART and ICHARG, from scratch if None.
     """
     table = potentials(spec.potentials)
     tags: dict[str, Tag | dict[str, float]] = {**incar(spec), **(start or {"ISTART": 0, "ICHARG": 2})}
@@ -97,16 +82,9 @@ def input_set(
     start: Mapping[str, int] | None = None,
     potcar_spec: bool = False,
 ) -> VaspInput:
-    """Return pymatgen's input set for a label.
+    """Return pymatgen's input set for a label, for atoms in VASP's order (`incar.grouped`).
 
-    Parameters
-    ----------
-    spec, parallel, start
-        As in `label_set_generator`.
-    atoms
-        Atoms in VASP's order (`incar.grouped`).
-    potcar_spec
-        Name the potentials (``POTCAR.spec``) instead of reading the licensed files.
+    ``potcar_spec`` names the potentials (``POTCAR.spec``) instead of reading the licensed files.
 
     Raises
     ------

@@ -66,22 +66,10 @@ HANDLER = "VASPMethod"
 
 @dataclass(frozen=True)
 class VaspLabeller:
-    """Computes labels by VASP on this machine.
+    """Computes labels by VASP on this machine, with a policy for failures that custodian does not correct.
 
-    Parameters
-    ----------
-    spec
-        Level of theory.
-    settings
-        Memory limit, walltime and parallelisation; they change no number.
-    command
-        Command of VASP.
-    policy
-        Actions by reason of failure, for failures that custodian does not correct.
-    poll_interval_s
-        Time between two checks of a running VASP.
-    reads_potentials
-        Write POTCAR; if False, only POTCAR.spec.
+    ``poll_interval_s`` is the time between two checks of a running VASP. POTCAR is written if ``reads_potentials``,
+    otherwise only POTCAR.spec.
     """
 
     spec: VaspSpec

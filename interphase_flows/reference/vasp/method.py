@@ -41,18 +41,8 @@ FIXED_TAGS = ("PREC", "ISMEAR", "LASPH", "ISYM")
 class VASPMethod:
     """Labels by VASP, each in a run under custodian.
 
-    Parameters
-    ----------
-    spec
-        Level of theory, the same for every cell.
-    settings
-        Command and parallelisation of VASP on this machine; they change no number.
-    policy
-        Actions by reason of failure, for failures that custodian does not correct.
-    poll_interval_s
-        Time between two checks of a running VASP.
-    reads_potentials
-        Write POTCAR; if False, only POTCAR.spec, which needs no licensed files.
+    Command and parallelisation are settings of the machine; they change no number. The other parameters are those of
+    `VaspLabeller`.
     """
 
     def __init__(
@@ -98,13 +88,7 @@ class VASPMethod:
         return missing_periodicity(atoms)
 
     def command(self) -> list[str]:
-        """Return the command of VASP on this machine.
-
-        Raises
-        ------
-        SettingsError
-            No command is set, or there is no such program.
-        """
+        """Return the command of VASP on this machine; a missing one is a SettingsError."""
         text = self._settings.vasp_command or os.environ.get(COMMAND_VARIABLE)
         command = shlex.split(os.path.expandvars(text)) if text else []
         if not command:
@@ -139,13 +123,7 @@ class VASPMethod:
                 )
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
-        """Write VASP's inputs of a label into a folder, and return the folder.
-
-        Raises
-        ------
-        SettingsError
-            A potential is not in pymatgen's folder of potentials.
-        """
+        """Write VASP's inputs of a label into a folder, and return the folder."""
         from interphase_flows.reference.vasp.input_set import (  # takes seconds to import
             input_set,
             write_inputs,

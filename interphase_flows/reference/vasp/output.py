@@ -47,17 +47,9 @@ class VaspResult:
 
 
 def stress_from_kbar(tensor_kbar: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Convert VASP's stress to the units and sign of this package.
+    """Convert VASP's stress, (3, 3) in kbar and positive under compression, to the convention of this package.
 
-    Parameters
-    ----------
-    tensor_kbar
-        Stress in vasprun.xml, shape (3, 3), in kbar, positive under compression.
-
-    Returns
-    -------
-    NDArray
-        Shape (6,), eV/Å³, Voigt order xx yy zz yz xz xy, positive under tension.
+    Returns shape (6,), eV/Å³, Voigt order xx yy zz yz xz xy, positive under tension.
     """
     tensor = np.asarray(tensor_kbar, dtype=np.float64)
     voigt = tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
@@ -65,16 +57,7 @@ def stress_from_kbar(tensor_kbar: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
-    """Read vasprun.xml and OUTCAR.
-
-    Parameters
-    ----------
-    folder
-        Folder of the run.
-    atoms
-        Atoms in VASP's order (`incar.grouped`).
-    spec
-        Requested level of theory.
+    """Read vasprun.xml and OUTCAR of a run for atoms in VASP's order (`incar.grouped`) and a requested level of theory.
 
     Raises
     ------

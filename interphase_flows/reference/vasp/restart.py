@@ -21,17 +21,10 @@ END_OF_OUTCAR = "General timing and accounting informations for this job"
 
 
 def inputs_key(atoms: Atoms, spec: VaspSpec) -> str:
-    """Return the key of INCAR, KPOINTS, POSCAR and POTCAR.spec.
+    """Return the key of INCAR, KPOINTS, POSCAR and POTCAR.spec for atoms in VASP's order (`incar.grouped`).
 
     The restart tags (ISTART, ICHARG) and the parallelisation (KPAR, NCORE) are left out: they differ between attempts at
     one label.
-
-    Parameters
-    ----------
-    atoms
-        Atoms in VASP's order (`incar.grouped`).
-    spec
-        Level of theory.
     """
     from interphase_flows.reference.vasp.input_set import input_set  # takes seconds to import
 
@@ -48,14 +41,7 @@ def inputs_key(atoms: Atoms, spec: VaspSpec) -> str:
 def finished_run(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult | None:
     """Return the result of a run that has finished, or None if VASP has to run.
 
-    Parameters
-    ----------
-    folder
-        Folder of the label, locked, with a record of an attempt at these inputs.
-    atoms
-        Atoms in VASP's order (`incar.grouped`).
-    spec
-        Level of theory.
+    The folder is locked and has a record of an attempt at these inputs; the atoms are in VASP's order.
     """
     if not _is_complete(folder):
         return None

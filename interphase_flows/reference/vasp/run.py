@@ -42,16 +42,9 @@ STANDARD, GAMMA = "vasp_std", "vasp_gam"
 
 
 class LabelJob(VaspJob):
-    """One static calculation in its folder.
+    """One static calculation in its folder, with a limit of address space for each process.
 
-    Parameters
-    ----------
-    command
-        Command of VASP.
-    lock
-        File descriptor of the folder's lock. VASP inherits it, so that the folder stays locked while VASP lives.
-    memory_limit_gb
-        Limit of address space of each process; None for no limit.
+    VASP inherits the file descriptor of the folder's lock, so that the folder stays locked while VASP lives.
     """
 
     def __init__(self, command: list[str], lock: int, memory_limit_gb: float | None) -> None:
@@ -150,25 +143,10 @@ def run_under_custodian(
     poll_interval_s: float,
     report_progress: Callable[[], None] = lambda: None,
 ) -> tuple[bool, str | None]:
-    """Run VASP with custodian's corrections and stop it before the deadline.
+    """Run VASP with custodian's corrections and stop it before the deadline; the working directory does not change.
 
-    Parameters
-    ----------
-    job
-        Job to run.
-    folder
-        Folder of the run; the working directory does not change.
-    end
-        Deadline.
-    poll_interval_s
-        Time between two checks of the process; its files are checked every tenth time.
-    report_progress
-        Called when the files are checked.
-
-    Returns
-    -------
-    tuple
-        Whether VASP was stopped because of the deadline; why custodian gave up, or None.
+    The process is checked at intervals; its files are checked, and progress is reported, every tenth time. Returns
+    whether VASP was stopped because of the deadline, and why custodian gave up, or None.
     """
     deadline_handler = DeadlineHandler(end, report_progress)
     custodian = Custodian(

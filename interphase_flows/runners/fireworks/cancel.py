@@ -45,15 +45,6 @@ def retire_jobs(
 ) -> RetiredJobs:
     """Cancel or archive all remaining jobs of a campaign, including those that running jobs add meanwhile.
 
-    Parameters
-    ----------
-    launchpad
-        FireWorks' database.
-    campaign
-        Name of the campaign.
-    state
-        New state of the jobs.
-
     Raises
     ------
     StorageError

@@ -53,16 +53,9 @@ class Repair:
 
 
 def repair_records(launchpad: "RetryingLaunchPad", dry_run: bool = False) -> list[Repair]:
-    """Find jobs in states that no process will ever change, and repair them.
+    """Find jobs in states that no process will ever change, and repair them; with ``dry_run`` only report them.
 
     Idempotent; operations that a living process has in progress are left alone.
-
-    Parameters
-    ----------
-    launchpad
-        FireWorks' database.
-    dry_run
-        Report what would be repaired, and change nothing.
     """
     repairs = [*_half_reserved(launchpad, dry_run)]
     for workflow in launchpad.workflows.find({"state": {"$nin": ["ARCHIVED"]}}, {"nodes": 1, "metadata": 1}):

@@ -28,11 +28,7 @@ RUNNING = ("RUNNING", "RESERVED")
 
 @dataclass(frozen=True)
 class PauseResult:
-    """Effect of a pause.
-
-    ``n_running`` jobs run to their end; ``withdrawn`` are ids of superfluous allocations, None if Slurm is not
-    available.
-    """
+    """Effect of a pause: running jobs, which run to their end, and ids of withdrawn allocations (None without Slurm)."""
 
     hold: Hold
     n_running: int
@@ -41,10 +37,7 @@ class PauseResult:
 
 @dataclass(frozen=True)
 class CancelResult:
-    """Effect of a cancellation.
-
-    ``ended`` describes the workers of running jobs that were stopped, ``not_ended`` those that could not be.
-    """
+    """Effect of a cancellation; ``ended`` and ``not_ended`` describe the workers of running jobs."""
 
     n_jobs: int
     n_done: int
@@ -60,8 +53,6 @@ def pause_campaign(settings: Settings, name: str) -> PauseResult:
 
     Raises
     ------
-    StorageError
-        There is no such campaign, or the database does not respond.
     InputError
         The campaign was not submitted, or is finished, failed or cancelled.
     """
@@ -102,8 +93,6 @@ def cancel_campaign(settings: Settings, name: str) -> CancelResult:
 
     Raises
     ------
-    StorageError
-        There is no such campaign, or the database does not respond.
     InputError
         The campaign was not submitted, or is finished.
     """
@@ -178,7 +167,7 @@ def _withdrawn(settings: Settings, launchpad: "RetryingLaunchPad") -> list[str] 
 def _stop_worker(
     launchpad: "RetryingLaunchPad", name: str, worker: WorkerIdentity | None
 ) -> tuple[bool, str]:
-    """Stop the worker of a job that was running; return whether that succeeded, and a message."""
+    """Stop the worker of a running job; return whether that succeeded, and a message."""
     if worker is None:
         return False, "a job that was not started by interphase work may still run: stop it there"
     job_id, pid = worker["slurm_job_id"], worker["pid"]

@@ -27,10 +27,7 @@ _LAST_LINE = re.compile(r"(?:\w+\.)*(\w+): (.*)")
 
 @dataclass(frozen=True)
 class LostJob:
-    """A job that was lost: its state in FireWorks, and the reason of every loss, oldest first.
-
-    ``message`` explains the last loss, ``n_reruns`` counts the reruns.
-    """
+    """A job that was lost: the reason of every loss, oldest first, and a message about the last one."""
 
     fw_id: int
     name: str
@@ -43,10 +40,7 @@ class LostJob:
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A job that failed or was given up: the reason, a hint for the user, and the number of jobs that wait for it.
-
-    ``will_be_retried`` means that the next recovery reruns it, without the user.
-    """
+    """A failed job, how many jobs wait for it, and a hint for the user unless the next recovery reruns it."""
 
     fw_id: int
     name: str
@@ -73,17 +67,7 @@ def campaign_jobs(launchpad: "RetryingLaunchPad", campaign: str) -> list[JsonDoc
 def lost_jobs(
     launchpad: "RetryingLaunchPad", jobs: Sequence[JsonDocument], queue: Sequence[QueueJob] | None
 ) -> list[LostJob]:
-    """Return jobs that were lost and rerun, and jobs that FireWorks calls running although their allocation is gone.
-
-    Parameters
-    ----------
-    launchpad
-        FireWorks' database.
-    jobs
-        Jobs of the campaign.
-    queue
-        Slurm's queue, None if it is not available.
-    """
+    """Return jobs that were lost and rerun, and running jobs whose allocation is not in the queue (None: no Slurm)."""
     lost_now = {} if queue is None else _lost_now(launchpad, jobs, {job.job_id for job in queue})
     found = []
     for job in jobs:
@@ -172,10 +156,7 @@ def failed_jobs(
 
 
 def _cause(trace: str, recoveries: Sequence[JsonDocument]) -> tuple[str, str, str, bool]:
-    """Return reason, explanation and hint of a failed job, and whether it will be retried.
-
-    They come from its traceback, or else from its last recovery, which gave it up.
-    """
+    """Return reason, explanation and hint (of the traceback, or the last recovery), and whether it will be retried."""
     last = last_line(trace)
     found = _LAST_LINE.match(last)
     if found is None and recoveries:

@@ -65,13 +65,7 @@ def open_launchpad(settings: Settings) -> "RetryingLaunchPad":
 
 
 def _retry(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
-    """Call a database operation, repeatedly while the server restarts.
-
-    Raises
-    ------
-    StorageError
-        The server does not come back.
-    """
+    """Call a database operation, repeatedly while the server restarts."""
     from pymongo.errors import AutoReconnect
 
     try:

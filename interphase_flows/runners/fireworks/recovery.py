@@ -68,11 +68,6 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
     """Rerun or give up lost jobs, and repair inconsistent records.
 
     Idempotent and safe to run concurrently.
-
-    Raises
-    ------
-    SettingsError, StorageError
-        The database does not respond.
     """
     try:
         queue = {job.job_id: job for job in jobs_in_queue(job_name_prefix(settings))}
@@ -130,11 +125,7 @@ def _was_restarted(job_id: str, worker: WorkerIdentity) -> bool:
 def _missing_heartbeat(
     launchpad: "RetryingLaunchPad", settings: Settings, launch: JsonDocument, dry_run: bool
 ) -> Evidence | None:
-    """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not.
-
-    Only the time between checks counts, and at most half the timeout of each interval: while the database was away, or
-    no check ran, no heartbeat could be recorded.
-    """
+    """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not."""
     timeout_s = settings.cluster.unresponsive_after_s
     now = time.time()
     heartbeat = str(launch["state_history"][-1].get("updated_on", ""))

@@ -15,13 +15,7 @@ if TYPE_CHECKING:
 
 
 def cancel_lost_reservations(launchpad: "RetryingLaunchPad", dry_run: bool = False) -> Iterator[Repair]:
-    """Reset jobs to READY whose queue job is gone or ended without running them.
-
-    Raises
-    ------
-    SettingsError
-        There are reservations, and Slurm does not respond.
-    """
+    """Reset jobs to READY whose queue job is gone or ended without running them."""
     fields = {"fw_id": 1, "name": 1, "launches": 1, CAMPAIGN_FIELD: 1}
     for firework in launchpad.fireworks.find({"state": "RESERVED", "launches.0": {"$exists": True}}, fields):
         launch_id = firework["launches"][-1]

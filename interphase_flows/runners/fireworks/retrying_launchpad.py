@@ -44,15 +44,7 @@ HOLDS = "interphase_holds"
 
 
 class RetryingCollection:
-    """A MongoDB collection whose operations are retried while the server is away.
-
-    Parameters
-    ----------
-    collection
-        pymongo's collection.
-    retry
-        Calls an operation, repeatedly while the server restarts.
-    """
+    """A MongoDB collection whose operations are retried while the server is away; ``retry`` calls them."""
 
     def __init__(self, collection: "Collection[Any]", retry: Retry):
         self._collection = collection
@@ -104,15 +96,6 @@ class RetryingLaunchPad(LaunchPad):
     By default FireWorks fails on a workflow lock that a killed worker left behind. That default is bound when FireWorks
     is imported, and only its configuration file changes it; so every method that takes the lock first breaks an
     expired one.
-
-    Parameters
-    ----------
-    retry
-        Calls an operation, repeatedly while the server restarts.
-    lock_expiry_s
-        Time after which a workflow lock is taken from its owner.
-    kwargs
-        Arguments of ``LaunchPad``.
     """
 
     def __init__(self, retry: Retry, lock_expiry_s: float, **kwargs: Any):

@@ -41,24 +41,9 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """Jobs of a campaign by kind and state, their errors, and the allocations in Slurm's queue.
+    """Jobs of a campaign by kind and state, in total and by iteration of the loop, and their errors.
 
-    Attributes
-    ----------
-    jobs
-        Number of jobs by kind and state.
-    iterations
-        The same for the jobs of each iteration of the loop.
-    failed
-        Names of failed jobs.
-    hold
-        None if jobs may start.
-    lost
-        Jobs that were lost, with Slurm's reasons.
-    needs_attention, will_be_retried
-        Failed jobs that need the user, and those that the next recovery reruns.
-    allocations
-        None if Slurm is not available.
+    ``hold`` is None if jobs may start; ``allocations`` is Slurm's queue, None if Slurm is not available.
     """
 
     jobs: dict[str, dict[str, int]]

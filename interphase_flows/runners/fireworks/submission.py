@@ -39,23 +39,13 @@ def submit_campaign(
 ) -> Submission:
     """Submit a campaign to FireWorks; work whose result is in the ledger is not repeated.
 
-    Parameters
-    ----------
-    campaign
-        The campaign.
-    settings
-        Settings of this machine.
-    accept_changes
-        Continue although a campaign of this name was started with another file.
-    hold
-        Start no job until the campaign is resumed.
+    With ``accept_changes``, continue although a campaign of this name was started with another file; with ``hold``,
+    start no job until the campaign is resumed.
 
     Raises
     ------
     SettingsError
         The store is embedded.
-    StorageError
-        The database does not respond.
     InputError
         The campaign is active or finished, or one of this name was started with another file.
     """
@@ -79,13 +69,7 @@ def submit_campaign(
 
 
 def archive_previous_jobs(launchpad: "RetryingLaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
-    """Archive the jobs of a failed or cancelled campaign; return whether it was started before.
-
-    Raises
-    ------
-    InputError
-        The campaign is active or finished.
-    """
+    """Archive the jobs of a failed or cancelled campaign; return whether it was started before."""
     name = workspace.campaign
     state = workspace.ledger.get("campaigns", name)
     by_state = firework_states(launchpad, name)

@@ -37,18 +37,12 @@ class WorkerRun:
 
     @property
     def summary(self) -> str:
-        """The same as one line of text."""
+        """Both as one line of text."""
         return f"{self.n_jobs} jobs; ended because {self.end_reason}"
 
 
 def worker_settings(settings: Settings, name: str) -> WorkerSettings:
-    """Return the settings of a worker.
-
-    Raises
-    ------
-    InputError
-        There is no worker of that name; lists the existing ones.
-    """
+    """Return the settings of a worker, or raise an InputError that lists the existing ones."""
     workers = settings.cluster.workers
     if name not in workers:
         raise InputError(f"worker {name!r}: the settings define {', '.join(workers)} (cluster.workers)")
@@ -58,19 +52,7 @@ def worker_settings(settings: Settings, name: str) -> WorkerSettings:
 def work(
     settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None
 ) -> WorkerRun:
-    """Run ready jobs until there have been none for a while, or this process has to end.
-
-    Parameters
-    ----------
-    settings
-        Settings of this machine.
-    name
-        Name of the worker in ``cluster.workers``.
-    folder
-        Parent of the folders of launches.
-    after_job
-        Called after every job.
-    """
+    """Run ready jobs, in folders below ``folder``, until there have been none for a while or this process has to end."""
     from interphase_flows.runners.fireworks.firetask import close_workspaces  # a second to import
 
     worker = worker_settings(settings, name)

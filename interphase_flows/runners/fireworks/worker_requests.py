@@ -38,8 +38,6 @@ def request_workers(settings: Settings, dry_run: bool = False) -> list[WorkerReq
     ------
     SettingsError
         Slurm is not installed here, or rejects an allocation.
-    StorageError
-        The database does not respond.
     """
     cluster = settings.cluster
     queue = queued_allocations(settings)
@@ -85,11 +83,6 @@ def withdraw_idle_allocations(settings: Settings, launchpad: "RetryingLaunchPad"
     """Cancel allocations that wait in the queue for more jobs than are ready; return their job ids.
 
     The newest are cancelled first, since those that have waited longest start sooner.
-
-    Raises
-    ------
-    SettingsError
-        Slurm is not installed here, or does not respond.
     """
     idle = []
     for name, mine in queued_allocations(settings).items():

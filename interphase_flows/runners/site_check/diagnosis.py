@@ -19,18 +19,8 @@ def diagnose(
 ) -> str:
     """Return why the jobs of a worker did not return, with a hint.
 
-    Parameters
-    ----------
-    worker, job_id
-        The worker and its allocation.
-    record
-        Slurm's record of the allocation, None if there is none.
-    waited_s
-        Time for which an allocation that is still alive was waited for.
-    folder
-        Folder of its logs.
-    store
-        Settings with the password, which the message must not repeat.
+    ``record`` is Slurm's record of the allocation, ``folder`` contains its logs, and ``store`` the password, which the
+    message must not repeat.
     """
     allocation = f"allocation {job_id}"
     if record is None:

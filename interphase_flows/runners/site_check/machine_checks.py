@@ -35,16 +35,9 @@ class Check:
 def check_machine(
     settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True
 ) -> Iterator[Check]:
-    """Yield the checks of this machine, the quick ones first.
+    """Yield the checks of this machine and of what a campaign needs, the quick ones first.
 
-    Parameters
-    ----------
-    settings
-        Settings of this machine.
-    campaign
-        Check the phases and the reference method of this campaign as well.
-    is_run_here
-        Whether this machine needs the campaign's reference method.
+    The campaign's reference method is checked only if it ``is_run_here``.
     """
     checks: list[Callable[[], Check]] = [
         _packages,
@@ -203,13 +196,7 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
 
 
 def elements_of(campaign: Campaign) -> list[str]:
-    """Return the elements of a campaign's phases.
-
-    Raises
-    ------
-    InterphaseError
-        A structure cannot be read.
-    """
+    """Return the elements of a campaign's phases."""
     from interphase_flows.structures.crystals.library import load_crystal
 
     names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])

@@ -44,32 +44,10 @@ class Finding(BaseModel):
 
 
 class NodeView(BaseModel):
-    """Result of a probe job inside an allocation.
+    """Result of a probe job inside an allocation; None for what was not probed.
 
-    Attributes
-    ----------
-    node, python, package_version
-        Node, and versions of Python and of this package.
-    results
-        Whether the ledger responds.
-    root
-        Whether the root is the folder of the login node, and writable.
-    files
-        Whether an artifact stored by the login node exists.
-    remaining_s, limit_source
-        Time until the job would stop at a checkpoint, None if unlimited; and where that limit comes from.
-    n_cores
-        Number of usable cores.
-    failed_lines
-        Lines of ``before`` that failed.
-    device
-        Device on which potentials are evaluated.
-    gpus
-        GPUs that torch can use; None if not probed.
-    nvidia_smi
-        Output of that program, or why there is none.
-    vasp, gpaw
-        Whether they can be started; None if not probed.
+    ``results``, ``root`` and ``files`` are about the ledger, the folder that the login node shares, and an artifact that
+    it stored. ``remaining_s`` is the time until the job would stop at a checkpoint, None if unlimited.
     """
 
     model_config = ConfigDict(frozen=True)

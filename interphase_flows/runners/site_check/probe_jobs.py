@@ -57,18 +57,8 @@ PROBE_TIME_S = 600.0
 class Outcome:
     """Outcome of the probe jobs of a worker.
 
-    Attributes
-    ----------
-    worker, job_id
-        The worker and its allocation; no ``job_id`` if Slurm rejected it.
-    views
-        Results of the jobs that returned, by kind.
-    returned_after_s
-        Time from the submission to the return of the last job.
-    failed
-        Last line of the traceback of failed jobs, by kind.
-    problem
-        Why jobs did not return; empty if they did.
+    ``job_id`` is None if Slurm rejected the allocation; ``failed`` has the last lines of tracebacks, and ``problem`` is
+    why jobs did not return.
     """
 
     worker: str
@@ -103,17 +93,7 @@ def _with_worker(settings: Settings, name: str, worker: WorkerSettings) -> Setti
 
 
 class CheckJobs:
-    """The probe jobs of a check, as a context manager that removes all traces at its end.
-
-    Parameters
-    ----------
-    settings
-        Settings of the login node.
-    workers
-        Names of the workers to check.
-    dft_parameters
-        Further parameters of `ProbeFiretask` for jobs of kind ``dft``.
-    """
+    """The probe jobs of a check, as a context manager that removes all traces at its end."""
 
     def __init__(self, settings: Settings, workers: Sequence[str], dft_parameters: DftParameters):
         self._settings, self._workers, self._dft_parameters = settings, workers, dft_parameters

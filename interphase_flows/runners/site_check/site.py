@@ -29,21 +29,11 @@ class SiteWorker:
 
 @dataclass(frozen=True)
 class Site:
-    """Description of a site.
+    """Description of a site: its MongoDB server, the folder that all nodes share, and its Slurm partitions.
 
-    Parameters
-    ----------
-    host, port, database, username, password_file, auth_source
-        MongoDB server; no user if ``username`` is None.
-    root
-        Folder that all nodes share.
-    partition, gpu_partition, shared_partition
-        Slurm partitions for DFT, for training and dynamics, and for short serial jobs. Slurm's default partition if
-        None; no GPU is requested without ``gpu_partition``; ``shared_partition`` defaults to ``partition``.
-    account
-        Slurm account.
-    work
-        Shell command that starts ``interphase work``.
+    ``partition`` is for DFT (Slurm's default if None), ``gpu_partition`` for training and dynamics (on CPUs if None),
+    ``shared_partition`` for short serial jobs (``partition`` if None). ``work`` is the shell command that starts
+    ``interphase work``.
     """
 
     host: str = "localhost"
@@ -112,13 +102,7 @@ EXAMPLE = Site(
 
 
 def site_from_options(options: Mapping[str, str]) -> Site:
-    """Return a site from values of its fields; ``host`` may be ``NAME:PORT``.
-
-    Raises
-    ------
-    InputError
-        The port is not a number.
-    """
+    """Return a site from values of its fields; ``host`` may be ``NAME:PORT``."""
     values: dict[str, Any] = dict(options)
     name, colon, port = values.get("host", "").partition(":")
     if colon:

@@ -29,14 +29,8 @@ def check_cluster(
 ) -> Iterator[Check]:
     """Yield the checks of a cluster; all jobs and files of the check are removed at its end.
 
-    Parameters
-    ----------
-    settings
-        Settings of the login node.
-    timeout_s
-        Time after which allocations whose jobs are not done are cancelled.
-    campaign
-        Check for its reference method on workers of kind ``dft``; for any DFT code if None.
+    Allocations whose jobs are not done after the timeout are cancelled. Workers of kind ``dft`` are checked for the
+    reference method of the campaign, or for any DFT code if there is no campaign.
     """
     from pymongo.errors import PyMongoError
 

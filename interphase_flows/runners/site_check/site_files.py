@@ -47,14 +47,7 @@ _UNQUOTED = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@%+=-]*(?: [A-Za-z0-9_./~@
 def site_files(site: Site, settings_path: str, available: Sequence[Partition] = ()) -> dict[str, str]:
     """Return the contents of a site's files by name.
 
-    Parameters
-    ----------
-    site
-        Description of the site.
-    settings_path
-        Path of its settings file.
-    available
-        Slurm's partitions; no worker requests more cores or time than its partition has.
+    No worker requests more cores or time than its partition, if it is ``available``, has.
 
     Raises
     ------

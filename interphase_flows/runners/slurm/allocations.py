@@ -18,26 +18,14 @@ if TYPE_CHECKING:
 
 
 def queued_allocations(settings: Settings) -> dict[str, list[QueueJob]]:
-    """Return the allocations in the queue by worker.
-
-    Raises
-    ------
-    SettingsError
-        Slurm is not installed here, or does not respond.
-    """
+    """Return the allocations in the queue by worker."""
     prefix = job_name_prefix(settings)
     queue = jobs_in_queue(prefix)
     return {name: [job for job in queue if job.name == prefix + name] for name in settings.cluster.workers}
 
 
 def submit_allocation(settings: Settings, name: str) -> str:
-    """Submit one allocation of a worker, and return its job id.
-
-    Raises
-    ------
-    SettingsError
-        Slurm rejects it; the message contains Slurm's reason.
-    """
+    """Submit one allocation of a worker, and return its job id."""
     try:
         return submit_script(allocation_script(settings, name), launch_folder(settings, name))
     except SettingsError as error:
@@ -51,8 +39,6 @@ def submit_script(text: str, folder: Path, options: Sequence[str] = ()) -> str:
     ------
     SettingsError
         Slurm rejects it; the message contains Slurm's reason.
-    StorageError
-        The folder cannot be written.
     """
     script = folder / "allocation.sh"
     write_bytes_atomic(script, text.encode())

@@ -32,13 +32,7 @@ class QueueJob:
 
 
 def jobs_in_queue(prefix: str) -> list[QueueJob]:
-    """Return this user's jobs in the queue whose name starts with a prefix.
-
-    Raises
-    ------
-    SettingsError
-        Slurm is not installed here, or does not respond.
-    """
+    """Return this user's jobs in the queue whose name starts with a prefix."""
     output = run_slurm(["squeue", "--noheader", "--me", f"--format={QUEUE_FORMAT}"])
     n_separators = QUEUE_FORMAT.count("|")
     jobs = [QueueJob(*line.split("|")) for line in output.splitlines() if line.count("|") == n_separators]
@@ -62,13 +56,7 @@ class JobRecord:
 
 
 def job_record(job_id: str) -> JobRecord | None:
-    """Return Slurm's record of a job, None if Slurm has none.
-
-    Raises
-    ------
-    SettingsError
-        Slurm does not respond.
-    """
+    """Return Slurm's record of a job, None if Slurm has none."""
     try:
         output = run_slurm(["scontrol", "--oneliner", "show", "job", job_id])
     except SettingsError as error:
@@ -96,13 +84,7 @@ class Partition:
 
 
 def partitions() -> list[Partition]:
-    """Return the partitions that are visible to this user.
-
-    Raises
-    ------
-    SettingsError
-        Slurm is not installed here, or does not respond.
-    """
+    """Return the partitions that are visible to this user."""
     found: dict[str, Partition] = {}
     for line in run_slurm(["sinfo", "--noheader", "--format=%P|%c|%l"]).splitlines():
         if line.count("|") != 2:
@@ -118,13 +100,7 @@ def partitions() -> list[Partition]:
 
 
 def cancel_jobs(job_ids: Sequence[str], *options: str) -> None:
-    """Cancel jobs with ``scancel``; ignore those that have already ended.
-
-    Raises
-    ------
-    SettingsError
-        Slurm is not installed here, or the command fails.
-    """
+    """Cancel jobs with ``scancel``; ignore those that have already ended."""
     try:
         run_slurm(["scancel", *options, *job_ids])
     except SettingsError as error:
