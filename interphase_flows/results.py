@@ -14,7 +14,7 @@ Access is read-only. Documents are streamed, and are never all in memory.
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from ase import Atoms
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CampaignResults"]
 
-_Doc = TypeVar("_Doc", bound=Document)
-Sort = str | Sequence[str]
-
 
 class CampaignResults:
     """Read-only access to the documents and files of a campaign; a context manager.
@@ -86,43 +83,47 @@ class CampaignResults:
         self.campaign = self._workspace.campaign
         self.artifacts = self._workspace.artifacts
 
-    def labels(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[LabelDoc]:
+    def labels(self, *filters: str, **options: Any) -> Iterator[LabelDoc]:
         """Yield labels: energy, forces and stress of one structure each, accepted or rejected."""
-        return self._documents("labels", LabelDoc, filters, sort, limit, fields)
+        return self._documents("labels", *filters, **options)
 
-    def structure_sets(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[StructureSetDoc]:
+    def structure_sets(self, *filters: str, **options: Any) -> Iterator[StructureSetDoc]:
         """Yield sets of generated or selected structures, with their origins."""
-        return self._documents("structure_sets", StructureSetDoc, filters, sort, limit, fields)
+        return self._documents("structure_sets", *filters, **options)
 
-    def datasets(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[DatasetDoc]:
+    def datasets(self, *filters: str, **options: Any) -> Iterator[DatasetDoc]:
         """Yield datasets with their splits."""
-        return self._documents("datasets", DatasetDoc, filters, sort, limit, fields)
+        return self._documents("datasets", *filters, **options)
 
-    def models(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[ModelDoc]:
+    def models(self, *filters: str, **options: Any) -> Iterator[ModelDoc]:
         """Yield trained potentials."""
-        return self._documents("models", ModelDoc, filters, sort, limit, fields)
+        return self._documents("models", *filters, **options)
 
-    def committees(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[CommitteeDoc]:
+    def committees(self, *filters: str, **options: Any) -> Iterator[CommitteeDoc]:
         """Yield committees with their errors and thresholds."""
-        return self._documents("committees", CommitteeDoc, filters, sort, limit, fields)
+        return self._documents("committees", *filters, **options)
 
-    def segments(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[SegmentDoc]:
+    def segments(self, *filters: str, **options: Any) -> Iterator[SegmentDoc]:
         """Yield segments of molecular dynamics."""
-        return self._documents("segments", SegmentDoc, filters, sort, limit, fields)
+        return self._documents("segments", *filters, **options)
 
-    def iterations(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[IterationDoc]:
+    def iterations(self, *filters: str, **options: Any) -> Iterator[IterationDoc]:
         """Yield iterations of the active-learning loop."""
-        return self._documents("iterations", IterationDoc, filters, sort, limit, fields)
+        return self._documents("iterations", *filters, **options)
 
-    def documents(
-        self, kind: str, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[Document]:
+    def phase_references(self, *filters: str, **options: Any) -> Iterator["PhaseReferencesDoc"]:
+        """Yield runs of known phases at temperature, which the labels of atoms are learned from."""
+        return self._documents("phase_references", *filters, **options)
+
+    def cell_transport(self, *filters: str, **options: Any) -> Iterator["CellTransportDoc"]:
+        """Yield Onsager coefficients of amorphous cells, one document for each cell and temperature."""
+        return self._documents("cell_transport", *filters, **options)
+
+    def transport_grids(self, *filters: str, **options: Any) -> Iterator["TransportGridDoc"]:
+        """Yield transport grids; their arrays are read by :meth:`arrays`."""
+        return self._documents("transport_grids", *filters, **options)
+
+    def documents(self, kind: str, *filters: str, **options: Any) -> Iterator[Document]:
         """Yield documents of any kind with a schema, such as ``thermodynamics`` or ``production_audits``.
 
         Raises
@@ -132,58 +133,26 @@ class CampaignResults:
         """
         if kind not in document_kinds():
             raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(document_kinds())}")
-        return self._documents(kind, document_schema(kind), filters, sort, limit, fields)
+        return self._documents(kind, *filters, **options)
 
-    def phase_references(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator["PhaseReferencesDoc"]:
-        """Yield runs of known phases at temperature, which the labels of atoms are learned from."""
-        from interphase_flows.schemas.analysis import PhaseReferencesDoc
-
-        return self._documents("phase_references", PhaseReferencesDoc, filters, sort, limit, fields)
-
-    def parts(
-        self, part: str, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator["PartDoc[Any, Any]"]:
+    def parts(self, part: str, *filters: str, **options: Any) -> Iterator["PartDoc[Any, Any]"]:
         """Yield one part of interface analyses, such as ``growth``, with the typed results of all replicas."""
-        from interphase_flows.schemas.analysis import part_document
-
-        for found in self._documents(part, part_document(part), filters, sort, limit, fields):
+        for found in self._documents(part, *filters, **options):
             yield found if found.replicas else found.with_replicas(self.arrays(found))
 
     def interface_analysis(self) -> "InterfaceAnalysisDoc | None":
         """Return the analysis of this campaign's production; None before it has ended, or if it failed."""
-        from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
-
         key = None if self.result is None else self.result.analysis_keys.get("interface_analysis")
-        return None if key is None else self._get("interface_analyses", key, InterfaceAnalysisDoc)
+        return None if key is None else self._get("interface_analyses", key)
 
     def part(self, part: str) -> "PartDoc[Any, Any] | None":
         """Return one part of the analysis of this campaign's production, such as ``phases``; None if there is none."""
         key = None if self.result is None else self.result.analysis_keys.get(part)
         return None if key is None else next(self.parts(part, key=key), None)
 
-    def cell_transport(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator["CellTransportDoc"]:
-        """Yield Onsager coefficients of amorphous cells, one document for each cell and temperature."""
-        from interphase_flows.schemas.transport import CellTransportDoc
-
-        return self._documents("cell_transport", CellTransportDoc, filters, sort, limit, fields)
-
-    def transport_grids(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator["TransportGridDoc"]:
-        """Yield transport grids; their arrays are read by :meth:`arrays`."""
-        from interphase_flows.schemas.transport import TransportGridDoc
-
-        return self._documents("transport_grids", TransportGridDoc, filters, sort, limit, fields)
-
-    def failures(
-        self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any
-    ) -> Iterator[JsonDocument]:
+    def failures(self, *filters: str, **options: Any) -> Iterator[JsonDocument]:
         """Yield failures: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
-        return self._found("failures", filters, sort, limit, fields)
+        return self._found("failures", *filters, **options)
 
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
         """Count the matching documents of a kind in the database."""
@@ -207,7 +176,7 @@ class CampaignResults:
         """
         result = self.result
         if result is not None:
-            return self._get("iterations", result.iteration_keys[-1], IterationDoc)
+            return self._get("iterations", result.iteration_keys[-1])
         # by time, not by index: a campaign whose file was changed has iterations of both versions
         newest = next(self.iterations(campaign=self.campaign, sort="-created_at", limit=1), None)
         if newest is None:
@@ -218,37 +187,28 @@ class CampaignResults:
 
     def dataset(self, key: str | None = None) -> DatasetDoc:
         """Return a dataset by its key; that of the last iteration if None."""
-        return self._get("datasets", key or self.iteration().dataset_key, DatasetDoc)
+        return self._get("datasets", key or self.iteration().dataset_key)
 
     def committee(self, key: str | None = None) -> CommitteeDoc:
         """Return a committee by its key; that of the last iteration if None."""
-        return self._get("committees", key or self.iteration().committee_key, CommitteeDoc)
+        return self._get("committees", key or self.iteration().committee_key)
 
-    def label_frames(self, *filters: str, sort: Sort = (), limit: int = 0, **fields: Any) -> Iterator[Atoms]:
+    def label_frames(self, *filters: str, **options: Any) -> Iterator[Atoms]:
         """Yield accepted labels as atoms with energy (eV), forces (eV/Å) and stress (eV/Å³).
 
         ``info`` has ``label_key``, ``origin`` and ``method``.
         """
-        for label in self.labels(*filters, sort=sort, limit=limit, **{"status": "accepted"} | fields):
+        for label in self.labels(*filters, **{"status": "accepted"} | options):
             yield labelled_atoms(label)
 
     def dataset_frames(self, key: str | None = None) -> list[Atoms]:
-        """Return the frames of a dataset as :meth:`label_frames` does; ``info["split"]`` is the split.
-
-        Parameters
-        ----------
-        key
-            Key of the dataset; that of the last iteration if None.
-        """
+        """Return the frames of a dataset, by default of the last iteration; ``info["split"]`` is the split."""
         return read_extxyz(self.artifacts.get(self.dataset(key).artifact))
 
     def load_committee(self, key: str | None = None) -> "NequIPCommittee":
-        """Load a committee: ``dynamics_calculator`` for ASE, ``predict_all(atoms)`` for predictions of all members.
+        """Load a committee, by default of the last iteration.
 
-        Parameters
-        ----------
-        key
-            Key of the committee; that of the last iteration if None.
+        ``dynamics_calculator`` is for ASE, ``predict_all(atoms)`` returns the predictions of all members.
         """
         from interphase_flows.potentials.committee import NequIPCommittee  # takes seconds to import
 
@@ -312,8 +272,8 @@ class CampaignResults:
     ) -> None:
         self.close()
 
-    def _get(self, kind: str, key: str, model: type[_Doc]) -> _Doc:
-        found = self._workspace.ledger.get_as(kind, key, model)
+    def _get(self, kind: str, key: str) -> Any:
+        found = self._workspace.ledger.get_as(kind, key, document_schema(kind))
         if found is None:
             raise InputError(
                 f"campaign {self.campaign}: {kind} {key} is not in the ledger. Hint: resume the campaign"
@@ -322,32 +282,25 @@ class CampaignResults:
 
     def _grid_segments(self, result: CampaignResult) -> list[str]:
         """Return the keys of the segments of the transport grid."""
-        from interphase_flows.schemas.transport import TransportGridDoc
-
         grid = result.analysis_keys.get("transport_grid")
         if grid is None:
             return []
-        cells = self.cell_transport(key=self._get("transport_grids", grid, TransportGridDoc).input_keys)
+        cells = self.cell_transport(key=self._get("transport_grids", grid).input_keys)
         return list(dict.fromkeys(key for cell in cells for key in cell.input_keys))
 
-    def _documents(
-        self,
-        kind: str,
-        model: type[_Doc],
-        filters: Sequence[str],
-        sort: Sort,
-        limit: int,
-        fields: Criteria,
-    ) -> Iterator[_Doc]:
-        found = self._found(kind, filters, sort, limit, fields)
-        known = document_schema(kind).model_fields
+    def _documents(self, kind: str, *filters: str, **options: Any) -> Iterator[Any]:
+        """Yield documents as the schema of their kind; for the options see the class."""
+        found = self._found(kind, *filters, **options)
+        schema = document_schema(kind)
         return (
-            model.model_validate({f: v for f, v in document.items() if f in known or f not in LEDGER_FIELDS})
+            schema.model_validate(
+                {f: v for f, v in document.items() if f in schema.model_fields or f not in LEDGER_FIELDS}
+            )
             for document in found
         )
 
     def _found(
-        self, kind: str, filters: Sequence[str], sort: Sort, limit: int, fields: Criteria
+        self, kind: str, *filters: str, sort: str | Sequence[str] = (), limit: int = 0, **fields: Any
     ) -> Iterator[JsonDocument]:
         # checked here rather than at the first document, so that errors are raised at the call
         order = [sort] if isinstance(sort, str) else list(sort)

@@ -18,6 +18,7 @@ from interphase_flows.campaign.values import (
     check_evaluation_interval,
 )
 from interphase_flows.campaign.yaml_file import load_yaml_model
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, strategy_names
 from interphase_flows.potentials.spec import CommitteeSpec
 from interphase_flows.reference.registry import method_specs
@@ -49,18 +50,6 @@ def _registered_strategy(name: str) -> str:
 
 SelectionStrategyName = Annotated[str, AfterValidator(_registered_strategy)]
 """Name of a registered selection strategy."""
-
-
-class GateSpec(Spec):
-    """Limits beyond which a label is excluded from training."""
-
-    max_force_eV_per_angstrom: Positive = 30.0
-    min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
-    energy_window_eV_per_atom: Positive = 2.0
-    max_virial_eV_per_atom: Positive = 10.0
-    max_net_force_eV_per_angstrom: Positive = 0.05
-    max_asymmetry_eV_per_angstrom: Positive = 0.02
-    duplicate_tolerance_angstrom: Annotated[float, Field(gt=0.0, le=0.02)] = 0.002
 
 
 class LearningSpec(Spec):
@@ -165,7 +154,7 @@ class Campaign(Spec):
     hull_phases: list[str] = ["P", "S", "Li2PS3", "LiPS3"]
     structure_files: dict[str, str] = {}
     reference: ReferenceSpec = ChgnetSpec()
-    gates: GateSpec = GateSpec()
+    gates: Gates = Gates()
     structures: StructuresSpec = StructuresSpec()
     committee: CommitteeSpec = CommitteeSpec()
     exploration: ExplorationSpec = ExplorationSpec()

@@ -1,4 +1,4 @@
-"""Datasets: gates, duplicates, splits, baseline, selection of frames to label, convergence of active learning.
+"""Datasets: gates, duplicates, splits, baseline, selection of frames to label.
 
 Imports no workflow engine and no database.
 """

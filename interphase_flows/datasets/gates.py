@@ -4,6 +4,7 @@ A failed gate returns a `Rejection` with a reason that can be queried and an exp
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from ase import Atoms
@@ -11,9 +12,12 @@ from ase.data import covalent_radii
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import GPa
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.labelling import RawLabel
+
+Positive = Annotated[float, Field(gt=0.0)]
 
 LEFT_OUT = ("energy_window", "duplicate")
 """Reasons why a dataset leaves out an accepted label, by comparison with other labels."""
@@ -33,8 +37,7 @@ class Rejection:
     explanation: str
 
 
-@dataclass(frozen=True)
-class Gates:
+class Gates(BaseModel):
     """Limits beyond which a label is excluded from training.
 
     Parameters
@@ -59,13 +62,15 @@ class Gates:
         Largest distance between the atoms of two duplicates after a rigid motion.
     """
 
-    max_force_eV_per_angstrom: float = 30.0
-    min_distance_fraction: float = 0.55
-    energy_window_eV_per_atom: float = 2.0
-    max_virial_eV_per_atom: float = 10.0
-    max_net_force_eV_per_angstrom: float = 0.05
-    max_asymmetry_eV_per_angstrom: float = 0.02
-    duplicate_tolerance_angstrom: float = 0.002
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_force_eV_per_angstrom: Positive = 30.0
+    min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.55
+    energy_window_eV_per_atom: Positive = 2.0
+    max_virial_eV_per_atom: Positive = 10.0
+    max_net_force_eV_per_angstrom: Positive = 0.05
+    max_asymmetry_eV_per_angstrom: Positive = 0.02
+    duplicate_tolerance_angstrom: Annotated[float, Field(gt=0.0, le=0.02)] = 0.002
 
     def before(self, atoms: Atoms) -> Rejection | None:
         """Check a structure before it is calculated; return None if it passes."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from jobflow import Flow, Maker
 
-from interphase_flows.campaign.schema import GateSpec
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.labels import LabelMaker, gather_labels
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
@@ -33,7 +33,7 @@ class LatticeConstantsFlowMaker(Maker):
 
     name: str = "lattice constants"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
     scaled_crystals_maker: ScaledCrystalsMaker = field(default_factory=ScaledCrystalsMaker)
 
     def make(self, phases: Sequence[str]) -> Flow:

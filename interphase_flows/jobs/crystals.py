@@ -1,162 +1,161 @@
-"""Jobs that make crystals: perfect, strained and rattled, scaled, with vacancies."""
+"""Jobs that make structures from the crystal of every phase: strained, scaled, with vacancies, cut to slabs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, VacancySpec
+from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, store_set
-from interphase_flows.schemas.origin import CRYSTAL, Origin
+from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
 from interphase_flows.structures.crystals.vacancies import vacancies
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
+from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
 
 PHASE_SEED_STEP = 1000
 """Difference between the seeds of two phases."""
 
 
-def phase_keys(crystals: dict[str, Atoms]) -> dict[str, str]:
+def phase_keys(crystals: Mapping[str, Atoms]) -> dict[str, str]:
     """Return the structure keys of crystals by name; a file enters a content key by its structure, not its path."""
     return {name: structure_key(atoms) for name, atoms in crystals.items()}
 
 
 @dataclass
-class CrystalsMaker(Maker):
-    """Make the perfect crystal of every phase, and strained and rattled copies.
+class PhaseStructuresMaker(Maker):
+    """Make structures from the crystal of every phase; subclasses define the structures of one phase.
+
+    The fields of a subclass are its settings, and enter the content key.
 
     Parameters
     ----------
-    spec
-        Number of copies, strain and displacement.
     structure_files
         Structure files of the user's phases, by name.
     """
 
-    name: str = "crystals"
-    spec: CrystalSpec = field(default_factory=CrystalSpec)
+    name: str = "structures of phases"
     structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
-        """Return the crystals of all phases."""
-        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
-        key = content_key(
-            KIND, generator="crystals", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
-        )
-
-        def compute() -> StructureSetDoc:
-            frames, origins = [], []
-            for index, (name, crystal) in enumerate(crystals.items()):
-                perfect = strained_and_rattled(crystal, 1, 0.0, 0.0, seed, self.spec.min_atoms)
-                strained = strained_and_rattled(
-                    crystal,
-                    self.spec.n_per_phase,
-                    self.spec.max_strain,
-                    self.spec.rattle_angstrom,
-                    seed=seed + PHASE_SEED_STEP * (index + 1),
-                    min_atoms=self.spec.min_atoms,
-                )
-                frames += perfect + strained
-                origins += [Origin.of(CRYSTAL, name)] * (1 + len(strained))
-            return store_set(key, "crystals", frames, origins)
-
-        return cached(KIND, key, StructureSetDoc, compute)
-
-
-@dataclass
-class EquationsOfStateMaker(Maker):
-    """Make isotropically scaled cells of every phase.
-
-    Their origins belong to the family of crystals, which trains.
-
-    Parameters
-    ----------
-    spec
-        Number of volumes and largest strain.
-    min_atoms
-        Minimum number of atoms; smaller crystals are repeated.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
-
-    name: str = "equations of state"
-    spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
-    min_atoms: int = 12
-    structure_files: dict[str, str] = field(default_factory=dict)
+    origin: ClassVar[str] = "crystal/{}"
+    """Origin of the structures of a phase; braces stand for its name. The family of crystals trains."""
 
     @job(output_schema=StructureSetDoc)
-    def make(self, phases: Sequence[str]) -> StructureSetDoc:
-        """Return the scaled cells of all phases."""
+    def make(self, phases: Sequence[str], seed: int = 0) -> StructureSetDoc:
+        """Return the structures of all phases, with their ``Atoms.info`` as details."""
         crystals = {name: load_crystal(name, self.structure_files) for name in phases}
         key = content_key(
             KIND,
-            generator="equations of state",
-            spec=self.spec,
-            min_atoms=self.min_atoms,
+            generator=type(self).__name__,
+            settings={f.name: getattr(self, f.name) for f in fields(self) if f.name != "structure_files"},
+            seed=seed,
             crystals=phase_keys(crystals),
         )
 
         def compute() -> StructureSetDoc:
-            frames, origins = [], []
-            details: dict[str, dict[str, float | int | str]] = {}
-            for name, crystal in crystals.items():
-                for cell in equation_of_state(
-                    crystal, self.spec.n_volumes, self.spec.max_strain, self.min_atoms
-                ):
-                    frames.append(cell)
-                    origins.append(Origin.of(CRYSTAL, f"{name} equation of state"))
-                    details[structure_key(cell)] = {"linear_strain": float(cell.info["strain"])}
-            return store_set(key, "equations of state", frames, origins, details)
+            frames: list[Atoms] = []
+            origins: list[Origin] = []
+            notes: list[str] = []
+            for done, (name, crystal) in enumerate(crystals.items(), start=1):
+                made = self.structures_of_phase(crystal, seed + PHASE_SEED_STEP * done)
+                frames += made
+                origins += [Origin(self.origin.format(name))] * len(made)
+                notes += [f"{name}: {note}" for note in self.notes_on(made)]
+                emit(self.name, done, len(crystals), name)
+            details = {structure_key(frame): dict(frame.info) for frame in frames if frame.info}
+            return store_set(key, self.name, frames, origins, details, notes)
 
         return cached(KIND, key, StructureSetDoc, compute)
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the structures of one phase."""
+        raise NotImplementedError
+
+    def notes_on(self, made: Sequence[Atoms]) -> list[str]:
+        """Return what the user should know about the structures of one phase."""
+        return []
 
 
 @dataclass
-class VacanciesMaker(Maker):
-    """Make rattled supercells of every phase with a neutral vacancy.
+class CrystalsMaker(PhaseStructuresMaker):
+    """Make the perfect crystal of every phase, and strained and rattled copies."""
 
-    Their origins belong to the family of crystals, which trains.
+    name: str = "crystals"
+    spec: CrystalSpec = field(default_factory=CrystalSpec)
 
-    Parameters
-    ----------
-    spec
-        Number of vacancies and size of the supercell.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the perfect crystal, then the strained copies."""
+        spec = self.spec
+        perfect = strained_and_rattled(crystal, 1, 0.0, 0.0, seed, spec.min_atoms)
+        return perfect + strained_and_rattled(
+            crystal, spec.n_per_phase, spec.max_strain, spec.rattle_angstrom, seed, spec.min_atoms
+        )
+
+
+@dataclass
+class EquationsOfStateMaker(PhaseStructuresMaker):
+    """Make isotropically scaled cells of every phase, of at least ``min_atoms`` atoms."""
+
+    name: str = "equations of state"
+    spec: EquationOfStateSpec = field(default_factory=EquationOfStateSpec)
+    min_atoms: int = 12
+
+    origin: ClassVar[str] = "crystal/{} equation of state"
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the scaled cells, densest first; the seed has no effect."""
+        return equation_of_state(crystal, self.spec.n_volumes, self.spec.max_strain, self.min_atoms)
+
+
+@dataclass
+class VacanciesMaker(PhaseStructuresMaker):
+    """Make rattled supercells of every phase with a neutral vacancy."""
 
     name: str = "vacancies"
     spec: VacancySpec = field(default_factory=VacancySpec)
-    structure_files: dict[str, str] = field(default_factory=dict)
 
-    @job(output_schema=StructureSetDoc)
-    def make(self, phases: Sequence[str], seed: int) -> StructureSetDoc:
-        """Return the supercells of all phases."""
-        crystals = {name: load_crystal(name, self.structure_files) for name in phases}
-        key = content_key(
-            KIND, generator="vacancies", spec=self.spec, seed=seed, crystals=phase_keys(crystals)
+    origin: ClassVar[str] = "crystal/{} vacancies"
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the supercells of one phase."""
+        spec = self.spec
+        return vacancies(crystal, spec.n_per_phase, spec.min_atoms, spec.rattle_angstrom, seed)
+
+
+@dataclass
+class SlabsMaker(PhaseStructuresMaker):
+    """Make slabs of every phase in vacuum; the notes name phases with fewer slabs than requested."""
+
+    name: str = "slabs"
+    spec: SlabSpec = field(default_factory=SlabSpec)
+
+    origin: ClassVar[str] = "slab/{}"
+
+    def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
+        """Return the slabs of one phase; the seed has no effect."""
+        spec = self.spec
+        return slabs(
+            crystal,
+            spec.n_per_phase,
+            spec.max_miller,
+            spec.min_thickness_angstrom,
+            spec.vacuum_angstrom,
+            spec.max_atoms,
         )
 
-        def compute() -> StructureSetDoc:
-            frames, origins, details = [], [], {}
-            for index, (name, crystal) in enumerate(crystals.items()):
-                for defect in vacancies(
-                    crystal,
-                    self.spec.n_per_phase,
-                    self.spec.min_atoms,
-                    self.spec.rattle_angstrom,
-                    seed + PHASE_SEED_STEP * (index + 1),
-                ):
-                    frames.append(defect)
-                    origins.append(Origin.of(CRYSTAL, f"{name} vacancies"))
-                    details[structure_key(defect)] = dict(defect.info)
-            return store_set(key, "vacancies", frames, origins, details)
-
-        return cached(KIND, key, StructureSetDoc, compute)
+    def notes_on(self, made: Sequence[Atoms]) -> list[str]:
+        """Return why there are fewer slabs than requested."""
+        if len(made) == self.spec.n_per_phase:
+            return []
+        return [
+            f"{len(made)} of {self.spec.n_per_phase} slabs; no other surface up to Miller index "
+            f"{self.spec.max_miller} has a slab of at most {self.spec.max_atoms} atoms"
+        ]

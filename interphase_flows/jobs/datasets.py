@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaign.schema import GateSpec, LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.baseline import composition_matrix, fit_baseline
 from interphase_flows.datasets.duplicates import find_duplicates
@@ -44,7 +44,7 @@ class DatasetMaker(Maker):
 
     name: str = "dataset"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
     learning: LearningSpec = field(default_factory=LearningSpec)
     cutoff_angstrom: float = 5.0
 
@@ -172,7 +172,7 @@ class DatasetMaker(Maker):
             return []
         solids = [frames[index] for index in checked]
         elements = sorted({symbol for frame in solids for symbol in frame.symbols})
-        outliers = Gates(**self.gates.model_dump()).energy_outliers(
+        outliers = self.gates.energy_outliers(
             composition_matrix(solids, elements), np.array([f.get_potential_energy() for f in solids])
         )
         reason = f"energy per atom is over {self.gates.energy_window_eV_per_atom} eV from the fit to its composition"

@@ -7,10 +7,10 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.datasets.convergence import Evidence, decide
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.committee import load_committee
+from interphase_flows.jobs.stopping_criteria import Evidence, decide
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc

@@ -7,7 +7,6 @@ from functools import partial
 from ase import Atoms
 from jobflow import Flow, Maker, OnMissing, Response, job
 
-from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.costs.history import label_cost_model
 from interphase_flows.costs.model import format_duration, label_size, pack_by_cost
 from interphase_flows.datasets.duplicates import find_duplicates
@@ -42,7 +41,7 @@ class LabelMaker(Maker):
 
     name: str = "label structures"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=LabelBatch)
     def make(
@@ -65,7 +64,6 @@ class LabelMaker(Maker):
         settings = current_workspace().settings
         end = deadline(settings)
         method = reference_method(self.reference, settings)
-        gates = Gates(**self.gates.model_dump())
         frames = load_set(structures)
         if expected_s is None:
             model = label_cost_model(current_workspace().ledger, self.reference, method.identity.key)
@@ -76,7 +74,7 @@ class LabelMaker(Maker):
             emit("labels", done, len(indices), f"{entry.formula}, about {format_duration(expected_s[done])}")
             end.check(f"the label of {entry.formula}")
             with listening(partial(_emit_scf_step, done, len(indices))):
-                label = cached_label(method, gates, atoms, entry)
+                label = cached_label(method, self.gates, atoms, entry)
             (batch.accepted if label.status == "accepted" else batch.rejected).append(label.key)
             batch.origins[label.key] = entry.origin
         emit("labels", len(indices), len(indices))
@@ -120,7 +118,7 @@ class LabelSetMaker(Maker):
         identity = reference_method(maker.reference, current_workspace().settings).identity
         frames = load_set(structures)
         twins = find_duplicates(frames, maker.gates.duplicate_tolerance_angstrom)
-        repeated = reject_duplicates(structures, frames, twins, identity, Gates(**maker.gates.model_dump()))
+        repeated = reject_duplicates(structures, frames, twins, identity, maker.gates)
         kept = [index for index in range(len(frames)) if index not in twins]
         sizes = [label_size(maker.reference, frames[index]) for index in kept]
         model = label_cost_model(current_workspace().ledger, maker.reference, identity.key)

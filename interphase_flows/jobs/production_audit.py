@@ -9,7 +9,6 @@ from jobflow import Maker, job
 
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
-from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
@@ -43,7 +42,7 @@ class DrawProductionMaker(Maker):
 
     name: str = "draw production frames"
     n_per_replica: int = 4
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=StructureSetDoc)
     def make(self, segments: Sequence[SegmentDoc | None], seed: int) -> StructureSetDoc:
@@ -73,14 +72,13 @@ class DrawProductionMaker(Maker):
         paths = [artifacts.get(s.trajectory) for s in segments if s.trajectory is not None]
         if not paths:
             return []
-        gates = Gates(**self.gates.model_dump())
         with RunFrames(paths) as run:
             # the first frame is the start, not dynamics
             chosen = np.random.default_rng(seed).permutation(np.arange(1, run.n_frames))
             frames = [run.atoms(int(index)) for index in np.sort(chosen[: self.n_per_replica])]
         for frame in frames:
             frame.info["origin"] = Origin.of(PRODUCTION, segments[0].run_id)
-        return [frame for frame in frames if gates.before(frame) is None]
+        return [frame for frame in frames if self.gates.before(frame) is None]
 
 
 @dataclass

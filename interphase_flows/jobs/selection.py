@@ -8,7 +8,7 @@ from ase import Atoms
 from jobflow import Maker, job
 
 from interphase_flows.analysis.io.zarr_trajectory import Trajectory
-from interphase_flows.campaign.schema import GateSpec, LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.datasets.gates import Gates
@@ -41,7 +41,7 @@ class SelectMaker(Maker):
 
     name: str = "select"
     learning: LearningSpec = field(default_factory=LearningSpec)
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
 
     @job(output_schema=StructureSetDoc)
     def make(self, segments: Sequence[SegmentDoc | None], dataset: DatasetDoc, seed: int) -> StructureSetDoc:
@@ -72,13 +72,12 @@ class SelectMaker(Maker):
     def _candidates(self, segments: Sequence[SegmentDoc]) -> list[Atoms]:
         """Return the uncertain frames of the segments that pass the gates."""
         artifacts = current_workspace().artifacts
-        gates = Gates(**self.gates.model_dump())
         frames: list[Atoms] = []
         for segment in segments:
             if segment.candidates is None:
                 continue
             for candidate in unpack_candidates(artifacts.get(segment.candidates).read_bytes()):
-                if gates.before(candidate.atoms) is None:
+                if self.gates.before(candidate.atoms) is None:
                     candidate.atoms.info.update(
                         origin=Origin.of(EXPLORATION, segment.run_id),
                         uncertainty=candidate.uncertainty_eV_per_angstrom,
@@ -106,7 +105,6 @@ class SelectMaker(Maker):
     def _audit(self, segments: Sequence[SegmentDoc], seed: int) -> list[Atoms]:
         """Draw frames of the segments at random, without replacement."""
         artifacts = current_workspace().artifacts
-        gates = Gates(**self.gates.model_dump())
         pool: list[Atoms] = []
         for segment in segments:
             if segment.trajectory is None:
@@ -119,7 +117,7 @@ class SelectMaker(Maker):
                     if trajectory.step[i] > segment.first_step
                 ]
             for frame in frames:
-                if gates.before(frame) is None:
+                if self.gates.before(frame) is None:
                     frame.info["origin"] = Origin.of(AUDIT, segment.run_id)
                     pool.append(frame)
         n = min(self.learning.audit_labels_per_iteration, len(pool))

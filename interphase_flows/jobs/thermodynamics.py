@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from jobflow import Maker, job
 
-from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.campaign.schema import ThermodynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
@@ -71,7 +71,7 @@ class RelaxMaker(Maker):
     name: str = "relax"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
     spec: ThermodynamicsSpec = field(default_factory=ThermodynamicsSpec)
-    gates: GateSpec = field(default_factory=GateSpec)
+    gates: Gates = field(default_factory=Gates)
     structure_files: dict[str, str] = field(default_factory=dict)
 
     @job(output_schema=RelaxedPhaseDoc)
@@ -112,12 +112,11 @@ class RelaxMaker(Maker):
                 RelaxedPhaseDoc,
                 lambda: self._relax_with_surrogate(key, start, method, description),
             )
-        gates = Gates(**self.gates.model_dump())
         origin = Origin.of(THERMODYNAMICS, phase_name)
         set_key = content_key(
             SETS,
             method=relaxer.identity.key,
-            gates=gates if relaxes_with_reference else None,
+            gates=self.gates if relaxes_with_reference else None,
             **inputs,
         )
         geometry = cached(
@@ -125,11 +124,11 @@ class RelaxMaker(Maker):
             set_key,
             StructureSetDoc,
             lambda: self._geometry(
-                set_key, start, relaxer, gates if relaxes_with_reference else None, origin, relaxes_cell
+                set_key, start, relaxer, self.gates if relaxes_with_reference else None, origin, relaxes_cell
             ),
         )
         (relaxed,) = load_set(geometry)
-        label = cached_label(method, gates, relaxed, structure_entry(relaxed, origin))
+        label = cached_label(method, self.gates, relaxed, structure_entry(relaxed, origin))
         emit(STAGE, 1, 1, phase_name)
         if label.status == "rejected":
             raise ReferenceMethodError(

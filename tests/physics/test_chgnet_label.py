@@ -8,7 +8,7 @@ import torch
 from ase import Atoms
 from monty.json import MontyDecoder
 
-from interphase_flows.campaign.schema import GateSpec
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.reference.chgnet import CHGNetMethod
@@ -102,7 +102,7 @@ def test_relaxation_lowers_the_energy_and_does_not_change_its_input(method, stre
 
 
 @pytest.mark.parametrize(
-    "maker", [LabelMaker(gates=GateSpec(max_force_eV_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
+    "maker", [LabelMaker(gates=Gates(max_force_eV_per_angstrom=3.0)), LabelSetMaker(labels_per_job=2)]
 )
 def test_maker_is_unchanged_by_make_and_round_trips_through_its_dictionary(maker):
     before = copy.deepcopy(maker.as_dict())

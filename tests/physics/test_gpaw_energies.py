@@ -4,8 +4,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from interphase_flows.campaign.schema import Campaign, GateSpec
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.convergence import run_convergence_study
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.reference.convergence import Tolerances
@@ -52,7 +53,7 @@ def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficien
 def test_phase_energy_is_by_gpaw_in_the_geometry_of_the_surrogate(settings):
     """In the published cell; the document records both methods."""
     with open_workspace(settings, "phase") as workspace, use_workspace(workspace):
-        maker = RelaxMaker(reference=COARSE, gates=GateSpec())
+        maker = RelaxMaker(reference=COARSE, gates=Gates())
         document = RelaxMaker.make.original(maker, "Li")
         label = workspace.ledger.get("labels", document.label_key)
     assert document.geometry_method.startswith("CHGNet")

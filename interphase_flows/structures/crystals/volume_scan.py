@@ -33,7 +33,7 @@ def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms
     Returns
     -------
     cells
-        Fractional coordinates, stoichiometry and symmetry are those of `atoms`; ``info["strain"]`` is the
+        Fractional coordinates, stoichiometry and symmetry are those of `atoms`; ``info["linear_strain"]`` is the
         linear strain.
 
     Raises
@@ -54,6 +54,6 @@ def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms
         scaled = Atoms(crystal.numbers, positions=crystal.positions, cell=crystal.cell, pbc=True)
         scaled.set_cell(crystal.cell.array * (1.0 + strain), scale_atoms=True)
         check_no_overlap(scaled, where=f"equation_of_state, strain {strain:.3f}")
-        scaled.info["strain"] = strain
+        scaled.info["linear_strain"] = strain
         cells.append(scaled)
     return cells

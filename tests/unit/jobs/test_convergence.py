@@ -6,7 +6,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from interphase_flows.campaign.schema import Campaign, GateSpec
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import InputError, ReferenceMethodError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker, study_phases
 from interphase_flows.jobs.convergence import ConvergenceMaker, ConvergenceStructuresMaker
@@ -61,7 +62,7 @@ class WavesSpec(MethodSpec):
 
 def study(fails_for="none", **options):
     # the forces of this method know no symmetry
-    gates = GateSpec(max_asymmetry_eV_per_angstrom=100.0)
+    gates = Gates(max_asymmetry_eV_per_angstrom=100.0)
     campaign = Campaign(name="unit", gates=gates).model_copy(
         update={"reference": WavesSpec(fails_for=fails_for)}
     )

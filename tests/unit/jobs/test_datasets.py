@@ -3,8 +3,8 @@
 import pytest
 from ase import Atoms
 
-from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.datasets.frames import read_extxyz
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.labels import LabelMaker
@@ -139,7 +139,7 @@ def test_dimers_are_exempt_from_energy_window_and_baseline(workspace, spheres, c
     both = run(LabelMaker(reference=SpheresSpec()), store_set("both", "both", frames, origins), range(11))
     alone = run(LabelMaker(reference=SpheresSpec()), store_set("set", "six", crystals, ORIGINS), range(6))
     narrow = DatasetMaker(
-        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=GateSpec(energy_window_eV_per_atom=0.2)
+        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=Gates(energy_window_eV_per_atom=0.2)
     )
     with_dimers, without = run(narrow, both, None, 1), run(narrow, alone, None, 1)
     assert len(both.accepted) == 11

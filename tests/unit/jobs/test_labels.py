@@ -9,7 +9,6 @@ import pytest
 from ase import Atoms
 from monty.json import jsanitize
 
-from interphase_flows.campaign.schema import GateSpec
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError, WalltimeReachedError
 from interphase_flows.jobs import labels
@@ -95,7 +94,7 @@ def test_stricter_gates_give_a_new_label(spheres, workspace, crystals):
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
     strict = run(
-        LabelMaker(reference=SpheresSpec(), gates=GateSpec(max_force_eV_per_angstrom=1e-6)), frames, [0]
+        LabelMaker(reference=SpheresSpec(), gates=Gates(max_force_eV_per_angstrom=1e-6)), frames, [0]
     )
     (key,) = strict.rejected
     assert stored_document("labels", key, LabelDoc).reason == "max_force"

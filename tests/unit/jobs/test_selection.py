@@ -4,7 +4,7 @@ import pytest
 from ase import Atoms
 
 import loop_documents as documents
-from interphase_flows.campaign.schema import GateSpec, LearningSpec
+from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.selection import SelectMaker
@@ -97,7 +97,7 @@ def test_selection_is_empty_without_candidates(workspace, trained):
 
 
 def test_selected_frames_pass_the_gates(segments, trained):
-    spec, strict = GateSpec(min_distance_fraction=0.99), Gates(min_distance_fraction=0.99)
+    spec, strict = Gates(min_distance_fraction=0.99), Gates(min_distance_fraction=0.99)
     selected = SelectMaker.make.original(SelectMaker(gates=spec), segments, trained, 1)
     assert all(strict.before(frame) is None for frame in load_set(selected))
     before = select(segments, trained, labels_per_iteration=100, audit_labels_per_iteration=100)

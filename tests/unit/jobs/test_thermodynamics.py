@@ -3,7 +3,8 @@
 import pytest
 from ase.build import bulk
 
-from interphase_flows.campaign.schema import GateSpec, ThermodynamicsSpec
+from interphase_flows.campaign.schema import ThermodynamicsSpec
+from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 from interphase_flows.schemas.thermodynamics import RelaxedPhaseDoc
@@ -98,7 +99,7 @@ def test_rejected_label_raises_and_records_the_reason(workspace, expensive, file
         reference=SpheresSpec(),
         spec=REFERENCE,
         structure_files=file,
-        gates=GateSpec(min_distance_fraction=0.99),
+        gates=Gates(min_distance_fraction=0.99),
     )
     with pytest.raises(ReferenceMethodError) as caught:
         run(strict, "mine")

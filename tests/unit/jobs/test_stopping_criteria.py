@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interphase_flows.campaign.schema import LearningSpec
-from interphase_flows.datasets.convergence import Evidence, decide
+from interphase_flows.jobs.stopping_criteria import Evidence, decide
 
 LEARNING = LearningSpec(
     min_iterations=1,

@@ -1,36 +1,9 @@
 """Stopping criteria of the active-learning loop: convergence and budget."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-
-class LoopTargets(Protocol):
-    """Targets and budget of the loop, the block ``learning`` of a campaign file."""
-
-    @property
-    def min_iterations(self) -> int:
-        """Smallest number of iterations before convergence."""
-        ...
-
-    @property
-    def max_iterations(self) -> int:
-        """Largest number of iterations."""
-        ...
-
-    @property
-    def max_labels(self) -> int:
-        """Largest number of labels."""
-        ...
-
-    @property
-    def target_force_mae_meV_per_angstrom(self) -> float:
-        """Largest mean absolute force error on fresh audit labels, in meV/Å."""
-        ...
-
-    @property
-    def target_fraction_above_select(self) -> float:
-        """Largest fraction of audit frames above the selection level."""
-        ...
+from interphase_flows.campaign.schema import LearningSpec
 
 
 @dataclass(frozen=True)
@@ -70,7 +43,7 @@ class LoopDecision:
     targets_met: bool
 
 
-def decide(learning: LoopTargets, evidence: Evidence) -> LoopDecision:
+def decide(learning: LearningSpec, evidence: Evidence) -> LoopDecision:
     """Decide whether the loop continues, is converged, or has exhausted its budget.
 
     Converged means that both targets are met on fresh dynamics in two consecutive iterations.
