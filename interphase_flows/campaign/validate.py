@@ -35,12 +35,7 @@ def missing_on_this_machine(campaign: Campaign) -> str | None:
 def check_campaign(campaign: Campaign, is_run_here: bool = True) -> None:
     """Check that a campaign will not fail inside a job for reasons known from its file.
 
-    Parameters
-    ----------
-    campaign
-        Specification of the campaign.
-    is_run_here
-        Require the reference method on this machine; not needed for a plan or a submission.
+    ``is_run_here`` requires the reference method on this machine; not needed for a plan or a submission.
 
     Raises
     ------

@@ -23,19 +23,7 @@ _Location = tuple[int | str, ...]
 
 
 def load_yaml_model(path: str | Path, model_cls: type[_Model]) -> _Model:
-    """Read a YAML file and validate it.
-
-    Parameters
-    ----------
-    path
-        A YAML file with a mapping at the top level.
-    model_cls
-        Model of its content; may nest models, lists and unions.
-
-    Returns
-    -------
-    model
-        A ``model_cls``.
+    """Read a YAML file and validate it as a model, which may nest models, lists and unions.
 
     Raises
     ------

@@ -12,16 +12,9 @@ MAX_LABELS_OF_FIT = 400
 
 
 def label_cost_model(ledger: Ledger, spec: MethodSpec, method_key: str | None = None) -> LabelCostModel:
-    """Return the cost model of a method, fitted to the accepted labels in a ledger.
+    """Return the cost model of a method, fitted to the accepted labels in a ledger, also of other campaigns.
 
-    Parameters
-    ----------
-    ledger
-        Labels of other campaigns are used as well.
-    spec
-        Reference method of the campaign.
-    method_key
-        Use only labels of this method, version and settings; labels of any settings if None.
+    Only labels of ``method_key`` (method, version and settings) are used; labels of any settings if None.
     """
     chosen = {"method_name": spec.method} if method_key is None else {"method_key": method_key}
     found = ledger.find(

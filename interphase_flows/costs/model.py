@@ -115,14 +115,7 @@ def label_size(spec: MethodSpec, atoms: Atoms) -> LabelSize:
 def typical_size(spec: MethodSpec, formula: str, n_atoms: int | None = None) -> LabelSize:
     """Return the size of a label known by its formula only, in a cubic cell of typical density.
 
-    Parameters
-    ----------
-    spec
-        Reference method of the campaign.
-    formula
-        Of the cell, such as ``Li24S12``, or its composition.
-    n_atoms
-        Number of atoms in the cell, if the formula is a composition.
+    ``formula`` is that of the cell, such as ``Li24S12``, or a composition if ``n_atoms`` is given.
     """
     counts = Formula(formula).count()
     n_formula = sum(counts.values())
@@ -157,16 +150,7 @@ class LabelCostModel:
     """Cost model of one reference method: a prior, updated by finished labels.
 
     Bayesian linear regression of log seconds with a normal prior of the coefficients; the scatter is that of the
-    residuals, combined with the prior's.
-
-    Parameters
-    ----------
-    method
-        Name of the reference method, which selects the prior.
-    sizes, times_s
-        Sizes of finished labels, and the time of each.
-    cutoff_eV
-        Plane-wave cutoff; that of the prior if None.
+    residuals, combined with the prior's. The plane-wave cutoff is that of the prior if ``cutoff_eV`` is None.
     """
 
     def __init__(
@@ -230,14 +214,7 @@ def format_duration(seconds: float) -> str:
 def pack_by_cost(costs_s: Sequence[float], target_s: float, most: int) -> list[list[int]]:
     """Group labels into jobs of similar duration, cheapest labels first; return their indices by job.
 
-    Parameters
-    ----------
-    costs_s
-        Estimated cost of each label.
-    target_s
-        Largest cost of a job; a label that costs more has a job of its own.
-    most
-        Largest number of labels in a job.
+    A job costs at most ``target_s`` and has at most ``most`` labels; a label that costs more has a job of its own.
     """
     packs: list[list[int]] = []
     filled_s = math.inf

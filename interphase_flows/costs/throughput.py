@@ -54,14 +54,8 @@ class Timeline:
 def campaign_pace(workspace: Workspace, started_at: str, stopped_because: str | None) -> Pace:
     """Return the pace of a campaign from the times in its ledger.
 
-    Parameters
-    ----------
-    workspace
-        Workspace of the campaign.
-    started_at
-        Start of the campaign, ISO 8601.
-    stopped_because
-        Why the campaign makes no progress, such as ``paused``; None if it does.
+    ``started_at`` is in ISO 8601; ``stopped_because`` is why the campaign makes no progress, such as ``paused``, or
+    None.
     """
     return pace_of(_timeline(workspace, started_at), datetime.now(UTC), stopped_because)
 

@@ -23,13 +23,6 @@ def fit_baseline(frames: Sequence[Atoms], cutoff_angstrom: float) -> Baseline:
     Energies per atom are fitted against composition, with a weak ridge towards their mean. Isolated atoms are not
     used, because surrogates are not trained on them; energy differences between phases do not depend on this
     choice.
-
-    Parameters
-    ----------
-    frames
-        Labelled training frames.
-    cutoff_angstrom
-        Cutoff of the potential, for the mean number of neighbours.
     """
     elements = sorted({symbol for frame in frames for symbol in frame.symbols})
     counts = composition_matrix(frames, elements)

@@ -67,15 +67,8 @@ def find_duplicates(frames: Sequence[Atoms], tolerance_angstrom: float) -> dict[
 
     Parameters
     ----------
-    frames
-        Periodic structures; of duplicates the first one is kept.
     tolerance_angstrom
         Largest distance between atoms, and between lattice vectors, after the isometry.
-
-    Returns
-    -------
-    dict
-        Index of the first equal frame, by index of the duplicate.
     """
     groups: dict[bytes, list[int]] = {}
     for index, frame in enumerate(frames):

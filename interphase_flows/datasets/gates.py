@@ -157,20 +157,10 @@ class Gates(BaseModel):
     def energy_outliers(
         self, compositions: NDArray[np.float64], energies_eV: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
-        """Mark labels whose energy per atom is outside the window around the linear fit of the compositions.
+        """Mark labels whose energy per atom is outside the window around the linear fit of the compositions, (n_labels,).
 
-        Parameters
-        ----------
-        compositions
-            Atoms of each element, (n_labels, n_elements).
-        energies_eV
-            Total energies, (n_labels,).
-
-        Returns
-        -------
-        NDArray
-            True for an outlier, (n_labels,). The window is centred at the median of the residuals, which is robust
-            against outliers.
+        `compositions` are atoms of each element, (n_labels, n_elements). The window is centred at the median of the
+        residuals, which is robust against outliers.
         """
         n_atoms = compositions.sum(axis=1)
         fractions, per_atom = compositions / n_atoms[:, None], energies_eV / n_atoms

@@ -21,17 +21,6 @@ def split_origins(
     Splits assigned earlier (``fixed``) and those of `Origin.fixed_split` never change. The other new origins of a
     family are ranked by a seeded hash, so that the result does not depend on their order. A family of three or more
     gets at least one origin on each side; a smaller family is for training.
-
-    Parameters
-    ----------
-    origins
-        Origins to split.
-    fixed
-        Splits assigned earlier; returned unchanged.
-    seed
-        Seed of the ranking.
-    validation_fraction, test_fraction
-        Fractions of the origins of a family.
     """
     result: dict[Origin, Split] = dict(fixed)
     families: dict[str, list[Origin]] = {}

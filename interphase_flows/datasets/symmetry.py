@@ -31,15 +31,10 @@ def symmetry_operations(atoms: Atoms) -> tuple[NDArray[np.int_], NDArray[np.floa
 
 
 def largest_asymmetry(atoms: Atoms, forces_eV_per_angstrom: NDArray[np.float64]) -> tuple[float, int]:
-    """Return the largest difference between symmetry-equivalent forces, and the number of operations compared.
+    """Return the largest difference between symmetry-equivalent forces in eV/Å, and the number of operations compared.
 
     An operation of the space group that maps atom i onto atom j must map the force on i onto the force on j. For an
     atom on a special position, i = j.
-
-    Returns
-    -------
-    tuple
-        Difference in eV/Å, zero without symmetry, and number of operations.
     """
     rotations, translations = symmetry_operations(atoms)
     if len(rotations) == 1:

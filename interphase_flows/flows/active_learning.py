@@ -26,11 +26,6 @@ class ActiveLearningMaker(Maker):
     """Train a committee iteratively until it is accurate on new reactive dynamics or the budget is spent.
 
     The numbers of iterations, labels and jobs are unknown when the flow is built: each iteration creates the next one.
-
-    Parameters
-    ----------
-    campaign
-        Budget, targets, dynamics and committee.
     """
 
     campaign: Campaign

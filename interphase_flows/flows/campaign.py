@@ -24,13 +24,7 @@ REFERENCES_SEED = 900
 
 @dataclass
 class CampaignMaker(Maker):
-    """Measure the interphase of an electrode and an electrolyte.
-
-    Parameters
-    ----------
-    campaign
-        Contents of a campaign file.
-    """
+    """Measure the interphase of an electrode and an electrolyte, by the contents of a campaign file."""
 
     campaign: Campaign
     name: str = "campaign"

@@ -29,8 +29,8 @@ STRUCTURES_SEED = 800
 def study_phases(campaign: Campaign) -> list[str]:
     """Return the phases of the full reaction between electrode and electrolyte.
 
-    These are the electrode, the electrolyte and, for every other element, the binary phase richest in the element of the
-    electrode: Li, Li7P3S11, Li2S and Li3P.
+    These are the electrode, the electrolyte and, for every other element, the binary phase richest in the element of
+    the electrode: Li, Li7P3S11, Li2S and Li3P.
     """
     electrode = set(Formula(campaign.electrode).count())
     chosen = [campaign.electrode]
@@ -56,8 +56,6 @@ class ConvergenceStudyMaker(Maker):
 
     Parameters
     ----------
-    campaign
-        Reference method, phases and gates.
     cutoffs_eV, k_densities
         Values of each axis; those of the campaign are added. The largest value is the reference of its axis.
     gamma_check_density
@@ -66,8 +64,6 @@ class ConvergenceStudyMaker(Maker):
         check.
     phases
         Names of phases; empty for those of :func:`study_phases`.
-    tolerances
-        Maximum errors of the chosen setting.
     max_label_cost_s
         Maximum estimated cost of a label on a mesh denser than that of the campaign. A phase above it is compared with
         its densest affordable mesh; None labels every phase on every mesh.

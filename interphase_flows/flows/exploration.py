@@ -45,13 +45,7 @@ def melt_quench_walker(
 
 @dataclass
 class ExplorationMaker(Maker):
-    """Advance every walker by one segment; melt-quench walkers follow their temperature schedule.
-
-    Parameters
-    ----------
-    campaign
-        Dynamics, schedule and intervals.
-    """
+    """Advance every walker by one segment; melt-quench walkers follow their temperature schedule."""
 
     campaign: Campaign
     name: str = "exploration"

@@ -32,11 +32,6 @@ class InitialDataMaker(Maker):
     """Generate and label crystals, surfaces, dimers, amorphous cells, interfaces and short reactive trajectories.
 
     Every cell and every interface is a separate job; the jobs that join them continue without failed ones.
-
-    Parameters
-    ----------
-    campaign
-        Kinds and numbers of structures.
     """
 
     campaign: Campaign

@@ -20,15 +20,6 @@ class LatticeConstantsFlowMaker(Maker):
 
     Cell shape and fractional coordinates are fixed, so the c/a ratio of a hexagonal crystal is not fitted; the
     anisotropic stress at the minimum shows its error.
-
-    Parameters
-    ----------
-    reference
-        Reference method.
-    gates
-        Limits beyond which a label is rejected.
-    scaled_crystals_maker
-        Number of volumes and largest strain.
     """
 
     name: str = "lattice constants"

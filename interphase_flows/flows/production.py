@@ -16,13 +16,7 @@ REPLICA_SEED = 500
 
 @dataclass
 class ProductionMaker(Maker):
-    """Run replicas with different velocity seeds, each as a chain of restartable segments.
-
-    Parameters
-    ----------
-    campaign
-        Number, length and temperature of the replicas.
-    """
+    """Run replicas with different velocity seeds, each as a chain of restartable segments."""
 
     campaign: Campaign
     name: str = "production"

@@ -28,18 +28,7 @@ RUN_SEED = 10_000_000
 class TransportGridMaker(Maker):
     """Pack, melt and quench cells; run each at several temperatures; fit and interpolate.
 
-    Parameters
-    ----------
-    spec
-        Compositions, temperatures and numbers of steps.
-    electrode, electrolyte
-        Names of the phases at the ends of the composition line.
-    temperature_K
-        Temperature of the interphase (that of production), at which matrices are evaluated.
-    seed
-        Seed from which those of all cells and runs follow.
-    structure_files
-        Structure files of the user's phases, by name.
+    ``temperature_K`` is that of the interphase (of production), at which matrices are evaluated.
     """
 
     spec: TransportGridSpec = field(default_factory=TransportGridSpec)
@@ -53,12 +42,7 @@ class TransportGridMaker(Maker):
     def make(self, committee: CommitteeDoc, interphase: InterfaceAnalysisDoc | None = None) -> Flow:
         """Return a flow whose output is the document of the transport grid.
 
-        Parameters
-        ----------
-        committee
-            Committee that runs the cells.
-        interphase
-            Analysis with the composition profile at which coefficients are evaluated; None skips that.
+        Coefficients are evaluated at the composition profile of the analysis ``interphase``, if there is one.
         """
         jobs: list[Job] = []
         cells: list[CellTransportDoc] = []

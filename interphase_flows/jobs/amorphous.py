@@ -39,15 +39,7 @@ def amorphous_origin(x_electrode: float, seed: int) -> Origin:
 
 @dataclass
 class PackingMaker(Maker):
-    """Make a random packing of electrode and electrolyte.
-
-    Parameters
-    ----------
-    n_atoms
-        Number of atoms in the cell.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
+    """Make a random packing of electrode and electrolyte."""
 
     name: str = "packing"
     n_atoms: int = 45
@@ -77,14 +69,7 @@ class PackingMaker(Maker):
 class AmorphousMaker(Maker):
     """Make an amorphous cell: random packing, then melt and quench.
 
-    Parameters
-    ----------
-    spec
-        Number of atoms, temperatures and numbers of steps.
-    driver
-        Method that drives the dynamics, the surrogate or the reference method; its energies are not stored.
-    structure_files
-        Structure files of the user's phases, by name.
+    The energies of the ``driver`` of the dynamics, the surrogate or the reference method, are not stored.
     """
 
     name: str = "amorphous"

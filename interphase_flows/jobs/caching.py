@@ -118,18 +118,8 @@ def cached_exclusive(
 ) -> D:
     """Like :func:`cached`, for work with checkpoints: hold the lease of its work folder meanwhile.
 
-    A job that is launched twice waits for the other process, then finds its document.
-
-    Parameters
-    ----------
-    kind, key, schema
-        As for :func:`cached`.
-    end
-        Deadline of this process; no work starts after it.
-    label
-        Name of the work in the message.
-    compute
-        Called with the work folder.
+    A job that is launched twice waits for the other process, then finds its document. ``compute`` is called with the
+    work folder; ``label`` names the work in the message.
 
     Raises
     ------

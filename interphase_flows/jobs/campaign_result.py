@@ -25,21 +25,6 @@ def conclude(
 ) -> CampaignResult:
     """Record the result of a campaign under its name; an analysis that failed is missing, not an error.
 
-    Parameters
-    ----------
-    name
-        Name of the campaign.
-    iterations
-        Of the active-learning loop; the last one names dataset and committee.
-    exploration_keys
-        Keys of the exploration segments.
-    production
-        Segments of production.
-    starts
-        Initial structures of production.
-    analyses
-        Documents by name.
-
     Raises
     ------
     InterphaseError

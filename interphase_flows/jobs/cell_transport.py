@@ -36,13 +36,6 @@ class CellTransportMaker(Maker):
 
     In the barycentric frame, masses alone cause correlations, and L_ii of a framework has no activation energy of its
     own, because it recoils from the mobile ions.
-
-    Parameters
-    ----------
-    electrode, electrolyte
-        Names of the phases at the ends of the composition line.
-    structure_files
-        Structure files of the user's phases, by name.
     """
 
     electrode: str = "Li"
@@ -66,20 +59,13 @@ class CellTransportMaker(Maker):
 
         Parameters
         ----------
-        run_id
-            Name of the run.
         cell
             Name of the cell, which its runs at all temperatures share.
         x_electrode, n_atoms
             Requested composition and size of the cell.
-        temperature_K
-            Temperature of the run.
-        before
-            Melt, quench and equilibration: not measured, but if one of them broke, the run is rejected.
-        segments
-            Segments that are measured, in order.
-        committee
-            Committee that ran them.
+        before, segments
+            Melt, quench and equilibration, which are not measured but reject the run if one of them broke, and the
+            measured segments, in order.
 
         Raises
         ------

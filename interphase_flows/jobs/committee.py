@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CommitteeMaker(Maker):
-    """Evaluate a committee on frames that trained no member, and calibrate its uncertainty thresholds.
-
-    Parameters
-    ----------
-    learning
-        Expected force errors from which the thresholds follow.
-    """
+    """Evaluate a committee on frames that trained no member, and calibrate its uncertainty thresholds."""
 
     name: str = "committee"
     learning: LearningSpec = field(default_factory=LearningSpec)

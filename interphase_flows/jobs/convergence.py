@@ -32,12 +32,8 @@ RATTLE_ANGSTROM = 0.1
 class ConvergenceStructuresMaker(Maker):
     """Make the primitive cell of every phase, and a strained and rattled copy of small cells.
 
-    Parameters
-    ----------
-    displaced_below_atoms
-        Larger cells have no displaced copy: they have little symmetry, so their own forces serve for comparison.
-    structure_files
-        Structure files of the user's phases, by name.
+    Cells of ``displaced_below_atoms`` or more have no copy: they have little symmetry, so their own forces serve for
+    comparison.
     """
 
     name: str = "convergence structures"
@@ -68,15 +64,7 @@ class ConvergenceStructuresMaker(Maker):
 
 @dataclass
 class ConvergenceMaker(Maker):
-    """Compare every setting with the most accurate one, and choose the cheapest setting within the tolerances.
-
-    Parameters
-    ----------
-    reference
-        Setting of the campaign, from which each axis is swept.
-    tolerances
-        Maximum errors of the chosen setting.
-    """
+    """Compare every setting with the most accurate one, and choose the cheapest setting within the tolerances."""
 
     name: str = "convergence"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
@@ -90,17 +78,7 @@ class ConvergenceMaker(Maker):
         points: Sequence[StudyPoint],
         batches: Sequence[LabelBatch | None],
     ) -> ConvergenceStudyDoc:
-        """Return the errors of every setting, and the chosen setting with its margins.
-
-        Parameters
-        ----------
-        ends
-            Electrode and electrolyte.
-        structures
-            Labelled structures.
-        points, batches
-            Settings, that of the campaign first, and their labels.
-        """
+        """Return the errors of every setting, that of the campaign first, and the chosen setting with its margins."""
         labels = [_labels_by_origin(batch) for batch in batches]
         key = content_key(
             KIND,

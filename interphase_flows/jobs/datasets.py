@@ -30,16 +30,8 @@ KIND = "datasets"
 class DatasetMaker(Maker):
     """Assemble accepted labels and those of a parent dataset into a dataset split by origin.
 
-    Parameters
-    ----------
-    reference
-        Reference method; labels of another method raise.
-    gates
-        Energy window, and tolerance for duplicates of frames of the parent.
-    learning
-        Fractions of validation and test.
-    cutoff_angstrom
-        Cutoff of the potential, for the mean number of neighbours in the baseline.
+    Labels of another reference method raise. ``cutoff_angstrom``, that of the potential, sets the mean number of
+    neighbours in the baseline.
     """
 
     name: str = "dataset"

@@ -22,13 +22,6 @@ class DimersMaker(Maker):
 
     All dimers have one origin and all atoms another, in separate families. A family of one origin trains, so none of
     them validates or tests.
-
-    Parameters
-    ----------
-    spec
-        Distances and box.
-    structure_files
-        Structure files of the user's phases, by name.
     """
 
     name: str = "dimers"

@@ -37,13 +37,7 @@ def report_missing(key: str, names: Sequence[str], sets: Sequence[StructureSetDo
 
 @dataclass
 class JoinSetsMaker(Maker):
-    """Join sets of structures into one without repeated structures.
-
-    Parameters
-    ----------
-    max_structures
-        Maximum number of structures; the most diverse are kept. None keeps all.
-    """
+    """Join sets of structures into one without repeated structures; of more than ``max_structures`` keep the most diverse."""
 
     name: str = "join structures"
     max_structures: int | None = None
@@ -57,12 +51,7 @@ class JoinSetsMaker(Maker):
     ) -> StructureSetDoc:
         """Return the joined set, in the order of the sets; of equal structures the first is kept.
 
-        Parameters
-        ----------
-        sets, names
-            Results of the generators (None for a failed one) and their names.
-        starts
-            Initial structures of the runs; without them nothing is labelled.
+        Sets of failed generators are None. Without initial structures of runs (``starts``) nothing is labelled.
 
         Raises
         ------

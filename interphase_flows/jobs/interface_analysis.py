@@ -42,18 +42,7 @@ MOST_INLINE_BYTES = 500_000
 class InterfaceAnalysisMaker(Maker):
     """Analyse every replica of production, and average over replicas.
 
-    Parameters
-    ----------
-    electrode, electrolyte
-        Names of the phases.
-    temperature_K
-        Temperature of production, K.
-    parts
-        Parts to analyse; all by default.
-    anions
-        Elements and bonds of molecular anions; measured in the trajectory by default.
-    structure_files
-        The user's own phases by name.
+    Elements and bonds of molecular anions are measured in the trajectory by default.
     """
 
     electrode: str = "Li"
@@ -132,12 +121,7 @@ def _analyse(
 def analyse_runs(
     segments: Sequence[SegmentDoc], settings: InterfaceAnalysisSettings, references: PhaseReferences | None
 ) -> tuple[dict[str, InterfaceAnalysis], list[str]]:
-    """Analyse every run of some segments.
-
-    Returns
-    -------
-    analyses, notes
-        By run; which runs have no trajectory.
+    """Return the analysis of every run of some segments, by run, and notes on runs without a trajectory.
 
     Raises
     ------

@@ -34,14 +34,7 @@ from interphase_flows.structures.structure_keys import structure_key
 class InterfaceMaker(Maker):
     """Build an interface of electrode and electrolyte with intact anions; strain and gap are in its details.
 
-    Parameters
-    ----------
-    spec
-        Size and maximum strain of the electrode.
-    structure_files
-        Structure files of the user's phases, by name.
-    family
-        Family of the origin; initial structures of walkers and interfaces labelled as built have different families.
+    Initial structures of walkers and interfaces labelled as built have different families of origins.
     """
 
     name: str = "interface"
@@ -119,12 +112,7 @@ class InterfaceMaker(Maker):
 class SnapshotsMaker(Maker):
     """Run short reactive dynamics of an interface and keep snapshots, all with the same origin.
 
-    Parameters
-    ----------
-    spec
-        Number of steps and snapshot interval.
-    driver
-        Method that drives the dynamics, the surrogate or the reference method; its energies are not stored.
+    The energies of the ``driver`` of the dynamics, the surrogate or the reference method, are not stored.
     """
 
     name: str = "interface snapshots"

@@ -29,13 +29,7 @@ def fraction_above(segments: Sequence[SegmentDoc], level_eV_per_angstrom: float)
 
 @dataclass
 class IterationMaker(Maker):
-    """Record one iteration of the active-learning loop and decide whether it continues.
-
-    Parameters
-    ----------
-    learning
-        Targets and budget of the loop.
-    """
+    """Record one iteration of the active-learning loop and decide whether it continues."""
 
     name: str = "iteration"
     learning: LearningSpec = field(default_factory=LearningSpec)
@@ -53,20 +47,8 @@ class IterationMaker(Maker):
     ) -> IterationDoc:
         """Evaluate exploration, new labels and new committee, and return the decision.
 
-        Parameters
-        ----------
-        index
-            Number of the iteration; 0 is the initial committee.
-        dataset, committee
-            Extended dataset, and the committee trained on it.
-        explorer
-            Committee that ran the segments, None in iteration 0.
-        segments
-            Segments of all walkers, None for a failed job.
-        batch
-            New labels.
-        history
-            Previous iterations.
+        ``explorer`` is the committee that ran the segments, None in iteration 0; ``dataset`` and ``committee`` are the
+        extended dataset and the committee trained on it. The segment of a failed job is None.
         """
         finished = [s for s in segments if s is not None]
         key = content_key(

@@ -72,16 +72,7 @@ def label_structure(
 ) -> LabelDoc:
     """Label one structure; any failure gives a rejected label with its reason.
 
-    Parameters
-    ----------
-    method, gates
-        Reference method, and limits that a label must pass.
-    atoms, entry
-        The structure and its entry in a set.
-    folder
-        Work folder of this label, where a killed calculation resumes.
-    keep
-        Store input files and logs.
+    A killed calculation resumes in ``folder``; ``keep`` stores input files and logs.
 
     Raises
     ------

@@ -21,13 +21,6 @@ class LabelledCalculator(Calculator):
     A deterministic optimiser restarted from the same structure finds its first steps in the ledger and resumes where
     it was killed. Every label passes the gates.
 
-    Parameters
-    ----------
-    method, gates
-        Reference method, and limits that a label must pass.
-    origin
-        Origin of every label.
-
     Raises
     ------
     ReferenceMethodError

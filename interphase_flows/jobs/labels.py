@@ -29,15 +29,7 @@ MOST_JOBS = 300
 
 @dataclass
 class LabelMaker(Maker):
-    """Label some structures of a set, one after the other.
-
-    Parameters
-    ----------
-    reference
-        Reference method.
-    gates
-        Limits beyond which a label is rejected.
-    """
+    """Label some structures of a set, one after the other."""
 
     name: str = "label structures"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
@@ -49,12 +41,7 @@ class LabelMaker(Maker):
     ) -> LabelBatch:
         """Return the keys of accepted and rejected labels; each label is a separate document.
 
-        Parameters
-        ----------
-        structures, indices
-            A set, and the indices of the structures to label.
-        expected_s
-            Expected time of each label (s); None estimates it from the labels in the ledger.
+        ``expected_s`` is the expected time of each label (s); None estimates it from the labels in the ledger.
 
         Raises
         ------
@@ -96,8 +83,6 @@ class LabelSetMaker(Maker):
 
     Parameters
     ----------
-    label_maker
-        Maker of one job.
     labels_per_job
         Maximum number of labels in a job.
     target_s_per_job
@@ -183,11 +168,6 @@ def reject_duplicates(
 @job(output_schema=LabelBatch)
 def gather_labels(batches: Sequence[LabelBatch | None]) -> LabelBatch:
     """Merge the results of label jobs, in an order that does not depend on the packing.
-
-    Parameters
-    ----------
-    batches
-        Result of each job, None for a failed job.
 
     Raises
     ------

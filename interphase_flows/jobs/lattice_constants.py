@@ -26,17 +26,7 @@ FAMILY = "equation of state"
 
 @dataclass
 class ScaledCrystalsMaker(Maker):
-    """Make crystals at volumes around the initial one, with fixed cell shape and fractional coordinates.
-
-    Parameters
-    ----------
-    n_volumes
-        Volumes per phase.
-    max_strain
-        Maximum linear strain, in both directions.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
+    """Make crystals at volumes around the initial one, with fixed cell shape and fractional coordinates."""
 
     name: str = "scaled crystals"
     n_volumes: int = 7

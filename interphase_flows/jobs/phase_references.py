@@ -25,19 +25,7 @@ KIND = "phase_references"
 
 @dataclass
 class PhaseReferencesMaker(Maker):
-    """Run the phases of a campaign at the temperature of production, with the first member of the committee.
-
-    Parameters
-    ----------
-    electrode, electrolyte
-        Names of the two sides.
-    temperature_K
-        Of production.
-    structure_files
-        The user's own phases by name.
-    steps
-        Lengths of the runs.
-    """
+    """Run the phases of a campaign at the temperature of production, with the first member of the committee."""
 
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"

@@ -30,15 +30,7 @@ KIND = "production_audits"
 
 @dataclass
 class DrawProductionMaker(Maker):
-    """Draw random frames of every replica, independent of their uncertainty.
-
-    Parameters
-    ----------
-    n_per_replica
-        Number of frames per replica.
-    gates
-        Frames that fail the gates are not drawn.
-    """
+    """Draw random frames of every replica, independent of their uncertainty, and leave out those that fail the gates."""
 
     name: str = "draw production frames"
     n_per_replica: int = 4

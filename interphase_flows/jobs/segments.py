@@ -40,10 +40,6 @@ class SegmentMaker(Maker):
 
     Parameters
     ----------
-    dynamics
-        Thermostat and time step.
-    n_steps
-        Maximum number of steps in a segment.
     frame_interval_steps, watch_interval_steps, checkpoint_interval_steps
         Steps between stored frames, between evaluations by all committee members, and between checkpoints.
     stops_when_uncertain
@@ -78,17 +74,6 @@ class SegmentMaker(Maker):
         previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
         """Advance from a structure of a set, or from the checkpoint of the walker or its previous segment.
-
-        Parameters
-        ----------
-        walker
-            Run, seed, and checkpoint or index of its start.
-        starts
-            Set of initial structures; None if the segment must continue from ``previous``.
-        committee
-            Potentials and their thresholds.
-        previous
-            Segment to continue from.
 
         Raises
         ------

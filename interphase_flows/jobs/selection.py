@@ -26,17 +26,10 @@ from interphase_flows.storage.workspace import current_workspace
 
 @dataclass
 class SelectMaker(Maker):
-    """Select candidates to label by the campaign's strategy, and draw the audit sample.
+    """Select candidates that pass the gates by the campaign's strategy, and draw the audit sample.
 
     The audit sample is drawn at random from the frames of the audit walkers, independent of their uncertainty. Its
     labels measure the true error of the committee and never train.
-
-    Parameters
-    ----------
-    learning
-        Selection strategy, number of labels per iteration, and of audit labels.
-    gates
-        Frames that fail the gates are not selected.
     """
 
     name: str = "select"

@@ -8,22 +8,10 @@ from interphase_flows.campaign.schema import LearningSpec
 
 @dataclass(frozen=True)
 class Evidence:
-    """Results of one iteration on audit dynamics, which are not used for training.
+    """Results of one iteration on audit dynamics, which are not used for training; iteration 0 has no exploration.
 
-    Parameters
-    ----------
-    iteration
-        Index of the iteration; 0 is the initial committee, before any exploration.
-    n_labels
-        Number of labels in the dataset.
-    fraction_above_select
-        Fraction of audit frames above the selection level; None without audit frames.
-    fresh_force_mae_meV_per_angstrom
-        Mean absolute force error on fresh audit labels; None without such labels.
-    previous_met_targets
-        Whether the previous iteration met both targets.
-    all_walkers_finished
-        Whether every audit walker reached its last step.
+    The fraction of audit frames above the selection level is None without audit frames, and the mean absolute force
+    error is None without fresh audit labels.
     """
 
     iteration: int

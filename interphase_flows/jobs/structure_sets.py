@@ -24,18 +24,8 @@ def store_set(
 ) -> StructureSetDoc:
     """Store structures as one artifact and return their document (not yet in the ledger).
 
-    Parameters
-    ----------
-    key, name
-        Content key of the set, and its name.
-    frames, origins
-        Structures, and the origin of each.
-    details
-        Properties of single structures, by structure key or origin.
-    notes
-        What the user should know about the set.
-    wall_time_s
-        Time that dynamics took in the process that finished the set.
+    ``details`` are properties of single structures, by structure key or origin; ``wall_time_s`` is the time that
+    dynamics took in the process that finished the set.
     """
     artifact = current_workspace().artifacts.put_bytes(pack_structures(frames), "structures", ".npz")
     entries = [structure_entry(frame, origin) for frame, origin in zip(frames, origins, strict=True)]

@@ -1,8 +1,8 @@
 """Jobs that compute the energy of every phase, and predict the reaction between electrode and electrolyte.
 
-A surrogate relaxes and returns the energy at once. Density-functional theory is expensive: by default CHGNet relaxes the
-positions in the published cell, and the reference method labels the relaxed structure, with the same restartable, gated
-labels as all other structures.
+A surrogate relaxes and returns the energy at once. Density-functional theory is expensive: by default CHGNet relaxes
+the positions in the published cell, and the reference method labels the relaxed structure, with the same restartable,
+gated labels as all other structures.
 """
 
 from collections.abc import Sequence
@@ -54,19 +54,7 @@ class PhaseDescription(TypedDict):
 
 @dataclass
 class RelaxMaker(Maker):
-    """Compute the energy of one phase by the reference method, in a relaxed geometry.
-
-    Parameters
-    ----------
-    reference
-        Reference method of the energy.
-    spec
-        Method of the relaxation, and whether it relaxes the cell.
-    gates
-        Limits beyond which a label is rejected.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
+    """Compute the energy of one phase by the reference method, in a relaxed geometry."""
 
     name: str = "relax"
     reference: MethodSpec = field(default_factory=ChgnetSpec)
@@ -228,11 +216,8 @@ def _labelled(
 class ReactionMaker(Maker):
     """Predict the reaction products of electrode and electrolyte from the energies of relaxed phases.
 
-    Parameters
-    ----------
-    energy_error_meV_per_atom
-        Standard error of the energy of every phase, independent between phases; 0 if unknown, and predictions then have
-        no confidence interval.
+    ``energy_error_meV_per_atom`` is the standard error of the energy of every phase, independent between phases. If it
+    is 0 (unknown), predictions have no confidence interval.
     """
 
     name: str = "thermodynamics"

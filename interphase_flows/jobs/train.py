@@ -19,13 +19,7 @@ from interphase_flows.storage.workspace import current_workspace
 
 @dataclass
 class TrainMaker(Maker):
-    """Train one member of a committee.
-
-    Parameters
-    ----------
-    spec
-        Architecture and training.
-    """
+    """Train one member of a committee."""
 
     name: str = "train committee member"
     spec: CommitteeSpec = field(default_factory=CommitteeSpec)

@@ -28,17 +28,7 @@ LAST_PART = 0.25
 
 @dataclass
 class GridFitMaker(Maker):
-    """Fit all cells against temperature, interpolate between compositions, and evaluate along the interphase.
-
-    Parameters
-    ----------
-    electrode, electrolyte
-        Names of the phases at the ends of the composition line.
-    temperature_K
-        Temperature at which matrices are evaluated.
-    structure_files
-        Structure files of the user's phases, by name.
-    """
+    """Fit all cells against temperature, interpolate between compositions, and evaluate along the interphase."""
 
     electrode: str = "Li"
     electrolyte: str = "Li7P3S11"
@@ -50,14 +40,9 @@ class GridFitMaker(Maker):
     def make(
         self, cells: Sequence[CellTransportDoc | None], interphase: InterfaceAnalysisDoc | None
     ) -> TransportGridDoc:
-        """Return the grid; parts without enough data record why they are unavailable.
+        """Return the grid, along the composition profile of the analysis if there is one.
 
-        Parameters
-        ----------
-        cells
-            Result of each cell at each temperature; None where a job failed.
-        interphase
-            Analysis with the composition profile; None without one.
+        Cells of failed jobs are None. Parts without enough data record why they are unavailable.
         """
         line, _ = line_and_rest(self.electrode, self.electrolyte, self.structure_files)
         available = [cell for cell in cells if cell is not None]

@@ -73,19 +73,10 @@ def newest_intact_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
 
 
 class EpochCheckpoint(Callback):
-    """Write checkpoints of the last two epochs and of the best one, with checksums.
+    """Write checkpoints of the last two epochs and of the best one by a validation metric, with checksums.
 
     Lightning's callback renames a second ``best.ckpt`` to ``best-v1.ckpt`` in a folder that is used again, as by a
     resumed training; here a repeated epoch replaces its file.
-
-    Parameters
-    ----------
-    folder
-        Folder of the checkpoints.
-    monitor
-        Validation metric; the epoch with its smallest value is the result.
-    label
-        Name of the training in progress reports.
     """
 
     def __init__(self, folder: str, monitor: str, label: str = "train") -> None:

@@ -61,14 +61,7 @@ def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
 class NequIPCommittee:
     """Potentials that differ by seed; the first one drives the dynamics.
 
-    Parameters
-    ----------
-    checkpoints
-        One NequIP checkpoint per member.
-    device
-        torch device.
-    n_threads
-        Number of torch threads, which must not change in a reproducible run.
+    The number of torch threads must not change in a reproducible run.
     """
 
     def __init__(self, checkpoints: Sequence[Path], device: str = "cpu", n_threads: int = 1) -> None:

@@ -68,17 +68,9 @@ def commit(temporary: Path, target: Path) -> None:
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path that is renamed to ``path`` when the block ends without an error.
+    """Yield a temporary path of the same folder and extension that is renamed to ``path`` unless the block raises.
 
-    Parameters
-    ----------
-    path
-        The target. Its folder is created if missing; an existing file is replaced.
-
-    Yields
-    ------
-    Path
-        A path in the same folder, with the same extension.
+    The folder is created if missing; an existing file is replaced.
 
     Raises
     ------
@@ -102,13 +94,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
-    """Write bytes atomically.
-
-    Raises
-    ------
-    StorageError
-        The disk is full, read-only or broken; ``path`` is unchanged.
-    """
+    """Write bytes atomically; raises as :func:`atomic_path`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -116,10 +102,7 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
 def write_bytes_once(path: str | Path, data: bytes) -> None:
     """Write bytes atomically unless the file exists; of concurrent processes, one writes and all return afterwards.
 
-    Raises
-    ------
-    StorageError
-        The disk is full, read-only or broken.
+    Raises as :func:`atomic_path`.
     """
     target = Path(path)
     temporary = temporary_beside(target)
@@ -152,19 +135,9 @@ def write_json_atomic(path: str | Path, value: object) -> None:
 
 
 def sweep_leftovers(folder: str | Path, min_age_s: float = 0.0) -> list[Path]:
-    """Remove temporary files that killed writers left in ``folder`` and below.
+    """Remove temporary files that killed writers left in ``folder`` and below, and return them.
 
-    Parameters
-    ----------
-    folder
-        The folder; may be missing.
-    min_age_s
-        Keep files younger than this, in seconds: without a lock, another process may be writing them.
-
-    Returns
-    -------
-    list of Path
-        The removed files.
+    Files younger than ``min_age_s`` stay: without a lock, another process may be writing them.
     """
     removed = []
     newest = time.time() - min_age_s

@@ -13,13 +13,7 @@ _check: ContextVar[Callable[[], None] | None] = ContextVar("interphase_fence", d
 
 @contextmanager
 def fenced(check: Callable[[], None]) -> Iterator[None]:
-    """Call ``check`` before every write inside the block.
-
-    Parameters
-    ----------
-    check
-        Raises if this process must not write any more.
-    """
+    """Call ``check``, which raises if this process must not write any more, before every write inside the block."""
     token = _check.set(check)
     try:
         yield
@@ -28,13 +22,7 @@ def fenced(check: Callable[[], None]) -> Iterator[None]:
 
 
 def before_write() -> None:
-    """Return if this process may write.
-
-    Raises
-    ------
-    LeaseLostError
-        Another process has taken over the work.
-    """
+    """Return if this process may write; raises `LeaseLostError` if another process has taken over the work."""
     check = _check.get()
     if check is not None:
         check()

@@ -21,21 +21,10 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 @contextmanager
 def exclusive_folder(folder: Path, lock_name: str, wait: bool = True) -> Iterator[int]:
-    """Lock a folder against other processes within the block.
+    """Lock a folder (created if missing) against other processes within the block, and yield the open lock file.
 
-    Parameters
-    ----------
-    folder
-        Created if missing.
-    lock_name
-        The lock file in the folder. It stays: if it were removed, two processes could lock two files of one name.
-    wait
-        Wait for the process that holds the lock; else raise.
-
-    Yields
-    ------
-    int
-        Descriptor of the lock file. A child process that inherits it shares the lock.
+    A child process that inherits the descriptor shares the lock. The lock file stays: if it were removed, two processes
+    could lock two files of one name.
 
     Raises
     ------
@@ -55,13 +44,7 @@ def exclusive_folder(folder: Path, lock_name: str, wait: bool = True) -> Iterato
 
 
 def lock_within(descriptor: int, path: Path, timeout_s: float, poll_interval_s: float = 0.1) -> bool:
-    """Lock an open file exclusively, waiting for other processes; return False after a timeout.
-
-    Raises
-    ------
-    StorageError
-        The file system does not support locks.
-    """
+    """Lock an open file exclusively, waiting for other processes; return False after a timeout. Raises as `try_lock`."""
     end = time.monotonic() + timeout_s
     while not try_lock(descriptor, path):
         if time.monotonic() >= end:

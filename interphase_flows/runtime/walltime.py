@@ -56,13 +56,7 @@ class Deadline:
         return _stop_requests[0] if _stop_requests else self.set_by
 
     def check(self, what: str) -> None:
-        """Raise if there is no time left to begin ``what``.
-
-        Raises
-        ------
-        WalltimeReachedError
-            The deadline has passed.
-        """
+        """Raise `WalltimeReachedError` if there is no time left to begin ``what``."""
         if self.is_over:
             raise WalltimeReachedError(
                 f"walltime reached ({self.ended_by}) before {what}. Hint: resume to continue"

@@ -27,8 +27,6 @@ class PartDoc(Document, Generic[R, A]):
 
     Attributes
     ----------
-    part
-        Name of the part; also the kind of the document.
     analysis_key
         Key of the `InterfaceAnalysisDoc`.
     replicas

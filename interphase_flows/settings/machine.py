@@ -141,12 +141,7 @@ def settings_file() -> Path | None:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings.
-
-    Parameters
-    ----------
-    overrides
-        Values that take precedence over the environment and the file.
+    """Read the settings; overrides take precedence over the environment and the file.
 
     Raises
     ------

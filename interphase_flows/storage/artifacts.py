@@ -86,21 +86,7 @@ class ArtifactStore:
         return found.decode()
 
     def put_file(self, path: str | Path, kind: str, suffix: str | None = None) -> ArtifactRef:
-        """Store a copy of a file.
-
-        Parameters
-        ----------
-        path
-            The file; it is copied.
-        kind
-            Kind of the artifact: ``models``, ``trajectories``, ...
-        suffix
-            Extension of the stored file, with its dot; that of ``path`` if None.
-
-        Returns
-        -------
-        ArtifactRef
-            Reference for documents.
+        """Store a copy of a file, by default with its own suffix, and return a reference for documents.
 
         Raises
         ------
@@ -136,10 +122,7 @@ class ArtifactStore:
     def get(self, ref: ArtifactRef) -> Path:
         """Return a local path of the file, verified against its hash.
 
-        Returns
-        -------
-        Path
-            In the root, or in the cache folder for a remote root. Do not write to it.
+        For a remote root it is in the cache folder. Do not write to it.
 
         Raises
         ------

@@ -71,19 +71,7 @@ def _is_dead(owner: JsonDocument) -> bool:
 
 @dataclass
 class Lease:
-    """The right to write in a work folder.
-
-    Parameters
-    ----------
-    ledger
-        Where the lease is stored.
-    key
-        Kind and key of the work.
-    token
-        Token of the document as long as this lease is valid.
-    document
-        The lease as acquired.
-    """
+    """The right to write in a work folder, valid as long as the document of ``key`` has ``token``."""
 
     ledger: Ledger
     key: str
@@ -142,13 +130,7 @@ class Lease:
         return current | {"serial": current["serial"] + 1}
 
     def release(self, keep: bool) -> None:
-        """Release the lease.
-
-        Parameters
-        ----------
-        keep
-            Keep the document, which names the folder of the checkpoints.
-        """
+        """Release the lease; ``keep`` keeps the document, which names the folder of the checkpoints."""
         # if this fails, the lease is taken over when this process is dead or the lease expires
         with suppress(InterphaseError):
             if keep:
@@ -170,10 +152,6 @@ def acquire(
 
     Parameters
     ----------
-    ledger
-        Where leases are stored.
-    key
-        Kind and key of the work.
     folder
         Name of the work folder, if the work has not begun.
     lease_s
@@ -218,22 +196,9 @@ def leased_folder(
     lease_s: float,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Path]:
-    """Lease a work folder with the checkpoints of earlier owners.
+    """Lease a work folder in ``parent`` with the checkpoints of earlier owners; for the parameters see `acquire`.
 
     Inside the block, `fencing.before_write` checks the lease.
-
-    Parameters
-    ----------
-    ledger
-        Where leases are stored.
-    parent
-        Folder of the work folders of this kind.
-    kind, key
-        Identity of the work.
-    lease_s
-        An owner that does not renew its lease for this time may lose it.
-    while_waiting
-        Called at every poll while another process holds the lease; an exception ends the wait.
 
     Raises
     ------

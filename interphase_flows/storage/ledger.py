@@ -38,13 +38,6 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Ledger:
     """Results and states of campaigns by kind and key.
 
-    Parameters
-    ----------
-    backend
-        The database.
-    campaign
-        Name written into new documents.
-
     Raises
     ------
     StorageError
@@ -81,21 +74,7 @@ class Ledger:
         return model.model_validate(own)
 
     def put(self, kind: str, key: str, document: JsonDocument | BaseModel) -> JsonDocument:
-        """Write a result unless its key exists.
-
-        Parameters
-        ----------
-        kind
-            One of :data:`KINDS` but not of :data:`STATE_KINDS`.
-        key
-            Its content key.
-        document
-            A mapping or a pydantic model.
-
-        Returns
-        -------
-        dict
-            The stored document: this one, or the one that was stored first.
+        """Write a result unless its key exists; return the stored document, this one or the one that was stored first.
 
         Raises
         ------
@@ -135,20 +114,10 @@ class Ledger:
         return self.backend.modify("progress", key, lambda old: old or entry)
 
     def change_state(self, kind: str, key: str, change: DocumentChange) -> JsonDocument:
-        """Replace a state by ``change(state)`` atomically.
+        """Replace a state by ``change(state)`` atomically, and return the new one.
 
-        Parameters
-        ----------
-        kind, key
-            One of :data:`STATE_KINDS`, and its key.
-        change
-            Takes the state, or None if there is none, and returns the new one; may be called several times. Of two
-            concurrent writers one succeeds if the state has a counter ``serial`` that every change raises.
-
-        Returns
-        -------
-        dict
-            The new state.
+        ``change`` takes the state, or None if there is none, and may be called several times. Of two concurrent writers
+        one succeeds if the state has a counter ``serial`` that every change raises.
         """
         _check_state_kind(kind)
 
@@ -168,19 +137,8 @@ class Ledger:
     ) -> JsonDocument:
         """Record that the result of a kind and key could not be computed; a repetition raises ``tries``.
 
-        Parameters
-        ----------
-        kind, key
-            The failed result, or one of ``jobs`` if it failed before it had a key.
-        reason
-            An identifier for queries: ``max_force``, ``not_converged``.
-        details
-            Numbers and messages.
-
-        Returns
-        -------
-        dict
-            The document: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``.
+        The kind is ``jobs`` for a job that failed before it had a key. ``reason`` is an identifier for queries, such as
+        ``max_force``; ``details`` are numbers and messages.
         """
         if kind != "jobs":
             _check_kind(kind)
@@ -200,15 +158,7 @@ class Ledger:
         return self.get("failures", f"{kind}:{key}")
 
     def invalidate(self, kind: str, key: str, reason: str) -> None:
-        """Move a document, if it exists, to the failures, so that its result is computed again.
-
-        Parameters
-        ----------
-        kind, key
-            The document; its artifact may be damaged, for example.
-        reason
-            An identifier for queries.
-        """
+        """Move a document, if it exists, to the failures, so that its result is computed again."""
         document = self.get(kind, key)
         if document is None:
             return
@@ -226,20 +176,10 @@ class Ledger:
         sort: SortOrder | None = None,
         limit: int = 0,
     ) -> list[JsonDocument]:
-        """Return matching documents.
+        """Return matching documents, oldest first unless sorted.
 
-        Parameters
-        ----------
-        kind
-            One of :data:`KINDS`.
-        criteria
-            A filter in MongoDB's query language; all documents if None.
-        properties
-            Fields to return; all if None.
-        sort
-            Fields to sort by: 1 ascending, -1 descending; oldest first if None.
-        limit
-            Maximum number of documents; 0 means no limit.
+        ``criteria`` is a filter in MongoDB's query language, ``properties`` are the fields to return, ``sort`` has 1
+        for ascending and -1 for descending; a ``limit`` of 0 means no limit.
         """
         _check_kind(kind)
         return self.backend.find(kind, criteria or {}, properties, sort or {"created_at": 1}, limit)

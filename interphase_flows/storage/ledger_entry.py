@@ -53,13 +53,6 @@ def make_entry(kind: str, key: str, campaign: str | None, document: JsonDocument
 def check_size(subject: str, document: JsonDocument) -> None:
     """Check that a document can be stored.
 
-    Parameters
-    ----------
-    subject
-        Name of the document, with which the message begins.
-    document
-        The document as it would be written.
-
     Raises
     ------
     DocumentTooLargeError

@@ -42,11 +42,6 @@ class CampaignLock:
 
     The kernel releases it when the process ends, however it ends, so a killed campaign needs no clean-up. Child
     processes do not inherit it.
-
-    Parameters
-    ----------
-    root
-        Folder of the campaign; created if missing.
     """
 
     def __init__(self, root: str | Path):

@@ -135,15 +135,6 @@ def retry_while_reconnecting(operation: Callable[[], _Result], settings: Mongodb
 def run_operation(operation: Callable[[], _Result], settings: MongodbSettings, subject: str) -> _Result:
     """Call an idempotent operation with retries, and translate the driver's errors.
 
-    Parameters
-    ----------
-    operation
-        Called again after a lost connection.
-    settings
-        Those of the server.
-    subject
-        The database and collection, for messages.
-
     Raises
     ------
     StorageError
@@ -160,17 +151,7 @@ def run_operation(operation: Callable[[], _Result], settings: MongodbSettings, s
 
 
 def storage_error(settings: MongodbSettings, subject: str, error: PyMongoError) -> StorageError:
-    """Translate a driver's error, without its own text, which may hold the address with its password.
-
-    Parameters
-    ----------
-    settings
-        Settings of the server.
-    subject
-        The collection or database, with which the message begins.
-    error
-        The driver's error.
-    """
+    """Translate a driver's error, without its own text, which may hold the address with its password."""
     where = (
         "store.uri"
         if settings.uri is not None

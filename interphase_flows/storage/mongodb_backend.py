@@ -26,14 +26,7 @@ _Result = TypeVar("_Result")
 class MongodbBackend:
     """Documents in a MongoDB database; implements `LedgerBackend`.
 
-    Every operation is idempotent, and is repeated while the server restarts.
-
-    Parameters
-    ----------
-    settings
-        The server and its database.
-    read_only
-        Reject writes, and create no index.
+    Every operation is idempotent, and is repeated while the server restarts. A read-only backend creates no index.
 
     Raises
     ------

@@ -24,19 +24,7 @@ class MongodbStore(MongoStore):
     """A collection of the MongoDB database that the settings name.
 
     The serialised form holds neither address nor password: the reader connects by the settings of its own machine.
-
-    Parameters
-    ----------
-    collection_name
-        The collection.
-    key
-        The field that identifies documents in ``update``.
-    settings
-        The server; taken from the settings of this machine if None.
-    read_only
-        Reject writes, and create no index.
-    kwargs
-        Further arguments of maggma's ``Store``.
+    Without ``settings``, they are those of this machine. A read-only store creates no index.
 
     Raises
     ------

@@ -52,10 +52,6 @@ def query(
 
     Parameters
     ----------
-    ledger
-        The ledger to query.
-    kind
-        One of the ledger's kinds.
     filters
         Such as ``reason=max_force``, ``energy_eV<3``, ``origin~amorphous``.
     fields
@@ -255,15 +251,7 @@ def to_csv(rows: Sequence[JsonDocument]) -> str:
 
 
 def to_table(rows: Sequence[JsonDocument], max_width: int = 40) -> str:
-    """Format rows as text in aligned columns.
-
-    Parameters
-    ----------
-    rows
-        The documents.
-    max_width
-        Longer cells are truncated with an ellipsis, in characters.
-    """
+    """Format rows as text in aligned columns; cells longer than ``max_width`` characters end with an ellipsis."""
     columns = _columns(rows)
     cells = [columns, *([_cell(row.get(column)) for column in columns] for row in rows)]
     cells = [[c if len(c) <= max_width else c[: max_width - 1] + "…" for c in line] for line in cells]

@@ -36,14 +36,8 @@ class SqliteBackend:
     """Documents of all kinds in one SQLite file; implements `LedgerBackend`.
 
     A key is looked up by an index. Other criteria are evaluated on every document of the kind. Several processes, and
-    several threads of each, may use one file.
-
-    Parameters
-    ----------
-    path
-        The SQLite file. Created with its folder by the first operation, unless ``read_only``.
-    read_only
-        Reject writes; a missing file reads as empty.
+    several threads of each, may use one file. The file is created with its folder by the first operation; for a read-
+    only backend a missing file is empty.
 
     Raises
     ------

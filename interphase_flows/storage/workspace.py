@@ -43,16 +43,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 class Workspace:
     """Everything that one campaign stores; a context manager that holds the campaign's lock.
 
-    Outside a ``with`` block it holds no lock: readers, and jobs run by FireWorks, use it like that.
-
-    Parameters
-    ----------
-    settings
-        Settings of this machine.
-    campaign
-        Name of the campaign: letters, digits, ``_``, ``.`` and ``-``.
-    read_only
-        Reject writes of documents, and take no lock.
+    Outside a ``with`` block it holds no lock: readers, and jobs run by FireWorks, use it like that. A read-only one
+    takes none.
 
     Raises
     ------
@@ -91,7 +83,8 @@ class Workspace:
     def check_artifacts(self) -> None:
         """Check that the artifact store is the one to which the documents of a shared database refer.
 
-        A machine with another artifact store would find the artifact of every document missing, and discard the document.
+        A machine with another artifact store would find the artifact of every document missing, and discard the
+        document.
 
         Raises
         ------
@@ -132,12 +125,7 @@ class Workspace:
     ) -> Iterator[Path]:
         """Lease a work folder exclusively, with the checkpoints of earlier owners; see `storage.leases`.
 
-        Parameters
-        ----------
-        kind, key
-            As for :meth:`work_folder`.
-        while_waiting
-            Called at every poll while another process holds the folder; an exception ends the wait.
+        ``while_waiting`` is called at every poll while another process holds the folder; an exception ends the wait.
 
         Raises
         ------
@@ -213,16 +201,7 @@ _by_settings: dict[tuple[str, str], Workspace] = {}
 def open_workspace(
     settings: Settings | None = None, campaign: str | None = None, read_only: bool = False
 ) -> Workspace:
-    """Return the workspace of a campaign.
-
-    Parameters
-    ----------
-    settings
-        Settings of this machine; loaded if None.
-    campaign
-        Name of the campaign; that of the settings if None.
-    read_only
-        Reject writes. The campaign must exist.
+    """Return the workspace of a campaign, by default that of the settings; read-only, the campaign must exist.
 
     Raises
     ------

@@ -104,20 +104,14 @@ def n_broken_anions(atoms: Atoms, expected: Counter[str]) -> int:
 
 
 def unwrapped_anion_positions(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions in which no anion is split by a periodic boundary.
+    """Return positions (n_atoms, 3) in Å in which no anion is split by a boundary, and the anion of each atom (n_atoms,).
 
-    Returns
-    -------
-    positions
-        Shape (n_atoms, 3), in Å: the first atom of each anion keeps its position, the others are at their
-        bonded images.
-    labels
-        Shape (n_atoms,): the anion of each atom.
+    The first atom of each anion keeps its position, the others are at their bonded images.
 
     Raises
     ------
     StructureError
-        If an anion is bonded to its own periodic image, as in a chain or a network.
+        An anion is bonded to its own periodic image, as in a chain or a network.
     """
     i, j, vectors = bonded_pairs(atoms, anion_bonds_angstrom(atoms.symbols))
     graph = coo_array((np.ones(len(i)), (i, j)), shape=(len(atoms), len(atoms))).tocsr()

@@ -20,19 +20,10 @@ PairDistances = Mapping[tuple[str, str], float]
 def pair_distances_angstrom(
     symbols: set[str], fraction: float = OVERLAP_FRACTION
 ) -> dict[tuple[str, str], float]:
-    """Return the smallest allowed distance of each pair of elements, in Å.
+    """Return the smallest allowed distance of each pair of elements, in Å, keyed by pairs in alphabetical order.
 
-    Parameters
-    ----------
-    symbols
-        Elements present.
-    fraction
-        Fraction of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).
-
-    Returns
-    -------
-    distances
-        Keyed by pairs in alphabetical order. With 0.6: Li-Li 1.54, Li-S 1.40, P-S 1.27 Å.
+    It is a fraction of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).
+    With 0.6: Li-Li 1.54, Li-S 1.40, P-S 1.27 Å.
     """
     ordered = sorted(symbols)
     radius = {symbol: covalent_radii[chemical_symbols.index(symbol)] for symbol in ordered}
@@ -81,13 +72,7 @@ def check_finite(atoms: Atoms, where: str = "structure") -> None:
 
 
 def minimum_distance_angstrom(atoms: Atoms) -> float:
-    """Return the smallest distance between two atoms, periodic images included, in Å.
-
-    Returns
-    -------
-    distance
-        Infinite for a single atom without periodic images.
-    """
+    """Return the smallest distance between two atoms, periodic images included, in Å; infinite for a single atom."""
     check_finite(atoms)
     if len(atoms) < 2 and not atoms.pbc.any():
         return float("inf")
@@ -112,15 +97,9 @@ def check_no_overlap(
 
     Parameters
     ----------
-    atoms
-        Structure to check.
     min_distances
         Smallest allowed distance in Å per pair of elements, in either order. For other pairs it is ``scale``
         times the sum of their covalent radii.
-    scale
-        Fraction of the sum of covalent radii.
-    where
-        Name of the structure in the message, such as a file.
 
     Raises
     ------

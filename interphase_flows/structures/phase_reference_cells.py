@@ -36,12 +36,8 @@ def reaction_mixture(
 ) -> tuple[dict[str, int], float]:
     """Return a mixture of the phases with the anions of the electrolyte, as a complete reaction gives.
 
-    Returns
-    -------
-    composition
-        Atoms of each element, about `n_atoms` in total, in integer formula units of the phases.
-    volume_per_atom_angstrom3
-        Volume of the mixture as crystals.
+    The composition has about `n_atoms` atoms in integer formula units of the phases; the second value is the volume per
+    atom of the mixture as crystals, in Å³.
 
     Raises
     ------
@@ -125,23 +121,9 @@ def layered_cell(
 ) -> tuple[Atoms, NDArray[np.str_]]:
     """Stack a crystal, a packing of the mixture and a packing of the electrode along c of one periodic cell.
 
-    A `FixAtoms` constrains the atoms of the crystal while the rest is melted.
-
-    Parameters
-    ----------
-    crystal
-        The phase, of which the primitive cell is repeated.
-    metal
-        Crystal of the electrode, for its composition and density.
-    molten, molten_volume_per_atom_angstrom3
-        Composition of the packing, and its volume per atom as crystals; repeated to fill the width of the cell.
-    seed
-        Seed of the packing.
-
-    Returns
-    -------
-    atoms, parts
-        The cell, and ``crystal``, ``molten`` or ``metal`` for each atom, (n_atoms,).
+    The primitive cell of the crystal is repeated; `molten` and its volume per atom as crystals are repeated to fill the
+    width; the electrode has composition and density of `metal`. A `FixAtoms` constrains the atoms of the crystal while
+    the rest is melted. The second value is ``crystal``, ``molten`` or ``metal`` for each atom, (n_atoms,).
 
     Raises
     ------

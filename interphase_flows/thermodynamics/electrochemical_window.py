@@ -44,10 +44,6 @@ def electrochemical_window(
     ----------
     energies
         Atoms in the cell and total energy in eV of each phase, by name; all by one method.
-    element
-        Element whose chemical potential is varied, usually the electrode's.
-    electrolyte
-        Chemical formula; its composition must be among the phases.
     ion_charge
         Charge of the element's ion; by default its only common positive charge.
 

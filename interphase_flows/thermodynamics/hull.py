@@ -19,13 +19,6 @@ LARGEST_DENOMINATOR = 5000
 def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> PhaseDiagram:
     """Return the convex hull of the phases of these elements, with the lowest polymorph of each composition.
 
-    Parameters
-    ----------
-    energies
-        Atoms in the cell and total energy in eV of each phase, by name.
-    elements
-        Corners of the hull.
-
     Raises
     ------
     AnalysisError
@@ -77,13 +70,7 @@ def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
 
 
 def reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
-    """Return the composition of one reduced formula unit.
-
-    Raises
-    ------
-    AnalysisError
-        No phase has this composition.
-    """
+    """Return the composition of one reduced formula unit; raises `AnalysisError` if no phase has it."""
     composition = Composition(formula)
     reduced = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
     if reduced not in lowest:

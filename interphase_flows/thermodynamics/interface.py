@@ -25,14 +25,8 @@ def predict_interface(
 
     Parameters
     ----------
-    energies
-        Atoms in the cell and total energy in eV of each phase, by name.
     electrode, electrolyte
         Names of phases, or formulas. The lowest polymorph of a composition is used, whichever is named.
-    volumes_angstrom3
-        Volume of the same cell in Å³, by name of the phase.
-    error_eV_per_atom
-        Standard error of the energy of every phase; 0 if unknown.
 
     Raises
     ------

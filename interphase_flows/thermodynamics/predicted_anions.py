@@ -17,14 +17,8 @@ def predicted_environments(
 ) -> dict[str, float]:
     """Return the fraction of the centre atoms in each anion species, with the predicted phases as crystals.
 
-    Parameters
-    ----------
-    predicted
-        Fraction of the centre atoms in each phase, by formula; the sum is one.
-    crystals
-        Crystals of the phases, by formula.
-    chemistry
-        Elements and bonds, as in the analysis of the trajectories.
+    `predicted` is the fraction of the centre atoms in each phase, by formula, with a sum of one; `crystals` are by
+    formula.
 
     Raises
     ------

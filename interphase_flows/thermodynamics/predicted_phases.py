@@ -47,17 +47,10 @@ def mixing_line(prediction: ReactionPrediction) -> list[MixingLinePoint]:
 def predicted_atom_shares(line: Sequence[MixingLinePoint], x_electrode: float) -> dict[str, float]:
     """Return the fraction of the mixture's atoms in each phase at equilibrium; the sum is one.
 
-    Parameters
-    ----------
-    line
-        From `mixing_line`.
-    x_electrode
-        Fraction of the mixture's atoms from the electrode, 0 to 1.
-
     Raises
     ------
     AnalysisError
-        ``x_electrode`` is not between 0 and 1.
+        ``x_electrode``, the fraction of the mixture's atoms from the electrode, is not between 0 and 1.
     """
     if not 0.0 <= x_electrode <= 1.0:
         raise AnalysisError(f"x_electrode = {x_electrode}: must be between 0 and 1")
@@ -95,8 +88,6 @@ def compare_phases(
 
     Parameters
     ----------
-    predicted
-        Fraction of an element's atoms in each phase, from `predicted_element_shares`.
     found
         Measured fraction in each phase, with its interval over replicas. Phases may be unknown to the hull;
         phases that are missing here were not found.

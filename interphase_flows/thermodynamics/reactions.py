@@ -41,8 +41,6 @@ def predict_reaction(
     energies
         Atoms in the relaxed cell and total energy in eV of each phase, by name; all by one method. Several
         polymorphs of a composition are allowed.
-    electrode, electrolyte
-        Chemical formulas; both compositions must be among the phases.
     volumes_angstrom3
         Volume of the same cell in Å³, by name of the phase. Of several polymorphs listed here the one lowest in
         energy is used, so leave out the others where it matters (CHGNet puts fcc Li below bcc Li).

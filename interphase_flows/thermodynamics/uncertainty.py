@@ -1,9 +1,9 @@
 """Uncertainty of predicted reactions and windows, by Monte Carlo over errors of the phase energies.
 
 Each energy is drawn from an independent normal distribution with its standard error, and hull, kinks and window are
-computed again. Errors that all phases share, such as those of a functional, are not independent: they cancel in part and
-are not sampled here. A stable phase may leave the hull in a sample, so every reaction has an interval and the fraction of
-samples that predict it.
+computed again. Errors that all phases share, such as those of a functional, are not independent: they cancel in part
+and are not sampled here. A stable phase may leave the hull in a sample, so every reaction has an interval and the
+fraction of samples that predict it.
 """
 
 from collections import Counter
@@ -36,20 +36,14 @@ def prediction_uncertainty(
 ) -> PredictionUncertainty:
     """Sample the energies within their errors and predict reactions and window for each sample.
 
+    Without an element no window is sampled.
+
     Parameters
     ----------
-    energies
-        Atoms in the cell and total energy in eV of each phase, by name.
     errors_eV_per_atom
         Standard error of the energy of each phase, by name; zero for other phases.
-    electrode, electrolyte
-        Chemical formulas, as in `predict_reaction`.
-    element, ion_charge
-        As in `electrochemical_window`; without an element no window is sampled.
     n_samples
         Number of samples; 300 give the bounds of an interval to a tenth of a standard error.
-    seed
-        Seed of the random numbers.
 
     Raises
     ------

@@ -13,25 +13,18 @@ def farthest_points(
     scores: NDArray[np.float64] | None = None,
     min_distance: float = 0.0,
 ) -> list[int]:
-    """Select rows, each the farthest from those selected before (Gonzalez 1985), weighted by a score.
+    """Select up to `n` rows, each the farthest from those selected before (Gonzalez 1985), weighted by a score.
+
+    Of equals the smallest index is selected.
 
     Parameters
     ----------
-    descriptors
-        Candidates, (n_candidates, n_features).
-    n
-        Largest number to select.
-    taken
-        Rows of the existing dataset, (n_taken, n_features).
+    descriptors, taken
+        Candidates (n_candidates, n_features), and rows of the existing dataset (n_taken, n_features).
     scores
         Weight of each candidate, (n_candidates,), such as its uncertainty.
     min_distance
         Candidates closer than this to a selected or existing row are left out.
-
-    Returns
-    -------
-    list of int
-        Indices in the order of selection; of equals the smallest.
     """
     count = len(descriptors)
     weight = np.ones(count) if scores is None else np.asarray(scores, dtype=float)
@@ -53,17 +46,7 @@ def farthest_points(
 
 
 def share_by_group(groups: Sequence[str], ranking: Sequence[int], n: int) -> list[int]:
-    """Take up to ``n`` of the ranked candidates, in turn from each group.
-
-    Parameters
-    ----------
-    groups
-        Group of every candidate.
-    ranking
-        Indices of candidates, best first.
-    n
-        Largest number to take.
-    """
+    """Take up to ``n`` of the ranked candidates (indices, best first), in turn from each group."""
     queues: dict[str, list[int]] = {}
     for index in ranking:
         queues.setdefault(groups[index], []).append(index)

@@ -19,16 +19,8 @@ def select_initial(frames: Sequence[Atoms], origins: Sequence[Origin], n: int) -
 
     The first structure of every origin (the perfect one of a crystal), dimers and isolated atoms, which a descriptor
     cannot distinguish, are required. The others are selected by farthest-point sampling (Gonzalez 1985) with the
-    descriptor of :func:`frame_descriptor`, until ``n`` are reached or only near-duplicates are left.
-
-    Parameters
-    ----------
-    frames
-        Candidates.
-    origins
-        Origin of each.
-    n
-        Number to select; the required ones are kept even if they are more.
+    descriptor of :func:`frame_descriptor`, until ``n`` are reached or only near-duplicates are left. The required ones
+    are kept even if they are more.
     """
     elements = sorted({symbol for frame in frames for symbol in frame.symbols})
     first = dict(zip(reversed(origins), reversed(range(len(origins))), strict=True))

@@ -31,26 +31,15 @@ def composition_on_line(
 ) -> dict[str, int]:
     """Return the composition of `n_atoms` in integer formula units that is nearest to a fraction of electrode.
 
-    Parameters
-    ----------
-    x_electrode
-        Fraction of atoms from the electrode, 0 to 1.
-    n_atoms
-        Number of atoms in the cell. With one atom per formula unit of electrode, the fraction is met to half a
-        formula unit of electrolyte (for Li7P3S11: 10.5 / `n_atoms`).
-    electrode, electrolyte
-        Chemical formulas.
-
-    Returns
-    -------
-    composition
-        Number of atoms per element, in alphabetical order; exactly on the line, so charges balance.
+    With one atom per formula unit of electrode, the fraction is met to half a formula unit of electrolyte (for
+    Li7P3S11: 10.5 / `n_atoms`). The composition lies exactly on the line, so charges balance; elements are in
+    alphabetical order.
 
     Raises
     ------
     StructureError
-        If the fraction is outside 0 to 1, no integer numbers of formula units add up to `n_atoms`, or the
-        nearest composition lacks one of the two sides.
+        The fraction is outside 0 to 1, no integer numbers of formula units add up to `n_atoms`, or the nearest
+        composition lacks one of the two sides.
     """
     if not 0.0 <= x_electrode <= 1.0:
         raise StructureError(
@@ -89,22 +78,14 @@ def estimate_volume_per_atom_angstrom3(
 ) -> float:
     """Interpolate the volume per atom of an *unreacted* mixture between two crystals, in Å³.
 
-    Parameters
-    ----------
-    composition
-        Number of atoms per element, on the line between the two.
-    electrode, electrolyte
-        Crystals, or names of phases of the library, in their experimental geometry.
+    `electrode` and `electrolyte` are crystals in their experimental geometry, or names of phases of the library.
+    Reaction products are denser (Li7P3S11 + 24 Li shrinks by 26 %): where pressure matters, relax the cell or set the
+    volume.
 
     Raises
     ------
     StructureError
-        If the composition is not on the line between the two phases.
-
-    Notes
-    -----
-    Reaction products are denser (Li7P3S11 + 24 Li shrinks by 26 %): where pressure matters, relax the cell or
-    set the volume.
+        The composition is not on the line between the two phases.
     """
     ends = [
         load_phase(end, geometry="experimental") if isinstance(end, str) else end
@@ -139,24 +120,15 @@ def random_packing(
 ) -> Atoms:
     """Pack atoms into a periodic cube by random sequential addition.
 
-    Each position is redrawn until it is far enough from all atoms placed before. The smallest distances are
-    never relaxed, so a packing that is too dense raises instead of overlapping.
+    Each position is redrawn until it is far enough from all atoms placed before. The smallest distances are never
+    relaxed, so a packing that is too dense raises instead of overlapping. Atoms are sorted by element.
 
     Parameters
     ----------
-    composition
-        Number of atoms per element.
-    seed
-        Seed of the random numbers.
     density_g_per_cm3, volume_per_atom_angstrom3
         At most one of them; by default the estimate for a mixture of Li and Li7P3S11.
     min_distances
         Smallest distance in Å per pair of elements; by default 0.8 of the sum of covalent radii.
-
-    Returns
-    -------
-    atoms
-        Sorted by element.
 
     Raises
     ------
@@ -203,25 +175,16 @@ def random_packing(
 def mixture_packing(
     x_electrode: float, n_atoms: int, seed: int, electrode: Atoms, electrolyte: Atoms
 ) -> Atoms:
-    """Return a random packing on the line from electrode to electrolyte, with overlaps removed.
+    """Return a random packing in a cube on the line from electrode to electrolyte, with overlaps removed.
 
-    Parameters
-    ----------
-    x_electrode
-        Fraction of atoms from the electrode, 0 to 1.
-    n_atoms
-        Number of atoms in the cubic cell.
-    seed
-        Seed of the random numbers.
-    electrode, electrolyte
-        Crystals: their formulas are the ends of the line, and the volume is interpolated between theirs.
+    The formulas of the two crystals are the ends of the line, and the volume is interpolated between theirs.
 
     Raises
     ------
     StructureError
-        If no integer numbers of formula units add up to ``n_atoms`` atoms.
+        No integer numbers of formula units add up to ``n_atoms`` atoms.
     OverlappingAtomsError
-        If an atom cannot be placed.
+        An atom cannot be placed.
     """
     composition = composition_on_line(
         x_electrode, n_atoms, *(reduced_formula(end) for end in (electrode, electrolyte))

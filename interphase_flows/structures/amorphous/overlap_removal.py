@@ -11,16 +11,11 @@ from interphase_flows.structures.checks import pair_distances_angstrom
 def remove_overlaps(
     atoms: Atoms, fraction: float = 0.95, max_steps: int = 200, tolerance_angstrom: float = 0.02
 ) -> Atoms:
-    """Move close atoms apart without a calculator.
+    """Return a copy in which close atoms are moved apart without a calculator.
 
-    In each step the two atoms of a pair that is closer than `fraction` of the sum of their covalent radii each
-    move by half of the missing distance. The iteration ends when no pair lacks more than
-    `tolerance_angstrom`, or after `max_steps`.
-
-    Returns
-    -------
-    pushed
-        A copy with the same cell and order of atoms.
+    In each step the two atoms of a pair that is closer than `fraction` of the sum of their covalent radii each move by
+    half of the missing distance. The iteration ends when no pair lacks more than `tolerance_angstrom`, or after
+    `max_steps`.
     """
     pushed = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     smallest = pair_distances_angstrom(set(pushed.get_chemical_symbols()), fraction)

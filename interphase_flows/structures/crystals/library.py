@@ -59,13 +59,7 @@ def _key(name: str) -> str:
 
 
 def phase_source(name: str) -> str:
-    """Return the source of the geometry of a phase, as a sentence to print with a result.
-
-    Raises
-    ------
-    StructureError
-        If the phase is unknown.
-    """
+    """Return the source of the geometry of a phase as a sentence; an unknown phase raises `StructureError`."""
     entry = _read_data("li_p_s_structures.json")[_key(name)]
     return f"{entry['source']} {entry['note']}".strip()
 
@@ -73,20 +67,15 @@ def phase_source(name: str) -> str:
 def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
     """Load a crystal of the library, periodic in three directions.
 
+    ``info`` has the keys ``phase`` and ``geometry``.
+
     Parameters
     ----------
-    name
-        A name from `phase_names`.
     geometry
         ``"experimental"``: cell and positions as published, or of the prototype. ``"settled"``: experimental
         cell, positions relaxed with CHGNet (stored for Li7P3S11, Li3PS4, LiP). ``"relaxed"``: cell and
         positions relaxed with CHGNet, which overshoots the volume of Li7P3S11 by 6.8 %. By default
         experimental, and settled for Li7P3S11, whose published coordinates have large errors.
-
-    Returns
-    -------
-    atoms
-        In the order of the file; ``info`` has the keys ``phase`` and ``geometry``.
 
     Raises
     ------
@@ -118,13 +107,7 @@ def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
 
 
 def load_crystal(name: str, structure_files: Mapping[str, str]) -> Atoms:
-    """Load a phase from the user's file of that name if there is one, else from the library.
-
-    Raises
-    ------
-    StructureError
-        As `load_phase` and `load_structure_file`.
-    """
+    """Load a phase from the user's file of that name if there is one, else from the library; raises as these two."""
     return load_structure_file(structure_files[name]) if name in structure_files else load_phase(name)
 
 
@@ -135,25 +118,15 @@ def composition_of_phase(name: str, structure_files: Mapping[str, str]) -> dict[
 
 
 def load_structure_file(path: str | Path) -> Atoms:
-    """Read one periodic structure in any format of ASE.
-
-    Parameters
-    ----------
-    path
-        CIF, POSCAR, extxyz or another format, with exactly one structure.
-
-    Returns
-    -------
-    atoms
-        Periodic in three directions, without a calculator.
+    """Read a file with exactly one structure, periodic in three directions, in any format of ASE (CIF, POSCAR, extxyz).
 
     Raises
     ------
     StructureError
-        If the file is missing, empty, unreadable or contains several structures or partly occupied sites, or
-        the structure has no atoms, no cell or coordinates that are not finite.
+        The file is missing, empty, unreadable or contains several structures or partly occupied sites, or the structure
+        has no atoms, no cell or coordinates that are not finite.
     OverlappingAtomsError
-        If two atoms are closer than any bond.
+        Two atoms are closer than any bond.
     """
     path = Path(path)
     if not path.is_file():

@@ -29,28 +29,9 @@ def strained_and_rattled(
 ) -> list[Atoms]:
     """Return copies of a crystal with random strains and Gaussian displacements.
 
-    The six components of the symmetric strain, volume changes included, are drawn uniformly from ±`max_strain`
-    for each copy. Displacements have a standard deviation of `rattle_angstrom` per component.
-
-    Parameters
-    ----------
-    atoms
-        Periodic structure.
-    n
-        Number of copies.
-    max_strain
-        Largest absolute value of a strain component; below 0.3.
-    rattle_angstrom
-        Standard deviation of each component of a displacement, in Å.
-    seed
-        Seed of the random numbers. The first k copies do not depend on n.
-    min_atoms
-        The crystal is repeated to at least this many atoms.
-
-    Returns
-    -------
-    copies
-        `n` structures without calculator, of the same stoichiometry, without overlapping atoms.
+    The six components of the symmetric strain, volume changes included, are drawn uniformly from ±`max_strain` for
+    each copy. Displacements have a standard deviation of `rattle_angstrom` per component. The crystal is first
+    repeated to at least `min_atoms` atoms. The first k copies of a seed do not depend on `n`.
 
     Raises
     ------

@@ -20,12 +20,7 @@ def conventional_lengths_angstrom(atoms: Atoms) -> NDArray[np.float64]:
 def primitive_cell(atoms: Atoms, min_atoms: int = 2) -> Atoms:
     """Return the primitive cell, or a copy of the crystal if that has fewer than `min_atoms` atoms.
 
-    Parameters
-    ----------
-    atoms
-        Periodic crystal; not changed.
-    min_atoms
-        Two by default, because the force on a single atom vanishes by symmetry.
+    The default is two, because the force on a single atom vanishes by symmetry.
     """
     primitive = pymatgen_structure(atoms).get_primitive_structure(tolerance=TOLERANCE_ANGSTROM)
     if not min_atoms <= len(primitive) < len(atoms):

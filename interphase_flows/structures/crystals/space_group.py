@@ -13,17 +13,9 @@ def space_group_operations(
 ) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
     """Return the operations of a cell: rotations (n, 3, 3) and translations (n, 3) of fractional coordinates.
 
-    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)). Where it finds no
-    symmetry the result is the identity.
-
-    Parameters
-    ----------
-    cell
-        Lattice vectors in rows, Å, (3, 3).
-    fractional, numbers
-        Fractional coordinates (n_atoms, 3) and atomic numbers (n_atoms,).
-    tolerance_angstrom
-        Largest distance in Å between an atom and its symmetric image.
+    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)). Without symmetry the
+    result is the identity. `cell` has lattice vectors in rows (Å), `fractional` has shape (n_atoms, 3);
+    `tolerance_angstrom` is the largest distance between an atom and its symmetric image.
     """
     found: dict[str, Any] | None
     spglib_cell = (

@@ -36,12 +36,8 @@ def pymatgen_structure(atoms: Atoms) -> Structure:
 def site_orbits(atoms: Atoms) -> np.ndarray:
     """Return the crystallographic orbit of each atom, as the index of its first atom, shape (n_atoms,).
 
-    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)).
-
-    Raises
-    ------
-    StructureError
-        If `atoms` has no cell.
+    Uses spglib (Togo, Shinohara and Tanaka, Sci. Technol. Adv. Mater. Methods 4, 2384822 (2024)). Without a cell
+    `StructureError` is raised.
     """
     check_has_cell(atoms, "site_orbits")
     with spglib_warnings_ignored():
@@ -50,13 +46,7 @@ def site_orbits(atoms: Atoms) -> np.ndarray:
 
 
 def distinct_faces(atoms: Atoms, max_miller: int) -> list[Miller]:
-    """Return the symmetrically distinct faces, those of lowest indices first.
-
-    Raises
-    ------
-    StructureError
-        If `atoms` has no cell.
-    """
+    """Return the symmetrically distinct faces, those of lowest indices first; raises `StructureError` without a cell."""
     check_has_cell(atoms, "distinct_faces")
     with spglib_warnings_ignored():
         faces = get_symmetrically_distinct_miller_indices(pymatgen_structure(atoms), max_miller)

@@ -13,13 +13,8 @@ from interphase_flows.structures.crystals.symmetry import site_orbits
 def distinct_sites(atoms: Atoms) -> list[int]:
     """Return one atom of each crystallographic orbit, as indices.
 
-    The order is by rank within the element, then alphabetical by element: first one site of every element, then
-    the second site of every element, and so on.
-
-    Raises
-    ------
-    StructureError
-        If `atoms` has no cell.
+    The order is by rank within the element, then alphabetical by element: first one site of every element, then the
+    second site of every element, and so on. Without a cell `StructureError` is raised.
     """
     first_of_orbit = np.unique(site_orbits(atoms))
     symbols = atoms.get_chemical_symbols()
@@ -31,34 +26,19 @@ def distinct_sites(atoms: Atoms) -> list[int]:
 
 
 def vacancies(atoms: Atoms, n: int, min_atoms: int, rattle_angstrom: float, seed: int) -> list[Atoms]:
-    """Return rattled supercells with one neutral vacancy each.
+    """Return `n` rattled supercells with one neutral vacancy each.
 
-    Parameters
-    ----------
-    atoms
-        Crystal.
-    n
-        Number of supercells. The sites of `distinct_sites` are used in turn, and again with other displacements
-        if there are more supercells than sites.
-    min_atoms
-        The crystal is repeated to at least this many atoms before one is removed; at least 4.
-    rattle_angstrom
-        Standard deviation of each component of a displacement, in Å.
-    seed
-        Seed of the displacements. The first k supercells do not depend on n.
-
-    Returns
-    -------
-    defects
-        ``info`` has the keys ``removed`` (element),
-        ``site`` (index of the atom in `atoms`) and ``vacancy_fraction`` (of that element's atoms).
+    The crystal is repeated to at least `min_atoms` atoms (4 or more) before one is removed. The sites of
+    `distinct_sites` are used in turn, and again with other displacements if there are more supercells than sites. The
+    first k supercells of a seed do not depend on `n`. ``info`` has the keys ``removed`` (element), ``site`` (index of
+    the atom in `atoms`) and ``vacancy_fraction`` (of that element's atoms).
 
     Raises
     ------
     StructureError
-        If a parameter is out of range, or `atoms` has no cell.
+        A parameter is out of range, or `atoms` has no cell.
     OverlappingAtomsError
-        If the rattle is too large.
+        The rattle is too large.
     """
     if n < 0 or min_atoms < 4 or rattle_angstrom < 0.0:
         raise StructureError(

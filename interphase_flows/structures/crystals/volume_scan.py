@@ -18,30 +18,16 @@ def linear_strains(n_volumes: int, max_strain: float) -> list[float]:
 def equation_of_state(atoms: Atoms, n_volumes: int, max_strain: float, min_atoms: int = 1) -> list[Atoms]:
     """Return isotropically scaled cells of a crystal, densest first.
 
-    Parameters
-    ----------
-    atoms
-        Crystal.
-    n_volumes
-        Number of cells. Lengths are strained by `linear_strains`, so an odd number includes the unstrained
-        crystal.
-    max_strain
-        Largest linear strain; the volume changes by about three times as much.
-    min_atoms
-        The crystal is repeated to at least this many atoms.
-
-    Returns
-    -------
-    cells
-        Fractional coordinates, stoichiometry and symmetry are those of `atoms`; ``info["linear_strain"]`` is the
-        linear strain.
+    The crystal is first repeated to at least `min_atoms` atoms. Lengths are strained by `linear_strains`, so an odd
+    number of volumes includes the unstrained crystal; the volume changes by about three times `max_strain`. Fractional
+    coordinates and symmetry are those of `atoms`; ``info["linear_strain"]`` is the strain.
 
     Raises
     ------
     StructureError
-        If a parameter is out of range, or `atoms` has no cell.
+        A parameter is out of range, or `atoms` has no cell.
     OverlappingAtomsError
-        If atoms overlap in the densest cell.
+        Atoms overlap in the densest cell.
     """
     if n_volumes < 0 or not 0.0 < max_strain < 0.3:
         raise StructureError(

@@ -51,16 +51,10 @@ class InterfaceSpec:
     film_layers, substrate_layers
         Number of lattice planes of each (of primitive cells: one plane of Li(110) is one atom thick, one of
         Li7P3S11 about 11 Å).
-    gap_angstrom
-        Empty height between the outermost atoms of both sides, at either interface, in Å.
-    max_strain
-        Largest absolute principal strain of the electrode.
     max_atoms
         Largest number of atoms in the cell; the match of lowest strain within it is built.
     termination
         Index of the cut of the electrolyte, from the flattest.
-    seed
-        Seed of the random in-plane shift of the electrode.
     """
 
     electrode: str = "Li"
@@ -85,8 +79,6 @@ class BuiltInterface:
     atoms
         Electrolyte below, electrode above, c along the normal; ``arrays["side"]`` is 0 for electrode, 1 for
         electrolyte.
-    spec
-        Its specification.
     film_strain
         Principal in-plane strain of the electrode of largest absolute value (engineering strain, signed).
     film_strain_xx, film_strain_yy, film_strain_xy
@@ -126,12 +118,7 @@ def build_interface(
 ) -> BuiltInterface:
     """Build the interface of lowest strain that a specification allows.
 
-    Parameters
-    ----------
-    spec
-        Specification.
-    electrode, electrolyte
-        Crystals; by default the phases of the library of those names.
+    By default the crystals are the phases of the library of those names.
 
     Raises
     ------
@@ -156,17 +143,12 @@ def best_match(
 ) -> tuple[Atoms, Atoms, LatticeMatch | None]:
     """Return the oriented film and substrate, and their match of lowest strain within `max_atoms`, or None.
 
-    Parameters
-    ----------
-    spec
-        Specification.
-    electrode, electrolyte
-        Crystals; by default the phases of the library of those names.
+    By default the crystals are the phases of the library of those names.
 
     Raises
     ------
     StructureError
-        If a field of the specification is out of range.
+        A field of the specification is out of range.
     """
     _check_spec(spec)
     film = oriented_cell(load_phase(spec.electrode) if electrode is None else electrode, spec.film_miller)

@@ -52,14 +52,7 @@ def lattice_matches(
 ) -> list[LatticeMatch]:
     """Find common in-plane cells of two oriented crystals, by increasing strain, then area.
 
-    Parameters
-    ----------
-    film, substrate
-        From `interphase_flows.structures.interfaces.oriented_cells.oriented_cell`.
-    max_strain
-        Largest absolute principal strain of the film.
-    max_area_angstrom2
-        Largest area of the common cell, in Å².
+    The absolute principal strain of the film is at most `max_strain`.
     """
     # The tolerances are wider than the allowed strain, since strains of lengths and angle can cancel. Matches
     # of too large a principal strain are dropped below.

@@ -26,15 +26,8 @@ def parse_facet(facet: str) -> tuple[Miller, Miller]:
 def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
     """Return the primitive cell whose first two vectors span a lattice plane, with the plane's normal along z.
 
-    The first vector lies along x, the second in the xy plane (both Gauss-reduced). The third connects to the
-    next lattice plane.
-
-    Parameters
-    ----------
-    atoms
-        Crystal.
-    miller
-        Indices of the plane in the cell of `atoms`, whether primitive or not.
+    The first vector lies along x, the second in the xy plane (both Gauss-reduced). The third connects to the next
+    lattice plane. `miller` are indices in the cell of `atoms`, whether primitive or not.
 
     Raises
     ------
@@ -93,18 +86,10 @@ def in_plane_supercell(cell: Atoms, transformation: np.ndarray, layers: int) -> 
 
 
 def cuts_between_anions(cell: Atoms) -> list[float]:
-    """Return the heights at which an oriented crystal can be cut between its anions, flattest cut first.
+    """Return the heights at which a cell of `oriented_cell` can be cut between its anions, flattest cut first.
 
-    Parameters
-    ----------
-    cell
-        From `oriented_cell`.
-
-    Returns
-    -------
-    cuts
-        Fractions of the height of the cell. A cut separates anions by the height of their centres, so it never
-        breaks one. The flattest cut gives the thinnest slab.
+    Heights are fractions of that of the cell. A cut separates anions by the height of their centres, so it never breaks
+    one. The flattest cut gives the thinnest slab.
     """
     height = cell.cell.array[2, 2]
     centres = np.sort(np.unique(np.round(_group_centres(cell)[0] % height, 2)) / height)
@@ -123,18 +108,9 @@ def _group_centres(cell: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def slab_from_cut(cell: Atoms, cut: float) -> Atoms:
     """Return the slab between two equivalent cuts, with intact anions; heights start at zero.
 
-    Parameters
-    ----------
-    cell
-        Oriented crystal, any number of layers.
-    cut
-        Height of the cut as a fraction of the height of `cell`.
-
-    Returns
-    -------
-    slab
-        The same atoms; each anion is translated by multiples of the third vector so that its centre lies above
-        the cut. The cell is that of `cell`: there is no vacuum yet.
+    `cut` is a fraction of the height of `cell`, which may have any number of layers. Each anion is translated by
+    multiples of the third vector so that its centre lies above the cut. The cell is that of `cell`: there is no vacuum
+    yet.
     """
     centres, positions, labels = _group_centres(cell)
     third = cell.cell.array[2]

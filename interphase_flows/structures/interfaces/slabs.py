@@ -37,34 +37,17 @@ def slabs(
     vacuum_angstrom: float,
     max_atoms: int,
 ) -> list[Atoms]:
-    """Return slabs of the faces of lowest indices that can be cut, one per face.
+    """Return stoichiometric slabs of the faces of lowest indices that can be cut, one per face.
 
-    Parameters
-    ----------
-    atoms
-        Crystal.
-    n
-        Largest number of slabs.
-    max_miller
-        Largest Miller index, in the cell of `atoms`.
-    min_thickness_angstrom
-        Smallest thickness; rounded up to a number of lattice planes.
-    vacuum_angstrom
-        Thickness of the vacuum.
-    max_atoms
-        Larger slabs are left out.
-
-    Returns
-    -------
-    slabs
-        Stoichiometric, with the vacuum along the third vector, which is the normal. ``info`` has the keys
-        ``miller``, ``cut`` (``pymatgen`` or ``between anions``) and ``area_angstrom2``. Fewer than `n` if
-        other faces cannot be cut, or only into larger slabs.
+    The thickness is rounded up to a number of lattice planes. The vacuum is along the third vector, which is the
+    normal. ``info`` has the keys ``miller`` (in the cell of `atoms`), ``cut`` (``pymatgen`` or ``between anions``) and
+    ``area_angstrom2``. There are fewer than `n` if other faces cannot be cut, or only into slabs of more than
+    `max_atoms`.
 
     Raises
     ------
     StructureError
-        If `atoms` has no cell.
+        `atoms` has no cell.
     """
     found: list[Atoms] = []
     for miller in distinct_faces(atoms, max_miller) if n else []:

@@ -44,18 +44,8 @@ def small_interface_specs(
 
     The electrolyte has the fewest planes that reach `MIN_SUBSTRATE_ANGSTROM`. The electrode has as many planes as
     `max_atoms` allows, at least `min_film_layers`, and no more than `MAX_FILM_HEIGHTS` times the thickness of the
-    electrolyte. Small cells match with a few per cent of strain, where larger ones reach less than one.
-
-    Parameters
-    ----------
-    max_atoms, max_strain, min_film_layers
-        Bounds of the search.
-    gap_angstrom, seed
-        See `InterfaceSpec`.
-    pair
-        Names of electrode and electrolyte.
-    ends
-        Their crystals; by default the phases of the library of those names.
+    electrolyte. Small cells match with a few per cent of strain, where larger ones reach less than one. `pair` names
+    electrode and electrolyte; `ends` are their crystals, by default the phases of the library.
     """
     film_faces, substrate_faces = (
         _faces(name, None if ends is None else ends[side]) for side, name in enumerate(pair)
@@ -117,29 +107,15 @@ def small_interface(
 ) -> BuiltInterface:
     """Build a small interface: by default 84 atoms of Li/Li7P3S11 with lithium compressed by 2.8 %.
 
-    Parameters
-    ----------
-    variant
-        Index of the pair of faces in `small_interface_specs`: 0 has the lowest strain.
-    seed
-        Seed of the random in-plane shift of the electrode.
-    gap_angstrom
-        Gap between the outermost atoms of both sides at either interface, in Å.
-    max_atoms, max_strain, min_film_layers
-        Bounds of the search.
-    termination
-        Index of the cut of the electrolyte, from the flattest.
-    pair
-        Names of electrode and electrolyte.
-    ends
-        Their crystals; by default the phases of the library of those names.
+    `variant` is the index of the pair of faces in `small_interface_specs` (0 has the lowest strain), `termination` that
+    of the cut of the electrolyte, from the flattest. The other parameters are those of `small_interface_specs`.
 
     Raises
     ------
     StructureError
-        If there is no such variant or termination.
+        There is no such variant or termination.
     OverlappingAtomsError
-        If the gap is too small.
+        The gap is too small.
     """
     specs = small_interface_specs(max_atoms, max_strain, min_film_layers, gap_angstrom, seed, pair, ends)
     if not 0 <= variant < len(specs):
