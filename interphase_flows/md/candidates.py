@@ -19,36 +19,19 @@ from interphase_flows.md.checkpoint import pack_arrays, write_checkpoint_file
 
 @dataclass
 class Candidate:
-    """A frame selected for labelling.
-
-    Parameters
-    ----------
-    step
-        Step in the run.
-    uncertainty_eV_per_angstrom
-        Largest committee standard deviation of a force.
-    atoms
-        The unwrapped frame with ``force_std_eV_per_angstrom`` and the per-atom arrays of the start.
-    """
+    """A frame selected for labelling."""
 
     step: int
     uncertainty_eV_per_angstrom: float
+    """Largest committee standard deviation of a force."""
     atoms: Atoms
+    """The unwrapped frame with ``force_std_eV_per_angstrom`` and the per-atom arrays of the start."""
 
 
 class CandidateFolder:
-    """Store of the candidates of one segment.
+    """Store of the candidates of one segment, of which each window of steps keeps at most one.
 
-    Parameters
-    ----------
-    folder
-        Folder of the files.
-    max_candidates
-        Largest number of candidates.
-    window_steps
-        Length of a window, which keeps at most one candidate.
-    kept
-        Uncertainty by step of the candidates of a checkpoint.
+    `kept` is the uncertainty by step of the candidates of a checkpoint.
     """
 
     def __init__(

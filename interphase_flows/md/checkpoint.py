@@ -61,44 +61,27 @@ class SegmentMetadata(TypedDict, total=False):
 
 @dataclass
 class Checkpoint:
-    """State of a run between two steps.
-
-    Parameters
-    ----------
-    positions, momenta
-        (n_atoms, 3), unwrapped, in Å and in ASE's unit of momentum.
-    cell
-        (3, 3), rows are vectors, in Å.
-    numbers, masses
-        (n_atoms,): atomic numbers, and masses in u.
-    pbc
-        (3,).
-    step, time_fs
-        Steps and time since the start of the run (not of the segment).
-    n_frames
-        Number of frames in the trajectory of the segment.
-    generator_state
-        State of the random generator.
-    per_atom
-        Constant arrays, such as ``side`` (electrode or electrolyte), (n_atoms, ...).
-    records
-        Observations in this segment: uncertainty and temperature by step.
-    metadata
-        Identity, clock, candidates and end of the segment.
-    """
+    """State of a run between two steps; per-atom arrays are (n_atoms, ...)."""
 
     positions: np.ndarray
+    """(n_atoms, 3), unwrapped, Å."""
     momenta: np.ndarray
+    """(n_atoms, 3), in ASE's unit."""
     cell: np.ndarray
+    """(3, 3), rows are vectors, Å."""
     numbers: np.ndarray
     masses: np.ndarray
     pbc: np.ndarray
     step: int
+    """Since the start of the run, not of the segment, as `time_fs`."""
     time_fs: float
     n_frames: int
+    """In the trajectory of the segment."""
     generator_state: GeneratorState
     per_atom: dict[str, np.ndarray] = field(default_factory=dict)
+    """Constant arrays, such as ``side`` (electrode or electrolyte)."""
     records: dict[str, np.ndarray] = field(default_factory=dict)
+    """Observations in this segment: uncertainty and temperature by step."""
     metadata: SegmentMetadata = field(default_factory=SegmentMetadata)
 
     def atoms(self) -> Atoms:
@@ -130,10 +113,7 @@ class Checkpoint:
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint, and delete all but the newest two in its folder.
 
-    Parameters
-    ----------
-    path
-        Folder of the segment, where the file is ``checkpoint-<step>.npz``, or the file itself.
+    The path is the folder of the segment, where the file is ``checkpoint-<step>.npz``, or the file itself.
     """
     if path.suffix != ".npz":
         path = path / f"checkpoint-{checkpoint.step:012d}.npz"
@@ -160,12 +140,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and verify its checksum.
 
-    Raises
-    ------
-    CorruptArtifactError
-        If the file is truncated or altered.
-    StorageError
-        If the file does not exist.
+    Raises StorageError if the file does not exist, CorruptArtifactError if it is truncated or altered.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
@@ -190,17 +165,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] | None:
-    """Read the newest intact checkpoint of a folder, and delete partial files.
+    """Return the newest intact checkpoint of a folder, its path and notes on damaged ones; None if there is none.
 
-    Returns
-    -------
-    tuple or None
-        The checkpoint, its path, and notes on damaged ones; None if there is no checkpoint.
-
-    Raises
-    ------
-    CorruptArtifactError
-        If all checkpoints are damaged.
+    Partial files are deleted. Raises CorruptArtifactError if all checkpoints are damaged.
     """
     if not folder.is_dir():
         return None
@@ -228,13 +195,7 @@ def checkpoint_paths(folder: Path) -> list[Path]:
 
 
 def write_checkpoint_file(path: Path, content: bytes) -> None:
-    """Write a file atomically if this process still has the lease of the work.
-
-    Raises
-    ------
-    LeaseLostError
-        Another process has the lease; nothing is written.
-    """
+    """Write a file atomically; raise LeaseLostError if another process has the lease of the work."""
     before_write()
     write_bytes_atomic(path, content)
 

@@ -10,17 +10,7 @@ from scipy.spatial import cKDTree
 
 @dataclass(frozen=True)
 class CloseContact:
-    """Two atoms that are too close.
-
-    Parameters
-    ----------
-    pair
-        Indices of the atoms.
-    symbols
-        Their elements.
-    distance_angstrom, limit_angstrom
-        Their distance, and the smallest allowed distance.
-    """
+    """Two atoms that are too close: their indices and elements, distance, and smallest allowed distance."""
 
     pair: tuple[int, int]
     symbols: tuple[str, str]
@@ -37,10 +27,7 @@ class CloseContact:
 def closest_contact(atoms: Atoms, covalent_fraction: float) -> CloseContact | None:
     """Return the worst pair below ``covalent_fraction`` times the sum of covalent radii, or None.
 
-    Parameters
-    ----------
-    covalent_fraction
-        The default of the monitor, 0.55, allows Li-Li 1.41 Å and P-S 1.17 Å.
+    The default of the monitor, 0.55, allows Li-Li 1.41 Å and P-S 1.17 Å.
     """
     limits = covalent_fraction * covalent_radii[atoms.numbers]
     reach = 2.0 * float(limits.max())

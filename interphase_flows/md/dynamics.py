@@ -64,12 +64,9 @@ class LangevinNVT(BaseModel):
 
 
 def constrain_centre_of_mass(atoms: Atoms) -> None:
-    """Constrain the centre of mass, in place; no other constraint is allowed.
+    """Constrain the centre of mass, in place.
 
-    Raises
-    ------
-    DynamicsError
-        If there are fewer than two atoms, or other constraints, which a checkpoint does not store.
+    Raises DynamicsError for fewer than two atoms, or other constraints, which a checkpoint does not store.
     """
     if len(atoms) < 2:
         raise DynamicsError(f"a run needs at least two atoms, the start has {len(atoms)}")
@@ -83,14 +80,6 @@ def constrain_centre_of_mass(atoms: Atoms) -> None:
 
 
 def kinetic_temperature_K(momenta: np.ndarray, masses: np.ndarray) -> float:
-    """Return T = 2 K / ((3N - 3) kB) in K.
-
-    Parameters
-    ----------
-    momenta
-        (n_atoms, 3), in ASE's unit (sqrt(u eV)).
-    masses
-        (n_atoms,), in u.
-    """
+    """Return T = 2 K / ((3N - 3) kB) of momenta, (n_atoms, 3), in ASE's unit and masses in u."""
     twice_kinetic_eV = float(np.einsum("ij,ij,i->", momenta, momenta, 1.0 / masses))
     return twice_kinetic_eV / ((3 * len(masses) - 3) * KB_EV_PER_K)

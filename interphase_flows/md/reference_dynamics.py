@@ -33,18 +33,10 @@ def reference_snapshots(
     ----------
     start
         A structure, or None to continue the segment in ``previous``.
-    calculator
-        Calculator of the reference method.
-    dynamics
-        Thermostat and time step.
     n_steps, snapshot_interval_steps, checkpoint_interval_steps
         Length of the segment, and steps between snapshots and between checkpoints.
-    seed
-        Seed of momenta and thermostat.
-    folder
-        Work folder of this segment.
-    previous
-        Work folder of the previous segment.
+    folder, previous
+        Work folders of this segment and of the previous one.
     stop_requested
         If it returns True, the segment writes a checkpoint and ends.
 

@@ -13,12 +13,9 @@ from interphase_flows.exceptions import DynamicsError
 
 
 class RunFrames:
-    """Frames of consecutive segments, with positions unwrapped across segments.
+    """Frames of the packed trajectories of consecutive segments, in order of time, unwrapped across segments.
 
-    Parameters
-    ----------
-    paths
-        Packed trajectories of the segments, in order of time; empty ones are skipped.
+    Empty segments are skipped.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:

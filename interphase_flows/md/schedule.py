@@ -12,15 +12,7 @@ from interphase_flows.exceptions import DynamicsError
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of a schedule.
-
-    Parameters
-    ----------
-    temperature_K
-        Temperature of the thermostat.
-    n_steps
-        Length of the stage, at least 1.
-    """
+    """A stage of a schedule: at least one step at one temperature of the thermostat."""
 
     temperature_K: float
     n_steps: int
@@ -28,21 +20,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Leg:
-    """Temperature and length of the next segment of a run.
-
-    Parameters
-    ----------
-    temperature_K
-        Temperature of the thermostat.
-    n_steps
-        Largest number of steps, at least 1.
-    hottest_K
-        Highest temperature of the schedule so far: a quench starts as hot as its melt.
-    """
+    """Temperature and largest length, at least one step, of the next segment of a run."""
 
     temperature_K: float
     n_steps: int
     hottest_K: float
+    """Highest temperature of the schedule so far: a quench starts as hot as its melt."""
 
 
 def total_steps(stages: Sequence[Stage]) -> int:
@@ -51,21 +34,9 @@ def total_steps(stages: Sequence[Stage]) -> int:
 
 
 def next_leg(stages: Sequence[Stage], step: int, max_steps: int) -> Leg:
-    """Return the next segment of a schedule.
+    """Return the next segment of a schedule, of at most `max_steps`, for a run that has completed some steps.
 
-    Parameters
-    ----------
-    stages
-        Schedule.
-    step
-        Number of steps that the run has completed.
-    max_steps
-        Largest number of steps of a segment.
-
-    Raises
-    ------
-    DynamicsError
-        If the schedule is complete, or ``max_steps`` is below 1.
+    Raises DynamicsError if the schedule is complete, or ``max_steps`` is below 1.
     """
     if max_steps < 1:
         raise DynamicsError(f"max_steps = {max_steps}: a segment needs at least one step")

@@ -34,54 +34,34 @@ __all__ = ["BROKEN", "Progress", "SegmentResult", "run_segment"]
 
 @dataclass
 class SegmentResult:
-    """Result of a segment.
-
-    Parameters
-    ----------
-    stop_reason, detail
-        Why it ended, and the numbers behind the decision.
-    first_step, stop_step, n_steps_done
-        First and last step, counted from the start of the run, and their difference.
-    last_good_checkpoint
-        Start of the next segment: the end, or after a failure the last checkpoint before it.
-    final_checkpoint
-        Checkpoint of ``stop_step``; None after a failure.
-    trajectory
-        Packed frames up to ``last_good_checkpoint``; the folder of frames if the walltime was reached.
-    n_frames
-        Number of frames of the trajectory.
-    candidates
-        Most uncertain frames, in order of time.
-    evaluation_step, uncertainty_eV_per_angstrom, evaluation_temperature_K
-        Steps, uncertainties and temperatures of the evaluations of the committee, (n_evaluations,).
-    mean_temperature_K, std_temperature_K
-        Mean and standard deviation of these kinetic temperatures.
-    wall_time_s
-        Wall time, without work lost to kills.
-    atom_steps
-        Number of atoms times number of steps.
-    notes
-        Problems that were recovered from, such as a damaged checkpoint.
-    """
+    """Result of a segment; steps are counted from the start of the run."""
 
     stop_reason: StopReason
     detail: str
+    """The numbers behind the decision to stop."""
     first_step: int
     stop_step: int
     n_steps_done: int
     last_good_checkpoint: Path
+    """Start of the next segment: the end, or after a failure the last checkpoint before it."""
     final_checkpoint: Path | None
+    """Checkpoint of ``stop_step``; None after a failure."""
     trajectory: Path
+    """Packed frames up to ``last_good_checkpoint``; the folder of frames if the walltime was reached."""
     n_frames: int
     candidates: list[Candidate]
+    """Most uncertain frames, in order of time."""
     evaluation_step: np.ndarray
+    """Steps of the evaluations of the committee, (n_evaluations,), as their uncertainties and temperatures."""
     uncertainty_eV_per_angstrom: np.ndarray
     evaluation_temperature_K: np.ndarray
     mean_temperature_K: float
     std_temperature_K: float
     wall_time_s: float
+    """Without work lost to kills."""
     atom_steps: int
     notes: list[str]
+    """Problems that were recovered from, such as a damaged checkpoint."""
 
 
 def run_segment(
@@ -108,8 +88,6 @@ def run_segment(
         random stream and step counter continue.
     committee
         Potentials; the first one drives the dynamics.
-    dynamics
-        Thermostat and time step.
     n_steps
         Largest number of steps in this segment.
     seed

@@ -96,10 +96,7 @@ class SegmentState:
     def resume(cls, checkpoint: Checkpoint, folder: Path, monitor: UncertaintyMonitor) -> "SegmentState":
         """Resume a segment from its own checkpoint; later frames and candidates are discarded.
 
-        Raises
-        ------
-        StorageError
-            If the trajectory has fewer frames than the checkpoint counts.
+        Raises StorageError if the trajectory has fewer frames than the checkpoint counts.
         """
         state = cls(folder, checkpoint.atoms(), checkpoint.generator(), checkpoint.step, checkpoint.metadata)
         state.records = {name: values.tolist() for name, values in checkpoint.records.items()}

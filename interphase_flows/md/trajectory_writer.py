@@ -27,19 +27,11 @@ _SCALAR_BLOCK = 4096
 
 
 class TrajectoryWriter:
-    """Append frames to a trajectory folder.
+    """Append frames to a new trajectory folder; an existing one is deleted.
 
     Frames are buffered in memory until :meth:`flush` writes them. The checkpoint that counts them is written
-    afterwards, so that it never counts frames that are not on disk.
-
-    Parameters
-    ----------
-    folder
-        Folder to create; an existing one is deleted.
-    start
-        Atoms at the start of the segment, the reference of the displacements. All per-atom arrays are stored.
-    keep_force_std
-        Whether to store the standard deviation of the committee for each atom.
+    afterwards, so that it never counts frames that are not on disk. Displacements are from `start`, whose per-atom
+    arrays are stored; `keep_force_std` stores the standard deviation of the committee for each atom.
     """
 
     def __init__(self, folder: Path, start: Atoms, *, keep_force_std: bool = False) -> None:
@@ -67,10 +59,7 @@ class TrajectoryWriter:
     def reopen(cls, folder: Path, n_frames: int) -> "TrajectoryWriter":
         """Continue a trajectory after the first ``n_frames`` frames, the number in a checkpoint.
 
-        Raises
-        ------
-        StorageError
-            If the folder is no trajectory, or has fewer frames.
+        Raises StorageError if the folder is no trajectory, or has fewer frames.
         """
         try:
             root = zarr.open_group(folder, mode="r+")
@@ -165,14 +154,9 @@ class TrajectoryWriter:
 
 
 def pack(folder: Path, path: Path) -> Path:
-    """Pack a trajectory folder into one file that zarr can read; equal frames give equal bytes.
+    """Pack a flushed trajectory folder into one file, by convention ``.zarr.zip``, atomically.
 
-    Parameters
-    ----------
-    folder
-        Flushed trajectory.
-    path
-        File to write atomically, by convention ``.zarr.zip``.
+    Zarr can read the file; equal frames give equal bytes.
     """
     members = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".partial")
     if not members:

@@ -54,13 +54,7 @@ class Committee(Protocol):
 
 
 class CalculatorCommittee:
-    """A committee of ASE calculators.
-
-    Parameters
-    ----------
-    members
-        At least one calculator; the first drives the dynamics.
-    """
+    """A committee of at least one ASE calculator; the first drives the dynamics."""
 
     def __init__(self, members: Sequence[Calculator]) -> None:
         if not members:
@@ -90,26 +84,16 @@ def force_std(forces: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Observation:
-    """Evaluation of one frame.
-
-    Parameters
-    ----------
-    force_std_eV_per_angstrom
-        Standard deviation of the forces, (n_atoms,); NaN for a committee of one.
-    uncertainty_eV_per_angstrom
-        Largest standard deviation.
-    selected
-        Whether the frame is a candidate for labelling.
-    stop_reason
-        Why the segment ends here, or None.
-    detail
-        Reason with its numbers.
-    """
+    """Evaluation of one frame."""
 
     force_std_eV_per_angstrom: np.ndarray
+    """(n_atoms,); NaN for a committee of one."""
     uncertainty_eV_per_angstrom: float
+    """Largest standard deviation."""
     selected: bool
+    """Whether the frame is a candidate for labelling."""
     stop_reason: StopReason | None
+    """Why the segment ends here, or None; `detail` gives the numbers."""
     detail: str
 
 

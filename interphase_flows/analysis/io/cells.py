@@ -17,14 +17,7 @@ class CellTracker:
     """Cells of a trajectory, added frame by frame.
 
     Codes replace a very skewed cell by a less skewed one of the same lattice (LAMMPS: `flip yes`), whose vectors are
-    sums of the old ones. Cells of such frames are converted to the setting of the first frame, and `repairs` records it.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    repairs
-        Sentences on what was repaired; extended in place.
+    sums of the old ones. Cells of such frames are converted to the setting of the first frame, which extends `repairs`.
     """
 
     def __init__(self, path: Path, repairs: list[str]) -> None:
@@ -34,19 +27,9 @@ class CellTracker:
         self._changes: list[tuple[int, FloatArray]] = []
 
     def add(self, frame: int, cell: NDArray[np.floating]) -> None:
-        """Compare the cell of the next frame with that of the last one.
+        """Compare the cell of the next frame, rows are vectors in Å, with that of the last one.
 
-        Parameters
-        ----------
-        frame
-            Its number.
-        cell
-            Lattice vectors in Å as rows, (3, 3).
-
-        Raises
-        ------
-        AnalysisError
-            There is no cell, or it changes too much.
+        Raises AnalysisError if there is no cell, or it changes too much.
         """
         if self._last is not None and np.array_equal(self._last, cell):
             return

@@ -61,10 +61,8 @@ class Reader(ABC):
     def open(self) -> None:
         """Index the frames.
 
-        Raises
-        ------
-        AnalysisError
-            A required option is missing, or the file is damaged; the message names the frame and a hint.
+        Raises AnalysisError if a required option is missing, or the file is damaged; the message names the frame and
+        a hint.
         """
 
     @abstractmethod
@@ -87,10 +85,7 @@ class Reader(ABC):
     def is_repeated(self, earlier: list[float], value: float, name: str) -> bool:
         """Return whether a frame repeats the step or time of the last one, as restarts write it; else append it.
 
-        Raises
-        ------
-        AnalysisError
-            The step or time decreases.
+        Raises AnalysisError if the step or time decreases.
         """
         frame = len(earlier)
         if not earlier or value > earlier[-1]:

@@ -14,10 +14,7 @@ from interphase_flows.exceptions import AnalysisError
 def number_of(symbol: str, path: Path) -> int:
     """Return the atomic number of a symbol; a suffix, as in Li_sv or P/4f2a, is ignored.
 
-    Raises
-    ------
-    AnalysisError
-        It is not a chemical element.
+    Raises AnalysisError if it is not a chemical element.
     """
     element = symbol.split("_")[0].split("/")[0]
     if atomic_numbers.get(element, 0) < 1:
@@ -34,13 +31,7 @@ def numbers_of_symbols(symbols: NDArray[np.str_], path: Path) -> IntArray:
 
 
 def numbers_of_types(types: IntArray, elements: Mapping[int, str] | None, path: Path) -> IntArray:
-    """Return atomic numbers of atom types, (n_atoms,).
-
-    Raises
-    ------
-    AnalysisError
-        A type has no element.
-    """
+    """Return atomic numbers of atom types, (n_atoms,); raise AnalysisError if a type has no element."""
     distinct, index = np.unique(types, return_inverse=True)
     unknown = [int(kind) for kind in distinct if kind not in (elements or {})]
     if elements is None or unknown:
@@ -55,13 +46,7 @@ def numbers_of_types(types: IntArray, elements: Mapping[int, str] | None, path: 
 def check_same_atoms(
     found: NDArray[np.integer], first: NDArray[np.integer], *, path: Path, frame: int, hint: str
 ) -> None:
-    """Compare the elements or types of a frame's atoms, in order, with those of the first frame.
-
-    Raises
-    ------
-    AnalysisError
-        Their number or their order differs.
-    """
+    """Raise AnalysisError if the elements or types of a frame's atoms differ from those of the first frame."""
     if len(found) != len(first):
         raise AnalysisError(
             f"{path}: frame {frame} has {len(found)} atoms, frame 0 has {len(first)}; the number of atoms must be "

@@ -49,13 +49,7 @@ class FrameIndex:
 
 
 class LineReader:
-    """Read single lines of a file, or skip many lines at a time.
-
-    Parameters
-    ----------
-    file
-        Open for reading, in bytes.
-    """
+    """Read single lines of a binary file, or skip many lines at a time."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -105,10 +99,7 @@ def read_block(path: Path, start: int, end: int) -> bytes:
 def number_columns(block: bytes, n_rows: int, columns: list[int], *, path: Path, frame: int) -> FloatArray:
     """Return columns of a table of numbers, (n_rows, n_columns).
 
-    Raises
-    ------
-    AnalysisError
-        There are fewer rows or columns, or a value is not a number.
+    Raises AnalysisError if there are fewer rows or columns, or a value is not a number.
     """
     try:
         values = np.loadtxt(io.BytesIO(block), usecols=columns, comments=None, ndmin=2, max_rows=n_rows)
@@ -122,13 +113,7 @@ def number_columns(block: bytes, n_rows: int, columns: list[int], *, path: Path,
 
 
 def text_column(block: bytes, n_rows: int, column: int, *, path: Path, frame: int) -> NDArray[np.str_]:
-    """Return one column of a table as text, (n_rows,).
-
-    Raises
-    ------
-    AnalysisError
-        There are fewer rows or columns.
-    """
+    """Return one column of a table as text, (n_rows,); raise AnalysisError if there are fewer rows or columns."""
     try:
         values = np.loadtxt(
             io.BytesIO(block), usecols=[column], comments=None, ndmin=1, max_rows=n_rows, dtype="U16"

@@ -15,10 +15,7 @@ RELATIVE_TOLERANCE = 1e-3
 def times_of_steps(steps: IntArray, time_step_fs: float | None, path: Path) -> FloatArray:
     """Return the time of each frame in fs from its step number.
 
-    Raises
-    ------
-    AnalysisError
-        The time step is missing or implausible.
+    Raises AnalysisError if the time step is missing or implausible.
     """
     if time_step_fs is None:
         raise AnalysisError(
@@ -37,10 +34,7 @@ def times_of_steps(steps: IntArray, time_step_fs: float | None, path: Path) -> F
 def times_of_frames(n_frames: int, frame_interval_fs: float | None, path: Path) -> FloatArray:
     """Return the time of each frame in fs from a constant time between frames.
 
-    Raises
-    ------
-    AnalysisError
-        The time between frames is missing or not positive.
+    Raises AnalysisError if the time between frames is missing or not positive.
     """
     if frame_interval_fs is None:
         raise AnalysisError(
@@ -61,13 +55,7 @@ def check_times(
     frame_interval_fs: float | None,
     path: Path,
 ) -> None:
-    """Compare the options of time with the times in the file.
-
-    Raises
-    ------
-    AnalysisError
-        They differ, or the file has no steps to compare with.
-    """
+    """Raise AnalysisError if options of time differ from the times in the file, or it has no steps to compare with."""
     if time_step_fs is not None and steps is None:
         raise AnalysisError(
             f"{path}: time_step_fs = {time_step_fs} does not apply: the file has times but no steps. "

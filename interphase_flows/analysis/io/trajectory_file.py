@@ -16,15 +16,7 @@ class TrajectoryFile:
     """Unwrapped frames of a file: a `FrameSource`.
 
     Memory holds one frame and an index. Frames that are unwrapped by steps are read in order: a later frame requires
-    reading those before it.
-
-    Parameters
-    ----------
-    reader
-        The opened file.
-    wrapped
-        Whether positions are wrapped into the cell. If None, as the format states; if it does not, steps are assumed
-        to be shorter than half a cell, which leaves unwrapped positions unchanged.
+    reading those before it. `wrapped` is that of `open_trajectory`.
     """
 
     def __init__(self, reader: Reader, *, wrapped: bool | None = None) -> None:
@@ -76,10 +68,7 @@ class TrajectoryFile:
     def positions(self, frame: int, /) -> FloatArray:
         """Return unwrapped positions in Å, (n_atoms, 3).
 
-        Raises
-        ------
-        AnalysisError
-            The frame is damaged, or cannot be unwrapped.
+        Raises AnalysisError if the frame is damaged, or cannot be unwrapped.
         """
         frame = range(self.n_frames)[frame]
         if self._unwrapper is not None:

@@ -25,16 +25,8 @@ N_KEYFRAMES = 16
 class Unwrapper:
     """Unwrap frames in order; image flags of some frames are kept so that going back does not start at frame 0.
 
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    n_frames
-        Number of frames.
-    periodic
-        Whether positions are wrapped along a, b, c, (3,).
-    read
-        Return positions in Å, (n_atoms, 3), and the cell, (3, 3), of a frame.
+    `periodic` is whether positions are wrapped along a, b, c; `read` returns positions, (n_atoms, 3), and cell of a
+    frame.
     """
 
     def __init__(
@@ -56,10 +48,7 @@ class Unwrapper:
     def positions(self, frame: int) -> FloatArray:
         """Return unwrapped positions in Å, (n_atoms, 3).
 
-        Raises
-        ------
-        AnalysisError
-            In this or an earlier frame an atom moves about half a cell.
+        Raises AnalysisError if in this or an earlier frame an atom moves about half a cell.
         """
         self._rewind_to(frame)
         if self._frame == frame:

@@ -44,12 +44,7 @@ _READ_ERRORS = (
 
 
 class Trajectory:
-    """A trajectory on disk, opened for reading; only the requested frames are in memory.
-
-    Parameters
-    ----------
-    path
-        Folder or packed file.
+    """A trajectory on disk, folder or packed file, opened for reading; only the requested frames are in memory.
 
     Raises
     ------

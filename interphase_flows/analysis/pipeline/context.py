@@ -22,21 +22,12 @@ T = TypeVar("T")
 
 @dataclass
 class AnalysisContext:
-    """One trajectory while its parts are analysed; a part writes its series to ``arrays``.
-
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    settings
-        Compositions, temperature and parts.
-    references
-        Phases at temperature that atoms are compared with.
-    """
+    """One trajectory while its parts are analysed; a part writes its series to ``arrays``."""
 
     frames: ProgressFrames
     settings: InterfaceAnalysisSettings
     references: PhaseReferences | None = None
+    """Phases at temperature that atoms are compared with."""
     arrays: dict[str, FloatArray] = field(default_factory=dict)
     """Series by name, ``side.quantity`` or ``part.quantity``."""
     results: dict[str, Result | Unavailable] = field(default_factory=dict)
@@ -68,10 +59,7 @@ class AnalysisContext:
     def by_interface(self, compute: Callable[[Interface], T]) -> Mapping[str, T | Unavailable]:
         """Return a result for each interface, or why it is unavailable.
 
-        Raises
-        ------
-        AnalysisError
-            No interface can be followed, or a frame is damaged.
+        Raises AnalysisError if no interface can be followed, or a frame is damaged.
         """
         self.require_interfaces()
         return {each.name: self.or_unavailable(partial(compute, each)) for each in self.interfaces}

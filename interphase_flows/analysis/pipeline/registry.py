@@ -21,10 +21,7 @@ class AnalysisPart(Protocol):
     def analyse(self, context: AnalysisContext) -> Result:
         """Analyse one trajectory and write its series to ``context.arrays``.
 
-        Raises
-        ------
-        AnalysisError
-            The trajectory cannot answer: the reason is recorded as `Unavailable`.
+        An AnalysisError says why the trajectory cannot answer, and is recorded as `Unavailable`.
         """
         ...
 
@@ -34,12 +31,6 @@ class AnalysisPart(Protocol):
 
 
 def analysis_part(name: str) -> AnalysisPart:
-    """Return the part of a name; its module is imported only now.
-
-    Raises
-    ------
-    KeyError
-        No part has this name; settings check names.
-    """
+    """Return the part of a name, which settings check; its module is imported only now."""
     part: AnalysisPart = resolve_name(part_classes()[name])()
     return part

@@ -35,15 +35,7 @@ class InterfaceAnalysis:
     """By interface; what the verdict over replicas is made from."""
 
     def result(self, name: str, kind: type[R]) -> R | Unavailable:
-        """Return the result of a part with its type.
-
-        Raises
-        ------
-        KeyError
-            The part was not requested.
-        TypeError
-            The result is of another type.
-        """
+        """Return the result of a requested part; raise TypeError if it is of another type."""
         found = self.parts[name]
         if not isinstance(found, kind | Unavailable):
             raise TypeError(f"the part {name} has a {type(found).__name__}, not a {kind.__name__}")

@@ -60,10 +60,8 @@ def composition_profile(
 
     Parameters
     ----------
-    frames
-        The trajectory.
     bin_width_angstrom
-        Requested width of a slice in Å; the nearest width that tiles the cell of the first frame is used.
+        Requested width of a slice; the nearest width that tiles the cell of the first frame is used.
     elements
         Chemical symbols to count; all by default.
     reference

@@ -33,21 +33,8 @@ def measured_shells(
 ) -> list[Shell]:
     """Return the shells of mobile cations around every other element, and of ligands around network formers.
 
-    A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`.
-
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    roles
-        Roles of the elements.
-    cutoff_angstrom
-        Radius of the first shell of a pair of elements, Å.
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory has no pair of elements to count.
+    A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`. Raises
+    AnalysisError if the trajectory has no pair of elements to count.
     """
     cations, formers, ligands = (
         [symbol for symbol in sorted(role) if mask_of(frames.numbers, {symbol}).any()]
@@ -70,17 +57,7 @@ def measured_shells(
 
 
 class ShellCounter:
-    """Counter of neighbours by slice, with one search for all shells of the same neighbours.
-
-    Parameters
-    ----------
-    numbers
-        Atomic numbers, (n_atoms,).
-    shells
-        Shells to count.
-    n_slices
-        Number of slices.
-    """
+    """Counter of neighbours by slice, with one search for all shells of the same neighbours."""
 
     def __init__(self, numbers: NDArray[np.integer], shells: Sequence[Shell], n_slices: int) -> None:
         self._numbers, self._shells, self._n_slices = np.asarray(numbers), shells, n_slices

@@ -49,16 +49,7 @@ def analyse_profiles(
 ) -> tuple[ProfilesResult, dict[str, FloatArray]]:
     """Average composition, density and coordination in slices along the interface normal.
 
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    settings
-        Compositions of the two sides.
-    interfaces
-        Interfaces whose boundaries can be followed; there may be none.
-    cutoffs
-        Radii of first shells.
+    There may be no interfaces whose boundaries can be followed; `cutoffs` are the radii of first shells.
 
     Returns
     -------

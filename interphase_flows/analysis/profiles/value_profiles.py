@@ -65,14 +65,8 @@ def profile_of(
 ) -> ValueProfile:
     """Average a number per atom in slices parallel to the interface.
 
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    values
-        Function that returns the value of every atom of a frame, (n_atoms,); atoms with NaN are not counted.
-    bin_width_angstrom, reference, every
-        As in `interphase_flows.analysis.geometry.slices.Slices`.
+    `values` returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted. The other parameters
+    are those of `geometry.slices.Slices`.
 
     Raises
     ------
@@ -123,16 +117,8 @@ def label_profile(
 ) -> LabelProfile:
     """Count labels of atoms, such as the phase each is in, in slices parallel to the interface.
 
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    codes
-        Function that returns the index in `labels` of every atom of a frame, (n_atoms,); negative: no label.
-    labels
-        Their names.
-    bin_width_angstrom, reference, every
-        As in `interphase_flows.analysis.geometry.slices.Slices`.
+    `codes` returns the index in `labels` of every atom of a frame, (n_atoms,); negative: no label. The other parameters
+    are those of `geometry.slices.Slices`.
 
     Raises
     ------

@@ -69,10 +69,7 @@ class StepChoice:
 def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepChoice:
     """Take the requested step, rounded up to 1, 2, 4, ... frames, without a search for a plateau.
 
-    Raises
-    ------
-    UnsupportedWindowError
-        The window holds too few such steps.
+    Raises UnsupportedWindowError if the window holds too few such steps.
     """
     n_frames, n_axes = len(displacement_angstrom), displacement_angstrom.shape[2]
     frames = 2 ** max(int(np.ceil(np.log2(step_ps / interval_ps) - 1e-6)), 0)
@@ -96,9 +93,7 @@ def choose_step(
     Parameters
     ----------
     displacement_angstrom
-        Summed displacements in the reference frame, (n_frames, n_species, n_axes), Å.
-    interval_ps
-        Time between frames, ps.
+        Summed displacements in the reference frame, (n_frames, n_species, n_axes).
     rungs
         Moments of single atoms of these species, by the exponent of the step.
     counts

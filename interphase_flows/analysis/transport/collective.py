@@ -52,7 +52,7 @@ class CollectiveMotion:
 
     @property
     def interval_ps(self) -> float:
-        """Time between frames, ps."""
+        """Time between frames."""
         return float(self.time_ps[-1] - self.time_ps[0]) / (len(self.time_ps) - 1)
 
     @property
@@ -73,10 +73,6 @@ def collective_motion(
 
     Parameters
     ----------
-    frames
-        The trajectory, positions unwrapped, cell constant, frames equally spaced.
-    groups
-        The group of each atom.
     first_frame, end_frame
         The window, end excluded; the entire trajectory by default.
     axes
@@ -148,15 +144,6 @@ class GroupSums:
     Atoms of a group that are contiguous in memory are summed as one run; the remainder of a stack and the sampled
     atoms are picked individually. If groups are scattered into many short runs, atoms are sorted first, which costs a
     copy of each frame.
-
-    Parameters
-    ----------
-    groups
-        The group of each atom.
-    start
-        Positions of the first frame, (n_atoms, 3), Å.
-    sample
-        Atoms to pick.
     """
 
     def __init__(self, groups: AtomGroups, start: NDArray[np.floating], sample: IntArray) -> None:

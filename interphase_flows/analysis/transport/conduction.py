@@ -47,14 +47,7 @@ class IonicConduction:
 
 
 def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction:
-    """Derive ionic conduction from Onsager coefficients and charges.
-
-    Parameters
-    ----------
-    result
-        Coefficients of a window.
-    charges_e
-        Charge of every species of the result, in units of e: formal charges, or those of a model.
+    """Derive ionic conduction from Onsager coefficients of a window and the charge of each species in units of e.
 
     Raises
     ------

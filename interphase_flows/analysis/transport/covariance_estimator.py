@@ -177,16 +177,9 @@ class StepStatistics:
 
 
 def block_steps(displacement_angstrom: FloatArray, block_frames: int, interval_ps: float) -> StepStatistics:
-    """Average displacements over blocks and take the steps between them.
+    """Average summed displacements, (n_frames, n_species, n_axes), over blocks of frames and take the steps between them.
 
-    Parameters
-    ----------
-    displacement_angstrom
-        Summed displacements, (n_frames, n_species, n_axes), Å.
-    block_frames
-        Frames in a block; an incomplete block at the end is left out.
-    interval_ps
-        Time between frames, ps.
+    An incomplete block at the end is left out.
     """
     n_blocks = len(displacement_angstrom) // block_frames
     complete = displacement_angstrom[: n_blocks * block_frames]

@@ -19,13 +19,7 @@ from interphase_flows.exceptions import AnalysisError
 
 
 def cross_displacement(displacement_angstrom: FloatArray) -> FloatArray:
-    """Return M_ij at every lag, (n_frames, n_species, n_species), Å², summed over axes.
-
-    Parameters
-    ----------
-    displacement_angstrom
-        Summed displacements, (n_frames, n_species, n_axes), Å.
-    """
+    """Return M_ij at every lag, (n_frames, n_species, n_species), Å², of displacements (n_frames, n_species, n_axes)."""
     # subtracting the mean position leaves displacements unchanged and reduces rounding errors
     values = displacement_angstrom - displacement_angstrom.mean(axis=0)
     n = len(values)
@@ -45,19 +39,10 @@ def cross_displacement(displacement_angstrom: FloatArray) -> FloatArray:
 def short_lag_rate(
     displacement_angstrom: FloatArray, interval_ps: float, first_lag: int, last_lag: int
 ) -> FloatArray:
-    """Return d/dt M_ij / 2d fitted between two lags, (n_species, n_species), Å²/ps.
+    """Return d/dt M_ij / 2d fitted between two lags in frames (last included), (n_species, n_species), Å²/ps.
 
     The drift of each species over the window is subtracted. The remainder is zero at both ends, so that a slope in t
     becomes one in t (1 - t/T), which is fitted together with a constant for vibration.
-
-    Parameters
-    ----------
-    displacement_angstrom
-        Summed displacements, (n_frames, n_species, n_axes), Å.
-    interval_ps
-        Time between frames, ps.
-    first_lag, last_lag
-        Lags in frames, the last one included.
 
     Raises
     ------

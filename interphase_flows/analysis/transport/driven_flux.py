@@ -52,16 +52,8 @@ def ideal_gradient_eV_per_angstrom(
 ) -> FloatArray:
     """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
 
-    Central differences; NaN in and beside slabs without a species, where ln x is undefined.
-
-    Parameters
-    ----------
-    height_angstrom
-        Centres of the slabs in Å, (n_slabs,).
-    density_per_angstrom3
-        Number densities, (n_species, n_slabs), 1/Å³, of all species.
-    temperature_K
-        Temperature, K.
+    Central differences between the centres of the slabs, (n_slabs,), of the number densities of all species,
+    (n_species, n_slabs); NaN in and beside slabs without a species, where ln x is undefined.
 
     Raises
     ------
@@ -89,14 +81,7 @@ def periodic_gradient_eV_per_angstrom(
 ) -> FloatArray:
     """Return grad(mu) as `ideal_gradient_eV_per_angstrom` does, of slabs that tile a periodic cell.
 
-    The first slab is the neighbour of the last one.
-
-    Parameters
-    ----------
-    bin_edges_angstrom
-        From the lower face of the cell to the upper one, (n_slabs + 1,), Å.
-    density_per_angstrom3, temperature_K
-        As in `ideal_gradient_eV_per_angstrom`.
+    The edges, (n_slabs + 1,), run from the lower face of the cell to the upper one: the first slab follows the last one.
     """
     edges, density = (
         np.asarray(bin_edges_angstrom, dtype=float),
@@ -122,11 +107,11 @@ def gradient_flux(
     species
         Names, in the order of the matrices.
     height_angstrom
-        Centres of the slabs in Å, (n_slabs,).
+        Centres of the slabs, (n_slabs,).
     gradient_eV_per_angstrom
-        grad(mu), (n_species, n_slabs), eV/Å.
+        grad(mu), (n_species, n_slabs).
     onsager_per_eV_angstrom_ps
-        L_ij, 1/(eV Å ps): (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
+        L_ij: (n_species, n_species), or one matrix per slab, (n_slabs, n_species, n_species).
     onsager_drawn
         Random samples of the matrices, samples along the first axis: `OnsagerResult.drawn`.
 

@@ -52,26 +52,11 @@ def by_species_and_slab(frames: FrameSource, slab_of_atom: IntArray, n_slabs: in
 def slabs_along_normal(
     frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None, origin_frame: int = 0
 ) -> IntArray:
-    """Return the slab of each atom in one frame, (n_atoms,), slabs being parallel to a and b.
+    """Return the slab of each atom in one frame, (n_atoms,): slabs of equal height, parallel to a and b.
 
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    frame
-        Index of the frame.
-    n_slabs
-        Number of slabs of equal height that tile the cell along its normal.
-    reference
-        Atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`: their circular mean
-        in the origin frame, then their mean unwrapped displacement.
-    origin_frame
-        The frame in which the reference has its circular mean.
-
-    Raises
-    ------
-    AnalysisError
-        The reference is empty or has no centre.
+    `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`:
+    their circular mean in the origin frame, then their mean unwrapped displacement. Raises AnalysisError if it is
+    empty or has no centre.
     """
     along_c = heights(frames.positions(frame), frames.cell(frame))
     if reference is not None:

@@ -34,10 +34,7 @@ def parts_of(interface: Interface) -> int:
 def common_frames(interfaces: Sequence[Interface]) -> tuple[int, int]:
     """Return the first frame in which all interfaces have boundaries, and the one after the last.
 
-    Raises
-    ------
-    AnalysisError
-        There are not two such frames.
+    Raises AnalysisError if there are not two such frames.
     """
     first = max(each.first_frame for each in interfaces)
     end = min(each.first_frame + len(each.time_ps) for each in interfaces)
@@ -57,14 +54,8 @@ def slabs_between(
 ) -> Callable[[int], RegionCut]:
     """Return a function of the frame index that divides a frame into slabs, upwards from the electrode.
 
-    Parameters
-    ----------
-    frames
-        The trajectory in which the interfaces were found.
-    interfaces
-        One or two, with boundaries in every frame that will be divided.
-    parts
-        Number of parts of equal thickness of each interphase.
+    There are one or two interfaces, with boundaries in every frame that will be divided; `parts` is the number of
+    parts of equal thickness of each interphase.
     """
     drift = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
 

@@ -51,18 +51,9 @@ def analyse_transport(
     interfaces: Sequence[Interface],
     no_interface: str,
 ) -> TransportResult:
-    """Measure Onsager coefficients of the entire cell, in time windows, and by slab.
+    """Measure Onsager coefficients of the entire cell, in time windows, and by slab between the interfaces.
 
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    settings, transport
-        The two sides and the temperature; windows, charges and reference frame.
-    interfaces
-        Interfaces whose boundaries can be followed.
-    no_interface
-        Why there are none; empty if boundaries were not requested.
+    `no_interface` is why there are no interfaces; empty if boundaries were not requested.
 
     Raises
     ------

@@ -34,12 +34,7 @@ def without_barycentre(
 ) -> tuple[FloatArray, FloatArray]:
     """Return D_i outside any frame of independent atoms with these D*_i, and its standard error, (n_species,).
 
-    Parameters
-    ----------
-    about_barycentre, error
-        D*_i and its standard error, (n_species,), any unit.
-    counts, masses_u
-        Number of atoms of each species in the barycentre, and the mass of one, u, (n_species,).
+    `counts` and `masses_u` of one atom are those of the species in the barycentre, (n_species,).
     """
     share = masses_u / (counts @ masses_u)
     about_barycentre_of = np.diag(1.0 - 2.0 * share) + counts * share**2
@@ -53,12 +48,7 @@ def independent_atoms(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the coefficients of independent atoms in a frame and their standard errors.
 
-    Parameters
-    ----------
-    self_rate, self_error
-        N_i D_i and its standard error, (n_species,), any unit.
-    matrix
-        T of the frame, (n_species, n_species).
+    `self_rate` is N_i D_i, (n_species,); `matrix` is T of the frame, (n_species, n_species).
     """
     value = coefficients_in_frame(np.diag(self_rate), matrix)
     parts = np.einsum("ik,jk->ijk", matrix, matrix) * self_error
@@ -71,18 +61,8 @@ def constraint_taken_out(
     """Return L_ii with the momentum constraint removed, (n_species,), from the diagonal of L of all species.
 
     Lambda_i = (L_ii - sum over k != i of T_ik² N_k D_k / (kB T V)) / T_ii²: the other species are taken as independent.
-    NaN for a species that is at rest by definition of the frame.
-
-    Parameters
-    ----------
-    diagonal
-        Diagonal of L in the frame, (n_species,), any unit.
-    self_rate, self_error
-        N_i D_i and its standard error, (n_species,), in the same unit.
-    matrix
-        T of the frame, (n_species, n_species).
-    quantile
-        Half width of an interval in standard errors.
+    NaN for a species that is at rest by definition of the frame. `self_rate` is N_i D_i in the unit of the diagonal,
+    `matrix` T of the frame, `quantile` the half width of an interval in standard errors.
     """
     of_others = matrix**2 - np.diag(np.diag(matrix) ** 2)
     alone = difference(diagonal, of_others @ self_rate, np.sqrt(of_others**2 @ self_error**2), quantile)

@@ -84,10 +84,9 @@ def onsager_matrix(
         Temperature of the dynamics.
     species
         Chemical symbols to report, in this order; all by default. All atoms count in the barycentre.
-    frame
-        Reference frame: centre of mass (``barycentric``), host (``lattice``) or one species (``hittorf``) at rest.
-    at_rest
-        The species of the host, or the one of the Hittorf frame.
+    frame, at_rest
+        Reference frame: centre of mass (``barycentric``), the species of a host (``lattice``) or one (``hittorf``) at
+        rest.
     directions
         Axes that are averaged: ``all``, those ``in_plane`` with a and b, or the one ``normal`` to them.
     first_frame, end_frame
@@ -132,20 +131,7 @@ def window_result(
     directions: Directions,
     request: OnsagerRequest,
 ) -> OnsagerResult:
-    """Reduce the collective motion of one domain to coefficients.
-
-    Parameters
-    ----------
-    motion
-        Displacements along the axes of `groups.normal_axes`.
-    domain
-        Index of the domain.
-    volume_angstrom3
-        Its volume.
-    directions
-        Axes that are averaged.
-    request
-        Temperature, species, frame, step and confidence.
+    """Reduce the collective motion of one domain, along the axes of `groups.normal_axes`, to coefficients.
 
     Raises
     ------

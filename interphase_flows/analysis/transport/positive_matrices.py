@@ -41,12 +41,7 @@ class OnsagerParts:
     def drawn(self, frame: FloatArray | None = None, n_samples: int = N_SAMPLES, seed: int = 0) -> FloatArray:
         """Return matrices drawn from the errors of the parts, (n_samples, n_species, n_species).
 
-        Parameters
-        ----------
-        frame
-            T of L' = T L T^T, (n_species of the result, n_species), for another reference frame.
-        n_samples, seed
-            Samples and seed of the Monte Carlo.
+        `frame`, (n_species of the result, n_species), is T of L' = T L T^T, for another reference frame.
         """
         random = np.random.default_rng(seed)
         n = len(self.log_diagonal)
@@ -57,15 +52,7 @@ class OnsagerParts:
         return drawn if frame is None else np.asarray(frame @ drawn @ frame.T)
 
     def estimate(self, confidence: float, frame: FloatArray | None = None) -> Estimate:
-        """Return L_ij with intervals by Monte Carlo over the errors of the parts.
-
-        Parameters
-        ----------
-        confidence
-            Confidence of the intervals.
-        frame
-            As in `drawn`.
-        """
+        """Return L_ij with intervals by Monte Carlo over the errors of the parts; `frame` as in `drawn`."""
         value = self.matrix if frame is None else frame @ self.matrix @ frame.T
         return estimate_of(value, self.drawn(frame), confidence)
 

@@ -35,18 +35,8 @@ def frame_matrix(
 ) -> FloatArray:
     """Return T of L' = T L T^T, (n_species, n_species).
 
-    Parameters
-    ----------
-    frame
-        ``barycentric``, ``lattice`` or ``hittorf``.
-    species
-        All species of the cell.
-    counts
-        Atoms of each species, (n_species,), may be zero.
-    masses_u
-        Mass of one atom of each species, (n_species,), u.
-    at_rest
-        Species of the host for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
+    `counts` (may be zero) and `masses_u` of one atom are those of all species of the cell, (n_species,). `at_rest`
+    names the host for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
 
     Raises
     ------

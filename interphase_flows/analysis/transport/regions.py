@@ -72,7 +72,7 @@ def onsager_regions(
     windows
         First frame, frame after the last, start and end in ps of each: `windows.window_bounds`.
     request
-        Temperature, species, frame, step and confidence; the frame is that of each region's own atoms.
+        As in `onsager.onsager_matrix`; the frame is that of each region's own atoms.
 
     Raises
     ------
@@ -121,7 +121,6 @@ def _of_region(
     directions: Directions,
     request: OnsagerRequest,
 ) -> OnsagerResult | Unavailable:
-    """Return the coefficients of a region, or why they are unavailable."""
     present = {motion.groups.species[each] for each in motion.groups.of_domain(region)}
     needed = {*(request.species or ()), *request.at_rest}
     if not present:

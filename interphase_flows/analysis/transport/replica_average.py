@@ -33,17 +33,9 @@ TESTED = {
 
 
 def average_transport(replicas: Sequence[TransportResult | Unavailable | None]) -> TransportAverage:
-    """Average coefficients of the entire cell, self-diffusion and conduction over replicas.
+    """Average the coefficients of the entire cell over replicas, counting the ones without coefficients only.
 
-    Parameters
-    ----------
-    replicas
-        Results of each replica; None or unavailable ones are counted only.
-
-    Raises
-    ------
-    AnalysisError
-        Fewer than two replicas have coefficients, or they differ in species or frame.
+    Raises AnalysisError if fewer than two replicas have coefficients, or they differ in species or frame.
     """
     available = [
         (each, each.entire_cell)

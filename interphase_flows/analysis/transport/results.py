@@ -42,7 +42,6 @@ class OnsagerResult:
     n_steps: int
     """Steps of that length in the window."""
     confidence: float
-    """Confidence of every interval."""
 
     onsager: Estimate
     """L_ij, (n_species, n_species), positive semidefinite; see `smallest_eigenvalue`."""

@@ -26,18 +26,9 @@ def self_diffusion_angstrom2_per_ps(
     step_ps: float,
     axes: Sequence[int],
 ) -> tuple[FloatArray, FloatArray]:
-    """Return D* of each group and its standard error, Å²/ps.
+    """Return D* of each group and its standard error, Å²/ps, averaged over some axes.
 
-    Parameters
-    ----------
-    rung
-        Moments of single atoms for this step, drift included.
-    counts
-        Atoms of each group, (n_groups,).
-    step_ps
-        Time of a step, ps.
-    axes
-        Axes that are averaged.
+    `rung` holds the moments of single atoms for this step, drift included; `counts` the atoms of each group, (n_groups,).
     """
     columns = list(axes)
     about_drift = rung.without_drift()

@@ -72,10 +72,7 @@ class _Rung:
 class SelfLadder:
     """Accumulator of the moments of sampled atoms, batch by batch.
 
-    Parameters
-    ----------
-    group_of_sample
-        Group of each sampled atom, in rising order, (n_sampled,).
+    `group_of_sample`, (n_sampled,), is the group of each sampled atom, in rising order.
     """
 
     def __init__(self, group_of_sample: IntArray) -> None:
@@ -87,13 +84,7 @@ class SelfLadder:
         self._rungs: list[_Rung] = []
 
     def add(self, displacements: NDArray[np.floating]) -> float:
-        """Add the next frames, (n_frames, 3, n_sampled), Å.
-
-        Returns
-        -------
-        largest_step_angstrom
-            Largest displacement of an atom along an axis between consecutive frames.
-        """
+        """Add the next frames, (n_frames, 3, n_sampled), Å; return the largest step of an atom along an axis, Å."""
         if not self._rungs:
             self._rungs.append(_Rung())
         averages, steps = self._climb(self._rungs[0], displacements)

@@ -51,13 +51,7 @@ class TransportSettings:
             raise AnalysisError("in the barycentric frame the centre of mass is at rest, not an element")
 
     def check(self, frames: FrameSource) -> None:
-        """Check the elements that the settings name against a trajectory.
-
-        Raises
-        ------
-        AnalysisError
-            An element of the trajectory has no charge, or an element at rest is not in the trajectory.
-        """
+        """Raise AnalysisError if an element of the trajectory has no charge, or one at rest is not in the trajectory."""
         elements = set(elements_of(frames))
         if self.charges_e is not None and (uncharged := sorted(elements - set(self.charges_e))):
             raise AnalysisError(
@@ -77,13 +71,7 @@ class TransportSettings:
 
 
 def charges_of(text: str) -> dict[str, float]:
-    """Parse charges such as ``Li=1,P=5,S=-2``.
-
-    Raises
-    ------
-    AnalysisError
-        A part is not an element with a number, or an element occurs twice.
-    """
+    """Parse charges such as ``Li=1,P=5,S=-2``; raise AnalysisError unless each part is another element with a number."""
     charges: dict[str, float] = {}
     for part in text.split(","):
         symbol, _, number = (each.strip() for each in part.partition("="))
@@ -101,13 +89,7 @@ def charges_of(text: str) -> dict[str, float]:
 
 
 def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
-    """Parse a frame with its elements at rest, such as ``lattice:P,S`` or ``hittorf:S``.
-
-    Raises
-    ------
-    AnalysisError
-        The frame is unknown.
-    """
+    """Parse a frame with its elements at rest, such as ``lattice:P,S``; raise AnalysisError for an unknown frame."""
     name, _, rest = text.partition(":")
     for frame in FRAMES:
         if frame == name.strip():
@@ -120,14 +102,7 @@ def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
 def formal_charges(
     electrolyte: Mapping[str, float], elements: tuple[str, ...]
 ) -> tuple[dict[str, float], str]:
-    """Guess the charge of each element from the neutral electrolyte.
-
-    Parameters
-    ----------
-    electrolyte
-        Atoms of each element in a formula unit.
-    elements
-        Elements of the trajectory.
+    """Guess the charge of each element of a trajectory from the neutral electrolyte, given by its atoms per formula unit.
 
     Returns
     -------

@@ -27,22 +27,11 @@ def onsager_slabs(
     step_ps: float | None = None,
     confidence: float = 0.95,
 ) -> list[RegionTransport]:
-    """Measure Onsager coefficients slab by slab in consecutive windows.
+    """Measure Onsager coefficients of `n_slabs` equal slabs along the interface normal in consecutive windows.
 
-    Parameters
-    ----------
-    frames
-        The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
-    window_ps
-        Length of a window.
-    n_slabs
-        Number of slabs that tile the cell along the normal of a and b.
-    temperature_K, frame, at_rest, step_ps, confidence
-        As in `onsager.onsager_matrix`; the frame is that of each slab's own atoms.
-    species
-        Chemical symbols to report; all that are present in a slab by default.
-    reference
-        Atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`.
+    `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`. The
+    other parameters are those of `onsager.onsager_matrix`, but the frame is that of each slab's own atoms, and `species`
+    defaults to all that are present in a slab.
 
     Raises
     ------

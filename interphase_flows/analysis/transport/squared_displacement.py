@@ -37,16 +37,9 @@ class DisplacementSeries:
 def mean_squared_displacement(
     frames: FrameSource, *, species: Sequence[str] | None = None, every: int = 1
 ) -> DisplacementSeries:
-    """Return the mean squared displacement of each species from the first frame.
+    """Return the mean squared displacement of each species (by default all) from the first frame.
 
-    Parameters
-    ----------
-    frames
-        The trajectory, positions unwrapped.
-    species
-        Chemical symbols; all by default.
-    every
-        Stride between the frames used; the last one is always used.
+    `every` is the stride between the frames used; the last one is always used.
 
     Raises
     ------

@@ -131,15 +131,10 @@ class TransportAverage(Result):
 
 
 def summarise_onsager(result: OnsagerResult, charges_e: Mapping[str, float] | None) -> OnsagerSummary:
-    """Summarise Onsager coefficients and, where charges are known, ionic conduction.
+    """Summarise Onsager coefficients and, where charges in units of e are known, ionic conduction.
 
-    Parameters
-    ----------
-    result
-        Coefficients of a window or of a slab.
-    charges_e
-        Charge of every species in units of e. Conduction is unavailable unless the charges add up to zero: metal
-        of an electrode is not ionic, and reaction products have other charges than the electrolyte.
+    Conduction is unavailable unless the charges add up to zero: metal of an electrode is not ionic, and reaction products
+    have other charges than the electrolyte.
     """
     return OnsagerSummary(
         species=result.species,

@@ -37,16 +37,9 @@ def onsager_windows(
     step_ps: float | None = None,
     confidence: float = 0.95,
 ) -> list[OnsagerWindow]:
-    """Measure Onsager coefficients in consecutive windows.
+    """Measure Onsager coefficients in consecutive windows; a shorter remainder at the end is left out.
 
-    Parameters
-    ----------
-    frames
-        The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
-    window_ps
-        Length of a window; a shorter remainder at the end is left out.
-    temperature_K, species, frame, at_rest, step_ps, confidence
-        As in `onsager.onsager_matrix`.
+    The other parameters are those of `onsager.onsager_matrix`.
 
     Raises
     ------
@@ -78,10 +71,7 @@ def onsager_windows(
 def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, int, float, float]]:
     """Yield first frame, frame after the last, and start and end in ps of consecutive windows.
 
-    Raises
-    ------
-    AnalysisError
-        No window fits into the trajectory.
+    Raises AnalysisError if no window fits into the trajectory.
     """
     require_frames(frames)
     time_ps = np.asarray(frames.time_fs, dtype=float) / 1000.0

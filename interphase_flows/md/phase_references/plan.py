@@ -64,34 +64,20 @@ Cell = tuple[Atoms, NDArray[np.str_] | None]
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One reference run.
-
-    Parameters
-    ----------
-    name
-        Name for progress and notes, such as ``P in Li2S``.
-    phase
-        Phase that the run represents.
-    n_atoms, n_steps
-        Cost of the run.
-    seed
-        Seed of cell and velocities.
-    build
-        Builds the cell.
-    is_molten
-        Whether the cell is melted before the run.
-    is_check
-        Whether the run only checks a phase that is identified by its bonds.
-    """
+    """One reference run."""
 
     name: str
+    """For progress and notes, such as ``P in Li2S``."""
     phase: str
+    """Phase that the run represents."""
     n_atoms: int
     n_steps: int
     seed: int = field(compare=False)
     build: Callable[[], Cell] = field(compare=False, repr=False)
     is_molten: bool = False
+    """Whether the cell is melted before the run."""
     is_check: bool = False
+    """Whether the run only checks a phase that is identified by its bonds."""
 
 
 @dataclass(frozen=True)
@@ -111,25 +97,9 @@ def plan_references(
     steps: ReferenceSteps = ReferenceSteps(),
     seed: int = 0,
 ) -> ReferencePlan:
-    """Plan the reference runs of some phases; no cell is built yet.
+    """Plan the reference runs of some phases, by name, between two sides, given by their crystals; no cell is built yet.
 
-    Parameters
-    ----------
-    crystals
-        Phases by name.
-    electrode, electrolyte
-        Crystals of the two sides.
-    roles
-        Mobile cations, network formers and anion formers.
-    steps
-        Lengths of the runs.
-    seed
-        Seed of velocities and packings.
-
-    Raises
-    ------
-    AnalysisError
-        No phase has anions of single atoms.
+    Raises AnalysisError if no phase has anions of single atoms.
     """
     chemistry = _chemistry(electrolyte, roles)
     single, by_bonds = _split_by_anions(crystals, roles, chemistry)

@@ -46,9 +46,7 @@ def phase_references(
     seed: int = 0,
     steps: ReferenceSteps = ReferenceSteps(),
 ) -> PhaseReferences:
-    """Make the reference runs of all phases, or read those made before.
-
-    A run that fails is left out, with a note.
+    """Make the reference runs of all phases, or read those made before; a run that fails is left out, with a note.
 
     Parameters
     ----------
@@ -56,8 +54,6 @@ def phase_references(
         Phases by name.
     electrode, electrolyte
         Crystals of the two sides: density of the electrode, anions of the electrolyte.
-    roles
-        Mobile cations, network formers and anion formers.
     calculator, method_key, made_by
         Calculator of the forces, its identity, and its description.
     folder
@@ -66,8 +62,6 @@ def phase_references(
         Temperature of the runs, equal to that of the trajectories to be analysed.
     seed
         Seed of velocities and packings.
-    steps
-        Lengths of the runs.
 
     Raises
     ------

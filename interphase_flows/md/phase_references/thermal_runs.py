@@ -47,14 +47,10 @@ def thermal_frames(
     ----------
     atoms
         Periodic cell of the phase, best of 50-200 atoms; not changed. Atoms of a `FixAtoms` do not move.
-    calculator
-        Calculator of the forces.
-    method_key
-        Identity of the calculator; part of the content key.
+    calculator, method_key
+        Calculator of the forces, and its identity, which is part of the content key.
     folder
         Where runs are stored, as ``<content key>.npz``.
-    temperature_K
-        Temperature in K.
     seed
         Seed of velocities and thermostat; training and test runs of a classifier need different ones.
     n_settle, n_frames, steps_between
@@ -140,13 +136,7 @@ def write_frames(path: Path, frames: ArrayFrames) -> None:
 
 
 def read_frames(path: Path) -> ArrayFrames:
-    """Read frames from a file.
-
-    Raises
-    ------
-    AnalysisError
-        The file is missing, damaged, or has another content.
-    """
+    """Read frames from a file; raise AnalysisError if it is missing, damaged, or has another content."""
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return ArrayFrames(

@@ -116,13 +116,8 @@ class ArrheniusFit:
 def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> ArrheniusFit:
     """Fit ln (kB T L) against 1 / kB T.
 
-    Parameters
-    ----------
-    points
-        Positive numbers, shape (), in 1/(eV Å ps), with intervals of the same confidence; several may have the
-        same temperature.
-    confidence
-        Confidence of their intervals and of those of the result.
+    Points are positive numbers, shape (), in 1/(eV Å ps), with intervals of the confidence that those of the result have;
+    several may have the same temperature.
 
     Raises
     ------

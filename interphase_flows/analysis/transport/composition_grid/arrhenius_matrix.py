@@ -95,16 +95,9 @@ def arrhenius_matrix(
 ) -> ArrheniusMatrix:
     """Fit Onsager matrices against temperature.
 
-    Parameters
-    ----------
-    species
-        Names, in the order of the matrices.
-    points
-        L_ij, (n_species, n_species), with intervals, in a frame without a constraint among the species (lattice or
-        Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which separate fits
-        of the coefficients would violate.
-    confidence
-        Confidence of their intervals and of those of the result.
+    Points are L_ij, (n_species, n_species), in the order of `species`, in a frame without a constraint among the species
+    (lattice or Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which separate
+    fits of the coefficients would violate. Their intervals and those of the result have one confidence.
 
     Raises
     ------

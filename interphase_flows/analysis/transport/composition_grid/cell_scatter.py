@@ -34,14 +34,7 @@ def numbered_cells(names: Sequence[str | None]) -> IntArray:
 def variance_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray) -> float:
     """Return the variance of u; 0 if cells differ by no more than the errors of their runs, or each has one run.
 
-    Parameters
-    ----------
-    residual
-        Residuals of a line without u, (n_points,).
-    weight
-        Inverse variances of the errors of the runs, (n_points,).
-    cells
-        From `numbered_cells`.
+    Residuals are those of a line without u, (n_points,), weights the inverse variances of the errors of the runs.
     """
     informative = informative_cells(weight, cells)
     if informative.sum() < 2 or len(informative) == len(cells):
@@ -71,22 +64,10 @@ def inverse_covariance(weight: FloatArray, cells: IntArray, variance: float) -> 
 def covariance_of_cells(
     design: FloatArray, inverse: FloatArray, residual: FloatArray, cells: IntArray, confidence: float
 ) -> FloatArray:
-    """Return the covariance of height and slope from the scatter of cells, (2, 2).
+    """Return the covariance of height and slope from the scatter of cells, (2, 2), of a design, (n_points, 2).
 
     It is scaled so that the normal quantile gives Student's interval; zero with fewer than three cells or single runs.
-
-    Parameters
-    ----------
-    design
-        (n_points, 2).
-    inverse
-        From `inverse_covariance`.
-    residual
-        Residuals of the line without u, (n_points,).
-    cells
-        From `numbered_cells`.
-    confidence
-        Confidence of the intervals.
+    `inverse` is the `inverse_covariance`, residuals are those of the line without u, (n_points,).
     """
     n_cells = int(informative_cells(np.diag(inverse), cells).sum())
     if n_cells < LEAST_CELLS or int(cells.max()) + 1 == len(cells):

@@ -53,21 +53,10 @@ class CompositionGrid:
         return self.matrices[0].diagonal[0].confidence
 
     def parts_at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> OnsagerParts:
-        """Return ln L_ii and C_ij at a composition and temperature; errors give the entire interval.
+        """Return ln L_ii and C_ij at a composition within the grid and a temperature; errors give the entire interval.
 
-        Parameters
-        ----------
-        x_electrode
-            Fraction of atoms that come from the electrode, within the grid.
-        temperature_K
-            Any temperature; `warnings_at` reports extrapolation.
-        x_error
-            Standard error of the fraction.
-
-        Raises
-        ------
-        AnalysisError
-            The composition is outside the grid.
+        `warnings_at` reports extrapolation in temperature; `x_error` is the standard error of the fraction. Raises
+        AnalysisError if the composition is outside the grid.
         """
         x, first, last = float(x_electrode), self.x_electrode[0], self.x_electrode[-1]
         if not first - SAME_COMPOSITION <= x <= last + SAME_COMPOSITION:
@@ -92,18 +81,7 @@ class CompositionGrid:
         return _unpacked(weights @ value[k : k + 2], np.sqrt(variance), len(self.species))
 
     def at(self, x_electrode: float, temperature_K: float, x_error: float = 0.0) -> Estimate:
-        """Return L_ij at a composition and temperature, 1/(eV Å ps), (n_species, n_species).
-
-        Parameters
-        ----------
-        x_electrode, temperature_K, x_error
-            As in `parts_at`.
-
-        Raises
-        ------
-        AnalysisError
-            The composition is outside the grid.
-        """
+        """Return L_ij, 1/(eV Å ps), (n_species, n_species), under the conditions of `parts_at`."""
         return self.parts_at(x_electrode, temperature_K, x_error).estimate(self.confidence)
 
     def warnings_at(self, temperature_K: float) -> list[str]:
@@ -121,17 +99,9 @@ class CompositionGrid:
 
 
 def composition_grid(matrices: Mapping[float, ArrheniusMatrix]) -> CompositionGrid:
-    """Combine the matrices of several compositions.
+    """Combine the matrices of several compositions, by the fraction of atoms that come from the electrode.
 
-    Parameters
-    ----------
-    matrices
-        By fraction of atoms that come from the electrode.
-
-    Raises
-    ------
-    AnalysisError
-        Fewer than two compositions, or of different species.
+    Raises AnalysisError for fewer than two compositions, or different species.
     """
     if len(matrices) < MIN_COMPOSITIONS:
         raise AnalysisError(

@@ -62,13 +62,7 @@ class LocalTransport:
 
 @dataclass(frozen=True)
 class CompositionLine:
-    """The line from an electrolyte (x = 0) to an electrode (x = 1).
-
-    Parameters
-    ----------
-    electrode, electrolyte
-        Atoms of each element in any amount of the phase.
-    """
+    """Line from an electrolyte (x = 0) to an electrode (x = 1), each given by its atoms in any amount of the phase."""
 
     electrode: Mapping[str, float]
     electrolyte: Mapping[str, float]
@@ -111,21 +105,9 @@ def onsager_of_profile(
     frames: slice = slice(None),
     window_angstrom: float = WINDOW_ANGSTROM,
 ) -> LocalTransport:
-    """Return L_ij(z) of a composition profile, averaged over some of its frames.
+    """Return L_ij(z) of a composition profile (`profiles.composition_profile`), averaged over some of its frames.
 
-    Parameters
-    ----------
-    grid, line, at_rest, temperature_K, window_angstrom
-        As in `onsager_along_normal`.
-    profile
-        Profile of the interphase from `profiles.composition_profile`.
-    frames
-        Frames that are averaged; the error of x is taken as zero.
-
-    Raises
-    ------
-    AnalysisError
-        As in `onsager_along_normal`.
+    The error of x is taken as zero; otherwise as `onsager_along_normal`.
     """
     density = profile.mean_over(frames)
     return onsager_along_normal(
@@ -150,12 +132,8 @@ def onsager_along_normal(
 
     Parameters
     ----------
-    grid
-        Coefficients of all species of the line but one, relative to that one.
-    line
-        Composition line of the grid.
-    at_rest
-        Species that the coefficients of the grid are relative to.
+    grid, line, at_rest
+        Coefficients of all species of the line but one, relative to that one, which is at rest.
     elements
         Symbols, in the order of the densities.
     bin_edges_angstrom
