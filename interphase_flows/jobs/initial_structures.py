@@ -37,7 +37,7 @@ def report_missing(key: str, names: Sequence[str], sets: Sequence[StructureSetDo
 
 @dataclass
 class JoinSetsMaker(Maker):
-    """Join sets of structures into one without repeated structures; of more than ``max_structures`` keep the most diverse."""
+    """Join sets of structures into one without repeated structures; keep the most diverse ``max_structures``."""
 
     name: str = "join structures"
     max_structures: int | None = None
