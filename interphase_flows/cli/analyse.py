@@ -109,6 +109,8 @@ def analyse(
 
     parts = [part.strip() for part in only.split(",")] if only else []
     reference, at_rest = frame_of(frame)
+    if window_ps is not None and not window_ps > 0:
+        raise InputError(f"--window-ps {window_ps:g}: it must be a positive time")
     transport = TransportSettings(
         window_ps, charges_of(charges) if charges is not None else None, reference, at_rest
     )

@@ -80,7 +80,7 @@ def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, 
     n_windows = int(length / window_ps * (1 + 1e-9)) if window_ps > 0 else 0
     if n_windows == 0:
         raise AnalysisError(
-            f"no window of {window_ps:g} ps fits into a trajectory of {length:g} ps; give a shorter window_ps"
+            f"no window of {window_ps:g} ps fits into a trajectory of {length:g} ps; give a shorter window"
         )
     edges = time_ps[0] + window_ps * np.arange(n_windows + 1)
     indices = np.searchsorted(time_ps, edges * (1 - 1e-12) - 1e-9)
