@@ -5,8 +5,7 @@ They are what `interphase init --site` writes for a fictitious site.
 
 from pathlib import Path
 
-from interphase_flows.runners.site_check.site import EXAMPLE
-from interphase_flows.runners.site_check.site_files import site_files
+from interphase_flows.runners.site_check.site_files import EXAMPLE, site_files
 
 REPOSITORY = Path(__file__).parents[1]
 SETTINGS_PATH = "/shared/interphase/settings.yaml"

@@ -5,11 +5,11 @@ May import every room; no room imports it.
 
 import sys
 
-from interphase_flows.cli import analyse, campaigns, cluster, control, results, setup, status
+from interphase_flows.cli import analyse, campaigns, cluster, results, setup, status
 from interphase_flows.cli.application import PANELS, app
 from interphase_flows.exceptions import InterphaseError
 
-__all__ = ["analyse", "app", "campaigns", "cluster", "control", "main", "results", "setup", "status"]
+__all__ = ["analyse", "app", "campaigns", "cluster", "main", "results", "setup", "status"]
 
 EXIT_CODE_CTRL_C = 130
 

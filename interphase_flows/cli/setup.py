@@ -97,8 +97,7 @@ def init(
 
 
 def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
-    from interphase_flows.runners.site_check.site import site_from_options
-    from interphase_flows.runners.site_check.site_files import next_steps, write_site
+    from interphase_flows.runners.site_check.site_files import next_steps, site_from_options, write_site
 
     site = site_from_options(options)
     for path in write_site(site, folder, force):

@@ -10,9 +10,8 @@ from ase.build import bulk
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import incar
+from interphase_flows.reference.vasp.incar import incar, potentials
 from interphase_flows.reference.vasp.method import VASPMethod
-from interphase_flows.reference.vasp.pseudopotentials import potentials
 from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_phase
 from vasp_golden import GOLDEN, GOLDEN_FILES, NAMES, write_golden

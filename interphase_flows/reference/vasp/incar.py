@@ -5,7 +5,11 @@ replaced entirely: its defaults (PBEsol, 680 eV, tetrahedron smearing, two spin 
 fluorides) would differ between a metal, a salt and an oxide of one campaign, and change with its version.
 """
 
+import functools
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 import numpy as np
@@ -13,6 +17,30 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from interphase_flows.reference.spec import VaspSpec
+
+POTCAR_HINT = (
+    "Hint: set PMG_VASP_PSP_DIR to the folder of your licensed potentials, in the environment or in "
+    "~/.config/.pmgrc.yaml (`pmg config -p <VASP's potpaw folders> <that folder>` arranges them; see docs/vasp.md)"
+)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """POTCAR of one element: name of its folder, TITEL in its first line, number of valence electrons."""
+
+    symbol: str
+    title: str
+    valence_electrons: float
+
+
+@functools.cache
+def potentials(release: str) -> dict[str, Potential]:
+    """Return the potential of every element in a release, ``PBE_54`` or ``PBE_64``."""
+    text = (
+        files("interphase_flows.reference.vasp").joinpath("pseudopotentials.json").read_text(encoding="utf-8")
+    )
+    return {element: Potential(**entry) for element, entry in json.loads(text)[release].items()}
+
 
 Tag = str | int | float | bool
 ParallelTag = Literal["KPAR", "NCORE"]

@@ -16,8 +16,15 @@ from pymatgen.io.vasp.inputs import Kpoints, PmgVaspPspDirError, VaspInput
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, ParallelTag, Tag, incar, parallel_tags
-from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
+from interphase_flows.reference.vasp.incar import (
+    INITIAL_MOMENT_BOHR,
+    POTCAR_HINT,
+    ParallelTag,
+    Tag,
+    incar,
+    parallel_tags,
+    potentials,
+)
 from interphase_flows.settings import Settings
 
 if TYPE_CHECKING:

@@ -28,9 +28,8 @@ from interphase_flows.reference.labelling import (
 )
 from interphase_flows.reference.retry_policy import VASP_POLICY, Policy
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, grouped, incar
+from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, POTCAR_HINT, grouped, incar, potentials
 from interphase_flows.reference.vasp.labeller import COMMAND_HINT, COMMAND_VARIABLE, VaspLabeller
-from interphase_flows.reference.vasp.pseudopotentials import POTCAR_HINT, potentials
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
 

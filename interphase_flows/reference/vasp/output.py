@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import incar
-from interphase_flows.reference.vasp.pseudopotentials import potentials
+from interphase_flows.reference.vasp.incar import incar, potentials
 
 EV_PER_ANGSTROM3_PER_KBAR = 1.0 / 1602.1766208
 """1 eV/Å³ = 160.21766208 GPa = 1602.1766208 kbar (CODATA 2014's elementary charge, as VASP's own constant)."""

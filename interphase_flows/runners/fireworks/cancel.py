@@ -8,14 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from interphase_flows.exceptions import StorageError
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, worker_of
 from interphase_flows.storage.ledger_backend import JsonDocument
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 KEPT_STATES: Mapping[str, tuple[str, ...]] = {
     # FIZZLED jobs are cancelled as well: otherwise a recovery would rerun them
@@ -41,7 +39,7 @@ class RetiredJobs:
 
 
 def retire_jobs(
-    launchpad: "RetryingLaunchPad", campaign: str, state: Literal["DEFUSED", "ARCHIVED"]
+    launchpad: RetryingLaunchPad, campaign: str, state: Literal["DEFUSED", "ARCHIVED"]
 ) -> RetiredJobs:
     """Cancel or archive all remaining jobs of a campaign, including those that running jobs add meanwhile.
 
@@ -76,7 +74,7 @@ def retire_jobs(
 
 
 def _retire_batch(
-    launchpad: "RetryingLaunchPad", node: int, state: str, with_reserved: bool
+    launchpad: RetryingLaunchPad, node: int, state: str, with_reserved: bool
 ) -> dict[int, list[int]]:
     """Retire the jobs that can be retired now; return their ids, with the last launch of those that were running."""
     change = {"state": state, "updated_on": datetime.now(UTC)}
@@ -95,10 +93,8 @@ def _retire_batch(
         for firework in launchpad.fireworks.find(at_work, fields):
             # as an archived launch, a later report of its worker has no effect
             archived = [*firework.get("archived_launches", []), *firework["launches"]]
-            launchpad.fireworks.update_one(
-                {"fw_id": firework["fw_id"]},
-                {"$set": change | {"launches": [], "archived_launches": archived}},
-            )
+            update = {"$set": change | {"launches": [], "archived_launches": archived}}
+            launchpad.fireworks.update_one({"fw_id": firework["fw_id"]}, update)
             retired[firework["fw_id"]] = firework["launches"][-1:]
         if retired:
             states = {f"fw_states.{fw_id}": state for fw_id in retired}
@@ -106,7 +102,7 @@ def _retire_batch(
     return retired
 
 
-def _remaining(launchpad: "RetryingLaunchPad", node: int, state: str) -> JsonDocument:
+def _remaining(launchpad: RetryingLaunchPad, node: int, state: str) -> JsonDocument:
     """Return a filter for the jobs of a workflow that are not retired yet."""
     nodes = launchpad.workflows.find_one({"nodes": node}, {"nodes": 1})["nodes"]
     return {"fw_id": {"$in": nodes}, "state": {"$nin": list(KEPT_STATES[state])}}

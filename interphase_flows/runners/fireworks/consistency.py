@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
+from interphase_flows.runners.slurm.commands import job_record
 from interphase_flows.storage.ledger_backend import JsonDocument
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 RESERVED_FOR_AT_MOST_S = 60.0
 """A worker takes a job in a few writes; a job that stays RESERVED for longer has lost its worker."""
@@ -43,16 +42,20 @@ MESSAGES: Mapping[Inconsistency, str] = {
 
 
 @dataclass(frozen=True)
-class Repair:
-    """A job whose records were repaired, and why."""
+class Recovery:
+    """A lost or inconsistent job, the reason, and the action taken."""
 
     fw_id: int
     name: str
     campaign: str
+    reason: str
     message: str
+    n_tries: int = 0
+    action: Literal["rerun", "give up", "repair"] = "repair"
+    hint: str = ""
 
 
-def repair_records(launchpad: "RetryingLaunchPad", dry_run: bool = False) -> list[Repair]:
+def repair_records(launchpad: RetryingLaunchPad, dry_run: bool = False) -> list[Recovery]:
     """Find jobs in states that no process will ever change, and repair them; with ``dry_run`` only report them.
 
     Idempotent; operations that a living process has in progress are left alone.
@@ -65,7 +68,7 @@ def repair_records(launchpad: "RetryingLaunchPad", dry_run: bool = False) -> lis
     return repairs
 
 
-def _half_reserved(launchpad: "RetryingLaunchPad", dry_run: bool) -> Iterator[Repair]:
+def _half_reserved(launchpad: RetryingLaunchPad, dry_run: bool) -> Iterator[Recovery]:
     """Reset jobs whose worker was killed after it reserved them and before it recorded a launch."""
     for firework in launchpad.fireworks.find({"state": "RESERVED"}):
         launch_ids = firework.get("launches") or []
@@ -79,7 +82,7 @@ def _half_reserved(launchpad: "RetryingLaunchPad", dry_run: bool) -> Iterator[Re
 
 
 def _inconsistent_jobs(
-    launchpad: "RetryingLaunchPad", node: int, campaign: str
+    launchpad: RetryingLaunchPad, node: int, campaign: str
 ) -> list[tuple[JsonDocument, Inconsistency]]:
     """Return the jobs of a workflow whose records disagree."""
     workflow = launchpad.workflows.find_one({"nodes": node}, {"nodes": 1, "fw_states": 1, "parent_links": 1})
@@ -140,7 +143,7 @@ def _may_start(firework: JsonDocument, workflow: JsonDocument, states: Mapping[i
     )
 
 
-def _repair_workflow(launchpad: "RetryingLaunchPad", node: int, campaign: str, dry_run: bool) -> list[Repair]:
+def _repair_workflow(launchpad: RetryingLaunchPad, node: int, campaign: str, dry_run: bool) -> list[Recovery]:
     if dry_run:
         found = _inconsistent_jobs(launchpad, node, campaign)
         return [_repair(each, MESSAGES[wrong]) for each, wrong in found]
@@ -166,11 +169,34 @@ def _repair_workflow(launchpad: "RetryingLaunchPad", node: int, campaign: str, d
     return repairs
 
 
-def _repair(firework: JsonDocument, message: str) -> Repair:
-    return Repair(firework["fw_id"], firework["name"], firework["spec"].get("campaign", ""), message)
+def _repair(firework: JsonDocument, message: str) -> Recovery:
+    campaign = firework["spec"].get("campaign", "")
+    return Recovery(firework["fw_id"], firework["name"], campaign, "inconsistent", message)
 
 
 def parse_time(value: datetime | str) -> datetime:
     """Return a time from FireWorks' documents, which store it either as a date or as text."""
     time_of_value = datetime.fromisoformat(value) if isinstance(value, str) else value
     return time_of_value if time_of_value.tzinfo else time_of_value.replace(tzinfo=UTC)
+
+
+def cancel_lost_reservations(launchpad: RetryingLaunchPad, dry_run: bool = False) -> Iterator[Recovery]:
+    """Reset jobs to READY that `qlaunch -r` reserved for a queue job that is gone or ended without running them.
+
+    Workers of this package take a job when they run it; only `qlaunch -r` binds a job to a queue job beforehand.
+    """
+    fields = {"fw_id": 1, "name": 1, "launches": 1, CAMPAIGN_FIELD: 1}
+    for firework in launchpad.fireworks.find({"state": "RESERVED", "launches.0": {"$exists": True}}, fields):
+        launch_id = firework["launches"][-1]
+        launch = launchpad.launches.find_one({"launch_id": launch_id, "state": "RESERVED"})
+        history = launch["state_history"] if launch else []
+        job_id = next((state["reservation_id"] for state in history if "reservation_id" in state), None)
+        if job_id is None:
+            continue  # its submission is in progress
+        record = job_record(str(job_id))
+        if record is not None and record.is_alive:
+            continue
+        if not dry_run:
+            launchpad.cancel_reservation(launch_id)
+        end = "is unknown to Slurm" if record is None else f"ended as {record.state}"
+        yield _repair(firework, f"its queue job {job_id} {end}; it is ready again")

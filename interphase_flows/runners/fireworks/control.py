@@ -5,13 +5,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import InputError, SettingsError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses
 from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
 from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine
 from interphase_flows.runners.fireworks.worker_requests import withdraw_idle_allocations
@@ -19,9 +19,6 @@ from interphase_flows.runners.slurm.commands import cancel_jobs
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import open_workspace
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 RUNNING = ("RUNNING", "RESERVED")
 
@@ -118,7 +115,7 @@ def is_on_cluster(settings: Settings, name: str) -> bool:
 
 
 @contextmanager
-def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator["RetryingLaunchPad"]:
+def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator[RetryingLaunchPad]:
     """Open FireWorks' database for a campaign that can be paused, resumed or cancelled."""
     state = _state(settings, name)
     status = state.get("status")
@@ -152,21 +149,19 @@ def _state(settings: Settings, name: str) -> JsonDocument:
         return workspace.ledger.get("campaigns", name) or {}
 
 
-def _n_active(launchpad: "RetryingLaunchPad", name: str) -> int:
+def _n_active(launchpad: RetryingLaunchPad, name: str) -> int:
     states = firework_states(launchpad, name)
     return sum(states.get(state, 0) for state in ACTIVE)
 
 
-def _withdrawn(settings: Settings, launchpad: "RetryingLaunchPad") -> list[str] | None:
+def _withdrawn(settings: Settings, launchpad: RetryingLaunchPad) -> list[str] | None:
     try:
         return withdraw_idle_allocations(settings, launchpad)
     except SettingsError:  # no Slurm here
         return None
 
 
-def _stop_worker(
-    launchpad: "RetryingLaunchPad", name: str, worker: WorkerIdentity | None
-) -> tuple[bool, str]:
+def _stop_worker(launchpad: RetryingLaunchPad, name: str, worker: WorkerIdentity | None) -> tuple[bool, str]:
     """Stop the worker of a running job; return whether that succeeded, and a message."""
     if worker is None:
         return False, "a job that was not started by interphase work may still run: stop it there"
@@ -186,12 +181,8 @@ def _stop_worker(
     return False, f"{label}, outside Slurm, may still run: stop it there; its results do no harm"
 
 
-def _works_for_another(launchpad: "RetryingLaunchPad", name: str, worker: WorkerIdentity) -> bool:
+def _works_for_another(launchpad: RetryingLaunchPad, name: str, worker: WorkerIdentity) -> bool:
     same = {f"fworker.env.{key}": value for key, value in worker.items()}
     found = launchpad.launches.find({"state": "RUNNING"} | same, {"fw_id": 1, "_id": 0})
-    others = {
-        "fw_id": {"$in": [launch["fw_id"] for launch in found]},
-        "state": "RUNNING",
-        CAMPAIGN_FIELD: {"$ne": name},
-    }
-    return bool(launchpad.fireworks.count_documents(others))
+    running = {"fw_id": {"$in": [launch["fw_id"] for launch in found]}, "state": "RUNNING"}
+    return bool(launchpad.fireworks.count_documents(running | {CAMPAIGN_FIELD: {"$ne": name}}))

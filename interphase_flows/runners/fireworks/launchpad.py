@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from fireworks import fw_config
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from interphase_flows.runners.cluster_settings import (
     LOCK_EXPIRES_AFTER_S,
@@ -11,6 +14,7 @@ from interphase_flows.runners.cluster_settings import (
     launchpad_database,
     mongodb_settings,
 )
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.settings import MongodbSettings, Settings
 from interphase_flows.storage.mongodb import (
     client_arguments,
@@ -19,13 +23,10 @@ from interphase_flows.storage.mongodb import (
     storage_error,
 )
 
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-
 CAMPAIGN_FIELD = "spec.campaign"
 
 
-def open_launchpad(settings: Settings) -> "RetryingLaunchPad":
+def open_launchpad(settings: Settings) -> RetryingLaunchPad:
     """Open FireWorks' database; initialise it if it is new.
 
     Raises
@@ -36,12 +37,9 @@ def open_launchpad(settings: Settings) -> "RetryingLaunchPad":
         The server does not respond, or denies access.
     """
     store = mongodb_settings(settings)
-    _configure_fireworks(settings.cluster.unresponsive_after_s)
-    from pymongo.errors import PyMongoError
-
-    # imported after the configuration, and half a second to import
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-
+    # FireWorks reads these constants only when a job runs
+    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, settings.cluster.unresponsive_after_s / MISSED_PINGS)
+    fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
     arguments = client_arguments(store)
     with readable_address_errors(store):
         launchpad = RetryingLaunchPad(
@@ -55,34 +53,23 @@ def open_launchpad(settings: Settings) -> "RetryingLaunchPad":
         )
     try:
         _initialise(launchpad)
-    except PyMongoError as error:
+    except BaseException as error:
         launchpad.close()
-        raise storage_error(store, "FireWorks' database", error) from None
-    except BaseException:
-        launchpad.close()
+        if isinstance(error, PyMongoError):
+            raise storage_error(store, "FireWorks' database", error) from None
         raise
     return launchpad
 
 
 def _retry(store: MongodbSettings, operation: Callable[[], Any]) -> Any:
     """Call a database operation, repeatedly while the server restarts."""
-    from pymongo.errors import AutoReconnect
-
     try:
         return retry_while_reconnecting(operation, store)
     except AutoReconnect as error:
         raise storage_error(store, "FireWorks' database", error) from None
 
 
-def _configure_fireworks(unresponsive_after_s: float) -> None:
-    """Set the FireWorks constants that its modules read only when a job runs."""
-    from fireworks import fw_config
-
-    fw_config.PING_TIME_SECS = min(PING_INTERVAL_S, unresponsive_after_s / MISSED_PINGS)
-    fw_config.PRINT_FW_JSON = False  # the specification of a job is in the database
-
-
-def _initialise(launchpad: "RetryingLaunchPad") -> None:
+def _initialise(launchpad: RetryingLaunchPad) -> None:
     """Create counters and indexes of a new database; safe to run concurrently."""
     if launchpad.fw_id_assigner.find_one({}, {"_id": 1}) is not None:
         return

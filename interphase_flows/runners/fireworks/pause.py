@@ -6,12 +6,10 @@ also covers jobs that a running job adds, and lost jobs that are reset to READY.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.storage.ledger_backend import JsonDocument
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 HoldState = Literal["paused", "on hold", "cancelled"]
 
@@ -24,7 +22,7 @@ class Hold:
     since: str
 
 
-def set_hold(launchpad: "RetryingLaunchPad", campaign: str, state: HoldState) -> Hold:
+def set_hold(launchpad: RetryingLaunchPad, campaign: str, state: HoldState) -> Hold:
     """Hold a campaign; a hold with the same state keeps its start time."""
     before = hold_of(launchpad, campaign)
     if before is not None and before.state == state:
@@ -35,17 +33,17 @@ def set_hold(launchpad: "RetryingLaunchPad", campaign: str, state: HoldState) ->
     return hold
 
 
-def clear_hold(launchpad: "RetryingLaunchPad", campaign: str) -> None:
+def clear_hold(launchpad: RetryingLaunchPad, campaign: str) -> None:
     """Release the hold of a campaign, if there is one."""
     launchpad.holds.delete_one({"_id": campaign})
 
 
-def hold_of(launchpad: "RetryingLaunchPad", campaign: str) -> Hold | None:
+def hold_of(launchpad: RetryingLaunchPad, campaign: str) -> Hold | None:
     """Return the hold of a campaign, None if its jobs may start."""
     found = launchpad.holds.find_one({"_id": campaign})
     return None if found is None else Hold(found["state"], found["since"])
 
 
-def not_held(launchpad: "RetryingLaunchPad") -> JsonDocument:
+def not_held(launchpad: RetryingLaunchPad) -> JsonDocument:
     """Return a MongoDB filter for jobs of campaigns that are not on hold."""
     return {"spec.campaign": {"$nin": [each["_id"] for each in launchpad.holds.find({}, {"_id": 1})]}}

@@ -13,27 +13,62 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
 
-from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
 from interphase_flows.runners.fireworks.consistency import (
     CLAIMED_FOR_AT_MOST_S,
     RECOVERED,
+    Recovery,
+    cancel_lost_reservations,
     parse_time,
     repair_records,
 )
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.fireworks.recovery_rules import RULES, Rule
-from interphase_flows.runners.fireworks.reservations import cancel_lost_reservations
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
-from interphase_flows.runners.slurm.commands import QueueJob, job_record, jobs_in_queue
+from interphase_flows.runners.slurm.commands import QueueJob, job_record, queue_if_available
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
+
+@dataclass(frozen=True)
+class Rule:
+    """How often a job is rerun for a reason, and a hint for the user when that is not enough."""
+
+    max_tries: int
+    hint: str
+
+
+RULES: Mapping[str, Rule] = {
+    # Slurm's states, in lower case
+    "timeout": Rule(
+        10, "its worker was killed before it could write a checkpoint: give it a longer walltime"
+    ),
+    "node_fail": Rule(10, "nodes keep failing: exclude them by sbatch: {exclude: ...}"),
+    "boot_fail": Rule(10, "nodes do not boot: exclude them by sbatch: {exclude: ...}"),
+    "preempted": Rule(100, "its allocations are preempted: use another partition"),
+    "requeued": Rule(100, "its allocation is requeued repeatedly: see the reason by scontrol show job"),
+    "cancelled": Rule(5, "its allocations are cancelled repeatedly: find out by whom"),
+    "out_of_memory": Rule(2, "it needs more memory: raise memory_gb of its worker"),
+    "deadline": Rule(5, "its partition has a deadline"),
+    "failed": Rule(5, "its worker ended with an error: see the worker's log in the launch folder"),
+    "completed": Rule(
+        5, "its worker ended without an error message: see the worker's log in the launch folder"
+    ),
+    "gone": Rule(5, "its allocation is unknown to Slurm"),
+    "process_gone": Rule(5, "its process was killed: check the system log, in particular for lack of memory"),
+    "unresponsive": Rule(5, "its worker sends no heartbeat: check its node"),
+    # transient errors of the machines around a job
+    "LeaseLostError": Rule(20, "another worker held its lease"),
+    "AutoReconnect": Rule(20, "the database is not reachable"),
+    "ServerSelectionTimeoutError": Rule(20, "the database is not reachable"),
+    "NetworkTimeout": Rule(20, "the database does not respond in time"),
+    "ServerUnavailableError": Rule(8, "the database is not reachable"),
+    "DiskFullError": Rule(8, "a disk is full"),
+    "OSError": Rule(8, "a disk is full or not mounted"),
+}
+"""Reason -> rule. Any other error is caused by the job itself, and a rerun would end in it again."""
 
 RECOVERIES = "recoveries"
 """Key in the specification of a job: its recoveries so far, each with a reason."""
@@ -45,23 +80,8 @@ FIRST_WAIT_S = 2.0
 MAX_WAIT_S = 600.0
 """Wait between a transient error and the next attempt."""
 
-Action = Literal["rerun", "give up", "repair"]
 Evidence = tuple[str, str]
 """Reason for which a job counts as lost (a key of `RULES`, or a state of Slurm in lower case), and a message."""
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """A lost or inconsistent job, the reason, and the action taken."""
-
-    fw_id: int
-    name: str
-    campaign: str
-    reason: str
-    message: str
-    n_tries: int
-    action: Action
-    hint: str
 
 
 def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
@@ -69,22 +89,16 @@ def recover(settings: Settings, dry_run: bool = False) -> list[Recovery]:
 
     Idempotent and safe to run concurrently.
     """
-    try:
-        queue = {job.job_id: job for job in jobs_in_queue(job_name_prefix(settings))}
-    except SettingsError:
-        queue = None  # no Slurm here: processes of this machine can still be checked
+    jobs = queue_if_available(job_name_prefix(settings))
+    # without Slurm, processes of this machine can still be checked
+    queue = None if jobs is None else {job.job_id: job for job in jobs}
     with closing(open_launchpad(settings)) as launchpad:
-        repairs = repair_records(launchpad, dry_run)
+        done: list[Recovery | None] = [*repair_records(launchpad, dry_run)]
         if queue is not None:
-            repairs += cancel_lost_reservations(launchpad, dry_run)
-        done: list[Recovery | None] = [
-            Recovery(each.fw_id, each.name, each.campaign, "inconsistent", each.message, 0, "repair", "")
-            for each in repairs
-        ]
+            done += cancel_lost_reservations(launchpad, dry_run)
         for launch in _running_launches(launchpad):
-            evidence = _evidence(launch["fworker"]["env"], queue) or _missing_heartbeat(
-                launchpad, settings, launch, dry_run
-            )
+            evidence = _evidence(launch["fworker"]["env"], queue)
+            evidence = evidence or _missing_heartbeat(launchpad, settings, launch, dry_run)
             if evidence is not None:
                 done.append(_act(launchpad, settings, launch, *evidence, dry_run))
         for launch, reason, message in _failed_launches(launchpad):
@@ -102,28 +116,22 @@ def _evidence(worker: WorkerIdentity, queue: Mapping[str, QueueJob] | None) -> E
         return "process_gone", f"process {worker['pid']} on {worker['host']} is gone"
     if queue is None:
         return None
+    record = job_record(job_id)
     if job_id in queue:
-        if queue[job_id].is_waiting or _was_restarted(job_id, worker):
+        was_restarted = record is not None and record.n_restarts > worker.get("slurm_restarts", 0)
+        if queue[job_id].is_waiting or was_restarted:
             return "requeued", f"Slurm requeued its allocation {job_id}"
         return None
-    ended = job_record(job_id)
-    if ended is None:
+    if record is None:
         return "gone", f"allocation {job_id} is unknown to Slurm"
-    if ended.is_alive:
+    if record.is_alive:
         return None
-    return (
-        ended.state.lower(),
-        f"allocation {job_id}: {ended.state}, {ended.reason}, exit code {ended.exit_code}",
-    )
-
-
-def _was_restarted(job_id: str, worker: WorkerIdentity) -> bool:
-    record = job_record(job_id)
-    return record is not None and record.n_restarts > worker.get("slurm_restarts", 0)
+    message = f"allocation {job_id}: {record.state}, {record.reason}, exit code {record.exit_code}"
+    return record.state.lower(), message
 
 
 def _missing_heartbeat(
-    launchpad: "RetryingLaunchPad", settings: Settings, launch: JsonDocument, dry_run: bool
+    launchpad: RetryingLaunchPad, settings: Settings, launch: JsonDocument, dry_run: bool
 ) -> Evidence | None:
     """Return the evidence that the heartbeat of a worker has been missing for too long; None if it has not."""
     timeout_s = settings.cluster.unresponsive_after_s
@@ -141,13 +149,11 @@ def _missing_heartbeat(
     if missing_s < timeout_s:
         return None
     worker = launch["fworker"]["env"]
-    return (
-        "unresponsive",
-        f"process {worker['pid']} on {worker['host']} sent no heartbeat for {missing_s:.0f} s",
-    )
+    message = f"process {worker['pid']} on {worker['host']} sent no heartbeat for {missing_s:.0f} s"
+    return "unresponsive", message
 
 
-def _running_launches(launchpad: "RetryingLaunchPad") -> list[JsonDocument]:
+def _running_launches(launchpad: RetryingLaunchPad) -> list[JsonDocument]:
     """Return the launches of running jobs; launches of other programs, without a worker's identity, are excluded."""
     running = launchpad.fireworks.find({"state": "RUNNING"}, {"fw_id": 1, "launches": 1})
     launch_ids = [firework["launches"][-1] for firework in running if firework.get("launches")]
@@ -170,7 +176,7 @@ def last_line(text: str) -> str:
     return next((line for line in reversed(text.splitlines()) if line.strip()), "")
 
 
-def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[JsonDocument, str, str]]:
+def _failed_launches(launchpad: RetryingLaunchPad) -> Iterator[tuple[JsonDocument, str, str]]:
     """Yield launches of jobs that failed with a transient error, unless a child has already started without them."""
     for firework in launchpad.fireworks.find({"state": "FIZZLED"}, {"fw_id": 1, "launches": 1}):
         if not firework["launches"]:
@@ -187,7 +193,7 @@ def _failed_launches(launchpad: "RetryingLaunchPad") -> Iterator[tuple[JsonDocum
             yield launch, errors[-1], last_line(trace)
 
 
-def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: JsonDocument) -> float:
+def _next_try_unix_s(launchpad: RetryingLaunchPad, launch: JsonDocument) -> float:
     """Return the time of the next attempt after a transient error; the wait doubles with every recovery."""
     spec = launchpad.fireworks.find_one({"fw_id": launch["fw_id"]}, {f"spec.{RECOVERIES}": 1})["spec"]
     wait_s = min(FIRST_WAIT_S * 2 ** len(spec.get(RECOVERIES, [])), MAX_WAIT_S)
@@ -196,7 +202,7 @@ def _next_try_unix_s(launchpad: "RetryingLaunchPad", launch: JsonDocument) -> fl
 
 
 def _act(
-    launchpad: "RetryingLaunchPad",
+    launchpad: RetryingLaunchPad,
     settings: Settings,
     launch: JsonDocument,
     reason: str,
@@ -205,39 +211,36 @@ def _act(
 ) -> Recovery | None:
     """Rerun a job or give it up; None if another process has acted on it meanwhile, or it was given up before."""
     fw_id, launch_id = launch["fw_id"], launch["launch_id"]
-    firework = launchpad.fireworks.find_one(
-        {"fw_id": fw_id}, {"name": 1, "spec.campaign": 1, f"spec.{RECOVERIES}": 1}
-    )
+    fields = {"name": 1, "spec.campaign": 1, f"spec.{RECOVERIES}": 1}
+    firework = launchpad.fireworks.find_one({"fw_id": fw_id}, fields)
     spec = firework["spec"]
     n_tries = len(spec.get(RECOVERIES, []))
     rule = RULES.get(reason, Rule(5, f"Slurm reports its allocation as {reason}"))
-    action: Action = "rerun" if n_tries < rule.max_tries else "give up"
+    is_rerun = n_tries < rule.max_tries
     recovery = Recovery(
         fw_id=fw_id,
         name=firework["name"],
         campaign=spec.get("campaign", ""),
         reason=reason,
         message=message,
-        n_tries=n_tries + (action == "rerun"),
-        action=action,
+        n_tries=n_tries + is_rerun,
+        action="rerun" if is_rerun else "give up",
         hint=rule.hint,
     )
-    if action == "give up" and launch["state"] == "FIZZLED":
+    if not is_rerun and launch["state"] == "FIZZLED":
         return None
     if dry_run:
         return recovery
     # claim the launch: one of two concurrent recoveries gets it, and a job that has ended meanwhile is left alone
     now = time.time()
     is_free = [{RECOVERED: {"$exists": False}}, {RECOVERED: {"$lt": now - CLAIMED_FOR_AT_MOST_S}}]
-    claimed = launchpad.launches.find_one_and_update(
-        {"launch_id": launch_id, "state": launch["state"], "$or": is_free},
-        {"$set": {"state": "FIZZLED", RECOVERED: now}},
-    )
-    if claimed is None:
+    unclaimed = {"launch_id": launch_id, "state": launch["state"], "$or": is_free}
+    claim = {"$set": {"state": "FIZZLED", RECOVERED: now}}
+    if launchpad.launches.find_one_and_update(unclaimed, claim) is None:
         return None
     record = {"reason": reason, "message": message, "at": datetime.now(UTC).isoformat(timespec="seconds")}
     launchpad.fireworks.update_one({"fw_id": fw_id}, {"$push": {f"spec.{RECOVERIES}": record}})
-    if action == "rerun":
+    if is_rerun:
         launchpad.rerun_fw(fw_id)
     else:
         launchpad.mark_fizzled(launch_id)  # children that tolerate a failed parent start
@@ -246,13 +249,8 @@ def _act(
 
 
 def _record_failure(settings: Settings, recovery: Recovery) -> None:
+    explanation = f"given up after {recovery.n_tries} retries; {recovery.message}"
+    details = {"explanation": f"{explanation}. Hint: {recovery.hint}, then submit again"}
     with closing(Workspace(settings, recovery.campaign)) as workspace:
-        workspace.ledger.record_failure(
-            "jobs",
-            f"{recovery.campaign}/{recovery.name}",
-            recovery.reason,
-            {
-                "explanation": f"given up after {recovery.n_tries} retries; {recovery.message}. Hint: {recovery.hint}, "
-                "then submit again"
-            },
-        )
+        key = f"{recovery.campaign}/{recovery.name}"
+        workspace.ledger.record_failure("jobs", key, recovery.reason, details)

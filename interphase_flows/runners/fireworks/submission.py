@@ -13,6 +13,7 @@ from interphase_flows.runners.cluster_settings import mongodb_settings
 from interphase_flows.runners.fireworks.cancel import retire_jobs
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import clear_hold, hold_of, set_hold
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
@@ -20,8 +21,6 @@ from interphase_flows.storage.workspace import Workspace
 if TYPE_CHECKING:
     from fireworks import Workflow
     from jobflow import Flow
-
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def submit_campaign(
         return Submission(campaign.name, len(workflow.fws), is_continued)
 
 
-def archive_previous_jobs(launchpad: "RetryingLaunchPad", workspace: Workspace, accept_changes: bool) -> bool:
+def archive_previous_jobs(launchpad: RetryingLaunchPad, workspace: Workspace, accept_changes: bool) -> bool:
     """Archive the jobs of a failed or cancelled campaign; return whether it was started before."""
     name = workspace.campaign
     state = workspace.ledger.get("campaigns", name)

@@ -10,19 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_identity
 from interphase_flows.runners.transient_errors import is_transient
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 POLL_INTERVAL_S = 2.0
 STAGE = "worker"
@@ -95,7 +92,7 @@ def _settings_in_environment(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _run_one(launchpad: "RetryingLaunchPad", worker: WorkerSettings, name: str, folder: Path) -> bool:
+def _run_one(launchpad: RetryingLaunchPad, worker: WorkerSettings, name: str, folder: Path) -> bool:
     """Run one job in a new folder; return False if there is none."""
     from fireworks.core.fworker import FWorker
     from fireworks.core.rocket_launcher import launch_rocket

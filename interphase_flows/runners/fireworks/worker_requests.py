@@ -4,16 +4,13 @@ import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.slurm.allocations import queued_allocations, submit_allocation
 from interphase_flows.runners.slurm.commands import cancel_jobs
 from interphase_flows.settings import Settings, WorkerSettings
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def round_robin(wanted: Mapping[str, int], available: int) -> dict[str, int]:
     return granted
 
 
-def withdraw_idle_allocations(settings: Settings, launchpad: "RetryingLaunchPad") -> list[str]:
+def withdraw_idle_allocations(settings: Settings, launchpad: RetryingLaunchPad) -> list[str]:
     """Cancel allocations that wait in the queue for more jobs than are ready; return their job ids.
 
     The newest are cancelled first, since those that have waited longest start sooner.
@@ -96,7 +93,7 @@ def withdraw_idle_allocations(settings: Settings, launchpad: "RetryingLaunchPad"
     return idle
 
 
-def _ready_priorities(launchpad: "RetryingLaunchPad", worker: WorkerSettings) -> list[int]:
+def _ready_priorities(launchpad: RetryingLaunchPad, worker: WorkerSettings) -> list[int]:
     """Return the priorities of the jobs that a worker may take."""
     ready = {"state": "READY", "spec._category": {"$in": list(worker.kinds)}} | not_held(launchpad)
     found = launchpad.fireworks.find(ready, {"spec._priority": 1, "_id": 0})

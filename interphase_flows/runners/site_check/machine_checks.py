@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.exceptions import InterphaseError
+from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.reference.spec import MethodSpec, VaspSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
@@ -39,51 +39,56 @@ def check_machine(
 
     The campaign's reference method is checked only if it ``is_run_here``.
     """
-    checks: list[Callable[[], Check]] = [
-        _packages,
-        _nequip_version,
-        lambda: _disk(settings.root),
-        _memory,
-        lambda: _root(settings.root),
-        lambda: _try("store", _store, settings),
-        lambda: _try("artifacts", _artifacts, settings, hint=". Hint: set artifacts_url in the settings"),
-    ]
-    for check in checks:
-        yield check()
-    if campaign is not None:
-        for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
-            yield _try(f"phase {name}", _phase, name, campaign)
-        if not is_run_here:
-            return
-        if isinstance(campaign.reference, VaspSpec):
-            yield from _vasp(campaign.reference, campaign, settings)
-        else:
-            yield _try("reference method", _reference, campaign.reference, settings)
+    yield run_check("packages", _packages)
+    yield run_check("NequIP version", _nequip_version)
+    yield run_check("disk", _disk, settings.root)
+    yield run_check("memory", _memory)
+    yield run_check("root", _root, settings.root)
+    yield run_check("store", _store, settings)
+    yield run_check("artifacts", _artifacts, settings)
+    if campaign is None:
+        return
+    for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases]):
+        yield run_check(f"phase {name}", _phase, name, campaign)
+    if not is_run_here:
+        return
+    if isinstance(campaign.reference, VaspSpec):
+        yield from _vasp(campaign.reference, campaign, settings)
+    else:
+        yield run_check("reference method", _reference, campaign.reference, settings)
 
 
-def _packages() -> Check:
-    missing = []
-    for name in PACKAGES:
-        try:
-            version(name)
-        except PackageNotFoundError:
-            missing.append(name)
+def run_check(name: str, action: Callable[..., str], *arguments: object) -> Check:
+    """Call an action; the check passes with its message, or fails with the message of its error."""
+    try:
+        return Check(name, True, action(*arguments))
+    except (InterphaseError, OSError) as error:
+        return Check(name, False, str(error))
+
+
+def _packages() -> str:
+    missing = [name for name in PACKAGES if not _is_installed(name)]
     if missing:
-        return Check(
-            "packages", False, f"missing: {', '.join(missing)}. Hint: run pip install interphase-flows"
-        )
-    return Check(
-        "packages", True, ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet"))
-    )
+        raise SettingsError(f"missing: {', '.join(missing)}. Hint: run pip install interphase-flows")
+    return ", ".join(f"{name} {version(name)}" for name in ("torch", "nequip", "chgnet"))
 
 
-def _nequip_version() -> Check:
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _nequip_version() -> str:
     hint = f"Hint: run pip install nequip=={TESTED_NEQUIP}"
     if importlib.util.find_spec("nequip") is None:
-        return Check("NequIP version", False, f"NequIP is missing. {hint}")
+        raise SettingsError(f"NequIP is missing. {hint}")
     found = version("nequip")
-    passed = found == TESTED_NEQUIP
-    return Check("NequIP version", passed, found if passed else f"{found}. {hint}")
+    if found != TESTED_NEQUIP:
+        raise SettingsError(f"{found}. {hint}")
+    return found
 
 
 def _existing(folder: Path) -> Path:
@@ -92,43 +97,32 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _disk(root: Path) -> Check:
+def _disk(root: Path) -> str:
     free_gb = shutil.disk_usage(_existing(root)).free / GB
     message = f"{free_gb:.1f} GB free for {root}"
     if free_gb < MIN_FREE_GB:
-        return Check(
-            "disk",
-            False,
-            f"{message}, at least {MIN_FREE_GB:.0f} GB are needed. Hint: free space, or set root in the settings",
+        raise SettingsError(
+            f"{message}, at least {MIN_FREE_GB:.0f} GB are needed. Hint: free space, or set root in the settings"
         )
-    return Check("disk", True, message)
+    return message
 
 
-def _memory() -> Check:
+def _memory() -> str:
     total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GB
     message = f"{total_gb:.1f} GB, {len(os.sched_getaffinity(0))} cores"
     if total_gb < MIN_MEMORY_GB:
-        return Check("memory", False, f"{message}; the quickstart needs up to {MIN_MEMORY_GB:.0f} GB")
-    return Check("memory", True, message)
+        raise SettingsError(f"{message}; the quickstart needs up to {MIN_MEMORY_GB:.0f} GB")
+    return message
 
 
-def _root(root: Path) -> Check:
+def _root(root: Path) -> str:
     try:
         with tempfile.TemporaryFile(dir=_existing(root)):
-            pass
+            return f"{root} is writable"
     except OSError as error:
-        return Check(
-            "root", False, f"{root} is not writable ({error.strerror}). Hint: set root in the settings"
-        )
-    return Check("root", True, f"{root} is writable")
-
-
-def _try(name: str, action: Callable[..., str], *arguments: object, hint: str = "") -> Check:
-    """Call an action; the check passes with its message, or fails with the message of its error."""
-    try:
-        return Check(name, True, action(*arguments))
-    except (InterphaseError, OSError) as error:
-        return Check(name, False, f"{error}{hint}")
+        raise SettingsError(
+            f"{root} is not writable ({error.strerror}). Hint: set root in the settings"
+        ) from error
 
 
 def _store(settings: Settings) -> str:
@@ -139,10 +133,13 @@ def _store(settings: Settings) -> str:
 
 
 def _artifacts(settings: Settings) -> str:
-    with _temporary_workspace(settings) as workspace:
-        ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
-        workspace.artifacts.get(ref)
-        workspace.artifacts.discard(ref)
+    try:
+        with _temporary_workspace(settings) as workspace:
+            ref = workspace.artifacts.put_bytes(b"a check of this machine", "checks", ".txt")
+            workspace.artifacts.get(ref)
+            workspace.artifacts.discard(ref)
+    except (InterphaseError, OSError) as error:
+        raise SettingsError(f"{error}. Hint: set artifacts_url in the settings") from error
     return "written, read back, hash verified"
 
 
@@ -191,8 +188,8 @@ def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Ch
         method.check_potentials(elements)
         return f"{spec.potentials}: {', '.join(elements)}, with the expected titles"
 
-    yield _try("VASP's command", lambda: f"`{' '.join(method.command())}`; it was not run")
-    yield _try("VASP's potentials", potentials)
+    yield run_check("VASP's command", lambda: f"`{' '.join(method.command())}`; it was not run")
+    yield run_check("VASP's potentials", potentials)
 
 
 def elements_of(campaign: Campaign) -> list[str]:

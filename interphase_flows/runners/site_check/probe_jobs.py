@@ -12,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import launch_folder, mongodb_settings
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
+from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker import WorkerRun, work, worker_settings
 from interphase_flows.runners.site_check.diagnosis import (
     MAX_LINE_CHARACTERS,
@@ -24,7 +25,7 @@ from interphase_flows.runners.site_check.diagnosis import (
     state_summary,
     without_password,
 )
-from interphase_flows.runners.site_check.node_view import (
+from interphase_flows.runners.site_check.node_probe import (
     CAMPAIGN,
     FAILED_LINES,
     FROM_LOGIN,
@@ -39,9 +40,6 @@ from interphase_flows.runtime.walltime import MARGIN_S
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import JobKind, Settings, WorkerSettings
 from interphase_flows.storage.workspace import Workspace
-
-if TYPE_CHECKING:
-    from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 
 STAGE = "cluster check"
 POLL_INTERVAL_S = 1.0
@@ -127,7 +125,7 @@ class CheckJobs:
     ) -> None:
         self.clear()
 
-    def _submit(self, name: str, launchpad: "RetryingLaunchPad", artifact: ArtifactRef) -> None:
+    def _submit(self, name: str, launchpad: RetryingLaunchPad, artifact: ArtifactRef) -> None:
         from fireworks import Firework
 
         from interphase_flows.runners.site_check.node_probe import ProbeFiretask

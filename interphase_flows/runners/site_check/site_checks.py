@@ -4,52 +4,46 @@ import math
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pymongo.errors import PyMongoError
 
 from interphase_flows import __version__
+from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runners.cluster_settings import launchpad_database, mongodb_settings
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.site_check.machine_checks import Check, elements_of
-from interphase_flows.runners.site_check.node_view import DftParameters, NodeView, from_node, reply_to
+from interphase_flows.runners.site_check.machine_checks import Check, elements_of, run_check
+from interphase_flows.runners.site_check.node_probe import DftParameters, NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
 from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import run_slurm
 from interphase_flows.runtime.walltime import MARGIN_S
 from interphase_flows.settings import Settings, WorkerSettings
 
-if TYPE_CHECKING:
-    from interphase_flows.campaign.schema import Campaign
 
-
-def check_cluster(
-    settings: Settings, timeout_s: float, campaign: "Campaign | None" = None
-) -> Iterator[Check]:
+def check_cluster(settings: Settings, timeout_s: float, campaign: Campaign | None = None) -> Iterator[Check]:
     """Yield the checks of a cluster; all jobs and files of the check are removed at its end.
 
     Allocations whose jobs are not done after the timeout are cancelled. Workers of kind ``dft`` are checked for the
     reference method of the campaign, or for any DFT code if there is no campaign.
     """
-    from pymongo.errors import PyMongoError
-
     try:
         mongodb_settings(settings)
     except SettingsError as error:
         yield Check("cluster", False, str(error))
         return
-    database = _launchpad(settings)
+    database = run_check("FireWorks' database", _launchpad, settings)
     yield database
-    try:
-        version = run_slurm(["sbatch", "--version"]).strip()
-    except SettingsError as error:
-        yield Check("Slurm", False, str(error))
+    slurm = run_check("Slurm", lambda: run_slurm(["sbatch", "--version"]).strip())
+    yield slurm
+    if not slurm.passed:
         return
-    yield Check("Slurm", True, version)
     accepted = []
     for name in settings.cluster.workers:
-        check = _accepted(settings, name)
+        check = run_check(f"worker {name}, sbatch", _accepted, settings, name)
         yield check
         if check.passed:
             accepted.append(name)
@@ -65,52 +59,38 @@ def check_cluster(
         yield Check("jobs", False, str(error))
     except PyMongoError as error:
         # the driver's own text may contain the address with its password
-        yield Check(
-            "jobs",
-            False,
-            f"MongoDB failed during the check ({type(error).__name__}). Hint: see the log of the server, then repeat",
-        )
+        failed = f"MongoDB failed during the check ({type(error).__name__})"
+        yield Check("jobs", False, f"{failed}. Hint: see the log of the server, then repeat")
 
 
-def _launchpad(settings: Settings) -> Check:
+def _launchpad(settings: Settings) -> str:
     """Write to FireWorks' database, read it back, and remove it."""
-    from pymongo.errors import PyMongoError
-
-    title, name = "FireWorks' database", launchpad_database(settings)
-    try:
-        launchpad = open_launchpad(settings)
-    except InterphaseError as error:
-        return Check(title, False, str(error))
-    token = secrets.token_hex(8)
-    collection = launchpad.db[f"interphase_check_{token}"]
-    try:
-        collection.insert_one({"token": token})
-        found = collection.find_one({"token": token})
-        collection.drop()
-    except PyMongoError as error:
-        # the driver's own text may contain the address with its password
-        return Check(
-            title,
-            False,
-            f"{name}: MongoDB failed ({type(error).__name__}). Hint: check that the user may write there, and store "
-            "and cluster.launchpad_database in the settings",
-        )
-    finally:
-        launchpad.close()
-    return Check(title, found is not None, f"{name}: written and read back")
+    name, token = launchpad_database(settings), secrets.token_hex(8)
+    with closing(open_launchpad(settings)) as launchpad:
+        collection = launchpad.db[f"interphase_check_{token}"]
+        try:
+            collection.insert_one({"token": token})
+            found = collection.find_one({"token": token})
+            collection.drop()
+        except PyMongoError as error:
+            # the driver's own text may contain the address with its password
+            raise SettingsError(
+                f"{name}: MongoDB failed ({type(error).__name__}). Hint: check that the user may write there, and "
+                "store and cluster.launchpad_database in the settings"
+            ) from None
+    if found is None:
+        raise SettingsError(f"{name}: what was written could not be read back")
+    return f"{name}: written and read back"
 
 
-def _accepted(settings: Settings, name: str) -> Check:
+def _accepted(settings: Settings, name: str) -> str:
     """Check that Slurm would accept a worker's script."""
     worker = settings.cluster.workers[name]
-    title = f"worker {name}, sbatch"
     reserved_s = settings.cluster.signal_before_end_s + MARGIN_S
     if worker.walltime_s <= reserved_s:
-        return Check(
-            title,
-            False,
+        raise SettingsError(
             f"its walltime {worker.walltime} is entirely reserved for stopping at a checkpoint. Hint: request more "
-            f"than {reserved_s:.0f} s, or lower cluster.signal_before_end_s",
+            f"than {reserved_s:.0f} s, or lower cluster.signal_before_end_s"
         )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "allocation.sh"
@@ -119,22 +99,19 @@ def _accepted(settings: Settings, name: str) -> Check:
             run_slurm(["sbatch", "--test-only", str(script)])
         except SettingsError as error:
             reason = str(error).partition(": ")[2]  # without the command
-            return Check(
-                title,
-                False,
-                f"Slurm rejects its script: {reason}. Hint: correct cluster.workers.{name} in the settings",
-            )
-    return Check(title, True, "Slurm accepts its script")
+            hint = f"Hint: correct cluster.workers.{name} in the settings"
+            raise SettingsError(f"Slurm rejects its script: {reason}. {hint}") from None
+    return "Slurm accepts its script"
 
 
-def _dft_parameters(campaign: "Campaign | None") -> DftParameters:
+def _dft_parameters(campaign: Campaign | None) -> DftParameters:
     if campaign is None or not isinstance(campaign.reference, VaspSpec):
         return {}
     return {"vasp": campaign.reference.model_dump(), "elements": elements_of(campaign)}
 
 
 def _worker_checks(
-    outcome: Outcome, worker: WorkerSettings, jobs: CheckJobs, campaign: "Campaign | None"
+    outcome: Outcome, worker: WorkerSettings, jobs: CheckJobs, campaign: Campaign | None
 ) -> Iterator[Check]:
     """Yield the checks of a worker from the results of its probe jobs."""
     title = f"worker {outcome.worker}"
@@ -143,11 +120,8 @@ def _worker_checks(
     for kind, message in outcome.failed.items():
         yield Check(f"{title}, {kind} job", False, f"failed: {message}")
     for kind, view in outcome.views.items():
-        yield Check(
-            f"{title}, {kind} job",
-            True,
-            f"returned from {view.node} (allocation {outcome.job_id}) after {outcome.returned_after_s:.0f} s",
-        )
+        returned = f"returned from {view.node} (allocation {outcome.job_id})"
+        yield Check(f"{title}, {kind} job", True, f"{returned} after {outcome.returned_after_s:.0f} s")
     if not outcome.views:
         return
     kind, view = next(iter(outcome.views.items()))
@@ -174,23 +148,22 @@ def node_checks(view: NodeView, worker: WorkerSettings) -> Iterator[Check]:
     elif worker.before:
         yield Check("before", True, f"none of its {len(worker.before)} lines failed")
     yield Check("database", view.results.is_available, f"{view.results.message}, seen from {view.node}")
-    hint = (
-        f": {view.node} does not see what the login node stored there. Hint: artifacts_url (or root) must be the same "
-        "place on both"
-    )
-    yield Check(
-        "files", view.files.is_available, view.files.message + ("" if view.files.is_available else hint)
-    )
+    files = view.files.message
+    if not view.files.is_available:
+        files += (
+            f": {view.node} does not see what the login node stored there. Hint: artifacts_url (or root) must be the "
+            "same place on both"
+        )
+    yield Check("files", view.files.is_available, files)
     if view.remaining_s is None:
-        yield Check(
-            "time",
-            False,
+        time = (
             "a job does not know when Slurm ends it (no SLURM_JOB_END_TIME, and squeue does not respond on the node). "
-            "Hint: set INTERPHASE_WALLTIME_S in the worker's environment",
+            "Hint: set INTERPHASE_WALLTIME_S in the worker's environment"
         )
     else:
         minutes = math.floor(view.remaining_s / 60.0)
-        yield Check("time", True, f"stops at a checkpoint after {minutes} min, by {view.limit_source}")
+        time = f"stops at a checkpoint after {minutes} min, by {view.limit_source}"
+    yield Check("time", view.remaining_s is not None, time)
 
 
 def root_check(view: NodeView, jobs: CheckJobs, kind: str) -> Check:
@@ -218,15 +191,12 @@ def dft_check(view: NodeView, method: str | None) -> Check:
         return Check("DFT", True, f"not needed: labels are computed by {method}")
     if method is not None:
         return Check("DFT", codes[method].is_available, codes[method].message)
-    available = [each.message for each in codes.values() if each.is_available]
+    available = "; ".join(each.message for each in codes.values() if each.is_available)
     if available:
-        return Check("DFT", True, "; ".join(available))
+        return Check("DFT", True, available)
     messages = "; ".join(each.message for each in codes.values())
-    return Check(
-        "DFT",
-        False,
-        f"{messages}. Hint: for a campaign that needs neither run interphase check campaign.yaml --cluster",
-    )
+    hint = "Hint: for a campaign that needs neither run interphase check campaign.yaml --cluster"
+    return Check("DFT", False, f"{messages}. {hint}")
 
 
 def gpu_check(view: NodeView, worker: WorkerSettings) -> Check:
@@ -234,15 +204,14 @@ def gpu_check(view: NodeView, worker: WorkerSettings) -> Check:
     gpus = view.gpus or ()
     if worker.gpus == 0 and view.device == "cpu":
         return Check("GPU", True, "none requested; potentials run on cores")
+    names = ", ".join(gpus)
     if len(gpus) < max(worker.gpus, 1):
-        return Check(
-            "GPU",
-            False,
+        message = (
             f"{worker.gpus} requested, torch {view.torch_version} can use {len(gpus)} ({view.nvidia_smi}). Hint: check "
-            "gpus and partition of the worker, and whether torch on the node is built for CUDA",
+            "gpus and partition of the worker, and whether torch on the node is built for CUDA"
         )
-    if view.device == "cpu":
-        return Check(
-            "GPU", False, f"{', '.join(gpus)}, but not used. Hint: environment: {{INTERPHASE_DEVICE: cuda}}"
-        )
-    return Check("GPU", True, f"{', '.join(gpus)} by torch {view.torch_version}")
+    elif view.device == "cpu":
+        message = f"{names}, but not used. Hint: environment: {{INTERPHASE_DEVICE: cuda}}"
+    else:
+        return Check("GPU", True, f"{names} by torch {view.torch_version}")
+    return Check("GPU", False, message)

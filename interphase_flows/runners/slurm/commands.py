@@ -39,6 +39,14 @@ def jobs_in_queue(prefix: str) -> list[QueueJob]:
     return [job for job in jobs if job.name.startswith(prefix)]
 
 
+def queue_if_available(prefix: str) -> list[QueueJob] | None:
+    """Return the jobs of `jobs_in_queue`, None if Slurm is not available."""
+    try:
+        return jobs_in_queue(prefix)
+    except SettingsError:
+        return None
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """Slurm's record of a job, which its controller keeps for some minutes after the end of the job."""

@@ -11,9 +11,8 @@ from interphase_flows.cli.status import WATCH_INTERVAL_S, status_parts, watch_st
 from interphase_flows.commands.status import CampaignStatus
 from interphase_flows.costs.throughput import Pace
 from interphase_flows.exceptions import StorageError
-from interphase_flows.runners.fireworks.job_errors import FailedJob, LostJob
 from interphase_flows.runners.fireworks.pause import Hold
-from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus
+from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus, FailedJob, LostJob
 from interphase_flows.runners.slurm.commands import QueueJob
 
 NOTHING = dict.fromkeys(COLUMNS, 0)

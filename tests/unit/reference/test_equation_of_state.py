@@ -6,7 +6,7 @@ from ase import units
 from ase.eos import birchmurnaghan
 
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.reference.equation_of_state import fit_birch_murnaghan
+from interphase_flows.reference.lattice_constants import fit_birch_murnaghan
 
 VOLUMES = 190.0 * np.linspace(0.94, 1.06, 7) ** 3
 CURVE = {"E0": -48.0, "B0": 40.0 * units.GPa, "BP": 4.2, "V0": 186.0}

@@ -2,7 +2,7 @@
 
 import os
 
-from interphase_flows.reference.gpaw.oom_watchdog import N_SAMPLES, AllocationStallDetector
+from interphase_flows.reference.gpaw.launch import N_SAMPLES, AllocationStallDetector
 
 PID = 4711
 

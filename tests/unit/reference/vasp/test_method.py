@@ -11,9 +11,9 @@ from ase.build import bulk
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import VaspSpec
+from interphase_flows.reference.vasp.incar import potentials
 from interphase_flows.reference.vasp.labeller import _keep_density, _start_from_kept_density
 from interphase_flows.reference.vasp.method import VASPMethod
-from interphase_flows.reference.vasp.pseudopotentials import potentials
 from interphase_flows.settings import Settings
 
 CHANGES = {

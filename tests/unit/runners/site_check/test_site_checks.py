@@ -8,12 +8,12 @@ import pytest
 
 from interphase_flows import __version__
 from interphase_flows.runners.site_check.diagnosis import secrets_of
-from interphase_flows.runners.site_check.node_probe import probe_node
-from interphase_flows.runners.site_check.node_view import (
+from interphase_flows.runners.site_check.node_probe import (
     FAILED_LINES,
     FROM_LOGIN,
     Finding,
     NodeView,
+    probe_node,
     reply_to,
 )
 from interphase_flows.runners.site_check.probe_jobs import check_category

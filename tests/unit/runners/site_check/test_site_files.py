@@ -11,8 +11,14 @@ from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.cluster_settings import launch_folder, launchpad_database
-from interphase_flows.runners.site_check.site import EXAMPLE, Site, site_from_options
-from interphase_flows.runners.site_check.site_files import next_steps, site_files, write_site
+from interphase_flows.runners.site_check.site_files import (
+    EXAMPLE,
+    Site,
+    next_steps,
+    site_files,
+    site_from_options,
+    write_site,
+)
 from interphase_flows.runners.slurm.allocations import allocation_script
 from interphase_flows.runners.slurm.commands import Partition
 from interphase_flows.settings import JOB_KINDS, MongodbSettings, load_settings
