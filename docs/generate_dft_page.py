@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.style import rendered
-from interphase_flows.report.sections.convergence import (
-    KINDS,
-    Convergence,
-    choice_summary,
-    convergence_figure,
-)
+from interphase_flows.report.text.convergence import QUANTITIES, choice_summary
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
 HERE = Path(__file__).parent
@@ -57,7 +54,7 @@ reused. For VASP, use the same commands with `reference: vasp`.
 Total energies converge slowly, but only their differences matter. Compared are the energy of the full reaction per atom
 of mixture, the energy of displaced crystals above perfect ones, and forces and stress of the displaced crystals (strain
 up to 2 %, atoms displaced by 0.1 Å). Each axis is varied alone, from the campaign's own setting; the error of a pair is
-the sum of both errors. The largest value of an axis is the yardstick: its own error is unknown, so it is never chosen.
+the sum of both errors. The largest value of an axis is the reference: its own error is unknown, so it is never chosen.
 
 ## Geometries of the convex hull
 
@@ -71,57 +68,63 @@ the reference method; every step is a label, and a phase needs some tens of them
 """
 
 
-def gamma_alone(values: Mapping[str, Any]) -> list[str]:
+def study_of(kept: Mapping[str, Any]) -> ConvergenceStudyDoc:
+    """Return the convergence study."""
+    found = kept["convergence"]
+    return ConvergenceStudyDoc(key="", input_keys=[], notes=found["notes"], **found["values"])
+
+
+def gamma_alone(study: ConvergenceStudyDoc) -> list[str]:
     """Return the error of Gamma alone for a large cell, if it was checked."""
-    if values["gamma"] is None:
+    if study.gamma is None:
         return []
-    off, name = values["gamma"], values["electrolyte"]
+    off, name = study.gamma, study.electrolyte
     others = (
         f"The other results for {name} on this page use Gamma alone, by `gamma_above_atoms` below."
-        if values["n_atoms"][name] >= values["reference"]["gamma_above_atoms"]
+        if study.n_atoms[name] >= study.reference["gamma_above_atoms"]
         else "All other results on this page use k-point meshes, which are the default."
     )
     return [
-        f"- **Gamma alone is not sufficient for {name}** ({values['n_atoms'][name]} atoms, but one short vector): "
+        f"- **Gamma alone is not sufficient for {name}** ({study.n_atoms[name]} atoms, but one short vector): "
         f"compared with a mesh, its forces are off by up to {off['force_meV_per_angstrom']:.0f} meV/Å, its stress by "
         f"{off['stress_meV_per_angstrom3']:.0f} meV/Å³, its energy by {off['energy_meV_per_atom']:.0f} meV per atom of "
         f"the reaction. {others}"
     ]
 
 
-def rows(study: Convergence) -> list[str]:
+def rows(study: ConvergenceStudyDoc) -> list[str]:
     """Return the table of settings."""
     lines = [
         "| cutoff (eV) | k-points per Å⁻¹ | "
-        + " | ".join(f"{title.lower()} ({unit})" for title, unit in KINDS.values())
+        + " | ".join(f"{title.lower()} ({unit})" for title, unit in QUANTITIES.values())
         + " | reaction (eV/atom) |",
-        "| ---: | ---: | " + "---: | " * len(KINDS) + "---: |",
+        "| ---: | ---: | " + "---: | " * len(QUANTITIES) + "---: |",
     ]
     for p in study.points:
-        errors = ["yardstick" if p["is_yardstick"] else f"{p['worst'][kind]:.2f}" for kind in KINDS]
-        energy = p["reaction_energy_eV_per_atom"]
-        density = f"{p['k_density_per_inverse_angstrom']:g}"
-        if p["axis"] == "gamma":
+        errors = ["reference" if p.is_reference_setting else f"{p.worst[kind]:.2f}" for kind in QUANTITIES]
+        energy = p.reaction_energy_eV_per_atom
+        density = f"{p.k_density_per_inverse_angstrom:g}"
+        if p.axis == "gamma":
             density = f"Gamma against {density}"
         lines.append(
-            f"| {p['cutoff_eV']:g} | {density} | {' | '.join(errors)} | {'–' if energy is None else f'{energy:.4f}'} |"
+            f"| {p.cutoff_eV:g} | {density} | {' | '.join(errors)} | {'–' if energy is None else f'{energy:.4f}'} |"
         )
     return lines
 
 
-def details(study: Convergence) -> list[str]:
+def details(study: ConvergenceStudyDoc) -> list[str]:
     """Return the errors of every setting by quantity."""
     lines = ["| setting | quantity | error |", "| --- | --- | ---: |"]
     for p in study.points:
-        if p["is_yardstick"]:
+        if p.is_reference_setting:
             continue
-        setting = f"{p['cutoff_eV']:g} eV, {p['k_density_per_inverse_angstrom']:g} per Å⁻¹"
-        if p["axis"] == "gamma":
-            setting = f"Gamma against {p['k_density_per_inverse_angstrom']:g} per Å⁻¹"
+        setting = f"{p.cutoff_eV:g} eV, {p.k_density_per_inverse_angstrom:g} per Å⁻¹"
+        if p.axis == "gamma":
+            setting = f"Gamma against {p.k_density_per_inverse_angstrom:g} per Å⁻¹"
         else:
-            setting = f"{setting} ({p['axis'].replace('k_density', 'k-points')})"
-        for kind, (title, unit) in KINDS.items():
-            for name, error in p["errors"][kind].items():
+            setting = f"{setting} ({p.axis.replace('k_density', 'k-points')})"
+        for kind, (title, unit) in QUANTITIES.items():
+            for name, error in p.errors[kind].items():
                 if error > 0:
                     lines.append(f"| {setting} | {title.lower()}: {name} | {error:.2f} {unit} |")
     return lines
@@ -162,27 +165,25 @@ def published_cells_cost(phases: Mapping[str, Mapping[str, Any]]) -> str:
 
 def page(kept: Mapping[str, Any]) -> str:
     """Return the page."""
-    study = Convergence(kept["convergence"]["values"], tuple(kept["convergence"]["notes"]))
-    values, options, labels = study.values, kept["options"], kept["labels"]
-    reference = values["reference"]
-    own = values["own"]
+    study, options, labels = study_of(kept), kept["options"], kept["labels"]
+    own = study.own
     steps = [n for n in labels["scf_steps"] if n is not None]
-    settings = ", ".join(f"`{name}: {value}`" for name, value in reference.items() if name != "method")
+    settings = ", ".join(f"`{name}: {value}`" for name, value in study.reference.items() if name != "method")
     software = ", ".join(f"{name} {v}" for name, v in kept["software"].items())
-    energies = [p for p in study.points if p["reaction_energy_eV_per_atom"] is not None]
-    best = max((p for p in energies if p["axis"] == "cutoff"), key=lambda p: p["cutoff_eV"])
-    at_own = next(p for p in energies if p["axis"] == "cutoff" and p["cutoff_eV"] == own["cutoff_eV"])
-    found = at_own["reaction_energy_eV_per_atom"]
+    energies = [p for p in study.points if p.reaction_energy_eV_per_atom is not None]
+    best = max((p for p in energies if p.axis == "cutoff"), key=lambda p: p.cutoff_eV)
+    at_own = next(p for p in energies if p.axis == "cutoff" and p.cutoff_eV == own.cutoff_eV)
+    found = at_own.reaction_energy_eV_per_atom
     off = abs(found - PUBLISHED_REACTION_EV_PER_ATOM)
-    tolerances = ", ".join(f"{values['tolerances'][kind]:g} {unit}" for kind, (_, unit) in KINDS.items())
-    errors = ", ".join(f"{own['worst'][kind]:.2f} {unit}" for kind, (_, unit) in KINDS.items())
+    tolerances = ", ".join(f"{study.tolerances[kind]:g} {unit}" for kind, (_, unit) in QUANTITIES.items())
+    errors = ", ".join(f"{own.worst[kind]:.2f} {unit}" for kind, (_, unit) in QUANTITIES.items())
     largest = {"cutoff": "cutoff", "k_density": "k-point density"}
-    unjudged = "".join(
+    not_assessed = "".join(
         f" Its {largest[axis]} is the largest of the study, so its error is unknown."
-        for axis in own.get("unjudged", [])
+        for axis in own.not_assessed
     )
-    exceeded = [KINDS[kind][0].lower() for kind, margin in own["margins"].items() if margin < 0]
-    stress_GPa = own["worst"]["stress_meV_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0
+    exceeded = [QUANTITIES[kind][0].lower() for kind, margin in own.margins.items() if margin < 0]
+    stress_GPa = own.worst["stress_meV_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0
     beyond = (
         f" Tolerance exceeded: {', '.join(exceeded)}. The error of the stress is {stress_GPa:.2f} GPa, which is "
         "acceptable for a campaign at constant volume, but not for one that relaxes cells."
@@ -190,22 +191,22 @@ def page(kept: Mapping[str, Any]) -> str:
         else ""
     )
     is_met = "within" if off <= TARGET_EV_PER_ATOM else "not within"
-    cells = ", ".join(f"{name} ({n} atoms)" for name, n in values["n_atoms"].items())
+    cells = ", ".join(f"{name} ({n} atoms)" for name, n in study.n_atoms.items())
     lattice = kept["lattice_constants"]["values"]["phases"]
     parts = [
         HEAD,
         "## Results",
         "",
-        f"- {choice_summary(values)}",
-        f"- {own['cutoff_eV']:g} eV and {own['k_density_per_inverse_angstrom']:g} "
-        f"k-points per Å⁻¹ are {'within' if own['is_within'] else '**not** within'} the tolerances ({tolerances}): the "
-        f"errors are {errors}.{unjudged}{beyond}",
-        f"- {values['reaction']}: **{found:.3f} eV/atom** with these settings, "
-        f"{best['reaction_energy_eV_per_atom']:.3f} at {best['cutoff_eV']:g} eV, in published cells "
+        f"- {choice_summary(study)}",
+        f"- {own.cutoff_eV:g} eV and {own.k_density_per_inverse_angstrom:g} "
+        f"k-points per Å⁻¹ are {'within' if own.is_within else '**not** within'} the tolerances ({tolerances}): the "
+        f"errors are {errors}.{not_assessed}{beyond}",
+        f"- {study.reaction}: **{found:.3f} eV/atom** with these settings, "
+        f"{best.reaction_energy_eV_per_atom:.3f} at {best.cutoff_eV:g} eV, in published cells "
         "(Li7P3S11: positions relaxed with CHGNet); the published driving "
         f"force is {PUBLISHED_REACTION_EV_PER_ATOM} eV/atom, so it is {is_met} "
         f"{TARGET_EV_PER_ATOM} eV/atom of that. CHGNet gives −0.738.",
-        *gamma_alone(values),
+        *gamma_alone(study),
         "",
         f"Level of theory: {settings}; {software}. Cells: {cells}. {labels['n']} labels, "
         f"{labels['n_rejected']} rejected, {labels['n_corrected']} corrected by an error handler; "
@@ -216,7 +217,7 @@ def page(kept: Mapping[str, Any]) -> str:
         "",
         "![Errors against the most accurate setting](images/gpaw_convergence.png)",
         "",
-        "Largest error of each kind, against the yardstick of its axis:",
+        "Largest error of each kind, against the reference of its axis:",
         "",
         *rows(study),
         "",
@@ -226,7 +227,7 @@ def page(kept: Mapping[str, Any]) -> str:
                 "Gamma alone was not checked against a mesh.",
                 "",
             ]
-            if values["gamma"] is None
+            if study.gamma is None
             else []
         ),
         "By quantity:",
@@ -258,8 +259,8 @@ def page(kept: Mapping[str, Any]) -> str:
                 for name in ("gamma_check", "max_label_minutes")
                 if options.get(name) is not None
             ),
-            own_cutoff=own["cutoff_eV"],
-            own_density=own["k_density_per_inverse_angstrom"],
+            own_cutoff=own.cutoff_eV,
+            own_density=own.k_density_per_inverse_angstrom,
         ),
     ]
     return "\n".join(parts).rstrip() + "\n"
@@ -267,7 +268,7 @@ def page(kept: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     data = json.loads(DATA.read_text(encoding="utf-8"))
-    figure = convergence_figure(Convergence(data["convergence"]["values"]))
+    figure = convergence_figure(study_of(data))
     FIGURE.parent.mkdir(exist_ok=True)
     FIGURE.write_bytes(rendered(figure, "gpaw_convergence", "").png)
     PAGE.write_text(page(data), encoding="utf-8")

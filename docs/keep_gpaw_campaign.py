@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments
-from interphase_flows.report.collect.campaign_report import collect, write_campaign_report
+from interphase_flows.report.collect.campaign_report import collect_inputs, write_campaign_report
 from interphase_flows.report.sections.headline import headline_rows
 from interphase_flows.settings import load_settings
 from interphase_flows.storage.workspace import open_workspace
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("runs"))
     options = parser.parse_args()
     with open_workspace(load_settings(root=options.root), options.campaign) as workspace:
-        inputs = collect(workspace)
+        inputs = collect_inputs(workspace)
         write_campaign_report(workspace)
         state = workspace.ledger.get("campaigns", workspace.campaign)
         documents = CampaignDocuments(workspace, state)
@@ -42,10 +42,10 @@ def main() -> None:
             families[label["origin"].split("/")[0]].append(label)
         kept = {
             "campaign": inputs.campaign,
-            "question": asdict(inputs.question),
+            "interface": asdict(inputs.interface),
             "reference": inputs.reference.short,
             "is_surrogate": inputs.reference.is_surrogate,
-            "settings": dict(inputs.reference.table),
+            "settings": dict(inputs.reference.settings),
             "outcome": inputs.outcome,
             "outcome_reason": inputs.outcome_reason,
             "software": dict(inputs.software),
@@ -64,14 +64,14 @@ def main() -> None:
             "wall_time_s": dict(inputs.spending.wall_time_s) if inputs.spending else {},
             "iterations": [
                 {
-                    "index": each.index,
-                    "n_train": each.n_train,
-                    "n_new_labels": each.n_new_labels,
-                    "n_test": each.n_test,
-                    "force_mae_meV_per_angstrom": each.force_mae_meV_per_angstrom,
-                    "energy_mae_meV_per_atom": each.energy_mae_meV_per_atom,
-                    "decision": each.decision,
-                    "reason": each.reason,
+                    "index": each.iteration.index,
+                    "n_train": each.iteration.n_train,
+                    "n_new_labels": each.iteration.n_labels_new,
+                    "n_test": each.errors.n_frames,
+                    "force_mae_meV_per_angstrom": each.errors.forces_mae_meV_per_angstrom,
+                    "energy_mae_meV_per_atom": each.errors.energy_mae_meV_per_atom,
+                    "decision": each.iteration.decision.replace("_", " "),
+                    "reason": each.iteration.reason,
                 }
                 for each in inputs.iterations
             ],
@@ -79,14 +79,21 @@ def main() -> None:
                 {
                     "name": each.name,
                     "time_ps": each.time_ps,
-                    "temperature_mean_K": each.temperature_mean_K,
-                    "survived": each.survived,
-                    "stop_reason": each.stop_reason,
+                    "temperature_mean_K": each.temperature_K[0],
+                    "is_complete": each.is_complete,
+                    "stop_reason": each.segments[-1].stop_reason,
                 }
-                for each in inputs.replicas
+                for each in inputs.production
             ],
             "headline": [[row.name, row.value, row.meaning] for row in headline_rows(inputs)],
-            "reaction": [asdict(kink) for kink in inputs.thermodynamics.kinks]
+            "reaction": [
+                {
+                    "x_electrode_exact": kink.x_electrode_exact,
+                    "reaction": kink.reaction,
+                    "energy_eV_per_atom": kink.energy_eV_per_atom,
+                }
+                for kink, _ in inputs.thermodynamics.kinks
+            ]
             if inputs.thermodynamics
             else [],
             "geometries": inputs.thermodynamics.geometries if inputs.thermodynamics else "",

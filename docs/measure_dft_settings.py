@@ -85,7 +85,10 @@ def main() -> None:
             "n_volumes": arguments.n_volumes,
             "max_strain": arguments.max_strain,
         },
-        "convergence": {"values": study.model_dump(mode="json", exclude={"notes"}), "notes": study.notes},
+        "convergence": {
+            "values": study.model_dump(mode="json", exclude={"key", "input_keys", "notes"}),
+            "notes": study.notes,
+        },
         "lattice_constants": {
             "values": lattice.model_dump(mode="json", exclude={"notes"}),
             "notes": lattice.notes,

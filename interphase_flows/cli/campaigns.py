@@ -149,12 +149,8 @@ def converge(
     )
     from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
     from interphase_flows.reference.convergence import Tolerances
-    from interphase_flows.report.sections.convergence import (
-        Convergence,
-        choice_summary,
-        write_convergence_page,
-    )
-    from interphase_flows.report.text.convergence import convergence_table
+    from interphase_flows.report.sections.convergence import write_convergence_page
+    from interphase_flows.report.text.convergence import choice_summary, convergence_table
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = Campaign.from_file(file)
@@ -179,9 +175,8 @@ def converge(
         study = run_convergence_study(maker, settings)
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
-    shown = Convergence.of(study)
-    Console().print(convergence_table(shown))
-    for line in (*study.notes, choice_summary(shown.values), f"page: {path}"):
+    Console().print(convergence_table(study))
+    for line in (*study.notes, choice_summary(study), f"page: {path}"):
         print(line)
 
 

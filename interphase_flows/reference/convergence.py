@@ -6,7 +6,7 @@ of the displaced crystals.
 
 Each axis (plane-wave cutoff, k-point density) is varied alone, from the campaign's own setting. To first order, the
 errors of the two axes are independent: the sum of their absolute values, quantity by quantity, is an upper bound for a
-pair. The largest value of an axis is the yardstick; its own error is unknown, so it is never chosen.
+pair. The largest value of an axis is the reference; its own error is unknown, so it is never chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class Tolerances:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Absolute differences from the yardstick, by quantity.
+    """Absolute differences from the reference, by quantity.
 
     Keys of energies are the reaction or a phase, keys of forces and stress (largest component) a phase. ``missing``
     lists phases without labels, whose errors are unknown.
@@ -153,10 +153,10 @@ def reaction_energy_eV_per_atom(
 
 def deviation(
     numbers: Mapping[str, PhaseNumbers | None],
-    yardstick: Mapping[str, PhaseNumbers | None],
+    reference: Mapping[str, PhaseNumbers | None],
     weights: Mapping[str, float],
 ) -> Deviation:
-    """Compare the labels of the phases of ``numbers`` with those of the yardstick; None is a rejected label.
+    """Compare the labels of the phases of ``numbers`` with those of the reference setting; None is a rejected label.
 
     Empty ``weights`` (see `reaction_weights`) omit the reaction.
     """
@@ -165,7 +165,7 @@ def deviation(
     stress: dict[str, float] = {}
     missing = []
     for name, here in numbers.items():
-        there = yardstick.get(name)
+        there = reference.get(name)
         if here is None or there is None:
             missing.append(name)
             continue
@@ -176,7 +176,7 @@ def deviation(
         force[name] = MEV * float(np.abs(here.forces_eV_per_angstrom - there.forces_eV_per_angstrom).max())
         stress[name] = MEV * float(np.abs(here.stress_eV_per_angstrom3 - there.stress_eV_per_angstrom3).max())
     if weights:
-        reactions = [reaction_energy_eV_per_atom(n, weights) for n in (numbers, yardstick)]
+        reactions = [reaction_energy_eV_per_atom(n, weights) for n in (numbers, reference)]
         if reactions[0] is not None and reactions[1] is not None:
             energy["reaction"] = MEV * abs(reactions[0] - reactions[1])
     return Deviation(energy, force, stress, tuple(missing))
@@ -185,27 +185,27 @@ def deviation(
 def fill_missing_densities(
     by_density: Mapping[float, Mapping[str, PhaseNumbers | None]],
 ) -> tuple[dict[float, dict[str, PhaseNumbers | None]], dict[str, PhaseNumbers | None]]:
-    """Fill in phases that were not labelled on the densest meshes, and return all densities and the yardstick.
+    """Fill in phases that were not labelled on the densest meshes, and return all densities and the reference.
 
-    A large cell needs fewer k-points, and they cost most. Its densest mesh is its yardstick. From that density on, the
+    A large cell needs fewer k-points, and they cost most. Its densest mesh is its reference. From that density on, the
     next coarser mesh is used, so that the last measured error is kept instead of an error of zero. A phase with one
     mesh for all densities (Gamma) is constant.
     """
     complete = {density: dict(by_density[density]) for density in sorted(by_density)}
-    yardstick: dict[str, PhaseNumbers | None] = {}
+    reference: dict[str, PhaseNumbers | None] = {}
     for name in dict.fromkeys(name for numbers in complete.values() for name in numbers):
         labelled = [density for density in complete if name in complete[density]]
         densest = labelled[-1]
         before = labelled[-2] if len(labelled) > 1 else densest
-        yardstick[name], coarser = complete[densest][name], complete[before][name]
+        reference[name], coarser = complete[densest][name], complete[before][name]
         if densest == max(complete):
             continue
         for density, numbers in complete.items():
             if density >= densest:
                 numbers[name] = coarser
             else:
-                numbers.setdefault(name, yardstick[name])
-    return complete, yardstick
+                numbers.setdefault(name, reference[name])
+    return complete, reference
 
 
 def choose(
@@ -213,7 +213,7 @@ def choose(
     by_k_density: Mapping[float, Deviation],
     tolerances: Tolerances,
 ) -> Choice | None:
-    """Return the cheapest pair within the tolerances; None if there is none below the yardsticks.
+    """Return the cheapest pair within the tolerances; None if there is none below the reference settings.
 
     The cost is estimated as cutoff^1.5 (plane waves per cell) times density^3 (k-points), which does not depend on the
     load of a machine. An axis with a single value keeps it.

@@ -31,7 +31,7 @@ def assess_settings(
     weights: Mapping[str, float],
     tolerances: Tolerances,
 ) -> StudyErrors:
-    """Compare every setting with the yardstick of its axis, and choose the cheapest one within the tolerances.
+    """Compare every setting with the reference of its axis, and choose the cheapest one within the tolerances.
 
     The first of the points is the campaign's own. ``weights`` are those of
     :func:`~interphase_flows.reference.convergence.reaction_weights`.
@@ -39,13 +39,13 @@ def assess_settings(
     own_point, own_numbers = points[0], numbers[0]
 
     def row(
-        index: int, axis: Axis, found: Deviation, used: Numbers, is_yardstick: bool = False
+        index: int, axis: Axis, found: Deviation, used: Numbers, is_reference_setting: bool = False
     ) -> PointErrors:
         return PointErrors(
             axis=axis,
             cutoff_eV=points[index].cutoff_eV,
             k_density_per_inverse_angstrom=points[index].k_density_per_inverse_angstrom,
-            is_yardstick=is_yardstick,
+            is_reference_setting=is_reference_setting,
             errors={kind: getattr(found, kind) for kind in found.worst},
             worst=found.worst,
             missing=list(found.missing),
@@ -61,10 +61,16 @@ def assess_settings(
     )
     for axis, name in swept:
         indices = {getattr(p, name): i for i, p in enumerate(points) if p.axis in (axis, "own")}
-        by_value, yardstick = fill_missing_densities({value: numbers[i] for value, i in indices.items()})
-        deviations[axis] = {value: deviation(found, yardstick, weights) for value, found in by_value.items()}
+        by_value, reference = fill_missing_densities({value: numbers[i] for value, i in indices.items()})
+        deviations[axis] = {value: deviation(found, reference, weights) for value, found in by_value.items()}
         rows += [
-            row(indices[value], axis, deviations[axis][value], found, is_yardstick=value == max(indices))
+            row(
+                indices[value],
+                axis,
+                deviations[axis][value],
+                found,
+                is_reference_setting=value == max(indices),
+            )
             for value, found in by_value.items()
         ]
     gamma = None
@@ -87,7 +93,7 @@ def assess_settings(
                 deviations["cutoff"][cutoff_eV] + deviations["k_density"][k_density],
                 tolerances,
             ).model_dump(),
-            unjudged=[
+            not_assessed=[
                 axis
                 for axis, value in (("cutoff", cutoff_eV), ("k_density", k_density))
                 if value == max(deviations[axis])

@@ -1,8 +1,7 @@
-"""The report: one page that opens without a network, with its figures beside it.
+"""The HTML page of a report, which opens without a network, and its figures as files.
 
-Everything is inlined: figures as base64, structures as JSON, and 3Dmol.js (Rego and Koes, Bioinformatics 31,
-1322 (2015), 10.1093/bioinformatics/btu829) as the vendored npm build. The page is written last, so a page
-that exists is complete.
+Everything is inlined: figures as base64, structures as JSON, and 3Dmol.js (Rego and Koes, Bioinformatics 31, 1322 (2015),
+10.1093/bioinformatics/btu829) as the vendored npm build. The page is written last, so an existing page is complete.
 """
 
 import json
@@ -13,12 +12,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from interphase_flows.report.figures import interphase as interphase_figures
-from interphase_flows.report.figures import learning as figures
+from interphase_flows.report.figures import learning as learning_figures
 from interphase_flows.report.figures import thermodynamics as thermodynamics_figures
+from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
 from interphase_flows.report.inputs import InterfaceResults, ReportInputs
-from interphase_flows.report.sections.convergence import convergence_figure, convergence_section
+from interphase_flows.report.sections.convergence import convergence_section
 from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.headline import (
     headline_rows,
@@ -43,16 +43,16 @@ FIGURES_FOLDER = "figures"
 
 
 def write_report(inputs: ReportInputs, folder: Path) -> Path:
-    """Write ``report.html``, ``figures/`` and, where phases are known, ``phases.json`` into a folder.
+    """Write ``report.html``, ``figures/`` and, if phases were analysed, ``phases.json`` into a folder.
 
-    A report already there is replaced; until the new one is complete the old one stays.
+    An existing report is replaced once the new one is complete.
 
     Parameters
     ----------
     inputs
-        What to show; sections whose data are missing say so.
+        Content of the report.
     folder
-        Created when it does not exist.
+        Created if it does not exist.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     Raises
     ------
     AnalysisError
-        Arrays of the inputs do not belong together.
+        Arrays of the inputs have inconsistent shapes.
     OSError
         The folder cannot be written.
     """
@@ -71,64 +71,63 @@ def write_report(inputs: ReportInputs, folder: Path) -> Path:
     (folder / FIGURES_FOLDER).mkdir(parents=True, exist_ok=True)
     for figure in drawn.values():
         figure.write(folder / FIGURES_FOLDER)
-    if inputs.interface is not None and phases_of(inputs.interface):
-        write_phases_json(inputs.interface, folder)
+    if inputs.analyses is not None and phases_of(inputs.analyses):
+        write_phases_json(inputs.analyses, folder)
     write_bytes_atomic(folder / REPORT_NAME, page.encode("utf-8"))
     return folder / REPORT_NAME
 
 
 def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
-    """Draw every figure whose data are there, by name."""
-    reference = inputs.reference
-    candidates: list[tuple[str, Figure | None, str]] = [
-        (
-            "learning_curve",
-            figures.learning_curve(inputs.iterations, reference),
-            "Errors against number of labels",
+    """Draw the available figures, by name."""
+    reference, thermodynamics = inputs.reference, inputs.thermodynamics
+    figures: dict[str, tuple[Figure | None, str]] = {
+        "learning_curve": (
+            learning_figures.learning_curve(inputs.iterations, reference),
+            "Errors against the number of labels",
         ),
-        *(
-            (f"parity_{i.index}", figures.parity(i, reference), f"Parity plots of iteration {i.index}")
-            for i in inputs.iterations
-        ),
-        (
-            "uncertainty",
-            figures.uncertainty(inputs.replicas),
+        "uncertainty": (
+            learning_figures.uncertainty(inputs.production, inputs.committee),
             "Force uncertainty of production runs against time",
         ),
-        ("anions", interphase_figures.anions_against_time(inputs.environments), "Anions against time"),
-        (
-            "displacement",
+        "anions": (
+            interphase_figures.anions_against_time(inputs.environments),
+            "Share of anion centres in each kind of anion against time",
+        ),
+        "displacement": (
             interphase_figures.displacement_against_time(inputs.displacement),
             "Mean squared displacement against time",
         ),
-        (
-            "kinks",
-            thermodynamics_figures.reaction_kinks(inputs.thermodynamics, reference),
+        "kinks": (
+            thermodynamics_figures.reaction_kinks(thermodynamics, reference),
             "Reaction energy along the mixing line",
         ),
-        (
-            "electrochemical_window",
-            thermodynamics_figures.window_bar(inputs.thermodynamics, inputs.question.electrolyte),
+        "electrochemical_window": (
+            thermodynamics_figures.window_bar(thermodynamics, inputs.interface.electrolyte),
             "Voltages at which the electrolyte is reduced, stable and oxidised",
         ),
-        (
-            "convergence",
+        "convergence": (
             convergence_figure(inputs.convergence),
             "Errors of settings against the most accurate one",
         ),
-        ("spending", figures.spending_bars(inputs.spending), "Wall time by stage and labels by fate"),
-        *(
-            (f"structure_{when}", draw_scene(scene_of(view)), f"Drawing of the structure: {view.title}")
-            for when, view in (("before", inputs.before), ("after", inputs.after))
-            if view is not None
+        "spending": (
+            learning_figures.spending_bars(inputs.spending),
+            "Wall time by stage, and accepted and rejected labels",
         ),
-    ]
-    drawn = {name: rendered(figure, name, alt) for name, figure, alt in candidates if figure is not None}
-    if inputs.interface is not None:
-        drawn |= draw_analyses(inputs.interface)
-        drawn |= draw_phases(
-            phases_of(inputs.interface), inputs.interface.arrays, phases_average(inputs.interface)
-        )
+    }
+    for each in inputs.iterations:
+        index = each.iteration.index
+        alt = f"Predicted against labelled energies and forces, iteration {index}"
+        figures[f"parity_{index}"] = learning_figures.parity(each, reference), alt
+    for when, view in (("before", inputs.before), ("after", inputs.after)):
+        if view is not None:
+            drawing = draw_scene(scene_of(view))
+            figures[f"structure_{when}"] = drawing, f"Drawing of the structure: {view.title}"
+    drawn = {
+        name: rendered(figure, name, alt) for name, (figure, alt) in figures.items() if figure is not None
+    }
+    if (analyses := inputs.analyses) is not None:
+        drawn |= draw_analyses(analyses)
+        drawn |= draw_phases(phases_of(analyses), analyses.arrays, phases_average(analyses))
     if inputs.transport_grid is not None:
         drawn |= draw_grid(inputs.transport_grid)
     return drawn
@@ -148,13 +147,13 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         verdict_text=verdict_text(inputs),
         longest_ps=longest_time_ps(inputs),
         convergence=convergence_section(inputs.convergence) if inputs.convergence else "",
-        analyses=analyses_section(inputs.interface, drawn) if inputs.interface else "",
+        analyses=analyses_section(inputs.analyses, drawn) if inputs.analyses else "",
         transport_grid=grid_section(inputs.transport_grid, drawn) if inputs.transport_grid else "",
-        phases=_phases(inputs.interface, drawn),
+        phases=_phases(inputs.analyses, drawn),
         source=lambda subject: source_anchor(inputs.provenance, subject),
         with_error=with_error,
         scenes=scenes,
-        # "</" inside a script would end it early
+        # "</" would end the script
         scenes_json=Markup(
             json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("</", "<\\/")
         ),

@@ -1,37 +1,44 @@
-"""What a report is made of: plain numbers, arrays and words, so that it can be written from documents alone.
+"""Inputs of a report: stored documents, and the series and statistics derived from them.
 
-Everything optional may be missing; the report then says what is not there. Errors are standard errors over
-replicas; ``None`` or nan means that there is no interval, which the report says too.
+Everything optional may be missing; the report then states that it is missing.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
 from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.results import TransportGridResult
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.report.collect.labelling_inputs import Labelling
-from interphase_flows.report.collect.thermodynamics_inputs import Thermodynamics
-from interphase_flows.report.sections.convergence import Convergence
+from interphase_flows.schemas.convergence import ConvergenceStudyDoc
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
+from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.potential_errors import ProductionAuditDoc
+from interphase_flows.schemas.segment import SegmentDoc
+from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.anions import molecular_bonds_angstrom
+from interphase_flows.thermodynamics.predicted_phases import PhaseComparison
+from interphase_flows.thermodynamics.results import Kink, KinkUncertainty
 
 FloatArray = NDArray[np.floating]
 
-STRETCH = 1.06
-"""How much longer than in a crystal at rest a bond may be and still be drawn."""
+BOND_STRETCH = 1.06
+"""Longest bond that is drawn, relative to the crystal at rest."""
 
 Outcome = Literal["converged", "budget exhausted", "running", "failed"]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What was asked, and of which interface."""
+class InterfaceDescription:
+    """The simulated interface, as it was built."""
 
     electrode: str
     electrolyte: str
@@ -39,53 +46,91 @@ class Question:
     n_atoms: int
     area_angstrom2: float | None = None
     strain_percent: float | None = None
-    """Largest strain that the match put on the electrode."""
+    """Largest strain of the electrode."""
     gap_angstrom: float | None = None
-    """Gap left between the two slabs when the interface was built."""
-    broken_units: int | None = None
+    """Between the two slabs."""
+    n_broken_anions: int | None = None
     """Anions cut by the surfaces."""
-    text: str = ""
-    """The question in a sentence."""
 
 
 @dataclass(frozen=True)
-class ReferenceMethod:
-    """Where energies and forces of the labels come from."""
+class ReferenceLabels:
+    """The method that computed the labels."""
 
     name: str
     is_surrogate: bool
-    """True for a method that stands in for DFT, such as CHGNet; the report then never says DFT of it."""
-    settings: str = ""
-    table: Mapping[str, str] = field(default_factory=dict)
-    """Every setting that can change a number, by its key."""
+    """Whether the method replaces DFT, such as CHGNet; the report then never calls its results DFT."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Every setting that affects the labels."""
 
     @property
     def short(self) -> str:
-        """How its numbers are called wherever they appear."""
+        """Name of the method beside its results."""
         return f"surrogate {self.name}" if self.is_surrogate else self.name
 
 
 @dataclass(frozen=True)
 class Spending:
-    """What the campaign cost."""
+    """Cost of a campaign."""
 
     labels_accepted: int
     labels_rejected: Mapping[str, int] = field(default_factory=dict)
-    """Reason -> number of labels."""
+    """By reason."""
     wall_time_s: Mapping[str, float] = field(default_factory=dict)
-    """Stage -> seconds."""
+    """By stage."""
     atom_steps: float | None = None
-    """Atoms times molecular dynamics steps."""
+    """Atoms times molecular-dynamics steps."""
+
+
+@dataclass(frozen=True)
+class CorrectionRow:
+    """How often an error handler made the same correction."""
+
+    handler: str
+    errors: str
+    actions: str
+    changes_theory: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class ScfStatistics:
+    """Statistics of self-consistency cycles."""
+
+    n_labels: int
+    n_unconverged: int
+    steps_median: float | None = None
+    steps_max: int | None = None
+    peak_memory_max_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Rejections, corrections, cost and self-consistency cycles of the labels of a campaign."""
+
+    n_accepted: int
+    rejected: Mapping[str, int]
+    """By reason."""
+    corrections: Sequence[CorrectionRow] = ()
+    n_corrected: int = 0
+    spent_s: float = 0.0
+    expected_s: float | None = None
+    """Prediction of the cost model before the first label."""
+    expected_factor: float | None = None
+    """Uncertainty of the prediction: a factor, one standard deviation."""
+    scf: ScfStatistics | None = None
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """By reason: explanation of the first rejected label."""
 
 
 @dataclass(frozen=True)
 class ParityData:
-    """Predictions against labels that did not train the model."""
+    """Predictions and labels of frames that did not train the model."""
 
     reference_energy_eV_per_atom: FloatArray
     predicted_energy_eV_per_atom: FloatArray
     reference_force_eV_per_angstrom: FloatArray
-    """Components, any number of them: a sample is enough."""
+    """Force components, a sample of them."""
     predicted_force_eV_per_angstrom: FloatArray
 
     def __post_init__(self) -> None:
@@ -94,87 +139,90 @@ class ParityData:
                 np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted")
             )
             if reference != predicted:
-                raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}; pair them")
+                raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}")
 
 
 @dataclass(frozen=True)
-class Iteration:
-    """One turn of the active-learning loop."""
+class IterationErrors:
+    """An iteration of active learning, and the errors of its committee on held-out frames."""
 
-    index: int
-    n_train: int
-    energy_mae_meV_per_atom: float
-    force_mae_meV_per_angstrom: float
+    iteration: IterationDoc
+    errors: ErrorSummary
     """On held-out frames of the interface."""
-    force_rmse_meV_per_angstrom: float
-    force_mae_by_origin: Mapping[str, float] = field(default_factory=dict)
-    """Origin of the held-out frames -> meV/Å."""
-    n_test: int | None = None
-    """Held-out frames behind the errors."""
-    fraction_above_select: float | None = None
-    select_eV_per_angstrom: float | None = None
-    stop_eV_per_angstrom: float | None = None
-    calibration_rank_correlation: float | None = None
-    decision: str = ""
-    reason: str = ""
-    n_new_labels: int | None = None
+    errors_by_origin: Mapping[Origin, ErrorSummary] = field(default_factory=dict)
     parity: ParityData | None = None
 
 
 @dataclass(frozen=True)
-class Replica:
-    """One production run."""
+class ProductionRun:
+    """A production run: its segments in order."""
 
-    name: str
-    seed: int
-    steps: int
-    time_ps: float
-    temperature_mean_K: float
-    temperature_std_K: float
-    """Standard deviation over frames (a fluctuation, not an error)."""
-    survived: bool
-    stop_reason: str
-    uncertainty_time_ps: FloatArray = field(default_factory=lambda: np.empty(0))
-    uncertainty_eV_per_angstrom: FloatArray = field(default_factory=lambda: np.empty(0))
-    """Largest per-atom standard deviation of the committee's forces."""
-    select_eV_per_angstrom: float | None = None
-    stop_eV_per_angstrom: float | None = None
+    segments: Sequence[SegmentDoc]
+
+    @property
+    def name(self) -> str:
+        """Identifier of the run."""
+        return self.segments[0].run_id
+
+    @property
+    def time_ps(self) -> float:
+        """Length of the run."""
+        return self.segments[-1].last_step * self.segments[-1].timestep_fs / 1000.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the run reached its last step."""
+        return all(segment.stop_reason == "finished" for segment in self.segments)
+
+    @property
+    def uncertainty_time_ps(self) -> FloatArray:
+        """Times at which the committee was evaluated."""
+        steps = np.array([step for s in self.segments for step in s.uncertainty_steps], dtype=float)
+        return steps * self.segments[0].timestep_fs / 1000.0
+
+    @property
+    def uncertainty_eV_per_angstrom(self) -> FloatArray:
+        """Largest standard deviation of a force over the committee at these times."""
+        return np.array([u for s in self.segments for u in s.uncertainty_eV_per_angstrom])
+
+    @cached_property
+    def temperature_K(self) -> tuple[float, float]:
+        """Mean and standard deviation (fluctuation) of the temperature after equilibration; NaN if not measured."""
+        parts = [
+            (s.n_temperatures, s.temperature_mean_K, s.temperature_std_K)
+            for s in self.segments
+            if s.temperature_mean_K is not None and s.temperature_std_K is not None
+        ]
+        if not parts:
+            return float("nan"), float("nan")
+        weights, means, spreads = (np.array(column, dtype=float) for column in zip(*parts, strict=True))
+        mean = float(np.average(means, weights=weights))
+        return mean, float(np.sqrt(np.average(spreads**2 + (means - mean) ** 2, weights=weights)))
 
 
 @dataclass(frozen=True)
 class SeriesBand:
-    """Several curves against time, mean of the replicas with their standard error and range."""
+    """Curves against time: means over replicas with their intervals."""
 
     time_ps: FloatArray
     """(n_times,)."""
     names: Sequence[str]
-    """One per curve."""
-    mean: FloatArray
-    """(n_times, n_curves)."""
-    standard_error: FloatArray | None = None
-    """(n_times, n_curves); None or nan for one replica."""
-    minimum: FloatArray | None = None
-    maximum: FloatArray | None = None
+    """Of the curves."""
+    curves: Estimate
+    """(n_times, n_curves); bounds and standard errors are NaN for one replica."""
     n_replicas: int = 1
 
     def __post_init__(self) -> None:
-        if np.shape(self.mean) != (len(self.time_ps), len(self.names)):
+        if np.shape(self.curves.value) != (len(self.time_ps), len(self.names)):
             raise AnalysisError(
-                f"curves of shape {np.shape(self.mean)} for {len(self.time_ps)} times and {len(self.names)} "
-                "names; "
-                "pass (n_times, n_curves)"
+                f"curves of shape {np.shape(self.curves.value)} for {len(self.time_ps)} times and "
+                f"{len(self.names)} names. Hint: pass (n_times, n_curves)"
             )
-
-    def error_of(self, row: int, column: int) -> float | None:
-        """Return the standard error of one point, None when there is no interval."""
-        if self.standard_error is None or not np.isfinite(self.standard_error[row, column]):
-            return None
-        return float(self.standard_error[row, column])
 
 
 @dataclass(frozen=True)
 class StructureView:
-    """A structure to look at."""
+    """A structure to be shown."""
 
     title: str
     symbols: Sequence[str]
@@ -183,26 +231,56 @@ class StructureView:
     cell: FloatArray
     """(3, 3), Å, rows are vectors."""
     from_electrode: NDArray[np.bool_] | None = None
-    """(n_atoms,): atoms that began in the electrode, drawn in a colour of their own."""
+    """(n_atoms,): atoms that began in the electrode; they have their own colour."""
 
     @property
     def bonds_angstrom(self) -> Mapping[tuple[str, str], float]:
-        """Pair of elements -> longest bond to draw, Å: those of anions and rings, as far as motion stretches them."""
+        """Longest bond to draw by pair of elements, Å: bonds of anions and rings, stretched by thermal motion."""
         bonds = molecular_bonds_angstrom(self.symbols)
-        return {pair: STRETCH * length for pair, length in bonds.items()}
+        return {pair: BOND_STRETCH * length for pair, length in bonds.items()}
 
 
 @dataclass(frozen=True)
 class ProvenanceRow:
-    """Where numbers come from."""
+    """A document that supports numbers of the report."""
 
     subject: str
-    """What the row supports: ``labels``, ``learning``, ``production``, ``profile``, ``environments``,
-    ``displacement``, ``crystal``, ``thermodynamics``, ``structures``, or ``iteration 2``, ``replica 1``."""
+    """What the document supports: ``labels``, ``learning``, ``production``, a part of the analysis such as ``phases``,
+    ``thermodynamics``, ``structures``, or ``iteration 2``, ``replica 1``."""
     ledger_kind: str
     ledger_key: str
     artifact_hash: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Thermodynamics:
+    """The predicted reactions, and their comparison with the simulation."""
+
+    document: ThermodynamicsDoc
+    missing_phases: Sequence[str] = ()
+    """Known phases without an energy."""
+    x_electrode: float | None = None
+    """Share of the atoms of the cell that began in the electrode."""
+    comparison: Sequence[PhaseComparison] = ()
+    """Environments predicted at that share and found in the simulation."""
+
+    @property
+    def kinks(self) -> list[tuple[Kink, KinkUncertainty | None]]:
+        """Points of the mixing line where the products change, by share of the electrode, with their uncertainty."""
+        result = self.document.prediction
+        errors = {each.reaction: each for each in result.errors.kinks} if result.errors else {}
+        kinks = sorted(result.kinks, key=lambda kink: kink.x_electrode)
+        return [(kink, errors.get(kink.reaction)) for kink in kinks]
+
+    @property
+    def geometries(self) -> str:
+        """Method and cells of the geometries, if another method computed the energies."""
+        document = self.document
+        if document.geometry_methods == document.energy_methods:
+            return ""
+        cells = {"fixed": "published cells", "relaxed": "relaxed cells"}
+        return ", ".join([*document.geometry_methods, *(cells[cell] for cell in document.cells)])
 
 
 @dataclass(frozen=True)
@@ -213,7 +291,7 @@ class InterfaceResults:
     """Results of the parts, by run."""
     averages: Mapping[str, Result | Unavailable]
     """Averages over replicas, by part."""
-    arrays: Mapping[str, NDArray[np.floating]]
+    arrays: Mapping[str, FloatArray]
     """Series named ``run/side.quantity``."""
     trajectories: Mapping[str, TrajectorySummary]
     """By run."""
@@ -225,40 +303,40 @@ class TransportGrid:
     """Onsager coefficients of amorphous cells over temperature and composition, and their curves."""
 
     result: TransportGridResult
-    arrays: Mapping[str, NDArray[np.floating]]
+    arrays: Mapping[str, FloatArray]
     notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything a report shows. Only the first four fields are needed."""
+    """Everything that a report shows. Only the first four fields are required."""
 
     campaign: str
-    question: Question
-    reference: ReferenceMethod
+    interface: InterfaceDescription
+    reference: ReferenceLabels
     outcome: Outcome
     outcome_reason: str = ""
     created: str = ""
-    """When, as text."""
+    """Date and time."""
     spending: Spending | None = None
     labelling: Labelling | None = None
-    convergence: Convergence | None = None
-    iterations: Sequence[Iteration] = ()
-    replicas: Sequence[Replica] = ()
+    convergence: ConvergenceStudyDoc | None = None
+    iterations: Sequence[IterationErrors] = ()
+    production: Sequence[ProductionRun] = ()
+    committee: CommitteeDoc | None = None
+    """The committee of production."""
     environments: SeriesBand | None = None
     """Share of the anion centres in each kind of anion, 0 to 1."""
     displacement: SeriesBand | None = None
     """Mean squared displacement of each species, Å²."""
-    bcc_start: Estimate | None = None
-    bcc_end: Estimate | None = None
-    production_force_mae_meV_per_angstrom: Estimate | None = None
-    """Of the released committee on random frames of production, labelled afterwards."""
-    production_energy_mae_meV_per_atom: Estimate | None = None
+    electrode_order: ElectrodeOrderResult | None = None
+    """Average over replicas."""
+    production_audit: ProductionAuditDoc | None = None
     thermodynamics: Thermodynamics | None = None
-    interface: InterfaceResults | None = None
+    analyses: InterfaceResults | None = None
     transport_grid: TransportGrid | None = None
-    is_grid_asked: bool = False
-    """Whether the campaign has a grid at all; without one the report has no section on it."""
+    grid_requested: bool = False
+    """Whether the campaign has a transport grid; without one the report has no section on it."""
     before: StructureView | None = None
     after: StructureView | None = None
     provenance: Sequence[ProvenanceRow] = ()

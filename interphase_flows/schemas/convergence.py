@@ -22,12 +22,12 @@ class StudyPoint(BaseModel):
 
 
 class PointErrors(BaseModel):
-    """Errors of one setting against the most accurate one of its axis (the yardstick), by quantity and phase."""
+    """Errors of one setting against the reference setting, the most accurate one of its axis, by quantity and phase."""
 
     axis: Axis
     cutoff_eV: float
     k_density_per_inverse_angstrom: float
-    is_yardstick: bool
+    is_reference_setting: bool
     errors: dict[str, dict[str, float]]
     worst: dict[str, float]
     missing: list[str]
@@ -46,9 +46,9 @@ class AssessedSetting(BaseModel):
 
 
 class OwnSetting(AssessedSetting):
-    """The setting of the campaign; ``unjudged`` are axes on which it is the yardstick, so its error is unknown."""
+    """The setting of the campaign; ``not_assessed`` are axes whose reference it is, so its error is unknown."""
 
-    unjudged: list[str]
+    not_assessed: list[str]
 
 
 class StudyErrors(BaseModel):

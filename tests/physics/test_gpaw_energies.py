@@ -37,7 +37,7 @@ def test_convergence_study_of_lithium_finds_one_k_point_per_angstrom_insufficien
         tolerances=Tolerances(50.0, 50.0, 0.5),
     )
     study = run_convergence_study(maker, settings)
-    worst = {p.axis: p.worst for p in study.points if not p.is_yardstick}
+    worst = {p.axis: p.worst for p in study.points if not p.is_reference_setting}
     assert worst["k_density"]["stress_meV_per_angstrom3"] > 5 * worst["cutoff"]["stress_meV_per_angstrom3"]
     assert study.chosen is None
     assert study.n_labels == 6

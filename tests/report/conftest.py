@@ -1,27 +1,36 @@
 """A synthetic campaign with the shapes of a real one: 66 atoms, three replicas of ten picoseconds."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from ase import Atoms
 
+from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.report.collect.thermodynamics_inputs import ReactionKink, Thermodynamics
 from interphase_flows.report.inputs import (
-    Iteration,
+    InterfaceDescription,
+    IterationErrors,
     ParityData,
+    ProductionRun,
     ProvenanceRow,
-    Question,
-    ReferenceMethod,
-    Replica,
+    ReferenceLabels,
     ReportInputs,
     SeriesBand,
     Spending,
     StructureView,
+    Thermodynamics,
 )
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import ErrorSummary
+from interphase_flows.schemas.origin import Origin
+from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_phase
+from interphase_flows.thermodynamics.results import Kink, ThermodynamicsResult
+from loop_documents import ERRORS, committee, segment
 
-SURROGATE = ReferenceMethod("CHGNet 0.3.0", is_surrogate=True, settings="weights of the chgnet 0.4.2 wheel")
-QUESTION = Question(
+SURROGATE = ReferenceLabels("CHGNet 0.3.0", is_surrogate=True, settings={"weights": "chgnet 0.4.2 wheel"})
+INTERFACE = InterfaceDescription(
     electrode="Li",
     electrolyte="Li7P3S11",
     temperature_K=300.0,
@@ -29,9 +38,10 @@ QUESTION = Question(
     area_angstrom2=71.2,
     strain_percent=5.3,
     gap_angstrom=2.0,
-    broken_units=0,
-    text="What forms first where lithium metal touches Li7P3S11, and how fast?",
+    n_broken_anions=0,
 )
+SELECT, STOP = 0.12, 0.35
+TIMESTEP_FS = 2.0
 
 
 def interface(seed: int, broken: int) -> tuple[Atoms, np.ndarray]:
@@ -60,41 +70,60 @@ def view(title: str, seed: int, broken: int) -> StructureView:
     return StructureView(title, list(atoms.symbols), atoms.positions, atoms.cell[:], electrode)
 
 
-def iterations() -> list[Iteration]:
+def error_summary(forces_mae: float) -> ErrorSummary:
+    changes = {
+        "n_frames": 30,
+        "energy_mae_meV_per_atom": forces_mae / 9,
+        "forces_mae_meV_per_angstrom": forces_mae,
+        "forces_rmse_meV_per_angstrom": 1.45 * forces_mae,
+    }
+    return ERRORS.model_copy(update=changes)
+
+
+def iterations() -> list[IterationErrors]:
     rng = np.random.default_rng(0)
-    turns = []
+    found = []
     for index, (n, force, share) in enumerate([(80, 212.0, 0.64), (120, 141.0, 0.22), (160, 97.0, 0.06)]):
         energies = rng.normal(-3.4, 0.12, 30)
         forces = rng.standard_t(4, 1500) * 0.7
-        turns.append(
-            Iteration(
-                index=index,
-                n_train=n,
-                n_test=30,
-                energy_mae_meV_per_atom=force / 9,
-                force_mae_meV_per_angstrom=force,
-                force_rmse_meV_per_angstrom=1.45 * force,
-                force_mae_by_origin={"interface MD": force, "crystals": 0.4 * force, "rattled": 0.7 * force},
-                fraction_above_select=share,
-                select_eV_per_angstrom=0.12,
-                stop_eV_per_angstrom=0.35,
-                calibration_rank_correlation=0.58 + 0.05 * index,
-                decision="label and retrain" if index < 2 else "stop: labels spent",
-                reason=f"{100 * share:.0f} % above select, target 5 %",
-                n_new_labels=40 if index < 2 else 0,
-                parity=ParityData(
-                    energies,
-                    energies + rng.normal(0, force / 9e3, 30),
-                    forces,
-                    forces + rng.laplace(0, force / 1e3, 1500),
-                ),
-            )
+        errors = error_summary(force)
+        document = IterationDoc(
+            key=f"iteration-{index}",
+            index=index,
+            dataset_key="dataset",
+            committee_key="committee",
+            explored_with=None,
+            n_labels_new=40 if index < 2 else 0,
+            n_labels_rejected=0,
+            n_labels_total=n,
+            n_train=n,
+            errors={"test": errors},
+            fresh_audit_errors=None,
+            calibration=committee().calibration.model_copy(update={"rank_correlation": 0.58 + 0.05 * index}),
+            select_force_std_eV_per_angstrom=SELECT,
+            stop_force_std_eV_per_angstrom=STOP,
+            fraction_above_select=share,
+            targets_met=False,
+            stop_reasons={},
+            decision="continue" if index < 2 else "budget_exhausted",
+            reason=f"{100 * share:.0f} % above the selection level, target 5 %",
         )
-    return turns
+        by_origin = {
+            Origin("interface/MD"): errors,
+            Origin("crystal/Li2S"): error_summary(0.4 * force),
+        }
+        parity = ParityData(
+            energies,
+            energies + rng.normal(0, force / 9e3, 30),
+            forces,
+            forces + rng.laplace(0, force / 1e3, 1500),
+        )
+        found.append(IterationErrors(document, errors, by_origin, parity))
+    return found
 
 
-def replicas(time: np.ndarray) -> list[Replica]:
-    made = []
+def production(time: np.ndarray) -> list[ProductionRun]:
+    runs = []
     for number in range(3):
         rng = np.random.default_rng(number)
         shown = time if number < 2 else time[:130]
@@ -102,23 +131,60 @@ def replicas(time: np.ndarray) -> list[Replica]:
         sigma = np.abs(sigma) + 0.008 * rng.random(len(shown))
         if number == 2:
             sigma[-1] = 0.37
-        made.append(
-            Replica(
-                name=str(number + 1),
-                seed=1000 + number,
-                steps=len(shown) * 50,
-                time_ps=float(shown[-1]),
-                temperature_mean_K=299.0 + number,
-                temperature_std_K=22.0,
-                survived=number < 2,
-                stop_reason="all steps done" if number < 2 else "force σ of 370 meV/Å above stop",
-                uncertainty_time_ps=shown,
-                uncertainty_eV_per_angstrom=sigma,
-                select_eV_per_angstrom=0.12,
-                stop_eV_per_angstrom=0.35,
-            )
+        steps = (shown * 1000 / TIMESTEP_FS).astype(int)
+        document = segment(
+            f"replica-{number}",
+            role="production",
+            seed=1000 + number,
+            stop_reason="finished" if number < 2 else "uncertain",
+            explanation="" if number < 2 else "force uncertainty 370 meV/Å above the stop level",
+            last_step=int(steps[-1]),
+            timestep_fs=TIMESTEP_FS,
+            temperature_mean_K=299.0 + number,
+            temperature_std_K=22.0,
+            uncertainty_steps=steps.tolist(),
+            uncertainty_eV_per_angstrom=sigma.tolist(),
         )
-    return made
+        runs.append(ProductionRun([document]))
+    return runs
+
+
+def thermodynamics() -> Thermodynamics:
+    """Four reactions of Li with Li7P3S11."""
+    kinks = [
+        Kink(
+            x_electrode=Fraction(exact),
+            x_electrode_exact=exact,
+            reaction=reaction,
+            electrode_units=Fraction(units),
+            products={},
+            energy_eV_per_atom=per_atom,
+            energy_eV_per_formula_unit=per_unit,
+            volume_change=volume,
+        )
+        for exact, units, reaction, per_atom, per_unit, volume in [
+            ("5/89", "5/4", "4 Li7P3S11 + 5 Li → 11 Li3PS4 + P", -0.133, -2.96, -0.025),
+            ("15/36", "15", "Li7P3S11 + 15 Li → 11 Li2S + 3 P", -0.711, -25.58, -0.221),
+            ("18/39", "18", "Li7P3S11 + 18 Li → 11 Li2S + 3 LiP", -0.733, -28.59, -0.244),
+            ("24/45", "24", "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P", -0.737, -33.16, -0.258),
+        ]
+    ]
+    prediction = ThermodynamicsResult(
+        electrode="Li",
+        electrolyte="Li7P3S11",
+        kinks=tuple(kinks),
+        electrolyte_above_hull_eV_per_atom=0.0174,
+        electrolyte_decomposition={},
+        stable_phases=(),
+        full_reaction=kinks[-1].reaction,
+        mixing_line=(),
+        window=None,
+        errors=None,
+    )
+    document = ThermodynamicsDoc(
+        key="thermodynamics", phase_keys=[], geometry_methods=[], energy_methods=[], prediction=prediction
+    )
+    return Thermodynamics(document, missing_phases=("Li3P7", "LiP7", "Li7PS6"))
 
 
 def anion_band(time: np.ndarray) -> SeriesBand:
@@ -141,25 +207,20 @@ def anion_band(time: np.ndarray) -> SeriesBand:
     mean[:, 4] = 0.5 * gone
     mean[:, 5] = 0.06 * gone
     mean[:, 6] = 1 - mean.sum(axis=1)
-    return SeriesBand(time, names, mean, 0.06 * np.sqrt(gone)[:, None] * (mean > 0), n_replicas=3)
+    error = 0.06 * np.sqrt(gone)[:, None] * (mean > 0)
+    return SeriesBand(time, names, Estimate.symmetric(mean, error), n_replicas=3)
 
 
 def displacement_band(time: np.ndarray) -> SeriesBand:
     mean = np.column_stack([0.3 + 0.9 * np.sqrt(time) + 0.22 * time, 0.1 + 0.05 * time, 0.12 + 0.11 * time])
     mean[0] = 0
-    return SeriesBand(time, ("Li", "P", "S"), mean, 0.12 * mean, n_replicas=3)
+    return SeriesBand(time, ("Li", "P", "S"), Estimate.symmetric(mean, 0.12 * mean), n_replicas=3)
 
 
 @pytest.fixture(scope="session")
 def full_inputs() -> ReportInputs:
     """Return a campaign with all inputs."""
     time = np.linspace(0, 10, 200)
-    kinks = [
-        ReactionKink(5 / 89, "5/89", "4 Li7P3S11 + 5 Li → 11 Li3PS4 + P", -0.133, -2.96, -0.025),
-        ReactionKink(15 / 36, "15/36", "Li7P3S11 + 15 Li → 11 Li2S + 3 P", -0.711, -25.58, -0.221),
-        ReactionKink(18 / 39, "18/39", "Li7P3S11 + 18 Li → 11 Li2S + 3 LiP", -0.733, -28.59, -0.244),
-        ReactionKink(24 / 45, "24/45", "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P", -0.737, -33.16, -0.258),
-    ]
     subjects = [
         "labels",
         "learning",
@@ -171,10 +232,10 @@ def full_inputs() -> ReportInputs:
     ]
     return ReportInputs(
         campaign="laptop-demo",
-        question=QUESTION,
+        interface=INTERFACE,
         reference=SURROGATE,
         outcome="budget exhausted",
-        outcome_reason="160 of 160 labels were spent; 6 % of fresh frames were above select (target 5 %).",
+        outcome_reason="160 of 160 labels were spent; 6 % of audit frames were above the selection level (target 5 %).",
         created="2025-11-22 23:59 UTC",
         spending=Spending(
             160,
@@ -189,23 +250,28 @@ def full_inputs() -> ReportInputs:
             66 * 35_000,
         ),
         iterations=iterations(),
-        replicas=replicas(time),
+        production=production(time),
+        committee=committee().model_copy(
+            update={"select_force_std_eV_per_angstrom": SELECT, "stop_force_std_eV_per_angstrom": STOP}
+        ),
         environments=anion_band(time),
         displacement=displacement_band(time),
-        bcc_start=Estimate.symmetric(0.92, 0.0, n_independent=3),
-        bcc_end=Estimate.symmetric(0.41, 0.13, n_independent=3),
-        thermodynamics=Thermodynamics(kinks, 0.0174, ("Li3P7", "LiP7", "Li7PS6")),
+        electrode_order=ElectrodeOrderResult(
+            bcc_fraction_start=Estimate.symmetric(0.92, 0.0, n_independent=3),
+            bcc_fraction_end=Estimate.symmetric(0.41, 0.13, n_independent=3),
+        ),
+        thermodynamics=thermodynamics(),
         before=view("Before: as built", 0, 0),
         after=view("After 10 ps, replica 1", 1, 8),
         provenance=[
             ProvenanceRow(s, "segment", f"{i:02d}" + "c0ffee" * 5, "9e3f" * 8) for i, s in enumerate(subjects)
         ],
         software={"interphase_flows": "0.1.0", "nequip": "0.19.1", "torch": "2.13.0", "ase": "3.29.0"},
-        notes=["Replica 3 was stopped by the committee and takes part in the averages only up to that time."],
+        notes=["Replica 3 was stopped by the committee; the averages end at that time."],
     )
 
 
 @pytest.fixture(scope="session")
 def bare_inputs() -> ReportInputs:
     """Return a campaign that has just started."""
-    return ReportInputs("just-begun", QUESTION, SURROGATE, "running")
+    return ReportInputs("just-begun", INTERFACE, SURROGATE, "running")

@@ -11,7 +11,7 @@ import pytest
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.html import rendered_page, write_report
-from interphase_flows.report.inputs import ReferenceMethod, StructureView
+from interphase_flows.report.inputs import ReferenceLabels, StructureView
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -46,7 +46,7 @@ def bare_page(bare_inputs, tmp_path_factory):
     return write_report(bare_inputs, tmp_path_factory.mktemp("bare")).read_text(encoding="utf-8")
 
 
-def test_nothing_is_loaded_from_elsewhere(page):
+def test_page_loads_nothing_from_the_network(page):
     """Every src and href is inlined or an anchor of the page."""
     html = outside_scripts(page)
     addresses = re.findall(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""", html)
@@ -62,7 +62,7 @@ def test_viewer_is_inlined_once(page):
     assert 1e6 < len(page) < 5e6
 
 
-def test_every_figure_lies_beside_the_page_as_png_and_svg(folder):
+def test_figures_are_written_as_png_and_svg(folder):
     names = {p.stem for p in (folder / "figures").iterdir()}
     assert {
         "learning_curve",
@@ -77,7 +77,7 @@ def test_every_figure_lies_beside_the_page_as_png_and_svg(folder):
         assert (folder / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_no_half_written_file_is_left(folder):
+def test_no_temporary_file_is_left(folder):
     assert {p.name for p in folder.iterdir()} == {"report.html", "figures"}
 
 
@@ -85,20 +85,20 @@ def test_same_inputs_give_the_same_page(full_inputs, page, tmp_path):
     assert write_report(full_inputs, tmp_path).read_text(encoding="utf-8") == page
 
 
-def test_surrogate_is_named_wherever_its_numbers_stand(page):
+def test_surrogate_is_named_beside_its_numbers(page):
     text = text_of(page)
     assert "Surrogate labels (CHGNet 0.3.0), not DFT." in text
-    assert "mean absolute error against surrogate CHGNet 0.3.0 labels" in text
+    assert "mean absolute error against surrogate CHGNet 0.3.0 labels of held-out interface frames" in text
     assert "160 surrogate CHGNet 0.3.0 labels accepted" in text
     assert "By surrogate CHGNet 0.3.0, Li7P3S11 lies 17.4 meV/atom above the hull (metastable)" in text
-    # DFT is only ever what the labels are not
+    # DFT appears only in negations
     assert all(
-        "not DFT" in s or "nothing about agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text)
+        "not DFT" in s or "does not imply agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text)
     )
 
 
 def test_dft_has_no_surrogate_banner(full_inputs):
-    inputs = replace(full_inputs, reference=ReferenceMethod("GPAW PBE", is_surrogate=False))
+    inputs = replace(full_inputs, reference=ReferenceLabels("GPAW PBE", is_surrogate=False))
     text = text_of_inputs(inputs)
     assert "urrogate" not in text
     assert "against GPAW PBE labels" in text
@@ -108,23 +108,25 @@ def test_ten_picoseconds_do_not_decide_passivation(page):
     text = text_of(page)
     assert "Interphase: undecided" in text
     assert "The longest run lasted 10 ps" in text
-    assert "cannot decide whether the interphase continues to grow" in text
+    assert "do not decide whether the interphase continues to grow" in text
 
 
 def test_outcome_budget_exhausted_is_not_converged(page, full_inputs):
     assert "Learning: budget exhausted" in text_of(page)
-    assert "did not meet its own targets" in text_of(page)
+    assert "did not meet its targets" in text_of(page)
     converged = replace(full_inputs, outcome="converged", outcome_reason="")
     text = text_of_inputs(converged)
     assert "Learning: converged" in text
-    assert "did not meet its own targets" not in text
+    assert "did not meet its targets" not in text
 
 
 def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs):
     assert "41 ± 13 % (n = 3 replicas)" in text_of(page)
     single = replace(
         full_inputs,
-        bcc_end=Estimate(0.41, np.nan, np.nan, n_independent=1),
+        electrode_order=full_inputs.electrode_order.model_copy(
+            update={"bcc_fraction_end": Estimate(0.41, np.nan, np.nan, n_independent=1)}
+        ),
         environments=replace(full_inputs.environments, n_replicas=1),
     )
     text = text_of_inputs(single)
@@ -135,7 +137,7 @@ def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs):
 def test_numbers_link_to_their_source(page):
     assert 'href="#source-5"' in page
     assert 'id="source-5"' in page
-    assert "no source given" in page  # displacements have none in these inputs
+    assert "no source" in page  # displacements have none in these inputs
     anchors = set(re.findall(r'href="#([\w-]+)"', outside_scripts(page)))
     assert all(f'id="{anchor}"' in page for anchor in anchors)
 
@@ -145,23 +147,23 @@ def test_missing_phases_and_notes_are_listed(page):
     assert "Replica 3 was stopped by the committee" in page
 
 
-def test_unfinished_campaign_says_what_is_missing(bare_page):
+def test_report_of_an_unfinished_campaign_lists_missing_results(bare_page):
     text = text_of(bare_page)
     assert "no iteration of active learning has finished" in text
-    assert "no production run has finished. The learning is running." in text
-    assert "No production run has finished, so growth and passivation are unknown." in text
+    assert "no production run has finished. State of the learning: running." in text
+    assert "Interphase: undecided. No production run has finished." in text
     assert text.count("Missing:") == 13
     assert "<script" not in bare_page
 
 
-def test_markup_in_names_is_text(bare_inputs, tmp_path):
+def test_markup_in_names_is_escaped(bare_inputs, tmp_path):
     inputs = replace(bare_inputs, campaign="<script>alert(1)</script>", notes=["a < b & c"])
     page = write_report(inputs, tmp_path).read_text(encoding="utf-8")
     assert "<script" not in page
     assert "a &lt; b &amp; c" in page
 
 
-def test_a_failed_write_leaves_the_old_report(full_inputs, bare_inputs, tmp_path):
+def test_failed_write_keeps_the_old_report(full_inputs, bare_inputs, tmp_path):
     path = write_report(bare_inputs, tmp_path)
     before = path.read_bytes()
     broken = replace(full_inputs, before=StructureView("broken", ["Li"], np.zeros((2, 3)), np.eye(3)))

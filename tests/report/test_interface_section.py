@@ -61,7 +61,7 @@ def test_verdict_of_three_replicas_at_rest_is_undecided(results):
 
 def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_path):
     shown = replace(results, runs={"replica-1": results.runs["replica-1"]})
-    page = write_report(replace(bare_inputs, interface=shown), tmp_path).read_text(encoding="utf-8")
+    page = write_report(replace(bare_inputs, analyses=shown), tmp_path).read_text(encoding="utf-8")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "All replicas together" in text
     assert "Verdict above: undecided." in text
@@ -88,7 +88,7 @@ def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs
     frames = ArrayFrames(numbers, 100.0 * np.arange(4), places, 20.0 * np.eye(3))
     found = results_of({"replica-0": analyse_interface(frames, SETTINGS)})
     assert isinstance(found.averages["verdict"], Unavailable)
-    page = write_report(replace(bare_inputs, interface=found), tmp_path).read_text(encoding="utf-8")
+    page = write_report(replace(bare_inputs, analyses=found), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface whose boundaries can be followed" in page
     assert "boundaries cannot be followed in this cell" in page
     assert "these are unavailable: growth law, fluxes, kinetic trapping, verdict" in page

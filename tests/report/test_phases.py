@@ -111,7 +111,7 @@ def with_layers(analysis) -> tuple[PhasesResult, dict[str, np.ndarray]]:
 
 
 def test_report_shows_every_figure_and_keeps_the_numbers(bare_inputs, results, tmp_path):
-    page = write_report(replace(bare_inputs, interface=results), tmp_path).read_text(encoding="utf-8")
+    page = write_report(replace(bare_inputs, analyses=results), tmp_path).read_text(encoding="utf-8")
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     for run in ("replica-0", "replica-1"):
         assert {f"{run}_{name}.svg" for name in FIGURES} <= figures

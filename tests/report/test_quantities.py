@@ -1,4 +1,4 @@
-"""How numbers are written."""
+"""Formatting of numbers."""
 
 import math
 
@@ -30,5 +30,5 @@ def test_value_without_error_has_three_digits(value, expected):
     assert rounded(value) == expected
 
 
-def test_durations_read_naturally():
+def test_durations_are_formatted_in_seconds_minutes_or_hours():
     assert [duration(s) for s in (42, 355, 9000)] == ["42 s", "6 min", "2.5 h"]

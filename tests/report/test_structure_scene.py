@@ -1,4 +1,4 @@
-"""Structures to look at."""
+"""Drawings of structures."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def view_of(atoms):
     return StructureView("crystal", list(atoms.symbols), atoms.positions, atoms.cell[:])
 
 
-def test_anions_are_whole_wherever_the_cell_cuts():
+def test_anions_are_unbroken_across_cell_boundaries():
     """Li7P3S11 has 2 x 4 + 2 x 8 P-S bonds; none is lost at a face of the cell."""
     atoms = load_phase("Li7P3S11")
     for shift in ([0, 0, 0], [3.1, 1.7, 5.9]):

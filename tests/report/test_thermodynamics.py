@@ -1,4 +1,4 @@
-"""The section on thermodynamics, from documents as campaigns store them, new and old."""
+"""The section on thermodynamics, from stored documents."""
 
 import json
 from collections import Counter
@@ -8,6 +8,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import drawn_figures, rendered_page
@@ -18,6 +19,8 @@ from interphase_flows.thermodynamics.uncertainty import prediction_uncertainty
 
 ERROR_EV_PER_ATOM = 0.02
 N_SAMPLES = 40
+STUDENT_T = 4.303
+"""95 %, two degrees of freedom."""
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,11 @@ def environments():
     return SeriesBand(
         time_ps=np.array([0.0, 10.0]),
         names=["PS4", "P2S7", "isolated P"],
-        mean=np.array([[1 / 3, 2 / 3, 0.0], [0.5, 0.2, 0.3]]),
-        standard_error=np.array([[0.0, 0.0, 0.0], [0.01, 0.02, 0.01]]),
+        curves=Estimate.symmetric(
+            np.array([[1 / 3, 2 / 3, 0.0], [0.5, 0.2, 0.3]]),
+            np.array([[0.0, 0.0, 0.0], [0.01, 0.02, 0.01]]),
+            quantile=STUDENT_T,
+        ),
         n_replicas=3,
     )
 
@@ -60,14 +66,14 @@ def page_of(bare_inputs, section):
     return rendered_page(changed, drawn_figures(changed))
 
 
-def test_the_window_and_the_kinks_are_told_without_interval_if_there_is_no_error(
+def test_window_and_kinks_have_no_interval_without_errors_of_the_energies(
     exact, full_inputs, bare_inputs, environments
 ):
     section = thermodynamics(exact, Campaign(name="c"), full_inputs.before, environments)
     page = page_of(bare_inputs, section)
     assert "from <b>2.08 V</b> to <b>2.48 V</b>; one calculation per phase, no interval" in page
-    assert "is metastable, and what it falls into is stable" in page
-    assert "against the pure element in its lowest phase" in page
+    assert "is metastable; its decomposition products are stable" in page
+    assert "relative to the stable phase of the pure element" in page
     assert "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P" in page
     assert "Predicted in" not in page
 
@@ -89,12 +95,11 @@ def test_environments_are_compared_with_those_of_the_predicted_crystals(
         "P2S7": "found, not predicted",
         "isolated P": "found, not predicted",
     }
-    # Student's t of two degrees of freedom
-    assert rows["isolated P"].found.upper == pytest.approx(0.3 + 4.303 * 0.01, abs=1e-4)
+    assert rows["isolated P"].found.upper == pytest.approx(0.3 + STUDENT_T * 0.01, abs=1e-4)
     assert "predicted, not found" in page_of(bare_inputs, section)
 
 
-def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
+def test_kinks_have_intervals_and_shares_of_samples(energies, bare_inputs):
     errors = prediction_uncertainty(
         energies,
         dict.fromkeys(energies, ERROR_EV_PER_ATOM),
@@ -105,18 +110,17 @@ def test_intervals_and_shares_stand_beside_the_kinks(energies, bare_inputs):
     )
     section = thermodynamics(document(energies, errors), Campaign(name="c"), None, None)
     page = page_of(bare_inputs, section)
-    assert section.n_error_samples == N_SAMPLES
-    full = section.kinks[-1]
-    assert full.interval_eV_per_atom.lower < full.energy_eV_per_atom < full.interval_eV_per_atom.upper
+    full, error = section.kinks[-1]
+    assert error.energy_eV_per_atom.lower < full.energy_eV_per_atom < error.energy_eV_per_atom.upper
     assert "Predicted in" in page
-    assert "Intervals are of 40 draws" in page
-    assert f"on it in {100 * errors.share_on_hull:.0f} % of the draws" in page
+    assert f"Intervals are from {N_SAMPLES} samples" in page
+    assert f"it is stable in {100 * errors.share_on_hull:.0f} % of the samples" in page
     assert "(95 %: −0." in page
-    assert section.window.reduction_interval_V.lower < 2.08 < section.window.reduction_interval_V.upper
+    assert errors.reduction_V.lower < 2.08 < errors.reduction_V.upper
 
 
-def test_phases_that_the_campaign_left_out_are_named(exact):
-    """A hull without Li3PS4 calls Li7P3S11 stable: the reader must know what is not on it."""
+def test_known_phases_without_energy_are_listed(exact):
+    """Li7P3S11 appears stable on a hull without Li3PS4."""
     few = Campaign(name="c", phases=["Li", "Li2S", "Li7P3S11"], hull_phases=["P", "S", "Li3P", "LiP7"])
     missing = thermodynamics(exact, few, None, None).missing_phases
     assert {"Li3PS4", "LiPS3", "LiP", "Li3P7"} <= set(missing)

@@ -1,6 +1,6 @@
 """Results: which phases form, where, how ordered they are, and whether a network of bonds crosses the interphase."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from interphase_flows.analysis.growth.phase_kinetics import AverageShareKinetics, ShareKinetics
 from interphase_flows.analysis.phases.orientation import Orientation
@@ -148,6 +148,13 @@ class SharesKinetics(Result):
     """What measures the depletion of the two sides."""
     shares: dict[str, dict[str, ShareKinetics | Unavailable]]
     """By what they are shares of, then by label."""
+
+    def fitted(self) -> Iterator[tuple[str, str, ShareKinetics]]:
+        """Yield what it is a share of, label and kinetics of every share that has a law."""
+        for group, laws in self.shares.items():
+            for name, law in laws.items():
+                if isinstance(law, ShareKinetics):
+                    yield group, name, law
 
 
 class PhaseAmount(Result):

@@ -1,12 +1,11 @@
-"""The documents of one campaign, as a report needs them."""
+"""The stored documents of one campaign."""
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.report.collect.labelling import FIELDS as LABEL_FIELDS
+from interphase_flows.report.collect.labelling import LabelRecord
 from interphase_flows.report.inputs import ProvenanceRow
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
@@ -20,41 +19,42 @@ from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.schemas.transport import TransportGridDoc
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
 D = TypeVar("D", bound=Document)
 
-SWEPT = ("cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms")
+VARIED = {"cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"}
 """Settings that a convergence study varies."""
 
 
 class Citations:
-    """The documents that a report's numbers come from, in the order of their use."""
+    """The documents that support the numbers of a report, in the order of their use."""
 
     def __init__(self) -> None:
         self.rows: list[ProvenanceRow] = []
 
     def cite(self, subject: str, kind: str, key: str, artifact: str = "", note: str = "") -> None:
-        """Name the document that supports a subject."""
+        """Add the document that supports a subject."""
         self.rows.append(ProvenanceRow(subject, kind, key, artifact, note))
 
 
 class CampaignDocuments:
-    """What a campaign has stored so far; what is not there yet is None or empty.
+    """Documents of a campaign, None or empty where they do not exist yet.
 
     Parameters
     ----------
     workspace
-        Where it is stored.
+        Of the campaign.
     state
-        The campaign's own document.
+        Document of the campaign in the ledger.
     """
 
-    def __init__(self, workspace: Workspace, state: Mapping[str, Any]) -> None:
+    def __init__(self, workspace: Workspace, state: JsonDocument) -> None:
         self.workspace = workspace
         self.ledger = workspace.ledger
         self.state = state
-        self.own = {"campaign": workspace.campaign}  # a ledger in MongoDB is shared
+        self.own = {"campaign": workspace.campaign}  # campaigns share a ledger in MongoDB
         self.spec = Campaign.model_validate(state["spec"])
         self.result = CampaignResult.model_validate(state["result"]) if "result" in state else None
         self.iterations = self._iterations()
@@ -79,7 +79,7 @@ class CampaignDocuments:
         return self._analysis_of_kind("learning_curve", "learning_curves", LearningCurveDoc)
 
     def production_audit(self) -> ProductionAuditDoc | None:
-        """Return the errors on frames of production, None if they failed or have not run."""
+        """Return the audit of production, None if it failed or has not run."""
         return self._analysis_of_kind("production_audit", "production_audits", ProductionAuditDoc)
 
     def _analysis_of_kind(self, name: str, kind: str, schema: type[D]) -> D | None:
@@ -99,17 +99,18 @@ class CampaignDocuments:
         return self._analysis_of_kind("transport_grid", "transport_grids", TransportGridDoc)
 
     def convergence(self) -> ConvergenceStudyDoc | None:
-        """Return the newest convergence study of the campaign's method, from whichever setting it began."""
-        wanted = _apart_from_swept(self.spec.reference.model_dump(mode="json"))
-        studies = self.ledger.find("convergence_studies", self.own, sort={"created_at": -1})
-        for study in studies:
-            if _apart_from_swept(study["reference"]) == wanted:
-                return self.ledger.get_as("convergence_studies", study["key"], ConvergenceStudyDoc)
+        """Return the newest convergence study of the reference method, whatever setting it started from."""
+        method = self.spec.reference.model_dump(mode="json", exclude=VARIED)
+        for found in self.ledger.find("convergence_studies", self.own, ["key"], sort={"created_at": -1}):
+            study = self.ledger.get_as("convergence_studies", found["key"], ConvergenceStudyDoc)
+            if study and {k: v for k, v in study.reference.items() if k not in VARIED} == method:
+                return study
         return None
 
-    def labels(self) -> list[dict[str, Any]]:
-        """Return what a report needs of every label, oldest first."""
-        return self.ledger.find("labels", self.own, LABEL_FIELDS)
+    def labels(self) -> list[LabelRecord]:
+        """Return all labels, oldest first."""
+        fields = list(LabelRecord.model_fields)
+        return [LabelRecord.model_validate(d) for d in self.ledger.find("labels", self.own, fields)]
 
     def committee(self, key: str) -> CommitteeDoc | None:
         """Return a committee by its key."""
@@ -118,7 +119,7 @@ class CampaignDocuments:
     def arrays(
         self, analysis: InterfaceAnalysisDoc | PartDoc[Any, Any] | TransportGridDoc | None
     ) -> dict[str, np.ndarray]:
-        """Return the arrays of an answer by name, empty if it has none."""
+        """Return the arrays of a result by name, empty if it has none."""
         if analysis is None or analysis.artifact is None:
             return {}
         with np.load(self.workspace.artifacts.get(analysis.artifact)) as archive:
@@ -132,9 +133,9 @@ class CampaignDocuments:
             return [doc for doc in found if doc is not None]
         documents = [
             self.ledger.get_as("iterations", d["key"], IterationDoc)
-            for d in self.ledger.find("iterations", self.own)
+            for d in self.ledger.find("iterations", self.own, ["key"])
         ]
-        by_index = {doc.index: doc for doc in documents if doc is not None}  # the newest of an index wins
+        by_index = {doc.index: doc for doc in documents if doc is not None}  # keeps the newest of each index
         return [by_index[index] for index in sorted(by_index)]
 
     def _production(self) -> list[SegmentDoc]:
@@ -142,7 +143,3 @@ class CampaignDocuments:
             return []
         found = [self.ledger.get_as("segments", key, SegmentDoc) for key in self.result.production_keys]
         return [doc for doc in found if doc is not None]
-
-
-def _apart_from_swept(reference: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in reference.items() if name not in SWEPT}

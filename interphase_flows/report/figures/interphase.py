@@ -1,6 +1,6 @@
-"""Figures of the interphase: composition, anions and displacement against time.
+"""Figures of the interphase: anions and displacement against time.
 
-Bands are standard errors over replicas; one replica has none, and the title then says so.
+Bands are standard errors over replicas. A single replica has no band; the title then states that there is no interval.
 """
 
 import numpy as np
@@ -10,20 +10,22 @@ from matplotlib.figure import Figure
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
 from interphase_flows.report.inputs import SeriesBand
 
-LEAST_SHOWN = 0.01
-"""Anions that never hold this share of the centres are left out of the figure (not of the table)."""
+SMALLEST_SHARE = 0.01
+"""Anions whose share of the centres is always smaller are omitted from the figure, not from the table."""
 
 
-def replicas_in_words(n: int) -> str:
-    """Say what the bands are."""
+def _band_label(n: int) -> str:
+    """Return the meaning of the bands for a title."""
     return "n = 1, no interval" if n < 2 else f"mean ± standard error, n = {n}"
 
 
 def anions_against_time(environments: SeriesBand | None) -> Figure | None:
-    """Share of anion centres in each kind of anion."""
+    """Draw the share of anion centres in each kind of anion."""
     if environments is None:
         return None
-    kept = [i for i in range(len(environments.names)) if np.max(environments.mean[:, i]) >= LEAST_SHOWN]
+    kept = [
+        i for i in range(len(environments.names)) if np.max(environments.curves.value[:, i]) >= SMALLEST_SHARE
+    ]
     with figure_style():
         figure = Figure(figsize=(9.6, 3.7))
         axes = figure.subplots()
@@ -32,13 +34,13 @@ def anions_against_time(environments: SeriesBand | None) -> Figure | None:
             xlabel="Time (ps)",
             ylabel="Share of anion centres (%)",
             ylim=(0, None),
-            title=f"Which anion a centre belongs to ({replicas_in_words(environments.n_replicas)})",
+            title=f"Anion centres by kind of anion ({_band_label(environments.n_replicas)})",
         )
     return figure
 
 
 def displacement_against_time(displacement: SeriesBand | None) -> Figure | None:
-    """Mean squared displacement of each species from the first frame."""
+    """Draw the mean squared displacement of each species from the first frame."""
     if displacement is None:
         return None
     colours = [element_colour(name, i) for i, name in enumerate(displacement.names)]
@@ -50,7 +52,7 @@ def displacement_against_time(displacement: SeriesBand | None) -> Figure | None:
             xlabel="Time (ps)",
             ylabel="Mean squared displacement (Å²)",
             ylim=(0, None),
-            title=f"Displacement from the first frame ({replicas_in_words(displacement.n_replicas)})",
+            title=f"Displacement from the first frame ({_band_label(displacement.n_replicas)})",
         )
     return figure
 
@@ -61,14 +63,14 @@ def _curves(
     ends = []
     for number, column in enumerate(kept):
         colour = colours[column] if colours else CYCLE[number % len(CYCLE)]
-        mean = scale * np.asarray(band.mean)[:, column]
+        mean = scale * band.curves.value[:, column]
         axes.plot(band.time_ps, mean, color=colour, linestyle=DASHES[(number // len(CYCLE)) % 4])
-        if band.standard_error is not None and band.n_replicas > 1:
-            error = scale * np.asarray(band.standard_error)[:, column]
+        if band.n_replicas > 1:
+            error = scale * band.curves.standard_error[:, column]
             axes.fill_between(band.time_ps, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
         if len(mean):
             ends.append((float(mean[-1]), band.names[column], colour))
-    # names stand beside the curves' ends, pushed apart where curves meet
+    # names are beside the ends of the curves, at least a line apart
     low, high = axes.get_ylim()
     least = 0.065 * (high - min(low, 0.0))
     previous = -np.inf

@@ -1,6 +1,6 @@
-"""Figures of the campaign: what was learnt, how the runs went, what it cost.
+"""Figures of active learning, production and cost: errors, parity, force uncertainty, wall time and labels.
 
-Each function returns a matplotlib figure, or None when its data are not there.
+Each function returns None if its data are missing.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,37 @@ from interphase_flows.report.figures.style import (
     VERMILION,
     figure_style,
 )
-from interphase_flows.report.inputs import Iteration, ReferenceMethod, Replica, Spending
+from interphase_flows.report.inputs import IterationErrors, ProductionRun, ReferenceLabels, Spending
 from interphase_flows.report.text.numbers import duration
+from interphase_flows.schemas.model import CommitteeDoc
 
 MEV = 1000.0
 
 
-def learning_curve(iterations: Sequence[Iteration], reference: ReferenceMethod) -> Figure | None:
-    """Errors on held-out interface frames, and the share of uncertain frames, against the number of
-    labels."""
+def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLabels) -> Figure | None:
+    """Draw errors on held-out interface frames and the share of uncertain frames against the number of labels."""
     if not iterations:
         return None
     with figure_style():
         figure = Figure(figsize=(9.6, 3.3))
         left, middle, right = figure.subplots(1, 3)
-        labels = [i.n_train for i in iterations]
-        _learning(left, labels, [i.force_mae_meV_per_angstrom for i in iterations], "MAE", BLUE)
-        _learning(left, labels, [i.force_rmse_meV_per_angstrom for i in iterations], "RMSE", VERMILION, "--")
+        labels = [i.iteration.n_train for i in iterations]
+        _learning(left, labels, [i.errors.forces_mae_meV_per_angstrom for i in iterations], "MAE", BLUE)
+        _learning(
+            left, labels, [i.errors.forces_rmse_meV_per_angstrom for i in iterations], "RMSE", VERMILION, "--"
+        )
         left.set(title="Forces", ylabel="Error (meV/Å)")
         left.legend()
-        _learning(middle, labels, [i.energy_mae_meV_per_atom for i in iterations], "MAE", BLUE)
+        _learning(middle, labels, [i.errors.energy_mae_meV_per_atom for i in iterations], "MAE", BLUE)
         middle.set(title="Energies", ylabel="Error (meV/atom)")
         figure.suptitle(f"Errors against held-out {reference.short} labels", fontsize=10, x=0.01, ha="left")
-        shares = [np.nan if i.fraction_above_select is None else i.fraction_above_select for i in iterations]
+        fractions = [i.iteration.fraction_above_select for i in iterations]
+        shares = [np.nan if fraction is None else fraction for fraction in fractions]
         if np.isfinite(shares).any():
-            _learning(right, labels, [100 * s for s in shares], "above select", GREEN)
+            _learning(right, labels, [100 * s for s in shares], "above selection level", GREEN)
         else:
             right.text(0.5, 0.5, "not measured", ha="center", transform=right.transAxes, color=GREY)
-        right.set(title="Frames above select", ylabel="Share of fresh frames (%)")
+        right.set(title="Frames above the selection level", ylabel="Share of audit frames (%)")
         for axes in (left, middle, right):
             axes.set_xlabel("Labels in training")
             axes.margins(x=0.12, y=0.16)
@@ -73,9 +76,9 @@ def _learning(
             )
 
 
-def parity(iteration: Iteration, reference: ReferenceMethod) -> Figure | None:
-    """Predicted against labelled energies and force components of one iteration."""
-    data = iteration.parity
+def parity(found: IterationErrors, reference: ReferenceLabels) -> Figure | None:
+    """Draw predicted against labelled energies and force components of one iteration."""
+    data = found.parity
     if data is None:
         return None
     with figure_style():
@@ -100,7 +103,9 @@ def parity(iteration: Iteration, reference: ReferenceMethod) -> Figure | None:
             "Force component (eV/Å)",
             3,
         )
-        figure.suptitle(f"Iteration {iteration.index}: {reference.short} across, potential up", fontsize=10)
+        figure.suptitle(
+            f"Iteration {found.iteration.index}: potential against {reference.short}", fontsize=10
+        )
     return figure
 
 
@@ -111,7 +116,7 @@ def _parity(axes: Axes, reference: np.ndarray, predicted: np.ndarray, name: str,
     low, high = min(reference.min(), predicted.min()), max(reference.max(), predicted.max())
     pad = 0.05 * (high - low) or 1.0
     axes.plot([low - pad, high + pad], [low - pad, high + pad], color=GREY, linewidth=1, zorder=1)
-    # as pixels: thousands of vector points would make the page slow
+    # rasterized: thousands of vector points would make the page slow
     axes.scatter(
         reference, predicted, s=size, color=BLUE, alpha=0.45, linewidths=0, rasterized=True, zorder=2
     )
@@ -129,32 +134,34 @@ def _parity(axes: Axes, reference: np.ndarray, predicted: np.ndarray, name: str,
     )
 
 
-def uncertainty(replicas: Sequence[Replica]) -> Figure | None:
-    """Largest force uncertainty of each production run against time, with its thresholds."""
-    shown = [r for r in replicas if len(r.uncertainty_time_ps)]
+def uncertainty(runs: Sequence[ProductionRun], committee: CommitteeDoc | None) -> Figure | None:
+    """Draw the largest force uncertainty of each production run against time, with the thresholds of the committee."""
+    shown = [run for run in runs if len(run.uncertainty_time_ps)]
     if not shown:
         return None
     with figure_style():
         figure = Figure(figsize=(9.6, 3.4))
         axes = figure.subplots()
         top = 0.0
-        for number, replica in enumerate(shown):
-            values = MEV * np.asarray(replica.uncertainty_eV_per_angstrom)
+        for number, run in enumerate(shown):
+            values = MEV * run.uncertainty_eV_per_angstrom
             top = max(top, float(np.max(values)))
             colour = CYCLE[number % len(CYCLE)]
             axes.plot(
-                replica.uncertainty_time_ps,
+                run.uncertainty_time_ps,
                 values,
                 color=colour,
                 linestyle=DASHES[number % 4],
                 linewidth=1.2,
-                label=replica.name,
+                label=run.name,
             )
-            if not replica.survived:
-                axes.plot(replica.uncertainty_time_ps[-1], values[-1], "X", color=colour, markersize=9)
-        for name, colour in (("select", ORANGE), ("stop", VERMILION)):
-            levels = {getattr(r, f"{name}_eV_per_angstrom") for r in shown} - {None}
-            for level in sorted(levels):
+            if not run.is_complete:
+                axes.plot(run.uncertainty_time_ps[-1], values[-1], "X", color=colour, markersize=9)
+        if committee is not None:
+            for name, level, colour in (
+                ("select", committee.select_force_std_eV_per_angstrom, ORANGE),
+                ("stop", committee.stop_force_std_eV_per_angstrom, VERMILION),
+            ):
                 axes.axhline(MEV * level, color=colour, linewidth=1.4, linestyle=(0, (5, 2)))
                 axes.annotate(
                     f"{name} {MEV * level:.0f}",
@@ -172,14 +179,14 @@ def uncertainty(replicas: Sequence[Replica]) -> Figure | None:
             ylabel="Largest force σ (meV/Å)",
             ylim=(0, 1.08 * top),
             xlim=(0, None),
-            title="Committee disagreement in production (× marks a run that was stopped)",
+            title="Force uncertainty of the committee in production (×: the run was stopped)",
         )
         axes.legend(ncols=min(4, len(shown)), loc="upper left", bbox_to_anchor=(0, 0.98))
     return figure
 
 
 def spending_bars(spending: Spending | None) -> Figure | None:
-    """Wall time by stage, and labels kept and refused."""
+    """Draw wall time by stage, and accepted and rejected labels."""
     if spending is None:
         return None
     with figure_style():
@@ -190,13 +197,13 @@ def spending_bars(spending: Spending | None) -> Figure | None:
         stages = sorted(spending.wall_time_s.items(), key=lambda item: item[1])
         bars = times.barh([s for s, _ in stages], [t / 60 for _, t in stages], color=BLUE, height=0.62)
         times.bar_label(bars, [duration(t) for _, t in stages], padding=4, fontsize=9)
-        times.set(xlabel="Wall time (min)", title="Where the time went")
+        times.set(xlabel="Wall time (min)", title="Wall time by stage")
         kinds = [*sorted(spending.labels_rejected.items(), key=lambda item: item[1])]
-        names = [*(f"refused: {reason}" for reason, _ in kinds), "accepted"]
+        names = [*(f"rejected: {reason.replace('_', ' ')}" for reason, _ in kinds), "accepted"]
         counts = [*(n for _, n in kinds), spending.labels_accepted]
         bars = labels.barh(names, counts, color=[*([ORANGE] * len(kinds)), GREEN], height=0.62)
         labels.bar_label(bars, padding=4, fontsize=9)
-        labels.set(xlabel="Labels", title="What was labelled")
+        labels.set(xlabel="Labels", title="Labels")
         for axes in (times, labels):
             axes.margins(x=0.18)
             axes.grid(visible=False, axis="y")

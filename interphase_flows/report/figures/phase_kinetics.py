@@ -1,12 +1,12 @@
 """Shares of anions and phases against time, with the laws by which they change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.growth.phase_kinetics import GAINED, ShareKinetics
+from interphase_flows.analysis.growth.phase_kinetics import GAINED
 from interphase_flows.analysis.phases.phases import ATOMS
 from interphase_flows.analysis.phases.results import SharesKinetics
 from interphase_flows.report.figures.growth import draw_laws
@@ -17,17 +17,9 @@ PER_ROW = 3
 PANEL_INCHES = 2.5
 
 
-def fitted_shares(kinetics: SharesKinetics) -> Iterator[tuple[str, str, ShareKinetics]]:
-    """Yield group, name and kinetics of every share that has a law."""
-    for group, laws in kinetics.shares.items():
-        for name, law in laws.items():
-            if isinstance(law, ShareKinetics):
-                yield group, name, law
-
-
 def share_kinetics_figure(kinetics: SharesKinetics, arrays: Arrays) -> Figure:
-    """Draw each share in its own panel, with the chosen law or all that the data cannot tell apart."""
-    shown = list(fitted_shares(kinetics))
+    """Draw each share in its own panel, with the chosen law or all laws that the data do not distinguish."""
+    shown = list(kinetics.fitted())
     n_rows = -(-len(shown) // PER_ROW)
     with figure_style():
         figure = Figure(figsize=(9.6, PANEL_INCHES * n_rows))

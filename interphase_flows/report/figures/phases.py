@@ -13,7 +13,7 @@ from interphase_flows.analysis.phases.atom_labels import AMORPHOUS, CHAINS, ELEC
 from interphase_flows.analysis.phases.results import PercolationResult, PhasesResult
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.report.figures.interphase_lines import dashes_of, interphases_of
-from interphase_flows.report.figures.phase_kinetics import fitted_shares, share_kinetics_figure
+from interphase_flows.report.figures.phase_kinetics import share_kinetics_figure
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.figures.style import (
     BLACK,
@@ -58,7 +58,7 @@ def phase_figures(phases: PhasesResult | Unavailable, arrays: Arrays) -> dict[st
             reaction_graph_figure(phases.anions.labels, phases.reactions),
             "Graph of the reactions between anions, with events and rates",
         )
-    if any(fitted_shares(phases.kinetics)):
+    if any(phases.kinetics.fitted()):
         drawn["share_kinetics"] = (
             share_kinetics_figure(phases.kinetics, arrays),
             "Shares of anions and phases against time, with the laws by which they change",

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from interphase_flows.analysis.phases.results import PhasesResult
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.report.figures.phase_kinetics import fitted_shares
 from interphase_flows.report.text.numbers import percent, rounded
 
 
@@ -24,7 +23,7 @@ def phases_summary(phases: PhasesResult) -> Iterator[str]:
         yield "reactions: " + ", ".join(f"{n} of atoms of {role}" for role, n in events.items())
     laws = [
         f"{name} {law.direction} ({law.decision.replace('_', ' ')})"
-        for _, name, law in fitted_shares(phases.kinetics)
+        for _, name, law in phases.kinetics.fitted()
     ]
     if laws:
         yield "laws of shares: " + ", ".join(laws)

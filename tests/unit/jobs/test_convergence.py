@@ -129,13 +129,13 @@ def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
     )
     error = exp(8.0) * (exp(-300 / HALVING_EV) - exp(-500 / HALVING_EV))
     assert rows["cutoff", 300.0, 3.0]["worst"]["force_meV_per_angstrom"] == pytest.approx(100 * error)
-    assert rows["cutoff", 500.0, 3.0]["is_yardstick"]
+    assert rows["cutoff", 500.0, 3.0]["is_reference_setting"]
     # 300 eV: forces are off by 730 meV/Å; 350 eV: by 260; 400 eV: by 90
     assert (values["chosen"]["cutoff_eV"], values["chosen"]["k_density_per_inverse_angstrom"]) == (400.0, 2.0)
     assert values["chosen"]["is_within"]
     assert not values["own"]["is_within"]
     assert values["own"]["margins"]["force_meV_per_angstrom"] < 0
-    assert values["own"]["unjudged"] == []
+    assert values["own"]["not_assessed"] == []
     assert values["reaction"] == "Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P"
 
 
