@@ -27,6 +27,8 @@ from interphase_flows.structures.amorphous.mixtures import composition_on_line, 
 from interphase_flows.structures.crystals.library import composition_of_phase, load_crystal
 
 KIND = "cell_transport"
+METHOD_VERSION = 1
+"""Version of the method in the content key: a larger number recomputes results of older versions."""
 MISSING = "a job of this run failed: see interphase query failures"
 
 
@@ -80,6 +82,7 @@ class CellTransportMaker(Maker):
         line, at_rest = line_and_rest(self.electrode, self.electrolyte, self.structure_files)
         key = content_key(
             KIND,
+            version=METHOD_VERSION,
             run_id=run_id,
             cell=cell,
             x_electrode=x_electrode,

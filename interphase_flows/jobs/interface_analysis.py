@@ -72,13 +72,21 @@ class InterfaceAnalysisMaker(Maker):
             parts=tuple(self.parts),
             anions=self.anions,
         )
-        key = content_key(
-            KIND,
-            settings=settings,
-            segments=[s.key for s in done],
-            references=None if references is None else references.key,
-        )
+        key = analysis_key(settings, [s.key for s in done], None if references is None else references.key)
         return cached(KIND, key, InterfaceAnalysisDoc, lambda: _analyse(key, settings, done, references))
+
+
+def analysis_key(
+    settings: InterfaceAnalysisSettings, segment_keys: Sequence[str], references_key: str | None
+) -> str:
+    """Return the content key of an analysis, which contains the version of every part."""
+    return content_key(
+        KIND,
+        settings=settings,
+        versions={part: analysis_part(part).version for part in settings.parts_to_run()},
+        segments=segment_keys,
+        references=references_key,
+    )
 
 
 def _analyse(

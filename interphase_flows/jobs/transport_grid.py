@@ -22,6 +22,8 @@ from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDo
 from interphase_flows.storage.workspace import current_workspace
 
 KIND = "transport_grids"
+METHOD_VERSION = 1
+"""Version of the method in the content key: a larger number recomputes results of older versions."""
 LAST_PART = 0.25
 """Fraction of production, at its end, whose mean composition profile represents the interphase."""
 
@@ -49,6 +51,7 @@ class GridFitMaker(Maker):
         n_missing = len(cells) - len(available)
         key = content_key(
             KIND,
+            version=METHOD_VERSION,
             electrode=line.electrode,
             electrolyte=line.electrolyte,
             temperature_K=self.temperature_K,

@@ -13,6 +13,8 @@ from interphase_flows.analysis.results import Result
 class AnalysisPart(Protocol):
     """One part of the interface analysis: of a trajectory, and over replicas."""
 
+    version: int
+    """Version of the method in the content key: a larger number recomputes results of older versions."""
     result: type[Result]
     """Type of the result of one trajectory."""
     average_result: type[Result] | None

@@ -18,6 +18,7 @@ FEW_FOUND = 0.5
 class BoundariesPart:
     """Find the boundaries; later parts take them from the context."""
 
+    version = 1
     result = BoundariesResult
     average_result = None
 

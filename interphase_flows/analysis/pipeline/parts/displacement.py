@@ -22,6 +22,7 @@ class DisplacementResult(Result):
 class DisplacementPart:
     """Measure mean squared displacements; the series go to the arrays."""
 
+    version = 1
     result = DisplacementResult
     average_result = DisplacementResult
 

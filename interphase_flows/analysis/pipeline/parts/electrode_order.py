@@ -21,6 +21,7 @@ class ElectrodeOrderResult(Result):
 class ElectrodeOrderPart:
     """Measure the crystallinity of a bcc electrode in the first and the last frame."""
 
+    version = 1
     result = ElectrodeOrderResult
     average_result = ElectrodeOrderResult
 

@@ -16,6 +16,7 @@ from interphase_flows.analysis.transport.summary import TransportResult
 class FluxesPart:
     """Count crossings of both boundaries of each interface."""
 
+    version = 1
     result = FluxesResult
     average_result = None
 

@@ -16,6 +16,7 @@ from interphase_flows.exceptions import AnalysisError
 class GrowthPart:
     """Choose a growth law for each interface."""
 
+    version = 1
     result = GrowthResult
     average_result = GrowthAverage
 

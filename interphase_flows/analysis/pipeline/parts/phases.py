@@ -12,6 +12,7 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 class PhasesPart:
     """Identify anions and phases."""
 
+    version = 1
     result = PhasesResult
     average_result = PhasesAverage
 

@@ -11,6 +11,7 @@ from interphase_flows.analysis.profiles.results import ProfilesResult
 class ProfilesPart:
     """Measure profiles along the normal."""
 
+    version = 1
     result = ProfilesResult
     average_result = None
 

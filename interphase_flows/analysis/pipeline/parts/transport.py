@@ -13,6 +13,7 @@ from interphase_flows.analysis.transport.summary import TransportAverage, Transp
 class TransportPart:
     """Measure how ions move."""
 
+    version = 1
     result = TransportResult
     average_result = TransportAverage
 

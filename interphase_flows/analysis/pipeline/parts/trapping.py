@@ -11,6 +11,7 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 class TrappingPart:
     """Compare lifetimes of labels with diffusion without cross terms."""
 
+    version = 1
     result = TrappingResult
     average_result = None
 

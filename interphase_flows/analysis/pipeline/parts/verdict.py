@@ -18,6 +18,7 @@ from interphase_flows.exceptions import AnalysisError
 class VerdictPart:
     """Judge whether growth has stopped."""
 
+    version = 1
     result = VerdictResult
     average_result = VerdictResult
 

@@ -17,6 +17,7 @@ class AtomsResult(Result):
 
 
 class AtomsPart:
+    version = 1
     result = AtomsResult
     average_result = None
 
