@@ -109,7 +109,7 @@ def test_report_has_a_section_on_the_grid_only_if_requested(
 ) -> None:
     page = (with_grid[0] / "tiny" / "report" / "report.html").read_text()
     assert "Transport on a composition grid" in page
-    assert "Runs that support no number" in page
+    assert "Rejected runs" in page
     assert "transport grid" in page
     assert (
         "Transport on a composition grid"
