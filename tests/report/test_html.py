@@ -11,7 +11,7 @@ import pytest
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.html import rendered_page, write_report
-from interphase_flows.report.inputs import ReferenceLabels, StructureView
+from interphase_flows.report.inputs import ProductionRun, ReferenceLabels, StructureView
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -132,6 +132,14 @@ def test_numbers_carry_error_bars_and_one_replica_has_none(page, full_inputs):
     text = text_of_inputs(single)
     assert "41.0 % (n = 1, no interval)" in text
     assert "16.5 % (n = 1, no interval)" in text
+
+
+def test_temperature_of_a_run_shorter_than_equilibration_is_not_measured(full_inputs):
+    segment = full_inputs.production[0].segments[0]
+    short = segment.model_copy(update={"temperature_mean_K": None, "temperature_std_K": None})
+    text = text_of_inputs(replace(full_inputs, production=[ProductionRun([short])]))
+    assert "not measured (target 300)" in text
+    assert "nan" not in re.findall(r"\w+", text)
 
 
 def test_numbers_link_to_their_source(page):

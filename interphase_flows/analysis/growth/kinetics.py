@@ -238,10 +238,14 @@ def _estimate(
 
 def _checked(time_ps: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatArray]:
     time, series = np.asarray(time_ps, dtype=float), np.asarray(values, dtype=float)
-    if time.ndim != 1 or time.shape != series.shape or len(time) < LEAST_FRAMES:
+    if time.ndim != 1 or time.shape != series.shape:
         raise AnalysisError(
-            f"times of shape {time.shape} and values of shape {series.shape}; give one value per frame, "
-            f"{LEAST_FRAMES} frames at least"
+            f"times of shape {time.shape} and values of shape {series.shape}; give one value per frame"
+        )
+    if len(time) < LEAST_FRAMES:
+        raise AnalysisError(
+            f"{len(time)} frames; a growth law needs at least {LEAST_FRAMES}. Hint: run longer, or write frames more "
+            "often"
         )
     if not (np.isfinite(time).all() and np.isfinite(series).all()):
         raise AnalysisError(

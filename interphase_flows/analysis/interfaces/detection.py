@@ -69,7 +69,7 @@ def find_interfaces(
     widths_angstrom
         Widths of slabs, Å.
     notes
-        In words, why not with wider ones.
+        Why no wider slabs are used.
 
     Raises
     ------
@@ -88,8 +88,8 @@ def find_interfaces(
         if refusals:
             notes.append(
                 f"cut in slabs of {widths[0]:g} to {widths[-1]:g} Å, which follow the boundaries less surely than "
-                f"those of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to {DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å; wider ones were "
-                f"refused: {refusals[0]}"
+                f"those of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to {DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å; wider slabs are "
+                f"not possible: {refusals[0]}"
             )
         return interphase_boundaries(frames, sides, widths_angstrom=widths), widths, notes
     least_angstrom = 4 * DEFAULT_WIDTHS_ANGSTROM[-1]

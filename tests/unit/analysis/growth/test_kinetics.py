@@ -138,7 +138,7 @@ def test_a_series_that_starves_at_once_is_undecided():
     ("time", "values", "words"),
     [
         (TIME_PS, TIME_PS[:-1], "one value per frame"),
-        (TIME_PS[:5], TIME_PS[:5], "20 frames at least"),
+        (TIME_PS[:5], TIME_PS[:5], "5 frames; a growth law needs at least 20"),
         (TIME_PS - 1.0, TIME_PS, "rise from zero"),
         (TIME_PS[::-1], TIME_PS, "rise from zero"),
         (TIME_PS, np.where(TIME_PS > 50, np.nan, 1.0), "not finite"),
