@@ -16,7 +16,6 @@ from interphase_flows.analysis.geometry.neighbours import pairs_within
 from interphase_flows.analysis.speciation.anion_species import (
     NOT_AN_ANION,
     classify_environments,
-    environment_series,
 )
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.structures.crystals.library import load_phase
@@ -111,17 +110,6 @@ def frames_of(*structures):
         np.array([atoms.positions for atoms in structures]),
         np.array([atoms.cell[:] for atoms in structures]),
     )
-
-
-def test_series_gives_shares_of_centres_that_add_up():
-    atoms = load_phase("Li7P3S11")
-    series = environment_series(frames_of(atoms, atoms), LI_P_S, keep_atom_codes=True)
-    np.testing.assert_allclose(series.centre_fraction.sum(axis=1), 1.0)
-    assert series.centre_fraction[1, series.labels.index("PS4")] == pytest.approx(1 / 3)
-    assert series.centre_fraction[1, series.labels.index("P2S7")] == pytest.approx(2 / 3)
-    assert series.atom_codes.shape == (2, 42)
-    with pytest.raises(AnalysisError, match="no P in the trajectory"):
-        environment_series(frames_of(load_phase("Li2S")), LI_P_S)
 
 
 @pytest.mark.parametrize(

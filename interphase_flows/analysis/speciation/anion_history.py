@@ -1,4 +1,4 @@
-"""Which anions there are against time, and what turns into what."""
+"""Anion species against time, and the reactions between them."""
 
 from collections.abc import Mapping
 
@@ -19,22 +19,21 @@ from interphase_flows.analysis.speciation.results import AnionsResult, Lifetime,
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 3
-"""Frames in a row that make a label count; shorter ones are flicker of a stretched bond."""
+"""Consecutive frames that a label must hold; shorter ones are fluctuations of a bond length."""
 FORMERS, LIGANDS = "network formers", "anion formers"
 ALONE_CODE = SINGLE_CODES[1]
-"""Of an anion former that is bonded to no other atom of an anion."""
+"""Code of an anion former without bonds."""
 
 
 class AnionCounter:
-    """Takes the anions of every frame; keeps their counts, and the changes of each atom.
+    """Count anions and the reactions of their atoms, frame by frame.
 
     Parameters
     ----------
     numbers
         Atomic numbers, (n_atoms,).
     roles
-        Which elements form networks and which anions: both are followed, apart, because atoms of one anion change
-        together.
+        Elements that form networks and anions. They are counted separately, because atoms of one anion react together.
     chemistry
         Bonds.
     """
@@ -54,7 +53,7 @@ class AnionCounter:
         self._centres: list[np.ndarray] = []
 
     def add(self, time_ps: float, found: Environments) -> None:
-        """Take the next frame."""
+        """Add the next frame."""
         self._times.append(time_ps)
         self._units.append(found.unit_counts)
         self._centres.append(found.n_centres)
@@ -67,11 +66,13 @@ class AnionCounter:
         units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
         few = max(1, len(units) // 10)
         shares = centres / max(1.0, float(centres[0].sum()))
-        occurs = units.sum(axis=0) > 0
+        occurring = units.sum(axis=0) > 0
 
         def named(values: np.ndarray) -> dict[str, float]:
             return {
-                label: float(x) for label, x, there in zip(self.labels, values, occurs, strict=True) if there
+                label: float(x)
+                for label, x, occurs in zip(self.labels, values, occurring, strict=True)
+                if occurs
             }
 
         return AnionsResult(
@@ -84,7 +85,7 @@ class AnionCounter:
         )
 
     def reactions(self) -> dict[str, ReactionsResult | Unavailable]:
-        """Return the graph of each role: events, rates with intervals, lifetimes."""
+        """Return the reaction graph of each role: events, rates with intervals, lifetimes."""
         answer: dict[str, ReactionsResult | Unavailable] = {}
         for role, counter in self._counters.items():
             try:
@@ -115,7 +116,7 @@ class AnionCounter:
         return {role: int(mask.sum()) for role, mask in self._masks.items()}
 
     def shares(self) -> dict[str, dict[str, FloatArray]]:
-        """Return shares against time by role: of network formers in each anion, of anion formers that are alone."""
+        """Return shares against time: of the network formers in each anion, and of isolated anion formers."""
         units, centres = np.array(self._units, dtype=float), np.array(self._centres, dtype=float)
         n_formers, n_ligands = (self.n_atoms[role] for role in (FORMERS, LIGANDS))
         alone = self.labels[ALONE_CODE]
@@ -125,12 +126,12 @@ class AnionCounter:
         }
 
     def intact_share(self) -> FloatArray:
-        """Return the share of the network formers in whole anions, such as those of an electrolyte, (n_frames,)."""
+        """Return the share of the network formers in anions of an electrolyte, (n_frames,)."""
         centres = np.array(self._centres, dtype=float)
         return np.asarray(centres[:, :N_INTACT].sum(axis=1) / max(1, self.n_atoms[FORMERS]))
 
     def arrays(self) -> Mapping[str, FloatArray]:
-        """Return the series: time, and number of anions of each label."""
+        """Return time series of the number of anions and of the shares."""
         return {
             "phases.anion_time_ps": np.array(self._times),
             "phases.anion_counts": np.array(self._units, dtype=float),

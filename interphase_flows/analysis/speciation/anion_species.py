@@ -1,6 +1,6 @@
-"""Which anion each centre and ligand atom belongs to: PS4, P2S7, P2S6, P chains, isolated P and S.
+"""Classify the anions of a structure: PS4, P2S7, P2S6, P chains, isolated P and S.
 
-Atoms closer than a bond's cut-off are linked; connected atoms are one anion, named by what it is made of.
+Atoms closer than a bond cut-off are connected; a connected component is one anion, labelled by its composition.
 Cut-offs are first minima of the partial radial distribution functions
 (`interphase_flows.analysis.geometry.coordination`); in Li-P-S at 300-600 K those are flat between 2.45-2.6 Å (P-S) and
 2.5-2.7 Å (P-P). Bonds are 2.05 Å (P-S), 2.2 Å (P-P) and 2.05 Å (S-S, in polysulphides), while S atoms of one
@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from interphase_flows.analysis.array_types import FloatArray, IntArray
-from interphase_flows.analysis.geometry.frames import FrameSource, chosen_frames, mask_of
+from interphase_flows.analysis.array_types import IntArray
+from interphase_flows.analysis.geometry.frames import mask_of
 from interphase_flows.analysis.geometry.neighbours import PeriodicTree
-from interphase_flows.analysis.geometry.parallel import by_frame
 from interphase_flows.exceptions import AnalysisError
 
 NOT_AN_ANION = -1
 """Code of atoms that are neither centres nor ligands, such as Li."""
+N_INTACT, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
+"""Codes of `AnionChemistry.labels`: anions of electrolytes are below 4, chains 5, single atoms 6 and 7."""
 
 
 @dataclass(frozen=True)
 class AnionChemistry:
-    """Which elements make anions, and how close bonded atoms are.
+    """Elements of molecular anions, and the longest bonds.
 
     Parameters
     ----------
@@ -49,9 +50,8 @@ class AnionChemistry:
         both = set(self.anion_centres) & set(self.ligands)
         if both or not self.anion_centres or not self.ligands:
             raise AnalysisError(
-                f"centres {sorted(self.anion_centres)} and ligands {sorted(self.ligands)} of the anions "
-                "must be "
-                "two sets of elements with nothing in common, neither of them empty"
+                f"centres {sorted(self.anion_centres)} and ligands {sorted(self.ligands)} of the anions must be two "
+                "sets of elements with nothing in common, neither of them empty"
             )
 
     @property
@@ -61,7 +61,7 @@ class AnionChemistry:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Names of the anions; a label's position is its code."""
+        """Labels of anions; the position of a label is its code."""
         p, s = ("/".join(sorted(symbols)) for symbols in (self.anion_centres, self.ligands))
         return (
             f"{p}{s}4",  # 0: an isolated tetrahedron
@@ -78,7 +78,7 @@ class AnionChemistry:
 
     @property
     def labels_without_ligands(self) -> tuple[str, str]:
-        """Names of chains of centres and of isolated centres, which no ligand holds."""
+        """Labels of chains of centres and of isolated centres."""
         return self.labels[5], self.labels[6]
 
 
@@ -94,26 +94,11 @@ class Environments:
     n_centres: NDArray[np.int64]
     """(n_labels,): number of centre atoms in them."""
     atom_units: NDArray[np.int64]
-    """(n_atoms,): which anion of this frame each atom is in, or -1; numbers mean nothing in another frame."""
+    """(n_atoms,): index of the anion of each atom, or -1; indices of different frames are unrelated."""
 
     def counts(self) -> dict[str, int]:
-        """Return the anions that occur and how many there are."""
+        """Return the number of anions by label, without zeros."""
         return {name: int(n) for name, n in zip(self.labels, self.unit_counts, strict=True) if n}
-
-
-@dataclass(frozen=True)
-class EnvironmentSeries:
-    """Anions frame by frame."""
-
-    time_ps: FloatArray
-    """(n_frames,), ps."""
-    labels: tuple[str, ...]
-    unit_counts: NDArray[np.int64]
-    """(n_frames, n_labels): number of anions."""
-    centre_fraction: FloatArray
-    """(n_frames, n_labels): share of all centre atoms in each kind; rows sum to 1."""
-    atom_codes: NDArray[np.int8] | None
-    """(n_frames, n_atoms): position in `labels` or -1; None unless asked for."""
 
 
 def classify_environments(
@@ -122,7 +107,7 @@ def classify_environments(
     numbers: NDArray[np.integer],
     chemistry: AnionChemistry,
 ) -> Environments:
-    """Name the anion of every centre and ligand atom of one frame.
+    """Classify the anion of every centre and ligand atom of one frame.
 
     Parameters
     ----------
@@ -148,19 +133,7 @@ def classify_environments(
 def environments_in(
     tree: PeriodicTree, members: IntArray, numbers: NDArray[np.integer], chemistry: AnionChemistry
 ) -> Environments:
-    """Name anions as `classify_environments` does, in a tree of the centres and ligands that is there already.
-
-    Parameters
-    ----------
-    tree
-        Centres and ligands of a frame.
-    members
-        Which atoms they are, (n_members,).
-    numbers
-        Atomic numbers of all atoms, (n_atoms,).
-    chemistry
-        Elements and bond lengths.
-    """
+    """Classify anions as `classify_environments` does, from a tree of the atoms `members` (n_members,) of a frame."""
     numbers = np.asarray(numbers)
     is_centre = mask_of(numbers, chemistry.anion_centres)
     centre, n_members = is_centre[members], len(members)
@@ -204,61 +177,3 @@ def environments_in(
         n_centres=np.bincount(atom_codes[is_centre], minlength=n_labels),
         atom_units=atom_units,
     )
-
-
-def environment_series(
-    frames: FrameSource,
-    chemistry: AnionChemistry,
-    *,
-    every: int = 1,
-    keep_atom_codes: bool = False,
-) -> EnvironmentSeries:
-    """Name the anions in every frame of a trajectory.
-
-    Parameters
-    ----------
-    frames
-        The trajectory.
-    chemistry
-        Elements and bond lengths.
-    every
-        Stride between the frames used; the last one is always used.
-    keep_atom_codes
-        Keep the code of every atom in every frame: one byte each.
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory is empty or has no centre atom.
-    """
-    chosen = chosen_frames(frames, every)
-    total = int(mask_of(frames.numbers, chemistry.anion_centres).sum())
-    if total == 0:
-        raise AnalysisError(
-            f"no {'/'.join(sorted(chemistry.anion_centres))} in the trajectory, so there are no anions to "
-            "name; "
-            "set anion_centres to the elements in the middle of the anions"
-        )
-    units = np.empty((len(chosen), len(chemistry.labels)), dtype=np.int64)
-    centres = np.empty_like(units)
-    codes = np.empty((len(chosen), frames.n_atoms), dtype=np.int8) if keep_atom_codes else None
-    classified = by_frame(
-        frames,
-        chosen,
-        lambda positions, cell: classify_environments(positions, cell, frames.numbers, chemistry),
-    )
-    for row, found in enumerate(classified):
-        units[row], centres[row] = found.unit_counts, found.n_centres
-        if codes is not None:
-            codes[row] = found.atom_codes
-    return EnvironmentSeries(
-        time_ps=np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0,
-        labels=chemistry.labels,
-        unit_counts=units,
-        centre_fraction=centres / total,
-        atom_codes=codes,
-    )
-
-
-N_INTACT, CHAIN_CODE, SINGLE_CODES = 4, 5, (6, 7)
-"""Codes of `AnionChemistry.labels`: below 4 anions of electrolytes, 5 chains, 6 and 7 single atoms."""

@@ -1,7 +1,7 @@
-"""Which element does what in an interphase: moves, forms networks, or makes anions.
+"""Roles of elements in an interphase: mobile cation, network former, anion former.
 
-Nothing here names an element: roles follow from the two crystals of a campaign, and bonds from where the first
-shell of the radial distribution ends.
+Roles follow from the elements of electrode and electrolyte; bond lengths follow from the first minima of radial
+distribution functions.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,12 +15,12 @@ from interphase_flows.analysis.speciation.anion_species import AnionChemistry
 from interphase_flows.exceptions import AnalysisError
 
 CHALCOGEN_GROUPS = frozenset({16, 17})
-"""Groups of the periodic table whose elements end as simple anions: chalcogens and halogens."""
+"""Groups of the periodic table whose elements form simple anions: chalcogens and halogens."""
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Elements by what they do, each a set of symbols."""
+    """Chemical symbols of the elements with each role."""
 
     mobile_cations: frozenset[str]
     network_formers: frozenset[str]
@@ -28,10 +28,9 @@ class Roles:
 
 
 def roles_of(electrode: Iterable[str], electrolyte: Iterable[str]) -> Roles:
-    """Tell roles from the elements of the two crystals.
+    """Determine the roles of elements from those of electrode and electrolyte.
 
-    The electrode's elements that the electrolyte shares are mobile. Chalcogens and halogens of the electrolyte form
-    anions, and what is left forms the network.
+    Elements of both are mobile. Chalcogens and halogens of the electrolyte form anions, and its other elements networks.
 
     Raises
     ------
@@ -45,18 +44,18 @@ def roles_of(electrode: Iterable[str], electrolyte: Iterable[str]) -> Roles:
     anions = {symbol for symbol in rest if Element(symbol).group in CHALCOGEN_GROUPS}
     if not mobile or not anions or not rest - anions:
         raise AnalysisError(
-            f"electrode {sorted(electrode)} and electrolyte {sorted(electrolyte)} do not show which element moves, which "
-            "forms networks and which makes anions; pass Roles yourself"
+            f"electrode {sorted(electrode)} and electrolyte {sorted(electrolyte)} do not determine which element is "
+            "mobile, which forms networks and which forms anions. Hint: pass Roles"
         )
     return Roles(frozenset(mobile), frozenset(rest - anions), frozenset(anions))
 
 
 def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> AnionChemistry:
-    """Take the longest bonds from the first minima of a trajectory's radial distributions.
+    """Determine the longest bonds from the first minima of radial distribution functions.
 
-    With several elements in a role, the longest cut-off of their pairs holds for all. A kind of pair that is never
-    bonded in these frames, such as P-P in Li7P3S11, has its first peak at the next-nearest neighbours; there the cut-off
-    is the emptiest distance below 1.5 times the sum of the covalent radii, so that a bond that forms later is seen.
+    If a role has several elements, the longest cut-off of their pairs is used for all. A pair that is never bonded in
+    these frames, such as P-P in Li7P3S11, has its first peak at the next-nearest neighbours; its cut-off is the lowest
+    g(r) below 1.5 times the sum of the covalent radii, so that bonds that form later are detected.
 
     Raises
     ------
@@ -71,7 +70,7 @@ def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> 
 def chemistry_within(
     frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
 ) -> AnionChemistry:
-    """Take the longest bonds of `measured_chemistry` from cut-offs by pair of elements, Å.
+    """Return the longest bonds, from a function of cut-offs in Å by pair of elements; see `measured_chemistry`.
 
     Raises
     ------

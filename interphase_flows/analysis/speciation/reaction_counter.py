@@ -1,6 +1,6 @@
-"""The reaction graph and lifetimes of labels, frame by frame: what `reaction_graph` and `label_lifetimes` say of a table.
+"""Count reactions and lifetimes of labels frame by frame.
 
-A table of labels grows with the trajectory; this keeps a few numbers for each atom, and two for each life that ended.
+Memory does not grow with the number of frames: a few numbers are kept for each atom, and two for each label that ended.
 """
 
 from array import array
@@ -16,16 +16,16 @@ from interphase_flows.exceptions import AnalysisError
 
 
 class ReactionCounter:
-    """Counts changes of label.
+    """Count changes of labels; labels that hold for too few consecutive frames are ignored.
 
     Parameters
     ----------
     labels
         Names.
     n_atoms
-        Atoms that are counted.
+        Number of atoms.
     least_frames
-        Frames in a row that make a label count.
+        Consecutive frames that a label must hold.
     """
 
     def __init__(self, labels: Sequence[str], n_atoms: int, least_frames: int = 3) -> None:
@@ -33,7 +33,7 @@ class ReactionCounter:
         n = len(self._labels)
         self._n_events = np.zeros((n, n), dtype=np.int64)
         self._squares = np.zeros((n, n), dtype=np.int64)
-        """Of the number of atoms that went together, summed."""
+        """Sum of squares of the number of atoms that reacted together."""
         self._at_risk = np.zeros(n)
         self._code = np.full(n_atoms, UNSETTLED)
         self._length = np.zeros(n_atoms, dtype=np.int64)
@@ -44,15 +44,15 @@ class ReactionCounter:
         self._is_first = np.ones(n_atoms, dtype=bool)
         self._anion = np.arange(n_atoms)
         self._left = np.arange(n_atoms)
-        """The anion that each atom was last in under its settled label, numbered over all frames."""
+        """Last anion of each atom with its persistent label, numbered over all frames."""
         self._n_anions = 0
         self._ended = [(array("d"), array("q")) for _ in range(n)]
-        """By label: how long the lives were that ended, ps, and whose."""
+        """By label: durations in ps and atoms of the labels that ended."""
         self._first_ps = self._last_ps = np.nan
         self._n_frames = 0
 
     def add(self, time_ps: float, codes: NDArray[np.integer], anions: IntArray | None = None) -> None:
-        """Take the next frame.
+        """Add the next frame.
 
         Parameters
         ----------
@@ -61,8 +61,8 @@ class ReactionCounter:
         codes
             Position in ``labels`` of each atom's label, -1 for none, (n_atoms,).
         anions
-            Which anion of this frame each atom is in, (n_atoms,): those that leave one together are one event to the
-            intervals. Each atom by itself by default.
+            Index of each atom's anion in this frame, (n_atoms,): atoms that leave one together are one independent event.
+            By default atoms are independent.
 
         Raises
         ------
@@ -77,10 +77,10 @@ class ReactionCounter:
             self._first_ps = time_ps
         self._n_frames += 1
         self._last_ps = time_ps
-        goes_on = (codes == self._code) & (self._length > 0)
-        self._left = np.where(~goes_on & (self._code == self._settled), self._anion, self._left)
-        self._length = np.where(goes_on, self._length + 1, 1)
-        self._began = np.where(goes_on, self._began, time_ps)
+        continues = (codes == self._code) & (self._length > 0)
+        self._left = np.where(~continues & (self._code == self._settled), self._anion, self._left)
+        self._length = np.where(continues, self._length + 1, 1)
+        self._began = np.where(continues, self._began, time_ps)
         self._code = np.array(codes, dtype=np.int64)
         own = np.arange(len(self._code)) if anions is None else np.asarray(anions, dtype=np.int64)
         self._anion = self._n_anions + own
@@ -89,7 +89,7 @@ class ReactionCounter:
         self._change(np.flatnonzero((self._length == self._least) & is_other))
 
     def graph(self, confidence: float = 0.95) -> ReactionGraph:
-        """Return the reactions so far, as `reaction_graph` does.
+        """Return the reaction graph of the frames so far.
 
         Raises
         ------
@@ -105,10 +105,10 @@ class ReactionCounter:
         return ReactionGraph(self._labels, self._n_events.copy(), at_risk, confidence, worth)
 
     def lifetimes(self) -> dict[str, SurvivalCurve]:
-        """Return the survival of each label that began within the run, as `label_lifetimes` does.
+        """Return the survival curve (Kaplan-Meier) of each label that began after the first frame.
 
-        Labels that began in the last frame alone, of which no age is known, are left out. Intervals are as wide as the
-        atoms that left one anion together make them.
+        Labels of the first frame have an unknown age and are left out, as are labels that began in the last frame. Atoms
+        that leave one anion together widen the intervals.
         """
         found = {}
         for code, (durations, atoms) in enumerate(self._ended):
@@ -125,13 +125,13 @@ class ReactionCounter:
         return found
 
     def atoms_together(self, label: str) -> float:
-        """Return how many atoms leave a label together and tell its lifetime once: sum(k²) / sum(k) of groups of k."""
+        """Return the mean number of atoms that lose a label together: sum(k²) / sum(k) over groups of k."""
         code = self._labels.index(label)
         return max(1.0, float(self._squares[code].sum() / max(1, self._n_events[code].sum())))
 
     def _change(self, atoms: IntArray) -> None:
-        """Settle the labels that some atoms have kept for long enough."""
-        is_new = ~self._has_settled[atoms]  # nothing lasted before: it was so from the first frame on
+        """Record the persistent labels of atoms."""
+        is_new = ~self._has_settled[atoms]  # assigned from the first frame on
         new, old = atoms[is_new], atoms[~is_new]
         before, after, began = self._settled[old], self._code[old], self._began[old]
         lasted = began - self._settled_at[old]

@@ -1,12 +1,11 @@
-"""Reactions counted frame by frame equal those of the complete table."""
+"""Reactions counted frame by frame: agreement with a table of all frames, and intervals of correlated atoms."""
 
 import numpy as np
 import pytest
 
-from interphase_flows.analysis.speciation.label_lifetimes import label_lifetimes
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
-from interphase_flows.analysis.speciation.reaction_graph import reaction_graph
 from interphase_flows.exceptions import AnalysisError
+from label_histories import counted, events_of_table, lifetimes_of_table
 
 LABELS = ("PS4", "PSx", "isolated P")
 
@@ -22,33 +21,26 @@ def table(seed: int, n_frames: int = 60, n_atoms: int = 12) -> np.ndarray:
     return np.where(flickers, rng.integers(-1, 3, codes.shape), codes)
 
 
-def counted(times, codes, least_frames):
-    counter = ReactionCounter(LABELS, codes.shape[1], least_frames)
-    for time, row in zip(times, codes, strict=True):
-        counter.add(time, row)
-    return counter
-
-
 @pytest.mark.parametrize("least_frames", [1, 2, 3, 5])
 @pytest.mark.parametrize("seed", range(4))
-def test_counter_equals_graph_of_the_table(seed, least_frames):
+def test_counter_agrees_with_the_table_of_all_frames(seed, least_frames):
     codes = table(seed)
     times = np.cumsum(0.1 + np.random.default_rng(seed).random(len(codes)))
-    counter = counted(times, codes, least_frames)
-    graph, expected = counter.graph(), reaction_graph(times, codes, LABELS, least_frames=least_frames)
-    np.testing.assert_array_equal(graph.n_events, expected.n_events)
-    np.testing.assert_allclose(graph.at_risk_atom_ps, expected.at_risk_atom_ps)
-    assert expected.n_events.sum() > 0
-    lives, known = counter.lifetimes(), label_lifetimes(times, codes, LABELS, least_frames=least_frames)
+    counter = counted(times, codes, LABELS, least_frames)
+    graph, (events, at_risk) = counter.graph(), events_of_table(times, codes, len(LABELS), least_frames)
+    np.testing.assert_array_equal(graph.n_events, events)
+    np.testing.assert_allclose(graph.at_risk_atom_ps, at_risk)
+    assert events.sum() > 0
+    lives, known = counter.lifetimes(), lifetimes_of_table(times, codes, LABELS, least_frames)
     assert set(lives) == set(known)
     for label, curve in known.items():
         np.testing.assert_allclose(lives[label].surviving_share, curve.surviving_share)
         assert lives[label].n_ended == curve.n_ended
 
 
-def test_an_atom_that_never_settles_is_not_at_risk():
+def test_atom_without_persistent_label_is_not_at_risk():
     codes = np.array([[0, 1], [0, 2], [0, 1], [0, 2]])
-    graph = counted(np.arange(4.0), codes, 2).graph()
+    graph = counted(np.arange(4.0), codes, LABELS, 2).graph()
     assert graph.at_risk_atom_ps.tolist() == [3.0, 0.0, 0.0]
     assert graph.transitions() == []
 
@@ -72,7 +64,7 @@ def chain_of_anions(rng, n_anions, n_frames, step_ps, rate, atoms_each):
 
 
 def test_intervals_cover_the_rate_of_anions_whose_atoms_leave_together():
-    """Three ligands leave together: their events contain no more information than the anions do."""
+    """Events of three ligands that leave together are worth one independent event."""
     rng, rate, atoms_each = np.random.default_rng(3), 0.02, 3
     inside = np.zeros(2)
     for _ in range(60):
