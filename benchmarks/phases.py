@@ -23,7 +23,6 @@ from interface_cell import interface_cell, moved
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.geometry.neighbours import pairs_within
 from interphase_flows.analysis.geometry.parallel import available_processors, by_frame
-from interphase_flows.analysis.phases.anion_descriptors import anion_descriptors
 from interphase_flows.analysis.phases.atom_labels import (
     PhaseModel,
     ThermalReference,
@@ -34,7 +33,7 @@ from interphase_flows.analysis.speciation.anion_species import classify_environm
 from interphase_flows.structures.crystals.library import load_phase
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from freud_descriptors import freud_descriptors, freud_pairs
+from freud_descriptors import anion_descriptors, freud_descriptors, freud_pairs
 from li_p_s import FIT_ARGUMENTS, LI_P_S
 
 GOAL_PER_S = 60.0

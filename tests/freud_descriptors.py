@@ -1,11 +1,24 @@
-"""Descriptors of anions by freud's neighbour queries and bond order (Ramasubramani et al. 2020), for comparison."""
+"""Descriptors of anions by this package and by freud (Ramasubramani et al., Comput. Phys. Commun. 254, 107275 (2020))."""
 
 import freud
 import numpy as np
 
-from interphase_flows.analysis.geometry.freud_boxes import centred, freud_box
-from interphase_flows.analysis.geometry.neighbours import repeated
-from interphase_flows.analysis.phases.anion_descriptors import N_CATIONS, N_SUBLATTICE
+from interphase_flows.analysis.geometry.neighbours import repeated, standard_orientation, tree_for_nearest
+from interphase_flows.analysis.phases.anion_descriptors import (
+    N_CATIONS,
+    N_NEAR_CATIONS,
+    N_SUBLATTICE,
+    described,
+)
+
+
+def anion_descriptors(
+    positions: np.ndarray, cell: np.ndarray, anions: np.ndarray, cations: np.ndarray
+) -> np.ndarray:
+    """Return the descriptors of all anions of a frame by this package, (n_anions, 9)."""
+    sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
+    mobile = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
+    return described(sublattice, mobile, np.arange(len(sublattice))).descriptors
 
 
 def freud_points(
@@ -13,7 +26,10 @@ def freud_points(
 ) -> tuple[freud.box.Box, np.ndarray]:
     """Return a box with at least this distance between faces, and all points in it, the original ones first."""
     everywhere, box_cell = repeated(positions, cell, least_angstrom)
-    return freud_box(box_cell), centred(everywhere, box_cell)
+    a, b, c = standard_orientation(box_cell)
+    box = freud.box.Box(Lx=a[0], Ly=b[1], Lz=c[2], xy=b[0] / b[1], xz=c[0] / c[2], yz=c[1] / c[2])
+    # the origin of a freud box is its centre
+    return box, (everywhere - 0.5 * box_cell.sum(axis=0)).astype(np.float32)
 
 
 def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float) -> np.ndarray:

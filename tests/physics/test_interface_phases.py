@@ -153,7 +153,7 @@ def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
         composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",)
     )
     found = analyse_interface(frames, question)
-    assert "no Li, which moves" in found.parts["phases"].reason
+    assert "no Li, the mobile cation" in found.parts["phases"].reason
     assert found.trajectory.n_atoms == 3
 
 

@@ -6,13 +6,13 @@ from ase import Atoms
 
 from interphase_flows.analysis.geometry.coordination import RadialDistribution, radial_distribution
 from interphase_flows.analysis.geometry.frames import ArrayFrames
+from interphase_flows.analysis.phases.crystalline_domains import crystalline_domains
 from interphase_flows.analysis.phases.diffraction import (
     debye_pattern,
     full_width_deg,
     powder_lines,
     scherrer_diameter_angstrom,
 )
-from interphase_flows.analysis.phases.domains import crystalline_domains
 from interphase_flows.analysis.phases.percolation import percolation_sweep
 from interphase_flows.analysis.phases.translational_order import translational_order
 from interphase_flows.exceptions import AnalysisError

@@ -89,7 +89,7 @@ def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs
     found = results_of({"replica-0": analyse_interface(frames, SETTINGS)})
     assert isinstance(found.averages["verdict"], Unavailable)
     page = write_report(replace(bare_inputs, analyses=found), tmp_path).read_text(encoding="utf-8")
-    assert "no replica has an interface whose boundaries can be followed" in page
-    assert "boundaries cannot be followed in this cell" in page
+    assert "no replica has an interface with tracked boundaries" in page
+    assert "boundaries cannot be tracked in this cell" in page
     assert "these are unavailable: growth law, fluxes, kinetic trapping, verdict" in page
     assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from interphase_flows.analysis.geometry.frames import ArrayFrames
 from interphase_flows.analysis.growth.phase_kinetics import Supply, share_kinetics
-from interphase_flows.analysis.phases.bond_networks import conduction_by_network
+from interphase_flows.analysis.phases.percolation import conduction_by_network
 from interphase_flows.analysis.phases.replica_average import average_phases
 from interphase_flows.analysis.phases.results import (
     LabelShares,
@@ -147,7 +147,7 @@ def test_networks_and_layers_are_drawn_and_summarised(with_layers):
     assert {*FIGURES, "percolation"} == set(drawn)
     text = text_of(phases_section({"": phases}, drawn))
     assert "Above: mixed-conducting." in text
-    assert "A network of Li-P bonds crosses it from 2.8 Å on" in text
+    assert "A network of Li-P bonds crosses it from 2.8 Å" in text
     assert "the interphase is 2.0 Å thick" in text
     assert "PSx isolated P 1" in text
     assert "PSx 4.0 ps [2.0, longer than the run] (2 of 3 ended)" in text

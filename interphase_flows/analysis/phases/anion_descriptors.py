@@ -1,25 +1,23 @@
-"""Nine numbers that describe the surroundings of an anion: its sublattice, and its shell of mobile cations.
+"""Descriptors of the environment of an anion: nine numbers for its sublattice and its shell of mobile cations.
 
-The sublattice of *all* anion-forming and network-forming atoms together tells antifluorite (fcc) from Li3P (hexagonal),
-whoever sits on it: P in Li2S and P in Li3P differ by one Li on average at 300 K, which decides nothing for one atom.
+The sublattice of *all* anion-forming and network-forming atoms distinguishes antifluorite (fcc) from Li3P (hexagonal).
+Coordination numbers do not: at 300 K those of P in Li2S and in Li3P differ by one Li on average.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
+from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.geometry.bond_order import averaged_bond_order, bond_order, mean_harmonics
-from interphase_flows.analysis.geometry.neighbours import Nearest, PeriodicTree, tree_for_nearest
-from interphase_flows.exceptions import AnalysisError
+from interphase_flows.analysis.geometry.neighbours import Nearest, PeriodicTree
 
 N_SUBLATTICE = 12
 """Nearest neighbours of a close-packed sublattice."""
 N_CATIONS = 8
 """Cations around an anion of antifluorite."""
 N_NEAR_CATIONS = 12
-"""Cations that are looked for: the descriptors take ten, and labels of cations all within a cut-off (11 in Li3P)."""
+"""Number of nearest cations: ten for the descriptors, and all within a cut-off for labels of cations (11 in Li3P)."""
 NAMES = (
     "averaged q4 of the sublattice",
     "averaged q6 of the sublattice",
@@ -33,67 +31,24 @@ NAMES = (
 )
 
 
-def anion_descriptors(
-    positions: NDArray[np.floating], cell: NDArray[np.floating], anions: BoolArray, cations: BoolArray
-) -> FloatArray:
-    """Describe every anion of a frame.
-
-    Bond order is that of `analysis.bond_order`, of the sublattice averaged over its neighbours.
-
-    Parameters
-    ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3).
-    anions, cations
-        Atoms of the sublattice, and mobile cations, (n_atoms,) each.
-
-    Returns
-    -------
-    descriptors
-        (n_anions, 9), the columns of `NAMES`.
-
-    Raises
-    ------
-    AnalysisError
-        There is no anion or no cation.
-    """
-    anions, cations = np.asarray(anions, dtype=bool), np.asarray(cations, dtype=bool)
-    if not anions.any() or not cations.any():
-        raise AnalysisError(
-            f"{int(anions.sum())} anions and {int(cations.sum())} cations: both are needed to describe one"
-        )
-    positions = np.asarray(positions)
-    sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
-    mobile = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
-    return described(sublattice, mobile, np.arange(len(sublattice))).descriptors
-
-
 class DescribedAnions(NamedTuple):
-    """Descriptors of some anions, and the cations they were made from."""
+    """Descriptors of some anions, and their nearest cations."""
 
     descriptors: FloatArray
     """(n_rows, 9), the columns of `NAMES`."""
     cations: Nearest
-    """The `N_NEAR_CATIONS` nearest."""
+    """The `N_NEAR_CATIONS` nearest cations."""
 
 
 def described(sublattice: PeriodicTree, cations: PeriodicTree, rows: IntArray) -> DescribedAnions:
-    """Describe some anions of trees that are there already.
+    """Compute descriptors of the anions `rows`, (n_rows,), of the tree of all anions of a frame.
 
-    Parameters
-    ----------
-    sublattice
-        All anions of a frame.
-    cations
-        All its mobile cations, one at least.
-    rows
-        Which anions of the tree, (n_rows,).
+    `cations` is the tree of all mobile cations, at least one. Bond order is that of `geometry.bond_order`; in the
+    sublattice it is averaged over neighbours.
     """
     near = sublattice.nearest(N_SUBLATTICE + 2, rows)
     around = cations.nearest_to(N_NEAR_CATIONS, sublattice.positions[rows])
-    # neighbours as rows: sums over them go along the slow axis
+    # neighbours along the slow axis make sums over them fast
     distances, cation_distances = near.distance_angstrom.T.copy(), around.distance_angstrom.T.copy()
     shell, inner = distances[:N_SUBLATTICE], cation_distances[:N_CATIONS]
     mean_shell, mean_inner = shell.mean(axis=0), inner.mean(axis=0)
@@ -110,7 +65,7 @@ def described(sublattice: PeriodicTree, cations: PeriodicTree, rows: IntArray) -
 
 
 def _sublattice_order(sublattice: PeriodicTree, rows: IntArray, near: Nearest) -> FloatArray:
-    """Averaged q4 and q6, (n_rows, 2); neighbours that are not asked for are looked around as well."""
+    """Return averaged q4 and q6, (n_rows, 2)."""
     twelve = near.neighbour[:, :N_SUBLATTICE]
     is_needed = np.zeros(len(sublattice), dtype=bool)
     is_needed[twelve] = True

@@ -1,9 +1,9 @@
-"""Which phase each atom is in.
+"""Label each atom by its phase.
 
-Atoms of connected anions are labelled by what they are part of: whole anions of the electrolyte, chains of bonded
-network formers (LixP), fragments (amorphous). Single anions are labelled by their surroundings
-(`anion_descriptors`, `gaussian_classifier`) against thermal references, or as unknown. Cations take the label of most
-of the anions around them; those without any are metal.
+Atoms of connected anions are labelled by their bonds: intact anions of the electrolyte, chains of bonded network formers
+(LixP), fragments (amorphous). Single anions are classified by their environment (`anion_descriptors`,
+`gaussian_classifier`) with thermal references, or are unknown. Cations take the label of most of the anions around them;
+those without anions are metal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,33 +30,33 @@ from interphase_flows.analysis.speciation.anion_species import (
 from interphase_flows.exceptions import AnalysisError
 
 AMORPHOUS = "amorphous"
-"""Name of the class that is no crystal: every element is at home in it."""
+"""Name of the non-crystalline class, which may contain every element."""
 UNKNOWN_LABEL, ELECTROLYTE, CHAINS, METAL = "unknown", "electrolyte", "chains", "metal"
 
 
 @dataclass(frozen=True)
 class ThermalReference:
-    """A run at temperature whose phases are known."""
+    """Run at finite temperature whose phase is known."""
 
     frames: FrameSource
     members: BoolArray | None = None
-    """(n_atoms,): atoms that are of the phase, such as those of one layer of a slab; all if None."""
+    """(n_atoms,): atoms of the phase, such as those of one layer of a slab; all if None."""
 
 
 @dataclass(frozen=True)
 class PhaseModel:
-    """What atoms are compared with."""
+    """Fitted classifier of single anions, with the elements of every phase."""
 
     classifier: GaussianClassifier
     hosts: Mapping[str, frozenset[str]]
-    """For each crystal, the elements on its anion sublattice; others are dissolved in it."""
+    """Elements on the anion sublattice of each crystal; other elements are dissolved in it."""
     chemistry: AnionChemistry
     mobile_cations: frozenset[str]
     cation_cutoff_angstrom: float
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Every label there can be; its position is its code."""
+        """All labels; the position of a label is its code."""
         elements = sorted({*self.chemistry.anion_centres, *self.chemistry.ligands})
         dissolved = [
             f"{e} dissolved in {name}" for name, own in self.hosts.items() for e in elements if e not in own
@@ -66,20 +66,20 @@ class PhaseModel:
 
     @cached_property
     def single_codes(self) -> NDArray[np.int8]:
-        """Code of a single anion by its class, the last row for none, and atomic number, (n_classes + 1, 119)."""
+        """Code of a single anion by class (last row: unknown) and atomic number, (n_classes + 1, 119)."""
         table = np.full(
             (len(self.classifier.names) + 1, len(chemical_symbols)), self.labels.index(UNKNOWN_LABEL)
         )
         for kind, name in enumerate(self.classifier.names):
             for element in {*self.chemistry.anion_centres, *self.chemistry.ligands}:
-                at_home = name == AMORPHOUS or element in self.hosts[name]
-                label = name if at_home else f"{element} dissolved in {name}"
+                is_host = name == AMORPHOUS or element in self.hosts[name]
+                label = name if is_host else f"{element} dissolved in {name}"
                 table[kind, atomic_numbers[element]] = self.labels.index(label)
         return table.astype(np.int8)
 
 
 class SingleAnions(NamedTuple):
-    """The anions of a frame that are single atoms, and what they were found in."""
+    """Anions of a frame that are single atoms, with their descriptors and neighbour searches."""
 
     atoms: IntArray
     """Indices, (n_single,)."""
@@ -104,7 +104,7 @@ def single_anion_descriptors(
     chemistry: AnionChemistry,
     mobile_cations: frozenset[str],
 ) -> SingleAnions:
-    """Describe the anions that are single atoms; all questions are asked of two trees of neighbours."""
+    """Find the anions that are single atoms and compute their descriptors."""
     positions, numbers = np.asarray(positions), np.asarray(numbers)
     anions = np.flatnonzero(mask_of(numbers, {*chemistry.anion_centres, *chemistry.ligands}))
     cations = np.flatnonzero(mask_of(numbers, mobile_cations))
@@ -115,7 +115,7 @@ def single_anion_descriptors(
     single = np.flatnonzero((of_anions == SINGLE_CODES[0]) | (of_anions == SINGLE_CODES[1]))
     if len(single) and not len(cations):
         raise AnalysisError(
-            f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: phases are told by both"
+            f"{len(single)} single anions and no {'/'.join(sorted(mobile_cations))}: both are needed to identify phases"
         )
     found = described(anion_tree, cation_tree, single)
     return SingleAnions(
@@ -131,23 +131,23 @@ def fit_phase_model(
     cation_cutoff_angstrom: float,
     rejected_share: float = 0.01,
 ) -> PhaseModel:
-    """Learn the surroundings of single anions in thermal references.
+    """Fit the classifier of single anions to thermal references.
 
     Parameters
     ----------
     references
-        For each phase with single anions its runs at temperature, such as those of `thermal_references`; the name
-        ``"amorphous"`` is that of the phase that is no crystal. Runs are left out in turn to calibrate the rejection.
-        Of a single run the frames are, and since they resemble one another, more true members than asked become
-        unknown. Give a slab among them, or atoms near interfaces will be unknown.
+        Thermal runs of each phase with single anions, and of the non-crystalline phase ``"amorphous"``. Runs are left
+        out in turn to calibrate the rejection. If there is one run, frames are left out instead; since these are
+        similar, more true members than requested become unknown. Include a slab, or atoms near interfaces will be
+        unknown.
     chemistry
-        Bonds, best those of `measured_chemistry`.
+        Elements and bonds, such as those of `measured_chemistry`.
     mobile_cations
-        Symbols.
+        Chemical symbols.
     cation_cutoff_angstrom
-        Longest distance from a cation to the anions it belongs to, in Å: the first minimum of that pair's g(r).
+        Longest distance from a cation to its anions in Å: the first minimum of g(r).
     rejected_share
-        Share of true members that may be called unknown.
+        Target share of true members that are labelled as unknown.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def fit_phase_model(
         counts = np.bincount(np.concatenate(elements)) if elements else np.zeros(1, int)
         if counts.sum() == 0:
             raise AnalysisError(
-                f"reference {name!r} has no anion that is a single atom; its anions are told by their bonds"
+                f"reference {name!r} has no single-atom anion; its anions are recognised by their bonds"
             )
         if name != AMORPHOUS:
             hosts[name] = frozenset(chemical_symbols[z] for z in np.flatnonzero(counts > 0.25 * counts.sum()))
@@ -179,7 +179,7 @@ def fit_phase_model(
 def _members(
     run: ThermalReference, row: int, chemistry: AnionChemistry, mobile_cations: frozenset[str]
 ) -> tuple[NDArray[np.integer], FloatArray]:
-    """Atomic numbers and descriptors of the single anions of a reference in one frame."""
+    """Return atomic numbers and descriptors of the single anions of a reference in one frame."""
     numbers = np.asarray(run.frames.numbers)
     found = single_anion_descriptors(
         run.frames.positions(row), run.frames.cell(row), numbers, chemistry, mobile_cations
@@ -198,14 +198,12 @@ def label_atoms(
 
     Parameters
     ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3).
+    positions, cell
+        Atoms (n_atoms, 3), wrapped or not, and lattice vectors as rows (3, 3) in Å.
     numbers
         Atomic numbers, (n_atoms,).
     model
-        What to compare with.
+        Fitted model.
 
     Returns
     -------
@@ -225,18 +223,18 @@ def label_atoms(
     kinds = model.classifier.classify(found.descriptors)
     codes[found.atoms] = model.single_codes[kinds, numbers[found.atoms]]
     pairs = _bound_pairs(found, model.cation_cutoff_angstrom)
-    # a vote of each anion, and a hair more of the near: breaks ties only
+    # every anion has one vote; slightly more for near anions breaks ties
     weights = 1.0 + 1e-3 * (1.0 - pairs.distance_angstrom / model.cation_cutoff_angstrom)
     n_cations, n_labels = len(found.cations), len(model.labels)
-    ballot = pairs.second * n_labels + codes[found.anions[pairs.first]]
-    votes = np.bincount(ballot, weights, n_cations * n_labels).reshape(n_cations, n_labels)
+    vote = pairs.second * n_labels + codes[found.anions[pairs.first]]
+    votes = np.bincount(vote, weights, n_cations * n_labels).reshape(n_cations, n_labels)
     most = votes.argmax(axis=1)
     codes[found.cations] = np.where(votes[np.arange(n_cations), most] > 0, most, metal)
     return codes
 
 
 def _bound_pairs(found: SingleAnions, cutoff_angstrom: float) -> Pairs:
-    """Pairs of an anion and a cation that are closer than a cut-off; those of most single anions are known."""
+    """Return pairs of an anion and a cation within a cut-off, reusing the neighbours of single anions."""
     distances = found.near.distance_angstrom
     known = distances[:, -1] > cutoff_angstrom
     single = np.searchsorted(found.anions, found.atoms)
@@ -244,9 +242,9 @@ def _bound_pairs(found: SingleAnions, cutoff_angstrom: float) -> Pairs:
     is_open = np.ones(len(found.anions), dtype=bool)
     is_open[single[known]] = False
     others = np.flatnonzero(is_open)
-    asked = found.cation_tree.few_within(cutoff_angstrom, found.anion_tree.positions[others])
+    pairs = found.cation_tree.few_within(cutoff_angstrom, found.anion_tree.positions[others])
     return Pairs(
-        np.concatenate([single[row], others[asked.first]]),
-        np.concatenate([found.near.neighbour[row, column], asked.second]),
-        np.concatenate([distances[row, column], asked.distance_angstrom]),
+        np.concatenate([single[row], others[pairs.first]]),
+        np.concatenate([found.near.neighbour[row, column], pairs.second]),
+        np.concatenate([distances[row, column], pairs.distance_angstrom]),
     )

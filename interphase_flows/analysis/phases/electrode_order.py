@@ -1,11 +1,10 @@
-"""How much of the electrode is still a body-centred cubic crystal.
+"""Share of an electrode with body-centred cubic structure, by averaged Steinhardt parameters.
 
 Averaged Steinhardt parameters (Lechner and Dellago, J. Chem. Phys. 129, 114707 (2008), eqs. 5-6). Over 14
 neighbours, the first two shells of bcc, q̄6 is 0.51 in perfect bcc, 0.34-0.43 when atoms rattle by 0.25 Å per
-direction (lithium at 300 K), and below 0.22 in amorphous lithium: crystal or not. Over 12 neighbours q̄4 is
-0.03-0.08 in that thermal bcc and 0.13-0.18 in thermal fcc: bcc or fcc. Thermal hcp (0.05-0.11) overlaps with
-bcc and is *not* told apart. Nor do these parameters tell compounds apart, so nothing else in this package
-rests on them.
+direction (lithium at 300 K), and below 0.22 in amorphous lithium, which separates crystals from amorphous metal. Over 12
+neighbours q̄4 is 0.03-0.08 in that thermal bcc and 0.13-0.18 in thermal fcc, which separates bcc from fcc. Thermal hcp
+(0.05-0.11) overlaps with bcc and is *not* distinguished. The parameters do not distinguish compounds.
 """
 
 from typing import NamedTuple
@@ -29,7 +28,7 @@ LARGEST_Q4 = 0.10
 
 
 INNER_DEPTHS_ANGSTROM = (5.0, 4.0, 3.2)
-"""Depths that are tried in turn: the electrode of a small cell is a few layers thick."""
+"""Depths that are tried in turn, because the electrode of a small cell is only a few layers thick."""
 
 
 class SteinhardtOrder(NamedTuple):
@@ -53,7 +52,7 @@ def averaged_order(
     cell
         Lattice vectors in Å as rows, (3, 3); periodic in three directions.
     n_neighbours
-        How many nearest neighbours make the environment.
+        Number of nearest neighbours.
 
     Raises
     ------
@@ -63,9 +62,9 @@ def averaged_order(
     n_atoms = len(positions)
     if n_atoms == 0:
         raise AnalysisError("no atoms: the order of an empty structure is not defined")
-    everyone = np.arange(n_atoms)
-    near = tree_for_nearest(positions, cell, n_neighbours).nearest(n_neighbours, everyone)
-    q = averaged_bond_order(mean_harmonics(near.vectors_angstrom), everyone, near.neighbour)
+    rows = np.arange(n_atoms)
+    near = tree_for_nearest(positions, cell, n_neighbours).nearest(n_neighbours, rows)
+    q = averaged_bond_order(mean_harmonics(near.vectors_angstrom), rows, near.neighbour)
     return SteinhardtOrder(q[:, 0], q[:, 1])
 
 
@@ -75,12 +74,12 @@ def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], se
     Parameters
     ----------
     positions
-        Positions in Å of *all* atoms, (n_atoms, 3): a foreign atom nearby rightly spoils the crystal.
+        Positions in Å of *all* atoms, (n_atoms, 3): foreign atoms nearby disturb the crystal.
     cell
         Lattice vectors in Å as rows, (3, 3).
     selected
-        Atoms to judge, (n_atoms,): best those deep in the electrode (`deep_inside`), because the parameter
-        looks two shells far.
+        Atoms to evaluate, (n_atoms,); preferably those deep in the electrode (`deep_inside`), because the parameter
+        depends on two shells of neighbours.
 
     Raises
     ------
@@ -88,7 +87,9 @@ def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], se
         No atom is selected.
     """
     if not np.any(selected):
-        raise AnalysisError("no atom is selected for the bcc fraction; select the electrode's atoms")
+        raise AnalysisError(
+            "no atom is selected for the bcc fraction. Hint: select the atoms of the electrode"
+        )
     crystalline = averaged_order(positions, cell, BCC_NEIGHBOURS).q6 > LEAST_Q6
     is_bcc = crystalline & (averaged_order(positions, cell, CLOSE_PACKED_NEIGHBOURS).q4 < LARGEST_Q4)
     return float(is_bcc[selected].mean())
@@ -101,14 +102,14 @@ def deep_inside(
     *,
     depth_angstrom: float = 5.0,
 ) -> BoolArray:
-    """Return the electrode's atoms that are farther than a depth from any atom of another part, (n_atoms,).
+    """Return the atoms of the electrode that are farther than a depth from all other atoms, (n_atoms,).
 
     Parameters
     ----------
     electrode
-        Atoms that began in the electrode, (n_atoms,).
+        Atoms of the initial electrode, (n_atoms,).
     depth_angstrom
-        Distance in Å; 5 Å is the second shell of bcc lithium and a half.
+        Distance in Å; 5 Å is one and a half times the distance of the second shell of bcc lithium.
     """
     electrode = np.asarray(electrode, dtype=bool)
     pairs = pairs_within(positions, cell, depth_angstrom)
@@ -120,7 +121,7 @@ def deep_inside(
 def inner_bcc_fraction(
     positions: NDArray[np.floating], cell: NDArray[np.floating], electrode: BoolArray
 ) -> float:
-    """Return the bcc-like share of the inner atoms of an electrode, as deep inside as its thickness allows."""
+    """Return the bcc-like share of the inner atoms of an electrode, at the largest depth that its thickness allows."""
     for depth in INNER_DEPTHS_ANGSTROM:
         inner = deep_inside(positions, cell, electrode, depth_angstrom=depth)
         if inner.any():

@@ -1,9 +1,9 @@
-"""Classes as Gaussians in descriptor space, with a rejection that is calibrated on frames left out of the fit.
+"""Gaussian classifier with rejection, calibrated on data left out of the fit.
 
 Quadratic discriminant analysis (Hastie, Tibshirani and Friedman, *The Elements of Statistical Learning*, 2nd ed. 2009,
-section 4.3) with equal priors. A descriptor whose Mahalanobis distance from its class exceeds what all but a share
-alpha of that class's own left-out frames reach is of no class (split conformal prediction; Vovk et al., *Algorithmic
-Learning in a Random World*, 2005).
+section 4.3) with equal priors. Descriptors are rejected if their Mahalanobis distance from the class exceeds the
+1 - alpha quantile of left-out members of that class (split conformal prediction; Vovk et al., *Algorithmic Learning in a
+Random World*, 2005).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,18 +17,18 @@ from interphase_flows.exceptions import AnalysisError
 
 UNKNOWN = -1
 RIDGE = 0.01
-"""Added to the diagonal of covariances of standardised descriptors, so that a narrow direction is not a wall."""
+"""Added to the diagonal of covariances of standardised descriptors, as regularisation."""
 
 
 @dataclass(frozen=True)
 class GaussianClassifier:
-    """Fitted classes."""
+    """Fitted means, covariances and rejection limits of the classes."""
 
     names: tuple[str, ...]
     centre: FloatArray
-    """(n_features,), subtracted before all else."""
+    """(n_features,), subtracted from descriptors."""
     scale: FloatArray
-    """(n_features,), divided by."""
+    """(n_features,), divisor of descriptors."""
     means: FloatArray
     """(n_classes, n_features)."""
     precisions: FloatArray
@@ -36,7 +36,7 @@ class GaussianClassifier:
     log_determinants: FloatArray
     """(n_classes,), of the covariances."""
     largest_distance2: FloatArray
-    """(n_classes,): squared Mahalanobis distances beyond which nothing belongs to the class."""
+    """(n_classes,): squared Mahalanobis distances beyond which descriptors are rejected."""
 
     def classify(self, descriptors: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the position in `names` of each descriptor's class, or -1 for unknown, (n,)."""
@@ -69,10 +69,10 @@ def fit_gaussians(
     Parameters
     ----------
     groups
-        For each class its descriptors in groups that are independent of one another, such as frames or runs,
-        (n, n_features) each. Groups are left out in turn to calibrate the rejection: two at least.
+        Descriptors of each class in two or more independent groups, such as frames or runs, (n, n_features) each.
+        Groups are left out in turn to calibrate the rejection.
     rejected_share
-        Share of true members of a class that may be called unknown.
+        Target share of true members that are classified as unknown.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def fit_gaussians(
     """
     if not 0 < rejected_share < 1 or not groups:
         raise AnalysisError(
-            f"rejected_share = {rejected_share} and {len(groups)} classes: give a share in (0, 1) and classes"
+            f"rejected_share = {rejected_share} and {len(groups)} classes: a share in (0, 1) and a class are required"
         )
     everything = {
         name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()
@@ -90,11 +90,11 @@ def fit_gaussians(
         n = sum(len(part) for part in parts)
         if len(parts) < 2 or n < 2 * parts[0].shape[1]:
             raise AnalysisError(
-                f"class {name!r} has {n} members in {len(parts)} groups; give two groups and twice as many members as "
-                "descriptors: more frames, or a larger cell"
+                f"class {name!r} has {n} members in {len(parts)} groups; two groups and twice as many members as "
+                "descriptors are required. Hint: use more frames or a larger cell"
             )
-    pooled = np.concatenate([x for parts in everything.values() for x in parts])
-    centre, scale = pooled.mean(axis=0), pooled.std(axis=0)
+    combined = np.concatenate([x for parts in everything.values() for x in parts])
+    centre, scale = combined.mean(axis=0), combined.std(axis=0)
     fitted, limits = [], []
     for parts in everything.values():
         scaled = [(x - centre) / scale for x in parts]

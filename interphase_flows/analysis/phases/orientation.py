@@ -1,8 +1,7 @@
-"""How a crystalline domain lies: which plane of its crystal is parallel to the interface.
+"""Orientation of a crystalline domain: the lattice plane that is most nearly parallel to the interface.
 
-Bonds of the sublattice point the same way in the whole of a domain, so the crystal's own bonds are turned until most of
-the domain's lie along one of them: trial rotations that cover all of them evenly (super-Fibonacci, Alexa, CVPR 2022),
-then Kabsch's best rotation for the bonds so paired.
+The bonds of the crystal are rotated onto those of the domain: by trial rotations that cover all rotations evenly
+(super-Fibonacci, Alexa, CVPR 2022), then by Kabsch's optimal rotation of the paired bonds.
 """
 
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ N_TRIALS = 1500
 N_DIRECTIONS = 2000
 N_REFINED = 3
 NEAR_DEG = 25.0
-"""A bond is paired with one of the crystal's when they are no farther apart."""
+"""Largest angle between paired bonds."""
 LARGEST_INDEX = 2
 MOST_BONDS = 600
 _PHI, _PSI = np.sqrt(2.0), 1.533751168755204288118041
@@ -30,16 +29,16 @@ _PHI, _PSI = np.sqrt(2.0), 1.533751168755204288118041
 
 @dataclass(frozen=True)
 class Orientation:
-    """How the crystal of a domain is turned."""
+    """Orientation of the crystal of a domain."""
 
     plane: tuple[int, int, int]
-    """Miller indices, up to 2, of the plane that is nearest to parallel to the interface."""
+    """Miller indices, up to 2, of the plane that is most nearly parallel to the interface."""
     off_deg: float
-    """Between that plane and the interface, degrees."""
+    """Angle between that plane and the interface, degrees."""
     matched_share: float
-    """Bonds that lie along one of the crystal's; an even spread matches about a half of fcc."""
+    """Share of the bonds paired with one of the crystal; of isotropic directions about half match fcc."""
     share_by_chance: float
-    """Crystals turned at random that have such a plane as near to the interface: a small angle alone says little."""
+    """Probability that a randomly oriented crystal has such a plane at most as far from the interface."""
 
 
 def bond_vectors(
@@ -60,19 +59,19 @@ def domain_orientation(
     normal: NDArray[np.floating],
     rotations: NDArray[np.int_],
 ) -> Orientation:
-    """Return how a domain lies.
+    """Return the orientation of a domain.
 
     Parameters
     ----------
     crystal
-        The phase.
+        Ideal crystal of the phase.
     crystal_bonds, bonds
         Vectors between neighbours of the sublattice in the crystal and in the domain, (n, 3).
     normal
-        Of the interface, (3,).
+        Normal of the interface, (3,).
     rotations
-        The crystal's point group on fractional coordinates, (n, 3, 3): of equal planes the one with the largest indices
-        in their order is named.
+        Point group of the crystal on fractional coordinates, (n, 3, 3); of equivalent planes the one with the largest
+        indices is returned.
 
     Raises
     ------
@@ -139,16 +138,16 @@ def _nearest_plane(
     Returns
     -------
     plane, off_deg, share_by_chance
-        Its Miller indices, how far off it is in degrees, and the share of all directions that have one as near.
+        Miller indices, angle in degrees, and share of all directions with a plane at most as far.
     """
     span = range(-LARGEST_INDEX, LARGEST_INDEX + 1)
     millers = np.array([m for m in product(span, repeat=3) if gcd(*m) == 1])
     normals = _unit(millers @ np.linalg.inv(np.asarray(cell)).T)
     cosines = np.abs(normals @ direction)
-    # of planes as near, the simplest
+    # among planes at the same angle, the one with the smallest indices
     near = np.flatnonzero(cosines > cosines.max() - 1e-6)
     chosen = millers[near[np.argmin(np.abs(millers[near]).sum(axis=1))]]
-    # planes transform by the inverse of what turns fractional coordinates
+    # planes transform by the inverse of the rotation of fractional coordinates
     same = np.concatenate(
         [sign * np.array([chosen @ np.linalg.inv(r) for r in rotations]) for sign in (1, -1)]
     )
@@ -159,7 +158,7 @@ def _nearest_plane(
 
 
 def _even_directions() -> FloatArray:
-    """Directions on a spiral that cover the sphere evenly (Saff and Kuijlaars, Math. Intell. 19, 5 (1997)), (n, 3)."""
+    """Return evenly distributed directions on a spiral (Saff and Kuijlaars, Math. Intell. 19, 5 (1997)), (n, 3)."""
     s = np.arange(N_DIRECTIONS) + 0.5
     height, turn = 1 - 2 * s / N_DIRECTIONS, np.pi * (1 + np.sqrt(5)) * s
     radius = np.sqrt(1 - height**2)

@@ -1,4 +1,4 @@
-"""Labels of atoms against height and time, and what the interphase is made of."""
+"""Phase labels against height and time, and the phase composition of the interphase."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,20 +22,20 @@ from interphase_flows.exceptions import AnalysisError
 SLAB_ANGSTROM = 2.5
 MOST_SLABS = 60
 LEAST_LABELLED = 4
-"""Frames below which a series of them has no interval."""
+"""Minimum number of frames for an interval of their mean."""
 
 
 class PhaseMap:
-    """Takes labels of some frames; keeps counts by slab and by layer.
+    """Count labels of atoms by slab and by interphase, frame by frame.
 
     Parameters
     ----------
     labels
-        Names.
+        Labels by code.
     cell
-        Of the first frame.
+        Lattice vectors of the first frame in Å as rows.
     interfaces
-        Interphases that are followed.
+        Tracked interphases.
     """
 
     def __init__(self, labels: Sequence[str], cell: np.ndarray, interfaces: Sequence[Interface]) -> None:
@@ -60,20 +60,20 @@ class PhaseMap:
         period_angstrom: float,
         drift: float,
     ) -> None:
-        """Take a frame.
+        """Add a frame.
 
         Parameters
         ----------
         frame, time_ps
-            Its number and time.
+            Index and time of the frame.
         along
-            Heights of its atoms as fractions of the cell, (n_atoms,).
+            Heights of the atoms as fractions of the cell, (n_atoms,).
         codes
-            Their labels, (n_atoms,).
+            Labels of the atoms, (n_atoms,).
         zero, drift
-            Where the map begins, and how far everything has moved, fractions of the cell.
+            Origin of the map, and drift of the centre of mass, as fractions of the cell.
         period_angstrom
-            Height of the cell.
+            Height of the cell in Å.
         """
         n = len(self.labels)
         slab = wrapped_index(along - zero, self.n_slabs)
@@ -92,7 +92,7 @@ class PhaseMap:
             self._ends[each.name].append((begin * period_angstrom, (begin + high - low) * period_angstrom))
 
     def values(self) -> LabelsResult:
-        """Return what the cell and each interphase are made of, over the last third of the frames."""
+        """Return the phase composition of the cell and of each interphase, over the last third of the frames."""
         table = np.array(self._map)
         sides: dict[str, LabelShares | Unavailable] = {}
         for name, rows in self._inside.items():
@@ -109,13 +109,13 @@ class PhaseMap:
         )
 
     def shares_of_the_cell(self) -> tuple[FloatArray, dict[str, FloatArray]]:
-        """Return the times of the labelled frames, ps, and the share of each label among all atoms in them."""
+        """Return the times of the labelled frames in ps, and the share of all atoms with each label."""
         counts = np.array(self._map, dtype=float).sum(axis=2)
         shares = counts / counts.sum(axis=1, keepdims=True)
         return np.array(self._times), dict(zip(self.labels, shares.T, strict=True))
 
     def arrays(self) -> Mapping[str, FloatArray]:
-        """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and where the interphases are, Å."""
+        """Return the map in atoms, (n_labelled, n_labels, n_slabs), its edges, and the interphase boundaries, Å."""
         found = {
             "phases.map_time_ps": np.array(self._times),
             "phases.map_edges_angstrom": self._edges,
@@ -126,7 +126,7 @@ class PhaseMap:
         return found
 
     def _shares(self, counts: np.ndarray) -> LabelShares:
-        """Shares of atoms by label with intervals; counts are (n_frames, n_labels)."""
+        """Return shares of atoms by label with intervals, from counts (n_frames, n_labels)."""
         total = counts.sum(axis=1) if len(counts) else np.zeros(0)
         counts, total = counts[total > 0], total[total > 0]
         if not len(counts):
@@ -145,16 +145,15 @@ class PhaseMap:
 
 
 def mean_with_interval(series: FloatArray) -> Estimate:
-    """Return the mean of a share over correlated frames, with its interval within 0 to 1.
+    """Return the mean of a share over correlated frames, with an interval within 0 to 1.
 
-    By Student's t for as many independent frames as the series is worth: it holds for the few frames there are, where a
-    bootstrap is too narrow. Changes that are slower than the series it does not see; replicas do. Fewer frames than
-    `LEAST_LABELLED` have no interval.
+    The interval is Student's t for the number of independent frames, because a bootstrap is too narrow for few frames. It
+    does not contain fluctuations slower than the series. Fewer than `LEAST_LABELLED` frames have no interval.
     """
     series = np.asarray(series, dtype=float)
     n, mean = len(series), float(series.mean())
     if n < LEAST_LABELLED:
-        return Estimate(mean, np.nan, np.nan)
+        return Estimate.unknown(mean)
     independent = n / statistical_inefficiency(series - mean)
     variance = float(series.var()) / (1 - min(1 / independent, LARGEST_SHARE_FITTED_AWAY))
     half = float(student.ppf(0.5 + 0.5 * CONFIDENCE, max(independent - 1, 1.0))) * np.sqrt(

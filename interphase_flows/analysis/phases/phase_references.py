@@ -1,4 +1,4 @@
-"""What atoms are compared with: phases at rest and at temperature, kept together in one file."""
+"""Phase references: ideal crystals and thermal runs that atoms are compared with, stored in one file."""
 
 import io
 import json
@@ -23,35 +23,35 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class PhaseReferences:
-    """Phases of a system, from whatever computed their motion."""
+    """Reference phases of a system, computed by one method."""
 
     temperature_K: float
     made_by: str
-    """What computed the forces, in words."""
+    """Description of the method that computed the forces."""
     crystals: Mapping[str, Atoms]
-    """Every phase at rest, by name."""
+    """Ideal crystal of every phase."""
     runs: Mapping[str, Sequence[ThermalReference]]
-    """Phases whose anions are single atoms, and ``amorphous``: runs at temperature."""
+    """Thermal runs of phases with single-atom anions, and of ``amorphous``."""
     by_bonds: Mapping[str, ArrayFrames]
-    """Runs of phases that are told by their bonds: they check, and teach nothing."""
+    """Runs of phases that are recognised by their bonds; not used in the fit, only to check it."""
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """What `left_out_shares` said when they were made."""
+    """Result of `left_out_shares` when the references were made."""
 
     def model(
         self, chemistry: AnionChemistry, mobile_cations: frozenset[str], cation_cutoff_angstrom: float
     ) -> PhaseModel:
-        """Learn from the runs; see `fit_phase_model`.
+        """Fit the model of phases to the runs; see `fit_phase_model`.
 
         Raises
         ------
         AnalysisError
-            There is no phase whose anions are single atoms, or too little of one.
+            There is no phase with single-atom anions, or too few atoms of one.
         """
         if not self.runs:
             raise AnalysisError(
-                f"of the phases {', '.join(self.crystals) or '(none)'} no run of one with anions that are single atoms, "
-                f"such as Li2S or Li3P, is there{''.join(f'; {note}' for note in self.notes)}"
+                f"no run of a phase with single-atom anions, such as Li2S or Li3P, among the phases "
+                f"{', '.join(self.crystals) or '(none)'}{''.join(f'; {note}' for note in self.notes)}"
             )
         return fit_phase_model(
             self.runs,
@@ -61,15 +61,14 @@ class PhaseReferences:
         )
 
     def left_out_shares(self, model: PhaseModel) -> dict[str, dict[str, float]]:
-        """Return how atoms of known phases are labelled by models that were not shown the run they are from.
+        """Cross-validate the model: label each run by a model that was fitted without it.
 
-        Cations are counted with the anions around them. Phases with a single run have no model without it and are left
-        out; those that are told by their bonds were shown to none.
+        Phases with a single run are left out. Phases that are recognised by their bonds are never part of the fit.
 
         Returns
         -------
         shares
-            By phase: label to its share of the atoms that are not mobile cations.
+            By phase: share of its anions with each label.
         """
         counted: dict[str, np.ndarray] = {}
         for turn in range(max((len(runs) for runs in self.runs.values()), default=0)):
@@ -84,7 +83,7 @@ class PhaseReferences:
                     mobile_cations=model.mobile_cations,
                     cation_cutoff_angstrom=model.cation_cutoff_angstrom,
                 )
-            except AnalysisError:  # too few are left of a phase to learn it from
+            except AnalysisError:  # too few atoms of a phase are left
                 continue
             for name, runs in self.runs.items():
                 if 1 < len(runs) > turn and blind.labels == model.labels:
@@ -104,7 +103,7 @@ class PhaseReferences:
 
 
 def _anion_labels(run: ThermalReference, model: PhaseModel) -> np.ndarray:
-    """Anions of a run by label, summed over frames, (n_labels,)."""
+    """Return the number of anions of a run by label, summed over frames, (n_labels,)."""
     numbers = np.asarray(run.frames.numbers)
     chosen = ~np.isin(Atoms(numbers).get_chemical_symbols(), sorted(model.mobile_cations))
     if run.members is not None:
@@ -117,7 +116,7 @@ def _anion_labels(run: ThermalReference, model: PhaseModel) -> np.ndarray:
 
 
 def packed_references(references: PhaseReferences) -> bytes:
-    """Return the content of a file."""
+    """Return phase references as the content of an npz file."""
     arrays: dict[str, np.ndarray] = {}
     runs = [(name, run.frames, run.members) for name, each in references.runs.items() for run in each]
     runs += [(name, frames, None) for name, frames in references.by_bonds.items()]
@@ -147,12 +146,12 @@ def packed_references(references: PhaseReferences) -> bytes:
 
 
 def unpacked_references(path: Path) -> PhaseReferences:
-    """Read such a file.
+    """Read a file of phase references.
 
     Raises
     ------
     AnalysisError
-        It is not there, damaged, or of something else.
+        The file is missing, damaged or of another kind.
     """
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
@@ -190,5 +189,5 @@ def unpacked_references(path: Path) -> PhaseReferences:
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise AnalysisError(
-            f"{path}: no readable references of phases ({error}); delete it to make it again"
+            f"{path}: unreadable phase references ({error}). Hint: delete it, and it will be computed again"
         ) from error

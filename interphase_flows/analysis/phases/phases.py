@@ -1,7 +1,7 @@
-"""What formed and where: the part ``phases`` of a survey, in one pass over the frames.
+"""Identify anions and phases in a trajectory: species, reactions, labels, networks, order and diffraction.
 
-Anions are named in every frame. Labels of atoms, radial distributions and networks are of an evenly spaced subset, and
-networks of its last third. Anions, order and diffraction need no boundaries; layers do. Labels need references.
+Anions are classified in every frame, labels and radial distributions in an evenly spaced subset, and networks in the last
+third of that subset. Labels need references; compositions of and networks across interphases need boundaries.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,15 @@ from interphase_flows.analysis.interfaces.detection import NO_INTERFACE, Interfa
 from interphase_flows.analysis.interfaces.layers import Heights
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.phases.atom_labels import PhaseModel, label_atoms
-from interphase_flows.analysis.phases.bond_networks import NetworkSweep
 from interphase_flows.analysis.phases.crystalline_domains import domains_of
-from interphase_flows.analysis.phases.diffraction_pattern import N_FRAMES, EndPattern
-from interphase_flows.analysis.phases.order import OrderSeries
+from interphase_flows.analysis.phases.diffraction import N_FRAMES, EndPattern
+from interphase_flows.analysis.phases.percolation import NetworkSweep
 from interphase_flows.analysis.phases.phase_map import PhaseMap
 from interphase_flows.analysis.phases.phase_references import PhaseReferences
 from interphase_flows.analysis.phases.results import (
+    AverageLabels,
     BondLengths,
     ElementRoles,
-    LabelShares,
     LabelsResult,
     PhaseAmount,
     PhaseDomains,
@@ -39,6 +38,7 @@ from interphase_flows.analysis.phases.results import (
     ReferencesSummary,
     SharesKinetics,
 )
+from interphase_flows.analysis.phases.translational_order import OrderSeries
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.speciation.anion_history import AnionCounter
 from interphase_flows.analysis.speciation.anion_species import (
@@ -50,13 +50,13 @@ from interphase_flows.analysis.speciation.element_roles import chemistry_within,
 from interphase_flows.exceptions import AnalysisError
 
 ATOMS = "atoms"
-"""What labels are shares of."""
+"""Name of the group that labels are shares of."""
 MOST_LABELLED = 60
 LARGEST_TEMPERATURE_MISMATCH = 0.25
-"""Of the references, over the run's temperature, beyond which a note says so."""
+"""Relative difference of the temperatures of references and run from which a note is written."""
 NO_REFERENCES = (
-    "no references of phases at temperature were given: --phases Li2S,Li3P makes them for a file, a run of a campaign "
-    "uses the campaign's own; anions, order and networks need none"
+    "no phase references. Hint: --phases Li2S,Li3P computes them for a file; runs of a campaign use those of the "
+    "campaign. Anions, order and networks need none"
 )
 
 
@@ -75,13 +75,13 @@ def analyse_phases(
     frames
         The trajectory.
     settings
-        What the two sides are made of, and how hot it was.
+        Compositions of the two sides, and the temperature.
     interfaces
-        Interphases that are followed.
+        Tracked interphases.
     references
-        Phases at temperature; without them no atom has a label.
+        Phase references; without them atoms have no labels.
     cutoffs
-        Where first shells end, and so the longest bonds.
+        Bond cut-offs by pair of elements.
     anions
         Elements and bonds of molecular anions; from the cut-offs by default.
 
@@ -93,11 +93,13 @@ def analyse_phases(
     Raises
     ------
     AnalysisError
-        The elements do not show what makes anions, or the trajectory has none, or nothing that moves.
+        The roles of the elements are not determined, or the trajectory has no anions or no mobile cations.
     """
     roles = roles_of(settings.electrode, settings.electrolyte)
     if not mask_of(frames.numbers, roles.mobile_cations).any():
-        raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, which moves")
+        raise AnalysisError(
+            f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, the mobile cation"
+        )
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     chemistry = anions or chemistry_within(frames, roles, cutoffs)
     cation_cutoff = max(
@@ -185,8 +187,8 @@ def analyse_phases(
     return result, arrays
 
 
-def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
-    """Return the amount of every label, by its name in lower case without spaces."""
+def amounts(labels: LabelsResult | AverageLabels) -> dict[str, PhaseAmount]:
+    """Return the amount of every label, by its key in documents."""
     sides = {} if isinstance(labels.sides, Unavailable) else labels.sides
     return {
         phase_key(name): PhaseAmount(
@@ -194,7 +196,7 @@ def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
             interphase_fraction={
                 side: found.shares[name]
                 for side, found in sides.items()
-                if isinstance(found, LabelShares) and name in found.shares
+                if not isinstance(found, Unavailable) and name in found.shares
             },
         )
         for name, fraction in labels.entire_cell.shares.items()
@@ -202,7 +204,7 @@ def amounts(labels: LabelsResult) -> dict[str, PhaseAmount]:
 
 
 def phase_key(label: str) -> str:
-    """Return the name of a label in lower case with underscores, as queries write it."""
+    """Return the key of a label in documents and queries: lower case with underscores."""
     return label.lower().replace(" ", "_")
 
 
@@ -213,7 +215,7 @@ def _kinetics(
     interfaces: Sequence[Interface],
     times_ps: FloatArray,
 ) -> tuple[SharesKinetics, dict[str, FloatArray]]:
-    """Return the laws by which shares change, and the series of the shares that have one."""
+    """Return the kinetics of shares, and the time series of the shares that have a law."""
     supply = Supply(interfaces, times_ps, anions.intact_share())
     shares = {role: (times_ps, each) for role, each in anions.shares().items()}
     if phase_map is not None:
@@ -251,7 +253,7 @@ def _summary(references: PhaseReferences | None, temperature_K: float) -> Refere
     notes = list(references.notes)
     if abs(references.temperature_K / temperature_K - 1) > LARGEST_TEMPERATURE_MISMATCH:
         notes.append(
-            f"the references are of {references.temperature_K:g} K and the run of {temperature_K:g} K: more atoms are "
+            f"the references are at {references.temperature_K:g} K and the run at {temperature_K:g} K, so more atoms are "
             "unknown than at the same temperature"
         )
     return ReferencesSummary(

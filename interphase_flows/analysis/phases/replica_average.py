@@ -1,4 +1,4 @@
-"""Average over replicas of what formed: means with intervals between replicas, and reactions counted together."""
+"""Average anions and phases over replicas: means with intervals between replicas, and reactions of all replicas."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -6,8 +6,8 @@ from typing import TypeVar
 import numpy as np
 
 from interphase_flows.analysis.growth.phase_kinetics import average_share_kinetics
-from interphase_flows.analysis.phases.bond_networks import conduction_by_network
-from interphase_flows.analysis.phases.phases import phase_key
+from interphase_flows.analysis.phases.percolation import conduction_by_network
+from interphase_flows.analysis.phases.phases import amounts
 from interphase_flows.analysis.phases.results import (
     AverageCrossing,
     AverageDomains,
@@ -19,7 +19,6 @@ from interphase_flows.analysis.phases.results import (
     LabelsResult,
     NetworkCrossing,
     PercolationResult,
-    PhaseAmount,
     PhaseDomains,
     PhasesAverage,
     PhasesResult,
@@ -41,7 +40,7 @@ def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAver
     Parameters
     ----------
     replicas
-        One for each replica; unavailable ones are left out, with a note.
+        Results of the replicas; unavailable ones are left out, with a note.
 
     Raises
     ------
@@ -50,15 +49,15 @@ def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAver
     """
     known, why = _available(replicas)
     if not known:
-        raise AnalysisError(f"no replica shows which phases formed: {why or 'none ran'}")
+        raise AnalysisError(f"phases are unavailable in all replicas: {why or 'none ran'}")
     notes = []
     if len(known) < len(replicas):
         notes.append(
-            f"{len(replicas) - len(known)} of {len(replicas)} replicas are not in the means; see why below"
+            f"{len(replicas) - len(known)} of {len(replicas)} replicas are not in the means; reasons are listed below"
         )
     labels = _labels([each.labels for each in known])
     return PhasesAverage(
-        phases={} if isinstance(labels, Unavailable) else _amounts(labels),
+        phases={} if isinstance(labels, Unavailable) else amounts(labels),
         n_replicas=len(known),
         notes=notes,
         anions=AnionsAverage(
@@ -80,20 +79,20 @@ def average_phases(replicas: Sequence[PhasesResult | Unavailable]) -> PhasesAver
 
 
 def _available(replicas: Sequence[T | Unavailable]) -> tuple[list[T], str]:
-    """Return the results there are, and why the first missing one is unavailable."""
+    """Return the available results, and why the first other one is unavailable."""
     known = [each for each in replicas if not isinstance(each, Unavailable)]
     why = next((str(each) for each in replicas if isinstance(each, Unavailable)), "")
     return known, why
 
 
 def _by_name(replicas: Sequence[Mapping[str, float]], highest: float = np.inf) -> dict[str, Estimate]:
-    """Return means by name; a name that a replica lacks counts as zero there."""
+    """Return means by name; names that a replica lacks count as zero."""
     names = list(dict.fromkeys(name for each in replicas for name in each))
     return {name: _within([each.get(name, 0.0) for each in replicas], highest) for name in names}
 
 
 def _within(values: Sequence[float], highest: float = np.inf) -> Estimate:
-    """Return the mean over replicas; its interval ends at the limits of counts and shares."""
+    """Return the mean over replicas, with an interval within the limits of counts and shares."""
     return between_replicas(values).clipped(0.0, highest)
 
 
@@ -150,21 +149,6 @@ def _shares(known: Sequence[LabelShares]) -> AverageShares:
     return AverageShares(n_replicas=len(known), shares=means)
 
 
-def _amounts(labels: AverageLabels) -> dict[str, PhaseAmount]:
-    sides = {} if isinstance(labels.sides, Unavailable) else labels.sides
-    return {
-        phase_key(name): PhaseAmount(
-            atom_fraction=fraction,
-            interphase_fraction={
-                side: found.shares[name]
-                for side, found in sides.items()
-                if isinstance(found, AverageShares) and name in found.shares
-            },
-        )
-        for name, fraction in labels.entire_cell.shares.items()
-    }
-
-
 def _networks(replicas: Sequence[PercolationResult | Unavailable]) -> AveragePercolation | Unavailable:
     known, why = _available(replicas)
     if not known:
@@ -212,6 +196,6 @@ def _domains(
 
 
 def _mean_diameter(replicas: Sequence[PhaseDomains]) -> Estimate:
-    """Return the mean over the replicas that have domains."""
+    """Return the mean over the replicas with domains."""
     sizes = [each.mean_diameter_angstrom for each in replicas if each.n_domains]
     return _within(sizes) if sizes else Estimate.unknown(np.nan)

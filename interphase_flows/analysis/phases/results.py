@@ -45,7 +45,7 @@ class LabelsResult(Result):
 
 
 class ReferencesSummary(Result):
-    """The phases at temperature that atoms were compared with."""
+    """Phase references that atoms were compared with."""
 
     made_by: str
     temperature_K: float
@@ -58,7 +58,7 @@ class ReferencesSummary(Result):
 
 
 class NetworkCrossing(Result):
-    """Whether a network of bonds crosses one interphase, and what that makes it."""
+    """Whether a network of bonds crosses one interphase, and the resulting type of conduction."""
 
     n_frames: int
     n_too_thin: int
@@ -87,7 +87,7 @@ class Domain(Result):
 
     n_anions: int
     diameter_angstrom: float
-    """Of the sphere with the volume that as many anions fill in the crystal."""
+    """Diameter of the sphere with the volume of as many anions in the crystal."""
     meets_its_image: bool
     """Whether it continues through the periodic boundary, so that its size is a lower limit."""
     orientation: Orientation | None = None
@@ -120,7 +120,7 @@ class DiffractionResult(Result):
     n_spheres: int
     sphere_angstrom: float
     limit: str
-    """What the size of the spheres and of the cell hides."""
+    """Limits by the size of the spheres and of the cell."""
     lines: dict[str, list[tuple[float, float]]]
     """By phase: 2 theta in degrees (Cu K-alpha) and intensity, the strongest being 100."""
 
@@ -142,12 +142,12 @@ class OrderResult(Result):
 
 
 class SharesKinetics(Result):
-    """Laws by which shares of anions and phases change."""
+    """Kinetics of the shares of anions and phases."""
 
     depletion_measure: str
-    """What measures the depletion of the two sides."""
+    """Quantity that measures the depletion of the two sides."""
     shares: dict[str, dict[str, ShareKinetics | Unavailable]]
-    """By what they are shares of, then by label."""
+    """By group of atoms, then by label."""
 
     def fitted(self) -> Iterator[tuple[str, str, ShareKinetics]]:
         """Yield what it is a share of, label and kinetics of every share that has a law."""
@@ -167,7 +167,7 @@ class PhaseAmount(Result):
 
 
 class PhasesResult(Result):
-    """What formed in one trajectory."""
+    """Anions and phases in one trajectory."""
 
     phases: dict[str, PhaseAmount]
     """By label in lower case, without spaces: ``li2s``, ``li3p``, ``amorphous``."""

@@ -32,7 +32,7 @@ from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.storage.workspace import Workspace
 
-SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow", "freud-analysis")
+SOFTWARE = ("interphase-flows", "nequip", "torch", "chgnet", "ase", "pymatgen", "jobflow")
 
 
 def write_campaign_report(workspace: Workspace) -> Path:

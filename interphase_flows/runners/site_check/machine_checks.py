@@ -16,7 +16,7 @@ from interphase_flows.reference.spec import MethodSpec, VaspSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace
 
-PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr", "freud-analysis")
+PACKAGES = ("torch", "nequip", "chgnet", "jobflow", "maggma", "pymatgen", "ase", "zarr")
 TESTED_NEQUIP = "0.19.1"
 MIN_FREE_GB = 2.0
 MIN_MEMORY_GB = 4.0

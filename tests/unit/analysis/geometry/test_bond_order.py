@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from freud_descriptors import freud_averaged_order, freud_descriptors
+from freud_descriptors import anion_descriptors, freud_averaged_order, freud_descriptors
 from interphase_flows.analysis.geometry.bond_order import bond_order, mean_harmonics
 from interphase_flows.analysis.geometry.neighbours import tree_for_nearest
-from interphase_flows.analysis.phases.anion_descriptors import anion_descriptors
 from interphase_flows.analysis.phases.electrode_order import averaged_order
 from interphase_flows.structures.crystals.library import load_phase
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from interphase_flows.analysis.phases.crystalline_domains import domains_of, scherrer_of, sublattice_of
-from interphase_flows.analysis.phases.diffraction_pattern import EndPattern
-from interphase_flows.analysis.phases.order import OrderSeries
+from interphase_flows.analysis.phases.crystalline_domains import domains_of
+from interphase_flows.analysis.phases.diffraction import EndPattern
 from interphase_flows.analysis.phases.results import ScherrerSize
+from interphase_flows.analysis.phases.scherrer import scherrer_of
+from interphase_flows.analysis.phases.sublattice import sublattice_of
+from interphase_flows.analysis.phases.translational_order import OrderSeries
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
@@ -75,7 +77,7 @@ def test_a_crystal_that_fills_the_cell_has_no_size(model):
 
 
 def test_lines_of_a_small_domain_run_into_each_other(model):
-    assert "run into each other" in found_in(ball(11.0), model)["Li2S"].scherrer.reason
+    assert "lines overlap" in found_in(ball(11.0), model)["Li2S"].scherrer.reason
 
 
 def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():

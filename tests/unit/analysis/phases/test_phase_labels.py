@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from freud_descriptors import anion_descriptors
 from interphase_flows.analysis.geometry.frames import ArrayFrames
-from interphase_flows.analysis.phases.anion_descriptors import NAMES, anion_descriptors
+from interphase_flows.analysis.phases.anion_descriptors import NAMES
 from interphase_flows.analysis.phases.atom_labels import ThermalReference, fit_phase_model, label_atoms
 from interphase_flows.analysis.phases.gaussian_classifier import UNKNOWN, fit_gaussians
 from interphase_flows.exceptions import AnalysisError
@@ -122,5 +123,5 @@ def test_elements_without_a_role_are_unknown(model):
 
 
 def test_a_reference_of_bonded_anions_is_refused():
-    with pytest.raises(AnalysisError, match="told by their bonds"):
+    with pytest.raises(AnalysisError, match="recognised by their bonds"):
         fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **FIT_ARGUMENTS)

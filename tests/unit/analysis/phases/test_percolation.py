@@ -8,7 +8,7 @@ from ase import Atoms
 
 from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.layers import layer_of
-from interphase_flows.analysis.phases.bond_networks import NetworkSweep
+from interphase_flows.analysis.phases.percolation import NetworkSweep
 from interphase_flows.analysis.speciation.anion_species import classify_environments
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from li_p_s import LI_P_S
