@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
-from scipy.spatial import cKDTree
+from ase.data import covalent_radii
+
+from interphase_flows.analysis.geometry.neighbours import PeriodicTree
 
 
 @dataclass(frozen=True)
@@ -31,43 +32,17 @@ def closest_contact(atoms: Atoms, covalent_fraction: float) -> CloseContact | No
     """
     limits = covalent_fraction * covalent_radii[atoms.numbers]
     reach = 2.0 * float(limits.max())
-    positions, owners = _with_images(atoms, reach)
-    pairs = cKDTree(positions).query_pairs(reach, output_type="ndarray")
-    # pairs of two images are equivalent to pairs with one atom in the cell
-    pairs = pairs[(pairs < len(atoms)).any(axis=1)]
-    if not len(pairs):
+    if not atoms.pbc.all():
+        atoms = atoms.copy()
+        atoms.center(vacuum=reach, axis=np.flatnonzero(~atoms.pbc))  # images out of reach
+    pairs = PeriodicTree(atoms.positions, atoms.cell.array, reach).few_within(reach)
+    if not len(pairs.first):
         return None
-    distances = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
-    i, j = owners[pairs[:, 0]], owners[pairs[:, 1]]
-    allowed = limits[i] + limits[j]
-    worst = int(np.argmin(distances / allowed))
-    if distances[worst] >= allowed[worst]:
+    allowed = limits[pairs.first] + limits[pairs.second]
+    worst = int(np.argmin(pairs.distance_angstrom / allowed))
+    distance, limit = float(pairs.distance_angstrom[worst]), float(allowed[worst])
+    if distance >= limit:
         return None
-    pair = (int(min(i[worst], j[worst])), int(max(i[worst], j[worst])))
-    symbols = (chemical_symbols[atoms.numbers[pair[0]]], chemical_symbols[atoms.numbers[pair[1]]])
-    return CloseContact(pair, symbols, float(distances[worst]), float(allowed[worst]))
-
-
-def _with_images(atoms: Atoms, reach_angstrom: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions of all atoms and of their images near the cell, and the index of the atom of each."""
-    owners = np.arange(len(atoms))
-    periodic = np.flatnonzero(atoms.pbc)
-    if not len(periodic):
-        return atoms.positions, owners
-    cell = atoms.cell.complete()
-    fractional = np.linalg.solve(cell.array.T, atoms.positions.T).T
-    fractional[:, periodic] %= 1.0
-    # the length of a reciprocal vector is the inverse distance of opposite faces
-    margins = reach_angstrom * np.linalg.norm(cell.reciprocal().array, axis=1)
-    for axis in periodic:
-        copies, copy_owners = [fractional], [owners]
-        for shift in range(1, int(np.ceil(margins[axis])) + 1):
-            for signed in (shift, -shift):
-                moved = fractional[:, axis] + signed
-                near = (moved > -margins[axis]) & (moved < 1.0 + margins[axis])
-                image = fractional[near].copy()
-                image[:, axis] = moved[near]
-                copies.append(image)
-                copy_owners.append(owners[near])
-        fractional, owners = np.concatenate(copies), np.concatenate(copy_owners)
-    return fractional @ cell.array, owners
+    i, j = sorted((int(pairs.first[worst]), int(pairs.second[worst])))
+    symbols = atoms.symbols[i], atoms.symbols[j]
+    return CloseContact((i, j), symbols, distance, limit)

@@ -31,20 +31,7 @@ class SegmentPlan:
     stop_requested: Callable[[], bool] | None
 
 
-@dataclass(frozen=True)
-class SegmentEnd:
-    """Why a segment ended, at which step of the run, and the numbers behind the decision."""
-
-    stop_reason: StopReason
-    stop_step: int
-    detail: str
-
-    def record(self) -> EndRecord:
-        """Return the end as it is stored in a checkpoint."""
-        return EndRecord(stop_reason=self.stop_reason, stop_step=self.stop_step, detail=self.detail)
-
-
-def advance(state: SegmentState, plan: SegmentPlan) -> SegmentEnd:
+def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
     """Integrate until the last step or a stop reason."""
     atoms, monitor = state.atoms, plan.monitor
     masses = atoms.get_masses()
@@ -56,38 +43,30 @@ def advance(state: SegmentState, plan: SegmentPlan) -> SegmentEnd:
         temperature_K = kinetic_temperature_K(atoms.arrays["momenta"], masses)
         # checked in every step, because positions that are not finite can hang a neighbour search
         if not (np.isfinite(temperature_K) and np.isfinite(forces).all()):
-            return SegmentEnd(
-                "not_finite", state.step, "forces or momenta of the first member are not finite"
-            )
+            return state.end("not_finite", "forces or momenta of the first member are not finite")
         limit_K = monitor.temperature_limit_K(plan.dynamics.temperature_K, state.time_fs)
         if temperature_K > limit_K:
-            return SegmentEnd(
-                "runaway_temperature", state.step, f"{temperature_K:.0f} K, limit {limit_K:.0f} K"
-            )
+            return state.end("runaway_temperature", f"{temperature_K:.0f} K, limit {limit_K:.0f} K")
         observation = None
         if state.step % monitor.interval_steps == 0:
             observation = monitor.observe(atoms, plan.committee)
             state.record(observation, temperature_K)
             if observation.stop_reason in BROKEN:
-                return SegmentEnd(observation.stop_reason, state.step, observation.detail)
+                return state.end(observation.stop_reason, observation.detail)
         if state.step % plan.frame_interval_steps == 0:
             _add_frame(state, temperature_K, observation)
         if observation is not None:
             _report(state, plan, temperature_K, observation)
             if observation.stop_reason is not None:
-                return SegmentEnd(observation.stop_reason, state.step, observation.detail)
+                return state.end(observation.stop_reason, observation.detail)
             if state.step < plan.last_step and plan.stop_requested is not None and plan.stop_requested():
-                return SegmentEnd(
-                    "walltime",
-                    state.step,
-                    "stop requested; a call in the same folder continues",
-                )
+                return state.end("walltime", "stop requested; a call in the same folder continues")
         if state.step % plan.checkpoint_interval_steps == 0 and state.step < plan.last_step:
             state.save()
-    return SegmentEnd("finished", state.step, "")
+    return state.end("finished", "")
 
 
-def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool) -> SegmentEnd | None:
+def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool) -> EndRecord | None:
     """Evaluate and store the first frame of a run; a continued run was evaluated at the end of its last segment.
 
     Raises
@@ -109,11 +88,7 @@ def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool
         )
     state.record(observation, temperature_K)
     _add_frame(state, temperature_K, observation)
-    return (
-        None
-        if observation.stop_reason is None
-        else SegmentEnd(observation.stop_reason, state.step, observation.detail)
-    )
+    return None if observation.stop_reason is None else state.end(observation.stop_reason, observation.detail)
 
 
 def _report(state: SegmentState, plan: SegmentPlan, temperature_K: float, observation: Observation) -> None:

@@ -14,12 +14,11 @@ from ase import Atoms
 
 from interphase_flows.exceptions import DynamicsError, StorageError
 from interphase_flows.md.candidates import Candidate, CandidateFolder
-from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint, read_latest_checkpoint
+from interphase_flows.md.checkpoint import Checkpoint, EndRecord, read_checkpoint, read_latest_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.integration_loop import (
     BROKEN,
     Progress,
-    SegmentEnd,
     SegmentPlan,
     advance,
     evaluate_start,
@@ -55,11 +54,8 @@ class SegmentResult:
     """Steps of the evaluations of the committee, (n_evaluations,), as their uncertainties and temperatures."""
     uncertainty_eV_per_angstrom: np.ndarray
     evaluation_temperature_K: np.ndarray
-    mean_temperature_K: float
-    std_temperature_K: float
     wall_time_s: float
     """Without work lost to kills."""
-    atom_steps: int
     notes: list[str]
     """Problems that were recovered from, such as a damaged checkpoint."""
 
@@ -143,11 +139,11 @@ def run_segment(
             if fresh:
                 state.save()
             ending = advance(state, plan)
-        if ending.stop_reason in BROKEN:
-            return _result(state.end_at_last_checkpoint(ending.record()), notes)
-        if ending.stop_reason == "walltime":
+        if ending["stop_reason"] in BROKEN:
+            return _result(state.end_at_last_checkpoint(ending), notes)
+        if ending["stop_reason"] == "walltime":
             return _result(state.save(), notes, ending)
-        return _result(state.save(ending.record()), notes)
+        return _result(state.save(ending), notes)
 
 
 def _resume(
@@ -172,14 +168,11 @@ def _resume(
         return None, [f"restarted: {error}"]
 
 
-def _result(path: Path, notes: list[str], interruption: SegmentEnd | None = None) -> SegmentResult:
+def _result(path: Path, notes: list[str], interruption: EndRecord | None = None) -> SegmentResult:
     """Return the result from the last checkpoint; pack the trajectory of an ended segment."""
     folder, checkpoint = path.parent, read_checkpoint(path)
-    ending = interruption
-    if ending is None:
-        record = checkpoint.metadata["ended"]
-        assert record is not None
-        ending = SegmentEnd(**record)
+    ending = interruption or checkpoint.metadata["ended"]
+    assert ending is not None
     trajectory = folder / "trajectory"
     if interruption is None:
         packed = folder / "trajectory.zarr.zip"
@@ -188,27 +181,21 @@ def _result(path: Path, notes: list[str], interruption: SegmentEnd | None = None
         shutil.rmtree(trajectory, ignore_errors=True)
         trajectory = packed
     candidates = checkpoint_candidates(checkpoint)
-    temperatures_K = checkpoint.records["temperature_K"]
-    evaluated = len(temperatures_K) > 0
     first_step = int(checkpoint.metadata["first_step"])
-    n_steps_done = ending.stop_step - first_step
     return SegmentResult(
-        stop_reason=ending.stop_reason,
-        detail=ending.detail,
+        stop_reason=ending["stop_reason"],
+        detail=ending["detail"],
         first_step=first_step,
-        stop_step=ending.stop_step,
-        n_steps_done=n_steps_done,
+        stop_step=ending["stop_step"],
+        n_steps_done=ending["stop_step"] - first_step,
         last_good_checkpoint=path,
-        final_checkpoint=None if ending.stop_reason in BROKEN else path,
+        final_checkpoint=None if ending["stop_reason"] in BROKEN else path,
         trajectory=trajectory,
         n_frames=checkpoint.n_frames,
         candidates=CandidateFolder(folder / "candidates", len(candidates), 1, candidates).load(),
         evaluation_step=checkpoint.records["step"],
         uncertainty_eV_per_angstrom=checkpoint.records["uncertainty_eV_per_angstrom"],
-        evaluation_temperature_K=temperatures_K,
-        mean_temperature_K=float(temperatures_K.mean()) if evaluated else np.nan,
-        std_temperature_K=float(temperatures_K.std()) if evaluated else np.nan,
+        evaluation_temperature_K=checkpoint.records["temperature_K"],
         wall_time_s=float(checkpoint.metadata["wall_time_s"]),
-        atom_steps=n_steps_done * len(checkpoint.numbers),
         notes=notes,
     )

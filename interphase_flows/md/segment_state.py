@@ -21,7 +21,7 @@ from interphase_flows.md.checkpoint import (
 )
 from interphase_flows.md.dynamics import LangevinNVT, constrain_centre_of_mass
 from interphase_flows.md.trajectory_writer import TrajectoryWriter
-from interphase_flows.md.uncertainty_monitor import Observation, UncertaintyMonitor
+from interphase_flows.md.uncertainty_monitor import Observation, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.atomic_files import LEFTOVER_PREFIX
 
 _OWN_ARRAYS = ("positions", "momenta", "numbers", "masses")
@@ -119,6 +119,10 @@ class SegmentState:
         """Time since the start of the run in fs; a product and not a sum, so that restarts do not change it."""
         clock = self.metadata["clock"]
         return float(clock["time_fs"] + (self.step - clock["step"]) * clock["timestep_fs"])
+
+    def end(self, stop_reason: StopReason, detail: str) -> EndRecord:
+        """Return why the segment ends at this step."""
+        return {"stop_reason": stop_reason, "stop_step": self.step, "detail": detail}
 
     def record(self, observation: Observation, temperature_K: float) -> None:
         """Record an observation, and store the frame if it is selected."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.candidate_archive import pack_candidates, unpack_candidates
+from interphase_flows.md.candidates import pack_candidates, unpack_candidates
 from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots

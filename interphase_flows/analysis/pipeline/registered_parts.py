@@ -9,16 +9,16 @@ from importlib.metadata import entry_points
 ENTRY_POINT_GROUP = "interphase_flows.analysis_parts"
 _HERE = "interphase_flows.analysis.pipeline.parts"
 PARTS: dict[str, str] = {
-    "boundaries": f"{_HERE}.boundaries:BoundariesPart",
+    "boundaries": f"{_HERE}.structure:BoundariesPart",
     "growth": f"{_HERE}.growth:GrowthPart",
     "transport": f"{_HERE}.transport:TransportPart",
-    "trapping": f"{_HERE}.trapping:TrappingPart",
-    "fluxes": f"{_HERE}.fluxes:FluxesPart",
-    "verdict": f"{_HERE}.verdict:VerdictPart",
-    "profiles": f"{_HERE}.profiles:ProfilesPart",
-    "phases": f"{_HERE}.phases:PhasesPart",
-    "displacement": f"{_HERE}.displacement:DisplacementPart",
-    "electrode_order": f"{_HERE}.electrode_order:ElectrodeOrderPart",
+    "trapping": f"{_HERE}.transport:TrappingPart",
+    "fluxes": f"{_HERE}.transport:FluxesPart",
+    "verdict": f"{_HERE}.growth:VerdictPart",
+    "profiles": f"{_HERE}.structure:ProfilesPart",
+    "phases": f"{_HERE}.structure:PhasesPart",
+    "displacement": f"{_HERE}.transport:DisplacementPart",
+    "electrode_order": f"{_HERE}.structure:ElectrodeOrderPart",
 }
 NEED_NO_BOUNDARIES = ("transport", "displacement", "electrode_order")
 """Parts for which boundaries are not searched."""

@@ -17,19 +17,19 @@ class AnalysisPart(Protocol):
     """Version of the method in the content key: a larger number recomputes results of older versions."""
     result: type[Result]
     """Type of the result of one trajectory."""
-    average_result: type[Result] | None
+    average_result: type[Result] | None = None
     """Type of the result over replicas; None if there is none."""
 
     def analyse(self, context: AnalysisContext) -> Result:
         """Analyse one trajectory and write its series to ``context.arrays``.
 
-        An AnalysisError says why the trajectory cannot answer, and is recorded as `Unavailable`.
+        An AnalysisError gives the reason why the trajectory cannot answer, which is recorded as `Unavailable`.
         """
         ...
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> Result:
         """Average the results of replicas; raises AnalysisError if they cannot be averaged."""
-        ...
+        raise NotImplementedError
 
 
 def analysis_part(name: str) -> AnalysisPart:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from interphase_flows.analysis.passivation.results import VerdictResult
-from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
+from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import InputError
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
