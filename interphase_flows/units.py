@@ -16,9 +16,8 @@ GPA_PER_EV_PER_ANGSTROM3: float = 1.0 / _ase.GPa
 
 MEV_PER_EV: float = 1000.0
 
-M2_PER_S_PER_ANGSTROM2_PER_PS: float = 1e-8
 CM2_PER_S_PER_ANGSTROM2_PER_PS: float = 1e-4
-"""Multiply a diffusion coefficient in Å²/ps by these to get m²/s or cm²/s."""
+"""Multiply a diffusion coefficient in Å²/ps by this to get cm²/s."""
 
 PER_J_M_S_PER_EV_ANGSTROM_PS: float = 1e22 / _ase._e
 """Multiply an Onsager coefficient in 1/(eV Å ps) by this to get 1/(J m s), particles counted."""

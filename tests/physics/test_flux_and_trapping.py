@@ -52,7 +52,7 @@ def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
     onsager = np.zeros((41, 2, 2))
     onsager[:, 0, 0] = profile * diffusion / (KB_EV_PER_K * TEMPERATURE_K)
     driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager[None])
-    assert driven.flux_atoms_per_nm2_ps[0, 20] * fading == pytest.approx(fick, rel=0.01)
+    assert driven.flux_atoms_per_nm2_ps.value[0, 20] * fading == pytest.approx(fick, rel=0.01)
 
 
 @pytest.mark.parametrize("shares", [(-0.02, 0.005, 0.015), (0.0, 0.01, -0.01)])
@@ -68,7 +68,7 @@ def test_intervals_of_driven_fluxes_cover(shares):
             known.frames(np.random.default_rng(seed), 300), temperature_K=600.0, step_ps=1.0
         )
         driven = gradient_flux(found.species, [0.0], gradient[:, None], found.onsager.value, found.drawn(500))
-        lower, upper = driven.lower_atoms_per_nm2_ps[:, 0], driven.upper_atoms_per_nm2_ps[:, 0]
+        lower, upper = driven.flux_atoms_per_nm2_ps.lower[:, 0], driven.flux_atoms_per_nm2_ps.upper[:, 0]
         covered.append((lower <= truth) & (truth <= upper))
     assert (np.mean(covered, axis=0) >= 0.90).all()
 

@@ -43,7 +43,8 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
         covered["D*"].append(covers(result.self_diffusion_angstrom2_per_ps, own))
         covered["sigma"].append([covers(conduction.conductivity_S_per_m, z @ rate @ z * 1602.176634 / kTV)])
         covered["Haven"].append([covers(conduction.haven_ratio, haven)])
-        covered["t"].append(covers(conduction.transference, transference))
+        numbers = conduction.transference.values()
+        covered["t"].append([covers(each, true) for each, true in zip(numbers, transference, strict=True)])
     for name, each in covered.items():
         coverage = np.mean(each, axis=0)
         assert (coverage >= 0.90).all(), (name, coverage)

@@ -118,7 +118,7 @@ def _interphases(
     cut = slabs_between(frames, interfaces, [1] * len(interfaces))
     begin_ps, end_ps = (float(half.time_fs[i]) / 1000.0 for i in (0, -1))
     window = (0, half.n_frames, begin_ps, end_ps)
-    asked = OnsagerRequest(settings.temperature_K, None, "barycentric", (), None, 0.95)
+    asked = OnsagerRequest(settings.temperature_K)
     found = onsager_regions(half, lambda index: cut(middle + index), [window], asked)
     by_name = {each.name: each for each in found}
     return {each.name: by_name[f"interphase {each.name}"] for each in interfaces}

@@ -4,9 +4,8 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.conduction import IonicConduction, ionic_conduction
 from interphase_flows.analysis.transport.cross_displacement import cross_displacement
 from interphase_flows.analysis.transport.onsager import onsager_matrix
-from interphase_flows.analysis.transport.regions import RegionTransport
+from interphase_flows.analysis.transport.regions import RegionTransport, onsager_slabs
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.analysis.transport.slabs import onsager_slabs
 from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows
 
 __all__ = [

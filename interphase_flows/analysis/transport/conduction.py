@@ -11,39 +11,30 @@ those in the reference frame of the coefficients.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
+from interphase_flows.analysis.results import Result
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import S_PER_M_PER_E2_PER_EV_ANGSTROM_PS
 
 
-@dataclass(frozen=True)
-class IonicConduction:
-    """Conduction of a window, in the frame of its Onsager coefficients."""
+class IonicConduction(Result):
+    """Conduction of a window, in the reference frame of its Onsager coefficients."""
 
-    species: tuple[str, ...]
-    charges_e: FloatArray
-    """(n_species,)."""
+    conductivity_S_per_m: Estimate
+    nernst_einstein_S_per_m: Estimate
+    """Of independent ions."""
+    haven_ratio: Estimate
+    """NaN with a lower bound only if the conductivity is not distinct from zero."""
+    transference: dict[str, Estimate]
+    """By species, adding up to 1; NaN if the conductivity is not distinct from zero."""
     net_charge_e: float
     """Sum over the atoms; the conductivity depends on the frame unless it is zero."""
-    conductivity_S_per_m: Estimate
-    """Shape ()."""
-    nernst_einstein_S_per_m: Estimate
-    """Of independent ions, shape ()."""
-    transference: Estimate
-    """(n_species,), adding up to 1; NaN if the conductivity is not distinct from zero."""
-    haven_ratio: Estimate
-    """Shape (); NaN with a lower bound only if the conductivity is not distinct from zero."""
-
-    @property
-    def conductivity_mS_per_cm(self) -> Estimate:
-        """Conductivity in mS/cm."""
-        return self.conductivity_S_per_m.scaled(10.0)
 
 
 def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction:
@@ -71,14 +62,13 @@ def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> I
         np.hypot.reduce(squares * result.self_part.standard_error),
         confidence=result.confidence,
     ).scaled(S_PER_M_PER_E2_PER_EV_ANGSTROM_PS)
+    transference = _transference(result, charges, bool(conductivity.lower > 0))
     return IonicConduction(
-        species=result.species,
-        charges_e=charges,
-        net_charge_e=float(charges @ result.n_atoms),
         conductivity_S_per_m=conductivity,
         nernst_einstein_S_per_m=independent,
-        transference=_transference(result, charges, bool(conductivity.lower > 0)),
         haven_ratio=_ratio(independent, conductivity),
+        transference={symbol: transference[i] for i, symbol in enumerate(result.species)},
+        net_charge_e=float(charges @ result.n_atoms),
     )
 
 

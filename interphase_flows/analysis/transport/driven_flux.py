@@ -23,10 +23,13 @@ from interphase_flows.analysis.interfaces.fluxes import BEGIN, END, towards_elec
 from interphase_flows.analysis.interfaces.results import DrivenFlux
 from interphase_flows.analysis.profiles.composition import composition_profile
 from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
+from interphase_flows.analysis.transport.positive_matrices import N_SAMPLES, estimate_of
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import ANGSTROM2_PER_NM2, KB_EV_PER_K
 
+SLAB_ANGSTROM = 3.0
+"""Bin width of the composition profile whose gradient is taken."""
 SYMMETRY = 1e-6
 """Largest difference of L_ij and L_ji, relative to the largest element."""
 
@@ -40,11 +43,8 @@ class GradientFlux:
     """(n_slabs,), centres of the slabs, Å."""
     gradient_eV_per_angstrom: FloatArray
     """grad(mu) of each species, eV/Å."""
-    flux_atoms_per_nm2_ps: FloatArray
+    flux_atoms_per_nm2_ps: Estimate
     """Upwards positive."""
-    lower_atoms_per_nm2_ps: FloatArray
-    """Of the 95 % interval."""
-    upper_atoms_per_nm2_ps: FloatArray
 
 
 def ideal_gradient_eV_per_angstrom(
@@ -137,17 +137,7 @@ def gradient_flux(
     of_slabs = "zij" if value.ndim == 3 else "ij"
     flux = -ANGSTROM2_PER_NM2 * np.einsum(f"{of_slabs},jz->iz", value, gradient)
     sampled = -ANGSTROM2_PER_NM2 * np.einsum(f"s{of_slabs},jz->siz", drawn, gradient)
-    tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(sampled, [tail, 100 - tail], axis=0)
-    return GradientFlux(tuple(species), height, gradient, flux, np.minimum(low, flux), np.maximum(high, flux))
-
-
-SLAB_ANGSTROM = 3.0
-"""Bin width of the composition profile whose gradient is taken."""
-
-
-N_SAMPLES = 2000
-"""Samples of the Monte Carlo over L_ij."""
+    return GradientFlux(tuple(species), height, gradient, estimate_of(flux, sampled, CONFIDENCE))
 
 
 def driven_by_gradients(
@@ -173,17 +163,9 @@ def driven_by_gradients(
         ):
             slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
             for row, species in enumerate(found.species):
-                ends = sorted(
-                    (
-                        sign * float(found.lower_atoms_per_nm2_ps[row, slab]),
-                        sign * float(found.upper_atoms_per_nm2_ps[row, slab]),
-                    )
-                )
-                value = sign * float(found.flux_atoms_per_nm2_ps[row, slab])
-                rows.append(
-                    DrivenFlux(
-                        species=species, boundary=plane, driven_atoms_per_nm2_ps=Estimate(value, *ends)
-                    )
-                )
+                flux = found.flux_atoms_per_nm2_ps[row, slab]
+                ends = sorted((sign * float(flux.lower), sign * float(flux.upper)))
+                driven = Estimate(sign * float(flux.value), *ends)
+                rows.append(DrivenFlux(species=species, boundary=plane, driven_atoms_per_nm2_ps=driven))
         answer[interface.name] = rows
     return answer

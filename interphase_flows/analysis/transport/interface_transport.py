@@ -153,22 +153,15 @@ class _Transport:
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
         followed = FrameSlice(self.frames, first, end - first)
-        request = OnsagerRequest(self.temperature_K, None, self.settings.frame, self.at_rest, None, 0.95)
+        request = OnsagerRequest(self.temperature_K, frame=self.settings.frame, at_rest=self.at_rest)
         cut = slabs_between(self.frames, self.interfaces, [parts_of(each) for each in self.interfaces])
         window_ps = min(window_ps, float(followed.time_fs[-1] - followed.time_fs[0]) / 1000.0)
         windows = list(window_bounds(followed, window_ps))
         slabs = onsager_regions(followed, lambda index: cut(first + index), windows, request)
         rows = tuple(
             TransportSlab(
-                name=each.name,
-                start_ps=each.start_ps,
-                end_ps=each.end_ps,
-                lower_angstrom=each.lower_angstrom,
-                upper_angstrom=each.upper_angstrom,
-                n_atoms=each.n_atoms,
-                fraction_staying=each.fraction_staying,
-                in_plane=self._summary(each.in_plane),
-                normal=self._summary(each.normal),
+                **vars(each)
+                | {"in_plane": self._summary(each.in_plane), "normal": self._summary(each.normal)}
             )
             for each in slabs
         )

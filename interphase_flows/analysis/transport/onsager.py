@@ -6,7 +6,7 @@ the displacements, `coarse_graining` for the step, `covariance_estimator` for th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -42,16 +42,26 @@ LONGEST_LAG_STEPS = 3
 """The short-lag estimate is fitted from one to this number of steps."""
 
 
-@dataclass(frozen=True)
-class OnsagerRequest:
-    """Settings that all windows share."""
+class OnsagerOptions(TypedDict, total=False):
+    """Options of `onsager_matrix` that all windows share."""
 
-    temperature_K: float
-    species: tuple[str, ...] | None
+    species: Sequence[str] | None
     frame: ReferenceFrame
-    at_rest: tuple[str, ...]
+    at_rest: Sequence[str]
     step_ps: float | None
     confidence: float
+
+
+@dataclass(frozen=True)
+class OnsagerRequest:
+    """Settings that all windows share, as in `onsager_matrix`."""
+
+    temperature_K: float
+    species: Sequence[str] | None = None
+    frame: ReferenceFrame = "barycentric"
+    at_rest: Sequence[str] = ()
+    step_ps: float | None = None
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         normal_quantile(self.confidence)
@@ -104,14 +114,7 @@ def onsager_matrix(
         The trajectory is empty, its cell changes, its frames are not equally spaced, or a species or frame
         does not exist.
     """
-    request = OnsagerRequest(
-        temperature_K,
-        None if species is None else tuple(species),
-        frame,
-        tuple(at_rest),
-        step_ps,
-        confidence,
-    )
+    request = OnsagerRequest(temperature_K, species, frame, at_rest, step_ps, confidence)
     if directions not in get_args(Directions):
         raise AnalysisError(f"directions = {directions}: choose from {', '.join(get_args(Directions))}")
     motion = collective_motion(
@@ -142,7 +145,7 @@ def window_result(
     """
     chosen = motion.groups.of_domain(domain)
     present = [motion.groups.species[each] for each in chosen]
-    wanted = tuple(present) if request.species is None else request.species
+    wanted = tuple(present if request.species is None else request.species)
     absent = [symbol for symbol in wanted if symbol not in present]
     if absent:
         raise AnalysisError(f"no atom of {', '.join(absent)} among {', '.join(present)}")
@@ -192,7 +195,7 @@ def window_result(
     return OnsagerResult(
         species=wanted,
         frame=request.frame,
-        at_rest=request.at_rest,
+        at_rest=tuple(request.at_rest),
         directions=directions,
         temperature_K=request.temperature_K,
         volume_angstrom3=volume_angstrom3,

@@ -8,17 +8,29 @@ such as towards the electrode, is taken out and reported as advection.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
-from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
-from interphase_flows.analysis.transport.groups import by_species_and_slab, normal_axes
-from interphase_flows.analysis.transport.onsager import Directions, OnsagerRequest, window_result
+from interphase_flows.analysis.transport.groups import (
+    by_species_and_slab,
+    height_along_normal,
+    normal_axes,
+    slabs_along_normal,
+)
+from interphase_flows.analysis.transport.onsager import (
+    Directions,
+    OnsagerOptions,
+    OnsagerRequest,
+    window_result,
+)
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.exceptions import UnsupportedWindowError
+from interphase_flows.analysis.transport.windows import window_bounds
+from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
 OUTSIDE = -1
 """Label of atoms that are in no region."""
@@ -112,6 +124,43 @@ def onsager_regions(
                 )
             )
     return found
+
+
+def onsager_slabs(
+    frames: FrameSource,
+    *,
+    window_ps: float,
+    n_slabs: int,
+    temperature_K: float,
+    reference: BoolArray | None = None,
+    **options: Unpack[OnsagerOptions],
+) -> list[RegionTransport]:
+    """Measure Onsager coefficients of `n_slabs` equal slabs along the interface normal in consecutive windows.
+
+    `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`. The
+    options are those of `onsager.onsager_matrix`, but the frame is that of each slab's own atoms, and `species`
+    defaults to all that are present in a slab.
+
+    Raises
+    ------
+    AnalysisError
+        No window fits into the trajectory, `n_slabs` is not positive, or as in `onsager.onsager_matrix`. A slab without
+        enough data is returned as unavailable.
+    """
+    if n_slabs < 1:
+        raise AnalysisError(f"n_slabs = {n_slabs}: it must be at least 1")
+
+    def cut(index: int) -> RegionCut:
+        edges = np.linspace(0.0, height_along_normal(frames.cell(index)), n_slabs + 1)
+        return RegionCut(
+            names=tuple(f"slab {i + 1} of {n_slabs}" for i in range(n_slabs)),
+            region_of_atom=slabs_along_normal(frames, index, n_slabs, reference),
+            lower_angstrom=edges[:-1],
+            thickness_angstrom=np.diff(edges),
+        )
+
+    request = OnsagerRequest(temperature_K, **options)
+    return onsager_regions(frames, cut, window_bounds(frames, window_ps), request)
 
 
 def _of_region(

@@ -15,8 +15,8 @@ from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArra
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
+from interphase_flows.analysis.transport.conduction import IonicConduction
 from interphase_flows.analysis.transport.summary import (
-    ConductionSummary,
     TransportAverage,
     TransportResult,
 )
@@ -56,7 +56,7 @@ def average_transport(replicas: Sequence[TransportResult | Unavailable | None]) 
         "beyond_frame_per_eV_angstrom_ps": [each.beyond_frame_per_eV_angstrom_ps for each in cells],
         "self_diffusion_cm2_per_s": [each.self_diffusion_cm2_per_s for each in cells],
     }
-    conduction = [each.conduction for each in cells if isinstance(each.conduction, ConductionSummary)]
+    conduction = [each.conduction for each in cells if isinstance(each.conduction, IonicConduction)]
     if len(conduction) == len(cells):
         quantities["conductivity_S_per_m"] = [each.conductivity_S_per_m for each in conduction]
         quantities["nernst_einstein_S_per_m"] = [each.nernst_einstein_S_per_m for each in conduction]

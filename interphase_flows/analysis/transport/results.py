@@ -12,7 +12,6 @@ from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.units import (
     CM2_PER_S_PER_ANGSTROM2_PER_PS,
     KB_EV_PER_K,
-    M2_PER_S_PER_ANGSTROM2_PER_PS,
     MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS,
     PER_J_M_S_PER_EV_ANGSTROM_PS,
 )
@@ -102,11 +101,6 @@ class OnsagerResult:
     def onsager_mol2_per_J_m_s(self) -> Estimate:
         """L_ij in mol²/(J m s), for mu per mole."""
         return self.onsager.scaled(MOL2_PER_J_M_S_PER_EV_ANGSTROM_PS)
-
-    @property
-    def self_diffusion_m2_per_s(self) -> Estimate:
-        """D*_i in m²/s."""
-        return self.self_diffusion_angstrom2_per_ps.scaled(M2_PER_S_PER_ANGSTROM2_PER_PS)
 
     @property
     def self_diffusion_cm2_per_s(self) -> Estimate:

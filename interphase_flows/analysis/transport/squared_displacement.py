@@ -29,10 +29,6 @@ class DisplacementSeries:
     drift_angstrom: FloatArray
     """(n_frames, 3), displacement of the centre of mass, which is subtracted, Å."""
 
-    def end_rms_angstrom(self) -> dict[str, float]:
-        """Return the root mean squared displacement of each species in the last frame, Å."""
-        return dict(zip(self.species, np.sqrt(self.msd_angstrom2[-1]).tolist(), strict=True))
-
 
 def mean_squared_displacement(
     frames: FrameSource, *, species: Sequence[str] | None = None, every: int = 1

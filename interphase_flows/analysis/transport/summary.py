@@ -16,17 +16,6 @@ LARGEST_NET_CHARGE = 0.05
 """Largest net charge, relative to the sum of absolute charges, at which an ionic conductivity is defined."""
 
 
-class ConductionSummary(Result):
-    """Ionic conductivity, Haven ratio and transference numbers."""
-
-    conductivity_S_per_m: Estimate
-    nernst_einstein_S_per_m: Estimate
-    haven_ratio: Estimate
-    transference: dict[str, Estimate]
-    """By species, in the reference frame of the Onsager coefficients."""
-    net_charge_e: float
-
-
 class OnsagerSummary(Result):
     """Onsager coefficients of a window or of a slab in a window; matrices in the order of `species`."""
 
@@ -47,7 +36,7 @@ class OnsagerSummary(Result):
     stationary: bool
     half_window_z: Array
     """(n_species,), difference of L_ii between the halves of the window in standard errors."""
-    conduction: ConductionSummary | Unavailable | None = None
+    conduction: IonicConduction | Unavailable | None = None
     """None if the charges are unknown."""
 
 
@@ -152,16 +141,14 @@ def summarise_onsager(result: OnsagerResult, charges_e: Mapping[str, float] | No
     )
 
 
-def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> ConductionSummary | Unavailable:
+def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction | Unavailable:
     net = net_charge(result.species, result.n_atoms.tolist(), charges_e)
     if net is not None:
         return Unavailable(
             reason=f"charges add up to {net:.4g} e, not to zero: the conductivity would depend on the frame"
         )
     try:
-        return summarise_conduction(
-            ionic_conduction(result, {symbol: charges_e[symbol] for symbol in result.species})
-        )
+        return ionic_conduction(result, {symbol: charges_e[symbol] for symbol in result.species})
     except AnalysisError as error:  # all species are neutral
         return Unavailable.from_error(error)
 
@@ -173,14 +160,3 @@ def net_charge(
     charges = np.array(n_atoms) * [charges_e[symbol] for symbol in species]
     is_neutral = abs(charges.sum()) <= LARGEST_NET_CHARGE * np.abs(charges).sum()
     return None if is_neutral else float(charges.sum())
-
-
-def summarise_conduction(conduction: IonicConduction) -> ConductionSummary:
-    """Return conductivity, Haven ratio and transference numbers with their intervals."""
-    return ConductionSummary(
-        conductivity_S_per_m=conduction.conductivity_S_per_m,
-        nernst_einstein_S_per_m=conduction.nernst_einstein_S_per_m,
-        haven_ratio=conduction.haven_ratio,
-        transference={symbol: conduction.transference[i] for i, symbol in enumerate(conduction.species)},
-        net_charge_e=conduction.net_charge_e,
-    )

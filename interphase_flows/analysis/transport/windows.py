@@ -4,15 +4,15 @@ A reacting interface is not in equilibrium. Each window has its own coefficients
 that is too short for a coefficient records why.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
 from interphase_flows.analysis.geometry.frames import FrameSource, require_frames
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.analysis.transport.onsager import onsager_matrix
-from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
+from interphase_flows.analysis.transport.onsager import OnsagerOptions, onsager_matrix
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
@@ -31,15 +31,11 @@ def onsager_windows(
     *,
     window_ps: float,
     temperature_K: float,
-    species: Sequence[str] | None = None,
-    frame: ReferenceFrame = "barycentric",
-    at_rest: Sequence[str] = (),
-    step_ps: float | None = None,
-    confidence: float = 0.95,
+    **options: Unpack[OnsagerOptions],
 ) -> list[OnsagerWindow]:
     """Measure Onsager coefficients in consecutive windows; a shorter remainder at the end is left out.
 
-    The other parameters are those of `onsager.onsager_matrix`.
+    Temperature and options are those of `onsager.onsager_matrix`.
 
     Raises
     ------
@@ -52,15 +48,7 @@ def onsager_windows(
         result: OnsagerResult | Unavailable
         try:
             result = onsager_matrix(
-                frames,
-                temperature_K=temperature_K,
-                species=species,
-                frame=frame,
-                at_rest=at_rest,
-                first_frame=first,
-                end_frame=end,
-                step_ps=step_ps,
-                confidence=confidence,
+                frames, temperature_K=temperature_K, first_frame=first, end_frame=end, **options
             )
         except UnsupportedWindowError as error:
             result = Unavailable.from_error(error)

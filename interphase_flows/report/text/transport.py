@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from interphase_flows.analysis.passivation.results import TrappingResult
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
+from interphase_flows.analysis.transport.conduction import IonicConduction
 from interphase_flows.analysis.transport.summary import (
-    ConductionSummary,
     OnsagerSummary,
     TransportResult,
     TransportSlabs,
@@ -42,7 +42,7 @@ def trapping_summary(trapping: TrappingResult) -> Iterator[str]:
                 )
 
 
-def _conduction(found: ConductionSummary | Unavailable | None, transport: TransportResult) -> str:
+def _conduction(found: IonicConduction | Unavailable | None, transport: TransportResult) -> str:
     if found is None:
         return f"conductivity: unavailable: {transport.charges_from}"
     if isinstance(found, Unavailable):

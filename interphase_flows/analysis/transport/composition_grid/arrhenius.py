@@ -78,11 +78,6 @@ class ArrheniusFit:
     """Points that are left out or only limit the line, and why."""
     confidence: float
 
-    @property
-    def is_straight(self) -> bool:
-        """Whether the points agree with a line within their errors."""
-        return self.error_scale == 1.0
-
     def log_at(self, temperature_K: float, *, widened: bool = True) -> tuple[float, float]:
         """Return ln L and its standard error, widened for the interval that the scatter of few cells requires."""
         gradient = np.array([1.0, self.middle_per_eV - 1.0 / (KB_EV_PER_K * temperature_K)])

@@ -24,7 +24,6 @@ from scipy.ndimage import convolve1d
 
 from interphase_flows.analysis.array_types import FloatArray
 from interphase_flows.analysis.geometry.frames import numbers_of
-from interphase_flows.analysis.profiles.composition import ProfileSeries
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.interpolation import CompositionGrid
 from interphase_flows.analysis.transport.driven_flux import periodic_gradient_eV_per_angstrom
@@ -93,27 +92,6 @@ class CompositionLine:
     def _shares_of(self, composition: Mapping[str, float]) -> FloatArray:
         amount = np.array([composition.get(symbol, 0.0) for symbol in self.elements])
         return np.asarray(amount / amount.sum())
-
-
-def onsager_of_profile(
-    grid: CompositionGrid,
-    line: CompositionLine,
-    at_rest: str,
-    profile: ProfileSeries,
-    temperature_K: float,
-    *,
-    frames: slice = slice(None),
-    window_angstrom: float = WINDOW_ANGSTROM,
-) -> LocalTransport:
-    """Return L_ij(z) of a composition profile (`profiles.composition_profile`), averaged over some of its frames.
-
-    The error of x is taken as zero; otherwise as `onsager_along_normal`.
-    """
-    density = profile.mean_over(frames)
-    return onsager_along_normal(
-        grid, line, at_rest, profile.elements, profile.bin_edges_angstrom, density, temperature_K,
-        window_angstrom=window_angstrom,
-    )  # fmt: skip
 
 
 def onsager_along_normal(

@@ -121,11 +121,6 @@ class TransportGridResult(Result):
         """Committee evaluations of all cells."""
         return total_trust(self.cells)
 
-    @property
-    def runs_above_stop(self) -> list[str]:
-        """Runs with evaluations above the stop threshold."""
-        return sorted({cell.run_id for cell in self.cells if cell.trust.n_above_stop})
-
 
 def total_trust(cells: Iterable[CellTransportResult]) -> CommitteeTrust:
     """Return the committee evaluations of several runs; those of a melt count for each run that starts from it."""

@@ -25,8 +25,8 @@ def test_uncorrelated_species_follow_fick():
     onsager[:, [0, 1], [0, 1]] = (density * diffusion[:, None] / (KB_EV_PER_K * TEMPERATURE_K)).T
     found = gradient_flux(("Li", "S"), HEIGHT, gradient, onsager, onsager[None])
     fick = -100.0 * diffusion[:, None] * np.gradient(density, HEIGHT, axis=1)
-    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps, fick, rtol=0.05, atol=1e-5)
-    np.testing.assert_allclose(found.lower_atoms_per_nm2_ps, found.upper_atoms_per_nm2_ps)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.value, fick, rtol=0.05, atol=1e-5)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.lower, found.flux_atoms_per_nm2_ps.upper)
 
 
 def test_a_cross_term_drives_a_species_without_its_own_gradient():
@@ -34,7 +34,7 @@ def test_a_cross_term_drives_a_species_without_its_own_gradient():
     gradient[0] = -0.001  # eV/Å, downhill upwards
     onsager = np.array([[0.5, 0.2], [0.2, 0.3]])
     found = gradient_flux(("Li", "P"), HEIGHT, gradient, onsager, onsager[None])
-    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps[1], 100 * 0.2 * 0.001)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.value[1], 100 * 0.2 * 0.001)
 
 
 def test_error_bars_are_those_of_the_coefficients():
@@ -42,9 +42,9 @@ def test_error_bars_are_those_of_the_coefficients():
     value = np.array([[0.5]])
     drawn = np.random.default_rng(0).normal(0.5, 0.05, (20_000, 1, 1))
     found = gradient_flux(("Li",), HEIGHT, gradient, value, drawn)
-    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps, 100 * 0.001 * 0.5)
-    np.testing.assert_allclose(found.lower_atoms_per_nm2_ps, 100 * 0.001 * 0.402, rtol=0.02)
-    np.testing.assert_allclose(found.upper_atoms_per_nm2_ps, 100 * 0.001 * 0.598, rtol=0.02)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.value, 100 * 0.001 * 0.5)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.lower, 100 * 0.001 * 0.402, rtol=0.02)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.upper, 100 * 0.001 * 0.598, rtol=0.02)
 
 
 def test_errors_that_are_tied_add_up():
@@ -53,8 +53,8 @@ def test_errors_that_are_tied_add_up():
     scale = np.random.default_rng(0).normal(1.0, 0.1, 20_000)[:, None, None]
     value = np.array([[0.5, -0.5], [-0.5, 0.5]])
     found = gradient_flux(("Li", "S"), HEIGHT, gradient, value, scale * value)
-    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps[0], 100 * 0.001)
-    np.testing.assert_allclose(found.upper_atoms_per_nm2_ps[0], 100 * 0.001 * 1.196, rtol=0.01)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.value[0], 100 * 0.001)
+    np.testing.assert_allclose(found.flux_atoms_per_nm2_ps.upper[0], 100 * 0.001 * 1.196, rtol=0.01)
 
 
 def test_a_slab_without_a_species_has_no_gradient_and_no_flux():
@@ -65,9 +65,9 @@ def test_a_slab_without_a_species_has_no_gradient_and_no_flux():
     found = gradient_flux(
         ("Li", "S"), HEIGHT, gradient, onsager, onsager[None] * np.linspace(0.9, 1.1, 50)[:, None, None]
     )
-    unknown = np.isnan(found.flux_atoms_per_nm2_ps).any(axis=0)
+    unknown = np.isnan(found.flux_atoms_per_nm2_ps.value).any(axis=0)
     assert np.flatnonzero(unknown).tolist() == [9, 10, 11]
-    assert np.isfinite(found.upper_atoms_per_nm2_ps[:, :9]).all()
+    assert np.isfinite(found.flux_atoms_per_nm2_ps.upper[:, :9]).all()
 
 
 @pytest.mark.parametrize(

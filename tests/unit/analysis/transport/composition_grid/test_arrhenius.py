@@ -33,7 +33,7 @@ def test_fit_returns_energy_and_values_of_a_line():
     assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-9)
     for temperature in (300.0, 700.0, 1500.0):
         assert float(fit.at(temperature).value) == pytest.approx(line(temperature), rel=1e-8)
-    assert fit.is_straight
+    assert fit.error_scale == 1.0
     assert fit.notes == ()
 
 
@@ -118,7 +118,7 @@ def test_scattered_points_widen_the_interval():
     """Cells that differ by far more than their errors."""
     scattered = [MeasuredAt(t, number(line(t) * f)) for t in TEMPERATURES_K for f in (0.5, 2.0)]
     fit = arrhenius_fit(scattered)
-    assert not fit.is_straight
+    assert fit.error_scale > 1.0
     assert fit.error_scale > 3
     assert float(fit.activation_energy_eV.value) == pytest.approx(0.3, abs=1e-6)
     half = fit.activation_energy_eV.upper - fit.activation_energy_eV.value
@@ -139,7 +139,7 @@ def test_differences_of_cells_widen_the_height_and_not_the_energy():
     """Factors of exp(-0.5), 1, exp(0.5), which more temperatures of the same cells would not average out."""
     fit = arrhenius_fit(in_cells(np.exp(-0.5), 1.0, np.exp(0.5)))
     assert fit.notes == ("cells differ by 50 % beyond the errors of their runs",)
-    assert fit.is_straight
+    assert fit.error_scale == 1.0
     energy, alike = fit.activation_energy_eV, arrhenius_fit(in_cells(1.0, 1.0, 1.0)).activation_energy_eV
     assert float(energy.value) == pytest.approx(0.3, abs=1e-6)
     assert float(energy.upper - energy.lower) == pytest.approx(float(alike.upper - alike.lower), rel=1e-3)

@@ -9,7 +9,6 @@ from interphase_flows.analysis.transport.composition_grid.interpolation import c
 from interphase_flows.analysis.transport.composition_grid.local_composition import (
     CompositionLine,
     onsager_along_normal,
-    onsager_of_profile,
 )
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
@@ -218,7 +217,8 @@ def test_a_profile_is_averaged_over_its_frames():
     edges = np.linspace(0.0, 12.0, 13)
     density = np.stack([densities(np.full(12, x)) for x in (0.2, 0.4, 0.4)])
     profile = ProfileSeries(np.arange(3.0), LINE.elements, edges, density, np.ones(density.shape, dtype=int))
-    found = onsager_of_profile(grid(), LINE, "S", profile, 700.0, frames=slice(1, None))
+    mean = profile.mean_over(slice(1, None))
+    found = onsager_along_normal(grid(), LINE, "S", LINE.elements, edges, mean, 700.0)
     np.testing.assert_allclose(found.x_electrode, 0.4, atol=1e-9)
     with pytest.raises(AnalysisError, match="all must be of the same elements"):
-        onsager_of_profile(grid(species=("Na", "P")), LINE, "S", profile, 700.0)
+        onsager_along_normal(grid(species=("Na", "P")), LINE, "S", LINE.elements, edges, mean, 700.0)
