@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
+from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate

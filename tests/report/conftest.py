@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
+from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.report.inputs import (
     InterfaceDescription,

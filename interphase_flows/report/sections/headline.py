@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interphase_flows.analysis.pipeline.parts.electrode_order import ElectrodeOrderResult
+from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.report.inputs import ProvenanceRow, ReportInputs, SeriesBand
 from interphase_flows.report.text.numbers import minus, rounded, with_error
 from interphase_flows.thermodynamics.results import KinkUncertainty
