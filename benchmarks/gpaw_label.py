@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 GOAL_RATIO = 1.3
@@ -107,9 +107,9 @@ def main() -> None:
         )
         return
     from interphase_flows.reference.spec import GpawSpec
-    from interphase_flows.structures.interfaces.small_interfaces import small_interface
+    from interphase_flows.structures.interfaces.small_interfaces import SMALLEST, small_interface
 
-    interface = small_interface(max_atoms=66).atoms
+    interface = small_interface(replace(SMALLEST, max_atoms=66)).atoms
     cutoff_eV = QUICK_CUTOFF_EV if quick else GpawSpec().cutoff_eV
     with tempfile.TemporaryDirectory() as folder:
         structure = Path(folder) / "interface.extxyz"

@@ -8,7 +8,7 @@ numbers.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ase import Atoms
 from jobflow import Maker, job
@@ -40,9 +40,9 @@ RATTLE_ANGSTROM = 0.05
 
 @functools.cache
 def _interface() -> Atoms:
-    from interphase_flows.structures.interfaces.small_interfaces import small_interface
+    from interphase_flows.structures.interfaces.small_interfaces import SMALLEST, small_interface
 
-    return small_interface(max_atoms=N_ATOMS).atoms
+    return small_interface(replace(SMALLEST, max_atoms=N_ATOMS)).atoms
 
 
 def rattled_set(key: str, origins: Sequence[str]) -> StructureSetDoc:

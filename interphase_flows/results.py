@@ -13,7 +13,6 @@ Access is read-only. Documents are streamed, and are never all in memory.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -48,8 +47,6 @@ if TYPE_CHECKING:
     from interphase_flows.potentials.committee import NequIPCommittee
     from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, PhaseReferencesDoc
     from interphase_flows.schemas.transport import CellTransportDoc, TransportGridDoc
-
-__all__ = ["CampaignResults"]
 
 
 class CampaignResults:
@@ -267,9 +264,7 @@ class CampaignResults:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def _get(self, kind: str, key: str) -> Any:

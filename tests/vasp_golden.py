@@ -1,6 +1,7 @@
 """Golden VASP inputs: `python tests/vasp_golden.py` regenerates them after an intended change."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ase import Atoms
@@ -9,7 +10,7 @@ from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.method import VASPMethod
 from interphase_flows.settings import Settings
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.interfaces.small_interfaces import small_interface
+from interphase_flows.structures.interfaces.small_interfaces import SMALLEST, small_interface
 
 GOLDEN = Path(__file__).parent / "inputs" / "vasp"
 GOLDEN_FILES = ("INCAR", "KPOINTS", "POTCAR.spec")
@@ -19,7 +20,7 @@ NAMES = ("Li", "Li2S", "P", "interface_66_atoms")
 def golden_atoms(name: str) -> Atoms:
     """Return a structure of the golden inputs."""
     if name == "interface_66_atoms":
-        return small_interface(max_atoms=66).atoms
+        return small_interface(replace(SMALLEST, max_atoms=66)).atoms
     return load_phase(name)
 
 

@@ -146,9 +146,10 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
 def _small_interface_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
     spec, pair = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
     is_own = not set(pair) & campaign.structure_files.keys()
-    if not small_interface_specs(
-        max_atoms=spec.max_atoms, max_strain=spec.max_strain, pair=pair, ends=None if is_own else ends
-    ):
+    smallest = InterfaceSpec(
+        *pair, film_layers=MIN_FILM_LAYERS, max_strain=spec.max_strain, max_atoms=spec.max_atoms
+    )
+    if not small_interface_specs(smallest, None if is_own else ends):
         yield (
             f"structures.interfaces.size: smallest: no faces of {pair[0]} and {pair[1]} match within "
             f"max_strain={spec.max_strain} and max_atoms={spec.max_atoms}; raise either, or choose coherent"

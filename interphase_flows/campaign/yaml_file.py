@@ -16,8 +16,6 @@ from interphase_flows.exceptions import CampaignFileError
 from interphase_flows.reference.registry import method_specs
 from interphase_flows.reference.spec import MethodSpec
 
-__all__ = ["load_yaml_model"]
-
 _Model = TypeVar("_Model", bound=BaseModel)
 _Location = tuple[int | str, ...]
 

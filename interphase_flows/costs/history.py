@@ -5,8 +5,6 @@ from interphase_flows.reference.labelling import IS_CONTINUED
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.storage.ledger import Ledger
 
-__all__ = ["MAX_LABELS_OF_FIT", "label_cost_model"]
-
 MAX_LABELS_OF_FIT = 400
 """Newest labels used in a fit; more take time to read and do not improve it."""
 

@@ -10,7 +10,7 @@ from ase.formula import Formula
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.costs.model import LabelSize, label_size, typical_size
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, reduced_formula
-from interphase_flows.structures.crystals.library import load_phase, load_structure_file
+from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import repeated
 
 ATOMS_PER_INTERFACE = 84
@@ -43,7 +43,10 @@ def n_interface_atoms(campaign: Campaign) -> int:
 def plan_labels(campaign: Campaign) -> LabelPlan:
     """Return the labels that a campaign will compute."""
     spec, learning, production = campaign.reference, campaign.learning, campaign.production
-    cells = {name: _cell(campaign, name) for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases])}
+    cells = {
+        name: load_crystal(name, campaign.structure_files)
+        for name in dict.fromkeys([*campaign.phases, *campaign.hull_phases])
+    }
     mixture = _half_and_half(campaign, cells)
     interface = typical_size(spec, mixture, n_interface_atoms(campaign))
     initial = _initial(campaign, cells, interface)
@@ -103,8 +106,3 @@ def _half_and_half(campaign: Campaign, cells: dict[str, Atoms]) -> str:
         reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte)
     )
     return f"({electrode}){len(Formula(electrolyte))}({electrolyte}){len(Formula(electrode))}"
-
-
-def _cell(campaign: Campaign, name: str) -> Atoms:
-    files = campaign.structure_files
-    return load_structure_file(files[name]) if name in files else load_phase(name)

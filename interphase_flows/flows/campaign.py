@@ -67,14 +67,9 @@ class CampaignMaker(Maker):
         grid = (
             None
             if spec.transport_grid is None
-            else TransportGridMaker(
-                spec=spec.transport_grid,
-                electrode=spec.electrode,
-                electrolyte=spec.electrolyte,
-                temperature_K=spec.production.dynamics.temperature_K,
-                seed=spec.seed,
-                structure_files=spec.structure_files,
-            ).make(learned["committee"], interface.output)
+            else TransportGridMaker(**sides, spec=spec.transport_grid, seed=spec.seed).make(
+                learned["committee"], interface.output
+            )
         )
         drawn = DrawProductionMaker(
             n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates

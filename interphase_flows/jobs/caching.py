@@ -5,9 +5,11 @@ sharing labels between campaigns are the same operation: the key is found, and n
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
+from jobflow import Maker
 from pydantic import BaseModel
 
 from interphase_flows.exceptions import (
@@ -28,6 +30,12 @@ from interphase_flows.storage.workspace import current_workspace
 D = TypeVar("D", bound=Document)
 
 _RECORDED = "recorded as the failure"
+
+
+def settings_of(maker: Maker) -> dict[str, object]:
+    """Return the fields of a Maker that enter a content key: all but its name and the paths of structure files."""
+    excluded = ("name", "structure_files")
+    return {f.name: getattr(maker, f.name) for f in fields(maker) if f.name not in excluded}
 
 
 def is_recorded(error: BaseException) -> bool:

@@ -1,11 +1,9 @@
 """The job that evaluates a committee on held-out frames, and loading of committees."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.campaign.schema import LearningSpec
@@ -63,8 +61,6 @@ class CommitteeMaker(Maker):
         interface = [e for e in test if e.origin.is_interface]
         held_out = [*validation, *test]
         calibration = calibrate(held_out)
-        parity = io.BytesIO()
-        np.savez(parity, **parity_arrays(validation, test))  # type: ignore[arg-type]
         return CommitteeDoc(
             key=key,
             dataset_key=dataset.key,
@@ -83,7 +79,7 @@ class CommitteeMaker(Maker):
             / calibration.error_per_std,
             stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom
             / calibration.error_per_std,
-            parity=artifacts.put_bytes(parity.getvalue(), "parity", ".npz"),
+            parity=artifacts.put_arrays(parity_arrays(validation, test), "parity"),
         )
 
 

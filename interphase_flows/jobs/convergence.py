@@ -7,7 +7,7 @@ import numpy as np
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached, settings_of, stored_document
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.convergence import PhaseNumbers, Tolerances, reaction_weights
 from interphase_flows.reference.convergence_study import assess_settings, densest_meshes
@@ -82,10 +82,9 @@ class ConvergenceMaker(Maker):
         labels = [_labels_by_origin(batch) for batch in batches]
         key = content_key(
             KIND,
-            reference=self.reference,
+            settings=settings_of(self),
             ends=list(ends),
             structures=structures.key,
-            tolerances=self.tolerances,
             points=list(points),
             labels=[sorted(label.key for label in found.values()) for found in labels],
         )

@@ -1,7 +1,7 @@
 """Jobs that make structures from the crystal of every phase: strained, scaled, with vacancies, cut to slabs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ase import Atoms
@@ -9,7 +9,7 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.caching import cached, settings_of
 from interphase_flows.jobs.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
@@ -55,7 +55,7 @@ class PhaseStructuresMaker(Maker):
         key = content_key(
             KIND,
             generator=type(self).__name__,
-            settings={f.name: getattr(self, f.name) for f in fields(self) if f.name != "structure_files"},
+            settings=settings_of(self),
             seed=seed,
             crystals=phase_keys(crystals),
         )

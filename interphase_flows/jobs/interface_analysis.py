@@ -1,6 +1,5 @@
 """The job that analyses the production trajectories, each of them once for all parts."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -109,7 +108,7 @@ def _analyse(
         part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()
     }
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
-    artifact = artifacts.put_bytes(_packed(analyses, archived), "analyses", ".npz")
+    artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
     documents = {
         part: _store_part(key, part, {} if part in archived else found, list(analyses.values()), artifact)
         for part, found in replicas.items()
@@ -192,16 +191,14 @@ def _fits_inline(replicas: Mapping[str, Result | Unavailable]) -> bool:
     return len(bson.encode(dumped)) <= MOST_INLINE_BYTES
 
 
-def _packed(
+def _arrays(
     analyses: Mapping[str, InterfaceAnalysis], archived: Mapping[str, Mapping[str, Result | Unavailable]]
-) -> bytes:
-    """Return the series of all runs, named ``run/name``, and archived results, as a NumPy archive."""
+) -> dict[str, NDArray[Any]]:
+    """Return the series of all runs, named ``run/name``, and archived results."""
     arrays: dict[str, NDArray[Any]] = {
         f"{run}/{name}": array for run, each in analyses.items() for name, array in each.arrays.items()
     }
     for part, replicas in archived.items():
         texts = ", ".join(f'"{run}": {each.model_dump_json()}' for run, each in replicas.items())
         arrays[archive_name(part)] = np.frombuffer(f"{{{texts}}}".encode(), dtype=np.uint8)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return arrays

@@ -94,16 +94,10 @@ class InterfaceMaker(Maker):
         ends = load_crystal(electrode, self.structure_files), load_crystal(electrolyte, self.structure_files)
         if self.spec.size == "coherent":
             return interfaces.build_interface(spec, *ends)
+        smallest = replace(spec, film_layers=MIN_FILM_LAYERS)
         if facet is None:
-            return small_interface(
-                seed=variant,
-                gap_angstrom=gap_angstrom,
-                max_atoms=self.spec.max_atoms,
-                max_strain=self.spec.max_strain,
-                pair=(electrode, electrolyte),
-                ends=ends if has_user_files else None,
-            )
-        filled = fill_with_electrode(replace(spec, film_layers=MIN_FILM_LAYERS), ends)
+            return small_interface(smallest, ends=ends if has_user_files else None)
+        filled = fill_with_electrode(smallest, ends)
         # without a lattice match the unchanged spec raises an error with a hint
         return interfaces.build_interface(filled[1] if filled else spec, *ends)
 

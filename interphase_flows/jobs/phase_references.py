@@ -9,7 +9,7 @@ from jobflow import Maker, job
 from interphase_flows.analysis.phases.phase_references import packed_references
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.caching import cached_exclusive
+from interphase_flows.jobs.caching import cached_exclusive, settings_of
 from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.crystals import phase_keys
 from interphase_flows.md.phase_references.plan import ReferenceSteps
@@ -41,10 +41,7 @@ class PhaseReferencesMaker(Maker):
         key = content_key(
             KIND,
             crystals=phase_keys(crystals),
-            electrode=self.electrode,
-            electrolyte=self.electrolyte,
-            temperature_K=self.temperature_K,
-            steps=self.steps,
+            settings=settings_of(self),
             committee=committee.key,
             seed=seed,
         )

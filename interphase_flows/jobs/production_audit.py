@@ -13,7 +13,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.caching import cached, settings_of, stored_document
 from interphase_flows.jobs.committee import load_committee
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.md.run_trajectory import RunFrames
@@ -44,8 +44,7 @@ class DrawProductionMaker(Maker):
             "structure_sets",
             generator="production audit",
             segments=[s.key for s in done],
-            n=self.n_per_replica,
-            gates=self.gates,
+            settings=settings_of(self),
             seed=seed,
         )
 

@@ -1,6 +1,5 @@
 """Job that fits and interpolates all cells of a transport grid."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -68,13 +67,11 @@ class GridFitMaker(Maker):
             result, arrays = analyse_transport_grid(
                 [cell.result for cell in available], line, self.temperature_K, _profile(interphase)
             )
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
             return TransportGridDoc(
                 key=key,
                 input_keys=[*(cell.key for cell in available), *([interphase.key] if interphase else [])],
                 result=result,
-                artifact=current_workspace().artifacts.put_bytes(buffer.getvalue(), "analyses", ".npz"),
+                artifact=current_workspace().artifacts.put_arrays(arrays, "analyses"),
                 notes=[f"{n_missing} runs of the transport grid have no result: interphase query failures"]
                 if n_missing
                 else [],

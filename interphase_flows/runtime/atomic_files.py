@@ -16,18 +16,6 @@ from pathlib import Path
 
 from interphase_flows.exceptions import DiskFullError, StorageError
 
-__all__ = [
-    "LEFTOVER_PREFIX",
-    "atomic_path",
-    "commit",
-    "explain_os_error",
-    "sweep_leftovers",
-    "temporary_beside",
-    "write_bytes_atomic",
-    "write_bytes_once",
-    "write_json_atomic",
-]
-
 # A prefix and not a suffix: writers that guess a format from the extension (numpy, ASE, torch) still see it.
 LEFTOVER_PREFIX = ".interphase-tmp-"
 

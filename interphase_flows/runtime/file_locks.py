@@ -14,8 +14,6 @@ from pathlib import Path
 
 from interphase_flows.exceptions import LockedError, StorageError
 
-__all__ = ["exclusive_folder", "lock_within", "try_lock"]
-
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 

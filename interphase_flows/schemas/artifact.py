@@ -2,8 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ArtifactRef"]
-
 
 class ArtifactRef(BaseModel):
     """A content-addressed file, identified by its hash; paths differ between machines and are not stored.

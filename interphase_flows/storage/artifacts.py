@@ -10,20 +10,20 @@ import io
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import fsspec
+import numpy as np
 from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from interphase_flows.exceptions import CorruptArtifactError, StorageError
 from interphase_flows.runtime.atomic_files import atomic_path, write_bytes_once
 from interphase_flows.schemas.artifact import ArtifactRef
-
-__all__ = ["ArtifactStore"]
 
 _CHUNK_BYTES = 1 << 20
 _IDENTITY = "identity"
@@ -110,6 +110,12 @@ class ArtifactStore:
         if not self.contains(ref):
             self._write(ref, io.BytesIO(data))
         return ref
+
+    def put_arrays(self, arrays: Mapping[str, NDArray[np.generic]], kind: str) -> ArtifactRef:
+        """Store arrays as a compressed NumPy archive; see :meth:`put_file`."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        return self.put_bytes(buffer.getvalue(), kind, ".npz")
 
     def contains(self, ref: ArtifactRef) -> bool:
         """Whether the file exists and is intact; a damaged one is moved to the quarantine."""

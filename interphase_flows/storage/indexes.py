@@ -12,18 +12,16 @@ from pymongo.errors import OperationFailure
 
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
 from interphase_flows.storage.ledger_backend import JsonDocument
+from interphase_flows.storage.ledger_entry import KINDS
 from interphase_flows.storage.mongodb import NOT_AUTHORIZED
-
-__all__ = ["INDEXES", "JOB_INDEXES", "collection_of", "indexes_of", "make_indexes"]
 
 Fields = tuple[str, ...]
 
 _OF_EVERY_KIND: tuple[Fields, ...] = (("created_at",), ("campaign", "created_at"))
 
-INDEXES: dict[str, tuple[Fields, ...]] = {
-    "structure_sets": (*_OF_EVERY_KIND, ("name", "created_at")),
+_OF_SOME_KINDS: dict[str, tuple[Fields, ...]] = {
+    "structure_sets": (("name", "created_at"),),
     "labels": (
-        *_OF_EVERY_KIND,
         ("status", "created_at"),
         ("reason", "created_at"),
         ("origin", "created_at"),
@@ -33,37 +31,29 @@ INDEXES: dict[str, tuple[Fields, ...]] = {
         ("method_key", "status", "created_at"),
         ("structure_key",),
     ),
-    "datasets": _OF_EVERY_KIND,
-    "models": (*_OF_EVERY_KIND, ("dataset_key", "member")),
-    "committees": (*_OF_EVERY_KIND, ("dataset_key",)),
+    "models": (("dataset_key", "member"),),
+    "committees": (("dataset_key",),),
     "segments": (
-        *_OF_EVERY_KIND,
         ("run_id", "first_step"),
         ("role", "created_at"),
         ("stop_reason", "created_at"),
         ("committee_key", "role", "first_step"),
     ),
-    "iterations": (*_OF_EVERY_KIND, ("index",), ("decision", "created_at")),
-    "convergence_studies": _OF_EVERY_KIND,
-    "lattice_constants": _OF_EVERY_KIND,
-    "learning_curves": _OF_EVERY_KIND,
-    "production_audits": _OF_EVERY_KIND,
-    "relaxed_phases": (*_OF_EVERY_KIND, ("phase", "created_at")),
-    "thermodynamics": _OF_EVERY_KIND,
-    "phase_references": _OF_EVERY_KIND,
-    "interface_analyses": _OF_EVERY_KIND,
-    **dict.fromkeys(part_classes(), (*_OF_EVERY_KIND, ("analysis_key",))),
-    "phases": (*_OF_EVERY_KIND, ("analysis_key",), ("average.phases.li2s.atom_fraction.value",)),
-    "cell_transport": (*_OF_EVERY_KIND, ("result.cell", "result.temperature_K")),
-    "transport_grids": _OF_EVERY_KIND,
+    "iterations": (("index",), ("decision", "created_at")),
+    "relaxed_phases": (("phase", "created_at"),),
+    **dict.fromkeys(part_classes(), (("analysis_key",),)),
+    "phases": (("analysis_key",), ("average.phases.li2s.atom_fraction.value",)),
+    "cell_transport": (("result.cell", "result.temperature_K"),),
     "failures": (
-        *_OF_EVERY_KIND,
         ("last_at",),
         ("campaign", "last_at"),
         ("reason", "last_at"),
         ("failed_kind", "reason", "last_at"),
     ),
-    "campaigns": (*_OF_EVERY_KIND, ("status", "created_at")),
+    "campaigns": (("status", "created_at"),),
+}
+INDEXES: dict[str, tuple[Fields, ...]] = {
+    **{kind: (*_OF_EVERY_KIND, *_OF_SOME_KINDS.get(kind, ())) for kind in KINDS},
     # states, queried by their key alone
     "progress": (),
     "leases": (),

@@ -27,8 +27,6 @@ from interphase_flows.runtime.fencing import fenced
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.ledger_backend import JsonDocument
 
-__all__ = ["Lease", "ProcessIdentity", "acquire", "leased_folder", "process_start", "this_process"]
-
 KIND = "leases"
 POLL_INTERVAL_S = 0.3
 RENEWALS_PER_LEASE = 4

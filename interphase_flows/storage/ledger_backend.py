@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Criteria", "DocumentChange", "JsonDocument", "LedgerBackend", "SortOrder"]
-
 JsonDocument = dict[str, Any]
 """A document as the database stores it; its fields depend on its kind."""
 
@@ -28,27 +26,21 @@ class LedgerBackend(Protocol):
         self, kind: str, criteria: Criteria, fields: Sequence[str] | None, sort: SortOrder, limit: int
     ) -> list[JsonDocument]:
         """Return the matching documents with the given fields (all if None); a limit of 0 means no limit."""
-        ...
 
     def count(self, kind: str, criteria: Criteria) -> int:
         """Count the matching documents."""
-        ...
 
     def insert(self, kind: str, document: JsonDocument) -> bool:
         """Insert a document; return False, and change nothing, if its key exists."""
-        ...
 
     def modify(self, kind: str, key: str, change: DocumentChange) -> JsonDocument:
         """Replace the document of a key by ``change(document)`` atomically, and return the new one.
 
         ``change`` may be called several times, and may raise to leave the document as it is.
         """
-        ...
 
     def remove(self, kind: str, criteria: Criteria) -> None:
         """Remove the matching documents."""
-        ...
 
     def close(self) -> None:
         """Close the connection; the next call opens it again."""
-        ...

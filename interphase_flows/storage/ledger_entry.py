@@ -11,8 +11,6 @@ from interphase_flows.exceptions import DocumentTooLargeError, StorageError
 from interphase_flows.schemas.kinds import document_kinds
 from interphase_flows.storage.ledger_backend import JsonDocument
 
-__all__ = ["KINDS", "LEDGER_FIELDS", "MAX_DOCUMENT_BYTES", "STATE_KINDS", "check_size", "make_entry"]
-
 STATE_KINDS = ("campaigns", "progress", "leases")
 """Kinds whose documents change; all others are written once."""
 

@@ -8,13 +8,10 @@ import sys
 import weakref
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from interphase_flows.exceptions import LockedError, StorageError
 from interphase_flows.runtime.file_locks import lock_within, try_lock
-
-__all__ = ["LOCK_NAME", "CampaignLock", "LockHolder", "lock_holder"]
 
 LOCK_NAME = "campaign.lock"
 
@@ -97,9 +94,7 @@ class CampaignLock:
     def __enter__(self) -> Self:
         return self.acquire()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.release()
 
     def _close_in_child(self) -> None:

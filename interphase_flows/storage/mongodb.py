@@ -20,16 +20,6 @@ from interphase_flows.exceptions import ServerUnavailableError, SettingsError, S
 from interphase_flows.settings import MongodbSettings
 from interphase_flows.storage.ledger_backend import JsonDocument
 
-__all__ = [
-    "NOT_AUTHORIZED",
-    "client_arguments",
-    "open_client",
-    "readable_address_errors",
-    "retry_while_reconnecting",
-    "run_operation",
-    "storage_error",
-]
-
 NOT_AUTHORIZED = (13, 18, 8000)
 """Error codes: Unauthorized, AuthenticationFailed, and Atlas's own for both."""
 

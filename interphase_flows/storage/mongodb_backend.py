@@ -14,8 +14,6 @@ from interphase_flows.storage.indexes import collection_of, indexes_of, make_ind
 from interphase_flows.storage.ledger_backend import Criteria, DocumentChange, JsonDocument, SortOrder
 from interphase_flows.storage.mongodb import NOT_AUTHORIZED, open_client, run_operation
 
-__all__ = ["MongodbBackend"]
-
 _MAX_TRIES = 100
 _COUNTERS = ("tries", "serial")
 """Fields that every change raises: compared before a replacement, so that no concurrent change is lost."""

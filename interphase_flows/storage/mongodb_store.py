@@ -14,8 +14,6 @@ from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.mongodb import open_client, run_operation
 
-__all__ = ["MongodbStore"]
-
 _Result = TypeVar("_Result")
 _Sort = dict[str, Sort | int]
 

@@ -7,8 +7,6 @@ from pydantic import BaseModel, ValidationError
 
 from interphase_flows.runtime.atomic_files import write_bytes_atomic
 
-__all__ = ["FOLDER", "delete_pending", "load_pending", "save_pending"]
-
 FOLDER = "pending_results"
 """Folder below that of the campaign; one file per result, by kind and key."""
 

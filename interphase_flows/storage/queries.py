@@ -13,19 +13,6 @@ from interphase_flows.schemas.kinds import ABBREVIATED, document_kinds, document
 from interphase_flows.storage.ledger import KINDS, LEDGER_FIELDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 
-__all__ = [
-    "check_fields",
-    "field_value",
-    "fields_of",
-    "parse_filters",
-    "parse_sort",
-    "query",
-    "stream",
-    "to_csv",
-    "to_json",
-    "to_table",
-]
-
 _FAILURE_FIELDS = ("failed_kind", "failed_key", "reason", "details", "tries", "last_at")
 _CHUNK = 200
 """Number of documents that :func:`stream` reads at a time."""

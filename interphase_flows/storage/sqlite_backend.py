@@ -22,8 +22,6 @@ from mongomock_ng.filtering import filter_applies, resolve_sort_key
 from interphase_flows.exceptions import CorruptStoreError, DiskFullError, LockedError, StorageError
 from interphase_flows.storage.ledger_backend import Criteria, DocumentChange, JsonDocument, SortOrder
 
-__all__ = ["SqliteBackend"]
-
 _BUSY_TIMEOUT_S = 30.0
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS documents (number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, "

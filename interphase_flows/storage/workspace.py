@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from interphase_flows.exceptions import InputError, StorageError
@@ -34,8 +33,6 @@ from interphase_flows.storage.mongodb_store import MongodbStore
 
 if TYPE_CHECKING:
     from jobflow import JobStore
-
-__all__ = ["Workspace", "campaign_names", "current_workspace", "open_workspace", "use_workspace"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -188,9 +185,7 @@ class Workspace:
             sweep_leftovers(self.root)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
 
@@ -26,12 +26,21 @@ def pair_distances_angstrom(
     With 0.6: Li-Li 1.54, Li-S 1.40, P-S 1.27 Å.
     """
     ordered = sorted(symbols)
-    radius = {symbol: covalent_radii[chemical_symbols.index(symbol)] for symbol in ordered}
+    radius = {symbol: covalent_radii[atomic_numbers[symbol]] for symbol in ordered}
     return {
         (first, second): float(fraction * (radius[first] + radius[second]))
         for n, first in enumerate(ordered)
         for second in ordered[n:]
     }
+
+
+def distance_table_angstrom(distances: PairDistances) -> np.ndarray:
+    """Return distances as a symmetric table by atomic number, zero for other pairs, in Å."""
+    table = np.zeros((len(chemical_symbols),) * 2)
+    for (first, second), distance in distances.items():
+        a, b = atomic_numbers[first], atomic_numbers[second]
+        table[a, b] = table[b, a] = distance
+    return table
 
 
 def check_has_cell(atoms: Atoms, where: str = "structure") -> None:
@@ -135,10 +144,4 @@ def check_no_overlap(
 
 def same_stoichiometry(first: Atoms, second: Atoms) -> bool:
     """Return whether two structures have exactly the same ratio of elements."""
-    counts = [
-        dict(zip(*np.unique(atoms.numbers, return_counts=True), strict=True)) for atoms in (first, second)
-    ]
-    if counts[0].keys() != counts[1].keys() or not counts[0]:
-        return counts[0].keys() == counts[1].keys()
-    n_first, n_second = len(first), len(second)
-    return all(int(counts[0][z]) * n_second == int(counts[1][z]) * n_first for z in counts[0])
+    return bool(first.symbols.formula.reduce()[0] == second.symbols.formula.reduce()[0])

@@ -11,12 +11,13 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 from ase.data import atomic_numbers, chemical_symbols
+from ase.formula import Formula
 from numpy.typing import NDArray
 from pymatgen.core import Element
 from scipy.optimize import nnls
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
-from interphase_flows.structures.amorphous.mixtures import random_packing
+from interphase_flows.structures.amorphous.mixtures import random_packing, reduced_formula
 from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.checks import pair_distances_angstrom
 from interphase_flows.structures.crystals.primitive_cells import primitive_cell
@@ -46,7 +47,7 @@ def reaction_mixture(
     """
     elements = sorted(set(electrolyte) - set(mobile))
     names = list(phases)
-    units = [_unit(phases[name]) for name in names]
+    units = [Formula(reduced_formula(phases[name])).count() for name in names]
     table = np.array([[unit.get(e, 0) for unit in units] for e in elements], dtype=float)
     target = np.array([electrolyte[e] for e in elements], dtype=float)
     amounts, residual = nnls(table, target)
@@ -203,12 +204,6 @@ def _layers(
         metal={s: max(1, round(f * n_metal)) for s, f in zip(symbols, share, strict=True)},
         metal_angstrom=metal_angstrom,
     )
-
-
-def _unit(atoms: Atoms) -> dict[str, int]:
-    counts = {s: atoms.get_chemical_symbols().count(s) for s in sorted(set(atoms.get_chemical_symbols()))}
-    divisor = math.gcd(*counts.values())
-    return {symbol: n // divisor for symbol, n in counts.items()}
 
 
 def _lowest_charge(symbol: str) -> int:

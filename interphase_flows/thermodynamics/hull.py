@@ -41,6 +41,11 @@ def convex_hull(energies: PhaseEnergies, elements: Collection[Element]) -> Phase
     )
 
 
+def reduced_formula(composition: Composition) -> str:
+    """Return the reduced formula; the symbol of an element, also for molecules such as S8."""
+    return composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+
+
 def formula_units(counts: Mapping[str, float]) -> float:
     """Return the number of formula units in a cell; elements are counted by the atom."""
     composition = Composition(counts)
@@ -62,17 +67,14 @@ def lowest_polymorphs(energies: PhaseEnergies) -> dict[str, str]:
         n_atoms = sum(counts.values())
         if n_atoms <= 0:
             raise AnalysisError(f"phase {phase!r} has no atoms. Hint: give the number of atoms in its cell")
-        # the formula of an element is its symbol, also for molecules such as S8
-        composition = Composition(counts)
-        formula = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+        formula = reduced_formula(Composition(counts))
         lowest[formula] = min(lowest.get(formula, (float("inf"), "")), (energy / n_atoms, phase))
     return {formula: phase for formula, (_, phase) in lowest.items()}
 
 
 def reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
     """Return the composition of one reduced formula unit; raises `AnalysisError` if no phase has it."""
-    composition = Composition(formula)
-    reduced = composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+    reduced = reduced_formula(Composition(formula))
     if reduced not in lowest:
         raise AnalysisError(
             f"no phase of composition {formula} among {', '.join(sorted(lowest))}. Hint: add its energy by the "
@@ -81,13 +83,29 @@ def reactant(formula: str, lowest: Mapping[str, str]) -> Composition:
     return Composition(reduced)
 
 
-def balanced_equation(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction]) -> str:
-    """Write a reaction in the smallest integers: ``Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P``."""
+def balanced_equation(reactants: Mapping[str, Fraction], products: Mapping[str, Fraction], where: str) -> str:
+    """Write a reaction in the smallest integers: ``Li7P3S11 + 24 Li → 11 Li2S + 3 Li3P``.
+
+    Raises
+    ------
+    AnalysisError
+        The two sides have different atoms; the message begins with ``where``.
+    """
+    for element in sorted({e for name in (*reactants, *products) for e in Composition(name).elements}):
+        before, after = (
+            sum((n * Fraction(Composition(name)[element]) for name, n in side.items()), Fraction(0))
+            for side in (reactants, products)
+        )
+        if before != after:
+            raise AnalysisError(
+                f"{where} does not balance in {element.symbol} ({before} before, {after} after): the formula of a "
+                "phase is too large for exact fractions. Hint: write it in reduced form"
+            )
     factor = lcm(*(n.denominator for n in (*reactants.values(), *products.values())))
 
-    def side(amounts: Mapping[str, Fraction]) -> str:
+    def write(amounts: Mapping[str, Fraction]) -> str:
         return " + ".join(
             name if n * factor == 1 else f"{n * factor} {name}" for name, n in amounts.items() if n
         )
 
-    return f"{side(reactants)} → {side(products)}"
+    return f"{write(reactants)} → {write(products)}"

@@ -6,7 +6,7 @@ from pymatgen.core import Composition
 
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.electrochemical_window import electrochemical_window, ion_charge_of
-from interphase_flows.thermodynamics.hull import PhaseEnergies
+from interphase_flows.thermodynamics.hull import PhaseEnergies, reduced_formula
 from interphase_flows.thermodynamics.predicted_phases import mixing_line
 from interphase_flows.thermodynamics.reactions import predict_reaction
 from interphase_flows.thermodynamics.results import ThermodynamicsResult
@@ -80,4 +80,4 @@ def _formula(energies: PhaseEnergies, name: str) -> str:
             f"{name} has no energy; there are energies of {', '.join(sorted(energies)) or 'no phase'}. "
             "Hint: interphase query failures shows why, or add it to phases"
         ) from error
-    return composition.elements[0].symbol if composition.is_element else composition.reduced_formula
+    return reduced_formula(composition)

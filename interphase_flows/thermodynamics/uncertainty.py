@@ -15,7 +15,12 @@ from pymatgen.core import Composition
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.electrochemical_window import electrochemical_window
-from interphase_flows.thermodynamics.hull import PhaseEnergies, formula_units, lowest_polymorphs
+from interphase_flows.thermodynamics.hull import (
+    PhaseEnergies,
+    formula_units,
+    lowest_polymorphs,
+    reduced_formula,
+)
 from interphase_flows.thermodynamics.reactions import predict_reaction
 from interphase_flows.thermodynamics.results import Kink, KinkUncertainty, PredictionUncertainty
 
@@ -123,18 +128,12 @@ def _energy_of(kink: Kink, energies: PhaseEnergies, electrode: str, electrolyte:
     """Return the energy of a reaction of the lowest polymorphs in eV per formula unit of electrolyte."""
 
     def unit_eV(formula: str) -> float:
-        counts, energy_eV = energies[lowest[_symbol_or(formula)]]
+        counts, energy_eV = energies[lowest[reduced_formula(Composition(formula))]]
         return energy_eV / formula_units(counts)
 
     lowest = lowest_polymorphs(energies)
     after = sum(float(n) * unit_eV(name) for name, n in kink.products.items())
     return after - unit_eV(electrolyte) - float(kink.electrode_units) * unit_eV(electrode)
-
-
-def _symbol_or(formula: str) -> str:
-    """Return the symbol of an element, and any other formula unchanged."""
-    composition = Composition(formula)
-    return composition.elements[0].symbol if composition.is_element else formula
 
 
 def _atoms_of(kink: Kink) -> float:

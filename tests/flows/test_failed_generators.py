@@ -76,10 +76,10 @@ def plant(monkeypatch):
     build, pack = interfaces.small_interface, amorphous.mixture_packing
 
     def failing(shifts=(), seeds=()):
-        def small_interface(*, seed, **rest):
-            if seed in shifts:
-                raise StructureError(f"planted: interface {seed}")
-            return build(seed=seed, **rest)
+        def small_interface(spec, **rest):
+            if spec.seed in shifts:
+                raise StructureError(f"planted: interface {spec.seed}")
+            return build(spec, **rest)
 
         def mixture_packing(x_electrode, n_atoms, seed, *ends):
             if seed in seeds:

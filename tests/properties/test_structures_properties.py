@@ -1,5 +1,7 @@
 """Properties of structure keys and generators."""
 
+from dataclasses import replace
+
 import numpy as np
 from ase import Atoms
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from interphase_flows.structures.crystals.vacancies import distinct_sites, vacan
 from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.dimers import dimers
 from interphase_flows.structures.interfaces.slabs import slabs
-from interphase_flows.structures.interfaces.small_interfaces import small_interface
+from interphase_flows.structures.interfaces.small_interfaces import SMALLEST, small_interface
 from interphase_flows.structures.structure_keys import structure_key
 
 FLOAT_NOISE_ANGSTROM = 1e-14
@@ -111,7 +113,8 @@ def test_compositions_stay_on_the_line(x, n_formula_units, n_more):
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=seeds, gap=st.floats(1.9, 3.0), variant=st.integers(0, 1), termination=st.integers(0, 3))
 def test_small_interfaces_have_intact_anions_and_no_overlaps(seed, gap, variant, termination):
-    built = small_interface(variant=variant, seed=seed, gap_angstrom=gap, termination=termination)
+    spec = replace(SMALLEST, seed=seed, gap_angstrom=gap, termination=termination)
+    built = small_interface(spec, variant)
     assert built.n_broken_units == 0
     assert built.n_atoms <= 90
     assert same_stoichiometry(built.atoms[built.atoms.arrays["side"] == 1], load_phase("Li7P3S11"))

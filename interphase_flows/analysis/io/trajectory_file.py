@@ -1,7 +1,6 @@
 """Trajectory file of any format, unwrapped and checked frame by frame."""
 
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +97,5 @@ class TrajectoryFile:
     def __enter__(self) -> "TrajectoryFile":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()

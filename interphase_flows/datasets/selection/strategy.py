@@ -45,4 +45,3 @@ class SelectionStrategy(Protocol):
 
     def __call__(self, pool: CandidatePool, n: int, seed: int) -> Selection:
         """Select at most ``n`` candidates of a pool that is not empty; the same arguments give the same selection."""
-        ...

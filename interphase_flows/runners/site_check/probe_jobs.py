@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from interphase_flows.exceptions import SettingsError
@@ -120,9 +119,7 @@ class CheckJobs:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.clear()
 
     def _submit(self, name: str, launchpad: RetryingLaunchPad, artifact: ArtifactRef) -> None:

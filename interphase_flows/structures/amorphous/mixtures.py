@@ -16,6 +16,7 @@ from interphase_flows.structures.amorphous.overlap_removal import remove_overlap
 from interphase_flows.structures.checks import (
     PairDistances,
     check_no_overlap,
+    distance_table_angstrom,
     pair_distances_angstrom,
 )
 from interphase_flows.structures.crystals.library import load_phase
@@ -156,7 +157,8 @@ def random_packing(
     if not volume > 0.0:
         raise StructureError(f"a volume of {volume} Å³: density and volume per atom must be positive")
     edge = volume ** (1.0 / 3.0)
-    allowed = _distance_table(numbers, min_distances)
+    smallest = pair_distances_angstrom(set(composition), PACKING_FRACTION_OF_RADII)
+    allowed = distance_table_angstrom(smallest | dict(min_distances or {}))
     if allowed[np.unique(numbers), np.unique(numbers)].max() > edge:
         raise OverlappingAtomsError(
             f"a cube of {edge:.2f} Å is too small for atoms and their periodic images. Hint: add atoms"
@@ -191,17 +193,6 @@ def mixture_packing(
     )
     volume = estimate_volume_per_atom_angstrom3(composition, electrode, electrolyte)
     return remove_overlaps(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
-
-
-def _distance_table(numbers: np.ndarray, min_distances: PairDistances | None) -> np.ndarray:
-    table = np.zeros((numbers.max() + 1,) * 2)
-    symbols = set(Atoms(np.unique(numbers)).get_chemical_symbols())
-    distances = pair_distances_angstrom(symbols, PACKING_FRACTION_OF_RADII) | dict(min_distances or {})
-    for (first, second), distance in distances.items():
-        if first in symbols and second in symbols:
-            a, b = atomic_numbers[first], atomic_numbers[second]
-            table[a, b] = table[b, a] = distance
-    return table
 
 
 def _draw_position(

@@ -2,10 +2,9 @@
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
-from interphase_flows.structures.checks import pair_distances_angstrom
+from interphase_flows.structures.checks import distance_table_angstrom, pair_distances_angstrom
 
 
 def remove_overlaps(
@@ -19,10 +18,7 @@ def remove_overlaps(
     """
     pushed = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
     smallest = pair_distances_angstrom(set(pushed.get_chemical_symbols()), fraction)
-    table = np.zeros((pushed.numbers.max() + 1,) * 2)
-    for (first, second), distance in smallest.items():
-        a, b = atomic_numbers[first], atomic_numbers[second]
-        table[a, b] = table[b, a] = distance
+    table = distance_table_angstrom(smallest)
     for _ in range(max_steps):
         i, j, d, vectors = neighbor_list("ijdD", pushed, smallest)
         target = table[pushed.numbers[i], pushed.numbers[j]]

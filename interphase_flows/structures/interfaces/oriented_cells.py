@@ -6,12 +6,11 @@ from math import gcd
 import numpy as np
 from ase import Atoms
 from ase.build import make_supercell
-from pymatgen.core import Structure
 
 from interphase_flows.exceptions import StructureError
 from interphase_flows.structures.anions import unwrapped_anion_positions
 from interphase_flows.structures.checks import check_has_cell
-from interphase_flows.structures.crystals.symmetry import Miller
+from interphase_flows.structures.crystals.symmetry import Miller, pymatgen_structure
 
 PRIMITIVE_TOLERANCE_ANGSTROM = 0.01
 """Largest distance between atoms that a lattice translation of the primitive cell maps onto each other."""
@@ -37,8 +36,7 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
     if miller == (0, 0, 0):
         raise StructureError("miller=(0, 0, 0) is no lattice plane: at least one index must differ from zero")
     check_has_cell(atoms, "oriented_cell")
-    structure = Structure(atoms.cell.array, atoms.get_chemical_symbols(), atoms.get_scaled_positions())
-    reduced = structure.get_primitive_structure(tolerance=PRIMITIVE_TOLERANCE_ANGSTROM)
+    reduced = pymatgen_structure(atoms).get_primitive_structure(tolerance=PRIMITIVE_TOLERANCE_ANGSTROM)
     lattice = np.asarray(reduced.lattice.matrix)
     primitive = Atoms(reduced.atomic_numbers, cell=lattice, positions=reduced.cart_coords, pbc=True)
 
@@ -50,7 +48,7 @@ def oriented_cell(atoms: Atoms, miller: Miller) -> Atoms:
     indices //= gcd(*(int(n) for n in indices))
     first, second, third = _plane_basis(indices, lattice)
     cell = make_supercell(primitive, np.array([first, second, third]), wrap=True)
-    return _rotated_to_plane(cell)
+    return rotated_to_plane(cell)
 
 
 def _plane_basis(indices: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,10 +67,12 @@ def _plane_basis(indices: np.ndarray, lattice: np.ndarray) -> tuple[np.ndarray, 
     return first, second, third
 
 
-def _rotated_to_plane(cell: Atoms) -> Atoms:
-    a, b, _ = cell.cell.array
+def rotated_to_plane(cell: Atoms) -> Atoms:
+    """Rotate a cell so that its first vector lies along x, and the normal of the first two along z with the third."""
+    a, b, c = cell.cell.array
     x = a / np.linalg.norm(a)
     z = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
+    z = z if z @ c > 0 else -z
     rotation = np.array([x, np.cross(z, x), z]).T
     return Atoms(cell.numbers, positions=cell.positions @ rotation, cell=cell.cell.array @ rotation, pbc=True)
 

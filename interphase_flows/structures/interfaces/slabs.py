@@ -25,6 +25,7 @@ from interphase_flows.structures.interfaces.oriented_cells import (
     cuts_between_anions,
     in_plane_supercell,
     oriented_cell,
+    rotated_to_plane,
     slab_from_cut,
 )
 
@@ -98,9 +99,11 @@ def _cut_by_pymatgen(
 
     with spglib_warnings_ignored():
         best = min(terminations, key=rank).get_orthogonal_c_slab()
-    return _along_z(
+    slab = rotated_to_plane(
         Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True)
     )
+    slab.wrap()
+    return slab
 
 
 def _cut_between_anions(
@@ -124,17 +127,3 @@ def _cut_between_anions(
 
 def _n_molecular_bonds(atoms: Atoms) -> int:
     return len(bonded_pairs(atoms, molecular_bonds_angstrom(atoms.symbols))[0]) // 2
-
-
-def _along_z(slab: Atoms) -> Atoms:
-    """Rotate a slab so that its first vector lies along x and its normal along z."""
-    a, b, c = slab.cell.array
-    x = a / np.linalg.norm(a)
-    z = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    z = z if z @ c > 0 else -z
-    rotation = np.array([x, np.cross(z, x), z]).T
-    turned = Atoms(
-        slab.numbers, positions=slab.positions @ rotation, cell=slab.cell.array @ rotation, pbc=True
-    )
-    turned.wrap()
-    return turned

@@ -29,44 +29,31 @@ MIN_SUBSTRATE_ANGSTROM = 5.5
 """Smallest thickness of the electrolyte: one plane of Li7P3S11, several of Li6PS5Cl (110)."""
 MAX_FILM_HEIGHTS = 2.0
 """Largest thickness of the electrode relative to the electrolyte."""
+SMALLEST = InterfaceSpec(film_layers=MIN_FILM_LAYERS, max_strain=0.05, max_atoms=90)
+"""Default bounds of a small interface; its faces are those of the match of lowest strain."""
 
 
 def small_interface_specs(
-    max_atoms: int = 90,
-    max_strain: float = 0.05,
-    min_film_layers: int = MIN_FILM_LAYERS,
-    gap_angstrom: float = 2.2,
-    seed: int = 0,
-    pair: tuple[str, str] = ("Li", "Li7P3S11"),
-    ends: tuple[Atoms, Atoms] | None = None,
+    spec: InterfaceSpec = SMALLEST, ends: tuple[Atoms, Atoms] | None = None
 ) -> list[InterfaceSpec]:
     """Return specifications of small interfaces, one per matching pair of faces, lowest strain first.
 
     The electrolyte has the fewest planes that reach `MIN_SUBSTRATE_ANGSTROM`. The electrode has as many planes as
-    `max_atoms` allows, at least `min_film_layers`, and no more than `MAX_FILM_HEIGHTS` times the thickness of the
-    electrolyte. Small cells match with a few per cent of strain, where larger ones reach less than one. `pair` names
-    electrode and electrolyte; `ends` are their crystals, by default the phases of the library.
+    `max_atoms` allows, at least `film_layers`, and no more than `MAX_FILM_HEIGHTS` times the thickness of the
+    electrolyte. Small cells match with a few per cent of strain, where larger ones reach less than one. `ends` are the
+    crystals of electrode and electrolyte, by default the phases of the library.
     """
     film_faces, substrate_faces = (
-        _faces(name, None if ends is None else ends[side]) for side, name in enumerate(pair)
+        _faces(name, None if ends is None else ends[side])
+        for side, name in enumerate((spec.electrode, spec.electrolyte))
     )
     found: list[tuple[float, int, InterfaceSpec]] = []
     for film_miller, substrate_miller in product(film_faces, substrate_faces):
-        spec = InterfaceSpec(
-            electrode=pair[0],
-            electrolyte=pair[1],
-            film_miller=film_miller,
-            substrate_miller=substrate_miller,
-            film_layers=min_film_layers,
-            gap_angstrom=gap_angstrom,
-            max_strain=max_strain,
-            max_atoms=max_atoms,
-            seed=seed,
-        )
-        filled = fill_with_electrode(spec, ends)
+        faced = replace(spec, film_miller=film_miller, substrate_miller=substrate_miller)
+        filled = fill_with_electrode(faced, ends)
         if filled is not None:
             found.append((abs(filled[0]), len(found), filled[1]))
-    return [spec for _, _, spec in sorted(found)]
+    return [filled_spec for _, _, filled_spec in sorted(found)]
 
 
 def _faces(name: str, crystal: Atoms | None) -> Sequence[Miller]:
@@ -95,20 +82,11 @@ def fill_with_electrode(
 
 
 def small_interface(
-    variant: int = 0,
-    seed: int = 0,
-    gap_angstrom: float = 2.2,
-    max_atoms: int = 90,
-    max_strain: float = 0.05,
-    min_film_layers: int = MIN_FILM_LAYERS,
-    termination: int = 0,
-    pair: tuple[str, str] = ("Li", "Li7P3S11"),
-    ends: tuple[Atoms, Atoms] | None = None,
+    spec: InterfaceSpec = SMALLEST, variant: int = 0, ends: tuple[Atoms, Atoms] | None = None
 ) -> BuiltInterface:
     """Build a small interface: by default 84 atoms of Li/Li7P3S11 with lithium compressed by 2.8 %.
 
-    `variant` is the index of the pair of faces in `small_interface_specs` (0 has the lowest strain), `termination` that
-    of the cut of the electrolyte, from the flattest. The other parameters are those of `small_interface_specs`.
+    `variant` is the index of the pair of faces in `small_interface_specs`: 0 has the lowest strain.
 
     Raises
     ------
@@ -117,11 +95,11 @@ def small_interface(
     OverlappingAtomsError
         The gap is too small.
     """
-    specs = small_interface_specs(max_atoms, max_strain, min_film_layers, gap_angstrom, seed, pair, ends)
+    specs = small_interface_specs(spec, ends)
     if not 0 <= variant < len(specs):
         raise StructureError(
-            f"small_interface: variant={variant}, but {len(specs)} pair(s) of faces of {pair[0]} and {pair[1]} match "
-            f"within max_atoms={max_atoms}, max_strain={max_strain}, min_film_layers={min_film_layers}. "
-            "Hint: increase a bound"
+            f"small_interface: variant={variant}, but {len(specs)} pair(s) of faces of {spec.electrode} and "
+            f"{spec.electrolyte} match within max_atoms={spec.max_atoms}, max_strain={spec.max_strain}, "
+            f"film_layers={spec.film_layers}. Hint: increase a bound"
         )
-    return build_interface(replace(specs[variant], termination=termination), *(ends or ()))
+    return build_interface(specs[variant], *(ends or ()))

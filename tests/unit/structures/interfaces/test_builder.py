@@ -19,7 +19,11 @@ from interphase_flows.structures.interfaces.oriented_cells import (
     oriented_cell,
     slab_from_cut,
 )
-from interphase_flows.structures.interfaces.small_interfaces import small_interface, small_interface_specs
+from interphase_flows.structures.interfaces.small_interfaces import (
+    SMALLEST,
+    small_interface,
+    small_interface_specs,
+)
 from interphase_flows.structures.structure_keys import structure_key
 
 SMALL = InterfaceSpec(substrate_miller=(0, 1, 1), film_layers=3, max_strain=0.05, max_atoms=90)
@@ -39,8 +43,10 @@ def test_small_interface_is_reproducible():
 
 
 def test_variants_terminations_seeds_and_gaps_give_different_interfaces():
-    changes = [{}, {"seed": 1}, {"gap_angstrom": 2.5}, {"termination": 2}, {"variant": 1}]
-    assert len({structure_key(small_interface(**change).atoms) for change in changes}) == len(changes)
+    changes = [{}, {"seed": 1}, {"gap_angstrom": 2.5}, {"termination": 2}]
+    built = [small_interface(replace(SMALLEST, **change)) for change in changes]
+    built.append(small_interface(variant=1))
+    assert len({structure_key(each.atoms) for each in built}) == len(built)
 
 
 def test_variants_are_ordered_by_strain():
@@ -53,7 +59,7 @@ def test_unknown_variant_or_termination_raises():
     with pytest.raises(StructureError, match="variant=99"):
         small_interface(variant=99)
     with pytest.raises(StructureError, match=r"termination=99.*use 0 to"):
-        small_interface(termination=99)
+        small_interface(replace(SMALLEST, termination=99))
 
 
 def test_error_without_a_match_states_the_bounds():
