@@ -104,8 +104,8 @@ def test_bonds_that_outlive_diffusion_are_trapped():
 def test_bonds_that_are_too_short_to_be_seen_are_not_called_trapped():
     """Pairs that part after 1.25 ps, told every 2 ps, in a layer that they leave in 12 ps: those seen seem to last 20."""
     sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25)).sides["above"]
-    assert "would leave by itself" in sides["Pn"].reason
-    assert "would leave by itself" in sides["isolated P"].reason
+    assert "is expected to leave by diffusion" in sides["Pn"].reason
+    assert "is expected to leave by diffusion" in sides["isolated P"].reason
 
 
 def test_what_is_not_there_is_refused_in_words():

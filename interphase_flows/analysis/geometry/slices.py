@@ -1,4 +1,4 @@
-"""Slices of a cell parallel to the interface, and in which of them each atom is, frame by frame.
+"""Slices of a cell parallel to the interface, and the assignment of atoms to slices.
 
 The normal is perpendicular to a and b. A point's height is its fractional coordinate along c times the distance
 between the two ab faces, so slices are parallel to the interface in any triclinic cell and tile it exactly.
@@ -20,9 +20,9 @@ class SlicedFrame(NamedTuple):
     """One frame in slices."""
 
     row: int
-    """Its place among the frames used."""
+    """Index among the frames used."""
     frame: int
-    """Its number in the trajectory."""
+    """Index in the trajectory."""
     slice_of: IntArray
     """Slice of each atom, (n_atoms,)."""
     volume_angstrom3: float
@@ -32,19 +32,17 @@ class SlicedFrame(NamedTuple):
 def heights(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> FloatArray:
     """Return fractional coordinates along c, (n_atoms,), not wrapped."""
     along_x, along_y, along_z = np.linalg.inv(np.asarray(cell, dtype=float))[:, 2]
-    if (
-        along_x == along_y == 0.0
-    ):  # a and b lie in the xy plane, as most programs write them: a third of the reading
+    if along_x == along_y == 0.0:  # a and b in the xy plane, the most common setting: three times as fast
         return np.multiply(positions[:, 2], along_z, dtype=float)
     return np.asarray(positions @ np.array([along_x, along_y, along_z]), dtype=float)
 
 
 def wrapped_index(fractions: FloatArray, n: int) -> IntArray:
-    """Return in which of n equal parts of the period each fraction is, (n_atoms,)."""
+    """Return the index of each fraction among n equal parts of the period, (n_atoms,)."""
     scaled = np.floor(fractions)
     np.subtract(fractions, scaled, out=scaled)
     scaled *= n
-    index = scaled.astype(np.int32)  # which processors convert to much faster
+    index = scaled.astype(np.int32)  # a much faster conversion than to 64 bits
     # a fraction of -1e-17 is 1.0 in the cell and belongs to the last part
     return np.minimum(index, n - 1, out=index).astype(np.int64)
 
@@ -57,13 +55,13 @@ def circular_mean(fractions: FloatArray) -> float:
     Raises
     ------
     AnalysisError
-        The atoms fill the period evenly, so no point is their middle.
+        The atoms fill the period evenly, so their mean is undefined.
     """
     resultant = np.exp(2j * np.pi * fractions).mean()
     if abs(resultant) < 1e-3:
         raise AnalysisError(
-            "the reference atoms fill the cell evenly along the normal, so they have no middle to measure "
-            "from; choose the atoms of one slab, or leave the reference out"
+            "the reference atoms fill the cell evenly along the normal, so their middle is undefined. "
+            "Hint: choose the atoms of one slab, or no reference"
         )
     return float(np.angle(resultant) / (2 * np.pi) % 1.0)
 
@@ -78,9 +76,8 @@ class Slices:
     bin_width_angstrom
         Wanted width of a slice in Å; the nearest width that tiles the first frame's cell is used.
     reference
-        Atoms whose middle is put at the middle of the profile, (n_atoms,): those of the electrolyte, say, so
-        that a drift of everything does not smear the profile. Their middle in the first frame is a circular
-        mean; it is followed afterwards by their mean unwrapped displacement, which cannot jump by a period.
+        Atoms whose middle is the middle of the profile, (n_atoms,), such as those of the electrolyte, which removes
+        drift. The middle is a circular mean in the first frame, and moves with their mean unwrapped displacement.
     every
         Stride between the frames used; the last one is always used.
 
@@ -97,10 +94,10 @@ class Slices:
         height = face_distances(frames.cell(0))[2]
         if not 0 < bin_width_angstrom <= height:
             raise AnalysisError(
-                f"bins of {bin_width_angstrom} Å do not fit into a cell of {height:.2f} Å; choose about 1 Å"
+                f"bins of {bin_width_angstrom} Å in a cell of {height:.2f} Å. Hint: choose about 1 Å"
             )
         if reference is not None and not np.any(reference):
-            raise AnalysisError("the reference of the profile selects no atom; give at least one")
+            raise AnalysisError("the reference of the profile selects no atom")
         self.n_bins = max(1, round(height / bin_width_angstrom))
         self.edges_angstrom: FloatArray = np.linspace(0.0, height, self.n_bins + 1)
         self.time_ps: FloatArray = np.asarray(frames.time_fs, dtype=float)[self.chosen] / 1000.0

@@ -1,8 +1,7 @@
-"""When a side of the interface has run out: growth that ends there says nothing about passivation.
+"""Depletion of a side of the interface, which ends growth without passivation.
 
-The rule: a reservoir is exhausted from the first time at which the running median of what remains is below a
-share (a tenth by default) of what there was at the start. The median is over a fiftieth of the series, so
-that one odd frame exhausts nothing.
+A reservoir is exhausted from the first time at which the running median of the remaining amount is below a share (a tenth
+by default) of the initial amount. The median is over a fiftieth of the series, which removes outliers.
 """
 
 from collections.abc import Mapping
@@ -22,32 +21,32 @@ LEAST_MEDIAN_FRAMES = 3
 
 @dataclass(frozen=True)
 class Depletion:
-    """The reservoir that was exhausted first."""
+    """Reservoir that is exhausted first."""
 
     reservoir: str
     time_ps: float
     remaining_share: float
-    """Of what there was at the start, at the end of the series."""
+    """Share of the initial amount that is left at the end of the series."""
 
 
 def find_depletion(
     time_ps: FloatArray, reservoirs: Mapping[str, ArrayLike], *, least_share: float = LEAST_SHARE
 ) -> Depletion | None:
-    """Return which reservoir ran out first and when, or None.
+    """Return the first reservoir that is exhausted, or None.
 
     Parameters
     ----------
     time_ps
         Times in ps, (n_frames,).
     reservoirs
-        What is left of each side: its unreacted thickness in Å or its unreacted atoms, (n_frames,) each.
+        Remaining amount of each side: unreacted thickness in Å or unreacted atoms, (n_frames,) each.
     least_share
-        Of the start, below which a reservoir counts as exhausted.
+        Share of the initial amount below which a reservoir is exhausted.
 
     Raises
     ------
     AnalysisError
-        A series has another length than the times, is not finite, or begins with nothing.
+        A series and the times differ in length, or the series is not finite or begins with zero.
     """
     found: list[Depletion] = []
     window = max(LEAST_MEDIAN_FRAMES, round(SHARE_OF_THE_MEDIAN * len(time_ps))) | 1
@@ -55,12 +54,12 @@ def find_depletion(
         left = np.asarray(remaining, dtype=float)
         if left.shape != np.shape(time_ps) or not np.isfinite(left).all():
             raise AnalysisError(
-                f"reservoir {name}: {left.shape} values, {np.shape(time_ps)} times; give one finite number "
-                "per frame"
+                f"reservoir {name}: {left.shape} values, {np.shape(time_ps)} times; one finite number per "
+                "frame is required"
             )
         smooth = median_filter(left, window, mode="nearest")
         if smooth[0] <= 0:
-            raise AnalysisError(f"reservoir {name} is empty in the first frames; is it the right series?")
+            raise AnalysisError(f"reservoir {name} is empty in the first frames. Hint: check the series")
         below = np.flatnonzero(smooth < least_share * smooth[0])
         if len(below):
             found.append(Depletion(name, float(time_ps[below[0]]), float(smooth[-1] / smooth[0])))

@@ -1,4 +1,4 @@
-"""How fast it grows: the law of a thickness or of a phase's fraction against time, with intervals."""
+"""Growth kinetics: the law of a thickness or a phase fraction against time, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,43 +35,43 @@ LAWS: tuple[Law, ...] = (
 UNDECIDED = "undecided"
 LEAST_FRAMES = 20
 LEAST_INDEPENDENT = 20.0
-"""Independent samples below which no law is chosen: there are seven laws of up to four parameters."""
+"""Minimum number of independent samples for a choice among seven laws of up to four parameters."""
 MOST_POINTS = 600
-"""Of a fit: neighbouring frames of longer series are averaged, which correlated frames lose little by."""
+"""Maximum number of points of a fit; consecutive frames of longer series are averaged."""
 SMALLEST_THICKNESS_CHANGE_ANGSTROM = 1.0
 SMALLEST_FRACTION_CHANGE = 0.02
 
 
 @dataclass(frozen=True)
 class LawEstimate:
-    """One law with its numbers."""
+    """One law with its parameters."""
 
     law: str
     equation: str
     parameters: Mapping[str, Estimate]
     """By name, with units; 95 % intervals by block bootstrap."""
     block_frames: int
-    """Frames of a block of the bootstrap."""
+    """Number of frames of a bootstrap block."""
 
 
 @dataclass(frozen=True)
 class GrowthKinetics:
-    """What one trajectory says about growth."""
+    """Growth kinetics of one trajectory."""
 
     decision: str
     """Name of the law, or ``undecided``."""
     reason: str
     candidates: tuple[LawEstimate, ...]
-    """The chosen law alone, or all that the data cannot tell apart; the best by BIC first."""
+    """The selected law, or all laws that the data do not distinguish, by increasing BIC."""
     scores: tuple[LawScore, ...]
-    """Every law, by rising BIC."""
+    """Every law by increasing BIC."""
     n_frames: int
-    """Frames that were fitted."""
+    """Number of fitted frames."""
     n_independent: float
-    """Independent samples they are worth."""
+    """Number of independent samples among them."""
     fitted_until_ps: float
     depletion: Depletion | None
-    """What ran out, from when on frames were left out."""
+    """Exhausted reservoir; frames from its depletion are excluded."""
 
 
 def thickness_kinetics(
@@ -89,19 +89,19 @@ def thickness_kinetics(
     Parameters
     ----------
     time_ps
-        Times in ps since the two sides touched, (n_frames,), rising, none negative.
+        Times in ps since the contact of the two sides, (n_frames,), increasing, not negative.
     thickness_angstrom
         Thickness in Å, (n_frames,).
     reservoirs
-        What is left of each side, as in `find_depletion`; frames from an exhaustion on are left out.
+        Remaining amount of each side, as in `find_depletion`; frames from a depletion are excluded.
     laws
-        The laws to choose from.
+        Candidate laws.
     smallest_change_angstrom
-        No growth is claimed only if the data exclude a change as large as this over the series.
+        `constant` requires that the data exclude a larger change over the series.
     n_resamples
-        Of the bootstrap.
+        Number of bootstrap resamples.
     seed
-        Of its random numbers.
+        Seed of the resamples.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def fraction_kinetics(
     n_resamples: int = 400,
     seed: int = 0,
 ) -> GrowthKinetics:
-    """Find the law by which a phase's fraction changes; arguments and errors as in `thickness_kinetics`."""
+    """Find the growth law of a phase fraction; arguments and errors as in `thickness_kinetics`."""
     return _kinetics(
         time_ps, phase_fraction, "fraction", smallest_change, reservoirs or {}, laws, n_resamples, seed
     )
@@ -152,7 +152,7 @@ def _kinetics(
         before = time < depletion.time_ps
         time, series = time[before], series[before]
         if len(time) < LEAST_FRAMES:
-            reason = f"{len(time)} frames before {depletion.reservoir} ran out"
+            reason = f"{len(time)} frames before {depletion.reservoir} was exhausted"
             return GrowthKinetics(
                 UNDECIDED, reason, (), (), len(time), len(time), depletion.time_ps, depletion
             )
@@ -161,7 +161,7 @@ def _kinetics(
 
     fits = {law.name: fit for law in laws if (fit := fit_law(law, time, series)) is not None}
     if not fits:
-        raise AnalysisError(f"none of the laws {[law.name for law in laws]} can describe the series")
+        raise AnalysisError(f"none of the laws {[law.name for law in laws]} fits the series")
     scores, g = scores_of(list(fits.values()), unit, float(np.abs(series).max()))
     independent = len(series) / g
     names = rivals_of_the_best(scores)
@@ -171,7 +171,7 @@ def _kinetics(
     slope = None
     if names[0] == Constant.name:
         line = fits.get(Linear.name) or fit_law(Linear(), time, series)
-        assert line is not None  # a straight line always fits
+        assert line is not None  # a straight line can always be fitted
         slope = _estimate(line, time, unit, per_point, n_resamples, random)
     decision, reason = _decided(names, independent, slope, time[-1] - time[0], smallest_change, unit)
     if slope is not None and decision == UNDECIDED:
@@ -196,18 +196,16 @@ def _decided(
     smallest_change: float,
     unit: str,
 ) -> tuple[str, str]:
-    """Return the decision and its reason; `names` are the best law and its rivals."""
+    """Return the decision and its reason; `names` are the best law and those not distinguished from it."""
     if independent < LEAST_INDEPENDENT:
-        return UNDECIDED, (
-            f"the frames are worth {independent:.0f} independent samples, and {LEAST_INDEPENDENT:.0f} are needed"
-        )
+        return UNDECIDED, (f"{independent:.0f} independent samples; a choice needs {LEAST_INDEPENDENT:.0f}")
     if len(names) > 1:
         return UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in BIC"
     if slope is None:
         return names[0], f"every other law as simple is worse by more than {DECISIVE:g} in BIC"
     change = slope.parameters[f"rate_{unit}_per_ps"].largest_magnitude * length_ps
     if change > smallest_change:
-        return UNDECIDED, f"no growth is seen, but {change:.2g} {unit} over the series are not excluded"
+        return UNDECIDED, f"no growth is detected, but {change:.2g} {unit} over the series are not excluded"
     return names[0], f"growth by more than {change:.2g} {unit} over the series is excluded"
 
 
@@ -248,16 +246,16 @@ def _checked(time_ps: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatAr
             "often"
         )
     if not (np.isfinite(time).all() and np.isfinite(series).all()):
-        raise AnalysisError(
-            "times or values are not finite; leave out frames in which the boundaries were not found"
-        )
+        raise AnalysisError("times or values are not finite. Hint: leave out frames without boundaries")
     if time[0] < 0 or not (np.diff(time) > 0).all():
-        raise AnalysisError("times must rise from zero or later: they count from when the two sides touched")
+        raise AnalysisError(
+            "times must increase and not be negative; they count from the contact of the two sides"
+        )
     return time, series
 
 
 def _averaged(time: FloatArray, series: FloatArray) -> tuple[FloatArray, FloatArray, int]:
-    """Average neighbouring frames until there are `MOST_POINTS` at most; also return how many per point."""
+    """Average consecutive frames to at most `MOST_POINTS`; also return the number of frames per point."""
     per_point = -(-len(time) // MOST_POINTS)
     first = np.arange(0, len(time), per_point)
     counts = np.diff([*first, len(time)])

@@ -15,12 +15,12 @@ from interphase_flows.analysis.growth.laws.law import Law
 from interphase_flows.exceptions import AnalysisError
 
 N_STEPS = 12
-"""Damped steps of the bootstrap's fits: they start near their minima."""
+"""Number of damped steps in the fits of the bootstrap, which start near their minima."""
 FIRST_DAMPING = 1e-3
 CONVERGED = 1e-6
-"""Relative gain of a step below which a series is left alone: far below its error of about 1 / n."""
+"""Relative gain of a step below which a series is converged; far below its error of about 1 / n."""
 RELATIVE_DIFFERENCE = 1e-6
-"""Of a parameter, to differentiate a curve."""
+"""Relative step of a parameter in numerical derivatives."""
 
 
 class LawFit(NamedTuple):
@@ -77,8 +77,8 @@ def fit_law(law: Law, time_ps: FloatArray, series: FloatArray) -> LawFit | None:
     names = law.parameter_names("y")
     if len(series) <= len(names):
         raise AnalysisError(
-            f"{len(series)} frames cannot be fitted by the law '{law.name}', which has {len(names)} "
-            "parameters; give more frames or a longer trajectory"
+            f"{len(series)} frames are too few for the law '{law.name}', which has {len(names)} parameters. "
+            "Hint: use more frames or a longer trajectory"
         )
     start, squares = search(law, time_ps, series[None])
     if not np.isfinite(squares[0]):
@@ -109,19 +109,19 @@ def fit_many(law: Law, time_ps: FloatArray, series: FloatArray, near: FloatArray
 
 
 def _descend(law: Law, time_ps: FloatArray, series: FloatArray, start: FloatArray) -> FloatArray:
-    """Return the parameters at the minima, (B, p); what has converged is left alone."""
+    """Return the parameters at the minima, (B, p)."""
     lower, upper = law.bounds(time_ps)
     parameters = start.copy()
     damping = np.full(len(series), FIRST_DAMPING)
     difference = RELATIVE_DIFFERENCE * np.maximum(np.abs(start).mean(axis=0), 1e-12)
     n_parameters = start.shape[1]
-    going = np.arange(len(series))
+    active = np.arange(len(series))
     for _ in range(N_STEPS):
-        here = parameters[going]
+        here = parameters[active]
         fitted = law.curve(time_ps, here)
-        residuals = series[going] - fitted
+        residuals = series[active] - fitted
         squares = (residuals**2).sum(axis=1)
-        slopes = np.empty((len(going), n_parameters, len(time_ps)))
+        slopes = np.empty((len(active), n_parameters, len(time_ps)))
         for i in range(n_parameters):
             moved = here.copy()
             moved[:, i] += difference[i]
@@ -130,15 +130,15 @@ def _descend(law: Law, time_ps: FloatArray, series: FloatArray, start: FloatArra
         gradient = (slopes @ residuals[..., None])[..., 0]
         scale = np.sqrt(np.maximum(np.einsum("bii->bi", normal), 1e-300))
         matrix = normal / (scale[:, :, None] * scale[:, None, :])
-        matrix = matrix + (damping[going, None, None] + 1e-12) * np.eye(n_parameters)
+        matrix = matrix + (damping[active, None, None] + 1e-12) * np.eye(n_parameters)
         step = np.linalg.solve(matrix, (gradient / scale)[..., None])[..., 0] / scale
         trial = np.clip(here + step, lower, upper)
-        trial_squares = ((series[going] - law.curve(time_ps, trial)) ** 2).sum(axis=1)
+        trial_squares = ((series[active] - law.curve(time_ps, trial)) ** 2).sum(axis=1)
         better = trial_squares < squares
-        parameters[going[better]] = trial[better]
-        damping[going] *= np.where(better, 0.1, 10.0)
+        parameters[active[better]] = trial[better]
+        damping[active] *= np.where(better, 0.1, 10.0)
         gain = (squares - trial_squares) / np.maximum(squares, 1e-300)
-        going = going[np.abs(gain) > CONVERGED]
-        if not len(going):
+        active = active[np.abs(gain) > CONVERGED]
+        if not len(active):
             break
     return parameters

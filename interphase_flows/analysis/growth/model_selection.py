@@ -1,11 +1,11 @@
-"""Which law the data choose: Bayesian information on independent samples, and when it does not decide.
+"""Selection of a growth law by the Bayesian information criterion of independent samples.
 
-BIC = n' ln(S / n) + (p + 1) ln n', with S the squared residuals of n frames and n' = n / g the independent
-samples they are worth (Schwarz, Ann. Statist. 6, 461 (1978)). With n instead of n', correlated noise looks
-like structure and every law splits in two. g is that of the residuals of the closest curve.
+BIC = n' ln(S / n) + (p + 1) ln n', with the sum S of squared residuals of n frames, p parameters and n' = n / g
+independent samples (Schwarz, Ann. Statist. 6, 461 (1978)). With n instead of n', correlated noise looks like
+structure. The statistical inefficiency g is that of the residuals of the best fit.
 
-The law with the lowest BIC is chosen, if no law with as few or fewer parameters is within `DECISIVE` of it.
-A more complicated one never is a rival: it can always imitate a simpler one.
+The law with the lowest BIC is selected if no law with as many or fewer parameters is within `DECISIVE` of it. Laws with
+more parameters do not compete, because they can imitate simpler ones.
 """
 
 import math
@@ -18,32 +18,32 @@ from interphase_flows.analysis.growth.least_squares import LawFit
 from interphase_flows.analysis.statistics.autocorrelation import statistical_inefficiency
 
 DECISIVE = 6.0
-"""Difference of BIC that is strong evidence: Kass and Raftery, J. Am. Stat. Assoc. 90, 773 (1995)."""
+"""Difference of BIC that is strong evidence (Kass and Raftery, J. Am. Stat. Assoc. 90, 773 (1995))."""
 NUMERICAL_NOISE = 1e-9
-"""Of the values' size: residuals below it are rounding."""
+"""Relative size of residuals below which they are rounding errors."""
 
 
 @dataclass(frozen=True)
 class LawScore:
-    """How well one law fits, and at what price."""
+    """Information criteria of one law."""
 
     law: str
     n_parameters: int
     bic: float
     aic: float
     parameters: Mapping[str, float]
-    """Best values; their intervals are with the chosen law."""
+    """Best parameters, without intervals."""
 
 
 def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawScore], float]:
-    """Return the laws by rising BIC, and the statistical inefficiency g in frames.
+    """Return the laws by increasing BIC, and the statistical inefficiency g in frames.
 
     Parameters
     ----------
     fits
-        Fits of the same series.
+        Fits of one series.
     unit
-        Unit of the values, for names.
+        Unit of the values in names of parameters.
     size
         Largest absolute value of the series.
     """
@@ -72,7 +72,7 @@ def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawS
 
 
 def rivals_of_the_best(scores: Sequence[LawScore]) -> list[str]:
-    """Return the laws that the data cannot tell from the best one, by rising BIC; the best one is first."""
+    """Return the best law and those that the data do not distinguish from it, by increasing BIC."""
     best = scores[0]
     return [best.law] + [
         score.law

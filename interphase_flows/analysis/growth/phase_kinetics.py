@@ -1,10 +1,10 @@
-"""By which law shares of anions and of phases change: the kinetics of `analysis.kinetics`, of every share.
+"""Kinetics of the shares of anions and phases.
 
-What is fitted is the change of a share since the first frame, gained or consumed. A share that rises and falls again is
-that of an intermediate, which no law of growth describes. Frames after one side has run out are left out.
+Growth laws are fitted to the change of a share since the first frame. An intermediate, whose share rises and falls again,
+has no law. Frames after the depletion of a side are excluded.
 
-Frames tell how surely a curve follows a series, not how surely a few atoms tell of a phase: a handful of anions that
-happen to react early or late make another curve. So no law is chosen where few atoms changed, whatever frames say.
+The intervals of a fit contain the noise of a series, but not the randomness of the few atoms that react. No law is
+selected if few atoms changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,10 +29,10 @@ from interphase_flows.exceptions import AnalysisError
 
 GAINED, CONSUMED = "gained", "consumed"
 TURNS_BACK = 0.25
-"""Of its largest change: a share that loses more of it again by the end is that of an intermediate."""
+"""Share of the largest change that an intermediate loses again by the end."""
 SHARE_OF_THE_MEDIAN = 0.05
 LEAST_CHANGED = 20.0
-"""Atoms that must have changed before a law is chosen; the count of fewer is uncertain by a quarter and more."""
+"""Minimum number of changed atoms for a law; a smaller count is uncertain by a quarter or more."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ShareKinetics(GrowthKinetics):
     """``gained`` or ``consumed``."""
     start_share: float
     n_changed: float
-    """Atoms that changed."""
+    """Number of atoms that changed."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,23 @@ class AverageShareKinetics(AverageKinetics):
 
     direction: str
     n_changed: float
-    """Atoms that changed, in all replicas together."""
+    """Number of atoms that changed in all replicas."""
 
 
 ShareLaw = TypeVar("ShareLaw", ShareKinetics, AverageShareKinetics)
 
 
 class Supply:
-    """What is left of both sides, as far as it is known.
+    """Remaining amount of electrode and electrolyte.
 
     Parameters
     ----------
     interfaces
-        Interphases that are followed.
+        Tracked interphases.
     time_ps
-        Time of every frame, (n_frames,), ps since the first.
+        Time of every frame since the first in ps, (n_frames,).
     intact_anions
-        Share of the network formers in anions such as the electrolyte's, (n_frames,): what is left of it where no
-        interphase is followed.
+        Share of the network formers in anions of the electrolyte, (n_frames,), used if no interphase is tracked.
     """
 
     def __init__(
@@ -85,17 +84,15 @@ class Supply:
             )
         elif intact_anions[0] > 0:
             self._time, self._left = time_ps, {"electrolyte": intact_anions}
-            self.depletion_measure = (
-                "network formers left in intact anions, because no interphase is followed"
-            )
+            self.depletion_measure = "network formers left in intact anions, because no interphase is tracked"
         else:
             self._time, self._left = time_ps, {}
             self.depletion_measure = (
-                "nothing: neither is an interphase followed nor are there intact anions to run out"
+                "nothing, because no interphase is tracked and there are no intact anions"
             )
 
     def at(self, time_ps: FloatArray) -> tuple[np.ndarray, dict[str, FloatArray]]:
-        """Return which of some frames can be fitted, (n,), and what is left in those, by side."""
+        """Return which frames can be fitted, (n,), and the remaining amounts in those by side."""
         usable = (time_ps >= self._first) & (time_ps <= self._last)
         return usable, {
             name: np.interp(time_ps[usable], self._time, left) for name, left in self._left.items()
@@ -105,18 +102,18 @@ class Supply:
 def share_kinetics(
     time_ps: FloatArray, shares: Mapping[str, FloatArray], n_atoms: int, supply: Supply
 ) -> dict[str, ShareKinetics | Unavailable]:
-    """Find the law by which each share changes that ever exceeds a fiftieth.
+    """Find the growth law of each share that exceeds 0.02 in any frame.
 
     Parameters
     ----------
     time_ps
-        ps since the first frame, (n_frames,).
+        Times since the first frame in ps, (n_frames,).
     shares
-        0 to 1 by name, (n_frames,) each.
+        Shares from 0 to 1 by name, (n_frames,) each.
     n_atoms
-        Atoms that they are shares of.
+        Number of atoms that they are shares of.
     supply
-        What is left of the two sides.
+        Remaining amounts of the two sides.
     """
     found: dict[str, ShareKinetics | Unavailable] = {}
     usable, left = supply.at(time_ps)
@@ -145,7 +142,7 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
     Raises
     ------
     AnalysisError
-        It does one and then the other.
+        It rises and falls, or falls and rises.
     """
     width = max(3, round(SHARE_OF_THE_MEDIAN * len(share))) | 1
     change = median_filter(share, width, mode="nearest") - share[0]
@@ -156,7 +153,7 @@ def _direction(time_ps: FloatArray, share: FloatArray) -> str:
         way, back = ("rises", "falls") if change[furthest] > 0 else ("falls", "rises")
         raise AnalysisError(
             f"an intermediate: its share {way} from {share[0]:.2g} to {share[0] + change[furthest]:.2g} at "
-            f"{time_ps[furthest]:.3g} ps and {back} again to {share[0] + end:.2g}, which no law of growth describes"
+            f"{time_ps[furthest]:.3g} ps and {back} again to {share[0] + end:.2g}, which no growth law describes"
         )
     return CONSUMED if end < 0 else GAINED
 
@@ -169,7 +166,7 @@ def average_share_kinetics(
     Parameters
     ----------
     replicas
-        Results of `share_kinetics` by what they are shares of, one for each replica.
+        Results of `share_kinetics` by group of atoms, for each replica.
     """
     average: dict[str, dict[str, AverageShareKinetics | Unavailable]] = {}
     for group in dict.fromkeys(group for each in replicas for group in each):
@@ -189,11 +186,13 @@ def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) ->
     fitted = [each for each in results if isinstance(each, ShareKinetics)]
     if len(fitted) < n_replicas:
         reasons = [each.reason for each in results if isinstance(each, Unavailable)]
-        why = reasons[0] if reasons else f"it never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
-        raise AnalysisError(f"{len(fitted)} of {n_replicas} replicas have a law of it: {why}")
+        why = (
+            reasons[0] if reasons else f"the share never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
+        )
+        raise AnalysisError(f"{len(fitted)} of {n_replicas} replicas have a law: {why}")
     directions = {each.direction for each in fitted}
     if len(directions) > 1:
-        raise AnalysisError(f"it is {GAINED} in some replicas and {CONSUMED} in others; see each replica")
+        raise AnalysisError(f"the share is {GAINED} in some replicas and {CONSUMED} in others")
     return _unless_few(
         AverageShareKinetics(
             **vars(average_kinetics(fitted)),

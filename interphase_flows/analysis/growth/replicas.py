@@ -1,9 +1,9 @@
-"""What replicas say together about growth: the law by their summed BIC, the numbers by their spread.
+"""Growth kinetics over replicas: the law by summed BIC, the parameters by their spread.
 
-Each replica has its own parameters, because crystallisation is stochastic: nuclei appear at other times in
-each. The interval of a number is mean ± t s / sqrt(R), with s the spread between R replicas and t Student's
-quantile for R - 1. It holds what the noise within a trajectory does, and what differs between trajectories;
-a block bootstrap of one trajectory holds the first alone.
+Each replica has its own parameters, because nucleation is stochastic. The interval of a parameter is mean ± t s /
+sqrt(R), with the standard deviation s between R replicas and Student's quantile t for R - 1 degrees of freedom. It
+contains both the noise within trajectories and the differences between them; a block bootstrap of one trajectory
+contains only the noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class AverageKinetics:
-    """What several replicas say about growth."""
+    """Growth kinetics over replicas."""
 
     decision: str
     """Name of the law, or ``undecided``."""
     reason: str
     parameters: Mapping[str, Mapping[str, Estimate]]
-    """By law (the chosen one, or all that cannot be told apart), then by name with units."""
+    """By law (the selected one, or all that are not distinguished), then by name with units."""
     scores: tuple[LawScore, ...]
-    """Every law that fits all replicas, by rising summed BIC; parameters are means."""
+    """Every law that fits all replicas, by increasing summed BIC; parameters are means."""
     decisions: tuple[str, ...]
-    """Of each replica by itself."""
+    """Decision for each replica."""
     n_replicas: int
 
 
 def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
-    """Pool the kinetics of replicas, analysed with the same laws.
+    """Select the growth law over replicas that were analysed with the same laws.
 
     Raises
     ------
@@ -45,17 +45,17 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
     """
     if len(replicas) < LEAST_REPLICAS:
         raise AnalysisError(
-            f"{len(replicas)} replicas have no spread worth an interval; run {LEAST_REPLICAS} that differ by "
-            "their seed, or report each by itself"
+            f"{len(replicas)} replicas give no interval; {LEAST_REPLICAS} that differ in their seed are required. "
+            "Hint: run more replicas, or report each one"
         )
     if unfitted := [i for i, each in enumerate(replicas) if not each.scores]:
         raise AnalysisError(
-            f"replicas {unfitted} have no fit ({replicas[unfitted[0]].reason}); leave them out, in words"
+            f"replicas {unfitted} have no fit ({replicas[unfitted[0]].reason}). Hint: leave them out"
         )
     by_law = [{score.law: score for score in each.scores} for each in replicas]
     common = [law for law in by_law[0] if all(law in each for each in by_law)]
     if not common:
-        raise AnalysisError("the replicas have no law in common; analyse all with the same laws")
+        raise AnalysisError("the replicas have no law in common. Hint: analyse all with the same laws")
     scores = sorted((_summed([each[law] for each in by_law]) for law in common), key=lambda s: s.bic)
     names = rivals_of_the_best(scores)
     independent = sum(each.n_independent for each in replicas)
@@ -63,13 +63,12 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
     if independent < LEAST_INDEPENDENT:
         decision = UNDECIDED
         reason = (
-            f"the frames of all replicas are worth {independent:.0f} independent samples, and {LEAST_INDEPENDENT:.0f} "
-            "are needed"
+            f"{independent:.0f} independent samples in all replicas; a choice needs {LEAST_INDEPENDENT:.0f}"
         )
     elif len(names) > 1:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
-        decision, reason = UNDECIDED, "no growth is seen, but not every replica excludes it"
+        decision, reason = UNDECIDED, "no growth is detected, but not every replica excludes it"
     return AverageKinetics(
         decision=decision,
         reason=reason,

@@ -1,19 +1,19 @@
-"""Where an interphase begins and ends, how thick it is and what is in it, against time.
+"""Boundaries, thickness and composition of interphases against time.
 
-Seen from the electrode, an interphase begins in the first slab parallel to the interface that holds an anion, an
-element of the electrolyte that the electrode lacks, and ends before the next slab whose composition is that of the
-bulk electrolyte within a tolerance. Both depend on how wide slabs are and where they are cut, so every frame is cut
-in many widths and many phases; means over them are the boundaries, their standard deviations the spread. A boundary
-is the middle of its slab, the first with an anion and the last that is not bulk, which is right on average over the
-phases.
+From the electrode, an interphase begins in the first slab parallel to the interface that contains an anion (an element
+of the electrolyte that the electrode lacks). It ends before the next slab with the composition of the bulk electrolyte
+within a tolerance. Both depend on the width and the position of the slabs, so every frame is cut into slabs of several
+widths and phases. Boundaries are means over these cuts, and spreads their standard deviations. The boundary of a cut
+is the middle of its first slab with an anion, or of its last slab that is not bulk, which is unbiased on average over
+the phases.
 
-The definition is that of the published study of Na | Na3PS4; "within 2 %" is read as atomic fractions that
-differ by at most 0.02. Slabs of a crystal narrower than its period do not hold its composition: taken by the letter,
-an unreacted Li | Li7P3S11 cut at 3 to 8 Å has 10 Å of interphase. So the tolerance of a width is at least what slabs
-of that width differ from the bulk in the inner half of the electrolyte in the first frame.
+The definition is that of the published study of Na | Na3PS4, whose "within 2 %" is a difference of atomic fractions of
+at most 0.02. Slabs narrower than the period of a crystal do not have its composition: an unreacted Li | Li7P3S11 cut
+at 3 to 8 Å would have an interphase of 10 Å. The tolerance of a width is therefore at least the deviation from the
+bulk of slabs of that width in the inner half of the electrolyte in the first frame.
 
-In a periodic cell a slab of electrode has two interfaces. They are told apart by where they are seen from its
-middle: `above` towards +c, `below` towards -c. Across vacuum there is none.
+In a periodic cell an electrode slab has two interfaces: `above` towards +c and `below` towards -c. A surface to vacuum
+is no interface.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -32,12 +32,12 @@ from interphase_flows.exceptions import AnalysisError
 
 DEFAULT_WIDTHS_ANGSTROM = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
 VACUUM_ANGSTROM = 6.0
-"""A stretch without any atom as long as this is no interface."""
+"""Minimum length of a region without atoms that is vacuum."""
 
 
 @dataclass(frozen=True)
 class TwoSides:
-    """What the two sides of an interface are made of.
+    """Elements of the electrode and composition of the electrolyte.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class TwoSides:
     Raises
     ------
     AnalysisError
-        One of them is empty, or the electrolyte has no element that the electrode lacks.
+        A side is empty, or the electrolyte has no element that the electrode lacks.
     """
 
     electrode: Collection[str]
@@ -72,9 +72,9 @@ class TwoSides:
 class BoundarySeries:
     """Boundaries of each interphase, frame by frame; means and spreads are over widths and phases of slabs.
 
-    NaN where no cut finds bulk electrolyte again, or no electrode is left to look from. Heights are in Å along the
-    normal from the middle of the electrode in the first frame; the common drift is removed.
-    `electrode_middle_angstrom` + a height is what `analysis.crossings` takes as a plane, with the same reference.
+    NaN where no cut finds bulk electrolyte, or no electrode is left. Heights are in Å along the normal from the middle
+    of the electrode in the first frame; the drift of the reference atoms is removed. `electrode_middle_angstrom` plus
+    a height is a plane for `interfaces.plane_flux.crossings` with the same reference.
     """
 
     time_ps: FloatArray
@@ -84,11 +84,11 @@ class BoundarySeries:
     elements: tuple[str, ...]
     """Chemical symbols, in the order of `population`."""
     electrode_side_angstrom: FloatArray
-    """(n_frames, n_sides), where the interphase begins, Å."""
+    """(n_frames, n_sides), start of the interphase, Å."""
     electrode_side_spread_angstrom: FloatArray
     """(n_frames, n_sides), Å."""
     electrolyte_side_angstrom: FloatArray
-    """(n_frames, n_sides), where it ends, Å."""
+    """(n_frames, n_sides), end of the interphase, Å."""
     electrolyte_side_spread_angstrom: FloatArray
     """(n_frames, n_sides), Å."""
     thickness_angstrom: FloatArray
@@ -100,13 +100,13 @@ class BoundarySeries:
     population_spread: FloatArray
     """(n_frames, n_sides, n_elements), atoms."""
     tolerances: FloatArray
-    """(n_widths,), largest difference of an atomic fraction that still was bulk; NaN for widths given up."""
+    """(n_widths,), tolerance of atomic fractions; NaN for rejected widths."""
     found_share: FloatArray
-    """(n_frames, n_sides), share of the cuts that find bulk electrolyte again; means are over these."""
+    """(n_frames, n_sides), share of the cuts that find bulk electrolyte; means are over these."""
     electrode_left_angstrom: FloatArray
-    """(n_frames,), the stretch without anions that holds most atoms: what is left of the electrode, Å."""
+    """(n_frames,), remaining thickness of the electrode: the region without anions with most atoms, Å."""
     electrode_middle_angstrom: FloatArray
-    """(n_frames,), where heights are counted from, above the lower ab face, Å; changes with the cell."""
+    """(n_frames,), origin of heights above the lower ab face, Å; changes with the cell."""
 
 
 def interphase_boundaries(
@@ -119,20 +119,20 @@ def interphase_boundaries(
     reference: BoolArray | None = None,
     every: int = 1,
 ) -> BoundarySeries:
-    """Find where each interphase begins and ends.
+    """Find the boundaries of each interphase.
 
     Parameters
     ----------
     frames
-        The trajectory, positions unwrapped.
+        Trajectory with unwrapped positions.
     sides
-        What electrode and electrolyte are made of.
+        Electrode and electrolyte.
     widths_angstrom
         Widths of slabs in Å.
     n_phases
-        Number of places at which slabs of one width are cut, evenly over the width.
+        Number of evenly spaced positions at which slabs of one width are cut.
     tolerance
-        Largest difference of any atomic fraction from the bulk's, if slabs of bulk do not differ more by themselves.
+        Largest difference of any atomic fraction from the bulk, unless slabs of bulk differ more.
     reference
         Atoms whose mean displacement is the drift, (n_atoms,); by default all, weighted by mass.
     every
@@ -181,11 +181,11 @@ def interphase_boundaries(
             directions = [way for way in (1, -1) if not _vacuum(electrode, way, period)]
             if not directions:
                 raise AnalysisError(
-                    "there is vacuum on both sides of the electrode, so there is no interface; check the structure"
+                    "there is vacuum on both sides of the electrode, so there is no interface. Hint: check the structure"
                 )
             names = tuple("above" if way == 1 else "below" for way in directions)
             first_middle = last_middle = electrode.middle
-        # the middle nearest to that of the last frame, of all its periodic images
+        # the periodic image of the middle nearest to that of the last frame
         last_middle = electrode.middle + round(last_middle - electrode.middle)
         if left[row] < cuts.widest_angstrom:
             results.append([np.full((4 + len(elements), 2), np.nan) for _ in directions])
@@ -223,25 +223,25 @@ def interphase_boundaries(
 
 @dataclass(frozen=True)
 class _Electrode:
-    """The stretch without anions that holds most other atoms, in fractions of the period."""
+    """The region without anions with most other atoms, in fractions of the period."""
 
     middle: float
     width: float
     below: FloatArray
-    """Distances from the middle down to the atoms in the stretch and to its end, ascending from 0."""
+    """Distances from the middle down to the atoms in the region and to its end, ascending from 0."""
     above: FloatArray
 
 
 def _electrode(along_c: FloatArray, is_anion: BoolArray) -> _Electrode:
     anions = np.sort(along_c[is_anion] % 1.0)
     others = along_c[~is_anion] % 1.0
-    # below the first anion is the stretch above the last one
+    # by periodicity, the region below the first anion is that above the last one
     stretch = (np.searchsorted(anions, others) - 1) % len(anions)
     fullest = int(np.bincount(stretch, minlength=len(anions)).argmax())
     low = float(anions[fullest])
     width = float((anions[(fullest + 1) % len(anions)] - low) % 1.0) if len(anions) > 1 else 1.0
     inside = np.sort((others[stretch == fullest] - low) % 1.0)
-    inside = inside[inside < width - 1e-9]  # not those in the plane of its last anion
+    inside = inside[inside < width - 1e-9]  # without atoms in the plane of the upper anion
     middle = float(inside.mean()) if len(inside) else 0.5 * width
     return _Electrode(
         middle=low + middle,
@@ -252,30 +252,29 @@ def _electrode(along_c: FloatArray, is_anion: BoolArray) -> _Electrode:
 
 
 def _vacuum(electrode: _Electrode, way: int, period: float) -> bool:
-    """Return whether between the electrode's middle and the first anion there is vacuum."""
+    """Return whether there is vacuum between the middle of the electrode and the first anion."""
     places = electrode.above if way == 1 else electrode.below
     return bool(np.diff(places).max() * period > VACUUM_ANGSTROM)
 
 
 def _check(sides: TwoSides, elements: tuple[str, ...], reference: BoolArray | None, tolerance: float) -> None:
-    strange = sorted(set(elements) - set(sides.electrode) - set(sides.electrolyte))
-    if strange or not set(sides.anions) & set(elements):
+    unknown = sorted(set(elements) - set(sides.electrode) - set(sides.electrolyte))
+    if unknown or not set(sides.anions) & set(elements):
         raise AnalysisError(
             f"the trajectory holds {', '.join(elements)}; the electrode is of {', '.join(sorted(sides.electrode))} and "
-            f"the electrolyte of {', '.join(sorted(sides.electrolyte))}: name all elements, on their sides"
+            f"the electrolyte of {', '.join(sorted(sides.electrolyte))}. Hint: list all elements of both sides"
         )
     if reference is not None and not np.any(reference):
-        raise AnalysisError("the reference of the drift selects no atom; give at least one")
+        raise AnalysisError("the reference of the drift selects no atom")
     if not tolerance > 0:
-        raise AnalysisError(f"a tolerance of {tolerance} is met by no slab; give about 0.02")
+        raise AnalysisError(f"tolerance {tolerance}: must be positive, such as 0.02")
 
 
 def _check_electrode(electrode: _Electrode, period: float, widest_angstrom: float) -> None:
     if electrode.width * period < widest_angstrom or len(electrode.above) + len(electrode.below) <= 4:
         raise AnalysisError(
-            f"the stretch without anions that holds most atoms is {electrode.width * period:.1f} Å in the "
-            f"first frame, and slabs are up to {widest_angstrom:g} Å: there is no electrode to look from; use narrower "
-            "slabs, or check which elements the electrode is of"
+            f"no electrode: the largest region without anions is {electrode.width * period:.1f} Å in the first frame, "
+            f"and slabs are up to {widest_angstrom:g} Å. Hint: use narrower slabs, or check the elements of the electrode"
         )
 
 

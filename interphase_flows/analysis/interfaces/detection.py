@@ -1,8 +1,7 @@
-"""The interfaces of a trajectory, each with its thickness, its two boundaries and what is left of both sides.
+"""Detect the interfaces of a trajectory: thickness, boundaries and remaining amounts of both sides.
 
-Slabs of 4 to 9 Å need a cell of 36 Å and an electrode of 9 Å. Smaller cells are cut into narrower slabs, the
-widest set that the first frame supports; which one is said. Slabs too narrow to tell what is bulk are refused by
-`analysis.boundaries`.
+Slabs of 4 to 9 Å need a cell of 36 Å and an electrode of 9 Å. Smaller cells are cut into the widest set of narrower slabs
+that the first frame supports, with a note.
 """
 
 from dataclasses import dataclass
@@ -28,21 +27,21 @@ WIDTHS_ANGSTROM: tuple[tuple[float, ...], ...] = (
     (3.0, 4.0, 5.0),
     (2.0, 3.0, 4.0),
 )
-"""Sets of widths of slabs, tried in turn."""
-NO_INTERFACE = "no interface whose boundaries can be followed; why not is told with the boundaries"
-"""Why a part that rests on boundaries has no answer."""
+"""Sets of slab widths, tried in turn."""
+NO_INTERFACE = "no interface with tracked boundaries; see the part boundaries"
+"""Reason why a part that needs boundaries is unavailable."""
 MOST_MISSING = 0.1
-"""Share of the frames without boundaries that may be bridged by straight lines."""
+"""Largest share of frames without boundaries that are interpolated."""
 
 
 @dataclass(frozen=True)
 class Interface:
-    """One interface from the first frame with boundaries to the last; straight lines bridge frames between."""
+    """One interface from the first to the last frame with boundaries; missing frames are interpolated linearly."""
 
     name: str
     """``above`` or ``below``."""
     first_frame: int
-    """Frame of the trajectory that the series begin with."""
+    """Index of the first frame of the series."""
     is_found: BoolArray
     """(n,), whether the boundaries were found in the frame."""
     time_ps: FloatArray
@@ -50,11 +49,11 @@ class Interface:
     thickness_angstrom: FloatArray
     """(n,), Å."""
     electrode_side_angstrom: FloatArray
-    """(n,), where the interphase begins, above the lower ab face, Å."""
+    """(n,), start of the interphase above the lower ab face, Å."""
     electrolyte_side_angstrom: FloatArray
-    """(n,), where it ends, above the lower ab face, Å."""
+    """(n,), end of the interphase above the lower ab face, Å."""
     reservoirs: dict[str, FloatArray]
-    """What is left of electrode and electrolyte, (n,) each, Å."""
+    """Remaining thickness of electrode and electrolyte, (n,) each, Å."""
 
 
 def find_interfaces(
@@ -67,9 +66,9 @@ def find_interfaces(
     found
         The boundaries.
     widths_angstrom
-        Widths of slabs, Å.
+        Slab widths, Å.
     notes
-        Why no wider slabs are used.
+        Why wider slabs were rejected.
 
     Raises
     ------
@@ -77,54 +76,56 @@ def find_interfaces(
         No set of widths is supported.
     """
     require_frames(frames)
-    first, refusals = ProgressFrames(frames, 1), []
+    first, rejections = ProgressFrames(frames, 1), []
     for widths in WIDTHS_ANGSTROM:
         try:
             interphase_boundaries(first, sides, widths_angstrom=widths)
         except AnalysisError as error:
-            refusals.append(str(error))
+            rejections.append(str(error))
             continue
         notes = []
-        if refusals:
+        if rejections:
             notes.append(
-                f"cut in slabs of {widths[0]:g} to {widths[-1]:g} Å, which follow the boundaries less surely than "
-                f"those of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to {DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å; wider slabs are "
-                f"not possible: {refusals[0]}"
+                f"slabs of {widths[0]:g} to {widths[-1]:g} Å instead of {DEFAULT_WIDTHS_ANGSTROM[0]:g} to "
+                f"{DEFAULT_WIDTHS_ANGSTROM[-1]:g} Å, which makes boundaries less certain; wider ones were rejected: "
+                f"{rejections[0]}"
             )
         return interphase_boundaries(frames, sides, widths_angstrom=widths), widths, notes
     least_angstrom = 4 * DEFAULT_WIDTHS_ANGSTROM[-1]
     raise AnalysisError(
-        f"boundaries cannot be followed in this cell, not even with the narrowest slabs ({refusals[-1]}); they can in "
-        f"one of {least_angstrom:g} Å and more along the normal, with electrode and electrolyte left in the first frame"
+        f"boundaries cannot be tracked in this cell, not even with the narrowest slabs ({rejections[-1]}). Hint: use a "
+        f"cell of {least_angstrom:g} Å or more along the normal, with electrode and electrolyte in the first frame"
     )
 
 
 def interfaces_of(
     frames: FrameSource, sides: TwoSides, found: BoundarySeries
 ) -> tuple[list[Interface], list[str]]:
-    """Return each interface that can be followed, and in words what cannot."""
+    """Return each interface that can be tracked, and notes on the others and on missing frames."""
     interfaces, notes = [], []
     left = _electrolyte_left(frames, sides, found)
     for column, name in enumerate(found.sides):
         known = np.isfinite(found.thickness_angstrom[:, column])
         if not known.any():
-            notes.append(f"{name}: no frame has bulk electrolyte behind the interphase, so it has no end")
+            notes.append(f"{name}: no frame has bulk electrolyte behind the interphase")
             continue
         first, last = int(known.argmax()), len(known) - int(known[::-1].argmax())
         rows = slice(first, last)
         missing = float(1.0 - known[rows].mean())
         if last < len(known):
             notes.append(
-                f"{name}: from {found.time_ps[last] - found.time_ps[0]:g} ps on no boundaries are found, because too "
-                "little of the electrode or of bulk electrolyte is left; frames before that are used"
+                f"{name}: no boundaries are found after {found.time_ps[last] - found.time_ps[0]:g} ps, because too "
+                "little of the electrode or of bulk electrolyte is left; earlier frames are used"
             )
         if missing > MOST_MISSING:
             notes.append(
-                f"{name}: {100 * missing:.0f} % of the frames have no boundaries, too many to bridge"
+                f"{name}: {100 * missing:.0f} % of the frames have no boundaries, too many to interpolate"
             )
             continue
         if missing:
-            notes.append(f"{name}: {100 * missing:.1f} % of the frames have no boundaries and are bridged")
+            notes.append(
+                f"{name}: {100 * missing:.1f} % of the frames have no boundaries and are interpolated"
+            )
 
         def series(values: FloatArray, known: BoolArray = known, rows: slice = rows) -> FloatArray:
             return np.interp(found.time_ps[rows], found.time_ps[known], values[known])
@@ -149,7 +150,7 @@ def interfaces_of(
 
 
 def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -> FloatArray:
-    """Return the stretch of bulk electrolyte behind each interphase, (n_frames, n_sides), Å."""
+    """Return the thickness of bulk electrolyte behind each interphase, (n_frames, n_sides), Å."""
     ends = dict(zip(found.sides, found.electrolyte_side_angstrom.T, strict=True))
     cell = np.asarray(frames.cell(0), dtype=float)
     period = float(face_distances(cell)[2])

@@ -1,9 +1,7 @@
-"""What crossed the boundaries of an interphase, and what gradients of composition would drive.
+"""Fluxes of atoms through the moving boundaries of an interphase.
 
-Crossings are counted at both boundaries as they move, with the drift of everything taken out. Their rates have the
-intervals of `analysis.passivation.window_rate`. Beside them stands J = - L grad(mu) of an ideal solution, with the
-Onsager coefficients of the whole cell along the normal: a cell with an interface is not one medium, so it is a sign
-and an order of magnitude.
+Crossings are counted at both boundaries without the drift of the centre of mass. Intervals of rates are those of
+`statistics.window_rate`.
 """
 
 import numpy as np
@@ -25,14 +23,14 @@ BEGIN, END = "electrode side", "electrolyte side"
 
 
 def crossings_of(frames: FrameSource, interface: Interface) -> CrossingSeries:
-    """Count what crosses both boundaries of an interface.
+    """Count the atoms that cross both boundaries of an interface.
 
     Raises
     ------
     AnalysisError
-        There are not two frames.
+        There are fewer than two frames.
     """
-    # crossings are counted without the drift since the interface's first frame, boundaries are found without all of it
+    # drift is removed from crossings since the first frame of the interface, from boundaries since that of the trajectory
     cell = frames.cell(interface.first_frame)
     since = CommonDrift(frames.numbers, frames.positions(0), frames.cell(0))
     until = since.of(heights(frames.positions(interface.first_frame), cell)) * float(face_distances(cell)[2])
@@ -52,7 +50,7 @@ def towards_electrolyte(interface: Interface) -> float:
 
 
 def passed_of(interface: Interface, counted: CrossingSeries) -> dict[str, FloatArray]:
-    """Return what has passed each boundary towards the electrolyte, by "species at boundary", atoms/nm²."""
+    """Return cumulative crossings towards the electrolyte by "species at boundary", atoms/nm²."""
     sign = towards_electrolyte(interface)
     return {
         f"{species} at {plane}": sign * series
@@ -62,7 +60,7 @@ def passed_of(interface: Interface, counted: CrossingSeries) -> dict[str, FloatA
 
 
 def boundary_fluxes(interface: Interface, counted: CrossingSeries) -> InterfaceFluxes:
-    """Return the mean flux of each species through each boundary, by both causes and by atoms alone."""
+    """Return the mean flux of each species through each boundary: net, and by motion of the atoms alone."""
     sign, atom = towards_electrolyte(interface), 1.0 / float(counted.area_nm2.mean())
     rows = []
     for plane in (BEGIN, END):
@@ -73,7 +71,7 @@ def boundary_fluxes(interface: Interface, counted: CrossingSeries) -> InterfaceF
                 boundary=plane,
                 net_atoms_per_nm2_ps=_rate(counted.time_ps, sign * net[species], atom),
                 by_atoms_per_nm2_ps=_rate(counted.time_ps, sign * own[species], atom),
-                # halves of atoms are summed as floats
+                # sums of half atoms have rounding errors
                 passed_atoms_per_nm2=round(float(sign * net[species][-1]), 9),
             )
             for species in counted.groups

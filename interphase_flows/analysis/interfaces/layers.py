@@ -1,4 +1,4 @@
-"""Heights that move with the anions, and the layer of an interphase in a frame."""
+"""Heights relative to the anions, and the layer of an interphase in a frame."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from interphase_flows.exceptions import AnalysisError
 
 
 class Heights:
-    """Heights in a frame of reference that moves with the anions, which are in its middle.
+    """Heights in a frame of reference that moves with the anions, with their centre in the middle of the cell.
 
     Parameters
     ----------
     anions
-        Atoms to follow, (n_atoms,).
+        Reference atoms, (n_atoms,).
     positions, cell
-        First frame.
+        Positions and lattice vectors of the first frame.
     """
 
     def __init__(self, anions: BoolArray, positions: np.ndarray, cell: np.ndarray) -> None:
@@ -32,7 +32,7 @@ class Heights:
         self.period_angstrom = float(face_distances(cell)[2])
 
     def zero(self, positions: np.ndarray, cell: np.ndarray) -> float:
-        """Return the fraction of the cell at which heights begin in a frame."""
+        """Return the origin of heights in a frame as a fraction of the cell."""
         moved = float(heights(positions, cell)[self._anions].mean()) - self._start
         return self._zero + moved
 
@@ -40,10 +40,10 @@ class Heights:
 def layer_of(
     interface: Interface, frame: int, period_angstrom: float, drift: float
 ) -> tuple[float, float] | None:
-    """Return where an interphase begins and ends as fractions of the cell, lower first; None where it is not followed.
+    """Return the lower and upper boundary of an interphase as fractions of the cell; None where it is not tracked.
 
-    The upper end may exceed 1 for a layer across the cell's border. `drift` is that of everything (`CommonDrift`), a
-    fraction of the cell: boundaries are found without it, atoms have it.
+    The upper boundary exceeds 1 for a layer across the periodic boundary. `drift` of the centre of mass
+    (`CommonDrift`), a fraction of the cell, is added to the boundaries, which are found without it.
     """
     row = frame - interface.first_frame
     if not 0 <= row < len(interface.time_ps) or not interface.is_found[row]:

@@ -1,15 +1,14 @@
-"""Flux without a model: atoms that cross a plane, per area and time.
+"""Flux through a plane by counting the atoms that cross it.
 
-The plane may move: an interphase's boundary does. What passes through a moving plane has two causes, kept
-apart here: atoms cross it, and it sweeps over atoms. Between two frames both move; which came first is not
-known, so each cause is averaged over both orders, and halves of an atom occur. Their sum is exact:
+Planes may move, such as the boundaries of an interphase. Atoms pass a moving plane by their own motion and by that of
+the plane, which are counted separately. The order of the two motions between frames is unknown, so each contribution
+is averaged over both orders, and half atoms occur. Their sum is exact at every frame:
 
-    atoms between two planes, last frame - first frame = passed the lower plane - passed the upper plane
+    change of the number of atoms between two planes = atoms through the lower plane - atoms through the upper plane
 
-in whole atoms, at every frame, because an atom's side of a plane is read from its unwrapped height: u = f - p,
-with f its fractional coordinate along c and p the plane's; the atom has passed when the whole part of u steps.
-Heights repeat with the cell, and so do planes. Crossings up along the normal count positive. An atom that
-went and came back between two frames is not seen, and adds nothing to the net.
+The position of an atom relative to a plane is u = f - p, with the unwrapped fractional coordinates f of the atom and p of
+the plane along c; the atom passes the plane or one of its periodic images when floor(u) changes. Crossings upwards along
+the normal are positive. Crossings back and forth between two frames are not detected and do not change the net number.
 """
 
 from collections.abc import Mapping
@@ -28,16 +27,16 @@ from interphase_flows.units import ANGSTROM2_PER_NM2
 
 @dataclass(frozen=True)
 class CrossingSeries:
-    """What passed each plane from frame to frame. S groups of atoms, P planes."""
+    """Atoms that pass each plane between frames. S groups of atoms, P planes."""
 
     time_ps: FloatArray
     """(n_frames,), ps."""
     groups: tuple[str, ...]
     planes: tuple[str, ...]
     by_atoms: FloatArray
-    """(n_frames - 1, P, S): net atoms that crossed the plane by their own motion, upwards positive."""
+    """(n_frames - 1, P, S): net atoms that cross the plane by their own motion, upwards positive."""
     by_sweep: FloatArray
-    """(n_frames - 1, P, S): net atoms that the plane's own motion put above it."""
+    """(n_frames - 1, P, S): net atoms that cross the plane by its motion, upwards positive."""
     atoms_between: NDArray[np.int64]
     """(n_frames, P - 1, S): atoms between neighbouring planes."""
     area_nm2: FloatArray
@@ -45,25 +44,20 @@ class CrossingSeries:
 
     @property
     def net_atoms(self) -> FloatArray:
-        """What passed the planes by both causes, (n_frames - 1, P, S), atoms."""
+        """Net atoms that cross the planes, (n_frames - 1, P, S)."""
         return self.by_atoms + self.by_sweep
 
     @property
     def conservation_error_atoms(self) -> float:
-        """Largest difference between a change of `atoms_between` and what passed its planes: 0."""
+        """Largest difference between a change of `atoms_between` and the crossings of its planes: 0."""
         change = np.diff(self.atoms_between, axis=0)
         passed = self.net_atoms[:, :-1] - self.net_atoms[:, 1:]
         return float(np.abs(change - passed).max(initial=0.0))
 
     def cumulative_atoms_per_nm2(self, plane: str, *, static: bool = False) -> dict[str, FloatArray]:
-        """Return what has passed a plane since the first frame, by group, (n_frames,) each.
+        """Return the cumulative crossings of a plane since the first frame by group, (n_frames,) each.
 
-        Parameters
-        ----------
-        plane
-            Its name.
-        static
-            Count the atoms' own crossings alone, as if the plane stood still within each interval.
+        If `static`, count only crossings by motion of the atoms.
         """
         if plane not in self.planes:
             raise AnalysisError(f"no plane '{plane}'; there are {', '.join(self.planes)}")
@@ -73,7 +67,7 @@ class CrossingSeries:
         return {group: passed[:, i] for i, group in enumerate(self.groups)}
 
     def mean_flux_atoms_per_nm2_ps(self, plane: str, *, static: bool = False) -> dict[str, float]:
-        """Return the mean flux through a plane over the whole series, by group, atoms/(nm² ps)."""
+        """Return the mean flux through a plane over the series by group, atoms/(nm² ps)."""
         length = self.time_ps[-1] - self.time_ps[0]
         passed = self.cumulative_atoms_per_nm2(plane, static=static)
         return {group: float(series[-1] / length) for group, series in passed.items()}
@@ -87,34 +81,32 @@ def crossings(
     reference: NDArray[np.floating] | BoolArray | None = None,
     every: int = 1,
 ) -> CrossingSeries:
-    """Count the atoms that pass each plane.
+    """Count the atoms that cross each plane.
 
     Parameters
     ----------
     frames
-        The trajectory, positions unwrapped.
+        Trajectory with unwrapped positions.
     planes_angstrom
-        Height of each plane in Å above the lower ab face, along the normal, from the lowest plane to the
-        highest, all within one height of the cell: a number for a plane that stands still, or one number per
-        frame used. Planes are continuous in time like positions; they do not jump by a period.
+        Height of each plane in Å above the lower ab face along the normal, in increasing order within one period: a
+        number for a static plane, or one number per frame used. Heights are unwrapped like positions.
     groups
-        Atoms to follow by name, (n_atoms,) each; each element by default. Tracked atoms, such as the lithium
-        that began in the electrode, are a group.
+        Groups of atoms by name, (n_atoms,) each, such as the lithium of the initial electrode; elements by default.
     reference
-        Atoms whose mean displacement since the first frame is taken from all heights, (n_atoms,): planes are
-        then heights in the frame of these atoms. A mask, or weights such as masses.
+        Mask, or weights such as masses, of the atoms whose mean displacement since the first frame is subtracted from all
+        heights, (n_atoms,).
     every
         Stride between the frames used; the last one is always used.
 
     Raises
     ------
     AnalysisError
-        There are not two frames, a plane has another number of heights than there are frames, planes are out
-        of order or a period apart, or a group is empty.
+        There are fewer than two frames, the number of heights of a plane is not that of the frames, planes are not in
+        order within one period, or a group is empty.
     """
     chosen = chosen_frames(frames, every)
     if len(chosen) < 2:
-        raise AnalysisError("one frame shows no crossing; give two at least")
+        raise AnalysisError("crossings need at least two frames")
     named = tuple(planes_angstrom)
     heights_of_planes = _heights(planes_angstrom, len(chosen))
     if groups is None:
@@ -122,7 +114,7 @@ def crossings(
     masks = _masks(groups, frames.n_atoms)
     weights = None if reference is None else np.asarray(reference, dtype=float)
     if weights is not None and not weights.sum() > 0:
-        raise AnalysisError("the reference of the planes selects no atom; give at least one")
+        raise AnalysisError("the reference of the planes selects no atom")
 
     time_ps = np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0
     shape = (len(chosen) - 1, len(named), len(masks))
@@ -163,17 +155,17 @@ def crossings(
 
 
 class _PassedCounter:
-    """Counts how often the atoms of each group have passed each plane upwards: whole numbers."""
+    """Count how often the atoms of each group have passed each plane upwards."""
 
     def __init__(self, masks: FloatArray, n_planes: int) -> None:
         self._masks, self._n_planes = masks, n_planes
-        # filled anew in every frame; memory that is new to the process would take as long as the work
+        # reused in every frame, because allocation takes as long as the calculation
         self._sides = np.empty((3 * n_planes, masks.shape[1]))
 
     def passed(
         self, along: FloatArray, planes: FloatArray, before: FloatArray, planes_before: FloatArray
     ) -> NDArray[np.float64]:
-        """Return counts, (3, P, S), of atoms and planes now, atoms now and planes before, atoms before and planes now."""
+        """Return counts, (3, P, S): atoms and planes now; atoms now, planes before; atoms before, planes now."""
         n, sides = self._n_planes, self._sides
         np.subtract(along, planes[:, None], out=sides[:n])
         np.subtract(along, planes_before[:, None], out=sides[n : 2 * n])
@@ -185,26 +177,25 @@ class _PassedCounter:
 def _heights(planes: Mapping[str, ArrayLike], n_frames: int) -> FloatArray:
     """Return the heights of the planes, (n_frames, P), Å."""
     if not planes:
-        raise AnalysisError("no plane to cross; give at least one height")
+        raise AnalysisError("no planes")
     columns = []
     for name, height in planes.items():
         column = np.asarray(height, dtype=float)
         if column.shape not in {(), (n_frames,)} or not np.isfinite(column).all():
             raise AnalysisError(
-                f"plane {name}: {column.shape} heights, but {n_frames} frames are used; give one finite "
-                "height, or one per frame used"
+                f"plane {name}: {column.shape} heights for {n_frames} frames; one finite height, or one per "
+                "frame used, is required"
             )
         columns.append(np.broadcast_to(column, (n_frames,)))
     return np.stack(columns, axis=1)
 
 
 def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:
-    """Return the groups as ones and zeros, (S, n_atoms)."""
+    """Return the groups as 0 and 1, (S, n_atoms)."""
     for name, mask in groups.items():
         if np.shape(mask) != (n_atoms,) or not np.any(mask):
             raise AnalysisError(
-                f"group {name} selects no atom, or has the shape {np.shape(mask)}; give a mask of "
-                f"({n_atoms},)"
+                f"group {name} selects no atom, or has the shape {np.shape(mask)} instead of ({n_atoms},)"
             )
     return np.stack([np.asarray(mask, dtype=float) for mask in groups.values()])
 
@@ -212,6 +203,6 @@ def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:
 def _require_order(planes: FloatArray, names: tuple[str, ...], time_ps: float) -> None:
     if not (np.diff(planes) >= 0).all() or planes[-1] - planes[0] >= 1:
         raise AnalysisError(
-            f"the planes {', '.join(names)} at {time_ps:g} ps are not in order from the lowest to the highest "
-            "within one height of the cell"
+            f"the planes {', '.join(names)} at {time_ps:g} ps are not in increasing order within one "
+            "period of the cell"
         )

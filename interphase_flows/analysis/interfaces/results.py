@@ -5,7 +5,7 @@ from interphase_flows.analysis.statistics.estimate import Estimate, Number
 
 
 class InterfaceGeometry(Result):
-    """One interface: thickness at both ends of the trajectory, and how well its boundaries are known."""
+    """Thickness of one interphase at both ends of the trajectory, and the uncertainty of its boundaries."""
 
     thickness_start_angstrom: Number
     """Mean over the first tenth of the frames."""
@@ -14,7 +14,7 @@ class InterfaceGeometry(Result):
     spread_over_cuts_angstrom: Number
     """Median standard deviation of the thickness over slab widths and phases."""
     share_of_unsure_frames: float
-    """Share of the frames in which fewer than half of the slab cuts find an end."""
+    """Share of the frames in which fewer than half of the slab cuts find bulk electrolyte."""
     atoms_end: dict[str, float]
     """Atoms of each element in the interphase, over the last tenth of the frames."""
     followed_until_ps: float
@@ -24,9 +24,9 @@ class BoundariesResult(Result):
     """Boundaries of the interphases of a trajectory."""
 
     widths_angstrom: list[float]
-    """Widths of the slabs in which boundaries were found."""
+    """Slab widths with which boundaries were found."""
     tolerances: list[float]
-    """By width: deviation of the composition from the bulk electrolyte that counts as none."""
+    """By width: tolerance of the composition of bulk electrolyte."""
     notes: list[str]
     sides: dict[str, InterfaceGeometry]
     """By interface: ``above`` and ``below`` the electrode."""
@@ -39,11 +39,11 @@ class BoundaryFlux(Result):
     boundary: str
     """``electrode side`` or ``electrolyte side``."""
     net_atoms_per_nm2_ps: Estimate
-    """By motion of the atoms and of the boundary."""
+    """Net flux by motion of the atoms and of the boundary."""
     by_atoms_per_nm2_ps: Estimate
-    """By motion of the atoms alone."""
+    """Flux by motion of the atoms alone."""
     passed_atoms_per_nm2: Number
-    """Net number that passed over the trajectory."""
+    """Net number of crossings over the trajectory."""
 
 
 class InterfaceFluxes(Result):

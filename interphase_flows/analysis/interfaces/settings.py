@@ -1,4 +1,4 @@
-"""Settings that every analysis of an interface shares: the two sides and the temperature."""
+"""Settings of every interface analysis: the two sides and the temperature."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class InterfaceSettings:
 
     def __post_init__(self) -> None:
         if not self.temperature_K > 0:
-            raise AnalysisError(f"temperature_K = {self.temperature_K}: give the temperature of the run in K")
+            raise AnalysisError(f"temperature_K = {self.temperature_K}: must be positive")
         numbers_of(self.sides.electrolyte)
         numbers_of(self.sides.electrode)
 
@@ -46,12 +46,12 @@ class InterfaceSettings:
         return TwoSides(frozenset(self.electrode), self.electrolyte)
 
     def check(self, frames: FrameSource) -> None:
-        """Check that the trajectory holds both sides.
+        """Check that the trajectory contains both sides.
 
         Raises
         ------
         AnalysisError
-            The trajectory holds elements of neither side, or lacks a side.
+            The trajectory contains elements of neither side, or lacks a side.
         """
         elements = set(elements_of(frames))
         unknown = sorted(elements - set(self.electrode) - set(self.electrolyte))
@@ -83,7 +83,7 @@ def composition_of(formula: str) -> dict[str, float]:
         counts = {symbol: float(count) for symbol, count in Formula(formula).count().items()}
     except ValueError as error:
         raise AnalysisError(
-            f"{formula!r} is not a formula; write for example Li, Li7P3S11, Li6PS5Cl"
+            f"{formula!r} is not a chemical formula such as Li, Li7P3S11 or Li6PS5Cl"
         ) from error
     numbers_of(counts)
     return counts

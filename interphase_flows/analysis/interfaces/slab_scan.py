@@ -1,8 +1,7 @@
-"""One frame cut into slabs of many widths at many phases, and the two boundaries that each cut finds.
+"""Cut a frame into slabs of several widths and phases, and find the two boundaries of each cut.
 
-The atoms are counted once, in slices of about 0.05 Å from the middle of the electrode onwards; every slab of every
-cut is a difference of two running sums of these. Walking into the other direction is the same with the slices in
-reverse.
+Atoms are counted once, in slices of about 0.05 Å from the middle of the electrode. Every slab is a difference of two
+cumulative sums of these counts. The opposite direction uses the slices in reverse order.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from interphase_flows.exceptions import AnalysisError
 
 FINE_ANGSTROM = 0.05
 LARGEST_SCATTER = 0.1
-"""Difference of an atomic fraction from the bulk's, within the bulk, from which on slabs cannot tell what is bulk."""
+"""Largest deviation of atomic fractions within the bulk; wider scatter does not identify bulk electrolyte."""
 
 
 class SlabCuts:
-    """Cuts of a cell of about one height.
+    """Cuts of cells of similar height into slabs.
 
     Parameters
     ----------
@@ -28,18 +27,18 @@ class SlabCuts:
     widths_angstrom
         Widths of slabs in Å.
     n_phases
-        Cuts of each width.
+        Number of cuts of each width.
     anion_rows
-        Rows of the counts that are anions.
+        Rows of the counts of anions.
     bulk_fractions
         Atomic fractions of the bulk electrolyte, (n_elements,).
     tolerance
-        Largest difference of an atomic fraction from the bulk's.
+        Largest difference of an atomic fraction from the bulk.
 
     Raises
     ------
     AnalysisError
-        A width is no width, or a slab as wide as half the cell.
+        There are no widths or phases, or a width is too small or larger than a quarter of the cell.
     """
 
     def __init__(
@@ -53,11 +52,11 @@ class SlabCuts:
         tolerance: float,
     ) -> None:
         if n_phases < 1 or not widths_angstrom:
-            raise AnalysisError("boundaries need at least one width of slabs and one phase")
+            raise AnalysisError("boundaries need at least one slab width and one phase")
         if not all(4 * FINE_ANGSTROM <= width <= height_angstrom / 4 for width in widths_angstrom):
             raise AnalysisError(
                 f"slabs of {', '.join(f'{width:g}' for width in widths_angstrom)} Å in a cell of "
-                f"{height_angstrom:.1f} Å; give widths from {4 * FINE_ANGSTROM} Å to a quarter of the cell"
+                f"{height_angstrom:.1f} Å; widths must be from {4 * FINE_ANGSTROM} Å to a quarter of the cell"
             )
         self.n_fine = round(height_angstrom / FINE_ANGSTROM)
         self.widest_angstrom = max(widths_angstrom)
@@ -65,12 +64,12 @@ class SlabCuts:
         self._bulk = bulk_fractions[:, None, None]
         self._edges, self._width_of = self._cut(height_angstrom, widths_angstrom, n_phases)
         self.tolerances: FloatArray = np.full(len(widths_angstrom), tolerance)
-        """Of each width, (n_widths,)."""
+        """Tolerance of each width, (n_widths,)."""
 
     def _cut(
         self, height_angstrom: float, widths_angstrom: Sequence[float], n_phases: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the edges of each cut in fine slices, (n_cuts, n_edges), the last ones repeated, and its width."""
+        """Return the edges of each cut in fine slices, (n_cuts, n_edges), padded with the last one, and its width."""
         cuts = []
         for width in widths_angstrom:
             fine = round(width / height_angstrom * self.n_fine)
@@ -85,17 +84,17 @@ class SlabCuts:
         return np.clip(edges, 0, self.n_fine), np.repeat(np.arange(len(widths_angstrom)), n_phases)
 
     def calibrate(self, fine: NDArray[np.integer], low: float, high: float) -> None:
-        """Widen the tolerance of each width to what slabs of bulk electrolyte themselves differ from the bulk.
+        """Increase the tolerance of each width to the deviation of slabs within the bulk electrolyte.
 
-        Narrow slabs of a crystal hold now one plane and now another. Widths of slabs that differ so much that they
-        cannot tell what is bulk are given up: their tolerance becomes NaN.
+        Narrow slabs of a crystal contain different planes. Widths with too large deviations are rejected: their tolerance
+        becomes NaN.
 
         Parameters
         ----------
         fine
             Atoms of each element in fine slices, (n_elements, n_fine).
         low, high
-            Where bulk electrolyte is, as fractions of the period.
+            Limits of the bulk electrolyte as fractions of the period.
 
         Raises
         ------
@@ -116,10 +115,9 @@ class SlabCuts:
         kept = np.isfinite(self.tolerances[self._width_of])
         if not kept.any():
             raise AnalysisError(
-                "in the first frame, slabs in the middle of the electrolyte differ from its composition by more than "
-                f"{LARGEST_SCATTER} in an atomic fraction: check the composition; begin with a frame that has not "
-                "reacted there; or use wider slabs, because few atoms scatter and narrow slabs of a crystal hold "
-                "single planes"
+                "slabs in the middle of the electrolyte differ from its composition by more than "
+                f"{LARGEST_SCATTER} in an atomic fraction in the first frame. Hint: check the composition, begin with an "
+                "unreacted frame, or use wider slabs, because narrow slabs of a crystal contain single planes"
             )
         self._edges, self._width_of = self._edges[kept], self._width_of[kept]
 
@@ -131,12 +129,12 @@ class SlabCuts:
     def summary(
         self, fine: NDArray[np.integer], period_angstrom: float, offset: float, way: int
     ) -> FloatArray:
-        """Find both boundaries by every cut; return means and standard deviations.
+        """Find both boundaries with every cut; return means and standard deviations.
 
         Parameters
         ----------
         fine
-            Atoms of each element in fine slices from the middle of the electrode onwards, (n_elements, n_fine).
+            Atoms of each element in fine slices from the middle of the electrode, (n_elements, n_fine).
         period_angstrom
             Period along the normal in this frame, Å.
         offset
@@ -147,8 +145,8 @@ class SlabCuts:
         Returns
         -------
         summary
-            (4 + n_elements, 2), mean and standard deviation of: beginning and end in Å, thickness in Å, share of
-            cuts that found an end, atoms of each element between the mean boundaries and the deviation over cuts.
+            (4 + n_elements, 2), mean and standard deviation of: start and end in Å, thickness in Å, share of the cuts
+            with an end, atoms of each element between the mean boundaries and the deviation over cuts.
         """
         fractions, counts = self._composition(fine)
         limit = self.tolerances[self._width_of][:, None]
@@ -173,7 +171,7 @@ class SlabCuts:
         samples = np.concatenate([heights, np.full((1, len(cut)), share), between])
         summary = np.stack([samples.mean(axis=1), samples.std(axis=1)], axis=1)
         summary[3] = share, 0.0
-        # a cut that begins early finds no anions there, one that begins late misses some: means of both are right
+        # counts of single cuts are biased, counts between the mean boundaries are not
         summary[4:, 0] = (_at(running, end.mean(keepdims=True)) - _at(running, begin.mean(keepdims=True)))[
             :, 0
         ]
@@ -181,14 +179,14 @@ class SlabCuts:
 
 
 def _running(fine: NDArray[np.integer]) -> FloatArray:
-    """Return atoms below each edge of the fine slices, (n_elements, n_fine + 1)."""
+    """Return cumulative counts at the edges of the fine slices, (n_elements, n_fine + 1)."""
     running = np.zeros((len(fine), fine.shape[1] + 1))
     np.cumsum(fine, axis=1, out=running[:, 1:])
     return running
 
 
 def _at(running: FloatArray, place: FloatArray) -> FloatArray:
-    """Return running sums at places between the edges of fine slices, (n_elements, n_places)."""
+    """Return cumulative counts interpolated between the edges of fine slices, (n_elements, n_places)."""
     low = np.floor(place).astype(np.int64)
     high = np.minimum(low + 1, running.shape[1] - 1)
     return running[:, low] + (place - low) * (running[:, high] - running[:, low])

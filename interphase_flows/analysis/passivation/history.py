@@ -1,4 +1,4 @@
-"""What a verdict is asked about: thickness, crossings and reservoirs of one trajectory against time."""
+"""History of an interphase: thickness, crossings and reservoirs of one trajectory against time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,28 +16,26 @@ GROWTH = "thickness"
 
 @dataclass(frozen=True)
 class InterphaseHistory:
-    """One trajectory, reduced to what decides whether the interphase still grows.
+    """Time series of one interface that determine whether its interphase grows.
 
     Parameters
     ----------
     time_ps
-        Times in ps since the two sides touched, (n_frames,), evenly spaced.
+        Times in ps since the contact of the two sides, (n_frames,), evenly spaced.
     thickness_angstrom
-        Of the interphase, Å, (n_frames,).
+        Thickness of the interphase in Å, (n_frames,).
     passed_atoms_per_nm2
-        What has passed a boundary since the start, by species, atoms/nm², (n_frames,) each: their slopes are
-        the fluxes. `CrossingSeries.cumulative_atoms_per_nm2` gives them. Several boundaries are several names.
+        Cumulative crossings of a boundary by species in atoms/nm², (n_frames,) each, as returned by
+        `CrossingSeries.cumulative_atoms_per_nm2`; their slopes are the fluxes. Several boundaries need different names.
     reservoirs
-        What is left of each side, unreacted, in Å or atoms, (n_frames,) each. Without it nothing can be
-        called passivated, because a slab that ran out looks the same.
+        Unreacted amount of each side in Å or atoms, (n_frames,) each; a depleted slab otherwise looks passivated.
     area_nm2
-        Of the interface: an atom adds its inverse to a crossing. Without it a window in which nothing passed is
-        taken for one in which nothing can.
+        Area of the interface in nm². Without it, the flux in a window without crossings has no uncertainty.
 
     Raises
     ------
     AnalysisError
-        The series do not belong together, are not finite, are named twice, or a reservoir is missing.
+        The series differ in length, are not finite or have duplicate names, or a reservoir is missing.
     """
 
     time_ps: FloatArray
@@ -49,37 +47,37 @@ class InterphaseHistory:
     def __post_init__(self) -> None:
         steps = np.diff(self.time_ps)
         if np.ndim(self.time_ps) != 1 or len(steps) < 1 or not (steps > 0).all():
-            raise AnalysisError("times must rise, one per frame; give the history of one trajectory")
+            raise AnalysisError("times must increase, one per frame of one trajectory")
         if GROWTH in self.passed_atoms_per_nm2 or not self.passed_atoms_per_nm2:
             raise AnalysisError(
-                f"give the crossings of at least one species, none of them called '{GROWTH}': a thickness "
+                f"crossings of at least one species are required, none of them named '{GROWTH}', because a thickness "
                 "alone does not show that ions stopped"
             )
         if len(self.reservoirs) < 2:
             raise AnalysisError(
-                f"{len(self.reservoirs)} reservoirs; give what is left of the electrode and of the electrolyte: "
-                "a slab that ran out looks passivated"
+                f"{len(self.reservoirs)} reservoirs; the unreacted amounts of electrode and electrolyte are "
+                "required, because a depleted slab looks passivated"
             )
         for name, series in (self.quantities | dict(self.reservoirs)).items():
             if np.shape(series) != np.shape(self.time_ps) or not np.isfinite(series).all():
                 raise AnalysisError(
-                    f"{name}: {np.shape(series)} values, {np.shape(self.time_ps)} times; give one finite number "
-                    "per frame"
+                    f"{name}: {np.shape(series)} values, {np.shape(self.time_ps)} times; one finite number per frame "
+                    "is required"
                 )
 
     @property
     def quantities(self) -> dict[str, FloatArray]:
-        """What has a rate: the thickness, and what each species has passed."""
+        """Quantities with a rate: the thickness, and the cumulative crossings of each species."""
         return {GROWTH: np.asarray(self.thickness_angstrom, dtype=float)} | {
             name: np.asarray(series, dtype=float) for name, series in self.passed_atoms_per_nm2.items()
         }
 
     def event_of(self, name: str) -> float:
-        """Return what one atom adds to a quantity: 0 for the thickness, and where the area is not known."""
+        """Return the increment of a quantity by one atom: 0 for the thickness, and if the area is unknown."""
         return 0.0 if name == GROWTH or self.area_nm2 is None else 1.0 / self.area_nm2
 
     def depletion(self) -> Depletion | None:
-        """Return which side ran out first, or None."""
+        """Return the side that is exhausted first, or None."""
         return find_depletion(np.asarray(self.time_ps, dtype=float), self.reservoirs)
 
 
@@ -90,4 +88,4 @@ class RateHistory:
     edges_ps: Array
     """(n_windows + 1,), edges of the windows, ps."""
     rates_per_ps: Mapping[str, Estimate]
-    """By quantity, (n_windows,) each; Å/ps for the thickness, atoms/(nm² ps) for species."""
+    """Rates by quantity, (n_windows,) each; Å/ps for the thickness, atoms/(nm² ps) for species."""

@@ -1,7 +1,6 @@
-"""Rates against time: dh/dt and the flux of every species in windows that follow one another.
+"""Rates against time: dh/dt and the flux of every species in consecutive windows.
 
-Beside the last two windows that a verdict rests on, the whole way there: how fast each rate falls towards epsilon. The
-windows are half as long as the verdict's, so two of them make each of its last two, unless halves hold too few frames.
+The windows are half as long as the two windows of the verdict, unless these contain too few frames.
 """
 
 from collections.abc import Sequence
@@ -20,19 +19,19 @@ WINDOWS_PER_VERDICT_WINDOW = 2
 
 
 def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> RateHistory:
-    """Measure rates over the whole time that a verdict looked at.
+    """Measure rates over the time range of a verdict.
 
     Parameters
     ----------
     replicas
-        Those that were judged.
+        Histories from which the verdict was made.
     judged
         The verdict.
 
     Raises
     ------
     AnalysisError
-        The verdict found too few frames for windows.
+        There are too few frames for windows.
     """
     if judged.windows_ps is None:
         raise AnalysisError(f"no rates against time: {judged.reason}")

@@ -1,4 +1,4 @@
-"""The rate of a quantity in a window, over one trajectory or several that differ by their seed."""
+"""Rate of a quantity in a window, over one or several replicas."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from interphase_flows.analysis.statistics.replicas import LEAST_REPLICAS
 from interphase_flows.analysis.statistics.window_rate import window_rate
 
 PEAK_CONFIDENCE = 0.999
-"""With which a species' initial peak must differ from zero to be its own measure: noise is no peak."""
+"""Confidence with which an initial peak must differ from zero."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ReplicaRate:
     within: float
     """Standard error from the noise within the replicas."""
     between: float
-    """Standard error from the spread of three replicas or more; 0 for fewer."""
+    """Standard error from the spread of three or more replicas; 0 for fewer."""
     n_points: int
     n_replicas: int
 
@@ -40,7 +40,7 @@ class ReplicaRate:
         return Estimate(self.rate, self.rate - half, self.rate + half)
 
     def differs_from_zero(self) -> bool:
-        """Return whether the noise within the replicas cannot make such a rate."""
+        """Return whether the rate differs from zero significantly, given the noise within the replicas."""
         return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 

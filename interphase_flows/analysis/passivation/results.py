@@ -1,4 +1,4 @@
-"""Results: whether interphases passivate, and whether kinetic trapping is seen."""
+"""Results: verdicts on passivation, and kinetic trapping."""
 
 from interphase_flows.analysis.passivation.trapping import TrappingState
 from interphase_flows.analysis.passivation.verdict import State, Verdict
@@ -7,10 +7,10 @@ from interphase_flows.analysis.statistics.estimate import Array, Estimate, Numbe
 
 
 class VerdictResult(Result):
-    """Whether the interphases of a cell grow, have passivated, ran out of a side, or cannot be judged yet."""
+    """Verdicts on the interphases of a cell: growing, passivated, depleted or undecided."""
 
     state: State
-    """Of the cell: one interface that ran out or grows decides for all."""
+    """Verdict of the cell, which one depleted or growing interface determines."""
     sides: dict[str, Verdict | Unavailable]
     """By interface."""
 

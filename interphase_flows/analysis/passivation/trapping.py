@@ -1,19 +1,18 @@
-"""Kinetic trapping: do Li-P environments outlive what phosphorus would do if it moved by itself?
+"""Kinetic trapping: lifetimes of environments such as LixP, compared with escape by diffusion.
 
-The expectation is diffusion without cross terms: from L_PP alone, D = kB T L_PP / c_P, and atoms that begin
-anywhere in a layer of width w and leave it through either face survive as
+The expected lifetime is that of diffusion without cross terms, D = kB T L_PP / c_P. Atoms that begin anywhere in a
+layer of width w and leave it through either face survive as
 
     S(t) = 8 / pi² sum over odd n of exp(-n² pi² D t / w²) / n²
 
-(Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). L_PP must be one in
-which the momentum constraint is taken out: in the barycentric frame alone, masses fix a part of it.
+(Crank, *The Mathematics of Diffusion* (1975), section 4.3: the uptake of a plane sheet). The momentum constraint must be
+removed from L_PP, because masses determine a part of it in the barycentric frame.
 
-A label that counts only after some time has no shorter lives. What is expected of it is then the same of those that are
-still in the layer at that age: S(t) / S(least age). Atoms that begin at a face leave so soon that this matters.
+If a label counts only after a minimum age, shorter lives are missing. The expectation is then that of atoms that are
+still in the layer at that age: S(t) / S(least age).
 
-Lifetimes are compared up to the longest age at which enough labels are still watched, because no trajectory
-shows the tail. An atom has many stretches that are not independent, so atoms are resampled, not stretches; where atoms
-leave their label together, as those of one chain do, they are told and intervals are wider.
+Lifetimes are compared up to the longest age with enough labels at risk. Stretches of one atom are not independent, so
+atoms are resampled. Intervals are widened if atoms lose their label together, such as those of one chain.
 """
 
 from dataclasses import dataclass
@@ -36,15 +35,15 @@ from interphase_flows.units import KB_EV_PER_K
 TrappingState = Literal["trapped", "not_trapped", "undecided"]
 
 LEAST_WATCHED = 10
-"""Labels still watched at the horizon."""
+"""Minimum number of labels at risk at the horizon."""
 LEAST_ESCAPED = 0.1
-"""Share that must be expected to leave within the horizon: before that, nothing can be too slow."""
+"""Minimum share that is expected to leave within the horizon."""
 N_TERMS = 200
 
 
 @dataclass(frozen=True)
 class ExpectedEscape:
-    """What diffusion without cross terms does to a layer of atoms.
+    """Escape of atoms from a layer by diffusion without cross terms.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class ExpectedEscape:
     temperature_K
         Temperature, K.
     least_age_ps
-        Age at which a label begins to count, ps: lives that end sooner are not among those seen.
+        Minimum age of a label in ps; shorter lives are not observed.
 
     Raises
     ------
@@ -76,7 +75,7 @@ class ExpectedEscape:
         if not min(self.density_per_angstrom3, self.width_angstrom, self.temperature_K, onsager.value) > 0:
             raise AnalysisError(f"L_PP = {onsager}, density, width and temperature must be positive: {self}")
         if not onsager.is_known:
-            raise AnalysisError(f"L_PP = {onsager} has no interval; use a window long enough to give one")
+            raise AnalysisError(f"L_PP = {onsager} has no interval. Hint: use a longer window")
 
     @property
     def diffusion_angstrom2_per_ps(self) -> Estimate:
@@ -88,14 +87,14 @@ class ExpectedEscape:
     def surviving_share(
         self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
     ) -> FloatArray:
-        """Return the share still in the layer at each age, of those there at the least age, (n_ages,)."""
+        """Return the share of atoms in the layer at each age, relative to the minimum age, (n_ages,)."""
         d = (
             self.diffusion_angstrom2_per_ps.value
             if diffusion_angstrom2_per_ps is None
             else diffusion_angstrom2_per_ps
         )
         n2, rate = self._modes(np.array([d]))
-        # at age 0 the sum is cut off
+        # the truncated sum does not converge at age 0
         later = np.maximum(age_ps, self.least_age_ps)
         share = np.where(later > 0, 8 / np.pi**2 * (np.exp(-np.outer(later, rate[0])) / n2).sum(axis=1), 1.0)
         return share / float(self._staying_at_first(np.array([d]))[0])
@@ -104,13 +103,13 @@ class ExpectedEscape:
         """Return the mean time in the layer up to a horizon, ps, for diffusion coefficients, (n,)."""
         n2, rate = self._modes(diffusion_angstrom2_per_ps)
         rest_ps = horizon_ps - self.least_age_ps
-        with np.errstate(divide="ignore", invalid="ignore"):  # no diffusion: everything stays
+        with np.errstate(divide="ignore", invalid="ignore"):  # without diffusion all atoms stay
             mean = np.where(rate > 0, -np.expm1(-rate * rest_ps) / rate, rest_ps)
         later = 8 / np.pi**2 * (np.exp(-rate * self.least_age_ps) * mean / n2).sum(axis=1)
         return self.least_age_ps + later / self._staying_at_first(diffusion_angstrom2_per_ps)
 
     def _staying_at_first(self, diffusion: FloatArray) -> FloatArray:
-        """Share that is still there at the least age, for diffusion coefficients, (n,)."""
+        """Return the share in the layer at the minimum age, for diffusion coefficients, (n,)."""
         if self.least_age_ps == 0:
             return np.ones(len(diffusion))
         n2, rate = self._modes(diffusion)
@@ -123,7 +122,7 @@ class ExpectedEscape:
 
 @dataclass(frozen=True)
 class Trapping:
-    """Whether labels live longer than diffusion by itself lets them."""
+    """Comparison of lifetimes of labels with escape by diffusion."""
 
     state: TrappingState
     reason: str
@@ -132,7 +131,7 @@ class Trapping:
     observed_ps: Estimate
     """Mean lifetime up to the horizon."""
     expected_ps: Estimate
-    """The same without cross terms, from the interval of L_PP."""
+    """Expected mean without cross terms, with the interval of L_PP."""
     ratio: Estimate
     """Observed over expected."""
     curve: SurvivalCurve
@@ -151,31 +150,31 @@ def kinetic_trapping(
     Parameters
     ----------
     lives
-        Stretches for which atoms had the label.
+        Lifetimes of the label.
     expected
-        What diffusion by L_PP alone would do.
+        Escape by diffusion by L_PP alone.
     atoms_together
-        How many atoms leave the label together and say as much as one: `ReactionCounter.atoms_together`.
+        Number of atoms that lose the label together and count as one: `ReactionCounter.atoms_together`.
     n_resamples
-        Of atoms and of L_PP.
+        Number of resamples of atoms and of L_PP.
     seed
-        Of their random numbers.
+        Seed of the resamples.
 
     Raises
     ------
     AnalysisError
-        Fewer than ten labels were seen.
+        Too few labels begin within the trajectory.
     """
     curve = survival(lives, atoms_together=atoms_together)
     if len(lives.duration_ps) <= LEAST_WATCHED:
         raise AnalysisError(
-            f"{len(lives.duration_ps)} labels were seen to begin; {LEAST_WATCHED + 1} at least are needed"
+            f"{len(lives.duration_ps)} labels begin within the trajectory; at least {LEAST_WATCHED + 1} are needed"
         )
     horizon = float(np.sort(lives.duration_ps)[-LEAST_WATCHED])
     random = np.random.default_rng(seed)
     observed = np.array([_resampled_mean(lives, horizon, random) for _ in range(n_resamples)])
     centre = restricted_mean_ps(curve, horizon)
-    # a lifetime up to the horizon is not longer
+    # lifetimes are truncated at the horizon
     observed = np.clip(centre + np.sqrt(atoms_together) * (observed - centre), 0.0, horizon)
     d = expected.diffusion_angstrom2_per_ps
     spread = (d.upper - d.lower) / (2 * norm.ppf(0.5 + CONFIDENCE / 2))
@@ -188,12 +187,12 @@ def kinetic_trapping(
     if 1 - staying < LEAST_ESCAPED:
         state, reason = (
             "undecided",
-            f"within {horizon:.3g} ps only {1 - staying:.1%} would leave by themselves",
+            f"only {1 - staying:.1%} are expected to leave by diffusion within {horizon:.3g} ps",
         )
     elif ratio.lower > 1:
         state, reason = "trapped", "labels outlive diffusion without cross terms"
     elif ratio.upper < 1:
-        state, reason = "not_trapped", "labels end sooner than diffusion without cross terms would let them"
+        state, reason = "not_trapped", "labels end sooner than expected from diffusion without cross terms"
     else:
         state, reason = "undecided", "the interval of the ratio contains 1"
     return Trapping(state, reason, horizon, observed_ps, expected_ps, ratio, curve)  # type: ignore[arg-type]

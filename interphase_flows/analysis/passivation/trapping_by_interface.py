@@ -1,9 +1,9 @@
-"""Kinetic trapping in an interphase: do its network-forming atoms keep their label longer than diffusion lets them?
+"""Kinetic trapping of network formers in each interphase of a trajectory.
 
-The labels are those of atoms without ligands: bonded chains such as P_n in Li_xP, and isolated ones. Which elements
-form networks, and how long bonds are, follows from the two sides and the trajectory. Lifetimes are compared with the
-escape from a layer as thick as the interphase by L_PP alone, measured along the normal on the atoms of the interphase in
-the second half of the trajectory, without cross terms and with the momentum constraint taken out.
+The labels are those of atoms without ligands: bonded chains such as P_n in Li_xP, and isolated atoms. Lifetimes are
+compared with the escape from a layer as thick as the interphase by L_PP alone. L_PP is measured along the normal for
+the atoms of the interphase in the second half of the trajectory, without cross terms and with the momentum constraint
+removed.
 """
 
 from collections.abc import Sequence
@@ -40,9 +40,9 @@ from interphase_flows.exceptions import AnalysisError
 MOST_LABELLED_FRAMES = 400
 MOST_BOND_FRAMES = 20
 LEAST_SETTLED_FRAMES = 3
-"""Frames in a row that make a label count: bonds near a cut-off flicker."""
+"""Consecutive frames that a label must hold, because bond lengths fluctuate around a cut-off."""
 LEAST_ESCAPE = 10.0
-"""Escape over the time in which a label comes to count: what lives shorter is not seen, and seems to live so long."""
+"""Minimum ratio of the escape time to the minimum age of a label, because shorter lives are not observed."""
 CURVE_POINTS = 60
 
 
@@ -52,12 +52,12 @@ def analyse_trapping(
     interfaces: Sequence[Interface],
     anions: AnionChemistry | None = None,
 ) -> TrappingResult:
-    """Compare the lifetime of every label of every network former with diffusion, interface by interface.
+    """Compare the lifetimes of labels of every network former with diffusion, for each interface.
 
     Raises
     ------
     AnalysisError
-        The two sides do not show which element forms networks, or the trajectory has too few frames.
+        The two sides do not determine the network formers, or the trajectory has too few frames.
     """
     roles = roles_of(settings.electrode, settings.electrolyte)
     chemistry = anions or measured_chemistry(frames, roles, every=max(1, frames.n_frames // MOST_BOND_FRAMES))
@@ -92,7 +92,7 @@ def analyse_trapping(
 def _labelled(
     frames: ProgressFrames, chemistry: AnionChemistry, centres: IntArray
 ) -> tuple[FloatArray, NDArray[np.int8], ReactionCounter]:
-    """Label the network formers: times in ps (n,), codes (n, n_centres), and which of them change together."""
+    """Label the network formers; return times in ps (n,), codes (n, n_centres), and the counter of their reactions."""
     chosen = chosen_frames(frames, -(-frames.n_frames // MOST_LABELLED_FRAMES))
     time_ps = np.asarray(frames.time_fs, dtype=float)[chosen] / 1000.0
     codes = np.empty((len(chosen), len(centres)), dtype=np.int8)
@@ -118,14 +118,14 @@ def _interphases(
     cut = slabs_between(frames, interfaces, [1] * len(interfaces))
     begin_ps, end_ps = (float(half.time_fs[i]) / 1000.0 for i in (0, -1))
     window = (0, half.n_frames, begin_ps, end_ps)
-    asked = OnsagerRequest(settings.temperature_K)
-    found = onsager_regions(half, lambda index: cut(middle + index), [window], asked)
+    request = OnsagerRequest(settings.temperature_K)
+    found = onsager_regions(half, lambda index: cut(middle + index), [window], request)
     by_name = {each.name: each for each in found}
     return {each.name: by_name[f"interphase {each.name}"] for each in interfaces}
 
 
 def _side_of(frames: ProgressFrames, interfaces: Sequence[Interface], name: str) -> BoolArray:
-    """Return which atoms begin nearer to this interface than to the other one, (n_atoms,)."""
+    """Return which atoms are initially nearer to this interface than to the other one, (n_atoms,)."""
     if len(interfaces) == 1:
         return np.ones(frames.n_atoms, dtype=bool)
     first, _ = common_frames(interfaces)
@@ -156,7 +156,7 @@ def _judged(
     if not onsager.value > 0 or not onsager.is_known:
         raise AnalysisError(
             f"L of {former} in the interphase along the normal is {onsager} 1/(eV Å ps) with the momentum constraint "
-            "taken out: without a value above zero and an interval nothing would leave by itself; run longer"
+            "removed; a positive value with an interval is needed. Hint: run longer"
         )
     width = layer.upper_angstrom - layer.lower_angstrom
     density = float(result.n_atoms[row]) / result.volume_angstrom3
@@ -167,9 +167,9 @@ def _judged(
     )
     if leaves_ps < LEAST_ESCAPE * settled_ps:
         raise AnalysisError(
-            f"{former} would leave by itself in {leaves_ps:.3g} ps, and a label counts after {settled_ps:.3g} ps, three "
-            f"of the {len(time_ps)} frames that are labelled: lives so short would seem longer than they are; ask it "
-            "of a shorter run, with frames as close"
+            f"{former} is expected to leave by diffusion in {leaves_ps:.3g} ps, and a label must hold for "
+            f"{settled_ps:.3g} ps (three of {len(time_ps)} labelled frames), so shorter lives are not observed. "
+            "Hint: analyse a shorter run with frames as close"
         )
     expected = replace(expected, least_age_ps=settled_ps)
     found = kinetic_trapping(lives, expected, atoms_together=atoms_together)

@@ -1,11 +1,11 @@
-"""Whether the interphase has stopped growing: growing, passivated, depleted or undecided.
+"""Verdict on the growth of an interphase: growing, passivated, depleted or undecided.
 
-"Not different from zero" is not passivation: noise enough makes every rate so. Passivated is a test of
-equivalence (Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987)): in two consecutive windows the 95 %
-intervals of every species' flux and of dh/dt lie within ± epsilon, a hundredth of their initial peak. Growing
-is one of them beyond epsilon with the same confidence, shared among all that are looked at (Bonferroni). A
-side that ran out is depleted, whatever the rates are. What is left is undecided, with the length of
-trajectory that would decide if rates and noise stay as they are.
+- passivated: an equivalence test (Schuirmann, J. Pharmacokinet. Biopharm. 15, 657 (1987)). In two consecutive windows the
+  95 % intervals of dh/dt and of the flux of every species lie within ± epsilon, a hundredth of their initial peak. A rate
+  that is "not different from zero" is not sufficient, because with enough noise every rate is.
+- growing: one of the rates is beyond epsilon with the same confidence, corrected for their number (Bonferroni).
+- depleted: a side is exhausted, whatever the rates are.
+- undecided: otherwise, with the estimated length of trajectory that would decide.
 """
 
 import math
@@ -23,25 +23,25 @@ from interphase_flows.analysis.statistics.window_rate import LEAST_FRAMES
 from interphase_flows.exceptions import AnalysisError
 
 EPSILON = 0.01
-"""Of the initial peak."""
+"""Largest rate that counts as zero, as a share of the initial peak."""
 WINDOW_SHARE = 0.25
-"""Of the trajectory, for each of the last two windows."""
+"""Length of each of the last two windows as a share of the trajectory."""
 PEAKS_PER_WINDOW = 10
-"""Initial peaks are looked for in the first window, by windows shorter by this."""
+"""Number of intervals of the first window among which the initial peak is the largest rate."""
 
 State = Literal["growing", "passivated", "depleted", "undecided"]
 
 
 @dataclass(frozen=True)
 class RateCheck:
-    """One quantity against its epsilon; Å/ps for the thickness, atoms/(nm² ps) for species."""
+    """Rates of one quantity and its epsilon; Å/ps for the thickness, atoms/(nm² ps) for species."""
 
     initial_peak_per_ps: Estimate
     epsilon_per_ps: Number
     epsilon_is_of: str
-    """The quantity whose peak epsilon is a share of: its own, unless it never was different from zero."""
+    """Quantity whose initial peak determines epsilon; another one if its own peak is not significant."""
     windows_per_ps: tuple[Estimate, Estimate]
-    """Its rate in the last two windows."""
+    """Rates in the last two windows."""
 
     @property
     def is_below(self) -> tuple[bool, bool]:
@@ -52,22 +52,21 @@ class RateCheck:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the interphase does, and why."""
+    """Verdict on one interphase, with its reason and the underlying rates."""
 
     state: State
     reason: str
     checks: Mapping[str, RateCheck]
     """By quantity: ``thickness`` and every species."""
     windows_ps: tuple[tuple[float, float], tuple[float, float]] | None
-    """From when to when each of the last two windows goes; None if there are too few frames for any."""
+    """Start and end of the last two windows; None if there are too few frames."""
     depletion: Depletion | None
     trajectory_needed_ps: tuple[Number, Number] | None
-    """When undecided: about the length that would decide if rates and noise stay as they are. The first number
-    holds if noise stays bounded, the second if all of it adds up like a random walk; infinite where an initial
-    rate is missing."""
+    """If undecided: estimated length of trajectory that would decide, for bounded noise and for noise that accumulates
+    like a random walk; infinite without an initial rate."""
     n_replicas: int
     rates: RateHistory | None = None
-    """Rates against time, where there are frames enough."""
+    """Rates against time, if there are enough frames."""
 
 
 def verdict(
@@ -77,21 +76,21 @@ def verdict(
     peak_window_ps: float | None = None,
     epsilon: float = EPSILON,
 ) -> Verdict:
-    """Decide whether an interphase grows, has passivated, ran out, or cannot be judged yet.
+    """Decide whether an interphase is growing, passivated, depleted or undecided.
 
-    Three replicas or more are judged by their spread; one or two by the noise within them.
+    Errors are the spread of three or more replicas, or the noise within fewer.
 
     Parameters
     ----------
     replicas
-        Histories of trajectories that differ by their seed, with the same quantities; cut to the shortest.
+        Histories of replicas with the same quantities; cut to the shortest.
     window_ps
         Length of each of the last two windows in ps; a quarter of the trajectory by default.
     peak_window_ps
-        Length of the windows in which initial rates are measured, in ps; by default a tenth of a window, but ten
-        frames. The peak of a rate that falls from the start depends on it, and so does epsilon.
+        Length of the windows of initial rates in ps; by default a tenth of a window and at least ten frames. The peak of
+        a decreasing rate depends on it, and so does epsilon.
     epsilon
-        Largest rate that counts as none, as a share of the initial peak.
+        Largest rate that counts as zero, as a share of the initial peak.
 
     Raises
     ------
@@ -99,10 +98,10 @@ def verdict(
         There is no replica, quantities differ, or windows have fewer than ten frames or do not fit.
     """
     if not replicas or len({tuple(sorted(each.quantities)) for each in replicas}) > 1:
-        raise AnalysisError(f"{len(replicas)} replicas; give one at least, all with the same species")
+        raise AnalysisError(f"{len(replicas)} replicas; one or more with the same species are required")
     end = min(float(each.time_ps[-1]) for each in replicas)
     start = max(float(each.time_ps[0]) for each in replicas)
-    # the longest time that ten frames of a replica may take
+    # longest duration of ten frames among the replicas
     least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
     window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
     peak_window = (
@@ -141,15 +140,18 @@ def _judged(
 ) -> tuple[State, str]:
     if depletion is not None:
         return "depleted", (
-            f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps: what stopped may have starved"
+            f"{depletion.reservoir} was exhausted at {depletion.time_ps:g} ps, so growth may have stopped for lack of it"
         )
     if unmeasured := [name for name, check in checks.items() if not check.epsilon_per_ps > 0]:
         return "undecided", (
-            f"{', '.join(unmeasured)}: no initial rate differs from zero, so there is nothing to compare with; "
-            "average more replicas, or begin at contact"
+            f"{', '.join(unmeasured)}: no initial rate differs from zero to compare with. "
+            "Hint: use more replicas, or begin at contact"
         )
     if all(all(check.is_below) for check in checks.values()):
-        return "passivated", "every rate of the last two windows is within epsilon, and both sides are left"
+        return (
+            "passivated",
+            "every rate of the last two windows is within epsilon, and neither side is exhausted",
+        )
     shared = 1 - (1 - CONFIDENCE) / len(checks)
     beyond = [
         name
@@ -171,7 +173,7 @@ def _checks(
     largest_flux = max((name for name in known if name != GROWTH), key=lambda name: known[name], default=None)
     checks = {}
     for name, peak in peaks.items():
-        # a species that never moved is held to the rate of the one that moved most
+        # a species without a significant peak is compared with the largest peak of the others
         of = name if name in known or name == GROWTH or largest_flux is None else largest_flux
         checks[name] = RateCheck(
             initial_peak_per_ps=peak.interval(),
@@ -183,16 +185,15 @@ def _checks(
 
 
 def _longer(windows: Sequence[ReplicaRate], epsilon: float) -> float:
-    """Return by how much intervals must shrink to place every rate on one side of epsilon, at least 1.
+    """Return the factor by which intervals must shrink to separate every rate from epsilon, at least 1.
 
-    A rate that does not differ from zero is taken as zero, and one so near to epsilon that nothing would tell as
-    half of it away.
+    Rates that do not differ from zero count as zero, and rates near epsilon as half of epsilon away from it.
     """
     if not epsilon > 0:
         return math.inf
     factor = 1.0
     for window in windows:
-        seen = abs(window.rate) > window.half()
-        distance = max(abs(abs(window.rate) - epsilon), epsilon / 2) if seen else epsilon
+        is_significant = abs(window.rate) > window.half()
+        distance = max(abs(abs(window.rate) - epsilon), epsilon / 2) if is_significant else epsilon
         factor = max(factor, window.half() / distance)
     return factor

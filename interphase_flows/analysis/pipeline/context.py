@@ -1,4 +1,4 @@
-"""What the parts of an interface analysis share: frames, settings, boundaries, and results of earlier parts."""
+"""State shared by the parts of an interface analysis: frames, settings, boundaries, results of earlier parts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,33 +22,33 @@ T = TypeVar("T")
 
 @dataclass
 class AnalysisContext:
-    """One trajectory while its parts are analysed; a part writes its series to ``arrays``."""
+    """One trajectory during its analysis; parts write their series to ``arrays``."""
 
     frames: ProgressFrames
     settings: InterfaceAnalysisSettings
     references: PhaseReferences | None = None
-    """Phases at temperature that atoms are compared with."""
+    """Phase references that atoms are compared with."""
     arrays: dict[str, FloatArray] = field(default_factory=dict)
     """Series by name, ``side.quantity`` or ``part.quantity``."""
     results: dict[str, Result | Unavailable] = field(default_factory=dict)
-    """Of the parts that have run, by name."""
+    """Results of the parts that have run, by name."""
     interfaces: list[Interface] = field(default_factory=list)
-    """Interphases whose boundaries can be followed; found by the part ``boundaries``."""
+    """Interphases with tracked boundaries; found by the part ``boundaries``."""
     histories: dict[str, InterphaseHistory] = field(default_factory=dict)
-    """By interface; what the verdict over replicas is made from."""
+    """History of each interface, for the verdict over replicas."""
 
     def __post_init__(self) -> None:
         self.cutoffs = PairCutoffs(self.frames)
         self._crossings: dict[str, CrossingSeries] = {}
 
     def crossings(self, interface: Interface) -> CrossingSeries:
-        """Return the crossings of the boundaries of an interface, counted once."""
+        """Return the crossings of the boundaries of an interface, cached."""
         if interface.name not in self._crossings:
             self._crossings[interface.name] = crossings_of(self.frames, interface)
         return self._crossings[interface.name]
 
     def require_interfaces(self) -> None:
-        """Raise AnalysisError if no interface can be followed."""
+        """Raise AnalysisError if no interface can be tracked."""
         if not self.interfaces:
             raise AnalysisError(NO_INTERFACE)
 
@@ -59,7 +59,7 @@ class AnalysisContext:
     def by_interface(self, compute: Callable[[Interface], T]) -> Mapping[str, T | Unavailable]:
         """Return a result for each interface, or why it is unavailable.
 
-        Raises AnalysisError if no interface can be followed, or a frame is damaged.
+        Raises AnalysisError if no interface can be tracked, or a frame is damaged.
         """
         self.require_interfaces()
         return {each.name: self.or_unavailable(partial(compute, each)) for each in self.interfaces}

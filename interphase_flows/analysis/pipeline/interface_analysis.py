@@ -1,6 +1,6 @@
 """Analysis of one interface trajectory: all requested parts, each with a typed result.
 
-A part that the trajectory cannot answer is recorded as `Unavailable`, and the analysis continues with the others.
+If the trajectory gives no result for a part, it is recorded as `Unavailable`, and the analysis continues.
 """
 
 from functools import partial
@@ -28,13 +28,13 @@ def analyse_interface(
     Parameters
     ----------
     frames
-        The trajectory, positions unwrapped. Its first frame is taken as the moment of contact.
+        Trajectory with unwrapped positions. The two sides are in contact from its first frame.
     settings
         Compositions, temperature and parts.
     stage
         Prefix of the stages under which progress is reported.
     references
-        Phases at temperature that atoms are compared with.
+        Phase references that atoms are compared with.
 
     Raises
     ------

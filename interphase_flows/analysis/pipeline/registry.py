@@ -1,8 +1,8 @@
-"""The interface of an analysis part, and how a part is found by its name."""
+"""Base class of analysis parts, and their look-up by name."""
 
 from collections.abc import Sequence
 from pkgutil import resolve_name
-from typing import Protocol
+from typing import ClassVar
 
 from interphase_flows.analysis.pipeline.context import AnalysisContext
 from interphase_flows.analysis.pipeline.registered_parts import part_classes
@@ -10,22 +10,22 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.results import Result
 
 
-class AnalysisPart(Protocol):
+class AnalysisPart:
     """One part of the interface analysis: of a trajectory, and over replicas."""
 
-    version: int
+    version: ClassVar[int]
     """Version of the method in the content key: a larger number recomputes results of older versions."""
-    result: type[Result]
+    result: ClassVar[type[Result]]
     """Type of the result of one trajectory."""
-    average_result: type[Result] | None = None
-    """Type of the result over replicas; None if there is none."""
+    average_result: ClassVar[type[Result] | None] = None
+    """Type of the result over replicas; None if `average` is not implemented."""
 
     def analyse(self, context: AnalysisContext) -> Result:
         """Analyse one trajectory and write its series to ``context.arrays``.
 
-        An AnalysisError gives the reason why the trajectory cannot answer, which is recorded as `Unavailable`.
+        An AnalysisError is recorded as `Unavailable` with its message.
         """
-        ...
+        raise NotImplementedError
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> Result:
         """Average the results of replicas; raises AnalysisError if they cannot be averaged."""
@@ -33,6 +33,6 @@ class AnalysisPart(Protocol):
 
 
 def analysis_part(name: str) -> AnalysisPart:
-    """Return the part of a name, which settings check; its module is imported only now."""
+    """Return a part by its name; its module is imported on demand."""
     part: AnalysisPart = resolve_name(part_classes()[name])()
     return part

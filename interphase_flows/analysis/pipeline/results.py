@@ -13,7 +13,7 @@ R = TypeVar("R", bound=Result)
 
 
 class TrajectorySummary(Result):
-    """What was analysed."""
+    """Size and length of the analysed trajectory."""
 
     n_frames: int
     n_atoms: int
@@ -32,7 +32,7 @@ class InterfaceAnalysis:
     arrays: Mapping[str, FloatArray]
     """Series and maps by name, ``side.quantity`` or ``part.quantity``."""
     histories: Mapping[str, InterphaseHistory]
-    """By interface; what the verdict over replicas is made from."""
+    """History of each interface, for the verdict over replicas."""
 
     def result(self, name: str, kind: type[R]) -> R | Unavailable:
         """Return the result of a requested part; raise TypeError if it is of another type."""

@@ -1,4 +1,4 @@
-"""How many independent samples a correlated series is worth."""
+"""Statistical inefficiency of correlated series: the number of frames per independent sample."""
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
@@ -15,18 +15,18 @@ def statistical_inefficiency(noise: FloatArray, n_fitted: int = 1) -> float:
 
 
 def statistical_inefficiencies(noise: FloatArray, n_fitted: int = 1) -> FloatArray:
-    """Return g of every column, the number of frames that are worth one independent sample, at least 1.
+    """Return the statistical inefficiency g of every column, at least 1.
 
-    g = 1 + 2 sum over lags of the autocorrelation, summed as long as pairs of neighbouring lags are positive
-    and do not rise: the initial monotone sequence of Geyer, Statist. Sci. 7, 473 (1992). A fit of `n_fitted`
-    parameters lowers the covariance at every lag by the same n_fitted g sigma² / n, which is put back.
+    g = 1 + 2 sum over lags of the autocorrelation, by the initial monotone sequence of Geyer, Statist. Sci. 7, 473
+    (1992): pairs of neighbouring lags are summed while they are positive and do not increase. A fit of `n_fitted`
+    parameters lowers the covariance at every lag by n_fitted g sigma² / n, which is corrected.
 
     Parameters
     ----------
     noise
         (n_frames, n_series).
     n_fitted
-        Parameters that were fitted to each series.
+        Number of parameters that were fitted to each series.
     """
     noise = np.asarray(noise, dtype=float) - np.mean(noise, axis=0)
     n = len(noise)

@@ -1,13 +1,11 @@
-"""Errors of a fit when frames are correlated: a moving block bootstrap of its residuals.
+"""Moving block bootstrap of the residuals of a fit to correlated frames.
 
-Whole blocks of neighbouring residuals are drawn with replacement and put back onto the fitted curve, and the
-curve is fitted again (Künsch, Ann. Statist. 17, 1217 (1989)). Blocks keep the correlation that single frames
-would lose.
+Blocks of consecutive residuals are drawn with replacement and added to the fitted curve, which is fitted again
+(Künsch, Ann. Statist. 17, 1217 (1989)). Blocks preserve the correlation of frames.
 
-The rule for the length of a block: `BLOCK_INEFFICIENCIES` statistical inefficiencies g of the residuals, but
-a tenth of the series at most. Blocks end the correlation at their ends, and the fit took a part of the noise
-away; both make intervals too short, by a tenth and more. So the residuals are scaled until blocks have the
-long-run variance g sigma² that `statistical_inefficiency` finds with both put back.
+A block has `BLOCK_INEFFICIENCIES` statistical inefficiencies g of the residuals, at most a tenth of the series. The
+correlation ends at the ends of blocks, and the fit removes a part of the noise, which would make intervals too short by a
+tenth or more. Residuals are therefore scaled such that blocks have the corrected long-run variance g sigma².
 """
 
 import math
@@ -21,20 +19,20 @@ BLOCK_INEFFICIENCIES = 6.0
 LARGEST_SHARE_OF_A_BLOCK = 0.1
 LARGEST_SHARE_FITTED_AWAY = 0.5
 LARGEST_SCALE = 2.0
-"""Of the residuals: beyond it, the series is too short for any bootstrap."""
+"""Largest scale of the residuals; the series is too short for a bootstrap beyond it."""
 
 
 def block_length(n_frames: int, inefficiency: float) -> int:
-    """Return the frames of a block by the rule above."""
+    """Return the number of frames of a block."""
     return max(1, math.ceil(min(BLOCK_INEFFICIENCIES * inefficiency, LARGEST_SHARE_OF_A_BLOCK * n_frames)))
 
 
 def resampled_noise(
     residuals: FloatArray, n_parameters: int, n_resamples: int, random: np.random.Generator
 ) -> FloatArray:
-    """Return (n_resamples, n_frames) of noise with the size and the correlation of the residuals.
+    """Return noise with the variance and the correlation of the residuals, (n_resamples, n_frames).
 
-    Blocks may run over the end into the beginning, so that every frame is drawn equally often.
+    Blocks are circular, so that every frame is drawn equally often.
     """
     n = len(residuals)
     g = statistical_inefficiency(residuals, n_parameters)

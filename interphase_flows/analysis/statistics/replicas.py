@@ -1,7 +1,4 @@
-"""Averages over replicas: runs that differ by their seed are independent, frames of one run are not.
-
-One replica has a mean and no interval.
-"""
+"""Averages over replicas: independent runs that differ in their seed. One replica has no interval."""
 
 from collections.abc import Sequence
 
@@ -13,19 +10,18 @@ from interphase_flows.analysis.statistics.estimate import CONFIDENCE, Estimate
 from interphase_flows.exceptions import AnalysisError
 
 LEAST_REPLICAS = 3
-"""Replicas from which the spread between them is taken as the error of their mean."""
+"""Minimum number of replicas for an error from their spread."""
 
 
 def mean_over_replicas(values: Sequence[ArrayLike]) -> Estimate:
     """Return the mean of a quantity over replicas, with its interval by Student's t.
 
-    Time series may differ in length, because a replica may have stopped early; along their first axis they are cut to
-    the shortest.
+    Time series along the first axis are cut to the shortest.
 
     Parameters
     ----------
     values
-        One number or array per replica, of the same shape but for the length of the first axis.
+        One number or array per replica, of equal shapes except along the first axis.
 
     Raises
     ------
@@ -34,10 +30,10 @@ def mean_over_replicas(values: Sequence[ArrayLike]) -> Estimate:
     """
     arrays = [np.asarray(value, dtype=float) for value in values]
     if not arrays:
-        raise AnalysisError("no replica to average over; pass the values of at least one finished run")
+        raise AnalysisError("no replica to average over")
     if len({array.shape[1:] for array in arrays}) > 1 or len({array.ndim for array in arrays}) > 1:
         raise AnalysisError(
-            f"replicas of different shapes {[array.shape for array in arrays]}; analyse all with the same settings"
+            f"replicas of different shapes {[array.shape for array in arrays]}. Hint: analyse all with the same settings"
         )
     if arrays[0].ndim:
         shortest = min(len(array) for array in arrays)

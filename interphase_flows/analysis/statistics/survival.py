@@ -1,9 +1,8 @@
-"""How long atoms keep a label, such as "in LixP": survival by Kaplan and Meier.
+"""Survival analysis of labels of atoms, such as "in LixP": the Kaplan-Meier estimator.
 
-A trajectory ends before many labels do; leaving those out, or counting them as ended, makes lifetimes short.
-They are kept as longer than seen (right-censored), and the surviving share is that of Kaplan and Meier, J. Am.
-Stat. Assoc. 53, 457 (1958), with Greenwood's variance on the log-log scale, both by scipy. Labels that were
-there in the first frame have an unknown age and are left out.
+Labels that outlast the trajectory are right-censored. The surviving share is that of Kaplan and Meier, J. Am. Stat.
+Assoc. 53, 457 (1958), with Greenwood's variance on the log-log scale, both by SciPy. Labels of the first frame have an
+unknown age and are left out.
 """
 
 import warnings
@@ -20,7 +19,7 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """Stretches of time for which atoms kept a label."""
+    """Time intervals for which atoms kept a label."""
 
     duration_ps: FloatArray
     """(n_stretches,), ps."""
@@ -29,7 +28,7 @@ class Lifetimes:
     atom: IntArray
     """(n_stretches,), index of the atom."""
     n_left_out: int
-    """Stretches that were under way in the first frame."""
+    """Number of stretches that began in the first frame or before."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +40,11 @@ class SurvivalCurve:
     surviving_share: FloatArray
     """(n_ages,), right-continuous steps."""
     lower: FloatArray
-    """(n_ages,), of the 95 % interval."""
+    """(n_ages,), lower bound of the 95 % interval."""
     upper: FloatArray
     """(n_ages,)."""
     median_ps: Estimate
-    """Age to which half survive; infinite where the trajectory does not show it."""
+    """Median lifetime; infinite if it exceeds the trajectory."""
     n_stretches: int
     n_ended: int
 
@@ -53,7 +52,7 @@ class SurvivalCurve:
 def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float = 0.0) -> Lifetimes:
     """Find the stretches for which atoms are labelled.
 
-    A stretch goes from the first frame with the label to the first without it.
+    A stretch extends from the first frame with the label to the first frame without it.
 
     Parameters
     ----------
@@ -62,8 +61,7 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
     labelled
         Which atoms have the label, (n_frames, n_atoms).
     longest_gap_ps
-        A label that is back within this time was never lost: bonds near a cut-off flicker, and each flicker
-        would end a life.
+        Interruptions up to this time are ignored, because bond lengths fluctuate around a cut-off.
 
     Raises
     ------
@@ -73,7 +71,7 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
     time, labels = np.asarray(time_ps, dtype=float), np.asarray(labelled, dtype=bool)
     if labels.ndim != 2 or len(labels) != len(time) or len(time) < 2:
         raise AnalysisError(
-            f"labels of shape {labels.shape} for {len(time)} times; give (n_frames, n_atoms), two frames at least"
+            f"labels of shape {labels.shape} for {len(time)} times; (n_frames, n_atoms) and two frames are required"
         )
     change = np.diff(labels.astype(np.int8), axis=0, prepend=0)
     atom, first = np.nonzero(change.T == 1)
@@ -87,12 +85,12 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
         starts, stops = np.ones(len(atom), dtype=bool), np.ones(len(atom), dtype=bool)
         starts[same + 1], stops[same] = False, False
         atom, first, until, ended = atom[starts], first[starts], until[stops], ended[stops]
-    # lost too shortly before the end to know whether for good
+    # interruptions just before the end may be temporary
     ended &= time[-1] - time[until] >= longest_gap_ps
     known = first > 0
     if not known.any():
         raise AnalysisError(
-            "no label begins after the first frame, so no age is known; give a longer trajectory"
+            "no label begins after the first frame, so no age is known. Hint: use a longer trajectory"
         )
     return Lifetimes(
         duration_ps=(time[until] - time[first])[known],
@@ -103,28 +101,27 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
 
 
 def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
-    """Return the share of labels that reach an age.
+    """Return the Kaplan-Meier survival curve of a label.
 
     Parameters
     ----------
     lives
         Stretches of a label.
     atoms_together
-        How many stretches end together, such as those of the S of one anion, and say as much as one; intervals take
-        them to be independent where it is 1.
+        Number of stretches that end together and count as one, such as those of the S of one anion.
 
     Raises
     ------
     AnalysisError
         Every label begins in the last frame.
     """
-    seen = lives.duration_ps > 0  # a label of the last frame alone has been seen for no time
-    if not seen.any():
-        raise AnalysisError("every label begins in the last frame; give a longer trajectory")
-    duration, ended = lives.duration_ps[seen], lives.ended[seen]
+    observed = lives.duration_ps > 0  # without labels of the last frame only
+    if not observed.any():
+        raise AnalysisError("every label begins in the last frame. Hint: use a longer trajectory")
+    duration, ended = lives.duration_ps[observed], lives.ended[observed]
     curve = ecdf(CensoredData.right_censored(duration, ~ended)).sf
     with warnings.catch_warnings():
-        # there is none before the first label ends and after the last; see below
+        # it is undefined before the first and after the last end of a label; see below
         warnings.filterwarnings("ignore", message="The confidence interval is undefined")
         bounds = curve.confidence_interval(CONFIDENCE, method="log-log")
     lower, upper = (
@@ -132,7 +129,7 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
         for each in (bounds.low, bounds.high)
     )
     upper[curve.probabilities == 1] = lower[curve.probabilities == 1] = 1.0
-    # that none is left of few says little of the rest: the bound stays where it was
+    # after the last end, the upper bound keeps its last value
     gone = curve.probabilities == 0
     lower[gone], upper[gone] = 0.0, min(upper[~gone], default=1.0)
     age, share, lower, upper = (
@@ -144,22 +141,22 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
         surviving_share=share,
         lower=lower,
         upper=upper,
-        # where the steps of the curve and of its bounds pass one half: Brookmeyer and Crowley (1982)
+        # where the curve and its bounds fall below one half: Brookmeyer and Crowley (1982)
         median_ps=Estimate(*(_passes_half(age, each) for each in (share, lower, upper))),
-        n_stretches=int(seen.sum()),
+        n_stretches=int(observed.sum()),
         n_ended=int(ended.sum()),
     )
 
 
 def restricted_mean_ps(curve: SurvivalCurve, horizon_ps: float) -> float:
-    """Return the mean lifetime up to a horizon, ps: the area under the curve, which censoring leaves known."""
+    """Return the mean lifetime up to a horizon, ps: the area under the survival curve."""
     inside = curve.age_ps < horizon_ps
     age = np.concatenate([curve.age_ps[inside], [horizon_ps]])
     return float(curve.surviving_share[inside] @ np.diff(age))
 
 
 def _widened(share: FloatArray, bound: FloatArray, atoms_together: float) -> FloatArray:
-    """Move a bound as far as a variance so many times larger does on the log-log scale: bound = share^exp(±z error)."""
+    """Widen a bound, share^exp(±z error) on the log-log scale, to a variance larger by `atoms_together`."""
     moved = np.array(bound, dtype=float)
     inside = (share > 0) & (share < 1) & (bound > 0) & (bound < 1)
     exponent = np.log(bound[inside]) / np.log(share[inside])

@@ -1,13 +1,12 @@
-"""The mean rate of a series in a window, with an interval that its noise deserves.
+"""Mean rate of a series in a window, with an interval for bounded noise and random walks.
 
-A thickness, and what has crossed a plane, carry noise of two kinds: one that stays bounded (vibration, the
-definition of a boundary), and one that adds up like a random walk (ions hop or do not). The error of a slope
-falls with the window's length to the power 3/2 for the first, 1/2 for the second; frames that scatter little
-around a straight line can still end anywhere. So the line is fitted by generalised least squares for a random
-walk plus white noise (a local level with drift: Harvey, *Forecasting, structural time series models and the
-Kalman filter* (1989), section 2.3), at many ratios of the two, and the slopes are averaged with the weight
-that the restricted likelihood gives each ratio (Harville, J. Am. Stat. Assoc. 72, 320 (1977)). Bounded noise
-that is correlated looks in part like a walk: its interval is too wide then, never too narrow.
+Thicknesses and cumulative crossings have bounded noise (vibrations, the definition of a boundary) and noise that
+accumulates like a random walk (hopping ions). The error of a slope decreases with the length of the window to the
+power 3/2 for the first and 1/2 for the second. A line is fitted by generalised least squares for a random walk plus
+white noise (a local level with drift: Harvey, *Forecasting, structural time series models and the Kalman filter*
+(1989), section 2.3), at several ratios of the two. The slopes are averaged with the restricted likelihood of each
+ratio (Harville, J. Am. Stat. Assoc. 72, 320 (1977)). Correlated bounded noise resembles a random walk in part, which
+makes its interval too wide, not too narrow.
 """
 
 import math
@@ -24,41 +23,41 @@ from interphase_flows.exceptions import AnalysisError
 
 LEAST_FRAMES = 10
 NO_EVENT = -math.log(0.5 * (1 - CONFIDENCE))
-"""Events that may be expected of a Poisson process that showed none: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
+"""Upper bound of the mean of a Poisson count of zero: 3.7 (Garwood, Biometrika 28, 437 (1936))."""
 MOST_POINTS = 60
-"""Neighbouring frames of longer windows are averaged: the slow part of the noise decides."""
+"""Maximum number of points; consecutive frames of longer windows are averaged."""
 WHITE_NOISE = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-"""Variance of the white noise, in units of that of the walk's step."""
+"""Variances of the white noise in units of that of a step of the random walk."""
 
 
 @dataclass(frozen=True)
 class WindowRate:
-    """A slope and its error; the unit is that of the series per ps."""
+    """Slope and standard error, in the unit of the series per ps."""
 
     rate_per_ps: float
     standard_error_per_ps: float
     n_points: int
 
     def interval(self, confidence: float = CONFIDENCE) -> Estimate:
-        """Return the slope's interval by Student's t."""
+        """Return the slope with its interval by Student's t."""
         half = self.standard_error_per_ps * float(student.ppf(0.5 + confidence / 2, self.n_points - 2))
         return Estimate(self.rate_per_ps, self.rate_per_ps - half, self.rate_per_ps + half)
 
 
 @dataclass(frozen=True)
 class _Noise:
-    """A walk with white noise of one ratio on n points, ready for generalised least squares."""
+    """Matrices of generalised least squares for a random walk with white noise of one ratio on n points."""
 
     weights: FloatArray
     """(n, n), inverse covariance."""
     design: FloatArray
-    """(2, n), what gives intercept and slope."""
+    """(2, n), from values to intercept and slope."""
     slope_variance: float
     log_determinants: float
 
 
 def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) -> WindowRate:
-    """Return the mean rate of a series over its whole length.
+    """Return the mean rate of a series.
 
     Parameters
     ----------
@@ -67,8 +66,8 @@ def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) 
     values
         (n_frames,).
     event
-        What one event adds to a series that counts, such as an atom that crosses a plane; 0 for others. A window without
-        events has a rate of zero, and an interval of as many events as may have failed to appear.
+        Increment by one event of a series of counts, such as an atom that crosses a plane; 0 for other series. The
+        interval of a window without events is that of a Poisson process.
 
     Raises
     ------
@@ -77,12 +76,12 @@ def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) 
     """
     if len(time_ps) < LEAST_FRAMES:
         raise AnalysisError(
-            f"a window of {len(time_ps)} frames gives no rate; make windows longer or write frames more often: "
-            f"{LEAST_FRAMES} per window at least"
+            f"a window of {len(time_ps)} frames gives no rate; at least {LEAST_FRAMES} are required. Hint: use longer "
+            "windows, or write frames more often"
         )
     per_point = -(-len(time_ps) // MOST_POINTS)
     n = len(time_ps) // per_point
-    # what is left over goes from the beginning: the end is what the window is asked about
+    # incomplete groups of frames are dropped at the beginning of the window
     points = np.asarray(values, dtype=float)[-n * per_point :].reshape(n, per_point).mean(axis=1)
     step_ps = float(time_ps[-1] - time_ps[0]) / (len(time_ps) - 1) * per_point
     rounding = (1e-12 * float(np.abs(points).max())) ** 2 + 1e-300
@@ -108,7 +107,7 @@ def window_rate(time_ps: FloatArray, values: FloatArray, *, event: float = 0.0) 
 def _noises(n: int, per_point: int) -> tuple[_Noise, ...]:
     x = np.arange(n, dtype=float)
     line = np.stack([np.ones(n), x], axis=1)
-    # means of a walk over m steps: neighbours share a part of each other's steps
+    # covariance of means of the random walk over groups of frames
     walk = np.minimum(x[:, None], x[None, :]) + 1.0 - (1 - per_point**-2) / 6 * np.eye(n)
     prepared = []
     for white in WHITE_NOISE:

@@ -1,8 +1,8 @@
-"""Transformation by nuclei that grow until they meet: y = y_end (1 - exp(-(K t)^n)).
+"""Transformation by nucleation and growth (JMAK): y = y_end (1 - exp(-(K t)^n)).
 
-Kolmogorov, Johnson and Mehl, Avrami (JMAK): Avrami, J. Chem. Phys. 7, 1103 (1939); 9, 177 (1941). It holds for
-random nuclei in a volume far larger than a grain: in a slab that a few grains fill, n is smaller than theory
-says. The plateau y_end is free: how much can transform is not known beforehand.
+Johnson, Mehl, Avrami and Kolmogorov: Avrami, J. Chem. Phys. 7, 1103 (1939); 9, 177 (1941). It assumes random nuclei in a
+volume far larger than a grain; in a slab of a few grains, n is smaller than in theory. The plateau y_end is a free
+parameter.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ N_EXPONENTS, N_RATES = 24, 40
 
 
 class Avrami(Law):
-    """From nothing to a plateau; shape: rate K in 1/ps and exponent n."""
+    """Growth from zero to a plateau; shape: rate K in 1/ps and exponent n."""
 
     name = "avrami"
     equation = "y = y_end (1 - exp(-(K t)^n))"
@@ -25,7 +25,7 @@ class Avrami(Law):
         return f"plateau_{unit}", "avrami_rate_per_ps", "avrami_exponent"
 
     def shapes(self, time_ps: FloatArray) -> FloatArray:
-        """Return rates whose bend is in the series, with every exponent."""
+        """Return rates that the series resolves, with every exponent."""
         lower, upper = self.bounds(time_ps)
         return outer_grid(
             np.geomspace(lower[1], upper[1], N_RATES),
@@ -33,13 +33,8 @@ class Avrami(Law):
         )
 
     def columns(self, time_ps: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return the transformed share of the plateau."""
+        """Return the transformed fraction."""
         return -np.expm1(-((shapes[:, :1] * time_ps) ** shapes[:, 1:]))[..., None]
-
-    def parameters(self, amplitudes: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return y_end, K and n."""
-        shapes = np.broadcast_to(shapes, (*amplitudes.shape[:-1], 2))
-        return np.concatenate([amplitudes, shapes], axis=-1)
 
     def curve(self, time_ps: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return y_end (1 - exp(-(K t)^n))."""
@@ -47,7 +42,7 @@ class Avrami(Law):
         return -plateau * np.expm1(-((rate * time_ps) ** exponent))
 
     def bounds(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return rates that reach a fifth of the plateau at least, and positive plateaus."""
+        """Return positive plateaus, and rates that reach a fifth of the plateau or more."""
         return (
             np.array([0.0, 0.2 / time_ps[-1], LEAST_EXPONENT]),
             np.array([np.inf, 100.0 / time_ps[-1], LARGEST_EXPONENT]),

@@ -1,8 +1,8 @@
-"""What a growth law is: a curve, linear in some of its numbers once the others are given.
+"""Base class of growth laws: separable models, linear in their amplitudes for given shape parameters.
 
-Given its shape (a crossover time, an exponent), a law is a sum of known columns times free amplitudes, and
-least squares has a closed form. So a search over a grid of shapes finds the global minimum, of a thousand
-resampled series at once: variable projection, Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973).
+For a given shape (a crossover time, an exponent), a law is a sum of columns times amplitudes, and least squares has a
+closed form. A search over a grid of shapes therefore finds the global minimum, for many resampled series together:
+variable projection, Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973).
 """
 
 from abc import ABC, abstractmethod
@@ -15,10 +15,11 @@ from interphase_flows.analysis.array_types import BoolArray, FloatArray
 
 
 class Law(ABC):
-    """A curve y(t); t in ps since the two sides touched, y a thickness in Å or a fraction.
+    """A curve y(t); t in ps since the contact of the two sides, y a thickness in Å or a fraction.
 
-    Subclasses are stateless. Shapes: G grid points, n frames, p parameters, q of them in the shape, m
-    amplitudes; `...` is any number of series.
+    Subclasses are stateless. Array shapes: G grid points, n frames, p parameters, q shape parameters, m amplitudes; `...`
+    is any number of series. By default a law has no shape parameters and no bounds, and its parameters are the amplitudes
+    followed by the shape parameters.
     """
 
     name: ClassVar[str]
@@ -28,39 +29,35 @@ class Law(ABC):
     def parameter_names(self, unit: str) -> tuple[str, ...]:
         """Return the names of the parameters, with units; `unit` is that of y."""
 
-    @abstractmethod
     def shapes(self, time_ps: FloatArray) -> FloatArray:
-        """Return the grid of shapes to try, (G, q)."""
+        """Return the grid of shapes, (G, q)."""
+        return np.zeros((1, 0))
 
     @abstractmethod
     def columns(self, time_ps: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return what the amplitudes multiply, (G, n, m)."""
+        """Return the columns that the amplitudes multiply, (G, n, m)."""
 
-    @abstractmethod
     def parameters(self, amplitudes: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Turn amplitudes (..., m) and shapes (..., q) into parameters (..., p)."""
+        """Convert amplitudes (..., m) and shapes (..., q) to parameters (..., p)."""
+        shapes = np.broadcast_to(shapes, (*amplitudes.shape[:-1], shapes.shape[-1]))
+        return np.concatenate([amplitudes, shapes], axis=-1)
 
     @abstractmethod
     def curve(self, time_ps: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return y, (..., n), for parameters (..., p)."""
 
-    @abstractmethod
     def bounds(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the least and the largest value of each parameter, two of (p,)."""
+        """Return the smallest and the largest value of each parameter, (p,) each."""
+        return np.full(self.n_parameters, -np.inf), np.full(self.n_parameters, np.inf)
 
     def allowed(self, parameters: FloatArray) -> BoolArray:
-        """Return which parameters (..., p) mean what the law says, (...,)."""
+        """Return which parameters (..., p) are physically meaningful, (...,)."""
         return np.asarray(np.isfinite(parameters).all(axis=-1))
 
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
         return len(self.parameter_names(""))
-
-
-def no_shape() -> FloatArray:
-    """Return the grid of a law that is linear in all its parameters."""
-    return np.zeros((1, 0))
 
 
 def outer_grid(*axes: NDArray[np.floating]) -> FloatArray:

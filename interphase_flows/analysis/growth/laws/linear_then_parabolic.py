@@ -1,7 +1,7 @@
-"""Two stages: the reaction limits until t_c, diffusion through the layer afterwards; y is continuous.
+"""Two-stage growth, limited by the reaction until t_c and by diffusion through the layer afterwards; y is continuous.
 
-y = y0 + v t up to t_c, y² = y_c² + k (t - t_c) after it, with y_c = y0 + v t_c. The second stage must begin
-no faster than the first ends: two stages that speed up are another story.
+y = y0 + v t up to t_c, y² = y_c² + k (t - t_c) after it, with y_c = y0 + v t_c. The second stage must not begin faster
+than the first one ends.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from interphase_flows.analysis.growth.laws.law import Law, outer_grid
 N_CROSSOVERS = 37
 N_LAYER_TIMES = 14
 LEAST_SHARE_OF_A_STAGE = 0.05
-"""A crossover nearer to an end of the series than this cannot be told from none."""
+"""Minimum length of each stage as a share of the series."""
 
 
 class LinearThenParabolic(Law):
@@ -39,7 +39,7 @@ class LinearThenParabolic(Law):
         )
 
     def columns(self, time_ps: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return what v and the root of k multiply."""
+        """Return the columns of v and of the root of k."""
         since = time_ps - shapes[:, :1]
         return np.stack([np.minimum(since, 0.0), np.sqrt(np.maximum(since, 0.0) + shapes[:, 1:])], axis=-1)
 
@@ -68,7 +68,7 @@ class LinearThenParabolic(Law):
         )
 
     def allowed(self, parameters: FloatArray) -> BoolArray:
-        """Return where both stages grow, from a positive thickness, and the second begins no faster."""
+        """Return where both stages grow from a positive thickness, and the second does not begin faster."""
         start, rate, crossover, k = (parameters[..., i] for i in range(4))
         at_crossover = start + rate * crossover
         return super().allowed(parameters) & (rate > 0) & (k > 0) & (k <= 2 * rate * at_crossover)

@@ -1,7 +1,7 @@
-"""Growth that a barrier rising with thickness slows: y = y0 + a ln(1 + t / t0).
+"""Growth limited by a barrier that increases with thickness: y = y0 + a ln(1 + t / t0).
 
-The direct logarithmic law of thin films (Cabrera and Mott, Rep. Prog. Phys. 12, 163 (1949), for fields across
-them). It never ends, and over less than a decade of time it cannot be told from a power law.
+The direct logarithmic law of thin films (Cabrera and Mott, Rep. Prog. Phys. 12, 163 (1949), for electric fields across
+them). It has no plateau, and over less than a decade of time it is not distinguishable from a power law.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ N_TIME_SCALES = 40
 
 
 class Logarithmic(Law):
-    """A rate that falls as one over time; shape: time scale t0, in ps."""
+    """A rate that decreases as 1/t; shape: time scale t0 in ps."""
 
     name = "logarithmic"
     equation = "y = y0 + a ln(1 + t / t0)"
@@ -32,17 +32,12 @@ class Logarithmic(Law):
         rising = np.log1p(time_ps / shapes)
         return np.stack([np.ones_like(rising), rising], axis=-1)
 
-    def parameters(self, amplitudes: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return y0, a and t0."""
-        shapes = np.broadcast_to(shapes, (*amplitudes.shape[:-1], 1))
-        return np.concatenate([amplitudes, shapes], axis=-1)
-
     def curve(self, time_ps: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return y0 + a ln(1 + t / t0)."""
         start, growth, scale = (parameters[..., i, None] for i in range(3))
         return start + growth * np.log1p(time_ps / scale)
 
     def bounds(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return time scales that this series can show."""
+        """Return time scales that the series resolves."""
         length = time_ps[-1] - time_ps[0]
         return np.array([-np.inf, -np.inf, 1e-4 * length]), np.array([np.inf, np.inf, 10 * length])

@@ -1,8 +1,7 @@
 """Growth limited by diffusion through the layer: y² = y0² + k t.
 
-From dy/dt = k / 2y: what diffuses has the whole layer to cross (Wagner, Z. Phys. Chem. B 21, 25 (1933); Deal
-and Grove, J. Appl. Phys. 36, 3770 (1965)). So y must be the thickness of what is crossed, without a constant
-that a definition of the boundaries has added.
+From dy/dt = k / 2y (Wagner, Z. Phys. Chem. B 21, 25 (1933); Deal and Grove, J. Appl. Phys. 36, 3770 (1965)). y must be
+the thickness of the layer through which diffusion occurs, without an offset by the definition of the boundaries.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ N_LAYER_TIMES = 30
 
 
 class Parabolic(Law):
-    """A rate that falls as one over the thickness; shape: layer time y0²/k, in ps."""
+    """A rate that decreases as 1/y; shape: layer time y0²/k in ps."""
 
     name = "parabolic"
     equation = "y² = y0² + k t"
@@ -24,7 +23,7 @@ class Parabolic(Law):
         return f"initial_{unit}", f"parabolic_constant_{unit}2_per_ps"
 
     def shapes(self, time_ps: FloatArray) -> FloatArray:
-        """Return layer times from none to a hundred times the series."""
+        """Return layer times from zero to a hundred times the length of the series."""
         length = time_ps[-1] - time_ps[0]
         return np.concatenate([[0.0], np.geomspace(1e-4, 1e2, N_LAYER_TIMES) * length])[:, None]
 
@@ -33,7 +32,7 @@ class Parabolic(Law):
         return np.sqrt(time_ps + shapes)[..., None]
 
     def parameters(self, amplitudes: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return y0 and k; a negative amplitude has no meaning and becomes nan."""
+        """Return y0 and k, NaN for negative amplitudes."""
         root_k = np.where(amplitudes > 0, amplitudes, np.nan)
         return np.concatenate([root_k * np.sqrt(shapes), root_k**2], axis=-1)
 
@@ -42,5 +41,5 @@ class Parabolic(Law):
         return np.sqrt(parameters[..., :1] ** 2 + parameters[..., 1:] * time_ps)
 
     def bounds(self, time_ps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return zero from below."""
+        """Return nonnegative parameters."""
         return np.zeros(2), np.full(2, np.inf)

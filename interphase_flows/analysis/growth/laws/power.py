@@ -1,4 +1,4 @@
-"""Growth as a power of time: y = y0 + c (t / t_end)^n, with c what was gained until the series' end.
+"""Growth as a power of time: y = y0 + c (t / t_end)^n, with the gain c until the end of the series.
 
 n = 1/2 from y0 = 0 is parabolic growth, n = 1/3 coarsening. The exponent depends on where t = 0 is.
 """
@@ -13,7 +13,7 @@ N_EXPONENTS = 60
 
 
 class Power(Law):
-    """No scale of time; shape: the exponent."""
+    """Growth without a time scale; shape: the exponent."""
 
     name = "power"
     equation = "y = y0 + c (t / t_end)^n"
@@ -30,11 +30,6 @@ class Power(Law):
         """Return 1 and the power."""
         rising = (time_ps / time_ps[-1]) ** shapes
         return np.stack([np.ones_like(rising), rising], axis=-1)
-
-    def parameters(self, amplitudes: FloatArray, shapes: FloatArray) -> FloatArray:
-        """Return y0, c and n."""
-        shapes = np.broadcast_to(shapes, (*amplitudes.shape[:-1], 1))
-        return np.concatenate([amplitudes, shapes], axis=-1)
 
     def curve(self, time_ps: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return y0 + c (t / t_end)^n."""

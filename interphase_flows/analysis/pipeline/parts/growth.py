@@ -1,4 +1,4 @@
-"""Parts of the analysis that judge growth: its law, and the verdict whether it has stopped."""
+"""Parts ``growth`` and ``verdict``: growth laws, and whether growth has stopped."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,18 +21,18 @@ from interphase_flows.exceptions import AnalysisError
 
 
 class GrowthPart(AnalysisPart):
-    """Choose a growth law for each interface."""
+    """Select a growth law for each interface."""
 
     version = 1
     result = GrowthResult
     average_result = GrowthAverage
 
     def analyse(self, context: AnalysisContext) -> GrowthResult:
-        """Return the law of each interface, or why none can be chosen."""
+        """Return the law of each interface, or why it is unavailable."""
         return GrowthResult(sides=dict(context.by_interface(_growth)))
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> GrowthAverage:
-        """Choose the law of each interface over all replicas that have one."""
+        """Select the law of each interface over all replicas that have one."""
         laws = [each.result("growth", GrowthResult) for each in replicas]
         sides: dict[str, AverageKinetics | Unavailable] = {}
         notes: list[str] = []
@@ -57,8 +57,8 @@ def _growth(each: Interface) -> GrowthKinetics:
     known = each.is_found
     if known.sum() < LEAST_FRAMES:
         raise AnalysisError(
-            f"{known.sum()} frames with boundaries; a growth law needs at least {LEAST_FRAMES}, and the choice among "
-            "seven laws more. Hint: run longer, or write frames more often"
+            f"{known.sum()} frames with boundaries; a growth law needs at least {LEAST_FRAMES}, and the selection "
+            "among seven laws more. Hint: run longer, or write frames more often"
         )
     return thickness_kinetics(
         each.time_ps[known],
@@ -68,19 +68,19 @@ def _growth(each: Interface) -> GrowthKinetics:
 
 
 class VerdictPart(AnalysisPart):
-    """Judge whether growth has stopped."""
+    """Test whether growth has stopped."""
 
     version = 1
     result = VerdictResult
     average_result = VerdictResult
 
     def analyse(self, context: AnalysisContext) -> VerdictResult:
-        """Judge each interface of one trajectory."""
+        """Return the verdict of each interface of one trajectory."""
         sides = dict(context.by_interface(lambda each: _judged(context, each)))
         return VerdictResult(state=cell_state(sides.values()), sides=sides)
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> VerdictResult:
-        """Judge each interface over all replicas in which it can be followed."""
+        """Return the verdict of each interface over all replicas in which it is tracked."""
         sides: dict[str, Verdict | Unavailable] = {}
         for side in ("above", "below"):
             histories = [each.histories[side] for each in replicas if side in each.histories]
@@ -90,7 +90,7 @@ class VerdictPart(AnalysisPart):
                 except AnalysisError as error:
                     sides[side] = Unavailable.from_error(error)
         if not sides:
-            raise AnalysisError("no replica has an interface whose boundaries can be followed")
+            raise AnalysisError("no replica has an interface with tracked boundaries")
         return VerdictResult(state=cell_state(sides.values()), sides=sides)
 
 
@@ -119,7 +119,7 @@ def verdict_with_rates(histories: Sequence[InterphaseHistory]) -> Verdict:
 
 
 def cell_state(verdicts: Iterable[Verdict | Unavailable]) -> State:
-    """Return the verdict of a cell: one interface that ran out of a side or grows decides."""
+    """Return the verdict of a cell, which one depleted or growing interface determines."""
     states = ["undecided" if isinstance(each, Unavailable) else each.state for each in verdicts]
     for state in ("depleted", "growing"):
         if state in states:

@@ -26,13 +26,13 @@ FEW_FOUND = 0.5
 
 
 class BoundariesPart(AnalysisPart):
-    """Find the boundaries; later parts take them from the context."""
+    """Find the boundaries, which later parts use."""
 
     version = 1
     result = BoundariesResult
 
     def analyse(self, context: AnalysisContext) -> BoundariesResult:
-        """Return thicknesses and what is in the interphases; the series go to the arrays."""
+        """Return thicknesses and compositions of the interphases; the series go to the arrays."""
         sides = context.settings.sides
         found, widths, notes = find_interfaces(context.frames, sides)
         context.interfaces, missing = interfaces_of(context.frames, sides, found)
@@ -97,7 +97,7 @@ class PhasesPart(AnalysisPart):
     average_result = PhasesAverage
 
     def analyse(self, context: AnalysisContext) -> PhasesResult:
-        """Return what formed; maps and series go to the arrays."""
+        """Return anions and phases; maps and series go to the arrays."""
         result, arrays = analyse_phases(
             context.frames,
             context.settings,
@@ -115,7 +115,7 @@ class PhasesPart(AnalysisPart):
 
 
 class ElectrodeOrderResult(Result):
-    """Share of the inner atoms of the electrode in bcc-like surroundings."""
+    """Share of the inner atoms of the electrode in bcc-like environments."""
 
     bcc_fraction_start: Estimate
     bcc_fraction_end: Estimate
@@ -129,10 +129,10 @@ class ElectrodeOrderPart(AnalysisPart):
     average_result = ElectrodeOrderResult
 
     def analyse(self, context: AnalysisContext) -> ElectrodeOrderResult:
-        """Return both shares, of which one trajectory gives no interval."""
+        """Return both shares, without an interval."""
         electrode = context.frames.electrode_atoms
         if electrode is None:
-            raise AnalysisError("the trajectory does not record which atoms began in the electrode")
+            raise AnalysisError("the trajectory does not record the atoms of the initial electrode")
         start, end = (
             inner_bcc_fraction(context.frames.positions(frame), context.frames.cell(frame), electrode)
             for frame in (0, context.frames.n_frames - 1)

@@ -1,4 +1,4 @@
-"""Parts of the analysis that measure motion: transport, trapping, fluxes and mean squared displacement."""
+"""Parts ``transport``, ``trapping``, ``fluxes`` and ``displacement``."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ from interphase_flows.analysis.transport.summary import TransportAverage, Transp
 
 
 class TransportPart(AnalysisPart):
-    """Measure how ions move."""
+    """Measure Onsager coefficients and conductivity."""
 
     version = 1
     result = TransportResult
@@ -62,7 +62,7 @@ class FluxesPart(AnalysisPart):
     result = FluxesResult
 
     def analyse(self, context: AnalysisContext) -> FluxesResult:
-        """Return fluxes by interface; what has passed each boundary goes to the arrays."""
+        """Return fluxes by interface; cumulative crossings go to the arrays."""
         crossings = context.by_interface(lambda each: _counted(context, each))
         return FluxesResult(crossings=dict(crossings), gradients=_gradients(context))
 
@@ -78,7 +78,7 @@ def _counted(context: AnalysisContext, each: Interface) -> InterfaceFluxes:
 def _gradients(context: AnalysisContext) -> dict[str, list[DrivenFlux]] | Unavailable:
     transport = context.results.get("transport")
     if not isinstance(transport, TransportResult) or isinstance(transport.entire_cell, Unavailable):
-        return Unavailable(reason="no Onsager coefficients of the whole cell, see transport")
+        return Unavailable(reason="no Onsager coefficients of the entire cell; see transport")
     temperature_K = context.settings.temperature_K
 
     def driven() -> dict[str, list[DrivenFlux]]:
@@ -103,7 +103,7 @@ class DisplacementPart(AnalysisPart):
     average_result = DisplacementResult
 
     def analyse(self, context: AnalysisContext) -> DisplacementResult:
-        """Return the displacement at the end, of which one trajectory gives no interval."""
+        """Return the displacement at the end, without an interval."""
         found = mean_squared_displacement(context.frames)
         context.arrays["displacement.time_ps"] = found.time_ps
         for column, name in enumerate(found.species):

@@ -190,8 +190,8 @@ def test_elements_are_those_that_are_named():
         (TwoSides({"Na"}, {"Na": 3, "P": 1, "S": 4}), {}, "holds Li, P, S"),
         (TwoSides({"Li"}, {"Li": 3, "P": 1, "S": 4}), {"tolerance": 0.001}, None),
         (SIDES, {"widths_angstrom": [40.0]}, "a quarter of the cell"),
-        (SIDES, {"widths_angstrom": []}, "at least one width"),
-        (SIDES, {"tolerance": 0.0}, "about 0.02"),
+        (SIDES, {"widths_angstrom": []}, "at least one slab width"),
+        (SIDES, {"tolerance": 0.0}, "must be positive"),
         (SIDES, {"reference": np.zeros(1, dtype=bool)}, "selects no atom"),
         (TwoSides({"Li", "P"}, {"Li": 1, "S": 11}), {}, "differ from its composition"),
     ],
@@ -207,7 +207,7 @@ def test_what_cannot_be_answered_is_said(sides, options, match):
 
 def test_a_cell_without_electrode_is_refused():
     frames = trajectory(planted_cell(layers((BULK, 90.0))))
-    with pytest.raises(AnalysisError, match="no electrode to look from"):
+    with pytest.raises(AnalysisError, match="no electrode: "):
         interphase_boundaries(frames, SIDES)
 
 

@@ -85,11 +85,11 @@ def test_cumulative_crossings_begin_with_nothing():
 @pytest.mark.parametrize(
     ("planes", "options", "words"),
     [
-        ({}, {}, "at least one height"),
+        ({}, {}, "no planes"),
         ({"a": [1.0, 2.0, 3.0]}, {}, "one per frame used"),
         ({"a": np.nan}, {}, "finite"),
-        ({"a": 10.0, "b": 5.0}, {}, "not in order"),
-        ({"a": 1.0, "b": 22.0}, {}, "within one height"),
+        ({"a": 10.0, "b": 5.0}, {}, "not in increasing order"),
+        ({"a": 1.0, "b": 22.0}, {}, "within one "),
         ({"a": 1.0}, {"groups": {"none": np.array([False])}}, "selects no atom"),
         ({"a": 1.0}, {"reference": np.array([False])}, "reference of the planes"),
     ],
@@ -100,5 +100,5 @@ def test_planes_that_cannot_be_crossed_are_refused_in_words(planes, options, wor
 
 
 def test_one_frame_shows_no_crossing():
-    with pytest.raises(AnalysisError, match="two at least"):
+    with pytest.raises(AnalysisError, match="at least two frames"):
         crossings(frames_at([[9.0]], [3]), {"plane": 10.0})

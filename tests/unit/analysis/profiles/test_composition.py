@@ -73,7 +73,7 @@ def test_evenly_spread_reference_raises():
     fractions = np.zeros((10, 3))
     fractions[:, 2] = np.arange(10) / 10
     frames = ArrayFrames(np.full(10, 3), np.zeros(1), (fractions @ CELL)[None], CELL)
-    with pytest.raises(AnalysisError, match="no middle"):
+    with pytest.raises(AnalysisError, match="middle is undefined"):
         composition_profile(frames, reference=np.ones(10, dtype=bool))
 
 
