@@ -5,6 +5,8 @@ import traceback
 
 import pytest
 from jobflow import Flow
+from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from cluster_jobs import more_jobs, plus_one
 from fireworks_jobs import add, output_of
@@ -119,3 +121,23 @@ def test_lock_of_a_killed_worker_expires(settings, tmp_path, monkeypatch):
     n_locked = launchpad.workflows.count_documents(of_campaign | {"locked": True})
     launchpad.connection.close()
     assert n_locked == 0
+
+
+def test_lock_whose_acquisition_was_not_acknowledged_expires(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(launchpad_module, "LOCK_EXPIRES_AFTER_S", 0.5)
+    lost = []
+
+    def find_one_and_update(collection, criteria, update, **options):
+        found = update_of_pymongo(collection, criteria, update, **options)
+        if collection.name == "workflows" and update == {"$set": {"locked": True}} and not lost:
+            lost.append(criteria)
+            raise AutoReconnect("the acknowledgement is lost")
+        return found
+
+    job = plus_one(1)
+    add(settings, Flow([job]), "unacknowledged")
+    update_of_pymongo = Collection.find_one_and_update
+    monkeypatch.setattr(Collection, "find_one_and_update", find_one_and_update)
+    assert work(settings, "all", tmp_path / "launches").n_jobs == 1
+    assert lost
+    assert output_of(settings, "unacknowledged", job.uuid) == 2

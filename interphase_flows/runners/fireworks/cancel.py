@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from interphase_flows.exceptions import StorageError
-from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
+from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, worker_of
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -79,7 +79,7 @@ def _retire_batch(
     """Retire the jobs that can be retired now; return their ids, with the last launch of those that were running."""
     change = {"state": state, "updated_on": datetime.now(UTC)}
     running = ("RUNNING", "RESERVED") if with_reserved else ("RUNNING",)
-    with launchpad.workflow_lock(node):
+    with ExpiringLock(launchpad, node):
         remaining = launchpad.fireworks.find(_remaining(launchpad, node, state), {"fw_id": 1, "state": 1})
         idle = [each["fw_id"] for each in remaining if each["state"] not in ("RUNNING", "RESERVED")]
         # a worker that takes one of them at this moment either came first, or no longer finds it READY

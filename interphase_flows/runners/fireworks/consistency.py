@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
-from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
+from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.slurm.commands import job_record
 from interphase_flows.storage.ledger_backend import JsonDocument
 
@@ -149,7 +149,7 @@ def _repair_workflow(launchpad: RetryingLaunchPad, node: int, campaign: str, dry
         return [_repair(each, MESSAGES[wrong]) for each, wrong in found]
     repairs, to_refresh, to_rerun = [], [], []
     # under the lock no other process is between two writes
-    with launchpad.workflow_lock(node):
+    with ExpiringLock(launchpad, node):
         for firework, wrong in _inconsistent_jobs(launchpad, node, campaign):
             fw_id = firework["fw_id"]
             if wrong == "orphan":

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fireworks import Workflow
+from fireworks.core import launchpad as fireworks_launchpad
 from fireworks.core.launchpad import LaunchPad, WFLock
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -91,12 +91,7 @@ class RetryingCollection:
 
 
 class RetryingLaunchPad(LaunchPad):
-    """A LaunchPad whose collections retry, and whose workflow locks expire.
-
-    By default FireWorks fails on a workflow lock that a killed worker left behind. That default is bound when FireWorks
-    is imported, and only its configuration file changes it; so every method that takes the lock first breaks an
-    expired one.
-    """
+    """A LaunchPad whose collections retry, and whose workflow locks expire after ``lock_expiry_s``."""
 
     def __init__(self, retry: Retry, lock_expiry_s: float, **kwargs: Any):
         super().__init__(**kwargs)
@@ -104,32 +99,6 @@ class RetryingLaunchPad(LaunchPad):
         for name in COLLECTIONS:
             setattr(self, name, RetryingCollection(self.db[name], retry))
         self.holds = RetryingCollection(self.db[HOLDS], retry)
-
-    def workflow_lock(self, fw_id: int) -> WFLock:
-        """Return the lock of the workflow of a job, as a context manager; it expires."""
-        return WFLock(self, fw_id, expire_secs=self.lock_expiry_s, kill=True)
-
-    def append_wf(
-        self, new_wf: Workflow, fw_ids: list[int], detour: bool = False, pull_spec_mods: bool = True
-    ) -> None:
-        """Append a workflow to another one."""
-        self._break_expired_lock(fw_ids[0])
-        super().append_wf(new_wf, fw_ids, detour, pull_spec_mods)
-
-    def rerun_fw(self, fw_id: int, *args: Any, **kwargs: Any) -> list[int]:
-        """Reset a job, so that a worker runs it again."""
-        self._break_expired_lock(fw_id)
-        reruns: list[int] = super().rerun_fw(fw_id, *args, **kwargs)
-        return reruns
-
-    def _refresh_wf(self, fw_id: int) -> None:
-        self._break_expired_lock(fw_id)
-        super()._refresh_wf(fw_id)
-
-    def _break_expired_lock(self, fw_id: int) -> None:
-        if self.workflows.find_one({"nodes": fw_id, "locked": {"$exists": True}}, {"_id": 1}) is not None:
-            with self.workflow_lock(fw_id):
-                pass  # acquired, by force if expired, and released
 
     def close(self) -> None:
         """Close the connection to the database."""
@@ -140,3 +109,19 @@ class RetryingLaunchPad(LaunchPad):
         return f"{type(self).__name__}({self.name})"
 
     __str__ = __repr__
+
+
+class ExpiringLock(WFLock):
+    """Workflow lock that is acquired by force after it has been held for too long.
+
+    FireWorks fails instead, also on a lock that the same process holds because its acquisition was not acknowledged.
+    """
+
+    def __init__(self, lp: LaunchPad, fw_id: int, **options: Any):
+        if isinstance(lp, RetryingLaunchPad):
+            options |= {"expire_secs": lp.lock_expiry_s, "kill": True}
+        super().__init__(lp, fw_id, **options)
+
+
+# LaunchPad has no option for its locks: it looks the class up in its module
+fireworks_launchpad.WFLock = ExpiringLock
