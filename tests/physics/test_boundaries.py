@@ -1,4 +1,4 @@
-"""Boundaries of interfaces of real crystals that have not reacted."""
+"""Boundaries of unreacted interfaces of crystals."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ FORMULAS = {"Li7P3S11": {"Li": 7, "P": 3, "S": 11}, "Li3PS4": {"Li": 3, "P": 1, 
 
 
 def unreacted(phase: str, repeat: tuple[int, int, int], n_frames: int = 4) -> ArrayFrames:
-    """Return lithium, as dense as the metal, on a crystal, both shaking."""
+    """Return thermal lithium of the density of the metal on a thermal crystal."""
     rng = np.random.default_rng(0)
     crystal = load_phase(phase) * repeat
     cell = crystal.cell.array.copy()
@@ -36,16 +36,16 @@ def unreacted(phase: str, repeat: tuple[int, int, int], n_frames: int = 4) -> Ar
 
 @pytest.mark.parametrize("phase", FORMULAS)
 @pytest.mark.parametrize("repeat", [(2, 2, 4), (4, 4, 4)])
-def test_an_unreacted_interface_has_no_interphase(phase, repeat):
-    """Less than a plane of anions, on both sides, at any size."""
+def test_unreacted_interface_has_no_interphase(phase, repeat):
+    """The thickness is less than a plane of anions, on both sides, at any size."""
     found = interphase_boundaries(unreacted(phase, repeat), TwoSides({"Li"}, FORMULAS[phase]))
     assert found.sides == ("above", "below")
     assert found.thickness_angstrom.max() < 1.0
     assert (found.found_share == 1.0).all()
 
 
-def test_by_the_letter_planes_of_the_crystal_would_be_taken_for_interphase():
-    """2 % whatever slabs of bulk do: about 10 Å of interphase where there is none."""
+def test_fixed_tolerance_takes_crystal_planes_for_an_interphase():
+    """A fixed tolerance of 2 % gives about 10 Å of interphase."""
     frames = unreacted("Li7P3S11", (4, 4, 4), n_frames=1)
     height = float(face_distances(frames.cell(0))[2])
     cuts = SlabCuts(

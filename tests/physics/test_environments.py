@@ -1,4 +1,4 @@
-"""Anions and coordination of crystals whose answers are known, still and thermal, in any cell setting."""
+"""Anions and coordination numbers of ideal and thermal crystals in any cell setting."""
 
 from dataclasses import replace
 
@@ -45,12 +45,12 @@ def scaled(expected, factor):
 
 
 @pytest.mark.parametrize("phase", ANIONS)
-def test_crystal_is_made_of_its_anions(phase):
+def test_anions_of_crystals(phase):
     assert anions(load_phase(phase)) == ANIONS[phase]
 
 
 @pytest.mark.parametrize("phase", ["Li7P3S11", "Li3PS4", "Li2S", "Li3P", "Li2PS3"])
-def test_thermal_crystal_is_made_of_the_same_anions(phase):
+def test_anions_of_thermal_crystals(phase):
     atoms = load_phase(phase) * (2, 2, 2)
     for seed in range(3):
         moved = atoms.copy()
@@ -58,7 +58,7 @@ def test_thermal_crystal_is_made_of_the_same_anions(phase):
         assert anions(moved) == scaled(ANIONS[phase], 8)
 
 
-def test_anions_depend_neither_on_wrapping_nor_on_turning_nor_on_the_setting():
+def test_anions_are_independent_of_wrapping_rotation_and_cell_setting():
     atoms = load_phase("Li7P3S11")
     atoms.rotate(37, (1, 2, 3), rotate_cell=True)
     atoms.positions += [100.0, -40.0, 7.0]
@@ -69,7 +69,7 @@ def test_anions_depend_neither_on_wrapping_nor_on_turning_nor_on_the_setting():
     assert anions(skewed) == ANIONS["Li7P3S11"]
 
 
-def test_atoms_carry_the_code_of_their_anion():
+def test_atom_codes_are_those_of_their_anions():
     atoms = load_phase("Li7P3S11")
     found = classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, LI_P_S)
     codes = found.atom_codes
@@ -80,7 +80,7 @@ def test_atoms_carry_the_code_of_their_anion():
     assert found.n_centres.sum() == 6
 
 
-def test_a_broken_bond_leaves_a_fragment_and_an_isolated_ligand():
+def test_broken_bond_makes_a_fragment_and_an_isolated_ligand():
     atoms = load_phase("Li3PS4")
     lone = int(np.flatnonzero(atoms.numbers == 16)[0])
     vectors = atoms.get_distances(lone, np.flatnonzero(atoms.numbers == 15), mic=True, vector=True)
@@ -92,7 +92,7 @@ def test_a_broken_bond_leaves_a_fragment_and_an_isolated_ligand():
     assert counts["isolated S"] == 1
 
 
-def test_other_elements_need_only_a_chemistry():
+def test_anions_of_other_elements():
     """Li3PS4 written as Na3SbS4: the names follow the elements."""
     atoms = load_phase("Li3PS4")
     atoms.numbers[atoms.numbers == 15] = 51
@@ -141,7 +141,7 @@ def test_coordination_of_ideal_crystals(phase, centre, neighbour, cutoff_angstro
     ("phase", "centre", "neighbour", "shortest_angstrom"),
     [("Li2S", "S", "Li", 2.47), ("Li2PS3", "P", "P", 2.25)],
 )
-def test_bonds_of_ideal_crystals_have_their_lengths(phase, centre, neighbour, shortest_angstrom):
+def test_bond_lengths_of_ideal_crystals(phase, centre, neighbour, shortest_angstrom):
     atoms = load_phase(phase)
     first, second = (np.flatnonzero(atoms.symbols == symbol) for symbol in (centre, neighbour))
     pairs = pairs_within(atoms.positions, atoms.cell[:], 3.0)
@@ -173,7 +173,7 @@ def test_rdf_tends_to_one_for_uncorrelated_points():
     np.testing.assert_allclose(rdf.g[4:], 1.0, atol=0.06)
 
 
-def test_a_range_without_a_second_shell_is_refused():
+def test_range_without_a_second_shell_raises():
     r = np.linspace(0.025, 3.0, 60)
     with pytest.raises(AnalysisError, match="longer range"):
         first_minimum(RadialDistribution("P", "S", r, np.exp(-((r - 2.05) ** 2) / 0.01)))

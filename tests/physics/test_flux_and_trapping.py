@@ -1,4 +1,4 @@
-"""Walkers whose flux and lifetimes are known."""
+"""Fluxes and lifetimes of random walkers."""
 
 from dataclasses import replace
 
@@ -20,8 +20,8 @@ from interphase_flows.units import KB_EV_PER_K
 TEMPERATURE_K = 300.0
 
 
-def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
-    """Model-free flux, Fick's law, and J = -L grad(mu) of an ideal solution are one number."""
+def test_flux_of_walkers_on_a_gradient_agrees_with_ficks_law():
+    """Counted crossings, Fick's law and J = -L grad(mu) of an ideal solution agree."""
     rng = np.random.default_rng(1)
     period, diffusion, n_atoms, side = 20.0, 0.5, 20_000, 60.0  # Å, Å²/ps
     middle, half = 5.0, 0.9
@@ -56,8 +56,8 @@ def test_walkers_on_a_gradient_cross_a_plane_as_often_as_the_gradient_says():
 
 
 @pytest.mark.parametrize("shares", [(-0.02, 0.005, 0.015), (0.0, 0.01, -0.01)])
-def test_intervals_of_driven_fluxes_cover(shares):
-    """In the barycentric frame errors of L_ij are tied: 90 % or more of 60 replicas, for each species."""
+def test_coverage_of_intervals_of_driven_fluxes(shares):
+    """Errors of L_ij are correlated in the barycentric frame; 90 % or more of 60 replicas, for each species."""
     known = Brownian()
     k_t = KB_EV_PER_K * 600.0
     gradient = k_t * np.array(shares) / (known.counts / known.counts.sum())
@@ -74,7 +74,7 @@ def test_intervals_of_driven_fluxes_cover(shares):
 
 
 def walkers_in_a_layer(diffusion, seed, *, width=8.0, n_atoms=150, n_frames=600, step_ps=0.5):
-    """Return times and who is still in the layer; each atom enters at its own time, anywhere in it."""
+    """Return times and which atoms are in the layer; atoms enter at random times and places."""
     rng = np.random.default_rng(seed)
     fine = 10
     steps = rng.normal(0.0, np.sqrt(2 * diffusion * step_ps / fine), (n_frames * fine, n_atoms))
@@ -93,7 +93,7 @@ def expectation(diffusion, *, relative_error=0.1, width=8.0):
     return ExpectedEscape(onsager, density, width, TEMPERATURE_K)
 
 
-def test_walkers_leave_a_layer_as_the_series_says():
+def test_survival_of_walkers_in_a_layer_agrees_with_the_exact_solution():
     """Kaplan-Meier of free walkers against the exact solution; its plain mean is w² / 12 D."""
     time, inside = walkers_in_a_layer(0.3, seed=2, n_atoms=1500)
     curve = survival(lifetimes(time, inside))
@@ -106,7 +106,7 @@ def test_walkers_leave_a_layer_as_the_series_says():
     )
 
 
-def test_free_walkers_are_not_trapped_and_slowed_ones_are():
+def test_only_slowed_walkers_are_trapped():
     states = []
     for seed in range(20):
         time, inside = walkers_in_a_layer(0.3, seed=10 + seed)
@@ -121,8 +121,8 @@ def test_free_walkers_are_not_trapped_and_slowed_ones_are():
     assert kinetic_trapping(lifetimes(time, inside), expectation(0.3)).state == "not_trapped"
 
 
-def test_labels_that_count_after_three_frames_are_held_to_walkers_that_stay_so_long():
-    """Without the shortest lives the mean is longer by an eighth, which is no trapping."""
+def test_minimum_age_of_labels_is_no_trapping():
+    """Without the shortest lifetimes the mean is an eighth longer."""
     plain, aware = [], []
     for seed in range(8):
         time, inside = walkers_in_a_layer(0.3, seed=70 + seed)
@@ -139,14 +139,14 @@ def test_labels_that_count_after_three_frames_are_held_to_walkers_that_stay_so_l
     assert share[2] < 1.0
 
 
-def test_a_trajectory_too_short_to_leave_in_shows_no_trapping():
+def test_trajectory_shorter_than_the_escape_is_undecided():
     time, inside = walkers_in_a_layer(0.3, seed=42)
     found = kinetic_trapping(lifetimes(time[:60], inside[:60]), expectation(0.0005), n_resamples=50)
     assert found.state == "undecided"
     assert "would leave by themselves" in found.reason
 
 
-def test_an_uncertain_coefficient_makes_the_ratio_uncertain():
+def test_uncertain_coefficient_widens_the_ratio():
     time, inside = walkers_in_a_layer(0.2, seed=43)
     lives = lifetimes(time, inside)
     sure = kinetic_trapping(lives, expectation(0.3, relative_error=0.05)).ratio
@@ -154,7 +154,7 @@ def test_an_uncertain_coefficient_makes_the_ratio_uncertain():
     assert unsure.upper - unsure.lower > 2 * (sure.upper - sure.lower)
 
 
-def test_intervals_of_lifetimes_hold_for_chains_whose_atoms_go_together():
+def test_coverage_of_intervals_of_lifetimes_of_chains():
     """40 chains of four atoms, exponential lifetimes of 10 ps, of which 30 ps are watched."""
     rng, n_draws, inside = np.random.default_rng(8), 50, {1.0: 0, 4.0: 0}
     for _ in range(n_draws):
@@ -168,8 +168,8 @@ def test_intervals_of_lifetimes_hold_for_chains_whose_atoms_go_together():
     assert inside[4.0] >= 0.90 * n_draws
 
 
-def test_the_flux_of_a_window_has_an_interval_that_holds_what_drives_it():
-    """Crossings add up like a walk, and their slope has that error."""
+def test_coverage_of_the_interval_of_a_window_flux():
+    """Crossings accumulate like a random walk."""
     rng = np.random.default_rng(3)
     time = np.linspace(0.0, 500.0, 500)
     hits = 0

@@ -1,4 +1,4 @@
-"""95 % intervals of growth laws hold what was planted in 90 to 98 of a hundred correlated series."""
+"""Coverage of 95 % intervals of growth laws: 90 to 98 of a hundred correlated series."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def series_of(law, parameters, n_series, seed, **noise):
 
 
 def covered(law, parameters, n_replicas):
-    """Return the share of replicas whose 95 % interval holds each planted parameter."""
+    """Return the share of replicas whose 95 % interval covers each known parameter."""
     random = np.random.default_rng(1)
     hits = np.zeros(len(parameters))
     for series in series_of(law, parameters, n_replicas, seed=2):
@@ -33,7 +33,7 @@ def covered(law, parameters, n_replicas):
     return hits / n_replicas
 
 
-def test_intervals_of_two_stages_hold_the_truth_in_90_to_98_percent_of_correlated_replicas():
+def test_coverage_of_intervals_of_two_stage_growth():
     shares = covered(LinearThenParabolic(), TWO_STAGES, 200)
     assert ((shares >= 0.90) & (shares <= 0.98)).all(), shares
 
@@ -43,13 +43,13 @@ def test_intervals_of_two_stages_hold_the_truth_in_90_to_98_percent_of_correlate
     [(Linear(), (1.0, 0.05)), (Parabolic(), (1.0, 0.3)), (Avrami(), (5.0, 0.03, 2.2))],
     ids=["linear", "parabolic", "avrami"],
 )
-def test_intervals_of_other_laws_hold_the_truth_too(law, parameters):
+def test_coverage_of_intervals_of_other_laws(law, parameters):
     shares = covered(law, np.array(parameters), 100)
     assert 0.90 <= shares.mean() <= 0.98, shares
 
 
-def test_single_frames_instead_of_blocks_would_give_intervals_far_too_short():
-    """What the blocks are for: without them, half of the intervals of a slope miss it."""
+def test_bootstrap_of_single_frames_has_too_short_intervals():
+    """Without blocks, half of the intervals of a slope do not cover it."""
     random = np.random.default_rng(4)
     hits = 0
     for series in series_of(Linear(), (1.0, 0.05), 100, seed=5):
@@ -61,8 +61,8 @@ def test_single_frames_instead_of_blocks_would_give_intervals_far_too_short():
     assert hits < 80
 
 
-def test_replicas_that_differ_give_an_interval_that_holds_what_they_scatter_around():
-    """Each replica has its own crossover; the interval of one misses their mean, that of three holds it."""
+def test_interval_of_replicas_covers_the_mean_of_differing_replicas():
+    """Each replica has its own crossover; the interval of three covers the mean, that of one does not."""
     random = np.random.default_rng(12)
     law = LinearThenParabolic()
     hits = []
@@ -72,6 +72,6 @@ def test_replicas_that_differ_give_an_interval_that_holds_what_they_scatter_arou
         for crossover, noise in zip(crossovers, correlated_noise(3, random.integers(2**31)), strict=True):
             planted = np.array([0.5, 0.12, crossover, 0.2])
             fitted.append(fit_law(law, TIME_PS, law.curve(TIME_PS, planted) + noise).parameters[2])
-        pooled = between_replicas(fitted)
-        hits.append(pooled.lower <= 30.0 <= pooled.upper)
+        average = between_replicas(fitted)
+        hits.append(average.lower <= 30.0 <= average.upper)
     assert 0.90 <= np.mean(hits) <= 0.98

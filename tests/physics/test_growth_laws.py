@@ -1,4 +1,4 @@
-"""Growth laws planted in noisy, correlated series are told apart, and their numbers come back."""
+"""Selection of growth laws and recovery of their parameters from noisy, correlated series."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def series_of(law, parameters, n_series, seed, **noise):
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6])
-def test_the_crossover_is_found_within_two_percent_at_a_noise_of_a_twentieth(correlation):
+def test_crossover_is_found_within_two_percent(correlation):
     errors = [
         fit_law(LinearThenParabolic(), TIME_PS, series).parameters[2] / TWO_STAGES[2] - 1
         for series in series_of(LinearThenParabolic(), TWO_STAGES, 50, seed=3, correlation=correlation)
@@ -43,7 +43,7 @@ SINGLE_STAGES = {
 
 
 @pytest.mark.parametrize("name", SINGLE_STAGES)
-def test_one_stage_is_split_in_two_for_at_most_five_percent_of_seeds(name):
+def test_single_stage_is_split_for_at_most_five_percent_of_seeds(name):
     law, parameters = SINGLE_STAGES[name]
     found = []
     for series in series_of(law, parameters, 40, seed=6):
@@ -55,8 +55,8 @@ def test_one_stage_is_split_in_two_for_at_most_five_percent_of_seeds(name):
     assert np.mean(right) >= 0.8
 
 
-def test_with_frames_instead_of_independent_samples_bic_would_split_one_stage():
-    """What g is for: a plain BIC takes correlated noise for a second stage."""
+def test_bic_of_frames_instead_of_independent_samples_splits_single_stages():
+    """BIC without g takes correlated noise for a second stage."""
     law, parameters = SINGLE_STAGES["parabolic"]
     split = 0
     for series in series_of(law, parameters, 40, seed=6, correlation=0.8):
@@ -67,7 +67,7 @@ def test_with_frames_instead_of_independent_samples_bic_would_split_one_stage():
     assert split / 40 > 0.1
 
 
-def test_a_planted_avrami_exponent_and_rate_come_back_with_intervals():
+def test_avrami_exponent_and_rate_are_recovered():
     """Ten series: every one within a few percent; how often the intervals hold is counted in test_growth_intervals."""
     planted = {"plateau_fraction": 0.8, "avrami_rate_per_ps": 0.03, "avrami_exponent": 2.5}
     hits = 0
@@ -81,7 +81,7 @@ def test_a_planted_avrami_exponent_and_rate_come_back_with_intervals():
     assert hits >= 0.8 * 30
 
 
-def test_a_planted_parabolic_constant_comes_back_with_an_interval():
+def test_parabolic_constant_is_recovered():
     found = thickness_kinetics(TIME_PS, series_of(Parabolic(), (1.0, 0.3), 1, seed=8)[0])
     assert found.decision == "parabolic"
     constant = found.candidates[0].parameters["parabolic_constant_angstrom2_per_ps"]
@@ -89,8 +89,8 @@ def test_a_planted_parabolic_constant_comes_back_with_an_interval():
     assert constant.lower < 0.3 < constant.upper
 
 
-def test_depletion_is_kept_out_of_the_fit():
-    """Linear growth that starves at 60 ps: with the plateau it would be two stages, without it is linear."""
+def test_frames_after_depletion_are_not_fitted():
+    """Linear growth until depletion at 60 ps; the plateau would make it two stages."""
     grown = 1.0 + 0.05 * np.minimum(TIME_PS, 60.0)
     series = grown + correlated_noise(1, seed=9)[0]
     lithium = 3.0 - (grown - 1.0)
@@ -103,8 +103,8 @@ def test_depletion_is_kept_out_of_the_fit():
     assert found.candidates[0].parameters["rate_angstrom_per_ps"].value == pytest.approx(0.05, rel=0.05)
 
 
-def test_ten_picoseconds_do_not_decide():
-    """The first tenth of two stages, with the noise of a boundary: never a law, always the rivals."""
+def test_ten_picoseconds_are_undecided():
+    """The first tenth of two-stage growth with the noise of a boundary selects no law."""
     time = np.linspace(0.0, 10.0, 100)
     for noise in correlated_noise(20, seed=10, size=0.3, n_frames=100):
         found = thickness_kinetics(time, 2.0 + 0.12 * time + noise, n_resamples=50)
@@ -113,7 +113,7 @@ def test_ten_picoseconds_do_not_decide():
         assert all(number.is_known for law in found.candidates for number in law.parameters.values())
 
 
-def test_no_growth_is_claimed_only_where_growth_is_excluded():
+def test_constant_requires_that_growth_is_excluded():
     quiet = thickness_kinetics(TIME_PS, 5.0 + correlated_noise(1, seed=11)[0])
     loud = thickness_kinetics(TIME_PS, 5.0 + correlated_noise(1, seed=11, size=2.0)[0])
     assert quiet.decision == "constant"
@@ -121,7 +121,7 @@ def test_no_growth_is_claimed_only_where_growth_is_excluded():
     assert "not excluded" in loud.reason
 
 
-def test_pooled_replicas_agree_on_two_stages_and_their_spread_counts():
+def test_average_of_replicas_has_two_stages_with_intervals_from_their_spread():
     law = LinearThenParabolic()
     planted = [np.array([0.5, 0.12, crossover, 0.2]) for crossover in (25.0, 30.0, 35.0)]
     noises = correlated_noise(3, seed=13)
@@ -129,23 +129,23 @@ def test_pooled_replicas_agree_on_two_stages_and_their_spread_counts():
         thickness_kinetics(TIME_PS, law.curve(TIME_PS, each) + noise, n_resamples=100)
         for each, noise in zip(planted, noises, strict=True)
     ]
-    pooled = average_kinetics(runs)
-    assert pooled.decision == "linear_then_parabolic"
-    assert pooled.decisions == ("linear_then_parabolic",) * 3
-    together = pooled.parameters["linear_then_parabolic"]["crossover_ps"]
+    average = average_kinetics(runs)
+    assert average.decision == "linear_then_parabolic"
+    assert average.decisions == ("linear_then_parabolic",) * 3
+    together = average.parameters["linear_then_parabolic"]["crossover_ps"]
     alone = runs[1].candidates[0].parameters["crossover_ps"]
     assert together.value == pytest.approx(30.0, rel=0.02)
     assert together.upper - together.lower > 5 * (alone.upper - alone.lower)
 
 
-def test_replicas_of_few_independent_samples_decide_no_law_together():
-    """Each is a line with one slow wave; the lowest BIC of three of them would else be a law."""
+def test_replicas_of_few_independent_samples_are_undecided():
+    """Each series is a line with one slow wave."""
     time = np.linspace(0.1, 3.0, 25)
     runs = [
         thickness_kinetics(time, 20.0 + 2.0 * time + np.sin(2.0 * time + phase), n_resamples=50)
         for phase in (0.0, 0.5, 1.0)
     ]
     assert sum(run.n_independent for run in runs) < 20
-    pooled = average_kinetics(runs)
-    assert pooled.decision == "undecided"
-    assert "independent samples" in pooled.reason
+    average = average_kinetics(runs)
+    assert average.decision == "undecided"
+    assert "independent samples" in average.reason

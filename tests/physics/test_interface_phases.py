@@ -1,4 +1,4 @@
-"""The part ``phases`` of a survey: on runs whose phases are known, with and without references."""
+"""The analysis part ``phases`` on runs with known phases, with and without references."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ from interphase_flows.structures.crystals.library import load_phase
 from phase_references_of_tests import references
 from phase_runs import frames_of
 
-QUESTION = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
+SETTINGS = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 300.0, ("phases",))
 
 
-def ask(frames, known=None, question=QUESTION):
-    return analyse_interface(frames, question, references=known)
+def analysed(frames, known=None, settings=SETTINGS):
+    return analyse_interface(frames, settings, references=known)
 
 
 def vibrating(name="Li7P3S11", n_frames=6, spread_angstrom=0.06):
@@ -40,8 +40,8 @@ def known() -> PhaseReferences:
     return references()
 
 
-def test_fresh_electrolyte_is_electrolyte_and_holds_no_lithium_sulphide(known):
-    found = ask(frames_of("test", "Li7P3S11"), known).parts["phases"]
+def test_unreacted_electrolyte_contains_no_lithium_sulphide(known):
+    found = analysed(frames_of("test", "Li7P3S11"), known).parts["phases"]
     shares = found.labels.entire_cell.shares
     assert shares["electrolyte"].value > 0.95
     assert not {"Li2S", "P dissolved in Li2S"} & set(shares)
@@ -49,8 +49,8 @@ def test_fresh_electrolyte_is_electrolyte_and_holds_no_lithium_sulphide(known):
     assert "no domain" in found.domains["Li2S"].scherrer.reason
 
 
-def test_without_references_anions_are_answered_and_atoms_refused_in_words():
-    found = ask(vibrating()).parts["phases"]
+def test_labels_are_unavailable_without_references():
+    found = analysed(vibrating()).parts["phases"]
     assert found.anions.end == {"PS4": 2.0, "P2S7": 2.0}
     assert found.anions.n_frames == 6
     assert "--phases" in found.labels.reason
@@ -63,9 +63,9 @@ def test_without_references_anions_are_answered_and_atoms_refused_in_words():
     assert sum(graph.at_risk_atom_ps.values()) == pytest.approx(6 * 0.5)
 
 
-def test_a_slab_of_lithium_melt_and_crystal_has_its_domain_and_no_boundaries(known):
-    """Lithium | molten Li2S with Li3P | crystalline Li2S: no electrolyte is left, so layers are refused in words."""
-    answer = ask(frames_of("test", "slab"), known)
+def test_phases_of_a_slab_without_electrolyte(known):
+    """Lithium, molten Li2S with Li3P, crystalline Li2S: without electrolyte there are no boundaries."""
+    answer = analysed(frames_of("test", "slab"), known)
     found = answer.parts["phases"]
     shares = {name: x.value for name, x in found.labels.entire_cell.shares.items()}
     assert shares["Li2S"] > 0.25
@@ -78,17 +78,17 @@ def test_a_slab_of_lithium_melt_and_crystal_has_its_domain_and_no_boundaries(kno
     assert answer.arrays["phases.map_edges_angstrom"].shape == (n_slabs + 1,)
 
 
-def test_every_frame_is_asked_for_anions_and_sixty_for_labels(known):
-    found = ask(vibrating(n_frames=70), known).parts["phases"]
+def test_anions_of_all_frames_and_labels_of_sixty(known):
+    found = analysed(vibrating(n_frames=70), known).parts["phases"]
     assert found.anions.n_frames == 70
     assert found.labels.n_labelled == 60
 
 
-def test_layers_are_answered_where_boundaries_are_found(known):
-    question = InterfaceAnalysisSettings(
-        QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases")
+def test_interphases_with_boundaries_have_labels_and_networks(known):
+    settings = InterfaceAnalysisSettings(
+        SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases")
     )
-    found = ask(growing(60.0, n_frames=6, planes_per_angstrom=2), known, question)
+    found = analysed(growing(60.0, n_frames=6, planes_per_angstrom=2), known, settings)
     phases = found.parts["phases"]
     for side in ("above", "below"):
         assert sum(x.value for x in phases.labels.sides[side].shares.values()) == pytest.approx(1)
@@ -97,15 +97,15 @@ def test_layers_are_answered_where_boundaries_are_found(known):
         assert np.nanmax(ends[:, 1] - ends[:, 0]) > 10
 
 
-def test_a_drift_of_everything_changes_no_layer(known):
-    """As a file of another code may have: boundaries do not move with it, atoms do."""
-    question = InterfaceAnalysisSettings(
-        QUESTION.electrode, QUESTION.electrolyte, 300.0, ("boundaries", "phases")
+def test_interphase_composition_is_invariant_under_drift(known):
+    """Trajectories of other codes may drift."""
+    settings = InterfaceAnalysisSettings(
+        SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases")
     )
     still = growing(60.0, n_frames=6, planes_per_angstrom=2)
     away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
     moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
-    at_rest, drifting = (ask(frames, known, question) for frames in (still, moving))
+    at_rest, drifting = (analysed(frames, known, settings) for frames in (still, moving))
     one, other = (found.parts["phases"] for found in (at_rest, drifting))
     for side, layer in one.labels.sides.items():
         shares = {label: x.value for label, x in layer.shares.items()}
@@ -117,8 +117,8 @@ def test_a_drift_of_everything_changes_no_layer(known):
         np.testing.assert_allclose(drifting.arrays[ends], at_rest.arrays[ends], atol=0.5)
 
 
-def test_three_replicas_are_pooled_and_reactions_added(known):
-    each = [ask(vibrating(spread_angstrom=s), known).parts["phases"] for s in (0.05, 0.06, 0.07)]
+def test_replicas_are_averaged_and_reactions_added(known):
+    each = [analysed(vibrating(spread_angstrom=s), known).parts["phases"] for s in (0.05, 0.06, 0.07)]
     graph = each[0].reactions["network formers"]
     with_event = graph.model_copy(update={"transitions": [Transition("PS4", "PSx", 2, 1.0, 0.0, 2.0, 1.0)]})
     each[0] = each[0].model_copy(update={"reactions": each[0].reactions | {"network formers": with_event}})
@@ -138,26 +138,26 @@ def test_three_replicas_are_pooled_and_reactions_added(known):
         average_phases([Unavailable(reason="why")])
 
 
-def test_elements_that_do_not_show_their_roles_are_refused():
-    question = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
+def test_undetermined_roles_are_unavailable():
+    settings = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li2S"), 300.0, ("phases",))
     frames = vibrating("Li2S")
-    assert "roles" in analyse_interface(frames, question).parts["phases"].reason.lower()
+    assert "roles" in analyse_interface(frames, settings).parts["phases"].reason.lower()
 
 
-def test_a_run_without_what_moves_is_refused_and_other_parts_go_on():
+def test_run_without_mobile_cations_is_unavailable():
     atoms = load_phase("P")[:2]
     atoms.symbols[:] = ["P", "S"]
     atoms += Atoms("Ag", positions=[[4.0, 4.0, 4.0]])
     frames = ArrayFrames(atoms.numbers, np.zeros(1), atoms.positions[None], 12.0 * np.eye(3))
-    question = InterfaceAnalysisSettings(
+    settings = InterfaceAnalysisSettings(
         composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",)
     )
-    found = analyse_interface(frames, question)
+    found = analyse_interface(frames, settings)
     assert "no Li, the mobile cation" in found.parts["phases"].reason
     assert found.trajectory.n_atoms == 3
 
 
-def test_references_are_the_same_after_a_file(known, tmp_path):
+def test_references_are_unchanged_by_a_file(known, tmp_path):
     path = tmp_path / "references.npz"
     path.write_bytes(packed_references(known))
     read = unpacked_references(path)
@@ -167,12 +167,12 @@ def test_references_are_the_same_after_a_file(known, tmp_path):
         list(known.crystals),
     )
     run = frames_of("test", "slab")
-    assert ask(run, read).parts["phases"].labels == ask(run, known).parts["phases"].labels
+    assert analysed(run, read).parts["phases"].labels == analysed(run, known).parts["phases"].labels
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(AnalysisError, match="delete it"):
         unpacked_references(path)
 
 
-def test_references_of_another_temperature_are_told(known):
-    hot = InterfaceAnalysisSettings(QUESTION.electrode, QUESTION.electrolyte, 600.0, ("phases",))
-    assert "300 K" in ask(vibrating(), known, hot).parts["phases"].references.notes[-1]
+def test_references_of_another_temperature_have_a_note(known):
+    hot = InterfaceAnalysisSettings(SETTINGS.electrode, SETTINGS.electrolyte, 600.0, ("phases",))
+    assert "300 K" in analysed(vibrating(), known, hot).parts["phases"].references.notes[-1]

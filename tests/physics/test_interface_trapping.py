@@ -1,4 +1,4 @@
-"""Kinetic trapping in a trajectory: phosphorus that pairs and parts at a known rate, and diffuses at another."""
+"""Kinetic trapping in a trajectory of phosphorus pairs with known lifetimes and diffusion."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from interphase_flows.analysis.passivation.trapping_by_interface import _labelle
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 
-QUESTION = InterfaceAnalysisSettings(
+SETTINGS = InterfaceAnalysisSettings(
     composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",)
 )
 BEGIN, END = 20.0, 44.0
@@ -49,7 +49,7 @@ def answered(frames):
         "above", 0, np.ones(n, dtype=bool), np.arange(float(n)), np.full(n, END - BEGIN), np.full(n, BEGIN),
         np.full(n, END), {"electrode": np.full(n, 20.0), "electrolyte": np.full(n, 30.0)},
     )  # fmt: skip
-    return analyse_trapping(ProgressFrames(frames), QUESTION, [above])
+    return analyse_trapping(ProgressFrames(frames), SETTINGS, [above])
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def short_lived():
     return answered(pairing(80.0)).sides["above"]["Pn"]
 
 
-def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
-    """Bonds end at random, 80 ps on average; those of six ps and less do not count, nor do such interruptions."""
+def test_lifetimes_agree_with_the_known_bonds(short_lived):
+    """Mean lifetime 80 ps; bonds and interruptions of at most 6 ps do not count."""
     horizon = short_lived.horizon_ps
     observed = short_lived.observed_ps
     assert observed.value == pytest.approx(80.0 * (1 - np.exp(-horizon / 80.0)), rel=0.2)
@@ -68,18 +68,18 @@ def test_lifetimes_are_those_of_the_planted_bonds(short_lived):
     assert (np.diff(survival.surviving_share) <= 0).all()
 
 
-def test_atoms_of_a_pair_are_told_to_lose_their_bond_together():
-    """128 atoms tell of 64 bonds, and intervals are wider than those of atoms by themselves."""
+def test_atoms_of_a_pair_count_as_one_event():
+    """128 atoms have 64 independent bonds, which widens intervals."""
     frames = ProgressFrames(pairing(80.0))
     centres = np.flatnonzero(frames.numbers == 15)
-    chemistry = measured_chemistry(frames, roles_of(QUESTION.electrode, QUESTION.electrolyte), every=40)
+    chemistry = measured_chemistry(frames, roles_of(SETTINGS.electrode, SETTINGS.electrolyte), every=40)
     _, _, counter = _labelled(frames, chemistry, centres)
     assert counter.atoms_together("Pn") == pytest.approx(2.0, abs=0.1)
-    # as each of a pair becomes an isolated atom of its own, they part from each other, too
+    # the atoms of a broken pair are separate anions
     assert 1.0 <= counter.atoms_together("isolated P") < 1.2
 
 
-def test_the_escape_is_that_of_the_planted_diffusion(short_lived):
+def test_escape_agrees_with_the_known_diffusion(short_lived):
     """Two atoms of a pair move as one, so the collective coefficient is twice that of its atoms."""
     onsager = short_lived.onsager_per_eV_angstrom_ps
     k_t = 8.617333e-5 * 600.0
@@ -89,26 +89,26 @@ def test_the_escape_is_that_of_the_planted_diffusion(short_lived):
     assert short_lived.width_angstrom == pytest.approx(END - BEGIN)
 
 
-def test_bonds_that_end_sooner_than_atoms_leave_are_not_trapped(short_lived):
+def test_short_lived_bonds_are_not_trapped(short_lived):
     assert short_lived.state == "not_trapped"
     assert short_lived.ratio.upper < 1
 
 
 def test_bonds_that_outlive_diffusion_are_trapped():
-    """Pairs that part after 2,000 ps, in a layer that they would leave in about 100 ps."""
+    """Pairs of 2,000 ps in a layer with an escape time of about 100 ps."""
     found = answered(pairing(2000.0, diffusion=0.4, seed=1)).sides["above"]["Pn"]
     assert found.state == "trapped"
     assert found.ratio.lower > 1
 
 
-def test_bonds_that_are_too_short_to_be_seen_are_not_called_trapped():
-    """Pairs that part after 1.25 ps, told every 2 ps, in a layer that they leave in 12 ps: those seen seem to last 20."""
+def test_bonds_shorter_than_the_resolution_are_unavailable():
+    """Pairs of 1.25 ps, labelled every 2 ps, in a layer with an escape time of 12 ps."""
     sides = answered(pairing(1.25, diffusion=4.0, apart_ps=1.25)).sides["above"]
     assert "is expected to leave by diffusion" in sides["Pn"].reason
     assert "is expected to leave by diffusion" in sides["isolated P"].reason
 
 
-def test_what_is_not_there_is_refused_in_words():
+def test_labels_without_a_beginning_are_unavailable():
     frames = pairing(1e9)
     still = ArrayFrames(
         frames.numbers, frames.time_fs, np.repeat(frames.all_positions[:1], 800, axis=0), frames.cells

@@ -1,4 +1,4 @@
-"""Verdicts on interphases whose answer is known."""
+"""Accuracy of verdicts on synthetic interphases."""
 
 from collections import Counter
 
@@ -14,21 +14,21 @@ N_SEEDS = 100
 
 
 @pytest.mark.parametrize("kind", ["growing", "passivated", "depleted", "undecided"])
-def test_at_least_95_of_100_seeds_have_the_right_verdict(kind):
+def test_at_least_95_of_100_verdicts_are_correct(kind):
     found = Counter(verdict([history(kind, seed)]).state for seed in range(N_SEEDS))
     assert found[kind] >= 95, found
 
 
 @pytest.mark.parametrize("kind", ["growing", "passivated"])
-def test_three_replicas_have_the_right_verdict_too(kind):
+def test_verdicts_of_three_replicas_are_correct(kind):
     found = Counter(
         verdict([history(kind, 1000 * replica + seed) for replica in range(3)]).state for seed in range(30)
     )
     assert found[kind] >= 28, found
 
 
-def test_a_slow_leak_is_never_called_passivated():
-    """A rate of twice epsilon that goes on: noise may hide it, but must not pass it."""
+def test_slow_leak_is_not_passivated():
+    """A constant rate of twice epsilon may be undecided, but not passivated."""
     found = Counter()
     for seed in range(40):
         stopped = history("passivated", seed)
@@ -52,8 +52,8 @@ NOISES = {
 
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize("n_frames", [60, 300])
-def test_intervals_of_window_rates_hold_the_truth(kind, n_frames):
-    """Bounded noise gets an interval that is too wide rather than too narrow."""
+def test_coverage_of_intervals_of_window_rates(kind, n_frames):
+    """Intervals of bounded noise are too wide rather than too narrow."""
     time = np.arange(float(n_frames))
     rates = [window_rate(time, 0.1 * time + noise) for noise in NOISES[kind](n_frames, seed=3)]
     intervals = [rate.interval() for rate in rates]

@@ -1,7 +1,7 @@
-"""Labels of atoms at 300 K, learnt from some runs with CHGNet and asked of others (`phase_runs.py`).
+"""Accuracy of labels at 300 K, in CHGNet runs other than the training runs (`phase_runs.py`).
 
 Training and test runs differ in velocities, packings and sites. The slab of seed 92 showed that slabs must be among the
-references; `slab_2` was asked once, after everything was settled.
+references; `slab_2` was evaluated once, after all choices were made.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ LARGEST_FALSE_SHARE = 0.001
 
 
 N_METAL, N_CRYSTAL = 40, 48
-"""Atoms of the slab: metal first, then what was molten, then the crystal."""
+"""Numbers of atoms of the slab in the order metal, melt, crystal."""
 
 
 def train(*names):
@@ -69,7 +69,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_atoms_of_thermal_runs_have_the_label_of_their_phase(name, model):
+def test_labels_of_thermal_runs(name, model):
     run = frames_of("test", name)
     labels = labels_of(run, model)
     right = labels == np.array([EXPECTED[name][z] for z in run.numbers])
@@ -80,8 +80,8 @@ def test_atoms_of_thermal_runs_have_the_label_of_their_phase(name, model):
 
 
 @pytest.mark.parametrize("name", ["slab", "slab_2"])
-def test_layers_of_a_slab_are_told_apart(name, model):
-    """Lithium, molten Li2S with Li3P, crystalline Li2S: cations at a border belong to either side."""
+def test_labels_of_the_layers_of_a_slab(name, model):
+    """Lithium, molten Li2S with Li3P, crystalline Li2S; cations at the boundaries are ambiguous."""
     run = frames_of("test", name)
     labels = labels_of(run, model)
     expected = np.empty(run.n_atoms, dtype=object)
@@ -100,18 +100,18 @@ def test_layers_of_a_slab_are_told_apart(name, model):
     ("name", "element"), [("Li2S", 16), ("Li3P", 15), ("P_in_Li2S", 16), ("amorphous", 16)]
 )
 def test_few_true_members_are_unknown(name, element, model):
-    """1 % was asked for; few runs to calibrate with leave it at some per cent."""
+    """1 % was requested; few runs calibrate it to some per cent."""
     run = frames_of("test", name)
     assert (labels_of(run, model)[:, run.numbers == element] == "unknown").mean() <= 0.10
 
 
-def test_no_lithium_sulphide_is_seen_in_the_electrolyte(model):
+def test_no_lithium_sulphide_in_the_electrolyte(model):
     labels = labels_of(frames_of("test", "Li7P3S11"), model)
     assert np.isin(labels, ["Li2S", "P dissolved in Li2S"]).mean() <= LARGEST_FALSE_SHARE
 
 
-def test_atoms_of_a_foreign_lattice_are_not_called_crystals(model):
-    """S in a simple cubic lattice of Li, and S in rock salt of Li: phases that are not among the references."""
+def test_atoms_of_unknown_lattices_are_not_labelled_as_crystals(model):
+    """S in simple cubic and rock-salt lattices of Li, which are not among the references."""
     for basis, length in ((np.full((1, 3), 0.5), 3.2), (np.array([[0.5, 0, 0]]), 5.2)):
         crystal = Atoms("S", cell=np.eye(3) * length, pbc=True) + Atoms("Li", positions=basis * length)
         crystal = crystal * (4, 4, 4)

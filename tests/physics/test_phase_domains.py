@@ -1,4 +1,4 @@
-"""Domains, percolation, order and diffraction of structures whose answers are known."""
+"""Domains, percolation, order and diffraction of known structures."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ LI2S_VOLUME_PER_S = 5.71**3 / 4
 
 
 @pytest.mark.parametrize(("phase", "expected"), [("Li2S", [27.05, 31.33, 44.90, 53.20]), ("Li3P", [26.80])])
-def test_lines_of_copper_radiation_are_where_they_belong(phase, expected):
+def test_cu_k_alpha_lines_agree_with_literature(phase, expected):
     found = [line.two_theta_deg for line in powder_lines(load_phase(phase))]
     for angle in expected:
         assert min(abs(angle - x) for x in found) < 0.1
@@ -36,7 +36,7 @@ def ball(diameter_angstrom):
 
 
 @pytest.mark.parametrize("diameter_angstrom", [30.0, 45.0])
-def test_scherrer_gives_the_diameter_of_a_sphere_and_0_9_does_not(diameter_angstrom):
+def test_scherrer_size_of_spheres(diameter_angstrom):
     atoms = ball(diameter_angstrom)
     angles = np.arange(39.0, 49.5, 0.05)
     centre, width = full_width_deg(angles, debye_pattern(atoms.positions, atoms.numbers, angles))
@@ -47,19 +47,19 @@ def test_scherrer_gives_the_diameter_of_a_sphere_and_0_9_does_not(diameter_angst
     assert scherrer_diameter_angstrom(centre, width, shape_factor=0.9) < 0.87 * diameter_angstrom
 
 
-def test_the_debye_pattern_of_two_atoms_is_the_equation():
+def test_debye_pattern_of_two_atoms_agrees_with_the_equation():
     atoms = Atoms("S2", positions=[[0, 0, 0], [2.0, 0, 0]])
     both, one = (debye_pattern(atoms.positions[:n], atoms.numbers[:n], [30.0, 60.0]) for n in (2, 1))
     q = 4 * np.pi * np.sin(np.radians([15.0, 30.0])) / 1.54184
     np.testing.assert_allclose(both / one, 1 + np.sin(2 * q) / (2 * q), rtol=2e-3)
 
 
-def test_a_line_that_does_not_fall_is_refused():
+def test_line_without_half_maximum_raises():
     with pytest.raises(AnalysisError, match="widen the range"):
         full_width_deg(np.linspace(10, 20, 100), np.linspace(0, 1, 100) ** 2)
 
 
-def test_two_grains_are_two_domains_of_their_sizes_also_across_the_border():
+def test_two_grains_are_two_domains_across_the_periodic_boundary():
     big, small = ball(24.0), ball(14.0)
     big.positions += np.array([3.0, 30.0, 30.0]) - big.positions.mean(axis=0)  # over the border at x = 0
     small.positions += np.array([33.0, 30.0, 30.0]) - small.positions.mean(axis=0)
@@ -81,7 +81,7 @@ def test_two_grains_are_two_domains_of_their_sizes_also_across_the_border():
     assert 14 < found.mean_diameter_angstrom < 26
 
 
-def test_nothing_selected_is_no_domain():
+def test_empty_selection_has_no_domain():
     atoms = load_phase("Li2S")
     none = crystalline_domains(
         atoms.positions, atoms.cell[:], np.zeros(12, bool), link_angstrom=4.8, volume_per_atom_angstrom3=46.5
@@ -111,7 +111,7 @@ def sweep(atoms, *, first=("Li",), second=("P",), cutoffs_angstrom=(2.6, 3.2), l
     )
 
 
-def test_a_closed_chain_wraps_and_an_open_one_does_not():
+def test_only_closed_chains_wrap():
     closed, open_ = chain(), chain(length=20.0)
     short, long = sweep(closed, cutoffs_angstrom=(2.4, 2.6))
     assert short.n_networks == 0
@@ -123,7 +123,7 @@ def test_a_closed_chain_wraps_and_an_open_one_does_not():
     assert found.wraps == (False, False, False)
 
 
-def test_wrapping_is_the_same_in_any_setting_of_the_cell():
+def test_wrapping_is_independent_of_the_cell_setting():
     closed = chain()
     closed.positions += [0.3, 11.9, 7.7]
     closed.wrap()
@@ -133,12 +133,12 @@ def test_wrapping_is_the_same_in_any_setting_of_the_cell():
     assert sweep(skewed, cutoffs_angstrom=(2.6,))[0].wraps == (False, False, True)
 
 
-def test_two_atoms_bonded_to_each_others_images_wrap():
+def test_two_atoms_bonded_to_periodic_images_wrap():
     """The cell is so thin that both bonds join the same two atoms."""
     assert sweep(chain(n=2), cutoffs_angstrom=(2.6,))[0].wraps == (False, False, True)
 
 
-def test_crystals_percolate_from_their_shortest_bonds_on():
+def test_crystals_percolate_from_their_shortest_bonds():
     atoms = load_phase("Li3P") * (2, 2, 1)
     distances = atoms.get_all_distances(mic=True)[np.ix_(atoms.numbers == 15, atoms.numbers == 3)]
     shortest = float(distances.min())
@@ -152,17 +152,17 @@ def test_crystals_percolate_from_their_shortest_bonds_on():
     assert all_of_it.largest_share == 1.0
 
 
-def test_a_network_spans_a_layer_only_without_a_gap():
-    whole = chain(n=8, length=40.0)
+def test_network_with_a_gap_does_not_span_a_layer():
+    network = chain(n=8, length=40.0)
     layer = (-1.0 / 40, 19.0 / 40)
-    assert sweep(whole, cutoffs_angstrom=(2.6,), layer=layer)[0].spans
-    del whole[4]
-    broken = sweep(whole, cutoffs_angstrom=(2.6,), layer=layer)
+    assert sweep(network, cutoffs_angstrom=(2.6,), layer=layer)[0].spans
+    del network[4]
+    broken = sweep(network, cutoffs_angstrom=(2.6,), layer=layer)
     assert broken[0].spans is False
 
 
-def test_bonds_outside_the_layer_do_not_help():
-    """A ring through the other side of the cell is no path through the layer."""
+def test_bonds_outside_the_layer_are_ignored():
+    """A ring outside of the layer is no path through it."""
     ring = chain(n=8)
     del ring[2:4]
     assert sweep(ring, cutoffs_angstrom=(2.6,), layer=(0.0, 0.6))[0].spans is False
@@ -178,7 +178,7 @@ def thermal_rdf(atoms, stdev, seeds=4):
     return radial_distribution(frames, centre="S", neighbour="Li", r_max_angstrom=8.0, bin_width_angstrom=0.1)
 
 
-def test_order_falls_from_crystal_to_gas():
+def test_order_decreases_from_crystal_to_gas():
     crystal = load_phase("Li2S") * (3, 3, 3)
     density = (crystal.numbers == 3).sum() / crystal.get_volume()
     cold, warm = (translational_order(thermal_rdf(crystal, stdev), density) for stdev in (0.05, 0.3))
@@ -193,8 +193,8 @@ def test_order_falls_from_crystal_to_gas():
         translational_order(thermal_rdf(crystal, 0.1, seeds=1), density, largest_reduced_distance=50.0)
 
 
-def test_order_of_a_step_is_known():
-    """g = 2 up to the end: |g - 1| is 1 everywhere."""
+def test_order_of_a_constant_rdf():
+    """g = 2: |g - 1| is 1 everywhere."""
     r = np.linspace(0.05, 9.95, 100)
     assert translational_order(RadialDistribution("S", "Li", r, np.full(100, 2.0)), 0.05) == pytest.approx(
         1.0

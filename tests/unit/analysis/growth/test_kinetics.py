@@ -1,4 +1,4 @@
-"""Growth laws, depletion and pooling on small series."""
+"""Growth laws, depletion and averages over replicas on small series."""
 
 import numpy as np
 import pytest
@@ -33,26 +33,26 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_a_law_without_noise_comes_back_to_the_last_digits(law):
+def test_parameters_of_a_noiseless_curve_are_recovered(law):
     planted = np.array(PLANTED[law.name])
     fit = fit_law(law, TIME_PS, law.curve(TIME_PS, planted))
     np.testing.assert_allclose(fit.parameters, planted, rtol=1e-4)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_rounding_is_not_taken_for_noise(law):
+def test_law_of_a_noiseless_curve_is_selected(law):
     found = thickness_kinetics(TIME_PS, law.curve(TIME_PS, np.array(PLANTED[law.name])), n_resamples=5)
     assert found.decision == law.name
 
 
-def test_a_phase_that_never_appears_is_constant():
+def test_absent_phase_is_constant():
     found = fraction_kinetics(TIME_PS, np.zeros_like(TIME_PS), n_resamples=5)
     assert found.decision == "constant"
     assert found.candidates[0].parameters["level_fraction"].value == 0.0
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_many_series_at_once_have_the_fits_that_they_have_one_by_one(law):
+def test_joint_fit_of_many_series_agrees_with_single_fits(law):
     curve = law.curve(TIME_PS, np.array(PLANTED[law.name]))
     series = curve + correlated_noise(4, seed=1, n_frames=len(TIME_PS), size=0.01)
     one_by_one = np.array([fit_law(law, TIME_PS, each).parameters for each in series])
@@ -61,8 +61,8 @@ def test_many_series_at_once_have_the_fits_that_they_have_one_by_one(law):
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_columns_times_amplitudes_are_the_curve(law):
-    """Both ways of writing a law agree, so the grid and the refinement fit the same thing."""
+def test_columns_times_amplitudes_equal_the_curve(law):
+    """The grid and the refinement fit the same function."""
     shapes = law.shapes(TIME_PS)[5:6] if len(law.shapes(TIME_PS)) > 1 else law.shapes(TIME_PS)
     columns = law.columns(TIME_PS, shapes)[0]
     amplitudes = np.array([0.7, 1.3])[: columns.shape[1]]
@@ -70,7 +70,7 @@ def test_columns_times_amplitudes_are_the_curve(law):
     np.testing.assert_allclose(law.curve(TIME_PS, parameters), columns @ amplitudes, rtol=1e-9)
 
 
-def test_units_are_in_the_names_of_the_numbers():
+def test_parameter_names_contain_units():
     found = thickness_kinetics(TIME_PS, 1.0 + 0.05 * TIME_PS + correlated_noise(1, 2, n_frames=120)[0])
     assert found.decision == "linear"
     assert set(found.candidates[0].parameters) == {"initial_angstrom", "rate_angstrom_per_ps"}
@@ -80,7 +80,7 @@ def test_units_are_in_the_names_of_the_numbers():
     assert 6 < found.candidates[0].block_frames <= 12
 
 
-def test_long_series_are_averaged_before_the_fit_and_keep_their_numbers():
+def test_averaging_of_long_series_preserves_parameters():
     time = np.linspace(0.0, 100.0, 5000)
     noise = correlated_noise(1, seed=3, n_frames=5000, correlation=0.9)[0]
     found = thickness_kinetics(time, 1.0 + 0.05 * time + noise, n_resamples=50)
@@ -91,28 +91,28 @@ def test_long_series_are_averaged_before_the_fit_and_keep_their_numbers():
 
 
 @pytest.mark.parametrize(("correlation", "frames_per_sample"), [(0.0, 1.0), (0.5, 3.0), (0.8, 9.0)])
-def test_the_inefficiency_of_a_first_order_process_is_known(correlation, frames_per_sample):
+def test_statistical_inefficiency_of_a_first_order_process(correlation, frames_per_sample):
     """(1 + c) / (1 - c), on average over series."""
     noise = correlated_noise(40, seed=4, correlation=correlation, n_frames=2000)
     found = np.mean([statistical_inefficiency(each) for each in noise])
     assert found == pytest.approx(frames_per_sample, rel=0.12)
 
 
-def test_blocks_keep_the_slow_part_of_the_noise():
-    """The mean of resampled noise scatters as that of the process does."""
+def test_resampled_noise_has_the_long_run_variance():
+    """The variance of the mean of resampled noise is that of the process."""
     noise = correlated_noise(20, seed=5, n_frames=1000, size=1.0, correlation=0.8)
     random = np.random.default_rng(6)
     scatter = [resampled_noise(each, 1, 300, random).mean(axis=1).std() for each in noise]
     assert np.mean(scatter) == pytest.approx(np.sqrt(9.0 / 1000), rel=0.15)
 
 
-def test_a_block_is_six_inefficiencies_but_no_more_than_a_tenth():
+def test_block_has_six_inefficiencies_and_at_most_a_tenth_of_the_series():
     assert block_length(1000, 5.0) == 30
     assert block_length(100, 5.0) == 10
     assert block_length(10, 1.0) == 1
 
 
-def test_the_reservoir_that_runs_out_first_is_named_with_its_time():
+def test_first_depleted_reservoir_is_reported_with_its_time():
     remaining = np.clip(20.0 - 0.25 * TIME_PS, 0.0, None)
     found = find_depletion(TIME_PS, {"electrolyte": 50.0 - 0.1 * TIME_PS, "lithium": remaining})
     assert found.reservoir == "lithium"
@@ -121,13 +121,13 @@ def test_the_reservoir_that_runs_out_first_is_named_with_its_time():
     assert find_depletion(TIME_PS, {"electrolyte": 50.0 - 0.1 * TIME_PS}) is None
 
 
-def test_one_odd_frame_exhausts_nothing():
+def test_outlier_is_no_depletion():
     remaining = np.full_like(TIME_PS, 20.0)
     remaining[50] = 0.0
     assert find_depletion(TIME_PS, {"lithium": remaining}) is None
 
 
-def test_a_series_that_starves_at_once_is_undecided():
+def test_immediate_depletion_is_undecided():
     found = thickness_kinetics(TIME_PS, 1 + 0.1 * TIME_PS, reservoirs={"lithium": 10.0 * np.exp(-TIME_PS)})
     assert found.decision == "undecided"
     assert "before lithium was exhausted" in found.reason
@@ -135,7 +135,7 @@ def test_a_series_that_starves_at_once_is_undecided():
 
 
 @pytest.mark.parametrize(
-    ("time", "values", "words"),
+    ("time", "values", "message"),
     [
         (TIME_PS, TIME_PS[:-1], "one value per frame"),
         (TIME_PS[:5], TIME_PS[:5], "5 frames; a growth law needs at least 20"),
@@ -144,24 +144,24 @@ def test_a_series_that_starves_at_once_is_undecided():
         (TIME_PS, np.where(TIME_PS > 50, np.nan, 1.0), "not finite"),
     ],
 )
-def test_series_that_cannot_be_fitted_are_refused_in_words(time, values, words):
-    with pytest.raises(AnalysisError, match=words):
+def test_invalid_series_raise(time, values, message):
+    with pytest.raises(AnalysisError, match=message):
         thickness_kinetics(time, values)
 
 
-def test_a_reservoir_of_another_length_or_empty_at_the_start_is_refused():
+def test_invalid_reservoir_raises():
     with pytest.raises(AnalysisError, match="one finite number per frame"):
         find_depletion(TIME_PS, {"lithium": np.ones(3)})
     with pytest.raises(AnalysisError, match="empty in the first frames"):
         find_depletion(TIME_PS, {"lithium": np.zeros_like(TIME_PS)})
 
 
-def test_fewer_frames_than_parameters_are_refused():
+def test_fewer_frames_than_parameters_raise():
     with pytest.raises(AnalysisError, match="has 2 parameters"):
         fit_law(Linear(), TIME_PS[:2], TIME_PS[:2])
 
 
-def test_two_replicas_are_not_pooled_and_one_has_no_spread():
+def test_average_of_two_replicas_raises():
     run = thickness_kinetics(TIME_PS, 1.0 + 0.05 * TIME_PS + correlated_noise(1, 7, n_frames=120)[0])
     with pytest.raises(AnalysisError, match="differ in their seed"):
         average_kinetics([run, run])
@@ -169,7 +169,7 @@ def test_two_replicas_are_not_pooled_and_one_has_no_spread():
     assert between_replicas([1.0, 2.0, 3.0]).upper == pytest.approx(2.0 + 4.303 / np.sqrt(3), rel=1e-3)
 
 
-def test_kinetics_survive_a_round_trip_through_json():
+def test_kinetics_are_unchanged_by_json():
     time = np.linspace(0.1, 10.0, 100)
     found = thickness_kinetics(time, 2.0 * time + np.random.default_rng(0).normal(0, 0.1, 100))
     adapter = TypeAdapter(GrowthKinetics)

@@ -1,4 +1,4 @@
-"""Laws of shares: planted ones come back, intermediates and what ran out are told."""
+"""Kinetics of shares: known laws, intermediates and depletion."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def interface(n_frames, electrolyte_left):
     )  # fmt: skip
 
 
-def test_a_product_and_what_it_is_made_of_have_the_law_that_was_planted():
+def test_product_and_reactant_have_the_known_law():
     formed = avrami(0.6, 0.1, 2.0)
     found = share_kinetics(
         TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, 1000, ENDLESS
@@ -44,7 +44,7 @@ def test_a_product_and_what_it_is_made_of_have_the_law_that_was_planted():
     assert found["reactant"].start_share == pytest.approx(0.7)
 
 
-def test_an_intermediate_has_no_law_and_its_peak_is_told():
+def test_intermediate_has_no_law_but_a_peak():
     peak = 0.5 * np.exp(-(((TIME_PS - 20.0) / 6.0) ** 2))
     [found] = share_kinetics(TIME_PS, {"PSx": noisy(peak)}, 1000, ENDLESS).values()
     assert "an intermediate" in found.reason
@@ -52,11 +52,11 @@ def test_an_intermediate_has_no_law_and_its_peak_is_told():
     assert float(found.reason.partition(" at ")[2].split()[0]) == pytest.approx(20.0, abs=2.0)
 
 
-def test_what_never_holds_a_fiftieth_is_left_out():
+def test_trace_shares_are_left_out():
     assert share_kinetics(TIME_PS, {"trace": np.full(len(TIME_PS), 0.01)}, 1000, ENDLESS) == {}
 
 
-def test_frames_after_the_electrolyte_ran_out_are_left_out():
+def test_frames_after_depletion_are_excluded():
     left = np.maximum(10.0 - 0.4 * TIME_PS, 0.0)  # a tenth is left at 22.5 ps
     formed = noisy(0.02 * np.minimum(TIME_PS, 25.0))
     beside = Supply([interface(len(TIME_PS), left)], TIME_PS, np.ones(len(TIME_PS)))
@@ -67,7 +67,7 @@ def test_frames_after_the_electrolyte_ran_out_are_left_out():
     assert found.candidates[0].parameters["rate_fraction_per_ps"].value == pytest.approx(0.02, rel=0.02)
 
 
-def test_without_an_interphase_intact_anions_are_what_runs_out():
+def test_intact_anions_measure_depletion_without_an_interphase():
     supply = Supply([], TIME_PS, np.maximum(1.0 - 0.05 * TIME_PS, 0.0))
     [found] = share_kinetics(TIME_PS, {"product": noisy(avrami(0.5, 0.1, 1.5))}, 1000, supply).values()
     assert "intact anions" in supply.depletion_measure
@@ -75,13 +75,13 @@ def test_without_an_interphase_intact_anions_are_what_runs_out():
     assert found.fitted_until_ps < 19.0
 
 
-def test_frames_without_boundaries_are_not_fitted():
+def test_frames_without_boundaries_are_excluded():
     beside = Supply([interface(300, np.full(300, 10.0))], TIME_PS, np.ones(len(TIME_PS)))
     [found] = share_kinetics(TIME_PS, {"product": noisy(0.01 * TIME_PS)}, 1000, beside).values()
     assert found.n_frames == 300
 
 
-def test_replicas_are_pooled_where_all_have_a_law():
+def test_replicas_are_averaged_if_all_have_a_law():
     runs = [
         {
             "atoms": share_kinetics(
@@ -106,7 +106,7 @@ def test_replicas_are_pooled_where_all_have_a_law():
     assert "1 of 3 replicas" in average["Li3P"].reason
 
 
-def test_few_atoms_choose_no_law_alone_and_more_in_all_replicas():
+def test_law_requires_enough_changed_atoms_over_all_replicas():
     runs = [
         {
             "network formers": share_kinetics(

@@ -1,4 +1,4 @@
-"""Boundaries of the interphase in cells where they are known."""
+"""Interphase boundaries in cells with known boundaries."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def asymmetric(above=10.0, below=5.0, seed=0):
 
 
 @pytest.mark.parametrize("width", [2.0, 4.0, 7.0])
-def test_planted_boundaries_are_found_within_half_a_slab_on_both_sides(width):
+def test_boundaries_are_found_within_half_a_slab(width):
     found = interphase_boundaries(trajectory(asymmetric()), SIDES, widths_angstrom=[width])
     assert found.sides == ("above", "below")
     for column, (begin, end) in enumerate([(26 - MIDDLE, 36 - MIDDLE), (-MIDDLE, -5 - MIDDLE)]):
@@ -38,7 +38,7 @@ def test_planted_boundaries_are_found_within_half_a_slab_on_both_sides(width):
     np.testing.assert_array_equal(found.found_share, 1.0)
 
 
-def test_over_many_cuts_the_mean_is_right_to_a_fraction_of_a_slab():
+def test_mean_over_cuts_is_accurate_to_a_fraction_of_a_slab():
     found = interphase_boundaries(trajectory(asymmetric()), SIDES)
     np.testing.assert_allclose(found.thickness_angstrom[0], [10.0, 5.0], atol=0.5)
     np.testing.assert_allclose(found.electrode_side_angstrom[0], [26 - MIDDLE, -MIDDLE], atol=0.25)
@@ -46,7 +46,7 @@ def test_over_many_cuts_the_mean_is_right_to_a_fraction_of_a_slab():
     np.testing.assert_array_equal(found.tolerances, 0.02)
 
 
-def test_the_population_is_that_between_the_boundaries():
+def test_population_is_counted_between_the_boundaries():
     """Per Å of interphase there are ten planes of REACTED."""
     found = interphase_boundaries(trajectory(asymmetric(above=14.0)), SIDES)
     assert found.elements == ("Li", "P", "S")
@@ -55,8 +55,8 @@ def test_the_population_is_that_between_the_boundaries():
     assert (found.population_spread[0, 0] < 0.25 * planted).all()
 
 
-def test_shifts_along_the_period_and_across_it_change_nothing():
-    """Of everything, by any amount, frame by frame; positions in any periodic image."""
+def test_boundaries_are_invariant_under_shifts_and_wrapping():
+    """All atoms are shifted by different amounts in each frame, and are in any periodic image."""
     numbers, fractions, cell = asymmetric()
     rng = np.random.default_rng(3)
     shifts = np.cumsum(rng.uniform(-0.4, 0.4, (12, 3)), axis=0)
@@ -67,7 +67,7 @@ def test_shifts_along_the_period_and_across_it_change_nothing():
     np.testing.assert_allclose(found.population, found.population[:1].repeat(13, axis=0), rtol=0.02)
 
 
-def test_a_sharp_interface_has_no_thickness_and_no_population():
+def test_sharp_interface_has_no_interphase():
     cell = planted_cell(layers((METAL, 26.0), (BULK, 64.0)))
     found = interphase_boundaries(trajectory(cell), SIDES)
     np.testing.assert_array_equal(found.thickness_angstrom, 0.0)
@@ -75,7 +75,7 @@ def test_a_sharp_interface_has_no_thickness_and_no_population():
     np.testing.assert_allclose(found.electrode_side_angstrom[0], [13.0, -13.0], atol=0.25)
 
 
-def test_a_gradual_profile_ends_where_it_is_within_the_tolerance():
+def test_gradual_profile_ends_at_the_tolerance():
     """Li falls linearly from 26 to 40 Å; 0.06 above the bulk's fraction it still has 9 % of the way to go."""
     bulk = 7 / 21
 
@@ -95,12 +95,12 @@ def test_a_gradual_profile_ends_where_it_is_within_the_tolerance():
 
 
 @pytest.mark.parametrize("above", [5.0, 8.0, 11.0, 14.0])
-def test_growth_on_one_side_is_no_growth_on_the_other(above):
+def test_interphases_grow_independently(above):
     found = interphase_boundaries(trajectory(asymmetric(above=above)), SIDES)
     np.testing.assert_allclose(found.thickness_angstrom[0], [above, 5.0], atol=0.5)
 
 
-def test_growth_is_followed_in_time_from_one_trajectory():
+def test_growth_is_tracked_against_time():
     """Every plane of electrolyte that reacts takes 24 lithium from the electrode, which has 20 per plane."""
     frames = []
     for grown in (0.0, 2.0, 4.0):
@@ -121,8 +121,8 @@ def test_growth_is_followed_in_time_from_one_trajectory():
     np.testing.assert_allclose(found.electrode_left_angstrom, 26.1, atol=0.1)
 
 
-def test_heights_are_told_with_the_reference_at_rest():
-    """Lithium moves by 2 Å against the electrolyte, and everything drifts."""
+def test_heights_are_relative_to_the_reference():
+    """Lithium moves by 2 Å relative to the electrolyte, and all atoms drift."""
     numbers, fractions, cell = asymmetric()
     height = 90.0 * fractions[:, 2]
     moved = fractions.copy()
@@ -135,7 +135,7 @@ def test_heights_are_told_with_the_reference_at_rest():
         np.testing.assert_allclose(values[1], values[0], atol=0.3)
 
 
-def test_across_vacuum_there_is_no_interface():
+def test_surface_to_vacuum_is_no_interface():
     one = planted_cell(layers((METAL, 26.0), (REACTED, 10.0), (BULK, 40.0), (NOTHING, 14.0)))
     found = interphase_boundaries(trajectory(one), SIDES)
     assert found.sides == ("above",)
@@ -144,7 +144,7 @@ def test_across_vacuum_there_is_no_interface():
     assert interphase_boundaries(trajectory(upside_down), SIDES).sides == ("below",)
 
 
-def test_a_void_that_is_wider_than_the_electrode_is_not_taken_for_it():
+def test_void_wider_than_the_electrode_is_no_electrode():
     cell = planted_cell(
         layers((METAL, 12.0), (REACTED, 6.0), (BULK, 28.0), (NOTHING, 16.0), (BULK, 24.0), (REACTED, 4.0))
     )
@@ -153,7 +153,7 @@ def test_a_void_that_is_wider_than_the_electrode_is_not_taken_for_it():
     assert found.electrode_left_angstrom[0] == pytest.approx(12.1, abs=0.1)
 
 
-def test_an_electrolyte_that_is_used_up_has_no_boundary():
+def test_consumed_electrolyte_has_no_boundary():
     numbers, fractions, cell = asymmetric()
     rng = np.random.default_rng(0)
     mixed = fractions.copy()
@@ -165,7 +165,7 @@ def test_an_electrolyte_that_is_used_up_has_no_boundary():
     assert found.electrode_left_angstrom[1] == pytest.approx(20.0, abs=0.5)
 
 
-def test_an_electrode_that_is_used_up_has_no_boundary():
+def test_consumed_electrode_has_no_boundary():
     numbers, fractions, cell = asymmetric()
     mixed = fractions.copy()
     mixed[:, 2] = np.random.default_rng(0).random(len(numbers))
@@ -175,7 +175,7 @@ def test_an_electrode_that_is_used_up_has_no_boundary():
     np.testing.assert_array_equal(found.found_share[1], 0.0)
 
 
-def test_elements_are_those_that_are_named():
+def test_population_has_the_elements_of_both_sides():
     numbers, fractions, cell = asymmetric()
     others = np.select([numbers == 3, numbers == 15, numbers == 16], [11, 33, 34])
     found = interphase_boundaries(
@@ -196,7 +196,7 @@ def test_elements_are_those_that_are_named():
         (TwoSides({"Li", "P"}, {"Li": 1, "S": 11}), {}, "differ from its composition"),
     ],
 )
-def test_what_cannot_be_answered_is_said(sides, options, match):
+def test_invalid_options_raise(sides, options, match):
     frames = trajectory(asymmetric())
     if match is None:  # near enough: the bulk's own difference becomes the tolerance
         assert np.nanmin(interphase_boundaries(frames, sides, **options).tolerances) > 0.03
@@ -205,12 +205,12 @@ def test_what_cannot_be_answered_is_said(sides, options, match):
         interphase_boundaries(frames, sides, **options)
 
 
-def test_a_cell_without_electrode_is_refused():
+def test_cell_without_electrode_raises():
     frames = trajectory(planted_cell(layers((BULK, 90.0))))
     with pytest.raises(AnalysisError, match="no electrode: "):
         interphase_boundaries(frames, SIDES)
 
 
-def test_an_electrolyte_of_the_electrodes_elements_is_refused():
+def test_electrolyte_without_anions_raises():
     with pytest.raises(AnalysisError, match="an element that the electrode lacks"):
         TwoSides({"Li"}, {"Li": 1})

@@ -1,4 +1,4 @@
-"""Atoms that cross planes, and planes that sweep over atoms."""
+"""Crossings of static and moving planes by atoms."""
 
 import numpy as np
 import pytest
@@ -18,21 +18,21 @@ def frames_at(heights, numbers, cell=CELL):
     return ArrayFrames(np.array(numbers), 1000.0 * np.arange(len(heights)), fractions @ cell, cell)
 
 
-def test_an_atom_that_rises_through_a_plane_counts_one_and_back_again_minus_one():
+def test_crossings_up_and_down_count_plus_and_minus_one():
     found = crossings(frames_at([[9.0], [11.0], [9.5]], [3]), {"middle": 10.0})
     np.testing.assert_array_equal(found.by_atoms[:, 0, 0], [1.0, -1.0])
     np.testing.assert_array_equal(found.by_sweep, 0.0)
 
 
-def test_a_plane_that_moves_over_a_still_atom_sweeps_it():
-    """The plane rises past the atom, which is now below: minus one, and no crossing of its own."""
+def test_moving_plane_sweeps_over_a_static_atom():
+    """The plane rises past the atom: minus one by the plane, none by the atom."""
     found = crossings(frames_at([[10.0], [10.0]], [3]), {"boundary": [9.0, 11.0]})
     np.testing.assert_array_equal(found.by_sweep, [[[-1.0]]])
     np.testing.assert_array_equal(found.by_atoms, [[[0.0]]])
 
 
-def test_an_atom_that_rides_with_the_plane_passes_nothing():
-    """It crosses where the plane was, and the plane where it was; by halves, in both orders."""
+def test_atom_moving_with_the_plane_does_not_cross():
+    """The contributions of atom and plane cancel, averaged over both orders."""
     found = crossings(frames_at([[10.5], [12.5]], [3]), {"boundary": [10.0, 12.0]})
     assert found.net_atoms[0, 0, 0] == 0.0
     outrun = crossings(frames_at([[9.5], [12.5]], [3]), {"boundary": [10.0, 12.0]})
@@ -40,7 +40,7 @@ def test_an_atom_that_rides_with_the_plane_passes_nothing():
     assert outrun.by_atoms[0, 0, 0] == 1.0
 
 
-def test_flux_is_atoms_per_area_and_time_in_a_static_plane_and_relative_to_a_moving_one():
+def test_flux_through_static_and_moving_planes():
     rising = 5.0 + np.arange(11.0)[:, None]  # from 5 to 15 Å within 10 ps
     frames = frames_at(np.hstack([rising, np.full_like(rising, 2.0)]), [3, 16])
     static = crossings(frames, {"plane": 10.2})
@@ -51,20 +51,20 @@ def test_flux_is_atoms_per_area_and_time_in_a_static_plane_and_relative_to_a_mov
     assert moving.mean_flux_atoms_per_nm2_ps("boundary", static=True)["Li"] > 0
 
 
-def test_what_is_between_the_planes_changes_by_what_passed_them():
+def test_atoms_between_planes_change_by_the_crossings():
     frames = frames_at([[9.0, 13.0, 16.0], [11.0, 13.0, 14.0], [11.0, 16.0, 14.0]], [3, 3, 3])
     found = crossings(frames, {"electrode": 10.0, "electrolyte": 15.0})
     np.testing.assert_array_equal(found.atoms_between[:, 0, 0], [1, 3, 2])
     assert found.conservation_error_atoms == 0.0
 
 
-def test_an_atom_that_goes_once_around_the_cell_has_crossed_every_plane_once():
+def test_atom_around_the_periodic_cell_crosses_every_plane_once():
     heights = np.linspace(1.0, 21.0, 8)[:, None]
     found = crossings(frames_at(heights, [3]), {"low": 4.0, "high": 17.0})
     np.testing.assert_array_equal(found.net_atoms.sum(axis=0)[:, 0], [1.0, 1.0])
 
 
-def test_tracked_atoms_are_a_group_and_a_drift_of_the_reference_is_no_crossing():
+def test_groups_are_tracked_and_drift_of_the_reference_is_removed():
     heights = np.array([[9.0, 11.0, 3.0], [12.0, 14.0, 6.0]])  # all rise by 3 Å
     frames = frames_at(heights, [3, 3, 16])
     tracked = {"first lithium": np.array([True, False, False])}
@@ -75,7 +75,7 @@ def test_tracked_atoms_are_a_group_and_a_drift_of_the_reference_is_no_crossing()
     assert by_mass.net_atoms.sum() == 0.0
 
 
-def test_cumulative_crossings_begin_with_nothing():
+def test_cumulative_crossings_begin_with_zero():
     found = crossings(frames_at([[9.0], [11.0], [11.0]], [3]), {"plane": 10.0})
     np.testing.assert_allclose(found.cumulative_atoms_per_nm2("plane")["Li"], [0.0, 1 / 0.3, 1 / 0.3])
     with pytest.raises(AnalysisError, match="no plane 'top'"):
@@ -83,7 +83,7 @@ def test_cumulative_crossings_begin_with_nothing():
 
 
 @pytest.mark.parametrize(
-    ("planes", "options", "words"),
+    ("planes", "options", "message"),
     [
         ({}, {}, "no planes"),
         ({"a": [1.0, 2.0, 3.0]}, {}, "one per frame used"),
@@ -94,11 +94,11 @@ def test_cumulative_crossings_begin_with_nothing():
         ({"a": 1.0}, {"reference": np.array([False])}, "reference of the planes"),
     ],
 )
-def test_planes_that_cannot_be_crossed_are_refused_in_words(planes, options, words):
-    with pytest.raises(AnalysisError, match=words):
+def test_invalid_planes_raise(planes, options, message):
+    with pytest.raises(AnalysisError, match=message):
         crossings(frames_at([[9.0], [11.0]], [3]), planes, **options)
 
 
-def test_one_frame_shows_no_crossing():
+def test_single_frame_raises():
     with pytest.raises(AnalysisError, match="at least two frames"):
         crossings(frames_at([[9.0]], [3]), {"plane": 10.0})

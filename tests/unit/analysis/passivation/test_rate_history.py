@@ -1,4 +1,4 @@
-"""Rates against time: the windows of the verdict, and what was planted before them."""
+"""Rates against time, in the windows of the verdict and before."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_histories import history
 
 
-def test_windows_reach_the_end_and_hold_those_of_the_verdict():
+def test_windows_contain_those_of_the_verdict():
     one = history("passivated", 0)
     judged = verdict([one])
     found = rate_history([one], judged)
@@ -20,8 +20,8 @@ def test_windows_reach_the_end_and_hold_those_of_the_verdict():
     assert set(found.rates_per_ps) == set(judged.checks)
 
 
-def test_rates_fall_as_the_history_does_and_intervals_hold_the_slope():
-    """The planted thickness of the passivating history rises fast, then not at all."""
+def test_intervals_of_rates_cover_the_known_slope():
+    """The thickness of the passivating history increases fast, then not at all."""
     one = history("passivated", 0)
     found = rate_history([one], verdict([one]))
     rates = found.rates_per_ps[GROWTH]
@@ -32,7 +32,7 @@ def test_rates_fall_as_the_history_does_and_intervals_hold_the_slope():
     assert lower[-1] < 0.0 < upper[-1]
 
 
-def test_three_replicas_have_the_interval_of_their_spread():
+def test_interval_of_three_replicas_is_from_their_spread():
     three = [history("passivated", seed) for seed in range(3)]
     judged = verdict(three)
     together = rate_history(three, judged)

@@ -1,4 +1,4 @@
-"""What a verdict is made of, on one history each; how often it is right is in tests/physics."""
+"""Verdicts on single histories; tests/physics measures their accuracy."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_histories import history
 
 
-def test_every_rate_of_a_passivated_interphase_is_below_a_hundredth_of_its_own_peak():
+def test_rates_of_a_passivated_interphase_are_below_epsilon():
     found = verdict([history("passivated", 0)])
     assert found.state == "passivated"
     assert found.windows_ps == ((2000.0, 3000.0), (3000.0, 4000.0))
@@ -22,14 +22,14 @@ def test_every_rate_of_a_passivated_interphase_is_below_a_hundredth_of_its_own_p
     assert all(window.largest_magnitude < check.epsilon_per_ps for window in check.windows_per_ps)
 
 
-def test_a_species_that_never_moved_is_held_to_the_one_that_moved_most():
+def test_species_without_a_peak_is_compared_with_the_largest_peak():
     checks = verdict([history("passivated", 0)]).checks
     assert checks["S"].epsilon_is_of == "Li"
     assert checks["S"].epsilon_per_ps == checks["Li"].epsilon_per_ps
     assert checks["P"].epsilon_is_of == "P"
 
 
-def test_the_same_rates_with_an_empty_side_are_depleted():
+def test_depletion_overrides_passivation():
     stopped = history("passivated", 0)
     grown = stopped.thickness_angstrom - stopped.thickness_angstrom[0]
     starved = replace(stopped, reservoirs={"lithium": 20.5 - grown, "electrolyte": 300.0 - grown})
@@ -39,7 +39,7 @@ def test_the_same_rates_with_an_empty_side_are_depleted():
     assert found.depletion.reservoir in found.reason
 
 
-def test_a_flux_that_goes_on_is_growing_whatever_the_thickness_says():
+def test_continued_flux_is_growing_at_constant_thickness():
     stopped = history("passivated", 0)
     leak = -0.5 * stopped.time_ps  # downwards
     flowing = replace(stopped, passed_atoms_per_nm2={**stopped.passed_atoms_per_nm2, "P": leak})
@@ -48,7 +48,7 @@ def test_a_flux_that_goes_on_is_growing_whatever_the_thickness_says():
     assert found.reason.startswith("P:")
 
 
-def test_undecided_says_how_long_a_trajectory_would_have_to_be():
+def test_undecided_verdict_estimates_the_required_trajectory():
     short = history("undecided", 0)
     found = verdict([short])
     assert found.state == "undecided"
@@ -56,7 +56,7 @@ def test_undecided_says_how_long_a_trajectory_would_have_to_be():
     assert short.time_ps[-1] < at_best < at_worst
 
 
-def test_a_handful_of_frames_is_undecided_and_says_how_many_it_takes():
+def test_too_few_frames_are_undecided_with_the_required_number():
     full = history("passivated", 0)
     few = type(full)(
         full.time_ps[:20],
@@ -70,7 +70,7 @@ def test_a_handful_of_frames_is_undecided_and_says_how_many_it_takes():
     assert found.trajectory_needed_ps[0] == pytest.approx(40 * full.time_ps[1])
 
 
-def test_without_an_initial_rate_there_is_nothing_to_compare_with():
+def test_verdict_without_an_initial_rate_is_undecided():
     stopped = history("passivated", 0)
     late = slice(500, None)
     still = type(stopped)(
@@ -84,14 +84,14 @@ def test_without_an_initial_rate_there_is_nothing_to_compare_with():
     assert "no initial rate differs from zero" in found.reason
 
 
-def test_three_replicas_are_judged_by_their_spread():
+def test_error_of_three_replicas_is_their_spread():
     found = verdict([history("growing", seed) for seed in range(3)])
     alone = verdict([history("growing", 0)])
     assert (found.state, found.n_replicas) == ("growing", 3)
     assert found.checks["thickness"].windows_per_ps != alone.checks["thickness"].windows_per_ps
 
 
-def test_windows_that_do_not_fit_are_refused():
+def test_invalid_windows_raise():
     with pytest.raises(AnalysisError, match="do not fit"):
         verdict([history("growing", 0)], window_ps=3000.0)
     with pytest.raises(AnalysisError, match="at least 10 are required"):
@@ -101,7 +101,7 @@ def test_windows_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"reservoirs": {"lithium": np.ones(1000)}}, "a depleted slab looks passivated"),
         ({"passed_atoms_per_nm2": {}}, "does not show that ions stopped"),
@@ -110,21 +110,21 @@ def test_windows_that_do_not_fit_are_refused():
         ({"time_ps": np.zeros(1000)}, "times must increase"),
     ],
 )
-def test_a_history_that_cannot_be_judged_is_refused_in_words(changes, words):
-    whole = history("passivated", 0)
-    with pytest.raises(AnalysisError, match=words):
-        replace(whole, **changes)
+def test_invalid_history_raises(changes, message):
+    intact = history("passivated", 0)
+    with pytest.raises(AnalysisError, match=message):
+        replace(intact, **changes)
 
 
-def test_a_straight_line_has_its_slope_and_no_error():
+def test_rate_of_a_noiseless_line_has_no_error():
     time = np.linspace(5.0, 25.0, 201)
     found = window_rate(time, 3.0 - 0.2 * time)
     assert found.rate_per_ps == pytest.approx(-0.2)
     assert found.standard_error_per_ps < 1e-9
 
 
-def test_a_window_in_which_nothing_crossed_bounds_the_flux_by_the_events_that_may_be_missed():
-    """Nothing seen in 100 ps through 2 nm² is compatible with 3.7 atoms (Garwood), not with none."""
+def test_flux_of_a_window_without_crossings_has_the_poisson_bound():
+    """No crossing in 100 ps through 2 nm² is compatible with up to 3.7 atoms (Garwood)."""
     time = np.linspace(0.0, 100.0, 50)
     silent = window_rate(time, np.zeros(50), event=0.5).interval()
     assert silent.value == 0.0
@@ -132,8 +132,8 @@ def test_a_window_in_which_nothing_crossed_bounds_the_flux_by_the_events_that_ma
     assert silent.lower == -silent.upper
 
 
-def test_a_silent_species_through_a_small_area_is_not_passivated():
-    """Its bound is above a hundredth of the peak; with a larger interface the same silence suffices."""
+def test_missing_crossings_of_a_small_interface_are_undecided():
+    """The Poisson bound is above epsilon for a small interface, and below it for a large one."""
     time = np.linspace(0.0, 4000.0, 1000)
     grown = 20.0 * -np.expm1(-time / 80.0)
     noise = np.random.default_rng(0).normal(0.0, 0.05, 1000)

@@ -1,4 +1,4 @@
-"""Is the lithium still bcc? Thermal displacements are Gaussian, per direction, in Å."""
+"""bcc fraction of lithium; thermal displacements are Gaussian, per direction, in Å."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_perfect_bcc_has_the_literature_values():
     np.testing.assert_allclose(order.q6, 0.51069, atol=2e-5)
 
 
-def test_the_order_of_a_primitive_cell_is_that_of_the_crystal():
+def test_order_is_independent_of_the_cell():
     """Cells thinner than two shells are repeated."""
     primitive = bulk("Li", "bcc", a=3.51)
     np.testing.assert_allclose(averaged_order(primitive.positions, primitive.cell[:]).q6, 0.51069, atol=2e-5)
@@ -60,7 +60,7 @@ def test_thermal_fcc_is_not_bcc():
     assert bcc_fraction(*rattled(FCC, 0.2), np.ones(len(FCC), dtype=bool)) < 0.03
 
 
-def test_only_selected_atoms_count():
+def test_bcc_fraction_is_of_selected_atoms():
     positions, cell = rattled(BCC, 0.1)
     rng = np.random.default_rng(0)
     low = positions[:, 2] < 0.4 * cell[2, 2]
@@ -69,7 +69,7 @@ def test_only_selected_atoms_count():
     assert bcc_fraction(positions, cell, deep & ~low) > bcc_fraction(positions, cell, low)
 
 
-def test_deep_atoms_are_far_from_any_other_part():
+def test_deep_atoms_are_far_from_other_atoms():
     cell = np.diag([5.0, 5.0, 40.0])
     heights = np.arange(0.5, 40.0, 1.0)
     positions = np.column_stack([np.zeros(40), np.zeros(40), heights])
@@ -79,6 +79,6 @@ def test_deep_atoms_are_far_from_any_other_part():
     assert heights[deep].max() == pytest.approx(14.5)
 
 
-def test_an_empty_selection_is_refused():
+def test_empty_selection_raises():
     with pytest.raises(AnalysisError, match="no atom is selected"):
         bcc_fraction(BCC.positions, BCC.cell[:], np.zeros(len(BCC), dtype=bool))

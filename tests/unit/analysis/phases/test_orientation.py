@@ -1,4 +1,4 @@
-"""A crystal that was turned is found turned."""
+"""Orientation of rotated crystals."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def laid(phase, plane, symbol, link_angstrom):
     )
     own = crystal[[atom.index for atom in crystal if atom.symbol == symbol]]
     slab = surface(crystal, plane, 2, vacuum=8.0, periodic=True) * (2, 2, 1)
-    slab.rotate(33.0, "z", rotate_cell=True)  # about the normal: tells nothing of the plane
+    slab.rotate(33.0, "z", rotate_cell=True)  # about the normal, which does not change the plane
     slab.rattle(SPREAD_ANGSTROM, seed=1)
     mine = slab[[atom.index for atom in slab if atom.symbol == symbol]]
     return domain_orientation(
@@ -33,7 +33,7 @@ def laid(phase, plane, symbol, link_angstrom):
 
 
 @pytest.mark.parametrize("plane", [(1, 1, 1), (1, 1, 0), (1, 0, 0), (2, 1, 0)])
-def test_the_plane_that_a_crystal_was_cut_along_is_found(plane):
+def test_plane_of_a_rotated_crystal_is_found(plane):
     found = laid("Li2S", plane, "S", 4.87)
     assert found.plane == plane
     assert found.off_deg < 4.0
@@ -41,18 +41,18 @@ def test_the_plane_that_a_crystal_was_cut_along_is_found(plane):
     assert found.share_by_chance < 0.12
 
 
-def test_a_hexagonal_crystal_stands_on_its_base():
+def test_plane_of_a_hexagonal_crystal_is_found():
     found = laid("Li3P", (0, 0, 1), "P", 5.3)
     assert found.plane == (0, 0, 1)
     assert found.off_deg < 4.0
 
 
-def test_no_bonds_are_no_orientation():
+def test_orientation_without_bonds_raises():
     with pytest.raises(AnalysisError, match="no orientation"):
         domain_orientation(load_phase("Li2S"), np.eye(3), np.empty((0, 3)), Z, np.eye(3, dtype=int)[None])
 
 
-def test_how_near_a_plane_is_by_chance_is_told():
+def test_probability_of_a_plane_by_chance():
     """The numbers of docs/phases.md: half of all directions are within 8 degrees, one of twenty within 2.6."""
     crystal = load_phase("Li2S")
     rotations, _ = space_group_operations(

@@ -1,4 +1,4 @@
-"""Networks across an interphase: planted lattices of Li and P, with and without a gap."""
+"""Networks across an interphase: lattices of Li and P with and without a gap."""
 
 from dataclasses import replace
 
@@ -63,15 +63,15 @@ def swept(atoms: Atoms, interface: Interface):
     return sweep.values().sides["above"]
 
 
-def test_a_whole_lattice_of_li_and_p_conducts_electrons():
+def test_unbroken_lattice_of_li_and_p_is_mixed_conducting():
     found = swept(lattice(), interphase(LAYER_ANGSTROM))
     assert found.state == "mixed-conducting"
     assert found.onset_angstrom == pytest.approx(2.58, abs=0.02)
     assert set(found.crossing_share) == {1.0}
 
 
-def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
-    """The share is of the atoms between the boundaries: an electrode beside them, thick or thin, is not among them."""
+def test_largest_share_is_of_the_atoms_of_the_interphase():
+    """Atoms of the electrode beside the interphase do not count."""
     atoms = lattice()
     metal = Atoms("Li200", positions=np.random.default_rng(0).random((200, 3)) * [10, 10, 8] + [0, 0, 45])
     for each in (atoms, atoms + metal):
@@ -79,7 +79,7 @@ def test_lithium_outside_of_the_interphase_makes_its_network_no_smaller():
         assert found.largest_share[-1] == pytest.approx(1.0)
 
 
-def test_one_phosphorus_with_its_lithium_crosses_nothing():
+def test_single_phosphorus_with_its_lithium_does_not_cross():
     """Li-P-Li, 5 Å long, comes within a bond of both sides of 10 Å, and not of both of 13 Å."""
     atoms = Atoms(
         ["Li", "P", "Li", "Li", "Li"],
@@ -93,14 +93,14 @@ def test_one_phosphorus_with_its_lithium_crosses_nothing():
     assert found.largest_share[-1] == pytest.approx(1.0)
 
 
-def test_a_gap_of_5_angstrom_makes_it_ionic():
+def test_network_with_a_gap_is_ionic():
     found = swept(lattice(5), interphase(LAYER_ANGSTROM))
     assert found.state == "ionic"
     assert found.onset_angstrom is None
     assert not np.any(found.crossing_share)
 
 
-def test_a_network_of_distances_longer_than_bonds_decides_nothing():
+def test_network_of_distances_longer_than_bonds_is_undecided():
     atoms = lattice()
     atoms.set_cell(atoms.cell[:] * [1.2, 1.2, 1.0])
     atoms.positions *= [1.2, 1.2, 1.2]
@@ -109,11 +109,11 @@ def test_a_network_of_distances_longer_than_bonds_decides_nothing():
     assert "longer than a bond" in found.reason
 
 
-def test_a_layer_thinner_than_four_bonds_is_refused():
+def test_layer_thinner_than_four_bonds_is_unavailable():
     assert "5.0 Å thick; below 12.8 Å" in swept(lattice(), interphase(5.0)).reason
 
 
-def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
+def test_layer_too_thin_in_most_frames_is_unavailable():
     """One thick frame of three is not half of the frames."""
     atoms = lattice()
     each = replace(
@@ -127,8 +127,8 @@ def test_a_layer_that_is_too_thin_in_most_frames_is_refused():
     assert "5.2 Å thick" in sweep.values().sides["above"].reason
 
 
-def test_phosphorus_of_intact_anions_is_no_path():
-    """The same lattice, but every P has four S around it."""
+def test_phosphorus_of_intact_anions_is_excluded():
+    """The same lattice with four S around every P."""
     atoms = lattice()
     is_p = atoms.numbers == 15
     around = 1.2 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.sqrt(3)
@@ -142,7 +142,7 @@ def test_phosphorus_of_intact_anions_is_no_path():
     assert sweep.values().sides["above"].state == "ionic"
 
 
-def test_a_layer_may_lie_across_the_border_of_the_cell():
+def test_layer_across_the_periodic_boundary():
     low, high = layer_of(interphase(20.0, begin_angstrom=50.0), 0, HEIGHT_ANGSTROM, 0.0)
     assert (low, high) == pytest.approx((50 / 60, 70 / 60))
     assert layer_of(interphase(20.0, begin_angstrom=40.0), 0, HEIGHT_ANGSTROM, 10 / 60)[0] == pytest.approx(
@@ -151,6 +151,6 @@ def test_a_layer_may_lie_across_the_border_of_the_cell():
     assert layer_of(interphase(20.0), 5, HEIGHT_ANGSTROM, 0.0) is None
 
 
-def test_an_interphase_that_no_frame_has_is_refused():
+def test_interphase_without_boundaries_is_unavailable():
     sweep = NetworkSweep(lattice().numbers, ROLES, [interphase(20.0)])
     assert "no frame" in sweep.values().sides["above"].reason

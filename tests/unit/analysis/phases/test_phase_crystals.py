@@ -1,4 +1,4 @@
-"""Domains, diffraction and order of structures whose answers are known."""
+"""Domains, diffraction and order of known structures."""
 
 import numpy as np
 import pytest
@@ -47,14 +47,14 @@ def found_in(atoms, model):
     )
 
 
-def test_neighbours_of_a_sublattice_end_before_its_second_shell():
+def test_link_distance_is_between_the_first_two_shells():
     assert 4.04 < sublattice_of(LI2S, frozenset({"S"})).link_angstrom < 5.71
     li3p = sublattice_of(load_phase("Li3P"), frozenset({"P"}))
     assert 4.6 < li3p.link_angstrom < 6.2
     assert li3p.volume_per_atom_angstrom3 == pytest.approx(60, rel=0.05)
 
 
-def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
+def test_sphere_of_lithium_sulphide_is_one_domain_of_known_size_and_plane(model):
     atoms = ball(25.0, turned_deg=45.0)
     atoms.wrap()
     found = found_in(atoms, model)
@@ -69,18 +69,18 @@ def test_a_ball_of_lithium_sulphide_is_one_domain_of_its_size_and_plane(model):
     assert found["Li3P"].n_domains == 0
 
 
-def test_a_crystal_that_fills_the_cell_has_no_size(model):
+def test_crystal_that_fills_the_cell_has_no_scherrer_size(model):
     found = found_in(LI2S * (3, 3, 3), model)["Li2S"]
     assert "its own periodic image" in found.scherrer.reason
     assert found.domains[0].orientation.plane == (1, 0, 0)
     assert found.domains[0].meets_its_image
 
 
-def test_lines_of_a_small_domain_run_into_each_other(model):
+def test_lines_of_a_small_domain_overlap(model):
     assert "lines overlap" in found_in(ball(11.0), model)["Li2S"].scherrer.reason
 
 
-def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
+def test_lines_beyond_the_range_count_as_overlapping():
     """LiF: 38.7, 45.0, 65.5 and 78.8 degrees; a domain of 12 Å has lines 9 degrees wide."""
     fluoride = bulk("LiF", "rocksalt", a=4.02, cubic=True)
     lattice = sublattice_of(fluoride, frozenset({"F"}))
@@ -94,14 +94,14 @@ def test_a_line_near_the_end_of_the_range_is_disturbed_by_those_behind_it():
 
 
 @pytest.mark.parametrize(("diameter_angstrom", "is_known"), [(20.0, False), (23.0, True)])
-def test_scherrer_is_known_from_the_size_that_the_page_names(model, diameter_angstrom, is_known):
+def test_scherrer_size_is_available_from_the_documented_diameter(model, diameter_angstrom, is_known):
     found = found_in(ball(diameter_angstrom), model)["Li2S"].scherrer
     assert isinstance(found, ScherrerSize) is is_known
     if is_known:
         assert 1.0 < found.diameter_angstrom / found.diameter_by_volume_angstrom < 1.17
 
 
-def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
+def test_pattern_of_a_crystal_has_its_lines_and_reports_the_period():
     atoms = LI2S * (2, 2, 2)
     pattern = EndPattern(atoms.numbers)
     pattern.add(atoms.positions, atoms.cell[:])
@@ -112,8 +112,8 @@ def test_the_pattern_of_a_crystal_has_its_lines_and_names_its_limit():
     assert result.lines["Li2S"][0][0] == pytest.approx(27.05, abs=0.1)
 
 
-def test_a_tall_cell_is_seen_at_all_heights():
-    """Twice the crystal, and beside it the crystal with a gas of the same atoms above: half of the line is left."""
+def test_spheres_cover_all_heights_of_a_tall_cell():
+    """A crystal below a gas of the same atoms has half of the line of the crystal alone."""
     crystal = LI2S * (5, 5, 5)
     gas = crystal.copy()
     gas.positions = np.random.default_rng(0).random((len(gas), 3)) @ gas.cell[:]
@@ -130,7 +130,7 @@ def test_a_tall_cell_is_seen_at_all_heights():
     assert 0.4 < highest["tall"] / highest["twice"] < 0.7
 
 
-def test_order_of_a_melting_crystal_falls():
+def test_order_of_a_melting_crystal_decreases():
     roles = roles_of(["Li"], ["Li", "P", "S"])
     atoms = LI2S * (2, 2, 2)
     series = OrderSeries(atoms.numbers, roles, 24)
@@ -146,7 +146,7 @@ def test_order_of_a_melting_crystal_falls():
     assert np.isnan(found.change.lower)  # two frames in a window
 
 
-def test_a_change_of_order_has_an_interval_that_holds_none_where_nothing_changes():
+def test_interval_of_the_change_of_order_covers_zero_at_equilibrium():
     roles = roles_of(["Li"], ["Li", "P", "S"])
     atoms, rng, n_frames = LI2S * (2, 2, 2), np.random.default_rng(4), 60
 

@@ -1,4 +1,4 @@
-"""Descriptors of ideal lattices, and the calibration of what is of no class."""
+"""Descriptors of ideal lattices, calibration of the rejection, and labels of crystals."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def described(atoms):
     return anion_descriptors(atoms.positions, atoms.cell[:], atoms.numbers != 3, atoms.numbers == 3)
 
 
-def test_antifluorite_is_an_fcc_sublattice_with_cubes_of_cations():
+def test_descriptors_of_antifluorite():
     found = described(load_phase("Li2S"))
     assert found.shape == (4, len(NAMES))
     np.testing.assert_allclose(found[:, :2], [[0.19094, 0.57452]] * 4, atol=1e-4)
@@ -26,7 +26,7 @@ def test_antifluorite_is_an_fcc_sublattice_with_cubes_of_cations():
     np.testing.assert_allclose(found[:, 8], 5.71 * np.sqrt(3) / 4, atol=1e-3)
 
 
-def test_descriptors_know_neither_wrapping_nor_the_setting_nor_the_size_of_the_cell():
+def test_descriptors_are_independent_of_wrapping_setting_and_cell_size():
     atoms = load_phase("Li3P")
     rng = np.random.default_rng(0)
     atoms.positions += rng.normal(0, 0.1, (len(atoms), 3))
@@ -47,7 +47,7 @@ def gaussians(rng, n_groups=20, n=50):
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1])
-def test_as_many_true_members_are_unknown_as_was_asked(share):
+def test_share_of_unknown_true_members_is_as_requested(share):
     rng = np.random.default_rng(3)
     model = fit_gaussians(gaussians(rng), rejected_share=share)
     fresh = gaussians(np.random.default_rng(4), n_groups=100)
@@ -55,7 +55,7 @@ def test_as_many_true_members_are_unknown_as_was_asked(share):
     assert 0.4 * share < unknown < 1.8 * share
 
 
-def test_members_of_no_class_are_unknown():
+def test_outliers_are_unknown():
     rng = np.random.default_rng(5)
     model = fit_gaussians(gaussians(rng))
     assert (model.classify(rng.normal([2, 9, -9], 0.5, (100, 3))) == UNKNOWN).all()
@@ -65,7 +65,7 @@ def test_members_of_no_class_are_unknown():
     assert np.mean(right) > 0.93
 
 
-def test_too_little_to_learn_from_is_refused():
+def test_too_few_members_raise():
     with pytest.raises(AnalysisError, match="class 'a' has 5 members"):
         fit_gaussians({"a": [np.zeros((3, 3)), np.zeros((2, 3))]})
     with pytest.raises(AnalysisError, match="rejected_share"):
@@ -95,7 +95,7 @@ def shares(atoms_or_frames, model):
     return {model.labels[c]: float((codes == c).mean()) for c in np.unique(codes)}
 
 
-def test_crystals_electrolytes_chains_and_metal_have_their_labels(model):
+def test_labels_of_crystals_electrolytes_chains_and_metal(model):
     assert model.hosts == {"Li2S": {"S"}, "Li3P": {"P"}}
     assert shares(rattled("Li2S", (2, 2, 2), 7), model)["Li2S"] > 0.95
     assert shares(rattled("Li3P", (3, 3, 2), 8), model)["Li3P"] > 0.95
@@ -105,7 +105,7 @@ def test_crystals_electrolytes_chains_and_metal_have_their_labels(model):
     assert shares(rattled("Li", (3, 3, 3), 9), model) == {"metal": 1.0}
 
 
-def test_phosphorus_on_the_sulphur_lattice_is_dissolved_and_not_li3p(model):
+def test_phosphorus_on_the_sulphur_sublattice_is_dissolved(model):
     run = rattled("Li2S", (2, 2, 2), 11)
     numbers = run.numbers.copy()
     site = int(np.flatnonzero(numbers == 16)[0])
@@ -122,6 +122,6 @@ def test_elements_without_a_role_are_unknown(model):
     assert model.labels[codes[0]] == "unknown"
 
 
-def test_a_reference_of_bonded_anions_is_refused():
+def test_reference_of_bonded_anions_raises():
     with pytest.raises(AnalysisError, match="recognised by their bonds"):
         fit_phase_model({"Li3PS4": [ThermalReference(rattled("Li3PS4", (1, 1, 1), 1))]}, **FIT_ARGUMENTS)

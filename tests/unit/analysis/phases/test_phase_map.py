@@ -1,4 +1,4 @@
-"""Labels against height and time, and what an interphase is made of."""
+"""Labels against height and time, and the composition of an interphase."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def filled(n_frames: int = 12, drift_per_frame: float = 0.0) -> PhaseMap:
     return found
 
 
-def test_the_interphase_holds_what_lies_between_its_boundaries():
+def test_labels_between_the_boundaries_are_those_of_the_interphase():
     side = filled().values().sides["above"]
     assert side.n_atoms == 60
     assert side.shares["amorphous"].value == pytest.approx(2 / 3)
@@ -46,7 +46,7 @@ def test_the_interphase_holds_what_lies_between_its_boundaries():
     assert "metal" not in side.shares
 
 
-def test_a_drift_of_everything_leaves_the_map_as_it_is():
+def test_map_is_invariant_under_drift():
     at_rest, moving = filled().arrays(), filled(drift_per_frame=1.3).arrays()
     np.testing.assert_array_equal(moving["phases.map_atoms"][0], at_rest["phases.map_atoms"][0])
     assert np.abs(moving["phases.map_atoms"] - at_rest["phases.map_atoms"]).max() <= 4  # a plane near an edge
@@ -55,7 +55,7 @@ def test_a_drift_of_everything_leaves_the_map_as_it_is():
     assert at_rest["phases.map_atoms"].sum() == 12 * 160
 
 
-def test_frames_without_boundaries_are_refused_for_the_side_alone():
+def test_side_without_boundaries_is_unavailable():
     empty = Interface("below", 50, np.ones(1, bool), np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), {})
     found = PhaseMap(NAMES, CELL, [empty])
     positions, codes, _ = cell_of_layers()
@@ -65,7 +65,7 @@ def test_frames_without_boundaries_are_refused_for_the_side_alone():
     assert values.entire_cell.shares["electrolyte"].value == 0.5
 
 
-def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():
+def test_interval_of_a_share_is_within_0_and_1():
     rng = np.random.default_rng(1)
     series = np.clip(0.05 + 0.05 * rng.standard_normal(60), 0, 1)
     found = mean_with_interval(series)
@@ -76,7 +76,7 @@ def test_an_interval_of_frames_holds_the_mean_and_stays_a_share():
 
 @pytest.mark.parametrize("n_frames", [6, 20])
 def test_intervals_of_few_correlated_frames_cover_the_mean(n_frames):
-    """Neighbouring frames are correlated by one half, as those of a slowly changing interphase are."""
+    """Neighbouring frames have a correlation of one half."""
     rng, inside = np.random.default_rng(2), 0
     for _ in range(300):
         noise = rng.standard_normal(n_frames + 30)

@@ -1,4 +1,4 @@
-"""Lifetimes of labels, with the trajectory's end taken for what it is."""
+"""Lifetimes of labels, censored by the end of the trajectory."""
 
 import numpy as np
 import pytest
@@ -12,21 +12,21 @@ def labels(*rows):
     return np.array([[letter == "x" for letter in row] for row in rows]).T
 
 
-def test_a_label_lives_from_its_first_frame_to_the_first_without_it():
+def test_lifetime_is_from_the_first_frame_to_the_first_without_the_label():
     lives = lifetimes(np.arange(8.0), labels("..xxx...", ".x.....x"))
     assert lives.duration_ps.tolist() == [3.0, 1.0, 0.0]
     assert lives.ended.tolist() == [True, True, False]
     assert lives.atom.tolist() == [0, 1, 1]
 
 
-def test_what_was_there_in_the_first_frame_has_no_known_age():
+def test_labels_of_the_first_frame_are_left_out():
     lives = lifetimes(np.arange(6.0), labels("xxx...", "..xxxx"))
     assert lives.n_left_out == 1
     assert lives.duration_ps.tolist() == [3.0]
     assert lives.ended.tolist() == [False]
 
 
-def test_flicker_within_the_gap_ends_no_life():
+def test_short_interruptions_are_ignored():
     flickering = labels(".xx.xx.x....", ".xx......xx.")
     assert len(lifetimes(np.arange(12.0), flickering).duration_ps) == 5
     lives = lifetimes(np.arange(12.0), flickering, longest_gap_ps=1.0)
@@ -34,7 +34,7 @@ def test_flicker_within_the_gap_ends_no_life():
     assert lives.ended.tolist() == [True, True, False]  # the last may come back within the gap
 
 
-def test_the_curve_is_that_of_kaplan_and_meier_by_hand():
+def test_survival_curve_agrees_with_kaplan_meier_by_hand():
     """Ages 1, 2, 3 ended, 2 and 4 still alive: 4/5, 4/5 x 3/4, 4/5 x 3/4 x 1/2."""
     lives = lifetimes(
         np.arange(12.0),
@@ -51,12 +51,12 @@ def test_the_curve_is_that_of_kaplan_and_meier_by_hand():
     assert restricted_mean_ps(curve, 3.5) == pytest.approx(1.0 + 0.8 + 0.6 + 0.5 * 0.3)
 
 
-def test_a_median_that_the_trajectory_does_not_show_is_infinite():
+def test_median_longer_than_the_trajectory_is_infinite():
     curve = survival(lifetimes(np.arange(9.0), labels(".xxxxxxxx", ".xxx.....", "...xxxxxx")))
     assert np.isinf(curve.median_ps.value)
 
 
-def test_trajectories_without_a_beginning_label_are_refused():
+def test_trajectory_without_beginning_labels_raises():
     with pytest.raises(AnalysisError, match="no label begins"):
         lifetimes(np.arange(3.0), labels("xx."))
     with pytest.raises(AnalysisError, match="n_frames, n_atoms"):
