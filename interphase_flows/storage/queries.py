@@ -18,8 +18,8 @@ _CHUNK = 200
 """Number of documents that :func:`stream` reads at a time."""
 
 _OPERATORS = {"!=": "$ne", ">=": "$gte", "<=": "$lte", ">": "$gt", "<": "$lt"}
-_FILTER = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*")
-_SORT = re.compile(r"\s*(-?)\s*([A-Za-z_][\w.]*)\s*")
+_FILTER = re.compile(r"\s*([A-Za-z_][\w.-]*)\s*(!=|>=|<=|=|<|>|~)\s*(.*?)\s*")
+_SORT = re.compile(r"\s*(-?)\s*([A-Za-z_][\w.-]*)\s*")
 _HELP = (
     "a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~ (matches a regular expression), "
     "such as reason=max_force, energy_eV<3 or origin~amorphous; a dot selects a nested field: details.force>5"

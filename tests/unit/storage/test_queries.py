@@ -14,7 +14,12 @@ from interphase_flows.storage.queries import check_fields, query, stream, to_csv
 def ledger(tmp_path):
     ledger = Ledger.embedded(tmp_path / "ledger.sqlite")
     for i, origin in enumerate(["bulk", "Amorphous Li", "amorphous"]):
-        document = {"energy": -1.5 * i, "origin": origin, "converged": i > 0, "d": {"force": i, "code": "12"}}
+        document = {
+            "energy": -1.5 * i,
+            "origin": origin,
+            "converged": i > 0,
+            "d": {"force": i, "code": "12", "replica-0": i},
+        }
         ledger.put("labels", f"{i}00", document)
     yield ledger
     ledger.close()
@@ -34,6 +39,7 @@ def ledger(tmp_path):
         (["origin=Amorphous Li"], ["100"]),
         (["converged=true"], ["100", "200"]),
         (["d.force=2"], ["200"]),
+        (["d.replica-0>1"], ["200"]),
         (["key=200"], ["200"]),
         (["d.code=12", 'origin="bulk"'], ["000"]),
         (["absent=null"], ["000", "100", "200"]),
