@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ase.io import write
 
@@ -11,6 +10,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.results import CampaignResults
 from interphase_flows.settings import Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 
 
 def export_dataset(results: CampaignResults, target: Path) -> Path:
@@ -29,7 +29,7 @@ def export_committee(results: CampaignResults, target: Path) -> list[Path]:
 def export_trajectories(results: CampaignResults, target: Path) -> list[Path]:
     """Write each production run to an extxyz file with unwrapped positions and times in fs."""
     result = results.result
-    criteria: dict[str, Any] = (
+    criteria: JsonDocument = (
         # of one committee: a campaign whose file was changed has production runs of both
         {"role": "production", "committee_key": results.iteration().committee_key}
         if result is None

@@ -1,7 +1,7 @@
 """Labels excluded from training: list them, extract their files, and recompute them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -11,7 +11,7 @@ from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.settings import Settings
 from interphase_flows.storage.archive import unpack_archive
 from interphase_flows.storage.ledger import Ledger
-from interphase_flows.storage.ledger_backend import JsonDocument
+from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 RETRIED = "retried"
@@ -25,7 +25,7 @@ class Exclusion(TypedDict):
     explanation: str | None
 
 
-def excluded_labels(ledger: Ledger, criteria: Mapping[str, object] | None = None) -> dict[str, Exclusion]:
+def excluded_labels(ledger: Ledger, criteria: Criteria | None = None) -> dict[str, Exclusion]:
     """Return the accepted labels that a data set excluded, by key; ``criteria`` filters their failures (MongoDB)."""
     own = {"failed_kind": "labels", "reason": {"$in": list(LEFT_OUT)}}
     failures = ledger.find("failures", {"$and": [own, criteria]} if criteria else own)

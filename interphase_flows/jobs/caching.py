@@ -24,6 +24,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.document import Document
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.pending_results import delete_pending, load_pending, save_pending
 from interphase_flows.storage.workspace import current_workspace
 
@@ -32,7 +33,7 @@ D = TypeVar("D", bound=Document)
 _RECORDED = "recorded as the failure"
 
 
-def settings_of(maker: Maker) -> dict[str, object]:
+def settings_of(maker: Maker) -> JsonDocument:
     """Return the fields of a Maker that enter a content key: all but its name and the paths of structure files."""
     excluded = ("name", "structure_files")
     return {f.name: getattr(maker, f.name) for f in fields(maker) if f.name not in excluded}

@@ -4,7 +4,7 @@ Looking a key up before computing, and inserting only if absent afterwards, is a
 and labels shared by campaigns need.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -133,7 +133,7 @@ class Ledger:
         self.backend.remove(kind, {"key": key, **(only_if or {})})
 
     def record_failure(
-        self, kind: str, key: str, reason: str, details: Mapping[str, object] | None = None
+        self, kind: str, key: str, reason: str, details: JsonDocument | None = None
     ) -> JsonDocument:
         """Record that the result of a kind and key could not be computed; a repetition raises ``tries``.
 

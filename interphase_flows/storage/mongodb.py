@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pymongo import MongoClient
 from pymongo.errors import (
@@ -34,7 +34,7 @@ _reached_servers: set[str] = set()
 _Result = TypeVar("_Result")
 
 
-def client_arguments(settings: MongodbSettings) -> dict[str, Any]:
+def client_arguments(settings: MongodbSettings) -> JsonDocument:
     """Return the arguments of ``pymongo.MongoClient`` for a server.
 
     Raises
@@ -42,7 +42,7 @@ def client_arguments(settings: MongodbSettings) -> dict[str, Any]:
     SettingsError
         The password cannot be read.
     """
-    arguments: dict[str, Any] = {
+    arguments: JsonDocument = {
         "serverSelectionTimeoutMS": SERVER_SELECTION_TIMEOUT_MS,
         "socketTimeoutMS": SOCKET_TIMEOUT_MS,
         **settings.client_options,

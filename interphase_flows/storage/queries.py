@@ -201,7 +201,7 @@ def _parse(text: str) -> JsonDocument:
 def _literal(value: str) -> str | float | bool | None:
     """Parse a number, true, false, null or a quoted string; return other text unchanged."""
     try:
-        literal: str | float | bool | list[object] | dict[str, object] | None = json.loads(value)
+        literal: str | float | bool | list[object] | JsonDocument | None = json.loads(value)
     except json.JSONDecodeError:
         return value
     return value if isinstance(literal, list | dict) else literal

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from fireworks import Firework, FWAction, Workflow, explicit_serialize
 from fireworks.utilities.fw_serializers import recursive_serialize, serialize_fw
@@ -19,6 +18,7 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import load_settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.ledger_entry import check_size
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
@@ -81,7 +81,7 @@ class CampaignFiretask(JobFiretask):
     # the job store is that of the workspace, so it is not serialised with the job
     required_params = ("job", "campaign")
 
-    def run_task(self, fw_spec: dict[str, Any]) -> FWAction:
+    def run_task(self, fw_spec: JsonDocument) -> FWAction:
         """Run the job, and route the jobs that it adds."""
         campaign, name = self["campaign"], self["job"].name
         try:
@@ -107,7 +107,7 @@ class CampaignFiretask(JobFiretask):
             route(workflow, campaign)
         return action
 
-    def _run(self, workspace: Workspace, fw_spec: dict[str, Any]) -> FWAction:
+    def _run(self, workspace: Workspace, fw_spec: JsonDocument) -> FWAction:
         """Run jobflow's task; record its error, unless that is done already."""
         self["store"] = job_store_of(self["campaign"])
         try:
@@ -122,12 +122,12 @@ class CampaignFiretask(JobFiretask):
 
     @serialize_fw
     @recursive_serialize
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonDocument:
         """Serialise the complete job; jobflow's own method turns pydantic models into strings."""
         return dict(self) | {"job": jsanitize(self["job"].as_dict(), strict=True, enum_values=True)}
 
     def _requeue(
-        self, fw_spec: dict[str, Any], reason: str, counters: Mapping[str, int] = MappingProxyType({})
+        self, fw_spec: JsonDocument, reason: str, counters: Mapping[str, int] = MappingProxyType({})
     ) -> FWAction:
         """Return an action that replaces this job by a copy, which its children then wait for."""
         name = self["job"].name
