@@ -9,7 +9,7 @@ import bson
 from pymongo import MongoClient
 from ruamel.yaml import YAML
 
-from interphase_flows.runners.slurm.commands import jobs_in_queue
+from interphase_flows.runners.slurm import jobs_in_queue
 from slurm_cluster import SlurmCluster
 from tiny_campaign import command, environment
 

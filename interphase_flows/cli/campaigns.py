@@ -73,7 +73,7 @@ def resume(
     if _release_on_cluster(settings, name, retry_rejected):
         return
     if retry_rejected:
-        from interphase_flows.commands.rejections import retry_rejected as retry
+        from interphase_flows.commands.queries import retry_rejected as retry
 
         print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be recomputed")
     _run(stored_campaign(settings, name), settings, accept_changes=False)

@@ -78,7 +78,7 @@ def launch(
     With [bold]--every[/bold], jobs whose worker was lost are also requeued, as by [bold]interphase recover[/bold].
     """
     from interphase_flows.runners.fireworks.states import n_open_jobs
-    from interphase_flows.runners.slurm.allocations import allocation_script
+    from interphase_flows.runners.slurm import allocation_script
 
     settings = settings_of(root)
     if dry_run:

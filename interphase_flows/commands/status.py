@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.commands.rejections import count_by_reason
+from interphase_flows.commands.queries import count_by_reason
 from interphase_flows.exceptions import InputError
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,

@@ -1,4 +1,7 @@
-"""Lattice constants and bulk modulus from labels of one crystal at several volumes."""
+"""Lattice constants and bulk modulus from labels of one crystal at several volumes.
+
+Fitted is the third-order Birch-Murnaghan equation of state (Birch, Phys. Rev. 71, 809 (1947)), by ASE.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ from interphase_flows.results import CampaignResults
 from interphase_flows.runners.fireworks import firetask
 from interphase_flows.runners.fireworks.launchpad import launchpad_database, open_launchpad
 from interphase_flows.runners.fireworks.worker import work
-from interphase_flows.runners.slurm.allocations import allocation_script
+from interphase_flows.runners.slurm import allocation_script
 from interphase_flows.settings import MongodbSettings, load_settings
 from interphase_flows.storage import mongodb
 from interphase_flows.storage.ledger import Ledger

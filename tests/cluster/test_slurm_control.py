@@ -16,7 +16,7 @@ from interphase_flows.runners.fireworks.control import cancel_campaign, pause_ca
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status
 from interphase_flows.runners.fireworks.worker_requests import request_workers
-from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
+from interphase_flows.runners.slurm import QueueJob, jobs_in_queue
 from interphase_flows.settings import ClusterSettings, Settings, WorkerSettings
 from slurm_cluster import SlurmCluster
 

@@ -19,7 +19,7 @@ from interphase_flows.runners.fireworks.recovery import Recovery, recover
 from interphase_flows.runners.fireworks.states import n_open_jobs
 from interphase_flows.runners.fireworks.worker import work
 from interphase_flows.runners.fireworks.worker_requests import request_workers
-from interphase_flows.runners.slurm.commands import jobs_in_queue
+from interphase_flows.runners.slurm import jobs_in_queue
 from interphase_flows.settings import Settings
 from slurm_cluster import SlurmCluster
 

@@ -16,7 +16,7 @@ from interphase_flows.runners.cluster_settings import (
     PING_INTERVAL_S,
     launchpad_database,
 )
-from interphase_flows.runners.slurm.allocations import allocation_script
+from interphase_flows.runners.slurm import allocation_script
 from interphase_flows.settings import JOB_KINDS, MongodbSettings, load_settings
 
 REPOSITORY = Path(__file__).parents[2]

@@ -217,7 +217,7 @@ def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
 def test_failure_file_of_an_orphan_is_not_read_as_that_of_the_next_worker(faulty_method, lithium, tmp_path):
     """The orphan stopped at the deadline; the next worker was killed and wrote no file."""
     method = faulty_method("kill@1")
-    task = gpaw_labeller.GpawLabeller(SPEC, method._settings, {}).task(lithium, Deadline(None))
+    task = gpaw_labeller.label_input(lithium, SPEC, method._settings, Deadline(None))
     task.write(tmp_path)
     write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "of the orphan"})
     command = [*shlex.split(method._settings.gpaw_command), str(tmp_path)]

@@ -5,7 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -48,76 +48,68 @@ RECORDED = (
 """Fields of the result that become details of the label."""
 
 
-@dataclass(frozen=True)
-class GpawLabeller:
-    """Computes labels by GPAW on this machine, in subprocesses."""
+def compute_label(atoms: Atoms, folder: Path, spec: GpawSpec, settings: Settings, policy: Policy) -> RawLabel:
+    """Return the label of a structure; results and restart files in the folder are used.
 
-    spec: GpawSpec
-    settings: Settings
-    policy: Policy
+    Command, memory limit and walltime of GPAW are in the settings.
 
-    def label(self, atoms: Atoms, folder: Path) -> RawLabel:
-        """Return the label of a structure; results and restart files in the folder are used.
+    Raises
+    ------
+    ReferenceMethodError
+        All retries failed; has the reason, GPAW's log and the corrections.
+    SettingsError
+        GPAW cannot be started on this machine.
+    WalltimeReachedError
+        Stopped at the deadline; the density is kept in the folder.
+    """
+    end = deadline(settings)
+    task = label_input(atoms, spec, settings, end)
+    with label_folder(folder, _kept_files):
+        attempts = Attempts.read(folder, task.key)
+        if attempts is None:
+            attempts = Attempts(key=task.key)
+            for path in (folder / DENSITY, folder / RESULT):
+                path.unlink(missing_ok=True)
+        is_continued = attempts.n_attempts > 0
+        # a kill between the result and the ledger leaves a complete result
+        result = read_outcome(folder, task, None).result if (folder / RESULT).exists() else None
+        if result is None:
+            launcher = GpawLauncher(folder, settings.gpaw_command, settings.n_threads, end)
+            result = run_attempts(
+                attempts,
+                folder,
+                policy,
+                end,
+                lambda: _attempt(launcher, task, attempts),
+                discard_output=lambda: rotate_files(folder, attempts.n_attempts),
+                discard_density=lambda: (folder / DENSITY).unlink(missing_ok=True),
+            )
+    details = result.model_dump(include=set(RECORDED))
+    return RawLabel(
+        energy_eV=result.free_energy_eV,
+        forces_eV_per_angstrom=np.array(result.forces_eV_per_angstrom, dtype=np.float64),
+        stress_eV_per_angstrom3=np.array(result.stress_eV_per_angstrom3, dtype=np.float64),
+        is_scf_converged=result.is_scf_converged,
+        corrections=attempts.corrections(HANDLER),
+        details=details | {"n_attempts": attempts.n_attempts, IS_CONTINUED: is_continued},
+        files=_kept_files(folder),
+    )
 
-        Raises
-        ------
-        ReferenceMethodError
-            All retries failed; has the reason, GPAW's log and the corrections.
-        SettingsError
-            GPAW cannot be started on this machine.
-        WalltimeReachedError
-            Stopped at the deadline; the density is kept in the folder.
-        """
-        end = deadline(self.settings)
-        task = self.task(atoms, end)
-        with label_folder(folder, _kept_files):
-            attempts = Attempts.read(folder, task.key)
-            if attempts is None:
-                attempts = Attempts(key=task.key)
-                for path in (folder / DENSITY, folder / RESULT):
-                    path.unlink(missing_ok=True)
-            is_continued = attempts.n_attempts > 0
-            # a kill between the result and the ledger leaves a complete result
-            result = read_outcome(folder, task, None).result if (folder / RESULT).exists() else None
-            if result is None:
-                launcher = GpawLauncher(folder, self.settings.gpaw_command, self.settings.n_threads, end)
-                result = run_attempts(
-                    attempts,
-                    folder,
-                    self.policy,
-                    end,
-                    lambda: _attempt(launcher, task, attempts),
-                    discard_output=lambda: rotate_files(folder, attempts.n_attempts),
-                    discard_density=lambda: (folder / DENSITY).unlink(missing_ok=True),
-                )
-        return RawLabel(
-            energy_eV=result.free_energy_eV,
-            forces_eV_per_angstrom=np.array(result.forces_eV_per_angstrom, dtype=np.float64),
-            stress_eV_per_angstrom3=np.array(result.stress_eV_per_angstrom3, dtype=np.float64),
-            is_scf_converged=result.is_scf_converged,
-            corrections=attempts.corrections(HANDLER),
-            details={
-                **result.model_dump(include=set(RECORDED)),
-                "n_attempts": attempts.n_attempts,
-                IS_CONTINUED: is_continued,
-            },
-            files=_kept_files(folder),
-        )
 
-    def task(self, atoms: Atoms, end: Deadline) -> LabelInput:
-        """Return the input of a worker."""
-        return LabelInput(
-            numbers=atoms.numbers.tolist(),
-            positions_angstrom=atoms.positions.tolist(),
-            cell_angstrom=atoms.cell.tolist(),
-            spin_polarized=self.spec.spin_polarized,
-            parameters=gpaw_parameters(self.spec, atoms),
-            density_interval_s=DENSITY_INTERVAL_S,
-            deadline_unix_s=end.at_unix_s,
-            memory_limit_gb=self.settings.memory_limit_gb,
-            owner_pid=os.getpid(),
-            owner_host=socket.gethostname(),
-        )
+def label_input(atoms: Atoms, spec: GpawSpec, settings: Settings, end: Deadline) -> LabelInput:
+    """Return the input of a worker."""
+    return LabelInput(
+        numbers=atoms.numbers.tolist(),
+        positions_angstrom=atoms.positions.tolist(),
+        cell_angstrom=atoms.cell.tolist(),
+        spin_polarized=spec.spin_polarized,
+        parameters=gpaw_parameters(spec, atoms),
+        density_interval_s=DENSITY_INTERVAL_S,
+        deadline_unix_s=end.at_unix_s,
+        memory_limit_gb=settings.memory_limit_gb,
+        owner_pid=os.getpid(),
+        owner_host=socket.gethostname(),
+    )
 
 
 def retried_task(task: LabelInput, attempts: Attempts) -> LabelInput:

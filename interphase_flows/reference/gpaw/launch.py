@@ -22,6 +22,19 @@ from interphase_flows.reference.gpaw.outcome import (
 )
 from interphase_flows.runtime.walltime import Deadline
 
+WATCH_INTERVAL_S = 2.0
+OVERDUE_S = 30.0
+"""A worker that has not stopped this long after the deadline is terminated."""
+
+TERMINATION_GRACE_S = 20.0
+"""Time between SIGTERM, at which the worker keeps its density after the current SCF step, and SIGKILL."""
+
+WORKER_MODULE = "interphase_flows.reference.gpaw.worker"
+
+CANNOT_START = (126, 127)
+"""Exit status of a shell or launcher if the program is missing or not executable."""
+MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
+
 N_SAMPLES = 15
 """Successive samples, seconds apart, over which the size has to be constant."""
 
@@ -34,7 +47,11 @@ MIN_TICKS = 100
 
 @dataclass
 class AllocationStallDetector:
-    """Samples one process."""
+    """Detects a process that spins in failed memory allocations.
+
+    Under a limit of address space, OpenBLAS retries a failed allocation of its work space without end. Such a process
+    neither ends nor handles signals. Its size is constant, and it spends nearly all its processor time in the kernel.
+    """
 
     pid: int
     _sizes: tuple[str, ...] = ()
@@ -57,20 +74,6 @@ class AllocationStallDetector:
         user_ticks, kernel_ticks = user - self._ticks[0][0], kernel - self._ticks[0][1]
         total = user_ticks + kernel_ticks
         return total >= MIN_TICKS and kernel_ticks >= KERNEL_TIME_FRACTION * total
-
-
-WATCH_INTERVAL_S = 2.0
-OVERDUE_S = 30.0
-"""A worker that has not stopped this long after the deadline is terminated."""
-
-TERMINATION_GRACE_S = 20.0
-"""Time between SIGTERM, at which the worker keeps its density after the current SCF step, and SIGKILL."""
-
-WORKER_MODULE = "interphase_flows.reference.gpaw.worker"
-
-CANNOT_START = (126, 127)
-"""Exit status of a shell or launcher if the program is missing or not executable."""
-MISSING_PACKAGE = re.compile(r"No module named '?(interphase_flows|gpaw)\b")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from interphase_flows.reference.gpaw.input import (
     gpaw_parameters,
     with_initial_moments,
 )
-from interphase_flows.reference.gpaw.labeller import GpawLabeller
+from interphase_flows.reference.gpaw.labeller import compute_label
 from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.labelling import (
     LabelCalculator,
@@ -102,8 +102,7 @@ class GPAWMethod:
         if folder is None:
             with tempfile.TemporaryDirectory(prefix="interphase-gpaw-") as temporary:
                 return replace(self.label(atoms, Path(temporary)), files=())
-        labeller = GpawLabeller(self.spec, self._settings, self._policy)
-        return labeller.label(atoms, Path(folder).absolute())
+        return compute_label(atoms, Path(folder).absolute(), self.spec, self._settings, self._policy)
 
 
 class _InProcessGpaw:

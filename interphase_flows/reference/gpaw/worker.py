@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -128,12 +128,10 @@ def main(folder: Path) -> int:
 
 def _calculate(task: LabelInput, folder: Path) -> int:
     warnings.simplefilter("ignore")  # third-party deprecations
-    restarted = _restart(task, folder) if (folder / DENSITY).is_file() else None
-    calculator = restarted
-    if calculator is None:
-        from gpaw import GPAW
+    from gpaw import GPAW
 
-        calculator = GPAW(**task.parameters, txt=str(folder / LOG))
+    restarted = _restart(task, folder) if (folder / DENSITY).is_file() else None
+    calculator = restarted if restarted is not None else GPAW(**task.parameters, txt=str(folder / LOG))
     monitor = _ScfMonitor(calculator, task, folder)
     signal.signal(signal.SIGTERM, monitor.interrupt)
     calculator.hooks["scf_step"] = monitor
@@ -172,7 +170,7 @@ def _restart(task: LabelInput, folder: Path) -> Any:
     """
     from gpaw import GPAW
 
-    hooks = {name: _constant(task.parameters[name]) for name in ("mixer", "maxiter")}
+    hooks = {"mixer": lambda _: task.parameters["mixer"], "maxiter": lambda _: task.parameters["maxiter"]}
     try:
         calculator = GPAW(str(folder / DENSITY), txt=str(folder / LOG), object_hooks=hooks)
         is_same_structure = not calculator.check_state(task.atoms())
@@ -183,10 +181,6 @@ def _restart(task: LabelInput, folder: Path) -> Any:
     with contextlib.suppress(FileNotFoundError):  # another process of this run has renamed it
         os.replace(folder / DENSITY, folder / DAMAGED_DENSITY)
     return None
-
-
-def _constant(value: Any) -> Callable[[Any], Any]:
-    return lambda stored: value
 
 
 def _write_failure(folder: Path, error: BaseException) -> int:

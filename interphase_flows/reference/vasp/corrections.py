@@ -29,52 +29,31 @@ class CustodianAction(TypedDict, total=False):
     file: str
 
 
-def _always(value: Any, spec: VaspSpec) -> bool:
-    return True
-
-
 def _self_consistent(value: Any, spec: VaspSpec) -> bool:
     return str(value).strip().lower() in {"normal", "fast", "veryfast", "all", "damped", "conjugate"}
 
 
+ALWAYS_NEUTRAL_TAGS = (
+    *("ISEARCH", "TIME"),  # line search of ALGO All; step of ALGO All and Damped
+    *("NELM", "NELMIN", "NELMDL"),  # numbers of steps: convergence is read from OUTCAR
+    *("IMIX", "AMIX", "BMIX", "AMIN", "AMIX_MAG", "BMIX_MAG", "MAXMIX", "LMAXMIX"),  # density mixing
+    "NBANDS",  # empty bands carry no electrons; too few bands are an error of VASP's own
+    "SYMPREC",  # the campaign sets ISYM 0: no symmetry is used, so its tolerance has no effect
+    *("NCORE", "NPAR", "KPAR", "NSIM", "LPLANE"),  # parallelisation
+    *("POTIM", "SMASS", "IOPT"),  # steps of a relaxation, of which there are none (NSW 0)
+)
+
 NEUTRAL_TAGS: dict[str, Callable[[Any, VaspSpec], bool]] = {
+    **dict.fromkeys(ALWAYS_NEUTRAL_TAGS, lambda value, spec: True),
     # algorithm of the search; the ground state at EDIFF is the same
     "ALGO": _self_consistent,  # not Exact, None, Eigenval, CHI: they do not minimise
-    "ISEARCH": _always,  # line search of ALGO All
-    "TIME": _always,  # step of ALGO All and Damped
-    "NELM": _always,  # convergence is read from OUTCAR
-    "NELMIN": _always,
-    "NELMDL": _always,  # steps before the density is updated
-    # density mixing
-    "IMIX": _always,
-    "AMIX": _always,
-    "BMIX": _always,
-    "AMIN": _always,
-    "AMIX_MAG": _always,
-    "BMIX_MAG": _always,
-    "MAXMIX": _always,
-    "LMAXMIX": _always,
     # start of the cycle; above 2, the density is fixed and the result not self-consistent
     "ISTART": lambda value, spec: int(value) in (0, 1),
     "ICHARG": lambda value, spec: int(value) in (0, 1, 2),
     # a tighter threshold is closer to the same limit
     "EDIFF": lambda value, spec: float(value) <= spec.scf_energy_tolerance_eV,
-    # empty bands carry no electrons; too few bands are an error of VASP's own
-    "NBANDS": _always,
-    # the campaign sets ISYM 0: no symmetry is used, so its tolerance has no effect
     "ISYM": lambda value, spec: int(value) == 0,
-    "SYMPREC": _always,
-    # parallelisation
-    "NCORE": _always,
-    "NPAR": _always,
-    "KPAR": _always,
-    "NSIM": _always,
-    "LPLANE": _always,
-    # steps of a relaxation, of which there are none (NSW 0)
     "IBRION": lambda value, spec: int(value) in (-1, 1, 2, 3),
-    "POTIM": _always,
-    "SMASS": _always,
-    "IOPT": _always,
 }
 """Tag -> whether a value leaves the level of theory unchanged.
 
@@ -134,11 +113,8 @@ def read_corrections(folder: Path, spec: VaspSpec) -> list[Correction]:
     """Return the corrections in ``custodian.json``, in order; empty if there is no such file."""
     try:
         record = json.loads((folder / CUSTODIAN_RECORD).read_text())
-    except (
-        FileNotFoundError,
-        ValueError,
-    ):  # truncated by a kill: `restart` does not take such a run for a label
-        return []
+    except (FileNotFoundError, ValueError):
+        return []  # truncated by a kill: `restart` does not take such a run for a label
     return [
         Correction(
             handler=str(entry.get("handler", {}).get("@class", "?")),

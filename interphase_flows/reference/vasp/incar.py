@@ -1,4 +1,4 @@
-"""INCAR tags and atom order of a label: the part of VASP's input that needs neither pymatgen nor atomate2.
+"""INCAR tags, potentials and atom order of a label: VASP's input without pymatgen, atomate2 and licensed files.
 
 Every tag that can change a number is set here. atomate2 writes the files (`input_set`), but its own input set is
 replaced entirely: its defaults (PBEsol, 680 eV, tetrahedron smearing, two spin channels, Hubbard U for oxides and
@@ -23,6 +23,20 @@ POTCAR_HINT = (
     "~/.config/.pmgrc.yaml (`pmg config -p <VASP's potpaw folders> <that folder>` arranges them; see docs/vasp.md)"
 )
 
+Tag = str | int | float | bool
+ParallelTag = Literal["KPAR", "NCORE"]
+
+FUNCTIONAL_TAGS: dict[str, dict[str, Tag]] = {
+    # explicit even for PBE, which is the default of the potentials
+    "PBE": {"GGA": "PE"},
+    "PBEsol": {"GGA": "PS"},
+    # LMIXTAU: mix the kinetic-energy density like the density, or the cycle of a meta-GGA oscillates
+    "r2SCAN": {"METAGGA": "R2SCAN", "LMIXTAU": True},
+}
+
+INITIAL_MOMENT_BOHR = 0.6
+"""Initial magnetic moment of every atom in a spin-polarised run (the Materials Project's value)."""
+
 
 @dataclass(frozen=True)
 class Potential:
@@ -40,21 +54,6 @@ def potentials(release: str) -> dict[str, Potential]:
         files("interphase_flows.reference.vasp").joinpath("pseudopotentials.json").read_text(encoding="utf-8")
     )
     return {element: Potential(**entry) for element, entry in json.loads(text)[release].items()}
-
-
-Tag = str | int | float | bool
-ParallelTag = Literal["KPAR", "NCORE"]
-
-FUNCTIONAL_TAGS: dict[str, dict[str, Tag]] = {
-    # explicit even for PBE, which is the default of the potentials
-    "PBE": {"GGA": "PE"},
-    "PBEsol": {"GGA": "PS"},
-    # LMIXTAU: mix the kinetic-energy density like the density, or the cycle of a meta-GGA oscillates
-    "r2SCAN": {"METAGGA": "R2SCAN", "LMIXTAU": True},
-}
-
-INITIAL_MOMENT_BOHR = 0.6
-"""Initial magnetic moment of every atom in a spin-polarised run (the Materials Project's value)."""
 
 
 def incar(spec: VaspSpec) -> dict[str, Tag]:

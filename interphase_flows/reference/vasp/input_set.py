@@ -21,6 +21,7 @@ from interphase_flows.reference.vasp.incar import (
     POTCAR_HINT,
     ParallelTag,
     Tag,
+    grouped,
     incar,
     parallel_tags,
     potentials,
@@ -106,8 +107,16 @@ def input_set(
         raise SettingsError(f"VASP's potentials ({spec.potentials}): {error}. {POTCAR_HINT}") from error
 
 
-def write_inputs(inputs: VaspInput, folder: Path) -> None:
-    """Write INCAR, KPOINTS, POSCAR, POTCAR.spec and, unless the set only names the potentials, POTCAR."""
+def write_inputs(
+    spec: VaspSpec,
+    atoms: Atoms,
+    folder: Path,
+    parallel: Mapping[ParallelTag, int],
+    start: Mapping[str, int] | None,
+    reads_potentials: bool,
+) -> None:
+    """Write INCAR, KPOINTS, POSCAR, POTCAR.spec and, if the licensed potentials are read, POTCAR."""
+    inputs = input_set(spec, grouped(atoms), parallel, start, potcar_spec=not reads_potentials)
     inputs.write_input(output_dir=folder)
     if not isinstance(inputs.potcar, str):
         (folder / "POTCAR.spec").write_text("\n".join(inputs.potcar.symbols))

@@ -1,5 +1,6 @@
 """Compute one label by VASP in its folder: attempts, restarts from the kept density, and the files of the label."""
 
+import json
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
 from interphase_flows.reference.attempts import ATTEMPTS, Attempts, run_attempts
 from interphase_flows.reference.k_points import k_points
@@ -20,7 +22,6 @@ from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.corrections import CUSTODIAN_RECORD, read_corrections
 from interphase_flows.reference.vasp.incar import grouped, species_order
 from interphase_flows.reference.vasp.output import VaspResult, read_result
-from interphase_flows.reference.vasp.restart import finished_run, inputs_key
 from interphase_flows.runtime.progress import SCF, emit
 from interphase_flows.runtime.walltime import Deadline, deadline
 from interphase_flows.schemas.label import Correction
@@ -62,6 +63,10 @@ CANNOT_START = (126, 127)
 
 HANDLER = "VASPMethod"
 """Handler of the retries in the record of a label."""
+
+
+END_OF_OUTCAR = "General timing and accounting informations for this job"
+"""Heading of the last section of OUTCAR."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class VaspLabeller:
         self, atoms: Atoms, folder: Path, lock: int, attempts: Attempts, end: Deadline
     ) -> VaspResult:
         # take seconds to import
-        from interphase_flows.reference.vasp.input_set import input_set, write_inputs
+        from interphase_flows.reference.vasp.input_set import write_inputs
         from interphase_flows.reference.vasp.run import (
             LabelJob,
             failure_reason,
@@ -128,8 +133,7 @@ class VaspLabeller:
 
         formula, began = atoms.get_chemical_formula(), time.monotonic()
         start = _start_from_kept_density(folder)
-        parallel, potcar_spec = self.settings.vasp_parallel, not self.reads_potentials
-        write_inputs(input_set(self.spec, grouped(atoms), parallel, start, potcar_spec), folder)
+        write_inputs(self.spec, atoms, folder, self.settings.vasp_parallel, start, self.reads_potentials)
         is_gamma = k_points(self.spec, atoms) == (1, 1, 1)
         command = gamma_command(self.command) if is_gamma else self.command
 
@@ -231,3 +235,53 @@ def _n_scf_steps(folder: Path) -> int:
     except OSError:
         return 0
     return sum(line[:4] in ("DAV:", "RMM:", "SDA:", "DMP:", "CGA:") for line in lines)
+
+
+def inputs_key(atoms: Atoms, spec: VaspSpec) -> str:
+    """Return the key of INCAR, KPOINTS, POSCAR and POTCAR.spec for atoms in VASP's order (`incar.grouped`).
+
+    The restart tags (ISTART, ICHARG) and the parallelisation (KPAR, NCORE) are left out: they differ between attempts at
+    one label.
+    """
+    from interphase_flows.reference.vasp.input_set import input_set  # takes seconds to import
+
+    inputs = input_set(spec, atoms, parallel={}, potcar_spec=True)
+    return content_key(
+        "vasp inputs",
+        INCAR=str(inputs.incar),
+        KPOINTS=str(inputs.kpoints),
+        POSCAR=str(inputs.poscar),
+        POTCAR=str(inputs.potcar),
+    )
+
+
+def finished_run(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult | None:
+    """Return the result of a run that ended before its label was recorded, or None if VASP has to run.
+
+    A record of the attempt is written before VASP starts, with a key of its inputs, and removed if the attempt gives no
+    label. Output beside a record of the same key is the label if it is complete, converged and needs no correction. The
+    folder is locked; the atoms are in VASP's order.
+    """
+    if not _is_complete(folder):
+        return None
+    try:
+        result = read_result(folder, atoms, spec)
+    except ReferenceMethodError:
+        return None
+    if not result.is_scf_converged:  # stopped at the deadline, or for custodian to correct
+        return None
+    from interphase_flows.reference.vasp.run import needs_correction  # takes seconds to import
+
+    return None if needs_correction(folder) else result
+
+
+def _is_complete(folder: Path) -> bool:
+    """Return whether OUTCAR has its last section and custodian's record is readable."""
+    try:
+        if END_OF_OUTCAR not in (folder / "OUTCAR").read_text(errors="replace"):
+            return False
+        if (folder / CUSTODIAN_RECORD).exists():  # absent until custodian has checked the run once
+            json.loads((folder / CUSTODIAN_RECORD).read_text())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -28,7 +28,7 @@ from interphase_flows.reference.labelling import (
 )
 from interphase_flows.reference.retry_policy import VASP_POLICY, Policy
 from interphase_flows.reference.spec import VaspSpec
-from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, POTCAR_HINT, grouped, incar, potentials
+from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, POTCAR_HINT, incar, potentials
 from interphase_flows.reference.vasp.labeller import COMMAND_HINT, COMMAND_VARIABLE, VaspLabeller
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.settings import Settings
@@ -123,15 +123,10 @@ class VASPMethod:
 
     def write_inputs(self, atoms: Atoms, folder: Path, start: dict[str, int] | None = None) -> Path:
         """Write VASP's inputs of a label into a folder, and return the folder."""
-        from interphase_flows.reference.vasp.input_set import (  # takes seconds to import
-            input_set,
-            write_inputs,
-        )
+        from interphase_flows.reference.vasp.input_set import write_inputs  # takes seconds to import
 
-        parallel, potcar_spec = self._settings.vasp_parallel, not self._reads_potentials
-        inputs = input_set(self.spec, grouped(atoms), parallel, start, potcar_spec)
         folder.mkdir(parents=True, exist_ok=True)
-        write_inputs(inputs, folder)
+        write_inputs(self.spec, atoms, folder, self._settings.vasp_parallel, start, self._reads_potentials)
         return folder
 
     def label(self, atoms: Atoms, folder: Path | None = None) -> RawLabel:

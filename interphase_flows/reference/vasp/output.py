@@ -30,17 +30,14 @@ class VaspResult:
     """Result of one calculation, atoms in VASP's order.
 
     ``energy_eV`` is the free energy F = E - TS, of which forces and stress are the derivatives (as for GPAW), not
-    the extrapolation to zero smearing, ``energy_sigma0_eV``. ``deviations`` lists where the level of theory differs from
-    the requested one.
+    the extrapolation to zero smearing, which is among the details. ``deviations`` lists where the level of theory
+    differs from the requested one.
     """
 
     energy_eV: float
-    energy_sigma0_eV: float
     forces_eV_per_angstrom: NDArray[np.float64]
     stress_eV_per_angstrom3: NDArray[np.float64]
     is_scf_converged: bool
-    n_scf_steps: int
-    version: str
     deviations: tuple[str, ...]
     details: dict[str, float | int | str | bool]
 
@@ -77,69 +74,54 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
                 parse_potcar_file=False,
             )
         last = run.ionic_steps[-1]
-        n_scf_steps = len(last["electronic_steps"])
-        energy_eV = float(last["e_fr_energy"])
-        # from the last SCF step: some versions print 0.0 at the end of an ionic step
-        sigma0_eV = float(last["electronic_steps"][-1]["e_0_energy"])
-        forces = np.asarray(last["forces"], dtype=np.float64)
-        stress = stress_from_kbar(np.asarray(last["stress"], dtype=np.float64))
-        last_change_eV = _last_change_eV(last["electronic_steps"])
-        deviations = tuple(_deviations(run, atoms, spec))
+        steps = last["electronic_steps"]
+        outcar = _outcar(folder)
+        details: dict[str, float | int | str | bool] = {
+            "n_scf_steps": len(steps),
+            "n_electrons": float(run.parameters["NELECT"]),
+            "n_bands": int(run.parameters["NBANDS"]),
+            "n_k_points": len(run.actual_kpoints),
+            # from the last SCF step: some versions print 0.0 at the end of an ionic step
+            "energy_sigma0_eV": float(steps[-1]["e_0_energy"]),
+            "vasp_version": str(run.vasp_version),
+            "potential_titles": "; ".join(_titles(run)),
+        }
+        if memory := re.search(r"Maximum memory used \(kb\):\s+([\d.]+)", outcar or ""):
+            details["peak_memory_gb"] = float(memory[1]) / 1e6
+        result = VaspResult(
+            energy_eV=float(last["e_fr_energy"]),
+            forces_eV_per_angstrom=np.asarray(last["forces"], dtype=np.float64),
+            stress_eV_per_angstrom3=stress_from_kbar(np.asarray(last["stress"], dtype=np.float64)),
+            is_scf_converged=_is_converged(run, steps, outcar),
+            deviations=tuple(_deviations(run, atoms, spec)),
+            details=details,
+        )
         _check_structure(last["structure"], atoms, path)
-        n_k_points = len(run.actual_kpoints)
-        n_electrons, n_bands = float(run.parameters["NELECT"]), int(run.parameters["NBANDS"])
-        nelm, ediff_eV = int(run.parameters["NELM"]), float(run.parameters["EDIFF"])
-        version = str(run.vasp_version)
-        titles = "; ".join(_titles(run))
     except ReferenceMethodError:
         raise
     except Exception as error:  # a truncated file fails anywhere in its reader
         raise ReferenceMethodError(
             f"{path.name}: {type(error).__name__}: {error}", "garbage_output"
         ) from error
-    outcar = folder / "OUTCAR"
-    text = outcar.read_text(errors="replace") if outcar.is_file() else None
-    details: dict[str, float | int | str | bool] = {
-        "n_scf_steps": n_scf_steps,
-        "n_electrons": n_electrons,
-        "n_bands": n_bands,
-        "n_k_points": n_k_points,
-        "energy_sigma0_eV": sigma0_eV,
-        "vasp_version": version,
-        "potential_titles": titles,
-    }
-    if text is not None and (memory := re.search(r"Maximum memory used \(kb\):\s+([\d.]+)", text)):
-        details["peak_memory_gb"] = float(memory[1]) / 1e6
-    return VaspResult(
-        energy_eV=energy_eV,
-        energy_sigma0_eV=sigma0_eV,
-        forces_eV_per_angstrom=forces,
-        stress_eV_per_angstrom3=stress,
-        is_scf_converged=_is_converged(n_scf_steps, nelm, last_change_eV, ediff_eV, text),
-        n_scf_steps=n_scf_steps,
-        version=version,
-        deviations=deviations,
-        details=details,
-    )
+    return result
 
 
-def _last_change_eV(steps: list[dict[str, float]]) -> float:
-    if len(steps) < 2:
-        return float("inf")
-    return abs(float(steps[-1]["e_fr_energy"]) - float(steps[-2]["e_fr_energy"]))
+def _outcar(folder: Path) -> str | None:
+    path = folder / "OUTCAR"
+    return path.read_text(errors="replace") if path.is_file() else None
 
 
-def _is_converged(
-    n_steps: int, nelm: int, last_change_eV: float, ediff_eV: float, outcar: str | None
-) -> bool:
+def _is_converged(run: Any, steps: list[dict[str, float]], outcar: str | None) -> bool:
     """Return whether the last SCF cycle reached EDIFF.
 
     Fewer steps than NELM, pymatgen's criterion, are not sufficient: a cycle stopped by LABORT has fewer too.
     """
-    if n_steps >= nelm:
+    if len(steps) >= int(run.parameters["NELM"]):
         return False
     if outcar is None:
-        return last_change_eV <= ediff_eV
+        energies_eV = [float(step["e_fr_energy"]) for step in steps[-2:]]
+        is_known = len(energies_eV) == 2
+        return is_known and abs(energies_eV[1] - energies_eV[0]) <= float(run.parameters["EDIFF"])
     last_cycle = outcar[max(outcar.rfind("--- Iteration"), 0) :]
     return "aborting loop because EDIFF is reached" in last_cycle
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
-from interphase_flows.runners.slurm.commands import job_record
+from interphase_flows.runners.slurm import job_record
 from interphase_flows.storage.ledger_backend import JsonDocument
 
 RESERVED_FOR_AT_MOST_S = 60.0

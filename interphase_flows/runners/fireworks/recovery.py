@@ -26,7 +26,7 @@ from interphase_flows.runners.fireworks.consistency import (
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of
-from interphase_flows.runners.slurm.commands import QueueJob, job_record, queue_if_available
+from interphase_flows.runners.slurm import QueueJob, job_record, queue_if_available
 from interphase_flows.settings import Settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace

@@ -16,7 +16,7 @@ from interphase_flows.runners.fireworks.pause import Hold, hold_of
 from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, last_line, stacktrace
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_of
-from interphase_flows.runners.slurm.commands import QueueJob, job_record, queue_if_available
+from interphase_flows.runners.slurm import QueueJob, job_record, queue_if_available
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.settings import JOB_KINDS, Settings
 from interphase_flows.storage.ledger_backend import JsonDocument

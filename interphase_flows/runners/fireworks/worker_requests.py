@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
-from interphase_flows.runners.slurm.allocations import queued_allocations, submit_allocation
-from interphase_flows.runners.slurm.commands import cancel_jobs
+from interphase_flows.runners.slurm import cancel_jobs, queued_allocations, submit_allocation
 from interphase_flows.settings import Settings, WorkerSettings
 
 

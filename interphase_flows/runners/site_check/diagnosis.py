@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit
 
-from interphase_flows.runners.slurm.commands import JobRecord
+from interphase_flows.runners.slurm import JobRecord
 from interphase_flows.settings import MongodbSettings
 
 MAX_LINE_CHARACTERS = 300

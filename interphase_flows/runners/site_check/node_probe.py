@@ -1,4 +1,4 @@
-"""Probe job of a check: test from inside an allocation the database, folders, GPUs, DFT codes and the time limit."""
+"""Probe job of a check: test the database, folders, GPUs, DFT codes and the time limit from inside an allocation."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from fireworks import FiretaskBase, FWAction, explicit_serialize
 from pydantic import BaseModel, ConfigDict
 
 from interphase_flows import __version__
-from interphase_flows.exceptions import InterphaseError
+from interphase_flows.exceptions import InterphaseError, SettingsError
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
@@ -24,6 +24,7 @@ from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.workspace import Workspace
 
+PROGRAM_TIMEOUT_S = 120.0
 CAMPAIGN = "interphase-check"
 VIEW = "view"
 """Key of the probe's result in the data of a launch."""
@@ -88,9 +89,6 @@ class NodeView(BaseModel):
     gpaw: Finding | None = None
 
 
-PROGRAM_TIMEOUT_S = 120.0
-
-
 @explicit_serialize
 class ProbeFiretask(FiretaskBase):
     """Probe a node.
@@ -113,23 +111,21 @@ def probe_node(settings: Settings, parameters: JsonDocument) -> NodeView:
     kind = parameters["kind"]
     with closing(Workspace(settings, CAMPAIGN)) as workspace:
         results = _try(lambda: f"{len(workspace.ledger.find('campaigns', properties=['key']))} campaigns")
-        artifact = ArtifactRef.model_validate(parameters["artifact"])
-        files = Finding(
-            is_available=workspace.artifacts.contains(artifact), message=str(workspace.artifacts.root_url)
-        )
+        has_artifact = workspace.artifacts.contains(ArtifactRef.model_validate(parameters["artifact"]))
+        files = Finding(is_available=has_artifact, message=str(workspace.artifacts.root_url))
     optional: dict[str, Any] = {}
     if kind in ("train", "md") or settings.device == "cuda":
         optional |= _gpus()
     if kind == "dft":
         spec = VaspSpec.model_validate(parameters.get("vasp") or {})
-        optional["vasp"] = _vasp(settings, spec, parameters.get("elements", ()))
-        optional["gpaw"] = _gpaw(settings)
+        optional["vasp"] = _try(lambda: _vasp(settings, spec, parameters.get("elements", ())))
+        optional["gpaw"] = _try(lambda: _gpaw(settings))
     return NodeView(
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         python=platform.python_version(),
         package_version=__version__,
         results=results,
-        root=_root(settings, Path(parameters["folder"]), parameters["nonce"], kind),
+        root=_try(lambda: _root(settings, Path(parameters["folder"]), parameters["nonce"], kind)),
         files=files,
         remaining_s=end.remaining_s if math.isfinite(end.remaining_s) else None,
         limit_source=end.set_by,
@@ -147,20 +143,17 @@ def _try(probe: Callable[[], str]) -> Finding:
         return Finding(is_available=False, message=str(error))
 
 
-def _root(settings: Settings, folder: Path, nonce: str, kind: str) -> Finding:
+def _root(settings: Settings, folder: Path, nonce: str, kind: str) -> str:
     """Read the login node's file, and write the reply beside it."""
     if settings.root != folder.parent:
-        message = f"root is {settings.root} on the node, {folder.parent} on the login node"
-        return Finding(is_available=False, message=message)
+        raise SettingsError(f"root is {settings.root} on the node, {folder.parent} on the login node")
     try:
         if (folder / FROM_LOGIN).read_text(encoding="utf-8") != nonce:
-            return Finding(
-                is_available=False, message=f"{folder / FROM_LOGIN} is a different file on the node"
-            )
+            raise SettingsError(f"{folder / FROM_LOGIN} is a different file on the node")
         (folder / from_node(kind)).write_text(reply_to(nonce), encoding="utf-8")
     except OSError as error:
-        return Finding(is_available=False, message=f"{error.filename}: {error.strerror}")
-    return Finding(is_available=True, message=str(settings.root))
+        raise SettingsError(f"{error.filename}: {error.strerror}") from error
+    return str(settings.root)
 
 
 def _gpus() -> dict[str, Any]:
@@ -187,36 +180,30 @@ def _nvidia_smi() -> str:
     return " ".join((done.stdout or done.stderr).split())
 
 
-def _vasp(settings: Settings, spec: VaspSpec, elements: Sequence[str]) -> Finding:
+def _vasp(settings: Settings, spec: VaspSpec, elements: Sequence[str]) -> str:
     from interphase_flows.reference.vasp.method import VASPMethod
 
     method = VASPMethod(spec, settings)
-
-    def probe() -> str:
-        command = shlex.join(method.command())
-        if elements:
-            method.check_potentials(elements)
-        return f"`{command}`{' and its potentials' if elements else ''}; it was not run"
-
-    return _try(probe)
+    command = shlex.join(method.command())
+    if elements:
+        method.check_potentials(elements)
+    return f"`{command}`{' and its potentials' if elements else ''}; it was not run"
 
 
-def _gpaw(settings: Settings) -> Finding:
+def _gpaw(settings: Settings) -> str:
     """Start Python in the same way as a label does, and import GPAW."""
     command = shlex.split(settings.gpaw_command) if settings.gpaw_command else [sys.executable]
     shown = f"`{shlex.join(command)}`"
     try:
         done = _run([*command, "-c", "import gpaw; print(gpaw.__version__)"])
     except FileNotFoundError:
-        return Finding(is_available=False, message=f"{shown}: there is no program {command[0]!r}")
+        raise SettingsError(f"{shown}: there is no program {command[0]!r}") from None
     except subprocess.TimeoutExpired:
-        return Finding(
-            is_available=False, message=f"{shown} did not import GPAW within {PROGRAM_TIMEOUT_S:.0f} s"
-        )
+        raise SettingsError(f"{shown} did not import GPAW within {PROGRAM_TIMEOUT_S:.0f} s") from None
     if done.returncode:
         last = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        return Finding(is_available=False, message=f"{shown}: {last}")
-    return Finding(is_available=True, message=f"GPAW {done.stdout.split()[0]} by {shown}")
+        raise SettingsError(f"{shown}: {last}")
+    return f"GPAW {done.stdout.split()[0]} by {shown}"
 
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":

@@ -32,8 +32,13 @@ from interphase_flows.runners.site_check.node_probe import (
     DftParameters,
     NodeView,
 )
-from interphase_flows.runners.slurm.allocations import queue_adapter, submit_script
-from interphase_flows.runners.slurm.commands import cancel_jobs, format_walltime, job_record
+from interphase_flows.runners.slurm import (
+    cancel_jobs,
+    format_walltime,
+    job_record,
+    queue_adapter,
+    submit_script,
+)
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import MARGIN_S
 from interphase_flows.schemas.artifact import ArtifactRef

@@ -18,8 +18,7 @@ from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.site_check.machine_checks import Check, elements_of, run_check
 from interphase_flows.runners.site_check.node_probe import DftParameters, NodeView, from_node, reply_to
 from interphase_flows.runners.site_check.probe_jobs import CheckJobs, Outcome
-from interphase_flows.runners.slurm.allocations import allocation_script
-from interphase_flows.runners.slurm.commands import run_slurm
+from interphase_flows.runners.slurm import allocation_script, run_slurm
 from interphase_flows.runtime.walltime import MARGIN_S
 from interphase_flows.settings import Settings, WorkerSettings
 

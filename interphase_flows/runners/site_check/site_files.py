@@ -27,7 +27,7 @@ from interphase_flows.runners.cluster_settings import (
     job_name_prefix,
     launchpad_database,
 )
-from interphase_flows.runners.slurm.commands import Partition, format_walltime, partitions
+from interphase_flows.runners.slurm import Partition, format_walltime, partitions
 from interphase_flows.runtime.atomic_files import atomic_path
 from interphase_flows.settings import (
     JOB_KINDS,
@@ -36,6 +36,13 @@ from interphase_flows.settings import (
     MongodbSettings,
     Settings,
 )
+
+TEMPLATES = resources.files("interphase_flows.runners.site_check") / "site_templates"
+SIGNAL_BEFORE_END_S = 300
+PRIVATE = ("my_launchpad.yaml", "settings.yaml")
+"""Files into which the user may write a password: readable by their owner only."""
+
+_UNQUOTED = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@%+=-]*(?: [A-Za-z0-9_./~@%+=-]+)*")
 
 
 @dataclass(frozen=True)
@@ -143,14 +150,6 @@ def site_from_options(options: Mapping[str, str]) -> Site:
         if path in values and not values[path].startswith("~"):
             values[path] = str(Path(values[path]).absolute())
     return Site(**values)
-
-
-TEMPLATES = resources.files("interphase_flows.runners.site_check") / "site_templates"
-SIGNAL_BEFORE_END_S = 300
-PRIVATE = ("my_launchpad.yaml", "settings.yaml")
-"""Files into which the user may write a password: readable by their owner only."""
-
-_UNQUOTED = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./~@%+=-]*(?: [A-Za-z0-9_./~@%+=-]+)*")
 
 
 def site_files(site: Site, settings_path: str, available: Sequence[Partition] = ()) -> dict[str, str]:

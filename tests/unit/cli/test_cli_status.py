@@ -13,7 +13,7 @@ from interphase_flows.costs.throughput import Pace
 from interphase_flows.exceptions import StorageError
 from interphase_flows.runners.fireworks.pause import Hold
 from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus, FailedJob, LostJob
-from interphase_flows.runners.slurm.commands import QueueJob
+from interphase_flows.runners.slurm import QueueJob
 
 NOTHING = dict.fromkeys(COLUMNS, 0)
 CLUSTER = ClusterStatus(

@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.cli import app
 from interphase_flows.commands.queries import (
+    RETRIED,
     DocumentQuery,
     count_documents,
     extract_label_files,
     query_campaign,
+    retry_rejected,
 )
-from interphase_flows.commands.rejections import RETRIED, retry_rejected
 from interphase_flows.commands.status import campaign_status
 from interphase_flows.costs.budget import known_label_costs, remaining_labels
 from interphase_flows.exceptions import InputError

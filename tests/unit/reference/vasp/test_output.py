@@ -31,12 +31,12 @@ def test_free_energy_forces_and_stress_are_of_the_last_step(name, tmp_path):
     record = read_record(name)
     result = read_result(unpack(name, tmp_path), record.atoms, SILICON)
     assert result.energy_eV == record.free_energy_eV
-    assert result.energy_sigma0_eV == record.sigma0_energy_eV
+    assert result.details["energy_sigma0_eV"] == record.sigma0_energy_eV
     assert np.array_equal(result.forces_eV_per_angstrom, record.forces)
     assert result.stress_eV_per_angstrom3[0] == pytest.approx(
         -record.stress_kbar[0, 0] / 1602.1766, rel=STRESS_TOLERANCE
     )
-    assert result.n_scf_steps == record.n_scf_steps
+    assert result.details["n_scf_steps"] == record.n_scf_steps
 
 
 @needs_records
@@ -47,7 +47,7 @@ def test_energy_is_toten_and_not_the_extrapolation_to_zero_smearing(tmp_path):
     sigma0 = float(re.findall(r"energy\(sigma->0\) =\s+(-?[\d.]+)", outcar)[-1])
     result = read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON)
     assert result.energy_eV == pytest.approx(toten, abs=1e-8)
-    assert result.energy_sigma0_eV == pytest.approx(sigma0, abs=1e-8)
+    assert result.details["energy_sigma0_eV"] == pytest.approx(sigma0, abs=1e-8)
     assert toten != sigma0
 
 

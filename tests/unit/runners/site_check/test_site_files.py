@@ -19,8 +19,7 @@ from interphase_flows.runners.site_check.site_files import (
     site_from_options,
     write_site,
 )
-from interphase_flows.runners.slurm.allocations import allocation_script
-from interphase_flows.runners.slurm.commands import Partition
+from interphase_flows.runners.slurm import Partition, allocation_script
 from interphase_flows.settings import JOB_KINDS, MongodbSettings, load_settings
 
 NAMES = {

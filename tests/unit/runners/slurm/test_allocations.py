@@ -7,8 +7,7 @@ import pytest
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.fireworks.states import summarise_allocations
 from interphase_flows.runners.fireworks.worker_requests import request_workers, round_robin
-from interphase_flows.runners.slurm.allocations import allocation_script
-from interphase_flows.runners.slurm.commands import QueueJob, jobs_in_queue
+from interphase_flows.runners.slurm import QueueJob, allocation_script, jobs_in_queue
 from interphase_flows.settings import ClusterSettings, MongodbSettings, Settings, WorkerSettings
 
 PASSWORD = "planted-password"

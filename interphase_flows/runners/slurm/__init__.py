@@ -1,1 +1,0 @@
-"""Slurm: its commands, and the allocations in which workers run."""
