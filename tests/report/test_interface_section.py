@@ -63,7 +63,7 @@ def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_
     shown = replace(results, runs={"replica-1": results.runs["replica-1"]})
     page = write_report(replace(bare_inputs, analyses=shown), tmp_path).read_text(encoding="utf-8")
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert "All replicas together" in text
+    assert "All replicas" in text
     assert "Verdict above: undecided." in text
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     for figure in (
@@ -75,9 +75,10 @@ def test_report_shows_numbers_and_figures_of_each_run(bare_inputs, results, tmp_
         "profile_coordination",
     ):
         assert f"replica-1_{figure}.svg" in figures
-    assert "average_verdict_above.svg" in figures
+    assert "average_rates_above.svg" in figures
+    assert "average_verdict_above.svg" not in figures  # no quantity has an epsilon
     assert "Net flux, atoms/(nm² ps)" in text
-    assert "60 frames in 6 blocks of time, 60 slices of 1.50 Å" in text
+    assert "60 frames in 6 time blocks, 60 slices of 1.50 Å" in text
     found = results.runs["replica-1"]["boundaries"].sides["above"].atoms_end
     assert f"Li {rounded(found['Li'], 2)}" in text
 
@@ -91,5 +92,5 @@ def test_replicas_without_an_interface_are_undecided_with_the_reason(bare_inputs
     page = write_report(replace(bare_inputs, analyses=found), tmp_path).read_text(encoding="utf-8")
     assert "no replica has an interface with tracked boundaries" in page
     assert "boundaries cannot be tracked in this cell" in page
-    assert "these are unavailable: growth law, fluxes, kinetic trapping, verdict" in page
+    assert "Unavailable without boundaries: growth law, fluxes, kinetic trapping, verdict" in page
     assert (tmp_path / "figures" / "replica-0_profile_density.svg").exists()

@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 TIME_PS = np.linspace(0, 100, 200)
 
 
-def test_a_growth_figure_shows_every_law_that_cannot_be_told_apart_and_the_depletion():
+def test_growth_figure_shows_indistinguishable_laws_and_depletion():
     rng = np.random.default_rng(0)
     values = 2 + 0.01 * TIME_PS + rng.normal(0, 0.5, 200)
     found = thickness_kinetics(TIME_PS, values, reservoirs={"lithium": 10 - 0.1 * TIME_PS}, n_resamples=20)
@@ -26,7 +26,7 @@ def test_a_growth_figure_shows_every_law_that_cannot_be_told_apart_and_the_deple
     assert axes.get_title(loc="left") == found.decision.replace("_", " ")
 
 
-def test_a_verdict_figure_has_a_row_for_every_rate():
+def test_verdict_figure_has_a_row_for_every_rate():
     found = verdict([history("passivated", 0)])
     axes = verdict_figure(found).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(found.checks)

@@ -119,9 +119,9 @@ def test_report_shows_every_figure_and_keeps_the_numbers(bare_inputs, results, t
     assert all(alt.strip() for alt in re.findall(r'<img[^>]*alt="([^"]*)"', page))
     assert "Stacked shares of phases against height" in page
     text = text_of(page)
-    assert "Means of 2 replicas" in text
+    assert "Means over 2 replicas" in text
     assert "Li2S: 1 crystalline domain" in text
-    assert "Å or more, because it meets its own periodic image, plane (1 0 0)" in text
+    assert "Å (connected to its periodic image), plane (1 0 0)" in text
     assert "of randomly oriented crystals are as close" in text
     assert "unavailable: phases within the interphase" in text.lower()
     written = json.loads((tmp_path / "phases.json").read_text())

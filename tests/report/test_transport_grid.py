@@ -100,7 +100,7 @@ def test_grid_of_rejected_runs_lists_reasons_and_has_no_figure(bare_inputs, tmp_
         "unavailable: 0 temperatures with a coefficient above zero cannot support an Arrhenius line" in text
     )
     assert "Unavailable: compositions with an Arrhenius line: Li 0, P 0" in text
-    assert "One cell of each composition: the spread between cells is in no interval" in text
+    assert "One cell of each composition: no interval includes the spread between cells" in text
 
 
 def test_nothing_is_extrapolated_between_measured_temperatures(bare_inputs, tmp_path):

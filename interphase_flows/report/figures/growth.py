@@ -16,16 +16,16 @@ from interphase_flows.report.figures.style import BLACK, BLUE, CYCLE, DASHES, GR
 
 
 def growth_figure(time_ps: ArrayLike, values: ArrayLike, kinetics: GrowthKinetics, label: str) -> Figure:
-    """Draw a series with the chosen law, or with all that cannot be told apart, and what was left out.
+    """Draw a series with the chosen law, or all laws that the data do not distinguish, and the excluded frames.
 
     Parameters
     ----------
     time_ps, values
         The series that was fitted, (n_frames,) each.
     kinetics
-        What was found.
+        Result of the fits.
     label
-        What the values are, with their unit.
+        Quantity and unit of the values.
     """
     time = np.asarray(time_ps, dtype=float)
     with figure_style():
@@ -51,7 +51,7 @@ def draw_laws(
     start: float = 0.0,
     sign: float = 1.0,
 ) -> None:
-    """Draw a series, the laws that are left, their crossovers, and what was left out.
+    """Draw a series, the laws that agree with it, their crossovers, and the excluded frames.
 
     Parameters
     ----------
@@ -109,11 +109,11 @@ def verdict_figure(verdict: Verdict) -> Figure:
 
 
 def rates_figure(verdict: Verdict, rates: RateHistory) -> Figure:
-    """Draw how the size of every rate falls towards its epsilon, window by window.
+    """Draw the magnitude of every rate in consecutive windows, with its epsilon.
 
-    A point is the size of a rate, its bar the sizes in the 95 % interval, the step line their upper bound: passivated
-    is where that line stays below epsilon. Bars of rates that may be zero reach the lower edge. Without an initial
-    rate there is no epsilon.
+    Points are magnitudes, bars their 95 % intervals, and the step line the upper bounds: an interphase is passivated if
+    this line stays below epsilon. Bars of rates that may be zero reach the lower edge. Without an initial rate there is
+    no epsilon.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def rates_figure(verdict: Verdict, rates: RateHistory) -> Figure:
             axes = places[name]
             epsilon = check.epsilon_per_ps
             largest = max(float(bound.max()), epsilon)
-            # at most five decades: a window without any crossing has a rate of nothing
+            # at most five decades: windows without crossings have a rate of zero
             floor = 0.3 * min((x for x in (epsilon, *bound) if x > 1e-5 * largest), default=1.0)
             axes.stairs(bound, edges, color=BLACK, linewidth=1.2, baseline=None)
             axes.vlines(middle, np.maximum(least, floor), np.maximum(bound, floor), color=BLUE, linewidth=1.0)

@@ -52,10 +52,12 @@ def interface_figures(
 
 
 def verdict_figures(verdict: Verdict | Unavailable | None, side: str) -> dict[str, tuple[Figure, str]]:
-    """Draw the rates behind a verdict: in the last two windows, and against time."""
+    """Draw the rates of a verdict: in the last two windows in units of epsilon, and against time."""
     if not isinstance(verdict, Verdict) or not verdict.checks:
         return {}
-    drawn = {"verdict": (verdict_figure(verdict), f"Rates of the last two windows {side}")}
+    drawn = {}
+    if any(check.epsilon_per_ps > 0 for check in verdict.checks.values()):
+        drawn["verdict"] = verdict_figure(verdict), f"Rates of the last two windows {side}"
     if verdict.rates is not None:
         alt = f"Rates against time {side}, with their bounds and epsilon"
         drawn["rates"] = (rates_figure(verdict, verdict.rates), alt)

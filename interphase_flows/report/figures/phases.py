@@ -178,7 +178,7 @@ def anion_counts_figure(labels: Sequence[str], arrays: Arrays) -> Figure:
 
 
 def percolation_figure(network: PercolationResult) -> Figure:
-    """Draw in how many frames a network crosses, and the share of the largest, against the longest bond."""
+    """Draw the share of frames with a crossing network, and the size of the largest network, against the longest bond."""
     cutoffs = network.cutoffs_angstrom
     with figure_style():
         figure = Figure(figsize=(7.2, 3.4))
@@ -188,7 +188,11 @@ def percolation_figure(network: PercolationResult) -> Figure:
                 continue
             colour = CYCLE[number % len(CYCLE)]
             axes.plot(
-                cutoffs, each.crossing_share, "o-", color=colour, label=f"{name}: crosses, share of frames"
+                cutoffs,
+                each.crossing_share,
+                "o-",
+                color=colour,
+                label=f"{name}: share of frames with a crossing network",
             )
             axes.plot(
                 cutoffs,
@@ -196,7 +200,7 @@ def percolation_figure(network: PercolationResult) -> Figure:
                 "s--",
                 color=colour,
                 alpha=0.6,
-                label=f"{name}: largest, share of its atoms",
+                label=f"{name}: largest network, share of its atoms",
             )
         axes.axvline(network.bond_angstrom, color=GREY, linestyle=":")
         axes.text(network.bond_angstrom, 1.06, " longest bond", ha="left", fontsize=8, color=GREY)

@@ -19,7 +19,7 @@ from interphase_flows.report.figures.style import BLACK, BLUE, DASHES, VERMILION
 
 Arrays = Mapping[str, NDArray[np.floating]]
 HATCHES = ("", "//", "..", "xx", "\\\\", "++")
-"""Elements by their order, so that colour is not the only sign."""
+"""Hatches by element, so that colour is not the only distinction."""
 START, END = (BLUE, "--"), (VERMILION, "-")
 """Colour and dashes of the first and the last block."""
 
@@ -70,7 +70,7 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
             _boundaries(axes, arrays, block)
             axes.set(title=when, xlabel="height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
         panels[0].set_ylabel("mole fraction")
-        # as they are stacked: the uppermost first
+        # in the order of the stack, from top to bottom
         handles: list[Any] = [Patch(label=symbol, **looks[symbol]) for symbol in reversed(elements)]
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
     return figure
@@ -102,7 +102,7 @@ def density_figure(arrays: Arrays) -> Figure:
     with figure_style():
         figure = Figure(figsize=(9.6, 3.8))
         axes = figure.subplots()
-        # the light end of the scale is not seen on white
+        # the light end of the scale is invisible on white
         colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.85, n_blocks))
         for block in range(n_blocks):
             _banded(

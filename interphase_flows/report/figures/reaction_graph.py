@@ -44,7 +44,7 @@ def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) 
     named = {*graph.at_risk_atom_ps, *(end for t in arrows for end in (t.before, t.after))}
     places = _places([name for name in labels if name in named], labels)
     left_out = len(graph.transitions) - len(arrows)
-    title = f"atoms of {role}" + (f" ({left_out} rarer arrows left out)" if left_out else "")
+    title = f"atoms of {role}" + (f" ({left_out} rarer reactions omitted)" if left_out else "")
     right = max((x for x, _ in places.values()), default=0.0)
     axes.set(xlim=(-0.6, right + 0.45), ylim=(-0.16, 1.16))
     axes.axis("off")
@@ -80,7 +80,7 @@ def _draw(axes: Axes, labels: Sequence[str], graph: ReactionsResult, role: str) 
             bbox={"boxstyle": "round,pad=0.35", "facecolor": "#f6f7f9", "edgecolor": GREY, "linewidth": 0.8 + 3 * share},
         )  # fmt: skip
     if not arrows:
-        axes.text(0.5 * right, -0.12, "no reaction was seen", ha="center", fontsize=9, color=GREY)
+        axes.text(0.5 * right, -0.12, "no reaction observed", ha="center", fontsize=9, color=GREY)
 
 
 def _places(names: Sequence[str], labels: Sequence[str]) -> dict[str, tuple[float, float]]:

@@ -1,7 +1,6 @@
-"""A structure as something to look at: whole anions, the cell's edges, and a drawing that needs no browser.
+"""Scenes of structures for the viewer of the page, with unbroken anions and the cell, and static drawings of them.
 
-Coordinates are turned so that the interface normal points up and a points right, which is how interfaces are
-read.
+Coordinates are rotated so that the interface normal points up and the lattice vector a points right.
 """
 
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from interphase_flows.report.inputs import StructureView
 
 @dataclass(frozen=True)
 class Scene:
-    """Atoms, bonds and cell, turned for viewing (Å)."""
+    """Atoms, bonds and cell in the coordinates of the view (Å)."""
 
     title: str
     symbols: list[str]
@@ -51,7 +50,7 @@ class Scene:
         return (corners @ self.cell)[np.array(pairs)]
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the page's viewer reads."""
+        """Return the input of the viewer of the page."""
         return {
             "symbols": self.symbols,
             "xyz": np.round(self.positions, 3).tolist(),
@@ -65,7 +64,7 @@ class Scene:
 
 
 def scene_of(view: StructureView) -> Scene:
-    """Wrap a structure, make its anions whole and turn it normal up.
+    """Return the scene of a structure: unwrap its anions and rotate the interface normal upwards.
 
     Raises
     ------
@@ -80,8 +79,8 @@ def scene_of(view: StructureView) -> Scene:
         )
     positions = (fractional(positions, cell) % 1.0) @ cell
     bonds = _bonds(view, positions, cell)
-    positions = _whole(positions, cell, bonds)
-    # bonds that close a ring around the cell stay cut: they would cross the picture
+    positions = _unwrapped(positions, cell, bonds)
+    # bonds that close a ring through the cell would cross the drawing
     lengths = np.linalg.norm(positions[bonds[:, 0]] - positions[bonds[:, 1]], axis=1)
     drawn = bonds[lengths < 1.01 * max(view.bonds_angstrom.values(), default=0.0)]
     electrode = view.from_electrode if view.from_electrode is not None else np.zeros(len(symbols), dtype=bool)
@@ -102,7 +101,7 @@ def scene_of(view: StructureView) -> Scene:
 
 
 def _bonds(view: StructureView, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Bonded pairs, each once, (n_bonds, 2)."""
+    """Return the bonded pairs, (n_bonds, 2)."""
     if not view.bonds_angstrom:
         return np.empty((0, 2), dtype=np.int64)
     bonded = np.isin(np.array(view.symbols), sorted({s for pair in view.bonds_angstrom for s in pair}))
@@ -118,8 +117,8 @@ def _bonds(view: StructureView, positions: np.ndarray, cell: np.ndarray) -> np.n
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
 
-def _whole(positions: np.ndarray, cell: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    """Move bonded atoms to the periodic image next to the atom they are reached from."""
+def _unwrapped(positions: np.ndarray, cell: np.ndarray, bonds: np.ndarray) -> np.ndarray:
+    """Move bonded atoms to the periodic image nearest to the atom that they are bonded to."""
     n = len(positions)
     graph = coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(n, n)).tocsr()
     images = np.array(list(product((-1, 0, 1), repeat=3))) @ cell
@@ -137,7 +136,7 @@ def _whole(positions: np.ndarray, cell: np.ndarray, bonds: np.ndarray) -> np.nda
 
 
 def draw_scene(scene: Scene) -> Figure:
-    """Draw the structure seen along the interface, for readers without WebGL and for print."""
+    """Draw the structure in a side view, for print and for browsers without WebGL."""
     with figure_style():
         figure = Figure(figsize=(4.6, 6.0))
         axes = figure.subplots()

@@ -1,8 +1,7 @@
-"""One look for all figures, and how they are written.
+"""Style of all figures, and their files.
 
-Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind readers can tell
-apart; line styles repeat the distinction. Figures are drawn without pyplot, so writing a report touches no
-global state.
+Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind readers can distinguish; line
+styles repeat the distinction. Figures are drawn without pyplot, so that a report changes no global state.
 """
 
 import base64
@@ -25,7 +24,7 @@ DASHES = ("-", "--", "-.", ":")
 
 ELEMENT_COLOURS = {"Li": SKY, "Na": SKY, "P": VERMILION, "S": "#E2B800", "Cl": GREEN, "O": "#C03030"}
 ELECTRODE_COLOUR = "#6B7280"
-"""Atoms that began in the electrode."""
+"""Of atoms that began in the electrode."""
 
 _RC = {
     "font.family": "DejaVu Sans",
@@ -48,7 +47,7 @@ _RC = {
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
     "figure.constrained_layout.use": True,
-    # names of clip paths follow from the drawing: the same numbers give the same file
+    # reproducible names of clip paths: the same data give the same file
     "svg.hashsalt": "interphase_flows",
 }
 
@@ -60,14 +59,14 @@ def element_colour(symbol: str, order: int = 0) -> str:
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Draw everything inside in the report's style."""
+    """Apply the style of the report within the context."""
     with mpl.rc_context(_RC):
         yield
 
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A drawn figure: its files and the text to show it with."""
+    """A rendered figure: its files and its alternative text."""
 
     name: str
     svg: bytes
@@ -76,23 +75,23 @@ class FigureFile:
 
     @property
     def data_uri(self) -> str:
-        """The figure as the source of an ``<img>``, vector unless that would be heavy."""
-        # in base64 nothing of the SVG can clash with the page or be read as an address to load
+        """The figure as the source of an ``<img>``: SVG, or PNG if the SVG is large."""
+        # base64: identifiers and addresses in the SVG cannot interfere with the page
         kind, content = ("svg+xml", self.svg) if len(self.svg) < 600_000 else ("png", self.png)
         return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
     def write(self, folder: Path) -> None:
-        """Write ``name.svg`` and ``name.png`` into a folder, each whole or not at all."""
+        """Write ``name.svg`` and ``name.png`` into a folder atomically."""
         write_bytes_atomic(folder / f"{self.name}.svg", self.svg)
         write_bytes_atomic(folder / f"{self.name}.png", self.png)
 
 
 def rendered(figure: Figure, name: str, alt: str) -> FigureFile:
-    """Turn a drawing into SVG and PNG."""
+    """Render a figure as SVG and PNG."""
     svg, png = BytesIO(), BytesIO()
     with figure_style():
         figure.savefig(svg, format="svg", metadata={"Date": None}, dpi=160)
-        # it is laid out by now: savefig would find every place again, and draw twice
+        # the layout is final: savefig would compute it again and draw twice
         figure.set_layout_engine("none")
         figure.set_dpi(160)
         FigureCanvasAgg(figure).print_png(png)

@@ -6,7 +6,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from interphase_flows.analysis.interfaces.detection import NO_INTERFACE
 from interphase_flows.analysis.results import Unavailable
-from interphase_flows.report.text.numbers import duration, interval, lifetime, minus, percent, rounded, short
+from interphase_flows.report.text.numbers import (
+    duration,
+    interval,
+    lifetime,
+    minus,
+    percent,
+    quantity,
+    rounded,
+    short,
+)
 
 
 @cache
@@ -29,10 +38,11 @@ def section_environment() -> Environment:
         lifetime=lifetime,
         minus=minus,
         percent=percent,
+        quantity=quantity,
         rounded=rounded,
         short=short,
         spaced=lambda name: name.replace("_", " "),
-        # jinja's capitalize would write li2s
+        # capitalize would turn Li2S into Li2s
         sentence=lambda text: text[:1].upper() + text[1:],
     )
     environment.tests.update(

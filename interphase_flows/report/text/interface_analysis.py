@@ -98,8 +98,8 @@ def _verdict(found: VerdictResult) -> Iterator[str]:
         if needed and math.isfinite(needed[0]):
             length = f"{rounded(needed[0], 2)} ps"
             more = (
-                f" (a decision takes about {length} or more)"
+                f" (a decision needs about {length} or more)"
                 if each.checks
-                else f" (no verdict is possible below {length})"
+                else f" (a verdict needs at least {length})"
             )
         yield f"verdict {side}: {each.state}: {each.reason}{more}"

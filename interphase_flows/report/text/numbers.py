@@ -4,6 +4,14 @@ import math
 
 from interphase_flows.analysis.statistics.estimate import Estimate
 
+_UNITS = {
+    "angstrom2_per_ps": "Å²/ps",
+    "angstrom_per_ps": "Å/ps",
+    "angstrom": "Å",
+    "per_ps": "1/ps",
+    "ps": "ps",
+}
+"""Unit by the suffix of a name, longer suffixes first."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -78,6 +86,14 @@ def lifetime(estimate: Estimate) -> str:
         return f"longer than the run{least}"
     end = rounded(upper, 2) if math.isfinite(upper) else "longer than the run"
     return f"{rounded(value, 2)} ps [{rounded(lower, 2)}, {end}]"
+
+
+def quantity(name: str) -> str:
+    """Return the name of a parameter with its unit: ``rate_angstrom_per_ps`` is 'rate (Å/ps)'."""
+    for suffix, unit in _UNITS.items():
+        if name.endswith(f"_{suffix}"):
+            return f"{name.removesuffix(f'_{suffix}').replace('_', ' ')} ({unit})"
+    return name.replace("_", " ")
 
 
 def minus(text: str) -> str:

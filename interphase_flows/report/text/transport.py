@@ -16,15 +16,15 @@ from interphase_flows.analysis.transport.summary import (
 
 def transport_summary(transport: TransportResult) -> Iterator[str]:
     """Yield lines for the coefficients of the cell, conduction, windows and slabs."""
-    whole = transport.entire_cell
-    if isinstance(whole, Unavailable):
-        yield f"transport of the entire cell: unavailable: {whole}"
+    cell = transport.entire_cell
+    if isinstance(cell, Unavailable):
+        yield f"transport of the entire cell: unavailable: {cell}"
     else:
-        stationary = "" if whole.stationary else "; not stationary"
-        yield f"L_ii, 1/(eV Å ps): {_diagonals(whole)}{stationary}"
-        beyond = _distinct_from_zero(whole.beyond_frame_per_eV_angstrom_ps, whole.species)
+        stationary = "" if cell.stationary else "; not stationary"
+        yield f"L_ii, 1/(eV Å ps): {_diagonals(cell)}{stationary}"
+        beyond = _distinct_from_zero(cell.beyond_frame_per_eV_angstrom_ps, cell.species)
         yield f"correlation beyond the {transport.frame} frame: {beyond or 'none distinct from zero'}"
-        yield _conduction(whole.conduction, transport)
+        yield _conduction(cell.conduction, transport)
     yield from _windows(transport.windows)
     yield from _slabs(transport.slabs)
 
