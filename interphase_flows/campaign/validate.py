@@ -85,7 +85,7 @@ def _load(name: str, structure_files: dict[str, str]) -> Atoms:
         if name in structure_files:
             raise
         raise CampaignFileError(
-            f"{str(error).split(', or give a file')[0]}, or give its file under structure_files"
+            f"{str(error).split(', or give a structure file')[0]}, or give its file under structure_files"
         ) from error
 
 

@@ -36,13 +36,9 @@ def split_origins(
         if n >= MIN_ORIGINS_TO_SPLIT:
             n_test = min(max(1, round(test_fraction * n)), n - 2)
             n_validation = min(max(1, round(validation_fraction * n)), n - n_test - 1)
-        for index, origin in enumerate(members):
-            if index < n_test:
-                result[origin] = "test"
-            elif index < n_test + n_validation:
-                result[origin] = "validation"
-            else:
-                result[origin] = "train"
+        result |= dict.fromkeys(members, "train")
+        result |= dict.fromkeys(members[: n_test + n_validation], "validation")
+        result |= dict.fromkeys(members[:n_test], "test")
     return result
 
 

@@ -12,8 +12,8 @@ from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.flows.production import ProductionMaker
 from interphase_flows.flows.transport_grid import TransportGridMaker
 from interphase_flows.jobs.campaign_result import conclude
+from interphase_flows.jobs.committee import LearningCurveMaker
 from interphase_flows.jobs.interface_analysis import InterfaceAnalysisMaker
-from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.production_audit import DrawProductionMaker, ProductionAuditMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker

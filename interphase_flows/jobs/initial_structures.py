@@ -1,9 +1,10 @@
 """Jobs that join generated structures and place walkers; failed generators are recorded and left out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ase import Atoms
 from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
@@ -12,6 +13,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
 from interphase_flows.runtime.progress import emit
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
@@ -73,36 +75,35 @@ class JoinSetsMaker(Maker):
 
         def compute() -> StructureSetDoc:
             notes = report_missing(key, names, sets)
-            frames, origins, keys = [], [], []
+            frames: dict[str, Atoms] = {}
             details: dict[str, dict[str, float | int | str]] = {}
-            known_keys: set[str] = set()
             for each in made:
                 notes += each.notes
                 details |= each.details
                 for frame, entry in zip(load_set(each), each.entries, strict=True):
-                    if entry.key not in known_keys:
-                        known_keys.add(entry.key)
-                        frames.append(frame)
-                        origins.append(entry.origin)
-                        keys.append(entry.key)
+                    frames.setdefault(entry.key, frame)
             if self.max_structures is not None and len(frames) > self.max_structures:
-                kept = select_initial(frames, origins, self.max_structures)
+                kept = select_initial(list(frames.values()), _origins(frames), self.max_structures)
                 notes.append(f"the {len(kept)} most diverse of {len(frames)} structures are labelled")
-                frames = [frames[index] for index in kept]
-                origins = [origins[index] for index in kept]
-                keys = [keys[index] for index in kept]
-            known = {*keys, *origins}
-            emit("structures", len(frames), len(frames), f"{int(np.sum([len(f) for f in frames]))} atoms")
+                keys = list(frames)
+                frames = {keys[index]: frames[keys[index]] for index in kept}
+            origins = _origins(frames)
+            known = {*frames, *origins}
+            emit("structures", len(frames), len(frames), f"{sum(len(f) for f in frames.values())} atoms")
             return store_set(
                 key,
                 INITIAL_SET,
-                frames,
+                list(frames.values()),
                 origins,
                 {name: values for name, values in details.items() if name in known},
                 notes,
             )
 
         return cached(KIND, key, StructureSetDoc, compute)
+
+
+def _origins(frames: Mapping[str, Atoms]) -> list[Origin]:
+    return [frame.info["origin"] for frame in frames.values()]
 
 
 @dataclass

@@ -1,21 +1,26 @@
-"""Label one structure: key, calculation, gates and stored files."""
+"""Label one structure: key, calculation, gates and stored files; and an ASE calculator that labels what it evaluates."""
 
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
+from interphase_flows.jobs.structure_sets import structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.label import LabelDoc, MethodIdentity
+from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.storage.archive import SUFFIX, archive_bytes
 from interphase_flows.storage.workspace import current_workspace
@@ -148,3 +153,44 @@ def cached_label(method: ReferenceMethod, gates: Gates, atoms: Atoms, entry: Str
         label = cached(KIND, key, LabelDoc, compute)
         shutil.rmtree(folder, ignore_errors=True)
     return label
+
+
+class LabelledCalculator(Calculator):
+    """Return energy, forces and stress from cached labels.
+
+    A deterministic optimiser restarted from the same structure finds its first steps in the ledger and resumes where
+    it was killed. Every label passes the gates.
+
+    Raises
+    ------
+    ReferenceMethodError
+        On evaluation, if a label is rejected; its ``reason`` is that of the label.
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]
+
+    def __init__(self, method: ReferenceMethod, gates: Gates, origin: Origin) -> None:
+        super().__init__()
+        self.method = method
+        self.gates = gates
+        self.origin = origin
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] | None = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Return the label of the atoms as results."""
+        super().calculate(atoms, properties, system_changes)
+        label = cached_label(self.method, self.gates, self.atoms, structure_entry(self.atoms, self.origin))
+        if label.status == "rejected":
+            raise ReferenceMethodError(
+                f"a step of the relaxation was rejected: {label.explanation}",
+                reason=label.reason or "rejected",
+            )
+        self.results = {
+            "energy": label.energy_eV,
+            "forces": np.asarray(label.forces_eV_per_angstrom),
+            "stress": np.asarray(label.stress_eV_per_angstrom3),
+        }

@@ -78,15 +78,9 @@ def _emit_scf_step(n_done: int, n_labels: int, stage: str, step: int, max_steps:
 class LabelSetMaker(Maker):
     """Label all structures of a set, in jobs of similar duration.
 
-    A structure that repeats an earlier one of the set is rejected without a calculation. Labels are packed into jobs
-    by their expected cost, cheapest first; the packing changes no key and no dataset.
-
-    Parameters
-    ----------
-    labels_per_job
-        Maximum number of labels in a job.
-    target_s_per_job
-        Target duration of a job (s): cheap labels share a job, an expensive label has a separate one.
+    A structure that repeats an earlier one of the set is rejected without a calculation. Labels are packed into jobs by
+    their expected cost, cheapest first: cheap labels share a job of about ``target_s_per_job`` seconds, an expensive
+    label has a separate one. The packing changes no key and no dataset.
     """
 
     name: str = "label set"

@@ -18,8 +18,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.label_structure import cached_label
-from interphase_flows.jobs.labelled_calculator import LabelledCalculator
+from interphase_flows.jobs.label_structure import LabelledCalculator, cached_label
 from interphase_flows.jobs.structure_sets import load_set, store_set, structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method

@@ -25,16 +25,9 @@ A = TypeVar("A", bound=Result)
 class PartDoc(Document, Generic[R, A]):
     """One part of the analysis of production: the result of every replica, and their average.
 
-    Attributes
-    ----------
-    analysis_key
-        Key of the `InterfaceAnalysisDoc`.
-    replicas
-        Result by run. Where they do not fit into a document they are in the artifact, see `with_replicas`.
-    average
-        Over replicas; None for parts that are not averaged.
-    artifact
-        Series of all parts, named ``run/name``.
+    The name of the part is also the kind of the document. Results that do not fit into a document are in the artifact,
+    see `with_replicas`, with the series of all parts, named ``run/name``. ``average`` is None for parts that are not
+    averaged.
     """
 
     part: str

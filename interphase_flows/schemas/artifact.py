@@ -6,16 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class ArtifactRef(BaseModel):
     """A content-addressed file, identified by its hash; paths differ between machines and are not stored.
 
-    Attributes
-    ----------
-    kind
-        Kind of file: ``models``, ``trajectories``, ``datasets``.
-    sha256
-        SHA-256 of its bytes, 64 hexadecimal digits; also its name.
-    size_bytes
-        Size in bytes.
-    suffix
-        File extension with the dot, such as ``.zarr.zip``; may be empty.
+    ``kind`` is such as ``models`` or ``trajectories``; ``sha256`` is also the file name, with ``suffix`` (such as
+    ``.zarr.zip``, or empty).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -111,13 +111,7 @@ class MongodbBackend:
             self._with_indexes.clear()
 
     def _prepare_writing(self, kind: str) -> None:
-        """Create the indexes of a kind before the first write.
-
-        Raises
-        ------
-        StorageError
-            The backend is read-only.
-        """
+        """Create the indexes of a kind before the first write; raises `StorageError` if read-only."""
         name = collection_of(kind)
         if self.read_only:
             raise StorageError(
@@ -146,13 +140,7 @@ class MongodbBackend:
 
 
 def _ensure_unique_key(collection: Collection[JsonDocument]) -> None:
-    """Create the unique index on ``key``.
-
-    Raises
-    ------
-    StorageError
-        Documents share a key, or an index on it is not unique.
-    """
+    """Create the unique index on ``key``; raises `StorageError` if documents share a key."""
     for index in collection.index_information().values():
         if index["key"] == [("key", 1)] and index.get("unique", False):
             return

@@ -137,13 +137,7 @@ class MongodbStore(MongoStore):
         return self.read_only or bool(self._run(lambda: ensure(key, unique)))
 
     def _prepare_writing(self) -> None:
-        """Create the indexes of the collection before the first write.
-
-        Raises
-        ------
-        StorageError
-            The store is read-only.
-        """
+        """Create the indexes of the collection before the first write; raises `StorageError` if read-only."""
         if self.read_only:
             raise StorageError(
                 f"{self.name}: opened read-only. Hint: open the workspace without read_only=True to write"

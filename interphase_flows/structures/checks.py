@@ -104,11 +104,8 @@ def check_no_overlap(
 ) -> None:
     """Raise if two atoms are closer than any bond, periodic images included.
 
-    Parameters
-    ----------
-    min_distances
-        Smallest allowed distance in Å per pair of elements, in either order. For other pairs it is ``scale``
-        times the sum of their covalent radii.
+    The smallest distance is ``scale`` times the sum of the covalent radii, or that of ``min_distances`` in Å per pair
+    of elements, in either order.
 
     Raises
     ------

@@ -31,32 +31,17 @@ def dimers(
     max_distance_fraction: float,
     box_angstrom: float,
 ) -> list[Atoms]:
-    """Return dimers of every pair of elements at several distances, in a periodic cube.
+    """Return dimers of every pair of elements in a periodic cube; ``info`` has ``distance_angstrom``.
 
-    Parameters
-    ----------
-    elements
-        Chemical symbols.
-    n_distances
-        Distances per pair, in geometric progression, since the repulsion is steep.
-    min_distance_fraction, max_distance_fraction
-        Shortest and longest distance as fractions of the sum of the covalent radii (Cordero et al., Dalton Trans.
-        2832 (2008)).
-    box_angstrom
-        Edge of the cube.
-
-    Returns
-    -------
-    pairs
-        In alphabetical order of the elements, shortest first; ``info["distance_angstrom"]``.
+    Distances are in geometric progression, since the repulsion is steep, between two fractions of the sum of the
+    covalent radii (Cordero et al., Dalton Trans. 2832 (2008)). Pairs are in alphabetical order, the shortest first.
 
     Raises
     ------
     StructureError
-        If a parameter is out of range, or the periodic images of a pair are closer than its longest distance
-        or 4 Å.
+        A parameter is out of range, or the periodic images of a pair are closer than its longest distance or 4 Å.
     OverlappingAtomsError
-        If a pair is closer than `min_distance_fraction` allows.
+        A pair is closer than `min_distance_fraction` allows.
     """
     if n_distances < 0 or not 0.0 < min_distance_fraction <= max_distance_fraction:
         raise StructureError(

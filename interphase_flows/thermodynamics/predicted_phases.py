@@ -1,7 +1,8 @@
 """Equilibrium phases of a mixture by the lever rule, and their comparison with a simulation.
 
 Between two kinks of the mixing line the products of both coexist. A simulation of some nanoseconds is not in
-equilibrium: a predicted phase that is not found may not have nucleated.
+equilibrium: a predicted phase that is not found may not have nucleated. A simulation is classified by the bonds of each
+atom, while the hull predicts phases; the same classification of the crystals of the phases converts one into the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,10 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
 
+from ase import Atoms
 from pymatgen.core import Composition, Element
 
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.results import MixingLinePoint, ReactionPrediction
@@ -86,14 +89,9 @@ def compare_phases(
 ) -> tuple[PhaseComparison, ...]:
     """Compare predicted and found fractions of an element's atoms, by decreasing prediction.
 
-    Parameters
-    ----------
-    found
-        Measured fraction in each phase, with its interval over replicas. Phases may be unknown to the hull;
-        phases that are missing here were not found.
-    min_share
-        A phase is found if its interval lies above this fraction, not found if it lies below, and undecided if
-        the interval contains it. Without an interval the value decides.
+    Phases that are missing in ``found`` were not found; it may have phases that are unknown to the hull. A phase is
+    found if its interval over replicas lies above ``min_share``, not found if it lies below, and undecided if the
+    interval contains it. Without an interval the value decides.
 
     Raises
     ------
@@ -127,3 +125,34 @@ def _atom_shares(products: Mapping[str, Fraction]) -> dict[str, float]:
     atoms = {name: float(n) * float(Composition(name).num_atoms) for name, n in products.items()}
     total = sum(atoms.values())
     return {name: n / total for name, n in atoms.items()}
+
+
+def predicted_environments(
+    predicted: Mapping[str, float], crystals: Mapping[str, Atoms], chemistry: AnionChemistry
+) -> dict[str, float]:
+    """Return the fraction of the centre atoms in each anion species, with the predicted phases as crystals.
+
+    `predicted` is the fraction of the centre atoms in each phase, by formula, with a sum of one; `crystals` are by
+    formula.
+
+    Raises
+    ------
+    AnalysisError
+        A predicted phase has no crystal, or its crystal has no centre atom.
+    """
+    shares = dict.fromkeys(chemistry.labels, 0.0)
+    for formula, share in predicted.items():
+        if formula not in crystals:
+            raise AnalysisError(
+                f"no crystal of {formula}. Hint: give one of each of {', '.join(sorted(predicted))}"
+            )
+        crystal = crystals[formula]
+        found = classify_environments(crystal.positions, crystal.cell.array, crystal.numbers, chemistry)
+        n_centres = int(found.n_centres.sum())
+        if n_centres == 0:
+            raise AnalysisError(
+                f"the crystal of {formula} contains no {'/'.join(sorted(chemistry.anion_centres))}"
+            )
+        for label, n in zip(found.labels, found.n_centres, strict=True):
+            shares[label] += share * float(n) / n_centres
+    return {label: share for label, share in shares.items() if share > 0}

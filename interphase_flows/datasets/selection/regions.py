@@ -12,14 +12,9 @@ def region_of_atom(
 ) -> str:
     """Return the region of an atom: ``electrode``, ``electrolyte``, ``reaction zone``, or ``bulk`` without sides.
 
-    Parameters
-    ----------
-    atoms
-        Interfaces have an array ``side`` (0 electrode, 1 electrolyte).
-    index
-        Index of the atom; by default that of largest ``force_std_eV_per_angstrom``, if there is such an array.
-    reach_angstrom
-        Atoms closer than this to an atom of the other side are in the reaction zone.
+    Interfaces have an array ``side`` (0 electrode, 1 electrolyte). Atoms closer than ``reach_angstrom`` to an atom of
+    the other side are in the reaction zone. The default atom is that of largest ``force_std_eV_per_angstrom``, if there
+    is such an array.
     """
     if "side" not in atoms.arrays:
         return "bulk"

@@ -11,11 +11,11 @@ from interphase_flows.exceptions import AnalysisError, StructureError
 from interphase_flows.report.inputs import SeriesBand, StructureView, Thermodynamics
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
-from interphase_flows.thermodynamics.predicted_anions import predicted_environments
 from interphase_flows.thermodynamics.predicted_phases import (
     PhaseComparison,
     compare_phases,
     predicted_element_shares,
+    predicted_environments,
 )
 from interphase_flows.thermodynamics.results import ThermodynamicsResult
 

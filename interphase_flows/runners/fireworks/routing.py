@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from interphase_flows.jobs.amorphous import AmorphousMaker
-from interphase_flows.jobs.committee import CommitteeMaker
+from interphase_flows.jobs.committee import CommitteeMaker, LearningCurveMaker
 from interphase_flows.jobs.interfaces import SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.jobs.learning_curves import LearningCurveMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker

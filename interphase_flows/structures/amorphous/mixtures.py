@@ -119,24 +119,19 @@ def random_packing(
     volume_per_atom_angstrom3: float | None = None,
     min_distances: PairDistances | None = None,
 ) -> Atoms:
-    """Pack atoms into a periodic cube by random sequential addition.
+    """Pack atoms, sorted by element, into a periodic cube by random sequential addition.
 
-    Each position is redrawn until it is far enough from all atoms placed before. The smallest distances are never
-    relaxed, so a packing that is too dense raises instead of overlapping. Atoms are sorted by element.
-
-    Parameters
-    ----------
-    density_g_per_cm3, volume_per_atom_angstrom3
-        At most one of them; by default the estimate for a mixture of Li and Li7P3S11.
-    min_distances
-        Smallest distance in Å per pair of elements; by default 0.8 of the sum of covalent radii.
+    Each position is redrawn until it is far enough from all atoms placed before: by default 0.8 of the sum of covalent
+    radii, or ``min_distances`` in Å per pair of elements. These distances are never relaxed, so a packing that is too
+    dense raises instead of overlapping. Without density and volume, the volume is the estimate for a mixture of Li and
+    Li7P3S11.
 
     Raises
     ------
     StructureError
-        If the composition is empty or has unknown elements, or both density and volume are given.
+        The composition is empty or has unknown elements, or both density and volume are given.
     OverlappingAtomsError
-        If an atom cannot be placed in 2000 draws.
+        An atom cannot be placed in 2000 draws.
     """
     unknown = [element for element in composition if element not in atomic_numbers or element == "X"]
     if unknown or any(count < 0 for count in composition.values()) or sum(composition.values()) < 1:
