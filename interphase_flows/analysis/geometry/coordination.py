@@ -41,16 +41,14 @@ def coordination_numbers(
 
     Parameters
     ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3).
+    positions, cell
+        Atoms (n_atoms, 3), wrapped or not, and lattice vectors as rows (3, 3) in Å.
     numbers
         Atomic numbers, (n_atoms,).
     centre, neighbour
         Chemical symbols: P and S count the S around each P.
     cutoff_angstrom
-        Radius of the shell in Å, such as the first minimum of the radial distribution function of the pair.
+        Radius of the shell in Å, such as the first minimum of g(r).
 
     Returns
     -------
@@ -64,7 +62,7 @@ def coordination_numbers(
     """
     is_centre, is_neighbour = mask_of(numbers, {centre}), mask_of(numbers, {neighbour})
     if not is_centre.any():
-        raise AnalysisError(f"no atom of {centre} to count neighbours of; check the element")
+        raise AnalysisError(f"no atom of {centre} in the structure")
     used = np.flatnonzero(is_centre | is_neighbour)
     pairs = pairs_within(np.asarray(positions)[used], cell, cutoff_angstrom)
     counted = pairs.first[is_neighbour[used][pairs.second]]
@@ -95,10 +93,10 @@ def radial_distribution(
     is_centre, is_neighbour = mask_of(frames.numbers, {centre}), mask_of(frames.numbers, {neighbour})
     n_pairs = int(is_centre.sum()) * (int(is_neighbour.sum()) - (centre == neighbour))
     if n_pairs < 1:
-        raise AnalysisError(f"the trajectory has no pair {centre}-{neighbour}; check the elements")
+        raise AnalysisError(f"the trajectory has no pair {centre}-{neighbour}")
     if not 0 < bin_width_angstrom < r_max_angstrom:
         raise AnalysisError(
-            f"bins of {bin_width_angstrom} Å do not divide a range of {r_max_angstrom} Å; choose 0.02-0.1 Å"
+            f"bins of {bin_width_angstrom} Å do not divide a range of {r_max_angstrom} Å. Hint: choose 0.02-0.1 Å"
         )
     edges = np.linspace(0.0, r_max_angstrom, round(r_max_angstrom / bin_width_angstrom) + 1)
     shell_volumes = 4.0 / 3.0 * np.pi * np.diff(edges**3)
@@ -136,12 +134,14 @@ def first_minimum(rdf: RadialDistribution, *, smoothing_angstrom: float = 0.05) 
     g = gaussian_filter1d(rdf.g, smoothing_angstrom / step, mode="nearest")
     pair = f"{rdf.centre}-{rdf.neighbour}"
     if not g.max() > 0:
-        raise AnalysisError(f"g(r) of {pair} is empty up to {rdf.r_angstrom[-1]:.2f} Å; use a longer range")
+        raise AnalysisError(
+            f"g(r) of {pair} is empty up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range"
+        )
     inner = np.arange(1, len(g) - 1)
     peaks = inner[(g[1:-1] >= g[:-2]) & (g[1:-1] > g[2:]) & (g[1:-1] > 0.1 * g.max())]
     if len(peaks) == 0:
         raise AnalysisError(
-            f"g(r) of {pair} has no peak up to {rdf.r_angstrom[-1]:.2f} Å; use a longer range"
+            f"g(r) of {pair} has no peak up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range"
         )
     first = peaks[0]
     # ripples on the shoulder of a peak are noise; the next shell is separated by a deep minimum
@@ -153,6 +153,6 @@ def first_minimum(rdf: RadialDistribution, *, smoothing_angstrom: float = 0.05) 
         if g[nxt] > g[first]:
             first = nxt
     raise AnalysisError(
-        f"g(r) of {pair} has no minimum between {rdf.r_angstrom[first]:.2f} and {rdf.r_angstrom[-1]:.2f} Å; "
-        "use a longer range or more frames"
+        f"g(r) of {pair} has no minimum between {rdf.r_angstrom[first]:.2f} and {rdf.r_angstrom[-1]:.2f} Å. "
+        "Hint: use a longer range or more frames"
     )

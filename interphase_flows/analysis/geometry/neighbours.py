@@ -231,10 +231,8 @@ def pairs_within(
 
     Parameters
     ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3); any triclinic cell, of any width.
+    positions, cell
+        Atoms (n_atoms, 3), wrapped or not, and lattice vectors as rows (3, 3) of any triclinic cell in Å.
     cutoff_angstrom
         Largest distance in Å.
 
@@ -244,7 +242,7 @@ def pairs_within(
         The cell has no volume, or the cutoff is not positive.
     """
     if not cutoff_angstrom > 0:
-        raise AnalysisError(f"a cut-off of {cutoff_angstrom} Å finds no pairs; give a positive distance in Å")
+        raise AnalysisError(f"cut-off {cutoff_angstrom} Å: must be positive")
     n_atoms = len(positions)
     if n_atoms == 0:
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

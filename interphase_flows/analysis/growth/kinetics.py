@@ -238,7 +238,7 @@ def _checked(time_ps: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatAr
     time, series = np.asarray(time_ps, dtype=float), np.asarray(values, dtype=float)
     if time.ndim != 1 or time.shape != series.shape:
         raise AnalysisError(
-            f"times of shape {time.shape} and values of shape {series.shape}; give one value per frame"
+            f"times of shape {time.shape} and values of shape {series.shape}; one value per frame is required"
         )
     if len(time) < LEAST_FRAMES:
         raise AnalysisError(

@@ -141,7 +141,7 @@ def interphase_boundaries(
     Raises
     ------
     AnalysisError
-        The trajectory is empty or holds other elements, slabs are wider than the electrode, or in the first frame
+        The trajectory is empty or contains other elements, slabs are wider than the electrode, or in the first frame
         there is no bulk electrolyte.
     """
     chosen = chosen_frames(frames, every)
@@ -261,8 +261,8 @@ def _check(sides: TwoSides, elements: tuple[str, ...], reference: BoolArray | No
     unknown = sorted(set(elements) - set(sides.electrode) - set(sides.electrolyte))
     if unknown or not set(sides.anions) & set(elements):
         raise AnalysisError(
-            f"the trajectory holds {', '.join(elements)}; the electrode is of {', '.join(sorted(sides.electrode))} and "
-            f"the electrolyte of {', '.join(sorted(sides.electrolyte))}. Hint: list all elements of both sides"
+            f"the trajectory contains {', '.join(elements)}; the electrode is of {', '.join(sorted(sides.electrode))} "
+            f"and the electrolyte of {', '.join(sorted(sides.electrolyte))}. Hint: list all elements of both sides"
         )
     if reference is not None and not np.any(reference):
         raise AnalysisError("the reference of the drift selects no atom")

@@ -66,7 +66,7 @@ class InterfaceSettings:
         if unknown or absent:
             wrong = f"{', '.join(unknown)} on neither side" if unknown else f"none of {' and '.join(absent)}"
             raise AnalysisError(
-                f"the trajectory holds {', '.join(sorted(elements))}: {wrong}; the electrode is of "
+                f"the trajectory contains {', '.join(sorted(elements))}: {wrong}; the electrode is of "
                 f"{', '.join(sorted(self.electrode))} and the electrolyte of {', '.join(sorted(self.electrolyte))}"
             )
 

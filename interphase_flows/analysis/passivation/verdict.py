@@ -108,7 +108,7 @@ def verdict(
         min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
     )
     if window_ps is None and window < least:
-        reason = f"{end - start:g} ps hold too few frames for windows of {LEAST_FRAMES}"
+        reason = f"{end - start:g} ps contain too few frames for windows of {LEAST_FRAMES}"
         return Verdict("undecided", reason, {}, None, None, (least / WINDOW_SHARE,) * 2, len(replicas))
     if not 0 < 2 * window <= end - start or not 0 < peak_window <= window:
         raise AnalysisError(

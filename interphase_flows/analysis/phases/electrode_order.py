@@ -47,10 +47,8 @@ def averaged_order(
 
     Parameters
     ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3); periodic in three directions.
+    positions, cell
+        Atoms (n_atoms, 3), wrapped or not, and lattice vectors as rows (3, 3) in Å.
     n_neighbours
         Number of nearest neighbours.
 

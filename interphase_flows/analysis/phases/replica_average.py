@@ -120,8 +120,8 @@ def _reactions(replicas: Sequence[ReactionsResult | Unavailable]) -> ReactionsRe
             place = labels.index(t.before), labels.index(t.after)
             events[place] += t.n_events
             squares[place] += t.n_events**2 / t.n_independent
-    worth = np.divide(events**2, squares, out=np.zeros_like(squares), where=squares > 0)
-    graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE, worth)
+    n_independent = np.divide(events**2, squares, out=np.zeros_like(squares), where=squares > 0)
+    graph = ReactionGraph(tuple(labels), events, at_risk, CONFIDENCE, n_independent)
     return ReactionsResult(
         least_frames=known[0].least_frames,
         transitions=graph.transitions(),

@@ -150,7 +150,7 @@ class SharesKinetics(Result):
     """By group of atoms, then by label."""
 
     def fitted(self) -> Iterator[tuple[str, str, ShareKinetics]]:
-        """Yield what it is a share of, label and kinetics of every share that has a law."""
+        """Yield group of atoms, label and kinetics of every share that has a law."""
         for group, laws in self.shares.items():
             for name, law in laws.items():
                 if isinstance(law, ShareKinetics):
@@ -233,7 +233,7 @@ class AverageOrder(Result):
 
 
 class PhasesAverage(Result):
-    """What formed, over replicas."""
+    """Anions and phases over replicas."""
 
     phases: dict[str, PhaseAmount]
     """By label in lower case, without spaces."""

@@ -39,7 +39,7 @@ def analyse_interface(
     Raises
     ------
     AnalysisError
-        The trajectory is empty, holds other elements than the two sides, or has a frame that cannot be read.
+        The trajectory is empty, contains other elements than the two sides, or has a frame that cannot be read.
     """
     require_frames(frames)
     settings.check(frames)

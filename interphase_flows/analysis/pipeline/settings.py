@@ -26,7 +26,6 @@ class InterfaceAnalysisSettings(InterfaceSettings):
         Names of parts; all of this package by default.
     transport
         Windows, charges and reference frame of the part ``transport``.
-
     anions
         Elements and bonds of molecular anions; measured in the trajectory by default.
 
@@ -48,7 +47,7 @@ class InterfaceAnalysisSettings(InterfaceSettings):
         super().__post_init__()
 
     def check(self, frames: FrameSource) -> None:
-        """Check that the trajectory holds both sides and every element that the transport settings name."""
+        """Check that the trajectory contains both sides and every element of the transport settings."""
         super().check(frames)
         self.transport.check(frames)
 

@@ -111,10 +111,8 @@ def classify_environments(
 
     Parameters
     ----------
-    positions
-        Positions in Å, wrapped or not, (n_atoms, 3).
-    cell
-        Lattice vectors in Å as rows, (3, 3).
+    positions, cell
+        Atoms (n_atoms, 3), wrapped or not, and lattice vectors as rows (3, 3) in Å.
     numbers
         Atomic numbers, (n_atoms,).
     chemistry

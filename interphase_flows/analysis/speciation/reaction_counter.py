@@ -101,8 +101,8 @@ class ReactionCounter:
         at_risk = self._at_risk.copy()
         known = self._settled >= 0
         np.add.at(at_risk, self._settled[known], self._last_ps - self._settled_at[known])
-        worth = self._n_events**2 / np.maximum(1, self._squares)
-        return ReactionGraph(self._labels, self._n_events.copy(), at_risk, confidence, worth)
+        n_independent = self._n_events**2 / np.maximum(1, self._squares)
+        return ReactionGraph(self._labels, self._n_events.copy(), at_risk, confidence, n_independent)
 
     def lifetimes(self) -> dict[str, SurvivalCurve]:
         """Return the survival curve (Kaplan-Meier) of each label that began after the first frame.

@@ -55,9 +55,11 @@ class ReactionGraph:
         found = []
         for i, j in zip(*np.nonzero(self.n_events), strict=True):
             n, risk = int(self.n_events[i, j]), float(self.at_risk_atom_ps[i])
-            worth = float(self.n_independent[i, j])
-            lower, upper = (n / worth * end / risk for end in poisson_interval(worth, self.confidence))
-            found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower, upper, worth))
+            n_independent = float(self.n_independent[i, j])
+            lower, upper = (
+                n / n_independent * end / risk for end in poisson_interval(n_independent, self.confidence)
+            )
+            found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower, upper, n_independent))
         return sorted(found, key=lambda t: -t.n_events)
 
     def upper_bound_per_ps(self, before: str, after: str) -> float:
@@ -76,9 +78,9 @@ class ReactionGraph:
         i, j = self.labels.index(before), self.labels.index(after)
         if not self.at_risk_atom_ps[i] > 0:
             return float("inf")
-        n, worth = int(self.n_events[i, j]), float(self.n_independent[i, j])
-        together = n / worth if n else 1.0
-        return together * poisson_interval(worth, self.confidence)[1] / float(self.at_risk_atom_ps[i])
+        n, n_independent = int(self.n_events[i, j]), float(self.n_independent[i, j])
+        together = n / n_independent if n else 1.0
+        return together * poisson_interval(n_independent, self.confidence)[1] / float(self.at_risk_atom_ps[i])
 
 
 def poisson_interval(n_events: float, confidence: float = 0.95) -> tuple[float, float]:

@@ -19,7 +19,7 @@ CONFIDENCE = 0.95
 
 
 def _to_json(value: Any) -> Any:
-    """Return nested lists of numbers, with None for what is not finite."""
+    """Return nested lists of numbers, with None for non-finite ones."""
     if value is None:
         return None
     array = np.asarray(value)
@@ -55,7 +55,7 @@ class Estimate:
     Parameters
     ----------
     value, lower, upper
-        Estimate and bounds of the interval, scalars or arrays of one shape; NaN bounds: the data give none.
+        Estimate and bounds of the interval, scalars or arrays of one shape; NaN bounds if the data give none.
     confidence
         Probability that the interval covers the true value.
     n_independent
@@ -93,7 +93,7 @@ class Estimate:
 
     @classmethod
     def unknown(cls, value: Any) -> "Estimate":
-        """Return a value of which the data give no interval."""
+        """Return a value without an interval."""
         missing = np.full(np.shape(value), np.nan)[()]
         return cls(value, missing, missing)
 

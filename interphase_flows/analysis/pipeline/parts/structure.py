@@ -1,4 +1,4 @@
-"""Parts of the analysis that find structures: boundaries, profiles, phases, and order of the electrode."""
+"""Parts ``boundaries``, ``profiles``, ``phases`` and ``electrode_order``."""
 
 from collections.abc import Sequence
 
