@@ -29,7 +29,6 @@ from interphase_flows.storage.workspace import Workspace, open_workspace
 RETRIED = "retried"
 """Reason under which the failure of a recomputed label stays in the ledger."""
 
-
 PART_FIELDS = ["key", "campaign", "analysis_key", "created_at"]
 """Columns of parts of the interface analysis."""
 

@@ -22,7 +22,7 @@ from cluster_jobs import (
 )
 from fireworks_jobs import add, documents, output_of, variables_of_workers
 from interphase_flows.exceptions import InputError, SettingsError
-from interphase_flows.runners import transient_errors
+from interphase_flows.runners import job_failures
 from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.states import cluster_status, firework_states
 from interphase_flows.runners.fireworks.submission import archive_previous_jobs
@@ -81,7 +81,7 @@ def test_added_jobs_inherit_the_iteration_from_the_metadata(settings, tmp_path):
 
 
 def test_full_disk_requeues_the_job_and_tolerant_children_wait(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr(transient_errors, "FIRST_WAIT_S", 0.1)
+    monkeypatch.setattr(job_failures, "FIRST_WAIT_S", 0.1)
     full = disk_full_once(str(tmp_path / "marker"))
     last = count_present([full.output])
     last.config.on_missing_references = OnMissing.NONE

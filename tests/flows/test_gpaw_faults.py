@@ -28,8 +28,8 @@ from interphase_flows.jobs.label_structure import keep_files, label_key, label_s
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
 from interphase_flows.jobs.structure_sets import store_set
 from interphase_flows.reference.attempts import ATTEMPTS
-from interphase_flows.reference.gpaw import labeller as gpaw_labeller
 from interphase_flows.reference.gpaw import launch as gpaw_launch
+from interphase_flows.reference.gpaw import method as gpaw_method
 from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.runtime import walltime
 from interphase_flows.runtime.walltime import Deadline, process_start_unix_s
@@ -59,7 +59,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> LabelDoc:
 @pytest.fixture
 def density_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the density after every SCF step instead of once a minute: these labels take seconds."""
-    monkeypatch.setattr(gpaw_labeller, "DENSITY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(gpaw_method, "DENSITY_INTERVAL_S", 0.0)
 
 
 def assert_same_numbers(label: LabelDoc, undisturbed: LabelDoc) -> None:
@@ -256,7 +256,7 @@ IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG
 
 
 def test_worker_that_ignores_the_deadline_is_killed_without_using_up_a_retry(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpaw_labeller, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
+    monkeypatch.setattr(gpaw_method, "deadline", lambda settings: Deadline(time.time() + 2.0, "a test"))
     monkeypatch.setattr(gpaw_launch, "OVERDUE_S", 0.0)
     monkeypatch.setattr(gpaw_launch, "TERMINATION_GRACE_S", 0.2)
     with pytest.raises(WalltimeReachedError, match="a test"):

@@ -19,7 +19,7 @@ from ase.build import bulk
 from interphase_flows.costs.model import n_reduced_k_points
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.reference.gpaw import labeller as gpaw_labeller
+from interphase_flows.reference.gpaw import method as gpaw_method
 from interphase_flows.reference.gpaw.input import DAMAGED_DENSITY, DENSITY, FAILURE, LOG, WORKER_LOCK
 from interphase_flows.reference.gpaw.method import GPAWMethod
 from interphase_flows.reference.gpaw.outcome import read_outcome
@@ -138,7 +138,7 @@ def test_restart_after_a_kill_keeps_the_changed_parameters_of_the_retry(
     faulty_method, tmp_path, monkeypatch, killed_at, from_density
 ):
     """The density before the retry has the point group with which the Hamiltonian was not finite."""
-    monkeypatch.setattr(gpaw_labeller, "DENSITY_INTERVAL_S", 0.0)
+    monkeypatch.setattr(gpaw_method, "DENSITY_INTERVAL_S", 0.0)
     spec = SPEC.model_copy(update={"k_density_per_inverse_angstrom": 1.5})
     atoms = bulk("Li", "bcc", 3.44, cubic=True)
     label = faulty_method("singular@3", killed_at, spec=spec).label(atoms, tmp_path)
@@ -151,7 +151,7 @@ def test_restart_after_a_kill_keeps_the_changed_parameters_of_the_retry(
 def test_damaged_density_is_renamed_and_the_label_starts_from_scratch(
     lithium, undisturbed, tmp_path, monkeypatch, damage
 ):
-    monkeypatch.setattr(gpaw_labeller, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
+    monkeypatch.setattr(gpaw_method, "deadline", lambda settings: Deadline(time.time() + 0.5, "a test"))
     with pytest.raises(WalltimeReachedError):
         GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
     monkeypatch.undo()
@@ -217,7 +217,7 @@ def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
 def test_failure_file_of_an_orphan_is_not_read_as_that_of_the_next_worker(faulty_method, lithium, tmp_path):
     """The orphan stopped at the deadline; the next worker was killed and wrote no file."""
     method = faulty_method("kill@1")
-    task = gpaw_labeller.label_input(lithium, SPEC, method._settings, Deadline(None))
+    task = gpaw_method.label_input(lithium, SPEC, method._settings, Deadline(None))
     task.write(tmp_path)
     write_json(tmp_path / FAILURE, {"reason": "walltime", "explanation": "of the orphan"})
     command = [*shlex.split(method._settings.gpaw_command), str(tmp_path)]

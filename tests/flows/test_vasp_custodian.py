@@ -13,7 +13,7 @@ import pytest
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
 from interphase_flows.jobs.label_structure import label_structure
-from interphase_flows.reference.retry_policy import Action
+from interphase_flows.reference.attempts import Action
 from interphase_flows.runtime.walltime import process_start_unix_s
 from interphase_flows.schemas.structures import StructureEntry
 from interphase_flows.structures.structure_keys import structure_key

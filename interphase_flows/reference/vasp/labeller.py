@@ -13,11 +13,10 @@ from ase import Atoms
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
-from interphase_flows.reference.attempts import ATTEMPTS, Attempts, run_attempts
+from interphase_flows.reference.attempts import ATTEMPTS, Attempts, Policy, run_attempts
 from interphase_flows.reference.k_points import k_points
 from interphase_flows.reference.label_folder import label_folder
 from interphase_flows.reference.labelling import IS_CONTINUED, RawLabel
-from interphase_flows.reference.retry_policy import Policy
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.corrections import CUSTODIAN_RECORD, read_corrections
 from interphase_flows.reference.vasp.incar import grouped, species_order
@@ -63,7 +62,6 @@ CANNOT_START = (126, 127)
 
 HANDLER = "VASPMethod"
 """Handler of the retries in the record of a label."""
-
 
 END_OF_OUTCAR = "General timing and accounting informations for this job"
 """Heading of the last section of OUTCAR."""

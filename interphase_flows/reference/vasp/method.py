@@ -19,6 +19,7 @@ from ase.calculators.calculator import Calculator
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError
+from interphase_flows.reference.attempts import VASP_POLICY, Policy
 from interphase_flows.reference.k_points import MESH_RULE
 from interphase_flows.reference.labelling import (
     LabelCalculator,
@@ -26,7 +27,6 @@ from interphase_flows.reference.labelling import (
     method_identity,
     missing_periodicity,
 )
-from interphase_flows.reference.retry_policy import VASP_POLICY, Policy
 from interphase_flows.reference.spec import VaspSpec
 from interphase_flows.reference.vasp.incar import INITIAL_MOMENT_BOHR, POTCAR_HINT, incar, potentials
 from interphase_flows.reference.vasp.labeller import COMMAND_HINT, COMMAND_VARIABLE, VaspLabeller

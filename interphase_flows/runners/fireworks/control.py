@@ -36,7 +36,6 @@ job is waited for; if it stays RESERVED for longer, its worker was killed."""
 TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.1
 
-
 RUNNING = ("RUNNING", "RESERVED")
 
 

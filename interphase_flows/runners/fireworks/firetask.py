@@ -12,8 +12,7 @@ from monty.json import jsanitize
 
 from interphase_flows.exceptions import LeaseLostError, WalltimeReachedError
 from interphase_flows.runners.fireworks.routing import routed_spec
-from interphase_flows.runners.job_failures import record_job_failure
-from interphase_flows.runners.transient_errors import MAX_RETRIES, backoff_s, is_transient
+from interphase_flows.runners.job_failures import MAX_RETRIES, backoff_s, is_transient, record_job_failure
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.schemas.iteration import ITERATION

@@ -16,7 +16,7 @@ from interphase_flows.runners.fireworks.launchpad import open_launchpad
 from interphase_flows.runners.fireworks.pause import not_held
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_identity
-from interphase_flows.runners.transient_errors import is_transient
+from interphase_flows.runners.job_failures import is_transient
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline, request_stop
 from interphase_flows.settings import FILE_VARIABLE, Settings, WorkerSettings, settings_file

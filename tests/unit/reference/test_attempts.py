@@ -3,8 +3,16 @@
 import pytest
 
 from interphase_flows.exceptions import ReferenceMethodError, SettingsError, WalltimeReachedError
-from interphase_flows.reference.attempts import ATTEMPTS, Attempts, run_attempts
-from interphase_flows.reference.retry_policy import GPAW_POLICY, RESTART, START_OVER, VASP_POLICY, Action
+from interphase_flows.reference.attempts import (
+    ATTEMPTS,
+    GPAW_POLICY,
+    RESTART,
+    START_OVER,
+    VASP_POLICY,
+    Action,
+    Attempts,
+    run_attempts,
+)
 from interphase_flows.runtime.walltime import Deadline
 
 KEY = "key of a label"

@@ -11,7 +11,7 @@ from interphase_flows.exceptions import (
     StorageError,
     TrainingError,
 )
-from interphase_flows.runners.transient_errors import MAX_WAIT_S, backoff_s, is_transient
+from interphase_flows.runners.job_failures import MAX_WAIT_S, backoff_s, is_transient
 
 
 def caused(error, cause):

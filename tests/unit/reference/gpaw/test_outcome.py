@@ -6,12 +6,11 @@ from dataclasses import replace
 import pytest
 from ase import Atoms
 
-from interphase_flows.reference.attempts import Attempts
+from interphase_flows.reference.attempts import GPAW_POLICY, Attempts
 from interphase_flows.reference.gpaw.input import FAILURE, OUTPUT, RESULT, LabelInput, gpaw_parameters
-from interphase_flows.reference.gpaw.labeller import retried_task
+from interphase_flows.reference.gpaw.method import retried_task
 from interphase_flows.reference.gpaw.outcome import EXIT_STATUS_DISK_FULL, read_outcome
 from interphase_flows.reference.label_folder import write_json
-from interphase_flows.reference.retry_policy import GPAW_POLICY
 from interphase_flows.reference.spec import GpawSpec
 
 SPEC = GpawSpec(max_scf_steps=40)
