@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -49,7 +50,7 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
     """Draw stacked mole fractions against height: first and last block."""
     edges, fraction = arrays["profiles.edges_angstrom"], arrays["profiles.mole_fraction"]
     ends = _ends(arrays)
-    looks: dict[str, dict[str, Any]] = {
+    styles: dict[str, dict[str, Any]] = {
         symbol: {
             "facecolor": element_colour(symbol, number),
             "edgecolor": "white",
@@ -65,13 +66,13 @@ def composition_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
             below = np.zeros(len(edges) - 1)
             for number, symbol in enumerate(elements):
                 above = below + np.nan_to_num(fraction[block, number])
-                axes.stairs(above, edges, baseline=below, fill=True, **looks[symbol])
+                axes.stairs(above, edges, baseline=below, fill=True, **styles[symbol])
                 below = above
             _boundaries(axes, arrays, block)
             axes.set(title=when, xlabel="height (Å)", xlim=(edges[0], edges[-1]), ylim=(0, 1))
         panels[0].set_ylabel("mole fraction")
         # in the order of the stack, from top to bottom
-        handles: list[Any] = [Patch(label=symbol, **looks[symbol]) for symbol in reversed(elements)]
+        handles: list[Artist] = [Patch(label=symbol, **styles[symbol]) for symbol in reversed(elements)]
         figure.legend(handles=[*handles, *_boundary_handles(arrays)], loc="outside right upper")
     return figure
 
@@ -155,12 +156,12 @@ def _time(arrays: Arrays, block: int) -> str:
 
 
 def _banded(
-    axes: Axes, edges: NDArray[np.floating], arrays: Arrays, name: str, row: tuple[int, ...], **look: Any
+    axes: Axes, edges: NDArray[np.floating], arrays: Arrays, name: str, row: tuple[int, ...], **style: Any
 ) -> None:
     """Draw a profile as steps with its band; where there is no atom there is no line."""
     value, lower, upper = (arrays[f"profiles.{name}{end}"][row] for end in ("", "_lower", "_upper"))
-    axes.stairs(value, edges, baseline=None, linewidth=1.6, **look)
-    axes.stairs(upper, edges, baseline=lower, fill=True, color=look["color"], alpha=0.2, linewidth=0)
+    axes.stairs(value, edges, baseline=None, linewidth=1.6, **style)
+    axes.stairs(upper, edges, baseline=lower, fill=True, color=style["color"], alpha=0.2, linewidth=0)
 
 
 def _top(values: NDArray[np.floating]) -> float:

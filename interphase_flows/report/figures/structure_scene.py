@@ -5,12 +5,12 @@ Coordinates are rotated so that the interface normal points up and the lattice v
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from pydantic import JsonValue
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
@@ -49,7 +49,7 @@ class Scene:
         ]
         return (corners @ self.cell)[np.array(pairs)]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, JsonValue]:
         """Return the input of the viewer of the page."""
         return {
             "symbols": self.symbols,

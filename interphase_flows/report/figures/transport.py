@@ -1,9 +1,9 @@
 """Figures of Onsager coefficients: as heat maps, against time, and by slab."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -158,14 +158,13 @@ def _panels(species: Sequence[str], height: float) -> tuple[Figure, list[tuple[A
 
 def _finish(figure: Figure, unit: str, along: str) -> None:
     """Add units, and one legend above the panels."""
-    shown: dict[str, Any] = {}
+    legend: dict[str, Artist] = {}
     for axes in figure.axes:
         axes.set_xlabel(along)
-        handles, labels = axes.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
+        legend |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.supylabel(unit, fontsize=10)
-    columns = len(shown) if len(shown) <= 4 else -(-len(shown) // 2)
-    figure.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=max(columns, 1))
+    columns = len(legend) if len(legend) <= 4 else -(-len(legend) // 2)
+    figure.legend(legend.values(), legend.keys(), loc="outside upper center", ncols=max(columns, 1))
 
 
 def _of_pair(found: OnsagerSummary | Unavailable, first: str, second: str) -> Estimate | None:

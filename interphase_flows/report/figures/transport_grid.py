@@ -65,7 +65,7 @@ def _composition(
         assert cell.coefficients is not None
         found = cell.coefficients.onsager_per_eV_angstrom_ps[row, row]
         value, lower, upper = (float(each) for each in (found.value, found.lower, found.upper))
-        # points of one temperature stand side by side
+        # points of one temperature are side by side
         at = 1000 / cell.temperature_K * (1 + 0.008 * (number - (n - 1) / 2))
         low, high = (lower if lower > 0 else value * 1e-9), (upper if np.isfinite(upper) else value * 1e9)
         if value > 0:
