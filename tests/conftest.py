@@ -1,6 +1,7 @@
 """Shared fixtures: a campaign that runs once per session; longest test files run first."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ LONGEST_FIRST = (
     "cluster/test_consistency.py",
 )
 """Files that take more than half a minute; started late, they would leave the other cores idle."""
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to background processes: they and their children ignore Ctrl-C, which tests send."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
