@@ -101,8 +101,7 @@ def analyse(
     from interphase_flows.analysis.pipeline.interface_analysis import analyse_interface
     from interphase_flows.analysis.transport.settings import TransportSettings, charges_of, frame_of
     from interphase_flows.cli.progress_display import shown_progress
-    from interphase_flows.commands.analysis_input import campaign_run_input, file_input
-    from interphase_flows.commands.phase_references import computed_references
+    from interphase_flows.commands.analysis_input import campaign_run_input, computed_references, file_input
     from interphase_flows.exceptions import InputError
     from interphase_flows.report.sections.interface_analysis import write_analysis_page
     from interphase_flows.report.text.interface_analysis import analysis_summary

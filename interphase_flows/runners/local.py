@@ -1,14 +1,18 @@
-"""Run or resume a campaign on this machine, in this process."""
+"""Run or resume a campaign on this machine: its jobs run one after another in this process."""
 
+import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.validate import check_campaign
-from interphase_flows.exceptions import CampaignFailedError, WalltimeReachedError
+from interphase_flows.exceptions import CampaignFailedError, StorageError, WalltimeReachedError
 from interphase_flows.runners.campaign_records import (
     PROGRESS_FILE,
     WALLTIME_REACHED,
@@ -18,7 +22,7 @@ from interphase_flows.runners.campaign_records import (
     register_campaign,
     set_status,
 )
-from interphase_flows.runners.flow_runner import JOB_LOG, FlowRunner, job_log
+from interphase_flows.runners.job_failures import record_job_failure
 from interphase_flows.runtime.atomic_files import write_json_atomic
 from interphase_flows.runtime.progress import JOBS, SCF, Listener, emit, listening
 from interphase_flows.schemas.campaign import CampaignResult
@@ -26,9 +30,128 @@ from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
 if TYPE_CHECKING:
-    from jobflow import Flow, Response
+    from jobflow import Flow, Job, JobStore, Response
+
+logger = logging.getLogger(__name__)
+
+JOB_LOG = "jobs.log"
+
 
 PROGRESS_INTERVAL_S = 1.0
+
+
+class FlowRunner:
+    """Run a flow with the semantics of :func:`jobflow.run_locally`, and observe every job directly.
+
+    A job that fails is logged and recorded in the ledger. Its children are skipped if they need its output
+    (``OnMissing.ERROR``), else they run without it. The jobs of ``Response.replace``, ``detour`` and ``addition`` run,
+    in this order, before the rest of the flow. Jobs run in the root of the workspace; ``store`` is connected.
+    """
+
+    def __init__(self, workspace: Workspace, store: "JobStore"):
+        self.workspace = workspace
+        self.store = store
+        self.responses: dict[str, dict[int, Response]] = defaultdict(dict)
+        self._failed: set[str] = set()
+        self._stopped: set[str] = set()
+
+    def run(self, flow: "Flow") -> "dict[str, dict[int, Response]]":
+        """Run all jobs of a flow, those that they create included; return their responses by uuid and index.
+
+        Raises
+        ------
+        WalltimeReachedError
+            A job stopped at the walltime; no job was started after it.
+        """
+        from jobflow.core.flow import get_flow
+
+        # in topological order; the jobs that a job creates go to the front
+        pending = deque(get_flow(flow).iterflow())
+        while pending:
+            job, parents = pending.popleft()
+            if self._is_skipped(job, parents):
+                continue
+            response = self._run_job(job)
+            if response is None:
+                continue
+            if response.stop_jobflow:
+                break
+            created = [
+                new for new in (response.replace, response.detour, response.addition) if new is not None
+            ]
+            pending.extendleft(reversed([entry for new in created for entry in new.iterflow()]))
+        return dict(self.responses)
+
+    def _is_skipped(self, job: "Job", parents: list[str]) -> bool:
+        """Whether a parent has failed or stopped its children; a skipped job does the same to its own children."""
+        from jobflow import OnMissing
+
+        if self._stopped.intersection(parents):
+            logger.info("%s is skipped: a parent has stopped its children", job.name)
+            self._stopped.add(job.uuid)
+            return True
+        if self._failed.intersection(parents) and job.config.on_missing_references == OnMissing.ERROR:
+            logger.info("%s is skipped: a parent has failed", job.name)
+            self._failed.add(job.uuid)
+            return True
+        return False
+
+    def _run_job(self, job: "Job") -> "Response | None":
+        """Run one job and store its response; return None if it failed."""
+        root = self.workspace.root
+        try:
+            with chdir(root):
+                response = job.run(store=self.store, job_dir=root)
+        except WalltimeReachedError:
+            # jobs that wait for this one must not run as if its labels had been rejected
+            logger.exception("%s stopped at the walltime", job.name)
+            raise
+        except Exception as error:
+            logger.exception("%s failed", job.name)
+            record_job_failure(self.workspace.ledger, job.name, error)
+            self._failed.add(job.uuid)
+            return None
+        self.responses[job.uuid][job.index] = response
+        if response.stored_data is not None:
+            logger.warning("%s: Response.stored_data is ignored by the local runner", job.name)
+        if response.stop_children:
+            self._stopped.add(job.uuid)
+        n_finished = sum(map(len, self.responses.values()))
+        emit(JOBS, n_finished, n_finished)
+        return response
+
+
+class _JobLogHandler(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Ignore a log that cannot be written (a full disk), so as not to mask the error of a job."""
+
+
+@contextmanager
+def job_log(path: Path) -> Iterator[None]:
+    """Write the log of the jobs, with tracebacks, to a file within the block."""
+    try:
+        handler = _JobLogHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror}). Hint: free disk space or change root in the settings, "
+            "then resume"
+        ) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logger, logging.getLogger("jobflow")]
+    before = [(each.level, each.propagate) for each in loggers]
+    for each in loggers:
+        each.addHandler(handler)
+        each.setLevel(logging.INFO)
+        each.propagate = False
+    try:
+        yield
+    finally:
+        for each, (level, propagate) in zip(loggers, before, strict=True):
+            each.removeHandler(handler)
+            each.setLevel(level)
+            each.propagate = propagate
+        with suppress(OSError):  # flushing may meet the full disk again
+            handler.close()
 
 
 def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = False) -> CampaignResult:
@@ -48,6 +171,12 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
     WalltimeReachedError
         The time limit of this process was reached; no further job was started, and a resume continues.
     """
+
+    def make_flow() -> "Flow":
+        from interphase_flows.flows.campaign import CampaignMaker
+
+        return CampaignMaker(campaign).make()
+
     check_campaign(campaign)
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -55,7 +184,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         with listening(_progress_writer(workspace)):
             emit("start", 0, 1, "building the flow")
             try:
-                run_jobs(workspace, lambda: _campaign_flow(campaign))
+                run_jobs(workspace, make_flow)
             except WalltimeReachedError as stop:
                 set_status(workspace, WALLTIME_REACHED)
                 raise WalltimeReachedError(f"{stop}. Hint: interphase resume {campaign.name}") from None
@@ -84,23 +213,18 @@ def run_jobs(
             store.close()
 
 
-def _campaign_flow(campaign: Campaign) -> "Flow":
-    from interphase_flows.flows.campaign import CampaignMaker
-
-    return CampaignMaker(campaign).make()
-
-
 def _failure_message(workspace: Workspace, since: str) -> str:
     """Return the message of a failed campaign, with its first failures since a time (ISO 8601)."""
     name = workspace.campaign
     # a database also stores the failures of other campaigns
     criteria = {"campaign": name, "last_at": {"$gte": since}}
     failures = workspace.ledger.find("failures", criteria, sort={"last_at": 1}, limit=3)
-    lines = [
-        f"  {failure['failed_kind']} {_short_key(failure['failed_kind'], failure['failed_key'])}: "
-        f"{failure['reason']}: {failure['details'].get('explanation', '')}"
-        for failure in failures
-    ]
+    lines = []
+    for failure in failures:
+        kind, key = failure["failed_kind"], failure["failed_key"]
+        shown_key = key if kind == "jobs" else key[:12]
+        explanation = failure["details"].get("explanation", "")
+        lines.append(f"  {kind} {shown_key}: {failure['reason']}: {explanation}")
     return "\n".join(
         [
             f"campaign {name} failed; its results so far are stored. First failures:",
@@ -110,10 +234,6 @@ def _failure_message(workspace: Workspace, since: str) -> str:
             "interphase run FILE --accept-changes",
         ]
     )
-
-
-def _short_key(kind: str, key: str) -> str:
-    return key if kind == "jobs" else key[:12]
 
 
 def _progress_writer(workspace: Workspace) -> Listener:

@@ -27,8 +27,7 @@ from interphase_flows.runners.fireworks.control import (
     pause_campaign,
     release_campaign,
 )
-from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.launchpad import not_held, open_launchpad
 from interphase_flows.runners.fireworks.recovery import recover
 from interphase_flows.runners.fireworks.states import cluster_status, firework_states
 from interphase_flows.runners.fireworks.submission import archive_previous_jobs, submit_campaign

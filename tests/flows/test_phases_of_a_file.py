@@ -2,7 +2,7 @@
 
 import pytest
 
-from interphase_flows.commands.phase_references import FOLDER, computed_references
+from interphase_flows.commands.analysis_input import FOLDER, computed_references
 from interphase_flows.exceptions import InputError
 from interphase_flows.md.phase_references.plan import ReferenceSteps
 from interphase_flows.runtime.progress import listening

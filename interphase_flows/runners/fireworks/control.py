@@ -11,8 +11,14 @@ from typing import Literal
 
 from interphase_flows.exceptions import InputError, SettingsError, StorageError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses
-from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
-from interphase_flows.runners.fireworks.pause import Hold, clear_hold, hold_of, set_hold
+from interphase_flows.runners.fireworks.launchpad import (
+    CAMPAIGN_FIELD,
+    Hold,
+    clear_hold,
+    hold_of,
+    open_launchpad,
+    set_hold,
+)
 from interphase_flows.runners.fireworks.retrying_launchpad import ExpiringLock, RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.runners.fireworks.worker_identity import WorkerIdentity, runs_on_this_machine, worker_of

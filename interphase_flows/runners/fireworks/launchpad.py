@@ -1,8 +1,14 @@
-"""FireWorks' database: open it by the settings of this machine, without a file that holds a password."""
+"""FireWorks' database: open it without a file that holds a password, and hold campaigns in it.
+
+A hold is a document that every worker reads when it takes a job, not a state of the jobs. So it also covers jobs that a
+running job adds, and lost jobs that are reset to READY.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from fireworks import fw_config
 from pymongo.errors import AutoReconnect, PyMongoError
@@ -16,6 +22,7 @@ from interphase_flows.runners.cluster_settings import (
 )
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.settings import MongodbSettings, Settings
+from interphase_flows.storage.ledger_backend import JsonDocument
 from interphase_flows.storage.mongodb import (
     client_arguments,
     readable_address_errors,
@@ -24,6 +31,9 @@ from interphase_flows.storage.mongodb import (
 )
 
 CAMPAIGN_FIELD = "spec.campaign"
+
+
+HoldState = Literal["paused", "on hold", "cancelled"]
 
 
 def open_launchpad(settings: Settings) -> RetryingLaunchPad:
@@ -79,3 +89,38 @@ def _initialise(launchpad: RetryingLaunchPad) -> None:
     launchpad.user_indices = [CAMPAIGN_FIELD, "spec._category"]
     launchpad.wf_user_indices = ["metadata.campaign"]
     launchpad.tuneup(bkground=True)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why the jobs of a campaign must not start, and since when (ISO 8601)."""
+
+    state: HoldState
+    since: str
+
+
+def set_hold(launchpad: RetryingLaunchPad, campaign: str, state: HoldState) -> Hold:
+    """Hold a campaign; a hold with the same state keeps its start time."""
+    before = hold_of(launchpad, campaign)
+    if before is not None and before.state == state:
+        return before
+    hold = Hold(state, datetime.now(UTC).isoformat(timespec="seconds"))
+    document = {"state": hold.state, "since": hold.since}
+    launchpad.holds.update_one({"_id": campaign}, {"$set": document}, upsert=True)
+    return hold
+
+
+def clear_hold(launchpad: RetryingLaunchPad, campaign: str) -> None:
+    """Release the hold of a campaign, if there is one."""
+    launchpad.holds.delete_one({"_id": campaign})
+
+
+def hold_of(launchpad: RetryingLaunchPad, campaign: str) -> Hold | None:
+    """Return the hold of a campaign, None if its jobs may start."""
+    found = launchpad.holds.find_one({"_id": campaign})
+    return None if found is None else Hold(found["state"], found["since"])
+
+
+def not_held(launchpad: RetryingLaunchPad) -> JsonDocument:
+    """Return a MongoDB filter for jobs of campaigns that are not on hold."""
+    return {"spec.campaign": {"$nin": [each["_id"] for each in launchpad.holds.find({}, {"_id": 1})]}}

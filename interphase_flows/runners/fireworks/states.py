@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from interphase_flows.exceptions import SettingsError
 from interphase_flows.runners.cluster_settings import job_name_prefix
-from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, open_launchpad
-from interphase_flows.runners.fireworks.pause import Hold, hold_of
+from interphase_flows.runners.fireworks.launchpad import CAMPAIGN_FIELD, Hold, hold_of, open_launchpad
 from interphase_flows.runners.fireworks.recovery import RECOVERIES, RULES, last_line, stacktrace
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_of

@@ -11,8 +11,7 @@ from interphase_flows.exceptions import InputError
 from interphase_flows.runners.campaign_records import SUBMITTED, missing_analyses, register_campaign
 from interphase_flows.runners.cluster_settings import mongodb_settings
 from interphase_flows.runners.fireworks.control import retire_jobs
-from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.fireworks.pause import clear_hold, hold_of, set_hold
+from interphase_flows.runners.fireworks.launchpad import clear_hold, hold_of, open_launchpad, set_hold
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.states import ACTIVE, firework_states
 from interphase_flows.settings import Settings

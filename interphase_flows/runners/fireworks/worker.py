@@ -12,8 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from interphase_flows.exceptions import InputError
-from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.launchpad import not_held, open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.fireworks.worker_identity import worker_identity
 from interphase_flows.runners.job_failures import is_transient

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
-from interphase_flows.runners.fireworks.launchpad import open_launchpad
-from interphase_flows.runners.fireworks.pause import not_held
+from interphase_flows.runners.fireworks.launchpad import not_held, open_launchpad
 from interphase_flows.runners.fireworks.retrying_launchpad import RetryingLaunchPad
 from interphase_flows.runners.slurm import cancel_jobs, queued_allocations, submit_allocation
 from interphase_flows.settings import Settings, WorkerSettings

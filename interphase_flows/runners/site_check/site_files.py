@@ -249,9 +249,7 @@ def _settings_of(site: Site) -> Settings:
     try:
         store = MongodbSettings(type="mongodb", **{name: getattr(site, name) for name in fields})
     except ValidationError as error:
-        raise InputError(
-            "; ".join(f"--{'-'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        ) from None
+        raise _input_error(error, "--", "-") from None
     return Settings.model_construct(store=store, cluster=ClusterSettings())
 
 
@@ -262,9 +260,14 @@ def _check_settings(settings: str) -> None:
         ClusterSettings.model_validate(content["cluster"])
         MongodbSettings.model_validate(content["store"])
     except ValidationError as error:
-        raise InputError(
-            "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        ) from None
+        raise _input_error(error, "", ".") from None
+
+
+def _input_error(error: ValidationError, prefix: str, separator: str) -> InputError:
+    problems = error.errors()
+    return InputError(
+        "; ".join(f"{prefix}{separator.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+    )
 
 
 def _render(template: str, values: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from interphase_flows.cli.status import WATCH_INTERVAL_S, status_parts, watch_st
 from interphase_flows.commands.status import CampaignStatus
 from interphase_flows.costs.throughput import Pace
 from interphase_flows.exceptions import StorageError
-from interphase_flows.runners.fireworks.pause import Hold
+from interphase_flows.runners.fireworks.launchpad import Hold
 from interphase_flows.runners.fireworks.states import COLUMNS, ClusterStatus, FailedJob, LostJob
 from interphase_flows.runners.slurm import QueueJob
 

@@ -8,7 +8,7 @@ from jobflow import Flow, JobStore, OnMissing, Response, job, run_locally
 from maggma.stores import MemoryStore
 
 from interphase_flows.exceptions import StorageError
-from interphase_flows.runners.flow_runner import FlowRunner, job_log
+from interphase_flows.runners.local import FlowRunner, job_log
 from interphase_flows.runtime.progress import JOBS, listening
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
@@ -110,7 +110,7 @@ def test_jobs_run_in_the_root_folder_of_the_campaign(workspace, store):
 
 
 def test_traceback_of_a_failed_job_is_in_the_log(workspace, store, tmp_path):
-    loggers = [logging.getLogger("jobflow"), logging.getLogger("interphase_flows.runners.flow_runner")]
+    loggers = [logging.getLogger("jobflow"), logging.getLogger("interphase_flows.runners.local")]
     before = [(each.level, list(each.handlers), each.propagate) for each in loggers]
     with job_log(tmp_path / "jobs.log"):
         FlowRunner(workspace, store).run(failing())
