@@ -143,7 +143,7 @@ def test_trajectory_shorter_than_the_escape_is_undecided():
     time, inside = walkers_in_a_layer(0.3, seed=42)
     found = kinetic_trapping(lifetimes(time[:60], inside[:60]), expectation(0.0005), n_resamples=50)
     assert found.state == "undecided"
-    assert "would leave by themselves" in found.reason
+    assert "are expected to leave by diffusion" in found.reason
 
 
 def test_uncertain_coefficient_widens_the_ratio():
