@@ -86,13 +86,13 @@ class NequIPCommittee:
         Those of the first member are cached by its calculator if it drives the dynamics. The others share one
         neighbour list.
         """
-        first = self._calculators[0]
+        first, *others = self._calculators
         forces = [np.asarray(first.get_property("forces", atoms), dtype=np.float64)]
-        for calculator, results in self._others(atoms):
-            forces.append(
-                calculator.length_units_to_A**-1
-                * results[AtomicDataDict.FORCE_KEY].detach().cpu().numpy().astype(np.float64)
-            )
+        data = others[0].atoms_to_data(atoms) if others else {}
+        for calculator in others:
+            # a model adds its results to its input dictionary, so each gets a copy with shared tensors
+            found = calculator.call_model(dict(data))[AtomicDataDict.FORCE_KEY].detach().cpu().numpy()
+            forces.append(calculator.length_units_to_A**-1 * found.astype(np.float64))
         return np.stack(forces)
 
     def predict_all(
@@ -106,11 +106,3 @@ class NequIPCommittee:
             forces.append(np.asarray(calculator.results["forces"], dtype=np.float64))
             stresses.append(np.asarray(calculator.results["stress"], dtype=np.float64))
         return np.array(energies), np.stack(forces), np.stack(stresses)
-
-    def _others(self, atoms: Atoms) -> list[tuple[NequIPCalculator, AtomicDataDict.Type]]:
-        others = self._calculators[1:]
-        if not others:
-            return []
-        data = others[0].atoms_to_data(atoms)
-        # a model adds its results to its input dictionary, so each gets a copy with shared tensors
-        return [(calculator, calculator.call_model(dict(data))) for calculator in others]

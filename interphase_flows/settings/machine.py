@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from pydantic_settings import SettingsError as SourceError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -18,21 +22,6 @@ from interphase_flows.settings.cluster import ClusterSettings, WorkerSettings
 from interphase_flows.settings.store import EmbeddedSettings, MongodbSettings, others_may_read
 
 FILE_VARIABLE = "INTERPHASE_SETTINGS_FILE"
-
-
-class _FileSource(PydanticBaseSettingsSource):
-    """Source of pydantic-settings that reads the settings file."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        path = settings_file()
-        if path is None:
-            return {}
-        content = _read_yaml(path)
-        _check_permissions(path, content)
-        return content
 
 
 class Settings(BaseSettings):
@@ -118,7 +107,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, then the environment, then the file."""
-        return init_settings, env_settings, _FileSource(settings_cls)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _file_content())
 
 
 def settings_file() -> Path | None:
@@ -195,6 +184,15 @@ def _model_at(keys: Sequence[str]) -> type[BaseModel]:
     if keys[:2] == ["cluster", "workers"] and len(keys) > 3:
         return WorkerSettings
     return ClusterSettings if keys[0] == "cluster" and len(keys) > 1 else Settings
+
+
+def _file_content() -> dict[str, Any]:
+    path = settings_file()
+    if path is None:
+        return {}
+    content = _read_yaml(path)
+    _check_permissions(path, content)
+    return content
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -80,22 +80,6 @@ def check_finite(atoms: Atoms, where: str = "structure") -> None:
         )
 
 
-def minimum_distance_angstrom(atoms: Atoms) -> float:
-    """Return the smallest distance between two atoms, periodic images included, in Å; infinite for a single atom."""
-    check_finite(atoms)
-    if len(atoms) < 2 and not atoms.pbc.any():
-        return float("inf")
-    from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
-
-    # Start with a short cutoff: a list of 50,000 atoms takes a second at 2 Å and much longer at 10 Å.
-    cutoff = 2.0
-    while True:
-        distances = neighbor_list("d", atoms, cutoff)
-        if len(distances):
-            return float(distances.min())
-        cutoff *= 1.6
-
-
 def check_no_overlap(
     atoms: Atoms,
     min_distances: PairDistances | None = None,
@@ -115,27 +99,21 @@ def check_no_overlap(
     check_finite(atoms, where)
     if len(atoms) == 0:
         return
-    allowed = pair_distances_angstrom(set(atoms.get_chemical_symbols()), scale)
-    for (first, second), distance in (min_distances or {}).items():
-        pair = (first, second) if first <= second else (second, first)
-        if pair in allowed:
-            allowed[pair] = distance
     from ase.neighborlist import neighbor_list  # slow import: loads scipy.sparse
 
+    given = {(min(pair), max(pair)): distance for pair, distance in (min_distances or {}).items()}
+    allowed = pair_distances_angstrom(set(atoms.symbols), scale) | given
     i, j, d = neighbor_list("ijd", atoms, allowed)
     if len(d) == 0:
         return
+    limits = distance_table_angstrom(allowed)[atoms.numbers[i], atoms.numbers[j]]
+    worst = int(np.argmin(d / limits))
     symbols = atoms.get_chemical_symbols()
-
-    def limit(a: int, b: int) -> float:
-        return allowed[(min(symbols[a], symbols[b]), max(symbols[a], symbols[b]))]
-
-    worst = min(range(len(d)), key=lambda n: d[n] / limit(i[n], j[n]))
     a, b = int(i[worst]), int(j[worst])
     neighbour = "its own periodic image" if a == b else f"atom {b} ({symbols[b]})"
     raise OverlappingAtomsError(
         f"{where}: atom {a} ({symbols[a]}) is {d[worst]:.3f} Å from {neighbour}; the minimum is "
-        f"{limit(a, b):.2f} Å ({len(d) // 2 or 1} pair(s) too close). Hint: remove duplicate atoms or check the cell."
+        f"{limits[worst]:.2f} Å ({len(d) // 2 or 1} pair(s) too close). Hint: remove duplicate atoms or check the cell."
     )
 
 

@@ -14,7 +14,12 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from interphase_flows.structures.anions import anion_formulas, n_broken_anions
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.symmetry import pymatgen_structure, spglib_warnings_ignored
-from interphase_flows.structures.interfaces.builder import BuiltInterface, InterfaceSpec, build_interface
+from interphase_flows.structures.interfaces.builder import (
+    ELECTRODE,
+    BuiltInterface,
+    InterfaceSpec,
+    build_interface,
+)
 from interphase_flows.structures.interfaces.lattice_matching import in_plane_area_angstrom2, lattice_matches
 from interphase_flows.structures.interfaces.oriented_cells import oriented_cell
 from interphase_flows.structures.interfaces.small_interfaces import (
@@ -69,7 +74,7 @@ def test_settled_bonds_are_those_of_thiophosphates():
 
 def principal_strains_of_the_lithium(built: BuiltInterface) -> np.ndarray:
     """Compute the strain of a lithium layer from its atoms, relative to bcc (110)."""
-    lithium = built.atoms[built.electrode_indices]
+    lithium = built.atoms[built.atoms.arrays["side"] == ELECTRODE]
     layer = lithium[np.abs(lithium.positions[:, 2] - lithium.positions[:, 2].min()) < 0.1]
     i, vectors = neighbor_list("iD", layer, 1.3 * LITHIUM_LATTICE_ANGSTROM)
     vectors = vectors[(i == 0) & (np.abs(vectors[:, 2]) < 0.1)][:, :2]
@@ -119,7 +124,7 @@ def test_small_interfaces_agree_with_their_reported_values(variant, termination)
 
 def test_electrode_keeps_its_bulk_plane_spacing():
     built = small_interface()
-    heights = np.unique(np.round(built.atoms.positions[built.electrode_indices, 2], 6))
+    heights = np.unique(np.round(built.atoms.positions[built.atoms.arrays["side"] == ELECTRODE, 2], 6))
     assert np.diff(heights) == pytest.approx(LITHIUM_LATTICE_ANGSTROM / np.sqrt(2), abs=1e-5)
 
 

@@ -46,7 +46,11 @@ from interphase_flows.analysis.speciation.anion_species import (
     Environments,
     classify_environments,
 )
-from interphase_flows.analysis.speciation.element_roles import chemistry_within, roles_of
+from interphase_flows.analysis.speciation.element_roles import (
+    chemistry_within,
+    molecular_chemistry,
+    roles_of,
+)
 from interphase_flows.exceptions import AnalysisError
 
 ATOMS = "atoms"
@@ -102,6 +106,7 @@ def analyse_phases(
         )
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     chemistry = anions or chemistry_within(frames, roles, cutoffs)
+    molecules = anions or molecular_chemistry(frames, roles, cutoffs)
     cation_cutoff = max(
         cutoffs(ligand, cation)
         for ligand in sorted(roles.anion_formers)
@@ -120,7 +125,7 @@ def analyse_phases(
 
     common = CommonDrift(numbers, first, cell)
     place = Heights(mask_of(numbers, roles.network_formers | roles.anion_formers), first, cell)
-    counter = AnionCounter(numbers, roles, chemistry)
+    counter = AnionCounter(numbers, molecules)
     order = OrderSeries(numbers, roles, len(chosen))
     network = NetworkSweep(numbers, roles, interfaces)
     pattern = EndPattern(numbers)
@@ -128,7 +133,7 @@ def analyse_phases(
     domains: dict[str, PhaseDomains] | Unavailable = Unavailable(reason=missing)
 
     def anions_of(positions: NDArray[np.floating], cell: NDArray[np.floating]) -> Environments:
-        return classify_environments(positions, cell, numbers, chemistry)
+        return classify_environments(positions, cell, numbers, molecules)
 
     for frame, found in enumerate(by_frame(frames, range(frames.n_frames), anions_of)):
         counter.add(float(times_ps[frame]), found)
@@ -166,9 +171,9 @@ def analyse_phases(
             anion_formers=sorted(roles.anion_formers),
         ),
         bonds_angstrom=BondLengths(
-            former_ligand=chemistry.centre_ligand_angstrom,
-            former_former=chemistry.centre_centre_angstrom,
-            ligand_ligand=chemistry.ligand_ligand_angstrom,
+            former_ligand=molecules.centre_ligand_angstrom,
+            former_former=molecules.centre_centre_angstrom,
+            ligand_ligand=molecules.ligand_ligand_angstrom,
             cation_ligand=cation_cutoff,
         ),
         anions=counter.anions(),

@@ -13,7 +13,6 @@ from interphase_flows.analysis.speciation.anion_species import (
     AnionChemistry,
     Environments,
 )
-from interphase_flows.analysis.speciation.element_roles import Roles
 from interphase_flows.analysis.speciation.reaction_counter import ReactionCounter
 from interphase_flows.analysis.speciation.results import AnionsResult, Lifetime, ReactionsResult
 from interphase_flows.exceptions import AnalysisError
@@ -32,17 +31,15 @@ class AnionCounter:
     ----------
     numbers
         Atomic numbers, (n_atoms,).
-    roles
-        Elements that form networks and anions. They are counted separately, because atoms of one anion react together.
     chemistry
-        Bonds.
+        Elements and bonds. Centres and ligands are followed apart, because atoms of one anion change together.
     """
 
-    def __init__(self, numbers: np.ndarray, roles: Roles, chemistry: AnionChemistry) -> None:
+    def __init__(self, numbers: np.ndarray, chemistry: AnionChemistry) -> None:
         self.labels = chemistry.labels
         self._masks = {
-            FORMERS: mask_of(numbers, roles.network_formers),
-            LIGANDS: mask_of(numbers, roles.anion_formers),
+            FORMERS: mask_of(numbers, chemistry.anion_centres),
+            LIGANDS: mask_of(numbers, chemistry.ligands),
         }
         self._counters = {
             role: ReactionCounter(self.labels, int(mask.sum()), LEAST_FRAMES)

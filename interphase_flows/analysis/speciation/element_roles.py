@@ -5,13 +5,14 @@ distribution functions.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 from pymatgen.core import Element
 
 from interphase_flows.analysis.geometry.frames import FrameSource, mask_of, numbers_of
 from interphase_flows.analysis.geometry.rdf_cutoffs import bond_cutoff_angstrom
-from interphase_flows.analysis.speciation.anion_species import AnionChemistry
+from interphase_flows.analysis.speciation.anion_species import AnionChemistry, classify_environments
 from interphase_flows.exceptions import AnalysisError
 
 CHALCOGEN_GROUPS = frozenset({16, 17})
@@ -97,3 +98,25 @@ def chemistry_within(
         centre_centre_angstrom=longest(formers, formers),
         ligand_ligand_angstrom=longest(ligands, ligands),
     )
+
+
+def molecular_chemistry(
+    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
+) -> AnionChemistry:
+    """Return `chemistry_within` without monatomic anions: elements that bind no centre in the first frame.
+
+    Cl- in Li6PS5Cl is such an anion. Without any bonded ligand all are kept.
+
+    Raises
+    ------
+    AnalysisError
+        The trajectory lacks the elements of a role.
+    """
+    chemistry = chemistry_within(frames, roles, cutoff_angstrom)
+    numbers = np.asarray(frames.numbers)
+    units = classify_environments(frames.positions(0), frames.cell(0), numbers, chemistry).atom_units
+    with_centre = np.isin(units, units[mask_of(numbers, chemistry.anion_centres)])
+    bonded = frozenset(s for s in roles.anion_formers if mask_of(numbers, {s})[with_centre].any())
+    if not bonded:
+        return chemistry
+    return chemistry_within(frames, replace(roles, anion_formers=bonded), cutoff_angstrom)

@@ -1,6 +1,7 @@
 """Farthest-point sampling, and sharing of a selection among groups."""
 
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +51,5 @@ def share_by_group(groups: Sequence[str], ranking: Sequence[int], n: int) -> lis
     queues: dict[str, list[int]] = {}
     for index in ranking:
         queues.setdefault(groups[index], []).append(index)
-    taken: list[int] = []
-    while len(taken) < n and any(queues.values()):
-        for queue in queues.values():
-            if queue and len(taken) < n:
-                taken.append(queue.pop(0))
-    return taken
+    in_turn = chain.from_iterable(zip_longest(*queues.values()))
+    return [index for index in in_turn if index is not None][: max(n, 0)]

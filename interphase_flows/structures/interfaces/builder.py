@@ -107,11 +107,6 @@ class BuiltInterface:
         """Atoms in the cell."""
         return len(self.atoms)
 
-    @property
-    def electrode_indices(self) -> np.ndarray:
-        """Indices of the electrode's atoms, shape (n_electrode,)."""
-        return np.flatnonzero(self.atoms.arrays["side"] == ELECTRODE)
-
 
 def build_interface(
     spec: InterfaceSpec, electrode: Atoms | None = None, electrolyte: Atoms | None = None

@@ -9,30 +9,26 @@ from interphase_flows.structures.checks import (
     check_finite,
     check_has_cell,
     check_no_overlap,
-    minimum_distance_angstrom,
     same_stoichiometry,
 )
 from interphase_flows.structures.crystals.library import load_phase
 
 
-def test_minimum_distance_includes_periodic_images():
+def test_overlap_check_includes_periodic_images():
     atoms = Atoms("LiLi", positions=[[0.1, 0, 0], [9.9, 0, 0]], cell=[10] * 3, pbc=True)
-    assert minimum_distance_angstrom(atoms) == pytest.approx(0.2)
+    with pytest.raises(OverlappingAtomsError, match=r"0\.200 Å from atom"):
+        check_no_overlap(atoms)
 
 
-def test_minimum_distance_includes_self_images_in_a_skewed_cell():
+def test_overlap_check_includes_self_images_in_a_skewed_cell():
     atoms = Atoms("Li", cell=[[9, 0, 0], [8, 3, 0], [0, 0, 9]], pbc=True)
-    assert minimum_distance_angstrom(atoms) == pytest.approx(np.sqrt(10.0))
+    check_no_overlap(atoms, {("Li", "Li"): 3.15})
+    with pytest.raises(OverlappingAtomsError, match=r"3\.162 Å from its own periodic image"):
+        check_no_overlap(atoms, {("Li", "Li"): 3.17})
 
 
-def test_minimum_distance_agrees_with_ase_for_a_crystal():
-    atoms = load_phase("Li7P3S11")
-    distances = atoms.repeat((2, 1, 1)).get_all_distances(mic=True)
-    assert minimum_distance_angstrom(atoms) == pytest.approx(distances[distances > 0].min(), abs=1e-9)
-
-
-def test_minimum_distance_of_an_isolated_atom_is_infinite():
-    assert minimum_distance_angstrom(Atoms("Li")) == float("inf")
+def test_isolated_atom_passes_the_overlap_check():
+    check_no_overlap(Atoms("Li"))
 
 
 @pytest.mark.parametrize(("pair", "distance"), [("PS", 2.0), ("PP", 2.2), ("LiLi", 2.5), ("LiS", 2.2)])

@@ -35,7 +35,7 @@ def test_default_small_interface_has_84_atoms_and_less_than_3_percent_strain():
     assert abs(built.film_strain) < 0.03
     assert sum(built.atoms.arrays["side"] == ELECTROLYTE) == 42
     assert sum(built.atoms.arrays["side"] == ELECTRODE) == 42
-    assert set(built.atoms[built.electrode_indices].get_chemical_symbols()) == {"Li"}
+    assert set(built.atoms[built.atoms.arrays["side"] == ELECTRODE].get_chemical_symbols()) == {"Li"}
 
 
 def test_small_interface_is_reproducible():
