@@ -62,7 +62,7 @@ def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str,
 
     for run in stored("phases")["replicas"].values():
         assert {"PS4", "isolated P", "isolated S"} <= set(run["anions"]["labels"])
-        assert run["anions"]["centre_share_start"] == {"PS4": 1.0}, "all anions are intact at the start"
+        assert run["anions"]["centre_share_start"]["PS4"] == 1.0, "all anions are intact at the start"
     before, _, after = FULL_REACTIONS[name].partition(" → ")
     reactions = [kink["reaction"].split(" → ") for kink in stored("thermodynamics")["prediction"]["kinks"]]
     assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), (
