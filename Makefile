@@ -1,6 +1,6 @@
 # make demo    install the package into .venv and run the quickstart campaign to its report
 # make test    install the test dependencies (and GPAW where it compiles) and run all tests
-# make lint    check style, types and import rules
+# make lint    check style, types, import rules and language
 # make format  fix style
 # make bench   run the benchmarks; results are printed as ratios
 # make chaos FAULTS=50  inject faults into campaigns on a private Slurm (Debian, as root)
@@ -53,6 +53,7 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/check_language.py
 
 format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
