@@ -20,7 +20,7 @@ from interphase_flows.reference.convergence import Tolerances
 from interphase_flows.reference.spec import MethodSpec
 from interphase_flows.schemas.convergence import StudyPoint
 from interphase_flows.structures.crystals.library import load_crystal
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 
 CUTOFF, K_DENSITY, GAMMA_ABOVE = "cutoff_eV", "k_density_per_inverse_angstrom", "gamma_above_atoms"
 STRUCTURES_SEED = 800

@@ -9,7 +9,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.labels import LabelMaker, gather_labels
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
-from interphase_flows.structures.crystals.volume_scan import linear_strains
+from interphase_flows.structures.crystals.perturb import linear_strains
 
 DENSITY = "k_density_per_inverse_angstrom"
 

@@ -18,7 +18,7 @@ from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
 from interphase_flows.structures.crystals.perturb import strained_and_rattled
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "convergence_studies"

@@ -15,9 +15,8 @@ from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
-from interphase_flows.structures.crystals.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.perturb import equation_of_state, strained_and_rattled
 from interphase_flows.structures.crystals.vacancies import vacancies
-from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.structure_keys import structure_key
 

@@ -16,8 +16,8 @@ from interphase_flows.schemas.lattice_constants import LatticeConstants, Lattice
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
-from interphase_flows.structures.crystals.volume_scan import equation_of_state
+from interphase_flows.structures.crystals.perturb import equation_of_state
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 from interphase_flows.structures.structure_keys import structure_key
 
 KIND = "lattice_constants"

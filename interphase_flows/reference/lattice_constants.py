@@ -14,7 +14,7 @@ from interphase_flows.exceptions import AnalysisError
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.schemas.lattice_constants import LatticeConstants, VolumePoint
 from interphase_flows.structures.crystals.measured_lattices import MEASURED_LATTICES
-from interphase_flows.structures.crystals.primitive_cells import conventional_lengths_angstrom
+from interphase_flows.structures.crystals.symmetry import conventional_lengths_angstrom
 from interphase_flows.units import GPA_PER_EV_PER_ANGSTROM3
 
 MIN_POINTS = 5

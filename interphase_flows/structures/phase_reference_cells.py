@@ -17,10 +17,9 @@ from pymatgen.core import Element
 from scipy.optimize import nnls
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
-from interphase_flows.structures.amorphous.mixtures import random_packing, reduced_formula
-from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
+from interphase_flows.structures.amorphous.mixtures import random_packing, reduced_formula, remove_overlaps
 from interphase_flows.structures.checks import pair_distances_angstrom
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 
 MELT_EXPANSION = 1.1
 """Volume of a melt relative to its crystals."""

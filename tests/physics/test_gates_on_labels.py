@@ -8,8 +8,11 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.symmetry import largest_asymmetry
 from interphase_flows.reference.chgnet import CHGNetMethod
 from interphase_flows.reference.labelling import RawLabel
-from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
-from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
+from interphase_flows.structures.amorphous.mixtures import (
+    composition_on_line,
+    random_packing,
+    remove_overlaps,
+)
 from interphase_flows.structures.crystals.library import load_phase
 from interphase_flows.structures.crystals.perturb import repeated, strained_and_rattled
 from interphase_flows.structures.interfaces.small_interfaces import small_interface

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from interphase_flows.structures.amorphous.mixtures import composition_on_line, random_packing
 from interphase_flows.structures.checks import check_no_overlap, pair_distances_angstrom, same_stoichiometry
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.perturb import strained_and_rattled
+from interphase_flows.structures.crystals.perturb import equation_of_state, strained_and_rattled
 from interphase_flows.structures.crystals.vacancies import distinct_sites, vacancies
-from interphase_flows.structures.crystals.volume_scan import equation_of_state
 from interphase_flows.structures.dimers import dimers
 from interphase_flows.structures.interfaces.slabs import slabs
 from interphase_flows.structures.interfaces.small_interfaces import SMALLEST, small_interface

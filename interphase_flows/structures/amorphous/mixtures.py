@@ -1,4 +1,4 @@
-"""Amorphous mixtures of electrode and electrolyte: compositions, densities and random packings.
+"""Amorphous mixtures of electrode and electrolyte: compositions, densities, random packings and removal of overlaps.
 
 Compositions lie on the line from the electrolyte (x = 0) to the electrode (x = 1), where x is the fraction of
 *atoms* from the electrode. Li7P3S11 + 24 Li, which reacts completely to Li2S and Li3P, has x = 24/45.
@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms, units
 from ase.data import atomic_masses, atomic_numbers
 from ase.formula import Formula
+from ase.neighborlist import neighbor_list
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
-from interphase_flows.structures.amorphous.overlap_removal import remove_overlaps
 from interphase_flows.structures.checks import (
     PairDistances,
     check_no_overlap,
@@ -167,6 +167,29 @@ def random_packing(
     atoms = Atoms(order[sort], positions=positions[sort], cell=[edge] * 3, pbc=True)
     check_no_overlap(atoms, min_distances, scale=PACKING_FRACTION_OF_RADII, where="random_packing")
     return atoms
+
+
+def remove_overlaps(
+    atoms: Atoms, fraction: float = 0.95, max_steps: int = 200, tolerance_angstrom: float = 0.02
+) -> Atoms:
+    """Return a copy in which close atoms are moved apart without a calculator.
+
+    In each step the two atoms of a pair that is closer than `fraction` of the sum of their covalent radii each move by
+    half of the missing distance. The iteration ends when no pair lacks more than `tolerance_angstrom`, or after
+    `max_steps`.
+    """
+    pushed = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    smallest = pair_distances_angstrom(set(pushed.get_chemical_symbols()), fraction)
+    table = distance_table_angstrom(smallest)
+    for _ in range(max_steps):
+        i, j, d, vectors = neighbor_list("ijdD", pushed, smallest)
+        target = table[pushed.numbers[i], pushed.numbers[j]]
+        if len(d) == 0 or (target - d).max() <= tolerance_angstrom:
+            break
+        # Every pair is listed in both directions; each entry moves its first atom.
+        steps = -0.5 * (target - d)[:, None] * vectors / np.maximum(d, 1e-3)[:, None]
+        np.add.at(pushed.positions, i, steps)
+    return pushed
 
 
 def mixture_packing(

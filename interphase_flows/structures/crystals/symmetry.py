@@ -1,4 +1,4 @@
-"""Symmetrically distinct sites and faces of a crystal (spglib, through pymatgen)."""
+"""Symmetry of a crystal (spglib, through pymatgen): distinct sites and faces, primitive and conventional cells."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from ase import Atoms
+from numpy.typing import NDArray
 from pymatgen.core import Structure
 from pymatgen.core.surface import Slab, get_symmetrically_distinct_miller_indices
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -58,3 +59,28 @@ def has_equal_surfaces(slab: Slab) -> bool:
     """Return whether the two surfaces of a slab are equivalent, so that it has no dipole."""
     with spglib_warnings_ignored():
         return bool(slab.is_symmetric())
+
+
+def conventional_lengths_angstrom(atoms: Atoms) -> NDArray[np.float64]:
+    """Return the lattice constants a, b and c of the conventional cell in Å, shape (3,)."""
+    with spglib_warnings_ignored():
+        analyzer = SpacegroupAnalyzer(pymatgen_structure(atoms), symprec=SYMMETRY_TOLERANCE_ANGSTROM)
+        return np.array(analyzer.get_conventional_standard_structure().lattice.abc)
+
+
+def primitive_cell(atoms: Atoms, min_atoms: int = 2) -> Atoms:
+    """Return the primitive cell, or a copy of the crystal if that has fewer than `min_atoms` atoms.
+
+    The default is two, because the force on a single atom vanishes by symmetry.
+    """
+    primitive = pymatgen_structure(atoms).get_primitive_structure(tolerance=SYMMETRY_TOLERANCE_ANGSTROM)
+    if not min_atoms <= len(primitive) < len(atoms):
+        return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    numbers = [site.specie.Z for site in primitive]
+    order = np.argsort(numbers, kind="stable")
+    return Atoms(
+        np.array(numbers)[order],
+        scaled_positions=np.asarray(primitive.frac_coords)[order],
+        cell=primitive.lattice.matrix,
+        pbc=True,
+    )

@@ -11,8 +11,8 @@ from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.lattice_constants import LatticeConstantsMaker, ScaledCrystalsMaker
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
-from interphase_flows.structures.crystals.volume_scan import equation_of_state, linear_strains
+from interphase_flows.structures.crystals.perturb import equation_of_state, linear_strains
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 from spheres import SpheresCalculator, SpheresSpec
 
 

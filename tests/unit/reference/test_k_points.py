@@ -13,7 +13,7 @@ from interphase_flows.reference.gpaw.input import gpaw_parameters
 from interphase_flows.reference.k_points import has_symmetry, k_points, lattice_rotations, symmetric_mesh
 from interphase_flows.reference.spec import GpawSpec, VaspSpec
 from interphase_flows.structures.crystals.library import Geometry, load_phase, phase_names
-from interphase_flows.structures.crystals.primitive_cells import primitive_cell
+from interphase_flows.structures.crystals.symmetry import primitive_cell
 
 DENSITIES = np.arange(0.4, 6.0, 0.4)
 """K-points per 1/Å."""

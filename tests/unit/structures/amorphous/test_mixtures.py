@@ -1,8 +1,8 @@
-"""Compositions of mixtures, densities and random packings."""
+"""Compositions of mixtures, densities, random packings and removal of overlaps."""
 
 import numpy as np
 import pytest
-from ase import units
+from ase import Atoms, units
 from ase.neighborlist import neighbor_list
 
 from interphase_flows.exceptions import OverlappingAtomsError, StructureError
@@ -10,7 +10,9 @@ from interphase_flows.structures.amorphous.mixtures import (
     composition_on_line,
     estimate_volume_per_atom_angstrom3,
     random_packing,
+    remove_overlaps,
 )
+from interphase_flows.structures.checks import check_no_overlap
 from interphase_flows.structures.crystals.library import load_phase
 
 
@@ -73,3 +75,19 @@ def test_invalid_packing_parameters_raise():
         random_packing({"Li": 3}, seed=0, density_g_per_cm3=1.0, volume_per_atom_angstrom3=20.0)
     with pytest.raises(StructureError, match="must be positive"):
         random_packing({"Li": 3}, seed=0, density_g_per_cm3=0.0)
+
+
+def test_overlap_removal_keeps_the_centre_of_a_pair():
+    pair = Atoms("PS", positions=[[4, 4, 4], [4, 4, 5.0]], cell=[9] * 3, pbc=True)
+    pushed = remove_overlaps(pair)
+    assert neighbor_list("d", pushed, 13.0).min() > 1.9
+    assert pushed.positions.mean(axis=0) == pytest.approx(pair.positions.mean(axis=0))
+    assert pair.positions[1, 2] == 5.0
+
+
+def test_overlap_removal_separates_all_atoms_of_a_packing():
+    packing = random_packing(composition_on_line(0.5, 42), seed=0)
+    pushed = remove_overlaps(packing)
+    check_no_overlap(pushed, scale=0.9)
+    assert pushed.positions.mean(axis=0) == pytest.approx(packing.positions.mean(axis=0))
+    assert pushed.get_chemical_symbols() == packing.get_chemical_symbols()

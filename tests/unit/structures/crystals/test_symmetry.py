@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.structures.crystals.library import load_phase
-from interphase_flows.structures.crystals.primitive_cells import conventional_lengths_angstrom, primitive_cell
+from interphase_flows.structures.crystals.symmetry import conventional_lengths_angstrom, primitive_cell
 
 
 @pytest.mark.parametrize(("name", "n_atoms"), [("Li", 2), ("Li2S", 3), ("Li3P", 8), ("Li7P3S11", 42)])
