@@ -46,7 +46,7 @@ from ase.io import read
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.caching import stored_document
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.spec import GpawSpec
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, use_workspace

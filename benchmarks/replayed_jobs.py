@@ -21,7 +21,7 @@ from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.jobs.selection import SelectMaker
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc

@@ -17,7 +17,7 @@ from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.analysis.transport.settings import TransportSettings
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import InputError, StructureError
-from interphase_flows.jobs.crystals import phase_keys
+from interphase_flows.jobs.structures.crystals import phase_keys
 from interphase_flows.md.phase_references.plan import ReferenceSteps
 from interphase_flows.md.phase_references.runs import phase_references
 from interphase_flows.reference.chgnet import CHGNetMethod

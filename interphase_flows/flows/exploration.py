@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from jobflow import Flow, Job, Maker, OnMissing
 
 from interphase_flows.campaign.schema import Campaign
-from interphase_flows.jobs.amorphous import PackingMaker
 from interphase_flows.jobs.segments import SegmentMaker, advance_walkers
+from interphase_flows.jobs.structures.amorphous import PackingMaker
 from interphase_flows.md.schedule import next_leg, total_steps
 from interphase_flows.schemas.model import CommitteeDoc
 from interphase_flows.schemas.segment import MeltQuenchWalker, SegmentDoc, Walker

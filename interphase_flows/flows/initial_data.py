@@ -9,12 +9,17 @@ from jobflow import Flow, Job, Maker, OnMissing
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.flows.exploration import melt_quench_walker
-from interphase_flows.jobs.amorphous import AmorphousMaker, amorphous_origin
-from interphase_flows.jobs.crystals import CrystalsMaker, EquationsOfStateMaker, SlabsMaker, VacanciesMaker
-from interphase_flows.jobs.dimers import DimersMaker
-from interphase_flows.jobs.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
-from interphase_flows.jobs.interfaces import InterfaceMaker, SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
+from interphase_flows.jobs.structures.amorphous import AmorphousMaker, amorphous_origin
+from interphase_flows.jobs.structures.crystals import (
+    CrystalsMaker,
+    EquationsOfStateMaker,
+    SlabsMaker,
+    VacanciesMaker,
+)
+from interphase_flows.jobs.structures.dimers import DimersMaker
+from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
+from interphase_flows.jobs.structures.interfaces import InterfaceMaker, SnapshotsMaker
 from interphase_flows.reference.registry import method_spec
 from interphase_flows.schemas.iteration import ITERATION
 from interphase_flows.schemas.segment import Walker

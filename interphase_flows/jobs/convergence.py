@@ -8,7 +8,7 @@ from jobflow import Maker, job
 
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, settings_of, stored_document
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.convergence import PhaseNumbers, Tolerances, reaction_weights
 from interphase_flows.reference.convergence_study import assess_settings, densest_meshes
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec

@@ -15,7 +15,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.gates import Gates, Rejection
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structure_sets import structure_entry
+from interphase_flows.jobs.structures.structure_sets import structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.artifact import ArtifactRef

@@ -14,7 +14,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.label_structure import KIND, cached_label, label_key, unlabelled
-from interphase_flows.jobs.structure_sets import load_set, part_of_set
+from interphase_flows.jobs.structures.structure_sets import load_set, part_of_set
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
 from interphase_flows.runtime.progress import SCF, emit, listening

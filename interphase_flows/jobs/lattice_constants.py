@@ -9,7 +9,7 @@ from jobflow import Maker, job
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, stored_document
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.lattice_constants import fit_lattice_constants
 from interphase_flows.schemas.label import LabelBatch, LabelDoc
 from interphase_flows.schemas.lattice_constants import LatticeConstants, LatticeConstantsDoc

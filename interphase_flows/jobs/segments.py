@@ -12,7 +12,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.jobs.committee import load_committee
-from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT

@@ -15,7 +15,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.datasets.selection.registry import DEFAULT_STRATEGY, selection_strategy
 from interphase_flows.datasets.selection.strategy import CandidatePool
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.candidates import unpack_candidates
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.origin import AUDIT, EXPLORATION, Origin

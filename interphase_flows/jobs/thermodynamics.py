@@ -19,7 +19,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import ReferenceMethodError
 from interphase_flows.jobs.caching import cached
 from interphase_flows.jobs.label_structure import LabelledCalculator, cached_label
-from interphase_flows.jobs.structure_sets import load_set, store_set, structure_entry
+from interphase_flows.jobs.structures.structure_sets import load_set, store_set, structure_entry
 from interphase_flows.reference.labelling import ReferenceMethod
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.relaxation import Relaxed, relax

@@ -26,7 +26,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import WalltimeReachedError
 from interphase_flows.jobs.label_structure import keep_files, label_key, label_structure
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.reference.attempts import ATTEMPTS
 from interphase_flows.reference.gpaw import launch as gpaw_launch
 from interphase_flows.reference.gpaw import method as gpaw_method

@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.committee import CommitteeMaker
-from interphase_flows.jobs.crystals import CrystalsMaker, SlabsMaker
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.iterations import IterationMaker
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, gather_labels
+from interphase_flows.jobs.structures.crystals import CrystalsMaker, SlabsMaker
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.report.collect.campaign_report import write_campaign_report
 from interphase_flows.schemas.dataset import DatasetDoc

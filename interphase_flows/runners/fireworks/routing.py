@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from interphase_flows.jobs.amorphous import AmorphousMaker
 from interphase_flows.jobs.committee import CommitteeMaker, LearningCurveMaker
-from interphase_flows.jobs.interfaces import SnapshotsMaker
 from interphase_flows.jobs.labels import LabelMaker
 from interphase_flows.jobs.phase_references import PhaseReferencesMaker
 from interphase_flows.jobs.segments import SegmentMaker
+from interphase_flows.jobs.structures.amorphous import AmorphousMaker
+from interphase_flows.jobs.structures.interfaces import SnapshotsMaker
 from interphase_flows.jobs.thermodynamics import ReactionMaker, RelaxMaker
 from interphase_flows.jobs.train import TrainMaker
 from interphase_flows.schemas.iteration import ITERATION

@@ -13,11 +13,12 @@ from interphase_flows.exceptions import InputError, OverlappingAtomsError
 from interphase_flows.flows.active_learning import ActiveLearningMaker
 from interphase_flows.flows.exploration import ExplorationMaker, melt_quench_walker, packing_seed
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs import amorphous, segments
-from interphase_flows.jobs.amorphous import PackingMaker
-from interphase_flows.jobs.initial_structures import place_walkers
+from interphase_flows.jobs import segments
 from interphase_flows.jobs.segments import SegmentMaker
-from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.jobs.structures import amorphous
+from interphase_flows.jobs.structures.amorphous import PackingMaker
+from interphase_flows.jobs.structures.initial_structures import place_walkers
+from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.schemas.segment import MeltQuenchWalker, Walker
 from interphase_flows.schemas.structures import StructureEntry, StructureSetDoc
 from interphase_flows.settings import Settings

@@ -8,7 +8,7 @@ from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.datasets import DatasetMaker
 from interphase_flows.jobs.labels import LabelMaker
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.schemas.label import LabelBatch
 from spheres import SpheresSpec
 

@@ -8,10 +8,10 @@ from interphase_flows.commands.status import missing_structures
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.exceptions import InputError
 from interphase_flows.flows.initial_data import AS_BUILT_VARIANT, InitialDataMaker
-from interphase_flows.jobs.crystals import EquationsOfStateMaker, SlabsMaker, VacanciesMaker
-from interphase_flows.jobs.dimers import DimersMaker
-from interphase_flows.jobs.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
-from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.jobs.structures.crystals import EquationsOfStateMaker, SlabsMaker, VacanciesMaker
+from interphase_flows.jobs.structures.dimers import DimersMaker
+from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker, place_walkers
+from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.schemas.segment import Walker
 
 

@@ -15,7 +15,7 @@ from interphase_flows.jobs import labels
 from interphase_flows.jobs.caching import stored_document
 from interphase_flows.jobs.label_structure import cached_label, label_key
 from interphase_flows.jobs.labels import LabelMaker, LabelSetMaker, _emit_scf_step, gather_labels
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.runtime.progress import SCF, emit, listening
 from interphase_flows.runtime.walltime import Deadline
 from interphase_flows.schemas.label import LabelBatch, LabelDoc

@@ -9,9 +9,9 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import AmorphousSpec, InterfaceStructuresSpec
 from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.exceptions import CampaignFileError
-from interphase_flows.jobs.amorphous import AmorphousMaker
-from interphase_flows.jobs.interfaces import InterfaceMaker
-from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.jobs.structures.amorphous import AmorphousMaker
+from interphase_flows.jobs.structures.interfaces import InterfaceMaker
+from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.structures.anions import anion_formulas
 from interphase_flows.structures.checks import check_no_overlap
 from interphase_flows.structures.interfaces.oriented_cells import parse_facet

@@ -4,7 +4,7 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.jobs.segments import BROKEN, SegmentMaker, advance_walkers
-from interphase_flows.jobs.structure_sets import store_set
+from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.schemas.segment import Walker
 
 WALKER = Walker(run_id="interface-0", role="explore", seed=7, index=0)

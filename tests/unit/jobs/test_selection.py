@@ -8,7 +8,7 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.datasets.frames import extxyz_bytes
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.jobs.selection import SelectMaker
-from interphase_flows.jobs.structure_sets import load_set
+from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment

@@ -8,10 +8,10 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.campaign.structures import CrystalSpec
 from interphase_flows.datasets.splits import split_origins
 from interphase_flows.flows.initial_data import InitialDataMaker
-from interphase_flows.jobs.amorphous import amorphous_origin
-from interphase_flows.jobs.crystals import CrystalsMaker
-from interphase_flows.jobs.initial_structures import JoinSetsMaker, StartsMaker
-from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.jobs.structures.amorphous import amorphous_origin
+from interphase_flows.jobs.structures.crystals import CrystalsMaker
+from interphase_flows.jobs.structures.initial_structures import JoinSetsMaker, StartsMaker
+from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.jobs.thermodynamics import RelaxMaker
 from interphase_flows.structures.crystals.library import load_phase
 from spheres import SpheresSpec

@@ -14,7 +14,7 @@ from interphase_flows.campaign.values import MAX_EVALUATIONS
 from interphase_flows.exceptions import DocumentTooLargeError
 from interphase_flows.flows.active_learning import ActiveLearningMaker, continue_or_end
 from interphase_flows.jobs.labels import MOST_JOBS, LabelMaker, LabelSetMaker
-from interphase_flows.jobs.structure_sets import load_set, store_set
+from interphase_flows.jobs.structures.structure_sets import load_set, store_set
 from interphase_flows.runners.fireworks.firetask import route
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.segment import Walker

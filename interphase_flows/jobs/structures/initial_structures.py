@@ -11,7 +11,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.selection.initial import select_initial
 from interphase_flows.exceptions import InputError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, load_set, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.segment import MeltQuenchWalker, Walker

@@ -8,7 +8,7 @@ from jobflow import Maker, job
 from interphase_flows.campaign.structures import DimerSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.schemas.origin import ATOM, DIMER, Origin
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.structures.crystals.library import load_crystal

@@ -8,9 +8,9 @@ from jobflow import Maker, job
 
 from interphase_flows.campaign.structures import InterfaceSnapshotSpec, InterfaceStructuresSpec
 from interphase_flows.content_keys import content_key
-from interphase_flows.jobs.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
 from interphase_flows.jobs.caching import cached, cached_exclusive
-from interphase_flows.jobs.structure_sets import KIND, load_set, store_set
+from interphase_flows.jobs.structures.amorphous import SNAPSHOT_CHECKPOINT_STEPS, temperature_progress
+from interphase_flows.jobs.structures.structure_sets import KIND, load_set, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.reference.registry import reference_method

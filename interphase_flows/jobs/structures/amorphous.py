@@ -9,7 +9,7 @@ from jobflow import Maker, job
 from interphase_flows.campaign.structures import AmorphousSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, cached_exclusive
-from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.reference_dynamics import reference_snapshots
 from interphase_flows.md.segment import Progress

@@ -10,7 +10,7 @@ from jobflow import Maker, job
 from interphase_flows.campaign.structures import CrystalSpec, EquationOfStateSpec, SlabSpec, VacancySpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached, settings_of
-from interphase_flows.jobs.structure_sets import KIND, store_set
+from interphase_flows.jobs.structures.structure_sets import KIND, store_set
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.structures import StructureSetDoc
