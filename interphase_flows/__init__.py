@@ -28,10 +28,10 @@ _MODULES = {
     "TransportGridMaker": "flows.transport_grid",
     # Makers of jobs
     "CommitteeMaker": "jobs.committee",
-    "CrystalsMaker": "jobs.crystals",
+    "CrystalsMaker": "jobs.structures.crystals",
     "DatasetMaker": "jobs.datasets",
     "InterfaceAnalysisMaker": "jobs.interface_analysis",
-    "InterfaceMaker": "jobs.interfaces",
+    "InterfaceMaker": "jobs.structures.interfaces",
     "LabelMaker": "jobs.labels",
     "LabelSetMaker": "jobs.labels",
     "SegmentMaker": "jobs.segments",
