@@ -195,11 +195,11 @@ def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
 ):
     script = (
         "import sys; from pathlib import Path; from ase.io import read\n"
-        "from interphase_flows.reference.gpaw import labeller\n"
+        "from interphase_flows.reference.gpaw import method\n"
         "from interphase_flows.reference.gpaw.method import GPAWMethod\n"
         "from interphase_flows.reference.spec import GpawSpec\n"
         "from interphase_flows.settings import Settings\n"
-        "labeller.DENSITY_INTERVAL_S = 1e9\n"
+        "method.DENSITY_INTERVAL_S = 1e9\n"
         f"spec = GpawSpec.model_validate_json({SPEC.model_dump_json()!r})\n"
         "GPAWMethod(spec, Settings(gpaw_command=sys.argv[1])).label(read(sys.argv[3]), Path(sys.argv[2]))"
     )
