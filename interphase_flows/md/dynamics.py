@@ -26,23 +26,15 @@ from interphase_flows.units import FS, KB_EV_PER_K
 
 
 class LangevinNVT(BaseModel):
-    """Langevin dynamics at constant number, volume and temperature.
-
-    Parameters
-    ----------
-    temperature_K
-        Temperature of the heat bath, in K.
-    timestep_fs
-        Time step, in fs; 1 to 2 for lithium compounds without hydrogen.
-    friction_per_ps
-        Friction γ, in 1/ps. 10/ps thermalises within 0.1 ps and hardly affects diffusion in solids.
-    """
+    """Langevin dynamics at constant number, volume and temperature."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature_K: float = Field(gt=0)
     timestep_fs: float = Field(default=1.0, gt=0, le=10)
+    """1 to 2 for lithium compounds without hydrogen."""
     friction_per_ps: float = Field(default=10.0, gt=0)
+    """γ; 10/ps thermalises within 0.1 ps and hardly affects diffusion in solids."""
 
     def draw_momenta(self, atoms: Atoms, generator: np.random.Generator) -> None:
         """Draw momenta from the Maxwell-Boltzmann distribution, in place, with the centre of mass at rest."""

@@ -69,10 +69,7 @@ def advance(state: SegmentState, plan: SegmentPlan) -> EndRecord:
 def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool) -> EndRecord | None:
     """Evaluate and store the first frame of a run; a continued run was evaluated at the end of its last segment.
 
-    Raises
-    ------
-    DynamicsError
-        If the forces are not finite, or atoms overlap.
+    Raises DynamicsError if the forces are not finite, or atoms overlap.
     """
     if not np.isfinite(state.atoms.get_forces(md=True)).all():
         raise DynamicsError(

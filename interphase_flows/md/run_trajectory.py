@@ -1,6 +1,7 @@
 """Trajectory of a run over all its segments."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from interphase_flows.analysis.io.zarr_trajectory import Trajectory
 from interphase_flows.exceptions import DynamicsError
 
 
-class RunFrames:
+class RunFrames(AbstractContextManager["RunFrames"]):
     """Frames of the packed trajectories of consecutive segments, in order of time, unwrapped across segments.
 
     Empty segments are skipped.
@@ -71,9 +72,6 @@ class RunFrames:
         """Close the files."""
         for part in self._parts:
             part.close()
-
-    def __enter__(self) -> "RunFrames":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

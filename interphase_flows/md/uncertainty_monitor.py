@@ -98,39 +98,27 @@ class Observation:
 
 
 class UncertaintyMonitor(BaseModel):
-    """Criteria for selecting frames and stopping a segment.
-
-    Parameters
-    ----------
-    interval_steps
-        Steps between evaluations of all members of the committee.
-    select_force_std_eV_per_angstrom
-        Uncertainty from which a frame is a candidate for labelling, in eV/Å; None selects no frame.
-    stop_force_std_eV_per_angstrom
-        Uncertainty that ends the segment, in eV/Å; None never ends it.
-    close_contact_fraction
-        Smallest allowed distance, as a fraction of the sum of covalent radii.
-    max_temperature_factor
-        Largest allowed kinetic temperature, relative to the thermostat.
-    grace_factor, grace_fs
-        Larger factor in the first ``grace_fs`` of a run, while an unrelaxed start releases heat.
-    max_candidates
-        Largest number of candidates per segment.
-    candidate_window_steps
-        Steps per window, which keeps at most one candidate, since frames close in time are similar.
-    """
+    """Criteria for selecting frames and stopping a segment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     interval_steps: int = Field(default=20, ge=1)
+    """Steps between evaluations of all members of the committee."""
     select_force_std_eV_per_angstrom: float | None = Field(default=0.1, ge=0)
+    """Uncertainty from which a frame is a candidate for labelling; None selects no frame."""
     stop_force_std_eV_per_angstrom: float | None = Field(default=0.3, ge=0)
+    """Uncertainty that ends the segment; None never ends it."""
     close_contact_fraction: float = Field(default=0.55, gt=0, lt=1)
+    """Smallest allowed distance, as a fraction of the sum of covalent radii."""
     max_temperature_factor: float = Field(default=3.0, gt=1)
+    """Largest allowed kinetic temperature, relative to the thermostat."""
     grace_factor: float = Field(default=10.0, gt=1)
+    """Larger factor in the first `grace_fs` of a run, while an unrelaxed start releases heat."""
     grace_fs: float = Field(default=200.0, ge=0)
     max_candidates: int = Field(default=50, ge=1)
+    """Per segment."""
     candidate_window_steps: int = Field(default=100, ge=1)
+    """Steps per window, which keeps at most one candidate, since frames close in time are similar."""
 
     @model_validator(mode="after")
     def _stop_is_above_select(self) -> "UncertaintyMonitor":

@@ -1,5 +1,6 @@
 """Trajectory file of any format, unwrapped and checked frame by frame."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from interphase_flows.analysis.io.unwrapping import Unwrapper
 from interphase_flows.exceptions import AnalysisError
 
 
-class TrajectoryFile:
+class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
     """Unwrapped frames of a file: a `FrameSource`.
 
     Memory holds one frame and an index. Frames that are unwrapped by steps are read in order: a later frame requires
@@ -93,9 +94,6 @@ class TrajectoryFile:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
-
-    def __enter__(self) -> "TrajectoryFile":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

@@ -5,6 +5,7 @@
 
 import json
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,7 +43,7 @@ _READ_ERRORS = (
 )
 
 
-class Trajectory:
+class Trajectory(AbstractContextManager["Trajectory"]):
     """A trajectory on disk, folder or packed file, opened for reading; only the requested frames are in memory.
 
     Raises
@@ -179,9 +180,6 @@ class Trajectory:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
-
-    def __enter__(self) -> "Trajectory":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

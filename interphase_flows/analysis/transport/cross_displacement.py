@@ -42,12 +42,8 @@ def short_lag_rate(
     """Return d/dt M_ij / 2d fitted between two lags in frames (last included), (n_species, n_species), Å²/ps.
 
     The drift of each species over the window is subtracted. The remainder is zero at both ends, so that a slope in t
-    becomes one in t (1 - t/T), which is fitted together with a constant for vibration.
-
-    Raises
-    ------
-    AnalysisError
-        The lags are not in order, or do not fit into the window.
+    becomes one in t (1 - t/T), which is fitted together with a constant for vibration. Raises AnalysisError if the
+    lags are not in order, or do not fit into the window.
     """
     n = len(displacement_angstrom)
     if not 1 <= first_lag < last_lag < n:

@@ -53,12 +53,8 @@ def ideal_gradient_eV_per_angstrom(
     """Return grad(mu) of an ideal solution, (n_species, n_slabs), eV/Å.
 
     Central differences between the centres of the slabs, (n_slabs,), of the number densities of all species,
-    (n_species, n_slabs); NaN in and beside slabs without a species, where ln x is undefined.
-
-    Raises
-    ------
-    AnalysisError
-        The shapes do not match, heights do not rise, or a density is negative.
+    (n_species, n_slabs); NaN in and beside slabs without a species, where ln x is undefined. Raises AnalysisError if
+    the shapes do not match, heights do not rise, or a density is negative.
     """
     height, density = np.asarray(height_angstrom, dtype=float), np.asarray(density_per_angstrom3, dtype=float)
     if density.ndim != 2 or density.shape[1:] != height.shape or len(height) < 2 or (density < 0).any():

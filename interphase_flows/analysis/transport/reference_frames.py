@@ -36,12 +36,8 @@ def frame_matrix(
     """Return T of L' = T L T^T, (n_species, n_species).
 
     `counts` (may be zero) and `masses_u` of one atom are those of all species of the cell, (n_species,). `at_rest`
-    names the host for ``lattice``, one species for ``hittorf``, none for ``barycentric``.
-
-    Raises
-    ------
-    AnalysisError
-        The frame is unknown, or the species at rest do not belong to it or have no atom.
+    names the host for ``lattice``, one species for ``hittorf``, none for ``barycentric``. Raises AnalysisError if the
+    frame is unknown, or the species at rest do not belong to it or have no atom.
     """
     if frame not in get_args(ReferenceFrame):
         raise AnalysisError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from pymatgen.core import Composition
 
@@ -9,7 +10,7 @@ from interphase_flows.analysis.geometry.frames import FrameSource, elements_of, 
 from interphase_flows.analysis.transport.reference_frames import ReferenceFrame
 from interphase_flows.exceptions import AnalysisError
 
-FRAMES = ("barycentric", "lattice", "hittorf")
+FRAMES: tuple[ReferenceFrame, ...] = get_args(ReferenceFrame)
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,12 @@ def charges_of(text: str) -> dict[str, float]:
 def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
     """Parse a frame with its elements at rest, such as ``lattice:P,S``; raise AnalysisError for an unknown frame."""
     name, _, rest = text.partition(":")
-    for frame in FRAMES:
-        if frame == name.strip():
-            return frame, tuple(each.strip() for each in rest.split(",") if each.strip())  # type: ignore[return-value]
-    raise AnalysisError(
-        f"frame {text!r} is unknown; choose barycentric, or lattice:P,S or hittorf:S with other elements"
-    )
+    known = {str(frame): frame for frame in FRAMES}
+    if name.strip() not in known:
+        raise AnalysisError(
+            f"frame {text!r} is unknown; choose barycentric, or lattice:P,S or hittorf:S with other elements"
+        )
+    return known[name.strip()], tuple(each.strip() for each in rest.split(",") if each.strip())
 
 
 def formal_charges(

@@ -58,8 +58,8 @@ class ReferenceSteps:
         return MAX_RELAX_STEPS + max(2, self.n_melt) + self.n_thermal
 
 
-Cell = tuple[Atoms, NDArray[np.str_] | None]
-"""A cell, and for a layered cell the layer of each atom: ``crystal``, ``molten`` or ``metal``."""
+LayeredCell = tuple[Atoms, NDArray[np.str_]]
+"""A cell, and the layer of each atom: ``crystal``, ``molten`` or ``metal``."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class PlannedRun:
     n_atoms: int
     n_steps: int
     seed: int = field(compare=False)
-    build: Callable[[], Cell] = field(compare=False, repr=False)
+    build: Callable[[], Atoms | LayeredCell] = field(compare=False, repr=False)
     is_molten: bool = False
     """Whether the cell is melted before the run."""
     is_check: bool = False
@@ -111,12 +111,12 @@ def plan_references(
         own = sorted(set(atoms.get_chemical_symbols()) & anions)
         cell = repeated(atoms, MIN_ATOMS)
         add = partial(PlannedRun, phase=name, n_atoms=len(cell), n_steps=steps.n_thermal)
-        runs += [add(name, seed=seed + copy, build=partial(_crystal, cell)) for copy in range(N_COPIES)]
+        runs += [add(name, seed=seed + copy, build=cell.copy) for copy in range(N_COPIES)]
         runs += [
             add(
                 f"{guest} in {name}",
                 seed=seed,
-                build=partial(_substituted, cell, own[0], guest, mobile, seed),
+                build=partial(substitute_anion, cell, own[0], guest, mobile, seed),
             )
             for guest in sorted(anions - set(own))
         ]
@@ -132,7 +132,7 @@ def plan_references(
                 n_atoms=sum(melt.values()),
                 n_steps=steps.n_molten,
                 seed=seed + copy,
-                build=partial(_melt, melt, volume, seed + copy),
+                build=partial(melt_packing, melt, volume, seed + copy),
                 is_molten=True,
             )
             for copy in range(N_COPIES)
@@ -151,21 +151,8 @@ def plan_references(
         ]
     for name, atoms in by_bonds.items():
         cell = repeated(atoms, MIN_ATOMS)
-        build = partial(_crystal, cell)
-        runs.append(PlannedRun(name, name, len(cell), steps.n_thermal, seed, build, is_check=True))
+        runs.append(PlannedRun(name, name, len(cell), steps.n_thermal, seed, cell.copy, is_check=True))
     return ReferencePlan(tuple(runs), chemistry, notes)
-
-
-def _crystal(cell: Atoms) -> Cell:
-    return cell, None
-
-
-def _substituted(cell: Atoms, host: str, guest: str, mobile: str, seed: int) -> Cell:
-    return substitute_anion(cell, host, guest, mobile, seed), None
-
-
-def _melt(composition: Mapping[str, int], volume_per_atom_angstrom3: float, seed: int) -> Cell:
-    return melt_packing(composition, volume_per_atom_angstrom3, seed), None
 
 
 def _split_by_anions(

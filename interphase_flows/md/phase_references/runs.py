@@ -1,7 +1,8 @@
 """Make the reference runs of a phase classifier, or read those made before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +70,14 @@ def phase_references(
         No phase has anions of single atoms.
     """
     plan = plan_references(crystals, electrode, electrolyte, roles, steps, seed)
-    runner = _Runner(calculator, method_key, folder, temperature_K, steps)
+    thermal = partial(thermal_frames, calculator=calculator, method_key=method_key, folder=folder)
     notes = list(plan.notes)
     references: dict[str, list[ThermalReference]] = {}
     checks: dict[str, ArrayFrames] = {}
     for done, run in enumerate(plan.runs):
         emit(STAGE, done, len(plan.runs), run.name)
         try:
-            frames, layers = runner.run(run)
+            frames, layers = _run(run, thermal, temperature_K, steps)
         except (AnalysisError, StructureError) as error:
             missing = "was not run as a check" if run.is_check else "is not among the references"
             notes.append(f"{run.name} {missing}: {error}")
@@ -105,49 +106,37 @@ def phase_references(
     return replace(result, left_out=left_out, notes=tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Runner:
-    calculator: Calculator
-    method_key: str
-    folder: Path
-    temperature_K: float
-    steps: ReferenceSteps
+def _run(
+    run: PlannedRun, thermal: partial[ArrayFrames], temperature_K: float, steps: ReferenceSteps
+) -> tuple[ArrayFrames, np.ndarray | None]:
+    """Return the frames of a run, and the layer of each atom of a layered cell."""
+    built = run.build()
+    cell, layers = (built, None) if isinstance(built, Atoms) else built
+    if run.is_molten:
+        cell = _melted(cell, thermal, run.seed, steps.n_melt)
+    frames = thermal(
+        cell,
+        temperature_K=temperature_K,
+        seed=run.seed,
+        n_settle=steps.n_settle,
+        n_frames=steps.n_frames,
+        steps_between=steps.steps_between,
+    )
+    return frames, layers
 
-    def run(self, run: PlannedRun) -> tuple[ArrayFrames, np.ndarray | None]:
-        """Return the frames of a run, and the layer of each atom of a layered cell."""
-        cell, layers = run.build()
-        if run.is_molten:
-            cell = self._melted(cell, run.seed)
-        steps = self.steps
-        return self._frames(
-            cell, run.seed, self.temperature_K, steps.n_settle, steps.n_frames, steps.steps_between
-        ), layers
 
-    def _melted(self, packing: Atoms, seed: int) -> Atoms:
-        """Relax a packing, melt the atoms without constraints, and remove the constraints."""
-        relaxed = packing.copy()
-        relaxed.calc = self.calculator
-        try:
-            FIRE(relaxed, logfile=None).run(fmax=RELAXED_EV_PER_ANGSTROM, steps=MAX_RELAX_STEPS)
-        except (ValueError, ArithmeticError, RuntimeError) as error:
-            raise AnalysisError(f"relaxing {relaxed.get_chemical_formula()} failed: {error}") from error
-        relaxed.calc = None
-        if not np.isfinite(relaxed.positions).all():
-            raise AnalysisError(f"relaxing {relaxed.get_chemical_formula()} failed: positions are not finite")
-        hot = self._frames(relaxed, seed, MELT_K, max(1, self.steps.n_melt - 1), 1, 1)
-        return Atoms(hot.numbers, positions=hot.all_positions[-1], cell=packing.cell, pbc=True)
-
-    def _frames(
-        self, atoms: Atoms, seed: int, temperature_K: float, n_settle: int, n_frames: int, steps_between: int
-    ) -> ArrayFrames:
-        return thermal_frames(
-            atoms,
-            self.calculator,
-            self.method_key,
-            self.folder,
-            temperature_K=temperature_K,
-            seed=seed,
-            n_settle=n_settle,
-            n_frames=n_frames,
-            steps_between=steps_between,
-        )
+def _melted(packing: Atoms, thermal: partial[ArrayFrames], seed: int, n_melt: int) -> Atoms:
+    """Relax a packing, melt the atoms without constraints, and remove the constraints."""
+    relaxed = packing.copy()
+    relaxed.calc = thermal.keywords["calculator"]
+    try:
+        FIRE(relaxed, logfile=None).run(fmax=RELAXED_EV_PER_ANGSTROM, steps=MAX_RELAX_STEPS)
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        raise AnalysisError(f"relaxing {relaxed.get_chemical_formula()} failed: {error}") from error
+    relaxed.calc = None
+    if not np.isfinite(relaxed.positions).all():
+        raise AnalysisError(f"relaxing {relaxed.get_chemical_formula()} failed: positions are not finite")
+    hot = thermal(
+        relaxed, temperature_K=MELT_K, seed=seed, n_settle=max(1, n_melt - 1), n_frames=1, steps_between=1
+    )
+    return Atoms(hot.numbers, positions=hot.all_positions[-1], cell=packing.cell, pbc=True)

@@ -109,10 +109,7 @@ def _judged(context: AnalysisContext, each: Interface) -> Verdict:
 def verdict_with_rates(histories: Sequence[InterphaseHistory]) -> Verdict:
     """Return the verdict of an interface together with its rates against time.
 
-    Raises
-    ------
-    AnalysisError
-        As `passivation.verdict.verdict`.
+    Raises AnalysisError as `passivation.verdict.verdict`.
     """
     judged = verdict(histories)
     return judged if judged.windows_ps is None else replace(judged, rates=rate_history(histories, judged))

@@ -23,7 +23,6 @@ from interphase_flows.analysis.transport.composition_grid.arrhenius_matrix impor
     arrhenius_matrix,
     element,
 )
-from interphase_flows.analysis.transport.composition_grid.curves import curve_arrays, line_arrays
 from interphase_flows.analysis.transport.composition_grid.interpolation import (
     MIN_COMPOSITIONS,
     CompositionGrid,
@@ -46,6 +45,10 @@ from interphase_flows.exceptions import AnalysisError
 
 SAME_X = 1e-6
 """Cells whose x differs by less have the same composition."""
+CURVE_POINTS = 41
+"""Points of a line in a figure."""
+BEYOND_HOTTEST = 0.05
+"""Fraction of the range in 1/T by which lines extend beyond the hottest temperature."""
 NO_PROFILE = "there is no composition profile of an interphase"
 
 
@@ -96,7 +99,7 @@ def analyse_transport_grid(
     for fit in fits:
         for symbol, each in fit.lines.items():
             if isinstance(each, ArrheniusFit):
-                arrays |= line_arrays(f"line/{fit.x_electrode:.4f}/{symbol}", each, temperature_K)
+                arrays |= _line_arrays(f"line/{fit.x_electrode:.4f}/{symbol}", each, temperature_K)
     interpolation: GridInterpolation | Unavailable
     local: LocalTransportSummary | Unavailable
     try:
@@ -105,7 +108,7 @@ def analyse_transport_grid(
         interpolation = Unavailable.from_error(error)
         local = Unavailable(reason=NO_PROFILE if profile is None else f"there is no grid: {error}")
     else:
-        arrays |= curve_arrays(grid, temperature_K)
+        arrays |= _curve_arrays(grid, temperature_K)
         interpolation = GridInterpolation(
             species=grid.species,
             x_electrode=tuple(grid.x_electrode.tolist()),
@@ -268,3 +271,26 @@ def _distinct(values: Sequence[float]) -> list[float]:
         if not distinct or value - distinct[-1] > SAME_X:
             distinct.append(value)
     return distinct
+
+
+def _line_arrays(name: str, fit: ArrheniusFit, temperature_K: float) -> dict[str, FloatArray]:
+    """Return a line and its band from the coldest temperature of interest to a little beyond the hottest."""
+    coldest, hottest = 1.0 / min(fit.coldest_K, temperature_K), 1.0 / max(fit.hottest_K, temperature_K)
+    inverse = np.linspace(max(hottest - BEYOND_HOTTEST * (coldest - hottest), 1e-6), coldest, CURVE_POINTS)
+    at = [fit.at(1.0 / each) for each in inverse]
+    return {f"{name}/temperature_K": 1.0 / inverse} | _band_arrays(name, at)
+
+
+def _curve_arrays(grid: CompositionGrid, temperature_K: float) -> dict[str, FloatArray]:
+    """Return L_ij against composition, with its band."""
+    first, last = grid.x_electrode[0], grid.x_electrode[-1]
+    x = np.unique(np.concatenate([np.linspace(first, last, CURVE_POINTS), grid.x_electrode]))
+    at = [grid.at(each, temperature_K) for each in x]
+    return {"curve/x_electrode": x} | _band_arrays("curve", at)
+
+
+def _band_arrays(name: str, estimates: Sequence[Estimate]) -> dict[str, FloatArray]:
+    return {
+        f"{name}/{part}": np.array([getattr(each, part) for each in estimates])
+        for part in ("value", "lower", "upper")
+    }
