@@ -26,6 +26,7 @@ from interphase_flows.runtime.fencing import before_write
 _KEPT = 2
 _NAME = re.compile(r"checkpoint-(\d+)\.npz")
 _STATE_ARRAYS = ("positions", "momenta", "cell", "numbers", "masses", "pbc")
+_HEAD = ("step", "time_fs", "n_frames", "generator_state", "metadata")
 _HASH = "sha256"
 
 GeneratorState = dict[str, Any]
@@ -104,10 +105,13 @@ class Checkpoint:
 
     def state_sha256(self) -> str:
         """Return the hash of what determines the trajectory: state, step and random stream, without observations."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in _STATE_ARRAYS}
-        arrays |= {f"per_atom/{name}": values for name, values in self.per_atom.items()}
         head = {"step": self.step, "time_fs": self.time_fs, "generator_state": self.generator_state}
-        return _digest(arrays, json.dumps(head, sort_keys=True))
+        return _digest(self.state_arrays(), json.dumps(head, sort_keys=True))
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays that determine the trajectory, by their names in the file."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _STATE_ARRAYS}
+        return arrays | {f"per_atom/{name}": np.asarray(values) for name, values in self.per_atom.items()}
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
@@ -117,19 +121,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> Path:
     """
     if path.suffix != ".npz":
         path = path / f"checkpoint-{checkpoint.step:012d}.npz"
-    arrays = {name: np.asarray(getattr(checkpoint, name)) for name in _STATE_ARRAYS}
-    arrays |= {f"per_atom/{name}": np.asarray(values) for name, values in checkpoint.per_atom.items()}
+    arrays = checkpoint.state_arrays()
     arrays |= {f"records/{name}": np.asarray(values) for name, values in checkpoint.records.items()}
-    head = json.dumps(
-        {
-            "step": checkpoint.step,
-            "time_fs": checkpoint.time_fs,
-            "n_frames": checkpoint.n_frames,
-            "generator_state": checkpoint.generator_state,
-            "metadata": checkpoint.metadata,
-        },
-        sort_keys=True,
-    )
+    head = json.dumps({name: getattr(checkpoint, name) for name in _HEAD}, sort_keys=True)
     stored = arrays | {"head": np.array(head), _HASH: np.array(_digest(arrays, head))}
     write_checkpoint_file(path, pack_arrays(stored))
     for old in checkpoint_paths(path.parent)[_KEPT:]:

@@ -4,11 +4,7 @@
 
     m dv = F dt - m γ v dt + sqrt(2 m γ kB T) dW
 
-====  =========================  ========
-γ     ``friction_per_ps``        1/ps
-T     ``temperature_K``          K
-dt    ``timestep_fs``            fs
-====  =========================  ========
+with γ ``friction_per_ps``, T ``temperature_K`` and dt ``timestep_fs``.
 
 Integrator: E. Vanden-Eijnden and G. Ciccotti, Chem. Phys. Lett. 429, 310 (2006), eq. 23, as in ASE. Its state
 between two steps is positions, momenta and the random generator, so these three restart it exactly.

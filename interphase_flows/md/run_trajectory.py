@@ -28,27 +28,12 @@ class RunFrames(AbstractContextManager["RunFrames"]):
             raise DynamicsError("the run has no frames. Hint: see the stop reasons of its segments")
         self._starts = np.cumsum([0, *(part.n_frames for part in self._parts)])
         self._cells = np.concatenate([np.asarray(part.cell) for part in self._parts])
-        self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames of all segments."""
-        return int(self._starts[-1])
-
-    @property
-    def n_atoms(self) -> int:
-        """Number of atoms."""
-        return self._parts[0].n_atoms
-
-    @property
-    def numbers(self) -> NDArray[np.integer]:
-        """Atomic numbers, (n_atoms,)."""
-        return np.asarray(self._parts[0].numbers)
-
-    @property
-    def side(self) -> NDArray[np.integer] | None:
+        first = self._parts[0]
+        self.n_frames, self.n_atoms = int(self._starts[-1]), first.n_atoms
+        self.numbers: NDArray[np.integer] = np.asarray(first.numbers)
+        self.side: NDArray[np.integer] | None = first.side
         """Initial side of each atom: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
-        return self._parts[0].side
+        self.time_fs: NDArray[np.float64] = np.concatenate([np.asarray(part.time_fs) for part in self._parts])
 
     def positions(self, frame: int, /) -> NDArray[np.float64]:
         """Return unwrapped positions in Å, (n_atoms, 3)."""

@@ -5,13 +5,8 @@ its atoms:
 
     σ_i = sqrt( 1/M Σ_k |F_ik - <F_i>|² ),    σ = max_i σ_i
 
-====  ===================================  =====
-M     ``n_members``
-F_ik  ``forces[k, i]``                     eV/Å
-σ_i   ``force_std_eV_per_angstrom[i]``     eV/Å
-====  ===================================  =====
-
-The squares include all three components, and the mean divides by M, not M - 1.
+F_ik is the force of member k of M on atom i, σ_i its ``force_std_eV_per_angstrom``. The squares include all three
+components, and the mean divides by M, not M - 1.
 """
 
 from collections.abc import Sequence

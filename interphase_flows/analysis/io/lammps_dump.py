@@ -73,7 +73,7 @@ class LammpsDump(Reader):
         self.time_fs = self._times(steps, times, self.options.time_step_fs)
         self._ids: IntArray
         self._kinds: NDArray[np.generic]
-        self._ids, self._kinds = self._first_atoms()
+        _, self._ids, self._kinds, _ = self._read(0, ())
         self.numbers = (
             numbers_of_symbols(self._kinds, self.path)
             if self._kinds.dtype.kind == "U"
@@ -189,8 +189,10 @@ class LammpsDump(Reader):
             raise AnalysisError(f"{self.path} was truncated after it was opened. Hint: open it again.")
         return header
 
-    def _read(self, frame: int, names: tuple[str, ...]) -> tuple[Header, FloatArray, NDArray[np.generic]]:
-        """Return the header of a frame, its ids and columns in file order, (n_atoms, 1 + n), and types or elements."""
+    def _read(
+        self, frame: int, names: tuple[str, ...]
+    ) -> tuple[Header, IntArray, NDArray[np.generic], FloatArray]:
+        """Return the header of a frame and, sorted by id, its ids, types or elements, and columns, (n_atoms, n)."""
         header = self._read_header(frame)
         block = self._index.table(frame)
         column = {name: k for k, name in enumerate(header.columns)}
@@ -216,20 +218,13 @@ class LammpsDump(Reader):
         )
         if not by_name:
             values, kinds = values[:, :-1], values[:, -1].astype(np.int64)
-        return header, values, kinds
-
-    def _first_atoms(self) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
-        """Return the ids, ascending, and the type or element of each atom."""
-        _, values, kinds = self._read(0, ())
         order = np.argsort(values[:, 0])
-        return values[order, 0].astype(np.int64), kinds[order]
+        return header, values[order, 0].astype(np.int64), kinds[order], values[order, 1:]
 
     def _sorted(self, frame: int, names: tuple[str, ...]) -> tuple[Header, FloatArray]:
         """Return the header and columns of a frame, with its atoms sorted by id and compared with frame 0."""
-        header, values, kinds = self._read(frame, names)
-        order = np.argsort(values[:, 0])
-        values, kinds = values[order], kinds[order]
-        if not np.array_equal(values[:, 0], self._ids):
+        header, ids, kinds, values = self._read(frame, names)
+        if not np.array_equal(ids, self._ids):
             raise AnalysisError(
                 f"{self.path}: frame {frame} has other ids than frame 0: atoms were lost and others added. Hint: split "
                 "the trajectory there."
@@ -240,7 +235,7 @@ class LammpsDump(Reader):
                 f"{self.path}: frame {frame}: the atom with id {self._ids[atom]} has type {kinds[atom]}, in frame 0 "
                 f"{self._kinds[atom]}; atoms must not change their element"
             )
-        return header, values[:, 1:]
+        return header, values
 
 
 @dataclass(frozen=True)

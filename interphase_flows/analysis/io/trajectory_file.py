@@ -1,7 +1,6 @@
 """Trajectory file of any format, unwrapped and checked frame by frame."""
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,12 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
                 "Hint: leave wrapped=True out."
             )
         self._reader = reader
+        self.path = reader.path
+        self.repairs = tuple(reader.repairs)
+        """What was wrong with the file and how it was repaired, one sentence each."""
+        self.numbers: NDArray[np.integer] = reader.numbers
+        self.time_fs: NDArray[np.floating] = reader.time_fs
+        self.n_frames, self.n_atoms = len(reader.time_fs), len(reader.numbers)
         self._unwrapper: Unwrapper | None = None
         if reader.unwrapped_by is not None:
             self.unwrapping = f"from the file: {reader.unwrapped_by}"
@@ -34,36 +39,6 @@ class TrajectoryFile(AbstractContextManager["TrajectoryFile"]):
         else:
             self.unwrapping = "minimum-image steps between consecutive frames"
             self._unwrapper = Unwrapper(reader.path, self.n_frames, reader.periodic, self._read_checked)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._reader.path
-
-    @property
-    def repairs(self) -> tuple[str, ...]:
-        """What was wrong with the file and how it was repaired, one sentence each."""
-        return tuple(self._reader.repairs)
-
-    @property
-    def n_frames(self) -> int:
-        """Number of frames."""
-        return len(self._reader.time_fs)
-
-    @property
-    def n_atoms(self) -> int:
-        """Number of atoms."""
-        return len(self._reader.numbers)
-
-    @property
-    def numbers(self) -> NDArray[np.integer]:
-        """Atomic numbers, (n_atoms,)."""
-        return self._reader.numbers
-
-    @property
-    def time_fs(self) -> NDArray[np.floating]:
-        """Time of each frame in fs, (n_frames,)."""
-        return self._reader.time_fs
 
     def positions(self, frame: int, /) -> FloatArray:
         """Return unwrapped positions in Å, (n_atoms, 3).

@@ -76,27 +76,17 @@ class Trajectory(AbstractContextManager["Trajectory"]):
         self.n_frames = min(int(self._array(name).shape[0]) for name in (*PER_FRAME, "displacement"))
         self.reference_positions: np.ndarray = self._read("reference_positions", slice(None))
         self.pbc: np.ndarray = np.array(self._root.attrs["pbc"], dtype=bool)
-        self.per_atom: dict[str, np.ndarray] = self._read_per_atom()
-
-    @property
-    def n_atoms(self) -> int:
-        """Number of atoms."""
-        return len(self.reference_positions)
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Atomic numbers, (n_atoms,)."""
-        return self.per_atom["numbers"]
-
-    @property
-    def masses(self) -> np.ndarray:
-        """Masses in u, (n_atoms,)."""
-        return self.per_atom["masses"]
-
-    @property
-    def side(self) -> np.ndarray | None:
+        self.n_atoms = len(self.reference_positions)
+        self.per_atom: dict[str, np.ndarray] = {}
+        try:
+            for name, array in sorted(cast(zarr.Group, self._root["atoms"]).arrays()):
+                values, labels = np.asarray(array[:]), array.attrs.get("labels")
+                self.per_atom[name] = values if labels is None else np.array(json.loads(str(labels)))[values]
+            self.numbers, self.masses = self.per_atom["numbers"], self.per_atom["masses"]
+        except _READ_ERRORS as error:
+            raise self._corrupt(error) from error
+        self.side = self.per_atom.get("side")
         """Side of each atom at the start: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
-        return self.per_atom.get("side")
 
     @property
     def cell(self) -> np.ndarray:
@@ -209,17 +199,6 @@ class Trajectory(AbstractContextManager["Trajectory"]):
             return np.asarray(array[index])
         except _READ_ERRORS as error:
             raise self._corrupt(error) from error
-
-    def _read_per_atom(self) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = {}
-        try:
-            for name, array in sorted(cast(zarr.Group, self._root["atoms"]).arrays()):
-                values = np.asarray(array[:])
-                labels = array.attrs.get("labels")
-                found[name] = values if labels is None else np.array(json.loads(str(labels)))[values]
-        except _READ_ERRORS as error:
-            raise self._corrupt(error) from error
-        return found
 
     def _corrupt(self, error: BaseException) -> CorruptArtifactError:
         return CorruptArtifactError(

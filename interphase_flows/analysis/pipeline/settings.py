@@ -20,24 +20,13 @@ PARTS = tuple(REGISTERED)
 class InterfaceAnalysisSettings(InterfaceSettings):
     """The two sides, the temperature, and the parts to analyse.
 
-    Parameters
-    ----------
-    parts
-        Names of parts; all of this package by default.
-    transport
-        Windows, charges and reference frame of the part ``transport``.
-    anions
-        Elements and bonds of molecular anions; measured in the trajectory by default.
-
-    Raises
-    ------
-    AnalysisError
-        A part is unknown; and as `InterfaceSettings`.
+    Raises AnalysisError if a part is unknown; and as `InterfaceSettings`.
     """
 
     parts: tuple[str, ...] = PARTS
     transport: TransportSettings = field(default_factory=TransportSettings)
     anions: AnionChemistry | None = None
+    """Elements and bonds of molecular anions; measured in the trajectory by default."""
 
     def __post_init__(self) -> None:
         known = part_classes()

@@ -1,7 +1,7 @@
 """Covariance estimator of collective diffusion, from steps between block averages.
 
-Equations. X_n is the average of R over the n-th block of k frames, tau = k dt, D_n = X_n+1 - X_n minus its mean
-(the drift). With C_0 = <D_n D_n^T>, C_1 = <D_n D_n+1^T> made symmetric, per axis,
+Equations. X_n is the average of R over the n-th block of k frames, tau = k dt (`step_ps`), D_n = X_n+1 - X_n minus
+its mean (the drift). With C_0 = <D_n D_n^T>, C_1 = <D_n D_n+1^T> made symmetric, per axis,
 
     F = C_0 + 2 C_1,    Lambda_ij = sum over axes F_ij / (2 d tau),    L_ij = Lambda_ij / (kB T V).
 
@@ -19,15 +19,6 @@ larger variance, that one is used.
 
 Vestergaard, Blainey and Flyvbjerg, Phys. Rev. E 89, 022726 (2014), for one particle and one axis without block
 averages; these lower the variance (1.23 times without vibration) and keep vibration from growing with 1 / dt.
-
-=============  ==========================
-symbol         name
-=============  ==========================
-D_n            ``steps``
-C_0, C_1       ``zero_lag``, ``one_lag``
-Lambda         ``rate_angstrom2_per_ps``
-tau            ``step_ps``
-=============  ==========================
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +38,7 @@ class StepStatistics:
     """Steps of collective displacements between block averages, and rates with their covariance."""
 
     steps: FloatArray
-    """(n_steps, n_species, n_axes), Å, drift taken out."""
+    """D_n, (n_steps, n_species, n_axes), Å, drift taken out."""
     drift_angstrom: FloatArray
     """(n_species, n_axes), mean step, Å."""
     block_frames: int

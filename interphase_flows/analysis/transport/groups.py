@@ -39,14 +39,23 @@ class AtomGroups:
         return np.flatnonzero(self.domain == domain)
 
 
-def by_species(frames: FrameSource) -> AtomGroups:
-    """Group atoms by element; the only domain is the cell."""
-    return _grouped(frames, np.zeros(frames.n_atoms, dtype=np.int64), 1)
-
-
-def by_species_and_slab(frames: FrameSource, slab_of_atom: IntArray, n_slabs: int) -> AtomGroups:
-    """Group atoms by element and slab; each slab is a domain."""
-    return _grouped(frames, slab_of_atom, n_slabs)
+def by_species(frames: FrameSource, domain_of_atom: IntArray | None = None, n_domains: int = 1) -> AtomGroups:
+    """Group atoms by element, and by domain where there are several; by default the only domain is the cell."""
+    if domain_of_atom is None:
+        domain_of_atom = np.zeros(frames.n_atoms, dtype=np.int64)
+    elements = elements_of(frames)
+    numbers = np.unique(frames.numbers)
+    element_of_atom = np.searchsorted(numbers, frames.numbers)
+    code = domain_of_atom * len(elements) + element_of_atom
+    present, labels, counts = np.unique(code, return_inverse=True, return_counts=True)
+    return AtomGroups(
+        labels=labels.astype(np.int64),
+        species=tuple(chemical_symbols[numbers[each % len(elements)]] for each in present),
+        domain=present // len(elements),
+        counts=counts.astype(np.int64),
+        masses_u=atomic_masses[numbers[present % len(elements)]],
+        n_domains=n_domains,
+    )
 
 
 def slabs_along_normal(
@@ -78,19 +87,3 @@ def normal_axes(cell: NDArray[np.floating]) -> FloatArray:
 def height_along_normal(cell: NDArray[np.floating]) -> float:
     """Return the distance between the two ab faces, Å."""
     return float(face_distances(cell)[2])
-
-
-def _grouped(frames: FrameSource, domain_of_atom: IntArray, n_domains: int) -> AtomGroups:
-    elements = elements_of(frames)
-    numbers = np.unique(frames.numbers)
-    element_of_atom = np.searchsorted(numbers, frames.numbers)
-    code = domain_of_atom * len(elements) + element_of_atom
-    present, labels, counts = np.unique(code, return_inverse=True, return_counts=True)
-    return AtomGroups(
-        labels=labels.astype(np.int64),
-        species=tuple(chemical_symbols[numbers[each % len(elements)]] for each in present),
-        domain=present // len(elements),
-        counts=counts.astype(np.int64),
-        masses_u=atomic_masses[numbers[present % len(elements)]],
-        n_domains=n_domains,
-    )

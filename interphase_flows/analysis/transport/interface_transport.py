@@ -17,7 +17,7 @@ from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.results import Unavailable, or_unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
-from interphase_flows.analysis.transport.onsager import OnsagerRequest, onsager_matrix
+from interphase_flows.analysis.transport.onsager import OnsagerOptions, OnsagerRequest, onsager_matrix
 from interphase_flows.analysis.transport.regions import onsager_regions
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.analysis.transport.settings import TransportSettings, formal_charges
@@ -75,6 +75,7 @@ class _Transport:
         self.frames, self.interfaces, self.no_interface = frames, interfaces, no_interface
         self.temperature_K, self.settings = settings.temperature_K, transport
         self.at_rest = transport.elements_at_rest(frames, settings.sides.anions)
+        self.options: OnsagerOptions = {"frame": transport.frame, "at_rest": self.at_rest}
         self.charges: dict[str, float] | None = None
         try:
             if transport.charges_e is not None:
@@ -104,14 +105,7 @@ class _Transport:
         )
 
     def _measure_entire_cell(self) -> OnsagerSummary:
-        summary = self._summary(
-            onsager_matrix(
-                self.frames,
-                temperature_K=self.temperature_K,
-                frame=self.settings.frame,
-                at_rest=self.at_rest,
-            )
-        )
+        summary = self._summary(onsager_matrix(self.frames, temperature_K=self.temperature_K, **self.options))
         assert not isinstance(summary, Unavailable)
         if self.charges is None:
             return summary
@@ -127,11 +121,7 @@ class _Transport:
     def _windows(self, entire_cell: OnsagerSummary | Unavailable) -> TransportWindows:
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
         windows = onsager_windows(
-            self.frames,
-            window_ps=window_ps,
-            temperature_K=self.temperature_K,
-            frame=self.settings.frame,
-            at_rest=self.at_rest,
+            self.frames, window_ps=window_ps, temperature_K=self.temperature_K, **self.options
         )
         rows = tuple(
             TransportWindow(
@@ -153,7 +143,7 @@ class _Transport:
         first, end = common_frames(self.interfaces)
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_SLAB_WINDOW, MOST_SLAB_WINDOWS, least=0)
         followed = FrameSlice(self.frames, first, end - first)
-        request = OnsagerRequest(self.temperature_K, frame=self.settings.frame, at_rest=self.at_rest)
+        request = OnsagerRequest(self.temperature_K, **self.options)
         cut = slabs_between(self.frames, self.interfaces, [parts_of(each) for each in self.interfaces])
         window_ps = min(window_ps, float(followed.time_fs[-1] - followed.time_fs[0]) / 1000.0)
         windows = list(window_bounds(followed, window_ps))

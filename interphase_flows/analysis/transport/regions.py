@@ -17,7 +17,7 @@ from interphase_flows.analysis.geometry.frames import FrameSource
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.groups import (
-    by_species_and_slab,
+    by_species,
     height_along_normal,
     normal_axes,
     slabs_along_normal,
@@ -99,7 +99,7 @@ def onsager_regions(
         cell = np.asarray(frames.cell(first), dtype=float)
         motion = collective_motion(
             frames,
-            by_species_and_slab(frames, region, n + 1),
+            by_species(frames, region, n + 1),
             first_frame=first,
             end_frame=end,
             axes=normal_axes(cell),

@@ -17,18 +17,6 @@ FRAMES: tuple[ReferenceFrame, ...] = get_args(ReferenceFrame)
 class TransportSettings:
     """Time windows, charges and reference frame; the defaults are chosen by the analysis.
 
-    Parameters
-    ----------
-    window_ps
-        Length of the time windows, ps; chosen from the trajectory by default.
-    charges_e
-        Charge of every element in units of e; by default oxidation states guessed from the electrolyte.
-    frame
-        ``barycentric``, ``lattice`` or ``hittorf``.
-    at_rest
-        For ``hittorf`` one element; for ``lattice`` the elements of the host, by default those of the electrolyte that
-        the electrode lacks.
-
     Raises
     ------
     AnalysisError
@@ -36,9 +24,13 @@ class TransportSettings:
     """
 
     window_ps: float | None = None
+    """Length of the time windows; chosen from the trajectory by default."""
     charges_e: Mapping[str, float] | None = None
+    """Charge of every element; by default oxidation states guessed from the electrolyte."""
     frame: ReferenceFrame = "barycentric"
     at_rest: tuple[str, ...] = ()
+    """For ``hittorf`` one element; for ``lattice`` the host, by default the elements of the electrolyte that the
+    electrode lacks."""
 
     def __post_init__(self) -> None:
         if self.window_ps is not None and not self.window_ps > 0:
