@@ -6,8 +6,12 @@ from ase import Atoms
 from pydantic import ValidationError
 
 from interphase_flows.exceptions import DynamicsError
-from interphase_flows.md.contacts import closest_contact
-from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, UncertaintyMonitor, force_std
+from interphase_flows.md.uncertainty_monitor import (
+    CalculatorCommittee,
+    UncertaintyMonitor,
+    closest_contact,
+    force_std,
+)
 
 
 def test_force_std_sums_over_components():

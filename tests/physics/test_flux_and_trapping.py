@@ -51,8 +51,8 @@ def test_flux_of_walkers_on_a_gradient_agrees_with_ficks_law():
     gradient = ideal_gradient_eV_per_angstrom(height, np.stack([profile, solvent]), TEMPERATURE_K)
     onsager = np.zeros((41, 2, 2))
     onsager[:, 0, 0] = profile * diffusion / (KB_EV_PER_K * TEMPERATURE_K)
-    driven = gradient_flux(("Li", "host"), height, gradient, onsager, onsager[None])
-    assert driven.flux_atoms_per_nm2_ps.value[0, 20] * fading == pytest.approx(fick, rel=0.01)
+    driven = gradient_flux(gradient, onsager, onsager[None])
+    assert driven.value[0, 20] * fading == pytest.approx(fick, rel=0.01)
 
 
 @pytest.mark.parametrize("shares", [(-0.02, 0.005, 0.015), (0.0, 0.01, -0.01)])
@@ -67,8 +67,8 @@ def test_coverage_of_intervals_of_driven_fluxes(shares):
         found = onsager_matrix(
             known.frames(np.random.default_rng(seed), 300), temperature_K=600.0, step_ps=1.0
         )
-        driven = gradient_flux(found.species, [0.0], gradient[:, None], found.onsager.value, found.drawn(500))
-        lower, upper = driven.flux_atoms_per_nm2_ps.lower[:, 0], driven.flux_atoms_per_nm2_ps.upper[:, 0]
+        driven = gradient_flux(gradient[:, None], found.onsager.value, found.drawn(500))
+        lower, upper = driven.lower[:, 0], driven.upper[:, 0]
         covered.append((lower <= truth) & (truth <= upper))
     assert (np.mean(covered, axis=0) >= 0.90).all()
 

@@ -1,6 +1,6 @@
 """Elements of atoms, from chemical symbols or from the atom types of a simulation code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,8 @@ def numbers_of_types(types: IntArray, elements: Mapping[int, str] | None, path: 
     if elements is None or unknown:
         example = ", ".join(f"{kind}: 'Li'" if k == 0 else f"{kind}: ..." for k, kind in enumerate(unknown))
         raise AnalysisError(
-            f"{path}: the atom types are {_joined(distinct)}; the elements of types {_joined(unknown)} are not known. "
+            f"{path}: the atom types are {', '.join(map(str, distinct))}; the elements of types "
+            f"{', '.join(map(str, unknown))} are not known. "
             f"Hint: pass elements={{{example}}} (--elements Li,...)."
         )
     return np.array([number_of(elements[int(kind)], path) for kind in distinct], dtype=np.int64)[index]
@@ -57,7 +58,3 @@ def check_same_atoms(
         raise AnalysisError(
             f"{path}: frame {frame}: atom {atom} is of another element than in frame 0. Hint: {hint}."
         )
-
-
-def _joined(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value in values)

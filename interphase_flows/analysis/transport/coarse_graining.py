@@ -27,8 +27,7 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.transport.covariance_estimator import StepStatistics, block_steps
-from interphase_flows.analysis.transport.self_diffusion import self_diffusion_angstrom2_per_ps
-from interphase_flows.analysis.transport.self_moments import SelfRung
+from interphase_flows.analysis.transport.self_moments import SelfRung, self_diffusion_angstrom2_per_ps
 from interphase_flows.exceptions import UnsupportedWindowError
 
 LEAST_STEP_PS = 0.1

@@ -10,7 +10,6 @@ sum_i m_i L_ij = 0, and independent errors would make the intervals too narrow.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,19 +31,6 @@ SLAB_ANGSTROM = 3.0
 """Bin width of the composition profile whose gradient is taken."""
 SYMMETRY = 1e-6
 """Largest difference of L_ij and L_ji, relative to the largest element."""
-
-
-@dataclass(frozen=True)
-class GradientFlux:
-    """Fluxes along the normal, (n_species, n_slabs); NaN where a composition or a coefficient is unknown."""
-
-    species: tuple[str, ...]
-    height_angstrom: FloatArray
-    """(n_slabs,), centres of the slabs, Å."""
-    gradient_eV_per_angstrom: FloatArray
-    """grad(mu) of each species, eV/Å."""
-    flux_atoms_per_nm2_ps: Estimate
-    """Upwards positive."""
 
 
 def ideal_gradient_eV_per_angstrom(
@@ -90,20 +76,12 @@ def periodic_gradient_eV_per_angstrom(
 
 
 def gradient_flux(
-    species: Sequence[str],
-    height_angstrom: ArrayLike,
-    gradient_eV_per_angstrom: ArrayLike,
-    onsager_per_eV_angstrom_ps: ArrayLike,
-    onsager_drawn: ArrayLike,
-) -> GradientFlux:
-    """Return the fluxes driven by gradients of mu.
+    gradient_eV_per_angstrom: ArrayLike, onsager_per_eV_angstrom_ps: ArrayLike, onsager_drawn: ArrayLike
+) -> Estimate:
+    """Return the fluxes driven by gradients of mu, upwards positive, (n_species, n_slabs), atoms/(nm² ps).
 
     Parameters
     ----------
-    species
-        Names, in the order of the matrices.
-    height_angstrom
-        Centres of the slabs, (n_slabs,).
     gradient_eV_per_angstrom
         grad(mu), (n_species, n_slabs).
     onsager_per_eV_angstrom_ps
@@ -116,24 +94,21 @@ def gradient_flux(
     AnalysisError
         The shapes do not match, or L is not symmetric.
     """
-    height = np.asarray(height_angstrom, dtype=float)
     gradient = np.asarray(gradient_eV_per_angstrom, dtype=float)
-    n_species, n_slabs = len(species), len(height)
+    n_species, n_slabs = gradient.shape
     shape = (n_slabs, n_species, n_species)
     value, drawn = (np.asarray(each, dtype=float) for each in (onsager_per_eV_angstrom_ps, onsager_drawn))
-    fits = value.shape in {shape, shape[1:]} and drawn.ndim > 1 and drawn.shape[1:] == value.shape
-    if gradient.shape != (n_species, n_slabs) or not fits:
+    if value.shape not in {shape, shape[1:]} or drawn.ndim < 2 or drawn.shape[1:] != value.shape:
         raise AnalysisError(
-            f"gradients {gradient.shape} and coefficients {value.shape}, drawn {drawn.shape}, do not match "
-            f"{n_species} species in {n_slabs} slabs; shapes must be {(n_species, n_slabs)} and {shape[1:]} or {shape}, "
-            "samples with one more axis"
+            f"coefficients {value.shape}, drawn {drawn.shape}, do not match gradients of {n_species} species in "
+            f"{n_slabs} slabs; shapes must be {shape[1:]} or {shape}, samples with one more axis"
         )
     if (np.abs(value - value.swapaxes(-1, -2)) > SYMMETRY * np.nanmax(np.abs(value), initial=0.0)).any():
         raise AnalysisError("L_ij differs from L_ji; the matrix must be symmetric")
     of_slabs = "zij" if value.ndim == 3 else "ij"
     flux = -ANGSTROM2_PER_NM2 * np.einsum(f"{of_slabs},jz->iz", value, gradient)
     sampled = -ANGSTROM2_PER_NM2 * np.einsum(f"s{of_slabs},jz->siz", drawn, gradient)
-    return GradientFlux(tuple(species), height, gradient, estimate_of(flux, sampled, CONFIDENCE))
+    return estimate_of(flux, sampled, CONFIDENCE)
 
 
 def driven_by_gradients(
@@ -145,10 +120,9 @@ def driven_by_gradients(
     """Return the fluxes of -L grad(mu) through each boundary at its mean height, towards the electrolyte."""
     profile = composition_profile(WithoutDrift(frames), bin_width_angstrom=SLAB_ANGSTROM)
     edges = profile.bin_edges_angstrom
-    middle = 0.5 * (edges[1:] + edges[:-1])
     density = profile.mean_over(slice(None))[[profile.elements.index(each) for each in onsager.species]]
     gradient = periodic_gradient_eV_per_angstrom(edges, density, temperature_K)
-    found = gradient_flux(onsager.species, middle, gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
+    fluxes = gradient_flux(gradient, onsager.onsager.value, onsager.drawn(N_SAMPLES))
     answer = {}
     for interface in interfaces:
         sign = towards_electrolyte(interface)
@@ -158,8 +132,8 @@ def driven_by_gradients(
             (END, interface.electrolyte_side_angstrom),
         ):
             slab = int(np.searchsorted(edges, float(height.mean()) % edges[-1], side="right")) - 1
-            for row, species in enumerate(found.species):
-                flux = found.flux_atoms_per_nm2_ps[row, slab]
+            for row, species in enumerate(onsager.species):
+                flux = fluxes[row, slab]
                 ends = sorted((sign * float(flux.lower), sign * float(flux.upper)))
                 driven = Estimate(sign * float(flux.value), *ends)
                 rows.append(DrivenFlux(species=species, boundary=plane, driven_atoms_per_nm2_ps=driven))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.geometry.frames import FrameSource, elements_of
-from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.geometry.slices import circular_mean, heights, wrapped_index
 from interphase_flows.exceptions import AnalysisError
 
@@ -82,8 +81,3 @@ def normal_axes(cell: NDArray[np.floating]) -> FloatArray:
     normal = np.cross(a, b)
     first, third = a / np.linalg.norm(a), normal / np.linalg.norm(normal)
     return np.stack([first, np.cross(third, first), third])
-
-
-def height_along_normal(cell: NDArray[np.floating]) -> float:
-    """Return the distance between the two ab faces, Å."""
-    return float(face_distances(cell)[2])

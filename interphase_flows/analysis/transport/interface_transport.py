@@ -18,7 +18,12 @@ from interphase_flows.analysis.results import Unavailable, or_unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.interface_slabs import common_frames, parts_of, slabs_between
 from interphase_flows.analysis.transport.onsager import OnsagerOptions, OnsagerRequest, onsager_matrix
-from interphase_flows.analysis.transport.regions import onsager_regions
+from interphase_flows.analysis.transport.regions import (
+    OnsagerWindow,
+    onsager_regions,
+    onsager_windows,
+    window_bounds,
+)
 from interphase_flows.analysis.transport.results import OnsagerResult
 from interphase_flows.analysis.transport.settings import TransportSettings, formal_charges
 from interphase_flows.analysis.transport.summary import (
@@ -31,7 +36,6 @@ from interphase_flows.analysis.transport.summary import (
     net_charge,
     summarise_onsager,
 )
-from interphase_flows.analysis.transport.windows import OnsagerWindow, onsager_windows, window_bounds
 from interphase_flows.exceptions import AnalysisError
 
 STEPS_PER_WINDOW = 60

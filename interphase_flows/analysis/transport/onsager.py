@@ -30,7 +30,7 @@ from interphase_flows.analysis.transport.reference_frames import (
     frame_matrix,
 )
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.analysis.transport.self_diffusion import self_diffusion_angstrom2_per_ps
+from interphase_flows.analysis.transport.self_moments import self_diffusion_angstrom2_per_ps
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 

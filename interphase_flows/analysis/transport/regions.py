@@ -1,24 +1,26 @@
-"""Onsager coefficients of regions of a cell, from the atoms that are in each region when a window begins.
+"""Onsager coefficients in time windows, of the entire cell or of regions of it.
 
-Atoms are followed after they leave; the fraction that stays is reported, because a window much longer than the
-residence time measures the neighbouring regions too. Displacements in the plane and along the normal are separate. The
-reference frame is that of the region's own atoms, since its neighbours take up momentum. The mean drift of a region,
-such as towards the electrode, is taken out and reported as advection.
+A reacting interface is not in equilibrium. Each window has its own coefficients, drift and stationarity test; a window
+that is too short for a coefficient records why. A region is that of the atoms in it when a window begins. They are
+followed after they leave; the fraction that stays is reported, because a window much longer than the residence time
+measures the neighbouring regions too. Displacements in the plane and along the normal are separate. The reference frame
+is that of the region's own atoms, since its neighbours take up momentum. The mean drift of a region, such as towards the
+electrode, is taken out and reported as advection.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Unpack
 
 import numpy as np
 
 from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
-from interphase_flows.analysis.geometry.frames import FrameSource
+from interphase_flows.analysis.geometry.frames import FrameSource, require_frames
+from interphase_flows.analysis.geometry.neighbours import face_distances
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.analysis.transport.collective import CollectiveMotion, collective_motion
 from interphase_flows.analysis.transport.groups import (
     by_species,
-    height_along_normal,
     normal_axes,
     slabs_along_normal,
 )
@@ -26,14 +28,73 @@ from interphase_flows.analysis.transport.onsager import (
     Directions,
     OnsagerOptions,
     OnsagerRequest,
+    onsager_matrix,
     window_result,
 )
 from interphase_flows.analysis.transport.results import OnsagerResult
-from interphase_flows.analysis.transport.windows import window_bounds
 from interphase_flows.exceptions import AnalysisError, UnsupportedWindowError
 
 OUTSIDE = -1
 """Label of atoms that are in no region."""
+
+
+@dataclass(frozen=True)
+class OnsagerWindow:
+    """Onsager coefficients of one window, or why they are unavailable."""
+
+    start_ps: float
+    end_ps: float
+    result: OnsagerResult | Unavailable
+
+
+def onsager_windows(
+    frames: FrameSource,
+    *,
+    window_ps: float,
+    temperature_K: float,
+    **options: Unpack[OnsagerOptions],
+) -> list[OnsagerWindow]:
+    """Measure Onsager coefficients in consecutive windows; a shorter remainder at the end is left out.
+
+    Temperature and options are those of `onsager.onsager_matrix`.
+
+    Raises
+    ------
+    AnalysisError
+        No window fits into the trajectory, or as in `onsager.onsager_matrix`; a window that is too short for a
+        coefficient is returned as unavailable.
+    """
+    windows = []
+    for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
+        result: OnsagerResult | Unavailable
+        try:
+            result = onsager_matrix(
+                frames, temperature_K=temperature_K, first_frame=first, end_frame=end, **options
+            )
+        except UnsupportedWindowError as error:
+            result = Unavailable.from_error(error)
+        windows.append(OnsagerWindow(start_ps, end_ps, result))
+    return windows
+
+
+def window_bounds(frames: FrameSource, window_ps: float) -> Iterator[tuple[int, int, float, float]]:
+    """Yield first frame, frame after the last, and start and end in ps of consecutive windows.
+
+    Raises AnalysisError if no window fits into the trajectory.
+    """
+    require_frames(frames)
+    time_ps = np.asarray(frames.time_fs, dtype=float) / 1000.0
+    length = float(time_ps[-1] - time_ps[0])
+    # the tolerance covers rounding of times that are sums of steps
+    n_windows = int(length / window_ps * (1 + 1e-9)) if window_ps > 0 else 0
+    if n_windows == 0:
+        raise AnalysisError(
+            f"no window of {window_ps:g} ps fits into a trajectory of {length:g} ps; give a shorter window"
+        )
+    edges = time_ps[0] + window_ps * np.arange(n_windows + 1)
+    indices = np.searchsorted(time_ps, edges * (1 - 1e-12) - 1e-9)
+    for i in range(n_windows):
+        yield int(indices[i]), int(indices[i + 1]), float(edges[i]), float(edges[i + 1])
 
 
 @dataclass(frozen=True)
@@ -82,7 +143,7 @@ def onsager_regions(
     cut
         Gives the regions of a frame, by the frame's index; the same names in every frame.
     windows
-        First frame, frame after the last, start and end in ps of each: `windows.window_bounds`.
+        First frame, frame after the last, start and end in ps of each: `window_bounds`.
     request
         As in `onsager.onsager_matrix`; the frame is that of each region's own atoms.
 
@@ -151,7 +212,7 @@ def onsager_slabs(
         raise AnalysisError(f"n_slabs = {n_slabs}: it must be at least 1")
 
     def cut(index: int) -> RegionCut:
-        edges = np.linspace(0.0, height_along_normal(frames.cell(index)), n_slabs + 1)
+        edges = np.linspace(0.0, face_distances(frames.cell(index))[2], n_slabs + 1)
         return RegionCut(
             names=tuple(f"slab {i + 1} of {n_slabs}" for i in range(n_slabs)),
             region_of_atom=slabs_along_normal(frames, index, n_slabs, reference),

@@ -101,7 +101,8 @@ def plan_references(
 
     Raises AnalysisError if no phase has anions of single atoms.
     """
-    chemistry = _chemistry(electrolyte, roles)
+    crystal = ArrayFrames(electrolyte.numbers, np.zeros(1), electrolyte.positions[None], electrolyte.cell[:])
+    chemistry = measured_chemistry(crystal, roles)
     single, by_bonds = _split_by_anions(crystals, roles, chemistry)
     anions = roles.network_formers | roles.anion_formers
     mobile = min(roles.mobile_cations)
@@ -121,7 +122,8 @@ def plan_references(
             for guest in sorted(anions - set(own))
         ]
     try:
-        melt, volume = _mixture(single, electrolyte, roles)
+        counts = {symbol: float(n) for symbol, n in electrolyte.symbols.formula.count().items()}
+        melt, volume = reaction_mixture(single, counts, roles.mobile_cations, MIXTURE_ATOMS)
     except StructureError as error:
         notes = (f"no amorphous reference, because no mixture could be made: {error}",)
     else:
@@ -172,18 +174,6 @@ def _split_by_anions(
             "Hint: add one such as Li2S or Li3P"
         )
     return single, {name: atoms for name, atoms in ionic.items() if name not in single}
-
-
-def _mixture(single: Mapping[str, Atoms], electrolyte: Atoms, roles: Roles) -> tuple[dict[str, int], float]:
-    symbols = electrolyte.get_chemical_symbols()
-    counts = {symbol: float(symbols.count(symbol)) for symbol in set(symbols)}
-    return reaction_mixture(single, counts, roles.mobile_cations, MIXTURE_ATOMS)
-
-
-def _chemistry(electrolyte: Atoms, roles: Roles) -> AnionChemistry:
-    """Return the bonds of the electrolyte, the crystal with both network formers and ligands."""
-    frames = ArrayFrames(electrolyte.numbers, np.zeros(1), electrolyte.positions[None], electrolyte.cell[:])
-    return measured_chemistry(frames, roles)
 
 
 def _has_single_anions(atoms: Atoms, chemistry: AnionChemistry) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.stats import chi2
 
-from interphase_flows.analysis.array_types import FloatArray, IntArray
+from interphase_flows.analysis.array_types import BoolArray, FloatArray, IntArray
 from interphase_flows.analysis.statistics.estimate import Estimate, normal_quantile
 from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     LEAST_CELLS,
@@ -32,6 +32,7 @@ from interphase_flows.analysis.transport.composition_grid.cell_scatter import (
     offsets_of_cells,
     variance_of_cells,
 )
+from interphase_flows.analysis.transport.positive_matrices import MOST_LOG
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.units import KB_EV_PER_K
 
@@ -147,12 +148,8 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     inverse = 1.0 / (KB_EV_PER_K * np.array([point.temperature_K for point in kept], dtype=float))
     middle = float(inverse.mean())
     design = np.stack([np.ones(len(kept)), middle - inverse], axis=1)
-    fit = _Fit(
-        design, [_Deviation(each, quantile) for each in values], numbered_cells([p.cell for p in kept])
-    )
-    positive = np.array([value.lower > 0 for value in values])
-    logs = np.log([float(value.value) for value in values if value.lower > 0])
-    start = np.linalg.lstsq(design[positive], logs, rcond=None)[0]
+    fit = _Fit.of(design, numbered_cells([point.cell for point in kept]), values, quantile)
+    start = np.linalg.lstsq(design[fit.is_positive], np.log(fit.value[fit.is_positive]), rcond=None)[0]
     line = fit.line(start, 0.0)
     variance = variance_of_cells(*fit.residuals_and_weights(line), fit.cells)
     if variance:
@@ -194,8 +191,29 @@ class _Fit:
     """A line through points with different errors above and below."""
 
     design: FloatArray
-    deviations: "Sequence[_Deviation]"
     cells: IntArray
+    value: FloatArray
+    is_positive: BoolArray
+    """Whether the interval is above zero, where errors are those of ln L; elsewhere those of L."""
+    below: FloatArray
+    above: FloatArray
+
+    @classmethod
+    def of(
+        cls, design: FloatArray, cells: IntArray, estimates: Sequence[Estimate], quantile: float
+    ) -> "_Fit":
+        """Take errors from the intervals of estimates."""
+        value, lower, upper, error = (
+            np.array([float(getattr(each, name)) for each in estimates])
+            for name in ("value", "lower", "upper", "standard_error")
+        )
+        is_positive = lower > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            below = np.maximum(np.log(value / lower) / quantile, SMALLEST_ERROR)
+            above = np.maximum(np.log(upper / value) / quantile, SMALLEST_ERROR)
+        linear = (upper - value) / quantile
+        below = np.where(is_positive, below, np.where(error != 0, error, linear))
+        return cls(design, cells, value, is_positive, below, np.where(is_positive, above, linear))
 
     def line(self, start: FloatArray, variance_of_cells: float) -> FloatArray:
         """Return height and energy; with a variance between cells, each cell has an offset with that prior variance."""
@@ -214,41 +232,19 @@ class _Fit:
     def residuals_and_weights(self, line: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the residual of ln L of each point, and its inverse variance."""
         logs = self.design @ line
-        weight = np.array([each.weight(log) for each, log in zip(self.deviations, logs, strict=True)])
+        weight = 0.5 * (1.0 / self.above + 1.0 / self.below)
+        weight = np.where(self.is_positive, weight, weight * np.exp(np.minimum(logs, MOST_LOG))) ** 2
         known = weight > 0
         residual = np.zeros(len(logs))
         np.divide(-self._deviations(logs), np.sqrt(weight), out=residual, where=known)
         return residual, weight
 
     def _deviations(self, logs: FloatArray) -> FloatArray:
-        return np.array([each.of(log) for each, log in zip(self.deviations, logs, strict=True)])
-
-
-class _Deviation:
-    """Deviation of a hypothesis from an estimate in standard errors, which differ above and below."""
-
-    def __init__(self, estimate: Estimate, quantile: float) -> None:
-        self.value = float(estimate.value)
-        self.is_positive = bool(estimate.lower > 0)
-        if self.is_positive:
-            self.log = np.log(self.value)
-            above, below = np.log([estimate.upper / self.value, self.value / estimate.lower])
-            self.below = max(float(below) / quantile, SMALLEST_ERROR)
-            self.above = max(float(above) / quantile, SMALLEST_ERROR)
-        else:
-            self.above = float(estimate.upper - estimate.value) / quantile
-            self.below = float(estimate.standard_error) or self.above
-
-    def of(self, log: float) -> float:
-        """Return the deviation of ln L, positive above the estimate; infinite errors contribute nothing."""
-        with np.errstate(over="ignore"):
-            apart = log - self.log if self.is_positive else np.exp(min(log, 300.0)) - self.value
-        return float(apart / (self.above if apart > 0 else self.below))
-
-    def weight(self, log: float) -> float:
-        """Return the inverse variance that the estimate gives ln L near a value of it."""
-        mean = 0.5 * (1.0 / self.above + 1.0 / self.below)
-        return float((mean if self.is_positive else mean * np.exp(min(log, 300.0))) ** 2)
+        """Return deviations of ln L in standard errors, positive above the estimates; infinite errors give zero."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            of_logs = logs - np.log(self.value)
+        apart = np.where(self.is_positive, of_logs, np.exp(np.minimum(logs, MOST_LOG)) - self.value)
+        return np.asarray(apart / np.where(apart > 0, self.above, self.below))
 
 
 def birge_ratio(chi_square: float, n_free: int) -> float:
