@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 
@@ -29,22 +30,9 @@ def reference_snapshots(
 ) -> list[Atoms]:
     """Run a segment of dynamics with one calculator and return snapshots; resumable like any segment.
 
-    Parameters
-    ----------
-    start
-        A structure, or None to continue the segment in ``previous``.
-    n_steps, snapshot_interval_steps, checkpoint_interval_steps
-        Length of the segment, and steps between snapshots and between checkpoints.
-    folder, previous
-        Work folders of this segment and of the previous one.
-    stop_requested
-        If it returns True, the segment writes a checkpoint and ends.
-
-    Returns
-    -------
-    list of Atoms
-        Snapshots without the start, with ``side`` if the start has it. If the run fails (close contact, runaway
-        temperature), the snapshots before the failure.
+    The start is a structure, or None to continue the segment in the work folder ``previous``. Snapshots exclude the start
+    and have ``side`` if it has it. If the run fails (close contact, runaway temperature), they are those before the
+    failure.
 
     Raises
     ------
@@ -88,10 +76,5 @@ def reference_snapshots(
             f"walltime reached at step {result.stop_step} of {folder}; a resume continues"
         )
     with Trajectory(result.trajectory) as trajectory:
-        frames = [
-            trajectory.atoms(i) for i in range(trajectory.n_frames) if trajectory.step[i] > result.first_step
-        ]
-    for frame in frames:
-        frame.calc = None
-        frame.set_constraint()
-    return frames
+        after_start = np.flatnonzero(trajectory.step > result.first_step)
+        return [trajectory.atoms(int(index)) for index in after_start]

@@ -23,7 +23,7 @@ from interphase_flows.md.integration_loop import (
     advance,
     evaluate_start,
 )
-from interphase_flows.md.segment_state import SegmentState, checkpoint_candidates, segment_identity
+from interphase_flows.md.segment_state import SegmentState, segment_identity
 from interphase_flows.md.trajectory_writer import pack
 from interphase_flows.md.uncertainty_monitor import Committee, StopReason, UncertaintyMonitor
 from interphase_flows.runtime.file_locks import exclusive_folder
@@ -86,12 +86,8 @@ def run_segment(
         Potentials; the first one drives the dynamics.
     n_steps
         Largest number of steps in this segment.
-    seed
-        Seed of a new run; not used with a checkpoint.
     folder
         Folder of this segment alone. If it has a checkpoint of this segment, the segment continues from it.
-    monitor
-        Limits of uncertainty, contacts and temperature that select frames or end the segment.
     frame_interval_steps, checkpoint_interval_steps
         Steps between frames and between checkpoints. The start of a new run is its first frame.
     on_progress
@@ -180,7 +176,7 @@ def _result(path: Path, notes: list[str], interruption: EndRecord | None = None)
             pack(trajectory, packed)
         shutil.rmtree(trajectory, ignore_errors=True)
         trajectory = packed
-    candidates = checkpoint_candidates(checkpoint)
+    candidates = {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
     first_step = int(checkpoint.metadata["first_step"])
     return SegmentResult(
         stop_reason=ending["stop_reason"],

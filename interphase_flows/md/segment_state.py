@@ -34,7 +34,13 @@ class SegmentState:
     """
 
     def __init__(
-        self, folder: Path, atoms: Atoms, generator: np.random.Generator, step: int, metadata: SegmentMetadata
+        self,
+        folder: Path,
+        atoms: Atoms,
+        generator: np.random.Generator,
+        step: int,
+        metadata: SegmentMetadata,
+        monitor: UncertaintyMonitor,
     ) -> None:
         self.folder = folder
         self.atoms = atoms
@@ -47,8 +53,13 @@ class SegmentState:
             "temperature_K": [],
         }
         self.trajectory: TrajectoryWriter
-        self.candidates: CandidateFolder
-        self._previous_candidates = {int(step) for step in metadata["candidates"]}
+        self.candidates = CandidateFolder(
+            folder / "candidates",
+            monitor.max_candidates,
+            monitor.candidate_window_steps,
+            {int(step): value for step, value in metadata["candidates"].items()},
+        )
+        self._previous_candidates = set(self.candidates.kept)
         self._wall_began_s = time.monotonic() - metadata["wall_time_s"]
 
     @classmethod
@@ -65,15 +76,13 @@ class SegmentState:
         """Start from a structure, or from the checkpoint of an earlier segment; the folder is emptied."""
         if isinstance(start, Checkpoint):
             atoms, generator, step = start.atoms(), start.generator(), start.step
-            clock: Clock = start.metadata.get("clock") or {
-                "step": step,
-                "time_fs": start.time_fs,
-                "timestep_fs": 0.0,
-            }
-            if clock["timestep_fs"] != dynamics.timestep_fs:
+            clock: Clock | None = start.metadata.get("clock")
+            if clock is None or clock["timestep_fs"] != dynamics.timestep_fs:
                 clock = {"step": step, "time_fs": start.time_fs, "timestep_fs": dynamics.timestep_fs}
         else:
-            atoms, generator, step = _prepared(start), np.random.default_rng(seed), 0
+            atoms, generator, step = start.copy(), np.random.default_rng(seed), 0
+            constrain_centre_of_mass(atoms)
+            atoms.set_masses(atoms.get_masses())  # explicit, as in a checkpoint
             dynamics.draw_momenta(atoms, generator)
             clock = {"step": 0, "time_fs": 0.0, "timestep_fs": dynamics.timestep_fs}
         metadata: SegmentMetadata = {
@@ -85,11 +94,8 @@ class SegmentState:
             "wall_time_s": 0.0,
         }
         _empty(folder)
-        state = cls(folder, atoms, generator, step, metadata)
+        state = cls(folder, atoms, generator, step, metadata, monitor)
         state.trajectory = TrajectoryWriter(folder / "trajectory", atoms, keep_force_std=keep_force_std)
-        state.candidates = CandidateFolder(
-            folder / "candidates", monitor.max_candidates, monitor.candidate_window_steps
-        )
         return state
 
     @classmethod
@@ -98,15 +104,10 @@ class SegmentState:
 
         Raises StorageError if the trajectory has fewer frames than the checkpoint counts.
         """
-        state = cls(folder, checkpoint.atoms(), checkpoint.generator(), checkpoint.step, checkpoint.metadata)
+        atoms, generator = checkpoint.atoms(), checkpoint.generator()
+        state = cls(folder, atoms, generator, checkpoint.step, checkpoint.metadata, monitor)
         state.records = {name: values.tolist() for name, values in checkpoint.records.items()}
         state.trajectory = TrajectoryWriter.reopen(folder / "trajectory", checkpoint.n_frames)
-        state.candidates = CandidateFolder(
-            folder / "candidates",
-            monitor.max_candidates,
-            monitor.candidate_window_steps,
-            checkpoint_candidates(checkpoint),
-        )
         return state
 
     @property
@@ -191,19 +192,6 @@ def segment_identity(start: Atoms | Checkpoint, *settings: object) -> str:
         bytes_ = [start.positions, start.numbers, start.cell.array, start.pbc, start.get_masses()]
         origin = sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in bytes_)).hexdigest()
     return sha256(json.dumps([origin, *settings], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def checkpoint_candidates(checkpoint: Checkpoint) -> dict[int, float]:
-    """Return the uncertainty in eV/Å of each candidate of a checkpoint, by step."""
-    return {int(step): value for step, value in checkpoint.metadata["candidates"].items()}
-
-
-def _prepared(start: Atoms) -> Atoms:
-    """Return a copy with explicit masses and a constrained centre of mass."""
-    atoms = start.copy()
-    constrain_centre_of_mass(atoms)
-    atoms.set_masses(atoms.get_masses())
-    return atoms
 
 
 def _empty(folder: Path) -> None:

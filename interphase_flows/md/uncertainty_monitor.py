@@ -35,11 +35,6 @@ class Committee(Protocol):
     """
 
     @property
-    def n_members(self) -> int:
-        """Number of potentials."""
-        ...
-
-    @property
     def dynamics_calculator(self) -> Calculator:
         """Calculator of the first member, which drives the dynamics."""
         ...
@@ -56,11 +51,6 @@ class CalculatorCommittee:
         if not members:
             raise DynamicsError("a committee needs at least one calculator")
         self.members = list(members)
-
-    @property
-    def n_members(self) -> int:
-        """Number of potentials."""
-        return len(self.members)
 
     @property
     def dynamics_calculator(self) -> Calculator:

@@ -40,7 +40,7 @@ class AseTraj(Reader):
                 f"{self.path}: cannot be opened as an ASE trajectory ({error}): its index is truncated or damaged. "
                 "Hint: copy the file again."
             ) from error
-        self._stored = self._readable(n_stored)
+        self._stored = list(range(self._n_readable(n_stored)))
         self.require_frames(len(self._stored))
         self.numbers = np.asarray(self._reader[0].numbers, dtype=np.int64)
         self.periodic = np.asarray(self._reader[0].pbc, dtype=bool)
@@ -62,8 +62,8 @@ class AseTraj(Reader):
         """Return lattice vectors in Å as rows, (3, 3)."""
         return np.asarray(self._reader.backend[self._stored[frame]].cell, dtype=float)
 
-    def _readable(self, n_stored: int) -> list[int]:
-        """Return the indices of the frames up to the last readable one."""
+    def _n_readable(self, n_stored: int) -> int:
+        """Return the number of frames up to the last readable one."""
         n_readable = n_stored
         while n_readable > 0:
             try:
@@ -73,7 +73,7 @@ class AseTraj(Reader):
                 n_readable -= 1
         if n_readable < n_stored:
             self.repairs.append(f"frames {n_readable} to {n_stored - 1} are incomplete and were left out")
-        return list(range(n_readable))
+        return n_readable
 
     def _scan(self) -> list[float]:
         """Read the cell and time of every frame, drop repeated frames, and return the times."""

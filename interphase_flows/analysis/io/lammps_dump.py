@@ -41,7 +41,6 @@ class Header:
     cell: FloatArray
     """Å, rows are vectors, (3, 3)."""
     origin: FloatArray
-    """Å, (3,)."""
     boundary: str
     columns: tuple[str, ...]
 

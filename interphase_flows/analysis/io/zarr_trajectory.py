@@ -43,16 +43,34 @@ _READ_ERRORS = (
 )
 
 
+class _PerFrame:
+    """Array over all frames, read from disk whenever it is used."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, trajectory: "Trajectory", owner: type) -> np.ndarray:
+        return trajectory._frames(self._name)
+
+
 class Trajectory(AbstractContextManager["Trajectory"]):
     """A trajectory on disk, folder or packed file, opened for reading; only the requested frames are in memory.
 
-    Raises
-    ------
-    StorageError
-        ``path`` does not exist.
-    CorruptArtifactError
-        It is not a trajectory, truncated or damaged; also raised later, when a damaged block is read.
+    Raises StorageError if ``path`` does not exist, CorruptArtifactError if it is not a trajectory, truncated or damaged,
+    also later, when a damaged block is read.
     """
+
+    cell = _PerFrame()
+    """Å, (n_frames, 3, 3), rows are vectors."""
+    time_fs = _PerFrame()
+    """Since the start of the run, (n_frames,), as `step`."""
+    step = _PerFrame()
+    temperature_K = _PerFrame()
+    """Kinetic, (n_frames,)."""
+    potential_energy_eV = _PerFrame()
+    """Of the first member, (n_frames,)."""
+    uncertainty_eV_per_angstrom = _PerFrame()
+    """Largest standard deviation of a force over the committee, (n_frames,); NaN if not evaluated."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -87,36 +105,6 @@ class Trajectory(AbstractContextManager["Trajectory"]):
             raise self._corrupt(error) from error
         self.side = self.per_atom.get("side")
         """Side of each atom at the start: 0 electrode, 1 electrolyte, (n_atoms,); None if unknown."""
-
-    @property
-    def cell(self) -> np.ndarray:
-        """Cells in Å, (n_frames, 3, 3), rows are vectors."""
-        return self._frames("cell")
-
-    @property
-    def time_fs(self) -> np.ndarray:
-        """Times since the start of the run, (n_frames,), in fs."""
-        return self._frames("time_fs")
-
-    @property
-    def step(self) -> np.ndarray:
-        """Steps since the start of the run, (n_frames,)."""
-        return self._frames("step")
-
-    @property
-    def temperature_K(self) -> np.ndarray:
-        """Kinetic temperatures, (n_frames,), in K."""
-        return self._frames("temperature_K")
-
-    @property
-    def potential_energy_eV(self) -> np.ndarray:
-        """Potential energies of the first member, (n_frames,), in eV."""
-        return self._frames("potential_energy_eV")
-
-    @property
-    def uncertainty_eV_per_angstrom(self) -> np.ndarray:
-        """Largest standard deviation of a force over the committee, (n_frames,), in eV/Å; NaN if not evaluated."""
-        return self._frames("uncertainty_eV_per_angstrom")
 
     @property
     def force_std_eV_per_angstrom(self) -> np.ndarray | None:

@@ -23,23 +23,11 @@ def analyse_interface(
     stage: str = "analyse",
     references: PhaseReferences | None = None,
 ) -> InterfaceAnalysis:
-    """Analyse every requested part of a trajectory.
+    """Analyse every requested part of a trajectory with unwrapped positions, in contact from its first frame.
 
-    Parameters
-    ----------
-    frames
-        Trajectory with unwrapped positions. The two sides are in contact from its first frame.
-    settings
-        Compositions, temperature and parts.
-    stage
-        Prefix of the stages under which progress is reported.
-    references
-        Phase references that atoms are compared with.
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory is empty, contains other elements than the two sides, or has a frame that cannot be read.
+    `stage` is the prefix under which progress is reported; `references` are phase references that atoms are
+    compared with. Raises AnalysisError if the trajectory is empty, contains other elements than the two sides, or has a
+    frame that cannot be read.
     """
     require_frames(frames)
     settings.check(frames)

@@ -23,9 +23,7 @@ class ProfileSeries:
     """Number density of each element along the normal, frame by frame."""
 
     time_ps: FloatArray
-    """(n_frames,), ps."""
     elements: tuple[str, ...]
-    """Chemical symbols, in the order of `density`."""
     bin_edges_angstrom: FloatArray
     """(n_bins + 1,), Å from the lower ab face of the first frame (or around the reference, see below)."""
     density: FloatArray

@@ -56,35 +56,33 @@ def measured_shells(
     return shells
 
 
-class ShellCounter:
-    """Counter of neighbours by slice, with one search for all shells of the same neighbours."""
-
-    def __init__(self, numbers: NDArray[np.integer], shells: Sequence[Shell], n_slices: int) -> None:
-        self._numbers, self._shells, self._n_slices = np.asarray(numbers), shells, n_slices
-        self._rows: dict[tuple[str, ...], list[int]] = {}
-        for row, each in enumerate(shells):
-            self._rows.setdefault(tuple(each.cutoffs_angstrom), []).append(row)
-
-    def __call__(
-        self, positions: NDArray[np.floating], cell: NDArray[np.floating], slice_of: IntArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return neighbours and centres in each slice, (n_shells, n_slices) each."""
-        neighbours, centres = np.zeros((2, len(self._shells), self._n_slices))
-        for symbols, rows in self._rows.items():
-            around = np.flatnonzero(mask_of(self._numbers, symbols))
-            middle = np.flatnonzero(mask_of(self._numbers, {self._shells[row].centre for row in rows}))
-            longest = max(max(self._shells[row].cutoffs_angstrom.values()) for row in rows)
-            tree = PeriodicTree(positions[around], cell, longest)
-            pairs = tree.few_within(longest, positions[middle])
-            first, second = self._numbers[middle][pairs.first], self._numbers[around][pairs.second]
-            there = slice_of[middle]
-            for row in rows:
-                number = atomic_numbers[self._shells[row].centre]
-                reach = np.zeros(len(atomic_numbers))
-                for symbol, cutoff in self._shells[row].cutoffs_angstrom.items():
-                    reach[atomic_numbers[symbol]] = cutoff
-                near = (first == number) & (pairs.distance_angstrom <= reach[second])
-                neighbours[row] = np.bincount(there[pairs.first[near]], minlength=self._n_slices)
-                is_centre = self._numbers[middle] == number
-                centres[row] = np.bincount(there[is_centre], minlength=self._n_slices)
-        return neighbours, centres
+def count_shells(
+    shells: Sequence[Shell],
+    numbers: NDArray[np.integer],
+    positions: NDArray[np.floating],
+    cell: NDArray[np.floating],
+    slice_of: IntArray,
+    n_slices: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Return neighbours and centres in each slice, (n_shells, n_slices) each; one search for equal neighbours."""
+    rows_of: dict[tuple[str, ...], list[int]] = {}
+    for row, each in enumerate(shells):
+        rows_of.setdefault(tuple(each.cutoffs_angstrom), []).append(row)
+    neighbours, centres = np.zeros((2, len(shells), n_slices))
+    for symbols, rows in rows_of.items():
+        around = np.flatnonzero(mask_of(numbers, symbols))
+        middle = np.flatnonzero(mask_of(numbers, {shells[row].centre for row in rows}))
+        longest = max(max(shells[row].cutoffs_angstrom.values()) for row in rows)
+        tree = PeriodicTree(positions[around], cell, longest)
+        pairs = tree.few_within(longest, positions[middle])
+        first, second = numbers[middle][pairs.first], numbers[around][pairs.second]
+        there = slice_of[middle]
+        for row in rows:
+            number = atomic_numbers[shells[row].centre]
+            reach = np.zeros(len(atomic_numbers))
+            for symbol, cutoff in shells[row].cutoffs_angstrom.items():
+                reach[atomic_numbers[symbol]] = cutoff
+            near = (first == number) & (pairs.distance_angstrom <= reach[second])
+            neighbours[row] = np.bincount(there[pairs.first[near]], minlength=n_slices)
+            centres[row] = np.bincount(there[numbers[middle] == number], minlength=n_slices)
+    return neighbours, centres

@@ -21,7 +21,7 @@ from interphase_flows.analysis.interfaces.detection import Interface
 from interphase_flows.analysis.interfaces.layers import Heights, layer_of
 from interphase_flows.analysis.interfaces.settings import InterfaceSettings
 from interphase_flows.analysis.profiles.composition import G_PER_CM3_PER_U_PER_ANGSTROM3
-from interphase_flows.analysis.profiles.coordination import Shell, ShellCounter, measured_shells
+from interphase_flows.analysis.profiles.coordination import Shell, count_shells, measured_shells
 from interphase_flows.analysis.profiles.results import (
     CoordinationSummary,
     ProfileBlock,
@@ -49,17 +49,9 @@ def analyse_profiles(
 ) -> tuple[ProfilesResult, dict[str, FloatArray]]:
     """Average composition, density and coordination in slices along the interface normal.
 
-    There may be no interfaces whose boundaries can be followed; `cutoffs` are the radii of first shells.
-
-    Returns
-    -------
-    result, arrays
-        Cell averages and the definition of slices and blocks; profiles by name, (n_blocks, ..., n_slices).
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory has one frame.
+    There may be no interfaces whose boundaries can be followed; `cutoffs` are the radii of first shells. Returns cell
+    averages with the definition of slices and blocks, and the profiles by name, (n_blocks, ..., n_slices). Raises
+    AnalysisError if the trajectory has one frame.
     """
     if frames.n_frames < 2:
         raise AnalysisError(
@@ -90,7 +82,6 @@ def analyse_profiles(
     first_slice = n_slices * np.searchsorted(numbers_of(elements), numbers)
     density = np.zeros((blocks.n_samples, len(elements), n_slices))  # per Å³, summed over the sample's frames
     volumes = np.zeros(blocks.n_samples)
-    counter = None if isinstance(shells, Unavailable) else ShellCounter(numbers, shells, n_slices)
     n_shells = 0 if isinstance(shells, Unavailable) else len(shells)
     neighbours = np.zeros((2, len(chosen), n_shells, n_slices))
     ends = {each.name: np.full((frames.n_frames, 2), np.nan) for each in interfaces}
@@ -104,8 +95,8 @@ def analyse_profiles(
         counts = np.bincount(first_slice + slice_of, minlength=len(elements) * n_slices)
         density[sample] += counts.reshape(len(elements), n_slices) * (n_slices / volume)
         volumes[sample] += volume
-        if counter is not None and frame in row_of:
-            neighbours[:, row_of[frame]] = counter(positions, cell, slice_of)
+        if not isinstance(shells, Unavailable) and frame in row_of:
+            neighbours[:, row_of[frame]] = count_shells(shells, numbers, positions, cell, slice_of, n_slices)
         for each in interfaces:
             layer = layer_of(each, frame, float(face_distances(cell)[2]), common.of(along))
             if layer is not None:

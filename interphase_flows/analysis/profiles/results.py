@@ -20,9 +20,8 @@ class ShellCoordination(Result):
     cutoffs_angstrom: dict[str, float]
     """By element of the neighbours."""
     start: Estimate
-    """In the first time block."""
+    """In the first time block; `end` in the last one."""
     end: Estimate
-    """In the last time block."""
 
 
 class CoordinationSummary(Result):

@@ -20,18 +20,15 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class ValueProfile:
-    """Mean of a number per atom in each slice, frame by frame."""
+    """Mean of a number per atom in each slice, (n_frames, n_bins), frame by frame."""
 
     time_ps: FloatArray
-    """(n_frames,), ps."""
     bin_edges_angstrom: FloatArray
-    """(n_bins + 1,), Å."""
     mean: FloatArray
-    """(n_frames, n_bins); NaN where no atom has a value."""
+    """NaN where no atom has a value, as the standard deviation over the atoms of the slice."""
     standard_deviation: FloatArray
-    """(n_frames, n_bins), over the atoms of the slice; NaN where no atom has a value."""
     counts: NDArray[np.int64]
-    """(n_frames, n_bins), atoms with a value."""
+    """Atoms with a value."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +36,7 @@ class LabelProfile:
     """Number of atoms with each label in each slice, frame by frame."""
 
     time_ps: FloatArray
-    """(n_frames,), ps."""
     bin_edges_angstrom: FloatArray
-    """(n_bins + 1,), Å."""
     labels: tuple[str, ...]
     counts: NDArray[np.int64]
     """(n_frames, n_labels, n_bins), atoms."""
@@ -65,13 +60,9 @@ def profile_of(
 ) -> ValueProfile:
     """Average a number per atom in slices parallel to the interface.
 
-    `values` returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted. The other parameters
-    are those of `geometry.slices.Slices`.
-
-    Raises
-    ------
-    AnalysisError
-        As `Slices`, or the number of values differs from the number of atoms.
+    `values` returns the number of every atom of a frame, (n_atoms,); atoms with NaN are not counted. The other
+    parameters are those of `geometry.slices.Slices`. Raises AnalysisError as `Slices`, or the number of values
+    differs from the number of atoms.
     """
     slices = Slices(frames, bin_width_angstrom, reference, every)
     shape = (len(slices.chosen), slices.n_bins)
@@ -117,13 +108,9 @@ def label_profile(
 ) -> LabelProfile:
     """Count labels of atoms, such as the phase each is in, in slices parallel to the interface.
 
-    `codes` returns the index in `labels` of every atom of a frame, (n_atoms,); negative: no label. The other parameters
-    are those of `geometry.slices.Slices`.
-
-    Raises
-    ------
-    AnalysisError
-        As `Slices`, or a code is not an index of `labels`.
+    `codes` returns the index in `labels` of every atom of a frame, (n_atoms,); negative: no label. The other
+    parameters are those of `geometry.slices.Slices`. Raises AnalysisError as `Slices`, or a code is not an index of
+    `labels`.
     """
     slices = Slices(frames, bin_width_angstrom, reference, every)
     n_labels, n_bins = len(labels), slices.n_bins
@@ -171,13 +158,11 @@ def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int],
 
     For `label_profile`; see `classify_environments`.
     """
-
-    def codes(frame: int) -> NDArray[np.integer]:
-        return classify_environments(
+    return lambda frame: (
+        classify_environments(
             frames.positions(frame), frames.cell(frame), frames.numbers, chemistry
         ).atom_codes
-
-    return codes
+    )
 
 
 def _check_length(values: NDArray[np.generic], frames: FrameSource) -> None:

@@ -50,22 +50,13 @@ class PlateauPoint:
     rate_angstrom2_per_ps: FloatArray
     """(n_species,), diagonal of Lambda: kB T V L_ii."""
     standard_error_angstrom2_per_ps: FloatArray
-    """(n_species,)."""
     self_rate_angstrom2_per_ps: FloatArray
     """(n_species,), N_i D*_i."""
     passes: bool
     """Whether this step and all longer ones agree."""
 
 
-@dataclass(frozen=True)
-class StepChoice:
-    """The chosen step, and all candidates."""
-
-    statistics: StepStatistics
-    plateau: tuple[PlateauPoint, ...]
-
-
-def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepChoice:
+def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: float) -> StepStatistics:
     """Take the requested step, rounded up to 1, 2, 4, ... frames, without a search for a plateau.
 
     Raises UnsupportedWindowError if the window holds too few such steps.
@@ -77,7 +68,7 @@ def given_step(displacement_angstrom: FloatArray, interval_ps: float, step_ps: f
             f"a window of {n_frames * interval_ps:g} ps holds too few steps of {frames * interval_ps:g} ps. "
             f"Hint: choose a shorter step_ps, or a window of {_frames_needed(n_axes) * frames * interval_ps:g} ps"
         )
-    return StepChoice(block_steps(displacement_angstrom, frames, interval_ps), ())
+    return block_steps(displacement_angstrom, frames, interval_ps)
 
 
 def choose_step(
@@ -86,24 +77,12 @@ def choose_step(
     rungs: Sequence[SelfRung],
     counts: IntArray,
     axes: Sequence[int],
-) -> StepChoice:
-    """Choose the coarse-graining step by the rule of this module.
+) -> tuple[StepStatistics, tuple[PlateauPoint, ...]]:
+    """Choose the coarse-graining step by the rule of this module; return it, and all candidates.
 
-    Parameters
-    ----------
-    displacement_angstrom
-        Summed displacements in the reference frame, (n_frames, n_species, n_axes).
-    rungs
-        Moments of single atoms of these species, by the exponent of the step.
-    counts
-        Atoms of each species, (n_species,).
-    axes
-        Axes of the moments that correspond to the displacements.
-
-    Raises
-    ------
-    UnsupportedWindowError
-        The window is too short, or its motion has not become diffusive.
+    Displacements are summed in the reference frame, (n_frames, n_species, n_axes). `rungs` are the moments of single
+    atoms of these species, by the exponent of the step, `axes` those of the moments that correspond to the
+    displacements. Raises UnsupportedWindowError if the window is too short, or its motion has not become diffusive.
     """
     n_frames, n_axes = len(displacement_angstrom), displacement_angstrom.shape[2]
     candidates: list[StepStatistics] = []
@@ -167,7 +146,7 @@ def choose_step(
         _predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)
     ]
     best = min(range(shortest, len(candidates)), key=lambda i: predicted[i])
-    return StepChoice(candidates[min(best + 1, len(candidates) - 1)], plateau)
+    return candidates[min(best + 1, len(candidates) - 1)], plateau
 
 
 def _predicted_loss(

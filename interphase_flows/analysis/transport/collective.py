@@ -1,10 +1,9 @@
 """Collective displacements R_i(t), the sum over the atoms of group i of r(t) - r(0), from streamed frames.
 
-Frames are read one at a time; three numbers per group and frame are kept. Single precision suffices because
-*displacements* are summed: positions of `STACK` atoms are added, the same sum of the first frame is subtracted, and only
-then are the many small differences added. The result is exact to 2e-3 Å for 50,000 atoms in a cell of 100 Å, where sums
-of absolute positions are wrong by 0.1 Å and more. Each position is read once, in a product of ones with a matrix of
-`STACK` rows, which runs near the memory bandwidth; subtracting first would take twice as long.
+Single precision suffices because *displacements* are summed: positions of `STACK` atoms are added, the same sum of the
+first frame is subtracted, and only then are the many small differences added. The result is exact to 2e-3 Å for 50,000
+atoms in a cell of 100 Å, where sums of absolute positions are wrong by 0.1 Å and more. A product of ones with a matrix of
+`STACK` rows runs near the memory bandwidth; subtracting first would take twice as long.
 """
 
 from collections.abc import Iterator
@@ -69,14 +68,9 @@ def collective_motion(
     end_frame: int | None = None,
     axes: FloatArray | None = None,
 ) -> CollectiveMotion:
-    """Sum the displacements of each group, frame by frame.
+    """Sum the displacements of each group in a window (end excluded), frame by frame.
 
-    Parameters
-    ----------
-    first_frame, end_frame
-        The window, end excluded; the entire trajectory by default.
-    axes
-        Orthonormal rows along which displacements are resolved, (3, 3); x, y and z by default.
+    They are resolved along `axes`, orthonormal rows, (3, 3); x, y and z by default.
 
     Raises
     ------

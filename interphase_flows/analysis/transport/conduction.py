@@ -40,10 +40,7 @@ class IonicConduction(Result):
 def ionic_conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicConduction:
     """Derive ionic conduction from Onsager coefficients of a window and the charge of each species in units of e.
 
-    Raises
-    ------
-    AnalysisError
-        A species has no charge, a charge has no species, or all are zero.
+    Raises AnalysisError if a species has no charge, a charge has no species, or all are zero.
     """
     if set(charges_e) != set(result.species):
         raise AnalysisError(

@@ -42,7 +42,6 @@ class StepStatistics:
     drift_angstrom: FloatArray
     """(n_species, n_axes), mean step, Å."""
     block_frames: int
-    """Frames in a block."""
     step_ps: float
     """Time from block to block, ps."""
 

@@ -1,12 +1,10 @@
 """Fluxes driven by gradients of the chemical potential, J_i = - sum over j of L_ij grad(mu_j), with intervals.
 
-mu is that of an ideal solution in the local composition: mu_j = mu0_j + kB T ln x_j, with x_j the atomic fraction of
-species j in a slab, so grad(mu_j) = kB T grad(ln x_j). The model contains neither enthalpies of reaction nor an electric
-field, which drive ions in an interphase at least as much; its sign can be wrong where a compound forms. Therefore it is
-reported beside the model-free flux (`interphase_flows.analysis.interfaces.plane_flux`).
-
-Intervals are by Monte Carlo over complete matrices: the errors of L_ij are correlated, in the barycentric frame by
-sum_i m_i L_ij = 0, and independent errors would make the intervals too narrow.
+mu is that of an ideal solution: grad(mu_j) = kB T grad(ln x_j), with x_j the atomic fraction of species j in a slab. The
+model contains neither enthalpies of reaction nor an electric field, which drive ions in an interphase at least as much;
+its sign can be wrong where a compound forms. Therefore it is reported beside the model-free flux
+(`interphase_flows.analysis.interfaces.plane_flux`). Intervals are by Monte Carlo over complete matrices: the errors of
+L_ij are correlated, in the barycentric frame by sum_i m_i L_ij = 0, and independent ones would be too narrow.
 """
 
 from collections.abc import Sequence

@@ -18,18 +18,16 @@ from interphase_flows.exceptions import AnalysisError
 
 @dataclass(frozen=True)
 class AtomGroups:
-    """Partition of all atoms into groups; groups of a domain are contiguous."""
+    """Partition of all atoms into groups; groups of a domain are contiguous. Properties of a group are (n_groups,)."""
 
     labels: IntArray
     """(n_atoms,), the group of each atom."""
     species: tuple[str, ...]
-    """(n_groups,), the chemical symbol of each group."""
     domain: IntArray
-    """(n_groups,), the domain of each group."""
     counts: IntArray
-    """(n_groups,), atoms in each group; none is empty."""
+    """Atoms in each group; none is empty."""
     masses_u: FloatArray
-    """(n_groups,), mass of one atom of each group, u."""
+    """Of one atom."""
     n_domains: int
     """Number of domains, empty ones included."""
 
@@ -58,19 +56,19 @@ def by_species(frames: FrameSource, domain_of_atom: IntArray | None = None, n_do
 
 
 def slabs_along_normal(
-    frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None, origin_frame: int = 0
+    frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None
 ) -> IntArray:
     """Return the slab of each atom in one frame, (n_atoms,): slabs of equal height, parallel to a and b.
 
     `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`:
-    their circular mean in the origin frame, then their mean unwrapped displacement. Raises AnalysisError if it is
+    their circular mean in the first frame, then their mean unwrapped displacement. Raises AnalysisError if it is
     empty or has no centre.
     """
     along_c = heights(frames.positions(frame), frames.cell(frame))
     if reference is not None:
         if not np.any(reference):
             raise AnalysisError("the reference of the slabs selects no atom")
-        start = heights(frames.positions(origin_frame), frames.cell(origin_frame))[reference]
+        start = heights(frames.positions(0), frames.cell(0))[reference]
         along_c -= circular_mean(start) - 0.5 + (along_c[reference] - start).mean()
     return wrapped_index(along_c, n_slabs)
 

@@ -6,6 +6,7 @@ need `STEPS_PER_SLAB_WINDOW` steps, because the single axis along the normal tak
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,27 +58,23 @@ def analyse_transport(
 ) -> TransportResult:
     """Measure Onsager coefficients of the entire cell, in time windows, and by slab between the interfaces.
 
-    `no_interface` is why there are no interfaces; empty if boundaries were not requested.
-
-    Raises
-    ------
-    AnalysisError
-        Neither the entire trajectory nor a window nor a slab supports a coefficient; or a frame cannot be read.
+    `no_interface` is why there are no interfaces; empty if boundaries were not requested. Raises AnalysisError if neither
+    the entire trajectory nor a window nor a slab supports a coefficient, or a frame cannot be read.
     """
     return _Transport(frames, settings, transport, interfaces, no_interface).analyse()
 
 
+@dataclass
 class _Transport:
-    def __init__(
-        self,
-        frames: ProgressFrames,
-        settings: InterfaceSettings,
-        transport: TransportSettings,
-        interfaces: Sequence[Interface],
-        no_interface: str,
-    ) -> None:
-        self.frames, self.interfaces, self.no_interface = frames, interfaces, no_interface
-        self.temperature_K, self.settings = settings.temperature_K, transport
+    frames: ProgressFrames
+    sides: InterfaceSettings
+    settings: TransportSettings
+    interfaces: Sequence[Interface]
+    no_interface: str
+
+    def __post_init__(self) -> None:
+        frames, settings, transport = self.frames, self.sides, self.settings
+        self.temperature_K = settings.temperature_K
         self.at_rest = transport.elements_at_rest(frames, settings.sides.anions)
         self.options: OnsagerOptions = {"frame": transport.frame, "at_rest": self.at_rest}
         self.charges: dict[str, float] | None = None

@@ -26,7 +26,6 @@ import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray, IntArray
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.analysis.transport.reference_frames import coefficients_in_frame
 
 
 def without_barycentre(
@@ -50,7 +49,7 @@ def independent_atoms(
 
     `self_rate` is N_i D_i, (n_species,); `matrix` is T of the frame, (n_species, n_species).
     """
-    value = coefficients_in_frame(np.diag(self_rate), matrix)
+    value = matrix @ np.diag(self_rate) @ matrix.T
     parts = np.einsum("ik,jk->ijk", matrix, matrix) * self_error
     return value, np.sqrt((parts**2).sum(axis=2))
 

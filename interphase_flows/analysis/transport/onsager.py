@@ -26,7 +26,6 @@ from interphase_flows.analysis.transport.momentum_constraint import (
 )
 from interphase_flows.analysis.transport.reference_frames import (
     ReferenceFrame,
-    displacements_in_frame,
     frame_matrix,
 )
 from interphase_flows.analysis.transport.results import OnsagerResult
@@ -136,12 +135,8 @@ def window_result(
 ) -> OnsagerResult:
     """Reduce the collective motion of one domain, along the axes of `groups.normal_axes`, to coefficients.
 
-    Raises
-    ------
-    UnsupportedWindowError
-        The window supports no coefficient.
-    AnalysisError
-        A species or frame does not exist in the domain.
+    Raises UnsupportedWindowError if the window supports no coefficient, AnalysisError if a species or frame does not
+    exist in the domain.
     """
     chosen = motion.groups.of_domain(domain)
     present = [motion.groups.species[each] for each in chosen]
@@ -154,14 +149,13 @@ def window_result(
     axes = AXES[directions]
     laboratory = motion.displacement_angstrom[:, chosen][:, :, axes]
     frame = frame_matrix(request.frame, present, counts, masses, request.at_rest)
-    moved = displacements_in_frame(laboratory, frame)
+    moved = np.einsum("ij,tjx->tix", frame, laboratory)
 
     rungs = [each.of_groups(chosen) for each in motion.self_rungs]
     if request.step_ps is None:
-        choice = choose_step(moved, motion.interval_ps, rungs, counts, axes)
+        steps, plateau = choose_step(moved, motion.interval_ps, rungs, counts, axes)
     else:
-        choice = given_step(moved, motion.interval_ps, request.step_ps)
-    steps = choice.statistics
+        steps, plateau = given_step(moved, motion.interval_ps, request.step_ps), ()
     statistics = steps.combined(np.eye(len(present))[rows])
     quantile = normal_quantile(request.confidence)
     self_frames = _self_block_frames(steps.block_frames, len(moved), len(axes))
@@ -224,7 +218,7 @@ def window_result(
         axes=normal_axes(motion.cell_angstrom)[axes],
         half_window_z=z,
         stationary=bool((np.abs(z) < STATIONARY_Z).all()),
-        plateau=choice.plateau,
+        plateau=plateau,
         statistics=statistics,
     )
 

@@ -22,16 +22,14 @@ N_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class OnsagerParts:
-    """ln L_ii and C_ij with their standard errors; errors are taken as normal and independent."""
+    """ln L_ii, (n_species,), and C_ij, (n_species, n_species), with their standard errors, normal and independent."""
 
     log_diagonal: FloatArray
-    """(n_species,), ln of L_ii in 1/(eV Å ps)."""
+    """L_ii in 1/(eV Å ps)."""
     log_error: FloatArray
-    """(n_species,)."""
     correlation: FloatArray
-    """(n_species, n_species)."""
     correlation_error: FloatArray
-    """(n_species, n_species), zero on the diagonal."""
+    """Zero on the diagonal."""
 
     @property
     def matrix(self) -> FloatArray:

@@ -59,13 +59,3 @@ def frame_matrix(
         )
     # in this order of operations the row of a species at rest by definition is exactly zero
     return np.eye(len(species)) - np.outer(atoms, weights) / total
-
-
-def displacements_in_frame(displacement_angstrom: FloatArray, matrix: FloatArray) -> FloatArray:
-    """Return summed displacements in a frame, (n_frames, n_species, 3): R' = T R."""
-    return np.einsum("ij,tjx->tix", matrix, displacement_angstrom)
-
-
-def coefficients_in_frame(onsager: FloatArray, matrix: FloatArray) -> FloatArray:
-    """Return coefficients in a frame, (n_species, n_species): L' = T L T^T."""
-    return matrix @ onsager @ matrix.T

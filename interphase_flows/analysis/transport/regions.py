@@ -56,13 +56,8 @@ def onsager_windows(
 ) -> list[OnsagerWindow]:
     """Measure Onsager coefficients in consecutive windows; a shorter remainder at the end is left out.
 
-    Temperature and options are those of `onsager.onsager_matrix`.
-
-    Raises
-    ------
-    AnalysisError
-        No window fits into the trajectory, or as in `onsager.onsager_matrix`; a window that is too short for a
-        coefficient is returned as unavailable.
+    Temperature and options are those of `onsager.onsager_matrix`. A window that is too short for a coefficient is
+    returned as unavailable. Raises AnalysisError if no window fits into the trajectory, or as `onsager.onsager_matrix`.
     """
     windows = []
     for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
@@ -107,7 +102,6 @@ class RegionCut:
     lower_angstrom: FloatArray
     """(n_regions,), height of the lower face above the lower ab face, Å."""
     thickness_angstrom: FloatArray
-    """(n_regions,), Å."""
 
 
 @dataclass(frozen=True)
@@ -134,23 +128,10 @@ def onsager_regions(
     windows: Iterable[tuple[int, int, float, float]],
     request: OnsagerRequest,
 ) -> list[RegionTransport]:
-    """Measure Onsager coefficients region by region in windows.
+    """Measure Onsager coefficients region by region in windows; a region without enough data is returned as unavailable.
 
-    Parameters
-    ----------
-    frames
-        The trajectory: positions unwrapped, cell constant within a window, frames equally spaced.
-    cut
-        Gives the regions of a frame, by the frame's index; the same names in every frame.
-    windows
-        First frame, frame after the last, start and end in ps of each: `window_bounds`.
-    request
-        As in `onsager.onsager_matrix`; the frame is that of each region's own atoms.
-
-    Raises
-    ------
-    AnalysisError
-        As in `onsager.onsager_matrix`. A region without enough data is returned as unavailable.
+    `cut` returns the regions of a frame, by its index; their names are the same in every frame. `windows` are those of
+    `window_bounds`. The reference frame is that of each region's own atoms. Otherwise as `onsager.onsager_matrix`.
     """
     found = []
     for first, end, start_ps, end_ps in windows:
@@ -200,13 +181,8 @@ def onsager_slabs(
 
     `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`. The
     options are those of `onsager.onsager_matrix`, but the frame is that of each slab's own atoms, and `species`
-    defaults to all that are present in a slab.
-
-    Raises
-    ------
-    AnalysisError
-        No window fits into the trajectory, `n_slabs` is not positive, or as in `onsager.onsager_matrix`. A slab without
-        enough data is returned as unavailable.
+    defaults to all that are present in a slab. A slab without enough data is returned as unavailable. Raises
+    AnalysisError if no window fits into the trajectory, `n_slabs` is not positive, or as `onsager.onsager_matrix`.
     """
     if n_slabs < 1:
         raise AnalysisError(f"n_slabs = {n_slabs}: it must be at least 1")

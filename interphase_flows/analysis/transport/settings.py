@@ -17,10 +17,8 @@ FRAMES: tuple[ReferenceFrame, ...] = get_args(ReferenceFrame)
 class TransportSettings:
     """Time windows, charges and reference frame; the defaults are chosen by the analysis.
 
-    Raises
-    ------
-    AnalysisError
-        The window is not positive, an element or the frame is unknown, or elements at rest do not match the frame.
+    Raises AnalysisError if the window is not positive, an element or the frame is unknown, or elements at rest do not
+    match the frame.
     """
 
     window_ps: float | None = None
@@ -97,15 +95,8 @@ def formal_charges(
 ) -> tuple[dict[str, float], str]:
     """Guess the charge of each element of a trajectory from the neutral electrolyte, given by its atoms per formula unit.
 
-    Returns
-    -------
-    charges_e, source
-        Most frequent oxidation states that make the formula neutral, and a description of their source.
-
-    Raises
-    ------
-    AnalysisError
-        No common oxidation states make the formula neutral, or an element is not in the electrolyte.
+    Returns the most frequent oxidation states that make the formula neutral, and a description of their source. Raises
+    AnalysisError if there are none, or an element is not in the electrolyte.
     """
     reduced, times = Composition(electrolyte).get_reduced_composition_and_factor()
     formula = "".join(f"{symbol}{n / times:g}" if n != times else symbol for symbol, n in electrolyte.items())

@@ -35,12 +35,8 @@ def mean_squared_displacement(
 ) -> DisplacementSeries:
     """Return the mean squared displacement of each species (by default all) from the first frame.
 
-    `every` is the stride between the frames used; the last one is always used.
-
-    Raises
-    ------
-    AnalysisError
-        The trajectory is empty, or a species is not in it.
+    `every` is the stride between the frames used; the last one is always used. Raises AnalysisError if the trajectory
+    is empty, or a species is not in it.
     """
     chosen = chosen_frames(frames, every)
     species = tuple(species) if species is not None else elements_of(frames)

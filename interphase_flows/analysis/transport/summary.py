@@ -79,7 +79,6 @@ class TransportSlabs(Result):
 
     window_ps: float
     chosen: str
-    """How the length of the windows was chosen."""
     names: tuple[str, ...]
     rows: tuple[TransportSlab, ...]
 
@@ -93,7 +92,6 @@ class TransportResult(Result):
     charges_from: str
     """Origin of the charges, or why they are unknown."""
     entire_cell: OnsagerSummary | Unavailable
-    """Over the entire trajectory."""
     windows: TransportWindows | Unavailable
     slabs: TransportSlabs | Unavailable
 
@@ -105,7 +103,6 @@ class TransportAverage(Result):
     n_replicas: int
     """Replicas with coefficients of the entire cell."""
     n_total: int
-    """All replicas."""
     error_source: Literal["spread between replicas", "errors within replicas"]
     onsager_per_eV_angstrom_ps: Estimate
     beyond_frame_per_eV_angstrom_ps: Estimate

@@ -69,13 +69,11 @@ class PlannedRun:
     name: str
     """For progress and notes, such as ``P in Li2S``."""
     phase: str
-    """Phase that the run represents."""
     n_atoms: int
     n_steps: int
     seed: int = field(compare=False)
     build: Callable[[], Atoms | LayeredCell] = field(compare=False, repr=False)
     is_molten: bool = False
-    """Whether the cell is melted before the run."""
     is_check: bool = False
     """Whether the run only checks a phase that is identified by its bonds."""
 
@@ -127,27 +125,24 @@ def plan_references(
     except StructureError as error:
         notes = (f"no amorphous reference, because no mixture could be made: {error}",)
     else:
+        molten = partial(PlannedRun, n_steps=steps.n_molten, is_molten=True)
         runs += [
-            PlannedRun(
+            molten(
                 name=AMORPHOUS,
                 phase=AMORPHOUS,
                 n_atoms=sum(melt.values()),
-                n_steps=steps.n_molten,
                 seed=seed + copy,
                 build=partial(melt_packing, melt, volume, seed + copy),
-                is_molten=True,
             )
             for copy in range(N_COPIES)
         ]
         runs += [
-            PlannedRun(
+            molten(
                 name=f"layered cell of {name}",
                 phase=name,
                 n_atoms=n_atoms_of_layered_cell(atoms, electrode, melt, volume),
-                n_steps=steps.n_molten,
                 seed=seed + copy,
                 build=partial(layered_cell, atoms, electrode, melt, volume, seed + copy),
-                is_molten=True,
             )
             for copy, (name, atoms) in enumerate(single.items())
         ]

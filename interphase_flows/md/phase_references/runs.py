@@ -49,25 +49,18 @@ def phase_references(
 ) -> PhaseReferences:
     """Make the reference runs of all phases, or read those made before; a run that fails is left out, with a note.
 
+    Raises AnalysisError if no phase has anions of single atoms.
+
     Parameters
     ----------
-    crystals
-        Phases by name.
-    electrode, electrolyte
-        Crystals of the two sides: density of the electrode, anions of the electrolyte.
+    crystals, electrode, electrolyte
+        Phases by name; crystals of the two sides: density of the electrode, anions of the electrolyte.
     calculator, method_key, made_by
         Calculator of the forces, its identity, and its description.
     folder
         Where runs are stored. An interrupted call resumes after the last complete run.
     temperature_K
         Temperature of the runs, equal to that of the trajectories to be analysed.
-    seed
-        Seed of velocities and packings.
-
-    Raises
-    ------
-    AnalysisError
-        No phase has anions of single atoms.
     """
     plan = plan_references(crystals, electrode, electrolyte, roles, steps, seed)
     thermal = partial(thermal_frames, calculator=calculator, method_key=method_key, folder=folder)

@@ -39,28 +39,13 @@ def thermal_frames(
     n_frames: int = 4,
     steps_between: int = 15,
 ) -> ArrayFrames:
-    """Run a phase at constant volume and temperature, or read the stored run.
+    """Run a phase at constant volume and temperature, or read the run stored in `folder` as ``<content key>.npz``.
 
-    Initial velocities have twice the temperature, half of which becomes potential energy of a crystal at rest.
-
-    Parameters
-    ----------
-    atoms
-        Periodic cell of the phase, best of 50-200 atoms; not changed. Atoms of a `FixAtoms` do not move.
-    calculator, method_key
-        Calculator of the forces, and its identity, which is part of the content key.
-    folder
-        Where runs are stored, as ``<content key>.npz``.
-    seed
-        Seed of velocities and thermostat; training and test runs of a classifier need different ones.
-    n_settle, n_frames, steps_between
-        Steps of 3 fs before the first frame, number of frames, and steps between them.
-
-    Raises
-    ------
-    AnalysisError
-        The temperature or a number is not positive, a stored file is damaged, or the run fails because the calculator
-        does not hold the phase together.
+    Initial velocities have twice the temperature, half of which becomes potential energy of a crystal at rest. The
+    cell has best 50-200 atoms and is not changed; atoms of a `FixAtoms` do not move. `method_key`, the identity of
+    the calculator, is part of the content key. Training and test runs of a classifier need different seeds. Steps are
+    of 3 fs. Raises AnalysisError if the temperature or a number is not positive, a stored file is damaged, or the run
+    fails because the calculator does not hold the phase together.
     """
     if not temperature_K > 0 or min(n_settle, n_frames, steps_between) < 1:
         raise AnalysisError(

@@ -63,7 +63,6 @@ class ArrheniusFit:
     middle_per_eV: float
     """1 / kB T there, about which errors of height and slope are independent."""
     activation_energy_eV: Estimate
-    """Shape ()."""
     covariance: FloatArray
     """Of `log_middle` and the activation energy, (2, 2), from the errors of the runs and the variance between cells."""
     covariance_of_cells: FloatArray
@@ -113,12 +112,8 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     """Fit ln (kB T L) against 1 / kB T.
 
     Points are positive numbers, shape (), in 1/(eV Å ps), with intervals of the confidence that those of the result have;
-    several may have the same temperature.
-
-    Raises
-    ------
-    AnalysisError
-        Fewer than three temperatures have a coefficient distinct from zero; the message lists each of them.
+    several may have the same temperature. Raises AnalysisError if fewer than three temperatures have a coefficient
+    distinct from zero; the message lists each of them.
     """
     quantile = normal_quantile(confidence)
     kept: list[MeasuredAt] = []

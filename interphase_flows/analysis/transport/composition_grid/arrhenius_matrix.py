@@ -95,14 +95,10 @@ def arrhenius_matrix(
 ) -> ArrheniusMatrix:
     """Fit Onsager matrices against temperature.
 
-    Points are L_ij, (n_species, n_species), in the order of `species`, in a frame without a constraint among the species
-    (lattice or Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which separate
-    fits of the coefficients would violate. Their intervals and those of the result have one confidence.
-
-    Raises
-    ------
-    AnalysisError
-        An L_ii has too few temperatures, or a C_ij has fewer than three points.
+    Points are L_ij, (n_species, n_species), in the order of `species`, in a frame without a constraint among the
+    species (lattice or Hittorf, without the species at rest). In the barycentric frame sum_i m_i L_ij = 0, which
+    separate fits of the coefficients would violate. Their intervals and those of the result have one confidence.
+    Raises AnalysisError if an L_ii has too few temperatures, or a C_ij has fewer than three points.
     """
     fits = []
     for i, symbol in enumerate(species):

@@ -46,7 +46,6 @@ from interphase_flows.exceptions import AnalysisError
 SAME_X = 1e-6
 """Cells whose x differs by less have the same composition."""
 CURVE_POINTS = 41
-"""Points of a line in a figure."""
 BEYOND_HOTTEST = 0.05
 """Fraction of the range in 1/T by which lines extend beyond the hottest temperature."""
 NO_PROFILE = "there is no composition profile of an interphase"
@@ -74,16 +73,8 @@ def analyse_transport_grid(
 ) -> tuple[TransportGridResult, dict[str, FloatArray]]:
     """Fit every composition against temperature, interpolate in composition, and evaluate along an interphase.
 
-    Parameters
-    ----------
-    cells
-        Results of all runs, of the same species relative to the same species at rest.
-    line
-        Composition line on which the cells lie.
-    temperature_K
-        Temperature at which matrices are evaluated.
-    profile
-        Composition profile of an interphase; None skips that part.
+    The cells are on one composition line, and all of the same species relative to the same species at rest. Matrices are
+    evaluated at `temperature_K`; without a profile there is no interphase.
 
     Returns
     -------

@@ -1,16 +1,12 @@
-"""Onsager coefficients along the normal of an interphase, from its local composition.
+"""Onsager coefficients along the normal of an interphase, by the composition of each slice.
 
-A slice of the interphase is represented by a cell of the grid with the same composition. This neglects order, strain,
-interfaces between phases, and differences in density.
+The coefficients of a slice are those of the amorphous mixture with its composition: they do not contain order, strain,
+interfaces between phases, and differences in density. Slices are first averaged over a window along the normal, through
+the periodic cell: layers of atoms alternate within a few Å, where a composition has no meaning. The composition of three
+elements has two independent fractions, the line of the grid one: x is that of the nearest point on the line, and the
+distance from the line is returned.
 
-Slices are first averaged over a window along the normal: layers of atoms alternate within a few Å, where a composition
-has no meaning. The window moves through the periodic cell. The composition of three elements has two independent
-fractions, the line of the grid one: x is that of the nearest point on the line, and the distance from the line is
-returned.
-
-With the gradients of the averaged composition the coefficients give the flux in an ideal solution (`gradient_flux`),
-which contains neither enthalpies of reaction nor an electric field.
-
+With the gradients of the averaged composition the coefficients give the flux in an ideal solution (`gradient_flux`).
 Coefficients are returned in the barycentric frame of each slice, where all species have one: L' = T L T^T of those
 relative to the species at rest (Kirkwood et al., J. Chem. Phys. 33, 1505 (1960)).
 """

@@ -97,7 +97,6 @@ class LocalTransportSummary(Result):
 
     species: tuple[str, ...]
     profile: str
-    """Description of the composition profile."""
     n_slices: int
     n_available: int
     reasons: dict[str, int]
@@ -115,11 +114,6 @@ class TransportGridResult(Result):
     compositions: tuple[CompositionFit, ...]
     grid: GridInterpolation | Unavailable
     local: LocalTransportSummary | Unavailable
-
-    @property
-    def trust(self) -> CommitteeTrust:
-        """Committee evaluations of all cells."""
-        return total_trust(self.cells)
 
 
 def total_trust(cells: Iterable[CellTransportResult]) -> CommitteeTrust:
