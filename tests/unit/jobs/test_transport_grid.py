@@ -238,7 +238,7 @@ def test_cells_of_one_composition_are_fitted_together(workspace):
     assert composition.n_cells == 2
     assert composition.lines["Li"].n_points == 7
     assert composition.trust == CommitteeTrust(n_evaluations=700, n_above_select=35, n_above_stop=3)
-    assert [cell.run_id for cell in result.cells if cell.trust.n_above_stop] == ["grid-x0.200-1-1300K"]
+    assert result.runs_above_stop == ["grid-x0.200-1-1300K"]
 
 
 def test_species_at_rest_is_never_an_element_of_the_electrode():

@@ -115,6 +115,16 @@ class TransportGridResult(Result):
     grid: GridInterpolation | Unavailable
     local: LocalTransportSummary | Unavailable
 
+    @property
+    def trust(self) -> CommitteeTrust:
+        """Committee evaluations of all cells."""
+        return total_trust(self.cells)
+
+    @property
+    def runs_above_stop(self) -> list[str]:
+        """Runs with evaluations above the stop threshold; for the report."""
+        return sorted({cell.run_id for cell in self.cells if cell.trust.n_above_stop})
+
 
 def total_trust(cells: Iterable[CellTransportResult]) -> CommitteeTrust:
     """Return the committee evaluations of several runs; those of a melt count for each run that starts from it."""
