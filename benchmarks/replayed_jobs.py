@@ -248,7 +248,7 @@ class ReplayedSegmentMaker(SegmentMaker):
         """Return a finished segment."""
         begun = previous.last_step if previous else walker.last_step
         key = content_key("segments", run=walker.run_id, committee=committee.key, begun=begun)
-        n_looks = self.n_steps // self.watch_interval_steps
+        n_looks = self.n_steps // self.uncertainty_interval_steps
         what = "production segment" if walker.role == "production" else "exploration segment"
 
         def compute() -> SegmentDoc:
@@ -273,7 +273,7 @@ class ReplayedSegmentMaker(SegmentMaker):
                 trajectory=_artifact("trajectories", key, ".zarr.zip"),
                 candidates=_artifact("candidates", key, ".npz"),
                 n_candidates=10,
-                uncertainty_steps=[begun + n * self.watch_interval_steps for n in range(n_looks)],
+                uncertainty_steps=[begun + n * self.uncertainty_interval_steps for n in range(n_looks)],
                 uncertainty_eV_per_angstrom=random_of(key).random(n_looks).tolist(),
             )
 

@@ -33,7 +33,7 @@ committee:
 exploration:
   steps_per_iteration: 20
   frame_interval_steps: 2
-  watch_interval_steps: 5
+  uncertainty_interval_steps: 5
   checkpoint_interval_steps: 5
   n_interface_walkers: 1
   n_melt_quench_walkers: 1
@@ -50,7 +50,7 @@ production:
   n_segments: 2
   steps_per_segment: 10
   frame_interval_steps: 5
-  watch_interval_steps: 5
+  uncertainty_interval_steps: 5
   checkpoint_interval_steps: 5
 """
 

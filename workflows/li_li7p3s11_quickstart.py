@@ -22,12 +22,12 @@ campaign = Campaign(
     production={
         "dynamics": {"temperature_K": 300, "timestep_fs": 2, "friction_per_ps": 50}, "equilibration_fs": 1000,
         "steps_per_segment": 750, "checkpoint_interval_steps": 125, "frame_interval_steps": 15,
-        "watch_interval_steps": 15,
+        "uncertainty_interval_steps": 15,
     },
     transport_grid={
         "electrode_fractions": [0.07, 0.53], "n_per_fraction": 1, "temperatures_K": [900, 1200, 1500],
         "melt_steps": 150, "quench_steps": 150, "friction_per_ps": 5, "equilibration_steps": 100, "n_segments": 1,
-        "steps_per_segment": 300, "frame_interval_steps": 5, "watch_interval_steps": 25,
+        "steps_per_segment": 300, "frame_interval_steps": 5, "uncertainty_interval_steps": 25,
         "checkpoint_interval_steps": 150, "n_atoms": 45,
     },
 )  # fmt: skip

@@ -73,7 +73,7 @@ class ExplorationSpec(Spec):
     n_audit_walkers: Count = 1
     steps_per_iteration: Count = 200
     frame_interval_steps: Count = 10
-    watch_interval_steps: Count = 10
+    uncertainty_interval_steps: Count = 10
     checkpoint_interval_steps: Count = 50
     runaway_temperature_factor: Annotated[float, Field(gt=1.0)] = 3.0
     min_distance_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
@@ -81,5 +81,7 @@ class ExplorationSpec(Spec):
 
     @model_validator(mode="after")
     def _evaluations_fit_into_a_document(self) -> "ExplorationSpec":
-        check_evaluation_interval("steps_per_iteration", self.steps_per_iteration, self.watch_interval_steps)
+        check_evaluation_interval(
+            "steps_per_iteration", self.steps_per_iteration, self.uncertainty_interval_steps
+        )
         return self

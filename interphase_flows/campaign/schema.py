@@ -92,19 +92,21 @@ class ProductionSpec(Spec):
     n_segments: Count = 2
     steps_per_segment: Count = 500
     frame_interval_steps: Count = 20
-    watch_interval_steps: Count = 20
+    uncertainty_interval_steps: Count = 20
     checkpoint_interval_steps: Count = 100
     equilibration_fs: Annotated[float, Field(ge=0.0)] = 200.0
     audit_labels_per_replica: Count = 4
 
     @model_validator(mode="after")
     def _every_frame_is_evaluated(self) -> "ProductionSpec":
-        if self.frame_interval_steps % self.watch_interval_steps:
+        if self.frame_interval_steps % self.uncertainty_interval_steps:
             raise ValueError(
-                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of watch_interval_steps "
-                f"({self.watch_interval_steps}): every stored frame has an uncertainty"
+                f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of uncertainty_interval_steps "
+                f"({self.uncertainty_interval_steps}): every stored frame has an uncertainty"
             )
-        check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.watch_interval_steps)
+        check_evaluation_interval(
+            "steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps
+        )
         return self
 
 

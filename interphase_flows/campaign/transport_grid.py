@@ -43,7 +43,7 @@ class TransportGridSpec(Spec):
     n_segments: Count = 4
     steps_per_segment: Count = 25_000
     frame_interval_steps: Count = 10
-    watch_interval_steps: Count = 50
+    uncertainty_interval_steps: Count = 50
     checkpoint_interval_steps: Count = 5_000
 
     @property
@@ -76,5 +76,5 @@ class TransportGridSpec(Spec):
                 f"coefficient needs at least {MIN_FRAMES}; run longer, or store frames more often"
             )
         for name in ("melt_steps", "quench_steps", "equilibration_steps", "steps_per_segment"):
-            check_evaluation_interval(name, getattr(self, name), self.watch_interval_steps)
+            check_evaluation_interval(name, getattr(self, name), self.uncertainty_interval_steps)
         return self

@@ -22,7 +22,7 @@ MAX_EVALUATIONS = 30_000
 """Uncertainty evaluations: the document of a segment stores step and value of each, and is limited to 1 MB."""
 
 
-def check_evaluation_interval(steps_name: str, n_steps: int, watch_interval_steps: int) -> None:
+def check_evaluation_interval(steps_name: str, n_steps: int, uncertainty_interval_steps: int) -> None:
     """Check that the uncertainty evaluations of a segment fit into its document.
 
     Raises
@@ -30,9 +30,9 @@ def check_evaluation_interval(steps_name: str, n_steps: int, watch_interval_step
     ValueError
         The interval is too short; the message gives the shortest valid one.
     """
-    if n_steps / watch_interval_steps > MAX_EVALUATIONS:
+    if n_steps / uncertainty_interval_steps > MAX_EVALUATIONS:
         raise ValueError(
-            f"watch_interval_steps ({watch_interval_steps}): at most {MAX_EVALUATIONS} uncertainty evaluations "
+            f"uncertainty_interval_steps ({uncertainty_interval_steps}): at most {MAX_EVALUATIONS} evaluations "
             f"fit into the document of a segment; with {steps_name} = {n_steps}, use an interval of at least "
             f"{-(-n_steps // MAX_EVALUATIONS)} steps or shorter segments"
         )

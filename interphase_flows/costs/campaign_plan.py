@@ -63,9 +63,9 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     steps_melting = exploration.n_melt_quench_walkers * _steps_of_melt_and_quench(campaign)
     steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
 
-    def md_cost(steps: int, watch_interval_steps: int, n_atoms: int = n_atoms_interface) -> float:
+    def md_cost(steps: int, uncertainty_interval_steps: int, n_atoms: int = n_atoms_interface) -> float:
         per_step = n_atoms * MD_S_PER_ATOM_STEP
-        return steps * per_step * (1.0 + (members - 1) / watch_interval_steps)
+        return steps * per_step * (1.0 + (members - 1) / uncertainty_interval_steps)
 
     def labelling(stage: str, amount: str, sizes: Sequence[LabelSize]) -> PlannedStage:
         expected = costs.estimate(sizes)
@@ -96,21 +96,21 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
             "exploration",
             f"{n_walkers} walkers x up to {learning.max_iterations} x {exploration.steps_per_iteration} steps"
             + _melt_quench_amount(campaign),
-            md_cost(steps_loop, exploration.watch_interval_steps)
-            + md_cost(steps_melting, exploration.watch_interval_steps, exploration.melt_quench.n_atoms),
+            md_cost(steps_loop, exploration.uncertainty_interval_steps)
+            + md_cost(steps_melting, exploration.uncertainty_interval_steps, exploration.melt_quench.n_atoms),
         ),
         labelling("labels of the loop", f"up to {len(labels.loop)}", labels.loop),
         PlannedStage(
             "production",
             f"{production.n_replicas} replicas x {production.n_segments * production.steps_per_segment} steps "
             f"({production.n_segments * production.steps_per_segment * production.dynamics.timestep_fs / 1000:g} ps)",
-            md_cost(steps_production, production.watch_interval_steps),
+            md_cost(steps_production, production.uncertainty_interval_steps),
         ),
         *(
             PlannedStage(
                 "transport grid",
                 _grid_amount(campaign, grid),
-                md_cost(grid.n_steps, grid.watch_interval_steps, grid.n_atoms),
+                md_cost(grid.n_steps, grid.uncertainty_interval_steps, grid.n_atoms),
             )
             for grid in [campaign.transport_grid]
             if grid is not None

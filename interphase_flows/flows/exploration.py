@@ -90,7 +90,7 @@ class ExplorationMaker(Maker):
             dynamics=spec.dynamics,
             n_steps=spec.steps_per_iteration,
             frame_interval_steps=spec.frame_interval_steps,
-            watch_interval_steps=spec.watch_interval_steps,
+            uncertainty_interval_steps=spec.uncertainty_interval_steps,
             checkpoint_interval_steps=spec.checkpoint_interval_steps,
             runaway_temperature_factor=spec.runaway_temperature_factor,
             min_distance_fraction=spec.min_distance_fraction,

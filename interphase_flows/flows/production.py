@@ -28,7 +28,7 @@ class ProductionMaker(Maker):
             dynamics=spec.dynamics,
             n_steps=spec.steps_per_segment,
             frame_interval_steps=spec.frame_interval_steps,
-            watch_interval_steps=spec.watch_interval_steps,
+            uncertainty_interval_steps=spec.uncertainty_interval_steps,
             checkpoint_interval_steps=spec.checkpoint_interval_steps,
             stops_when_uncertain=False,
             equilibration_fs=spec.equilibration_fs,

@@ -143,7 +143,7 @@ class TransportGridMaker(Maker):
             ),
             n_steps=n_steps,
             frame_interval_steps=spec.frame_interval_steps,
-            watch_interval_steps=spec.watch_interval_steps,
+            uncertainty_interval_steps=spec.uncertainty_interval_steps,
             checkpoint_interval_steps=spec.checkpoint_interval_steps,
             stops_when_uncertain=False,
         )

@@ -40,7 +40,7 @@ class SegmentMaker(Maker):
 
     Parameters
     ----------
-    frame_interval_steps, watch_interval_steps, checkpoint_interval_steps
+    frame_interval_steps, uncertainty_interval_steps, checkpoint_interval_steps
         Steps between stored frames, between evaluations by all committee members, and between checkpoints.
     stops_when_uncertain
         Whether the ``stop`` level of the committee ends the segment; production only records the uncertainty.
@@ -57,7 +57,7 @@ class SegmentMaker(Maker):
     dynamics: DynamicsSpec = field(default_factory=DynamicsSpec)
     n_steps: int = 50_000
     frame_interval_steps: int = 50
-    watch_interval_steps: int = 20
+    uncertainty_interval_steps: int = 20
     checkpoint_interval_steps: int = 1000
     stops_when_uncertain: bool = True
     runaway_temperature_factor: float = 3.0
@@ -96,14 +96,14 @@ class SegmentMaker(Maker):
                 }
             )
         monitor = UncertaintyMonitor(
-            interval_steps=self.watch_interval_steps,
+            interval_steps=self.uncertainty_interval_steps,
             select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
             stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom
             if self.stops_when_uncertain
             else None,
             close_contact_fraction=self.min_distance_fraction,
             max_temperature_factor=self.runaway_temperature_factor,
-            candidate_window_steps=self.watch_interval_steps,
+            candidate_window_steps=self.uncertainty_interval_steps,
         )
         key = content_key(
             KIND,

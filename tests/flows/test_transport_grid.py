@@ -26,7 +26,7 @@ transport_grid:
   n_segments: 2
   steps_per_segment: 30
   frame_interval_steps: 1
-  watch_interval_steps: 5
+  uncertainty_interval_steps: 5
   checkpoint_interval_steps: 7
 """
 

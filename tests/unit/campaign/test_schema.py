@@ -30,11 +30,11 @@ def test_campaign_with_only_a_name_is_valid():
 
 
 def test_segment_with_too_many_uncertainty_evaluations_is_rejected():
-    long = {"steps_per_segment": 1_000_000, "watch_interval_steps": 20, "frame_interval_steps": 20}
+    long = {"steps_per_segment": 1_000_000, "uncertainty_interval_steps": 20, "frame_interval_steps": 20}
     message = validation_error(production=long)
-    assert "at most 30000 uncertainty evaluations" in message
+    assert "at most 30000 evaluations" in message
     assert "an interval of at least 34 steps" in message
-    Campaign(name="unit", production=long | {"watch_interval_steps": 34, "frame_interval_steps": 34})
+    Campaign(name="unit", production=long | {"uncertainty_interval_steps": 34, "frame_interval_steps": 34})
     assert "steps_per_iteration = 400000, use an interval of at least 14 steps" in validation_error(
         exploration={"steps_per_iteration": 400_000}
     )
@@ -80,7 +80,7 @@ def test_quench_temperature_must_not_exceed_melt_temperature():
         ({"electrode_fractions": [0.5, 1.0]}, "less than 1"),
         ({"temperatures_K": [600, 800]}, "at least 3 items"),
         (
-            {"watch_interval_steps": 1, "melt_steps": 40_000},
+            {"uncertainty_interval_steps": 1, "melt_steps": 40_000},
             "with melt_steps = 40000, use an interval of at least 2 steps",
         ),
     ],
