@@ -84,9 +84,7 @@ def campaign_of(n_labels: int, n_iterations: int, n_walkers: int, n_segments: in
     return Campaign.model_validate(spec), n_first
 
 
-def replay_campaign(
-    database: BenchDatabase, settings: Settings, options: argparse.Namespace
-) -> dict[str, Any]:
+def replay_campaign(database: BenchDatabase, settings: Settings, options: argparse.Namespace) -> dict[str, Any]:
     """Run a campaign by workers in separate processes, and return times and sizes."""
     from recorded_method import SLEPT, Replay
     from replayed_campaign import replayed_campaign
@@ -123,9 +121,7 @@ def replay_campaign(
         raise SystemExit(
             f"the campaign did not end: {states}; {log.read_text(errors='replace')[-3000:]}\n{_failure(launchpad)}"
         )
-    slept = [
-        float(line) for path in (workspace.root / SLEPT).iterdir() for line in path.read_text().splitlines()
-    ]
+    slept = [float(line) for path in (workspace.root / SLEPT).iterdir() for line in path.read_text().splitlines()]
     n_labels = workspace.ledger.count("labels")
     shares = time_shares(samples, sum(slept), options.workers)
     kinds = launches_by_kind(launchpad)
@@ -188,8 +184,7 @@ def bend(database: BenchDatabase, settings: Settings, n_nodes: int) -> dict[str,
     jobs = [plus_one(number) for number in range(n_nodes)]
     began = time.perf_counter()
     gathers = [
-        add_up([each.output for each in jobs[start : start + MOST_JOBS]])
-        for start in range(0, n_nodes, MOST_JOBS)
+        add_up([each.output for each in jobs[start : start + MOST_JOBS]]) for start in range(0, n_nodes, MOST_JOBS)
     ]
     workflow = routed_workflow(Flow([*jobs, *gathers]), workspace)
     launchpad.add_wf(workflow)
@@ -228,9 +223,7 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=10_000, help="of the campaign; 0 replays none")
     parser.add_argument("--labels-per-job", type=int, default=25)
     parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument(
-        "--walkers", type=int, default=4, help="on interfaces; a quarter as many for the audit"
-    )
+    parser.add_argument("--walkers", type=int, default=4, help="on interfaces; a quarter as many for the audit")
     parser.add_argument("--segments", type=int, default=10, help="of each of three replicas")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--scale", type=float, default=500.0, help="recorded seconds per second of waiting")

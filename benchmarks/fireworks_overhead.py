@@ -149,9 +149,7 @@ class Ways:
         launchpad = self.launchpads[way]
         n_done = launchpad.fireworks.count_documents({"state": "COMPLETED"})
         if not n_run == n_done == n_jobs:
-            raise SystemExit(
-                f"{way}: {n_run} jobs ran and {n_done} are done of {n_jobs}: the times are invalid"
-            )
+            raise SystemExit(f"{way}: {n_run} jobs ran and {n_done} are done of {n_jobs}: the times are invalid")
 
     def clear(self, way: str) -> None:
         """Empty the LaunchPad, so that all rounds start equally."""
@@ -192,9 +190,7 @@ def time_jobs(ways: Ways, database: BenchDatabase, n_jobs: int, n_rounds: int) -
         ratios = np.median(taken[:, 0] / taken[:, index], axis=0)
         kept["ours_over"][way] = dict(zip(CLOCKS, ratios.tolist(), strict=True))
         goal = f"   target {TARGET_PER_JOB}" if way == JOBFLOW else ""
-        print(
-            f"{'ours over ' + way:36}{ratios[0]:7.2f} wall{ratios[1]:7.2f} CPU{ratios[3]:7.2f} round trips{goal}"
-        )
+        print(f"{'ours over ' + way:36}{ratios[0]:7.2f} wall{ratios[1]:7.2f} CPU{ratios[3]:7.2f} round trips{goal}")
     return kept
 
 

@@ -115,9 +115,7 @@ def main() -> None:
         structure = Path(folder) / "interface.extxyz"
         interface.write(structure)
         bare, label = (cost_of(script, structure, cutoff_eV) for script in (BARE, LABEL))
-    print(
-        f"{interface.get_chemical_formula()}, {len(interface)} atoms, Gamma, {cutoff_eV:.0f} eV, one thread"
-    )
+    print(f"{interface.get_chemical_formula()}, {len(interface)} atoms, Gamma, {cutoff_eV:.0f} eV, one thread")
     for name, cost in (("bare GPAW script", bare), ("label", label)):
         print(f"{name:20}{cost.wall_s:8.1f} s wall{cost.cpu_s:8.1f} s CPU{cost.peak_gb:8.2f} GB peak")
     print(

@@ -72,9 +72,7 @@ def load(checkpoint: Path | None, member: int) -> Calculator:
     """Return a committee member: the trained model, or one with random weights."""
     if checkpoint is None:
         return random_model(member)
-    return NequIPCalculator._from_saved_model(
-        checkpoint, compile_mode="eager", chemical_species_to_atom_type_map=True
-    )
+    return NequIPCalculator._from_saved_model(checkpoint, compile_mode="eager", chemical_species_to_atom_type_map=True)
 
 
 def bare_calls(atoms: Atoms, calculator: Calculator, n_steps: int) -> None:
@@ -92,9 +90,7 @@ def segment(atoms: Atoms, committee: CalculatorCommittee, monitor: UncertaintyMo
     with tempfile.TemporaryDirectory() as folder:
         result = run_segment(atoms, committee, dynamics, n_steps, 1, Path(folder), monitor)
     if result.stop_reason != "finished":
-        raise SystemExit(
-            f"the segment ended at step {result.stop_step}: {result.stop_reason}, {result.detail}"
-        )
+        raise SystemExit(f"the segment ended at step {result.stop_step}: {result.stop_reason}, {result.detail}")
 
 
 def seconds(action: Callable[[], None]) -> tuple[float, float]:
@@ -127,9 +123,7 @@ def main() -> None:
     rounds = np.array([[seconds(action) for action in actions.values()] for _ in range(n_rounds)])
     medians = np.median(rounds, axis=0)  # (actions, wall and CPU)
     for name, (wall_s, cpu_s) in zip(actions, medians, strict=True):
-        print(
-            f"{name:24}{1000 * wall_s / n_steps:8.2f} ms/step wall{1000 * cpu_s / n_steps:8.2f} ms/step CPU"
-        )
+        print(f"{name:24}{1000 * wall_s / n_steps:8.2f} ms/step wall{1000 * cpu_s / n_steps:8.2f} ms/step CPU")
     loop = np.median(rounds[:, 1] / rounds[:, 0], axis=0)
     monitoring = np.median(rounds[:, 2] / rounds[:, 1], axis=0)
     print(f"loop over bare calls    {loop[0]:8.3f} wall{loop[1]:16.3f} CPU   goal 1.10")

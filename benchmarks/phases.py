@@ -109,9 +109,7 @@ def main() -> None:
         raise SystemExit("the bonds of freud differ")
     labels = label_atoms(positions[0], cell, numbers, model)
     shares = np.bincount(labels, minlength=len(model.labels)) / len(labels)
-    print(
-        f"{len(atoms)} atoms: " + ", ".join(f"{n} {x:.2f}" for n, x in zip(model.labels, shares, strict=True))
-    )
+    print(f"{len(atoms)} atoms: " + ", ".join(f"{n} {x:.2f}" for n, x in zip(model.labels, shares, strict=True)))
 
     def freud_bonds(frame: np.ndarray, cell: np.ndarray) -> None:
         freud_pairs(frame[anions], cell, LONGEST_BOND_ANGSTROM)

@@ -25,9 +25,7 @@ def launches_by_kind(launchpad: Any) -> dict[str, dict[str, float]]:
         began, ended = (as_time(launch[key]) for key in ("time_start", "time_end"))
         kind = " ".join(re.sub(r"[^a-z_ ]", " ", names[launch["fw_id"]]).split())
         times.setdefault(kind, []).append((ended - began).total_seconds())
-    return {
-        kind: {"n": len(each), "median_s": float(np.median(each))} for kind, each in sorted(times.items())
-    }
+    return {kind: {"n": len(each), "median_s": float(np.median(each))} for kind, each in sorted(times.items())}
 
 
 def as_time(value: datetime | str) -> datetime:
@@ -41,9 +39,7 @@ def time_shares(samples: Sequence[Mapping[str, float]], slept_s: float, n_worker
     last = samples[-1]
     active = [each for each in samples if each["t_s"] >= first["t_s"]]
     span_s = last["t_s"] - first["t_s"]
-    idle = float(
-        np.mean([1 - min(n_workers, each["n_ready"] + each["n_running"]) / n_workers for each in active])
-    )
+    idle = float(np.mean([1 - min(n_workers, each["n_ready"] + each["n_running"]) / n_workers for each in active]))
     n_jobs = int(last["n_done"])
     busy = slept_s / (n_workers * span_s)
     parts = []
@@ -81,9 +77,7 @@ def sizes(database: BenchDatabase) -> dict[str, dict[str, int]]:
     found = {}
     for name in (database.name, database.launchpad):
         for collection in sorted(client[name].list_collection_names()):
-            lengths = [
-                len(each.raw) for each in client[name].get_collection(collection, codec_options=raw).find()
-            ]
+            lengths = [len(each.raw) for each in client[name].get_collection(collection, codec_options=raw).find()]
             if lengths:
                 title = collection if name == database.name else f"fireworks: {collection}"
                 found[title] = {"documents": len(lengths), "bytes": sum(lengths), "largest": max(lengths)}

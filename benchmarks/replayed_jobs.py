@@ -109,16 +109,13 @@ class ReplayedSelectMaker(SelectMaker):
         done = [segment for segment in segments if segment is not None]
         key = content_key("structure_sets", segments=[each.key for each in done], dataset=dataset.key)
         walkers = {
-            role: [f"{role}/{each.run_id}" for each in done if each.role == role]
-            for role in ("explore", "audit")
+            role: [f"{role}/{each.run_id}" for each in done if each.role == role] for role in ("explore", "audit")
         }
         numbers = {
             "explore": self.learning.labels_per_iteration,
             "audit": self.learning.audit_labels_per_iteration,
         }
-        origins = [
-            walkers[role][n % len(walkers[role])] for role, count in numbers.items() for n in range(count)
-        ]
+        origins = [walkers[role][n % len(walkers[role])] for role, count in numbers.items() for n in range(count)]
 
         def compute() -> StructureSetDoc:
             self.replay.wait("select")

@@ -58,12 +58,8 @@ def leaves(
     """Yield path, default and JSON schema of every key that is not itself a block, in the schema's order."""
     schema = model.model_json_schema()["properties"]
     for name, field in model.model_fields.items():
-        default = (
-            getattr(defaults, name) if defaults is not None else field.get_default(call_default_factory=True)
-        )
-        block = next(
-            (each for each in (field.annotation, *get_args(field.annotation)) if is_block(each)), None
-        )
+        default = getattr(defaults, name) if defaults is not None else field.get_default(call_default_factory=True)
+        block = next((each for each in (field.annotation, *get_args(field.annotation)) if is_block(each)), None)
         if block is MethodSpec:
             for tag, spec in BUILT_IN_SPECS.items():
                 yield from leaves(spec, f"{path}{name} ({tag}).", spec())
@@ -117,9 +113,7 @@ def range_text(schema: dict[str, Any]) -> str:
     if "pattern" in schema:
         is_version = schema["pattern"].startswith(r"^\d")
         parts.append(
-            "numbers and dots"
-            if is_version
-            else "letters, digits, `_`, `.`, `-`; starts with a letter or digit"
+            "numbers and dots" if is_version else "letters, digits, `_`, `.`, `-`; starts with a letter or digit"
         )
     return ", ".join(parts)
 

@@ -64,9 +64,7 @@ def reason_of(recovery: str) -> str:
 def page(kept: Mapping[str, Any]) -> str:
     """Return the page."""
     faults = "\n".join(f"| {name} | {what} | {kept['faults'].get(name, 0)} |" for name, what in WHAT.items())
-    recoveries = Counter(
-        reason_of(message) for campaign in kept["campaigns"] for message in campaign["recoveries"]
-    )
+    recoveries = Counter(reason_of(message) for campaign in kept["campaigns"] for message in campaign["recoveries"])
     found = "\n".join(f"| {reason} | {n} |" for reason, n in recoveries.most_common())
     n_labels = sum(campaign["n_labels"] for campaign in kept["campaigns"])
     return f"""{HEAD}

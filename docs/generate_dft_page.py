@@ -148,9 +148,7 @@ def lattice_rows(phases: Mapping[str, Mapping[str, Any]]) -> list[str]:
             own = first if number == 0 else [""] * len(first)
             lengths = f"{m['a_angstrom']:g}" + ("" if m["c_angstrom"] is None else f", {m['c_angstrom']:g}")
             off = 100 * (p["a_angstrom"] / m["a_angstrom"] - 1)
-            lines.append(
-                f"| {' | '.join(own)} | {lengths} Å, {m['temperature']} ({m['source']}) | {off:+.1f} % |"
-            )
+            lines.append(f"| {' | '.join(own)} | {lengths} Å, {m['temperature']} ({m['source']}) | {off:+.1f} % |")
     return lines
 
 
@@ -179,8 +177,7 @@ def page(kept: Mapping[str, Any]) -> str:
     errors = ", ".join(f"{own.worst[kind]:.2f} {unit}" for kind, (_, unit) in QUANTITIES.items())
     largest = {"cutoff": "cutoff", "k_density": "k-point density"}
     not_assessed = "".join(
-        f" Its {largest[axis]} is the largest of the study, so its error is unknown."
-        for axis in own.not_assessed
+        f" Its {largest[axis]} is the largest of the study, so its error is unknown." for axis in own.not_assessed
     )
     exceeded = [QUANTITIES[kind][0].lower() for kind, margin in own.margins.items() if margin < 0]
     stress_GPa = own.worst["stress_meV_per_angstrom3"] * GPA_PER_EV_PER_ANGSTROM3 / 1000.0

@@ -11,10 +11,7 @@ from typing import Any
 from interphase_flows.jobs.labels import MOST_JOBS
 
 HERE = Path(__file__).parent
-DATA = {
-    name: HERE / "data" / f"{name}.json"
-    for name in ("campaign_replay", "workflow_sizes", "fireworks_overhead")
-}
+DATA = {name: HERE / "data" / f"{name}.json" for name in ("campaign_replay", "workflow_sizes", "fireworks_overhead")}
 PAGE = HERE / "scaling.md"
 
 BSON_LIMIT_BYTES = 16 * 1024**2

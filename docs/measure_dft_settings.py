@@ -56,23 +56,17 @@ def main() -> None:
         maker = LatticeConstantsFlowMaker(
             reference=campaign.reference,
             gates=campaign.gates,
-            scaled_crystals_maker=ScaledCrystalsMaker(
-                n_volumes=arguments.n_volumes, max_strain=arguments.max_strain
-            ),
+            scaled_crystals_maker=ScaledCrystalsMaker(n_volumes=arguments.n_volumes, max_strain=arguments.max_strain),
         )
         flow = maker.make([name for name in arguments.lattice_phases.split(",") if name])
         store = workspace.job_store()
         store.connect()
         try:
-            responses = run_locally(
-                flow, store=store, log=False, root_dir=workspace.root, ensure_success=True
-            )
+            responses = run_locally(flow, store=store, log=False, root_dir=workspace.root, ensure_success=True)
         finally:
             store.close()
         lattice = responses[flow.jobs[-1].uuid][1].output
-        labels = workspace.ledger.find(
-            "labels", {"campaign": campaign.name, "method_name": campaign.reference.method}
-        )
+        labels = workspace.ledger.find("labels", {"campaign": campaign.name, "method_name": campaign.reference.method})
     kept = {
         "software": {name: version(name) for name in ("gpaw", "gpaw-data", "ase")}
         | {"python": platform.python_version()},

@@ -62,9 +62,7 @@ def _canonical(value: Any, where: str) -> Any:
             return int(value)
         case float():
             if not math.isfinite(value):
-                raise _unhashable(
-                    where, value, "NaN and infinities are not allowed; leave it out, or use None"
-                )
+                raise _unhashable(where, value, "NaN and infinities are not allowed; leave it out, or use None")
             # a float equals the integer of the same value; -0.0 equals 0.0
             return int(value) if value.is_integer() else float(value)
         case BaseModel():

@@ -177,9 +177,7 @@ class CampaignResults:
         # by time, not by index: a campaign whose file was changed has iterations of both versions
         newest = next(self.iterations(campaign=self.campaign, sort="-created_at", limit=1), None)
         if newest is None:
-            raise InputError(
-                f"campaign {self.campaign} has no iteration yet: its first committee is not trained"
-            )
+            raise InputError(f"campaign {self.campaign} has no iteration yet: its first committee is not trained")
         return newest
 
     def dataset(self, key: str | None = None) -> DatasetDoc:
@@ -270,9 +268,7 @@ class CampaignResults:
     def _get(self, kind: str, key: str) -> Any:
         found = self._workspace.ledger.get_as(kind, key, document_schema(kind))
         if found is None:
-            raise InputError(
-                f"campaign {self.campaign}: {kind} {key} is not in the ledger. Hint: resume the campaign"
-            )
+            raise InputError(f"campaign {self.campaign}: {kind} {key} is not in the ledger. Hint: resume the campaign")
         return found
 
     def _grid_segments(self, result: CampaignResult) -> list[str]:
@@ -302,9 +298,7 @@ class CampaignResults:
         criteria = self._criteria(kind, filters, order, fields)
         return stream(self._workspace.ledger, kind, filters, limit, order, criteria)
 
-    def _criteria(
-        self, kind: str, filters: Sequence[str], order: Sequence[str], fields: Criteria
-    ) -> JsonDocument:
+    def _criteria(self, kind: str, filters: Sequence[str], order: Sequence[str], fields: Criteria) -> JsonDocument:
         if kind not in KINDS:
             raise InputError(f"unknown kind {kind!r}; kinds are {', '.join(KINDS)}")
         check_fields(kind, [*fields, *fields_of(filters), *(parse_sort(order) or {})])

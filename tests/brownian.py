@@ -66,9 +66,7 @@ class Brownian:
         masses = MASSES_U[: len(self.counts)]
         centre = masses / (masses @ self.counts)
         own = self.diffusion + np.diag(self.together) / self.counts**2
-        return (
-            own - 2 * (centre @ self.laboratory_rate) / self.counts + centre @ self.laboratory_rate @ centre
-        )
+        return own - 2 * (centre @ self.laboratory_rate) / self.counts + centre @ self.laboratory_rate @ centre
 
     def frames(
         self, rng: np.random.Generator, n_frames: int, interval_ps: float = 1.0, cell: np.ndarray = TRICLINIC

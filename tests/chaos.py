@@ -151,9 +151,7 @@ class Cluster:
             finally:
                 daemon.kill()
                 daemon.wait()
-                trial.recoveries = [
-                    line for line in log.read_text().splitlines() if line.startswith("tiny: ")
-                ]
+                trial.recoveries = [line for line in log.read_text().splitlines() if line.startswith("tiny: ")]
             trial.seconds = time.monotonic() - began
             self._compare(site, database, expected, trial)
             if not trial.is_unharmed:
@@ -232,9 +230,7 @@ def summary(trials: Sequence[Trial]) -> dict:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause", type=float, nargs=2, default=(3.0, 12.0), help="seconds between faults")

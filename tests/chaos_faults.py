@@ -69,9 +69,7 @@ class Target:
             with suppress(OSError):
                 arguments = (folder / "cmdline").read_bytes().split(b"\0")
                 variables = dict(
-                    each.split(b"=", 1)
-                    for each in (folder / "environ").read_bytes().split(b"\0")
-                    if b"=" in each
+                    each.split(b"=", 1) for each in (folder / "environ").read_bytes().split(b"\0") if b"=" in each
                 )
                 conf = variables.get(b"SLURM_CONF", b"").decode()
                 if (

@@ -36,9 +36,7 @@ def variables_of_workers(settings: Settings, campaign: str) -> dict[str, str]:
         workspace.ledger.claim("artifacts", {"identity": workspace.artifacts.identity(), "root_url": "first"})
     # the jobs are defined in the folder of the tests
     return environment() | {
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))
-        ),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH")))),
         "INTERPHASE_ROOT": str(settings.root),
     }
 

@@ -12,18 +12,14 @@ from interphase_flows.analysis.phases.anion_descriptors import (
 )
 
 
-def anion_descriptors(
-    positions: np.ndarray, cell: np.ndarray, anions: np.ndarray, cations: np.ndarray
-) -> np.ndarray:
+def anion_descriptors(positions: np.ndarray, cell: np.ndarray, anions: np.ndarray, cations: np.ndarray) -> np.ndarray:
     """Return the descriptors of all anions of a frame by this package, (n_anions, 9)."""
     sublattice = tree_for_nearest(positions[anions], cell, N_SUBLATTICE + 2)
     mobile = tree_for_nearest(positions[cations], cell, N_NEAR_CATIONS)
     return described(sublattice, mobile, np.arange(len(sublattice))).descriptors
 
 
-def freud_points(
-    positions: np.ndarray, cell: np.ndarray, least_angstrom: float
-) -> tuple[freud.box.Box, np.ndarray]:
+def freud_points(positions: np.ndarray, cell: np.ndarray, least_angstrom: float) -> tuple[freud.box.Box, np.ndarray]:
     """Return a box with at least this distance between faces, and all points in it, the original ones first."""
     everywhere, box_cell = repeated(positions, cell, least_angstrom)
     a, b, c = standard_orientation(box_cell)
@@ -40,9 +36,7 @@ def freud_pairs(positions: np.ndarray, cell: np.ndarray, cutoff_angstrom: float)
     return np.asarray(found.toNeighborList(sort_by_distance=False))[:, :2]
 
 
-def freud_averaged_order(
-    positions: np.ndarray, cell: np.ndarray, n: int, least_angstrom: float
-) -> np.ndarray:
+def freud_averaged_order(positions: np.ndarray, cell: np.ndarray, n: int, least_angstrom: float) -> np.ndarray:
     """Return averaged q4 and q6 over n neighbours, (n_atoms, 2)."""
     system = freud_points(positions, cell, least_angstrom)
     order = freud.order.Steinhardt(l=[4, 6], average=True)
@@ -66,9 +60,7 @@ def freud_descriptors(
     originals = sublattice[:n_anions]
 
     averaged = freud.order.Steinhardt(l=[4, 6], average=True)
-    averaged.compute(
-        (box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True)
-    )
+    averaged.compute((box, sublattice), neighbors=_nearest(box, sublattice, sublattice, N_SUBLATTICE, exclude=True))
     near = _distances(_nearest(box, sublattice, originals, N_SUBLATTICE + 2, exclude=True), n_anions)
     around = _distances(_nearest(box, mobile, originals, N_CATIONS + 2, exclude=False), n_anions)
     shell, inner = near[:, :N_SUBLATTICE], around[:, :N_CATIONS]

@@ -54,9 +54,7 @@ def dataset(artifact: ArtifactRef = NO_FILE, **changes) -> DatasetDoc:
         forces_rms_eV_per_angstrom={"Li": 1.0, "S": 1.0},
         mean_n_neighbours=10.0,
     )
-    method = MethodIdentity(
-        name="spheres", code="ASE", version="1", is_surrogate=True, settings={}, key="spheres-1"
-    )
+    method = MethodIdentity(name="spheres", code="ASE", version="1", is_surrogate=True, settings={}, key="spheres-1")
     fields = {
         "key": "dataset",
         "parent_key": None,
@@ -77,9 +75,7 @@ def committee(key: str = "committee") -> CommitteeDoc:
         models=[],
         errors={"test": ERRORS},
         errors_by_origin={},
-        calibration=Calibration(
-            n_frames=2, rank_correlation=None, error_per_std=5.0, coverage_of_twice_expected=1.0
-        ),
+        calibration=Calibration(n_frames=2, rank_correlation=None, error_per_std=5.0, coverage_of_twice_expected=1.0),
         select_force_std_eV_per_angstrom=0.1,
         stop_force_std_eV_per_angstrom=0.3,
         parity=NO_FILE,

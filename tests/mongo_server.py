@@ -31,9 +31,7 @@ ENDS_WITHIN_S = 30.0
 PING_TIMEOUT_MS = 200
 # if set, tests use this server instead
 URI_VARIABLE = "MONGODB_URI"
-MISSING = (
-    f"no SecantusDB and no {URI_VARIABLE}: pip install 'SecantusDB==0.7.0b3', or set the address of a server"
-)
+MISSING = f"no SecantusDB and no {URI_VARIABLE}: pip install 'SecantusDB==0.7.0b3', or set the address of a server"
 
 
 def is_installed() -> bool:
@@ -113,9 +111,7 @@ class MongoServer:
         while not self._responds():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise RuntimeError(
-                    f"SecantusDB does not respond at {self.uri}: {self.log.read_text()[-2000:]}"
-                )
+                raise RuntimeError(f"SecantusDB does not respond at {self.uri}: {self.log.read_text()[-2000:]}")
 
     def _responds(self) -> bool:
         client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=PING_TIMEOUT_MS)

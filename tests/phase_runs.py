@@ -72,9 +72,7 @@ def with_dissolved_phosphorus(atoms: Atoms, seed: int, n_phosphorus: int = 2) ->
     """P in the place of some S, and for each one Li more in the octahedral hole beside it."""
     atoms = atoms.copy()
     hole = 0.5 * load_phase("Li2S").cell[0, 0] * np.array([1.0, 0.0, 0.0])
-    for site in np.random.default_rng(seed).choice(
-        np.flatnonzero(atoms.numbers == 16), n_phosphorus, replace=False
-    ):
+    for site in np.random.default_rng(seed).choice(np.flatnonzero(atoms.numbers == 16), n_phosphorus, replace=False):
         atoms.numbers[site] = 15
         atoms += Atoms("Li", positions=[atoms.positions[site] + hole])
     return atoms

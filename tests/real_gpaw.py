@@ -20,10 +20,7 @@ WITHOUT_GPAW = (
 
 def _is_installed() -> bool:
     try:
-        return (
-            importlib.util.find_spec("gpaw.cgpaw") is not None
-            and importlib.util.find_spec("_gpaw") is not None
-        )
+        return importlib.util.find_spec("gpaw.cgpaw") is not None and importlib.util.find_spec("_gpaw") is not None
     except (ImportError, ValueError):
         return False
 

@@ -116,9 +116,7 @@ class SlurmCluster:
         for name in ("home", "state", *(f"spool/{node}" for node in self.nodes)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         ports = free_ports(1 + len(self.nodes))
-        text = CONFIGURATION.format(
-            host=socket.gethostname().split(".")[0], port=ports[0], folder=self.folder
-        )
+        text = CONFIGURATION.format(host=socket.gethostname().split(".")[0], port=ports[0], folder=self.folder)
         gpus = ""
         if self.has_gpus:
             gpus = "Gres=gpu:1 "
@@ -138,9 +136,7 @@ class SlurmCluster:
         self.start_controller()
         for node in self.nodes:
             self.start_node(node)
-        self.wait_until(
-            lambda: len(self.idle_nodes()) == len(self.nodes), READY_WITHIN_S, "nodes are not idle"
-        )
+        self.wait_until(lambda: len(self.idle_nodes()) == len(self.nodes), READY_WITHIN_S, "nodes are not idle")
 
     def start_controller(self) -> None:
         self._run(["slurmctld", "-i"])
@@ -169,8 +165,7 @@ class SlurmCluster:
         if not path.exists():
             return []
         return [
-            dict(part.split("=", 1) for part in line.split() if "=" in part)
-            for line in path.read_text().splitlines()
+            dict(part.split("=", 1) for part in line.split() if "=" in part) for line in path.read_text().splitlines()
         ]
 
     def wait_until(self, condition, within_s: float, message: str) -> None:
@@ -200,9 +195,7 @@ class SlurmCluster:
             os.kill(pid, signal.SIGKILL)
 
     def _run(self, command: Sequence[str]) -> None:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=self.environment, timeout=60
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment, timeout=60)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
 
@@ -216,9 +209,7 @@ class SlurmCluster:
 
     def __exit__(self, *error: object) -> None:
         with suppress(OSError):
-            subprocess.run(
-                ["scancel", "--me"], env=self.environment, check=False, capture_output=True, timeout=30
-            )
+            subprocess.run(["scancel", "--me"], env=self.environment, check=False, capture_output=True, timeout=30)
         for node in self.nodes:
             self.end(f"slurmd.{node}")
         self.end("slurmctld")

@@ -55,9 +55,7 @@ production:
 """
 
 
-def interphase(
-    *arguments: str, check: bool = True, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def interphase(*arguments: str, check: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in a subprocess."""
     return subprocess.run(
         command(arguments),

@@ -46,9 +46,7 @@ def all_frames() -> list[Atoms]:
     return [*labelled("Li2S", 1), *labelled("Li3P", 2)]
 
 
-def train(
-    folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING
-) -> TrainedMember:
+def train(folder: Path, seed: int = 1, parent: Path | None = None, training: TrainingSpec = TRAINING) -> TrainedMember:
     """Train on eight frames and validate on two; the data files are written to the folder."""
     frames = all_frames()
     baseline = fit_baseline(frames[:8], CUTOFF_ANGSTROM)

@@ -63,9 +63,7 @@ def read_record(name: str) -> Record:
     cell = _rows(last.find("structure/crystal/varray[@name='basis']"))
     fractions = _rows(last.find("structure/varray[@name='positions']"))
     energies = {item.get("name"): float(item.text) for item in last.findall("energy/i")}
-    last_step = {
-        item.get("name"): float(item.text) for item in last.findall("scstep")[-1].findall("energy/i")
-    }
+    last_step = {item.get("name"): float(item.text) for item in last.findall("scstep")[-1].findall("energy/i")}
     # xenon is "X" in the header of VASP 5.3
     numbers = [atomic_numbers["Xe" if symbol == "X" else symbol] for symbol in symbols]
     return Record(

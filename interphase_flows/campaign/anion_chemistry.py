@@ -39,20 +39,14 @@ def anion_chemistry(spec: AnalysisSpec, electrolyte: Atoms) -> AnionChemistry:
         )
 
     def longest(factor: float, first: list[str], second: list[str]) -> float:
-        radii = (
-            covalent_radii[atomic_numbers[a]] + covalent_radii[atomic_numbers[b]]
-            for a in first
-            for b in second
-        )
+        radii = (covalent_radii[atomic_numbers[a]] + covalent_radii[atomic_numbers[b]] for a in first for b in second)
         return round(factor * float(max(radii)), 6)
 
     return AnionChemistry(
         anion_centres=tuple(sorted(centres)),
         ligands=tuple(sorted(ligands)),
-        centre_ligand_angstrom=spec.centre_ligand_cutoff_angstrom
-        or longest(CENTRE_LIGAND_FACTOR, centres, ligands),
-        centre_centre_angstrom=spec.centre_centre_cutoff_angstrom
-        or longest(CENTRE_CENTRE_FACTOR, centres, centres),
+        centre_ligand_angstrom=spec.centre_ligand_cutoff_angstrom or longest(CENTRE_LIGAND_FACTOR, centres, ligands),
+        centre_centre_angstrom=spec.centre_centre_cutoff_angstrom or longest(CENTRE_CENTRE_FACTOR, centres, centres),
         ligand_ligand_angstrom=longest(LIGAND_LIGAND_FACTOR, ligands, ligands),
     )
 

@@ -81,7 +81,5 @@ class ExplorationSpec(Spec):
 
     @model_validator(mode="after")
     def _evaluations_fit_into_a_document(self) -> "ExplorationSpec":
-        check_evaluation_interval(
-            "steps_per_iteration", self.steps_per_iteration, self.uncertainty_interval_steps
-        )
+        check_evaluation_interval("steps_per_iteration", self.steps_per_iteration, self.uncertainty_interval_steps)
         return self

@@ -104,9 +104,7 @@ class ProductionSpec(Spec):
                 f"frame_interval_steps ({self.frame_interval_steps}) must be a multiple of uncertainty_interval_steps "
                 f"({self.uncertainty_interval_steps}): every stored frame has an uncertainty"
             )
-        check_evaluation_interval(
-            "steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps
-        )
+        check_evaluation_interval("steps_per_segment", self.steps_per_segment, self.uncertainty_interval_steps)
         return self
 
 
@@ -190,7 +188,5 @@ class Campaign(Spec):
 
         Relative paths start from ``folder``.
         """
-        files = {
-            name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()
-        }
+        files = {name: str((folder / path).expanduser().resolve()) for name, path in self.structure_files.items()}
         return self.model_copy(update={"structure_files": files})

@@ -20,9 +20,7 @@ def write_templates(folder: Path, force: bool = False) -> list[Path]:
     targets = {name: folder / target for name, target in TEMPLATES.items()}
     existing = [str(path) for path in targets.values() if path.exists()]
     if existing and not force:
-        raise InputError(
-            f"{', '.join(existing)}: the file exists; nothing was written. Hint: replace it with --force"
-        )
+        raise InputError(f"{', '.join(existing)}: the file exists; nothing was written. Hint: replace it with --force")
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in targets.items():
         path.write_text((source / name).read_text(encoding="utf-8"), encoding="utf-8")

@@ -146,9 +146,7 @@ def _structure_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterato
 def _small_interface_mistakes(campaign: Campaign, ends: tuple[Atoms, Atoms]) -> Iterator[str]:
     spec, pair = campaign.structures.interfaces, (campaign.electrode, campaign.electrolyte)
     is_own = not set(pair) & campaign.structure_files.keys()
-    smallest = InterfaceSpec(
-        *pair, film_layers=MIN_FILM_LAYERS, max_strain=spec.max_strain, max_atoms=spec.max_atoms
-    )
+    smallest = InterfaceSpec(*pair, film_layers=MIN_FILM_LAYERS, max_strain=spec.max_strain, max_atoms=spec.max_atoms)
     if not small_interface_specs(smallest, None if is_own else ends):
         yield (
             f"structures.interfaces.size: smallest: no faces of {pair[0]} and {pair[1]} match within "
@@ -195,9 +193,7 @@ def _min_initial_labels(campaign: Campaign, phases: dict[str, Atoms]) -> int:
 
 
 def _hull_mistakes(campaign: Campaign, phases: dict[str, Atoms]) -> Iterator[str]:
-    needed = {
-        symbol for role in ("electrode", "electrolyte") for symbol in phases[getattr(campaign, role)].symbols
-    }
+    needed = {symbol for role in ("electrode", "electrolyte") for symbol in phases[getattr(campaign, role)].symbols}
     pure = {next(iter(set(atoms.symbols))) for atoms in phases.values() if len(set(atoms.symbols)) == 1}
     for element in sorted(needed - pure):
         yield f"hull_phases: the convex hull needs the pure element {element}; add it to phases or hull_phases"

@@ -55,9 +55,7 @@ def _read(path: Path) -> str:
         hint = f". Hint: files in this folder: {', '.join(nearby)}" if nearby else ""
         raise CampaignFileError(f"{path}: no such file{hint}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise CampaignFileError(
-            f"{path}: cannot be read as text: {error}; it must be a file in UTF-8"
-        ) from error
+        raise CampaignFileError(f"{path}: cannot be read as text: {error}; it must be a file in UTF-8") from error
     return text
 
 
@@ -166,9 +164,7 @@ def _explain(details: ErrorDetails, keys: list[str], model_cls: type[BaseModel])
     if kind == "union_tag_not_found":
         return f"missing its key {context.get('discriminator')}, which selects the kind of block"
     if kind == "union_tag_invalid":
-        return (
-            f"{context['discriminator']} = {context['tag']!r} is unknown; allowed: {context['expected_tags']}"
-        )
+        return f"{context['discriminator']} = {context['tag']!r} is unknown; allowed: {context['expected_tags']}"
     if kind in {"value_error", "assertion_error"}:
         return f"{context.get('error', details['msg'])}"
     wanted = details["msg"].removeprefix("Input should be ")

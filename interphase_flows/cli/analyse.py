@@ -36,26 +36,20 @@ def analyse(
     ] = None,
     time_step_fs: Annotated[
         float | None,
-        _file_option(
-            "Time step in fs, for formats that store step numbers (LAMMPS).", "--time-step-fs", "--timestep"
-        ),
+        _file_option("Time step in fs, for formats that store step numbers (LAMMPS).", "--time-step-fs", "--timestep"),
     ] = None,
     frame_interval_fs: Annotated[
         float | None,
         _file_option("Time between frames in fs, for formats without times (XDATCAR, XYZ, .traj)."),
     ] = None,
-    elements: Annotated[
-        str | None, _file_option("Elements of the LAMMPS atom types 1, 2, 3, such as Li,P,S.")
-    ] = None,
+    elements: Annotated[str | None, _file_option("Elements of the LAMMPS atom types 1, 2, 3, such as Li,P,S.")] = None,
     phases: Annotated[
         str | None,
         _file_option(
             "Phases to assign atoms to, such as Li2S,Li3P,LiP, or NAME=FILE; CHGNet runs them once, in minutes."
         ),
     ] = None,
-    campaign: Annotated[
-        str | None, typer.Option("--campaign", "-c", help="Analyse a run of this campaign.")
-    ] = None,
+    campaign: Annotated[str | None, typer.Option("--campaign", "-c", help="Analyse a run of this campaign.")] = None,
     root: Root = None,
     only: Annotated[
         str | None,
@@ -63,9 +57,7 @@ def analyse(
     ] = None,
     window_ps: Annotated[
         float | None,
-        _transport_option(
-            "Length of the time windows of Onsager coefficients in ps; default: chosen automatically."
-        ),
+        _transport_option("Length of the time windows of Onsager coefficients in ps; default: chosen automatically."),
     ] = None,
     charges: Annotated[
         str | None,
@@ -74,9 +66,9 @@ def analyse(
     frame: Annotated[
         str, _transport_option("Reference frame: barycentric, lattice (or lattice:P,S), or hittorf:S.")
     ] = "barycentric",
-    out: Annotated[
-        Path, typer.Option(help="Output folder for analysis.json, analysis.html and figures.")
-    ] = Path("analysis"),
+    out: Annotated[Path, typer.Option(help="Output folder for analysis.json, analysis.html and figures.")] = Path(
+        "analysis"
+    ),
 ) -> None:
     """Analyse the interphase in a trajectory: thickness, growth, fluxes, transport, phases and passivation.
 
@@ -110,13 +102,9 @@ def analyse(
     reference, at_rest = frame_of(frame)
     if window_ps is not None and not window_ps > 0:
         raise InputError(f"--window-ps {window_ps:g}: it must be a positive time")
-    transport = TransportSettings(
-        window_ps, charges_of(charges) if charges is not None else None, reference, at_rest
-    )
+    transport = TransportSettings(window_ps, charges_of(charges) if charges is not None else None, reference, at_rest)
     if campaign is not None and phases is not None:
-        raise InputError(
-            "--phases is not valid with --campaign: a run is compared with the phases of its campaign"
-        )
+        raise InputError("--phases is not valid with --campaign: a run is compared with the phases of its campaign")
     if campaign is not None:
         analysis_input = campaign_run_input(
             trajectory,

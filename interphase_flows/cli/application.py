@@ -29,21 +29,15 @@ PANELS = SETUP_PANEL, CAMPAIGN_PANEL, CLUSTER_PANEL, RESULTS_PANEL = (
 
 Root = Annotated[
     Path | None,
-    typer.Option(
-        "--root", help="Folder that contains all campaigns; default: root of the settings, else ./runs."
-    ),
+    typer.Option("--root", help="Folder that contains all campaigns; default: root of the settings, else ./runs."),
 ]
 AcceptChanges = Annotated[
     bool,
-    typer.Option(
-        "--accept-changes", help="Continue although a campaign of this name was started with another file."
-    ),
+    typer.Option("--accept-changes", help="Continue although a campaign of this name was started with another file."),
 ]
 Every = Annotated[
     float | None,
-    typer.Option(
-        help="Repeat after this many seconds until no job is ready or running; default: run once (for cron)."
-    ),
+    typer.Option(help="Repeat after this many seconds until no job is ready or running; default: run once (for cron)."),
 ]
 Name = Annotated[
     str | None,

@@ -100,9 +100,7 @@ def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | N
 @app.command(rich_help_panel=CAMPAIGN_PANEL)
 def converge(
     file: Annotated[Path, typer.Argument(help="Campaign file (YAML) with the reference method to test.")],
-    cutoffs: Annotated[
-        str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")
-    ] = "300,350,400,500",
+    cutoffs: Annotated[str, typer.Option(help="Plane-wave cutoffs in eV, separated by commas.")] = "300,350,400,500",
     k_densities: Annotated[str, typer.Option(help="K-points per 1/Å, separated by commas.")] = "2,3,4",
     gamma_check: Annotated[
         float | None,
@@ -112,12 +110,8 @@ def converge(
         str | None,
         typer.Option(help="Phases, separated by commas; default: the phases of the full reaction."),
     ] = None,
-    energy_tolerance: Annotated[
-        float, typer.Option(help="Tolerance of energy differences, in meV/atom.")
-    ] = 3.0,
-    force_tolerance: Annotated[
-        float, typer.Option(help="Tolerance of the largest force component, in meV/Å.")
-    ] = 15.0,
+    energy_tolerance: Annotated[float, typer.Option(help="Tolerance of energy differences, in meV/atom.")] = 3.0,
+    force_tolerance: Annotated[float, typer.Option(help="Tolerance of the largest force component, in meV/Å.")] = 15.0,
     stress_tolerance: Annotated[
         float, typer.Option(help="Tolerance of the largest stress component, in meV/Å³.")
     ] = 0.6,
@@ -131,9 +125,7 @@ def converge(
     root: Root = None,
     dry_run: Annotated[
         bool,
-        typer.Option(
-            "--dry-run", help="Print the settings of the study and their estimated cost, then exit."
-        ),
+        typer.Option("--dry-run", help="Print the settings of the study and their estimated cost, then exit."),
     ] = False,
 ) -> None:
     """Test the convergence of a campaign's reference method with plane-wave cutoff and k-points.
@@ -166,9 +158,7 @@ def converge(
     planned = plan_convergence_study(maker)
     if dry_run:
         Console().print(plan_table(campaign.name, planned))
-        print(
-            "Dry run: nothing was computed. Costs are estimates for one laptop core; existing labels are reused."
-        )
+        print("Dry run: nothing was computed. Costs are estimates for one laptop core; existing labels are reused.")
         return
     settings = settings_of(root)
     with shown_progress(Console(stderr=True)):
@@ -188,9 +178,7 @@ def _numbers(option: str, text: str) -> list[float]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) <= 0:
-        raise InputError(
-            f"{option} {text}: not a list of positive numbers. Hint: separate them by commas, as in 2,3,4"
-        )
+        raise InputError(f"{option} {text}: not a list of positive numbers. Hint: separate them by commas, as in 2,3,4")
     return numbers
 
 

@@ -34,9 +34,7 @@ def submit(
     accept_changes: AcceptChanges = False,
     launch: Annotated[
         bool,
-        typer.Option(
-            help="Submit Slurm allocations for workers at once; --no-launch only adds the jobs to FireWorks."
-        ),
+        typer.Option(help="Submit Slurm allocations for workers at once; --no-launch only adds the jobs to FireWorks."),
     ] = True,
     hold: Annotated[
         bool,
@@ -103,9 +101,7 @@ def launch(
 def recover(
     root: Root = None,
     every: Every = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the actions without performing them.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the actions without performing them.")] = False,
 ) -> None:
     """Requeue jobs whose worker was lost, and list those that the user must fix.
 

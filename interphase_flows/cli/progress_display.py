@@ -58,9 +58,7 @@ def _bars(console: Console) -> Iterator[None]:
                 latest_iteration = f"iteration {done}: {detail}"
                 progress.console.print(latest_iteration)
             else:
-                progress.update(
-                    stage_task, description=stage, completed=done, total=total, detail=detail, visible=True
-                )
+                progress.update(stage_task, description=stage, completed=done, total=total, detail=detail, visible=True)
             progress.update(campaign, completed=n_jobs, detail=f"jobs done; {latest_iteration}".rstrip("; "))
 
         with listening(show):

@@ -25,9 +25,7 @@ def query(
     root: Root = None,
     fields: Annotated[
         str | None,
-        typer.Option(
-            help="Fields to print, separated by commas; nested fields with a dot, such as method.name."
-        ),
+        typer.Option(help="Fields to print, separated by commas; nested fields with a dot, such as method.name."),
     ] = None,
     sort: Annotated[
         str | None,
@@ -36,18 +34,12 @@ def query(
         ),
     ] = None,
     limit: Annotated[int, typer.Option(help="Largest number of documents; 0 for all.")] = 20,
-    count: Annotated[
-        bool, typer.Option("--count", help="Print only the number of matching documents.")
-    ] = False,
+    count: Annotated[bool, typer.Option("--count", help="Print only the number of matching documents.")] = False,
     rejected: Annotated[
         bool,
-        typer.Option(
-            "--rejected", help="Only labels excluded from every data set, with reason and explanation."
-        ),
+        typer.Option("--rejected", help="Only labels excluded from every data set, with reason and explanation."),
     ] = False,
-    output: Annotated[
-        str, typer.Option("--output", "-o", "--format", help="Format: table, json or csv.")
-    ] = "table",
+    output: Annotated[str, typer.Option("--output", "-o", "--format", help="Format: table, json or csv.")] = "table",
     json: Annotated[bool, typer.Option("--json", help="Same as --output json.")] = False,
     files: Annotated[
         Path | None,
@@ -109,9 +101,7 @@ def export(
     what: Annotated[
         str, typer.Argument(help="dataset (extxyz), models (NequIP checkpoints) or trajectories (extxyz).")
     ],
-    target: Annotated[
-        Path, typer.Argument(help="Target: a file for dataset, a folder for models and trajectories.")
-    ],
+    target: Annotated[Path, typer.Argument(help="Target: a file for dataset, a folder for models and trajectories.")],
     name: Annotated[str | None, typer.Option("--campaign", "-c", help="Name of the campaign.")] = None,
     root: Root = None,
 ) -> None:
@@ -126,9 +116,7 @@ def export(
 @app.command(rich_help_panel=SETUP_PANEL)
 def fetch(
     material_id: Annotated[str, typer.Argument(help="Identifier in the Materials Project, such as mp-1153.")],
-    to: Annotated[
-        Path, typer.Option("--to", help="CIF file to write; name it under structure_files of a campaign.")
-    ],
+    to: Annotated[Path, typer.Option("--to", help="CIF file to write; name it under structure_files of a campaign.")],
 ) -> None:
     """Download a crystal from the Materials Project to a CIF file, with your own key (MP_API_KEY)."""
     from interphase_flows.commands.materials_project import fetch_crystal

@@ -32,22 +32,16 @@ def init(
             help="Write the settings and FireWorks files of a site with Slurm and MongoDB.",
         ),
     ] = False,
-    host: Annotated[
-        str | None, _site_option("MongoDB server, NAME or NAME:PORT; default: localhost.")
-    ] = None,
+    host: Annotated[str | None, _site_option("MongoDB server, NAME or NAME:PORT; default: localhost.")] = None,
     database: Annotated[str | None, _site_option("MongoDB database; default: interphase.")] = None,
     username: Annotated[str | None, _site_option("MongoDB user; default: none.")] = None,
     password_file: Annotated[
         Path | None,
-        _site_option(
-            "File (mode 600) with the password of MongoDB; default: ~/.config/interphase/mongodb-password."
-        ),
+        _site_option("File (mode 600) with the password of MongoDB; default: ~/.config/interphase/mongodb-password."),
     ] = None,
     auth_source: Annotated[
         str | None,
-        _site_option(
-            "MongoDB database that authenticates the user, often admin; default: that of --database."
-        ),
+        _site_option("MongoDB database that authenticates the user, often admin; default: that of --database."),
     ] = None,
     root: Annotated[
         Path | None,
@@ -91,9 +85,7 @@ def init(
 
     for path in write_templates(folder, force):
         print(f"wrote {path}")
-    print(
-        f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run"
-    )
+    print(f"next, in {folder.resolve()}: interphase check campaign.yaml; interphase run campaign.yaml --dry-run")
 
 
 def _init_site(folder: Path, options: dict[str, str], force: bool) -> None:
@@ -113,9 +105,7 @@ def check(
     root: Root = None,
     cluster: Annotated[
         bool,
-        typer.Option(
-            "--cluster", help="Run a probe job through every worker of the settings and report its findings."
-        ),
+        typer.Option("--cluster", help="Run a probe job through every worker of the settings and report its findings."),
     ] = False,
     timeout_minutes: Annotated[
         float, typer.Option(help="With --cluster: cancel allocations that have not finished after this time.")

@@ -73,9 +73,7 @@ def status(
 
     settings, name = named(name, root)
     if watch is not None and json:
-        raise InputError(
-            "--json cannot be combined with --watch. Hint: leave out --watch and repeat the command"
-        )
+        raise InputError("--json cannot be combined with --watch. Hint: leave out --watch and repeat the command")
     if watch is not None:
         watch_status(lambda: campaign_status(settings, name), watch)
     elif json:
@@ -153,9 +151,7 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     if status.pace:
         yield from _pace_lines(status.pace)
     if status.iterations:
-        table = Table(
-            "iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None
-        )
+        table = Table("iteration", "labels", "force MAE (meV/Å)", "energy MAE (meV/atom)", "decision", box=None)
         for line in status.iterations:
             table.add_row(
                 str(line.index),
@@ -193,12 +189,8 @@ def _cluster_parts(name: str, cluster: "ClusterStatus") -> "Iterator[str | Table
     if cluster.lost:
         table = Table("lost job", "FireWorks state", "reason", "reruns", "last loss", box=None)
         for lost in cluster.lost[:MAX_LISTED_JOBS]:
-            reasons = ", ".join(
-                reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items()
-            )
-            table.add_row(
-                f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_reruns), Text(lost.message)
-            )
+            reasons = ", ".join(reason if n == 1 else f"{reason} x {n}" for reason, n in Counter(lost.reasons).items())
+            table.add_row(f"{lost.name} ({lost.fw_id})", lost.state, reasons, str(lost.n_reruns), Text(lost.message))
         yield table
     yield from _more("lost jobs", len(cluster.lost))
     if cluster.needs_attention:
@@ -245,7 +237,5 @@ def _pace_lines(pace: "Pace") -> Iterator[str]:
         yield f"pace: no label in the last {window}"
     else:
         yield f"pace: {pace.labels_per_hour:.3g} labels per hour ({pace.n_labels} in the last {window})"
-    decision = (
-        "unknown" if pace.next_decision_s is None else f"in about {format_duration(pace.next_decision_s)}"
-    )
+    decision = "unknown" if pace.next_decision_s is None else f"in about {format_duration(pace.next_decision_s)}"
     yield f"next decision of the active-learning loop: {decision} ({pace.basis})"

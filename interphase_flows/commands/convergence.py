@@ -41,8 +41,7 @@ def plan_convergence_study(maker: ConvergenceStudyMaker) -> list[PlannedPoint]:
                 description=_mesh_or_gamma(maker, point) + ", ".join(point.phases),
                 n_labels=sum(len(positions[name]) for name in point.phases),
                 cost_s=sum(
-                    len(positions[name]) * model.estimate_s(label_size(spec, crystals[name]))
-                    for name in point.phases
+                    len(positions[name]) * model.estimate_s(label_size(spec, crystals[name])) for name in point.phases
                 ),
             )
         )
@@ -94,15 +93,11 @@ def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> C
             raise WalltimeReachedError(f"{stop}. Hint: repeat the same interphase converge") from None
         by_index = responses.get(flow.jobs[-1].uuid)
         if not by_index:
-            failures = workspace.ledger.find(
-                "failures", {"last_at": {"$gte": began}}, sort={"last_at": 1}, limit=1
-            )
+            failures = workspace.ledger.find("failures", {"last_at": {"$gte": began}}, sort={"last_at": 1}, limit=1)
             reasons = "; ".join(str(f["details"].get("explanation", f["reason"])) for f in failures)
             raise AnalysisError(
                 f"the convergence study of {campaign.name} failed: {reasons or 'no failure is recorded'}. "
                 "Hint: fix the cause and repeat the command; finished labels are reused"
             )
         document: ConvergenceStudyDoc = by_index[max(by_index)].output
-        return ConvergenceStudyDoc.model_validate(
-            document if isinstance(document, dict) else document.model_dump()
-        )
+        return ConvergenceStudyDoc.model_validate(document if isinstance(document, dict) else document.model_dump())

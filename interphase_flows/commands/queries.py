@@ -241,9 +241,7 @@ def _check(request: DocumentQuery, fields: Sequence[str] = ()) -> None:
         )
 
 
-def _matches(
-    workspace: Workspace, request: DocumentQuery, fields: Sequence[str] | None
-) -> list[JsonDocument]:
+def _matches(workspace: Workspace, request: DocumentQuery, fields: Sequence[str] | None) -> list[JsonDocument]:
     if not request.rejected:
         return query(workspace.ledger, request.kind, request.filters, fields, request.limit, request.sort)
     others, criteria, excluded = _rejected(workspace, request)
@@ -253,9 +251,7 @@ def _matches(
     return labels if fields is None else [{field: label.get(field) for field in fields} for label in labels]
 
 
-def _rejected(
-    workspace: Workspace, request: DocumentQuery
-) -> tuple[list[str], JsonDocument, dict[str, Exclusion]]:
+def _rejected(workspace: Workspace, request: DocumentQuery) -> tuple[list[str], JsonDocument, dict[str, Exclusion]]:
     """Return filters of labels, a MongoDB criterion for rejected or excluded labels, and reasons of the latter."""
     of_reason = [text for text in request.filters if fields_of([text]) == ["reason"]]
     others = [text for text in request.filters if text not in of_reason]

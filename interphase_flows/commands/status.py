@@ -104,9 +104,7 @@ def campaign_status(settings: Settings, name: str) -> CampaignStatus:
     with open_workspace(settings, name, read_only=True) as workspace:
         state = workspace.ledger.get("campaigns", name)
         if state is None:
-            raise InputError(
-                f"{workspace.root}: no campaign was started in this folder. Hint: interphase run FILE"
-            )
+            raise InputError(f"{workspace.root}: no campaign was started in this folder. Hint: interphase run FILE")
         holder = lock_holder(workspace.root)
         status = state["status"]
         # with MongoDB it may run on another machine, in another folder
@@ -168,9 +166,7 @@ def missing_structures(workspace: Workspace) -> list[str]:
 def _iterations(workspace: Workspace, result: JsonDocument | None) -> list[IterationStatus]:
     fields = ["index", "n_labels_total", "errors", "decision"]
     # another campaign of the database may have computed them first: then the result lists them
-    criteria = (
-        {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
-    )
+    criteria = {"campaign": workspace.campaign} if result is None else {"key": {"$in": result["iteration_keys"]}}
     lines = {}
     for document in workspace.ledger.find("iterations", criteria, fields):
         errors = document["errors"].get("interface") or document["errors"]["test"]

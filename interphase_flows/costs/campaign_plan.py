@@ -43,9 +43,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     ``costs`` is the cost model of labels by its reference method, fitted to finished labels; the prior if None.
     """
     s, learning, production = campaign.structures, campaign.learning, campaign.production
-    costs = costs or LabelCostModel(
-        campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None)
-    )
+    costs = costs or LabelCostModel(campaign.reference.method, cutoff_eV=getattr(campaign.reference, "cutoff_eV", None))
     labels = plan_labels(campaign)
     n_atoms_interface = n_interface_atoms(campaign)
     n_cells = len(s.amorphous.electrode_fractions) * s.amorphous.n_per_fraction
@@ -56,9 +54,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
     spec, members = campaign.committee.training, campaign.committee.n_members
     epochs = spec.max_epochs + learning.max_iterations * spec.warm_start_epochs
     exploration = campaign.exploration
-    n_walkers = (
-        exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
-    )
+    n_walkers = exploration.n_interface_walkers + exploration.n_amorphous_walkers + exploration.n_audit_walkers
     steps_loop = learning.max_iterations * n_walkers * exploration.steps_per_iteration
     steps_melting = exploration.n_melt_quench_walkers * _steps_of_melt_and_quench(campaign)
     steps_production = production.n_replicas * production.n_segments * production.steps_per_segment
@@ -73,9 +69,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
 
     # a step of the initial dynamics costs as much as a label by the method that drives it
     is_own = s.dynamics_method == "reference"
-    driver, driver_costs = (
-        (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
-    )
+    driver, driver_costs = (campaign.reference, costs) if is_own else (method_spec("chgnet"), LabelCostModel("chgnet"))
     melting = typical_size(driver, labels.mixture, s.amorphous.n_atoms)
     reacting = typical_size(driver, labels.mixture, n_atoms_interface)
     melt, react = driver_costs.estimate([melting]), driver_costs.estimate([reacting])
@@ -117,9 +111,7 @@ def plan_campaign(campaign: Campaign, costs: LabelCostModel | None = None) -> li
         ),
         labelling("labels of production", f"{len(labels.production)}", labels.production),
         _phase_reference_stage(campaign),
-        labelling(
-            "energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases
-        ),
+        labelling("energies of the phases", f"{len(labels.phases)} by {campaign.reference.method}", labels.phases),
     ]
 
 

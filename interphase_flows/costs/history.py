@@ -25,8 +25,6 @@ def label_cost_model(ledger: Ledger, spec: MethodSpec, method_key: str | None = 
     )
     # the time of a label continued after a restart lacks the work before the restart
     found = [d for d in found if not (d.get("details") or {}).get(IS_CONTINUED)]
-    sizes = [
-        measured_size(d["numbers"], d.get("details") or {}, typical_size(spec, d["formula"])) for d in found
-    ]
+    sizes = [measured_size(d["numbers"], d.get("details") or {}, typical_size(spec, d["formula"])) for d in found]
     times_s = [d["wall_time_s"] for d in found]
     return LabelCostModel(spec.method, sizes, times_s, getattr(spec, "cutoff_eV", None))

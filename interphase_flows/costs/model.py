@@ -49,9 +49,7 @@ class Prior:
     powers: tuple[float, float, float]
     power_widths: tuple[float, float, float]
     cutoff_eV: float | None = None
-    log_width_of_seconds: float = (
-        0.7  # a factor of two between machines, and between settings other than the cutoff
-    )
+    log_width_of_seconds: float = 0.7  # a factor of two between machines, and between settings other than the cutoff
 
 
 # GPAW: Li3P (8 atoms) 7 s, Li2S (12) 9 s, both with k-points reduced by symmetry; Li7P3S11 (42, Gamma) 54 s,
@@ -174,9 +172,7 @@ class LabelCostModel:
             total = precision + features.T @ features / scatter2
             self._mean = np.linalg.solve(total, precision @ mean + features.T @ logs / scatter2)
             residuals = logs - features @ self._mean
-            scatter2 = (PRIOR_COUNT * PRIOR_SCATTER**2 + float(residuals @ residuals)) / (
-                PRIOR_COUNT + self.n_labels
-            )
+            scatter2 = (PRIOR_COUNT * PRIOR_SCATTER**2 + float(residuals @ residuals)) / (PRIOR_COUNT + self.n_labels)
         self._covariance = np.linalg.inv(precision + features.T @ features / scatter2)
         self._scatter2 = scatter2
 

@@ -80,9 +80,7 @@ def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) 
         sizes += [label_size(spec, Atoms(list(pair), cell=box, pbc=True))] * s.dimers.n_distances
     if s.dimers.isolated_atoms:
         sizes += [label_size(spec, Atoms([element], cell=box, pbc=True)) for element in elements]
-    frames_per_cell = (
-        1 + (s.amorphous.melt_steps + s.amorphous.quench_steps) // s.amorphous.snapshot_interval_steps
-    )
+    frames_per_cell = 1 + (s.amorphous.melt_steps + s.amorphous.quench_steps) // s.amorphous.snapshot_interval_steps
     ends = [reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte)]
     for fraction in s.amorphous.electrode_fractions if s.amorphous.n_per_fraction else []:
         mixed = composition_on_line(fraction, s.amorphous.n_atoms, *ends)
@@ -102,7 +100,5 @@ def _initial(campaign: Campaign, cells: dict[str, Atoms], interface: LabelSize) 
 
 
 def _half_and_half(campaign: Campaign, cells: dict[str, Atoms]) -> str:
-    electrode, electrolyte = (
-        reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte)
-    )
+    electrode, electrolyte = (reduced_formula(cells[name]) for name in (campaign.electrode, campaign.electrolyte))
     return f"({electrode}){len(Formula(electrolyte))}({electrolyte}){len(Formula(electrode))}"

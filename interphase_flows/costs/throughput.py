@@ -102,9 +102,7 @@ def _next_decision(times: Timeline, now: datetime, rate: float | None) -> tuple[
         if index == 1:
             return None, f"iteration {index} is the first to explore"
         total_s = _seconds(times.decisions[-2], times.decisions[-1])
-        return _rest(
-            total_s, times.decisions[-1], now, f"iteration {index} explores", f"iteration {index - 1}"
-        )
+        return _rest(total_s, times.decisions[-1], now, f"iteration {index} explores", f"iteration {index - 1}")
     tail_s = _from_last_label(times)
     if times.n_open == 0:
         if tail_s is None or not times.loop_labels:
@@ -127,9 +125,7 @@ def _next_decision(times: Timeline, now: datetime, rate: float | None) -> tuple[
     return labels_s + tail_s, f"{at_rate}, then training as in iteration {index - 1}"
 
 
-def _rest(
-    length_s: float, since: datetime, now: datetime, stage: str, compared: str
-) -> tuple[float | None, str]:
+def _rest(length_s: float, since: datetime, now: datetime, stage: str, compared: str) -> tuple[float | None, str]:
     left_s = length_s - _seconds(since, now)
     if left_s < 0:
         return None, f"{stage}, for longer than {compared}"
@@ -152,9 +148,7 @@ def _seconds(since: datetime, until: datetime) -> float:
 def _timeline(workspace: Workspace, started_at: str) -> Timeline:
     ledger, own = workspace.ledger, {"campaign": workspace.campaign}
     # duplicates are rejected at no cost and do not count for the rate
-    labels = ledger.find(
-        "labels", own | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin", "structure_key"]
-    )
+    labels = ledger.find("labels", own | {"reason": {"$ne": "duplicate"}}, ["created_at", "origin", "structure_key"])
     iterations = ledger.find("iterations", own, ["created_at", "decision"])
     decisions = [_time(each) for each in iterations]
     batch = _current_batch(workspace, decisions)

@@ -31,9 +31,7 @@ def fit_baseline(frames: Sequence[Atoms], cutoff_angstrom: float) -> Baseline:
     per_atom = np.array([f.get_potential_energy() for f in frames]) / n_atoms
     mean = per_atom.mean()
     n = len(elements)
-    shifts = mean + np.linalg.solve(
-        fractions.T @ fractions + RIDGE * np.eye(n), fractions.T @ (per_atom - mean)
-    )
+    shifts = mean + np.linalg.solve(fractions.T @ fractions + RIDGE * np.eye(n), fractions.T @ (per_atom - mean))
     symbols = np.concatenate([np.asarray(f.symbols) for f in frames])
     forces = np.concatenate([f.get_forces() for f in frames])
     rms = {e: float(np.sqrt((forces[symbols == e] ** 2).mean())) for e in elements}

@@ -128,9 +128,7 @@ def is_duplicate(one: Atoms, other: Atoms, tolerance_angstrom: float) -> bool:
     return False
 
 
-def _equal_lattices(
-    lattice: NDArray[np.float64], other: Atoms, tolerance_angstrom: float
-) -> list[NDArray[np.float64]]:
+def _equal_lattices(lattice: NDArray[np.float64], other: Atoms, tolerance_angstrom: float) -> list[NDArray[np.float64]]:
     """Return the choices of lattice vectors of ``other`` with the lengths and angles of ``lattice``, as rows."""
     basis = np.asarray(minkowski_reduce(other.cell.complete(), pbc=True)[0])
     lengths = np.linalg.norm(lattice, axis=1)
@@ -146,8 +144,6 @@ def _equal_lattices(
     found = []
     for a in first:
         for b in second[np.abs(second @ a - gram[0, 1]) <= slack[0, 1]]:
-            fits = (np.abs(third @ a - gram[0, 2]) <= slack[0, 2]) & (
-                np.abs(third @ b - gram[1, 2]) <= slack[1, 2]
-            )
+            fits = (np.abs(third @ a - gram[0, 2]) <= slack[0, 2]) & (np.abs(third @ b - gram[1, 2]) <= slack[1, 2])
             found += [np.array([a, b, c]) for c in third[fits]]
     return found

@@ -154,9 +154,7 @@ class Gates(BaseModel):
             )
         return None
 
-    def energy_outliers(
-        self, compositions: NDArray[np.float64], energies_eV: NDArray[np.float64]
-    ) -> NDArray[np.bool_]:
+    def energy_outliers(self, compositions: NDArray[np.float64], energies_eV: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Mark labels whose energy per atom is outside the window around the linear fit of the compositions, (n_labels,).
 
         `compositions` are atoms of each element, (n_labels, n_elements). The window is centred at the median of the

@@ -65,9 +65,7 @@ class ActiveLearningMaker(Maker):
         spec, index = self.campaign, len(history)
         exploration = ExplorationMaker(spec).make(walkers, starts, committee, index)
         outputs = exploration.output
-        selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(
-            outputs, dataset, spec.seed + index
-        )
+        selection = SelectMaker(learning=spec.learning, gates=spec.gates).make(outputs, dataset, spec.seed + index)
         # the selection continues without walkers whose job failed
         selection.config.on_missing_references = OnMissing.NONE
         labels = self.label_set_maker().make(selection.output)
@@ -89,9 +87,7 @@ class ActiveLearningMaker(Maker):
 
     def label_set_maker(self) -> LabelSetMaker:
         """Return the maker of labels by the reference method of the campaign."""
-        return LabelSetMaker(
-            label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates)
-        )
+        return LabelSetMaker(label_maker=LabelMaker(reference=self.campaign.reference, gates=self.campaign.gates))
 
     def _dataset_maker(self) -> DatasetMaker:
         return DatasetMaker(
@@ -177,6 +173,4 @@ def continue_or_end(
         # iteration 0 has no exploration
         advanced = ExplorationMaker(maker.campaign).after(walkers, explorations) if explorations else walkers
         return Response(replace=maker.next_iteration(dataset, committee, advanced, starts, history, explored))
-    return Response(
-        output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored}
-    )
+    return Response(output={"committee": committee, "dataset": dataset, "iterations": history, "exploration": explored})

@@ -48,9 +48,9 @@ class CampaignMaker(Maker):
             relaxation = relaxer.make(name)
             relaxation.name = f"relax {name}"
             relaxations.append(relaxation)
-        reaction = ReactionMaker(
-            energy_error_meV_per_atom=spec.thermodynamics.energy_error_meV_per_atom
-        ).make(spec.electrode, spec.electrolyte, [r.output for r in relaxations])
+        reaction = ReactionMaker(energy_error_meV_per_atom=spec.thermodynamics.energy_error_meV_per_atom).make(
+            spec.electrode, spec.electrolyte, [r.output for r in relaxations]
+        )
         curve = LearningCurveMaker().make(learned["dataset"], learned["iterations"])
         sides: dict[str, Any] = {
             "electrode": spec.electrode,
@@ -58,12 +58,10 @@ class CampaignMaker(Maker):
             "temperature_K": spec.production.dynamics.temperature_K,
             "structure_files": spec.structure_files,
         }
-        references = PhaseReferencesMaker(**sides).make(
-            spec.phases, learned["committee"], spec.seed + REFERENCES_SEED
+        references = PhaseReferencesMaker(**sides).make(spec.phases, learned["committee"], spec.seed + REFERENCES_SEED)
+        interface = InterfaceAnalysisMaker(**sides, parts=spec.analysis.parts, anions=stated_chemistry(spec)).make(
+            production.output, references.output
         )
-        interface = InterfaceAnalysisMaker(
-            **sides, parts=spec.analysis.parts, anions=stated_chemistry(spec)
-        ).make(production.output, references.output)
         grid = (
             None
             if spec.transport_grid is None
@@ -71,9 +69,9 @@ class CampaignMaker(Maker):
                 learned["committee"], interface.output
             )
         )
-        drawn = DrawProductionMaker(
-            n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates
-        ).make(production.output, spec.seed + AUDIT_SEED)
+        drawn = DrawProductionMaker(n_per_replica=spec.production.audit_labels_per_replica, gates=spec.gates).make(
+            production.output, spec.seed + AUDIT_SEED
+        )
         audit_labels = ActiveLearningMaker(spec).label_set_maker().make(drawn.output)
         audit = ProductionAuditMaker().make(learned["committee"], audit_labels.output)
         audit_labels.name = "production labels"

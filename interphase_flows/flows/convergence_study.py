@@ -95,9 +95,7 @@ class ConvergenceStudyMaker(Maker):
             )
         for name, values in (("cutoffs", self.cutoffs_eV), ("k-densities", self.k_densities)):
             if any(not value > 0 for value in values):
-                raise InputError(
-                    f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive"
-                )
+                raise InputError(f"{name}: {', '.join(f'{v:g}' for v in values)}; every value must be positive")
         cells = self.cells()
         sizes = {name: len(cell) for name, cell in cells.items()}
         at_gamma = [name for name, n in sizes.items() if n >= getattr(spec, GAMMA_ABOVE, float("inf"))]

@@ -24,9 +24,7 @@ def packing_seed(campaign: Campaign, number: int, packing: int) -> int:
     return campaign.seed + PACKING_SEED + SEEDS_PER_WALKER * number + packing
 
 
-def melt_quench_walker(
-    campaign: Campaign, number: int, packing: int = 0, n_restarts: int = 0
-) -> MeltQuenchWalker:
+def melt_quench_walker(campaign: Campaign, number: int, packing: int = 0, n_restarts: int = 0) -> MeltQuenchWalker:
     """Return a walker at the start of a packing; packings cycle through the compositions."""
     spec = campaign.exploration
     fractions = spec.melt_quench.electrode_fractions
@@ -50,9 +48,7 @@ class ExplorationMaker(Maker):
     campaign: Campaign
     name: str = "exploration"
 
-    def make(
-        self, walkers: Sequence[Walker], starts: StructureSetDoc, committee: CommitteeDoc, index: int
-    ) -> Flow:
+    def make(self, walkers: Sequence[Walker], starts: StructureSetDoc, committee: CommitteeDoc, index: int) -> Flow:
         """Return a flow whose output is one segment per walker, in the order of the walkers."""
         segment_maker = self._segment_maker()
         packings, segments = [], []
@@ -68,9 +64,7 @@ class ExplorationMaker(Maker):
                 segment = segment_maker.make(walker, starts, committee)
             segment.name = f"explore {walker.run_id} ({index})"
             segments.append(segment)
-        return Flow(
-            [*packings, *segments], output=[each.output for each in segments], name=f"{self.name} ({index})"
-        )
+        return Flow([*packings, *segments], output=[each.output for each in segments], name=f"{self.name} ({index})")
 
     def after(self, walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:
         """Return the walkers at the end of the segments of an iteration.
@@ -114,9 +108,7 @@ class ExplorationMaker(Maker):
 
     def _packing(self, walker: MeltQuenchWalker) -> Job:
         spec = self.campaign
-        return PackingMaker(
-            n_atoms=spec.exploration.melt_quench.n_atoms, structure_files=spec.structure_files
-        ).make(
+        return PackingMaker(n_atoms=spec.exploration.melt_quench.n_atoms, structure_files=spec.structure_files).make(
             spec.electrode,
             spec.electrolyte,
             walker.x_electrode,

@@ -71,9 +71,7 @@ class InitialDataMaker(Maker):
         walkers = place_walkers(self.walkers(), interface_sets, amorphous_sets)
         for gathering in (starts, joined, walkers):
             gathering.config.on_missing_references = OnMissing.NONE
-        labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(
-            joined.output
-        )
+        labels = LabelSetMaker(label_maker=LabelMaker(reference=spec.reference, gates=spec.gates)).make(joined.output)
         labels.name = f"{labels.name} (0)"  # like those of later iterations
         labels.update_metadata({ITERATION: 0})
         return Flow(
@@ -104,9 +102,7 @@ class InitialDataMaker(Maker):
     def _interfaces(self, n: int) -> list[Job]:
         """Return the jobs of interfaces that trajectories and walkers start from, cycling through facets and gaps."""
         pairs = self._facets_and_gaps()
-        maker = InterfaceMaker(
-            spec=self.campaign.structures.interfaces, structure_files=self.campaign.structure_files
-        )
+        maker = InterfaceMaker(spec=self.campaign.structures.interfaces, structure_files=self.campaign.structure_files)
         return [
             self._interface(maker, variant, *pairs[variant % len(pairs)], name=f"interface {variant}")
             for variant in range(n)
@@ -115,20 +111,14 @@ class InitialDataMaker(Maker):
     def _as_built(self) -> list[Job]:
         """Return the jobs of interfaces that are labelled as built."""
         spec = self.campaign.structures.interfaces
-        maker = InterfaceMaker(
-            spec=spec, structure_files=self.campaign.structure_files, family="as built/variant"
-        )
+        maker = InterfaceMaker(spec=spec, structure_files=self.campaign.structure_files, family="as built/variant")
         pairs = [pair for pair in self._facets_and_gaps() for _ in range(spec.n_as_built)]
         return [
-            self._interface(
-                maker, AS_BUILT_VARIANT + index, facet, gap_angstrom, name=f"interface as built {index}"
-            )
+            self._interface(maker, AS_BUILT_VARIANT + index, facet, gap_angstrom, name=f"interface as built {index}")
             for index, (facet, gap_angstrom) in enumerate(pairs)
         ]
 
-    def _interface(
-        self, maker: InterfaceMaker, variant: int, facet: str | None, gap_angstrom: float, name: str
-    ) -> Job:
+    def _interface(self, maker: InterfaceMaker, variant: int, facet: str | None, gap_angstrom: float, name: str) -> Job:
         job = maker.make(self.campaign.electrode, self.campaign.electrolyte, variant, facet, gap_angstrom)
         job.name = name
         return job
@@ -176,9 +166,7 @@ class InitialDataMaker(Maker):
             )
             for index, cell in enumerate(cells[: spec.n_amorphous_walkers])
         ]
-        return walkers + [
-            melt_quench_walker(self.campaign, number) for number in range(spec.n_melt_quench_walkers)
-        ]
+        return walkers + [melt_quench_walker(self.campaign, number) for number in range(spec.n_melt_quench_walkers)]
 
     def _amorphous_cells(self) -> list[tuple[float, int]]:
         """Return the mole fraction of electrode and the seed of every amorphous cell."""
@@ -190,7 +178,5 @@ class InitialDataMaker(Maker):
         """Return the indices of the amorphous cells in the training split, which depends on their origins only."""
         origins = [amorphous_origin(fraction, seed) for fraction, seed in self._amorphous_cells()]
         learning = self.campaign.learning
-        splits = split_origins(
-            origins, {}, self.campaign.seed, learning.validation_fraction, learning.test_fraction
-        )
+        splits = split_origins(origins, {}, self.campaign.seed, learning.validation_fraction, learning.test_fraction)
         return [index for index, origin in enumerate(origins) if splits[origin] == "train"]

@@ -34,9 +34,7 @@ class LatticeConstantsFlowMaker(Maker):
         labels = []
         for place, strain in enumerate(linear_strains(maker.n_volumes, maker.max_strain)):
             of_all_phases = [place + maker.n_volumes * phase for phase in range(len(phases))]
-            labeller = LabelMaker(
-                reference=with_mesh_of_unstrained_cell(self.reference, strain), gates=self.gates
-            )
+            labeller = LabelMaker(reference=with_mesh_of_unstrained_cell(self.reference, strain), gates=self.gates)
             labels.append(labeller.make(scaled.output, of_all_phases))
         gathered = gather_labels([each.output for each in labels])
         fitted = LatticeConstantsMaker().make(gathered.output)

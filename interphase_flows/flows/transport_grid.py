@@ -81,9 +81,7 @@ class TransportGridMaker(Maker):
         quenching = self._segment(spec.quench_temperature_K, spec.quench_steps, spec.melt_friction_per_ps)
         # a quench starts at the temperature of its melt
         hotter = spec.melt_temperature_K / spec.quench_temperature_K
-        quenching = replace(
-            quenching, runaway_temperature_factor=quenching.runaway_temperature_factor * hotter
-        )
+        quenching = replace(quenching, runaway_temperature_factor=quenching.runaway_temperature_factor * hotter)
         quench = quenching.make(walker, None, committee, melt.output)
         melt.name, quench.name = f"melt {cell}", f"quench {cell}"
         jobs, measured = [packing, melt, quench], []

@@ -50,7 +50,5 @@ def conclude(
         analysis_keys=keys,
     )
     ledger = current_workspace().ledger
-    ledger.set_state(
-        "campaigns", name, (ledger.get("campaigns", name) or {}) | {"result": result.model_dump()}
-    )
+    ledger.set_state("campaigns", name, (ledger.get("campaigns", name) or {}) | {"result": result.model_dump()})
     return result

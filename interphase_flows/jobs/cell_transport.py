@@ -95,10 +95,7 @@ class CellTransportMaker(Maker):
         )
 
         def compute() -> CellTransportDoc:
-            ends = [
-                reduced_formula(load_crystal(n, self.structure_files))
-                for n in (self.electrode, self.electrolyte)
-            ]
+            ends = [reduced_formula(load_crystal(n, self.structure_files)) for n in (self.electrode, self.electrolyte)]
             atoms = composition_on_line(x_electrode, n_atoms, *ends)
             amounts = np.array([float(atoms.get(symbol, 0)) for symbol in line.elements])
             x_actual, _, _ = line.nearest(amounts, np.zeros(len(amounts)))
@@ -127,9 +124,7 @@ class CellTransportMaker(Maker):
         return cached(KIND, key, CellTransportDoc, compute)
 
 
-def line_and_rest(
-    electrode: str, electrolyte: str, structure_files: dict[str, str]
-) -> tuple[CompositionLine, str]:
+def line_and_rest(electrode: str, electrolyte: str, structure_files: dict[str, str]) -> tuple[CompositionLine, str]:
     """Return the composition line, and the species that coefficients are relative to.
 
     Raises
@@ -172,18 +167,12 @@ def _broken(chain: Sequence[SegmentDoc]) -> str:
     first = next((s for s in chain if s.stop_reason in BROKEN), None)
     if first is None:
         return ""
-    return f"the run broke at {first.temperature_target_K:g} K ({first.stop_reason}): {first.explanation}".rstrip(
-        ": "
-    )
+    return f"the run broke at {first.temperature_target_K:g} K ({first.stop_reason}): {first.explanation}".rstrip(": ")
 
 
 def _not_stationary(onsager: OnsagerResult) -> str:
-    z = ", ".join(
-        f"{symbol} {each:.1f}" for symbol, each in zip(onsager.species, onsager.half_window_z, strict=True)
-    )
-    return (
-        f"the halves of the run differ (standard errors: {z}): the cell is still changing; equilibrate longer"
-    )
+    z = ", ".join(f"{symbol} {each:.1f}" for symbol, each in zip(onsager.species, onsager.half_window_z, strict=True))
+    return f"the halves of the run differ (standard errors: {z}): the cell is still changing; equilibrate longer"
 
 
 def _trust(chain: Sequence[SegmentDoc], committee: CommitteeDoc) -> CommitteeTrust:

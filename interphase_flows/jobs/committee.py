@@ -80,8 +80,7 @@ class CommitteeMaker(Maker):
             calibration=calibration,
             select_force_std_eV_per_angstrom=self.learning.select_force_error_eV_per_angstrom
             / calibration.error_per_std,
-            stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom
-            / calibration.error_per_std,
+            stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom / calibration.error_per_std,
             parity=artifacts.put_arrays(parity_arrays(validation, test), "parity"),
         )
 

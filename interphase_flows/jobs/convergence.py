@@ -57,9 +57,7 @@ class ConvergenceStructuresMaker(Maker):
             structures=[structure_key(f) for f in frames],
             origins=origins,
         )
-        return cached(
-            "structure_sets", key, StructureSetDoc, lambda: store_set(key, "convergence", frames, origins)
-        )
+        return cached("structure_sets", key, StructureSetDoc, lambda: store_set(key, "convergence", frames, origins))
 
 
 @dataclass
@@ -88,9 +86,7 @@ class ConvergenceMaker(Maker):
             points=list(points),
             labels=[sorted(label.key for label in found.values()) for found in labels],
         )
-        return cached(
-            KIND, key, ConvergenceStudyDoc, lambda: self._assess(key, ends, structures, points, labels)
-        )
+        return cached(KIND, key, ConvergenceStudyDoc, lambda: self._assess(key, ends, structures, points, labels))
 
     def _assess(
         self,
@@ -140,9 +136,7 @@ def _labels_by_origin(batch: LabelBatch | None) -> dict[Origin, LabelDoc]:
     return {batch.origins[label.key]: label for label in found if label is not None}
 
 
-def _phase_numbers(
-    phases: Sequence[str], labels: Mapping[Origin, LabelDoc]
-) -> dict[str, PhaseNumbers | None]:
+def _phase_numbers(phases: Sequence[str], labels: Mapping[Origin, LabelDoc]) -> dict[str, PhaseNumbers | None]:
     """Return the results of one setting by phase, None for a phase with a rejected or missing label."""
     result: dict[str, PhaseNumbers | None] = {}
     for name in phases:

@@ -157,9 +157,7 @@ class DatasetMaker(Maker):
 
     def _drop_outliers(self, frames: list[Atoms]) -> list[str]:
         """Remove frames whose energy is far from the fit to their composition, record why, and return notes."""
-        checked = [
-            index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated
-        ]
+        checked = [index for index, frame in enumerate(frames) if not Origin(frame.info["origin"]).is_isolated]
         if not checked:
             return []
         solids = [frames[index] for index in checked]

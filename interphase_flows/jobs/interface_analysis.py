@@ -75,9 +75,7 @@ class InterfaceAnalysisMaker(Maker):
         return cached(KIND, key, InterfaceAnalysisDoc, lambda: _analyse(key, settings, done, references))
 
 
-def analysis_key(
-    settings: InterfaceAnalysisSettings, segment_keys: Sequence[str], references_key: str | None
-) -> str:
+def analysis_key(settings: InterfaceAnalysisSettings, segment_keys: Sequence[str], references_key: str | None) -> str:
     """Return the content key of an analysis, which contains the version of every part."""
     return content_key(
         KIND,
@@ -104,9 +102,7 @@ def _analyse(
             "no reference runs of phases, so no atom has the label of a phase. Hint: see interphase query failures"
         )
     analyses, missing = analyse_runs(segments, settings, known)
-    replicas = {
-        part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()
-    }
+    replicas = {part: {run: each.parts[part] for run, each in analyses.items()} for part in settings.parts_to_run()}
     archived = {part: found for part, found in replicas.items() if not _fits_inline(found)}
     artifact = artifacts.put_arrays(_arrays(analyses, archived), "analyses")
     documents = {
@@ -144,9 +140,7 @@ def analyse_runs(
             notes.append(f"{run_id} has no trajectory and is not analysed")
             continue
         with RunFrames(paths) as frames:
-            analyses[run_id] = analyse_interface(
-                frames, settings, stage=f"analyse {run_id}:", references=references
-            )
+            analyses[run_id] = analyse_interface(frames, settings, stage=f"analyse {run_id}:", references=references)
     if not analyses:
         raise AnalysisError(
             "no replica has a frame: no production run was made, or each one failed at once. "

@@ -66,9 +66,7 @@ class IterationMaker(Maker):
         def compute() -> IterationDoc:
             fresh = self._fresh_audit(dataset, explorer, batch) if explorer else None
             audited = [s for s in finished if s.role == "audit"]
-            fraction = (
-                fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
-            )
+            fraction = fraction_above(audited, explorer.select_force_std_eV_per_angstrom) if explorer else None
             n_total = sum(dataset.n_frames.values())
             verdict = decide(
                 self.learning,
@@ -116,17 +114,13 @@ class IterationMaker(Maker):
         )
         return document
 
-    def _fresh_audit(
-        self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch
-    ) -> ErrorSummary | None:
+    def _fresh_audit(self, dataset: DatasetDoc, explorer: CommitteeDoc, batch: LabelBatch) -> ErrorSummary | None:
         """Return the error of the explorer on the new labels of the audit sample, which never train."""
         from interphase_flows.potentials.errors import frame_errors, summarise
 
         workspace = current_workspace()
         fresh = {key for key in batch.accepted if batch.origins[key].family == AUDIT}
-        frames = [
-            f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh
-        ]
+        frames = [f for f in read_extxyz(workspace.artifacts.get(dataset.artifact)) if f.info["label_key"] in fresh]
         if not frames:
             return None
         committee = load_committee(explorer.models)

@@ -151,9 +151,7 @@ def reject_duplicates(
                 "details": {"repeats_label": repeats},
             }
         )
-        label = cached(
-            KIND, duplicate.key, LabelDoc, partial(LabelDoc.model_validate, duplicate.model_dump())
-        )
+        label = cached(KIND, duplicate.key, LabelDoc, partial(LabelDoc.model_validate, duplicate.model_dump()))
         batch.rejected.append(label.key)
         batch.origins[label.key] = entry.origin
     return batch

@@ -104,9 +104,7 @@ class ProductionAuditMaker(Maker):
             raise AnalysisError(
                 "no production frame has a label. Hint: interphase query labels origin~production shows the reasons"
             )
-        summaries = {
-            origin: summarise(frame_errors(potentials, frames)) for origin, frames in by_origin.items()
-        }
+        summaries = {origin: summarise(frame_errors(potentials, frames)) for origin, frames in by_origin.items()}
 
         def over_replicas(name: str) -> Estimate:
             return mean_over_replicas([getattr(summary, name) for summary in summaries.values()])

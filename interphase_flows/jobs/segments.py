@@ -194,9 +194,7 @@ class SegmentMaker(Maker):
                 stop_requested=lambda: end.is_over,
             )
         except DynamicsError as error:
-            workspace.ledger.record_failure(
-                KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id}
-            )
+            workspace.ledger.record_failure(KIND, key, "failed", {"explanation": str(error), "run_id": walker.run_id})
             return document.model_copy(update={"explanation": str(error)})
         if result.stop_reason == "walltime":
             end.check(f"the end of {label}, at step {result.stop_step}")
@@ -215,14 +213,10 @@ class SegmentMaker(Maker):
                 "temperature_mean_K": float(temperatures_K.mean()) if len(temperatures_K) else None,
                 "temperature_std_K": float(temperatures_K.std()) if len(temperatures_K) else None,
                 "n_temperatures": len(temperatures_K),
-                "continue_from": workspace.artifacts.put_file(
-                    result.last_good_checkpoint, "checkpoints", ".npz"
-                ),
+                "continue_from": workspace.artifacts.put_file(result.last_good_checkpoint, "checkpoints", ".npz"),
                 "continue_state": last.state_sha256(),
                 "trajectory": workspace.artifacts.put_file(result.trajectory, "trajectories", ".zarr.zip"),
-                "candidates": workspace.artifacts.put_bytes(
-                    pack_candidates(result.candidates), "candidates", ".npz"
-                )
+                "candidates": workspace.artifacts.put_bytes(pack_candidates(result.candidates), "candidates", ".npz")
                 if result.candidates
                 else None,
                 "n_candidates": len(result.candidates),
@@ -259,9 +253,7 @@ def advance_walkers(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | N
         if segment is None:
             result.append(walker)  # the failed job is recorded; the next committee repeats it
         elif segment.stop_reason in BROKEN and segment.continue_state == walker.continue_state:
-            result.append(
-                walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1})
-            )
+            result.append(walker.model_copy(update={"seed": walker.seed + 1, "n_restarts": walker.n_restarts + 1}))
         else:
             result.append(
                 walker.model_copy(

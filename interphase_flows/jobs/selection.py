@@ -78,17 +78,13 @@ class SelectMaker(Maker):
                     frames.append(candidate.atoms)
         return frames
 
-    def _select(
-        self, candidates: list[Atoms], dataset: DatasetDoc, seed: int
-    ) -> tuple[list[Atoms], list[str]]:
+    def _select(self, candidates: list[Atoms], dataset: DatasetDoc, seed: int) -> tuple[list[Atoms], list[str]]:
         if not candidates:
             return [], ["no frame was above the selection level"]
         pool = CandidatePool(
             frames=candidates,
             uncertainty_eV_per_angstrom=np.array([frame.info["uncertainty"] for frame in candidates]),
-            training_frames=frames_of_split(
-                read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"
-            ),
+            training_frames=frames_of_split(read_extxyz(current_workspace().artifacts.get(dataset.artifact)), "train"),
             elements=dataset.baseline.elements,
         )
         select = selection_strategy(self.learning.selection_strategy)

@@ -74,9 +74,7 @@ class RelaxMaker(Maker):
         method = reference_method(self.reference, settings)
         relaxes_with_reference = self.spec.relax_with == "reference" or method.identity.is_surrogate
         relaxer = method if relaxes_with_reference else reference_method("chgnet", settings)
-        relaxes_cell = self.spec.cell == "relaxed" or (
-            self.spec.cell == "automatic" and relaxes_with_reference
-        )
+        relaxes_cell = self.spec.cell == "relaxed" or (self.spec.cell == "automatic" and relaxes_with_reference)
         start = self._start(phase_name, relaxes_cell)
         description = PhaseDescription(
             phase=phase_name,
@@ -123,9 +121,7 @@ class RelaxMaker(Maker):
                 reason=label.reason or "rejected",
             )
         key = content_key(PHASES, geometry=geometry.key, label=label.key, **inputs)
-        return cached(
-            PHASES, key, RelaxedPhaseDoc, lambda: _labelled(key, geometry, label, relaxed, description)
-        )
+        return cached(PHASES, key, RelaxedPhaseDoc, lambda: _labelled(key, geometry, label, relaxed, description))
 
     def _start(self, phase_name: str, relaxes_cell: bool) -> Atoms:
         """Return the initial structure: near equilibrium, or the published cell if the cell is fixed."""
@@ -136,9 +132,7 @@ class RelaxMaker(Maker):
     def _relax_with_surrogate(
         self, key: str, start: Atoms, method: ReferenceMethod, description: PhaseDescription
     ) -> RelaxedPhaseDoc:
-        relaxed = relax(
-            start, method, max_steps=self.spec.max_steps, relaxes_cell=description["cell"] == "relaxed"
-        )
+        relaxed = relax(start, method, max_steps=self.spec.max_steps, relaxes_cell=description["cell"] == "relaxed")
         emit(STAGE, 1, 1, description["phase"])
         return RelaxedPhaseDoc(
             key=key,
@@ -163,9 +157,7 @@ class RelaxMaker(Maker):
     ) -> StructureSetDoc:
         """Relax; with ``gates`` every step is a label, so that a killed relaxation resumes from the ledger."""
         calculator = None if gates is None else LabelledCalculator(relaxer, gates, origin)
-        relaxed = relax(
-            start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell, calculator=calculator
-        )
+        relaxed = relax(start, relaxer, max_steps=self.spec.max_steps, relaxes_cell=relaxes_cell, calculator=calculator)
         return store_set(
             key,
             f"relaxed {origin.name}",
@@ -223,9 +215,7 @@ class ReactionMaker(Maker):
     energy_error_meV_per_atom: float = 0.0
 
     @job(output_schema=ThermodynamicsDoc)
-    def make(
-        self, electrode: str, electrolyte: str, phases: Sequence[RelaxedPhaseDoc | None]
-    ) -> ThermodynamicsDoc:
+    def make(self, electrode: str, electrolyte: str, phases: Sequence[RelaxedPhaseDoc | None]) -> ThermodynamicsDoc:
         """Return the kinks of the mixing line, the full reaction and its energy, the stability window and their errors.
 
         ``electrode`` and ``electrolyte`` are names of phases.

@@ -61,9 +61,7 @@ class GridFitMaker(Maker):
 
         def compute() -> TransportGridDoc:
             if not available:
-                raise AnalysisError(
-                    "no cell of the transport grid was measured: see interphase query failures"
-                )
+                raise AnalysisError("no cell of the transport grid was measured: see interphase query failures")
             result, arrays = analyse_transport_grid(
                 [cell.result for cell in available], line, self.temperature_K, _profile(interphase)
             )

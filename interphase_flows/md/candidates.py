@@ -42,9 +42,7 @@ class CandidateFolder:
         self.window_steps = window_steps
         self.kept: dict[int, float] = dict(kept or {})
 
-    def offer(
-        self, step: int, uncertainty_eV_per_angstrom: float, atoms: Atoms, force_std: np.ndarray
-    ) -> None:
+    def offer(self, step: int, uncertainty_eV_per_angstrom: float, atoms: Atoms, force_std: np.ndarray) -> None:
         """Store a frame if it is the most uncertain of its window, and the window is among the most uncertain."""
         window = step // self.window_steps
         rival = next((s for s in self.kept if s // self.window_steps == window), None)

@@ -87,9 +87,7 @@ class Checkpoint:
 
     def atoms(self) -> Atoms:
         """Return the atoms with momenta and a constrained centre of mass, without a calculator."""
-        atoms = Atoms(
-            numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc, masses=self.masses
-        )
+        atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc, masses=self.masses)
         # set_momenta would project the momenta again, which may change their last bits
         atoms.set_array("momenta", self.momenta.copy(), float, (3,))
         for name, values in self.per_atom.items():
@@ -145,9 +143,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise StorageError(f"there is no checkpoint {path}. Hint: start the run from a structure") from error
     # zipfile raises NotImplementedError for a damaged compression method
     except (zipfile.BadZipFile, OSError, ValueError, EOFError, KeyError, NotImplementedError) as error:
-        raise CorruptArtifactError(
-            f"checkpoint {path} cannot be read ({error}). Hint: use the previous one"
-        ) from error
+        raise CorruptArtifactError(f"checkpoint {path} cannot be read ({error}). Hint: use the previous one") from error
     if _digest(arrays, head) != expected:
         raise CorruptArtifactError(f"the checksum of checkpoint {path} is wrong. Hint: use the previous one")
     groups: dict[str, dict[str, np.ndarray]] = {"per_atom": {}, "records": {}}
@@ -176,9 +172,7 @@ def read_latest_checkpoint(folder: Path) -> tuple[Checkpoint, Path, list[str]] |
             # renamed, so that it does not count among the two that are kept
             path.rename(path.with_suffix(".corrupt"))
     if notes:
-        raise CorruptArtifactError(
-            f"all checkpoints in {folder} are damaged. Hint: empty the folder to start again"
-        )
+        raise CorruptArtifactError(f"all checkpoints in {folder} are damaged. Hint: empty the folder to start again")
     return None
 
 

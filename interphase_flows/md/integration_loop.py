@@ -72,17 +72,13 @@ def evaluate_start(state: SegmentState, plan: SegmentPlan, *, is_structure: bool
     Raises DynamicsError if the forces are not finite, or atoms overlap.
     """
     if not np.isfinite(state.atoms.get_forces(md=True)).all():
-        raise DynamicsError(
-            "the forces at the start are not finite. Hint: check the structure and the committee"
-        )
+        raise DynamicsError("the forces at the start are not finite. Hint: check the structure and the committee")
     if not is_structure:
         return None
     temperature_K = kinetic_temperature_K(state.atoms.arrays["momenta"], state.atoms.get_masses())
     observation = plan.monitor.observe(state.atoms, plan.committee)
     if observation.stop_reason in BROKEN:
-        raise DynamicsError(
-            f"invalid start: {observation.detail}. Hint: relax it, or build it with larger distances"
-        )
+        raise DynamicsError(f"invalid start: {observation.detail}. Hint: relax it, or build it with larger distances")
     state.record(observation, temperature_K)
     _add_frame(state, temperature_K, observation)
     return None if observation.stop_reason is None else state.end(observation.stop_reason, observation.detail)

@@ -72,9 +72,7 @@ def reference_snapshots(
         stop_requested=stop_requested,
     )
     if result.stop_reason == "walltime":
-        raise WalltimeReachedError(
-            f"walltime reached at step {result.stop_step} of {folder}; a resume continues"
-        )
+        raise WalltimeReachedError(f"walltime reached at step {result.stop_step} of {folder}; a resume continues")
     with Trajectory(result.trajectory) as trajectory:
         after_start = np.flatnonzero(trajectory.step > result.first_step)
         return [trajectory.atoms(int(index)) for index in after_start]

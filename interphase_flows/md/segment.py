@@ -142,9 +142,7 @@ def run_segment(
         return _result(state.save(ending), notes)
 
 
-def _resume(
-    folder: Path, identity: str, monitor: UncertaintyMonitor
-) -> tuple[SegmentState | Path | None, list[str]]:
+def _resume(folder: Path, identity: str, monitor: UncertaintyMonitor) -> tuple[SegmentState | Path | None, list[str]]:
     """Return the state of an interrupted segment, the last checkpoint of an ended one, or None for a new one."""
     try:
         latest = read_latest_checkpoint(folder)

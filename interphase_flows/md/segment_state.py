@@ -153,9 +153,7 @@ class SegmentState:
             time_fs=self.time_fs,
             n_frames=self.trajectory.n_frames,
             generator_state=dict(self.generator.bit_generator.state),
-            per_atom={
-                name: values.copy() for name, values in atoms.arrays.items() if name not in _OWN_ARRAYS
-            },
+            per_atom={name: values.copy() for name, values in atoms.arrays.items() if name not in _OWN_ARRAYS},
         )
         path = self._write(checkpoint, ended)
         # the previous checkpoint may still be needed

@@ -37,13 +37,9 @@ class TrajectoryWriter:
     def __init__(self, folder: Path, start: Atoms, *, keep_force_std: bool = False) -> None:
         if folder.exists():
             shutil.rmtree(folder)
-        root = zarr.create_group(
-            folder, zarr_format=3, attributes={"format": FORMAT, "pbc": start.pbc.tolist()}
-        )
+        root = zarr.create_group(folder, zarr_format=3, attributes={"format": FORMAT, "pbc": start.pbc.tolist()})
         per_atom = {"numbers": start.numbers, "masses": start.get_masses()}
-        per_atom |= {
-            k: v for k, v in start.arrays.items() if k not in ("positions", "momenta", "masses", "numbers")
-        }
+        per_atom |= {k: v for k, v in start.arrays.items() if k not in ("positions", "momenta", "masses", "numbers")}
         root.create_array("reference_positions", data=start.positions, chunks=start.positions.shape)
         atoms_group = root.create_group("atoms")
         for name in sorted(per_atom):
@@ -64,9 +60,7 @@ class TrajectoryWriter:
         try:
             root = zarr.open_group(folder, mode="r+")
         except (OSError, ValueError, KeyError) as error:
-            raise StorageError(
-                f"{folder} is no trajectory ({error}). Hint: empty the folder of the segment"
-            ) from error
+            raise StorageError(f"{folder} is no trajectory ({error}). Hint: empty the folder of the segment") from error
         for partial in folder.rglob("*.partial"):
             partial.unlink()
         writer = cls.__new__(cls)
@@ -182,9 +176,7 @@ def _create(
             chunks=(block, *frame),
             dtype=dtype,
             fill_value=fill,
-            compressors=BloscCodec(
-                cname="zstd", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize
-            ),
+            compressors=BloscCodec(cname="zstd", clevel=5, shuffle="shuffle", typesize=np.dtype(dtype).itemsize),
         )
 
 

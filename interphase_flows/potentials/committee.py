@@ -95,9 +95,7 @@ class NequIPCommittee:
             forces.append(calculator.length_units_to_A**-1 * found.astype(np.float64))
         return np.stack(forces)
 
-    def predict_all(
-        self, atoms: Atoms
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def predict_all(self, atoms: Atoms) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return energies (n_members,) in eV, forces (n_members, n_atoms, 3) and stress (n_members, 6)."""
         energies, forces, stresses = [], [], []
         for calculator in self._calculators:

@@ -98,9 +98,7 @@ def calibrate(errors: Sequence[FrameErrors]) -> Calibration:
     )
 
 
-def parity_arrays(
-    validation: Sequence[FrameErrors], test: Sequence[FrameErrors]
-) -> dict[str, NDArray[np.generic]]:
+def parity_arrays(validation: Sequence[FrameErrors], test: Sequence[FrameErrors]) -> dict[str, NDArray[np.generic]]:
     """Return the data of a parity plot: reference values, errors and uncertainty.
 
     Energies in eV/atom, (n_frames,); force components in eV/Å, (3 * n_atoms of all frames,); ``uncertainty`` and

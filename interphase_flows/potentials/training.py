@@ -75,9 +75,7 @@ def quiet_training(n_threads: int) -> Iterator[None]:
         with warnings.catch_warnings():
             # Lightning advises more loader workers and log steps, which do not help for small datasets
             warnings.filterwarnings("ignore", module=r"lightning\..*")
-            warnings.filterwarnings(
-                "ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning
-            )
+            warnings.filterwarnings("ignore", message=r".*(treespec|LeafSpec|isinstance).*", category=FutureWarning)
             yield
     finally:
         torch.set_num_threads(threads_before)
@@ -145,9 +143,7 @@ def train_member(
         except (RuntimeError, ValueError, KeyError, AssertionError) as error:
             # torch reports a full disk as a RuntimeError
             if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
-                raise DiskFullError(
-                    f"{folder}: the disk is full. Hint: free some space, then resume"
-                ) from error
+                raise DiskFullError(f"{folder}: the disk is full. Hint: free some space, then resume") from error
             raise TrainingError(
                 f"training {label} in {folder} failed: {error}. Hint: check {train_file.name} for labels out of range, "
                 "then resume the campaign"

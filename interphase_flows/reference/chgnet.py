@@ -74,9 +74,7 @@ class CHGNetMethod:
 
     def supports(self, atoms: Atoms) -> str | None:
         """Return which elements are missing from CHGNet's training set, or None."""
-        missing = sorted(
-            {s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER}
-        )
+        missing = sorted({s for s, z in zip(atoms.symbols, atoms.numbers, strict=True) if z > LARGEST_ATOMIC_NUMBER})
         if missing:
             return f"CHGNet does not support {', '.join(missing)} (only elements up to Z = {LARGEST_ATOMIC_NUMBER})"
         return None
@@ -101,7 +99,5 @@ class CHGNetMethod:
         return RawLabel(
             energy_eV=float(results["energy"]),
             forces_eV_per_angstrom=np.asarray(results["forces"], dtype=np.float64),
-            stress_eV_per_angstrom3=full_3x3_to_voigt_6_stress(
-                np.asarray(results["stress"], dtype=np.float64)
-            ),
+            stress_eV_per_angstrom3=full_3x3_to_voigt_6_stress(np.asarray(results["stress"], dtype=np.float64)),
         )

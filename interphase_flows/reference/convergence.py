@@ -218,9 +218,7 @@ def choose(
     The cost is estimated as cutoff^1.5 (plane waves per cell) times density^3 (k-points), which does not depend on the
     load of a machine. An axis with a single value keeps it.
     """
-    pairs = sorted(
-        product(_candidates(by_cutoff_eV), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3
-    )
+    pairs = sorted(product(_candidates(by_cutoff_eV), _candidates(by_k_density)), key=lambda p: p[0] ** 1.5 * p[1] ** 3)
     for cutoff, density in pairs:
         total = by_cutoff_eV[cutoff] + by_k_density[density]
         if total.is_within(tolerances):

@@ -38,9 +38,7 @@ def assess_settings(
     """
     own_point, own_numbers = points[0], numbers[0]
 
-    def row(
-        index: int, axis: Axis, found: Deviation, used: Numbers, is_reference_setting: bool = False
-    ) -> PointErrors:
+    def row(index: int, axis: Axis, found: Deviation, used: Numbers, is_reference_setting: bool = False) -> PointErrors:
         return PointErrors(
             axis=axis,
             cutoff_eV=points[index].cutoff_eV,
@@ -106,9 +104,7 @@ def assess_settings(
     )
 
 
-def _assessed(
-    cutoff_eV: float, k_density: float, found: Deviation, tolerances: Tolerances
-) -> AssessedSetting:
+def _assessed(cutoff_eV: float, k_density: float, found: Deviation, tolerances: Tolerances) -> AssessedSetting:
     return AssessedSetting(
         cutoff_eV=cutoff_eV,
         k_density_per_inverse_angstrom=k_density,
@@ -128,7 +124,5 @@ def densest_meshes(points: Sequence[StudyPoint], numbers: Sequence[Numbers]) -> 
     densest = max(density for density, _ in swept)
     labelled = {name: [density for density, found in swept if name in found] for name in numbers[0]}
     return {
-        name: max(densities)
-        for name, densities in labelled.items()
-        if len(densities) > 1 and max(densities) < densest
+        name: max(densities) for name, densities in labelled.items() if len(densities) > 1 and max(densities) < densest
     }

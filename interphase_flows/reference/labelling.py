@@ -77,9 +77,7 @@ def method_identity(
 ) -> MethodIdentity:
     """Return the identity of a method; its key is the hash of name, version and settings."""
     key = content_key("method", name=name, version=version, settings=settings)
-    return MethodIdentity(
-        name=name, code=code, version=version, is_surrogate=is_surrogate, settings=settings, key=key
-    )
+    return MethodIdentity(name=name, code=code, version=version, is_surrogate=is_surrogate, settings=settings, key=key)
 
 
 class LabelCalculator(Calculator):
@@ -91,9 +89,7 @@ class LabelCalculator(Calculator):
         super().__init__()
         self._label = label
 
-    def calculate(
-        self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes
-    ) -> None:
+    def calculate(self, atoms: Atoms | None = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         """Compute all properties."""
         super().calculate(atoms, properties, system_changes)
         if self.atoms is None:

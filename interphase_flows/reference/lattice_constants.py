@@ -33,9 +33,7 @@ class FittedCurve:
     n_points: int
 
 
-def fit_birch_murnaghan(
-    volumes_angstrom3: Sequence[float], energies_eV: Sequence[float], n_atoms: int
-) -> FittedCurve:
+def fit_birch_murnaghan(volumes_angstrom3: Sequence[float], energies_eV: Sequence[float], n_atoms: int) -> FittedCurve:
     """Fit the energy of one cell of ``n_atoms`` against its volume, at five volumes or more in any order.
 
     Raises
@@ -46,8 +44,7 @@ def fit_birch_murnaghan(
     volumes, energies = np.asarray(volumes_angstrom3, float), np.asarray(energies_eV, float)
     if len(volumes) != len(energies) or len(volumes) < MIN_POINTS:
         raise AnalysisError(
-            f"equation of state: {len(volumes)} volumes and {len(energies)} energies. "
-            f"Hint: label at least {MIN_POINTS}"
+            f"equation of state: {len(volumes)} volumes and {len(energies)} energies. Hint: label at least {MIN_POINTS}"
         )
     try:
         fit = EquationOfState(volumes, energies, eos="birchmurnaghan")

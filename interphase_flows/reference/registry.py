@@ -52,9 +52,7 @@ def reference_method(spec: MethodSpec | str, settings: Settings | None = None) -
         This machine lacks what the method needs.
     """
     spec = method_spec(spec) if isinstance(spec, str) else spec
-    method: ReferenceMethod = resolve_name(spec.implementation)(
-        spec, load_settings() if settings is None else settings
-    )
+    method: ReferenceMethod = resolve_name(spec.implementation)(spec, load_settings() if settings is None else settings)
     return method
 
 
@@ -67,9 +65,7 @@ def _load(entry_point: EntryPoint) -> type[MethodSpec]:
             "Hint: repair or uninstall that package"
         ) from error
     if not (isinstance(spec, type) and issubclass(spec, MethodSpec)):
-        raise InputError(
-            f"{_origin(entry_point)}: is not a subclass of interphase_flows.reference.spec.MethodSpec"
-        )
+        raise InputError(f"{_origin(entry_point)}: is not a subclass of interphase_flows.reference.spec.MethodSpec")
     return spec
 
 

@@ -122,9 +122,7 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
         if view is not None:
             drawing = draw_scene(scene_of(view))
             figures[f"structure_{when}"] = drawing, f"Drawing of the structure: {view.title}"
-    drawn = {
-        name: rendered(figure, name, alt) for name, (figure, alt) in figures.items() if figure is not None
-    }
+    drawn = {name: rendered(figure, name, alt) for name, (figure, alt) in figures.items() if figure is not None}
     if (analyses := inputs.analyses) is not None:
         drawn |= draw_analyses(analyses)
         drawn |= draw_phases(phases_of(analyses), analyses.arrays, phases_average(analyses))
@@ -154,9 +152,7 @@ def rendered_page(inputs: ReportInputs, drawn: dict[str, FigureFile]) -> str:
         with_error=with_error,
         scenes=scenes,
         # "</" would end the script
-        scenes_json=Markup(
-            json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("</", "<\\/")
-        ),
+        scenes_json=Markup(json.dumps({when: scene.as_json() for when, scene in scenes.items()}).replace("</", "<\\/")),
         viewer_js=Markup(viewer),
     )
 

@@ -135,9 +135,7 @@ class ParityData:
 
     def __post_init__(self) -> None:
         for name in ("energy_eV_per_atom", "force_eV_per_angstrom"):
-            reference, predicted = (
-                np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted")
-            )
+            reference, predicted = (np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted"))
             if reference != predicted:
                 raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}")
 

@@ -59,15 +59,11 @@ def stored_campaign(settings: Settings, name: str) -> Campaign:
     with open_workspace(settings, name, read_only=True) as workspace:
         state = workspace.ledger.get("campaigns", name)
     if state is None:
-        raise InputError(
-            f"{settings.root / name}: no campaign was started in this folder. Hint: interphase run FILE"
-        )
+        raise InputError(f"{settings.root / name}: no campaign was started in this folder. Hint: interphase run FILE")
     return Campaign.model_validate(state["spec"])
 
 
-def register_campaign(
-    workspace: Workspace, campaign: Campaign, accept_changes: bool, status: str = RUNNING
-) -> None:
+def register_campaign(workspace: Workspace, campaign: Campaign, accept_changes: bool, status: str = RUNNING) -> None:
     """Store the specification of a campaign, or check that it is the one stored by an earlier start.
 
     A restart keeps ``started_at``, counts ``n_resumes`` and drops the earlier result.

@@ -76,9 +76,7 @@ class FlowRunner:
                 continue
             if response.stop_jobflow:
                 break
-            created = [
-                new for new in (response.replace, response.detour, response.addition) if new is not None
-            ]
+            created = [new for new in (response.replace, response.detour, response.addition) if new is not None]
             pending.extendleft(reversed([entry for new in created for entry in new.iterflow()]))
         return dict(self.responses)
 
@@ -196,9 +194,7 @@ def run_campaign(campaign: Campaign, settings: Settings, accept_changes: bool = 
         return CampaignResult.model_validate(state["result"])
 
 
-def run_jobs(
-    workspace: Workspace, make_flow: "Callable[[], Flow]"
-) -> "tuple[Flow, dict[str, dict[int, Response]]]":
+def run_jobs(workspace: Workspace, make_flow: "Callable[[], Flow]") -> "tuple[Flow, dict[str, dict[int, Response]]]":
     """Build a flow and run its jobs one after another; return it and the responses by uuid and index."""
     # torch and other slow packages are imported here, so that an invalid campaign is reported at once
     with warnings.catch_warnings():

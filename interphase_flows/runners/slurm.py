@@ -110,9 +110,7 @@ def partitions() -> list[Partition]:
             continue
         name, cores, limit = line.split("|")
         # a trailing "+" means that there are larger nodes as well
-        partition = Partition(
-            name.rstrip("*"), name.endswith("*"), int(cores.rstrip("+")), seconds_left(limit)
-        )
+        partition = Partition(name.rstrip("*"), name.endswith("*"), int(cores.rstrip("+")), seconds_left(limit))
         known = found.get(partition.name, partition)
         found[partition.name] = min(partition, known, key=lambda each: each.cores_per_node)
     return list(found.values())
@@ -142,9 +140,7 @@ def run_slurm(command: Sequence[str]) -> str:
         The command does not exist or fails; the message contains its error output.
     """
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, env=os.environ
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, env=os.environ)
     except FileNotFoundError:
         raise SettingsError(
             f"{command[0]}: no such command on this machine. Hint: run this on a machine with Slurm (a login node), or "

@@ -35,9 +35,7 @@ def exclusive_folder(folder: Path, lock_name: str, wait: bool = True) -> Iterato
     path = folder / lock_name
     with path.open("a") as stream:
         if not lock_within(stream.fileno(), path, float("inf") if wait else 0.0):
-            raise LockedError(
-                f"{folder}: another process works in this folder. Hint: wait for it, or end it first"
-            )
+            raise LockedError(f"{folder}: another process works in this folder. Hint: wait for it, or end it first")
         yield stream.fileno()
 
 

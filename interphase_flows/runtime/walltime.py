@@ -58,9 +58,7 @@ class Deadline:
     def check(self, what: str) -> None:
         """Raise `WalltimeReachedError` if there is no time left to begin ``what``."""
         if self.is_over:
-            raise WalltimeReachedError(
-                f"walltime reached ({self.ended_by}) before {what}. Hint: resume to continue"
-            )
+            raise WalltimeReachedError(f"walltime reached ({self.ended_by}) before {what}. Hint: resume to continue")
 
     @property
     def is_over(self) -> bool:
@@ -122,9 +120,7 @@ def process_start_unix_s() -> float:
         # the name in field 2 may contain blanks and brackets: count the fields after it
         after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         booted = next(
-            int(line.split()[1])
-            for line in Path("/proc/stat").read_text().splitlines()
-            if line.startswith("btime")
+            int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime")
         )
     except (OSError, StopIteration):
         return _IMPORTED_AT

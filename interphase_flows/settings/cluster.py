@@ -142,9 +142,7 @@ class ClusterSettings(BaseModel):
     def _check_every_kind_has_a_worker(self) -> Self:
         for name in self.workers:
             if not _WORKER_NAME.fullmatch(name):
-                raise ValueError(
-                    f"workers: {name!r}: use lower-case letters, digits, '-' and '_', at most 12"
-                )
+                raise ValueError(f"workers: {name!r}: use lower-case letters, digits, '-' and '_', at most 12")
         covered = {kind for worker in self.workers.values() for kind in worker.kinds}
         missing = [kind for kind in JOB_KINDS if kind not in covered]
         if missing:

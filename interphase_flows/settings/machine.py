@@ -121,9 +121,7 @@ def settings_file() -> Path | None:
     if named := os.environ.get(FILE_VARIABLE):
         path = Path(named).expanduser()
         if not path.is_file():
-            raise SettingsError(
-                f"{FILE_VARIABLE}={named}: no such file. Hint: create it, or unset the variable"
-            )
+            raise SettingsError(f"{FILE_VARIABLE}={named}: no such file. Hint: create it, or unset the variable")
         return path
     candidates = (Path("interphase.yaml"), Path("~/.config/interphase/settings.yaml").expanduser())
     return next((path for path in candidates if path.is_file()), None)
@@ -143,9 +141,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         mistakes = [_describe(mistake["loc"], mistake["type"], mistake["msg"]) for mistake in error.errors()]
     except SourceError as error:
-        mistakes = [
-            f"{error}. Hint: write JSON, or one variable per key as in INTERPHASE_STORE__TYPE=mongodb"
-        ]
+        mistakes = [f"{error}. Hint: write JSON, or one variable per key as in INTERPHASE_STORE__TYPE=mongodb"]
     where = f"{source} or the environment (INTERPHASE_*)" if source else "the environment (INTERPHASE_*)"
     # not "from error": the invalid value may be a password
     raise SettingsError(f"settings from {where}:\n" + "\n".join(f"  {mistake}" for mistake in mistakes))
@@ -169,9 +165,7 @@ def _check_permissions(path: Path, content: dict[str, Any]) -> None:
     store = content.get("store")
     if not isinstance(store, dict):
         return
-    secret = [
-        key for key in ("password", "uri") if store.get(key) and (key == "password" or "@" in str(store[key]))
-    ]
+    secret = [key for key in ("password", "uri") if store.get(key) and (key == "password" or "@" in str(store[key]))]
     if secret and others_may_read(path):
         raise SettingsError(
             f"{path}: contains store.{secret[0]}, and other users may read it. Hint: run `chmod 600 {path}`, or set "

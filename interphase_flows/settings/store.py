@@ -55,16 +55,12 @@ class MongodbSettings(BaseModel):
     def _check_host(cls, host: str) -> str:
         # pymongo accepts an address as host, and messages show the host
         if not host or set(host) & set("/@ "):
-            raise ValueError(
-                "must be the name of a machine alone. Hint: write an address with a user as store.uri"
-            )
+            raise ValueError("must be the name of a machine alone. Hint: write an address with a user as store.uri")
         return host
 
     @field_validator("options")
     @classmethod
-    def _check_no_secret(
-        cls, options: dict[str, str | int | float | bool]
-    ) -> dict[str, str | int | float | bool]:
+    def _check_no_secret(cls, options: dict[str, str | int | float | bool]) -> dict[str, str | int | float | bool]:
         # messages and logs show options
         secret = sorted(name for name in options if name.lower() in _SECRET_OPTIONS)
         if secret:
@@ -100,9 +96,7 @@ class MongodbSettings(BaseModel):
                 f"store.password_file: {path}: no such file. Hint: create it with the password, mode 600"
             )
         if others_may_read(path):
-            raise SettingsError(
-                f"store.password_file: {path}: other users may read it. Hint: run `chmod 600 {path}`"
-            )
+            raise SettingsError(f"store.password_file: {path}: other users may read it. Hint: run `chmod 600 {path}`")
         return SecretStr(path.read_text().strip())
 
 

@@ -57,9 +57,7 @@ class ArtifactStore:
             ) from error
         self.is_local = isinstance(self._fs, LocalFileSystem)
         if not self.is_local and cache_folder is None:
-            raise StorageError(
-                f"artifacts_url: {str(root_url)!r} is remote and needs a cache_folder to download to"
-            )
+            raise StorageError(f"artifacts_url: {str(root_url)!r} is remote and needs a cache_folder to download to")
         self.root_url = str(root_url)
         self.cache_folder = None if cache_folder is None else Path(cache_folder)
         # path -> (mtime_ns, size) of files that this process has verified
@@ -225,9 +223,7 @@ class ArtifactStore:
     def _quarantined(self, ref: ArtifactRef) -> CorruptArtifactError:
         """Move a damaged file to the quarantine, and return the error to raise."""
         found = self._remote_path(ref)
-        aside = (
-            f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
-        )
+        aside = f"{self._root.rstrip('/')}/quarantine/{ref.kind}-{secrets.token_hex(4)}-{ref.sha256}{ref.suffix}"
         with self._translated_errors():
             self._make_folder(aside.rsplit("/", 1)[0])
             self._fs.mv(found, aside)

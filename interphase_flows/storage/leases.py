@@ -102,9 +102,7 @@ class Lease:
     @contextmanager
     def renewed(self, interval_s: float) -> Iterator[None]:
         """Renew the lease in a separate thread within the block."""
-        thread = threading.Thread(
-            target=self._renew, args=(interval_s,), name=f"lease {self.key}", daemon=True
-        )
+        thread = threading.Thread(target=self._renew, args=(interval_s,), name=f"lease {self.key}", daemon=True)
         thread.start()
         try:
             yield

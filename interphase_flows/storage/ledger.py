@@ -54,9 +54,7 @@ class Ledger:
         return cls(SqliteBackend(path, read_only), campaign)
 
     @classmethod
-    def in_mongodb(
-        cls, settings: MongodbSettings, campaign: str | None = None, read_only: bool = False
-    ) -> "Ledger":
+    def in_mongodb(cls, settings: MongodbSettings, campaign: str | None = None, read_only: bool = False) -> "Ledger":
         """Return a ledger in MongoDB, shared by all campaigns of the database."""
         return cls(MongodbBackend(settings, read_only), campaign)
 
@@ -104,9 +102,7 @@ class Ledger:
         _check_state_kind(kind)
         entry = make_entry(kind, key, self.campaign, document)
         entry["updated_at"] = entry["created_at"]
-        return self.backend.modify(
-            kind, key, lambda old: entry | ({"created_at": old["created_at"]} if old else {})
-        )
+        return self.backend.modify(kind, key, lambda old: entry | ({"created_at": old["created_at"]} if old else {}))
 
     def claim(self, key: str, document: JsonDocument) -> JsonDocument:
         """Write a state of the kind ``progress`` unless its key exists; return the stored one."""
@@ -132,9 +128,7 @@ class Ledger:
         _check_state_kind(kind)
         self.backend.remove(kind, {"key": key, **(only_if or {})})
 
-    def record_failure(
-        self, kind: str, key: str, reason: str, details: JsonDocument | None = None
-    ) -> JsonDocument:
+    def record_failure(self, kind: str, key: str, reason: str, details: JsonDocument | None = None) -> JsonDocument:
         """Record that the result of a kind and key could not be computed; a repetition raises ``tries``.
 
         The kind is ``jobs`` for a job that failed before it had a key. ``reason`` is an identifier for queries, such as
@@ -201,6 +195,4 @@ def _check_kind(kind: str) -> None:
 
 def _check_state_kind(kind: str) -> None:
     if kind not in STATE_KINDS:
-        raise StorageError(
-            f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()"
-        )
+        raise StorageError(f"ledger: {kind!r} is written once; states are {', '.join(STATE_KINDS)}; use put()")

@@ -64,9 +64,7 @@ def check_size(subject: str, document: JsonDocument) -> None:
             return
         sizes = {field: len(bson.encode({field: value})) for field, value in document.items()}
     except (BSONError, OverflowError) as error:
-        raise StorageError(
-            f"{subject}: not a document: {error}. Hint: store numbers, strings and lists"
-        ) from error
+        raise StorageError(f"{subject}: not a document: {error}. Hint: store numbers, strings and lists") from error
     largest = sorted(sizes, key=lambda field: -sizes[field])[:3]
     raise DocumentTooLargeError(
         f"{subject}: {size_bytes / 1e6:.1f} MB is over {MAX_DOCUMENT_BYTES / 1e6:.0f} MB; largest fields: "

@@ -142,11 +142,7 @@ def run_operation(operation: Callable[[], _Result], settings: MongodbSettings, s
 
 def storage_error(settings: MongodbSettings, subject: str, error: PyMongoError) -> StorageError:
     """Translate a driver's error, without its own text, which may hold the address with its password."""
-    where = (
-        "store.uri"
-        if settings.uri is not None
-        else f"{settings.host}:{settings.port} (store.host, store.port)"
-    )
+    where = "store.uri" if settings.uri is not None else f"{settings.host}:{settings.port} (store.host, store.port)"
     if isinstance(error, ConnectionFailure):
         return ServerUnavailableError(
             f"{subject}: no server answers at {where} ({type(error).__name__}). Hint: start it, or correct the address "

@@ -147,9 +147,7 @@ class MongodbStore(MongoStore):
             self._has_indexes = True
 
     def _run(self, operation: Callable[[], _Result]) -> _Result:
-        return run_operation(
-            operation, self.settings, f"{self.collection_name} in the database {self.database!r}"
-        )
+        return run_operation(operation, self.settings, f"{self.collection_name} in the database {self.database!r}")
 
 
 def _settings_of_this_machine() -> MongodbSettings:

@@ -117,9 +117,7 @@ class Workspace:
         return folder
 
     @contextmanager
-    def own_work_folder(
-        self, kind: str, key: str, while_waiting: Callable[[], None] = lambda: None
-    ) -> Iterator[Path]:
+    def own_work_folder(self, kind: str, key: str, while_waiting: Callable[[], None] = lambda: None) -> Iterator[Path]:
         """Lease a work folder exclusively, with the checkpoints of earlier owners; see `storage.leases`.
 
         ``while_waiting`` is called at every poll while another process holds the folder; an exception ends the wait.
@@ -193,9 +191,7 @@ _current: ContextVar[Workspace | None] = ContextVar("interphase_workspace", defa
 _by_settings: dict[tuple[str, str], Workspace] = {}
 
 
-def open_workspace(
-    settings: Settings | None = None, campaign: str | None = None, read_only: bool = False
-) -> Workspace:
+def open_workspace(settings: Settings | None = None, campaign: str | None = None, read_only: bool = False) -> Workspace:
     """Return the workspace of a campaign, by default that of the settings; read-only, the campaign must exist.
 
     Raises

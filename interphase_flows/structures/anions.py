@@ -59,9 +59,7 @@ def anion_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]
 def molecular_bonds_angstrom(symbols: Iterable[str]) -> dict[tuple[str, str], float]:
     """Return the longest bonds of anions, and of rings and dimers of ligands such as S8, in Å."""
     rings = {
-        (x, x): 2 * RING_FACTOR * float(covalent_radii[atomic_numbers[x]])
-        for x in sorted(set(symbols))
-        if is_ligand(x)
+        (x, x): 2 * RING_FACTOR * float(covalent_radii[atomic_numbers[x]]) for x in sorted(set(symbols)) if is_ligand(x)
     }
     return anion_bonds_angstrom(symbols) | rings
 

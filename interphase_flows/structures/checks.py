@@ -17,9 +17,7 @@ SMALLEST_VOLUME_PER_ATOM_ANGSTROM3 = 1.0
 PairDistances = Mapping[tuple[str, str], float]
 
 
-def pair_distances_angstrom(
-    symbols: set[str], fraction: float = OVERLAP_FRACTION
-) -> dict[tuple[str, str], float]:
+def pair_distances_angstrom(symbols: set[str], fraction: float = OVERLAP_FRACTION) -> dict[tuple[str, str], float]:
     """Return the smallest allowed distance of each pair of elements, in Å, keyed by pairs in alphabetical order.
 
     It is a fraction of the sum of the covalent radii (Cordero et al., Dalton Trans. 2832 (2008), as in ``ase.data``).

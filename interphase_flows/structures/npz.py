@@ -35,9 +35,7 @@ def unpack_structures(data: bytes) -> list[Atoms]:
     frames, start = [], 0
     for n, cell in zip(arrays["n_atoms"], arrays["cells"], strict=True):
         part = slice(start, start + int(n))
-        atoms = Atoms(
-            numbers=arrays["numbers"][part], positions=arrays["positions"][part], cell=cell, pbc=True
-        )
+        atoms = Atoms(numbers=arrays["numbers"][part], positions=arrays["positions"][part], cell=cell, pbc=True)
         side = arrays["side"][part]
         if (side != NO_SIDE).all():
             atoms.set_array("side", side.astype(int))

@@ -56,9 +56,7 @@ def reaction_mixture(
             "Hint: add phases that have them"
         )
     sizes = np.array([sum(unit.values()) for unit in units], dtype=float)
-    n_units = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(
-        int
-    )
+    n_units = np.where(amounts > 0, np.maximum(1, np.rint(amounts * n_atoms / (amounts @ sizes))), 0).astype(int)
     composition: dict[str, int] = {}
     volume = 0.0
     for name, unit, n in zip(names, units, n_units.tolist(), strict=True):
@@ -78,9 +76,7 @@ def melt_packing(composition: Mapping[str, int], volume_per_atom_angstrom3: floa
         An atom cannot be placed.
     """
     return remove_overlaps(
-        random_packing(
-            composition, seed, volume_per_atom_angstrom3=MELT_EXPANSION * volume_per_atom_angstrom3
-        )
+        random_packing(composition, seed, volume_per_atom_angstrom3=MELT_EXPANSION * volume_per_atom_angstrom3)
     )
 
 
@@ -188,9 +184,7 @@ def _layers(
     block.wrap()
     n_metal = max(1, round(area * LAYER_ANGSTROM * len(metal) / metal.get_volume()))
     metal_angstrom = n_metal * metal.get_volume() / len(metal) / area
-    n_copies = max(
-        1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values())))
-    )
+    n_copies = max(1, round(area * metal_angstrom / (molten_volume_per_atom_angstrom3 * sum(molten.values()))))
     melt = {symbol: n_copies * n for symbol, n in molten.items()}
     symbols = sorted(set(metal.get_chemical_symbols()))
     share = [metal.get_chemical_symbols().count(s) / len(metal) for s in symbols]
@@ -224,9 +218,7 @@ def _distances(
     first: NDArray[np.floating], second: NDArray[np.floating], cell: NDArray[np.floating]
 ) -> NDArray[np.floating]:
     """Return the shortest distances, images in neighbouring cells included, (n_first, n_second), in Å."""
-    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ np.asarray(
-        cell
-    )
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3) @ np.asarray(cell)
     nearest = np.full((len(first), len(second)), np.inf)
     for shift in shifts:
         nearest = np.minimum(nearest, np.linalg.norm(first[:, None] - second[None] - shift, axis=-1))

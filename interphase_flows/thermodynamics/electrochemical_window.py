@@ -93,9 +93,7 @@ def _stage(
     products_of = np.array([[unit[e] for unit in units] + [-float(e == mobile)] for e in elements])
     amounts = np.linalg.lstsq(products_of, np.array([salt[e] for e in elements]), rcond=None)[0]
     exact = [
-        Fraction(float(amount)).limit_denominator(LARGEST_DENOMINATOR)
-        if abs(amount) > SMALLEST_AMOUNT
-        else Fraction(0)
+        Fraction(float(amount)).limit_denominator(LARGEST_DENOMINATOR) if abs(amount) > SMALLEST_AMOUNT else Fraction(0)
         for amount in amounts
     ]
     taken_up = exact[-1]

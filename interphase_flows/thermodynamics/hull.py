@@ -104,8 +104,6 @@ def balanced_equation(reactants: Mapping[str, Fraction], products: Mapping[str, 
     factor = lcm(*(n.denominator for n in (*reactants.values(), *products.values())))
 
     def write(amounts: Mapping[str, Fraction]) -> str:
-        return " + ".join(
-            name if n * factor == 1 else f"{n * factor} {name}" for name, n in amounts.items() if n
-        )
+        return " + ".join(name if n * factor == 1 else f"{n * factor} {name}" for name, n in amounts.items() if n)
 
     return f"{write(reactants)} → {write(products)}"

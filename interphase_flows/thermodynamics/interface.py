@@ -34,9 +34,7 @@ def predict_interface(
         The electrode, the electrolyte or a pure element has no energy.
     """
     ends = [_formula(energies, name) for name in (electrode, electrolyte)]
-    prediction = predict_reaction(
-        energies, electrode=ends[0], electrolyte=ends[1], volumes_angstrom3=volumes_angstrom3
-    )
+    prediction = predict_reaction(energies, electrode=ends[0], electrolyte=ends[1], volumes_angstrom3=volumes_angstrom3)
     notes = []
     metal = Composition(prediction.electrode)
     element = metal.elements[0].symbol if metal.is_element else None
@@ -63,9 +61,7 @@ def predict_interface(
         **dict(prediction),
         full_reaction=prediction.full.reaction if prediction.kinks else "none",
         mixing_line=tuple(mixing_line(prediction)),
-        window=None
-        if element is None
-        else electrochemical_window(energies, element=element, electrolyte=ends[1]),
+        window=None if element is None else electrochemical_window(energies, element=element, electrolyte=ends[1]),
         errors=errors,
         notes=tuple(notes),
     )

@@ -19,9 +19,7 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.thermodynamics.results import MixingLinePoint, ReactionPrediction
 
-Agreement = Literal[
-    "predicted and found", "predicted, not found", "found, not predicted", "undecided", "neither"
-]
+Agreement = Literal["predicted and found", "predicted, not found", "found, not predicted", "undecided", "neither"]
 
 
 @dataclass(frozen=True)
@@ -61,17 +59,14 @@ def predicted_atom_shares(line: Sequence[MixingLinePoint], x_electrode: float) -
         if x_electrode <= right.x_electrode:
             weight = (x_electrode - left.x_electrode) / (right.x_electrode - left.x_electrode)
             mixed = {
-                name: (1 - weight) * left.atom_shares.get(name, 0.0)
-                + weight * right.atom_shares.get(name, 0.0)
+                name: (1 - weight) * left.atom_shares.get(name, 0.0) + weight * right.atom_shares.get(name, 0.0)
                 for name in sorted({*left.atom_shares, *right.atom_shares})
             }
             return {name: share for name, share in mixed.items() if share > 1e-12}
     raise AnalysisError("the mixing line does not reach x = 1. Hint: use mixing_line")
 
 
-def predicted_element_shares(
-    line: Sequence[MixingLinePoint], x_electrode: float, element: str
-) -> dict[str, float]:
+def predicted_element_shares(line: Sequence[MixingLinePoint], x_electrode: float, element: str) -> dict[str, float]:
     """Return the fraction of one element's atoms in each phase that contains it."""
     symbol = Element(element)
     atoms = {
@@ -103,9 +98,7 @@ def compare_phases(
     for name in {*predicted, *found}:
         share, measured = predicted.get(name, 0.0), found.get(name, none)
         if not (-1e-9 <= share <= 1 + 1e-9 and -1e-9 <= measured.value <= 1 + 1e-9):
-            raise AnalysisError(
-                f"{name}: fractions must be between 0 and 1, got {share} and {measured.value}"
-            )
+            raise AnalysisError(f"{name}: fractions must be between 0 and 1, got {share} and {measured.value}")
         rows.append(PhaseComparison(name, share, measured, _agreement(share, measured, min_share)))
     return tuple(sorted(rows, key=lambda row: (-row.predicted, -row.found.value, row.phase)))
 
@@ -143,16 +136,12 @@ def predicted_environments(
     shares = dict.fromkeys(chemistry.labels, 0.0)
     for formula, share in predicted.items():
         if formula not in crystals:
-            raise AnalysisError(
-                f"no crystal of {formula}. Hint: give one of each of {', '.join(sorted(predicted))}"
-            )
+            raise AnalysisError(f"no crystal of {formula}. Hint: give one of each of {', '.join(sorted(predicted))}")
         crystal = crystals[formula]
         found = classify_environments(crystal.positions, crystal.cell.array, crystal.numbers, chemistry)
         n_centres = int(found.n_centres.sum())
         if n_centres == 0:
-            raise AnalysisError(
-                f"the crystal of {formula} contains no {'/'.join(sorted(chemistry.anion_centres))}"
-            )
+            raise AnalysisError(f"the crystal of {formula} contains no {'/'.join(sorted(chemistry.anion_centres))}")
         for label, n in zip(found.labels, found.n_centres, strict=True):
             shares[label] += share * float(n) / n_centres
     return {label: share for label, share in shares.items() if share > 0}

@@ -55,9 +55,7 @@ def predict_reaction(
     reactants = [reactant(formula, lowest) for formula in (electrode, electrolyte)]
     diagram = convex_hull(energies, {*reactants[0].elements, *reactants[1].elements})
     lithium, salt = reactants
-    sized = lowest_polymorphs(
-        {phase: energies[phase] for phase in volumes_angstrom3 or {} if phase in energies}
-    )
+    sized = lowest_polymorphs({phase: energies[phase] for phase in volumes_angstrom3 or {} if phase in energies})
     per_unit = {
         formula: float((volumes_angstrom3 or {})[phase]) / formula_units(energies[phase][0])
         for formula, phase in sized.items()
@@ -97,10 +95,7 @@ def _exact_kink(
         atoms_per_unit = composition.num_atoms if composition.is_element else 1.0
         by_formula[reduced_formula(composition)] = amount * atoms_per_unit
     scale = -by_formula[electrolyte.reduced_formula]
-    exact = {
-        name: Fraction(value / scale).limit_denominator(LARGEST_DENOMINATOR)
-        for name, value in by_formula.items()
-    }
+    exact = {name: Fraction(value / scale).limit_denominator(LARGEST_DENOMINATOR) for name, value in by_formula.items()}
     name_of_electrode = reduced_formula(electrode)
     units = -exact.pop(name_of_electrode)
     exact.pop(electrolyte.reduced_formula)

@@ -117,9 +117,7 @@ def _check(energies: PhaseEnergies, errors: Mapping[str, float], n_samples: int)
                 f"error of an unknown phase {phase!r}; phases of this hull are {', '.join(sorted(energies))}"
             )
         if not (np.isfinite(error) and error >= 0):
-            raise AnalysisError(
-                f"the error of {phase!r} is {error}: must be a standard error in eV/atom, zero or more"
-            )
+            raise AnalysisError(f"the error of {phase!r} is {error}: must be a standard error in eV/atom, zero or more")
     if n_samples < 20:
         raise AnalysisError(f"n_samples = {n_samples}: must be 20 or more")
 

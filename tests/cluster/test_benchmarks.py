@@ -65,9 +65,7 @@ class TestReplay:
 
     def test_shares_of_the_workers_time_add_up_to_one(self, kept):
         campaign = kept["campaign"]
-        assert campaign["share_at_work"] + campaign["share_idle"] + campaign[
-            "share_overhead"
-        ] == pytest.approx(1.0)
+        assert campaign["share_at_work"] + campaign["share_idle"] + campaign["share_overhead"] == pytest.approx(1.0)
         assert 0.0 < campaign["share_at_work"] < 1.0
         assert sum(part["n_jobs"] for part in campaign["parts"]) <= campaign["n_jobs"]
 

@@ -201,6 +201,4 @@ def test_embedded_store_raises_with_a_hint(tmp_path):
 
 def test_fixture_has_one_worker_for_all_kinds(settings):
     """Otherwise a job would wait forever."""
-    assert settings.cluster == ClusterSettings(
-        workers={"all": WorkerSettings(kinds=JOB_KINDS, wait_for_work_s=0.5)}
-    )
+    assert settings.cluster == ClusterSettings(workers={"all": WorkerSettings(kinds=JOB_KINDS, wait_for_work_s=0.5)})

@@ -156,16 +156,12 @@ class TestCampaignInMongodb:
         assert f"process {killed.pid} " in killed.second_process.stderr
         assert "Traceback" not in killed.second_process.stderr
 
-    def test_resume_after_kill_gives_the_keys_of_the_embedded_store(
-        self, killed: Interrupted, embedded: Place
-    ) -> None:
+    def test_resume_after_kill_gives_the_keys_of_the_embedded_store(self, killed: Interrupted, embedded: Place) -> None:
         for kind in RESULTS:
             assert killed.place.documents(kind).keys() == embedded.documents(kind).keys(), kind
 
     @pytest.mark.parametrize("kind", ["labels", "datasets", "iterations"])
-    def test_documents_equal_those_of_the_embedded_store(
-        self, killed: Interrupted, embedded: Place, kind: str
-    ) -> None:
+    def test_documents_equal_those_of_the_embedded_store(self, killed: Interrupted, embedded: Place, kind: str) -> None:
         ours, theirs = killed.place.documents(kind), embedded.documents(kind)
         assert ours
         assert essence(ours) == essence(theirs)
@@ -178,12 +174,8 @@ class TestCampaignInMongodb:
     def test_kill_is_not_recorded_as_a_failure(self, killed: Interrupted) -> None:
         assert killed.place.documents("failures") == {}
 
-    def test_status_and_queries_equal_those_of_the_embedded_store(
-        self, killed: Interrupted, embedded: Place
-    ) -> None:
-        ours, theirs = (
-            json.loads(place.command("status", "--json").stdout) for place in (killed.place, embedded)
-        )
+    def test_status_and_queries_equal_those_of_the_embedded_store(self, killed: Interrupted, embedded: Place) -> None:
+        ours, theirs = (json.loads(place.command("status", "--json").stdout) for place in (killed.place, embedded))
         for name in ("name", "status", "outcome", "documents", "labels_rejected", "missing", "iterations"):
             assert ours[name] == theirs[name], name
         query = ("query", "labels", "status=accepted", "energy_eV<0", "--format", "csv", "--limit", "0")

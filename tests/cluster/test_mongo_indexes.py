@@ -150,9 +150,7 @@ def test_reader_creates_no_collection_and_no_index(mongo: MongodbSettings, mongo
 def test_read_only_user_can_query(own_server: MongoServer) -> None:
     """Without indexes; writing raises."""
     client: MongoClient[Any] = MongoClient(own_server.uri)
-    client["shared"][collection_of("labels")].insert_one(
-        {"key": "a", "created_at": "2026", "energy_eV": -1.0}
-    )
+    client["shared"][collection_of("labels")].insert_one({"key": "a", "created_at": "2026", "energy_eV": -1.0})
     client.admin.command("createUser", "reader", pwd="p:/4", roles=[{"role": "read", "db": "shared"}])
     client.close()
     own_server.require_password("alice", "secret")

@@ -86,9 +86,7 @@ def do(ledger: Ledger, operation: tuple[Any, ...]) -> Any:
     actions: dict[str, Callable[..., Any]] = {
         "put": lambda key, document: ledger.put(kind, key, document),
         "set_state": lambda key, document: ledger.set_state(kind, key, document),
-        "record_failure": lambda key, force: ledger.record_failure(
-            kind, key, "not_converged", {"force": force}
-        ),
+        "record_failure": lambda key, force: ledger.record_failure(kind, key, "not_converged", {"force": force}),
         "invalidate": lambda key: ledger.invalidate(kind, key, "damaged_artifact"),
         "get": lambda key: ledger.get(kind, key),
         "failure": lambda key: ledger.failure(kind, key),

@@ -38,9 +38,7 @@ ledger.close()
 """
 
 
-def test_racing_processes_get_one_document_per_key(
-    mongo: MongodbSettings, mongo_variables: dict[str, str]
-) -> None:
+def test_racing_processes_get_one_document_per_key(mongo: MongodbSettings, mongo_variables: dict[str, str]) -> None:
     """All get the document of the first writer, and every repetition of a failure is counted."""
     racers = [
         subprocess.Popen(
@@ -112,9 +110,7 @@ def test_server_that_does_not_come_back_raises_with_its_address(
     ledger.put("labels", "a", {})
     own_server.kill()
     for operation in (lambda: ledger.get("labels", "a"), lambda: ledger.put("labels", "b", {})):
-        with pytest.raises(
-            StorageError, match=rf"no server answers at localhost:{own_server.port}.*then resume"
-        ):
+        with pytest.raises(StorageError, match=rf"no server answers at localhost:{own_server.port}.*then resume"):
             operation()
     ledger.close()
 
@@ -135,9 +131,7 @@ def test_collection_without_a_unique_index_is_rejected(mongo: MongodbSettings, m
     client.close()
     ledger = Ledger.in_mongodb(mongo, "c")
     for kind in ("models", "datasets"):
-        with pytest.raises(
-            StorageError, match=f"no unique index on 'key' of .*interphase_{kind}: .*then resume"
-        ):
+        with pytest.raises(StorageError, match=f"no unique index on 'key' of .*interphase_{kind}: .*then resume"):
             ledger.put(kind, "b", {})
     ledger.close()
 
@@ -181,12 +175,8 @@ def test_artifacts_of_another_database_are_rejected(mongo: MongodbSettings, tmp_
     (tmp_path / "ours" / "artifacts").rename(moved)
     for other in ({}, {"artifacts_url": str(tmp_path / "others")}):
         settings = Settings(root=tmp_path / "ours", store=mongo, **other)
-        with pytest.raises(
-            StorageError, match=r"artifacts_url: .* is not the artifact store to which the documents"
-        ):
+        with pytest.raises(StorageError, match=r"artifacts_url: .* is not the artifact store to which the documents"):
             open_workspace(settings, "c").__enter__()
     # the same files at another path are accepted
-    with open_workspace(
-        Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(moved)), "c"
-    ) as workspace:
+    with open_workspace(Settings(root=tmp_path / "ours", store=mongo, artifacts_url=str(moved)), "c") as workspace:
         assert workspace.artifacts.get(kept).read_bytes() == b"precious"

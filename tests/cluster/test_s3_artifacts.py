@@ -125,8 +125,6 @@ def test_s3_errors_raise_with_a_hint_and_without_the_secret(
 
 
 def assert_storage_error(store: ArtifactStore, error: str) -> None:
-    with pytest.raises(
-        StorageError, match=f"artifacts_url: {store.root_url}: {error}: .*Hint: check that"
-    ) as caught:
+    with pytest.raises(StorageError, match=f"artifacts_url: {store.root_url}: {error}: .*Hint: check that") as caught:
         store.put_bytes(b"hello", "models")
     assert SECRET not in "".join(traceback.format_exception(caught.value))

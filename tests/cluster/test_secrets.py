@@ -35,9 +35,7 @@ PLACES = ["settings file", "password file", "variable", "address", "address in a
 class Machine:
     """A home folder and environment in which commands run in this process."""
 
-    def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self._monkeypatch = monkeypatch
         self._capsys = capsys
@@ -183,9 +181,7 @@ def test_help_shows_no_setting(
     assert not contains(output, *needles)
 
 
-def test_exception_chain_and_serialised_store_have_no_password(
-    mongo_uri: str, needles: tuple[bytes, ...]
-) -> None:
+def test_exception_chain_and_serialised_store_have_no_password(mongo_uri: str, needles: tuple[bytes, ...]) -> None:
     """A traceback shows causes and contexts as well, and a workflow engine stores the serialised store."""
     address = mongo_uri.replace(needles[0].decode(), quote_plus(WRONG))
     store = MongodbStore("interphase_labels", "key", MongodbSettings(type="mongodb", uri=address))
@@ -236,9 +232,7 @@ def test_no_command_prints_the_password_when_the_database_fails(
     assert not contains(output, WRONG, *needles)
     left = [path for path in machine.folder.rglob("*") if path.is_file()]
     secrets = {machine.folder / name for name in ("secret", "interphase.yaml")}
-    assert not [
-        path for path in left if path not in secrets and contains(path.read_text(errors="replace"), WRONG)
-    ]
+    assert not [path for path in left if path not in secrets and contains(path.read_text(errors="replace"), WRONG)]
 
 
 @pytest.mark.parametrize("place", PLACES)

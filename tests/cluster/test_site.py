@@ -33,9 +33,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
     if reason:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("slurm")
-    with SlurmCluster(
-        folder, cpus_per_node=32, has_gpus=True, partitions=("cpu", "gpu", "shared")
-    ) as cluster:
+    with SlurmCluster(folder, cpus_per_node=32, has_gpus=True, partitions=("cpu", "gpu", "shared")) as cluster:
         yield cluster
 
 
@@ -206,9 +204,7 @@ def test_faulty_workers_are_diagnosed_with_a_hint(place: Place, slurm: SlurmClus
     assert "false a line" in message
     passed, message = checked["worker stops, jobs"]
     assert not passed
-    assert (
-        "ended before its job was done (FAILED, exit code 3:0); last line of its log: out of paper" in message
-    )
+    assert "ended before its job was done (FAILED, exit code 3:0); last line of its log: out of paper" in message
     passed, message = checked["worker leaks, jobs"]
     assert not passed
     assert "(FAILED, exit code 4:0); last line of its log: ***. Hint: check before" in message
@@ -273,9 +269,7 @@ def test_check_stopped_by_ctrl_c_leaves_nothing_behind(place: Place) -> None:
     assert place.left() == before
 
 
-def test_unreachable_database_is_reported_without_its_password(
-    place: Place, needles: tuple[bytes, ...]
-) -> None:
+def test_unreachable_database_is_reported_without_its_password(place: Place, needles: tuple[bytes, ...]) -> None:
     """No job is submitted; checks that need no database still run."""
     unreachable = place.with_workers({"all": {"kinds": ["dft", "train", "md", "analysis"]}})
     path = unreachable.folder / "settings.yaml"

@@ -106,9 +106,7 @@ def cancel_in_the_middle(place: Site, observed: dict[str, Any]) -> None:
             # between two jobs the status is submitted, until a worker takes the next one
             while not (status := place.status())["documents"]["models"] or status["status"] != "running":
                 assert daemon.poll() is None, (place.root / "daemon.txt").read_text()
-                assert time.monotonic() < end, (
-                    f"no model was trained, or nothing runs: {status}\n{place.logs()}"
-                )
+                assert time.monotonic() < end, f"no model was trained, or nothing runs: {status}\n{place.logs()}"
                 time.sleep(0.2)
             observed["running"] = status
             observed["cancel"] = place.command("cancel", "tiny").stdout
@@ -129,9 +127,7 @@ class TestCampaignOnSlurm:
             assert row["waiting"] == row["ready"] == row["running"] == row["failed"] == 0, kind
         assert "finished" in site.command("status", "tiny").stdout
 
-    def test_keys_equal_those_of_one_machine(
-        self, site: Site, finished_root: Path, mongo: MongodbSettings
-    ) -> None:
+    def test_keys_equal_those_of_one_machine(self, site: Site, finished_root: Path, mongo: MongodbSettings) -> None:
         of_one_machine = keys_under(finished_root)
         assert all(of_one_machine.values())
         with closing(Ledger.in_mongodb(mongo)) as ledger:

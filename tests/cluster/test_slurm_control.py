@@ -48,9 +48,7 @@ def on_slurm(settings: Settings, slurm: SlurmCluster, monkeypatch: pytest.Monkey
 def wait_until(condition: Callable[[], object], message: str, logs: Path | None = None):
     end = time.monotonic() + WITHIN_S
     while not (found := condition()):
-        tails = (
-            "" if logs is None else "\n".join(p.read_text()[-1500:] for p in sorted(logs.glob("*/*.error")))
-        )
+        tails = "" if logs is None else "\n".join(p.read_text()[-1500:] for p in sorted(logs.glob("*/*.error")))
         assert time.monotonic() < end, f"{message}; logs of workers:\n{tails}"
         time.sleep(0.3)
     return found
@@ -77,9 +75,7 @@ def test_overall_limit_of_allocations_and_withdrawal_by_a_pause(on_slurm):
     submit(settings, Flow([plus_one(4)]), "second")
     paused = pause_campaign(settings, "first")
     assert paused.withdrawn == request.submitted[1:], "the newest is withdrawn, the other campaign needs one"
-    wait_until(
-        lambda: [job.job_id for job in queue()] == request.submitted[:1], "other allocations are in the queue"
-    )
+    wait_until(lambda: [job.job_id for job in queue()] == request.submitted[:1], "other allocations are in the queue")
     assert request_workers(settings)[0].n_ready == 1
     release_campaign(settings, "first")
     assert len(request_workers(settings)[0].submitted) == 1
@@ -130,9 +126,7 @@ def test_status_shows_slurms_reason_of_a_lost_job(on_slurm, slurm, tmp_path, mon
         check=True,
         timeout=60,
     )
-    (lost,) = wait_until(
-        lambda: cluster_status(settings, "timed-out").lost, "the job is not reported as lost"
-    )
+    (lost,) = wait_until(lambda: cluster_status(settings, "timed-out").lost, "the job is not reported as lost")
     assert (lost.state, lost.reasons, lost.n_reruns) == ("RUNNING", ["TIMEOUT"], 0)
     assert "not rerun yet: interphase recover" in lost.message
     (found,) = recover(settings)

@@ -103,9 +103,7 @@ def test_job_of_a_cancelled_allocation_is_rerun(on_slurm, slurm, tmp_path, monke
 
 def test_job_of_a_killed_worker_is_rerun(on_slurm, slurm, tmp_path, monkeypatch):
     """Killed by kill -9, as by the kernel when memory runs out."""
-    found = lose_a_worker(
-        on_slurm, tmp_path, monkeypatch, "killed", lambda _, pid: os.kill(pid, signal.SIGKILL)
-    )
+    found = lose_a_worker(on_slurm, tmp_path, monkeypatch, "killed", lambda _, pid: os.kill(pid, signal.SIGKILL))
     assert (found.reason, found.action) == ("failed", "rerun")
 
 

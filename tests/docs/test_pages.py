@@ -115,9 +115,7 @@ def test_python_quickstart_equals_yaml_quickstart_and_is_short() -> None:
 def test_architecture_page_shows_the_layers_of_the_import_contract() -> None:
     contracts = pyproject()["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    drawn = re.search(
-        r"```text\n(cli\n.*?)```", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+    drawn = re.search(r"```text\n(cli\n.*?)```", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.DOTALL)
     assert drawn is not None
     rooms = [sorted(line.split(" | ")) for line in drawn[1].splitlines()]
     assert rooms == [sorted(layer.replace("interphase_flows.", "").split(" | ")) for layer in layers]
@@ -131,9 +129,7 @@ def test_architecture_page_names_every_room() -> None:
 
 def test_every_package_docstring_states_its_contents() -> None:
     files = sorted((REPOSITORY / "interphase_flows").rglob("__init__.py"))
-    undocumented = [
-        path for path in files if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
-    ]
+    undocumented = [path for path in files if ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None]
     assert not undocumented
 
 

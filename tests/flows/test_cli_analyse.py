@@ -117,9 +117,7 @@ def test_transport_options_are_used_and_reported(analyse, tmp_path):
     found = results_of(tmp_path / "analysis")[0]["transport"]
     assert [row["end_ps"] for row in found["windows"]["rows"]] == pytest.approx([6.0, 12.0, 18.0])
     assert found["charges_e"] == {"Li": 0.9, "P": 1.0, "S": -0.85}
-    assert found["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx(
-        [0, 0, 0], abs=1e-12
-    )
+    assert found["entire_cell"]["onsager_per_eV_angstrom_ps"]["value"][2] == pytest.approx([0, 0, 0], abs=1e-12)
     assert "with charges Li +0.9, P +1, S −0.85 (as stated)" in out
     assert "beyond the hittorf frame" in out
     page = (tmp_path / "analysis" / "analysis.html").read_text()
@@ -181,9 +179,7 @@ def test_options_have_aliases(analyse, tmp_path):
     arguments = ("run.extxyz", *SIDES[:4], "--only", "boundaries")
     assert analyse(*arguments, "--temperature", "500")[0] == 0
     assert results_of(tmp_path / "analysis")[0]["settings"]["temperature_K"] == 500.0
-    outputs = [
-        analyse(*arguments, "--temperature", "500", name, "2") for name in ("--timestep", "--time-step-fs")
-    ]
+    outputs = [analyse(*arguments, "--temperature", "500", name, "2") for name in ("--timestep", "--time-step-fs")]
     assert outputs[0] == outputs[1]
     assert "time" in outputs[0][2]
 

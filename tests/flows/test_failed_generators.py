@@ -147,16 +147,13 @@ def test_flow_continues_without_a_failed_cell_and_two_failed_interfaces(campaign
         "planted: interface 3",
     ]
     assert all(
-        "interface snapshots 1, " in text or "amorphous 0" in text
-        for text in explanations["missing_structures"]
+        "interface snapshots 1, " in text or "amorphous 0" in text for text in explanations["missing_structures"]
     )
     (joined,) = workspace.ledger.find("structure_sets", {"name": "initial structures"})
     assert joined["notes"] == ["missing: amorphous 0", "missing: interface snapshots 1"]
 
 
-def test_campaign_without_any_interface_labels_nothing_and_records_the_reason(
-    campaign, workspace, plant, spheres
-):
+def test_campaign_without_any_interface_labels_nothing_and_records_the_reason(campaign, workspace, plant, spheres):
     plant(shifts=range(100))
     before = spheres.n_labels
     found = outputs(campaign, workspace)

@@ -28,9 +28,7 @@ def result_of(root: Path) -> CampaignResult:
 
 
 def test_loop_ends_with_an_exhausted_budget_after_two_iterations(finished_root: Path) -> None:
-    rows = json.loads(
-        interphase("query", "iterations", "--root", str(finished_root), "--format", "json").stdout
-    )
+    rows = json.loads(interphase("query", "iterations", "--root", str(finished_root), "--format", "json").stdout)
     assert [row["index"] for row in rows] == [0, 1, 2]
     assert [row["decision"] for row in rows] == ["continue", "continue", "budget_exhausted"]
     assert "max_iterations" in rows[-1]["reason"]
@@ -87,9 +85,7 @@ def test_phases_are_assigned_by_reference_runs_of_the_released_committee(finishe
         assert sum(x["value"] for x in run["labels"]["entire_cell"]["shares"].values()) == pytest.approx(1)
         assert run["references"]["made_by"] == "the released committee"
         for side in run["percolation"]["sides"].values():
-            assert (
-                "one atom with its neighbours" in side.get("reason", "") or len(side["crossing_share"]) == 7
-            )
+            assert "one atom with its neighbours" in side.get("reason", "") or len(side["crossing_share"]) == 7
     assert phases["average"]["n_replicas"] == 2
     folder = finished_root / "tiny" / "report"
     assert "Phase of each atom" in (folder / "report.html").read_text()
@@ -127,9 +123,7 @@ def test_packing_is_melted_and_quenched_by_successive_committees(finished_root: 
     assert melt["n_candidates"] > 0
 
 
-def test_melt_quench_frames_are_labelled_and_used_for_training_only(
-    finished_root: Path, tmp_path: Path
-) -> None:
+def test_melt_quench_frames_are_labelled_and_used_for_training_only(finished_root: Path, tmp_path: Path) -> None:
     target = tmp_path / "dataset.extxyz"
     interphase("export", "dataset", str(target), "--root", str(finished_root))
     found = [f for f in read(target, ":") if f.info["origin"] == "explore/melt-quench-0-0"]
@@ -236,9 +230,7 @@ def test_resume_of_a_finished_campaign_computes_nothing(finished_root: Path, tmp
     assert json.loads(interphase("status", "--root", str(root), "--json").stdout)["documents"] == counts
 
 
-def test_damaged_model_is_computed_again_and_recorded_as_a_failure(
-    finished_root: Path, tmp_path: Path
-) -> None:
+def test_damaged_model_is_computed_again_and_recorded_as_a_failure(finished_root: Path, tmp_path: Path) -> None:
     root = tmp_path / "damaged"
     shutil.copytree(finished_root, root)
     before = result_of(root)

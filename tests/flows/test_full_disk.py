@@ -44,9 +44,7 @@ def test_full_disk_is_an_error_and_resume_gives_the_same_dataset(
     assert "space" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     subprocess.run(["mount", "-o", f"remount,size={LARGE}", str(small_disk)], check=True)
-    again = (
-        ["resume", "tiny"] if (small_disk / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
-    )
+    again = ["resume", "tiny"] if (small_disk / "tiny" / "ledger.sqlite").exists() else ["run", str(tiny_file)]
     interphase(*again, "--root", str(small_disk))
     assert _dataset_key(small_disk) == _dataset_key(finished_root)
 

@@ -85,8 +85,7 @@ def kept_files(root: Path, label: LabelDoc) -> dict[str, str]:
         packed = workspace.artifacts.get(label.files).read_bytes()
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         return {
-            member.name: archive.extractfile(member).read().decode(errors="replace")
-            for member in archive.getmembers()
+            member.name: archive.extractfile(member).read().decode(errors="replace") for member in archive.getmembers()
         }
 
 
@@ -344,14 +343,10 @@ def test_flow_with_rejected_labels_completes(tmp_path):
         "crystal/4": None,
     }
     method_key = GPAWMethod(SPEC, settings).identity.key
-    for entry, label in zip(
-        structures.entries, sorted(labels.values(), key=lambda each: each.origin), strict=True
-    ):
+    for entry, label in zip(structures.entries, sorted(labels.values(), key=lambda each: each.origin), strict=True):
         assert label.key == label_key(entry.key, method_key, Gates())
         assert (label.energy_eV is None) == (label.status == "rejected")
-    query = interphase(
-        "query", "labels", "--rejected", "--root", str(tmp_path), "--format", "json", cwd=tmp_path
-    )
+    query = interphase("query", "labels", "--rejected", "--root", str(tmp_path), "--format", "json", cwd=tmp_path)
     assert {row["reason"] for row in json.loads(query.stdout)} == {
         "overlapping_atoms",
         "unsupported",

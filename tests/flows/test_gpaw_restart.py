@@ -110,9 +110,7 @@ def assert_same(label, undisturbed):
     assert difference.max() < FORCE_TOLERANCE_EV_PER_ANGSTROM
 
 
-def test_restart_after_sigterm_gives_the_same_label_in_fewer_steps(
-    faulty_method, lithium, undisturbed, tmp_path
-):
+def test_restart_after_sigterm_gives_the_same_label_in_fewer_steps(faulty_method, lithium, undisturbed, tmp_path):
     label = faulty_method("terminate@4").label(lithium, tmp_path)
     assert_same(label, undisturbed)
     assert label.details["started_from_density"] is True
@@ -122,9 +120,7 @@ def test_restart_after_sigterm_gives_the_same_label_in_fewer_steps(
     assert "gpaw.attempt1.txt" in {path.name for path in label.files}
 
 
-def test_restart_after_crash_and_walltime_uses_the_density_of_the_retry(
-    faulty_method, lithium, undisturbed, tmp_path
-):
+def test_restart_after_crash_and_walltime_uses_the_density_of_the_retry(faulty_method, lithium, undisturbed, tmp_path):
     with pytest.raises(WalltimeReachedError):
         faulty_method("crash@2", "walltime@4").label(lithium, tmp_path)
     label = GPAWMethod(SPEC, Settings()).label(lithium, tmp_path)
@@ -190,9 +186,7 @@ def test_density_of_another_structure_is_not_used(lithium, undisturbed, tmp_path
     assert label.details["started_from_density"] is False
 
 
-def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(
-    faulty_method, lithium, undisturbed, tmp_path
-):
+def test_worker_ends_and_keeps_its_density_when_its_owner_is_killed(faulty_method, lithium, undisturbed, tmp_path):
     script = (
         "import sys; from pathlib import Path; from ase.io import read\n"
         "from interphase_flows.reference.gpaw import method\n"

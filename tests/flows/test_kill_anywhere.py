@@ -57,9 +57,7 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     snapshots: list[tuple[dict, dict]] = []
     cradle = Cradle()
     for kill in range(N_KILLS):
-        begins = (
-            ["run", str(tiny_file)] if not (root / "tiny" / "ledger.sqlite").exists() else ["resume", "tiny"]
-        )
+        begins = ["run", str(tiny_file)] if not (root / "tiny" / "ledger.sqlite").exists() else ["resume", "tiny"]
         if kill == KILLED_WHILE_IMPORTING:
             die_while_importing([*begins, "--root", str(root)], rng.uniform(0.2, 2.0))
         else:
@@ -75,9 +73,7 @@ def killed(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 @pytest.mark.slow
 class TestKilledTenTimes:
-    def test_iterations_and_datasets_are_identical(
-        self, killed: tuple[Path, list], finished_root: Path
-    ) -> None:
+    def test_iterations_and_datasets_are_identical(self, killed: tuple[Path, list], finished_root: Path) -> None:
         root, _ = killed
         assert results(root, "iterations") == results(finished_root, "iterations")
         assert results(root, "datasets") == results(finished_root, "datasets")

@@ -34,9 +34,7 @@ def tiny(name: str, folder: Path) -> Path:
     ends = [kept["electrode"], kept["electrolyte"]]
     first, *others = [phase for phase in kept["phases"] if phase not in ends]
     kept |= {"phases": [*ends, first], "hull_phases": [*others, *kept["hull_phases"]]}
-    kept["structure_files"] = {
-        phase: str(WORKFLOWS / path) for phase, path in kept.get("structure_files", {}).items()
-    }
+    kept["structure_files"] = {phase: str(WORKFLOWS / path) for phase, path in kept.get("structure_files", {}).items()}
     small["structures"]["amorphous"] |= {
         key: spec["structures"]["amorphous"][key] for key in ("n_atoms", "electrode_fractions")
     }
@@ -65,9 +63,7 @@ def test_campaign_of_another_pair_finishes_with_its_phases_and_anions(name: str,
         assert run["anions"]["centre_share_start"]["PS4"] == 1.0, "all anions are intact at the start"
     before, _, after = FULL_REACTIONS[name].partition(" → ")
     reactions = [kink["reaction"].split(" → ") for kink in stored("thermodynamics")["prediction"]["kinks"]]
-    assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), (
-        reactions
-    )
+    assert any(species(a) == species(before) and species(b) == species(after) for a, b in reactions), reactions
     page = (root / name / "report" / "report.html").read_text()
     electrolyte = name.partition("_")[2]
     assert electrolyte in page.lower()

@@ -40,9 +40,7 @@ def test_examples_of_the_page_are_sorted_limited_and_counted(finished_root: Path
     assert energies == sorted(energies)
     assert outputs[2].splitlines()[0] == "run_id,stop_reason,temperature_mean_K"
     assert len(outputs[2].splitlines()) == 5
-    assert (
-        int(outputs[3]) == len(json.loads(query("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
-    )
+    assert int(outputs[3]) == len(json.loads(query("labels", "origin~amorphous", "--limit", "0", "--json"))) > 0
     assert len(json.loads(outputs[4])) == 3
 
 

@@ -23,9 +23,7 @@ while True:
 
 def write_and_kill(path, n_acknowledged):
     """Start a writer, kill it after some acknowledgements, and return the last one."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITE, str(path)], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", _WRITE, str(path)], stdout=subprocess.PIPE, text=True) as process:
         last = [int(process.stdout.readline()) for _ in range(n_acknowledged)][-1]
         process.kill()
         # acknowledgements between the last line read and the kill count too

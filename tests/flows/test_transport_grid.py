@@ -69,18 +69,14 @@ def test_runs_at_each_temperature_start_from_the_quenched_cell_with_different_se
     with_grid: tuple[Path, Path],
 ) -> None:
     with CampaignResults("tiny", load_settings(root=with_grid[0])) as results:
-        segments = {
-            (s.run_id, s.first_step, s.temperature_target_K): s for s in results.segments(role="transport")
-        }
+        segments = {(s.run_id, s.first_step, s.temperature_target_K): s for s in results.segments(role="transport")}
         chain = [key for key in segments if key[0] == "grid-x0.510-0-900K"]
         assert sorted(step for _, step, _ in chain) == [0, 4, 34]
         assert sorted(key for key in segments if key[0] == "grid-x0.510-0") == [
             ("grid-x0.510-0", 0, 1500.0),
             ("grid-x0.510-0", 6, 300.0),
         ]
-        with results.trajectory(
-            "grid-x0.510-0", role="transport", key=[s.key for s in segments.values()]
-        ) as run:
+        with results.trajectory("grid-x0.510-0", role="transport", key=[s.key for s in segments.values()]) as run:
             quenched = run.positions(run.n_frames - 1)
         starts = []
         for temperature in (900, 1100):
@@ -104,17 +100,12 @@ def test_every_run_has_a_coefficient_or_a_reason(with_grid: tuple[Path, Path]) -
         assert cell.trust.n_evaluations >= (6 + 4 + 4 + 60) // 5
 
 
-def test_report_has_a_section_on_the_grid_only_if_requested(
-    with_grid: tuple[Path, Path], finished_root: Path
-) -> None:
+def test_report_has_a_section_on_the_grid_only_if_requested(with_grid: tuple[Path, Path], finished_root: Path) -> None:
     page = (with_grid[0] / "tiny" / "report" / "report.html").read_text()
     assert "Transport on a composition grid" in page
     assert "Rejected runs" in page
     assert "transport grid" in page
-    assert (
-        "Transport on a composition grid"
-        not in (finished_root / "tiny" / "report" / "report.html").read_text()
-    )
+    assert "Transport on a composition grid" not in (finished_root / "tiny" / "report" / "report.html").read_text()
 
 
 def test_resume_computes_nothing(with_grid: tuple[Path, Path]) -> None:

@@ -96,9 +96,7 @@ def test_output_of_another_level_of_theory_rejects_the_label(stand_in, silicon, 
 def test_killed_vasp_is_restarted_and_the_kill_recorded(stand_in, silicon, tmp_path):
     fifo = tmp_path / "announce"
     os.mkfifo(fifo)
-    killer = subprocess.Popen(
-        [sys.executable, "-c", f"import os; os.kill(int(open({str(fifo)!r}).read()), 9)"]
-    )
+    killer = subprocess.Popen([sys.executable, "-c", f"import os; os.kill(int(open({str(fifo)!r}).read()), 9)"])
     raw = stand_in({"announce": str(fifo)}, REPLAY).label(silicon, tmp_path / "label")
     assert killer.wait(timeout=30) == 0
     assert raw.is_scf_converged
@@ -193,9 +191,7 @@ def test_calculator_returns_the_free_energy_and_raises_at_another_level_of_theor
     assert raised.value.reason == "theory_changed"
 
 
-def test_vasp_that_cannot_start_raises_settings_error_instead_of_rejecting_labels(
-    stand_in, silicon, tmp_path
-):
+def test_vasp_that_cannot_start_raises_settings_error_instead_of_rejecting_labels(stand_in, silicon, tmp_path):
     broken = stand_in({"print": "vasp_std: libmkl.so: cannot open shared object file", "status": 127})
     with pytest.raises(SettingsError, match=r"vasp_stand_in.*libmkl.*VASP_CMD"):
         label_structure(broken, Gates(), silicon, entry(silicon), tmp_path)

@@ -48,8 +48,7 @@ def test_run_without_gpaw_fails_before_any_folder_is_created(tmp_path):
 def test_gpaw_campaign_has_fewer_labels_than_the_quickstart_and_one_iteration():
     """A label by GPAW takes minutes."""
     few, many = (
-        plan_labels(Campaign.from_file(WORKFLOWS / f"li_li7p3s11_{name}.yaml"))
-        for name in ("gpaw", "quickstart")
+        plan_labels(Campaign.from_file(WORKFLOWS / f"li_li7p3s11_{name}.yaml")) for name in ("gpaw", "quickstart")
     )
     assert len(few.initial) + len(few.loop) < (len(many.initial) + len(many.loop)) / 3
     assert few.loop

@@ -67,10 +67,7 @@ def test_error_without_licensed_files_names_the_setting_of_pymatgen(tmp_path):
 def test_metal_and_salt_have_the_same_tags(tmp_path):
     """Energies of lithium and lithium sulfide are compared."""
     method = VASPMethod(VaspSpec(), Settings(), reads_potentials=False)
-    texts = [
-        (method.write_inputs(load_phase(name), tmp_path / name) / "INCAR").read_text()
-        for name in ("Li", "Li2S")
-    ]
+    texts = [(method.write_inputs(load_phase(name), tmp_path / name) / "INCAR").read_text() for name in ("Li", "Li2S")]
     assert texts[0] == texts[1]
 
 
@@ -135,9 +132,7 @@ def test_potentials_are_read_from_the_folder_of_pymatgen_and_their_names_are_kep
     folder = tmp_path / "psp" / "POT_GGA_PAW_PBE_54"
     for symbol, title, electrons in (("Li_sv", "10Sep2004", 3.0), ("S", "06Sep2000", 6.0)):
         (folder / symbol).mkdir(parents=True)
-        (folder / symbol / "POTCAR").write_text(
-            HEADER.format(symbol=symbol, title=title, electrons=electrons)
-        )
+        (folder / symbol / "POTCAR").write_text(HEADER.format(symbol=symbol, title=title, electrons=electrons))
     monkeypatch.setattr("pymatgen.io.vasp.inputs.SETTINGS", {"PMG_VASP_PSP_DIR": str(tmp_path / "psp")})
     method = VASPMethod(VaspSpec(), Settings())
     with warnings.catch_warnings():

@@ -23,9 +23,7 @@ def test_candidate_archive_round_trip(tmp_path, go, argon):
     data = pack_candidates(candidates)
     back = unpack_candidates(data)
     assert [c.step for c in back] == [c.step for c in candidates]
-    assert [c.uncertainty_eV_per_angstrom for c in back] == [
-        c.uncertainty_eV_per_angstrom for c in candidates
-    ]
+    assert [c.uncertainty_eV_per_angstrom for c in back] == [c.uncertainty_eV_per_angstrom for c in candidates]
     for one, two in zip(candidates, back, strict=True):
         np.testing.assert_array_equal(one.atoms.positions, two.atoms.positions)
         for name in ("side", "force_std_eV_per_angstrom"):
@@ -45,9 +43,7 @@ def test_run_of_two_segments_equals_one(tmp_path, go):
         assert one.n_frames == two.n_frames == 21
         np.testing.assert_array_equal(one.time_fs, two.time_fs)
         for index in (0, 10, 11, 20, -1):
-            np.testing.assert_allclose(
-                one.positions(index), two.positions(index), rtol=0, atol=STORED_ANGSTROM
-            )
+            np.testing.assert_allclose(one.positions(index), two.positions(index), rtol=0, atol=STORED_ANGSTROM)
         assert two.atoms(-1).info["time_fs"] == 120.0
         with pytest.raises(IndexError):
             two.positions(21)
@@ -62,8 +58,7 @@ def test_snapshots_are_reproducible(tmp_path, argon, pair_committee):
     """Every fifth step without the start; a second call in the same folder computes nothing."""
     calculator = pair_committee.dynamics_calculator
     frames = [
-        reference_snapshots(argon, calculator, COOL, 20, 5, seed=3, folder=tmp_path / name)
-        for name in ("a", "a", "b")
+        reference_snapshots(argon, calculator, COOL, 20, 5, seed=3, folder=tmp_path / name) for name in ("a", "a", "b")
     ]
     assert [len(each) for each in frames] == [4, 4, 4]
     assert np.abs(frames[0][0].positions - argon.positions).max() > 0

@@ -90,9 +90,7 @@ def test_schedule_in_pieces_is_identical(go, tmp_path):
 def test_quench_starts_above_its_own_temperature_limit(go, argon, tmp_path):
     """Relative to the quench temperature it would stop at once; relative to the melt temperature it continues."""
     stages = [Stage(90.0, 200), Stage(10.0, 50)]
-    melted = go(
-        tmp_path / "melt", n_steps=200, dynamics=LangevinNVT(temperature_K=90.0, friction_per_ps=50.0)
-    )
+    melted = go(tmp_path / "melt", n_steps=200, dynamics=LangevinNVT(temperature_K=90.0, friction_per_ps=50.0))
     start = read_checkpoint(melted.last_good_checkpoint)
     leg = next_leg(stages, start.step, 50)
     reasons = []
@@ -100,9 +98,7 @@ def test_quench_starts_above_its_own_temperature_limit(go, argon, tmp_path):
         monitor = UncertaintyMonitor(interval_steps=5, max_temperature_factor=factor, grace_fs=0.0)
         cold = LangevinNVT(temperature_K=leg.temperature_K, friction_per_ps=50.0)
         folder = tmp_path / f"quench {factor}"
-        reasons.append(
-            go(folder, n_steps=50, start=start, seed=None, dynamics=cold, monitor=monitor).stop_reason
-        )
+        reasons.append(go(folder, n_steps=50, start=start, seed=None, dynamics=cold, monitor=monitor).stop_reason)
     assert reasons == ["runaway_temperature", "finished"]
 
 

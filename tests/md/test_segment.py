@@ -230,8 +230,5 @@ def test_folder_in_use_raises(go, tmp_path: Path):
 
 
 def test_replicas_differ_by_seed(go, tmp_path):
-    ends = [
-        read_checkpoint(go(tmp_path / str(seed), n_steps=5, seed=seed).last_good_checkpoint)
-        for seed in (1, 2)
-    ]
+    ends = [read_checkpoint(go(tmp_path / str(seed), n_steps=5, seed=seed).last_good_checkpoint) for seed in (1, 2)]
     assert not np.allclose(ends[0].positions, ends[1].positions)

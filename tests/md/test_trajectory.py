@@ -58,9 +58,7 @@ def test_round_trip(start, packed, tmp_path, form):
         assert (len(trajectory), trajectory.n_atoms) == (N_FRAMES, 32)
         for i in (0, 7, -1):
             expected = frame(start, i % N_FRAMES)
-            np.testing.assert_allclose(
-                trajectory.positions(i), expected.positions, atol=PRECISION_ANGSTROM, rtol=0
-            )
+            np.testing.assert_allclose(trajectory.positions(i), expected.positions, atol=PRECISION_ANGSTROM, rtol=0)
             np.testing.assert_array_equal(trajectory.cell[i], expected.cell.array)
         assert trajectory.positions(slice(3, 9, 2)).shape == (3, 32, 3)
         assert trajectory.step.tolist() == list(range(0, 250, 10))

@@ -64,9 +64,7 @@ def test_coverage_of_intervals_of_driven_fluxes(shares):
     truth = -100 * known.rate() @ gradient / (k_t * abs(np.linalg.det(TRICLINIC)))
     covered = []
     for seed in range(60):
-        found = onsager_matrix(
-            known.frames(np.random.default_rng(seed), 300), temperature_K=600.0, step_ps=1.0
-        )
+        found = onsager_matrix(known.frames(np.random.default_rng(seed), 300), temperature_K=600.0, step_ps=1.0)
         driven = gradient_flux(gradient[:, None], found.onsager.value, found.drawn(500))
         lower, upper = driven.lower[:, 0], driven.upper[:, 0]
         covered.append((lower <= truth) & (truth <= upper))

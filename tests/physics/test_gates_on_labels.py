@@ -33,10 +33,7 @@ def perturbed() -> list[Atoms]:
         for strain, rattle in ((0.04, 0.12), (0.1, 0.02))
         for copy in strained_and_rattled(crystal(name), 3, strain, rattle, seed=7)
     ]
-    glasses = [
-        remove_overlaps(random_packing(composition_on_line(fraction, 45), seed=3))
-        for fraction in (0.07, 0.53)
-    ]
+    glasses = [remove_overlaps(random_packing(composition_on_line(fraction, 45), seed=3)) for fraction in (0.07, 0.53)]
     return [*frames, *glasses, small_interface().atoms]
 
 

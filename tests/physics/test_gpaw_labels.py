@@ -108,8 +108,7 @@ def test_stress_is_the_strain_derivative_of_the_energy(name):
         step = np.zeros((3, 3))
         step[i, j] = step[j, i] = STRAIN_STEP
         up, down = (
-            bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_eV
-            for sign in (1, -1)
+            bare_gpaw(strained(case.atoms, sign * step), CUTOFF_EV, case.k_points).free_energy_eV for sign in (1, -1)
         )
         multiplicity = 1 if i == j else 2  # a shear strains xy and yx
         expected = (up - down) / (2 * STRAIN_STEP * multiplicity * volume)

@@ -85,9 +85,7 @@ def test_anions_of_all_frames_and_labels_of_sixty(known):
 
 
 def test_interphases_with_boundaries_have_labels_and_networks(known):
-    settings = InterfaceAnalysisSettings(
-        SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases")
-    )
+    settings = InterfaceAnalysisSettings(SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases"))
     found = analysed(growing(60.0, n_frames=6, planes_per_angstrom=2), known, settings)
     phases = found.parts["phases"]
     for side in ("above", "below"):
@@ -99,9 +97,7 @@ def test_interphases_with_boundaries_have_labels_and_networks(known):
 
 def test_interphase_composition_is_invariant_under_drift(known):
     """Trajectories of other codes may drift."""
-    settings = InterfaceAnalysisSettings(
-        SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases")
-    )
+    settings = InterfaceAnalysisSettings(SETTINGS.electrode, SETTINGS.electrolyte, 300.0, ("boundaries", "phases"))
     still = growing(60.0, n_frames=6, planes_per_angstrom=2)
     away = np.linspace(0.0, 12.0, still.n_frames)[:, None, None] * [0.0, 0.0, 1.0]
     moving = ArrayFrames(still.numbers, still.time_fs, still.all_positions + away, still.cells)
@@ -149,9 +145,7 @@ def test_run_without_mobile_cations_is_unavailable():
     atoms.symbols[:] = ["P", "S"]
     atoms += Atoms("Ag", positions=[[4.0, 4.0, 4.0]])
     frames = ArrayFrames(atoms.numbers, np.zeros(1), atoms.positions[None], 12.0 * np.eye(3))
-    settings = InterfaceAnalysisSettings(
-        composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",)
-    )
+    settings = InterfaceAnalysisSettings(composition_of("LiAg"), composition_of("Li7P3S11"), 300.0, ("phases",))
     found = analyse_interface(frames, settings)
     assert "no Li, the mobile cation" in found.parts["phases"].reason
     assert found.trajectory.n_atoms == 3

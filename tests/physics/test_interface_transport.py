@@ -76,9 +76,7 @@ def test_slabs_have_the_planted_coefficients(at_rest, direction):
         n_inside += inside(found.onsager_per_eV_angstrom_ps, expected)
         n_zero += inside(found.beyond_frame_per_eV_angstrom_ps, 0.0)
         assert found.stationary
-        np.testing.assert_allclose(
-            np.diag(found.onsager_per_eV_angstrom_ps.value), np.diag(expected), rtol=0.6
-        )
+        np.testing.assert_allclose(np.diag(found.onsager_per_eV_angstrom_ps.value), np.diag(expected), rtol=0.6)
     assert n_inside >= 15
     assert n_zero >= 15  # independent walkers have no correlation beyond the frame
 
@@ -111,9 +109,7 @@ def test_trend_over_windows_is_found_only_where_one_is_planted(at_rest):
     assert windows.chosen == "as stated"
     assert [each.end_ps for each in windows.rows] == pytest.approx([100.0, 200.0, 300.0, 400.0])
     lithium = [each.coefficients.onsager_per_eV_angstrom_ps[0, 0] for each in windows.rows]
-    value, lower, upper = (
-        np.array([getattr(each, name) for each in lithium]) for name in ("value", "lower", "upper")
-    )
+    value, lower, upper = (np.array([getattr(each, name) for each in lithium]) for name in ("value", "lower", "upper"))
     middle = np.array([0.5 * (each.start_ps + each.end_ps) for each in windows.rows])
     # the planted exponential decay, its height fitted
     decay = np.exp(-middle / slowing_ps)
@@ -131,9 +127,7 @@ def test_coefficients_of_the_species_at_rest_vanish_in_each_frame():
     shares = host / host.sum() / np.maximum(lattice.entire_cell.n_atoms, 1)
     np.testing.assert_allclose(matrix @ shares, 0.0, atol=1e-9 * np.abs(matrix).max())
     hittorf = transport_of(frames, frame="hittorf", at_rest=("S",)).entire_cell
-    np.testing.assert_allclose(
-        hittorf.onsager_per_eV_angstrom_ps.value[2], 0.0, atol=1e-9 * np.abs(matrix).max()
-    )
+    np.testing.assert_allclose(hittorf.onsager_per_eV_angstrom_ps.value[2], 0.0, atol=1e-9 * np.abs(matrix).max())
     # lithium metal is not ionic: a cell with an electrode has no ionic conductivity
     assert "metal of the electrode would count as ions" in hittorf.conduction.reason
 

@@ -10,9 +10,7 @@ from interphase_flows.analysis.passivation.trapping_by_interface import _labelle
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.speciation.element_roles import measured_chemistry, roles_of
 
-SETTINGS = InterfaceAnalysisSettings(
-    composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",)
-)
+SETTINGS = InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), 600.0, parts=("trapping",))
 BEGIN, END = 20.0, 44.0
 PERIOD = np.array([64.0, 64.0, 90.0])
 D_P = 0.01  # of a pair along the normal, Å²/ps
@@ -110,8 +108,6 @@ def test_bonds_shorter_than_the_resolution_are_unavailable():
 
 def test_labels_without_a_beginning_are_unavailable():
     frames = pairing(1e9)
-    still = ArrayFrames(
-        frames.numbers, frames.time_fs, np.repeat(frames.all_positions[:1], 800, axis=0), frames.cells
-    )
+    still = ArrayFrames(frames.numbers, frames.time_fs, np.repeat(frames.all_positions[:1], 800, axis=0), frames.cells)
     sides = answered(still).sides["above"]
     assert "no label begins after the first frame" in sides["isolated P"].reason

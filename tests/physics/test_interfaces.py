@@ -140,9 +140,7 @@ def test_every_face_can_be_cut_without_breaking_an_anion(spec):
 def test_two_planes_of_electrolyte_keep_their_anions():
     check_interface(
         build_interface(
-            InterfaceSpec(
-                substrate_miller=(0, 1, 1), film_layers=3, substrate_layers=2, max_strain=0.05, max_atoms=130
-            )
+            InterfaceSpec(substrate_miller=(0, 1, 1), film_layers=3, substrate_layers=2, max_strain=0.05, max_atoms=130)
         )
     )
 
@@ -233,8 +231,6 @@ def test_terminations_break_no_anions_where_pymatgens_do(pymatgens):
             expected = Counter({"PS4": round(2 * n_cells), "P2S7": round(2 * n_cells)})
             broken.append(n_broken_anions(AseAtomsAdaptor.get_atoms(theirs), expected))
     assert sorted(n > 0 for n in broken) == ([True] * 5 if substrate_miller == (0, 0, 1) else [False, True])
-    spec = InterfaceSpec(
-        substrate_miller=substrate_miller, film_layers=3, max_strain=MAX_STRAIN, max_atoms=200
-    )
+    spec = InterfaceSpec(substrate_miller=substrate_miller, film_layers=3, max_strain=MAX_STRAIN, max_atoms=200)
     for termination in range(3):
         assert build_interface(replace(spec, termination=termination)).n_broken_units == 0

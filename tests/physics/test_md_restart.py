@@ -49,9 +49,7 @@ class StatelessLennardJones(LennardJones):
 
 def killable(folder: Path) -> SegmentResult:
     """Run a segment of some seconds with frequent checkpoints, with EMT and a Lennard-Jones potential."""
-    pair = CalculatorCommittee(
-        [StatelessEMT(), StatelessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)]
-    )
+    pair = CalculatorCommittee([StatelessEMT(), StatelessLennardJones(sigma=2.3, epsilon=0.4, rc=4.5, smooth=True)])
     return run_segment(
         copper(),
         pair,
@@ -100,9 +98,7 @@ def test_resume_after_random_kills_gives_identical_run(tmp_path):
     assert one.generator_state == two.generator_state
     assert uninterrupted.trajectory.read_bytes() == again.trajectory.read_bytes()
     assert uninterrupted.evaluation_step.tolist() == again.evaluation_step.tolist()
-    np.testing.assert_array_equal(
-        uninterrupted.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom
-    )
+    np.testing.assert_array_equal(uninterrupted.uncertainty_eV_per_angstrom, again.uncertainty_eV_per_angstrom)
     np.testing.assert_array_equal(uninterrupted.evaluation_temperature_K, again.evaluation_temperature_K)
     assert [c.step for c in uninterrupted.candidates] == [c.step for c in again.candidates]
     assert len(uninterrupted.candidates) == 5
@@ -133,9 +129,7 @@ class Springs(LennardJones):
 @pytest.mark.parametrize("temperature_K", [300.0, 600.0])
 def test_harmonic_oscillators_have_the_thermostat_temperature(temperature_K):
     """Equipartition over 3N - 3 degrees of freedom, kinetic and potential, with the variance of NVT."""
-    atoms = Atoms(
-        "Li8P4S4", positions=3.0 * np.indices((4, 2, 2)).reshape(3, -1).T, cell=[12, 6, 6], pbc=True
-    )
+    atoms = Atoms("Li8P4S4", positions=3.0 * np.indices((4, 2, 2)).reshape(3, -1).T, cell=[12, 6, 6], pbc=True)
     constrain_centre_of_mass(atoms)
     dynamics = LangevinNVT(temperature_K=temperature_K, timestep_fs=1.0, friction_per_ps=40.0)
     generator = np.random.default_rng(1)

@@ -54,10 +54,7 @@ def test_intervals_cover_as_often_as_they_say(vibration_angstrom, memory_ps, n_f
 def test_independent_atoms_of_a_small_cell_have_no_correlation_beyond_the_frame():
     """45 atoms, whose framework moves by recoil alone: the mean over 60 runs is zero within its error, which is small."""
     known = Brownian((31, 3, 11), (0.3, 0.001, 0.001), np.zeros((3, 3)))
-    runs = [
-        onsager_matrix(known.frames(np.random.default_rng(seed), 300), temperature_K=600)
-        for seed in range(60)
-    ]
+    runs = [onsager_matrix(known.frames(np.random.default_rng(seed), 300), temperature_K=600) for seed in range(60)]
     for name, truth in (
         ("beyond_frame", np.zeros((3, 3))),
         ("constraint_free", known.counts * known.diffusion),

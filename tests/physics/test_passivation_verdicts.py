@@ -21,9 +21,7 @@ def test_at_least_95_of_100_verdicts_are_correct(kind):
 
 @pytest.mark.parametrize("kind", ["growing", "passivated"])
 def test_verdicts_of_three_replicas_are_correct(kind):
-    found = Counter(
-        verdict([history(kind, 1000 * replica + seed) for replica in range(3)]).state for seed in range(30)
-    )
+    found = Counter(verdict([history(kind, 1000 * replica + seed) for replica in range(3)]).state for seed in range(30))
     assert found[kind] >= 28, found
 
 

@@ -96,9 +96,7 @@ def test_labels_of_the_layers_of_a_slab(name, model):
     assert right[:, anions].mean() >= LEAST_ACCURACY
 
 
-@pytest.mark.parametrize(
-    ("name", "element"), [("Li2S", 16), ("Li3P", 15), ("P_in_Li2S", 16), ("amorphous", 16)]
-)
+@pytest.mark.parametrize(("name", "element"), [("Li2S", 16), ("Li3P", 15), ("P_in_Li2S", 16), ("amorphous", 16)])
 def test_few_true_members_are_unknown(name, element, model):
     """1 % was requested; few runs calibrate it to some per cent."""
     run = frames_of("test", name)

@@ -196,6 +196,4 @@ def test_order_decreases_from_crystal_to_gas():
 def test_order_of_a_constant_rdf():
     """g = 2: |g - 1| is 1 everywhere."""
     r = np.linspace(0.05, 9.95, 100)
-    assert translational_order(RadialDistribution("S", "Li", r, np.full(100, 2.0)), 0.05) == pytest.approx(
-        1.0
-    )
+    assert translational_order(RadialDistribution("S", "Li", r, np.full(100, 2.0)), 0.05) == pytest.approx(1.0)

@@ -33,9 +33,7 @@ def energies(phases):
 
 @pytest.fixture(scope="module")
 def prediction(phases, energies):
-    volumes = {
-        name: abs(np.linalg.det(phase["raw"]["matrix"])) for name, phase in phases.items() if name != "Li_fcc"
-    }
+    volumes = {name: abs(np.linalg.det(phase["raw"]["matrix"])) for name, phase in phases.items() if name != "Li_fcc"}
     return predict_reaction(energies, volumes_angstrom3=volumes)
 
 

@@ -38,9 +38,7 @@ def test_intervals_of_energies_and_coefficients_cover(temperatures_K, n_independ
             for _ in range(n_cells)
         ]
         fit = arrhenius_matrix(("Li", "P"), points)
-        energies.append(
-            [covers(f.activation_energy_eV, e) for f, e in zip(fit.diagonal, ENERGIES_EV, strict=True)]
-        )
+        energies.append([covers(f.activation_energy_eV, e) for f, e in zip(fit.diagonal, ENERGIES_EV, strict=True)])
         found = np.array([covers(fit.at(t), true_matrix(t, correlation)) for t in tested])
         diagonal.append(found[:, [0, 1], [0, 1]].ravel())
         crossed.append(found[:, 0, 1])
@@ -110,11 +108,7 @@ def test_intervals_of_cells_that_differ_cover(n_cells, spread_of_energies_eV):
         covered.append(
             [
                 *(covers(f.activation_energy_eV, e) for f, e in zip(fits, ENERGIES_EV, strict=True)),
-                *(
-                    covers(f.at(t), true_matrix(t, 0.3, (0.0, 0.0))[i, i])
-                    for i, f in enumerate(fits)
-                    for t in tested_K
-                ),
+                *(covers(f.at(t), true_matrix(t, 0.3, (0.0, 0.0))[i, i]) for i, f in enumerate(fits) for t in tested_K),
             ]
         )
     assert (np.mean(covered, axis=0) >= 0.90).all(), np.mean(covered, axis=0)

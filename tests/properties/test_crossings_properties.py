@@ -19,9 +19,7 @@ def test_change_between_planes_equals_net_crossings(seed, n_planes, breathing):
     cells = cell * (1 + 0.05 * rng.random((n_frames, 1, 1)) if breathing else np.ones((n_frames, 1, 1)))
     steps = rng.normal(0, 0.3, (n_frames, n_atoms, 3))
     fractions = rng.random((n_atoms, 3)) + np.cumsum(steps, axis=0)
-    frames = ArrayFrames(
-        rng.choice([3, 15, 16], n_atoms), np.arange(n_frames) * 10.0, fractions @ cells, cells
-    )
+    frames = ArrayFrames(rng.choice([3, 15, 16], n_atoms), np.arange(n_frames) * 10.0, fractions @ cells, cells)
     height = abs(np.linalg.det(cells)) / np.linalg.norm(np.cross(cells[:, 0], cells[:, 1]), axis=1)
     wander = np.cumsum(rng.normal(0, 0.2, n_frames))
     shares = np.sort(rng.uniform(0, 0.95, n_planes))

@@ -65,9 +65,7 @@ def test_large_families_are_on_all_sides(found, seed, validation, test):
 
 # --- selection
 
-points = arrays(
-    np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(-50, 50).map(float)
-)
+points = arrays(np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.integers(-50, 50).map(float))
 
 
 @quick
@@ -115,9 +113,7 @@ def test_shares_of_groups_differ_by_at_most_one(groups, n):
 def random_atoms(seed: int) -> Atoms:
     generator = np.random.default_rng(seed)
     cell = 5.0 * np.eye(3) + generator.uniform(-0.8, 0.8, size=(3, 3))
-    return Atoms(
-        generator.choice(ELEMENTS, size=7), scaled_positions=generator.random((7, 3)), cell=cell, pbc=True
-    )
+    return Atoms(generator.choice(ELEMENTS, size=7), scaled_positions=generator.random((7, 3)), cell=cell, pbc=True)
 
 
 @settings(max_examples=15, deadline=None)
@@ -239,9 +235,7 @@ def test_planted_fault_is_always_rejected(label, data):
     assert GATES.before(not_finite).reason == "not_finite"
     on_top = atoms.copy()
     lattice_vector = atoms.cell.array[data.draw(st.integers(0, 2))]
-    on_top.positions[atom] = (
-        on_top.positions[other] + lattice_vector + [0.0, 0.0, data.draw(st.floats(0, 0.6))]
-    )
+    on_top.positions[atom] = on_top.positions[other] + lattice_vector + [0.0, 0.0, data.draw(st.floats(0, 0.6))]
     assert GATES.before(on_top).reason == "overlapping_atoms"
 
 
@@ -266,7 +260,4 @@ def test_gates_follow_their_limits():
     assert Gates(min_distance_fraction=0.9).before(atoms).reason == "overlapping_atoms"
     forces = np.array([[5.0, 0, 0], [-5.0, 0, 0]])
     assert GATES.after(atoms, RawLabel(-1.0, forces, np.zeros(6))) is None
-    assert (
-        Gates(max_force_eV_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason
-        == "max_force"
-    )
+    assert Gates(max_force_eV_per_angstrom=4.0).after(atoms, RawLabel(-1.0, forces, np.zeros(6))).reason == "max_force"

@@ -22,9 +22,7 @@ def test_units_of_time_and_thickness_scale_results_and_keep_the_law(seed, longer
     time = np.linspace(0.0, 50.0, 120)
     thickness = 1.0 + (time / 10.0) ** exponent + rng.normal(0, 0.05, len(time))
     one = thickness_kinetics(time, thickness, n_resamples=5, smallest_change_angstrom=1.0)
-    other = thickness_kinetics(
-        time * longer, thickness * thicker, n_resamples=5, smallest_change_angstrom=thicker
-    )
+    other = thickness_kinetics(time * longer, thickness * thicker, n_resamples=5, smallest_change_angstrom=thicker)
     assert other.decision == one.decision
     assert [law.law for law in other.candidates] == [law.law for law in one.candidates]
     assert other.n_independent == pytest.approx(one.n_independent, rel=1e-3)
@@ -35,6 +33,4 @@ def test_units_of_time_and_thickness_scale_results_and_keep_the_law(seed, longer
             scale *= thicker if "angstrom2" in name else 1.0
             scale *= longer if name in {"crossover_ps", "time_scale_ps"} else 1.0
             scale /= longer if name.endswith("per_ps") else 1.0
-            assert theirs.parameters[name].value == pytest.approx(
-                scale * number.value, rel=1e-2, abs=1e-3 * scale
-            )
+            assert theirs.parameters[name].value == pytest.approx(scale * number.value, rel=1e-2, abs=1e-3 * scale)

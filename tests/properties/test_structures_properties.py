@@ -52,9 +52,7 @@ def test_keys_change_with_any_atom(seed):
     rng = np.random.default_rng(seed + 1)
     direction = rng.normal(size=3)
     other = atoms.copy()
-    other.positions[rng.integers(len(other))] += (
-        SMALLEST_CHANGE_ANGSTROM * direction / np.linalg.norm(direction)
-    )
+    other.positions[rng.integers(len(other))] += SMALLEST_CHANGE_ANGSTROM * direction / np.linalg.norm(direction)
     assert structure_key(other) != structure_key(atoms)
     heavier = atoms.copy()
     heavier.numbers[rng.integers(len(heavier))] += 1

@@ -36,9 +36,7 @@ def assert_same(ours: OnsagerResult, expected: OnsagerResult, factor: float = 1.
             first = getattr(getattr(ours, name), field)
             second = getattr(getattr(expected, name), field)
             np.testing.assert_allclose(first, factor * second, rtol=SAME, atol=scale)
-    np.testing.assert_allclose(
-        ours.short_lag_onsager, factor * expected.short_lag_onsager, rtol=1e-6, atol=100 * scale
-    )
+    np.testing.assert_allclose(ours.short_lag_onsager, factor * expected.short_lag_onsager, rtol=1e-6, atol=100 * scale)
 
 
 @few
@@ -57,9 +55,7 @@ def test_permuting_species_permutes_the_matrix(seed, order):
     first, second = measured(frames), measured(frames, species=order)
     rows = [first.species.index(symbol) for symbol in order]
     scale = SAME * first.onsager.value.max()
-    np.testing.assert_allclose(
-        second.onsager.upper, first.onsager.upper[np.ix_(rows, rows)], rtol=SAME, atol=scale
-    )
+    np.testing.assert_allclose(second.onsager.upper, first.onsager.upper[np.ix_(rows, rows)], rtol=SAME, atol=scale)
 
 
 @few
@@ -93,9 +89,7 @@ def test_invariant_under_uniform_drift(seed, velocity, frame):
 @given(seed=seeds, length=st.floats(0.5, 2.0), time=st.floats(0.1, 10.0))
 def test_scales_as_length_squared_per_time_and_volume(seed, length, time):
     frames = drawn(seed)
-    scaled = ArrayFrames(
-        frames.numbers, time * frames.time_fs, length * frames.all_positions, length * TRICLINIC
-    )
+    scaled = ArrayFrames(frames.numbers, time * frames.time_fs, length * frames.all_positions, length * TRICLINIC)
     assert_same(measured(scaled), measured(frames), factor=1.0 / (length * time))
 
 

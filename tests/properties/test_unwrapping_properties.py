@@ -15,9 +15,7 @@ from interphase_flows.exceptions import AnalysisError
 from trajectory_files import WRITERS, Written, planted
 
 N_FRAMES, N_ATOMS = 40, 5
-cells = st.lists(st.floats(-12.0, 12.0), min_size=9, max_size=9).map(
-    lambda values: np.reshape(values, (3, 3))
-)
+cells = st.lists(st.floats(-12.0, 12.0), min_size=9, max_size=9).map(lambda values: np.reshape(values, (3, 3)))
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -38,9 +36,7 @@ def test_unwrapping_restores_wrapped_positions(cell, seed, breathing, order):
     strains = 1.0 + breathing * rng.uniform(-0.02, 0.02, (N_FRAMES, 1, 1))
     frames = unwrapper(fractions % 1.0 @ (strains * cell), strains * cell)
     for frame in order:
-        np.testing.assert_allclose(
-            frames.positions(frame), fractions[frame] @ (strains[frame] * cell), atol=1e-9
-        )
+        np.testing.assert_allclose(frames.positions(frame), fractions[frame] @ (strains[frame] * cell), atol=1e-9)
 
 
 @given(cell=cells, seed=seeds)
@@ -62,9 +58,7 @@ def test_step_of_about_half_a_cell_raises_with_atom_and_frames(cell, atom, axis,
     fractions = np.full((3, N_ATOMS, 3), 0.3)
     fractions[2, atom, axis] += step
     frames = unwrapper(fractions % 1.0 @ cell, np.broadcast_to(cell, (3, 3, 3)))
-    with pytest.raises(
-        AnalysisError, match=rf"atom {atom} moves .* along {'abc'[axis]} between frames 1 and 2"
-    ):
+    with pytest.raises(AnalysisError, match=rf"atom {atom} moves .* along {'abc'[axis]} between frames 1 and 2"):
         frames.positions(2)
 
 
@@ -81,9 +75,7 @@ def peak_bytes(written: Written) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(
-    "name", ["LAMMPS x", "XDATCAR", "extxyz wrapped", "traj wrapped", "H5MD wrapped", "own"]
-)
+@pytest.mark.parametrize("name", ["LAMMPS x", "XDATCAR", "extxyz wrapped", "traj wrapped", "H5MD wrapped", "own"])
 def test_memory_does_not_grow_with_the_number_of_frames(name, tmp_path):
     """The index takes less than a tenth of the memory of the positions."""
     # the format of this package reads blocks of 2 MB; use more than one of them

@@ -52,12 +52,7 @@ def interface(seed: int, broken: int) -> tuple[Atoms, np.ndarray]:
     cell = load_phase("Li7P3S11").cell[:][[1, 0, 2]]
     cell[2] *= 1.55
     scaled = salt.get_scaled_positions()[:, [1, 0, 2]] * [1, 1, 1 / 1.55]
-    layers = [
-        [(i + 0.5 * (k % 2)) / 2, j / 3, 0.69 + 0.08 * k]
-        for k in range(4)
-        for i in range(2)
-        for j in range(3)
-    ]
+    layers = [[(i + 0.5 * (k % 2)) / 2, j / 3, 0.69 + 0.08 * k] for k in range(4) for i in range(2) for j in range(3)]
     atoms = Atoms([*salt.symbols, *["Li"] * 24], scaled_positions=[*scaled, *layers], cell=cell, pbc=True)
     sulphur = rng.permutation(np.flatnonzero(atoms.numbers == 16))[:broken]
     atoms.positions[sulphur] += rng.normal(0, 1.2, (broken, 3))
@@ -263,9 +258,7 @@ def full_inputs() -> ReportInputs:
         thermodynamics=thermodynamics(),
         before=view("Before: as built", 0, 0),
         after=view("After 10 ps, replica 1", 1, 8),
-        provenance=[
-            ProvenanceRow(s, "segment", f"{i:02d}" + "c0ffee" * 5, "9e3f" * 8) for i, s in enumerate(subjects)
-        ],
+        provenance=[ProvenanceRow(s, "segment", f"{i:02d}" + "c0ffee" * 5, "9e3f" * 8) for i, s in enumerate(subjects)],
         software={"interphase_flows": "0.1.0", "nequip": "0.19.1", "torch": "2.13.0", "ase": "3.29.0"},
         notes=["Replica 3 was stopped by the committee; the averages end at that time."],
     )

@@ -92,9 +92,7 @@ def test_surrogate_is_named_beside_its_numbers(page):
     assert "160 surrogate CHGNet 0.3.0 labels accepted" in text
     assert "By surrogate CHGNet 0.3.0, Li7P3S11 lies 17.4 meV/atom above the hull (metastable)" in text
     # DFT appears only in negations
-    assert all(
-        "not DFT" in s or "does not imply agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text)
-    )
+    assert all("not DFT" in s or "does not imply agreement with DFT" in s for s in re.findall(r"[^.]*DFT[^.]*", text))
 
 
 def test_dft_has_no_surrogate_banner(full_inputs):
@@ -207,8 +205,6 @@ def test_page_opens_in_a_browser_without_network(folder, tmp_path, webgl):
     assert dom.count('alt="Drawing of the structure') == 2
     # requests of the browser itself (updates, certificates) are ignored
     requested = (
-        re.findall(r'"(https?://[^"]+)"', log.read_text(encoding="utf-8", errors="replace"))
-        if log.exists()
-        else []
+        re.findall(r'"(https?://[^"]+)"', log.read_text(encoding="utf-8", errors="replace")) if log.exists() else []
     )
     assert not [url for url in requested if re.search(r"rcsb|pubchem|3dmol|jsdelivr|unpkg|cdnjs", url)]

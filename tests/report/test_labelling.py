@@ -89,9 +89,7 @@ def test_section_lists_rejections_corrections_and_settings(bare_inputs):
 
 
 def error(worst):
-    return dict(
-        zip(("energy_meV_per_atom", "force_meV_per_angstrom", "stress_meV_per_angstrom3"), worst, strict=True)
-    )
+    return dict(zip(("energy_meV_per_atom", "force_meV_per_angstrom", "stress_meV_per_angstrom3"), worst, strict=True))
 
 
 def point(axis, cutoff, density, worst, is_reference_setting=False):

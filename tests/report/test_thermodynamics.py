@@ -36,9 +36,7 @@ def energies():
 def document(energies, errors=None):
     answer = predict_interface(energies, electrode="Li", electrolyte="Li7P3S11")
     answer = answer.model_copy(update={"errors": errors})
-    return ThermodynamicsDoc(
-        key="k", phase_keys=[], geometry_methods=[], energy_methods=[], prediction=answer
-    )
+    return ThermodynamicsDoc(key="k", phase_keys=[], geometry_methods=[], energy_methods=[], prediction=answer)
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +76,7 @@ def test_window_and_kinks_have_no_interval_without_errors_of_the_energies(
     assert "Predicted in" not in page
 
 
-def test_environments_are_compared_with_those_of_the_predicted_crystals(
-    exact, full_inputs, bare_inputs, environments
-):
+def test_environments_are_compared_with_those_of_the_predicted_crystals(exact, full_inputs, bare_inputs, environments):
     """The cell has 24 Li on two formula units: between 4 Li7P3S11 + 5 Li and 15 Li, so P and PS4."""
     section = thermodynamics(exact, Campaign(name="c"), full_inputs.before, environments)
     assert section.x_electrode == pytest.approx(24 / 66)

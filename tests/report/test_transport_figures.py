@@ -143,9 +143,7 @@ def test_interval_without_an_upper_end_is_not_distinct_from_zero(transport):
     beyond = cell.beyond_frame_per_eV_angstrom_ps
     lower, upper = beyond.lower.copy(), beyond.upper.copy()
     lower[0, 0], upper[0, 0] = -1.0, NAN
-    changed = cell.model_copy(
-        update={"beyond_frame_per_eV_angstrom_ps": Estimate(beyond.value, lower, upper)}
-    )
+    changed = cell.model_copy(update={"beyond_frame_per_eV_angstrom_ps": Estimate(beyond.value, lower, upper)})
     lines = list(transport_summary(transport.model_copy(update={"entire_cell": changed})))
     (summary,) = (line for line in lines if line.startswith("correlation beyond"))
     assert "Li-Li" not in summary

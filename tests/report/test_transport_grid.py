@@ -43,9 +43,7 @@ def cells(rejected: bool = False, n_above_stop: int = 0, n_cells: int = 2) -> li
 def profile() -> InterphaseProfile:
     x = np.concatenate([np.linspace(0.0, 1.0, 15), np.linspace(1.0, 0.0, 15)])
     density = 0.05 * np.stack([LINE.shares(each) for each in x], axis=1)
-    return InterphaseProfile(
-        LINE.elements, np.linspace(0.0, 30.0, 31), density, 0.02 * density, "mean over 7 to 9 ps"
-    )
+    return InterphaseProfile(LINE.elements, np.linspace(0.0, 30.0, 31), density, 0.02 * density, "mean over 7 to 9 ps")
 
 
 def grid(temperature_K: float = 300.0, **options) -> TransportGrid:
@@ -96,9 +94,7 @@ def test_grid_of_rejected_runs_lists_reasons_and_has_no_figure(bare_inputs, tmp_
     text = text_of(bare_inputs, found, tmp_path)
     assert "0 of 9 runs have coefficients with an interval, 9 were rejected" in text
     assert "9 × a window of 1 ps supports no transport coefficient" in text
-    assert (
-        "unavailable: 0 temperatures with a coefficient above zero cannot support an Arrhenius line" in text
-    )
+    assert "unavailable: 0 temperatures with a coefficient above zero cannot support an Arrhenius line" in text
     assert "Unavailable: compositions with an Arrhenius line: Li 0, P 0" in text
     assert "One cell of each composition: no interval includes the spread between cells" in text
 
@@ -124,18 +120,12 @@ def test_line_is_extrapolated_beyond_its_accepted_runs(bare_inputs, tmp_path):
         for each in with_four
     ]
     found = TransportGrid(*analyse_transport_grid(runs, LINE, 650.0, None))
-    assert "650 K is outside the temperatures that 2 of 6 lines are fitted to" in text_of(
-        bare_inputs, found, tmp_path
-    )
+    assert "650 K is outside the temperatures that 2 of 6 lines are fitted to" in text_of(bare_inputs, found, tmp_path)
     figure = arrhenius_figure(found.result, found.arrays)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     assert labels[:3] == ["x = 0.10", "x = 0.30", "x = 0.50"]
     assert all(each.get_markerfacecolor() != "white" for each in handles[:3])  # 0.10 has a rejected run, too
-    solid = [
-        line
-        for line in figure.axes[0].lines
-        if line.get_linestyle() in ("-", "--") and len(line.get_xdata()) > 2
-    ]
+    solid = [line for line in figure.axes[0].lines if line.get_linestyle() in ("-", "--") and len(line.get_xdata()) > 2]
     reach_K = [1000 / max(line.get_xdata()) for line in solid]
     assert reach_K == [pytest.approx(700, abs=15), pytest.approx(600, abs=15), pytest.approx(600, abs=15)]
 

@@ -84,9 +84,7 @@ def bond_order(harmonics: NDArray[np.floating]) -> FloatArray:
     return np.sqrt(np.column_stack([squares[:, :middle].sum(axis=1), squares[:, middle:].sum(axis=1)]))
 
 
-def averaged_bond_order(
-    harmonics: NDArray[np.float32], rows: IntArray, neighbours: NDArray[np.integer]
-) -> FloatArray:
+def averaged_bond_order(harmonics: NDArray[np.float32], rows: IntArray, neighbours: NDArray[np.integer]) -> FloatArray:
     """Return the averaged q_4 and q_6 of some atoms.
 
     Parameters

@@ -134,15 +134,11 @@ def first_minimum(rdf: RadialDistribution, *, smoothing_angstrom: float = 0.05) 
     g = gaussian_filter1d(rdf.g, smoothing_angstrom / step, mode="nearest")
     pair = f"{rdf.centre}-{rdf.neighbour}"
     if not g.max() > 0:
-        raise AnalysisError(
-            f"g(r) of {pair} is empty up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range"
-        )
+        raise AnalysisError(f"g(r) of {pair} is empty up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range")
     inner = np.arange(1, len(g) - 1)
     peaks = inner[(g[1:-1] >= g[:-2]) & (g[1:-1] > g[2:]) & (g[1:-1] > 0.1 * g.max())]
     if len(peaks) == 0:
-        raise AnalysisError(
-            f"g(r) of {pair} has no peak up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range"
-        )
+        raise AnalysisError(f"g(r) of {pair} has no peak up to {rdf.r_angstrom[-1]:.2f} Å. Hint: use a longer range")
     first = peaks[0]
     # ripples on the shoulder of a peak are noise; the next shell is separated by a deep minimum
     for nxt in peaks[1:]:

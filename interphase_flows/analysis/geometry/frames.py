@@ -80,8 +80,7 @@ class ArrayFrames:
             )
         if np.shape(self.cells) not in {(3, 3), (expected[0], 3, 3)}:
             raise AnalysisError(
-                f"cells have the shape {np.shape(self.cells)}; pass (3, 3), or ({expected[0]}, 3, 3) for "
-                "one per frame"
+                f"cells have the shape {np.shape(self.cells)}; pass (3, 3), or ({expected[0]}, 3, 3) for one per frame"
             )
 
     @property

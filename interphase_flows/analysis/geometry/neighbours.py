@@ -58,9 +58,7 @@ def face_distances(cell: NDArray[np.floating]) -> FloatArray:
     """
     cell = np.asarray(cell, dtype=float)
     if cell.shape != (3, 3) or not abs(np.linalg.det(cell)) >= 1e-9:
-        raise AnalysisError(
-            f"the cell {cell.tolist()} has no volume; these analyses need three lattice vectors"
-        )
+        raise AnalysisError(f"the cell {cell.tolist()} has no volume; these analyses need three lattice vectors")
     # columns of the inverse are the reciprocal vectors
     return 1.0 / np.sqrt((np.linalg.inv(cell) ** 2).sum(axis=0))
 
@@ -117,9 +115,7 @@ class PeriodicTree:
         The cell has no volume.
     """
 
-    def __init__(
-        self, positions: NDArray[np.floating], cell: NDArray[np.floating], margin_angstrom: float
-    ) -> None:
+    def __init__(self, positions: NDArray[np.floating], cell: NDArray[np.floating], margin_angstrom: float) -> None:
         self._cell = np.asarray(cell, dtype=float)
         self._heights = face_distances(self._cell)
         self._fractions = _wrapped(positions, self._cell)
@@ -224,9 +220,7 @@ def tree_for_nearest(positions: NDArray[np.floating], cell: NDArray[np.floating]
     return PeriodicTree(positions, cell, SPARE * radius)
 
 
-def pairs_within(
-    positions: NDArray[np.floating], cell: NDArray[np.floating], cutoff_angstrom: float
-) -> Pairs:
+def pairs_within(positions: NDArray[np.floating], cell: NDArray[np.floating], cutoff_angstrom: float) -> Pairs:
     """Find all pairs closer than a cutoff, periodic in three directions.
 
     Parameters

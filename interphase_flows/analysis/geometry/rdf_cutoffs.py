@@ -43,9 +43,7 @@ class PairCutoffs:
         if (first, second) not in self._found:
             stage, self._frames.stage = self._frames.stage, ""
             try:
-                self._found[first, second] = bond_cutoff_angstrom(
-                    self._frames, first, second, every=self._every
-                )
+                self._found[first, second] = bond_cutoff_angstrom(self._frames, first, second, every=self._every)
             finally:
                 self._frames.stage = stage
         return self._found[first, second]

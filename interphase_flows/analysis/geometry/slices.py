@@ -87,15 +87,11 @@ class Slices:
         The trajectory is empty, the bins are wider than the cell, or the reference is empty or has no middle.
     """
 
-    def __init__(
-        self, frames: FrameSource, bin_width_angstrom: float, reference: BoolArray | None, every: int
-    ) -> None:
+    def __init__(self, frames: FrameSource, bin_width_angstrom: float, reference: BoolArray | None, every: int) -> None:
         self.chosen = chosen_frames(frames, every)
         height = face_distances(frames.cell(0))[2]
         if not 0 < bin_width_angstrom <= height:
-            raise AnalysisError(
-                f"bins of {bin_width_angstrom} Å in a cell of {height:.2f} Å. Hint: choose about 1 Å"
-            )
+            raise AnalysisError(f"bins of {bin_width_angstrom} Å in a cell of {height:.2f} Å. Hint: choose about 1 Å")
         if reference is not None and not np.any(reference):
             raise AnalysisError("the reference of the profile selects no atom")
         self.n_bins = max(1, round(height / bin_width_angstrom))

@@ -131,9 +131,7 @@ def fraction_kinetics(
     seed: int = 0,
 ) -> GrowthKinetics:
     """Find the growth law of a phase fraction; arguments and errors as in `thickness_kinetics`."""
-    return _kinetics(
-        time_ps, phase_fraction, "fraction", smallest_change, reservoirs or {}, laws, n_resamples, seed
-    )
+    return _kinetics(time_ps, phase_fraction, "fraction", smallest_change, reservoirs or {}, laws, n_resamples, seed)
 
 
 def _kinetics(
@@ -153,9 +151,7 @@ def _kinetics(
         time, series = time[before], series[before]
         if len(time) < LEAST_FRAMES:
             reason = f"{len(time)} frames before {depletion.reservoir} was exhausted"
-            return GrowthKinetics(
-                UNDECIDED, reason, (), (), len(time), len(time), depletion.time_ps, depletion
-            )
+            return GrowthKinetics(UNDECIDED, reason, (), (), len(time), len(time), depletion.time_ps, depletion)
     n_frames, until = len(time), float(time[-1])
     time, series, per_point = _averaged(time, series)
 
@@ -229,8 +225,7 @@ def _estimate(
             name: Estimate(float(fit.parameters[i]), float(lower[i]), float(upper[i]))
             for i, name in enumerate(law.parameter_names(unit))
         },
-        block_frames=per_point
-        * block_length(len(time), statistical_inefficiency(fit.residuals, law.n_parameters)),
+        block_frames=per_point * block_length(len(time), statistical_inefficiency(fit.residuals, law.n_parameters)),
     )
 
 
@@ -248,9 +243,7 @@ def _checked(time_ps: ArrayLike, values: ArrayLike) -> tuple[FloatArray, FloatAr
     if not (np.isfinite(time).all() and np.isfinite(series).all()):
         raise AnalysisError("times or values are not finite. Hint: leave out frames without boundaries")
     if time[0] < 0 or not (np.diff(time) > 0).all():
-        raise AnalysisError(
-            "times must increase and not be negative; they count from the contact of the two sides"
-        )
+        raise AnalysisError("times must increase and not be negative; they count from the contact of the two sides")
     return time, series
 
 

@@ -63,9 +63,7 @@ def scores_of(fits: Sequence[LawFit], unit: str, size: float) -> tuple[list[LawS
                 n_parameters=p,
                 bic=misfit + (p + 1) * math.log(independent),
                 aic=misfit + 2 * (p + 1),
-                parameters=dict(
-                    zip(fit.law.parameter_names(unit), np.asarray(fit.parameters).tolist(), strict=True)
-                ),
+                parameters=dict(zip(fit.law.parameter_names(unit), np.asarray(fit.parameters).tolist(), strict=True)),
             )
         )
     return sorted(scores, key=lambda score: score.bic), g
@@ -75,7 +73,5 @@ def rivals_of_the_best(scores: Sequence[LawScore]) -> list[str]:
     """Return the best law and those that the data do not distinguish from it, by increasing BIC."""
     best = scores[0]
     return [best.law] + [
-        score.law
-        for score in scores[1:]
-        if score.bic - best.bic < DECISIVE and score.n_parameters <= best.n_parameters
+        score.law for score in scores[1:] if score.bic - best.bic < DECISIVE and score.n_parameters <= best.n_parameters
     ]

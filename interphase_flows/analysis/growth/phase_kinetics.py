@@ -71,32 +71,24 @@ class Supply:
         Share of the network formers in anions of the electrolyte, (n_frames,), used if no interphase is tracked.
     """
 
-    def __init__(
-        self, interfaces: Sequence[Interface], time_ps: FloatArray, intact_anions: FloatArray
-    ) -> None:
+    def __init__(self, interfaces: Sequence[Interface], time_ps: FloatArray, intact_anions: FloatArray) -> None:
         self._first, self._last = float(time_ps[0]), float(time_ps[-1])
         if interfaces:
             self._first = max(float(each.time_ps[0]) for each in interfaces)
             self._last = min(float(each.time_ps[-1]) for each in interfaces)
             self._time, self._left = interfaces[0].time_ps, dict(interfaces[0].reservoirs)
-            self.depletion_measure = (
-                f"electrode and electrolyte left beside the interphase {interfaces[0].name}"
-            )
+            self.depletion_measure = f"electrode and electrolyte left beside the interphase {interfaces[0].name}"
         elif intact_anions[0] > 0:
             self._time, self._left = time_ps, {"electrolyte": intact_anions}
             self.depletion_measure = "network formers left in intact anions, because no interphase is tracked"
         else:
             self._time, self._left = time_ps, {}
-            self.depletion_measure = (
-                "nothing, because no interphase is tracked and there are no intact anions"
-            )
+            self.depletion_measure = "nothing, because no interphase is tracked and there are no intact anions"
 
     def at(self, time_ps: FloatArray) -> tuple[np.ndarray, dict[str, FloatArray]]:
         """Return which frames can be fitted, (n,), and the remaining amounts in those by side."""
         usable = (time_ps >= self._first) & (time_ps <= self._last)
-        return usable, {
-            name: np.interp(time_ps[usable], self._time, left) for name, left in self._left.items()
-        }
+        return usable, {name: np.interp(time_ps[usable], self._time, left) for name, left in self._left.items()}
 
 
 def share_kinetics(
@@ -129,9 +121,7 @@ def share_kinetics(
             continue
         n_changed = n_atoms * float(np.ptp(median_filter(change[usable], 3, mode="nearest")))
         found[name] = _unless_few(
-            ShareKinetics(
-                **vars(kinetics), direction=direction, start_share=float(share[0]), n_changed=n_changed
-            )
+            ShareKinetics(**vars(kinetics), direction=direction, start_share=float(share[0]), n_changed=n_changed)
         )
     return found
 
@@ -174,9 +164,7 @@ def average_share_kinetics(
         average[group] = {}
         for name in dict.fromkeys(name for each in of_group for name in each):
             try:
-                average[group][name] = _average(
-                    [each[name] for each in of_group if name in each], len(replicas)
-                )
+                average[group][name] = _average([each[name] for each in of_group if name in each], len(replicas))
             except AnalysisError as error:
                 average[group][name] = Unavailable.from_error(error)
     return average
@@ -186,9 +174,7 @@ def _average(results: Sequence[ShareKinetics | Unavailable], n_replicas: int) ->
     fitted = [each for each in results if isinstance(each, ShareKinetics)]
     if len(fitted) < n_replicas:
         reasons = [each.reason for each in results if isinstance(each, Unavailable)]
-        why = (
-            reasons[0] if reasons else f"the share never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
-        )
+        why = reasons[0] if reasons else f"the share never exceeds {SMALLEST_FRACTION_CHANGE:.0%} in the others"
         raise AnalysisError(f"{len(fitted)} of {n_replicas} replicas have a law: {why}")
     directions = {each.direction for each in fitted}
     if len(directions) > 1:

@@ -49,9 +49,7 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
             "Hint: run more replicas, or report each one"
         )
     if unfitted := [i for i, each in enumerate(replicas) if not each.scores]:
-        raise AnalysisError(
-            f"replicas {unfitted} have no fit ({replicas[unfitted[0]].reason}). Hint: leave them out"
-        )
+        raise AnalysisError(f"replicas {unfitted} have no fit ({replicas[unfitted[0]].reason}). Hint: leave them out")
     by_law = [{score.law: score for score in each.scores} for each in replicas]
     common = [law for law in by_law[0] if all(law in each for each in by_law)]
     if not common:
@@ -62,9 +60,7 @@ def average_kinetics(replicas: Sequence[GrowthKinetics]) -> AverageKinetics:
     decision, reason = names[0], f"every other law as simple is worse by more than {DECISIVE:g} in summed BIC"
     if independent < LEAST_INDEPENDENT:
         decision = UNDECIDED
-        reason = (
-            f"{independent:.0f} independent samples in all replicas; a choice needs {LEAST_INDEPENDENT:.0f}"
-        )
+        reason = f"{independent:.0f} independent samples in all replicas; a choice needs {LEAST_INDEPENDENT:.0f}"
     elif len(names) > 1:
         decision, reason = UNDECIDED, f"{', '.join(names)} are within {DECISIVE:g} in summed BIC"
     elif decision == Constant.name and any(each.decision != Constant.name for each in replicas):
@@ -92,7 +88,6 @@ def _summed(scores: Sequence[LawScore]) -> LawScore:
         bic=sum(score.bic for score in scores),
         aic=sum(score.aic for score in scores),
         parameters={
-            name: float(np.mean([score.parameters[name] for score in scores]))
-            for name in scores[0].parameters
+            name: float(np.mean([score.parameters[name] for score in scores])) for name in scores[0].parameters
         },
     )

@@ -56,9 +56,7 @@ class Interface:
     """Remaining thickness of electrode and electrolyte, (n,) each, Å."""
 
 
-def find_interfaces(
-    frames: FrameSource, sides: TwoSides
-) -> tuple[BoundarySeries, tuple[float, ...], list[str]]:
+def find_interfaces(frames: FrameSource, sides: TwoSides) -> tuple[BoundarySeries, tuple[float, ...], list[str]]:
     """Find the boundaries with the widest slabs that the first frame supports.
 
     Returns
@@ -98,9 +96,7 @@ def find_interfaces(
     )
 
 
-def interfaces_of(
-    frames: FrameSource, sides: TwoSides, found: BoundarySeries
-) -> tuple[list[Interface], list[str]]:
+def interfaces_of(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -> tuple[list[Interface], list[str]]:
     """Return each interface that can be tracked, and notes on the others and on missing frames."""
     interfaces, notes = [], []
     left = _electrolyte_left(frames, sides, found)
@@ -118,14 +114,10 @@ def interfaces_of(
                 "little of the electrode or of bulk electrolyte is left; earlier frames are used"
             )
         if missing > MOST_MISSING:
-            notes.append(
-                f"{name}: {100 * missing:.0f} % of the frames have no boundaries, too many to interpolate"
-            )
+            notes.append(f"{name}: {100 * missing:.0f} % of the frames have no boundaries, too many to interpolate")
             continue
         if missing:
-            notes.append(
-                f"{name}: {100 * missing:.1f} % of the frames have no boundaries and are interpolated"
-            )
+            notes.append(f"{name}: {100 * missing:.1f} % of the frames have no boundaries and are interpolated")
 
         def series(values: FloatArray, known: BoolArray = known, rows: slice = rows) -> FloatArray:
             return np.interp(found.time_ps[rows], found.time_ps[known], values[known])

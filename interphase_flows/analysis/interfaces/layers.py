@@ -37,9 +37,7 @@ class Heights:
         return self._zero + moved
 
 
-def layer_of(
-    interface: Interface, frame: int, period_angstrom: float, drift: float
-) -> tuple[float, float] | None:
+def layer_of(interface: Interface, frame: int, period_angstrom: float, drift: float) -> tuple[float, float] | None:
     """Return the lower and upper boundary of an interphase as fractions of the cell; None where it is not tracked.
 
     The upper boundary exceeds 1 for a layer across the periodic boundary. `drift` of the centre of mass

@@ -203,6 +203,5 @@ def _masks(groups: Mapping[str, BoolArray], n_atoms: int) -> FloatArray:
 def _require_order(planes: FloatArray, names: tuple[str, ...], time_ps: float) -> None:
     if not (np.diff(planes) >= 0).all() or planes[-1] - planes[0] >= 1:
         raise AnalysisError(
-            f"the planes {', '.join(names)} at {time_ps:g} ps are not in increasing order within one "
-            "period of the cell"
+            f"the planes {', '.join(names)} at {time_ps:g} ps are not in increasing order within one period of the cell"
         )

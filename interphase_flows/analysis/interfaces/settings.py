@@ -82,8 +82,6 @@ def composition_of(formula: str) -> dict[str, float]:
     try:
         counts = {symbol: float(count) for symbol, count in Formula(formula).count().items()}
     except ValueError as error:
-        raise AnalysisError(
-            f"{formula!r} is not a chemical formula such as Li, Li7P3S11 or Li6PS5Cl"
-        ) from error
+        raise AnalysisError(f"{formula!r} is not a chemical formula such as Li, Li7P3S11 or Li6PS5Cl") from error
     numbers_of(counts)
     return counts

@@ -109,9 +109,7 @@ class SlabCuts:
         for width in range(len(self.tolerances)):
             own = self._width_of == width
             worst = float(scatter[own].max()) if known[own].any() else np.inf
-            self.tolerances[width] = (
-                max(self.tolerances[width], worst) if worst <= LARGEST_SCATTER else np.nan
-            )
+            self.tolerances[width] = max(self.tolerances[width], worst) if worst <= LARGEST_SCATTER else np.nan
         kept = np.isfinite(self.tolerances[self._width_of])
         if not kept.any():
             raise AnalysisError(
@@ -126,9 +124,7 @@ class SlabCuts:
         counts = np.diff(_running(fine)[:, self._edges], axis=2)
         return counts / np.maximum(counts.sum(axis=0), 1.0), counts
 
-    def summary(
-        self, fine: NDArray[np.integer], period_angstrom: float, offset: float, way: int
-    ) -> FloatArray:
+    def summary(self, fine: NDArray[np.integer], period_angstrom: float, offset: float, way: int) -> FloatArray:
         """Find both boundaries with every cut; return means and standard deviations.
 
         Parameters
@@ -172,9 +168,7 @@ class SlabCuts:
         summary = np.stack([samples.mean(axis=1), samples.std(axis=1)], axis=1)
         summary[3] = share, 0.0
         # counts of single cuts are biased, counts between the mean boundaries are not
-        summary[4:, 0] = (_at(running, end.mean(keepdims=True)) - _at(running, begin.mean(keepdims=True)))[
-            :, 0
-        ]
+        summary[4:, 0] = (_at(running, end.mean(keepdims=True)) - _at(running, begin.mean(keepdims=True)))[:, 0]
         return np.asarray(summary)
 
 

@@ -53,9 +53,7 @@ class AseTraj(Reader):
             atoms = self._reader[self._stored[frame]]
         except READ_ERRORS as error:
             raise AnalysisError(f"{self.path}: frame {frame} is damaged ({error})") from error
-        check_same_atoms(
-            atoms.numbers, self.numbers, path=self.path, frame=frame, hint="write atoms in one order"
-        )
+        check_same_atoms(atoms.numbers, self.numbers, path=self.path, frame=frame, hint="write atoms in one order")
         return np.asarray(atoms.positions)
 
     def cell(self, frame: int) -> FloatArray:

@@ -111,9 +111,7 @@ class Extxyz(Reader):
         try:
             return dict(key_val_str_to_dict(comment))
         except (ValueError, IndexError) as error:
-            raise AnalysisError(
-                f"{self.path}: frame {frame}: the second line cannot be parsed ({error})"
-            ) from error
+            raise AnalysisError(f"{self.path}: frame {frame}: the second line cannot be parsed ({error})") from error
 
     def _time(self, value: Any, frame: int) -> float:
         try:
@@ -178,9 +176,7 @@ def _columns(properties: str, path: Path) -> dict[str, int]:
     try:
         widths = [int(width) for width in parts[2::3]]
     except ValueError as error:
-        raise AnalysisError(
-            f"{path}: Properties={properties} is not of the form name:type:columns"
-        ) from error
+        raise AnalysisError(f"{path}: Properties={properties} is not of the form name:type:columns") from error
     starts = np.cumsum([0, *widths])
     found = {name: int(start) for name, start in zip(parts[::3], starts, strict=False)}
     if not {"pos", UNWRAPPED} & set(found) or not {"species", "Z"} & set(found):

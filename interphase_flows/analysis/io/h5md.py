@@ -70,9 +70,7 @@ class H5md(Reader):
         if "box" not in group or "edges" not in group["box"]:
             raise AnalysisError(f"{self.path}: no box/edges; profiles and unwrapping require a cell")
         self._edges: Any = group["box"]["edges"]
-        boundary = [
-            _text(kind) for kind in np.atleast_1d(group["box"].attrs.get("boundary", ["periodic"] * 3))
-        ]
+        boundary = [_text(kind) for kind in np.atleast_1d(group["box"].attrs.get("boundary", ["periodic"] * 3))]
         self.periodic = np.array([kind == "periodic" for kind in boundary])
         self._frames = self._scan(self._count_complete(n_stored), _series(position, "step", n_stored))
         self.require_frames(len(self._frames))

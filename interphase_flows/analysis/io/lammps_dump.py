@@ -188,9 +188,7 @@ class LammpsDump(Reader):
             raise AnalysisError(f"{self.path} was truncated after it was opened. Hint: open it again.")
         return header
 
-    def _read(
-        self, frame: int, names: tuple[str, ...]
-    ) -> tuple[Header, IntArray, NDArray[np.generic], FloatArray]:
+    def _read(self, frame: int, names: tuple[str, ...]) -> tuple[Header, IntArray, NDArray[np.generic], FloatArray]:
         """Return the header of a frame and, sorted by id, its ids, types or elements, and columns, (n_atoms, n)."""
         header = self._read_header(frame)
         block = self._index.table(frame)
@@ -202,19 +200,13 @@ class LammpsDump(Reader):
             )
         by_name = "element" in column and not (self._by_type and "type" in column)
         if by_name:
-            kinds: NDArray[np.generic] = text_column(
-                block, n_atoms, column["element"], path=self.path, frame=frame
-            )
+            kinds: NDArray[np.generic] = text_column(block, n_atoms, column["element"], path=self.path, frame=frame)
             wanted = ("id", *names)
         elif "type" in column:
             kinds, wanted = np.empty(0), ("id", *names, "type")
         else:
-            raise AnalysisError(
-                f"{self.path}: neither a column type nor a column element. Hint: dump one of them."
-            )
-        values = number_columns(
-            block, n_atoms, [column[name] for name in wanted], path=self.path, frame=frame
-        )
+            raise AnalysisError(f"{self.path}: neither a column type nor a column element. Hint: dump one of them.")
+        values = number_columns(block, n_atoms, [column[name] for name in wanted], path=self.path, frame=frame)
         if not by_name:
             values, kinds = values[:, :-1], values[:, -1].astype(np.int64)
         order = np.argsort(values[:, 0])

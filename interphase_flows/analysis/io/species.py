@@ -18,9 +18,7 @@ def number_of(symbol: str, path: Path) -> int:
     """
     element = symbol.split("_")[0].split("/")[0]
     if atomic_numbers.get(element, 0) < 1:
-        raise AnalysisError(
-            f"{path}: {symbol!r} is not a chemical element. Hint: write symbols such as Li, P, S."
-        )
+        raise AnalysisError(f"{path}: {symbol!r} is not a chemical element. Hint: write symbols such as Li, P, S.")
     return int(atomic_numbers[element])
 
 
@@ -55,6 +53,4 @@ def check_same_atoms(
         )
     if not np.array_equal(found, first):
         atom = int(np.flatnonzero(found != first)[0])
-        raise AnalysisError(
-            f"{path}: frame {frame}: atom {atom} is of another element than in frame 0. Hint: {hint}."
-        )
+        raise AnalysisError(f"{path}: frame {frame}: atom {atom} is of another element than in frame 0. Hint: {hint}.")

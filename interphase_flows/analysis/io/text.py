@@ -115,9 +115,7 @@ def number_columns(block: bytes, n_rows: int, columns: list[int], *, path: Path,
 def text_column(block: bytes, n_rows: int, column: int, *, path: Path, frame: int) -> NDArray[np.str_]:
     """Return one column of a table as text, (n_rows,); raise AnalysisError if there are fewer rows or columns."""
     try:
-        values = np.loadtxt(
-            io.BytesIO(block), usecols=[column], comments=None, ndmin=1, max_rows=n_rows, dtype="U16"
-        )
+        values = np.loadtxt(io.BytesIO(block), usecols=[column], comments=None, ndmin=1, max_rows=n_rows, dtype="U16")
     except ValueError as error:
         raise AnalysisError(f"{path}: frame {frame}: a line has too few columns ({error})") from error
     _check_rows(len(values), n_rows, path, frame)

@@ -31,9 +31,7 @@ class Xdatcar(Reader):
     def recognises(path: Path, head: bytes) -> bool:
         """Return whether a file is named XDATCAR or contains the title of a configuration in its first lines."""
         lines = head.decode("utf-8", "replace").splitlines()[:12]
-        return path.name.upper().startswith("XDATCAR") or any(
-            line.lower().startswith(TITLE) for line in lines
-        )
+        return path.name.upper().startswith("XDATCAR") or any(line.lower().startswith(TITLE) for line in lines)
 
     def open(self) -> None:
         """Index the frames."""

@@ -77,16 +77,12 @@ class Trajectory(AbstractContextManager["Trajectory"]):
         if not self.path.exists():
             raise StorageError(f"{self.path}: no such trajectory. Hint: fetch it from the artifacts again.")
         try:
-            self._store = (
-                LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
-            )
+            self._store = LocalStore(self.path, read_only=True) if self.path.is_dir() else ZipStore(self.path, mode="r")
             self._root = zarr.open_group(self._store, mode="r")
         except _READ_ERRORS as error:
             raise self._corrupt(error) from error
         if self._root.attrs.get("format") != FORMAT:
-            raise CorruptArtifactError(
-                f"{self.path} is not a trajectory of format '{FORMAT}'. Hint: check the path."
-            )
+            raise CorruptArtifactError(f"{self.path} is not a trajectory of format '{FORMAT}'. Hint: check the path.")
         self._arrays: dict[str, Any] = {}
         self._first_in_chunk = -1
         self._chunk: np.ndarray = np.empty(0)
@@ -109,9 +105,7 @@ class Trajectory(AbstractContextManager["Trajectory"]):
     @property
     def force_std_eV_per_angstrom(self) -> np.ndarray | None:
         """Standard deviations of the forces, (n_frames, n_atoms), in eV/Å; None if not stored."""
-        return (
-            self._frames("force_std_eV_per_angstrom") if "force_std_eV_per_angstrom" in self._root else None
-        )
+        return self._frames("force_std_eV_per_angstrom") if "force_std_eV_per_angstrom" in self._root else None
 
     def displacements(self, index: int | slice = slice(None)) -> np.ndarray:
         """Return displacements since the start of the segment in Å, float32, (n_atoms, 3) or (n, n_atoms, 3)."""

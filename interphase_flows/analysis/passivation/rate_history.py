@@ -46,8 +46,7 @@ def rate_history(replicas: Sequence[InterphaseHistory], judged: Verdict) -> Rate
     names = list(replicas[0].quantities)
     found = {
         name: [
-            replica_rate(replicas, name, (float(begin), float(until))).interval()
-            for begin, until in pairwise(edges)
+            replica_rate(replicas, name, (float(begin), float(until))).interval() for begin, until in pairwise(edges)
         ]
         for name in names
     }

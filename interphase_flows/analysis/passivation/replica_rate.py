@@ -44,9 +44,7 @@ class ReplicaRate:
         return abs(self.rate) > float(student.ppf(0.5 + PEAK_CONFIDENCE / 2, self.n_points - 2)) * self.within
 
 
-def replica_rate(
-    replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]
-) -> ReplicaRate:
+def replica_rate(replicas: Sequence[InterphaseHistory], name: str, span_ps: tuple[float, float]) -> ReplicaRate:
     """Return the mean rate of a quantity between two times in ps.
 
     Raises

@@ -84,15 +84,9 @@ class ExpectedEscape:
         onsager = self.onsager_per_eV_angstrom_ps
         return Estimate(*(factor * max(x, 0.0) for x in (onsager.value, onsager.lower, onsager.upper)))
 
-    def surviving_share(
-        self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None
-    ) -> FloatArray:
+    def surviving_share(self, age_ps: FloatArray, diffusion_angstrom2_per_ps: float | None = None) -> FloatArray:
         """Return the share of atoms in the layer at each age, relative to the minimum age, (n_ages,)."""
-        d = (
-            self.diffusion_angstrom2_per_ps.value
-            if diffusion_angstrom2_per_ps is None
-            else diffusion_angstrom2_per_ps
-        )
+        d = self.diffusion_angstrom2_per_ps.value if diffusion_angstrom2_per_ps is None else diffusion_angstrom2_per_ps
         n2, rate = self._modes(np.array([d]))
         # the truncated sum does not converge at age 0
         later = np.maximum(age_ps, self.least_age_ps)

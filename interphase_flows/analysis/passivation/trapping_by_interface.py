@@ -75,9 +75,7 @@ def analyse_trapping(
             for label in chemistry.labels_without_ligands:
                 name = label if len(roles.network_formers) == 1 else f"{former} in {label}"
                 labelled = settled[:, atoms] == chemistry.labels.index(label)
-                judged = partial(
-                    _judged, time_ps, labelled, together.atoms_together(label), former, layers[each.name]
-                )
+                judged = partial(_judged, time_ps, labelled, together.atoms_together(label), former, layers[each.name])
                 found[name] = or_unavailable(frames, judged)
     return TrappingResult(
         bonds_angstrom={
@@ -162,9 +160,7 @@ def _judged(
     density = float(result.n_atoms[row]) / result.volume_angstrom3
     expected = ExpectedEscape(onsager, density, width, result.temperature_K)
     settled_ps = LEAST_SETTLED_FRAMES * float(np.median(np.diff(time_ps)))
-    leaves_ps = float(
-        expected.restricted_mean_ps(np.inf, np.array([expected.diffusion_angstrom2_per_ps.value]))[0]
-    )
+    leaves_ps = float(expected.restricted_mean_ps(np.inf, np.array([expected.diffusion_angstrom2_per_ps.value]))[0])
     if leaves_ps < LEAST_ESCAPE * settled_ps:
         raise AnalysisError(
             f"{former} is expected to leave by diffusion in {leaves_ps:.3g} ps, and a label must hold for "

@@ -104,9 +104,7 @@ def verdict(
     # longest duration of ten frames among the replicas
     least = LEAST_FRAMES * max(float(np.diff(each.time_ps).max()) for each in replicas)
     window = WINDOW_SHARE * (end - start) if window_ps is None else window_ps
-    peak_window = (
-        min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
-    )
+    peak_window = min(window, max(window / PEAKS_PER_WINDOW, least)) if peak_window_ps is None else peak_window_ps
     if window_ps is None and window < least:
         reason = f"{end - start:g} ps contain too few frames for windows of {LEAST_FRAMES}"
         return Verdict("undecided", reason, {}, None, None, (least / WINDOW_SHARE,) * 2, len(replicas))
@@ -116,8 +114,7 @@ def verdict(
         )
     last_two = ((end - 2 * window, end - window), (end - window, end))
     firsts = [
-        (start + i * peak_window, start + (i + 1) * peak_window)
-        for i in range(max(1, int(window / peak_window)))
+        (start + i * peak_window, start + (i + 1) * peak_window) for i in range(max(1, int(window / peak_window)))
     ]
     names = list(replicas[0].quantities)
     in_windows = {name: [replica_rate(replicas, name, span) for span in last_two] for name in names}

@@ -58,18 +58,14 @@ class PhaseModel:
     def labels(self) -> tuple[str, ...]:
         """All labels; the position of a label is its code."""
         elements = sorted({*self.chemistry.anion_centres, *self.chemistry.ligands})
-        dissolved = [
-            f"{e} dissolved in {name}" for name, own in self.hosts.items() for e in elements if e not in own
-        ]
+        dissolved = [f"{e} dissolved in {name}" for name, own in self.hosts.items() for e in elements if e not in own]
         crystals = [name for name in self.classifier.names if name != AMORPHOUS]
         return (UNKNOWN_LABEL, METAL, ELECTROLYTE, CHAINS, AMORPHOUS, *crystals, *dissolved)
 
     @cached_property
     def single_codes(self) -> NDArray[np.int8]:
         """Code of a single anion by class (last row: unknown) and atomic number, (n_classes + 1, 119)."""
-        table = np.full(
-            (len(self.classifier.names) + 1, len(chemical_symbols)), self.labels.index(UNKNOWN_LABEL)
-        )
+        table = np.full((len(self.classifier.names) + 1, len(chemical_symbols)), self.labels.index(UNKNOWN_LABEL))
         for kind, name in enumerate(self.classifier.names):
             for element in {*self.chemistry.anion_centres, *self.chemistry.ligands}:
                 is_host = name == AMORPHOUS or element in self.hosts[name]

@@ -73,9 +73,7 @@ def crystalline_domains(
         The volume or the distance is not positive, or `least_atoms` is below 1.
     """
     if not volume_per_atom_angstrom3 > 0 or least_atoms < 1:
-        raise AnalysisError(
-            f"volume {volume_per_atom_angstrom3} Å³ and least_atoms = {least_atoms}: must be positive"
-        )
+        raise AnalysisError(f"volume {volume_per_atom_angstrom3} Å³ and least_atoms = {least_atoms}: must be positive")
     chosen = np.flatnonzero(selected)
     pairs = pairs_within(np.asarray(positions)[chosen], cell, link_angstrom)
     ones = np.ones(len(pairs.first), dtype=np.int8)
@@ -121,11 +119,7 @@ def domains_of(
         if name not in crystals:
             continue
         lattice = sublattice_of(crystals[name], own)
-        labels = [
-            i
-            for i, label in enumerate(model.labels)
-            if label == name or label.endswith(f" dissolved in {name}")
-        ]
+        labels = [i for i, label in enumerate(model.labels) if label == name or label.endswith(f" dissolved in {name}")]
         mine = np.isin(codes, labels)
         found = crystalline_domains(
             positions,
@@ -135,9 +129,7 @@ def domains_of(
             volume_per_atom_angstrom3=lattice.volume_per_atom_angstrom3,
             least_atoms=LEAST_ATOMS,
         )
-        bonds = bond_vectors(
-            crystals[name].positions[lattice.hosts], crystals[name].cell[:], lattice.link_angstrom
-        )
+        bonds = bond_vectors(crystals[name].positions[lattice.hosts], crystals[name].cell[:], lattice.link_angstrom)
         shown = []
         for index in range(min(len(found.sizes), MOST_SHOWN)):
             members = found.atom_domain == index

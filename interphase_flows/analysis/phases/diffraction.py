@@ -47,9 +47,7 @@ class Line(NamedTuple):
 def powder_lines(atoms: Atoms, *, two_theta_max_deg: float = 90.0) -> list[Line]:
     """Return the Cu K-alpha lines of a crystal by angle (pymatgen)."""
     calculator = XRDCalculator("CuKa")
-    pattern = calculator.get_pattern(
-        AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg)
-    )
+    pattern = calculator.get_pattern(AseAtomsAdaptor.get_structure(atoms), two_theta_range=(0, two_theta_max_deg))
     return [Line(float(x), float(y)) for x, y in zip(pattern.x, pattern.y, strict=True)]
 
 
@@ -161,9 +159,7 @@ def scherrer_diameter_angstrom(
     """
     if not width_deg > 0:
         raise AnalysisError(f"a width of {width_deg} degrees: must be positive")
-    return float(
-        shape_factor * wavelength_angstrom / (np.radians(width_deg) * np.cos(np.radians(two_theta_deg / 2)))
-    )
+    return float(shape_factor * wavelength_angstrom / (np.radians(width_deg) * np.cos(np.radians(two_theta_deg / 2))))
 
 
 class EndPattern:
@@ -200,9 +196,7 @@ class EndPattern:
 
     def values(self, crystals: Mapping[str, Atoms]) -> DiffractionResult:
         """Return the lines of the phases, and the limits of the pattern."""
-        width = float(
-            np.degrees(SPHERE * CU_K_ALPHA_ANGSTROM / (SPHERE_ANGSTROM * np.cos(np.radians(AT_DEG / 2))))
-        )
+        width = float(np.degrees(SPHERE * CU_K_ALPHA_ANGSTROM / (SPHERE_ANGSTROM * np.cos(np.radians(AT_DEG / 2)))))
         limit = (
             f"lines of a sphere of {SPHERE_ANGSTROM:g} Å are at least {width:.1f} degrees wide, so larger crystals "
             "cannot be distinguished"

@@ -85,9 +85,7 @@ def bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], se
         No atom is selected.
     """
     if not np.any(selected):
-        raise AnalysisError(
-            "no atom is selected for the bcc fraction. Hint: select the atoms of the electrode"
-        )
+        raise AnalysisError("no atom is selected for the bcc fraction. Hint: select the atoms of the electrode")
     crystalline = averaged_order(positions, cell, BCC_NEIGHBOURS).q6 > LEAST_Q6
     is_bcc = crystalline & (averaged_order(positions, cell, CLOSE_PACKED_NEIGHBOURS).q4 < LARGEST_Q4)
     return float(is_bcc[selected].mean())
@@ -116,9 +114,7 @@ def deep_inside(
     return electrode & ~touched
 
 
-def inner_bcc_fraction(
-    positions: NDArray[np.floating], cell: NDArray[np.floating], electrode: BoolArray
-) -> float:
+def inner_bcc_fraction(positions: NDArray[np.floating], cell: NDArray[np.floating], electrode: BoolArray) -> float:
     """Return the bcc-like share of the inner atoms of an electrode, at the largest depth that its thickness allows."""
     for depth in INNER_DEPTHS_ANGSTROM:
         inner = deep_inside(positions, cell, electrode, depth_angstrom=depth)

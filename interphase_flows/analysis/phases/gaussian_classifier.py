@@ -83,9 +83,7 @@ def fit_gaussians(
         raise AnalysisError(
             f"rejected_share = {rejected_share} and {len(groups)} classes: a share in (0, 1) and a class are required"
         )
-    everything = {
-        name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()
-    }
+    everything = {name: [np.asarray(g, dtype=float) for g in parts if len(g)] for name, parts in groups.items()}
     for name, parts in everything.items():
         n = sum(len(part) for part in parts)
         if len(parts) < 2 or n < 2 * parts[0].shape[1]:
@@ -105,6 +103,4 @@ def fit_gaussians(
             left_out.append(_distances2(part, mean[None], precision[None])[:, 0])
         limits.append(np.quantile(np.concatenate(left_out), 1 - rejected_share, method="higher"))
     means, precisions, log_determinants = (np.array(values) for values in zip(*fitted, strict=True))
-    return GaussianClassifier(
-        tuple(everything), centre, scale, means, precisions, log_determinants, np.array(limits)
-    )
+    return GaussianClassifier(tuple(everything), centre, scale, means, precisions, log_determinants, np.array(limits))

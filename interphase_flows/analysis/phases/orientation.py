@@ -41,9 +41,7 @@ class Orientation:
     """Probability that a randomly oriented crystal has such a plane at most as far from the interface."""
 
 
-def bond_vectors(
-    positions: NDArray[np.floating], cell: NDArray[np.floating], link_angstrom: float
-) -> FloatArray:
+def bond_vectors(positions: NDArray[np.floating], cell: NDArray[np.floating], link_angstrom: float) -> FloatArray:
     """Return the vectors of all pairs within a distance, both ways, (n_bonds, 3)."""
     cell = np.asarray(cell, dtype=float)
     return np.asarray(
@@ -118,9 +116,7 @@ def _trial_rotations() -> list[Rotation]:
     s = np.arange(N_TRIALS) + 0.5
     r, big = np.sqrt(s / N_TRIALS), np.sqrt(1.0 - s / N_TRIALS)
     alpha, beta = 2 * np.pi * s / _PHI, 2 * np.pi * s / _PSI
-    quaternions = np.stack(
-        [r * np.sin(alpha), r * np.cos(alpha), big * np.sin(beta), big * np.cos(beta)], axis=1
-    )
+    quaternions = np.stack([r * np.sin(alpha), r * np.cos(alpha), big * np.sin(beta), big * np.cos(beta)], axis=1)
     return [Rotation.from_quat(q) for q in quaternions]
 
 
@@ -148,9 +144,7 @@ def _nearest_plane(
     near = np.flatnonzero(cosines > cosines.max() - 1e-6)
     chosen = millers[near[np.argmin(np.abs(millers[near]).sum(axis=1))]]
     # planes transform by the inverse of the rotation of fractional coordinates
-    same = np.concatenate(
-        [sign * np.array([chosen @ np.linalg.inv(r) for r in rotations]) for sign in (1, -1)]
-    )
+    same = np.concatenate([sign * np.array([chosen @ np.linalg.inv(r) for r in rotations]) for sign in (1, -1)])
     orbit = sorted((tuple(int(i) for i in row) for row in same.round().astype(int)), reverse=True)
     first = next((row for row in orbit if min(row) >= 0), orbit[0])
     by_chance = float((np.abs(_even_directions() @ normals.T).max(axis=1) >= cosines.max()).mean())

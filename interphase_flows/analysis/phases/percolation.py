@@ -104,9 +104,7 @@ def percolation_sweep(
     if layer is not None:
         low, high = layer
         if not 0 < high - low <= 1:
-            raise AnalysisError(
-                f"layer {layer}: must be increasing fractional coordinates that differ by at most 1"
-            )
+            raise AnalysisError(f"layer {layer}: must be increasing fractional coordinates that differ by at most 1")
         height = (fractions[:, axis] - low) % 1.0
         inside = height <= high - low
         chosen, fractions, height = chosen[inside], fractions[inside], height[inside]
@@ -248,18 +246,14 @@ class NetworkSweep:
 
     def values(self) -> PercolationResult:
         """Return the sweep and the type of conduction, by interface."""
-        pair = (
-            f"{'/'.join(sorted(self._roles.mobile_cations))}-{'/'.join(sorted(self._roles.network_formers))}"
-        )
+        pair = f"{'/'.join(sorted(self._roles.mobile_cations))}-{'/'.join(sorted(self._roles.network_formers))}"
         sides: dict[str, NetworkCrossing | Unavailable] = {}
         for name, rows in self._spans.items():
             if len(rows) < max(1, self._too_thin[name]):
                 sides[name] = self._unavailable(name)
                 continue
             share = np.array(rows, dtype=float).mean(axis=0)
-            onset, state, reason = conduction_by_network(
-                self.cutoffs_angstrom, share, self.bond_angstrom, pair
-            )
+            onset, state, reason = conduction_by_network(self.cutoffs_angstrom, share, self.bond_angstrom, pair)
             sides[name] = NetworkCrossing(
                 n_frames=len(rows),
                 n_too_thin=self._too_thin[name],

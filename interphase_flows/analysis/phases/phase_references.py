@@ -92,11 +92,7 @@ class PhaseReferences:
         for name, frames in self.by_bonds.items():
             counted[name] = _anion_labels(ThermalReference(frames), model)
         return {
-            name: {
-                label: float(n / counts.sum())
-                for label, n in zip(model.labels, counts.tolist(), strict=True)
-                if n
-            }
+            name: {label: float(n / counts.sum()) for label, n in zip(model.labels, counts.tolist(), strict=True) if n}
             for name, counts in counted.items()
             if counts.sum()
         }

@@ -101,9 +101,7 @@ def analyse_phases(
     """
     roles = roles_of(settings.electrode, settings.electrolyte)
     if not mask_of(frames.numbers, roles.mobile_cations).any():
-        raise AnalysisError(
-            f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, the mobile cation"
-        )
+        raise AnalysisError(f"the trajectory has no {'/'.join(sorted(roles.mobile_cations))}, the mobile cation")
     first, cell = np.asarray(frames.positions(0)), np.asarray(frames.cell(0))
     chemistry = anions or chemistry_within(frames, roles, cutoffs)
     molecules = anions or molecular_chemistry(frames, roles, cutoffs)
@@ -116,9 +114,7 @@ def analyse_phases(
     model, missing = _model(references, chemistry, roles.mobile_cations, cation_cutoff)
     numbers = np.asarray(frames.numbers)
     times_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
-    chosen = np.unique(
-        np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int)
-    )
+    chosen = np.unique(np.linspace(0, frames.n_frames - 1, min(MOST_LABELLED, frames.n_frames)).round().astype(int))
     is_last_third = set(chosen[-max(1, len(chosen) // 3) :].tolist())
     is_end = set(chosen[-N_FRAMES:].tolist())
     labelled = set(chosen.tolist())
@@ -226,9 +222,7 @@ def _kinetics(
     if phase_map is not None:
         shares[ATOMS] = phase_map.shares_of_the_cell()
     n_atoms = {**anions.n_atoms, ATOMS: n_of_all}
-    found = {
-        group: share_kinetics(time, each, n_atoms[group], supply) for group, (time, each) in shares.items()
-    }
+    found = {group: share_kinetics(time, each, n_atoms[group], supply) for group, (time, each) in shares.items()}
     series = {
         f"phases.share {group}: {name}": shares[group][1][name]
         for group, laws in found.items()

@@ -53,9 +53,7 @@ def scherrer_of(
         )
     atoms = [unwrapped]
     kinds = [numbers[members]]
-    near = _cations_around(
-        positions, cell, members, unwrapped, np.flatnonzero(cations), cation_cutoff_angstrom
-    )
+    near = _cations_around(positions, cell, members, unwrapped, np.flatnonzero(cations), cation_cutoff_angstrom)
     if len(near[0]):
         atoms.append(near[0])
         kinds.append(numbers[near[1]])
@@ -83,9 +81,7 @@ def _cations_around(
     if not len(cations):
         return np.empty((0, 3)), cations
     both = np.concatenate([positions[members], positions[cations]])
-    i, j, vectors = primitive_neighbor_list(
-        "ijD", [True] * 3, np.asarray(cell, dtype=float), both, cutoff_angstrom
-    )
+    i, j, vectors = primitive_neighbor_list("ijD", [True] * 3, np.asarray(cell, dtype=float), both, cutoff_angstrom)
     chosen = (i < len(members)) & (j >= len(members))
     i, j, vectors = i[chosen], j[chosen] - len(members), vectors[chosen]
     first, rows = np.unique(j, return_index=True)
@@ -95,9 +91,7 @@ def _cations_around(
 def _most_isolated_line(crystal: Atoms) -> tuple[float, float]:
     """Return the angle of the most isolated strong line and the distance to the nearest other line, degrees."""
     lines = [
-        line
-        for line in powder_lines(crystal, two_theta_max_deg=DISTURBING_MAX_DEG)
-        if line.intensity > STRONG / 3
+        line for line in powder_lines(crystal, two_theta_max_deg=DISTURBING_MAX_DEG) if line.intensity > STRONG / 3
     ]
     best = (0.0, 0.0)
     for line in lines:

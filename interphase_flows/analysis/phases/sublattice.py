@@ -56,9 +56,7 @@ def unwrapped_cluster(positions: np.ndarray, cell: np.ndarray, link_angstrom: fl
         The cluster is connected to its own periodic image.
     """
     cell = np.asarray(cell, dtype=float)
-    i, j, vectors = primitive_neighbor_list(
-        "ijD", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom
-    )
+    i, j, vectors = primitive_neighbor_list("ijD", [True] * 3, cell, np.asarray(positions, dtype=float), link_angstrom)
     n = len(positions)
     graph = csr_array((np.ones(len(i)), (i, j)), shape=(n, n))
     order, parent = breadth_first_order(graph, 0, directed=False)

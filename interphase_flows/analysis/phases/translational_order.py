@@ -135,13 +135,9 @@ class OrderSeries:
         """Return tau of the mean g(r) of some frames."""
         rdfs, density = self._rdfs[name], self._density[name]
         centre, neighbour = self._pairs[name]
-        mean = RadialDistribution(
-            centre, neighbour, rdfs[0].r_angstrom, np.mean([rdfs[i].g for i in rows], axis=0)
-        )
+        mean = RadialDistribution(centre, neighbour, rdfs[0].r_angstrom, np.mean([rdfs[i].g for i in rows], axis=0))
         limit = R_TAU_ANGSTROM * density[0] ** (1 / 3)
-        return translational_order(
-            mean, float(np.mean([density[i] for i in rows])), largest_reduced_distance=limit
-        )
+        return translational_order(mean, float(np.mean([density[i] for i in rows])), largest_reduced_distance=limit)
 
     def _change(self, name: str) -> Estimate:
         """Return the change from the first to the last window, with a jackknife error over the frames of both."""

@@ -28,9 +28,7 @@ class Shell:
         return f"{'/'.join(self.cutoffs_angstrom)} around {self.centre}"
 
 
-def measured_shells(
-    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
-) -> list[Shell]:
+def measured_shells(frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]) -> list[Shell]:
     """Return the shells of mobile cations around every other element, and of ligands around network formers.
 
     A shell ends at the first minimum of g(r) of these frames, as bonds do; see `bond_cutoff_angstrom`. Raises

@@ -106,15 +106,15 @@ def analyse_profiles(
     n_frames = np.bincount(sample_of).astype(float)
     masses = atomic_masses[numbers_of(elements)] * G_PER_CM3_PER_U_PER_ANGSTROM3
     means = {
-        "atoms_per_nm3": block_means(
-            density / NM3_PER_ANGSTROM3, n_frames[:, None, None], blocks.sample_edges
-        ).clipped(0.0, np.inf),
+        "atoms_per_nm3": block_means(density / NM3_PER_ANGSTROM3, n_frames[:, None, None], blocks.sample_edges).clipped(
+            0.0, np.inf
+        ),
         "g_per_cm3": block_means(
             np.einsum("e,fes->fs", masses, density), n_frames[:, None], blocks.sample_edges
         ).clipped(0.0, np.inf),
-        "mole_fraction": block_means(
-            density, density.sum(axis=1, keepdims=True), blocks.sample_edges
-        ).clipped(0.0, 1.0),
+        "mole_fraction": block_means(density, density.sum(axis=1, keepdims=True), blocks.sample_edges).clipped(
+            0.0, 1.0
+        ),
     }
     time_ps = (np.asarray(frames.time_fs, dtype=float) - float(frames.time_fs[0])) / 1000.0
     block_ps = np.stack([time_ps[blocks.frame_edges[:-1]], time_ps[blocks.frame_edges[1:] - 1]], axis=1)

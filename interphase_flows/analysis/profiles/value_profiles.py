@@ -159,9 +159,7 @@ def anions_of(frames: FrameSource, chemistry: AnionChemistry) -> Callable[[int],
     For `label_profile`; see `classify_environments`.
     """
     return lambda frame: (
-        classify_environments(
-            frames.positions(frame), frames.cell(frame), frames.numbers, chemistry
-        ).atom_codes
+        classify_environments(frames.positions(frame), frames.cell(frame), frames.numbers, chemistry).atom_codes
     )
 
 

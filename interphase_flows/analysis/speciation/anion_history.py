@@ -42,8 +42,7 @@ class AnionCounter:
             LIGANDS: mask_of(numbers, chemistry.ligands),
         }
         self._counters = {
-            role: ReactionCounter(self.labels, int(mask.sum()), LEAST_FRAMES)
-            for role, mask in self._masks.items()
+            role: ReactionCounter(self.labels, int(mask.sum()), LEAST_FRAMES) for role, mask in self._masks.items()
         }
         self._times: list[float] = []
         self._units: list[np.ndarray] = []
@@ -66,11 +65,7 @@ class AnionCounter:
         occurring = units.sum(axis=0) > 0
 
         def named(values: np.ndarray) -> dict[str, float]:
-            return {
-                label: float(x)
-                for label, x, occurs in zip(self.labels, values, occurring, strict=True)
-                if occurs
-            }
+            return {label: float(x) for label, x, occurs in zip(self.labels, values, occurring, strict=True) if occurs}
 
         return AnionsResult(
             labels=list(self.labels),
@@ -94,14 +89,10 @@ class AnionCounter:
                 least_frames=LEAST_FRAMES,
                 transitions=graph.transitions(),
                 at_risk_atom_ps={
-                    label: float(x)
-                    for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True)
-                    if x > 0
+                    label: float(x) for label, x in zip(graph.labels, graph.at_risk_atom_ps, strict=True) if x > 0
                 },
                 lifetimes={
-                    label: Lifetime(
-                        median_ps=curve.median_ps, n_stretches=curve.n_stretches, n_ended=curve.n_ended
-                    )
+                    label: Lifetime(median_ps=curve.median_ps, n_stretches=curve.n_stretches, n_ended=curve.n_ended)
                     for label, curve in counter.lifetimes().items()
                 },
             )

@@ -68,9 +68,7 @@ def measured_chemistry(frames: FrameSource, roles: Roles, *, every: int = 1) -> 
     )
 
 
-def chemistry_within(
-    frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]
-) -> AnionChemistry:
+def chemistry_within(frames: FrameSource, roles: Roles, cutoff_angstrom: Callable[[str, str], float]) -> AnionChemistry:
     """Return the longest bonds, from a function of cut-offs in Å by pair of elements; see `measured_chemistry`.
 
     Raises

@@ -70,9 +70,7 @@ class ReactionCounter:
             Time does not increase.
         """
         if self._n_frames and not time_ps > self._last_ps:
-            raise AnalysisError(
-                f"a frame at {time_ps:g} ps after one at {self._last_ps:g} ps: time must increase"
-            )
+            raise AnalysisError(f"a frame at {time_ps:g} ps after one at {self._last_ps:g} ps: time must increase")
         if not self._n_frames:
             self._first_ps = time_ps
         self._n_frames += 1

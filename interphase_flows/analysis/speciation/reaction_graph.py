@@ -56,9 +56,7 @@ class ReactionGraph:
         for i, j in zip(*np.nonzero(self.n_events), strict=True):
             n, risk = int(self.n_events[i, j]), float(self.at_risk_atom_ps[i])
             n_independent = float(self.n_independent[i, j])
-            lower, upper = (
-                n / n_independent * end / risk for end in poisson_interval(n_independent, self.confidence)
-            )
+            lower, upper = (n / n_independent * end / risk for end in poisson_interval(n_independent, self.confidence))
             found.append(Transition(self.labels[i], self.labels[j], n, n / risk, lower, upper, n_independent))
         return sorted(found, key=lambda t: -t.n_events)
 

@@ -93,16 +93,13 @@ def block_means(numerator: FloatArray, denominator: FloatArray, edges: IntArray)
     error = np.sqrt(variance / n_independent)
     error[(n < LEAST_FOR_AN_INTERVAL) | ~known] = np.nan
     value, error, quantile = (
-        x.reshape(n_blocks, *shape)
-        for x in (value, error, stdtrit(n_independent - 1.0, 0.5 * (1.0 + CONFIDENCE)))
+        x.reshape(n_blocks, *shape) for x in (value, error, stdtrit(n_independent - 1.0, 0.5 * (1.0 + CONFIDENCE)))
     )
     return Estimate.symmetric(value, error, quantile=quantile)
 
 
 def _trend(edges: IntArray) -> FloatArray:
     """Return hat functions on some block edges, (n_samples, n_hats), whose sums are piecewise linear."""
-    knots = edges[
-        np.linspace(0, len(edges) - 1, (len(edges) - 1) // BLOCKS_OF_A_LINE + 1).round().astype(int)
-    ]
+    knots = edges[np.linspace(0, len(edges) - 1, (len(edges) - 1) // BLOCKS_OF_A_LINE + 1).round().astype(int)]
     place = np.arange(edges[-1])
     return np.stack([np.interp(place, knots, row) for row in np.eye(len(knots))], axis=1)

@@ -36,9 +36,7 @@ def _from_json(value: Any) -> Any:
 
 Number = Annotated[float, BeforeValidator(_from_json), PlainSerializer(_to_json, return_type=float | None)]
 """A float that may be NaN or infinite; null in documents, NaN when it is read back."""
-Array = Annotated[
-    NDArray[np.float64], BeforeValidator(_from_json), PlainSerializer(_to_json, return_type=list)
-]
+Array = Annotated[NDArray[np.float64], BeforeValidator(_from_json), PlainSerializer(_to_json, return_type=list)]
 """A float array; nested lists in documents, with null for NaN."""
 _Values = Annotated[Any, BeforeValidator(_from_json), PlainSerializer(_to_json)]
 _OptionalValues = Annotated[

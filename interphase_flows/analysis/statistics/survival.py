@@ -89,9 +89,7 @@ def lifetimes(time_ps: ArrayLike, labelled: ArrayLike, *, longest_gap_ps: float 
     ended &= time[-1] - time[until] >= longest_gap_ps
     known = first > 0
     if not known.any():
-        raise AnalysisError(
-            "no label begins after the first frame, so no age is known. Hint: use a longer trajectory"
-        )
+        raise AnalysisError("no label begins after the first frame, so no age is known. Hint: use a longer trajectory")
     return Lifetimes(
         duration_ps=(time[until] - time[first])[known],
         ended=ended[known],
@@ -125,8 +123,7 @@ def survival(lives: Lifetimes, *, atoms_together: float = 1.0) -> SurvivalCurve:
         warnings.filterwarnings("ignore", message="The confidence interval is undefined")
         bounds = curve.confidence_interval(CONFIDENCE, method="log-log")
     lower, upper = (
-        _widened(curve.probabilities, each.probabilities, atoms_together)
-        for each in (bounds.low, bounds.high)
+        _widened(curve.probabilities, each.probabilities, atoms_together) for each in (bounds.low, bounds.high)
     )
     upper[curve.probabilities == 1] = lower[curve.probabilities == 1] = 1.0
     # after the last end, the upper bound keeps its last value

@@ -142,9 +142,7 @@ def choose_step(
     shortest = int(np.flatnonzero(passes)[0])
     value, error = own[shortest]
     diffusion = np.where(value > SELF_ERRORS * error, value, 0.0) / counts
-    predicted = [
-        _predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)
-    ]
+    predicted = [_predicted_loss(rung, each, axes, diffusion) for rung, each in zip(rungs, candidates, strict=False)]
     best = min(range(shortest, len(candidates)), key=lambda i: predicted[i])
     return candidates[min(best + 1, len(candidates) - 1)], plateau
 

@@ -110,9 +110,7 @@ def collective_motion(
             raise _wrapped_error(len(batch), batch[-1])
     if not np.isfinite(displacement).all():
         bad = chosen[int(np.flatnonzero(~np.isfinite(displacement).all(axis=(1, 2)))[0])]
-        raise AnalysisError(
-            f"frame {bad} has positions that are not finite. Hint: analyse the frames before it"
-        )
+        raise AnalysisError(f"frame {bad} has positions that are not finite. Hint: analyse the frames before it")
     return CollectiveMotion(groups, time_ps, displacement @ axes.T, ladder.rungs(), cell)
 
 
@@ -217,9 +215,7 @@ def _barycentre_weights(groups: AtomGroups) -> FloatArray:
 
 def _equally_spaced_ps(frames: FrameSource, chosen: range) -> FloatArray:
     if len(chosen) < 3:
-        raise UnsupportedWindowError(
-            f"{len(chosen)} frames do not make two steps; transport needs hundreds of frames"
-        )
+        raise UnsupportedWindowError(f"{len(chosen)} frames do not make two steps; transport needs hundreds of frames")
     time_ps = np.asarray(frames.time_fs, dtype=float)[chosen.start : chosen.stop] / 1000.0
     intervals = np.diff(time_ps)
     if not (intervals > 0).all() or np.ptp(intervals) > SAME_INTERVAL * intervals.mean():

@@ -81,23 +81,17 @@ def _transference(result: OnsagerResult, charges: FloatArray, resolved: bool) ->
     covariance = np.einsum("ij,kl,ijkl->ik", products, products, statistics.covariance)
     gradient = (np.eye(len(charges)) - (shares / total)[:, None]) / total
     variance = np.einsum("ai,ik,ak->a", gradient, covariance, gradient)
-    return Estimate.symmetric(
-        shares / total, np.sqrt(np.maximum(variance, 0.0)), confidence=result.confidence
-    )
+    return Estimate.symmetric(shares / total, np.sqrt(np.maximum(variance, 0.0)), confidence=result.confidence)
 
 
 def _ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     """Divide two positive quantities, relative errors added in squares on a logarithmic scale."""
     if not (denominator.lower > 0 and numerator.value > 0):
-        lower = np.array(
-            max(float(numerator.lower), 0.0) / denominator.upper if denominator.upper > 0 else 0.0
-        )
+        lower = np.array(max(float(numerator.lower), 0.0) / denominator.upper if denominator.upper > 0 else 0.0)
         return Estimate(np.array(np.nan), lower, np.array(np.inf), standard_error=np.array(np.nan))
     value = numerator.value / denominator.value
     own = (numerator.upper - numerator.value) / numerator.value
     fall = np.hypot(np.log(denominator.upper / denominator.value), own)
     rise = np.hypot(np.log(denominator.value / denominator.lower), own)
-    relative = np.hypot(
-        numerator.standard_error / numerator.value, denominator.standard_error / denominator.value
-    )
+    relative = np.hypot(numerator.standard_error / numerator.value, denominator.standard_error / denominator.value)
     return Estimate(value, value * np.exp(-fall), value * np.exp(rise), standard_error=value * relative)

@@ -95,9 +95,7 @@ class StepStatistics:
             crossed = np.einsum("ialb,jakb->ijkl", first, second, optimize=True)
             return same + crossed
 
-        gauss = (
-            3.0 * paired(zero, zero) + 4.0 * (paired(zero, one) + paired(one, zero)) + 8.0 * paired(one, one)
-        )
+        gauss = 3.0 * paired(zero, zero) + 4.0 * (paired(zero, one) + paired(one, zero)) + 8.0 * paired(one, one)
         gauss *= self._scale**2 / self.n_steps
         of_gauss = np.maximum(np.einsum("ijij->ij", gauss), 0.0)
         of_scatter = self._scatter_variance()

@@ -36,9 +36,7 @@ def cross_displacement(displacement_angstrom: FloatArray) -> FloatArray:
     return sums / (n - lags)[:, None, None]
 
 
-def short_lag_rate(
-    displacement_angstrom: FloatArray, interval_ps: float, first_lag: int, last_lag: int
-) -> FloatArray:
+def short_lag_rate(displacement_angstrom: FloatArray, interval_ps: float, first_lag: int, last_lag: int) -> FloatArray:
     """Return d/dt M_ij / 2d fitted between two lags in frames (last included), (n_species, n_species), Å²/ps.
 
     The drift of each species over the window is subtracted. The remainder is zero at both ends, so that a slope in t

@@ -55,9 +55,7 @@ def by_species(frames: FrameSource, domain_of_atom: IntArray | None = None, n_do
     )
 
 
-def slabs_along_normal(
-    frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None
-) -> IntArray:
+def slabs_along_normal(frames: FrameSource, frame: int, n_slabs: int, reference: BoolArray | None) -> IntArray:
     """Return the slab of each atom in one frame, (n_atoms,): slabs of equal height, parallel to a and b.
 
     `reference` selects the atoms whose centre defines the centre of the slabs, as in `profiles.composition_profile`:

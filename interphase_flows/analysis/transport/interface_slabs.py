@@ -127,9 +127,7 @@ class _Faces:
         )
 
 
-def _until_vacuum(
-    face: _Faces, height: FloatArray, period: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def _until_vacuum(face: _Faces, height: FloatArray, period: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return lower face and thickness of electrode and electrolyte where vacuum ends both."""
     inwards = np.sort(face.way * (face.begin - height) % period)
     inwards = inwards[: int(np.argmax(np.diff(inwards, append=np.inf) > VACUUM_ANGSTROM)) + 1]

@@ -121,13 +121,9 @@ class _Transport:
 
     def _windows(self, entire_cell: OnsagerSummary | Unavailable) -> TransportWindows:
         window_ps, chosen = self._window_ps(entire_cell, STEPS_PER_WINDOW, MOST_WINDOWS, least=2)
-        windows = onsager_windows(
-            self.frames, window_ps=window_ps, temperature_K=self.temperature_K, **self.options
-        )
+        windows = onsager_windows(self.frames, window_ps=window_ps, temperature_K=self.temperature_K, **self.options)
         rows = tuple(
-            TransportWindow(
-                start_ps=each.start_ps, end_ps=each.end_ps, coefficients=self._summary(each.result)
-            )
+            TransportWindow(start_ps=each.start_ps, end_ps=each.end_ps, coefficients=self._summary(each.result))
             for each in windows
         )
         return TransportWindows(
@@ -151,8 +147,7 @@ class _Transport:
         slabs = onsager_regions(followed, lambda index: cut(first + index), windows, request)
         rows = tuple(
             TransportSlab(
-                **vars(each)
-                | {"in_plane": self._summary(each.in_plane), "normal": self._summary(each.normal)}
+                **vars(each) | {"in_plane": self._summary(each.in_plane), "normal": self._summary(each.normal)}
             )
             for each in slabs
         )

@@ -203,12 +203,8 @@ def window_result(
         smallest_eigenvalue=smallest * per_rate,
         n_independent=n_independent,
         self_part=self_part.scaled(per_rate),
-        distinct_part=difference(diagonal, self_part.value, self_part.standard_error, quantile).scaled(
-            per_rate
-        ),
-        beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(
-            per_rate
-        ),
+        distinct_part=difference(diagonal, self_part.value, self_part.standard_error, quantile).scaled(per_rate),
+        beyond_frame=difference(rates, independent[among], independent_error[among], quantile).scaled(per_rate),
         constraint_free=free[rows].scaled(per_rate),
         short_lag_onsager=short_lag * per_rate,
         self_step_ps=self_frames * motion.interval_ps,
@@ -253,9 +249,7 @@ def _positive_semidefinite(rates: Estimate) -> tuple[Estimate, float]:
 def _half_window_z(moved: FloatArray, block_frames: int, interval_ps: float) -> FloatArray:
     """Compare the diagonal of the halves of a window, (n_species,), in standard errors."""
     middle = len(moved) // 2
-    first, second = (
-        block_steps(half, block_frames, interval_ps) for half in (moved[:middle], moved[middle:])
-    )
+    first, second = (block_steps(half, block_frames, interval_ps) for half in (moved[:middle], moved[middle:]))
     apart = np.diagonal(second.rate_angstrom2_per_ps - first.rate_angstrom2_per_ps)
     error = np.hypot(np.diagonal(first.standard_error), np.diagonal(second.standard_error))
     return np.divide(apart, error, out=np.zeros(len(apart)), where=error > 0)
@@ -271,9 +265,7 @@ def _advection(statistics: StepStatistics, counts: IntArray, confidence: float) 
     )
 
 
-def _frame_drift(
-    laboratory: FloatArray, moved: FloatArray, counts: IntArray, motion: CollectiveMotion
-) -> FloatArray:
+def _frame_drift(laboratory: FloatArray, moved: FloatArray, counts: IntArray, motion: CollectiveMotion) -> FloatArray:
     """Return the velocity of the frame, (n_axes,), Å/ps, which was subtracted from every atom."""
     taken = (laboratory[-1, 0] - moved[-1, 0]) / counts[0]
     return taken / (motion.time_ps[-1] - motion.time_ps[0])

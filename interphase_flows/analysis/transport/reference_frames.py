@@ -40,9 +40,7 @@ def frame_matrix(
     frame is unknown, or the species at rest do not belong to it or have no atom.
     """
     if frame not in get_args(ReferenceFrame):
-        raise AnalysisError(
-            f"unknown reference frame {frame}; choose from {', '.join(get_args(ReferenceFrame))}"
-        )
+        raise AnalysisError(f"unknown reference frame {frame}; choose from {', '.join(get_args(ReferenceFrame))}")
     absent = [symbol for symbol in at_rest if symbol not in species]
     if absent:
         raise AnalysisError(f"at_rest names {', '.join(absent)}, but there are {', '.join(species)}")
@@ -54,8 +52,6 @@ def frame_matrix(
     # weight per atom, w_j / N_j, defined for species without atoms too
     weights = np.asarray(masses_u if frame == "barycentric" else np.isin(species, list(at_rest)), dtype=float)
     if not (total := atoms @ weights) > 0:
-        raise AnalysisError(
-            f"no atom of {', '.join(at_rest or species)} is present to define the {frame} frame"
-        )
+        raise AnalysisError(f"no atom of {', '.join(at_rest or species)} is present to define the {frame} frame")
     # in this order of operations the row of a species at rest by definition is exactly zero
     return np.eye(len(species)) - np.outer(atoms, weights) / total

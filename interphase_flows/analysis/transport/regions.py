@@ -63,9 +63,7 @@ def onsager_windows(
     for first, end, start_ps, end_ps in window_bounds(frames, window_ps):
         result: OnsagerResult | Unavailable
         try:
-            result = onsager_matrix(
-                frames, temperature_K=temperature_K, first_frame=first, end_frame=end, **options
-            )
+            result = onsager_matrix(frames, temperature_K=temperature_K, first_frame=first, end_frame=end, **options)
         except UnsupportedWindowError as error:
             result = Unavailable.from_error(error)
         windows.append(OnsagerWindow(start_ps, end_ps, result))
@@ -158,9 +156,7 @@ def onsager_regions(
                     lower_angstrom=float(begun.lower_angstrom[i]),
                     upper_angstrom=float(begun.lower_angstrom[i]) + thickness,
                     n_atoms=int(inside.sum()),
-                    fraction_staying=float((ended.region_of_atom[inside] == i).mean())
-                    if inside.any()
-                    else np.nan,
+                    fraction_staying=float((ended.region_of_atom[inside] == i).mean()) if inside.any() else np.nan,
                     in_plane=_of_region(motion, i, area * thickness, "in_plane", request),
                     normal=_of_region(motion, i, area * thickness, "normal", request),
                 )

@@ -121,9 +121,7 @@ class SelfLadder:
             rung.held.clear()
             self._hold(level + 1, self._climb(rung, values)[0])
 
-    def _climb(
-        self, rung: _Rung, values: NDArray[np.floating]
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def _climb(self, rung: _Rung, values: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Record the steps of a rung; return the averages over pairs, for the rung above, and the steps."""
         points = values if rung.previous is None else np.concatenate([rung.previous[None], values])
         steps = points[1:] - points[:-1]

@@ -69,9 +69,7 @@ def charges_of(text: str) -> dict[str, float]:
         try:
             charge = float(number)
         except ValueError:
-            raise AnalysisError(
-                f"charges {text!r}: {part!r} is not a charge. Hint: write Li=1,P=5,S=-2"
-            ) from None
+            raise AnalysisError(f"charges {text!r}: {part!r} is not a charge. Hint: write Li=1,P=5,S=-2") from None
         if symbol in charges:
             raise AnalysisError(f"charges {text!r}: {symbol} occurs twice")
         charges[symbol] = charge
@@ -90,9 +88,7 @@ def frame_of(text: str) -> tuple[ReferenceFrame, tuple[str, ...]]:
     return known[name.strip()], tuple(each.strip() for each in rest.split(",") if each.strip())
 
 
-def formal_charges(
-    electrolyte: Mapping[str, float], elements: tuple[str, ...]
-) -> tuple[dict[str, float], str]:
+def formal_charges(electrolyte: Mapping[str, float], elements: tuple[str, ...]) -> tuple[dict[str, float], str]:
     """Guess the charge of each element of a trajectory from the neutral electrolyte, given by its atoms per formula unit.
 
     Returns the most frequent oxidation states that make the formula neutral, and a description of their source. Raises

@@ -150,9 +150,7 @@ def _conduction(result: OnsagerResult, charges_e: Mapping[str, float]) -> IonicC
         return Unavailable.from_error(error)
 
 
-def net_charge(
-    species: tuple[str, ...], n_atoms: Sequence[int], charges_e: Mapping[str, float]
-) -> float | None:
+def net_charge(species: tuple[str, ...], n_atoms: Sequence[int], charges_e: Mapping[str, float]) -> float | None:
     """Return the net charge in e, or None if it is close enough to zero for an ionic conductivity."""
     charges = np.array(n_atoms) * [charges_e[symbol] for symbol in species]
     is_neutral = abs(charges.sum()) <= LARGEST_NET_CHARGE * np.abs(charges).sum()

@@ -7,9 +7,7 @@ from ase.neighborlist import neighbor_list
 REACTION_ZONE_ANGSTROM = 4.0
 
 
-def region_of_atom(
-    atoms: Atoms, index: int | None = None, reach_angstrom: float = REACTION_ZONE_ANGSTROM
-) -> str:
+def region_of_atom(atoms: Atoms, index: int | None = None, reach_angstrom: float = REACTION_ZONE_ANGSTROM) -> str:
     """Return the region of an atom: ``electrode``, ``electrolyte``, ``reaction zone``, or ``bulk`` without sides.
 
     Interfaces have an array ``side`` (0 electrode, 1 electrolyte). Atoms closer than ``reach_angstrom`` to an atom of

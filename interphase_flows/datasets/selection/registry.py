@@ -31,9 +31,7 @@ def selection_strategy(name: str) -> SelectionStrategy:
         return built_in
     external = _external()
     if name not in external:
-        raise InputError(
-            f"unknown selection strategy {name!r}. Hint: choose one of {', '.join(strategy_names())}"
-        )
+        raise InputError(f"unknown selection strategy {name!r}. Hint: choose one of {', '.join(strategy_names())}")
     try:
         strategy: SelectionStrategy = external[name].load()
     except Exception as error:  # third-party code at import

@@ -108,18 +108,14 @@ class AmorphousMaker(Maker):
                 for frame in reference_snapshots(
                     packed if index == 0 else None,
                     method.calculator(),
-                    LangevinNVT(
-                        temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=50.0
-                    ),
+                    LangevinNVT(temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=50.0),
                     n_steps,
                     self.spec.snapshot_interval_steps,
                     seed,
                     folder / f"stage-{index}",
                     previous=folder / f"stage-{index - 1}" if index else None,
                     checkpoint_interval_steps=SNAPSHOT_CHECKPOINT_STEPS,
-                    on_progress=temperature_progress(
-                        f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"
-                    ),
+                    on_progress=temperature_progress(f"melt and quench x={x_electrode:.2f}, {temperature_K:.0f} K"),
                     stop_requested=lambda: end.is_over,
                 )
             ]

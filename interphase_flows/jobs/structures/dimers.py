@@ -48,8 +48,7 @@ class DimersMaker(Maker):
                 key,
                 "dimers",
                 [*pairs, *isolated],
-                [Origin.of(DIMER, elements_name)] * len(pairs)
-                + [Origin.of(ATOM, elements_name)] * len(isolated),
+                [Origin.of(DIMER, elements_name)] * len(pairs) + [Origin.of(ATOM, elements_name)] * len(isolated),
                 {structure_key(pair): dict(pair.info) for pair in pairs},
             )
 

@@ -135,9 +135,7 @@ class SnapshotsMaker(Maker):
             frames = reference_snapshots(
                 load_set(interface)[0],
                 method.calculator(),
-                LangevinNVT(
-                    temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=20.0
-                ),
+                LangevinNVT(temperature_K=temperature_K, timestep_fs=self.spec.timestep_fs, friction_per_ps=20.0),
                 self.spec.n_steps,
                 self.spec.snapshot_interval_steps,
                 seed,
@@ -147,10 +145,6 @@ class SnapshotsMaker(Maker):
                 stop_requested=lambda: end.is_over,
             )
             origin = Origin.of(INTERFACE, f"{temperature_K:.0f}K-{seed}")
-            return store_set(
-                key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - started
-            )
+            return store_set(key, origin, frames, [origin] * len(frames), wall_time_s=time.monotonic() - started)
 
-        return cached_exclusive(
-            KIND, key, StructureSetDoc, end, f"dynamics at {temperature_K:.0f} K", compute
-        )
+        return cached_exclusive(KIND, key, StructureSetDoc, end, f"dynamics at {temperature_K:.0f} K", compute)

@@ -129,7 +129,5 @@ def _melted(packing: Atoms, thermal: partial[ArrayFrames], seed: int, n_melt: in
     relaxed.calc = None
     if not np.isfinite(relaxed.positions).all():
         raise AnalysisError(f"relaxing {relaxed.get_chemical_formula()} failed: positions are not finite")
-    hot = thermal(
-        relaxed, temperature_K=MELT_K, seed=seed, n_settle=max(1, n_melt - 1), n_frames=1, steps_between=1
-    )
+    hot = thermal(relaxed, temperature_K=MELT_K, seed=seed, n_settle=max(1, n_melt - 1), n_frames=1, steps_between=1)
     return Atoms(hot.numbers, positions=hot.all_positions[-1], cell=packing.cell, pbc=True)

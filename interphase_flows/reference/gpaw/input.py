@@ -95,9 +95,7 @@ class LabelInput:
     def key(self) -> str:
         """Hash of what is computed, whatever the path to the ground state (mixer, number of steps, symmetry)."""
         theory = {
-            name: value
-            for name, value in self.parameters.items()
-            if name not in ("mixer", "maxiter", "symmetry")
+            name: value for name, value in self.parameters.items() if name not in ("mixer", "maxiter", "symmetry")
         }
         return content_key(
             "gpaw",

@@ -146,9 +146,7 @@ class GpawLauncher:
                 start_new_session=True,
             )
 
-    def _wait(
-        self, process: subprocess.Popen[bytes], task: LabelInput, report_progress: Callable[[], None]
-    ) -> bool:
+    def _wait(self, process: subprocess.Popen[bytes], task: LabelInput, report_progress: Callable[[], None]) -> bool:
         """Wait for the end of a worker; return whether it was killed because it stalled in failed allocations."""
         detector = None if task.memory_limit_gb is None else AllocationStallDetector(process.pid)
         is_signalled = False

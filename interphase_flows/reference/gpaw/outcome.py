@@ -95,15 +95,11 @@ def _from_exit_status(
     output = log_tail(folder / OUTPUT)
     match exit_status:
         case 0:
-            return WorkerOutcome(
-                "garbage_output", f"GPAW ended without {RESULT} and without {FAILURE}: {output}"
-            )
+            return WorkerOutcome("garbage_output", f"GPAW ended without {RESULT} and without {FAILURE}: {output}")
         case code if code == EXIT_STATUS_DISK_FULL:
             return WorkerOutcome("disk_full", disk_full_message(folder))
         case -9 | 137 if n_kernel_kills:
-            return WorkerOutcome(
-                "out_of_memory", "the kernel's OOM killer ended GPAW: this machine's memory is full"
-            )
+            return WorkerOutcome("out_of_memory", "the kernel's OOM killer ended GPAW: this machine's memory is full")
         case -9 | -15 | 137 | 143:
             return WorkerOutcome("killed", f"GPAW was killed (exit status {exit_status})")
         case code if task.memory_limit_gb is not None and code in FAILED_ALLOCATION_STATUS:

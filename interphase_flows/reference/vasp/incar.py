@@ -50,9 +50,7 @@ class Potential:
 @functools.cache
 def potentials(release: str) -> dict[str, Potential]:
     """Return the potential of every element in a release, ``PBE_54`` or ``PBE_64``."""
-    text = (
-        files("interphase_flows.reference.vasp").joinpath("pseudopotentials.json").read_text(encoding="utf-8")
-    )
+    text = files("interphase_flows.reference.vasp").joinpath("pseudopotentials.json").read_text(encoding="utf-8")
     return {element: Potential(**entry) for element, entry in json.loads(text)[release].items()}
 
 
@@ -101,9 +99,7 @@ def grouped(atoms: Atoms) -> Atoms:
     """
     ordered = atoms[species_order(atoms)]
     cell = atoms.cell.array
-    return Atoms(
-        ordered.numbers, ordered.positions, cell=cell if np.linalg.det(cell) > 0 else -cell, pbc=True
-    )
+    return Atoms(ordered.numbers, ordered.positions, cell=cell if np.linalg.det(cell) > 0 else -cell, pbc=True)
 
 
 def parallel_tags(parallel: Mapping[ParallelTag, int], grid: tuple[int, int, int]) -> dict[str, int]:

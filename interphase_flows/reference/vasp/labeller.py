@@ -116,9 +116,7 @@ class VaspLabeller:
             )
             return self._raw_label(result, atoms, folder, attempts)
 
-    def _attempt(
-        self, atoms: Atoms, folder: Path, lock: int, attempts: Attempts, end: Deadline
-    ) -> VaspResult:
+    def _attempt(self, atoms: Atoms, folder: Path, lock: int, attempts: Attempts, end: Deadline) -> VaspResult:
         # take seconds to import
         from interphase_flows.reference.vasp.input_set import write_inputs
         from interphase_flows.reference.vasp.run import (
@@ -140,9 +138,7 @@ class VaspLabeller:
             emit(SCF, _n_scf_steps(folder), self.spec.max_scf_steps, f"{formula}, {seconds:.0f} s")
 
         job = LabelJob(command, lock, self.settings.memory_limit_gb)
-        was_stopped, custodian_error = run_under_custodian(
-            job, folder, end, self.poll_interval_s, report_progress
-        )
+        was_stopped, custodian_error = run_under_custodian(job, folder, end, self.poll_interval_s, report_progress)
         result: VaspResult | None = None
         errors = [custodian_error] if custodian_error else []
         try:
@@ -182,9 +178,7 @@ class VaspLabeller:
         corrections = self._corrections(folder, attempts)
         if result.deviations:
             corrections.append(
-                Correction(
-                    handler="vasprun.xml", errors=list(result.deviations), actions=[], changes_theory=True
-                )
+                Correction(handler="vasprun.xml", errors=list(result.deviations), actions=[], changes_theory=True)
             )
         return RawLabel(
             energy_eV=result.energy_eV,

@@ -163,7 +163,5 @@ class VASPMethod:
         if not raw.is_scf_converged:
             raise ReferenceMethodError(f"the SCF cycle of {formula} did not converge", "scf_not_converged")
         if any(correction.changes_theory for correction in raw.corrections):
-            raise ReferenceMethodError(
-                f"a correction changed the level of theory of {formula}", "theory_changed"
-            )
+            raise ReferenceMethodError(f"a correction changed the level of theory of {formula}", "theory_changed")
         return raw

@@ -100,9 +100,7 @@ def read_result(folder: Path, atoms: Atoms, spec: VaspSpec) -> VaspResult:
     except ReferenceMethodError:
         raise
     except Exception as error:  # a truncated file fails anywhere in its reader
-        raise ReferenceMethodError(
-            f"{path.name}: {type(error).__name__}: {error}", "garbage_output"
-        ) from error
+        raise ReferenceMethodError(f"{path.name}: {type(error).__name__}: {error}", "garbage_output") from error
     return result
 
 

@@ -199,9 +199,7 @@ def needs_correction(folder: Path) -> bool:
     handlers = (VaspErrorHandler(), StdErrHandler())
     if VaspFilesValidator().check(str(folder)):
         return True
-    if not all(
-        (folder / name).is_file() for name in ("INCAR", *(handler.output_filename for handler in handlers))
-    ):
+    if not all((folder / name).is_file() for name in ("INCAR", *(handler.output_filename for handler in handlers))):
         return True
     try:
         with custodian_log(folder):
@@ -224,9 +222,7 @@ def failure_reason(folder: Path, exit_status: int | None, has_output: bool) -> s
     output = (_text(folder, "vasp.out")[-20000:] + _text(folder, "std_err.txt")[-20000:]).lower()
     if "no space left on device" in output or "disk quota exceeded" in output:
         return "disk_full"
-    if re.search(
-        r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory|memoryerror", output
-    ):
+    if re.search(r"out of memory|oom[-_ ]kill|insufficient virtual memory|cannot allocate memory|memoryerror", output):
         return "out_of_memory"
     if exit_status in (-9, -15, 137, 143):
         return "killed"

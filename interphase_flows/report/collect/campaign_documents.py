@@ -60,14 +60,10 @@ class CampaignDocuments:
         self.iterations = self._iterations()
         self.production = self._production()
         self.dataset = (
-            self.ledger.get_as("datasets", self.iterations[-1].dataset_key, DatasetDoc)
-            if self.iterations
-            else None
+            self.ledger.get_as("datasets", self.iterations[-1].dataset_key, DatasetDoc) if self.iterations else None
         )
         self.starts = (
-            self.ledger.get_as("structure_sets", self.result.starts_key, StructureSetDoc)
-            if self.result
-            else None
+            self.ledger.get_as("structure_sets", self.result.starts_key, StructureSetDoc) if self.result else None
         )
 
     def thermodynamics(self) -> ThermodynamicsDoc | None:
@@ -127,9 +123,7 @@ class CampaignDocuments:
 
     def _iterations(self) -> list[IterationDoc]:
         if self.result is not None:
-            found = [
-                self.ledger.get_as("iterations", key, IterationDoc) for key in self.result.iteration_keys
-            ]
+            found = [self.ledger.get_as("iterations", key, IterationDoc) for key in self.result.iteration_keys]
             return [doc for doc in found if doc is not None]
         documents = [
             self.ledger.get_as("iterations", d["key"], IterationDoc)

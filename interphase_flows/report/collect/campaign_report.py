@@ -115,9 +115,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         software={name: version(name) for name in SOFTWARE} | {"python": platform.python_version()},
         notes=_notes(documents, [dataset, analysis, *documents.production, predicted]),
         analyses=analyses,
-        transport_grid=None
-        if grid is None
-        else TransportGrid(grid.result, documents.arrays(grid), grid.notes),
+        transport_grid=None if grid is None else TransportGrid(grid.result, documents.arrays(grid), grid.notes),
         grid_requested=spec.transport_grid is not None,
         verdict=verdict.state if isinstance(verdict, VerdictResult) else "undecided",
         verdict_reason=_verdict_reason(verdict, analysis) if analysis else "No production run has finished.",
@@ -180,9 +178,7 @@ def _spending(documents: CampaignDocuments, labels: Sequence[LabelRecord]) -> Sp
     )
 
 
-def _analyses(
-    analysis: InterfaceAnalysisDoc, documents: CampaignDocuments, cited: Citations
-) -> InterfaceResults:
+def _analyses(analysis: InterfaceAnalysisDoc, documents: CampaignDocuments, cited: Citations) -> InterfaceResults:
     runs: dict[str, dict[str, Result | Unavailable]] = {run: {} for run in analysis.trajectories}
     averages: dict[str, Result | Unavailable] = {}
     arrays = documents.arrays(analysis)

@@ -41,9 +41,7 @@ def labelling(labels: Sequence[LabelRecord], spec: MethodSpec) -> Labelling | No
         for label in labels
         for c in label.corrections
     )
-    sizes = [
-        measured_size(label.numbers, label.details, typical_size(spec, label.formula)) for label in accepted
-    ]
+    sizes = [measured_size(label.numbers, label.details, typical_size(spec, label.formula)) for label in accepted]
     costs = LabelCostModel(spec.method, cutoff_eV=getattr(spec, "cutoff_eV", None))
     expected = costs.estimate(sizes) if sizes else None
     examples: dict[str, str] = {}
@@ -67,9 +65,7 @@ def _scf(labels: Sequence[LabelRecord]) -> ScfStatistics | None:
     if not with_scf:
         return None
     steps = [int(label.details["n_scf_steps"]) for label in with_scf if "n_scf_steps" in label.details]
-    memory = [
-        float(label.details["peak_memory_gb"]) for label in with_scf if "peak_memory_gb" in label.details
-    ]
+    memory = [float(label.details["peak_memory_gb"]) for label in with_scf if "peak_memory_gb" in label.details]
     return ScfStatistics(
         n_labels=len(with_scf),
         n_unconverged=sum(not label.is_scf_converged for label in with_scf),

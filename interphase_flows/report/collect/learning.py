@@ -14,9 +14,7 @@ def iteration_errors(documents: CampaignDocuments, cited: Citations) -> list[Ite
     """Return the iterations with errors on the frames of the learning curve, or on their own held-out frames."""
     curve = documents.learning_curve()
     if curve is not None:
-        cited.cite(
-            "learning", "learning_curves", curve.key, note=f"{curve.n_frames} held-out interface frames"
-        )
+        cited.cite("learning", "learning_curves", curve.key, note=f"{curve.n_frames} held-out interface frames")
     points = curve.errors if curve else []
     found = []
     for number, doc in enumerate(documents.iterations):
@@ -25,9 +23,7 @@ def iteration_errors(documents: CampaignDocuments, cited: Citations) -> list[Ite
         found.append(
             IterationErrors(
                 iteration=doc,
-                errors=points[number]
-                if number < len(points)
-                else doc.errors.get("interface", doc.errors["test"]),
+                errors=points[number] if number < len(points) else doc.errors.get("interface", doc.errors["test"]),
                 errors_by_origin=committee.errors_by_origin if committee else {},
                 parity=_parity(documents, committee) if committee else None,
             )

@@ -39,9 +39,7 @@ def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str)
     if not runs:
         return None
     names = [key.split("/", 1)[1] for key in arrays if key.startswith(f"{runs[0]}/{prefix}")]
-    curves = mean_over_replicas(
-        [np.stack([arrays[f"{run}/{name}"] for name in names], axis=1) for run in runs]
-    )
+    curves = mean_over_replicas([np.stack([arrays[f"{run}/{name}"] for name in names], axis=1) for run in runs])
     return SeriesBand(
         time_ps=arrays[f"{runs[0]}/{time}"][: len(curves.value)],
         names=[name.removeprefix(prefix) for name in names],

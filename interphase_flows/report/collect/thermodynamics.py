@@ -30,9 +30,7 @@ def thermodynamics(
     environments: SeriesBand | None,
 ) -> Thermodynamics:
     """Compare the prediction of a campaign with the end of its production runs."""
-    x_electrode = (
-        None if before is None or before.from_electrode is None else float(before.from_electrode.mean())
-    )
+    x_electrode = None if before is None or before.from_electrode is None else float(before.from_electrode.mean())
     return Thermodynamics(
         document,
         missing_phases=_missing(spec),
@@ -64,9 +62,7 @@ def _comparison(
     try:
         crystals = {
             Composition(str(atoms.symbols)).reduced_formula: atoms
-            for atoms in (
-                load_crystal(name, spec.structure_files) for name in (*spec.hull_phases, *spec.phases)
-            )
+            for atoms in (load_crystal(name, spec.structure_files) for name in (*spec.hull_phases, *spec.phases))
         }
         crystals |= {
             atoms.get_chemical_symbols()[0]: atoms

@@ -91,9 +91,7 @@ def verdict_figure(verdict: Verdict) -> Figure:
             ):
                 if not check.epsilon_per_ps > 0:
                     continue
-                value, lower, upper = (
-                    x / check.epsilon_per_ps for x in (window.value, window.lower, window.upper)
-                )
+                value, lower, upper = (x / check.epsilon_per_ps for x in (window.value, window.lower, window.upper))
                 axes.plot([lower, upper], [row + shift] * 2, color=BLACK, linewidth=1.2)
                 axes.plot(value, row + shift, marker, color=BLACK, markersize=4)
         axes.set_yticks(range(len(verdict.checks)), list(verdict.checks))

@@ -23,9 +23,7 @@ from interphase_flows.report.figures.trapping import survival_figures
 Arrays = Mapping[str, NDArray[np.floating]]
 
 
-def interface_figures(
-    parts: Mapping[str, Result | Unavailable], arrays: Arrays
-) -> dict[str, tuple[Figure, str]]:
+def interface_figures(parts: Mapping[str, Result | Unavailable], arrays: Arrays) -> dict[str, tuple[Figure, str]]:
     """Draw the available parts of an analysis: figure and alternative text, by name."""
     drawn: dict[str, tuple[Figure, str]] = {}
     boundaries, growth, judged = (parts.get(name) for name in ("boundaries", "growth", "verdict"))
@@ -38,9 +36,7 @@ def interface_figures(
         )
         if any(name.startswith(f"{side}.passed ") for name in arrays):
             drawn[f"passed_{side}"] = _passed(side, arrays), f"Atoms that crossed the boundaries {side}"
-        drawn |= {
-            f"{name}_{side}": found for name, found in verdict_figures(verdicts.get(side), side).items()
-        }
+        drawn |= {f"{name}_{side}": found for name, found in verdict_figures(verdicts.get(side), side).items()}
     profiles, transport, trapping = (parts.get(name) for name in ("profiles", "transport", "trapping"))
     if isinstance(profiles, ProfilesResult):
         drawn |= profile_figures(profiles, arrays)

@@ -23,9 +23,7 @@ def anions_against_time(environments: SeriesBand | None) -> Figure | None:
     """Draw the share of anion centres in each kind of anion."""
     if environments is None:
         return None
-    kept = [
-        i for i in range(len(environments.names)) if np.max(environments.curves.value[:, i]) >= SMALLEST_SHARE
-    ]
+    kept = [i for i in range(len(environments.names)) if np.max(environments.curves.value[:, i]) >= SMALLEST_SHARE]
     with figure_style():
         figure = Figure(figsize=(9.6, 3.7))
         axes = figure.subplots()

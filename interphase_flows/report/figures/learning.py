@@ -36,9 +36,7 @@ def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLa
         left, middle, right = figure.subplots(1, 3)
         labels = [i.iteration.n_train for i in iterations]
         _learning(left, labels, [i.errors.forces_mae_meV_per_angstrom for i in iterations], "MAE", BLUE)
-        _learning(
-            left, labels, [i.errors.forces_rmse_meV_per_angstrom for i in iterations], "RMSE", VERMILION, "--"
-        )
+        _learning(left, labels, [i.errors.forces_rmse_meV_per_angstrom for i in iterations], "RMSE", VERMILION, "--")
         left.set(title="Forces", ylabel="Error (meV/Å)")
         left.legend()
         _learning(middle, labels, [i.errors.energy_mae_meV_per_atom for i in iterations], "MAE", BLUE)
@@ -59,9 +57,7 @@ def learning_curve(iterations: Sequence[IterationErrors], reference: ReferenceLa
     return figure
 
 
-def _learning(
-    axes: Axes, x: Sequence[float], y: Sequence[float], label: str, colour: str, line: str = "-"
-) -> None:
+def _learning(axes: Axes, x: Sequence[float], y: Sequence[float], label: str, colour: str, line: str = "-") -> None:
     axes.plot(x, y, line, marker="o", color=colour, label=label, markersize=5)
     for number, (a, b) in enumerate(zip(x, y, strict=True)):
         if label != "RMSE" and np.isfinite(b):
@@ -84,11 +80,7 @@ def parity(found: IterationErrors, reference: ReferenceLabels) -> Figure | None:
     with figure_style():
         figure = Figure(figsize=(6.4, 3.2))
         energies, forces = figure.subplots(1, 2)
-        shift = (
-            float(np.mean(data.reference_energy_eV_per_atom))
-            if len(data.reference_energy_eV_per_atom)
-            else 0.0
-        )
+        shift = float(np.mean(data.reference_energy_eV_per_atom)) if len(data.reference_energy_eV_per_atom) else 0.0
         _parity(
             energies,
             MEV * (np.asarray(data.reference_energy_eV_per_atom) - shift),
@@ -103,9 +95,7 @@ def parity(found: IterationErrors, reference: ReferenceLabels) -> Figure | None:
             "Force component (eV/Å)",
             3,
         )
-        figure.suptitle(
-            f"Iteration {found.iteration.index}: potential against {reference.short}", fontsize=10
-        )
+        figure.suptitle(f"Iteration {found.iteration.index}: potential against {reference.short}", fontsize=10)
     return figure
 
 
@@ -117,9 +107,7 @@ def _parity(axes: Axes, reference: np.ndarray, predicted: np.ndarray, name: str,
     pad = 0.05 * (high - low) or 1.0
     axes.plot([low - pad, high + pad], [low - pad, high + pad], color=GREY, linewidth=1, zorder=1)
     # rasterized: thousands of vector points would make the page slow
-    axes.scatter(
-        reference, predicted, s=size, color=BLUE, alpha=0.45, linewidths=0, rasterized=True, zorder=2
-    )
+    axes.scatter(reference, predicted, s=size, color=BLUE, alpha=0.45, linewidths=0, rasterized=True, zorder=2)
     axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), xlabel=name, ylabel="predicted")
     axes.set_aspect("equal")
     axes.locator_params(nbins=5)

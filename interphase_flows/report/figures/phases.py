@@ -135,9 +135,7 @@ def phase_profile_figure(names: Sequence[str], arrays: Arrays) -> Figure:
 
 def phase_map_figure(names: Sequence[str], arrays: Arrays) -> Figure:
     """Draw the most frequent label of each slab against time; paler where fewer atoms have it."""
-    atoms, edges, times = (
-        arrays[f"phases.{name}"] for name in ("map_atoms", "map_edges_angstrom", "map_time_ps")
-    )
+    atoms, edges, times = (arrays[f"phases.{name}"] for name in ("map_atoms", "map_edges_angstrom", "map_time_ps"))
     colours = label_colours(names)
     total = atoms.sum(axis=1)
     first = atoms.argmax(axis=1)

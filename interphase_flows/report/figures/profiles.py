@@ -86,9 +86,7 @@ def density_map_figure(elements: Sequence[str], arrays: Arrays) -> Figure:
         figure = Figure(figsize=(9.6, 3.6))
         panels = figure.subplots(1, len(elements), sharey=True, squeeze=False)[0]
         for number, (axes, symbol) in enumerate(zip(panels, elements, strict=True)):
-            image = axes.pcolormesh(
-                times, edges, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True
-            )
+            image = axes.pcolormesh(times, edges, density[:, number].T, cmap="viridis", vmin=0.0, rasterized=True)
             axes.grid(visible=False)
             axes.set(title=symbol, xlabel="time (ps)")
             figure.colorbar(image, ax=axes, label="atoms/nm³")

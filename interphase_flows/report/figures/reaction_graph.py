@@ -17,9 +17,7 @@ COLUMNS = ((0, 1, 2, 3), (4, 9), (5, 6, 7, 8))
 STAGGER, BEND = 0.16, 0.2
 
 
-def reaction_graph_figure(
-    labels: Sequence[str], reactions: Mapping[str, ReactionsResult | Unavailable]
-) -> Figure:
+def reaction_graph_figure(labels: Sequence[str], reactions: Mapping[str, ReactionsResult | Unavailable]) -> Figure:
     """Draw one graph for each role, atoms counted; arrows carry events and rate.
 
     Parameters
@@ -32,9 +30,7 @@ def reaction_graph_figure(
     shown = {role: each for role, each in reactions.items() if isinstance(each, ReactionsResult)}
     with figure_style():
         figure = Figure(figsize=(11.0, 4.6))
-        for axes, (role, each) in zip(
-            figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True
-        ):
+        for axes, (role, each) in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown.items(), strict=True):
             _draw(axes, labels, each, role)
     return figure
 

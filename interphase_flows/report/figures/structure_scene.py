@@ -44,9 +44,7 @@ class Scene:
     def cell_edges(self) -> np.ndarray:
         """Return the twelve edges of the cell, (12, 2, 3)."""
         corners = np.array(list(product((0, 1), repeat=3)))
-        pairs = [
-            (a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(corners[a] - corners[b]).sum() == 1
-        ]
+        pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(corners[a] - corners[b]).sum() == 1]
         return (corners @ self.cell)[np.array(pairs)]
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -74,9 +72,7 @@ def scene_of(view: StructureView) -> Scene:
     positions, cell = np.asarray(view.positions, dtype=float), np.asarray(view.cell, dtype=float)
     symbols = list(view.symbols)
     if positions.shape != (len(symbols), 3):
-        raise AnalysisError(
-            f"{view.title!r}: {len(symbols)} symbols for positions of shape {positions.shape}"
-        )
+        raise AnalysisError(f"{view.title!r}: {len(symbols)} symbols for positions of shape {positions.shape}")
     positions = (fractional(positions, cell) % 1.0) @ cell
     bonds = _bonds(view, positions, cell)
     positions = _unwrapped(positions, cell, bonds)
@@ -111,8 +107,7 @@ def _bonds(view: StructureView, positions: np.ndarray, cell: np.ndarray) -> np.n
     found = {
         (members[i], members[j])
         for i, j, distance in zip(*pairs, strict=True)
-        if i < j
-        and distance <= limits.get(frozenset((view.symbols[members[i]], view.symbols[members[j]])), 0.0)
+        if i < j and distance <= limits.get(frozenset((view.symbols[members[i]], view.symbols[members[j]])), 0.0)
     }
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 2)
 
@@ -141,14 +136,10 @@ def draw_scene(scene: Scene) -> Figure:
         figure = Figure(figsize=(4.6, 6.0))
         axes = figure.subplots()
         xyz, depth = scene.positions, scene.positions[:, 2]
-        axes.add_collection(
-            LineCollection(scene.cell_edges()[:, :, :2].tolist(), colors="#9aa3af", linewidths=0.9)
-        )
+        axes.add_collection(LineCollection(scene.cell_edges()[:, :, :2].tolist(), colors="#9aa3af", linewidths=0.9))
         if len(scene.bonds):
             axes.add_collection(
-                LineCollection(
-                    xyz[scene.bonds][:, :, :2].tolist(), colors="#7d8590", linewidths=2.2, zorder=2
-                )
+                LineCollection(xyz[scene.bonds][:, :, :2].tolist(), colors="#7d8590", linewidths=2.2, zorder=2)
             )
         back_to_front = np.argsort(depth)
         radii = np.array([covalent_radii[atomic_numbers[s]] for s in scene.symbols])

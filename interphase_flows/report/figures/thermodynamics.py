@@ -78,9 +78,7 @@ def window_bar(thermodynamics: Thermodynamics | None, electrolyte: str) -> Figur
             colour = VERMILION if stage.taken_up > 0 else ORANGE if stage.taken_up < 0 else GREEN
             width = (end if stage.upper_V is None else stage.upper_V) - lower
             hatch = "//" if colour == GREEN and not window.is_on_hull else None
-            axes.barh(
-                row, width, left=lower, height=0.62, color=colour, hatch=hatch, edgecolor="white", zorder=3
-            )
+            axes.barh(row, width, left=lower, height=0.62, color=colour, hatch=hatch, edgecolor="white", zorder=3)
             products = textwrap.shorten(stage.reaction.split(" → ")[-1], 46, placeholder=" …")
             axes.annotate(
                 products,

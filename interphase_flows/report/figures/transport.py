@@ -176,9 +176,7 @@ def _of_pair(found: OnsagerSummary | Unavailable, first: str, second: str) -> Es
     return pair if pair.is_known else None
 
 
-def _bar(
-    axes: Axes, at: float, pair: Estimate, marker: str, colour: str, label: str, *, filled: bool
-) -> None:
+def _bar(axes: Axes, at: float, pair: Estimate, marker: str, colour: str, label: str, *, filled: bool) -> None:
     axes.plot([at, at], [pair.lower, pair.upper], color=colour, linewidth=1.2)
     axes.plot(
         at, pair.value, marker, color=colour, markersize=4.5, label=label,

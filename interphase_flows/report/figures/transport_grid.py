@@ -36,9 +36,7 @@ def arrhenius_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None
                 limits += _composition(axes, grid, arrays, symbol, x, number, len(compositions))
             axes.set_yscale("log")
             _hold(axes, limits)
-            axes.axvline(
-                1000 / grid.temperature_K, color=GREY, linestyle=":", linewidth=1.2, label="production"
-            )
+            axes.axvline(1000 / grid.temperature_K, color=GREY, linestyle=":", linewidth=1.2, label="production")
             axes.set(
                 xlabel="1000 / T (1/K)", title=f"{symbol}, relative to {grid.at_rest}",
             )  # fmt: skip
@@ -126,9 +124,7 @@ def local_figure(grid: TransportGridResult, arrays: Arrays) -> Figure | None:
         axes.plot(height, arrays["local/x_electrode"], color=BLACK)
         first, last = between.x_electrode[0], between.x_electrode[-1]
         axes.axhspan(first, last, color=CYCLE[2], alpha=0.14, linewidth=0, label="range of the grid")
-        axes.set(
-            ylim=(0, 1), xlabel="Height along the normal (Å)", ylabel="Local x", title="Local composition"
-        )
+        axes.set(ylim=(0, 1), xlabel="Height along the normal (Å)", ylabel="Local x", title="Local composition")
         axes.set_xlim(height.min(), height.max())
         axes.legend()
     return figure

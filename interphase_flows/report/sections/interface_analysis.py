@@ -29,8 +29,7 @@ def draw_analyses(results: InterfaceResults) -> dict[str, FigureFile]:
     # a verdict over replicas replaces those of the runs
     hidden = () if judged is None else ("verdict",)
     runs = {
-        run: {name: each for name, each in parts.items() if name not in hidden}
-        for run, parts in results.runs.items()
+        run: {name: each for name, each in parts.items() if name not in hidden} for run, parts in results.runs.items()
     }
     drawn = draw_runs(runs, results.arrays, interface_figures)
     for side, verdict in judged.sides.items() if isinstance(judged, VerdictResult) else ():
@@ -46,9 +45,7 @@ def analyses_section(results: InterfaceResults, drawn: Mapping[str, FigureFile])
     return Markup(template.render(results=results, drawn=drawn))
 
 
-def write_analysis_page(
-    analysis: InterfaceAnalysis, folder: Path, *, title: str, about: Sequence[str] = ()
-) -> Path:
+def write_analysis_page(analysis: InterfaceAnalysis, folder: Path, *, title: str, about: Sequence[str] = ()) -> Path:
     """Write ``analysis.json``, ``figures/`` and ``analysis.html`` into a folder and return the path of the page.
 
     Parameters

@@ -51,9 +51,7 @@ def grid_section(grid: TransportGrid, drawn: Mapping[str, FigureFile]) -> Markup
             drawn=drawn,
             n_measured=sum(cell.coefficients is not None and not cell.rejection for cell in result.cells),
             n_rejected=sum(reasons.values()),
-            n_lines=0
-            if isinstance(between, Unavailable)
-            else len(between.species) * len(between.x_electrode),
+            n_lines=0 if isinstance(between, Unavailable) else len(between.species) * len(between.x_electrode),
             reasons=reasons.most_common(MOST_REASONS),
             n_more_reasons=max(0, len(reasons) - MOST_REASONS),
         )

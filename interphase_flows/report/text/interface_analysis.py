@@ -82,8 +82,7 @@ def _profiles(found: ProfilesResult) -> Iterator[str]:
         return
     for each in found.coordination.shells:
         yield (
-            f"coordination: {each.name} {rounded(each.start.value)} at the start, "
-            f"{rounded(each.end.value)} at the end"
+            f"coordination: {each.name} {rounded(each.start.value)} at the start, {rounded(each.end.value)} at the end"
         )
 
 

@@ -15,9 +15,7 @@ _UNITS = {
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def with_error(
-    value: float | None, error: float | None, n: float, unit: str = "", what: str = "replicas"
-) -> str:
+def with_error(value: float | None, error: float | None, n: float, unit: str = "", what: str = "replicas") -> str:
     """Format a value with its standard error, rounded to two digits of the error.
 
     Parameters
@@ -65,7 +63,9 @@ def interval(estimate: Estimate, digits: int = 3) -> str:
     scale = 10.0**-power
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return f"{rounded(value * scale, digits)}{shown} (no interval)"
-    return f"{rounded(value * scale, digits)} [{rounded(lower * scale, digits)}, {rounded(upper * scale, digits)}]{shown}"
+    return (
+        f"{rounded(value * scale, digits)} [{rounded(lower * scale, digits)}, {rounded(upper * scale, digits)}]{shown}"
+    )
 
 
 def percent(estimate: Estimate) -> str:

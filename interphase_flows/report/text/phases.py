@@ -21,10 +21,7 @@ def phases_summary(phases: PhasesResult) -> Iterator[str]:
     }
     if events:
         yield "reactions: " + ", ".join(f"{n} of atoms of {role}" for role, n in events.items())
-    laws = [
-        f"{name} {law.direction} ({law.decision.replace('_', ' ')})"
-        for _, name, law in phases.kinetics.fitted()
-    ]
+    laws = [f"{name} {law.direction} ({law.decision.replace('_', ' ')})" for _, name, law in phases.kinetics.fitted()]
     if laws:
         yield "laws of shares: " + ", ".join(laws)
     labels = phases.labels
@@ -51,9 +48,7 @@ def phases_summary(phases: PhasesResult) -> Iterator[str]:
                 else f"networks {side}: {network.state}: {network.reason}"
             )
     if not isinstance(phases.domains, Unavailable):
-        yield "crystalline domains: " + ", ".join(
-            f"{name} {each.n_domains}" for name, each in phases.domains.items()
-        )
+        yield "crystalline domains: " + ", ".join(f"{name} {each.n_domains}" for name, each in phases.domains.items())
 
 
 def _shares(shares: Mapping[str, Estimate]) -> str:

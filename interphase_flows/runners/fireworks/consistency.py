@@ -89,15 +89,12 @@ def _inconsistent_jobs(
     nodes = set(workflow["nodes"])
     fields = ("fw_id", "name", "state", "launches", CAMPAIGN_FIELD, "spec._allow_fizzled_parents")
     of_campaign = {CAMPAIGN_FIELD: campaign, "state": {"$nin": list(RETIRED)}}
-    fireworks = {
-        each["fw_id"]: each for each in launchpad.fireworks.find(of_campaign, dict.fromkeys(fields, 1))
-    }
+    fireworks = {each["fw_id"]: each for each in launchpad.fireworks.find(of_campaign, dict.fromkeys(fields, 1))}
     states = {fw_id: each["state"] for fw_id, each in fireworks.items()}
     last = [each["launches"][-1] for each in fireworks.values() if each.get("launches")]
     launch_fields = {"launch_id": 1, "state": 1, "state_history": 1, RECOVERED: 1}
     launches = {
-        each["launch_id"]: each
-        for each in launchpad.launches.find({"launch_id": {"$in": last}}, launch_fields)
+        each["launch_id"]: each for each in launchpad.launches.find({"launch_id": {"$in": last}}, launch_fields)
     }
     found: list[tuple[JsonDocument, Inconsistency]] = []
     for fw_id, firework in fireworks.items():
@@ -138,9 +135,7 @@ def _ended_s_ago(launch: JsonDocument) -> float:
 def _may_start(firework: JsonDocument, workflow: JsonDocument, states: Mapping[int, str]) -> bool:
     done = ENDED if firework["spec"].get("_allow_fizzled_parents") else ("COMPLETED",)
     parents = workflow["parent_links"].get(str(firework["fw_id"]), [])
-    return all(
-        states.get(parent) in done and workflow["fw_states"].get(str(parent)) in done for parent in parents
-    )
+    return all(states.get(parent) in done and workflow["fw_states"].get(str(parent)) in done for parent in parents)
 
 
 def _repair_workflow(launchpad: RetryingLaunchPad, node: int, campaign: str, dry_run: bool) -> list[Recovery]:

@@ -53,9 +53,7 @@ class RetiredJobs:
     workers: list[WorkerIdentity | None]
 
 
-def retire_jobs(
-    launchpad: RetryingLaunchPad, campaign: str, state: Literal["DEFUSED", "ARCHIVED"]
-) -> RetiredJobs:
+def retire_jobs(launchpad: RetryingLaunchPad, campaign: str, state: Literal["DEFUSED", "ARCHIVED"]) -> RetiredJobs:
     """Cancel (DEFUSED) or archive all remaining jobs of a campaign, including those that running jobs add meanwhile.
 
     FireWorks' own methods rewrite the workflow once per job, and make a job READY before they archive it. Here all
@@ -91,9 +89,7 @@ def retire_jobs(
     return RetiredJobs(len(retired), [each for n, each in enumerate(workers) if each not in workers[:n]])
 
 
-def _retire_batch(
-    launchpad: RetryingLaunchPad, node: int, state: str, with_reserved: bool
-) -> dict[int, list[int]]:
+def _retire_batch(launchpad: RetryingLaunchPad, node: int, state: str, with_reserved: bool) -> dict[int, list[int]]:
     """Retire the jobs that can be retired now; return their ids, with the last launch of those that were running."""
     change = {"state": state, "updated_on": datetime.now(UTC)}
     running = ("RUNNING", "RESERVED") if with_reserved else ("RUNNING",)
@@ -236,9 +232,7 @@ def _submitted_campaign(settings: Settings, name: str, command: str) -> Iterator
                 )
         elif not _n_active(launchpad, name):
             if state.get("result") and not missing_analyses(state):
-                raise InputError(
-                    f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}"
-                )
+                raise InputError(f"campaign {name} is finished: nothing to {command}. Hint: interphase report {name}")
             if command != "cancel":
                 raise InputError(
                     f"campaign {name} has failed: no job is running or ready, so there is nothing to {command}. Hint: "

@@ -42,9 +42,7 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     # Slurm's states, in lower case
-    "timeout": Rule(
-        10, "its worker was killed before it could write a checkpoint: give it a longer walltime"
-    ),
+    "timeout": Rule(10, "its worker was killed before it could write a checkpoint: give it a longer walltime"),
     "node_fail": Rule(10, "nodes keep failing: exclude them by sbatch: {exclude: ...}"),
     "boot_fail": Rule(10, "nodes do not boot: exclude them by sbatch: {exclude: ...}"),
     "preempted": Rule(100, "its allocations are preempted: use another partition"),
@@ -53,9 +51,7 @@ RULES: Mapping[str, Rule] = {
     "out_of_memory": Rule(2, "it needs more memory: raise memory_gb of its worker"),
     "deadline": Rule(5, "its partition has a deadline"),
     "failed": Rule(5, "its worker ended with an error: see the worker's log in the launch folder"),
-    "completed": Rule(
-        5, "its worker ended without an error message: see the worker's log in the launch folder"
-    ),
+    "completed": Rule(5, "its worker ended without an error message: see the worker's log in the launch folder"),
     "gone": Rule(5, "its allocation is unknown to Slurm"),
     "process_gone": Rule(5, "its process was killed: check the system log, in particular for lack of memory"),
     "unresponsive": Rule(5, "its worker sends no heartbeat: check its node"),

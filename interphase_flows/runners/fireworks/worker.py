@@ -45,9 +45,7 @@ def worker_settings(settings: Settings, name: str) -> WorkerSettings:
     return workers[name]
 
 
-def work(
-    settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None
-) -> WorkerRun:
+def work(settings: Settings, name: str, folder: Path, after_job: Callable[[], None] = lambda: None) -> WorkerRun:
     """Run ready jobs, in folders below ``folder``, until there have been none for a while or this process has to end."""
     from interphase_flows.runners.fireworks.firetask import close_workspaces  # a second to import
 

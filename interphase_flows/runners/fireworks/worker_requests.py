@@ -49,9 +49,7 @@ def request_workers(settings: Settings, dry_run: bool = False) -> list[WorkerReq
     if cluster.max_in_queue is not None:
         in_queue = sum(len(mine) for mine in queue.values())
         most_urgent_first = sorted(wanted, key=lambda name: -max(ready[name], default=0))
-        wanted = round_robin(
-            {name: wanted[name] for name in most_urgent_first}, cluster.max_in_queue - in_queue
-        )
+        wanted = round_robin({name: wanted[name] for name in most_urgent_first}, cluster.max_in_queue - in_queue)
     return [
         WorkerRequest(
             worker=name,

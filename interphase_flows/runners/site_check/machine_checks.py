@@ -32,9 +32,7 @@ class Check:
     message: str
 
 
-def check_machine(
-    settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True
-) -> Iterator[Check]:
+def check_machine(settings: Settings, campaign: Campaign | None = None, is_run_here: bool = True) -> Iterator[Check]:
     """Yield the checks of this machine and of what a campaign needs, the quick ones first.
 
     The campaign's reference method is checked only if it ``is_run_here``.
@@ -120,9 +118,7 @@ def _root(root: Path) -> str:
         with tempfile.TemporaryFile(dir=_existing(root)):
             return f"{root} is writable"
     except OSError as error:
-        raise SettingsError(
-            f"{root} is not writable ({error.strerror}). Hint: set root in the settings"
-        ) from error
+        raise SettingsError(f"{root} is not writable ({error.strerror}). Hint: set root in the settings") from error
 
 
 def _store(settings: Settings) -> str:
@@ -172,9 +168,7 @@ def _reference(spec: MethodSpec, settings: Settings) -> str:
     method = reference_method(spec, settings)
     energy_eV = method.label(load_phase("Li")).energy_eV or 0.0
     kind = "surrogate, not DFT" if method.identity.is_surrogate else "reference"
-    return (
-        f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom"
-    )
+    return f"{method.identity.code} {method.identity.version} ({kind}): lithium at {energy_eV / 2:.3f} eV/atom"
 
 
 def _vasp(spec: VaspSpec, campaign: Campaign, settings: Settings) -> Iterator[Check]:
@@ -197,6 +191,4 @@ def elements_of(campaign: Campaign) -> list[str]:
     from interphase_flows.structures.crystals.library import load_crystal
 
     names = dict.fromkeys([*campaign.phases, *campaign.hull_phases])
-    return sorted(
-        {symbol for name in names for symbol in load_crystal(name, campaign.structure_files).symbols}
-    )
+    return sorted({symbol for name in names for symbol in load_crystal(name, campaign.structure_files).symbols})

@@ -138,9 +138,7 @@ class CheckJobs:
         trap = f"""trap 'export {FAILED_LINES}="${{{FAILED_LINES}}}$BASH_COMMAND; "' ERR"""
         traced = worker.model_copy(update={"before": (trap, *worker.before, "trap - ERR")})
         settings = _with_worker(self._settings, name, traced)
-        walltime_s = min(
-            worker.walltime_s, self._settings.cluster.signal_before_end_s + MARGIN_S + PROBE_TIME_S
-        )
+        walltime_s = min(worker.walltime_s, self._settings.cluster.signal_before_end_s + MARGIN_S + PROBE_TIME_S)
         for kind in worker.kinds:
             task = ProbeFiretask(
                 kind=kind,
@@ -178,9 +176,7 @@ class CheckJobs:
                     if not is_done and not outcome.problem:
                         folder = check_folder(self._settings, name, self.token)
                         store = mongodb_settings(self._settings)
-                        outcome.problem = diagnose(
-                            name, str(outcome.job_id), record, timeout_s, folder, store
-                        )
+                        outcome.problem = diagnose(name, str(outcome.job_id), record, timeout_s, folder, store)
                     del pending[name]
                     yield outcome
                 else:
@@ -206,9 +202,7 @@ class CheckJobs:
             else:
                 trace = str((stored.get("_exception") or {}).get("_stacktrace", ""))
                 last = (trace.strip() or "no error output").splitlines()[-1]
-                outcome.failed[kind] = without_password(last, mongodb_settings(self._settings))[
-                    :MAX_LINE_CHARACTERS
-                ]
+                outcome.failed[kind] = without_password(last, mongodb_settings(self._settings))[:MAX_LINE_CHARACTERS]
         return len(ended) == len(mine)
 
     def clear(self) -> None:

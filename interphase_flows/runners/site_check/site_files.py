@@ -81,9 +81,7 @@ class Site:
     gpu_partition: str | None = None
     shared_partition: str | None = None
     account: str | None = None
-    work: str = field(
-        default_factory=lambda: shlex.join([sys.executable, "-m", "interphase_flows.cli", "work"])
-    )
+    work: str = field(default_factory=lambda: shlex.join([sys.executable, "-m", "interphase_flows.cli", "work"]))
 
     def workers(self) -> list[SiteWorker]:
         """Return a worker for DFT, one for potentials (on GPUs if there is a GPU partition), and one for the rest."""
@@ -200,9 +198,7 @@ def write_site(site: Site, folder: Path, force: bool = False) -> list[Path]:
     files = site_files(site, str(folder / "settings.yaml"), available)
     existing = [str(folder / name) for name in files if (folder / name).exists()]
     if existing and not force:
-        raise InputError(
-            f"{', '.join(existing)}: exists already; nothing was written. Hint: replace by --force"
-        )
+        raise InputError(f"{', '.join(existing)}: exists already; nothing was written. Hint: replace by --force")
     for name, text in files.items():
         with atomic_path(folder / name) as partial:
             partial.touch(mode=0o600 if name in PRIVATE else 0o644)
@@ -212,9 +208,7 @@ def write_site(site: Site, folder: Path, force: bool = False) -> list[Path]:
 
 def next_steps(site: Site, folder: Path) -> list[str]:
     """Return the remaining steps of setting up a site, as shell commands."""
-    steps = [
-        f"export INTERPHASE_SETTINGS_FILE={shlex.quote(str(folder.expanduser().absolute() / 'settings.yaml'))}"
-    ]
+    steps = [f"export INTERPHASE_SETTINGS_FILE={shlex.quote(str(folder.expanduser().absolute() / 'settings.yaml'))}"]
     password_file = Path(site.password_file).expanduser()
     if site.username and not password_file.exists():
         steps.append(
@@ -265,9 +259,7 @@ def _check_settings(settings: str) -> None:
 
 def _input_error(error: ValidationError, prefix: str, separator: str) -> InputError:
     problems = error.errors()
-    return InputError(
-        "; ".join(f"{prefix}{separator.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
-    )
+    return InputError("; ".join(f"{prefix}{separator.join(map(str, p['loc']))}: {p['msg']}" for p in problems))
 
 
 def _render(template: str, values: dict[str, Any]) -> str:

@@ -67,8 +67,7 @@ def composition_on_line(
             f"{reached:.3f}). Hint: increase n_atoms, or set x_electrode to {reached:.0f}"
         )
     counts = {
-        element: n_electrode * electrode_unit.get(element, 0)
-        + n_electrolyte * electrolyte_unit.get(element, 0)
+        element: n_electrode * electrode_unit.get(element, 0) + n_electrolyte * electrolyte_unit.get(element, 0)
         for element in sorted(electrode_unit.keys() | electrolyte_unit.keys())
     }
     return {element: count for element, count in counts.items() if count}
@@ -89,8 +88,7 @@ def estimate_volume_per_atom_angstrom3(
         The composition is not on the line between the two phases.
     """
     ends = [
-        load_phase(end, geometry="experimental") if isinstance(end, str) else end
-        for end in (electrode, electrolyte)
+        load_phase(end, geometry="experimental") if isinstance(end, str) else end for end in (electrode, electrolyte)
     ]
     elements = sorted({symbol for end in ends for symbol in end.get_chemical_symbols()} | set(composition))
     fractions = np.array([[end.get_chemical_symbols().count(e) / len(end) for e in elements] for end in ends])
@@ -135,9 +133,7 @@ def random_packing(
     """
     unknown = [element for element in composition if element not in atomic_numbers or element == "X"]
     if unknown or any(count < 0 for count in composition.values()) or sum(composition.values()) < 1:
-        raise StructureError(
-            f"composition {dict(composition)}: needed are known elements with a count of at least 1"
-        )
+        raise StructureError(f"composition {dict(composition)}: needed are known elements with a count of at least 1")
     if density_g_per_cm3 is not None and volume_per_atom_angstrom3 is not None:
         raise StructureError("give density_g_per_cm3 or volume_per_atom_angstrom3, not both")
     rng = np.random.default_rng(seed)
@@ -192,9 +188,7 @@ def remove_overlaps(
     return pushed
 
 
-def mixture_packing(
-    x_electrode: float, n_atoms: int, seed: int, electrode: Atoms, electrolyte: Atoms
-) -> Atoms:
+def mixture_packing(x_electrode: float, n_atoms: int, seed: int, electrode: Atoms, electrolyte: Atoms) -> Atoms:
     """Return a random packing in a cube on the line from electrode to electrolyte, with overlaps removed.
 
     The formulas of the two crystals are the ends of the line, and the volume is interpolated between theirs.
@@ -206,16 +200,12 @@ def mixture_packing(
     OverlappingAtomsError
         An atom cannot be placed.
     """
-    composition = composition_on_line(
-        x_electrode, n_atoms, *(reduced_formula(end) for end in (electrode, electrolyte))
-    )
+    composition = composition_on_line(x_electrode, n_atoms, *(reduced_formula(end) for end in (electrode, electrolyte)))
     volume = estimate_volume_per_atom_angstrom3(composition, electrode, electrolyte)
     return remove_overlaps(random_packing(composition, seed, volume_per_atom_angstrom3=volume))
 
 
-def _draw_position(
-    placed: np.ndarray, allowed: np.ndarray, edge: float, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_position(placed: np.ndarray, allowed: np.ndarray, edge: float, rng: np.random.Generator) -> np.ndarray:
     for _ in range(TRIES_PER_ATOM):
         candidate = rng.random(3) * edge
         separation = placed - candidate

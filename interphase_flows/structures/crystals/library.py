@@ -86,9 +86,7 @@ def load_phase(name: str, geometry: Geometry | None = None) -> Atoms:
     entry = _read_data("li_p_s_structures.json")[key]
     geometry = geometry or _DEFAULT_GEOMETRY.get(name, "experimental")
     if geometry not in get_args(Geometry):
-        raise StructureError(
-            f"geometry={geometry!r} of {name}: must be one of {', '.join(get_args(Geometry))}"
-        )
+        raise StructureError(f"geometry={geometry!r} of {name}: must be one of {', '.join(get_args(Geometry))}")
     if geometry == "settled":
         settled = _read_data("settled_chgnet.json")
         if key not in settled:
@@ -155,9 +153,7 @@ def load_structure_file(path: str | Path) -> Atoms:
     where = str(path)
     occupancy = atoms.info.get("occupancy") or {}
     if any(abs(sum(site.values()) - 1.0) > 1e-6 or len(site) > 1 for site in occupancy.values()):
-        raise StructureError(
-            f"{path}: has partly occupied sites. Hint: give an ordered structure (all occupancies 1)"
-        )
+        raise StructureError(f"{path}: has partly occupied sites. Hint: give an ordered structure (all occupancies 1)")
     check_has_cell(atoms, where)
     check_finite(atoms, where)
     atoms.calc = None

@@ -18,9 +18,7 @@ MEASURED_LATTICES: dict[str, tuple[MeasuredLattice, ...]] = {
         ),
     ),
     "Li3P": (
-        MeasuredLattice(
-            4.264, 7.579, "room temperature", "Nazri, Solid State Ionics 34, 97 (1989); 0.4264, 0.7579 nm"
-        ),
+        MeasuredLattice(4.264, 7.579, "room temperature", "Nazri, Solid State Ionics 34, 97 (1989); 0.4264, 0.7579 nm"),
         MeasuredLattice(
             4.273, 7.594, "room temperature", "Brauer, Zintl, Z. Phys. Chem. B 37, 323 (1937); the data file"
         ),

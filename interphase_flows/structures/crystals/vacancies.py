@@ -19,8 +19,7 @@ def distinct_sites(atoms: Atoms) -> list[int]:
     first_of_orbit = np.unique(site_orbits(atoms))
     symbols = atoms.get_chemical_symbols()
     by_element = [
-        sorted(int(site) for site in first_of_orbit if symbols[site] == element)
-        for element in sorted(set(symbols))
+        sorted(int(site) for site in first_of_orbit if symbols[site] == element) for element in sorted(set(symbols))
     ]
     return [site for site in chain.from_iterable(zip_longest(*by_element)) if site is not None]
 

@@ -162,8 +162,7 @@ def best_match(
 def _check_spec(spec: InterfaceSpec) -> None:
     if spec.film_layers < 1 or spec.substrate_layers < 1:
         raise StructureError(
-            f"film_layers={spec.film_layers}, substrate_layers={spec.substrate_layers}: "
-            "both must be at least 1"
+            f"film_layers={spec.film_layers}, substrate_layers={spec.substrate_layers}: both must be at least 1"
         )
     if not 0.0 < spec.max_strain <= 0.2:
         raise StructureError(f"max_strain={spec.max_strain}: must be above 0 and at most 0.2")
@@ -174,9 +173,7 @@ def _check_spec(spec: InterfaceSpec) -> None:
 def n_atoms_of_match(match: LatticeMatch, film: Atoms, substrate: Atoms, spec: InterfaceSpec) -> int:
     """Return the number of atoms of the interface that a match makes."""
     n_film = abs(round(np.linalg.det(match.film_transformation))) * len(film) * spec.film_layers
-    n_substrate = (
-        abs(round(np.linalg.det(match.substrate_transformation))) * len(substrate) * spec.substrate_layers
-    )
+    n_substrate = abs(round(np.linalg.det(match.substrate_transformation))) * len(substrate) * spec.substrate_layers
     return n_film + n_substrate
 
 
@@ -200,8 +197,7 @@ def _assemble(spec: InterfaceSpec, match: LatticeMatch, film: Atoms, substrate: 
 
     atoms = Atoms(
         np.concatenate([lower.numbers, upper.numbers]),
-        positions=np.concatenate([lower.positions, upper.positions])
-        + np.array([0, 0, spec.gap_angstrom / 2]),
+        positions=np.concatenate([lower.positions, upper.positions]) + np.array([0, 0, spec.gap_angstrom / 2]),
         cell=[in_plane[0], in_plane[1], [0.0, 0.0, height]],
         pbc=True,
     )

@@ -47,9 +47,7 @@ class LatticeMatch:
         return float(values[np.argmax(np.abs(values))])
 
 
-def lattice_matches(
-    film: Atoms, substrate: Atoms, max_strain: float, max_area_angstrom2: float
-) -> list[LatticeMatch]:
+def lattice_matches(film: Atoms, substrate: Atoms, max_strain: float, max_area_angstrom2: float) -> list[LatticeMatch]:
     """Find common in-plane cells of two oriented crystals, by increasing strain, then area.
 
     The absolute principal strain of the film is at most `max_strain`.

@@ -60,9 +60,7 @@ def slabs(
     return found
 
 
-def slab_of_face(
-    atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float
-) -> Atoms | None:
+def slab_of_face(atoms: Atoms, miller: Miller, min_thickness_angstrom: float, vacuum_angstrom: float) -> Atoms | None:
     """Return a slab of one face with intact anions; None if there is no such cut (chains and networks)."""
     slab = _cut_by_pymatgen(atoms, miller, min_thickness_angstrom, vacuum_angstrom)
     cut = "pymatgen"
@@ -99,9 +97,7 @@ def _cut_by_pymatgen(
 
     with spglib_warnings_ignored():
         best = min(terminations, key=rank).get_orthogonal_c_slab()
-    slab = rotated_to_plane(
-        Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True)
-    )
+    slab = rotated_to_plane(Atoms(best.atomic_numbers, positions=best.cart_coords, cell=best.lattice.matrix, pbc=True))
     slab.wrap()
     return slab
 

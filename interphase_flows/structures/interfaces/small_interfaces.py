@@ -66,9 +66,7 @@ def fill_with_electrode(
     spec: InterfaceSpec, ends: tuple[Atoms, Atoms] | None = None
 ) -> tuple[float, InterfaceSpec] | None:
     """Return strain and specification with as many planes of electrode as `max_atoms` allows; None without a match."""
-    substrate_plane = oriented_cell(
-        load_phase(spec.electrolyte) if ends is None else ends[1], spec.substrate_miller
-    )
+    substrate_plane = oriented_cell(load_phase(spec.electrolyte) if ends is None else ends[1], spec.substrate_miller)
     plane_angstrom = substrate_plane.cell.array[2, 2]
     spec = replace(spec, substrate_layers=ceil(MIN_SUBSTRATE_ANGSTROM / plane_angstrom))
     film, substrate, match = best_match(spec, *(ends or ()))

@@ -91,9 +91,7 @@ def test_transport_grid_that_supports_no_coefficient_is_rejected(block, message)
 
 def test_minimum_number_of_frames_equals_that_of_the_estimator():
     """The schema repeats the number, as importing the estimator is slow."""
-    still = ArrayFrames(
-        np.array([3, 16]), 10.0 * np.arange(MIN_FRAMES), np.zeros((MIN_FRAMES, 2, 3)), np.eye(3)
-    )
+    still = ArrayFrames(np.array([3, 16]), 10.0 * np.arange(MIN_FRAMES), np.zeros((MIN_FRAMES, 2, 3)), np.eye(3))
     assert onsager_matrix(still, temperature_K=300.0, step_ps=0.01).n_steps == MIN_FRAMES - 1
     with pytest.raises(UnsupportedWindowError):
         onsager_matrix(still, temperature_K=300.0, step_ps=0.01, end_frame=MIN_FRAMES - 1)

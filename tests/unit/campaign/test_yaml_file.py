@@ -89,8 +89,7 @@ def test_all_mistakes_are_reported_at_once_with_lines(tmp_path):
         ":3: dynamics.n_steps: given -3 (integer); must be greater than 0",
         ":4: dynamics.tempreture_K: unknown key; did you mean 'temperature_K'? "
         "allowed keys: items, n_steps, temperature_K",
-        ":7: dynamics.items.1.k: given 'foo' (text); must be a valid integer, "
-        "unable to parse string as an integer",
+        ":7: dynamics.items.1.k: given 'foo' (text); must be a valid integer, unable to parse string as an integer",
         ":8: dynamics.items.1.kk: unknown key; did you mean 'k'? allowed keys: k",
         ":9: method: 'type' = 'vsp' is unknown; allowed: 'vasp', 'gpaw'",
         ":10: name: given twice, first on line 1; keep one",
@@ -159,9 +158,7 @@ def test_invalid_yaml_is_reported_with_its_line(tmp_path, text, message):
 
 def test_missing_or_unreadable_file_is_reported(tmp_path):
     (tmp_path / "one.yaml").touch()
-    with pytest.raises(
-        CampaignFileError, match=r"two\.yaml: no such file\. Hint: files in this folder: one\.yaml"
-    ):
+    with pytest.raises(CampaignFileError, match=r"two\.yaml: no such file\. Hint: files in this folder: one\.yaml"):
         load_yaml_model(tmp_path / "two.yaml", Campaign)
     with pytest.raises(CampaignFileError, match="cannot be read as text"):
         load_yaml_model(tmp_path, Campaign)
@@ -172,7 +169,5 @@ def test_missing_or_unreadable_file_is_reported(tmp_path):
 
 def test_yaml_anchors_and_merges_are_supported(tmp_path):
     path = tmp_path / "campaign.yaml"
-    path.write_text(
-        "name: x\ntable:\n  a: &a {k: 1}\n  b: {<<: *a}\ndynamics: {n_steps: 2, temperature_K: 1}\n"
-    )
+    path.write_text("name: x\ntable:\n  a: &a {k: 1}\n  b: {<<: *a}\ndynamics: {n_steps: 2, temperature_K: 1}\n")
     assert load_yaml_model(path, Campaign).table["b"].k == 1

@@ -207,7 +207,5 @@ def test_status_imports_no_heavy_package(tmp_path):
         "try: cli.main()\nexcept SystemExit as e: print(e.code)\n"
         "print([m for m in ('torch', 'nequip', 'chgnet', 'jobflow', 'matplotlib') if m in sys.modules])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert result.stdout.splitlines() == ["2", "[]"]

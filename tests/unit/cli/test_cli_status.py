@@ -21,14 +21,8 @@ CLUSTER = ClusterStatus(
     iterations={0: {"dft": NOTHING | {"done": 5}}, 1: {"dft": NOTHING | {"running": 2}, "train": NOTHING}},
     failed=["relax Li"],
     hold=None,
-    lost=[
-        LostJob(
-            7, "label", "dft", "RUNNING", ["TIMEOUT", "TIMEOUT", "NODE_FAIL"], "allocation 9: NODE_FAIL", 3
-        )
-    ],
-    needs_attention=[
-        FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", False, 2)
-    ],
+    lost=[LostJob(7, "label", "dft", "RUNNING", ["TIMEOUT", "TIMEOUT", "NODE_FAIL"], "allocation 9: NODE_FAIL", 3)],
+    needs_attention=[FailedJob(8, "relax Li", "dft", "OUT_OF_MEMORY", "given up", "raise memory_gb", False, 2)],
     will_be_retried=[],
     allocations=[QueueJob("9", "PENDING", "if-x", "Priority", "N/A", "1:00", "")],
 )
@@ -86,9 +80,7 @@ def test_paused_campaign_and_failed_campaign_with_running_jobs_have_not_ended():
 
 
 def test_watch_survives_an_unreachable_database_and_ends_by_ctrl_c(capsys):
-    read_status, remaining = sequence(
-        RUNNING, StorageError("no server answers"), RUNNING, KeyboardInterrupt()
-    )
+    read_status, remaining = sequence(RUNNING, StorageError("no server answers"), RUNNING, KeyboardInterrupt())
     watch_status(read_status, 0.0)
     assert remaining == []
     assert "no server answers; retrying in 0 s" in capsys.readouterr().out

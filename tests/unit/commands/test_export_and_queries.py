@@ -44,9 +44,7 @@ def test_unknown_or_missing_export_is_an_error(settings, started, tmp_path):
 def test_query_returns_table_json_and_csv(settings, started):
 
     def run_query(output: str, filters=(), fields=None, limit=0, sort=()) -> str:
-        return query_campaign(
-            settings, "unit", DocumentQuery("iterations", filters, sort, limit), fields, output
-        )
+        return query_campaign(settings, "unit", DocumentQuery("iterations", filters, sort, limit), fields, output)
 
     assert "n_labels_total" in run_query("table")
     assert [row["key"] for row in json.loads(run_query("json"))] == ["i0", "i1"]

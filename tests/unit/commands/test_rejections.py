@@ -75,9 +75,7 @@ def quarantined(started, tmp_path):
 
 
 def rejected_labels(settings, *filters, output="json", fields=None, rejected=True):
-    return query_campaign(
-        settings, "unit", DocumentQuery("labels", filters, rejected=rejected), fields, output
-    )
+    return query_campaign(settings, "unit", DocumentQuery("labels", filters, rejected=rejected), fields, output)
 
 
 def test_query_rejected_returns_rejected_and_excluded_labels_with_reasons(settings, quarantined):
@@ -123,9 +121,7 @@ def test_table_of_rejected_labels_contains_full_explanations(settings, quarantin
     table = rejected_labels(settings, output="table")
     assert table.split("\n")[0].split() == ["reason", "formula", "origin", "explanation", "key"]
     assert "numbers of scf_not_converged" in table
-    rows = list(
-        csv.DictReader(io.StringIO(rejected_labels(settings, output="csv", fields=["key", "wall_time_s"])))
-    )
+    rows = list(csv.DictReader(io.StringIO(rejected_labels(settings, output="csv", fields=["key", "wall_time_s"]))))
     assert list(rows[0]) == ["key", "wall_time_s"]
 
 
@@ -181,8 +177,7 @@ def test_status_counts_rejections_by_reason(settings, quarantined):
 
 def structures(started, name: str, keys: list[str]) -> None:
     entries = [
-        StructureEntry(key=f"structure of {key}", origin="interface/1", formula="LiS", n_atoms=2)
-        for key in keys
+        StructureEntry(key=f"structure of {key}", origin="interface/1", formula="LiS", n_atoms=2) for key in keys
     ]
     artifact = started.artifacts.put_bytes(name.encode(), "structures", ".npz")
     document = StructureSetDoc(key=name, name=name, artifact=artifact, entries=entries)

@@ -41,9 +41,7 @@ def test_label_size_counts_valence_electrons_and_reduced_k_points():
 def test_k_points_of_black_phosphorus_are_reduced_by_time_reversal():
     """6 x 5 x 6 points: (180 + 4) / 2, for GPAW and VASP."""
     phosphorus = load_phase("P")
-    assert (
-        label_size(GpawSpec(), phosphorus).n_k_points == label_size(VaspSpec(), phosphorus).n_k_points == 92
-    )
+    assert label_size(GpawSpec(), phosphorus).n_k_points == label_size(VaspSpec(), phosphorus).n_k_points == 92
 
 
 @pytest.mark.parametrize(
@@ -61,11 +59,7 @@ def synthetic_labels(n: int, seed: int = 1) -> tuple[list[LabelSize], list[float
         for a, e, k in zip(rng.integers(8, 90, n), rng.uniform(1, 5, n), rng.integers(1, 40, n), strict=True)
     ]
     times = [
-        0.5
-        * (s.n_atoms / 40) ** 1.8
-        * (s.n_electrons / 160) ** 1.1
-        * s.n_k_points**0.9
-        * rng.lognormal(0, 0.1)
+        0.5 * (s.n_atoms / 40) ** 1.8 * (s.n_electrons / 160) ** 1.1 * s.n_k_points**0.9 * rng.lognormal(0, 0.1)
         for s in sizes
     ]
     return sizes, times

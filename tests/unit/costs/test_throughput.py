@@ -87,9 +87,7 @@ def test_next_decision_is_none_with_a_reason_if_it_cannot_be_estimated(timeline,
 
 
 def test_labels_of_phases_count_for_the_rate_but_not_for_the_loop():
-    pace = pace_of(
-        times(loop_labels=[1.0], others=[1.1, 1.2, 1.4], decisions=[1.5], batch=2, n_open=1), at(3)
-    )
+    pace = pace_of(times(loop_labels=[1.0], others=[1.1, 1.2, 1.4], decisions=[1.5], batch=2, n_open=1), at(3))
     assert pace.n_labels == 4
     assert pace.next_decision_s == pytest.approx(3600 * (3 / 4 + 0.5))
 

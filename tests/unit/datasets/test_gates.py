@@ -129,9 +129,7 @@ def test_stress_in_gpa_or_kbar_is_rejected(stress, volume_per_atom):
 
 def test_net_force_is_rejected():
     """One force of 0.5 eV/Å among 66 atoms; the noise of a real-space grid passes."""
-    atoms = Atoms(
-        "Li66", positions=np.random.default_rng(1).random((66, 3)) * 10, cell=[10, 10, 10], pbc=True
-    )
+    atoms = Atoms("Li66", positions=np.random.default_rng(1).random((66, 3)) * 10, cell=[10, 10, 10], pbc=True)
     forces = np.zeros((66, 3))
     forces[7, 1] = 0.5
     assert reason(GATES.after(atoms, good(forces_eV_per_angstrom=forces))) == "net_force"
@@ -142,9 +140,7 @@ def test_net_force_is_rejected():
 LI2S = bulk("SLi2", "fluorite", a=5.71, cubic=True)
 
 
-@pytest.mark.parametrize(
-    "atoms", [LI2S, bulk("Li", "bcc", a=3.44, cubic=True) * (2, 2, 2)], ids=["Li2S", "Li"]
-)
+@pytest.mark.parametrize("atoms", [LI2S, bulk("Li", "bcc", a=3.44, cubic=True) * (2, 2, 2)], ids=["Li2S", "Li"])
 def test_forces_on_special_positions_are_rejected(atoms):
     """Opposite forces on two atoms of a perfect crystal, without a net force."""
     forces = np.zeros((len(atoms), 3))

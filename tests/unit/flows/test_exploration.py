@@ -225,9 +225,7 @@ def test_packings_cycle_through_compositions():
 
 def test_seeds_of_packings_and_amorphous_cells_are_distinct():
     """A thousand packings of ten walkers, a thousand cells of each of two compositions."""
-    spec = Campaign.model_validate(
-        {"name": "unit", "seed": 5, "structures": {"amorphous": {"n_per_fraction": 1000}}}
-    )
+    spec = Campaign.model_validate({"name": "unit", "seed": 5, "structures": {"amorphous": {"n_per_fraction": 1000}}})
     cells = {seed for _, seed in InitialDataMaker(spec)._amorphous_cells()}
     packings = [packing_seed(spec, number, packing) for number in range(10) for packing in range(1000)]
     assert len(set(packings)) == len(packings)

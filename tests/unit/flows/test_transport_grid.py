@@ -81,9 +81,7 @@ def test_seeds_are_distinct_and_independent_of_other_compositions():
     seeds = {walker.run_id: walker.seed for walker in walker_of.values()}
     assert len(set(seeds.values())) == len(seeds) == 4 + 12
     assert {walker.role for walker in walker_of.values()} == {"transport"}
-    more = SPEC.model_copy(
-        update={"electrode_fractions": [0.3, 0.53], "temperatures_K": [900.0, 800.0, 700.0]}
-    )
+    more = SPEC.model_copy(update={"electrode_fractions": [0.3, 0.53], "temperatures_K": [900.0, 800.0, 700.0]})
     again = walkers(jobs_of(more))
     name = "run grid-x0.530-1-900K segment 0"
     assert again[name] == walker_of[name]
@@ -167,10 +165,7 @@ def test_segments_after_a_broken_melt_are_recorded_and_not_run(workspace):
     equilibration = after("equilibrate grid-x0.530-1-900K", quench)
     run = after("run grid-x0.530-1-900K segment 0", equilibration)
     assert {quench.stop_reason, equilibration.stop_reason, run.stop_reason} == {"close_contact"}
-    assert (
-        equilibration.explanation
-        == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
-    )
+    assert equilibration.explanation == f"not started: segment {quench.key} of grid-x0.530-1 ended with close_contact"
     assert f"segment {equilibration.key} of this run" in run.explanation
     assert (run.n_atoms, run.n_steps, run.trajectory) == (45, 0, None)
     assert workspace.ledger.count("failures") == 0
@@ -192,6 +187,4 @@ def test_missing_inputs_of_a_cell_raise(workspace):
         CellTransportMaker.make.original(measure.maker, *measure.function_args[:5], [None], [None], None)
     for name in ("melt grid-x0.530-1", "quench grid-x0.530-1", "equilibrate grid-x0.530-1-900K"):
         with pytest.raises(InputError, match="has no initial structure"):
-            SegmentMaker.make.original(
-                jobs[name].maker, walkers(jobs)[name], None, documents.committee(), None
-            )
+            SegmentMaker.make.original(jobs[name].maker, walkers(jobs)[name], None, documents.committee(), None)

@@ -63,9 +63,7 @@ class WavesSpec(MethodSpec):
 def study(fails_for="none", **options):
     # the forces of this method know no symmetry
     gates = Gates(max_asymmetry_eV_per_angstrom=100.0)
-    campaign = Campaign(name="unit", gates=gates).model_copy(
-        update={"reference": WavesSpec(fails_for=fails_for)}
-    )
+    campaign = Campaign(name="unit", gates=gates).model_copy(update={"reference": WavesSpec(fails_for=fails_for)})
     return ConvergenceStudyMaker(campaign, **options)
 
 
@@ -124,9 +122,7 @@ def test_known_errors_are_found_and_cheapest_setting_is_chosen(workspace):
     values = document.model_dump()
     rows = {(p["axis"], p["cutoff_eV"], p["k_density_per_inverse_angstrom"]): p for p in values["points"]}
     # 11 S on both sides of the reaction: the error cancels
-    assert rows["cutoff", 300.0, 3.0]["errors"]["energy_meV_per_atom"]["reaction"] == pytest.approx(
-        0, abs=1e-6
-    )
+    assert rows["cutoff", 300.0, 3.0]["errors"]["energy_meV_per_atom"]["reaction"] == pytest.approx(0, abs=1e-6)
     error = exp(8.0) * (exp(-300 / HALVING_EV) - exp(-500 / HALVING_EV))
     assert rows["cutoff", 300.0, 3.0]["worst"]["force_meV_per_angstrom"] == pytest.approx(100 * error)
     assert rows["cutoff", 500.0, 3.0]["is_reference_setting"]

@@ -46,9 +46,7 @@ def test_each_origin_is_in_one_split(workspace, batch):
 
 def test_dataset_does_not_depend_on_the_order_of_labels(workspace, batch):
     one = run(MAKER, batch, None, 1)
-    reordered = LabelBatch(
-        accepted=batch.accepted[::-1], rejected=[], origins=dict(reversed(batch.origins.items()))
-    )
+    reordered = LabelBatch(accepted=batch.accepted[::-1], rejected=[], origins=dict(reversed(batch.origins.items())))
     assert run(MAKER, reordered, None, 1) == one
 
 
@@ -92,9 +90,7 @@ def test_duplicate_of_a_parent_frame_is_excluded_and_recorded(workspace, batch, 
     parent = run(MAKER, batch, None, 1)
     again = crystals[3][[2, 1, 0]]
     again.rotate(30, [0, 1, 1], rotate_cell=True)
-    found = run(
-        LabelMaker(reference=SpheresSpec()), store_set("more", "more", [again], ["explore/interface-0"]), [0]
-    )
+    found = run(LabelMaker(reference=SpheresSpec()), store_set("more", "more", [again], ["explore/interface-0"]), [0])
     child = run(MAKER, found, parent, 1)
     assert child.n_frames == parent.n_frames
     (key,) = found.accepted
@@ -132,15 +128,11 @@ def test_labels_of_another_method_raise_without_a_parent(batch, spheres):
 
 def test_dimers_are_exempt_from_energy_window_and_baseline(workspace, spheres, crystals):
     """Their energies are far from those of any solid."""
-    dimers = [
-        Atoms("LiS", [[0, 0, 0], [0, 0, d]], cell=[12.0] * 3, pbc=True) for d in (2.2, 2.4, 2.8, 3.2, 3.6)
-    ]
+    dimers = [Atoms("LiS", [[0, 0, 0], [0, 0, d]], cell=[12.0] * 3, pbc=True) for d in (2.2, 2.4, 2.8, 3.2, 3.6)]
     frames, origins = [*crystals, *dimers], [*ORIGINS, *["dimer/Li-S"] * len(dimers)]
     both = run(LabelMaker(reference=SpheresSpec()), store_set("both", "both", frames, origins), range(11))
     alone = run(LabelMaker(reference=SpheresSpec()), store_set("set", "six", crystals, ORIGINS), range(6))
-    narrow = DatasetMaker(
-        reference=SpheresSpec(), cutoff_angstrom=4.0, gates=Gates(energy_window_eV_per_atom=0.2)
-    )
+    narrow = DatasetMaker(reference=SpheresSpec(), cutoff_angstrom=4.0, gates=Gates(energy_window_eV_per_atom=0.2))
     with_dimers, without = run(narrow, both, None, 1), run(narrow, alone, None, 1)
     assert len(both.accepted) == 11
     assert with_dimers.baseline == without.baseline

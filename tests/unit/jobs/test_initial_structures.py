@@ -133,6 +133,4 @@ def test_trajectories_and_walkers_cycle_through_facets_and_gaps():
     ]
     as_built = [arguments[f"interface as built {n}"] for n in range(4)]
     assert [variant for variant, _, _ in as_built] == list(range(AS_BUILT_VARIANT, AS_BUILT_VARIANT + 4))
-    assert {(facet, gap) for _, facet, gap in as_built} == {
-        (f, g) for f in ("110/001", "110/011") for g in (2.0, 2.4)
-    }
+    assert {(facet, gap) for _, facet, gap in as_built} == {(f, g) for f in ("110/001", "110/011") for g in (2.0, 2.4)}

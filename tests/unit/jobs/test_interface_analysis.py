@@ -6,9 +6,7 @@ from interphase_flows.jobs.interface_analysis import analysis_key
 
 
 def settings(*parts):
-    return InterfaceAnalysisSettings(
-        composition_of("Li"), composition_of("Li7P3S11"), temperature_K=300, parts=parts
-    )
+    return InterfaceAnalysisSettings(composition_of("Li"), composition_of("Li7P3S11"), temperature_K=300, parts=parts)
 
 
 def test_new_version_of_a_part_changes_the_keys_of_analyses_with_this_part(monkeypatch):

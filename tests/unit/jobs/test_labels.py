@@ -93,9 +93,7 @@ def test_stricter_gates_give_a_new_label(spheres, workspace, crystals):
     """A label that another campaign accepted is checked again under stricter limits."""
     frames = store_set("set", "one", crystals[:1], ["interface/0"])
     assert run(LabelMaker(reference=SpheresSpec()), frames, [0]).accepted
-    strict = run(
-        LabelMaker(reference=SpheresSpec(), gates=Gates(max_force_eV_per_angstrom=1e-6)), frames, [0]
-    )
+    strict = run(LabelMaker(reference=SpheresSpec(), gates=Gates(max_force_eV_per_angstrom=1e-6)), frames, [0])
     (key,) = strict.rejected
     assert stored_document("labels", key, LabelDoc).reason == "max_force"
 

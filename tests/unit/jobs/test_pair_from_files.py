@@ -50,9 +50,7 @@ def test_key_depends_on_the_structure_and_not_on_its_path(workspace, files, tmp_
     first = run(InterfaceMaker(spec=SPEC, structure_files=files), "Na", "Na3PS4", 0, None, 2.4)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    moved = run(
-        InterfaceMaker(spec=SPEC, structure_files=write_pair(elsewhere)), "Na", "Na3PS4", 0, None, 2.4
-    )
+    moved = run(InterfaceMaker(spec=SPEC, structure_files=write_pair(elsewhere)), "Na", "Na3PS4", 0, None, 2.4)
     assert moved.key == first.key
     atoms = read(files["Na"])
     atoms.set_cell(1.01 * atoms.cell, scale_atoms=True)

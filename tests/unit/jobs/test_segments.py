@@ -40,9 +40,7 @@ def test_walker_of_a_failed_job_stays_unchanged():
 def test_production_does_not_continue_after_a_break(workspace, crystals):
     """Later segments name the broken segment and run no dynamics."""
     starts = store_set("starts", "starts", crystals[:1], ["interface/start-0"])
-    broken = documents.segment(
-        "replica-0", stop_reason="runaway_temperature", last_step=40, role="production"
-    )
+    broken = documents.segment("replica-0", stop_reason="runaway_temperature", last_step=40, role="production")
     walker = WALKER.model_copy(update={"run_id": "replica-0", "role": "production"})
     after = SegmentMaker.make.original(SegmentMaker(), walker, starts, documents.committee(), broken)
     assert after.stop_reason == "runaway_temperature"

@@ -49,9 +49,7 @@ def test_loop_continues_if_any_criterion_fails(change, targets_met):
     assert (outcome.decision, outcome.targets_met) == ("continue", targets_met)
 
 
-@pytest.mark.parametrize(
-    ("change", "key"), [({"iteration": 5}, "max_iterations"), ({"n_labels": 100}, "max_labels")]
-)
+@pytest.mark.parametrize(("change", "key"), [({"iteration": 5}, "max_iterations"), ({"n_labels": 100}, "max_labels")])
 def test_exhausted_budget_names_its_key(change, key):
     outcome = decide(LEARNING, replace(GOOD, previous_met_targets=False, **change))
     assert outcome.decision == "budget_exhausted"

@@ -54,8 +54,7 @@ def test_initial_structures_are_interfaces_and_last_frames_of_cells(workspace, c
     """Positions, sides and details are preserved exactly."""
     crystals[0].set_array("side", np.array([0, 1, 1]))
     interfaces = [
-        store_set(f"i{n}", "i", [crystals[n]], [f"interface/{n}"], {f"interface/{n}": {"x": n}})
-        for n in (0, 1)
+        store_set(f"i{n}", "i", [crystals[n]], [f"interface/{n}"], {f"interface/{n}": {"x": n}}) for n in (0, 1)
     ]
     cell = store_set("c", "c", crystals[2:5], ["amorphous x=0.50/1"] * 3)
     starts = run(StartsMaker(), interfaces, [cell])
@@ -81,9 +80,7 @@ def test_no_walker_starts_from_held_out_cells(seed):
     sides = split_origins(origins, {}, seed, 0.15, 0.15)
     maker = InitialDataMaker(campaign)
     first_cell = len(campaign.structures.interfaces.snapshots.temperatures_K) + maker.n_interface_walkers
-    starts = [
-        walker.index - first_cell for walker in maker.walkers() if walker.run_id.startswith("amorphous")
-    ]
+    starts = [walker.index - first_cell for walker in maker.walkers() if walker.run_id.startswith("amorphous")]
     assert len(starts) == 4
     assert {sides[origins[index]] for index in starts} == {"train"}
     assert "test" in sides.values()

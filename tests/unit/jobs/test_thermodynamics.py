@@ -47,9 +47,7 @@ def test_key_of_a_relaxed_phase_depends_on_method_and_cell(workspace, spheres, f
     document = run(RelaxMaker(reference=SpheresSpec(), structure_files=file), "mine")
     assert document.cell == "relaxed"
     kept = ThermodynamicsSpec(cell="fixed")
-    assert (
-        run(RelaxMaker(reference=SpheresSpec(), spec=kept, structure_files=file), "mine").key != document.key
-    )
+    assert run(RelaxMaker(reference=SpheresSpec(), spec=kept, structure_files=file), "mine").key != document.key
     assert workspace.ledger.count("labels") == 0
 
 
@@ -61,9 +59,7 @@ def test_fixed_cell_keeps_its_volume_and_relaxed_cell_lowers_its_energy(workspac
         )
         for cell in ("fixed", "relaxed")
     }
-    assert volumes["fixed"].volume_angstrom3 == pytest.approx(
-        load_structure_file(file["mine"]).get_volume(), abs=1e-9
-    )
+    assert volumes["fixed"].volume_angstrom3 == pytest.approx(load_structure_file(file["mine"]).get_volume(), abs=1e-9)
     assert volumes["relaxed"].energy_eV < volumes["fixed"].energy_eV - 1e-4
 
 

@@ -46,9 +46,7 @@ def diffusing(
         if step == n_frames // 2:
             hops *= faster_later
         atoms.positions += random.normal(size=(45, 3)) * hops
-        writer.append(
-            atoms, step=step, time_fs=100.0 * step, temperature_K=temperature_K, potential_energy_eV=0.0
-        )
+        writer.append(atoms, step=step, time_fs=100.0 * step, temperature_K=temperature_K, potential_energy_eV=0.0)
     writer.flush()
     packed = pack(folder, workspace.root / f"{run_id}.zarr.zip")
     fields = {

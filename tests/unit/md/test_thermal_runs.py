@@ -32,9 +32,7 @@ def test_stored_run_is_read_again(tmp_path):
     assert made.n_frames == 5
 
 
-@pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"temperature_K": 600.0}, {"n_frames": 4}, {"method_key": "other"}]
-)
+@pytest.mark.parametrize("change", [{"seed": 1}, {"temperature_K": 600.0}, {"n_frames": 4}, {"method_key": "other"}])
 def test_changed_settings_make_another_run(tmp_path, change):
     first = thermal_frames(copper(), EMT(), "emt", tmp_path, **SHORT)
     arguments = {"method_key": "emt", **SHORT, **change}

@@ -16,9 +16,7 @@ BASELINE = Baseline(
     forces_rms_eV_per_angstrom=SCALES,
     mean_n_neighbours=11.5,
 )
-TRAINING = TrainingSpec(
-    max_epochs=30, warm_start_epochs=7, learning_rate=0.02, warm_start_learning_rate=0.005
-)
+TRAINING = TrainingSpec(max_epochs=30, warm_start_epochs=7, learning_rate=0.02, warm_start_learning_rate=0.005)
 
 
 def config(parent: Path | None = None, device: str = "cpu") -> dict:

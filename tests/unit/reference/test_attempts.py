@@ -132,9 +132,7 @@ def test_no_attempt_begins_after_the_deadline(tmp_path):
     assert not (tmp_path / ATTEMPTS).exists()
 
 
-@pytest.mark.parametrize(
-    "content", ['{"key": ', "[]", '{"key": "another"}', '{"key": "key of a label", "x": 1}']
-)
+@pytest.mark.parametrize("content", ['{"key": ', "[]", '{"key": "another"}', '{"key": "key of a label", "x": 1}'])
 def test_unreadable_record_or_record_of_another_key_is_ignored(tmp_path, content):
     (tmp_path / ATTEMPTS).write_text(content)
     assert Attempts.read(tmp_path, KEY) is None

@@ -98,9 +98,7 @@ def test_symmetry_criterion_agrees_with_the_check_of_every_point():
     counts = np.stack(np.meshgrid(*[np.arange(1, 6)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     for atoms in (bulk("Al"), load_phase("Li3P"), load_phase("P")):
         rotations = lattice_rotations(atoms.cell.array)
-        assert [is_mapped_onto_itself(each, rotations) for each in counts] == has_symmetry(
-            counts, rotations
-        ).tolist()
+        assert [is_mapped_onto_itself(each, rotations) for each in counts] == has_symmetry(counts, rotations).tolist()
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,7 @@ def test_mistakes_in_the_block_of_another_package_name_line_and_allowed_keys(emt
 
 
 def test_unknown_method_in_a_campaign_file_lists_the_registered_ones(emt_package):
-    with pytest.raises(
-        CampaignFileError, match=r"yaml:2: reference: .*'pbe'.*'chgnet', 'gpaw', 'vasp', 'emt'"
-    ):
+    with pytest.raises(CampaignFileError, match=r"yaml:2: reference: .*'pbe'.*'chgnet', 'gpaw', 'vasp', 'emt'"):
         campaign_of(emt_package, "pbe")
 
 

@@ -65,9 +65,7 @@ FLOWS = {
     "replacement that fails": lambda: chain(replace=lambda: note("replacement", fail=lambda: True)),
     "stop children": lambda: chain(stop_children=lambda: True),
     "stop jobflow": lambda: chain(stop_jobflow=lambda: True),
-    "replacement that stops jobflow": lambda: chain(
-        replace=lambda: note("replacement", stop_jobflow=lambda: True)
-    ),
+    "replacement that stops jobflow": lambda: chain(replace=lambda: note("replacement", stop_jobflow=lambda: True)),
     "stored data": lambda: chain(stored_data=lambda: {"a": 1}),
     "failed parent": failing,
 }

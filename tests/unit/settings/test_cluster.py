@@ -11,9 +11,7 @@ def test_by_default_every_kind_of_job_has_one_worker():
     assert {name: worker.kinds for name, worker in workers.items()} == {kind: (kind,) for kind in JOB_KINDS}
 
 
-@pytest.mark.parametrize(
-    ("walltime", "seconds"), [("00:10:00", 600), ("24:00:00", 86400), ("1-02:03:04", 93784)]
-)
+@pytest.mark.parametrize(("walltime", "seconds"), [("00:10:00", 600), ("24:00:00", 86400), ("1-02:03:04", 93784)])
 def test_walltimes_have_the_format_of_slurm(walltime, seconds):
     """Hours, or days and hours."""
     assert WorkerSettings(kinds=("md",), walltime=walltime).walltime_s == seconds

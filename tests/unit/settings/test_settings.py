@@ -147,18 +147,14 @@ def test_a_settings_file_with_a_password_readable_by_others_raises(store):
 @pytest.mark.parametrize("host", ["mongodb://u:geheim@h", "u:geheim@h", "h/geheim", ""])
 def test_an_address_as_host_raises(host):
     """Messages show the host, and would show its password."""
-    with pytest.raises(
-        SettingsError, match=r"store\.host: .*alone\. Hint: write an address.*store\.uri"
-    ) as raised:
+    with pytest.raises(SettingsError, match=r"store\.host: .*alone\. Hint: write an address.*store\.uri") as raised:
         load_settings(store={"type": "mongodb", "host": host})
     assert "geheim" not in str(raised.value)
 
 
 def test_an_artifacts_url_with_a_password_raises():
     """Messages show the URL."""
-    with pytest.raises(
-        SettingsError, match=r"artifacts_url: .*must not contain a user or password"
-    ) as raised:
+    with pytest.raises(SettingsError, match=r"artifacts_url: .*must not contain a user or password") as raised:
         load_settings(artifacts_url="ftp://u:geheim@h/artifacts")
     assert "geheim" not in str(raised.value)
     assert load_settings(artifacts_url="s3://bucket/a@b").artifacts_url == "s3://bucket/a@b"

@@ -72,9 +72,7 @@ def test_failures_count_repetitions_and_can_be_queried(ledger):
     ledger.record_failure("labels", "a", "not_converged")
     last = ledger.record_failure("labels", "a", "max_force", {"force_eV_per_angstrom": 41.0})
     assert (last["tries"], last["reason"]) == (2, "max_force")
-    assert ledger.find(
-        "failures", {"failed_kind": "labels", "details.force_eV_per_angstrom": {"$gt": 40}}
-    ) == [last]
+    assert ledger.find("failures", {"failed_kind": "labels", "details.force_eV_per_angstrom": {"$gt": 40}}) == [last]
     assert ledger.failure("labels", "a") == last
     assert ledger.failure("labels", "b") is None
 
@@ -102,9 +100,7 @@ def test_find_filters_sorts_selects_and_limits(ledger):
 
 
 def test_a_document_over_the_limit_raises_with_its_largest_fields(ledger):
-    with pytest.raises(
-        DocumentTooLargeError, match=r"labels a: 1\.2 MB is over 1 MB.*forces \(1\.\d+ MB\).*artifact"
-    ):
+    with pytest.raises(DocumentTooLargeError, match=r"labels a: 1\.2 MB is over 1 MB.*forces \(1\.\d+ MB\).*artifact"):
         ledger.put("labels", "a", {"forces": [0.5] * 80_000, "energy": 1.0})
     assert ledger.count("labels") == 0
 

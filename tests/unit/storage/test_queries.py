@@ -83,17 +83,13 @@ def test_unknown_fields_raise_with_a_suggestion():
     check_fields("campaigns", ["whatever"])
     with pytest.raises(InputError, match=r"segments have no field 'runid'\. Hint: did you mean 'run_id'"):
         check_fields("segments", ["runid"])
-    with pytest.raises(
-        InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"
-    ):
+    with pytest.raises(InputError, match=r"failures have no field 'zzz'\. Hint: their fields are failed_kind"):
         check_fields("failures", ["zzz"])
 
 
 @pytest.mark.parametrize("text", ["energy", "energy=", "=3", "energy < ", "a b=3", "$where=1", ""])
 def test_a_malformed_filter_raises_with_the_syntax(ledger, text):
-    with pytest.raises(
-        InputError, match=r"a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~"
-    ):
+    with pytest.raises(InputError, match=r"a filter is FIELD OPERATOR VALUE, with one of = != < <= > >= or ~"):
         query(ledger, "labels", [text])
 
 

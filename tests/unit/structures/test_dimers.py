@@ -15,9 +15,7 @@ def test_dimers_cover_every_pair_at_every_distance():
     for pair in pairs:
         assert neighbor_list("d", pair, 13.0).min() == pytest.approx(pair.info["distance_angstrom"])
     both = sum(covalent_radii[[3, 16]])
-    assert [pair.info["distance_angstrom"] for pair in pairs[8:12:3]] == pytest.approx(
-        [0.7 * both, 1.6 * both]
-    )
+    assert [pair.info["distance_angstrom"] for pair in pairs[8:12:3]] == pytest.approx([0.7 * both, 1.6 * both])
 
 
 def test_default_distances_pass_the_gates():

@@ -42,9 +42,7 @@ class GrowthPart(AnalysisPart):
             if not any(found):
                 continue
             if len(fitted) < LEAST_REPLICAS:
-                notes.append(
-                    f"{side}: {len(fitted)} replicas have a growth law; an average needs {LEAST_REPLICAS}"
-                )
+                notes.append(f"{side}: {len(fitted)} replicas have a growth law; an average needs {LEAST_REPLICAS}")
                 continue
             try:
                 sides[side] = average_kinetics(fitted)

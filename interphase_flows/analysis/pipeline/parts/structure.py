@@ -82,9 +82,7 @@ class ProfilesPart(AnalysisPart):
 
     def analyse(self, context: AnalysisContext) -> ProfilesResult:
         """Return means over the cell; the profiles go to the arrays."""
-        result, arrays = analyse_profiles(
-            context.frames, context.settings, context.interfaces, context.cutoffs
-        )
+        result, arrays = analyse_profiles(context.frames, context.settings, context.interfaces, context.cutoffs)
         context.arrays |= arrays
         return result
 
@@ -137,9 +135,7 @@ class ElectrodeOrderPart(AnalysisPart):
             inner_bcc_fraction(context.frames.positions(frame), context.frames.cell(frame), electrode)
             for frame in (0, context.frames.n_frames - 1)
         )
-        return ElectrodeOrderResult(
-            bcc_fraction_start=Estimate.unknown(start), bcc_fraction_end=Estimate.unknown(end)
-        )
+        return ElectrodeOrderResult(bcc_fraction_start=Estimate.unknown(start), bcc_fraction_end=Estimate.unknown(end))
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> ElectrodeOrderResult:
         """Average over the replicas that have both shares."""

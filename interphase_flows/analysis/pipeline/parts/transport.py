@@ -34,9 +34,7 @@ class TransportPart(AnalysisPart):
         """Return the coefficients that the trajectory supports."""
         boundaries = context.results.get("boundaries")
         why = str(boundaries) if isinstance(boundaries, Unavailable) else ""
-        return analyse_transport(
-            context.frames, context.settings, context.settings.transport, context.interfaces, why
-        )
+        return analyse_transport(context.frames, context.settings, context.settings.transport, context.interfaces, why)
 
     def average(self, replicas: Sequence[InterfaceAnalysis]) -> TransportAverage:
         """Average the coefficients of the entire cell."""
@@ -69,9 +67,7 @@ class FluxesPart(AnalysisPart):
 
 def _counted(context: AnalysisContext, each: Interface) -> InterfaceFluxes:
     counted = context.crossings(each)
-    context.arrays |= {
-        f"{each.name}.passed {name}": series for name, series in passed_of(each, counted).items()
-    }
+    context.arrays |= {f"{each.name}.passed {name}": series for name, series in passed_of(each, counted).items()}
     return boundary_fluxes(each, counted)
 
 

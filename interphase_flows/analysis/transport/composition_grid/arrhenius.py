@@ -82,9 +82,7 @@ class ArrheniusFit:
         """Return ln L and its standard error, widened for the interval that the scatter of few cells requires."""
         gradient = np.array([1.0, self.middle_per_eV - 1.0 / (KB_EV_PER_K * temperature_K)])
         energy = float(self.activation_energy_eV.value)
-        variance = largest_variance(
-            gradient, self.covariance, *([self.covariance_of_cells] if widened else [])
-        )
+        variance = largest_variance(gradient, self.covariance, *([self.covariance_of_cells] if widened else []))
         log = self.log_middle + energy * gradient[1] - np.log(KB_EV_PER_K * temperature_K)
         return float(log), float(np.sqrt(variance))
 
@@ -130,9 +128,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
                 notes.append(f"{point.temperature_K:g} K limits only: it is not distinct from zero")
             kept.append(point)
             values.append(point.value.scaled(KB_EV_PER_K * point.temperature_K))
-    counted = sorted(
-        {float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0}
-    )
+    counted = sorted({float(p.temperature_K) for p, value in zip(kept, values, strict=True) if value.lower > 0})
     if len(counted) < MIN_TEMPERATURES:
         details = f": {'; '.join(notes)}" if notes else ""
         raise AnalysisError(
@@ -152,11 +148,7 @@ def arrhenius_fit(points: Sequence[MeasuredAt], confidence: float = 0.95) -> Arr
     residual, weight = fit.residuals_and_weights(line)
     n_cells = int(informative_cells(weight, fit.cells).sum())
     if variance:
-        few = (
-            "; two cells do not determine this scatter: intervals are too narrow"
-            if n_cells < LEAST_CELLS
-            else ""
-        )
+        few = "; two cells do not determine this scatter: intervals are too narrow" if n_cells < LEAST_CELLS else ""
         notes.append(f"cells differ by {100 * np.sqrt(variance):.0f} % beyond the errors of their runs{few}")
     alone = residual - offsets_of_cells(residual, weight, fit.cells, variance)
     chi_square = float(np.sum(weight * alone**2))
@@ -194,9 +186,7 @@ class _Fit:
     above: FloatArray
 
     @classmethod
-    def of(
-        cls, design: FloatArray, cells: IntArray, estimates: Sequence[Estimate], quantile: float
-    ) -> "_Fit":
+    def of(cls, design: FloatArray, cells: IntArray, estimates: Sequence[Estimate], quantile: float) -> "_Fit":
         """Take errors from the intervals of estimates."""
         value, lower, upper, error = (
             np.array([float(getattr(each, name)) for each in estimates])

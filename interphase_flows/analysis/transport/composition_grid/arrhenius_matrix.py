@@ -90,9 +90,7 @@ class CorrelationLine:
         return float(value), float(np.sqrt(variance))
 
 
-def arrhenius_matrix(
-    species: Sequence[str], points: Sequence[MeasuredAt], confidence: float = 0.95
-) -> ArrheniusMatrix:
+def arrhenius_matrix(species: Sequence[str], points: Sequence[MeasuredAt], confidence: float = 0.95) -> ArrheniusMatrix:
     """Fit Onsager matrices against temperature.
 
     Points are L_ij, (n_species, n_species), in the order of `species`, in a frame without a constraint among the
@@ -119,9 +117,7 @@ def element(point: MeasuredAt, i: int) -> MeasuredAt:
     return replace(point, value=value)
 
 
-def _correlation_line(
-    points: Sequence[MeasuredAt], i: int, j: int, pair: str, confidence: float
-) -> CorrelationLine:
+def _correlation_line(points: Sequence[MeasuredAt], i: int, j: int, pair: str, confidence: float) -> CorrelationLine:
     """Fit C_ij by weighted least squares; the error of L_ij is used for C_ij and slightly too large."""
     inverse, found, errors, names = [], [], [], []
     for point in points:

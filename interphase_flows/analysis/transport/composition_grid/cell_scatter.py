@@ -46,9 +46,7 @@ def variance_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray)
     return max(float(total @ mean**2) - free, 0.0) / float(total.sum() - (total @ total) / total.sum())
 
 
-def offsets_of_cells(
-    residual: FloatArray, weight: FloatArray, cells: IntArray, variance: float
-) -> FloatArray:
+def offsets_of_cells(residual: FloatArray, weight: FloatArray, cells: IntArray, variance: float) -> FloatArray:
     """Return the most likely u of the cell of each point, (n_points,)."""
     u = variance * np.bincount(cells, weight * residual) / (1.0 + variance * np.bincount(cells, weight))
     return np.asarray(u[cells])

@@ -135,9 +135,7 @@ class _Composition:
 
     @staticmethod
     def of(x: float, cells: Sequence[CellTransportResult], species: Sequence[str]) -> "_Composition":
-        points = [
-            MeasuredAt(each.temperature_K, _accepted(each), each.rejection, each.cell) for each in cells
-        ]
+        points = [MeasuredAt(each.temperature_K, _accepted(each), each.rejection, each.cell) for each in cells]
         lines: dict[str, ArrheniusFit | Unavailable] = {}
         for i, symbol in enumerate(species):
             try:
@@ -282,6 +280,5 @@ def _curve_arrays(grid: CompositionGrid, temperature_K: float) -> dict[str, Floa
 
 def _band_arrays(name: str, estimates: Sequence[Estimate]) -> dict[str, FloatArray]:
     return {
-        f"{name}/{part}": np.array([getattr(each, part) for each in estimates])
-        for part in ("value", "lower", "upper")
+        f"{name}/{part}": np.array([getattr(each, part) for each in estimates]) for part in ("value", "lower", "upper")
     }

@@ -72,9 +72,7 @@ class CompositionGrid:
         weights = np.array([1.0 - share, share])
         slope = (value[k + 1] - value[k]) / (x2 - x1)
         # increments do not contain Student's quantile of few cells
-        own = np.stack(
-            [_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices]
-        )
+        own = np.stack([_packed(matrix.parts_at(temperature_K, widened=False))[1] for matrix in self.matrices])
         bridge = self._roughness(value, own) * (x2 - x1) * share * (1.0 - share)
         wider = student.ppf(0.5 + 0.5 * self.confidence, len(parts) - 1) / normal_quantile(self.confidence)
         variance = (weights**2) @ error[k : k + 2] ** 2 + wider**2 * bridge + (slope * x_error) ** 2

@@ -135,8 +135,7 @@ def onsager_along_normal(
     width = float(np.diff(bin_edges_angstrom).mean())
     window = _window(min(window_angstrom / width, density_per_angstrom3.shape[1]))
     amount, amount_error = (
-        convolve1d(np.nan_to_num(each[order]), window, axis=1, mode="wrap")
-        for each in (density_per_angstrom3, error)
+        convolve1d(np.nan_to_num(each[order]), window, axis=1, mode="wrap") for each in (density_per_angstrom3, error)
     )
     rows = [line.nearest(amount[:, k], amount_error[:, k]) for k in range(amount.shape[1])]
     x, x_error, off_line = (np.array(column) for column in zip(*rows, strict=True))
@@ -185,9 +184,7 @@ def _window(n_slices: float) -> FloatArray:
     return weights / n_slices
 
 
-def _unavailable_because(
-    grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]
-) -> str | None:
+def _unavailable_because(grid: CompositionGrid, x: float, off_line: float, absent: Sequence[str]) -> str | None:
     """Return why the grid gives no coefficients for a slice, None if it does."""
     first, last = grid.x_electrode[0], grid.x_electrode[-1]
     if not np.isfinite(x):

@@ -72,9 +72,7 @@ def test_order_is_invariant_under_rotation():
     rng = np.random.default_rng(2)
     bonds = rng.normal(size=(50, 9, 3))
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    np.testing.assert_allclose(
-        bond_order(mean_harmonics(bonds @ turn)), bond_order(mean_harmonics(bonds)), atol=1e-5
-    )
+    np.testing.assert_allclose(bond_order(mean_harmonics(bonds @ turn)), bond_order(mean_harmonics(bonds)), atol=1e-5)
 
 
 def test_a_single_bond_has_order_one():

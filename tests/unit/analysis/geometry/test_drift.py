@@ -35,9 +35,7 @@ def test_drift_is_that_of_the_centre_of_mass():
 @pytest.mark.parametrize("drift_per_frame_angstrom", [0.0, 1.5])
 def test_crossings_are_counted_at_the_boundary_despite_drift(drift_per_frame_angstrom):
     n = np.ones(N_FRAMES - FIRST_FRAME)
-    late = Interface(
-        "above", FIRST_FRAME, n.astype(bool), np.arange(float(len(n))), 20 * n, 10 * n, 30.2 * n, {}
-    )
+    late = Interface("above", FIRST_FRAME, n.astype(bool), np.arange(float(len(n))), 20 * n, 10 * n, 30.2 * n, {})
     passed = passed_of(late, crossings_of(drifting(drift_per_frame_angstrom), late))
     assert passed["Li at electrode side"][-1] == pytest.approx(1.0)
     assert passed["Li at electrolyte side"][-1] == 0.0
@@ -46,8 +44,7 @@ def test_crossings_are_counted_at_the_boundary_despite_drift(drift_per_frame_ang
 def test_profile_between_boundaries_is_independent_of_drift():
     skew = np.array([[10.0, 0, 0], [0, 10.0, 0], [3.0, 2.0, 60.0]])
     still, moving = (
-        ArrayFrames(each.numbers, each.time_fs, each.all_positions, skew)
-        for each in (drifting(0.0), drifting(4.0))
+        ArrayFrames(each.numbers, each.time_fs, each.all_positions, skew) for each in (drifting(0.0), drifting(4.0))
     )
     found = [composition_profile(WithoutDrift(each), bin_width_angstrom=3.0) for each in (still, moving)]
     one, other = (each.mean_over(slice(None)) for each in found)

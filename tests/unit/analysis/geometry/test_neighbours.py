@@ -20,16 +20,12 @@ def test_pairs_agree_with_ase_in_triclinic_cells(seed, cutoff_angstrom):
         cell = np.diag([6.0, 7.0, 9.0]) + np.array([[0, 0, 0], [3.0, 0, 0], [-2.5, 3.4, 0]])
     positions = rng.uniform(-2.0, 3.0, (25, 3)) @ cell  # unwrapped on purpose
     found = pairs_within(positions, cell, cutoff_angstrom)
-    first, second, distance = primitive_neighbor_list(
-        "ijd", (True, True, True), cell, positions, cutoff_angstrom
-    )
+    first, second, distance = primitive_neighbor_list("ijd", (True, True, True), cell, positions, cutoff_angstrom)
     order = np.lexsort((found.distance_angstrom, found.second, found.first))
     expected = np.lexsort((distance, second, first))
     np.testing.assert_array_equal(found.first[order], first[expected])
     np.testing.assert_array_equal(found.second[order], second[expected])
-    np.testing.assert_allclose(
-        found.distance_angstrom[order], distance[expected], atol=DISTANCE_TOLERANCE_ANGSTROM
-    )
+    np.testing.assert_allclose(found.distance_angstrom[order], distance[expected], atol=DISTANCE_TOLERANCE_ANGSTROM)
 
 
 def test_left_handed_cell_has_the_same_distances():

@@ -85,9 +85,7 @@ def frames():
 @pytest.mark.parametrize("n_threads", [1, 2, 3, None])
 def test_results_are_in_the_order_of_the_frames(frames, n_threads):
     chosen = [0, 3, 4, 8]
-    found = by_frame(
-        frames, chosen, lambda positions, cell: positions[0, 0] + cell[0, 0], n_threads=n_threads
-    )
+    found = by_frame(frames, chosen, lambda positions, cell: positions[0, 0] + cell[0, 0], n_threads=n_threads)
     assert list(found) == [1.0, 4.0, 5.0, 9.0]
 
 

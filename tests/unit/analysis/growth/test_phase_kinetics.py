@@ -28,9 +28,7 @@ def interface(n_frames, electrolyte_left):
 
 def test_product_and_reactant_have_the_known_law():
     formed = avrami(0.6, 0.1, 2.0)
-    found = share_kinetics(
-        TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, 1000, ENDLESS
-    )
+    found = share_kinetics(TIME_PS, {"product": noisy(formed), "reactant": 0.7 - noisy(formed, seed=1)}, 1000, ENDLESS)
     assert {name: each.direction for name, each in found.items()} == {
         "product": "gained",
         "reactant": "consumed",
@@ -108,11 +106,7 @@ def test_replicas_are_averaged_if_all_have_a_law():
 
 def test_law_requires_enough_changed_atoms_over_all_replicas():
     runs = [
-        {
-            "network formers": share_kinetics(
-                TIME_PS, {"PS4": 1.0 - noisy(avrami(0.8, 0.1, 2.0), seed)}, 12, ENDLESS
-            )
-        }
+        {"network formers": share_kinetics(TIME_PS, {"PS4": 1.0 - noisy(avrami(0.8, 0.1, 2.0), seed)}, 12, ENDLESS)}
         for seed in range(3)
     ]
     alone = runs[0]["network formers"]["PS4"]

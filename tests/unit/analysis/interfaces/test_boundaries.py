@@ -86,9 +86,7 @@ def test_gradual_profile_ends_at_the_tolerance():
         n_anions = round(300 * (1 - x))
         return {3: 300 - n_anions, 15: round(n_anions * 3 / 14), 16: n_anions - round(n_anions * 3 / 14)}
 
-    found = interphase_boundaries(
-        trajectory(planted_cell(at)), SIDES, widths_angstrom=[1.0, 1.5, 2.0], tolerance=0.06
-    )
+    found = interphase_boundaries(trajectory(planted_cell(at)), SIDES, widths_angstrom=[1.0, 1.5, 2.0], tolerance=0.06)
     end = 40.0 - 14.0 * 0.06 / (1.0 - bulk)
     assert found.electrolyte_side_angstrom[0, 0] == pytest.approx(end - MIDDLE, abs=1.0)
     assert found.electrode_side_angstrom[0, 0] == pytest.approx(13.0, abs=1.0)
@@ -178,9 +176,7 @@ def test_consumed_electrode_has_no_boundary():
 def test_population_has_the_elements_of_both_sides():
     numbers, fractions, cell = asymmetric()
     others = np.select([numbers == 3, numbers == 15, numbers == 16], [11, 33, 34])
-    found = interphase_boundaries(
-        trajectory((others, fractions, cell)), TwoSides({"Na"}, {"Na": 7, "As": 3, "Se": 11})
-    )
+    found = interphase_boundaries(trajectory((others, fractions, cell)), TwoSides({"Na"}, {"Na": 7, "As": 3, "Se": 11}))
     np.testing.assert_allclose(found.thickness_angstrom[0], [10.0, 5.0], atol=0.5)
 
 

@@ -54,9 +54,7 @@ def test_missing_or_wrong_option_of_time_names_the_right_one(tmp_path):
     dump = lammps(tmp_path / "t.dump", truth, "x").path
     vasp = xdatcar(tmp_path / "XDATCAR", truth, every_header=False).path
     assert_read_error(dump, "pass time_step_fs", elements=TYPES)
-    assert_read_error(
-        dump, r"pass time_step_fs \(--time-step-fs\) instead", elements=TYPES, frame_interval_fs=10.0
-    )
+    assert_read_error(dump, r"pass time_step_fs \(--time-step-fs\) instead", elements=TYPES, frame_interval_fs=10.0)
     assert_read_error(dump, "0.001 is not a time step", elements=TYPES, time_step_fs=0.001)
     assert_read_error(dump, "nan is not a time step", elements=TYPES, time_step_fs=float("nan"))
     assert_read_error(vasp, "POTIM times NBLOCK")
@@ -137,9 +135,7 @@ def test_changing_number_of_atoms_raises(tmp_path):
             write(written.path, [*atoms_of(few), Atoms("Li3", cell=few.cell(0), pbc=True)], format="traj")
         else:
             more = WRITERS[name](second, many).path.read_text()
-            more = more.replace("TIMESTEP\n0\n", "TIMESTEP\n100\n").replace(
-                "TIMESTEP\n50\n", "TIMESTEP\n150\n"
-            )
+            more = more.replace("TIMESTEP\n0\n", "TIMESTEP\n100\n").replace("TIMESTEP\n50\n", "TIMESTEP\n150\n")
             more = more.replace("time_fs=100.0", "time_fs=300.0").replace("time_fs=0.0", "time_fs=200.0")
             written.path.write_text(written.path.read_text() + more)
         arguments = written.arguments | ({"frame_interval_fs": 1.0} if name == "traj" else {})
@@ -261,9 +257,7 @@ def test_nonperiodic_direction_is_not_unwrapped(tmp_path):
 
 
 def test_extxyz_without_cell_or_positions_raises(tmp_path):
-    assert_read_error(
-        write_text(tmp_path / "a.xyz", "1", "a comment", "Li 0 0 0"), "no Lattice", frame_interval_fs=1.0
-    )
+    assert_read_error(write_text(tmp_path / "a.xyz", "1", "a comment", "Li 0 0 0"), "no Lattice", frame_interval_fs=1.0)
     comment = 'Lattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:forces:R:3'
     assert_read_error(
         write_text(tmp_path / "b.xyz", "1", comment, "Li 0 0 0"), "has no positions", frame_interval_fs=1.0

@@ -25,12 +25,8 @@ def test_every_format_gives_the_original_trajectory(name, breathing, tmp_path):
         np.testing.assert_allclose(frames.time_fs, truth.time_fs)
         for frame in range(truth.n_frames):
             np.testing.assert_allclose(frames.cell(frame), truth.cell(frame), atol=TOLERANCE_ANGSTROM)
-            np.testing.assert_allclose(
-                frames.positions(frame), truth.positions(frame), atol=TOLERANCE_ANGSTROM
-            )
-        np.testing.assert_allclose(
-            composition_profile(frames).density, composition_profile(truth).density, atol=1e-6
-        )
+            np.testing.assert_allclose(frames.positions(frame), truth.positions(frame), atol=TOLERANCE_ANGSTROM)
+        np.testing.assert_allclose(composition_profile(frames).density, composition_profile(truth).density, atol=1e-6)
         np.testing.assert_allclose(
             mean_squared_displacement(frames).msd_angstrom2,
             mean_squared_displacement(truth).msd_angstrom2,
@@ -119,10 +115,7 @@ def test_given_elements_take_precedence_over_the_default_carbon_of_lammps(tmp_pa
     truth = planted(n_frames=2)
     written = lammps(tmp_path / "t.dump", truth, "xu")
     lines = written.path.read_text().replace("id type", "id element type").split("\n")
-    lines = [
-        line.replace(" ", " C ", 1) if len(line.split()) == 5 and line[0].isdigit() else line
-        for line in lines
-    ]
+    lines = [line.replace(" ", " C ", 1) if len(line.split()) == 5 and line[0].isdigit() else line for line in lines]
     written.path.write_text("\n".join(lines))
     np.testing.assert_array_equal(open_trajectory(written.path, **written.arguments).numbers, truth.numbers)
 

@@ -140,9 +140,7 @@ def test_missing_crossings_of_a_small_interface_are_undecided():
     stops = np.floor(8.0 * grown) / 8.0
     left = {"electrode": 300.0 - grown, "electrolyte": 300.0 - grown}
     states = {
-        area: verdict(
-            [InterphaseHistory(time, 4.0 + grown + noise, {"Li": stops}, left, area_nm2=area)]
-        ).state
+        area: verdict([InterphaseHistory(time, 4.0 + grown + noise, {"Li": stops}, left, area_nm2=area)]).state
         for area in (0.2, 200.0)
     }
     assert states == {0.2: "undecided", 200.0: "passivated"}

@@ -15,9 +15,7 @@ SPREAD_ANGSTROM = 0.15
 
 def laid(phase, plane, symbol, link_angstrom):
     crystal = load_phase(phase)
-    rotations, _ = space_group_operations(
-        crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers, 0.01
-    )
+    rotations, _ = space_group_operations(crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers, 0.01)
     own = crystal[[atom.index for atom in crystal if atom.symbol == symbol]]
     slab = surface(crystal, plane, 2, vacuum=8.0, periodic=True) * (2, 2, 1)
     slab.rotate(33.0, "z", rotate_cell=True)  # about the normal, which does not change the plane
@@ -55,9 +53,7 @@ def test_orientation_without_bonds_raises():
 def test_probability_of_a_plane_by_chance():
     """The numbers of docs/phases.md: half of all directions are within 8 degrees, one of twenty within 2.6."""
     crystal = load_phase("Li2S")
-    rotations, _ = space_group_operations(
-        crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers, 0.01
-    )
+    rotations, _ = space_group_operations(crystal.cell[:], crystal.get_scaled_positions(), crystal.numbers, 0.01)
     directions = np.random.default_rng(0).standard_normal((150, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     found = [_nearest_plane(each, crystal.cell[:], rotations) for each in directions]

@@ -20,9 +20,7 @@ LAYER_BEGIN_ANGSTROM, LAYER_ANGSTROM = 11.5, 20.0
 """The interphase: one plane of the lattice is below it, and one above."""
 
 
-def interphase(
-    thickness_angstrom: float, n: int = 1, begin_angstrom: float = LAYER_BEGIN_ANGSTROM
-) -> Interface:
+def interphase(thickness_angstrom: float, n: int = 1, begin_angstrom: float = LAYER_BEGIN_ANGSTROM) -> Interface:
     ones = np.ones(n)
     return Interface(
         name="above",
@@ -145,9 +143,7 @@ def test_phosphorus_of_intact_anions_is_excluded():
 def test_layer_across_the_periodic_boundary():
     low, high = layer_of(interphase(20.0, begin_angstrom=50.0), 0, HEIGHT_ANGSTROM, 0.0)
     assert (low, high) == pytest.approx((50 / 60, 70 / 60))
-    assert layer_of(interphase(20.0, begin_angstrom=40.0), 0, HEIGHT_ANGSTROM, 10 / 60)[0] == pytest.approx(
-        low
-    )
+    assert layer_of(interphase(20.0, begin_angstrom=40.0), 0, HEIGHT_ANGSTROM, 10 / 60)[0] == pytest.approx(low)
     assert layer_of(interphase(20.0), 5, HEIGHT_ANGSTROM, 0.0) is None
 
 

@@ -59,9 +59,7 @@ def test_outliers_are_unknown():
     rng = np.random.default_rng(5)
     model = fit_gaussians(gaussians(rng))
     assert (model.classify(rng.normal([2, 9, -9], 0.5, (100, 3))) == UNKNOWN).all()
-    right = [
-        (model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts
-    ]
+    right = [(model.classify(x) == k).mean() for k, parts in enumerate(gaussians(rng).values()) for x in parts]
     assert np.mean(right) > 0.93
 
 

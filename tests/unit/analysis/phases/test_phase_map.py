@@ -32,9 +32,7 @@ def filled(n_frames: int = 12, drift_per_frame: float = 0.0) -> PhaseMap:
         positions, codes, _ = cell_of_layers(drift[frame])
         zero = place.zero(positions, CELL)
         along = heights(positions, CELL)
-        found.add(
-            frame, float(frame), along, codes, zero=zero, period_angstrom=40.0, drift=drift[frame] / 40.0
-        )
+        found.add(frame, float(frame), along, codes, zero=zero, period_angstrom=40.0, drift=drift[frame] / 40.0)
     return found
 
 

@@ -27,12 +27,8 @@ def replica(n_domains=0, diameter_angstrom=0.0, n_events=0, n_independent=1.0) -
     return PhasesResult(
         phases={},
         roles=ElementRoles(mobile_cations=["Li"], network_formers=["P"], anion_formers=["S"]),
-        bonds_angstrom=BondLengths(
-            former_ligand=2.6, former_former=2.6, ligand_ligand=2.4, cation_ligand=3.3
-        ),
-        anions=AnionsResult(
-            labels=[], n_frames=1, start={}, end={}, centre_share_start={}, centre_share_end={}
-        ),
+        bonds_angstrom=BondLengths(former_ligand=2.6, former_former=2.6, ligand_ligand=2.4, cation_ligand=3.3),
+        anions=AnionsResult(labels=[], n_frames=1, start={}, end={}, centre_share_start={}, centre_share_end={}),
         reactions={
             FORMERS: MISSING,
             LIGANDS: ReactionsResult(least_frames=3, transitions=arrows, at_risk_atom_ps={"PS4": 100.0}),

@@ -72,9 +72,7 @@ def test_crystal_has_its_density_composition_and_coordination(atoms, settings, c
         row = series["profiles.coordination"][:, list(shells).index(name)]
         np.testing.assert_allclose(row[np.isfinite(row)], expected)
         centres = (atoms.symbols == shells[name].centre).sum()
-        assert series["profiles.coordination_atoms"][-1, list(shells).index(name)].sum() == pytest.approx(
-            centres
-        )
+        assert series["profiles.coordination_atoms"][-1, list(shells).index(name)].sum() == pytest.approx(centres)
 
 
 def test_slab_position_is_found_and_slices_without_sulphur_have_no_coordination():

@@ -17,17 +17,13 @@ from sodium import sodium_thiophosphate
 
 
 def thermal(atoms, seeds=3, stdev=0.08):
-    frames = [
-        atoms.positions + np.random.default_rng(s).normal(0, stdev, (len(atoms), 3)) for s in range(seeds)
-    ]
+    frames = [atoms.positions + np.random.default_rng(s).normal(0, stdev, (len(atoms), 3)) for s in range(seeds)]
     return ArrayFrames(atoms.numbers, np.arange(float(seeds)), np.array(frames), atoms.cell[:])
 
 
 def test_roles_follow_from_the_crystals():
     assert roles_of(["Li"], ["Li", "P", "S"]) == Roles(frozenset({"Li"}), frozenset({"P"}), frozenset({"S"}))
-    assert roles_of(["Na"], ["Na", "Sb", "Se"]) == Roles(
-        frozenset({"Na"}), frozenset({"Sb"}), frozenset({"Se"})
-    )
+    assert roles_of(["Na"], ["Na", "Sb", "Se"]) == Roles(frozenset({"Na"}), frozenset({"Sb"}), frozenset({"Se"}))
     argyrodite = roles_of(["Li"], ["Li", "P", "S", "Cl"])
     assert argyrodite.anion_formers == {"S", "Cl"}
     assert roles_of(["Li", "In"], ["Li", "P", "S"]).mobile_cations == {"Li"}
@@ -61,9 +57,7 @@ def test_another_chemistry_needs_no_numbers():
     atoms = sodium_thiophosphate() * (2, 2, 2)
     frames = thermal(atoms)
     chemistry = measured_chemistry(frames, roles_of(["Na"], ["Na", "P", "S"]))
-    assert classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, chemistry).counts() == {
-        "PS4": 16
-    }
+    assert classify_environments(atoms.positions, atoms.cell[:], atoms.numbers, chemistry).counts() == {"PS4": 16}
 
 
 def test_trajectory_without_formers_raises():

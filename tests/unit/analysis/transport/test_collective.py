@@ -26,9 +26,7 @@ def test_sums_are_those_of_each_species_in_any_order_of_atoms(shuffled):
     if shuffled:
         rng.shuffle(numbers)
     positions = rng.normal(size=(4, len(numbers), 3))
-    motion = collective_motion(
-        frames := ArrayFrames(numbers, np.arange(4.0), positions, TRICLINIC), by_species(frames)
-    )
+    motion = collective_motion(frames := ArrayFrames(numbers, np.arange(4.0), positions, TRICLINIC), by_species(frames))
     expected = [[(p - positions[0])[numbers == z].sum(axis=0) for z in (3, 15, 16)] for p in positions]
     np.testing.assert_allclose(motion.displacement_angstrom, expected, atol=1e-11)
 
@@ -46,9 +44,7 @@ def test_single_precision_loses_nothing_that_matters():
     exact = later.astype(float) - start.astype(float)
     expected = [exact[numbers == z].sum(axis=0) for z in (3, 15, 16)]
     assert np.abs(ours - expected).max() < SINGLE_PRECISION_ERROR_ANGSTROM
-    absolute = np.add.reduceat(later, [0, 25_000, 32_500], axis=0) - np.add.reduceat(
-        start, [0, 25_000, 32_500], axis=0
-    )
+    absolute = np.add.reduceat(later, [0, 25_000, 32_500], axis=0) - np.add.reduceat(start, [0, 25_000, 32_500], axis=0)
     assert np.abs(absolute - expected).max() > 10 * SINGLE_PRECISION_ERROR_ANGSTROM
 
 
@@ -68,9 +64,7 @@ def test_frames_read_one_by_one_are_summed_as_those_in_memory():
         collective_motion(source, by_species(frames), first_frame=3, end_frame=298)
         for source in (frames, OneByOne(frames))
     )
-    np.testing.assert_allclose(
-        streamed.displacement_angstrom, in_memory.displacement_angstrom, rtol=1e-12, atol=1e-9
-    )
+    np.testing.assert_allclose(streamed.displacement_angstrom, in_memory.displacement_angstrom, rtol=1e-12, atol=1e-9)
     for ours, theirs in zip(streamed.self_rungs, in_memory.self_rungs, strict=True):
         np.testing.assert_allclose(ours.squared_angstrom2, theirs.squared_angstrom2, rtol=1e-12)
 
@@ -104,9 +98,7 @@ def test_single_atoms_are_followed_over_every_step():
         steps = np.diff(blocks, axis=0)
         for group, number in enumerate((3, 15, 16)):
             of_group = steps[:, frames.numbers == number]
-            np.testing.assert_allclose(
-                rung.squared_angstrom2[:, group], (of_group**2).mean(axis=1), rtol=1e-6
-            )
+            np.testing.assert_allclose(rung.squared_angstrom2[:, group], (of_group**2).mean(axis=1), rtol=1e-6)
             np.testing.assert_allclose(
                 rung.lagged_angstrom2[:, group], (of_group[1:] * of_group[:-1]).mean(axis=1), atol=1e-7
             )
@@ -131,9 +123,7 @@ def test_frames_with_a_gap_raise():
     frames = Brownian().frames(np.random.default_rng(6), 5)
     times = np.array([0.0, 1.0, 2.0, 4.0, 5.0])
     with pytest.raises(AnalysisError, match="equally spaced"):
-        collective_motion(
-            ArrayFrames(frames.numbers, times, frames.all_positions, TRICLINIC), by_species(frames)
-        )
+        collective_motion(ArrayFrames(frames.numbers, times, frames.all_positions, TRICLINIC), by_species(frames))
 
 
 def test_non_finite_positions_raise():

@@ -31,9 +31,7 @@ def test_units_of_coefficients_and_diffusion(result):
     """1/(eV Å ps) and Å²/ps against SI, by ASE's constants."""
     factor = 1 / (units._e * 1e-10 * 1e-12)
     np.testing.assert_allclose(result.onsager_per_J_m_s.value, result.onsager.value * factor)
-    np.testing.assert_allclose(
-        result.onsager_mol2_per_J_m_s.value, result.onsager.value * factor / units._Nav**2
-    )
+    np.testing.assert_allclose(result.onsager_mol2_per_J_m_s.value, result.onsager.value * factor / units._Nav**2)
     diffusion = result.self_diffusion_angstrom2_per_ps.value
     np.testing.assert_allclose(result.self_diffusion_cm2_per_s.value, diffusion * 1e-16 / 1e-12)
 

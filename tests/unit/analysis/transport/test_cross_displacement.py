@@ -19,14 +19,9 @@ def test_fourier_transforms_give_the_direct_sum(walk):
     """Every lag and pair of species, to 1e-12 of the largest value."""
     n = len(walk)
     direct = np.array(
-        [
-            np.einsum("tia,tja->ij", walk[t:] - walk[: n - t], walk[t:] - walk[: n - t]) / (n - t)
-            for t in range(n)
-        ]
+        [np.einsum("tia,tja->ij", walk[t:] - walk[: n - t], walk[t:] - walk[: n - t]) / (n - t) for t in range(n)]
     )
-    np.testing.assert_allclose(
-        cross_displacement(walk), direct, rtol=0, atol=FFT_RELATIVE_ERROR * np.abs(direct).max()
-    )
+    np.testing.assert_allclose(cross_displacement(walk), direct, rtol=0, atol=FFT_RELATIVE_ERROR * np.abs(direct).max())
 
 
 def test_another_library_gives_the_same(walk):

@@ -21,9 +21,7 @@ def waves(*, shift: float = 0.0, drift: float = 0.0) -> ArrayFrames:
     is_lithium = rng.random(4000) < 0.5 * (1 + 0.8 * wave)
     walk = rng.normal(0, 0.01, (N_FRAMES, 4000, 3)).cumsum(axis=0)
     walk[:, :, 2] += height + shift + drift * np.arange(N_FRAMES)[:, None]
-    return ArrayFrames(
-        np.where(is_lithium, 3, 16), 1000.0 * np.arange(N_FRAMES), walk, np.diag([20.0, 20.0, PERIOD])
-    )
+    return ArrayFrames(np.where(is_lithium, 3, 16), 1000.0 * np.arange(N_FRAMES), walk, np.diag([20.0, 20.0, PERIOD]))
 
 
 def answered(frames: ArrayFrames, onsager, shift: float = 0.0) -> dict[tuple[str, str], float]:

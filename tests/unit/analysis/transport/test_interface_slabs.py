@@ -95,9 +95,7 @@ def test_the_drift_of_everything_moves_no_atom_to_another_slab():
 def test_interfaces_that_are_never_followed_together_have_no_slabs():
     """The lower interface is lost before the upper one has a boundary; only the slabs are unavailable."""
     above, below = interface("above", 30.0, 50.0, first=2), interface("below", -2.0, -14.0, n_frames=2)
-    with pytest.raises(
-        AnalysisError, match=r"never followed at the same time \(above in frames 2 to 4; below in"
-    ):
+    with pytest.raises(AnalysisError, match=r"never followed at the same time \(above in frames 2 to 4; below in"):
         common_frames([above, below])
     settings = InterfaceAnalysisSettings({"Li": 1.0}, {"Li": 7.0, "P": 3.0, "S": 11.0}, 600.0)
     walk = np.random.default_rng(0).normal(size=(200, 30, 3)).cumsum(axis=0) + 4.0

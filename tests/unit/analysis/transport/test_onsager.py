@@ -78,9 +78,7 @@ def test_uncorrelated_atoms_have_the_coefficients_of_independent_atoms():
 
 def test_the_matrix_is_symmetric_and_positive_semidefinite(result):
     """Also where a framework only vibrates, whose coefficients as estimated are noise around zero."""
-    still = Brownian(
-        counts=(20, 8, 20), diffusion=(0.3, 1e-9, 1e-9), together=np.zeros((3, 3)), vibration_angstrom=0.3
-    )
+    still = Brownian(counts=(20, 8, 20), diffusion=(0.3, 1e-9, 1e-9), together=np.zeros((3, 3)), vibration_angstrom=0.3)
     smallest = []
     for seed in range(6):
         frames = still.frames(np.random.default_rng(seed), 600)
@@ -153,9 +151,7 @@ def test_drift_of_one_species_is_advection_not_diffusion(known):
     positions = frames.all_positions.copy()
     velocity = np.array([0.3, -0.4, 0.0])
     positions[:, frames.numbers == 3] += np.arange(1000)[:, None, None] * velocity
-    after = onsager_matrix(
-        ArrayFrames(frames.numbers, frames.time_fs, positions, TRICLINIC), temperature_K=600
-    )
+    after = onsager_matrix(ArrayFrames(frames.numbers, frames.time_fs, positions, TRICLINIC), temperature_K=600)
     np.testing.assert_allclose(after.onsager.value, before.onsager.value, rtol=1e-6)
     np.testing.assert_allclose(
         after.self_diffusion_angstrom2_per_ps.value, before.self_diffusion_angstrom2_per_ps.value, rtol=1e-6

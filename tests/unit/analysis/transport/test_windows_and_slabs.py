@@ -106,9 +106,7 @@ def test_slabs_follow_the_drift_of_the_reference():
 
 def test_slabs_without_the_requested_species_are_unavailable():
     fractions = np.random.default_rng(5).random((40, 3)) * [1, 1, 0.4]
-    positions = (
-        fractions @ TRICLINIC + np.random.default_rng(6).normal(0, 0.1, (300, 40, 3)).cumsum(axis=0) * 0.1
-    )
+    positions = fractions @ TRICLINIC + np.random.default_rng(6).normal(0, 0.1, (300, 40, 3)).cumsum(axis=0) * 0.1
     numbers = np.repeat([3, 16], 20)
     frames = ArrayFrames(numbers, 1000.0 * np.arange(300), positions, TRICLINIC)
     slabs = onsager_slabs(frames, window_ps=299.0, n_slabs=2, temperature_K=600)

@@ -45,9 +45,7 @@ def lithium():
 @needs_gpaw
 @pytest.mark.parametrize("field", [name for name in GpawSpec.model_fields if name != "method"])
 def test_every_field_of_the_spec_is_part_of_the_identity(field):
-    method, other = (
-        GPAWMethod(spec, Settings()) for spec in (GpawSpec(), GpawSpec(**{field: FIELDS[field]}))
-    )
+    method, other = (GPAWMethod(spec, Settings()) for spec in (GpawSpec(), GpawSpec(**{field: FIELDS[field]})))
     assert method.identity.key != other.identity.key
     assert not method.identity.is_surrogate
 
@@ -83,9 +81,7 @@ def test_error_without_gpaw_has_both_commands_of_the_installation(monkeypatch):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(gpaw_method, "version", version)
-    with pytest.raises(
-        InputError, match=r"apt-get install .*libxc-dev.*pip install 'interphase-flows\[gpaw\]'"
-    ):
+    with pytest.raises(InputError, match=r"apt-get install .*libxc-dev.*pip install 'interphase-flows\[gpaw\]'"):
         GPAWMethod(GpawSpec(), Settings())
 
 

@@ -98,9 +98,7 @@ def test_gate_compares_the_norm_of_the_largest_force(tmp_path):
 
 @needs_records
 def test_requested_level_of_theory_has_no_deviations(tmp_path):
-    assert (
-        read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON).deviations == ()
-    )
+    assert read_result(unpack("converged", tmp_path), read_record("converged").atoms, SILICON).deviations == ()
 
 
 @needs_records

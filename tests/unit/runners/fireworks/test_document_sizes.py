@@ -70,8 +70,7 @@ STARTS = StructureSetDoc(
     name="starts",
     artifact=documents.NO_FILE,
     entries=[
-        StructureEntry(key="0" * 32, origin=f"interface/{i}", formula="Li38P6S22", n_atoms=66)
-        for i in range(N_WALKERS)
+        StructureEntry(key="0" * 32, origin=f"interface/{i}", formula="Li38P6S22", n_atoms=66) for i in range(N_WALKERS)
     ],
 )
 WALKERS = [Walker(run_id=f"interface-{i}", role="explore", seed=1, index=i) for i in range(N_WALKERS)]
@@ -88,9 +87,7 @@ def test_jobs_and_output_of_fifty_iterations_stay_small() -> None:
     assert size(workflow.to_dict()) < MAX_DOCUMENT_BYTES / 2
     steps = list(range(25_000))
     last = [
-        documents.segment(
-            f"interface-{i}", uncertainty_steps=steps, uncertainty_eV_per_angstrom=[0.1] * 25_000
-        )
+        documents.segment(f"interface-{i}", uncertainty_steps=steps, uncertainty_eV_per_angstrom=[0.1] * 25_000)
         for i in range(N_WALKERS)
     ]
     ended = continue_or_end.original(
@@ -178,8 +175,6 @@ def test_too_large_job_raises_with_its_name_before_submission() -> None:
 def test_an_output_that_is_too_large_is_rejected() -> None:
     """The store of jobs checks all outputs before it connects to write any."""
     store = MongodbStore("jobs", "uuid", MongodbSettings(type="mongodb"))
-    small, large = (
-        {"uuid": name, "name": name, "output": [0.5] * n} for name, n in (("a", 1), ("b", 100_000))
-    )
+    small, large = ({"uuid": name, "name": name, "output": [0.5] * n} for name, n in (("a", 1), ("b", 100_000)))
     with pytest.raises(DocumentTooLargeError, match=r"jobs: b: .* MB is over 1 MB; largest fields: output"):
         store.update([small, large])

@@ -119,9 +119,7 @@ def test_added_jobs_carry_their_iteration():
     campaign = Campaign(**YAML(typ="safe").load(TINY))
     committee = loop_documents.committee()
     history = [None] * 3
-    flow = ActiveLearningMaker(campaign).next_iteration(
-        loop_documents.dataset(), committee, [], None, history, []
-    )
+    flow = ActiveLearningMaker(campaign).next_iteration(loop_documents.dataset(), committee, [], None, history, [])
     by_name = {each.name: each for each in jobs_of(flow)}
     assert {each.metadata["iteration"] for each in by_name.values()} == {3}
     assert by_name["label set (3)"].metadata_updates[0]["update"] == {"iteration": 3}

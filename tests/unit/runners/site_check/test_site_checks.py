@@ -158,9 +158,7 @@ class TestProbe:
         elsewhere = settings.model_copy(update={"artifacts_url": str(tmp_path / "others")})
         assert not probe_node(elsewhere, parameters).files.is_available
 
-    def test_finds_vasp_by_its_command_and_gpaw_by_an_import(
-        self, parameters, settings, tmp_path, monkeypatch
-    ):
+    def test_finds_vasp_by_its_command_and_gpaw_by_an_import(self, parameters, settings, tmp_path, monkeypatch):
         monkeypatch.delenv("VASP_CMD", raising=False)
         missing = settings.model_copy(update={"gpaw_command": "no-such-mpirun gpaw python"})
         found = probe_node(missing, parameters | {"kind": "dft"})

@@ -30,9 +30,7 @@ def settings(tmp_path, monkeypatch):
     )
     cpu = WorkerSettings(kinds=("dft", "analysis"))
     store = MongodbSettings(type="mongodb", database="ours", username="alice", password=PASSWORD)
-    return Settings(
-        root=tmp_path / "runs", store=store, cluster=ClusterSettings(workers={"gpu": gpu, "cpu": cpu})
-    )
+    return Settings(root=tmp_path / "runs", store=store, cluster=ClusterSettings(workers={"gpu": gpu, "cpu": cpu}))
 
 
 def test_script_has_the_options_of_the_settings_and_executes_the_worker(settings, tmp_path):
@@ -84,9 +82,7 @@ def test_summary_of_allocations_has_slurms_reasons():
     def job(state, reason):
         return QueueJob("1", state, "if-x", reason, "N/A", "1:00", "")
 
-    summary = summarise_allocations(
-        [job("PENDING", "Priority"), job("PENDING", "Priority"), job("RUNNING", "None")]
-    )
+    summary = summarise_allocations([job("PENDING", "Priority"), job("PENDING", "Priority"), job("RUNNING", "None")])
     assert summary == "2 pending (Priority), 1 running"
     assert summarise_allocations([]) == "none"
 

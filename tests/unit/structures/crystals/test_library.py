@@ -94,9 +94,7 @@ def test_molecule_without_cell_raises(tmp_path):
 
 def test_overlapping_atoms_in_a_file_raise_with_indices(tmp_path):
     write(tmp_path / "close.extxyz", Atoms("PS", positions=[[0, 0, 0], [0, 0, 0.9]], cell=[8] * 3, pbc=True))
-    with pytest.raises(
-        OverlappingAtomsError, match=r"close\.extxyz: atom 0 \(P\) is 0\.900 Å from atom 1 \(S\)"
-    ):
+    with pytest.raises(OverlappingAtomsError, match=r"close\.extxyz: atom 0 \(P\) is 0\.900 Å from atom 1 \(S\)"):
         load_structure_file(tmp_path / "close.extxyz")
 
 

@@ -188,9 +188,7 @@ def test_matrix_fit_returns_the_matrix_between_its_temperatures():
     """Diagonal and off the diagonal, at temperatures that were not measured."""
     fit = arrhenius_matrix(("Li", "P"), exact_points(TEMPERATURES_K, correlation=-0.4))
     for temperature in (650.0, 900.0):
-        np.testing.assert_allclose(
-            fit.at(temperature).value, true_matrix(temperature, correlation=-0.4), rtol=1e-6
-        )
+        np.testing.assert_allclose(fit.at(temperature).value, true_matrix(temperature, correlation=-0.4), rtol=1e-6)
     assert [float(f.activation_energy_eV.value) for f in fit.diagonal] == pytest.approx(ENERGIES_EV)
     assert fit.warnings_at(700.0) == []
     assert fit.warnings_at(300.0)[1].startswith("P: 300 K is outside")

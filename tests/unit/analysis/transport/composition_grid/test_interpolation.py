@@ -66,9 +66,7 @@ def test_compositions_outside_the_grid_raise(x):
 def test_one_composition_or_different_species_raise():
     with pytest.raises(AnalysisError, match="1 composition with a fitted matrix"):
         grid({0.3: HEIGHTS[0.3]})
-    one, other = (
-        arrhenius_matrix(species, exact_points(TEMPERATURES_K)) for species in (("Li", "P"), ("Na", "P"))
-    )
+    one, other = (arrhenius_matrix(species, exact_points(TEMPERATURES_K)) for species in (("Li", "P"), ("Na", "P")))
     with pytest.raises(AnalysisError, match=r"x = 0.20: Li, P; x = 0.50: Na, P"):
         composition_grid({0.2: one, 0.5: other})
 
@@ -116,9 +114,7 @@ def test_slices_have_the_coefficients_of_their_composition():
     """In the barycentric frame; slices outside the grid have a reason."""
     x = np.repeat([0.15, 0.45, 0.95], 12)
     edges = np.linspace(0.0, 36.0, 37)
-    found = onsager_along_normal(
-        grid(), LINE, "S", LINE.elements, edges, densities(x), 700.0, window_angstrom=1.0
-    )
+    found = onsager_along_normal(grid(), LINE, "S", LINE.elements, edges, densities(x), 700.0, window_angstrom=1.0)
     np.testing.assert_allclose(found.x_electrode, x, atol=1e-9)
     assert found.species == ("Li", "P", "S")
     masses = np.array([6.94, 30.973761998, 32.06])
@@ -173,9 +169,7 @@ def test_fluxes_are_driven_down_the_gradients_of_the_local_composition():
     # a share of lithium that falls drives it up, and back on the other side, also across the border of the cell
     assert flux.value[7, 0] > 0 > flux.value[22, 0]
     np.testing.assert_allclose(flux.value, -flux.value[::-1], atol=1e-9 * np.abs(flux.value).max())
-    np.testing.assert_allclose(
-        flux.value @ [6.94, 30.973761998, 32.06], 0.0, atol=1e-9 * np.abs(flux.value).max()
-    )
+    np.testing.assert_allclose(flux.value @ [6.94, 30.973761998, 32.06], 0.0, atol=1e-9 * np.abs(flux.value).max())
     assert (flux.lower <= flux.value).all()
     assert (flux.value <= flux.upper).all()
     assert flux.lower[7, 0] > 0
