@@ -167,7 +167,7 @@ def test_profiles_are_analysed_with_the_boundaries(analyse, tmp_path):
     }  # fmt: skip
     assert found["series"]["profiles.coordination"][0][0][0] is None  # no sulphur in the metal
     page = (tmp_path / "analysis" / "analysis.html").read_text()
-    assert "Along the normal" in page
+    assert "Profiles along the normal" in page
     assert "Heights: the centre of P, S stays in the centre" in page
     assert "Vertical lines are the boundaries" in page
     names = {path.stem for path in (tmp_path / "analysis" / "figures").iterdir()}
@@ -194,8 +194,8 @@ def test_small_cell_is_cut_into_narrower_slabs(analyse, tmp_path):
     assert code == 0, err
     found = results_of(tmp_path / "analysis")[0]["boundaries"]
     assert max(found["widths_angstrom"]) == 7.0
-    assert "cut in slabs of 4 to 7 Å" in out
-    assert "wider slabs are not possible" in out
+    assert "slabs of 4 to 7 Å instead of 4 to 9 Å" in out
+    assert "wider ones were rejected" in out
 
 
 @pytest.mark.parametrize(
