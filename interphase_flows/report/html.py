@@ -89,6 +89,14 @@ def drawn_figures(inputs: ReportInputs) -> dict[str, FigureFile]:
             learning_figures.uncertainty(inputs.production, inputs.committee),
             "Force uncertainty of production runs against time",
         ),
+        "composition": (
+            interphase_figures.composition_start_end(inputs.composition),
+            "Number density of each element against height, at the start and at the end",
+        ),
+        "composition_map": (
+            interphase_figures.composition_map(inputs.composition),
+            "Number density of each element against height and time",
+        ),
         "anions": (
             interphase_figures.anions_against_time(inputs.environments),
             "Share of anion centres in each kind of anion against time",

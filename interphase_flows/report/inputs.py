@@ -219,6 +219,20 @@ class SeriesBand:
 
 
 @dataclass(frozen=True)
+class CompositionProfile:
+    """Number densities along the interface normal by block of time, averaged over replicas."""
+
+    elements: Sequence[str]
+    edges_angstrom: FloatArray
+    """(n_slices + 1,), heights of the edges of the slices."""
+    block_ps: FloatArray
+    """(n_blocks, 2), begin and end of each block."""
+    atoms_per_nm3: Estimate
+    """(n_blocks, n_elements, n_slices); bounds and standard errors are NaN for one replica."""
+    n_replicas: int
+
+
+@dataclass(frozen=True)
 class StructureView:
     """A structure to be shown."""
 
@@ -323,6 +337,7 @@ class ReportInputs:
     production: Sequence[ProductionRun] = ()
     committee: CommitteeDoc | None = None
     """The committee of production."""
+    composition: CompositionProfile | None = None
     environments: SeriesBand | None = None
     """Share of the anion centres in each kind of anion, 0 to 1."""
     displacement: SeriesBand | None = None

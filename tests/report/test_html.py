@@ -158,7 +158,7 @@ def test_report_of_an_unfinished_campaign_lists_missing_results(bare_page):
     assert "no iteration of active learning has finished" in text
     assert "no production run has finished. State of the learning: running." in text
     assert "Interphase: undecided. No production run has finished." in text
-    assert text.count("Missing:") == 13
+    assert text.count("Missing:") == 14
     assert "<script" not in bare_page
 
 

@@ -16,6 +16,7 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
+from interphase_flows.report.collect.production import composition_over_replicas
 from interphase_flows.report.html import write_report
 from interphase_flows.report.inputs import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
@@ -49,6 +50,27 @@ def results_of(analyses: Mapping[str, InterfaceAnalysis]) -> InterfaceResults:
 @pytest.fixture(scope="module")
 def results() -> InterfaceResults:
     return results_of({f"replica-{seed}": analyse_interface(at_rest(seed), SETTINGS) for seed in range(3)})
+
+
+def test_composition_is_averaged_over_replicas_and_drawn(results, full_inputs, tmp_path):
+    profile = composition_over_replicas(results)
+    densities = np.stack([results.arrays[f"replica-{seed}/profiles.atoms_per_nm3"] for seed in range(3)])
+    assert profile.n_replicas == 3
+    assert profile.elements == results.runs["replica-0"]["profiles"].elements
+    np.testing.assert_allclose(profile.atoms_per_nm3.value, densities.mean(axis=0))
+    np.testing.assert_allclose(profile.atoms_per_nm3.standard_error, densities.std(axis=0, ddof=1) / np.sqrt(3))
+    page = write_report(replace(full_inputs, composition=profile), tmp_path).read_text()
+    assert "averaged over replicas; the centre of the anions" in page
+    assert {"composition", "composition_map"} <= {path.stem for path in (tmp_path / "figures").iterdir()}
+
+
+def test_composition_leaves_out_replicas_with_other_blocks(results):
+    shorter = analyse_interface(growing(0.0, n_frames=40, planes_per_angstrom=2, seed=9), SETTINGS)
+    parts = {**results.runs, "replica-9": shorter.parts}
+    arrays = dict(results.arrays) | {f"replica-9/{name}": series for name, series in shorter.arrays.items()}
+    mixed = composition_over_replicas(replace(results, runs=parts, arrays=arrays))
+    assert mixed.n_replicas == 3
+    np.testing.assert_array_equal(mixed.atoms_per_nm3.value, composition_over_replicas(results).atoms_per_nm3.value)
 
 
 def test_verdict_of_three_replicas_at_rest_is_undecided(results):

@@ -15,6 +15,7 @@ from interphase_flows.report.collect.labelling import LabelRecord, labelling, re
 from interphase_flows.report.collect.learning import iteration_errors
 from interphase_flows.report.collect.production import (
     band_over_replicas,
+    composition_over_replicas,
     production_runs,
     structure_views,
 )
@@ -104,6 +105,7 @@ def collect_inputs(workspace: Workspace) -> ReportInputs:
         iterations=iterations,
         production=production,
         committee=documents.committee(documents.result.committee_key) if documents.result else None,
+        composition=None if analyses is None else composition_over_replicas(analyses),
         environments=environments,
         displacement=band_over_replicas(arrays, "displacement.msd_angstrom2 ", "displacement.time_ps"),
         electrode_order=order if isinstance(order, ElectrodeOrderResult) else None,

@@ -5,10 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 from ase.symbols import Symbols
 
+from interphase_flows.analysis.profiles.results import ProfilesResult
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.inputs import ProductionRun, SeriesBand, StructureView
+from interphase_flows.report.inputs import (
+    CompositionProfile,
+    InterfaceResults,
+    ProductionRun,
+    SeriesBand,
+    StructureView,
+)
 
 
 def production_runs(documents: CampaignDocuments, cited: Citations) -> list[ProductionRun]:
@@ -45,6 +52,27 @@ def band_over_replicas(arrays: Mapping[str, np.ndarray], prefix: str, time: str)
         names=[name.removeprefix(prefix) for name in names],
         curves=curves,
         n_replicas=len(runs),
+    )
+
+
+def composition_over_replicas(results: InterfaceResults) -> CompositionProfile | None:
+    """Return profiles averaged over the replicas that have the slices and blocks of the first one; None without any."""
+    found = {
+        run: profiles
+        for run, parts in sorted(results.runs.items())
+        if isinstance(profiles := parts.get("profiles"), ProfilesResult)
+    }
+    if not found:
+        return None
+    first, profiles = next(iter(found.items()))
+    block_ps = results.arrays[f"{first}/profiles.block_ps"]
+    alike = [run for run, each in found.items() if (each.blocks, each.n_slices) == (profiles.blocks, profiles.n_slices)]
+    return CompositionProfile(
+        elements=profiles.elements,
+        edges_angstrom=results.arrays[f"{first}/profiles.edges_angstrom"],
+        block_ps=block_ps,
+        atoms_per_nm3=mean_over_replicas([results.arrays[f"{run}/profiles.atoms_per_nm3"] for run in alike]),
+        n_replicas=len(alike),
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures of the interphase: anions and displacement against time.
+"""Figures of the interphase: composition by height, anions and displacement against time.
 
 Bands are standard errors over replicas. A single replica has no band; the title then states that there is no interval.
 """
@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from interphase_flows.report.figures.profiles import density_map_figure
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
-from interphase_flows.report.inputs import SeriesBand
+from interphase_flows.report.inputs import CompositionProfile, SeriesBand
 
 SMALLEST_SHARE = 0.01
 """Anions whose share of the centres is always smaller are omitted from the figure, not from the table."""
@@ -17,6 +18,56 @@ SMALLEST_SHARE = 0.01
 def _band_label(n: int) -> str:
     """Return the meaning of the bands for a title."""
     return "n = 1, no interval" if n < 2 else f"mean ± standard error, n = {n}"
+
+
+def composition_start_end(profile: CompositionProfile | None) -> Figure | None:
+    """Draw the number density of each element against height, in the first and in the last block of time."""
+    if profile is None:
+        return None
+    blocks = sorted({0, len(profile.block_ps) - 1})
+    mean, error = profile.atoms_per_nm3.value, profile.atoms_per_nm3.standard_error
+    with figure_style():
+        figure = Figure(figsize=(9.6, 3.3))
+        panels = figure.subplots(1, len(blocks), sharey=True, squeeze=False)[0]
+        for axes, block in zip(panels, blocks, strict=True):
+            for number, element in enumerate(profile.elements):
+                colour = element_colour(element, number)
+                axes.stairs(
+                    mean[block, number],
+                    profile.edges_angstrom,
+                    baseline=None,
+                    color=colour,
+                    linestyle=DASHES[number % 4],
+                    label=element,
+                )
+                if profile.n_replicas > 1:
+                    low, high = (mean + sign * error for sign in (-1, 1))
+                    axes.stairs(
+                        high[block, number],
+                        profile.edges_angstrom,
+                        baseline=low[block, number],
+                        fill=True,
+                        color=colour,
+                        alpha=0.2,
+                    )
+            begin, end = profile.block_ps[block]
+            axes.set(title=f"{begin:.2f} to {end:.2f} ps", xlabel="Height along the normal (Å)", ylim=(0, None))
+        panels[0].set_ylabel("Number density (atoms/nm³)")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper")
+        figure.suptitle(f"Composition ({_band_label(profile.n_replicas)})", fontsize=10)
+    return figure
+
+
+def composition_map(profile: CompositionProfile | None) -> Figure | None:
+    """Draw the number density of each element against height and time."""
+    if profile is None or len(profile.block_ps) < 2:
+        return None
+    arrays = {
+        "profiles.edges_angstrom": profile.edges_angstrom,
+        "profiles.block_ps": profile.block_ps,
+        "profiles.atoms_per_nm3": np.asarray(profile.atoms_per_nm3.value),
+    }
+    return density_map_figure(profile.elements, arrays)
 
 
 def anions_against_time(environments: SeriesBand | None) -> Figure | None:
