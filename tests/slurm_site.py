@@ -21,8 +21,11 @@ COMPARED = (
     "segments",
     "iterations",
     "thermodynamics",
-    "cell_transport",
-    "transport_grids",
+    "learning_curves",
+    "production_audits",
+    "interface_analyses",
+    "growth",
+    "phases",
 )
 """Kinds of documents whose keys depend neither on the machines of a campaign nor on faults."""
 
