@@ -121,7 +121,7 @@ def test_transport_options_are_used_and_reported(analyse, tmp_path):
     assert "with charges Li +0.9, P +1, S −0.85 (as stated)" in out
     assert "beyond the hittorf frame" in out
     page = (tmp_path / "analysis" / "analysis.html").read_text()
-    assert "In the hittorf frame, S at rest" in page
+    assert "Reference frame: hittorf, S at rest." in page
     assert "Ionic conductivity, S/m" in page
     names = {path.name for path in (tmp_path / "analysis" / "figures").iterdir()}
     assert {"onsager.svg", "onsager_trend.svg"} <= names

@@ -41,7 +41,7 @@ def test_cell_without_volume_raises():
 
 
 def test_cutoff_of_zero_raises():
-    with pytest.raises(AnalysisError, match="positive distance"):
+    with pytest.raises(AnalysisError, match="must be positive"):
         pairs_within(np.zeros((1, 3)), np.eye(3), 0.0)
 
 

@@ -183,7 +183,7 @@ def test_population_has_the_elements_of_both_sides():
 @pytest.mark.parametrize(
     ("sides", "options", "match"),
     [
-        (TwoSides({"Na"}, {"Na": 3, "P": 1, "S": 4}), {}, "holds Li, P, S"),
+        (TwoSides({"Na"}, {"Na": 3, "P": 1, "S": 4}), {}, "contains Li, P, S"),
         (TwoSides({"Li"}, {"Li": 3, "P": 1, "S": 4}), {"tolerance": 0.001}, None),
         (SIDES, {"widths_angstrom": [40.0]}, "a quarter of the cell"),
         (SIDES, {"widths_angstrom": []}, "at least one slab width"),
