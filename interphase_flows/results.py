@@ -25,6 +25,7 @@ from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.document import Document
+from interphase_flows.schemas.failure import FailureDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.kinds import document_kinds, document_schema
 from interphase_flows.schemas.label import LabelDoc
@@ -147,9 +148,9 @@ class CampaignResults:
         key = None if self.result is None else self.result.analysis_keys.get(part)
         return None if key is None else next(self.parts(part, key=key), None)
 
-    def failures(self, *filters: str, **options: Any) -> Iterator[JsonDocument]:
-        """Yield failures: ``failed_kind``, ``failed_key``, ``reason``, ``details``, ``tries``, ``last_at``."""
-        return self._found("failures", *filters, **options)
+    def failures(self, *filters: str, **options: Any) -> Iterator[FailureDoc]:
+        """Yield results that could not be computed, with the reason."""
+        return (FailureDoc.model_validate(found) for found in self._found("failures", *filters, **options))
 
     def count(self, kind: str, *filters: str, **fields: Any) -> int:
         """Count the matching documents of a kind in the database."""

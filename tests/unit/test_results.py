@@ -1,5 +1,6 @@
 """Results of a campaign in Python."""
 
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelDoc
-from interphase_flows.settings import Settings
+from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace
 
 
@@ -156,3 +157,18 @@ def test_a_missing_campaign_raises_with_the_existing_ones(settings, written):
         CampaignResults("yours", settings)
     with pytest.raises(InputError, match="no campaign is named"):
         CampaignResults(settings=Settings(root=settings.root))
+
+
+def test_failures_are_typed_and_repetitions_counted(tmp_path):
+    settings = load_settings(root=tmp_path)
+    with open_workspace(settings, "failing") as workspace:
+        for _ in range(2):
+            workspace.ledger.record_failure(
+                "labels", "abc", "max_force", {"max_force": 31.5, "explanation": "too large"}
+            )
+    with CampaignResults("failing", settings) as results:
+        (failure,) = results.failures(reason="max_force")
+    assert (failure.failed_kind, failure.failed_key, failure.tries) == ("labels", "abc", 2)
+    assert failure.details == {"max_force": 31.5, "explanation": "too large"}
+    assert isinstance(failure.created_at, datetime)
+    assert failure.created_at <= failure.last_at
