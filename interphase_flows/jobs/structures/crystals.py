@@ -1,5 +1,6 @@
 """Jobs that make structures from the crystal of every phase: strained, scaled, with vacancies, cut to slabs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -30,7 +31,7 @@ def phase_keys(crystals: Mapping[str, Atoms]) -> dict[str, str]:
 
 
 @dataclass
-class PhaseStructuresMaker(Maker):
+class PhaseStructuresMaker(Maker, ABC):
     """Make structures from the crystal of every phase; subclasses define the structures of one phase.
 
     The fields of a subclass are its settings, and enter the content key.
@@ -74,9 +75,9 @@ class PhaseStructuresMaker(Maker):
 
         return cached(KIND, key, StructureSetDoc, compute)
 
+    @abstractmethod
     def structures_of_phase(self, crystal: Atoms, seed: int) -> list[Atoms]:
         """Return the structures of one phase."""
-        raise NotImplementedError
 
     def notes_on(self, made: Sequence[Atoms]) -> list[str]:
         """Return what the user should know about the structures of one phase."""
