@@ -2,6 +2,7 @@
 
 from interphase_flows.schemas.artifact import ArtifactRef
 from interphase_flows.schemas.dataset import Baseline, DatasetDoc
+from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import MethodIdentity
 from interphase_flows.schemas.model import Calibration, CommitteeDoc, ErrorSummary
 from interphase_flows.schemas.segment import SegmentDoc
@@ -79,4 +80,29 @@ def committee(key: str = "committee") -> CommitteeDoc:
         select_force_std_eV_per_angstrom=0.1,
         stop_force_std_eV_per_angstrom=0.3,
         parity=NO_FILE,
+    )
+
+
+def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDoc:
+    trained = committee()
+    return IterationDoc(
+        key=key,
+        index=index,
+        dataset_key=dataset_key,
+        committee_key=trained.key,
+        explored_with=None,
+        n_labels_new=3,
+        n_labels_rejected=0,
+        n_labels_total=10 + index,
+        n_train=8,
+        errors={"test": ERRORS},
+        fresh_audit_errors=None,
+        calibration=trained.calibration,
+        select_force_std_eV_per_angstrom=0.1,
+        stop_force_std_eV_per_angstrom=0.3,
+        fraction_above_select=None,
+        targets_met=False,
+        stop_reasons={},
+        decision="continue",
+        reason="no fresh dynamics were audited yet",
     )

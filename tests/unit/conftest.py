@@ -5,7 +5,6 @@ import pytest
 import loop_documents as documents
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.schemas.campaign import CampaignResult
-from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
 
@@ -13,31 +12,6 @@ from interphase_flows.storage.workspace import Workspace, open_workspace, use_wo
 @pytest.fixture
 def settings(tmp_path) -> Settings:
     return Settings(root=tmp_path / "runs", n_threads=1)
-
-
-def iteration(key: str, index: int, dataset_key: str = "dataset") -> IterationDoc:
-    committee = documents.committee()
-    return IterationDoc(
-        key=key,
-        index=index,
-        dataset_key=dataset_key,
-        committee_key=committee.key,
-        explored_with=None,
-        n_labels_new=3,
-        n_labels_rejected=0,
-        n_labels_total=10 + index,
-        n_train=8,
-        errors={"test": documents.ERRORS},
-        fresh_audit_errors=None,
-        calibration=committee.calibration,
-        select_force_std_eV_per_angstrom=0.1,
-        stop_force_std_eV_per_angstrom=0.3,
-        fraction_above_select=None,
-        targets_met=False,
-        stop_reasons={},
-        decision="continue",
-        reason="no fresh dynamics were audited yet",
-    )
 
 
 def result(*keys: str) -> CampaignResult:
@@ -62,7 +36,7 @@ def started(settings):
         state = {"spec": spec, "status": "running", "started_at": "2026-01-01T00:00:00+00:00"}
         workspace.ledger.set_state("campaigns", "unit", state)
         for index in range(2):
-            workspace.ledger.put("iterations", f"i{index}", iteration(f"i{index}", index))
+            workspace.ledger.put("iterations", f"i{index}", documents.iteration(f"i{index}", index))
         yield workspace
 
 
@@ -78,7 +52,7 @@ def add(started):
             state = started.ledger.get("campaigns", "unit")
             started.ledger.set_state("campaigns", "unit", state | {"result": result(*keys).model_dump()})
 
-        make_iteration = staticmethod(iteration)
+        make_iteration = staticmethod(documents.iteration)
 
     return Add()
 

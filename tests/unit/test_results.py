@@ -9,7 +9,6 @@ import pytest
 import loop_documents as documents
 from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.results import CampaignResults
-from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.label import LabelDoc
 from interphase_flows.settings import Settings, load_settings
 from interphase_flows.storage.workspace import Workspace, open_workspace
@@ -35,31 +34,6 @@ def label(key: str, energy_eV: float, **changes) -> LabelDoc:
     return LabelDoc(**fields | changes)
 
 
-def iteration(key: str, index: int) -> IterationDoc:
-    committee = documents.committee()
-    return IterationDoc(
-        key=key,
-        index=index,
-        dataset_key="dataset",
-        committee_key=committee.key,
-        explored_with=None,
-        n_labels_new=3,
-        n_labels_rejected=0,
-        n_labels_total=10,
-        n_train=8,
-        errors={"test": documents.ERRORS},
-        fresh_audit_errors=None,
-        calibration=committee.calibration,
-        select_force_std_eV_per_angstrom=0.1,
-        stop_force_std_eV_per_angstrom=0.3,
-        fraction_above_select=None,
-        targets_met=False,
-        stop_reasons={},
-        decision="continue",
-        reason="no fresh dynamics were audited yet",
-    )
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(root=tmp_path / "runs", campaign="mine")
@@ -79,14 +53,14 @@ def written(settings: Settings):
         failed = {"status": "rejected", "reason": "max_force", "forces_eV_per_angstrom": None}
         workspace.ledger.put("labels", "d", label("d", -9.0, **failed))
         for key, index in (("i0", 0), ("i1", 1)):
-            workspace.ledger.put("iterations", key, iteration(key, index))
+            workspace.ledger.put("iterations", key, documents.iteration(key, index))
         of_another(workspace, "theirs", 9)
         yield workspace
 
 
 def of_another(workspace: Workspace, key: str, index: int) -> None:
     workspace.ledger.campaign = "another"
-    workspace.ledger.put("iterations", key, iteration(key, index))
+    workspace.ledger.put("iterations", key, documents.iteration(key, index))
     workspace.ledger.campaign = "mine"
 
 
