@@ -17,7 +17,8 @@ from interphase_flows.report.figures import thermodynamics as thermodynamics_fig
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
 from interphase_flows.report.figures.style import FigureFile, rendered
-from interphase_flows.report.inputs import InterfaceResults, ReportInputs
+from interphase_flows.report.inputs.campaign import ReportInputs
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.sections.convergence import convergence_section
 from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.headline import (

@@ -8,19 +8,15 @@ from ase import Atoms
 
 from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.statistics.estimate import Estimate
-from interphase_flows.report.inputs import (
+from interphase_flows.report.inputs.campaign import (
     InterfaceDescription,
-    IterationErrors,
-    ParityData,
-    ProductionRun,
     ProvenanceRow,
     ReferenceLabels,
     ReportInputs,
-    SeriesBand,
     Spending,
-    StructureView,
-    Thermodynamics,
 )
+from interphase_flows.report.inputs.interphase import ProductionRun, SeriesBand, StructureView, Thermodynamics
+from interphase_flows.report.inputs.learning import IterationErrors, ParityData
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import ErrorSummary
 from interphase_flows.schemas.origin import Origin

@@ -11,7 +11,8 @@ import pytest
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.html import rendered_page, write_report
-from interphase_flows.report.inputs import ProductionRun, ReferenceLabels, StructureView
+from interphase_flows.report.inputs.campaign import ReferenceLabels
+from interphase_flows.report.inputs.interphase import ProductionRun, StructureView
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -18,7 +18,7 @@ from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.collect.production import composition_over_replicas
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.text.numbers import rounded
 
 PARTS = ("boundaries", "growth", "transport", "trapping", "fluxes", "verdict", "profiles")

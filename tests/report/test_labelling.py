@@ -8,7 +8,7 @@ from interphase_flows.reference.spec import ChgnetSpec, GpawSpec
 from interphase_flows.report.collect.labelling import LabelRecord, labelling, reference_labels
 from interphase_flows.report.figures.convergence import convergence_figure
 from interphase_flows.report.html import rendered_page
-from interphase_flows.report.inputs import ReferenceLabels
+from interphase_flows.report.inputs.campaign import ReferenceLabels
 from interphase_flows.report.sections.convergence import convergence_section
 from interphase_flows.report.text.convergence import choice_summary, convergence_table
 from interphase_flows.schemas.convergence import (

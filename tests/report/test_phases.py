@@ -27,7 +27,7 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.report.figures.phases import label_colours
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.sections.phases import draw_phases, phases_section
 from interphase_flows.report.text.phases import phases_summary
 from interphase_flows.structures.crystals.library import load_phase

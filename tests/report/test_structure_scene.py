@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interphase_flows.report.figures.structure_scene import draw_scene, scene_of
-from interphase_flows.report.inputs import StructureView
+from interphase_flows.report.inputs.interphase import StructureView
 from interphase_flows.structures.crystals.library import load_phase
 
 

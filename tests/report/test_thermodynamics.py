@@ -12,7 +12,7 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import drawn_figures, rendered_page
-from interphase_flows.report.inputs import SeriesBand
+from interphase_flows.report.inputs.interphase import SeriesBand
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.thermodynamics.interface import predict_interface
 from interphase_flows.thermodynamics.uncertainty import prediction_uncertainty

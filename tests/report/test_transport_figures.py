@@ -22,7 +22,7 @@ from interphase_flows.analysis.transport.summary import (
 from interphase_flows.report.figures.growth import rates_figure
 from interphase_flows.report.figures.transport import transport_figures
 from interphase_flows.report.figures.trapping import survival_figures
-from interphase_flows.report.inputs import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.sections.interface_analysis import analyses_section
 from interphase_flows.report.text.numbers import interval
 from interphase_flows.report.text.transport import transport_summary, trapping_summary

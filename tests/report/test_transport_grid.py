@@ -14,7 +14,7 @@ from interphase_flows.analysis.transport.composition_grid.local_composition impo
 from interphase_flows.analysis.transport.composition_grid.results import CellTransportResult, CommitteeTrust
 from interphase_flows.report.figures.transport_grid import arrhenius_figure
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import TransportGrid
+from interphase_flows.report.inputs.interphase import TransportGrid
 from interphase_flows.report.sections.transport_grid import draw_grid
 from interphase_flows.report.text.numbers import short
 from onsager_draws import cell_transport, drawn, true_matrix

@@ -6,7 +6,7 @@ import numpy as np
 
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.report.collect.labelling import LabelRecord
-from interphase_flows.report.inputs import ProvenanceRow
+from interphase_flows.report.inputs.campaign import ProvenanceRow
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc, PartDoc, part_document
 from interphase_flows.schemas.campaign import CampaignResult
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc

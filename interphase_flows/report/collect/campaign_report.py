@@ -21,14 +21,8 @@ from interphase_flows.report.collect.production import (
 )
 from interphase_flows.report.collect.thermodynamics import thermodynamics
 from interphase_flows.report.html import write_report
-from interphase_flows.report.inputs import (
-    InterfaceDescription,
-    InterfaceResults,
-    Outcome,
-    ReportInputs,
-    Spending,
-    TransportGrid,
-)
+from interphase_flows.report.inputs.campaign import InterfaceDescription, Outcome, ReportInputs, Spending
+from interphase_flows.report.inputs.interphase import InterfaceResults, TransportGrid
 from interphase_flows.schemas.analysis import InterfaceAnalysisDoc
 from interphase_flows.schemas.document import Document
 from interphase_flows.storage.workspace import Workspace

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from interphase_flows.costs.model import LabelCostModel, measured_size, typical_size
 from interphase_flows.reference.spec import MethodSpec
-from interphase_flows.report.inputs import CorrectionRow, Labelling, ReferenceLabels, ScfStatistics
+from interphase_flows.report.inputs.campaign import ReferenceLabels
+from interphase_flows.report.inputs.learning import CorrectionRow, Labelling, ScfStatistics
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.label import Correction
 

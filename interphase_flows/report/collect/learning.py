@@ -3,7 +3,7 @@
 import numpy as np
 
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.inputs import IterationErrors, ParityData
+from interphase_flows.report.inputs.learning import IterationErrors, ParityData
 from interphase_flows.schemas.model import CommitteeDoc
 
 PARITY_SAMPLE = 3000

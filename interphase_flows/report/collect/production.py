@@ -9,7 +9,7 @@ from interphase_flows.analysis.profiles.results import ProfilesResult
 from interphase_flows.analysis.statistics.replicas import mean_over_replicas
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.report.collect.campaign_documents import CampaignDocuments, Citations
-from interphase_flows.report.inputs import (
+from interphase_flows.report.inputs.interphase import (
     CompositionProfile,
     InterfaceResults,
     ProductionRun,

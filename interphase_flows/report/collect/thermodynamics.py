@@ -8,7 +8,7 @@ from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.campaign.anion_chemistry import anion_chemistry
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import AnalysisError, StructureError
-from interphase_flows.report.inputs import SeriesBand, StructureView, Thermodynamics
+from interphase_flows.report.inputs.interphase import SeriesBand, StructureView, Thermodynamics
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.crystals.library import load_crystal, load_phase, phase_names
 from interphase_flows.thermodynamics.predicted_phases import (

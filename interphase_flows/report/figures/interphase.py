@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from interphase_flows.report.figures.profiles import density_map_figure
 from interphase_flows.report.figures.style import CYCLE, DASHES, GREY, element_colour, figure_style
-from interphase_flows.report.inputs import CompositionProfile, SeriesBand
+from interphase_flows.report.inputs.interphase import CompositionProfile, SeriesBand
 
 SMALLEST_SHARE = 0.01
 """Anions whose share of the centres is always smaller are omitted from the figure, not from the table."""

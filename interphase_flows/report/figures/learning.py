@@ -20,7 +20,9 @@ from interphase_flows.report.figures.style import (
     VERMILION,
     figure_style,
 )
-from interphase_flows.report.inputs import IterationErrors, ProductionRun, ReferenceLabels, Spending
+from interphase_flows.report.inputs.campaign import ReferenceLabels, Spending
+from interphase_flows.report.inputs.interphase import ProductionRun
+from interphase_flows.report.inputs.learning import IterationErrors
 from interphase_flows.report.text.numbers import duration
 from interphase_flows.schemas.model import CommitteeDoc
 

@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 from interphase_flows.analysis.geometry.neighbours import fractional, pairs_within
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.report.figures.style import ELECTRODE_COLOUR, element_colour, figure_style
-from interphase_flows.report.inputs import StructureView
+from interphase_flows.report.inputs.interphase import StructureView
 
 
 @dataclass(frozen=True)

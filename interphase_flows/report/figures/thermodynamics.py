@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from interphase_flows.report.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION, figure_style
-from interphase_flows.report.inputs import ReferenceLabels, Thermodynamics
+from interphase_flows.report.inputs.campaign import ReferenceLabels
+from interphase_flows.report.inputs.interphase import Thermodynamics
 from interphase_flows.report.text.numbers import minus
 
 BEYOND_V = 0.6

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
-from interphase_flows.report.inputs import ProvenanceRow, ReportInputs, SeriesBand
+from interphase_flows.report.inputs.campaign import ProvenanceRow, ReportInputs
+from interphase_flows.report.inputs.interphase import SeriesBand
 from interphase_flows.report.text.numbers import minus, rounded, with_error
 from interphase_flows.thermodynamics.results import KinkUncertainty
 

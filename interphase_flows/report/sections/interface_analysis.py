@@ -12,7 +12,7 @@ from interphase_flows.analysis.pipeline.results import InterfaceAnalysis
 from interphase_flows.report.figures.interface_analysis import interface_figures, verdict_figures
 from interphase_flows.report.figures.runs import draw_runs
 from interphase_flows.report.figures.style import FigureFile, rendered
-from interphase_flows.report.inputs import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.json_file import write_json
 from interphase_flows.report.sections.environment import section_environment
 from interphase_flows.report.sections.phases import draw_phases, phases_of, phases_section

@@ -13,7 +13,7 @@ from interphase_flows.report.figures.phases import phase_figures
 from interphase_flows.report.figures.reaction_graph import reaction_graph_figure
 from interphase_flows.report.figures.runs import draw_runs
 from interphase_flows.report.figures.style import FigureFile, rendered
-from interphase_flows.report.inputs import InterfaceResults
+from interphase_flows.report.inputs.interphase import InterfaceResults
 from interphase_flows.report.json_file import write_json
 from interphase_flows.report.sections.environment import section_environment
 

@@ -13,7 +13,7 @@ from interphase_flows.report.figures.transport_grid import (
     flux_figure,
     local_figure,
 )
-from interphase_flows.report.inputs import TransportGrid
+from interphase_flows.report.inputs.interphase import TransportGrid
 from interphase_flows.report.sections.environment import section_environment
 
 MOST_REASONS = 6

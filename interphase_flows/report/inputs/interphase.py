@@ -1,27 +1,17 @@
-"""Inputs of a report: stored documents, and the series and statistics derived from them.
-
-Everything optional may be missing; the report then states that it is missing.
-"""
+"""Inputs of a report on the interphase: production runs, averages over replicas, structures and thermodynamics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interphase_flows.analysis.pipeline.parts.structure import ElectrodeOrderResult
 from interphase_flows.analysis.pipeline.results import TrajectorySummary
 from interphase_flows.analysis.results import Result, Unavailable
 from interphase_flows.analysis.statistics.estimate import Estimate
 from interphase_flows.analysis.transport.composition_grid.results import TransportGridResult
 from interphase_flows.exceptions import AnalysisError
-from interphase_flows.schemas.convergence import ConvergenceStudyDoc
-from interphase_flows.schemas.iteration import IterationDoc
-from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary
-from interphase_flows.schemas.origin import Origin
-from interphase_flows.schemas.potential_errors import ProductionAuditDoc
 from interphase_flows.schemas.segment import SegmentDoc
 from interphase_flows.schemas.thermodynamics import ThermodynamicsDoc
 from interphase_flows.structures.anions import molecular_bonds_angstrom
@@ -32,123 +22,6 @@ FloatArray = NDArray[np.floating]
 
 BOND_STRETCH = 1.06
 """Longest bond that is drawn, relative to the crystal at rest."""
-
-Outcome = Literal["converged", "budget exhausted", "running", "failed"]
-
-
-@dataclass(frozen=True)
-class InterfaceDescription:
-    """The simulated interface, as it was built."""
-
-    electrode: str
-    electrolyte: str
-    temperature_K: float
-    n_atoms: int
-    area_angstrom2: float | None = None
-    strain_percent: float | None = None
-    """Largest strain of the electrode."""
-    gap_angstrom: float | None = None
-    """Between the two slabs."""
-    n_broken_anions: int | None = None
-    """Anions cut by the surfaces."""
-
-
-@dataclass(frozen=True)
-class ReferenceLabels:
-    """The method that computed the labels."""
-
-    name: str
-    is_surrogate: bool
-    """Whether the method replaces DFT, such as CHGNet; the report then never calls its results DFT."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Every setting that affects the labels."""
-
-    @property
-    def short(self) -> str:
-        """Name of the method beside its results."""
-        return f"surrogate {self.name}" if self.is_surrogate else self.name
-
-
-@dataclass(frozen=True)
-class Spending:
-    """Cost of a campaign."""
-
-    labels_accepted: int
-    labels_rejected: Mapping[str, int] = field(default_factory=dict)
-    """By reason."""
-    wall_time_s: Mapping[str, float] = field(default_factory=dict)
-    """By stage."""
-    atom_steps: float | None = None
-    """Atoms times molecular-dynamics steps."""
-
-
-@dataclass(frozen=True)
-class CorrectionRow:
-    """How often an error handler made the same correction."""
-
-    handler: str
-    errors: str
-    actions: str
-    changes_theory: bool
-    count: int
-
-
-@dataclass(frozen=True)
-class ScfStatistics:
-    """Statistics of self-consistency cycles."""
-
-    n_labels: int
-    n_unconverged: int
-    steps_median: float | None = None
-    steps_max: int | None = None
-    peak_memory_max_gb: float | None = None
-
-
-@dataclass(frozen=True)
-class Labelling:
-    """Rejections, corrections, cost and self-consistency cycles of the labels of a campaign."""
-
-    n_accepted: int
-    rejected: Mapping[str, int]
-    """By reason."""
-    corrections: Sequence[CorrectionRow] = ()
-    n_corrected: int = 0
-    spent_s: float = 0.0
-    expected_s: float | None = None
-    """Prediction of the cost model before the first label."""
-    expected_factor: float | None = None
-    """Uncertainty of the prediction: a factor, one standard deviation."""
-    scf: ScfStatistics | None = None
-    examples: Mapping[str, str] = field(default_factory=dict)
-    """By reason: explanation of the first rejected label."""
-
-
-@dataclass(frozen=True)
-class ParityData:
-    """Predictions and labels of frames that did not train the model."""
-
-    reference_energy_eV_per_atom: FloatArray
-    predicted_energy_eV_per_atom: FloatArray
-    reference_force_eV_per_angstrom: FloatArray
-    """Force components, a sample of them."""
-    predicted_force_eV_per_angstrom: FloatArray
-
-    def __post_init__(self) -> None:
-        for name in ("energy_eV_per_atom", "force_eV_per_angstrom"):
-            reference, predicted = (np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted"))
-            if reference != predicted:
-                raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}")
-
-
-@dataclass(frozen=True)
-class IterationErrors:
-    """An iteration of active learning, and the errors of its committee on held-out frames."""
-
-    iteration: IterationDoc
-    errors: ErrorSummary
-    """On held-out frames of the interface."""
-    errors_by_origin: Mapping[Origin, ErrorSummary] = field(default_factory=dict)
-    parity: ParityData | None = None
 
 
 @dataclass(frozen=True)
@@ -253,19 +126,6 @@ class StructureView:
 
 
 @dataclass(frozen=True)
-class ProvenanceRow:
-    """A document that supports numbers of the report."""
-
-    subject: str
-    """What the document supports: ``labels``, ``learning``, ``production``, a part of the analysis such as ``phases``,
-    ``thermodynamics``, ``structures``, or ``iteration 2``, ``replica 1``."""
-    ledger_kind: str
-    ledger_key: str
-    artifact_hash: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Thermodynamics:
     """The predicted reactions, and their comparison with the simulation."""
 
@@ -317,44 +177,3 @@ class TransportGrid:
     result: TransportGridResult
     arrays: Mapping[str, FloatArray]
     notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class ReportInputs:
-    """Everything that a report shows. Only the first four fields are required."""
-
-    campaign: str
-    interface: InterfaceDescription
-    reference: ReferenceLabels
-    outcome: Outcome
-    outcome_reason: str = ""
-    created: str = ""
-    """Date and time."""
-    spending: Spending | None = None
-    labelling: Labelling | None = None
-    convergence: ConvergenceStudyDoc | None = None
-    iterations: Sequence[IterationErrors] = ()
-    production: Sequence[ProductionRun] = ()
-    committee: CommitteeDoc | None = None
-    """The committee of production."""
-    composition: CompositionProfile | None = None
-    environments: SeriesBand | None = None
-    """Share of the anion centres in each kind of anion, 0 to 1."""
-    displacement: SeriesBand | None = None
-    """Mean squared displacement of each species, Å²."""
-    electrode_order: ElectrodeOrderResult | None = None
-    """Average over replicas."""
-    production_audit: ProductionAuditDoc | None = None
-    thermodynamics: Thermodynamics | None = None
-    analyses: InterfaceResults | None = None
-    transport_grid: TransportGrid | None = None
-    grid_requested: bool = False
-    """Whether the campaign has a transport grid; without one the report has no section on it."""
-    before: StructureView | None = None
-    after: StructureView | None = None
-    provenance: Sequence[ProvenanceRow] = ()
-    software: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    verdict: str = "undecided"
-    """Of the interphase: growing, passivated, depleted or undecided."""
-    verdict_reason: str = ""

@@ -1,0 +1,83 @@
+"""Inputs of a report on labels and learning: rejections, corrections, cost, parity and errors by iteration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interphase_flows.exceptions import AnalysisError
+from interphase_flows.schemas.iteration import IterationDoc
+from interphase_flows.schemas.model import ErrorSummary
+from interphase_flows.schemas.origin import Origin
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class CorrectionRow:
+    """How often an error handler made the same correction."""
+
+    handler: str
+    errors: str
+    actions: str
+    changes_theory: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class ScfStatistics:
+    """Statistics of self-consistency cycles."""
+
+    n_labels: int
+    n_unconverged: int
+    steps_median: float | None = None
+    steps_max: int | None = None
+    peak_memory_max_gb: float | None = None
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Rejections, corrections, cost and self-consistency cycles of the labels of a campaign."""
+
+    n_accepted: int
+    rejected: Mapping[str, int]
+    """By reason."""
+    corrections: Sequence[CorrectionRow] = ()
+    n_corrected: int = 0
+    spent_s: float = 0.0
+    expected_s: float | None = None
+    """Prediction of the cost model before the first label."""
+    expected_factor: float | None = None
+    """Uncertainty of the prediction: a factor, one standard deviation."""
+    scf: ScfStatistics | None = None
+    examples: Mapping[str, str] = field(default_factory=dict)
+    """By reason: explanation of the first rejected label."""
+
+
+@dataclass(frozen=True)
+class ParityData:
+    """Predictions and labels of frames that did not train the model."""
+
+    reference_energy_eV_per_atom: FloatArray
+    predicted_energy_eV_per_atom: FloatArray
+    reference_force_eV_per_angstrom: FloatArray
+    """Force components, a sample of them."""
+    predicted_force_eV_per_angstrom: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("energy_eV_per_atom", "force_eV_per_angstrom"):
+            reference, predicted = (np.shape(getattr(self, f"{w}_{name}")) for w in ("reference", "predicted"))
+            if reference != predicted:
+                raise AnalysisError(f"parity data: {name} has shapes {reference} and {predicted}")
+
+
+@dataclass(frozen=True)
+class IterationErrors:
+    """An iteration of active learning, and the errors of its committee on held-out frames."""
+
+    iteration: IterationDoc
+    errors: ErrorSummary
+    """On held-out frames of the interface."""
+    errors_by_origin: Mapping[Origin, ErrorSummary] = field(default_factory=dict)
+    parity: ParityData | None = None
