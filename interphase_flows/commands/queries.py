@@ -16,6 +16,7 @@ from interphase_flows.storage.ledger import KINDS, Ledger
 from interphase_flows.storage.ledger_backend import Criteria, JsonDocument
 from interphase_flows.storage.queries import (
     check_fields,
+    expand,
     fields_of,
     parse_filters,
     parse_sort,
@@ -209,7 +210,8 @@ def count_documents(settings: Settings, name: str, request: DocumentQuery) -> in
     _check(request)
     with open_workspace(settings, name, read_only=True) as workspace:
         if not request.rejected:
-            return workspace.ledger.count(request.kind, parse_filters(request.filters))
+            filters = [expand(request.kind, text) for text in request.filters]
+            return workspace.ledger.count(request.kind, parse_filters(filters))
         others, criteria, _ = _rejected(workspace, request)
         return len(query(workspace.ledger, request.kind, others, ["key"], criteria=criteria))
 

@@ -41,6 +41,16 @@ def test_unknown_or_missing_export_is_an_error(settings, started, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_count_of_shortened_fields_equals_the_number_of_documents(settings, started):
+    for key, fraction in (("p0", 0.1), ("p1", 0.3)):
+        phases = {"phases": {"li2s": {"atom_fraction": {"value": fraction}}}}
+        started.ledger.put("phases", key, {"part": "phases", "analysis_key": "a", "average": phases})
+    request = DocumentQuery("phases", ["li2s.atom_fraction.value>0.2"])
+    rows = query_campaign(settings, "unit", request, ["key"], "json")
+    assert json.loads(rows) == [{"key": "p1"}]
+    assert count_documents(settings, "unit", request) == 1
+
+
 def test_query_returns_table_json_and_csv(settings, started):
 
     def run_query(output: str, filters=(), fields=None, limit=0, sort=()) -> str:
