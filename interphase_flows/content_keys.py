@@ -14,7 +14,10 @@ from pydantic import BaseModel
 
 from interphase_flows.exceptions import StorageError
 
-__all__ = ["content_key"]
+__all__ = ["IS_CONTENT_KEY", "content_key"]
+
+IS_CONTENT_KEY = "is_content_key"
+"""True in the serialisation context of pydantic while a key is computed: a model may leave out what is no content."""
 
 
 def content_key(kind: str, **parts: Any) -> str:
@@ -68,7 +71,7 @@ def _canonical(value: Any, where: str) -> Any:
         case BaseModel():
             # sets and paths lose their type in mode="json": reject them before
             _canonical_mapping(_fields(value), where)
-            return _canonical(value.model_dump(mode="json"), where)
+            return _canonical(value.model_dump(mode="json", context={IS_CONTENT_KEY: True}), where)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
             # two methods may have the same parameters

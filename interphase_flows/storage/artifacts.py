@@ -126,7 +126,8 @@ class ArtifactStore:
     def get(self, ref: ArtifactRef) -> Path:
         """Return a local path of the file, verified against its hash.
 
-        For a remote root it is in the cache folder. Do not write to it.
+        For a remote root it is in the cache folder. Do not write to it. A file that a job without a campaign stored
+        elsewhere is copied to this store first.
 
         Raises
         ------
@@ -134,6 +135,8 @@ class ArtifactStore:
             The file is missing or damaged. A damaged file is moved to the quarantine, so that it can be stored again.
         """
         local = self.local_path(ref)
+        if ref.path is not None and not self._fs.exists(self._remote_path(ref)):
+            self._import(ref, Path(ref.path))
         if not self.is_local and not (local.exists() and self._is_intact(local, ref)):
             self._download(ref, local)
         if not local.exists():
@@ -182,6 +185,16 @@ class ArtifactStore:
                 with self._translated_errors():
                     self._make_folder(remote.rsplit("/", 1)[0])
                     self._fs.put_file(str(temporary), remote)
+
+    def _import(self, ref: ArtifactRef, source: Path) -> None:
+        """Copy a file from the folder of a job without a campaign."""
+        if not source.is_file() or not self._is_intact(source, ref):
+            raise CorruptArtifactError(
+                f"{source}: missing, or its hash is not the recorded {ref.sha256[:12]}.... Hint: run the job that wrote "
+                "it again"
+            )
+        with source.open("rb") as stream:
+            self._write(ref, stream)
 
     def _download(self, ref: ArtifactRef, local: Path) -> None:
         local.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from interphase_flows.exceptions import InputError, StorageError
 from interphase_flows.runtime.atomic_files import sweep_leftovers
 from interphase_flows.settings import MongodbSettings, Settings, load_settings
 from interphase_flows.storage.artifacts import ArtifactStore
+from interphase_flows.storage.job_folder import JobFolder
 from interphase_flows.storage.leases import leased_folder
 from interphase_flows.storage.ledger import Ledger
 from interphase_flows.storage.lock import LOCK_NAME, CampaignLock
@@ -48,6 +49,9 @@ class Workspace:
     InputError
         The name is not valid as a folder name.
     """
+
+    shares_documents = True
+    """Whether other jobs find in the ledger what a job has recorded."""
 
     def __init__(self, settings: Settings, campaign: str, read_only: bool = False):
         if not _NAME.fullmatch(campaign):
@@ -254,18 +258,17 @@ def use_workspace(workspace: Workspace) -> Iterator[Workspace]:
         _current.reset(token)
 
 
-def current_workspace() -> Workspace:
+def current_workspace() -> Workspace | JobFolder:
     """Return the workspace of the enclosing :func:`use_workspace`, else that of the settings.
 
-    Raises
-    ------
-    InputError
-        There is none, and the settings name no campaign.
+    If the settings name no campaign, return the current folder, in which a job of another flow runs.
     """
     workspace = _current.get()
     if workspace is not None:
         return workspace
     settings = load_settings()
+    if settings.campaign is None:
+        return JobFolder(Path.cwd(), settings)
     identity = (settings.model_dump_json(), str(settings.campaign))
     if identity not in _by_settings:
         workspace = open_workspace(settings)

@@ -1,5 +1,7 @@
 """A workspace finds everything that a campaign stores."""
 
+from pathlib import Path
+
 import pytest
 from jobflow import Flow, job, run_locally
 
@@ -67,8 +69,8 @@ def test_a_missing_campaign_raises_with_the_existing_ones(settings):
 def test_current_workspace_is_that_of_the_block_else_of_the_settings(settings, monkeypatch):
     with use_workspace(open_workspace(settings, "c")) as workspace:
         assert current_workspace() is workspace
-    with pytest.raises(InputError):
-        current_workspace()
+    assert not current_workspace().shares_documents
+    assert current_workspace().root == Path.cwd()
     monkeypatch.setenv("INTERPHASE_ROOT", str(settings.root))
     monkeypatch.setenv("INTERPHASE_CAMPAIGN", "d")
     assert current_workspace().root == settings.root / "d"
