@@ -237,14 +237,13 @@ class ReplayedSegmentMaker(SegmentMaker):
     @job(output_schema=SegmentDoc)
     def make(
         self,
+        start: StructureSetDoc | SegmentDoc,
+        potential: CommitteeDoc,
         walker: Walker,
-        starts: StructureSetDoc | None,
-        committee: CommitteeDoc,
-        previous: SegmentDoc | None = None,
     ) -> SegmentDoc:
         """Return a finished segment."""
-        begun = previous.last_step if previous else walker.last_step
-        key = content_key("segments", run=walker.run_id, committee=committee.key, begun=begun)
+        begun = start.last_step if isinstance(start, SegmentDoc) else walker.last_step
+        key = content_key("segments", run=walker.run_id, committee=potential.key, begun=begun)
         n_looks = self.n_steps // self.uncertainty_interval_steps
         what = "production segment" if walker.role == "production" else "exploration segment"
 
@@ -255,7 +254,7 @@ class ReplayedSegmentMaker(SegmentMaker):
                 run_id=walker.run_id,
                 role=walker.role,
                 seed=walker.seed,
-                committee_key=committee.key,
+                committee_key=potential.key,
                 stop_reason="finished",
                 first_step=begun,
                 last_step=begun + self.n_steps,

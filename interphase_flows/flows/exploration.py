@@ -57,11 +57,11 @@ class ExplorationMaker(Maker):
                 packing = self._packing(walker)
                 packing.name = f"packing {walker.run_id} ({index})"
                 packings.append(packing)
-                segment = self._on_schedule(segment_maker, walker).make(walker, packing.output, committee)
+                segment = self._on_schedule(segment_maker, walker).make(packing.output, committee, walker)
                 # without a packing the job must fail; a workflow engine would wait forever
                 segment.config.on_missing_references = OnMissing.NONE
             else:
-                segment = segment_maker.make(walker, starts, committee)
+                segment = segment_maker.make(starts, committee, walker)
             segment.name = f"explore {walker.run_id} ({index})"
             segments.append(segment)
         return Flow([*packings, *segments], output=[each.output for each in segments], name=f"{self.name} ({index})")

@@ -8,7 +8,7 @@ from jobflow import Flow, Maker
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.jobs.segments import SegmentMaker
 from interphase_flows.schemas.model import CommitteeDoc
-from interphase_flows.schemas.segment import Walker
+from interphase_flows.schemas.segment import SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 
 REPLICA_SEED = 500
@@ -35,11 +35,11 @@ class ProductionMaker(Maker):
         )
         jobs = []
         for walker in self.replicas():
-            previous = None
+            start: StructureSetDoc | SegmentDoc = starts
             for index in range(spec.n_segments):
-                segment = maker.make(walker, starts, committee, previous)
+                segment = maker.make(start, committee, walker)
                 segment.name = f"production {walker.run_id} segment {index}"
-                previous = segment.output
+                start = segment.output
                 jobs.append(segment)
         return Flow(jobs, output=[j.output for j in jobs], name=self.name)
 

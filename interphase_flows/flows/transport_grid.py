@@ -76,13 +76,13 @@ class TransportGridMaker(Maker):
         packing.name = f"packing {cell}"
         walker = Walker(run_id=cell, role="transport", seed=seed, index=0)
         melt = self._segment(spec.melt_temperature_K, spec.melt_steps, spec.melt_friction_per_ps).make(
-            walker, packing.output, committee
+            packing.output, committee, walker
         )
         quenching = self._segment(spec.quench_temperature_K, spec.quench_steps, spec.melt_friction_per_ps)
         # a quench starts at the temperature of its melt
         hotter = spec.melt_temperature_K / spec.quench_temperature_K
         quenching = replace(quenching, runaway_temperature_factor=quenching.runaway_temperature_factor * hotter)
-        quench = quenching.make(walker, None, committee, melt.output)
+        quench = quenching.make(melt.output, committee, walker)
         melt.name, quench.name = f"melt {cell}", f"quench {cell}"
         jobs, measured = [packing, melt, quench], []
         for temperature_K in spec.temperatures_K:
@@ -107,12 +107,12 @@ class TransportGridMaker(Maker):
         walker = Walker(run_id=run_id, role="transport", seed=seed + RUN_SEED * round(temperature_K), index=0)
         equilibration = replace(
             self._segment(temperature_K, spec.equilibration_steps, spec.friction_per_ps), is_new_run=True
-        ).make(walker, None, committee, quench.output)
+        ).make(quench.output, committee, walker)
         equilibration.name = f"equilibrate {run_id}"
         maker = self._segment(temperature_K, spec.steps_per_segment, spec.friction_per_ps)
         jobs, previous, segments = [equilibration], equilibration.output, []
         for index in range(spec.n_segments):
-            segment = maker.make(walker, None, committee, previous)
+            segment = maker.make(previous, committee, walker)
             segment.name = f"run {run_id} segment {index}"
             previous = segment.output
             jobs.append(segment)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from jobflow import Maker, job
 
@@ -11,15 +10,13 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import frames_of_split, read_extxyz
 from interphase_flows.exceptions import AnalysisError, TrainingError
 from interphase_flows.jobs.caching import cached, stored_document
+from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.schemas.dataset import DatasetDoc
 from interphase_flows.schemas.iteration import IterationDoc
 from interphase_flows.schemas.model import CommitteeDoc, ErrorSummary, ModelDoc
 from interphase_flows.schemas.origin import Origin
 from interphase_flows.schemas.potential_errors import LearningCurveDoc
 from interphase_flows.storage.workspace import current_workspace
-
-if TYPE_CHECKING:
-    from interphase_flows.potentials.committee import NequIPCommittee
 
 
 @dataclass
@@ -83,15 +80,6 @@ class CommitteeMaker(Maker):
             stop_force_std_eV_per_angstrom=self.learning.stop_force_error_eV_per_angstrom / calibration.error_per_std,
             parity=artifacts.put_arrays(parity_arrays(validation, test), "parity"),
         )
-
-
-def load_committee(models: Sequence[ModelDoc]) -> "NequIPCommittee":
-    """Load trained potentials on the device and threads of this machine's settings."""
-    from interphase_flows.potentials.committee import NequIPCommittee
-
-    workspace = current_workspace()
-    checkpoints = [workspace.artifacts.get(model.checkpoint) for model in models]
-    return NequIPCommittee(checkpoints, workspace.settings.device, workspace.settings.n_threads)
 
 
 @dataclass

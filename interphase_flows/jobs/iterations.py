@@ -9,7 +9,7 @@ from interphase_flows.campaign.schema import LearningSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import read_extxyz
 from interphase_flows.jobs.caching import cached
-from interphase_flows.jobs.committee import load_committee
+from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.stopping_criteria import Evidence, decide
 from interphase_flows.runtime.progress import emit
 from interphase_flows.schemas.dataset import DatasetDoc

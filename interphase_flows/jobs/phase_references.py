@@ -10,7 +10,7 @@ from interphase_flows.analysis.phases.phase_references import packed_references
 from interphase_flows.analysis.speciation.element_roles import roles_of
 from interphase_flows.content_keys import content_key
 from interphase_flows.jobs.caching import cached_exclusive, settings_of
-from interphase_flows.jobs.committee import load_committee
+from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.crystals import phase_keys
 from interphase_flows.md.phase_references.plan import ReferenceSteps
 from interphase_flows.md.phase_references.runs import phase_references

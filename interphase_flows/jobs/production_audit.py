@@ -14,7 +14,7 @@ from interphase_flows.datasets.frames import labelled_atoms
 from interphase_flows.datasets.gates import Gates
 from interphase_flows.exceptions import AnalysisError
 from interphase_flows.jobs.caching import cached, settings_of, stored_document
-from interphase_flows.jobs.committee import load_committee
+from interphase_flows.jobs.potentials import load_committee
 from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.md.run_trajectory import RunFrames
 from interphase_flows.schemas.label import LabelBatch, LabelDoc

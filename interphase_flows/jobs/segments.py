@@ -1,29 +1,37 @@
 """The job that advances a molecular-dynamics run by one segment."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 from ase import Atoms
-from jobflow import Maker, job
+from jobflow import Maker
 
 from interphase_flows.campaign.exploration import DynamicsSpec
 from interphase_flows.content_keys import content_key
 from interphase_flows.exceptions import DynamicsError, InputError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached_exclusive
-from interphase_flows.jobs.committee import load_committee
+from interphase_flows.jobs.inputs import as_atoms, open_job
+from interphase_flows.jobs.potentials import Potential, load_potential, potential_key
 from interphase_flows.jobs.structures.structure_sets import load_set
 from interphase_flows.md.candidates import pack_candidates
-from interphase_flows.md.checkpoint import Checkpoint, read_checkpoint
+from interphase_flows.md.checkpoint import read_checkpoint
 from interphase_flows.md.dynamics import LangevinNVT
 from interphase_flows.md.segment import run_segment
 from interphase_flows.md.uncertainty_monitor import UncertaintyMonitor
 from interphase_flows.runtime.progress import emit
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.model import CommitteeDoc
-from interphase_flows.schemas.segment import SegmentDoc, Walker
+from interphase_flows.schemas.segment import Role, SegmentDoc, Walker
 from interphase_flows.schemas.structures import StructureSetDoc
 from interphase_flows.storage.workspace import current_workspace
+from interphase_flows.structures.structure_keys import structure_key
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 KIND = "segments"
 BROKEN = ("close_contact", "runaway_temperature", "not_finite", "failed")
@@ -51,6 +59,12 @@ class SegmentMaker(Maker):
     is_new_run
         Start from the atoms of the previous segment, which belongs to another run, with new momenta and random
         numbers. Runs that continue from the same checkpoint share the random numbers of their thermostats.
+    role, run_id, seed, index
+        Purpose, name and seed of the run, and its initial structure in a set, where there is no walker.
+    select_force_std_eV_per_angstrom, stop_force_std_eV_per_angstrom
+        Standard deviation of a force from which a frame is a candidate for labelling, and from which the segment ends.
+        None: those of a `CommitteeDoc`, and without one no frame is selected and no segment ended. One potential alone
+        has no uncertainty.
     """
 
     name: str = "MD segment"
@@ -64,25 +78,42 @@ class SegmentMaker(Maker):
     min_distance_fraction: float = 0.5
     equilibration_fs: float = 0.0
     is_new_run: bool = False
+    role: Role = "explore"
+    run_id: str = "run"
+    seed: int = 1
+    index: int = 0
+    select_force_std_eV_per_angstrom: float | None = None
+    stop_force_std_eV_per_angstrom: float | None = None
 
-    @job(output_schema=SegmentDoc)
+    @open_job(output_schema=SegmentDoc)
     def make(
         self,
-        walker: Walker,
-        starts: StructureSetDoc | None,
-        committee: CommitteeDoc | None,
-        previous: SegmentDoc | None = None,
+        start: "Atoms | Structure | StructureSetDoc | SegmentDoc | None",
+        potential: Potential | None,
+        walker: Walker | None = None,
     ) -> SegmentDoc:
-        """Advance from a structure of a set, or from the checkpoint of the walker or its previous segment.
+        """Advance from a structure, from the end of an earlier segment, or from the checkpoint of a walker.
+
+        Parameters
+        ----------
+        start
+            A structure, a set of structures, or the segment that this one continues.
+        potential
+            A committee, trained models, paths of NequIP files, or calculators; the first of several drives the
+            dynamics, their standard deviation is the uncertainty.
+        walker
+            A run of the active-learning loop, instead of ``role``, ``run_id``, ``seed`` and ``index``.
 
         Raises
         ------
         InputError
-            The job that should have made the committee, the set or the previous segment failed.
+            There is no start or potential, because its job failed; or they do not fit each other.
         """
-        if committee is None:
+        previous = start if isinstance(start, SegmentDoc) else None
+        walker = walker or self._walker(previous)
+        if potential is None:
             raise InputError(f"{walker.run_id} has no committee: the active-learning loop did not finish")
-        if starts is None and previous is None:
+        if start is None:
             raise InputError(
                 f"{walker.run_id} has no initial structure. Hint: interphase query failures "
                 "failed_kind=structure_sets, or failed_kind=segments, shows the reason"
@@ -95,22 +126,13 @@ class SegmentMaker(Maker):
                     "last_step": 0 if self.is_new_run else previous.last_step,
                 }
             )
-        monitor = UncertaintyMonitor(
-            interval_steps=self.uncertainty_interval_steps,
-            select_force_std_eV_per_angstrom=committee.select_force_std_eV_per_angstrom,
-            stop_force_std_eV_per_angstrom=committee.stop_force_std_eV_per_angstrom
-            if self.stops_when_uncertain
-            else None,
-            close_contact_fraction=self.min_distance_fraction,
-            max_temperature_factor=self.runaway_temperature_factor,
-            candidate_window_steps=self.uncertainty_interval_steps,
-        )
+        monitor = self._monitor(potential)
         key = content_key(
             KIND,
-            start=walker.continue_state or _first_key(walker, starts, previous),
+            start=walker.continue_state or _key_and_size(start, walker)[0],
             run_id=walker.run_id,
             seed=walker.seed,
-            committee=committee.key,
+            committee=potential_key(potential),
             dynamics=self.dynamics,
             n_steps=self.n_steps,
             frame_interval_steps=self.frame_interval_steps,
@@ -127,30 +149,49 @@ class SegmentMaker(Maker):
             SegmentDoc,
             deadline(current_workspace().settings),
             f"a segment of {walker.role} {walker.run_id}",
-            lambda folder: self._advance(key, walker, starts, committee, previous, monitor, folder),
+            lambda folder: self._advance(key, start, potential, walker, monitor, folder),
+        )
+
+    def _walker(self, previous: SegmentDoc | None) -> Walker:
+        """Return the walker of a run that is not part of a loop; a continued run keeps its identity."""
+        run = self if previous is None or self.is_new_run else previous
+        return Walker(run_id=run.run_id, role=run.role, seed=run.seed, index=self.index)
+
+    def _monitor(self, potential: Potential) -> UncertaintyMonitor:
+        select, stop = self.select_force_std_eV_per_angstrom, self.stop_force_std_eV_per_angstrom
+        if isinstance(potential, CommitteeDoc):
+            select = potential.select_force_std_eV_per_angstrom if select is None else select
+            stop = potential.stop_force_std_eV_per_angstrom if stop is None else stop
+        return UncertaintyMonitor(
+            interval_steps=self.uncertainty_interval_steps,
+            select_force_std_eV_per_angstrom=select,
+            stop_force_std_eV_per_angstrom=stop if self.stops_when_uncertain else None,
+            close_contact_fraction=self.min_distance_fraction,
+            max_temperature_factor=self.runaway_temperature_factor,
+            candidate_window_steps=self.uncertainty_interval_steps,
         )
 
     def _advance(
         self,
         key: str,
+        start: "Atoms | Structure | StructureSetDoc | SegmentDoc",
+        potential: Potential,
         walker: Walker,
-        starts: StructureSetDoc | None,
-        committee: CommitteeDoc,
-        previous: SegmentDoc | None,
         monitor: UncertaintyMonitor,
         folder: Path,
     ) -> SegmentDoc:
         workspace = current_workspace()
+        previous = start if isinstance(start, SegmentDoc) else None
         document = SegmentDoc(
             key=key,
             run_id=walker.run_id,
             role=walker.role,
             seed=walker.seed,
-            committee_key=committee.key,
+            committee_key=potential_key(potential),
             stop_reason="failed",
             first_step=walker.last_step,
             last_step=walker.last_step,
-            n_atoms=_n_atoms(walker, starts, previous),
+            n_atoms=_key_and_size(start, walker)[1],
             timestep_fs=self.dynamics.timestep_fs,
             temperature_target_K=self.dynamics.temperature_K,
             continue_from=walker.continue_from,
@@ -164,20 +205,20 @@ class SegmentMaker(Maker):
                     "explanation": f"not started: segment {previous.key} of {run} ended with {previous.stop_reason}",
                 }
             )
-        start: Atoms | Checkpoint
         if walker.continue_from is not None:
             checkpoint = read_checkpoint(workspace.artifacts.get(walker.continue_from))
-            start = checkpoint.atoms() if self.is_new_run else checkpoint
-        elif starts is not None:
-            start = load_set(starts)[walker.index]
+            state, atoms = checkpoint, checkpoint.atoms()
+        elif previous is None:
+            state = atoms = load_set(start)[walker.index] if isinstance(start, StructureSetDoc) else as_atoms(start)
         else:
-            raise InputError(f"{walker.run_id}: segment {document.key} has no checkpoint to continue from")
+            raise InputError(f"{walker.run_id}: segment {previous.key} has no checkpoint to continue from")
         label = f"{walker.role} {walker.run_id}"
         end = deadline(workspace.settings)
         try:
+            committee = load_potential(potential, atoms)
             result = run_segment(
-                start,
-                load_committee(committee.models),
+                atoms if self.is_new_run else state,
+                committee,
                 LangevinNVT(**self.dynamics.model_dump()),
                 self.n_steps,
                 walker.seed,
@@ -185,12 +226,7 @@ class SegmentMaker(Maker):
                 monitor,
                 self.frame_interval_steps,
                 self.checkpoint_interval_steps,
-                on_progress=lambda step, n_steps, info: emit(
-                    label,
-                    step,
-                    n_steps,
-                    f"{info['temperature_K']:.0f} K, uncertainty {info['uncertainty_eV_per_angstrom']:.2f} eV/Å",
-                ),
+                on_progress=lambda step, n_steps, info: emit(label, step, n_steps, _progress(info)),
                 stop_requested=lambda: end.is_over,
             )
         except DynamicsError as error:
@@ -203,6 +239,7 @@ class SegmentMaker(Maker):
             )
         is_equilibrated = result.evaluation_step * self.dynamics.timestep_fs >= self.equilibration_fs
         temperatures_K = result.evaluation_temperature_K[is_equilibrated]
+        is_known = ~np.isnan(result.uncertainty_eV_per_angstrom)  # one potential alone has no uncertainty
         last = read_checkpoint(result.last_good_checkpoint)  # after a break, the last one before it
         return document.model_copy(
             update={
@@ -220,25 +257,35 @@ class SegmentMaker(Maker):
                 if result.candidates
                 else None,
                 "n_candidates": len(result.candidates),
-                "uncertainty_steps": [int(step) for step in result.evaluation_step],
-                "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom],
+                "uncertainty_steps": [int(step) for step in result.evaluation_step[is_known]],
+                "uncertainty_eV_per_angstrom": [float(u) for u in result.uncertainty_eV_per_angstrom[is_known]],
                 "wall_time_s": result.wall_time_s,
                 "notes": result.notes,
             }
         )
 
 
-def _first_key(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDoc | None) -> str:
-    """Return the key of the start of a run without a checkpoint: a structure, or a segment that broke immediately."""
-    if starts is not None:
-        return starts.entries[walker.index].key
-    return "" if previous is None else previous.key
+def _key_and_size(start: "Atoms | Structure | StructureSetDoc | SegmentDoc", walker: Walker) -> tuple[str, int]:
+    """Return the content key of a start and its number of atoms."""
+    if isinstance(start, SegmentDoc):
+        return start.key, start.n_atoms
+    if not isinstance(start, StructureSetDoc):
+        atoms = as_atoms(start)
+        return structure_key(atoms), len(atoms)
+    try:
+        entry = start.entries[walker.index]
+    except IndexError:
+        raise InputError(
+            f"{walker.run_id}: the set {start.name!r} has {len(start.entries)} structures, so none of index "
+            f"{walker.index}"
+        ) from None
+    return entry.key, entry.n_atoms
 
 
-def _n_atoms(walker: Walker, starts: StructureSetDoc | None, previous: SegmentDoc | None) -> int:
-    if previous is not None:
-        return previous.n_atoms
-    return 0 if starts is None else starts.entries[walker.index].n_atoms
+def _progress(info: Mapping[str, float]) -> str:
+    uncertainty = info["uncertainty_eV_per_angstrom"]
+    known = "" if math.isnan(uncertainty) else f", uncertainty {uncertainty:.2f} eV/Å"
+    return f"{info['temperature_K']:.0f} K{known}"
 
 
 def advance_walkers(walkers: Sequence[Walker], segments: Sequence[SegmentDoc | None]) -> list[Walker]:

@@ -22,10 +22,12 @@ from interphase_flows.potentials.training import quiet_training
 
 KEPT_POTENTIALS = 8
 """Potentials cached per process: consecutive segments of an iteration use the same committee."""
+COMPILED = (".nequip.pth", ".nequip.pt2")
+"""Suffixes of compiled models, by TorchScript and AOTInductor."""
 
 
 def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
-    """Load a trained potential as an ASE calculator, without compiling it.
+    """Load a trained potential as an ASE calculator: a checkpoint, a package (both not compiled), or a compiled model.
 
     Potentials are cached in the process by the hash of their file. Each call returns a new calculator, without atoms
     and results of others.
@@ -33,7 +35,7 @@ def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
     Raises
     ------
     TrainingError
-        The file is not a checkpoint of this version of NequIP.
+        The file is not a model of this version of NequIP.
     """
     calculator = copy.copy(_loaded(sha256_of(checkpoint), str(checkpoint), device))
     calculator.reset()
@@ -42,16 +44,14 @@ def load_calculator(checkpoint: Path, device: str = "cpu") -> NequIPCalculator:
 
 @functools.lru_cache(maxsize=KEPT_POTENTIALS)
 def _loaded(sha256: str, checkpoint: str, device: str) -> NequIPCalculator:
-    """Load a potential with a private loader of NequIP 0.19.1; the public one needs a compiled model."""
+    """Load a compiled model, or a checkpoint or package by a private loader of NequIP 0.19.1."""
     with quiet_training(torch.get_num_threads()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(nequip|torch|e3nn)\..*")
+        options = {"device": device, "chemical_species_to_atom_type_map": True}
         try:
-            return NequIPCalculator._from_saved_model(
-                checkpoint,
-                device=device,
-                compile_mode="eager",
-                chemical_species_to_atom_type_map=True,
-            )
+            if checkpoint.endswith(COMPILED):
+                return NequIPCalculator.from_compiled_model(checkpoint, **options)
+            return NequIPCalculator._from_saved_model(checkpoint, compile_mode="eager", **options)
         except (RuntimeError, KeyError, ValueError, AttributeError, EOFError, UnpicklingError) as error:
             raise TrainingError(
                 f"{checkpoint} cannot be loaded as a NequIP potential ({error}). Hint: train it again with this version"

@@ -6,7 +6,7 @@ are never mixed in one dataset. Threads, commands and folders cannot change a nu
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Positive = Annotated[float, Field(gt=0.0)]
 
@@ -22,6 +22,20 @@ class MethodSpec(BaseModel):
 
     implementation: ClassVar[str]
     method: str
+
+
+class CalculatorSpec(MethodSpec):
+    """Any ASE calculator by its import path, as a reference method or a potential.
+
+    ``name`` is such as ``ase.calculators.emt.EMT``, ``arguments`` are keyword arguments in JSON. ``is_surrogate`` is
+    False only for a first-principles code.
+    """
+
+    implementation: ClassVar[str] = "interphase_flows.reference.ase_calculator:CalculatorMethod"
+    method: Literal["ase"] = "ase"
+    name: str
+    arguments: dict[str, JsonValue] = {}
+    is_surrogate: bool = True
 
 
 class ChgnetSpec(MethodSpec):

@@ -81,7 +81,7 @@ def test_segment_keys_are_pinned(workspace, monkeypatch):
     }
     broken = documents.segment("interface-0", stop_reason="failed")
     production = SegmentMaker(stops_when_uncertain=False)
-    key = SegmentMaker.make.original(production, FRESH, STARTS, documents.committee(), broken)
+    key = SegmentMaker.make.original(production, broken, documents.committee(), FRESH)
     assert key == "47c3ac037693f055bd187e77e33f5c43"
 
 
@@ -92,7 +92,7 @@ def test_segment_key_depends_on_the_current_leg_of_the_schedule(workspace, monke
     def key(spec: Campaign, **changes) -> str:
         walker = melt_quench_walker(spec, 0).model_copy(update=changes)
         job = next(job for job in explore(spec, walker).jobs if job.name.startswith("explore"))
-        return SegmentMaker.make.original(job.maker, walker, STARTS, documents.committee())
+        return SegmentMaker.make.original(job.maker, STARTS, documents.committee(), walker)
 
     checkpoint = {"continue_from": documents.NO_FILE, "continue_state": "state"}
     keys = [
@@ -206,7 +206,7 @@ def test_failed_packing_fails_its_segment_and_records_the_reason(workspace, monk
     (failure,) = workspace.ledger.find("failures", {"failed_kind": "structure_sets"})
     assert failure["details"]["explanation"] == "planted"
     with pytest.raises(InputError, match="melt-quench-0-0 has no initial structure"):
-        SegmentMaker.make.original(SegmentMaker(), melt_quench_walker(spec, 0), None, documents.committee())
+        SegmentMaker.make.original(SegmentMaker(), None, documents.committee(), melt_quench_walker(spec, 0))
     assert flow.jobs[1].config.on_missing_references == OnMissing.NONE
 
 
@@ -262,5 +262,5 @@ def test_melt_quench_walker_survives_serialization():
     stored = json.loads(json.dumps(jsanitize(segment.as_dict(), strict=True, enum_values=True)))
     again = MontyDecoder().process_decoded(stored)
     assert again.maker == segment.maker
-    assert again.function_args[0] == walker
-    assert isinstance(again.function_args[0], MeltQuenchWalker)
+    assert again.function_args[2] == walker
+    assert isinstance(again.function_args[2], MeltQuenchWalker)

@@ -47,7 +47,7 @@ def jobs_of(spec: TransportGridSpec = SPEC, seed: int = 1) -> dict:
 
 
 def walkers(jobs: dict) -> dict:
-    return {name: job.function_args[0] for name, job in jobs.items() if isinstance(job.maker, SegmentMaker)}
+    return {name: job.function_args[2] for name, job in jobs.items() if isinstance(job.maker, SegmentMaker)}
 
 
 def test_every_cell_is_melted_quenched_and_run_at_every_temperature():
@@ -131,7 +131,7 @@ def test_new_run_from_a_checkpoint_has_another_key_than_its_continuation(workspa
     quench = documents.segment("grid-x0.530-1", role="transport")
 
     def key(maker, previous=quench, walker=walker):
-        return SegmentMaker.make.original(maker, walker, None, committee, previous)
+        return SegmentMaker.make.original(maker, previous, committee, walker)
 
     maker = jobs["equilibrate grid-x0.530-1-900K"].maker
     keys = [
@@ -159,7 +159,7 @@ def test_segments_after_a_broken_melt_are_recorded_and_not_run(workspace):
     )
 
     def after(name, previous):
-        return SegmentMaker.make.original(jobs[name].maker, walker_of[name], None, committee, previous)
+        return SegmentMaker.make.original(jobs[name].maker, previous, committee, walker_of[name])
 
     quench = after("quench grid-x0.530-1", melt)
     equilibration = after("equilibrate grid-x0.530-1-900K", quench)
@@ -181,10 +181,10 @@ def test_missing_inputs_of_a_cell_raise(workspace):
     jobs = jobs_of()
     name = "melt grid-x0.530-1"
     with pytest.raises(InputError, match=r"grid-x0.530-1 has no committee"):
-        SegmentMaker.make.original(jobs[name].maker, walkers(jobs)[name], STARTS, None)
+        SegmentMaker.make.original(jobs[name].maker, STARTS, None, walkers(jobs)[name])
     measure = jobs["transport grid-x0.530-1-900K"]
     with pytest.raises(InputError, match="the cell was not run"):
         CellTransportMaker.make.original(measure.maker, *measure.function_args[:5], [None], [None], None)
     for name in ("melt grid-x0.530-1", "quench grid-x0.530-1", "equilibrate grid-x0.530-1-900K"):
         with pytest.raises(InputError, match="has no initial structure"):
-            SegmentMaker.make.original(jobs[name].maker, walkers(jobs)[name], None, documents.committee(), None)
+            SegmentMaker.make.original(jobs[name].maker, None, documents.committee(), walkers(jobs)[name])

@@ -4,7 +4,6 @@ import pytest
 
 import loop_documents as documents
 from interphase_flows.jobs.segments import BROKEN, SegmentMaker, advance_walkers
-from interphase_flows.jobs.structures.structure_sets import store_set
 from interphase_flows.schemas.segment import Walker
 
 WALKER = Walker(run_id="interface-0", role="explore", seed=7, index=0)
@@ -37,12 +36,11 @@ def test_walker_of_a_failed_job_stays_unchanged():
     assert after[1].last_step == 100
 
 
-def test_production_does_not_continue_after_a_break(workspace, crystals):
+def test_production_does_not_continue_after_a_break(workspace):
     """Later segments name the broken segment and run no dynamics."""
-    starts = store_set("starts", "starts", crystals[:1], ["interface/start-0"])
     broken = documents.segment("replica-0", stop_reason="runaway_temperature", last_step=40, role="production")
     walker = WALKER.model_copy(update={"run_id": "replica-0", "role": "production"})
-    after = SegmentMaker.make.original(SegmentMaker(), walker, starts, documents.committee(), broken)
+    after = SegmentMaker.make.original(SegmentMaker(), broken, documents.committee(), walker)
     assert after.stop_reason == "runaway_temperature"
     assert broken.key in after.explanation
     assert (after.first_step, after.last_step, after.trajectory) == (40, 40, None)

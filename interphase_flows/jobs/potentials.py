@@ -1,0 +1,119 @@
+"""Potentials as users have them: a committee, trained models, files of NequIP, any ASE calculator."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from interphase_flows.content_keys import content_key
+from interphase_flows.exceptions import InputError
+from interphase_flows.md.uncertainty_monitor import CalculatorCommittee, Committee
+from interphase_flows.reference.registry import reference_method
+from interphase_flows.reference.spec import MethodSpec
+from interphase_flows.schemas.model import CommitteeDoc, ModelDoc
+from interphase_flows.storage.workspace import current_workspace
+
+if TYPE_CHECKING:
+    from interphase_flows.potentials.committee import NequIPCommittee
+
+Member: TypeAlias = ModelDoc | MethodSpec | str
+"""A trained model, a calculator or reference method, or the path of a NequIP file."""
+Potential: TypeAlias = CommitteeDoc | Member | Sequence[Member]
+
+NEQUIP_SUFFIXES = (".ckpt", ".nequip.zip", ".nequip.pth", ".nequip.pt2")
+"""Checkpoint, package, and the two kinds of compiled models."""
+HINT = (
+    "Hint: give the output of CommitteeMaker or TrainMaker, the path of a NequIP file, or "
+    "CalculatorSpec(name='ase.calculators.emt.EMT')"
+)
+
+
+def potential_key(potential: Potential) -> str:
+    """Return the content key of a potential: the content of files, name and arguments of calculators."""
+    if isinstance(potential, CommitteeDoc):
+        return potential.key
+    keys = [_member_key(member) for member in _members(potential)]
+    return keys[0] if len(keys) == 1 else content_key("potentials", members=keys)
+
+
+def load_potential(potential: Potential, start: Atoms) -> Committee:
+    """Load a potential as a committee, on the device and threads of this machine's settings.
+
+    A potential of one member has no uncertainty.
+
+    Raises
+    ------
+    InputError
+        A file is missing or of an unknown kind, a calculator cannot be made, or a member cannot evaluate ``start``.
+    """
+    members = _members(potential)
+    trained = [member for member in members if not isinstance(member, MethodSpec)]
+    committee: Committee
+    if len(trained) == len(members):
+        committee = load_committee(trained)
+    else:
+        committee = CalculatorCommittee([_calculator(member) for member in members])
+    try:
+        committee.forces_all(start.copy())
+    except Exception as error:  # calculators raise anything
+        names = ", ".join(sorted({_name(member) for member in members}))
+        raise InputError(
+            f"{names} cannot evaluate {start.get_chemical_formula()}: {type(error).__name__}: {error}. Hint: check that "
+            "it covers these elements"
+        ) from error
+    return committee
+
+
+def load_committee(models: Sequence[ModelDoc | str]) -> "NequIPCommittee":
+    """Load trained potentials on the device and threads of this machine's settings."""
+    from interphase_flows.potentials.committee import NequIPCommittee  # takes seconds to import
+
+    settings = current_workspace().settings
+    return NequIPCommittee([_file(model) for model in models], settings.device, settings.n_threads)
+
+
+def _members(potential: Potential) -> list[Member]:
+    if isinstance(potential, CommitteeDoc):
+        return [*potential.models]
+    if isinstance(potential, ModelDoc | MethodSpec | str):
+        return [potential]
+    if not isinstance(potential, Sequence) or not potential:
+        raise InputError(f"potential: {potential!r} is none. {HINT}")
+    return list(potential)
+
+
+def _member_key(member: Member) -> str:
+    if isinstance(member, ModelDoc):
+        return member.key
+    if isinstance(member, MethodSpec):
+        return reference_method(member).identity.key
+    with _file(member).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def _file(model: ModelDoc | str) -> Path:
+    if isinstance(model, ModelDoc):
+        return current_workspace().artifacts.get(model.checkpoint)
+    path = Path(model)
+    if not path.name.endswith(NEQUIP_SUFFIXES):
+        raise InputError(f"potential {model!r}: not one of {', '.join(NEQUIP_SUFFIXES)}. {HINT}")
+    if not path.is_file():
+        raise InputError(f"potential {path.absolute()}: no such file. {HINT}")
+    return path
+
+
+def _calculator(member: Member) -> Calculator:
+    if isinstance(member, MethodSpec):
+        return reference_method(member, current_workspace().settings).calculator()
+    from interphase_flows.potentials.committee import load_calculator
+
+    return load_calculator(_file(member), current_workspace().settings.device)
+
+
+def _name(member: Member) -> str:
+    if isinstance(member, MethodSpec):
+        return str(getattr(member, "name", member.method))
+    return member if isinstance(member, str) else f"model {member.key}"
