@@ -29,6 +29,14 @@ class Depletion:
     """Share of the initial amount that is left at the end of the series."""
 
 
+def require_series(name: str, time_ps: ArrayLike, values: ArrayLike) -> None:
+    """Raise AnalysisError unless there is one finite number per frame."""
+    if np.shape(values) != np.shape(time_ps):
+        raise AnalysisError(f"{name}: {np.shape(values)} values, {np.shape(time_ps)} times; one per frame is required")
+    if n_missing := int((~np.isfinite(np.asarray(values, dtype=float))).sum()):
+        raise AnalysisError(f"{name}: unknown in {n_missing} of {np.size(values)} frames")
+
+
 def find_depletion(
     time_ps: FloatArray, reservoirs: Mapping[str, ArrayLike], *, least_share: float = LEAST_SHARE
 ) -> Depletion | None:
@@ -52,11 +60,7 @@ def find_depletion(
     window = max(LEAST_MEDIAN_FRAMES, round(SHARE_OF_THE_MEDIAN * len(time_ps))) | 1
     for name, remaining in reservoirs.items():
         left = np.asarray(remaining, dtype=float)
-        if left.shape != np.shape(time_ps) or not np.isfinite(left).all():
-            raise AnalysisError(
-                f"reservoir {name}: {left.shape} values, {np.shape(time_ps)} times; one finite number per "
-                "frame is required"
-            )
+        require_series(f"reservoir {name}", time_ps, left)
         smooth = median_filter(left, window, mode="nearest")
         if smooth[0] <= 0:
             raise AnalysisError(f"reservoir {name} is empty in the first frames. Hint: check the series")

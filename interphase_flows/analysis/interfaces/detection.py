@@ -133,12 +133,20 @@ def interfaces_of(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -
                 electrode_side_angstrom=found.electrode_middle_angstrom[rows] + series(begin),
                 electrolyte_side_angstrom=found.electrode_middle_angstrom[rows] + series(end),
                 reservoirs={
-                    "electrode": found.electrode_left_angstrom[rows],
-                    "electrolyte": series(left[:, column]),
+                    "electrode": _without_gaps(found.time_ps[rows], found.electrode_left_angstrom[rows]),
+                    "electrolyte": _without_gaps(found.time_ps[rows], left[rows, column]),
                 },
             )
         )
     return interfaces, notes
+
+
+def _without_gaps(time_ps: FloatArray, left: FloatArray) -> FloatArray:
+    """Interpolate a reservoir over frames without the boundary of either side, unless too many are missing."""
+    known = np.isfinite(left)
+    if known.mean() < 1.0 - MOST_MISSING:
+        return left
+    return np.interp(time_ps, time_ps[known], left[known])
 
 
 def _electrolyte_left(frames: FrameSource, sides: TwoSides, found: BoundarySeries) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from interphase_flows.analysis.array_types import FloatArray
-from interphase_flows.analysis.growth.depletion import Depletion, find_depletion
+from interphase_flows.analysis.growth.depletion import Depletion, find_depletion, require_series
 from interphase_flows.analysis.statistics.estimate import Array, Estimate
 from interphase_flows.exceptions import AnalysisError
 
@@ -59,11 +59,7 @@ class InterphaseHistory:
                 "required, because a depleted slab looks passivated"
             )
         for name, series in (self.quantities | dict(self.reservoirs)).items():
-            if np.shape(series) != np.shape(self.time_ps) or not np.isfinite(series).all():
-                raise AnalysisError(
-                    f"{name}: {np.shape(series)} values, {np.shape(self.time_ps)} times; one finite number per frame "
-                    "is required"
-                )
+            require_series(name, self.time_ps, series)
 
     @property
     def quantities(self) -> dict[str, FloatArray]:

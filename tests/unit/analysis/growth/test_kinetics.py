@@ -150,8 +150,10 @@ def test_invalid_series_raise(time, values, message):
 
 
 def test_invalid_reservoir_raises():
-    with pytest.raises(AnalysisError, match="one finite number per frame"):
+    with pytest.raises(AnalysisError, match="one per frame is required"):
         find_depletion(TIME_PS, {"lithium": np.ones(3)})
+    with pytest.raises(AnalysisError, match="unknown in 1 of 3 frames"):
+        find_depletion(np.arange(3.0), {"lithium": np.array([1.0, np.nan, 1.0])})
     with pytest.raises(AnalysisError, match="empty in the first frames"):
         find_depletion(TIME_PS, {"lithium": np.zeros_like(TIME_PS)})
 

@@ -106,7 +106,7 @@ def test_invalid_windows_raise():
         ({"reservoirs": {"lithium": np.ones(1000)}}, "a depleted slab looks passivated"),
         ({"passed_atoms_per_nm2": {}}, "does not show that ions stopped"),
         ({"passed_atoms_per_nm2": {"thickness": np.ones(1000)}}, "none of them named"),
-        ({"thickness_angstrom": np.ones(3)}, "one finite number per frame"),
+        ({"thickness_angstrom": np.ones(3)}, "one per frame is required"),
         ({"time_ps": np.zeros(1000)}, "times must increase"),
     ],
 )

@@ -1,0 +1,48 @@
+"""Interfaces that are tracked although boundaries are missing in some frames."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from growing_interphase import growing
+from interphase_flows.analysis.interfaces.boundaries import TwoSides
+from interphase_flows.analysis.interfaces.detection import find_interfaces, interfaces_of
+
+SIDES = TwoSides(frozenset({"Li"}), {"Li": 7, "P": 3, "S": 11})
+
+
+@pytest.fixture(scope="module")
+def found():
+    frames = growing(2.0, n_frames=20, planes_per_angstrom=2)
+    return frames, find_interfaces(frames, SIDES)[0]
+
+
+def without_below(series, rows):
+    """Remove the boundaries below the electrode from some frames."""
+    below = series.sides.index("below")
+
+    def removed(values):
+        values = values.copy()
+        values[rows, below] = np.nan
+        return values
+
+    names = ("thickness_angstrom", "electrode_side_angstrom", "electrolyte_side_angstrom")
+    return replace(series, **{name: removed(getattr(series, name)) for name in names})
+
+
+def test_reservoir_is_interpolated_where_the_other_boundary_is_missing(found):
+    frames, series = found
+    intact, gap = (interfaces_of(frames, SIDES, each)[0] for each in (series, without_below(series, 7)))
+    above, other = (next(each for each in one if each.name == "above") for one in (intact, gap))
+    expected = above.reservoirs["electrolyte"].copy()
+    expected[7] = 0.5 * (expected[6] + expected[8])
+    np.testing.assert_allclose(other.reservoirs["electrolyte"], expected)
+
+
+def test_reservoir_is_unknown_if_the_other_boundary_is_lost_for_long(found):
+    frames, series = found
+    above = next(
+        e for e in interfaces_of(frames, SIDES, without_below(series, slice(10, None)))[0] if e.name == "above"
+    )
+    assert np.isnan(above.reservoirs["electrolyte"]).sum() == 10
