@@ -32,7 +32,7 @@ from interphase_flows.analysis.pipeline.interface_analysis import analyse_interf
 from interphase_flows.analysis.pipeline.settings import InterfaceAnalysisSettings, composition_of
 from interphase_flows.analysis.results import Unavailable
 from interphase_flows.md.trajectory_writer import TrajectoryWriter, pack
-from interphase_flows.runtime.progress import listening
+from interphase_flows.runtime.progress import ProgressEvent, listening
 
 GOAL_PER_S, LIMIT_GB = 20.0, 2.0
 THICK_ANGSTROM = {ELECTRODE: 62.0, ELECTROLYTE: 110.0}
@@ -102,13 +102,13 @@ class Stopwatch:
         self.seconds: dict[str, list[float]] = {}
         self._part, self._since = "", (time.perf_counter(), time.process_time())
 
-    def on_progress(self, stage: str, done: int, total: int, detail: str) -> None:
+    def on_progress(self, event: ProgressEvent) -> None:
         """Add the time since the last call to the stage of that call."""
         now = (time.perf_counter(), time.process_time())
-        spent = self.seconds.setdefault(self._part or stage, [0.0, 0.0])
+        spent = self.seconds.setdefault(self._part or event.stage, [0.0, 0.0])
         for i in range(2):
             spent[i] += now[i] - self._since[i]
-        self._part, self._since = stage, now
+        self._part, self._since = event.stage, now
 
 
 def analyse(path: Path) -> dict[str, object]:
@@ -118,11 +118,11 @@ def analyse(path: Path) -> dict[str, object]:
     watch = Stopwatch()
     with open_trajectory(path) as frames, listening(watch.on_progress):
         found = analyse_interface(frames, settings, stage="").parts
-        watch.on_progress(LABELS, 0, frames.n_frames, "")
+        watch.on_progress(ProgressEvent(LABELS, 0, frames.n_frames))
         numbers = frames.numbers
         for _ in by_frame(frames, range(frames.n_frames), lambda x, c: label_atoms(x, c, numbers, model)):
             pass
-        watch.on_progress(LABELS, frames.n_frames, frames.n_frames, "")
+        watch.on_progress(ProgressEvent(LABELS, frames.n_frames, frames.n_frames))
     peak = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     return {
         "seconds": watch.seconds,

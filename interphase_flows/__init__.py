@@ -17,7 +17,7 @@ _MODULES = {
     "Settings": "settings",
     "load_settings": "settings",
     "open_workspace": "storage.workspace",
-    "run_campaign": "runners.local",
+    "run_campaign": "runners.local.campaign",
     "use_workspace": "storage.workspace",
     # Makers of flows
     "ActiveLearningMaker": "flows.active_learning",

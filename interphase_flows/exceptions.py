@@ -11,6 +11,7 @@
     ├── CampaignFailedError             jobs failed without which a campaign has no result
     ├── ReferenceMethodError            a label could not be computed
     ├── WalltimeReachedError            work is checkpointed; a resume continues
+    ├── WorkerDiedError                 worker processes died while they ran a job
     ├── LeaseLostError                  another process has taken over the work
     ├── TrainingError                   a potential could not be trained
     ├── DynamicsError                   a segment of molecular dynamics cannot start or continue
@@ -92,6 +93,10 @@ class ReferenceMethodError(InterphaseError):
 
 class WalltimeReachedError(InterphaseError):
     """The walltime was reached before a result; work is checkpointed, and a resume continues."""
+
+
+class WorkerDiedError(InterphaseError):
+    """Worker processes of this machine died while they ran a job, killed or out of memory."""
 
 
 class LeaseLostError(InterphaseError):

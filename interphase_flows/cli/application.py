@@ -35,6 +35,15 @@ AcceptChanges = Annotated[
     bool,
     typer.Option("--accept-changes", help="Continue although a campaign of this name was started with another file."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that run independent jobs at the same time; default: n_workers of the settings, else one per "
+        "core. Results do not depend on it.",
+    ),
+]
 Every = Annotated[
     float | None,
     typer.Option(help="Repeat after this many seconds until no job is ready or running; default: run once (for cron)."),

@@ -12,6 +12,7 @@ from interphase_flows.cli.application import (
     AcceptChanges,
     Name,
     Root,
+    Workers,
     app,
     named,
     settings_of,
@@ -30,6 +31,7 @@ def run(
         bool, typer.Option("--dry-run", help="Print the plan and its estimated cost, then exit.")
     ] = False,
     accept_changes: AcceptChanges = False,
+    workers: Workers = None,
 ) -> None:
     """Run a campaign on this machine and write its report.
 
@@ -46,7 +48,7 @@ def run(
         if missing:
             print(f"missing on this machine: {missing}")
         return
-    _run(campaign, settings_of(root), accept_changes)
+    _run(campaign, settings_of(root), accept_changes, workers)
 
 
 @app.command(rich_help_panel=CAMPAIGN_PANEL)
@@ -62,6 +64,7 @@ def resume(
             "labels are made again.",
         ),
     ] = None,
+    workers: Workers = None,
 ) -> None:
     """Resume a campaign that was interrupted or failed on this machine, or that is paused on a cluster.
 
@@ -76,7 +79,7 @@ def resume(
         from interphase_flows.commands.queries import retry_rejected as retry
 
         print(f"{retry(settings, name, retry_rejected.split(','))} rejected labels will be recomputed")
-    _run(stored_campaign(settings, name), settings, accept_changes=False)
+    _run(stored_campaign(settings, name), settings, accept_changes=False, workers=workers)
 
 
 def _release_on_cluster(settings: "Settings", name: str, retry_rejected: str | None) -> bool:
@@ -127,6 +130,7 @@ def converge(
         bool,
         typer.Option("--dry-run", help="Print the settings of the study and their estimated cost, then exit."),
     ] = False,
+    workers: Workers = None,
 ) -> None:
     """Test the convergence of a campaign's reference method with plane-wave cutoff and k-points.
 
@@ -143,6 +147,7 @@ def converge(
     from interphase_flows.reference.convergence import Tolerances
     from interphase_flows.report.sections.convergence import write_convergence_page
     from interphase_flows.report.text.convergence import choice_summary, convergence_table
+    from interphase_flows.runners.local.campaign import default_workers
     from interphase_flows.storage.workspace import open_workspace
 
     campaign = Campaign.from_file(file)
@@ -162,7 +167,7 @@ def converge(
         return
     settings = settings_of(root)
     with shown_progress(Console(stderr=True)):
-        study = run_convergence_study(maker, settings)
+        study = run_convergence_study(maker, settings, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_convergence_page(study, workspace.report_folder)
     Console().print(convergence_table(study))
@@ -182,14 +187,14 @@ def _numbers(option: str, text: str) -> list[float]:
     return numbers
 
 
-def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool) -> None:
+def _run(campaign: "Campaign", settings: "Settings", accept_changes: bool, workers: int | None) -> None:
     from interphase_flows.cli.progress_display import shown_progress
     from interphase_flows.report.collect.campaign_report import write_campaign_report
-    from interphase_flows.runners.local import run_campaign
+    from interphase_flows.runners.local.campaign import default_workers, run_campaign
     from interphase_flows.storage.workspace import open_workspace
 
     with shown_progress(Console(stderr=True)):
-        result = run_campaign(campaign, settings, accept_changes)
+        result = run_campaign(campaign, settings, accept_changes, workers or default_workers(settings))
     with open_workspace(settings, campaign.name, read_only=True) as workspace:
         path = write_campaign_report(workspace)
     print(f"{campaign.name}: {result.outcome.replace('_', ' ')}")

@@ -11,12 +11,13 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 from rich.table import Column
 
-from interphase_flows.runtime.progress import JOBS, SCF, listening
+from interphase_flows.runtime.progress import JOB, JOBS, SCF, ProgressEvent, listening
 
 LINE_INTERVAL_S = 15.0
 ITERATION = "iteration"
@@ -45,11 +46,12 @@ def _bars(console: Console) -> Iterator[None]:
     )
     with Progress(*columns, console=console, expand=True) as progress:
         campaign = progress.add_task("campaign", total=None, detail="")
-        stage_task = progress.add_task("", total=None, detail="", visible=False)
+        lines: dict[int, TaskID] = {}
         n_jobs, latest_iteration = 0, ""
 
-        def show(stage: str, done: int, total: int, detail: str) -> None:
+        def show(event: ProgressEvent) -> None:
             nonlocal n_jobs, latest_iteration
+            stage, done, total, detail, worker = event
             if stage == SCF:
                 return
             if stage == JOBS:
@@ -58,7 +60,12 @@ def _bars(console: Console) -> Iterator[None]:
                 latest_iteration = f"iteration {done}: {detail}"
                 progress.console.print(latest_iteration)
             else:
-                progress.update(stage_task, description=stage, completed=done, total=total, detail=detail, visible=True)
+                if stage == JOB:
+                    stage, detail = detail or "idle", ""
+                if worker not in lines:
+                    lines[worker] = progress.add_task("", total=None, detail="")
+                name = f"{worker}: {stage}" if worker else stage
+                progress.update(lines[worker], description=name, completed=done, total=total, detail=detail)
             progress.update(campaign, completed=n_jobs, detail=f"jobs done; {latest_iteration}".rstrip("; "))
 
         with listening(show):
@@ -67,18 +74,21 @@ def _bars(console: Console) -> Iterator[None]:
 
 @contextmanager
 def _lines() -> Iterator[None]:
-    began, last, last_stage = time.monotonic(), 0.0, ""
+    began = time.monotonic()
+    latest: dict[int, tuple[str, float]] = {}
 
-    def show(stage: str, done: int, total: int, detail: str) -> None:
-        nonlocal last, last_stage
-        if stage in (JOBS, SCF):
+    def show(event: ProgressEvent) -> None:
+        stage, done, total, detail, worker = event
+        if stage in (JOBS, JOB, SCF):
             return
         now = time.monotonic()
-        if stage == last_stage and done < total and now - last < LINE_INTERVAL_S:
+        last_stage, last_s = latest.get(worker, ("", 0.0))
+        if stage == last_stage and done < total and now - last_s < LINE_INTERVAL_S:
             return
-        last, last_stage = now, stage
+        latest[worker] = stage, now
         text = f"iteration {done}: {detail}" if stage == ITERATION else f"{stage} {done}/{total} {detail}"
-        sys.stderr.write(f"[{now - began:7.1f} s] {text}\n")
+        prefix = f"worker {worker}: " if worker else ""
+        sys.stderr.write(f"[{now - began:7.1f} s] {prefix}{text}\n")
         sys.stderr.flush()
 
     with listening(show):

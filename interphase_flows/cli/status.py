@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from interphase_flows.commands.status import CampaignStatus
     from interphase_flows.costs.budget import RemainingLabels
     from interphase_flows.costs.throughput import Pace
+    from interphase_flows.runners.campaign_records import WorkerProgress
     from interphase_flows.runners.fireworks.states import ClusterStatus
 
 WATCH_INTERVAL_S = 15.0
@@ -127,6 +128,13 @@ def show(console: Console, parts: "Iterator[str | Table]") -> None:
             console.print(part)
 
 
+def _worker_line(worker: "WorkerProgress") -> str:
+    if not worker["job"]:
+        return "idle"
+    stage = f": {worker['stage']} {worker['done']}/{worker['total']} {worker['detail']}" if worker["stage"] else ""
+    return worker["job"] + stage
+
+
 def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
     """Yield a status as lines and tables."""
     outcome = f" ({status.outcome.replace('_', ' ')})" if status.outcome else ""
@@ -137,7 +145,11 @@ def status_parts(status: "CampaignStatus") -> "Iterator[str | Table]":
         yield f"running: {status.running}"
         if status.progress:
             p = status.progress
-            yield f"now: {p['stage']} {p['done']}/{p['total']} {p['detail']}, {p['jobs']} jobs done ({p['at']})"
+            workers = p.get("workers", {})
+            stage = "" if workers else f"{p['stage']} {p['done']}/{p['total']} {p['detail']}, "
+            yield f"now: {stage}{p['jobs']} jobs done ({p['at']})"
+            for number, worker in workers.items():
+                yield f"worker {number}: {_worker_line(worker)}"
     if status.cluster:
         yield from _cluster_parts(status.name, status.cluster)
     yield ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in status.documents.items() if n)

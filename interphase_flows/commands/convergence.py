@@ -10,7 +10,7 @@ from interphase_flows.campaign.validate import check_campaign
 from interphase_flows.costs.model import LabelCostModel, label_size
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.flows.convergence_study import ConvergenceStudyMaker
-from interphase_flows.runners.local import run_jobs
+from interphase_flows.runners.local.campaign import run_jobs
 from interphase_flows.schemas.convergence import ConvergenceStudyDoc, StudyPoint
 from interphase_flows.settings import Settings
 from interphase_flows.storage.workspace import open_workspace, use_workspace
@@ -70,7 +70,7 @@ def plan_table(name: str, planned: Sequence[PlannedPoint]) -> Table:
     return table
 
 
-def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> ConvergenceStudyDoc:
+def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings, n_workers: int = 1) -> ConvergenceStudyDoc:
     """Run or resume a study: labels in the ledger are reused.
 
     Raises
@@ -88,7 +88,7 @@ def run_convergence_study(maker: ConvergenceStudyMaker, settings: Settings) -> C
     with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
         began = datetime.now(UTC).isoformat(timespec="milliseconds")
         try:
-            flow, responses = run_jobs(workspace, maker.make)
+            flow, responses = run_jobs(workspace, maker.make, n_workers)
         except WalltimeReachedError as stop:
             raise WalltimeReachedError(f"{stop}. Hint: repeat the same interphase converge") from None
         by_index = responses.get(flow.jobs[-1].uuid)

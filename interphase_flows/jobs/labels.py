@@ -17,7 +17,8 @@ from interphase_flows.jobs.label_structure import KIND, cached_label, label_key,
 from interphase_flows.jobs.structures.structure_sets import load_set, part_of_set
 from interphase_flows.reference.registry import reference_method
 from interphase_flows.reference.spec import ChgnetSpec, MethodSpec
-from interphase_flows.runtime.progress import SCF, emit, listening
+from interphase_flows.runtime.local_workers import local_workers
+from interphase_flows.runtime.progress import SCF, ProgressEvent, emit, listening
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.label import LabelBatch, LabelDoc, MethodIdentity
 from interphase_flows.schemas.structures import StructureSetDoc
@@ -25,6 +26,11 @@ from interphase_flows.storage.workspace import current_workspace
 
 MOST_JOBS = 300
 """Approximate maximum number of label jobs of a set; larger sets get longer jobs, to limit the load on the queue."""
+
+
+JOBS_PER_WORKER = 4
+MIN_TARGET_S = 1.0
+"""A local job takes less than 0.1 s to start."""
 
 
 @dataclass
@@ -68,10 +74,10 @@ class LabelMaker(Maker):
         return batch
 
 
-def _emit_scf_step(n_done: int, n_labels: int, stage: str, step: int, max_steps: int, detail: str) -> None:
+def _emit_scf_step(n_done: int, n_labels: int, event: ProgressEvent) -> None:
     """Report the SCF steps of a label as progress of the labels."""
-    if stage == SCF:
-        emit("labels", n_done, n_labels, f"{detail}, SCF step {step} of at most {max_steps}")
+    if event.stage == SCF:
+        emit("labels", n_done, n_labels, f"{event.detail}, SCF step {event.done} of at most {event.total}")
 
 
 @dataclass
@@ -102,8 +108,7 @@ class LabelSetMaker(Maker):
         sizes = [label_size(maker.reference, frames[index]) for index in kept]
         model = label_cost_model(current_workspace().ledger, maker.reference, identity.key)
         costs_s = [model.estimate_s(size) for size in sizes]
-        target_s = max(self.target_s_per_job, sum(costs_s) / MOST_JOBS)
-        packs = pack_by_cost(costs_s, target_s, self.labels_per_job)
+        packs = pack_by_cost(costs_s, self._target_s(sum(costs_s)), self.labels_per_job)
         jobs = [
             maker.make(
                 part_of_set(structures, [kept[place] for place in pack]),
@@ -124,6 +129,14 @@ class LabelSetMaker(Maker):
         # an unexpected failure of one job is recorded and does not end the campaign
         gather.config.on_missing_references = OnMissing.NONE
         return Response(replace=Flow([*jobs, gather], output=gather.output, name=f"{len(kept)} labels"))
+
+    def _target_s(self, total_s: float) -> float:
+        """Return the largest expected time of a job with several labels."""
+        target_s = max(self.target_s_per_job, total_s / MOST_JOBS)
+        if local_workers() == 1:
+            return target_s
+        # several jobs for each worker, so that all are busy until the set is nearly finished
+        return min(target_s, max(total_s / (JOBS_PER_WORKER * local_workers()), MIN_TARGET_S))
 
 
 def reject_duplicates(

@@ -10,7 +10,7 @@ from interphase_flows.content_keys import content_key
 from interphase_flows.datasets.frames import extxyz_bytes, frames_of_split, read_extxyz
 from interphase_flows.jobs.caching import cached_exclusive
 from interphase_flows.potentials.spec import CommitteeSpec
-from interphase_flows.runtime.progress import listening
+from interphase_flows.runtime.progress import ProgressEvent, listening
 from interphase_flows.runtime.walltime import deadline
 from interphase_flows.schemas.dataset import DatasetDoc, Split
 from interphase_flows.schemas.model import ModelDoc
@@ -40,10 +40,10 @@ class TrainMaker(Maker):
 
         end, label = deadline(workspace.settings), f"train committee member {member}"
 
-        def check_walltime(stage: str, epoch: int, n_epochs: int, _: str) -> None:
+        def check_walltime(event: ProgressEvent) -> None:
             # reported after each epoch, once its checkpoint is written
-            if stage == label and epoch < n_epochs:
-                end.check(f"epoch {epoch + 1} of {label}")
+            if event.stage == label and event.done < event.total:
+                end.check(f"epoch {event.done + 1} of {label}")
 
         def compute(folder: Path) -> ModelDoc:
             # importing takes seconds, which a resume that finds the model does not need

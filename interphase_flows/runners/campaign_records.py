@@ -26,6 +26,16 @@ OPTIONAL_ANALYSES = ("transport_grid",)
 """Analyses that run only if the campaign file has the block."""
 
 
+class WorkerProgress(TypedDict):
+    """Latest progress of a worker process; ``job`` is empty while it is idle."""
+
+    job: str
+    stage: str
+    done: int
+    total: int
+    detail: str
+
+
 class Progress(TypedDict):
     """Latest progress of a campaign on this machine, as stored in ``progress.json``."""
 
@@ -35,6 +45,8 @@ class Progress(TypedDict):
     detail: str
     jobs: int
     at: str
+    workers: dict[str, WorkerProgress]
+    """By number; empty if jobs run in the process of the command."""
 
 
 def missing_analyses(state: JsonDocument) -> list[str]:
@@ -86,6 +98,8 @@ def register_campaign(workspace: Workspace, campaign: Campaign, accept_changes: 
             )
         state["started_at"] = before.get("started_at", state["started_at"])
         state["n_resumes"] = before.get("n_resumes", 0) + 1
+        if "worker_usage" in before:
+            state["worker_usage"] = before["worker_usage"]
     workspace.ledger.set_state("campaigns", campaign.name, state)
 
 
@@ -93,6 +107,14 @@ def set_status(workspace: Workspace, status: str) -> None:
     """Store the status with which a run of a campaign ended, and the time."""
     state = workspace.ledger.get("campaigns", workspace.campaign) or {}
     workspace.ledger.set_state("campaigns", workspace.campaign, state | {"status": status, "ended_at": now()})
+
+
+def add_worker_usage(workspace: Workspace, wall_s: float, busy_s: float) -> None:
+    """Add the time of worker processes, and the part of it that they ran jobs, to that of earlier runs."""
+    state = workspace.ledger.get("campaigns", workspace.campaign) or {}
+    before = state.get("worker_usage", {"wall_s": 0.0, "busy_s": 0.0})
+    usage = {"wall_s": before["wall_s"] + wall_s, "busy_s": before["busy_s"] + busy_s}
+    workspace.ledger.set_state("campaigns", workspace.campaign, state | {"worker_usage": usage})
 
 
 def now() -> str:

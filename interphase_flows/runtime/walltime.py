@@ -2,11 +2,16 @@
 
 import os
 import re
+import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 from interphase_flows.exceptions import SettingsError, WalltimeReachedError
 from interphase_flows.settings import Settings
@@ -23,6 +28,9 @@ MARGIN_S = 60.0
 
 _IMPORTED_AT = time.time()
 
+_counted_from: float | None = None
+"""Unix time from which ``walltime_s`` counts; None for the start of this process."""
+
 _stop_requests: list[str] = []
 """Reasons of the stop requests that this process has received."""
 
@@ -30,6 +38,37 @@ _stop_requests: list[str] = []
 def request_stop(reason: str) -> None:
     """Bring every deadline of this process forward to now: work stops at its next checkpoint."""
     _stop_requests.append(reason)
+
+
+def is_stop_requested() -> bool:
+    """Return whether a stop of this process was requested."""
+    return bool(_stop_requests)
+
+
+@contextmanager
+def stop_on_signals(reasons: Mapping[signal.Signals, str]) -> Iterator[list[signal.Signals]]:
+    """Request a stop at these signals within the block, and yield the list of those received.
+
+    A second SIGINT raises `KeyboardInterrupt`. Signals reach only the main thread; in another one, nothing changes.
+    """
+    received: list[signal.Signals] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        if received.count(signal.SIGINT) > 1:
+            raise KeyboardInterrupt
+        request_stop(reasons[received[-1]])
+
+    before = {number: signal.signal(number, stop) for number in reasons}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _stop_requests.clear()
 
 
 @dataclass(frozen=True)
@@ -48,7 +87,7 @@ class Deadline:
     @property
     def stop_requested(self) -> bool:
         """Whether a stop was requested (child processes have not received it)."""
-        return bool(_stop_requests)
+        return is_stop_requested()
 
     @property
     def ended_by(self) -> str:
@@ -114,8 +153,19 @@ def seconds_left(slurm_time: str) -> float | None:
     return float(((24 * days + hours) * 60 + minutes) * 60 + seconds)
 
 
+def count_from(unix_s: float) -> None:
+    """Let ``walltime_s`` count from a time: worker processes share the walltime of their parent."""
+    global _counted_from
+    _counted_from = unix_s
+
+
 def process_start_unix_s() -> float:
-    """Return the start time of this process, or of the import of this module where /proc is missing."""
+    """Return the start time of this process, or of the import of this module where /proc is missing.
+
+    In a worker process it is that of the parent process.
+    """
+    if _counted_from is not None:
+        return _counted_from
     try:
         # the name in field 2 may contain blanks and brackets: count the fields after it
         after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

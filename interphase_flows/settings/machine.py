@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     n_threads
         Threads of one job. More than one does not accelerate a small potential (two are slower for that of the
         quickstart). A run is reproducible to the last bit only with the same number.
+    n_workers
+        Worker processes of `interphase run`. If None, one per core for every `n_threads` cores that this process may use;
+        one if the device is a GPU, or if gpaw_command or vasp_command is set. Results do not depend on it.
     device
         Device on which potentials are evaluated.
     campaign
@@ -72,6 +75,7 @@ class Settings(BaseSettings):
     store: Annotated[EmbeddedSettings | MongodbSettings, Field(discriminator="type")] = EmbeddedSettings()
     artifacts_url: str | None = None
     n_threads: int = Field(default=1, ge=1)
+    n_workers: int | None = Field(default=None, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
     campaign: str | None = None
     gpaw_command: str | None = None

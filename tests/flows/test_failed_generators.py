@@ -10,7 +10,7 @@ from interphase_flows.campaign.schema import Campaign
 from interphase_flows.exceptions import StructureError
 from interphase_flows.flows.initial_data import InitialDataMaker
 from interphase_flows.jobs.structures import amorphous, interfaces
-from interphase_flows.runners.local import FlowRunner
+from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.schemas.label import LabelBatch
 from interphase_flows.schemas.segment import Walker
 from interphase_flows.schemas.structures import StructureSetDoc

@@ -26,14 +26,14 @@ def references(phases, root, electrode="Li"):
 
 def test_reference_runs_with_chgnet_are_computed_once_per_input(tmp_path):
     progress = []
-    with listening(lambda *each: progress.append(each)):
+    with listening(progress.append):
         first = references(["Li2S", "Li7P3S11"], tmp_path)
     assert progress[-1][:3] == ("runs of phases", 7, 7)
     assert {name: len(runs) for name, runs in first.runs.items()} == {"Li2S": 4, "amorphous": 3}
     assert first.made_by == "CHGNet, a surrogate"
     [stored] = (tmp_path / FOLDER).glob("*.npz")
     progress.clear()
-    with listening(lambda *each: progress.append(each)):
+    with listening(progress.append):
         again = references(["Li2S", "Li7P3S11"], tmp_path)
     assert progress == []
     assert again.left_out == first.left_out

@@ -50,7 +50,7 @@ def made(calculator, folder, names=("Li2S", "Li7P3S11"), steps=SHORT):
 
 def test_references_are_phases_of_single_anions_and_others_are_checks(tmp_path):
     events = []
-    with listening(lambda *each: events.append(each)):
+    with listening(events.append):
         found = made(SpheresCalculator(), tmp_path)
     # two crystals, one with P, one layered cell; two melts, and that of the layered cell
     assert {name: len(runs) for name, runs in found.runs.items()} == {"Li2S": 4, "amorphous": 3}
@@ -82,7 +82,7 @@ class Counting(SpheresCalculator):
 def test_plan_agrees_with_the_runs(tmp_path):
     """Same runs in the same order; the cost agrees except for the relaxation, which may end early."""
     events, names = [], ("Li2S", "Li3P", "Li7P3S11")
-    with listening(lambda *each: events.append(each)):
+    with listening(events.append):
         made(Counting(), tmp_path, names=names)
     planned = plan_references(
         {name: load_phase(name) for name in names}, load_phase("Li"), load_phase("Li7P3S11"), ROLES, SHORT

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from interphase_flows.potentials.training import TrainedMember
-from interphase_flows.runtime.progress import listening
+from interphase_flows.runtime.progress import ProgressEvent, listening
 from tiny_training import N_EPOCHS, TRAINING, train
 
 LOSS = "val0_epoch/weighted_sum"
@@ -26,8 +26,8 @@ class Interrupted(Exception):
 def interrupt_after(n_epochs: int):
     """Listen to progress and interrupt the training after some epochs."""
 
-    def stop(stage: str, done: int, total: int, detail: str) -> None:
-        if done == n_epochs:
+    def stop(event: ProgressEvent) -> None:
+        if event.done == n_epochs:
             raise Interrupted
 
     return listening(stop)
@@ -177,7 +177,7 @@ def test_resumed_warm_start_continues_from_its_own_weights(tmp_path, uninterrupt
 def test_keyboard_interrupt_propagates_from_a_training(tmp_path):
     """Lightning would exit as after a failure and ignore the next Ctrl-C."""
 
-    def press(stage: str, done: int, total: int, detail: str) -> None:
+    def press(event: ProgressEvent) -> None:
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
@@ -188,8 +188,8 @@ def test_keyboard_interrupt_propagates_from_a_training(tmp_path):
 
 if __name__ == "__main__":
 
-    def kill(stage: str, done: int, total: int, detail: str) -> None:
-        if done == int(sys.argv[2]):
+    def kill(event: ProgressEvent) -> None:
+        if event.done == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
 
     with listening(kill):

@@ -233,17 +233,17 @@ def test_merge_raises_if_jobs_failed_and_no_label_was_accepted():
 def events():
     """Progress events of a job that computes label 3 of 20."""
     received = []
-    with listening(lambda *event: received.append(event)), listening(partial(_emit_scf_step, 3, 20)):
+    with listening(received.append), listening(partial(_emit_scf_step, 3, 20)):
         yield received
 
 
 def test_scf_steps_are_reported_as_progress_of_the_labels(events):
     emit(SCF, 12, 150, "Li24P6S22, 65 s")
     assert [event for event in events if event[0] != SCF] == [
-        ("labels", 3, 20, "Li24P6S22, 65 s, SCF step 12 of at most 150")
+        ("labels", 3, 20, "Li24P6S22, 65 s, SCF step 12 of at most 150", 0)
     ]
 
 
 def test_other_stages_are_not_reported_as_labels(events):
     emit("labels", 3, 20)
-    assert events == [("labels", 3, 20, "")]
+    assert events == [("labels", 3, 20, "", 0)]

@@ -8,7 +8,8 @@ from jobflow import Flow, JobStore, OnMissing, Response, job, run_locally
 from maggma.stores import MemoryStore
 
 from interphase_flows.exceptions import StorageError
-from interphase_flows.runners.local import FlowRunner, job_log
+from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runners.local.job_log import job_log
 from interphase_flows.runtime.progress import JOBS, listening
 
 pytestmark = pytest.mark.filterwarnings("ignore:cd is deprecated:FutureWarning")
@@ -90,7 +91,7 @@ def test_flow_runs_the_same_jobs_as_with_jobflow(workspace, store, name):
 
 def test_each_finished_job_is_counted(workspace, store):
     counts = []
-    with listening(lambda stage, done, total, detail: counts.append(done) if stage == JOBS else None):
+    with listening(lambda event: counts.append(event.done) if event.stage == JOBS else None):
         FlowRunner(workspace, store).run(failing())
     assert counts == [1]
 

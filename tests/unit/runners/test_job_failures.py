@@ -6,7 +6,8 @@ from jobflow import Flow, job
 from interphase_flows.commands.queries import DocumentQuery, query_campaign
 from interphase_flows.exceptions import AnalysisError, WalltimeReachedError
 from interphase_flows.jobs.caching import cached
-from interphase_flows.runners.local import FlowRunner, _failure_message
+from interphase_flows.runners.local.campaign import _failure_message
+from interphase_flows.runners.local.flow_runner import FlowRunner
 from interphase_flows.schemas.potential_errors import LearningCurveDoc
 
 

@@ -8,7 +8,7 @@ from jobflow import Flow, Maker, OnMissing, job
 from interphase_flows.campaign.schema import Campaign
 from interphase_flows.commands.status import campaign_status
 from interphase_flows.exceptions import WalltimeReachedError
-from interphase_flows.runners.local import run_campaign
+from interphase_flows.runners.local.campaign import run_campaign
 from interphase_flows.storage.workspace import open_workspace
 
 begun: list[str] = []
@@ -44,7 +44,7 @@ def message(settings, monkeypatch):
     """Run the campaign until its walltime; return the message of the error."""
     begun.clear()
     monkeypatch.setattr("interphase_flows.flows.campaign.CampaignMaker", TwoJobs)
-    monkeypatch.setattr("interphase_flows.runners.local.check_campaign", lambda campaign: None)
+    monkeypatch.setattr("interphase_flows.runners.local.campaign.check_campaign", lambda campaign: None)
     with pytest.raises(WalltimeReachedError) as error:
         run_campaign(Campaign(name="unit"), settings)
     return str(error.value)

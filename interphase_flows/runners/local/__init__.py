@@ -1,0 +1,1 @@
+"""Runs a campaign on this machine: jobs in dependency order (`flow_runner`), in worker processes (`worker_pool`)."""

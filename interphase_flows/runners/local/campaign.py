@@ -1,0 +1,195 @@
+"""Run or resume a campaign on this machine."""
+
+import signal
+import time
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from interphase_flows.campaign.schema import Campaign
+from interphase_flows.campaign.validate import check_campaign
+from interphase_flows.exceptions import CampaignFailedError, WalltimeReachedError
+from interphase_flows.runners.campaign_records import (
+    PROGRESS_FILE,
+    WALLTIME_REACHED,
+    Progress,
+    WorkerProgress,
+    add_worker_usage,
+    missing_analyses,
+    now,
+    register_campaign,
+    set_status,
+)
+from interphase_flows.runners.local.flow_runner import FlowRunner
+from interphase_flows.runners.local.job_log import JOB_LOG, job_log
+from interphase_flows.runners.local.worker_pool import WorkerPool
+from interphase_flows.runtime.atomic_files import write_json_atomic
+from interphase_flows.runtime.local_workers import usable_cores
+from interphase_flows.runtime.progress import JOB, JOBS, SCF, Listener, ProgressEvent, emit, listening
+from interphase_flows.runtime.walltime import stop_on_signals
+from interphase_flows.schemas.campaign import CampaignResult
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+if TYPE_CHECKING:
+    from jobflow import Flow, Response
+
+PROGRESS_INTERVAL_S = 1.0
+
+
+def run_campaign(
+    campaign: Campaign, settings: Settings, accept_changes: bool = False, n_workers: int = 1
+) -> CampaignResult:
+    """Run a campaign to its end, from its current state.
+
+    Every expensive result is looked up by its content key first, so this also resumes an interrupted campaign:
+    results in the ledger are reused, and unfinished work continues from its checkpoint.
+
+    With one worker, jobs run in this process. More are processes that import the main module, which must be importable
+    without side effects (``if __name__ == "__main__":``). Keys of documents do not depend on the number.
+
+    SIGINT (Ctrl-C) and SIGTERM stop work at the next checkpoints.
+
+    Raises
+    ------
+    LockedError
+        Another process runs this campaign.
+    InputError
+        A campaign of this name was started with another specification, and ``accept_changes`` is false.
+    CampaignFailedError
+        Jobs failed without which there is no result.
+    WalltimeReachedError
+        The time limit of this process was reached; no further job was started, and a resume continues.
+    KeyboardInterrupt
+        Work was stopped by Ctrl-C.
+    """
+
+    def make_flow() -> "Flow":
+        from interphase_flows.flows.campaign import CampaignMaker
+
+        return CampaignMaker(campaign).make()
+
+    check_campaign(campaign)
+    with open_workspace(settings, campaign.name) as workspace, use_workspace(workspace):
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        register_campaign(workspace, campaign, accept_changes)
+        with listening(_progress_writer(workspace)):
+            emit("start", 0, 1, "building the flow")
+            try:
+                run_jobs(workspace, make_flow, n_workers)
+            except WalltimeReachedError as stop:
+                set_status(workspace, WALLTIME_REACHED)
+                raise WalltimeReachedError(f"{stop}. Hint: interphase resume {campaign.name}") from None
+        state = workspace.ledger.get("campaigns", campaign.name) or {}
+        if "result" not in state:
+            set_status(workspace, "failed")
+            raise CampaignFailedError(_failure_message(workspace, since=began))
+        set_status(workspace, "incomplete" if missing_analyses(state) else "finished")
+        return CampaignResult.model_validate(state["result"])
+
+
+def run_jobs(
+    workspace: Workspace, make_flow: "Callable[[], Flow]", n_workers: int = 1
+) -> "tuple[Flow, dict[str, dict[int, Response]]]":
+    """Build a flow and run its jobs; return it and the responses by uuid and index.
+
+    Raises
+    ------
+    WalltimeReachedError, KeyboardInterrupt
+        See :func:`run_campaign`.
+    """
+    # torch and other slow packages are imported here, so that an invalid campaign is reported at once
+    with (
+        warnings.catch_warnings(),
+        stop_on_signals({signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}) as received,
+    ):
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        store = workspace.open_job_store()
+        try:
+            with job_log(workspace.root / JOB_LOG):
+                if n_workers == 1:
+                    flow = make_flow()
+                    return flow, FlowRunner(workspace, store).run(flow)
+                with WorkerPool(workspace, n_workers) as pool:
+                    flow = make_flow()
+                    try:
+                        return flow, FlowRunner(workspace, store, pool).run(flow)
+                    finally:
+                        add_worker_usage(workspace, pool.usage.wall_s, pool.usage.busy_s)
+        except WalltimeReachedError:
+            if signal.SIGINT in received:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            store.close()
+
+
+def default_workers(settings: Settings) -> int:
+    """Return the number of worker processes: that of the settings, else as many as there are cores for.
+
+    It is one if potentials run on a GPU, or if the command of GPAW or VASP is set, which may use all cores.
+    """
+    if settings.n_workers is not None:
+        return settings.n_workers
+    if settings.device != "cpu" or settings.gpaw_command or settings.vasp_command:
+        return 1
+    return max(1, usable_cores() // settings.n_threads)
+
+
+def _failure_message(workspace: Workspace, since: str) -> str:
+    """Return the message of a failed campaign, with its first failures since a time (ISO 8601)."""
+    name = workspace.campaign
+    # a database also stores the failures of other campaigns
+    criteria = {"campaign": name, "last_at": {"$gte": since}}
+    failures = workspace.ledger.find("failures", criteria, sort={"last_at": 1}, limit=3)
+    lines = []
+    for failure in failures:
+        kind, key = failure["failed_kind"], failure["failed_key"]
+        shown_key = key if kind == "jobs" else key[:12]
+        explanation = failure["details"].get("explanation", "")
+        lines.append(f"  {kind} {shown_key}: {failure['reason']}: {explanation}")
+    return "\n".join(
+        [
+            f"campaign {name} failed; its results so far are stored. First failures:",
+            *(lines or ["  none is recorded"]),
+            f"Tracebacks of all jobs: {workspace.root / JOB_LOG}",
+            f"Hint: fix the cause, then run interphase resume {name}; if the cause is in the campaign file, run "
+            "interphase run FILE --accept-changes",
+        ]
+    )
+
+
+def _progress_writer(workspace: Workspace) -> Listener:
+    """Return a listener that stores the latest progress in a file, for ``interphase status``."""
+    last_s, n_jobs = 0.0, 0
+    latest = ProgressEvent("start", 0, 1)
+    workers: dict[str, WorkerProgress] = {}
+
+    def write(event: ProgressEvent) -> None:
+        nonlocal last_s, n_jobs, latest
+        stage, done, total, detail, worker = event
+        if stage == JOBS:
+            n_jobs = done
+        elif stage == JOB:
+            workers[str(worker)] = WorkerProgress(job=detail, stage="", done=0, total=0, detail="")
+        elif stage != SCF:
+            latest = event
+            if worker:
+                workers[str(worker)] |= {"stage": stage, "done": done, "total": total, "detail": detail}
+        if stage in (JOBS, SCF) or (time.monotonic() - last_s < PROGRESS_INTERVAL_S and done < total):
+            return
+        last_s = time.monotonic()
+        progress = Progress(
+            stage=latest.stage,
+            done=latest.done,
+            total=latest.total,
+            detail=latest.detail,
+            jobs=n_jobs,
+            at=now(),
+            workers=workers,
+        )
+        write_json_atomic(workspace.root / PROGRESS_FILE, progress)
+
+    return write

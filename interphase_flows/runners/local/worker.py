@@ -1,0 +1,94 @@
+"""What runs in a worker process: its start, its jobs and its end."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+
+from interphase_flows.runners.local.job_log import JOB_LOG, log_jobs
+from interphase_flows.runners.local.job_run import run_encoded_job
+from interphase_flows.runtime.local_workers import set_local_workers
+from interphase_flows.runtime.progress import ProgressEvent, add_listener
+from interphase_flows.runtime.walltime import count_from, request_stop
+from interphase_flows.settings import Settings
+from interphase_flows.storage.workspace import Workspace, open_workspace, use_workspace
+
+EVENT_INTERVAL_S = 0.2
+"""Between two events of a stage; the first and the last are always sent."""
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker process needs to run jobs of a campaign."""
+
+    settings: Settings
+    campaign: str
+    number: int
+    """From 1."""
+    n_workers: int
+    began_unix_s: float
+    """Start of the parent process, from which the walltime counts."""
+
+
+_workspace: Workspace | None = None
+
+
+def start_worker(setup: WorkerSetup, events: Connection) -> None:
+    """Prepare this process: signals, walltime, log, progress and the workspace, which its jobs share."""
+    global _workspace
+    # Ctrl-C reaches all processes of the terminal; the parent decides and sends SIGTERM
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_parent, name="parent watch", daemon=True).start()
+    count_from(setup.began_unix_s)
+    set_local_workers(setup.n_workers)
+    warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.simplefilter("ignore", FutureWarning)
+    _workspace = open_workspace(setup.settings, setup.campaign)
+    log_jobs(_workspace.root / JOB_LOG)
+    add_listener(_EventSender(events, setup.number))
+    events.send(os.getpid())
+
+
+def import_packages() -> None:
+    """Import what the jobs of a campaign need, once for all of them."""
+    import interphase_flows.flows.campaign  # noqa: F401
+
+
+def run_in_worker(job: str) -> str:
+    """Run a job in the workspace of this process; see `run_encoded_job`."""
+    assert _workspace is not None
+    with use_workspace(_workspace):
+        return run_encoded_job(job, _workspace)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    request_stop(f"{signal.Signals(number).name} from the parent process")
+
+
+def _end_with_parent() -> None:
+    """Kill this process when its parent has died: it must not write into a campaign that another process resumes."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _EventSender:
+    """Sends progress events to the parent, few of each stage."""
+
+    def __init__(self, events: Connection, number: int):
+        self._events, self._number = events, number
+        self._last_stage, self._last_s = "", 0.0
+
+    def __call__(self, event: ProgressEvent) -> None:
+        now = time.monotonic()
+        is_due = event.stage != self._last_stage or now - self._last_s >= EVENT_INTERVAL_S
+        if is_due or event.done == event.total:
+            self._last_stage, self._last_s = event.stage, now
+            self._events.send(event._replace(worker=self._number))

@@ -1,0 +1,207 @@
+"""Worker processes of one job each at a time, on the cores of this machine.
+
+Every worker is a process pool of one process, so that a process that dies (killed, or out of memory) ends its own job
+only. Processes are spawned, not forked: torch and BLAS libraries have threads, which a fork does not copy.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from interphase_flows.runners.local.job_graph import PendingJob
+from interphase_flows.runners.local.job_run import JobOutcome, decoded_outcome, encoded_job
+from interphase_flows.runners.local.worker import WorkerSetup, import_packages, run_in_worker, start_worker
+from interphase_flows.runtime.local_workers import WORKER_MEMORY_GB, available_memory_gb
+from interphase_flows.runtime.progress import JOB, ProgressEvent, emit
+from interphase_flows.runtime.walltime import is_stop_requested, process_start_unix_s
+from interphase_flows.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from jobflow import Job
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 0.2
+MEMORY_INTERVAL_S = 5.0
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass
+class WorkerUsage:
+    """Time that worker processes existed, and time that they ran jobs."""
+
+    n_workers: int
+    wall_s: float = 0.0
+    """Sum over workers."""
+    busy_s: float = 0.0
+
+
+class _Worker:
+    """One worker process, started by its first job and again after its death."""
+
+    def __init__(self, setup: WorkerSetup):
+        self.setup = setup
+        self.future: Future[str] | None = None
+        self._executor: ProcessPoolExecutor | None = None
+        self._pid: int | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process."""
+        return self._executor is not None
+
+    def open(self) -> ProcessPoolExecutor:
+        """Start the process, which imports the packages of the jobs, if there is none."""
+        if self._executor is None:
+            context = multiprocessing.get_context("spawn")
+            self._events, sender = context.Pipe(duplex=False)
+            self._executor = ProcessPoolExecutor(1, context, start_worker, (self.setup, sender))
+            with _threads_per_process(self.setup.settings.n_threads):
+                self._executor.submit(import_packages)
+            sender.close()  # the process has its own copy, whose end closes the pipe
+        return self._executor
+
+    def start(self, entry: PendingJob, job: "Job") -> None:
+        """Start a job, and the process if there is none."""
+        encoded = encoded_job(job)
+        self.future = self.open().submit(run_in_worker, encoded)
+        self.entry, self._began_s = entry, time.monotonic()
+        emit(JOB, 0, 1, job.name, self.setup.number)
+
+    def finish(self, usage: WorkerUsage) -> tuple[PendingJob, JobOutcome]:
+        """Return the outcome of a job that has ended."""
+        assert self.future is not None
+        usage.busy_s += time.monotonic() - self._began_s
+        try:
+            outcome = decoded_outcome(self.future.result())
+        except BrokenProcessPool:
+            outcome = JobOutcome(worker_died=True)
+            self.close()
+        except Exception:
+            logger.exception("%s: its outcome cannot be read", self.entry.job.name)
+            outcome = JobOutcome()
+        self.future = None
+        emit(JOB, 1, 1, "", self.setup.number)
+        return self.entry, outcome
+
+    def forward_events(self) -> None:
+        """Report the progress that the process has sent."""
+        with suppress(EOFError, OSError):
+            while self.is_alive and self._events.poll():
+                received = self._events.recv()
+                if isinstance(received, ProgressEvent):
+                    emit(*received)
+                else:
+                    self._pid = received
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it runs."""
+        self.forward_events()
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+
+    def close(self, kill: bool = False) -> None:
+        """End the process; ``kill`` does not wait for its job."""
+        if self._executor is None:
+            return
+        if kill:
+            self.send_signal(signal.SIGKILL)
+        self._executor.shutdown(cancel_futures=True)
+        self._events.close()
+        self._executor = self._pid = None
+
+
+class WorkerPool:
+    """Runs jobs in at most ``n_workers`` processes; a context manager that ends them.
+
+    Another process is started only if there is a job for it and memory. A stop request of this process is passed on: the
+    workers stop at their next checkpoints.
+    """
+
+    def __init__(self, workspace: Workspace, n_workers: int):
+        self.n_workers = n_workers
+        self.usage = WorkerUsage(n_workers)
+        self._workers = [
+            _Worker(WorkerSetup(workspace.settings, workspace.campaign, number, n_workers, process_start_unix_s()))
+            for number in range(1, n_workers + 1)
+        ]
+        self._began_s = time.monotonic()
+        self._memory_checked_s = float("-inf")
+        self._is_stop_sent = False
+
+    def can_start(self) -> bool:
+        """Whether a worker is idle, or another one may be started."""
+        return self._idle() is not None
+
+    def start(self, entry: PendingJob, job: "Job") -> None:
+        """Begin a job on an idle worker, or on a new one."""
+        worker = self._idle()
+        assert worker is not None
+        worker.start(entry, job)
+
+    def wait(self) -> list[tuple[PendingJob, JobOutcome]]:
+        """Return the jobs that have ended, after at most `POLL_INTERVAL_S`; report the progress of the others."""
+        busy = [worker for worker in self._workers if worker.future is not None]
+        wait([worker.future for worker in busy if worker.future], POLL_INTERVAL_S, FIRST_COMPLETED)
+        for worker in busy:
+            worker.forward_events()
+        if is_stop_requested() and not self._is_stop_sent:
+            self._is_stop_sent = True
+            for worker in busy:
+                worker.send_signal(signal.SIGTERM)
+        self.usage.wall_s = self.n_workers * (time.monotonic() - self._began_s)
+        ended = [worker.finish(self.usage) for worker in busy if worker.future and worker.future.done()]
+        if self._is_stop_sent:
+            # a process that was not ready for the signal has died of it
+            ended = [(e, JobOutcome(stopped_because="stopped") if o.worker_died else o) for e, o in ended]
+        return ended
+
+    def _idle(self) -> _Worker | None:
+        """Return a worker without a job, a running process if possible; None if there is none or no memory for it."""
+        idle = [worker for worker in self._workers if worker.future is None]
+        alive = [worker for worker in idle if worker.is_alive]
+        if alive or not idle:
+            return alive[0] if alive else None
+        if len(idle) == len(self._workers):
+            return idle[0]  # the first one runs in any case
+        if time.monotonic() - self._memory_checked_s < MEMORY_INTERVAL_S:
+            return None
+        available_gb = available_memory_gb()
+        if available_gb < WORKER_MEMORY_GB:
+            self._memory_checked_s = time.monotonic()
+            logger.warning(
+                "only %.1f GB of memory are available, so no other worker process is started (%s GB)",
+                available_gb,
+                WORKER_MEMORY_GB,
+            )
+            return None
+        return idle[0]
+
+    def __enter__(self) -> Self:
+        self._workers[0].open()  # while this process imports the same packages
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for worker in self._workers:
+            worker.close(kill=worker.future is not None)
+
+
+@contextmanager
+def _threads_per_process(n_threads: int) -> Iterator[None]:
+    """Let processes that are started inside the block use this number of threads, unless the user has set another."""
+    added = {name: str(n_threads) for name in THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
