@@ -18,13 +18,13 @@ from interphase_flows.reference.spec import MethodSpec
 PAGE = Path(__file__).parent / "campaign_file.md"
 
 INTRODUCTION = """\
-# The campaign file
+# Campaign file
 
 <!-- Written by docs/generate_campaign_reference.py. Do not edit: change the schema, or data/meanings_of_keys.yaml. -->
 
-A campaign is described by a YAML file. `interphase init` writes a commented example. Only `name` is required; all
-other keys have defaults. Unknown keys, wrong types and values out of range are reported before any job starts, all at
-once and with their lines. Units are part of the names of keys.
+This page lists all keys of the YAML file that defines a campaign. `interphase init` writes a commented example. Only
+`name` is required; all other keys have defaults. Unknown keys, wrong types and values out of range are reported
+together, with their line numbers, before any job starts. Units are part of the names of keys.
 
 `interphase check campaign.yaml` checks that this machine has what the campaign needs, and
 `interphase run campaign.yaml --dry-run` prints the stages of the campaign with their estimated cost.
@@ -107,7 +107,7 @@ def range_text(schema: dict[str, Any]) -> str:
         if bound in item
     ]
     if "minItems" in schema:
-        parts.append(f"at least {schema['minItems']} items")
+        parts.append(f"at least {schema['minItems']} item{'s' if schema['minItems'] > 1 else ''}")
     if "maxLength" in schema:
         parts.append(f"at most {schema['maxLength']} characters")
     if "pattern" in schema:

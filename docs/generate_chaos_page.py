@@ -16,15 +16,16 @@ HEAD = """\
 
 <!-- Written by docs/generate_chaos_page.py from docs/data/chaos.json. Do not edit. -->
 
-`make chaos` runs campaigns on a private Slurm with two nodes, FireWorks and a database, and injects faults at random
-times. The campaigns are complete: labels by CHGNet, trainings, dynamics, active learning, production. Each is then
-compared with the same campaign on one machine. The command needs Debian and root, and takes about an hour.
+This page reports how campaigns on a cluster survive faults, and how to repeat the test. `make chaos` starts a private
+Slurm with two nodes, FireWorks and a database, runs complete campaigns (CHGNet labels, training, molecular dynamics,
+active learning, production) and injects faults at random times. The results are compared with those of the same
+campaign on one machine. The command requires root on Debian and takes about an hour.
 
 ```console
 make chaos FAULTS=50
 ```
 
-The test suite injects one fault of every kind on each run.
+Every run of the test suite injects one fault of each kind.
 """
 
 WHAT = {
@@ -38,7 +39,7 @@ WHAT = {
     "controller restarted": "kill -9 of slurmctld, restarted after seconds",
     "database restarted": "kill -9 of the database, restarted after up to 20 s",
     "database gone for a minute": "kill -9 of the database, restarted after 60 s",
-    "disk full": "nothing can be written to launches, work and artifacts for seconds",
+    "disk full": "writes to launches, work and artifacts fail for some seconds",
 }
 
 REASONS = (
@@ -74,7 +75,7 @@ Campaigns: {kept["n_campaigns"]}, with {n_labels} labels in total; injected faul
 
 | quantity | number |
 | --- | --- |
-| campaigns with the same keys as on one machine | {kept["n_unharmed"]} of {kept["n_campaigns"]} |
+| campaigns with the same document keys as on one machine | {kept["n_unharmed"]} of {kept["n_campaigns"]} |
 | labels lost | {kept["n_labels_lost"]} |
 | labels recorded twice or not part of the campaign | {kept["n_labels_unexpected"]} |
 | jobs stuck | {kept["n_jobs_stuck"]} |
@@ -86,7 +87,7 @@ The campaigns took {", ".join(f"{seconds:.0f}" for seconds in kept["seconds"])} 
 | --- | --- | --- |
 {faults}
 
-A fault between two jobs, or one that ends before its effect is noticed, needs no recovery. Recoveries by reason:
+A fault between two jobs, or one that ends before it is detected, requires no recovery. Recoveries by reason:
 
 | reason | count |
 | --- | --- |

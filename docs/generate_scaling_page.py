@@ -20,7 +20,7 @@ MANY = 100_000
 LEAST_BYTES = 10_000
 """Smaller collections are left out of the page."""
 WAYS = {
-    "ours": "ours: `interphase work`",
+    "ours": "this package: `interphase work`",
     "jobflow on FireWorks": "jobflow on FireWorks, `rlaunch rapidfire`",
     "the same, store in the job": "the same, with a job store in every job",
     "FireWorks' PyTask": "a PyTask, without jobflow and outputs",
@@ -32,7 +32,9 @@ HEAD = """\
 <!-- Written by docs/generate_scaling_page.py from docs/data/campaign_replay.json, workflow_sizes.json and
 fireworks_overhead.json. Do not edit. -->
 
-The overhead of the workflow engine, the point where it grows faster than the campaign, and what to change then.
+Use this page to plan campaigns of thousands of labels: it shows the overhead of the workflow engine per job, how it
+grows with the size of a workflow, and how to reduce it. The following commands repeat the measurements and write this
+page:
 
 ```console
 python benchmarks/fireworks_overhead.py --keep docs/data/fireworks_overhead.json
@@ -41,10 +43,10 @@ python benchmarks/campaign_replay.py --labels 0 --keep docs/data/workflow_sizes.
 python docs/generate_scaling_page.py
 ```
 
-**Machine.** {machine}, shared with other work; {server}. That server implements MongoDB's protocol in
-Python and shares the cores; a mongod needs a small part of its CPU time. So the CPU time of the worker is
-representative, that of the server is an upper bound, and ratios are more reliable than wall times. Set `MONGODB_URI` to
-measure another server with the same commands.
+**Machine.** {machine}, shared with other work; {server}. This server implements MongoDB's protocol in Python and runs
+on the same cores; mongod needs only a small part of its CPU time. The CPU time of the worker is therefore
+representative, the CPU time of the server is an upper bound, and ratios are more reliable than wall times. Set
+`MONGODB_URI` to measure another server.
 """
 
 CHANGES = """\
@@ -52,16 +54,16 @@ CHANGES = """\
 
 Apply these steps in order; each is needed only if the previous ones are not enough.
 
-1. **Packing.** Overhead is per job, and grows with the number of jobs in the workflow, so half the jobs cause a quarter
-   of that part of the cost. Labels share a job until it takes ten minutes or has 25 labels. A set that would fill more
-   than {most_jobs} such jobs gets longer jobs instead of more (`LabelSetMaker`, `MOST_JOBS` in `jobs/labels.py`). A few
-   large iterations (`learning.labels_per_iteration`) have fewer jobs besides their labels than many small ones, and a
-   few long segments are fewer jobs than many short ones. {packed}
+1. **Packing.** The overhead of a job grows with the number of jobs in its workflow, so half as many jobs have a quarter
+   of this overhead in total. Labels are packed into jobs of up to ten minutes or 25 labels. A set that would fill more
+   than {most_jobs} such jobs is packed into longer jobs instead (`LabelSetMaker`, `MOST_JOBS` in `jobs/labels.py`).
+   Prefer a few large iterations (`learning.labels_per_iteration`) to many small ones, and a few long segments to many
+   short ones. {packed}
 2. **Several campaigns.** Every campaign is a separate workflow, and the cost of a job depends only on its own workflow.
-   Campaigns in one database share the ledger: no structure is labelled twice.
+   Campaigns in one database share the ledger, so no structure is labelled twice.
 3. **Several LaunchPads.** Set a different `cluster.launchpad_database` for each group of campaigns: their workers then
-   query different collections, while the ledger in `store.database` remains shared. Each group needs its own
-   `interphase launch`.
+   query different collections, while the ledger in `store.database` remains shared. Run
+   `interphase launch` for each group.
 4. **A mongod near the workers,** with its data on a fast local disk. A trivial job needs {round_trips:.0f} sequential
    round trips: every millisecond of latency adds {round_trips:.0f} ms to every job.
 5. **[jobflow-remote](https://matgenix.github.io/jobflow-remote/)** runs the same flows: a job finds its campaign by
@@ -92,10 +94,10 @@ def per_job(overhead: Mapping[str, Any]) -> list[str]:
     )
     return [
         *lines,
-        f"Ours over jobflow on FireWorks: **{ratio['wall']:.2f}** of the wall time, {ratio['cpu']:.2f} of the worker's",
-        f"CPU, {ratio['round_trips']:.2f} of the round trips (target 1.3). Submitting a flow of {submission['n_jobs']}",
-        f"jobs, from the flow to the LaunchPad, takes **{submitted['wall']:.2f}** times as long as FireWorks' `add_wf`",
-        "of the finished workflow alone (target 2).",
+        f"This package relative to jobflow on FireWorks: **{ratio['wall']:.2f}** of the wall time, {ratio['cpu']:.2f}",
+        f"of the worker's CPU time, {ratio['round_trips']:.2f} of the round trips (target 1.3). Submitting",
+        f"{submission['n_jobs']} jobs, including the conversion of the flow, takes",
+        f"**{submitted['wall']:.2f}** times as long as FireWorks' `add_wf` of the converted workflow (target 2).",
         "",
     ]
 
@@ -108,9 +110,9 @@ def growth(sizes: Mapping[str, Any]) -> list[str]:
     lines = [
         "## Overhead against the size of a workflow",
         "",
-        "FireWorks stores the jobs of a workflow, their links and their states in one document. Twice per job it reads",
-        "the entire document and writes it back, under a lock that other workers wait for. Cost of a trivial job by the",
-        f"number of jobs in its workflow, with one further job that collects the outputs of every {MOST_JOBS}:",
+        "FireWorks stores the links and the states of all jobs of a workflow in one document. Twice per job it reads the",
+        "entire document and writes it back, under a lock that other workers wait for. The table shows the cost of a",
+        f"trivial job; one further job collects the outputs of every {MOST_JOBS} jobs:",
         "",
     ]
     lines += table(
@@ -136,8 +138,9 @@ def growth(sizes: Mapping[str, Any]) -> list[str]:
         *lines,
         f"The cost of a job is a constant plus about {1e6 * slope_s:.0f} µs of the worker's CPU per job in its",
         f"workflow, so the cost of a workflow is quadratic. Extrapolated, {MANY:,} jobs that are added one after the",
-        f"other take {one_h:.0f} h of the workers' CPU in one workflow, and {ten_h:.1f} h in ten. The lock admits one",
-        f"worker at a time. Above about {most:,.0f} jobs the document exceeds MongoDB's limit.",
+        f"other take {one_h:.0f} h of the workers' CPU time in one workflow, and {ten_h:.1f} h in ten workflows.",
+        f"Only one worker at a time holds the lock. Above about {most:,.0f} jobs the document",
+        "exceeds MongoDB's limit of 16 MB.",
         "",
     ]
 
@@ -152,7 +155,7 @@ def campaign(kept: Mapping[str, Any]) -> list[str]:
         f"## A campaign of {measured['n_labels']:,} labels",
         "",
         "`benchmarks/campaign_replay.py` runs the flows of this package, with their packing, routing, ledger and",
-        f"artifacts, by {kept['n_workers']} processes of `interphase work`. Only the computations are replaced: each",
+        f"artifacts, in {kept['n_workers']} processes of `interphase work`. Only the calculations are replaced: each",
         f"waits for the time recorded with GPAW divided by {scale:.0f} (and for labels also by {cores} cores), and",
         f"writes documents of the same kinds and sizes. The campaign has {n_first:,} initial labels, then {n_iterations}",
         f"iterations, each added by the previous one, with {per_job} labels per job, and production at the end. Relaxed",
@@ -171,14 +174,14 @@ def campaign(kept: Mapping[str, Any]) -> list[str]:
                 f"{measured['overhead_s_per_job']:.1f} s of a worker, on this shared machine",
             ],
             [f"duration of a job of {per_job} labels", f"{label_s:.1f} s (median)"],
-            ["share of the workers' time without a ready job", f"{measured['share_idle']:.0%}"],
-            ["share of simulated work, at this scale", f"{measured['share_at_work']:.0%}"],
+            ["fraction of the workers' time without a ready job", f"{measured['share_idle']:.0%}"],
+            ["fraction of simulated work, at this scale", f"{measured['share_at_work']:.0%}"],
             ["documents in the database", f"{n_bytes / 1e6:.0f} MB"],
         ],
     )
     lines += [
-        "No job is ready while a single job collects labels, tests a committee or decides. Consecutive parts of the",
-        "campaign, as its workflow grew; the first parts have the most labels:",
+        "While a single job collects labels, tests a committee or decides, no other job is ready. The table shows",
+        "consecutive parts of the campaign as its workflow grew; the first parts have the most labels:",
         "",
     ]
     lines += table(
@@ -210,9 +213,9 @@ def campaign(kept: Mapping[str, Any]) -> list[str]:
     )
     return [
         *lines,
-        f"That is {n_bytes / measured['n_labels'] / 1000:.0f} kB per label. The document of a label contains positions",
-        "and forces, here of 66 atoms. Each job of a set of labels is stored with its own structures only: with the",
-        "complete set in every job, two thousand initial labels would exceed the 16 MB limit of a document.",
+        f"This is {n_bytes / measured['n_labels'] / 1000:.0f} kB per label. The document of a label contains positions",
+        "and forces, here of 66 atoms. Each labelling job stores only the structures that it labels: with the complete",
+        "set in every job, two thousand initial labels would exceed the 16 MB limit of a document.",
         "",
     ]
 
